@@ -1,0 +1,45 @@
+# The two commands of a new machine: `make run` and `make test`. `make help` lists all.
+
+PYTHON ?= python3
+PORT ?= 8000
+BIN := .venv/bin
+
+.PHONY: help install run demo test lint types migrations-check pytest stop clean
+
+help: ## List the targets.
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+install: $(BIN)/installed ## Make the virtual environment with all packages.
+
+$(BIN)/installed: requirements.txt requirements-dev.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@
+
+run: install ## Initialise, load demo data, and serve the admin on http://127.0.0.1:8000/.
+	@exec $(BIN)/python manage.py serve --demo --port $(PORT)
+
+demo: install ## Initialise, load demo data, and print the status.
+	@exec $(BIN)/python manage.py demo
+
+test: lint types migrations-check pytest ## Run everything that must pass before a commit lands.
+
+lint: install ## Check style.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install ## Check types.
+	$(BIN)/mypy
+
+migrations-check: install ## Check that models and migrations agree, and the system checks.
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/python manage.py check --fail-level WARNING
+
+pytest: install ## Run the tests.
+	$(BIN)/python -m pytest
+
+stop: ## Stop the embedded PostgreSQL.
+	@test ! -x $(BIN)/python || $(BIN)/python manage.py db_stop
+
+clean: stop ## Remove everything that was generated, data included.
+	rm -rf .data .venv .mypy_cache .pytest_cache .ruff_cache staticfiles
