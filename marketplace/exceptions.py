@@ -1,0 +1,30 @@
+"""Errors that a user can act on. Only `cli.py`, `manage.py` and the admin make them messages."""
+
+
+class MarketplaceError(Exception):
+    """Raised if something cannot be done. Its text names the thing, the reason, the next step."""
+
+
+class DatabaseUnavailableError(MarketplaceError):
+    """Raised if a database cannot be reached, or does not exist."""
+
+
+class EmbeddedServerError(DatabaseUnavailableError):
+    """Raised if the embedded PostgreSQL server cannot be prepared, started or stopped."""
+
+
+class SourceError(MarketplaceError):
+    """Raised if an input as a whole cannot be read: missing, empty, of another platform."""
+
+
+class PayloadError(MarketplaceError):
+    """Raised if one payload cannot become records. It alone goes to quarantine.
+
+    :param reason: what is wrong, in words for the person who reviews the quarantine
+    :param field: the payload's field at fault, as the platform names it; empty if no single one is
+    """
+
+    def __init__(self, reason: str, field: str = "") -> None:
+        super().__init__(f"{field}: {reason}" if field else reason)
+        self.field = field
+        self.reason = reason

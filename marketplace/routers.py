@@ -1,0 +1,34 @@
+"""Which database serves which model: the app's own, or the control database."""
+
+from typing import Any
+
+from django.db.models import Model
+
+from marketplace.registry import ALIASES, CONTROL, CONTROL_APPS
+
+
+def home(app_label: str) -> str | None:
+    """Return the alias of the database in which an app's tables live; None if it has none."""
+    if app_label in ALIASES:
+        return app_label
+    return CONTROL if app_label in CONTROL_APPS else None
+
+
+class AppRouter:
+    """Pin each app to its database: reads, writes, relations and migrations."""
+
+    def db_for_read(self, model: type[Model], **hints: Any) -> str | None:
+        """Read from the app's database."""
+        return home(model._meta.app_label)
+
+    def db_for_write(self, model: type[Model], **hints: Any) -> str | None:
+        """Write to the app's database."""
+        return home(model._meta.app_label)
+
+    def allow_relation(self, obj1: Model, obj2: Model, **hints: Any) -> bool:
+        """Relate only what lives in one database."""
+        return home(obj1._meta.app_label) == home(obj2._meta.app_label)
+
+    def allow_migrate(self, db: str, app_label: str, **hints: Any) -> bool:
+        """Create an app's tables in its database only; those of unknown apps nowhere."""
+        return home(app_label) == db

@@ -1,0 +1,223 @@
+"""Settings of the project: every value comes from the environment or `.env`.
+
+The defaults fit development on one machine. `.env.example` documents each variable.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import django_stubs_ext
+import environ
+from django.core.exceptions import ImproperlyConfigured
+from django.urls import reverse_lazy
+
+from marketplace import registry
+
+# Django's generic classes take their type arguments at run time too.
+django_stubs_ext.monkeypatch()
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.Env()
+env.read_env(BASE_DIR / ".env")
+
+# Django's own settings.
+
+DEBUG = env.bool("DEBUG", default=False)
+
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
+
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+#: The place where generated things live: the embedded server, the key, reports.
+DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / ".data"))).resolve()
+
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "django_extensions",
+    "marketplace",
+    *registry.ALIASES,
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "marketplace.middleware.DatabaseUnavailableMiddleware",
+]
+
+ROOT_URLCONF = "marketplace.urls"
+
+WSGI_APPLICATION = "marketplace.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "marketplace" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "Asia/Tashkent"
+USE_I18N = True
+USE_TZ = True
+
+STATIC_URL = "static/"
+#: Where collectstatic puts the files, in the image; elsewhere they are served from the packages.
+STATIC_ROOT = env.str("STATIC_ROOT", default="") or None
+WHITENOISE_USE_FINDERS = STATIC_ROOT is None
+
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Databases.
+
+DATABASE_ROUTERS = ["marketplace.routers.AppRouter"]
+
+#: The alias and the database's default name; the variable is <ALIAS>_DB, the URL's
+#: <ALIAS>_DATABASE_URL, where the control database is called MARKETPLACE.
+_NAMES = {registry.CONTROL: "marketplace_db"} | {
+    database.alias: database.default_name for database in registry.DATABASES
+}
+
+
+def _prefix(alias: str) -> str:
+    return "MARKETPLACE" if alias == registry.CONTROL else alias.upper()
+
+
+_DB_HOST = env.str("DB_HOST", default="")
+_URLS = {alias: env.str(f"{_prefix(alias)}_DATABASE_URL", default="") for alias in _NAMES}
+
+#: Whether a database without a URL of its own lives in the embedded server.
+EMBEDDED_POSTGRES = not _DB_HOST and not all(_URLS.values())
+
+#: Seconds to wait for a server that does not answer.
+DB_CONNECT_TIMEOUT = env.int("DB_CONNECT_TIMEOUT", default=3)
+
+
+def _database(alias: str) -> dict[str, Any]:
+    if _URLS[alias]:
+        config: dict[str, Any] = env.db_url_config(_URLS[alias])
+    else:
+        config = {
+            "NAME": env.str(f"{_prefix(alias)}_DB", default=_NAMES[alias]),
+            "HOST": _DB_HOST,
+            "PORT": env.str("DB_PORT", default="5432"),
+            "USER": env.str("DB_USER", default="postgres"),
+            "PASSWORD": env.str("DB_PASSWORD", default=""),
+        }
+    options = {
+        "connect_timeout": DB_CONNECT_TIMEOUT,
+        # A DBA sees in pg_stat_activity who queries.
+        "application_name": f"marketplace-{alias}",
+    }
+    return config | {
+        "ENGINE": "marketplace.postgresql",
+        "CONN_MAX_AGE": env.int("CONN_MAX_AGE", default=0),
+        "CONN_HEALTH_CHECKS": True,
+        # PgBouncer in transaction mode has no server-side cursors.
+        "DISABLE_SERVER_SIDE_CURSORS": env.bool("DISABLE_SERVER_SIDE_CURSORS", default=False),
+        "OPTIONS": options | config.get("OPTIONS", {}),
+        # Django would have every test database wait for the default one.
+        "TEST": {"DEPENDENCIES": []},
+    }
+
+
+DATABASES = {alias: _database(alias) for alias in _NAMES}
+
+# Cache: local memory, or Redis, whose outage never takes a page down.
+
+_REDIS_HOST = env.str("REDIS_HOST", default="")
+
+if _REDIS_HOST:
+    CACHES = {
+        "default": {
+            "BACKEND": "django_redis.cache.RedisCache",
+            "LOCATION": f"redis://{_REDIS_HOST}:{env.int('REDIS_PORT', default=6379)}/0",
+            "OPTIONS": {
+                "IGNORE_EXCEPTIONS": True,
+                "SOCKET_CONNECT_TIMEOUT": 1,
+                "SOCKET_TIMEOUT": 1,
+                "PASSWORD": env.str("REDIS_PASSWORD", default="") or None,
+            },
+        }
+    }
+else:
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
+
+# The secret key.
+
+
+def _secret_key() -> str:
+    """Return SECRET_KEY; on a machine that uses the embedded server, a key generated once."""
+    key: str = env.str("SECRET_KEY", default="")
+    if key:
+        return key
+    if EMBEDDED_POSTGRES:
+        from marketplace.embedded import development_secret
+
+        return development_secret(DATA_DIR)
+    raise ImproperlyConfigured(
+        "SECRET_KEY is not set. Put a random value of 50 characters or more into the environment "
+        "or .env: python -c 'import secrets; print(secrets.token_urlsafe(50))'"
+    )
+
+
+SECRET_KEY = _secret_key()
+
+# Loading.
+
+#: Records per transaction.
+INGEST_BATCH_SIZE = env.int("INGEST_BATCH_SIZE", default=1000)
+
+#: Bytes of one document after unpacking; a larger one is refused, as it would not fit in memory.
+INGEST_MAX_DOCUMENT = env.int("INGEST_MAX_DOCUMENT", default=256 * 1024 * 1024)
+
+# The admin.
+
+LOGIN_URL = reverse_lazy("admin:login")
+LOGIN_REDIRECT_URL = reverse_lazy("admin:index")
+
+UNFOLD = {
+    "SITE_TITLE": "Marketplace analytics",
+    "SITE_HEADER": "Marketplace analytics",
+    "SITE_SYMBOL": "monitoring",
+    "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": False,
+    "SHOW_BACK_BUTTON": True,
+    "SITE_URL": None,
+    "DASHBOARD_CALLBACK": "marketplace.dashboard.dashboard",
+    "SIDEBAR": {"show_search": True, "navigation": "marketplace.dashboard.navigation"},
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": "marketplace.dashboard.favicon"}
+    ],
+    "STYLES": ["marketplace.dashboard.stylesheet"],
+}

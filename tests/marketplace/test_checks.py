@@ -1,0 +1,58 @@
+"""System checks: what would break the separation of the databases is named."""
+
+from django.db import models
+from django.test.utils import isolate_apps
+
+from marketplace import checks, registry
+from marketplace.registry import Platform
+from procurement.models import Lot
+
+
+class TestHomes:
+    def test_the_project_is_clean(self):
+        assert checks.check_homes(None) == []
+        assert checks.check_platforms(None) == []
+
+    @isolate_apps("marketplace")
+    def test_names_a_model_that_no_database_owns(self):
+        class Stray(models.Model):  # noqa: DJ008 # never printed
+            class Meta:
+                app_label = "stranger"
+
+        [error] = checks._check_model(Stray)
+
+        assert error.id == "marketplace.E001"
+        assert error.msg == "stranger.Stray has no database: no app of the registry owns it."
+
+    @isolate_apps("ecommerce")
+    def test_names_a_relation_that_leaves_its_database(self):
+        class Crossing(models.Model):  # noqa: DJ008 # never printed
+            lot = models.ForeignKey(Lot, models.CASCADE, related_name="+")
+
+            class Meta:
+                app_label = "ecommerce"
+
+        [error] = checks._check_model(Crossing)
+
+        assert error.id == "marketplace.E002"
+        assert "ecommerce.Crossing.lot points to procurement.Lot" in error.msg
+
+
+class TestPlatforms:
+    def check(self, monkeypatch, *platforms):
+        changed = (*registry.PLATFORMS, *platforms)
+        monkeypatch.setattr(checks, "PLATFORMS", changed)
+        return [error.id for error in checks.check_platforms(None)]
+
+    def test_names_a_platform_of_an_unknown_database(self, monkeypatch):
+        platform = Platform("shop", "warehouse", "Shop")
+
+        assert self.check(monkeypatch, platform) == ["marketplace.E003"]
+
+    def test_names_a_platform_without_an_adapter(self, monkeypatch):
+        platform = Platform("shop", "ecommerce", "Shop")
+
+        assert self.check(monkeypatch, platform) == ["marketplace.E004"]
+
+    def test_names_a_platform_that_is_registered_twice(self, monkeypatch):
+        assert self.check(monkeypatch, registry.PLATFORMS[0]) == ["marketplace.E005"]

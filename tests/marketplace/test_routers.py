@@ -1,0 +1,48 @@
+"""Each app is pinned to its database: a truth table, right and wrong alias."""
+
+import pytest
+from django.apps import apps
+from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
+
+from classifieds.models import Listing
+from ecommerce.models import Product, Seller
+from marketplace.routers import AppRouter, home
+from procurement.models import Lot
+
+ALL = ("default", "ecommerce", "classifieds", "procurement")
+HOMES = [
+    (Product, "ecommerce"),
+    (Listing, "classifieds"),
+    (Lot, "procurement"),
+    (User, "default"),
+    (Session, "default"),
+]
+
+
+class TestRouter:
+    @pytest.mark.parametrize(("model", "alias"), HOMES)
+    def test_reads_and_writes_in_one_place(self, model, alias):
+        assert AppRouter().db_for_read(model) == alias
+        assert AppRouter().db_for_write(model) == alias
+
+    @pytest.mark.parametrize(("model", "alias"), HOMES)
+    @pytest.mark.parametrize("database", ALL)
+    def test_migrates_in_one_place_only(self, model, alias, database):
+        label = model._meta.app_label
+
+        assert AppRouter().allow_migrate(database, label) is (database == alias)
+
+    @pytest.mark.parametrize("database", ALL)
+    def test_migrates_unknown_apps_nowhere(self, database):
+        assert AppRouter().allow_migrate(database, "stranger") is False
+
+    def test_relates_within_a_database_only(self):
+        assert AppRouter().allow_relation(Product(), Seller())
+        assert not AppRouter().allow_relation(Product(), Lot())
+        assert not AppRouter().allow_relation(Product(), User())
+
+    def test_every_model_has_a_home(self):
+        homeless = [model for model in apps.get_models() if home(model._meta.app_label) is None]
+
+        assert homeless == []

@@ -1,0 +1,15 @@
+"""The project's settings, with a server and a data folder of the tests' own."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("DATA_DIR", str(Path(__file__).resolve().parent.parent / ".data" / "tests"))
+# A crash of the machine may cost a test run its data: that buys speed.
+os.environ.setdefault(
+    "EMBEDDED_POSTGRES_CONF", "fsync = off\nsynchronous_commit = off\nfull_page_writes = off"
+)
+
+from marketplace.settings import *  # noqa: F403
+
+# Fast, and only ever used for accounts that a test creates.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
