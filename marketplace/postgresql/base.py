@@ -1,0 +1,55 @@
+"""The database backend that settings name as `marketplace.postgresql`."""
+
+from typing import Any
+
+from django.conf import settings
+from django.db import OperationalError
+from django.db.backends.postgresql import base, client
+
+from marketplace import embedded
+
+
+class DatabaseClient(client.DatabaseClient):
+    """Run the `psql` that comes with the embedded server, so that `dbshell` needs no other."""
+
+    @classmethod
+    def settings_to_cmd_args_env(
+        cls, settings_dict: dict[str, Any], parameters: Any
+    ) -> tuple[list[str], dict[str, str] | None]:
+        """Return the arguments and environment of `psql`, starting the server if it is ours."""
+        args, env = super().settings_to_cmd_args_env(_resolved(settings_dict), parameters)
+        if not settings_dict["HOST"]:
+            embedded.start(settings.DATA_DIR)
+        return [str(embedded.program("psql")), *args[1:]], env
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    """A connection that starts the embedded server if it does not run."""
+
+    client_class = DatabaseClient
+
+    def get_connection_params(self) -> dict[str, Any]:
+        """Return the parameters, with the embedded server's socket for a database without host."""
+        original = self.settings_dict
+        self.settings_dict = _resolved(original)
+        try:
+            return super().get_connection_params()
+        finally:
+            self.settings_dict = original
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        """Connect; where the embedded server does not answer, start it and connect again."""
+        try:
+            return super().get_new_connection(conn_params)
+        except (OperationalError, self.Database.OperationalError):
+            if self.settings_dict["HOST"] or not embedded.start(settings.DATA_DIR):
+                raise
+        return super().get_new_connection(conn_params)
+
+
+def _resolved(settings_dict: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings with host and user of the embedded server where no host is named."""
+    if settings_dict["HOST"]:
+        return settings_dict
+    directory = str(embedded.socket_directory(settings.DATA_DIR))
+    return settings_dict | {"HOST": directory, "PORT": "5432", "USER": embedded.SUPERUSER}

@@ -1,0 +1,45 @@
+"""What to do about an error of the connection: its reason in plain words and the next step."""
+
+import re
+
+from django.db import Error
+
+#: What libpq says → what the user can do. The first that matches counts.
+_STEPS = (
+    (r'database "(?P<name>[^"]+)" does not exist', "Create it: python manage.py db_create."),
+    (r'relation "[^"]+" does not exist', "Create the tables: python manage.py init_all."),
+    (
+        r"password authentication failed|no password supplied|role .* does not exist",
+        "Set DB_USER and DB_PASSWORD, or the database's URL, in the environment or .env.",
+    ),
+    (
+        r"could not translate host name|Name or service not known",
+        "Check DB_HOST, or the host of the database's URL.",
+    ),
+    (
+        r"Connection refused|No such file or directory|timeout expired|timed out|No route",
+        "Start the server, or correct DB_HOST and DB_PORT, or the database's URL.",
+    ),
+    (r"too many clients|remaining connection slots", "Close idle clients, or raise the limit."),
+    (r"starting up|shutting down|in recovery", "Wait a moment and run it again."),
+    (
+        r"read-only transaction|recovery mode",
+        "The server is a standby or read-only: use its primary.",
+    ),
+)
+
+
+def next_step(error: Exception) -> str | None:
+    """Return what the user can do about an error, where it is known."""
+    message = str(error)
+    return next((step for pattern, step in _STEPS if re.search(pattern, message)), None)
+
+
+def explain(error: Exception) -> str:
+    """Return the error's first line, and the next step where it is known."""
+    message = str(error).strip()
+    if not isinstance(error, Error):
+        return message
+    first = message.splitlines()[0] if message else type(error).__name__
+    step = next_step(error)
+    return f"{first}. {step}" if step else first
