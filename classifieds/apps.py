@@ -1,0 +1,10 @@
+"""The app's configuration."""
+
+from django.apps import AppConfig
+
+
+class ClassifiedsConfig(AppConfig):
+    """Classifieds."""
+
+    name = "classifieds"
+    verbose_name = "Classifieds"

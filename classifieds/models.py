@@ -1,0 +1,264 @@
+"""All tables of the classifieds database."""
+
+from django.contrib.postgres.indexes import GinIndex, GistIndex, OpClass
+from django.db import models
+from django.db.models import F, Func, Q
+
+from marketplace import models as base
+from marketplace.search import SearchableQuerySet, search_vector
+
+
+class Category(base.PlatformRow):
+    """A node of a platform's category tree."""
+
+    name = models.TextField(null=True)
+    path = models.TextField(null=True, help_text="As published.")
+    parent = models.ForeignKey("self", models.SET_NULL, null=True, related_name="children")
+    level = models.SmallIntegerField(null=True, help_text="1 for a root.")
+
+    class Meta:
+        db_table = "classifieds_categories"
+        verbose_name_plural = "categories"
+        constraints = [
+            # The key of the loader's merge.
+            models.UniqueConstraint(
+                fields=["platform", "external_id"], name="classifieds_categories_key"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name or 'Category'} ({self.platform} {self.external_id})"
+
+
+class Seller(base.PlatformRow):
+    """A person or business that posts listings."""
+
+    name = models.TextField(null=True)
+    is_business = models.BooleanField(null=True)
+    registered_at = models.DateTimeField(null=True)
+    attributes = models.JSONField(null=True)
+
+    class Meta:
+        db_table = "classifieds_sellers"
+        constraints = [
+            # The key of the loader's merge.
+            models.UniqueConstraint(
+                fields=["platform", "external_id"], name="classifieds_sellers_key"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name or 'Seller'} ({self.platform} {self.external_id})"
+
+
+class Listing(base.PlatformRow):
+    """A classified ad, as last seen."""
+
+    class Status(models.TextChoices):
+        """What the platform says of the ad."""
+
+        ACTIVE = "active", "Active"
+        SOLD = "sold", "Sold"
+        EXPIRED = "expired", "Expired"
+        REMOVED = "removed", "Removed"
+        #: Hidden by the platform: blocked, being moderated, over a limit.
+        SUSPENDED = "suspended", "Suspended"
+
+    class Condition(models.TextChoices):
+        """State of the thing for sale."""
+
+        NEW = "new", "New"
+        USED = "used", "Used"
+        DAMAGED = "damaged", "Damaged"
+
+    # Description
+    title = models.TextField(null=True)
+    description = models.TextField(null=True)
+    url = models.TextField(null=True)
+    category = models.ForeignKey(Category, models.SET_NULL, null=True)
+    category_path = models.TextField(null=True, help_text="Canonical: transport/cars")
+    category_name = models.TextField(null=True, help_text="As published.")
+    seller = models.ForeignKey(Seller, models.SET_NULL, null=True, related_name="listings")
+    images = models.JSONField(null=True, help_text="List of URLs.")
+    attributes = models.JSONField(null=True, help_text="Parameters as published.")
+    search_vector = search_vector("title", "description")
+
+    # Price
+    price = models.DecimalField(max_digits=18, decimal_places=2, null=True)
+    currency = models.CharField(max_length=3, null=True, help_text="ISO 4217.")
+    currency_text = models.TextField(null=True, help_text="As published.")
+    is_negotiable = models.BooleanField(null=True)
+    is_price_on_request = models.BooleanField(null=True)
+
+    # Place
+    location = models.TextField(null=True, help_text="As published.")
+    city = models.TextField(null=True, help_text="Canonical Latin name: Tashkent")
+    region = models.TextField(null=True, help_text="Canonical Latin name.")
+    district = models.TextField(null=True, help_text="As published.")
+    latitude = models.DecimalField(max_digits=9, decimal_places=6, null=True)
+    longitude = models.DecimalField(max_digits=9, decimal_places=6, null=True)
+
+    # Particulars
+    condition = models.CharField(max_length=16, null=True, choices=Condition)
+    condition_text = models.TextField(null=True, help_text="As published.")
+    brand = models.TextField(null=True)
+    model = models.TextField(null=True)
+    year = models.SmallIntegerField(null=True)
+    mileage = models.IntegerField(null=True, help_text="Kilometers.")
+    area_sqm = models.DecimalField(max_digits=12, decimal_places=2, null=True)
+    rooms = models.SmallIntegerField(null=True)
+
+    # Lifecycle
+    status = models.CharField(max_length=16, null=True, choices=Status)
+    posted_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)
+    sold_at = models.DateTimeField(null=True)
+    bumped_at = models.DateTimeField(null=True)
+
+    objects = SearchableQuerySet.as_manager()
+
+    class Meta:
+        db_table = "classifieds_listings"
+        constraints = [
+            # The key of the loader's merge.
+            models.UniqueConstraint(
+                fields=["platform", "external_id"], name="classifieds_listings_key"
+            ),
+            models.CheckConstraint(condition=Q(price__gte=0), name="classifieds_listings_price"),
+            models.CheckConstraint(
+                condition=Q(latitude__gte=-90, latitude__lte=90)
+                & Q(longitude__gte=-180, longitude__lte=180),
+                name="classifieds_listings_place",
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=["active", "sold", "expired", "removed", "suspended"]),
+                name="classifieds_listings_status",
+            ),
+            models.CheckConstraint(
+                condition=Q(condition__in=["new", "used", "damaged"]),
+                name="classifieds_listings_condition",
+            ),
+        ]
+        indexes = [
+            # Used by category + city + price among active ads, newest first.
+            models.Index(
+                "city",
+                OpClass(F("category_path"), name="text_pattern_ops"),
+                "price",
+                name="classifieds_listings_browse",
+                condition=Q(status="active"),
+            ),
+            # Used by time ranges: newest ads first.
+            models.Index(fields=["-posted_at"], name="classifieds_listings_posted"),
+            # Used by SearchableQuerySet.search().
+            GinIndex(fields=["search_vector"], name="classifieds_listings_search"),
+            # Used by attributes @> '{"…": …}'.
+            GinIndex(
+                fields=["attributes"],
+                name="classifieds_listings_attrs",
+                opclasses=["jsonb_path_ops"],
+            ),
+            # Used by ads within a radius: earth_box(…) @> ll_to_earth(latitude, longitude).
+            GistIndex(
+                Func(F("latitude"), F("longitude"), function="ll_to_earth"),
+                name="classifieds_listings_earth",
+                condition=Q(status="active"),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.title or 'Listing'} ({self.platform} {self.external_id})"
+
+
+class ListingEvent(models.Model):
+    """A change of a listing's status or price. Append-only."""
+
+    class Kind(models.TextChoices):
+        """What changed."""
+
+        POSTED = "posted", "First seen"
+        PRICE = "price", "Price changed"
+        STATUS = "status", "Status changed"
+
+    # Identification
+    listing = models.ForeignKey(Listing, models.CASCADE, related_name="events", db_index=False)
+    kind = models.CharField(max_length=16, choices=Kind)
+
+    # Change
+    old_price = models.DecimalField(max_digits=18, decimal_places=2, null=True)
+    new_price = models.DecimalField(max_digits=18, decimal_places=2, null=True)
+    old_currency = models.CharField(max_length=3, null=True)
+    new_currency = models.CharField(max_length=3, null=True)
+    old_status = models.CharField(max_length=16, null=True)
+    new_status = models.CharField(max_length=16, null=True)
+
+    # Lifecycle
+    recorded_at = models.DateTimeField(help_text="When the platform showed the new state.")
+
+    class Meta:
+        db_table = "classifieds_listing_events"
+        constraints = [
+            # One event of a kind at a moment; used by a listing's history.
+            models.UniqueConstraint(
+                fields=["listing", "recorded_at", "kind"], name="classifieds_listing_events_key"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} of listing {self.listing_id} (event {self.pk})"
+
+
+class LoadRun(base.LoadRun):
+    """One run of `ingest` into this database."""
+
+    class Meta:
+        db_table = "classifieds_load_runs"
+        indexes = [
+            # Used by db_status: the last run of each platform.
+            models.Index(fields=["platform", "-finished_at"], name="classifieds_load_runs_last"),
+        ]
+
+
+class QuarantinedRecord(base.QuarantinedRecord):
+    """A record of this database's platforms that could not be loaded."""
+
+    run = models.ForeignKey(LoadRun, models.SET_NULL, null=True, related_name="quarantine")
+
+    class Meta:
+        db_table = "classifieds_quarantine"
+        constraints = [
+            # A record that is rejected again is counted, not repeated.
+            models.UniqueConstraint(
+                fields=["platform", "content_hash"], name="classifieds_quarantine_key"
+            ),
+        ]
+
+
+class RawPayload(base.RawPayload):
+    """A version of a payload of this database's platforms."""
+
+    class Meta:
+        db_table = "classifieds_payloads"
+        constraints = [
+            # A payload that was stored already is not stored again.
+            models.UniqueConstraint(
+                fields=["platform", "external_id", "content_hash"],
+                name="classifieds_payloads_key",
+            ),
+        ]
+
+
+class ExchangeRate(base.ExchangeRate):
+    """A rate for the prices of this database."""
+
+    class Meta:
+        db_table = "classifieds_exchange_rates"
+        constraints = [
+            # Used by the rate of a day, or the last one before it.
+            models.UniqueConstraint(
+                fields=["currency", "rate_date"], name="classifieds_exchange_rates_key"
+            ),
+            models.CheckConstraint(
+                condition=Q(rate__gt=0), name="classifieds_exchange_rates_positive"
+            ),
+        ]

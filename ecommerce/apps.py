@@ -1,0 +1,10 @@
+"""The app's configuration."""
+
+from django.apps import AppConfig
+
+
+class EcommerceConfig(AppConfig):
+    """E-commerce."""
+
+    name = "ecommerce"
+    verbose_name = "E-commerce"

@@ -1,0 +1,311 @@
+"""All tables of the e-commerce database."""
+
+from django.contrib.postgres.indexes import GinIndex
+from django.db import models
+from django.db.models import Q
+
+from marketplace import models as base
+from marketplace.search import SearchableQuerySet, search_vector
+
+_DISCOUNT = "Percent below old_price; NULL without one."
+
+
+class Seller(base.PlatformRow):
+    """A shop on a platform."""
+
+    # Description
+    name = models.TextField(null=True)
+    slug = models.TextField(null=True)
+    link = models.TextField(null=True)
+    description = models.TextField(null=True)
+    attributes = models.JSONField(null=True)
+
+    # Standing
+    rating = models.DecimalField(max_digits=3, decimal_places=2, null=True)
+    review_count = models.IntegerField(null=True)
+    order_count = models.IntegerField(null=True)
+    product_count = models.IntegerField(null=True, help_text="As published by the platform.")
+    is_official = models.BooleanField(null=True)
+    is_verified = models.BooleanField(null=True)
+    is_active = models.BooleanField(null=True)
+
+    # Lifecycle
+    registered_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "ecommerce_sellers"
+        constraints = [
+            # The key of the loader's merge.
+            models.UniqueConstraint(
+                fields=["platform", "external_id"], name="ecommerce_sellers_key"
+            ),
+            models.CheckConstraint(
+                condition=Q(rating__gte=0, rating__lte=5), name="ecommerce_sellers_rating"
+            ),
+        ]
+        indexes = [
+            # Used by the admin's search for sellers by a part of their name.
+            GinIndex(fields=["name"], name="ecommerce_sellers_name", opclasses=["gin_trgm_ops"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name or 'Seller'} ({self.platform} {self.external_id})"
+
+
+class Category(base.PlatformRow):
+    """A node of a platform's category tree."""
+
+    # Description
+    name = models.TextField(null=True, help_text="As published, in the payload's language.")
+    name_ru = models.TextField(null=True)
+    name_uz = models.TextField(null=True)
+    name_en = models.TextField(null=True)
+    url = models.TextField(null=True)
+    product_count = models.IntegerField(null=True, help_text="As published by the platform.")
+    search_vector = search_vector("name", "name_ru", "name_uz", "name_en")
+
+    # Place in the tree
+    parent = models.ForeignKey("self", models.SET_NULL, null=True, related_name="children")
+    level = models.SmallIntegerField(null=True, help_text="1 for a root.")
+    path_ids = models.JSONField(null=True, help_text="external_id of the root, …, of this node.")
+    path_names = models.TextField(null=True, help_text="Electronics > Phones")
+
+    objects = SearchableQuerySet.as_manager()
+
+    class Meta:
+        db_table = "ecommerce_categories"
+        verbose_name_plural = "categories"
+        constraints = [
+            # The key of the loader's merge.
+            models.UniqueConstraint(
+                fields=["platform", "external_id"], name="ecommerce_categories_key"
+            ),
+        ]
+        indexes = [
+            # Used by SearchableQuerySet.search().
+            GinIndex(fields=["search_vector"], name="ecommerce_categories_search"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name or 'Category'} ({self.platform} {self.external_id})"
+
+
+class Product(base.PlatformRow):
+    """A product card: what is sold, without the price of each variant."""
+
+    # Description
+    title = models.TextField(null=True, help_text="NULL until a payload brings one.")
+    title_ru = models.TextField(null=True)
+    title_uz = models.TextField(null=True)
+    title_en = models.TextField(null=True)
+    title_normalized = models.TextField(
+        null=True, help_text="For matching across platforms: iphone 15 pro"
+    )
+    description = models.TextField(null=True)
+    brand = models.TextField(null=True)
+    model = models.TextField(null=True)
+    sku = models.TextField(null=True, help_text="The seller's or vendor's code.")
+    barcode = models.TextField(null=True)
+    url = models.TextField(null=True)
+    images = models.JSONField(null=True, help_text="List of URLs.")
+    video_url = models.TextField(null=True)
+    tags = models.JSONField(null=True, help_text="List of badges as published.")
+    attributes = models.JSONField(null=True, help_text="What has no column of its own.")
+    characteristics = models.JSONField(null=True, help_text="List of {title, values}.")
+    search_vector = search_vector("title", "title_ru", "title_uz", "title_en", "brand")
+
+    # Place
+    category = models.ForeignKey(Category, models.SET_NULL, null=True, db_index=False)
+    seller = models.ForeignKey(Seller, models.SET_NULL, null=True)
+
+    # Standing
+    rating = models.DecimalField(max_digits=3, decimal_places=2, null=True)
+    review_count = models.IntegerField(null=True)
+    order_count = models.IntegerField(null=True, help_text="Orders of all time.")
+
+    # Price and stock
+    is_available = models.BooleanField(null=True, help_text="NULL where nobody says.")
+    total_available = models.IntegerField(null=True, help_text="Pieces over all offers.")
+    min_price = models.DecimalField(max_digits=18, decimal_places=2, null=True)
+    max_price = models.DecimalField(max_digits=18, decimal_places=2, null=True)
+    currency = models.CharField(max_length=3, null=True, help_text="ISO 4217.")
+
+    # Flags
+    is_eco = models.BooleanField(null=True)
+    is_adult = models.BooleanField(null=True)
+    is_perishable = models.BooleanField(null=True)
+    has_warranty = models.BooleanField(null=True)
+
+    objects = SearchableQuerySet.as_manager()
+
+    class Meta:
+        db_table = "ecommerce_products"
+        constraints = [
+            # The key of the loader's merge.
+            models.UniqueConstraint(
+                fields=["platform", "external_id"], name="ecommerce_products_key"
+            ),
+            models.CheckConstraint(
+                condition=Q(min_price__gte=0, max_price__gte=0), name="ecommerce_products_price"
+            ),
+        ]
+        indexes = [
+            # Used by the cross-platform comparison: WHERE title_normalized = '…'.
+            models.Index(fields=["title_normalized"], name="ecommerce_products_title"),
+            # Used by price ranges within a category, and by the foreign key.
+            models.Index(fields=["category", "min_price"], name="ecommerce_products_category"),
+            # Used by SearchableQuerySet.search().
+            GinIndex(fields=["search_vector"], name="ecommerce_products_search"),
+            # Used by attributes @> '{"…": …}'.
+            GinIndex(
+                fields=["attributes"],
+                name="ecommerce_products_attrs",
+                opclasses=["jsonb_path_ops"],
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.title or 'Product'} ({self.platform} {self.external_id})"
+
+
+class Offer(base.PlatformRow):
+    """A sellable variant of a product, with its current price."""
+
+    # What is sold, by whom
+    product = models.ForeignKey(Product, models.CASCADE, related_name="offers", db_index=False)
+    seller = models.ForeignKey(Seller, models.SET_NULL, null=True, related_name="offers")
+    variant_title = models.TextField(null=True)
+    variant_attributes = models.JSONField(null=True)
+    barcode = models.TextField(null=True)
+
+    # Price and stock
+    price = models.DecimalField(max_digits=18, decimal_places=2)
+    old_price = models.DecimalField(max_digits=18, decimal_places=2, null=True)
+    currency = models.CharField(max_length=3, help_text="ISO 4217.")
+    currency_text = models.TextField(null=True, help_text="As published, where it differs.")
+    discount_percent = base.percent_below("price", "old_price", _DISCOUNT)
+    is_available = models.BooleanField(null=True, help_text="NULL where nobody says.")
+    stock_quantity = models.IntegerField(null=True)
+    delivery_days = models.IntegerField(null=True)
+
+    # Lifecycle
+    scraped_at = models.DateTimeField(help_text="Time of the observation the price comes from.")
+
+    class Meta:
+        db_table = "ecommerce_offers"
+        constraints = [
+            # The key of the loader's merge.
+            models.UniqueConstraint(
+                fields=["platform", "external_id"], name="ecommerce_offers_key"
+            ),
+            models.CheckConstraint(condition=Q(price__gte=0), name="ecommerce_offers_price"),
+        ]
+        indexes = [
+            # Used by the comparison of a product's offers by price, and by the foreign key.
+            models.Index(fields=["product", "price"], name="ecommerce_offers_product"),
+            # Used by the list of the largest discounts on sale.
+            models.Index(
+                fields=["-discount_percent"],
+                name="ecommerce_offers_discount",
+                condition=Q(is_available=True),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.variant_title or 'Offer'} ({self.platform} {self.external_id})"
+
+
+class PricePoint(models.Model):
+    """A change of an offer's price or availability. Partitioned by month of recorded_at."""
+
+    # Identification. No constraint in the database: a check per row would cost a tenth of a load,
+    # rows are only made from offers, and no offer is ever deleted.
+    offer = models.ForeignKey(
+        Offer,
+        models.DO_NOTHING,
+        related_name="price_points",
+        db_constraint=False,
+        db_index=False,
+    )
+
+    # Price
+    price = models.DecimalField(max_digits=18, decimal_places=2)
+    old_price = models.DecimalField(max_digits=18, decimal_places=2, null=True)
+    currency = models.CharField(max_length=3, help_text="ISO 4217.")
+    discount_percent = base.percent_below("price", "old_price", _DISCOUNT)
+    is_available = models.BooleanField(null=True)
+    available_amount = models.IntegerField(null=True)
+
+    # Change against the previous point in time; NULL for the first, or another currency
+    price_change = models.DecimalField(max_digits=18, decimal_places=2, null=True)
+    price_change_percent = models.DecimalField(max_digits=22, decimal_places=2, null=True)
+
+    # Lifecycle
+    recorded_at = models.DateTimeField(help_text="When the platform showed this price.")
+
+    class Meta:
+        db_table = "ecommerce_price_history"
+        constraints = [
+            # One state at a moment; used by the loader and by an offer's history.
+            models.UniqueConstraint(
+                fields=["offer", "recorded_at"], name="ecommerce_price_history_key"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Offer {self.offer_id} at {self.recorded_at:%Y-%m-%d %H:%M} (point {self.pk})"
+
+
+class LoadRun(base.LoadRun):
+    """One run of `ingest` into this database."""
+
+    class Meta:
+        db_table = "ecommerce_load_runs"
+        indexes = [
+            # Used by db_status: the last run of each platform.
+            models.Index(fields=["platform", "-finished_at"], name="ecommerce_load_runs_last"),
+        ]
+
+
+class QuarantinedRecord(base.QuarantinedRecord):
+    """A record of this database's platforms that could not be loaded."""
+
+    run = models.ForeignKey(LoadRun, models.SET_NULL, null=True, related_name="quarantine")
+
+    class Meta:
+        db_table = "ecommerce_quarantine"
+        constraints = [
+            # A record that is rejected again is counted, not repeated.
+            models.UniqueConstraint(
+                fields=["platform", "content_hash"], name="ecommerce_quarantine_key"
+            ),
+        ]
+
+
+class RawPayload(base.RawPayload):
+    """A version of a payload of this database's platforms."""
+
+    class Meta:
+        db_table = "ecommerce_payloads"
+        constraints = [
+            # A payload that was stored already is not stored again.
+            models.UniqueConstraint(
+                fields=["platform", "external_id", "content_hash"], name="ecommerce_payloads_key"
+            ),
+        ]
+
+
+class ExchangeRate(base.ExchangeRate):
+    """A rate for the prices of this database."""
+
+    class Meta:
+        db_table = "ecommerce_exchange_rates"
+        constraints = [
+            # Used by the rate of a day, or the last one before it.
+            models.UniqueConstraint(
+                fields=["currency", "rate_date"], name="ecommerce_exchange_rates_key"
+            ),
+            models.CheckConstraint(
+                condition=Q(rate__gt=0), name="ecommerce_exchange_rates_positive"
+            ),
+        ]

@@ -1,0 +1,150 @@
+"""Abstract bases of the tables that all three databases have. This app has no table of its own."""
+
+from decimal import Decimal
+
+from django.db import models
+from django.db.models import F, GeneratedField, Value
+from django.db.models.functions import NullIf, Round
+
+
+def percent_below(part: str, whole: str, help_text: str) -> GeneratedField:
+    """Return a stored column: by how many percent `part` is below `whole`, with two places."""
+    hundred = Value(Decimal(100))
+    share = hundred - F(part) * hundred / NullIf(F(whole), Value(Decimal(0)))
+    return GeneratedField(
+        expression=Round(share, precision=2),
+        output_field=models.DecimalField(max_digits=22, decimal_places=2, null=True),
+        db_persist=True,
+        help_text=help_text,
+    )
+
+
+class PlatformRow(models.Model):
+    """A thing on a platform, known by the platform's own id."""
+
+    # Identification
+    platform = models.CharField(max_length=32, help_text="Name of the platform, as registered.")
+    external_id = models.CharField(
+        max_length=255, help_text="The platform's own id; unique within the platform."
+    )
+
+    # Lifecycle
+    first_seen_at = models.DateTimeField(help_text="Time of the oldest observation.")
+    last_seen_at = models.DateTimeField(help_text="Time of the newest observation.")
+    updated_at = models.DateTimeField(help_text="When loading last changed the content.")
+
+    class Meta:
+        abstract = True
+
+
+class LoadRun(models.Model):
+    """One run of `ingest`: what it read, what became of it, how far it came."""
+
+    class Status(models.TextChoices):
+        """Where the run is in its life."""
+
+        #: Batches are being loaded, or the process was killed.
+        RUNNING = "running", "Running"
+        #: All sources were read to their end.
+        COMPLETED = "completed", "Completed"
+        #: A source could not be read, or the run was interrupted. What was loaded stays.
+        FAILED = "failed", "Failed"
+
+    # Identification
+    platform = models.CharField(max_length=32)
+    source = models.TextField(help_text="The files, or - for standard input.")
+
+    # Internal state
+    status = models.CharField(max_length=16, choices=Status, default=Status.RUNNING)
+    position = models.JSONField(
+        default=dict,
+        help_text="The sources read so far and how many records of each are committed; written "
+        "in the transaction of each batch.",
+    )
+    error = models.TextField(blank=True, help_text="Why the run failed.")
+
+    # Counts
+    read_count = models.BigIntegerField(default=0, help_text="Records read, repeats included.")
+    created_count = models.BigIntegerField(default=0)
+    updated_count = models.BigIntegerField(default=0)
+    unchanged_count = models.BigIntegerField(default=0, help_text="Repeats included.")
+    rejected_count = models.BigIntegerField(default=0, help_text="Records put into quarantine.")
+    price_point_count = models.BigIntegerField(default=0)
+
+    # Lifecycle
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return f"{self.platform} run {self.pk}"
+
+
+class QuarantinedRecord(models.Model):
+    """A record that could not be loaded, kept until somebody looks at it."""
+
+    # Identification
+    platform = models.CharField(max_length=32)
+    external_id = models.CharField(max_length=255, blank=True, help_text="Empty if not known.")
+    content_hash = models.BinaryField(help_text="BLAKE2b-128 of the payload.")
+
+    # Reason
+    reason = models.TextField()
+    field = models.CharField(
+        max_length=255, blank=True, help_text="The payload's field at fault; empty if no one is."
+    )
+
+    # Provenance
+    source = models.TextField(help_text="The file, and the record's place in it.")
+    payload = models.BinaryField(help_text="The record as it was read, compressed with zstd.")
+
+    # Lifecycle
+    first_seen_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField()
+    seen_count = models.BigIntegerField(default=1)
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return f"{self.platform} {self.external_id or '(no id)'} (quarantine {self.pk})"
+
+
+class RawPayload(models.Model):
+    """One version of what a platform returned about one thing, enough to load it again."""
+
+    # Identification
+    platform = models.CharField(max_length=32)
+    shape = models.CharField(max_length=32, help_text="The payload's form, such as UZ-API.")
+    external_id = models.CharField(max_length=255)
+    content_hash = models.BinaryField(help_text="BLAKE2b-128 of the payload without its context.")
+
+    # Content
+    body = models.BinaryField(help_text="JSON of payload and context, compressed with zstd.")
+
+    # Lifecycle
+    observed_at = models.DateTimeField(help_text="When this version was first observed.")
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return f"{self.platform} {self.external_id} (payload {self.pk})"
+
+
+class ExchangeRate(models.Model):
+    """The official price of a currency in so'm on a day."""
+
+    currency = models.CharField(max_length=3, help_text="ISO 4217.")
+    rate_date = models.DateField()
+    rate = models.DecimalField(
+        max_digits=20, decimal_places=6, help_text="UZS for one unit of the currency."
+    )
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return f"{self.currency} {self.rate_date}"

@@ -1,0 +1,71 @@
+"""Audit events of lots: append-only, which the database itself enforces."""
+
+import django.db.models.deletion
+from django.db import migrations, models
+
+_APPEND_ONLY = """
+CREATE FUNCTION procurement_refuse_change() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% is append-only: % is refused', TG_TABLE_NAME, TG_OP
+        USING ERRCODE = 'restrict_violation';
+END
+$$;
+CREATE TRIGGER procurement_lot_events_append_only
+    BEFORE UPDATE OR DELETE ON procurement_lot_events
+    FOR EACH STATEMENT EXECUTE FUNCTION procurement_refuse_change();
+"""
+
+_REVERSE = """
+DROP TRIGGER procurement_lot_events_append_only ON procurement_lot_events;
+DROP FUNCTION procurement_refuse_change;
+"""
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("procurement", "0002_lots"),
+    ]
+
+    operations = [
+        migrations.CreateModel(
+            name="LotEvent",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("created", "First seen"), ("changed", "Changed")], max_length=16
+                    ),
+                ),
+                ("changes", models.JSONField(help_text="Column → [before, after].")),
+                ("payload", models.JSONField(help_text="The payload that said so.", null=True)),
+                (
+                    "recorded_at",
+                    models.DateTimeField(help_text="When the platform showed the new state."),
+                ),
+                ("created_at", models.DateTimeField(help_text="When it was written here.")),
+                (
+                    "lot",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="events",
+                        to="procurement.lot",
+                    ),
+                ),
+            ],
+            options={
+                "db_table": "procurement_lot_events",
+                "indexes": [
+                    models.Index(fields=["lot", "recorded_at"], name="procurement_lot_events_lot")
+                ],
+            },
+        ),
+        migrations.RunSQL(_APPEND_ONLY, _REVERSE),
+    ]
