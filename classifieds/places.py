@@ -1,0 +1,247 @@
+"""Canonical names of the places of Uzbekistan, from what platforms and people write.
+
+A name is published in Russian, in Uzbek (Latin or Cyrillic) or in English, with or without
+"г.", "shahri", "город"; all of them are one city here, under its usual English name.
+"""
+
+import re
+from decimal import Decimal
+from functools import lru_cache
+from typing import NamedTuple
+
+from marketplace.loading import values
+
+
+class City(NamedTuple):
+    """A city by its English, Russian and Uzbek names, and where it is."""
+
+    name: str
+    name_ru: str
+    name_uz: str
+    region: str
+    latitude: Decimal
+    longitude: Decimal
+
+
+CAPITAL = "Tashkent"
+CAPITAL_REGION = "Tashkent City"
+
+
+def _city(name: str, ru: str, uz: str, region: str, latitude: str, longitude: str) -> City:
+    return City(name, ru, uz, region, Decimal(latitude), Decimal(longitude))
+
+
+#: The regional centers and the other large cities.
+CITIES = (
+    _city(CAPITAL, "Ташкент", "Toshkent", CAPITAL_REGION, "41.311081", "69.240562"),
+    _city("Samarkand", "Самарканд", "Samarqand", "Samarkand Region", "39.654170", "66.959720"),
+    _city("Namangan", "Наманган", "Namangan", "Namangan Region", "40.998300", "71.672570"),
+    _city("Andijan", "Андижан", "Andijon", "Andijan Region", "40.782060", "72.344240"),
+    _city("Nukus", "Нукус", "Nukus", "Karakalpakstan", "42.453060", "59.610280"),
+    _city("Fergana", "Фергана", "Farg'ona", "Fergana Region", "40.384210", "71.784320"),
+    _city("Bukhara", "Бухара", "Buxoro", "Bukhara Region", "39.774720", "64.428610"),
+    _city("Karshi", "Карши", "Qarshi", "Kashkadarya Region", "38.860560", "65.789050"),
+    _city("Kokand", "Коканд", "Qo'qon", "Fergana Region", "40.528640", "70.942500"),
+    _city("Margilan", "Маргилан", "Marg'ilon", "Fergana Region", "40.471080", "71.724560"),
+    _city("Angren", "Ангрен", "Angren", "Tashkent Region", "41.016670", "70.143610"),
+    _city("Jizzakh", "Джизак", "Jizzax", "Jizzakh Region", "40.115830", "67.842220"),
+    _city("Chirchik", "Чирчик", "Chirchiq", "Tashkent Region", "41.468890", "69.582220"),
+    _city("Termez", "Термез", "Termiz", "Surkhandarya Region", "37.224170", "67.278330"),
+    _city("Navoi", "Навои", "Navoiy", "Navoi Region", "40.084440", "65.379170"),
+    _city("Urgench", "Ургенч", "Urganch", "Khorezm Region", "41.550000", "60.633330"),
+    _city("Almalyk", "Алмалык", "Olmaliq", "Tashkent Region", "40.844720", "69.598330"),
+    _city("Bekabad", "Бекабад", "Bekobod", "Tashkent Region", "40.220830", "69.269720"),
+    _city("Shakhrisabz", "Шахрисабз", "Shahrisabz", "Kashkadarya Region", "39.057780", "66.834170"),
+    _city("Gulistan", "Гулистан", "Guliston", "Syrdarya Region", "40.489720", "68.784170"),
+    _city("Khiva", "Хива", "Xiva", "Khorezm Region", "41.378330", "60.363890"),
+    _city(
+        "Kattakurgan", "Каттакурган", "Kattaqo'rg'on", "Samarkand Region", "39.898890", "66.256110"
+    ),
+    _city("Yangiyul", "Янгиюль", "Yangiyo'l", "Tashkent Region", "41.112220", "69.047220"),
+    _city("Nurafshon", "Нурафшан", "Nurafshon", "Tashkent Region", "41.042000", "69.358000"),
+    _city("Zarafshan", "Зарафшан", "Zarafshon", "Navoi Region", "41.573300", "64.205800"),
+)
+
+#: Region → its smaller towns: English name, then other spellings of it.
+_TOWNS = {
+    "Andijan Region": (
+        "Asaka|Асака",
+        "Bulakbashi|Булакбаши|Buloqboshi",
+        "Khanabad|Ханабад|Xonobod",
+        "Shakhrikhan|Шахрихан|Shahrixon",
+    ),
+    "Bukhara Region": ("Bukhara|Buhara", "Gijduvan|Гиждуван|G'ijduvon", "Kagan|Каган|Kogon"),
+    "Fergana Region": (
+        "Fergana|Ferghana",
+        "Kuva|Кува|Quva",
+        "Kuvasay|Кувасай|Quvasoy",
+        "Rishtan|Риштан|Rishton",
+    ),
+    "Kashkadarya Region": ("Guzar|Гузар|G'uzor", "Kitab|Китаб|Kitob", "Mubarek|Мубарек|Muborak"),
+    "Karakalpakstan": (
+        "Beruni|Беруни|Beruniy",
+        "Khodjeyli|Ходжейли|Xo'jayli",
+        "Kungrad|Кунград|Qo'ng'irot",
+        "Turtkul|Турткуль|To'rtko'l",
+    ),
+    "Khorezm Region": ("Karaul|Караул|Qorovul", "Khanka|Ханка|Xonqa", "Pitnak|Питнак"),
+    "Namangan Region": (
+        "Chartak|Чартак|Chortoq",
+        "Chust|Чуст",
+        "Kasansay|Касансай|Kosonsoy",
+        "Uchkurgan|Учкурган|Uchqo'rg'on",
+    ),
+    "Navoi Region": ("Uchkuduk|Учкудук|Uchquduq",),
+    "Samarkand Region": (
+        "Aktash|Акташ|Oqtosh",
+        "Bulungur|Булунгур|Bulung'ur",
+        "Jambay|Джамбай|Jomboy",
+        "Urgut|Ургут",
+    ),
+    "Surkhandarya Region": ("Denau|Денау|Denov", "Sherabad|Шерабад|Sherobod"),
+    "Syrdarya Region": (
+        "Shirin|Ширин",
+        "Syrdarya|Сырдарья|Sirdaryo",
+        "Terenozek|Теренозек|Terenozak",
+        "Yangiyer|Янгиер",
+    ),
+    # OLX offers this district as a settlement beside the capital; its map point, and the flats
+    # filed under it, are in the middle of the capital.
+    CAPITAL_REGION: (f"{CAPITAL}|Мирабад|Mirobod|Mirabad",),
+    "Tashkent Region": (
+        "Akhangaran|Ахангаран|Ohangaron",
+        "Chinaz|Чиназ|Chinoz",
+        "Eshanguzar|Эшангузар|Eshonguzar",
+        "Gazalkent|Газалкент|G'azalkent",
+        "Keles|Келес",
+        "Kibray|Кибрай|Qibray",
+        "Nazarbek|Назарбек",
+        "Nurafshon|Тойтепа|To'ytepa",
+        "Parkent|Паркент",
+        "Pskent|Пскент|Piskent",
+        "Zangiata|Зангиата|Zangiota",
+    ),
+}
+
+#: English name of a region, then its other names, all without "Region", "область", "viloyati".
+_REGIONS = (
+    "Tashkent|Ташкентская|Toshkent",
+    "Andijan|Андижанская|Andijon",
+    "Bukhara|Бухарская|Buxoro",
+    "Fergana|Ферганская|Farg'ona",
+    "Jizzakh|Джизакская|Jizzax",
+    "Kashkadarya|Кашкадарьинская|Qashqadaryo",
+    "Khorezm|Хорезмская|Xorazm",
+    "Namangan|Наманганская|Namangan",
+    "Navoi|Навоийская|Navoiy",
+    "Samarkand|Самаркандская|Samarqand",
+    "Surkhandarya|Сурхандарьинская|Surxondaryo",
+    "Syrdarya|Сырдарьинская|Sirdaryo",
+)
+_KARAKALPAKSTAN = "Karakalpakstan|Каракалпакстан|Qoraqalpog'iston"
+
+_LATIN = str.maketrans(
+    dict(zip("абвгдезийклмнопрстуфыэқҳ", "abvgdeziyklmnoprstufyeqh", strict=True))
+    | {"ё": "yo", "ж": "zh", "х": "kh", "ц": "ts", "ч": "ch", "ш": "sh", "щ": "shch", "ъ": ""}
+    | {"ь": "", "ю": "yu", "я": "ya", "ў": "o'", "ғ": "g'"}
+)
+_APOSTROPHE = re.compile("[ʻʼ‘’`´ʹ′]")
+_ASIDE = re.compile(r"\([^()]*\)|,.*")
+_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+
+#: Words of a name that do not tell places apart; in Latin letters and without apostrophes.
+_CITY_WORDS = {"g", "gor", "gorod", "sh", "shahri", "shahar", "city", "pgt", "pos", "poselok"}
+_REPUBLIC_WORDS = {"respublika", "respublikasi", "republic", "of"}
+_REGION_WORDS = {"obl", "oblast", "oblasti", "vil", "viloyat", "viloyati", "region"}
+_FILLERS = _CITY_WORDS | _REPUBLIC_WORDS
+
+
+def _words(name: str) -> list[str]:
+    """Return the words that tell a place, in one spelling: "Тошкент ш." → toshkent."""
+    latin = (values.normalize_title(name) or "").translate(_LATIN)
+    # Uzbek Latin writes х as x and ж as j.
+    unified = latin.replace("'", "").replace("x", "kh").replace("j", "zh")
+    return [word for word in unified.split() if word not in _FILLERS]
+
+
+def _city_key(name: str) -> str:
+    return "".join(_words(name))
+
+
+def _region_key(name: str) -> str:
+    return "".join(word for word in _words(name) if word not in _REGION_WORDS)
+
+
+def _known_cities() -> dict[str, tuple[str, str]]:
+    known = {}
+    for city in CITIES:
+        for name in (city.name, city.name_ru, city.name_uz):
+            known[_city_key(name)] = (city.name, city.region)
+    for region, towns in _TOWNS.items():
+        for names in towns:
+            canonical = names.partition("|")[0]
+            known.update({_city_key(name): (canonical, region) for name in names.split("|")})
+    return known
+
+
+def _known_regions() -> dict[str, str]:
+    known = {_region_key(name): "Karakalpakstan" for name in _KARAKALPAKSTAN.split("|")}
+    for names in _REGIONS:
+        canonical = names.partition("|")[0] + " Region"
+        known.update({_region_key(name): canonical for name in names.split("|")})
+    return known
+
+
+_CITY_BY_KEY = _known_cities()
+_REGION_BY_KEY = _known_regions()
+
+
+def _find_city(name: str) -> tuple[str, str] | None:
+    """Return a known city and its region, also from "Нурафшан (Тойтепа)", "Ташкент, Чиланзар"."""
+    return _CITY_BY_KEY.get(_city_key(name)) or _CITY_BY_KEY.get(_city_key(_ASIDE.sub(" ", name)))
+
+
+def _in_latin(name: str) -> str | None:
+    """Return a name that is not known here in Latin letters, the same for any case of letters."""
+    latin = _APOSTROPHE.sub("'", name).casefold().translate(_LATIN)
+    return " ".join(_WORD.sub(lambda word: word[0].capitalize(), latin).split()) or None
+
+
+@lru_cache(maxsize=4096)
+def canonical_city(name: str | None) -> str | None:
+    """Return a city's English name: "г. Ташкент", "Тошкент", "Toshkent shahri" → "Tashkent".
+
+    A place that is not known here keeps its published name, in Latin letters.
+    """
+    if not name:
+        return None
+    found = _find_city(name)
+    return found[0] if found else _in_latin(name)
+
+
+@lru_cache(maxsize=4096)
+def canonical_region(name: str | None) -> str | None:
+    """Return a region's English name: "Ташкентская область" → "Tashkent Region".
+
+    A city stands for its region, the capital for itself: "г. Ташкент" → "Tashkent City".
+    """
+    if not name:
+        return None
+    if _REGION_WORDS.isdisjoint(_words(name)):
+        city = _find_city(name)
+        if city:
+            return city[1]
+    return _REGION_BY_KEY.get(_region_key(name)) or _in_latin(name)
+
+
+@lru_cache(maxsize=4096)
+def canonical_place(city: str | None, region: str | None) -> tuple[str | None, str | None]:
+    """Return the canonical city and region of what a listing says.
+
+    The published region decides, since towns share names; but platforms file the capital under
+    the region around it, and it is a region of its own.
+    """
+    found = _find_city(city) if city else None
+    if found and (found[0] == CAPITAL or not region):
+        return found
+    return canonical_city(city), canonical_region(region)

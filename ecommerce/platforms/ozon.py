@@ -1,0 +1,286 @@
+"""Ozon: tiles of its search, price and stock feeds of its sellers, and its category trees.
+
+OZ-CSV is one tile of a search page as a row of text. OZ-FEED is the XML in which a shop tells Ozon
+its prices and stocks; it has the shop's own ids and no names. OZ-CATS is the response of the
+category menu: one root with all below it, or an object of such responses by file name.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from ecommerce.records import Category, Offer, Product, Seller
+from marketplace.exceptions import PayloadError
+from marketplace.loading import values
+from marketplace.loading.adapters import Item, Parsed, Payload, Shape, Source
+
+CURRENCY = "RUB"
+SITE = "https://www.ozon.ru"
+
+_PRODUCT_PATH = re.compile(r"(/product/(?:[^/?#]*-)?(\d+))/?(?:[?#]|$)", re.ASCII)
+_CATEGORY_ID = re.compile(r"(\d+)/?(?:[?#]|$)", re.ASCII)
+
+#: What scrapers take for a brand or a delivery time: other texts of the tile at the same place.
+_ORIGINAL = "Оригинал"
+_NOT_BRANDS = {_ORIGINAL, "Стало дешевле"}
+_SOLD_OUT = "Похожие"
+_BUTTONS = {_SOLD_OUT, "В корзину", "Перейти"}
+
+#: In this order: "послезавтра" contains "завтра".
+_DELIVERY_DAYS = (
+    (re.compile(r"послезавтра"), 2),
+    (re.compile(r"завтра"), 1),
+    (re.compile(r"сегодня|\bчас|\bминут"), 0),
+)
+
+_EXTENSIONS = re.compile(r"(\.(xml|yml|yaml|gz|zst))+$", re.IGNORECASE)
+_DATE = re.compile(
+    r"(?<!\d)20\d{2}[-_.]?(0[1-9]|1[0-2])[-_.]?([0-2]\d|3[01])"
+    r"([T _-]?\d{2}[-:_]?\d{2}([-:_]?\d{2})?)?(?!\d)"
+)
+_UPDATED = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2})?")
+
+
+# Search tiles
+
+
+def _recognize_tile(document: Payload) -> bool:
+    return "product_url" in document and "product_name" in document
+
+
+def _split_tile(document: Payload, source: Source) -> Iterator[Item]:
+    yield Item("OZ-CSV", document)
+
+
+def _parse_tile(payload: Payload, context: Payload) -> Parsed:
+    path, product_id = _parse_product_url(payload.get("product_url"))
+    delivery = values.text(payload.get("delivery_time"), "delivery_time")
+    price = values.price(payload.get("final_price"), "final_price")
+    product = Product(
+        external_id=product_id,
+        title=values.text(payload.get("product_name"), "product_name"),
+        brand=_parse_brand(payload),
+        rating=values.rating(payload.get("rating"), "rating"),
+        review_count=values.count(payload.get("reviews_count"), "reviews_count"),
+        is_available=_is_available(delivery),
+        min_price=price,
+        max_price=price,
+        currency=CURRENCY,
+        url=f"{SITE}{path}/",
+        attributes=_parse_attributes(payload, delivery),
+    )
+    if price is None:
+        return Parsed(product_id, [product])
+    offer = Offer(
+        external_id=product_id,
+        product_external_id=product_id,
+        price=price,
+        currency=CURRENCY,
+        old_price=values.old_price(payload.get("old_price"), "old_price", price),
+        is_available=product.is_available,
+        delivery_days=_parse_delivery_days(delivery),
+    )
+    return Parsed(product_id, [product, offer])
+
+
+def _parse_product_url(value: Any) -> tuple[str, str]:
+    url = values.text(value, "product_url") or ""
+    found = _PRODUCT_PATH.search(url)
+    if not found:
+        raise PayloadError(f"{url[:80]!r} has no product id", "product_url")
+    return found[1], values.identifier(found[2], "product_url")
+
+
+def _parse_brand(payload: Payload) -> str | None:
+    brand = values.text(payload.get("brand"), "brand")
+    # A price a piece ("14 ₽ / шт") stands there too.
+    return None if brand in _NOT_BRANDS or "₽" in (brand or "") else brand
+
+
+def _parse_attributes(payload: Payload, delivery: str | None) -> dict[str, Any] | None:
+    original = values.boolean(payload.get("is_original"), "is_original")
+    # Where the label was taken for the brand, the column that tells of it says False.
+    if payload.get("brand") == _ORIGINAL:
+        original = True
+    attributes = {
+        "is_original": original,
+        "delivery_time": None if delivery in _BUTTONS else delivery,
+    }
+    return {name: value for name, value in attributes.items() if value is not None} or None
+
+
+def _is_available(delivery: str | None) -> bool | None:
+    """Return whether the tile offers to buy: sold out ones offer similar products instead."""
+    if delivery is None or delivery == "Перейти":
+        return None
+    return delivery != _SOLD_OUT
+
+
+def _parse_delivery_days(delivery: str | None) -> int | None:
+    # A date ("7 марта") has no year, and the row does not say when it was read.
+    said = (delivery or "").casefold()
+    return next((days for pattern, days in _DELIVERY_DAYS if pattern.search(said)), None)
+
+
+# Feeds of sellers
+
+
+def _recognize_feed(document: Payload) -> bool:
+    offer = document.get("offer")
+    return (
+        isinstance(document.get("yml_catalog"), dict)
+        and isinstance(offer, dict)
+        and "price" in offer
+        and "outlets" in offer
+        and "name" not in offer
+    )
+
+
+def _split_feed(document: Payload, source: Source) -> Iterator[Item]:
+    head = values.mapping(document.get("yml_catalog"), "yml_catalog")
+    names = (values.text(head.get(key), key) for key in ("name", "company"))
+    name = next(filter(None, names), None)
+    context = {
+        "shop": source.options.get("shop") or name or _name_shop(source.name),
+        "shop_name": name,
+        "currency": _find_currency(head) or source.options.get("currency"),
+        "updated": head.get("date") or _find_updated(head.get("comment")),
+    }
+    yield Item("OZ-FEED", values.mapping(document.get("offer"), "offer"), context)
+
+
+def _name_shop(file_name: str) -> str:
+    """Return what a file's name says of the shop: "lg-kz_2026-08-22.xml.gz" → "lg-kz"."""
+    shop = _DATE.sub("", _EXTENSIONS.sub("", file_name)).strip(" ._-")
+    if not shop:
+        raise PayloadError("the feed does not say whose it is; pass --shop", "name")
+    return shop
+
+
+def _find_currency(head: Payload) -> Any:
+    currencies = head.get("currencies")
+    first = currencies[0] if isinstance(currencies, list) and currencies else None
+    return first.get("@id") if isinstance(first, dict) else None
+
+
+def _find_updated(comment: Any) -> str | None:
+    found = _UPDATED.search(comment) if isinstance(comment, str) else None
+    return found[0] if found else None
+
+
+def _parse_feed(payload: Payload, context: Payload) -> Parsed:
+    shop = values.identifier(context.get("shop"), "shop")
+    offer_id = f"{shop}:{values.identifier(payload.get('@id'), 'offer id')}"
+    seller = Seller(shop, values.text(context.get("shop_name"), "shop name") or shop)
+    # These feeds seldom name a currency: then it is the ruble, in which Ozon settles by default.
+    named = _first(payload, "currencyId") or context.get("currency")
+    currency = values.currency(named, "currency") or CURRENCY
+    price = values.price(_first(payload, "price"), "price")
+    quantity = _parse_stock(payload)
+    product = Product(
+        external_id=offer_id,
+        seller_external_id=shop,
+        is_available=values.in_stock(quantity),
+        total_available=quantity,
+        min_price=price,
+        max_price=price,
+        currency=currency,
+    )
+    records: list[Any] = [seller, product]
+    if price is not None:
+        offer = Offer(
+            external_id=offer_id,
+            product_external_id=offer_id,
+            price=price,
+            currency=currency,
+            old_price=values.old_price(_first(payload, "oldprice"), "oldprice", price),
+            seller_external_id=shop,
+            is_available=product.is_available,
+            stock_quantity=quantity,
+        )
+        records.append(offer)
+    return Parsed(offer_id, records, values.instant(context.get("updated"), "updated"))
+
+
+def _first(element: Payload, name: str) -> Any:
+    """Return the text of an element's first child of that name."""
+    children = element.get(name)
+    child = children[0] if isinstance(children, list) and children else children
+    return child.get("#text") if isinstance(child, dict) else child
+
+
+def _parse_stock(payload: Payload) -> int | None:
+    """Return what is left in all warehouses together."""
+    outlets = [
+        outlet
+        for group in _elements(payload.get("outlets"), "outlets")
+        for outlet in _elements(group.get("outlet"), "outlet")
+    ]
+    return values.total((outlet.get("@instock") for outlet in outlets), "instock")
+
+
+def _elements(children: Any, field: str) -> list[dict[str, Any]]:
+    # An element without attributes and children is read as its text: here, as an empty one.
+    if isinstance(children, list):
+        children = [child for child in children if not isinstance(child, str) or child.strip()]
+    return values.objects(children, field)
+
+
+# Category trees
+
+
+def _find_roots(document: Payload) -> Iterator[Payload]:
+    for response in (document, *document.values()):
+        root = response.get("data") if isinstance(response, dict) else None
+        if isinstance(root, dict) and "columns" in root and "url" in root:
+            yield root
+
+
+def _recognize_tree(document: Payload) -> bool:
+    return any(_find_roots(document))
+
+
+def _split_tree(document: Payload, source: Source) -> Iterator[Item]:
+    # A stack, not recursion: nesting as deep as a JSON parser accepts must not break it.
+    waiting: list[tuple[Payload, str | None]] = [(root, None) for root in _find_roots(document)]
+    waiting.reverse()
+    while waiting:
+        node, parent_id = waiting.pop()
+        # trackingInfo is made anew for each request: kept, it would make every node a changed one.
+        dropped = ("categories", "columns", "trackingInfo")
+        payload = {name: value for name, value in node.items() if name not in dropped}
+        yield Item("OZ-CATS", payload, {"parent_id": parent_id})
+        # Below a node that has no id, the nearest above it that has one is the parent.
+        node_id = _find_category_id(node) or parent_id
+        columns = values.objects(node.get("columns"), "columns")
+        groups = [column.get("categories") for column in columns] + [node.get("categories")]
+        children = [child for group in groups for child in values.objects(group, "categories")]
+        waiting.extend((child, node_id) for child in reversed(children))
+
+
+def _find_category_id(node: Payload) -> str | None:
+    url = node.get("url")
+    found = _CATEGORY_ID.search(url) if isinstance(url, str) else None
+    return found[1] if found else None
+
+
+def _parse_category(payload: Payload, context: Payload) -> Parsed:
+    url = values.text(payload.get("url"), "url")
+    category_id = _find_category_id(payload)
+    if category_id is None:
+        raise PayloadError(f"{(url or '')[:80]!r} does not end with a category id", "url")
+    category = Category(
+        external_id=values.identifier(category_id, "url"),
+        name=values.text(payload.get("title"), "title"),
+        parent_external_id=values.text(context.get("parent_id"), "parent_id"),
+        product_count=values.count(payload.get("countGoods"), "countGoods"),
+        url=SITE + url if url and url.startswith("/") else url,
+    )
+    return Parsed(category_id, [category])
+
+
+SHAPES = (
+    Shape("OZ-CSV", _recognize_tile, _split_tile, _parse_tile),
+    Shape("OZ-FEED", _recognize_feed, _split_feed, _parse_feed),
+    Shape("OZ-CATS", _recognize_tree, _split_tree, _parse_category),
+)

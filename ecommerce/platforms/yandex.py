@@ -1,0 +1,246 @@
+"""Yandex Market: price lists of shops (YML); product pages (YM-PAGE) are in `yandex_pages`.
+
+YML, Yandex Market Language, is the feed that a shop publishes for Yandex Market: its categories and
+offers, under the shop's own ids. Those are unique within one shop only, so every id of a category,
+product or offer here is "<shop>:<id>".
+"""
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+from ecommerce.platforms import yandex_pages
+from ecommerce.records import Category, Offer, Product, Seller
+from marketplace.exceptions import PayloadError
+from marketplace.loading import values
+from marketplace.loading.adapters import Item, Parsed, Payload, Shape, Source
+
+_SUPPLIER = re.compile(r"^[ \t]*(?:supplier|поставщик)[ \t]*[=|]([^|\n]+)", re.I | re.M)
+_EXTENSIONS = re.compile(r"(\.(xml|yml|yaml|txt|json|gz|zst))+$", re.I)
+_DATE = re.compile(
+    r"(?:19|20)\d{2}[-_.]?\d{2}[-_.]?\d{2}([tT_-]?\d{2}[-_:.]?\d{2}([-_:.]?\d{2})?)?"
+)
+_QUANTITY = re.compile(r"([>≥]?)\s*(\d{1,9})(?:\.0+)?")
+
+
+def _recognize(document: Payload) -> bool:
+    if not isinstance(document.get("yml_catalog"), dict):
+        return False
+    offer = document.get("offer")
+    if isinstance(offer, dict):
+        # Ozon's stock feed has the same elements, but its offers have no names.
+        return "outlets" not in offer or "name" in offer or "model" in offer
+    return isinstance(document.get("category"), dict)
+
+
+def _split(document: Payload, source: Source) -> Iterator[Item]:
+    head = values.mapping(document.get("yml_catalog"), "yml_catalog")
+    url = values.text(head.get("url"), "url")
+    shop, name = _shop(
+        source.options.get("shop"),
+        values.text(head.get("name"), "name"),
+        values.text(head.get("comment"), "comment"),
+        values.text(head.get("company"), "company"),
+        url,
+        source.name,
+    )
+    context = {
+        "shop": shop,
+        "shop_name": name,
+        "url": url,
+        "date": head.get("date"),
+        "currency": head.get("currency"),
+    }
+    kind = "offer" if isinstance(document.get("offer"), dict) else "category"
+    known = {key: value for key, value in context.items() if value is not None}
+    yield Item("YML", {kind: document.get(kind)}, known, is_counted=kind == "offer")
+
+
+@lru_cache(maxsize=64)  # The head comes with every offer of the feed.
+def _shop(
+    option: str | None,
+    name: str | None,
+    comment: str | None,
+    company: str | None,
+    url: str | None,
+    file_name: str,
+) -> tuple[str, str | None]:
+    """Return the key of the shop and its published name.
+
+    :raises PayloadError: if nothing names the shop
+    """
+    supplier = _SUPPLIER.search(comment or "")
+    named = [name, supplier and supplier[1].strip(), company]
+    published = next((text for text in named if text), None)
+    for candidate in (option, *named, _host(url), _stem(file_name)):
+        # One spelling for all feeds of a shop: "AlStyle" of 2026 is "alstyle" of 2025.
+        key = (values.normalize_title(candidate) or "").replace(" ", "-")
+        if key:
+            return key, published
+    raise PayloadError("the feed does not name its shop; pass --shop NAME", "shop")
+
+
+def _host(url: str | None) -> str | None:
+    try:
+        return (urlsplit(url or "").hostname or "").removeprefix("www.")
+    except ValueError:
+        return None
+
+
+def _stem(file_name: str) -> str:
+    """Return what a file's name says of its shop: "lg_2026-07-03.xml.gz" → "lg"."""
+    return _DATE.sub(" ", _EXTENSIONS.sub("", file_name)).strip(" -_.")
+
+
+def _parse(payload: Payload, context: Payload) -> Parsed:
+    shop = values.identifier(context.get("shop"), "shop")
+    observed_at = values.instant(context.get("date"), "yml_catalog.date")
+    if "offer" in payload:
+        offer = values.mapping(payload["offer"], "offer")
+        external_id = _scoped(shop, offer.get("@id"), "offer.@id")
+        records = _build_records(offer, external_id, shop, context)
+        return Parsed(external_id, records, observed_at)
+    category = _build_category(values.mapping(payload.get("category"), "category"), shop)
+    return Parsed(category.external_id, [category], observed_at)
+
+
+def _scoped(shop: str, published: Any, field: str) -> str:
+    """Return an id that is unique among shops."""
+    return values.identifier(f"{shop}:{values.identifier(published, field)}", field)
+
+
+def _build_category(element: Payload, shop: str) -> Category:
+    external_id = _scoped(shop, element.get("@id"), "category.@id")
+    parent = values.text(element.get("@parentId"), "category.@parentId")
+    # Shop systems write parentId="0", or the category itself, for "no parent".
+    known = None if parent in (None, "0") else _scoped(shop, parent, "category.@parentId")
+    return Category(
+        external_id,
+        name=_one_line(values.text(element.get("#text"), "category")),
+        parent_external_id=None if known == external_id else known,
+    )
+
+
+def _build_records(offer: Payload, external_id: str, shop: str, context: Payload) -> list[Any]:
+    product = _build_product(offer, external_id, shop, context)
+    records = [_build_seller(shop, context), product]
+    if product.min_price is None:
+        return records
+    if product.currency is None:
+        raise PayloadError("is missing", "currencyId")
+    currency_text = _currency_text(offer, context)
+    old_price = _first(offer, "oldprice", "old_price")
+    records.append(
+        Offer(
+            external_id,
+            product_external_id=external_id,
+            price=product.min_price,
+            currency=product.currency,
+            old_price=values.old_price(old_price, "oldprice", product.min_price),
+            currency_text=currency_text if currency_text != product.currency else None,
+            seller_external_id=shop,
+            is_available=product.is_available,
+            stock_quantity=product.total_available,
+            barcode=product.barcode,
+        )
+    )
+    return records
+
+
+def _build_seller(shop: str, context: Payload) -> Seller:
+    name = values.text(context.get("shop_name"), "shop_name")
+    return Seller(shop, name=name, slug=shop, link=values.text(context.get("url"), "url"))
+
+
+def _build_product(offer: Payload, external_id: str, shop: str, context: Payload) -> Product:
+    category = _first(offer, "categoryId")
+    price = values.price(_first(offer, "price"), "price")
+    is_available, stock = _availability(offer)
+    return Product(
+        external_id,
+        title=_one_line(_first(offer, "name") or _compound_name(offer)),
+        description=values.plain_text(_first(offer, "description"), "description"),
+        category_external_id=_scoped(shop, category, "categoryId") if category else None,
+        seller_external_id=shop,
+        brand=_first(offer, "vendor"),
+        model=_first(offer, "model"),
+        sku=_first(offer, "vendorCode"),
+        barcode=_first(offer, "barcode"),
+        is_available=is_available,
+        total_available=stock,
+        min_price=price,
+        max_price=price,
+        currency=values.currency(_currency_text(offer, context), "currencyId"),
+        url=_first(offer, "url"),
+        images=list(dict.fromkeys(_texts(offer, "picture"))) or None,
+        characteristics=_characteristics(offer),
+    )
+
+
+def _currency_text(offer: Payload, context: Payload) -> str | None:
+    """Return the offer's currency as published, or the one that the feed declares for all."""
+    return _first(offer, "currencyId") or values.text(context.get("currency"), "currency")
+
+
+def _compound_name(offer: Payload) -> str | None:
+    """Return the name of an offer of the type "vendor.model", which has none of its own."""
+    parts = [_first(offer, tag) for tag in ("typePrefix", "vendor", "model")]
+    return " ".join(filter(None, parts)) if parts[2] else None
+
+
+def _characteristics(offer: Payload) -> list[dict[str, Any]] | None:
+    """Return the params grouped by name: one that repeats has several values."""
+    grouped: dict[str, list[str]] = {}
+    for entry in _entries(offer, "param"):
+        param = values.mapping(entry, "param")
+        title = values.text(param.get("@name"), "param.@name")
+        value = values.text(param.get("#text"), "param")
+        if title and value:
+            unit = values.text(param.get("@unit"), "param.@unit")
+            grouped.setdefault(title, []).append(f"{value} {unit}" if unit else value)
+    return [{"title": title, "values": found} for title, found in grouped.items()] or None
+
+
+def _availability(offer: Payload) -> tuple[bool | None, int | None]:
+    """Return whether the offer can be bought, and how many pieces are said to be in stock.
+
+    A shop that writes ">50" as its quantity may write 50 beside it, as another quantity, so only
+    the first counts. Shops write what they like there: what is not a number is unknown, no error.
+    """
+    published = values.text(offer.get("@available"), "offer.@available")
+    stated = values.boolean(published or _first(offer, "available"), "available")
+    quantity = _first(offer, "quantity", "stock_quantity", "quantity_in_stock")
+    found = _QUANTITY.fullmatch(quantity or "")
+    if not found:
+        return stated, None
+    more, amount = bool(found[1]), int(found[2])
+    return (more or amount > 0) if stated is None else stated, None if more else amount
+
+
+def _entries(element: Payload, tag: str) -> list[Any]:
+    entries = element.get(tag)
+    if entries is not None and not isinstance(entries, list):
+        raise PayloadError("is not a list of elements", tag)
+    return entries or []
+
+
+def _texts(element: Payload, tag: str) -> list[str]:
+    """Return the texts of the children with this tag; empty ones are left out."""
+    found = (
+        values.text(entry.get("#text") if isinstance(entry, dict) else entry, tag)
+        for entry in _entries(element, tag)
+    )
+    return [text for text in found if text]
+
+
+def _first(element: Payload, *tags: str) -> str | None:
+    return next((text for tag in tags for text in _texts(element, tag)), None)
+
+
+def _one_line(text: str | None) -> str | None:
+    return " ".join(text.split()) or None if text else None
+
+
+SHAPES: tuple[Shape, ...] = (Shape("YML", _recognize, _split, _parse), yandex_pages.SHAPE)

@@ -1,0 +1,277 @@
+"""Product pages of market.yandex.uz: the shape YM-PAGE of Yandex Market.
+
+A page holds its schema.org blocks (`json_ld`), product tiles (`product_snippets`, by some key) and
+the price records of its state (`offers`), which also speak of related products. All of it is split
+by product: each part has the form of a page.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from ecommerce.records import Category, Offer, Product, Seller
+from marketplace.exceptions import PayloadError
+from marketplace.loading import values
+from marketplace.loading.adapters import Item, Parsed, Payload, Shape, Source
+
+SITE = "https://market.yandex.uz"
+
+#: How many units of `oldPrice` and `price.value` make one so'm in records with `price.valueFmt`.
+PRICE_UNITS = 10**7
+
+_MODEL_URL = re.compile(r"/product--[^/?#]*/(\d+)")
+_CATEGORY_URL = re.compile(r"/category/([^/?#]+)")
+_SALES_TALK = re.compile(r"\s+[—–-]\s+купить\b.*$", re.I | re.S)
+
+#: The last word of https://schema.org/InStock and its kind; the others do not tell.
+_AVAILABILITY = {
+    "InStock": True,
+    "LimitedAvailability": True,
+    "OutOfStock": False,
+    "SoldOut": False,
+    "Discontinued": False,
+}
+
+
+def _recognize(document: Payload) -> bool:
+    return "json_ld" in document and ("offers" in document or "product_snippets" in document)
+
+
+def _split(document: Payload, source: Source) -> Iterator[Item]:
+    """Yield the part of the page that speaks of each product; what names none is a part too."""
+    blocks = values.objects(document.get("json_ld"), "json_ld")
+    snippets = values.mapping(document.get("product_snippets"), "product_snippets")
+    parts: dict[str | None, Payload] = {}
+    for record in values.objects(document.get("offers"), "offers"):
+        _part(parts, _record_product(record))["offers"].append(record)
+    for key, snippet in snippets.items():
+        _part(parts, _tile_product(snippet))["product_snippets"][key] = snippet
+    if any(block.get("@type") == "Product" for block in blocks):
+        _part(parts, _main_product(blocks, parts))["json_ld"] = blocks
+    for product_id, part in parts.items():
+        yield Item("YM-PAGE", part, {} if product_id is None else {"product_id": product_id})
+
+
+def _part(parts: dict[str | None, Payload], product_id: str | None) -> Payload:
+    empty: Payload = {"json_ld": [], "product_snippets": {}, "offers": []}
+    return parts.setdefault(product_id, empty)
+
+
+def _record_product(record: Payload) -> str | None:
+    """Return the product's id, a number in one record and text in another; None if unreadable."""
+    try:
+        return values.identifier(record.get("productId"), "productId")
+    except PayloadError:
+        return None
+
+
+def _tile_product(snippet: Any) -> str | None:
+    try:
+        return values.identifier(_tile(snippet).get("modelId"), "modelId")
+    except PayloadError:
+        return None
+
+
+def _main_product(blocks: list[Payload], parts: dict[str | None, Payload]) -> str:
+    """Return the id of the product that the page is about; the others are related products.
+
+    The address tells it, unless it is a "/card/" address, whose number is no product id.
+    """
+    for block in blocks:
+        found = _MODEL_URL.search(str(block.get("url")))
+        if block.get("@type") == "Product" and found:
+            return found[1]
+    known = [key for key in parts if key is not None]
+    if not known:
+        raise PayloadError("the page does not say its product", "offers")
+    return max(known, key=lambda key: [len(parts[key][k]) for k in ("product_snippets", "offers")])
+
+
+def _tile(snippet: Any) -> Payload:
+    """Return the ids and numbers of a product tile; its button's win, as it names the offer."""
+    entry = values.mapping(snippet, "product_snippets")
+    product = values.mapping(entry.get("productPayload"), "productPayload")
+    button = values.mapping(product.get("wishlistButton"), "wishlistButton")
+    own = values.mapping(entry.get("baobabPayload"), "baobabPayload")
+    offer_id = button.get("offerId", own.get("wareId"))
+    return {**own, **button, "offerId": offer_id, "productPayload": product}
+
+
+def _parse(payload: Payload, context: Payload) -> Parsed:
+    product_id = values.identifier(context.get("product_id"), "productId")
+    blocks = {
+        block.get("@type"): block
+        for block in values.objects(payload.get("json_ld"), "json_ld")
+        if isinstance(block.get("@type"), str)
+    }
+    snippets = values.mapping(payload.get("product_snippets"), "product_snippets")
+    tiles = [_tile(snippet) for snippet in snippets.values()]
+    facts = _merged_facts(values.objects(payload.get("offers"), "offers"), tiles)
+    offers = [_build_offer(known, product_id) for known in facts if known.get("price")]
+    categories = _breadcrumb(blocks.get("BreadcrumbList", {}))
+    product = _build_product(product_id, blocks.get("Product", {}), tiles, facts, offers)
+    if categories:
+        product = product._replace(category_external_id=categories[-1].external_id)
+    sellers = dict.fromkeys(offer.seller_external_id for offer in offers)
+    known_sellers = [Seller(seller) for seller in sellers if seller]
+    return Parsed(product_id, [*categories, *known_sellers, product, *offers])
+
+
+def _merged_facts(records: list[Payload], tiles: list[Payload]) -> list[Payload]:
+    """Return what all records together say of each offer.
+
+    Two records speak of one offer: one has its title and business, the other its old price.
+    """
+    merged: dict[str, Payload] = {}
+    tiles_with_offer = [tile for tile in tiles if tile.get("offerId") is not None]
+    for facts in (*map(_record_facts, records), *map(_tile_facts, tiles_with_offer)):
+        known = {key: value for key, value in facts.items() if value is not None}
+        offer_id = facts["offer_id"]
+        merged[offer_id] = known | merged.get(offer_id, {})
+    return list(merged.values())
+
+
+def _record_facts(record: Payload) -> Payload:
+    price = values.mapping(record.get("price"), "price")
+    exact = values.money(price.get("valueFmt"), "price.valueFmt")
+    units = 1 if exact is None else PRICE_UNITS
+    return {
+        "offer_id": values.identifier(record.get("offerId"), "offerId"),
+        "price": values.money(price.get("value"), "price.value") if exact is None else exact,
+        "old_price": values.money(record.get("oldPrice"), "oldPrice", units),
+        "currency": values.text(price.get("currency"), "price.currency"),
+        "sku": values.text(record.get("skuId"), "skuId"),
+        "title": values.text(record.get("title"), "title"),
+        "picture": values.text(record.get("picture"), "picture"),
+        "business": values.text(record.get("businessId"), "businessId"),
+        "shop": values.text(record.get("shopId"), "shopId"),
+    }
+
+
+def _tile_facts(tile: Payload) -> Payload:
+    product = tile["productPayload"]
+    prices = values.mapping(product.get("price"), "productPayload.price")
+    amounts = {}
+    for key in ("actualPrice", "oldPrice"):
+        price = values.mapping(prices.get(key), key)
+        amounts[key] = values.mapping(price.get("amount"), f"{key}.amount")
+    actual, old = amounts["actualPrice"], amounts["oldPrice"]
+    # The count belongs to the tile's own ware; the button may sell another one.
+    stock = tile.get("stockCount") if tile.get("wareId") == tile["offerId"] else None
+    return {
+        "offer_id": values.identifier(tile["offerId"], "offerId"),
+        "price": values.money(actual.get("intPart"), "actualPrice.amount.intPart"),
+        "old_price": values.money(old.get("intPart"), "oldPrice.amount.intPart"),
+        "currency": values.text(actual.get("currency"), "actualPrice.amount.currency"),
+        "stock": values.count(stock, "stockCount"),
+        "sku": values.text(tile.get("mskuId"), "mskuId"),
+        "title": values.text(values.mapping(product.get("title"), "title").get("value"), "title"),
+        "business": values.text(tile.get("businessId"), "businessId"),
+    }
+
+
+def _build_offer(facts: Payload, product_id: str) -> Offer:
+    currency = values.currency(facts.get("currency"), "price.currency")
+    if currency is None:
+        raise PayloadError("is missing", "price.currency")
+    stock = facts.get("stock")
+    # A business owns several shops; it is what buyers see as the seller.
+    shop = f"shop:{facts['shop']}" if "shop" in facts else None
+    return Offer(
+        facts["offer_id"],
+        product_id,
+        facts["price"],
+        currency,
+        old_price=values.old_price(facts.get("old_price"), "oldPrice", facts["price"]),
+        currency_text=facts["currency"] if facts["currency"] != currency else None,
+        seller_external_id=facts.get("business", shop),
+        is_available=values.in_stock(stock),
+        stock_quantity=stock,
+        variant_title=_one_line(facts.get("title")),
+        variant_attributes={"sku": facts["sku"]} if "sku" in facts else None,
+    )
+
+
+def _build_product(
+    product_id: str, block: Payload, tiles: list[Payload], facts: list[Payload], offers: list[Offer]
+) -> Product:
+    rating = values.mapping(block.get("aggregateRating") or _tile_rating(tiles), "rating")
+    reviews = rating.get("reviewCount", rating.get("ratingCount"))
+    name = _SALES_TALK.sub("", values.text(block.get("name"), "name") or "")
+    prices = [offer.price for offer in offers]
+    currencies = {offer.currency for offer in offers}
+    skus = {known["sku"] for known in facts if "sku" in known}
+    return Product(
+        product_id,
+        title=_one_line(name or next((f["title"] for f in facts if "title" in f), None)),
+        description=values.plain_text(block.get("description"), "description"),
+        brand=_brand(block.get("brand")),
+        # With several, the sku is that of each offer.
+        sku=skus.pop() if len(skus) == 1 else None,
+        rating=values.rating(rating.get("ratingValue"), "ratingValue"),
+        review_count=values.count(reviews, "reviewCount"),
+        order_count=_order_count(tiles),
+        is_available=_block_availability(block),
+        min_price=min(prices, default=None),
+        max_price=max(prices, default=None),
+        currency=currencies.pop() if len(currencies) == 1 else None,
+        url=values.text(block.get("url"), "url"),
+        images=_images(block, facts),
+    )
+
+
+def _tile_rating(tiles: list[Payload]) -> Any:
+    return next((tile["productPayload"].get("rating") for tile in tiles), None)
+
+
+def _order_count(tiles: list[Payload]) -> int | None:
+    sales = [values.mapping(tile.get("rating"), "baobabPayload.rating") for tile in tiles]
+    return next((values.count(s.get("purchaseCount"), "purchaseCount") for s in sales), None)
+
+
+def _brand(published: Any) -> str | None:
+    name = published.get("name") if isinstance(published, dict) else published
+    return values.text(name, "brand")
+
+
+def _block_availability(block: Payload) -> bool | None:
+    """Return what schema.org's `availability` says; an AggregateOffer has none."""
+    offers = values.mapping(block.get("offers"), "offers")
+    status = values.text(offers.get("availability"), "availability") or ""
+    return _AVAILABILITY.get(status.rpartition("/")[2])
+
+
+def _images(block: Payload, facts: list[Payload]) -> list[str] | None:
+    published = block.get("image")
+    images = published if isinstance(published, list) else [published]
+    known = [image for image in images if isinstance(image, str) and image]
+    pictures = [fact["picture"] for fact in facts if "picture" in fact]
+    return list(dict.fromkeys(known or pictures)) or None
+
+
+def _breadcrumb(block: Payload) -> list[Category]:
+    """Return the categories that lead to the product, the root first.
+
+    The last crumb is no category but a search, such as "HP laptops" at "/catalog--hp/…".
+    """
+    chain: list[Category] = []
+    for entry in values.objects(block.get("itemListElement"), "itemListElement"):
+        item = values.mapping(entry.get("item"), "itemListElement.item")
+        found = _CATEGORY_URL.search(values.text(item.get("@id"), "item.@id") or "")
+        if found:
+            parent = chain[-1].external_id if chain else None
+            category = Category(
+                values.identifier(f"nav:{found[1]}", "item.@id"),
+                name=values.text(item.get("name"), "item.name"),
+                parent_external_id=parent,
+                url=f"{SITE}/category/{found[1]}",
+            )
+            chain.append(category)
+    return chain
+
+
+def _one_line(text: str | None) -> str | None:
+    return " ".join(text.split()) or None if text else None
+
+
+SHAPE = Shape("YM-PAGE", _recognize, _split, _parse)

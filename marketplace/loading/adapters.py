@@ -1,0 +1,126 @@
+"""What an adapter is: the pure functions that turn one platform's payloads into records.
+
+A document is one JSON object, one CSV row as a dict, or one element of an XML feed together with
+its feed's head. An adapter recognizes the shape of a document, splits it into items (one a
+product, listing, lot, …) and parses an item into records. It touches no database and no file.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import import_module
+from typing import Any, NamedTuple, TypeAlias
+
+from marketplace.exceptions import PayloadError, SourceError
+from marketplace.registry import PLATFORMS, get_platform
+
+Payload: TypeAlias = dict[str, Any]
+
+
+class Source(NamedTuple):
+    """Where a document came from, as far as an adapter may use it to fill what the payload omits.
+
+    :param name: the file's name without its folder ("-" for standard input)
+    :param options: what the user said on the command line, such as `shop` or `lot`
+    """
+
+    name: str = "-"
+    options: Mapping[str, str] = {}
+
+
+class Item(NamedTuple):
+    """One thing to be loaded, still as the platform returned it.
+
+    :param shape: name of the shape whose `parse` understands it
+    :param context: what its envelope said and its own payload omits; must be plain JSON
+    :param is_counted: False for what accompanies the records, such as the categories of a feed
+    """
+
+    shape: str
+    payload: Payload
+    context: Payload = {}
+    is_counted: bool = True
+
+
+class Parsed(NamedTuple):
+    """What one item says.
+
+    :param external_id: the platform's id of the thing the item is about
+    :param records: instances of the record types of the app, parents first
+    :param observed_at: when the platform said so, if the payload tells; aware
+    """
+
+    external_id: str
+    records: list[Any]
+    observed_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One of the forms in which a platform returns its data.
+
+    :param name: as in the documentation, such as "UZ-API"
+    :param recognize: whether a document has this shape; looks at keys only, never raises
+    :param split: the items of a document; raises `PayloadError` if the document must be refused
+    :param parse: the records of an item; raises `PayloadError` naming the field at fault
+    """
+
+    name: str
+    recognize: Callable[[Payload], bool]
+    split: Callable[[Payload, Source], Iterator[Item]]
+    parse: Callable[[Payload, Payload], Parsed]
+
+
+class Adapter(NamedTuple):
+    """The shapes of one platform, tried in order."""
+
+    platform: str
+    shapes: tuple[Shape, ...]
+
+    def recognize(self, document: Payload) -> Shape | None:
+        """Return the first shape that the document has, or None."""
+        return next((shape for shape in self.shapes if shape.recognize(document)), None)
+
+    def split(self, document: Any, source: Source) -> Iterator[Item]:
+        """Yield the items of a document.
+
+        :raises PayloadError: if the document has no shape of this platform, or is refused
+        """
+        if not isinstance(document, dict):
+            raise PayloadError(f"expected an object, got {type(document).__name__}")
+        shape = self.recognize(document)
+        if shape is None:
+            raise PayloadError(self._explain_unknown(document))
+        return shape.split(document, source)
+
+    def parse(self, item: Item) -> Parsed:
+        """Return what an item says.
+
+        :raises PayloadError: if the item cannot become records
+        """
+        shape = next(shape for shape in self.shapes if shape.name == item.shape)
+        return shape.parse(item.payload, item.context)
+
+    def _explain_unknown(self, document: Payload) -> str:
+        keys = ", ".join(list(document)[:6]) or "none"
+        text = f"not a known shape of {self.platform} (keys: {keys})"
+        for platform in PLATFORMS:
+            if platform.name != self.platform:
+                shape = get_adapter(platform.name).recognize(document)
+                if shape:
+                    return f"{text}; it looks like {shape.name} of {platform.name}"
+        return text
+
+
+def get_adapter(platform: str) -> Adapter:
+    """Return the adapter of a platform: the SHAPES of its module.
+
+    :raises SourceError: if no such platform is registered
+    """
+    try:
+        database = get_platform(platform).database
+    except KeyError:
+        names = ", ".join(platform.name for platform in PLATFORMS)
+        raise SourceError(f"Unknown platform {platform!r}. Use one of: {names}.") from None
+    module = import_module(f"{database}.platforms.{platform}")
+    return Adapter(platform, module.SHAPES)

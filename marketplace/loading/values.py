@@ -1,0 +1,292 @@
+"""Conversions from what platforms publish to canonical values.
+
+Each takes the published value and the name of its field, returns None for what is unknown (None,
+an empty string), and raises `PayloadError` naming the field for what cannot be understood.
+Unknown is None, never 0.
+"""
+
+import re
+import reprlib
+import unicodedata
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from html import unescape
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from marketplace.exceptions import PayloadError
+
+TASHKENT = ZoneInfo("Asia/Tashkent")
+
+#: The largest amount that numeric(18,2) holds.
+MAX_MONEY = Decimal(10) ** 16
+
+_MAX_INTEGER = 2**63 - 1
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+_LATEST = datetime(2100, 1, 1, tzinfo=UTC)
+
+#: Published name, casefolded and without dots and apostrophes → ISO 4217 code.
+_CURRENCIES = {
+    "uzs": "UZS",
+    "сом": "UZS",
+    "сум": "UZS",
+    "сўм": "UZS",
+    "som": "UZS",
+    "sum": "UZS",
+    "so m": "UZS",
+    "уе": "USD",
+    "ye": "USD",
+    "uye": "USD",  # OLX of Uzbekistan
+    "$": "USD",
+    "usd": "USD",
+    "€": "EUR",
+    "eur": "EUR",
+    "rur": "RUB",
+    "rub": "RUB",
+    "руб": "RUB",
+    "₽": "RUB",
+    "kzt": "KZT",
+    "₸": "KZT",
+    "тенге": "KZT",
+    "zł": "PLN",
+    "pln": "PLN",
+}
+_APOSTROPHES = dict.fromkeys(map(ord, "ʻʼ‘’`´ʹ′＇"), "'")
+_SPACES = dict.fromkeys(map(ord, "\u00a0\u2007\u2009\u202f "))
+_TAG = re.compile(r"<[^<>]*>")
+_BREAK = re.compile(r"(?i)<\s*(br|/p|/li|/div|/h[1-6])\s*/?\s*>\r?\n?")
+_NOT_WORD = re.compile(r"[^\w]+")
+
+
+def text(value: Any, field: str) -> str | None:
+    """Return trimmed text: "  a " → "a". Numbers become their text; None and "" become None."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return value.strip() or None
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        return str(value)
+    raise _fault(field, value, "is not text")
+
+
+def plain_text(value: Any, field: str) -> str | None:
+    """Return text without HTML: tags removed, breaks kept as line ends, entities resolved."""
+    published = text(value, field)
+    if published is None or ("<" not in published and "&" not in published):
+        return published
+    return unescape(_TAG.sub(" ", _BREAK.sub("\n", published))).strip() or None
+
+
+def identifier(value: Any, field: str) -> str:
+    """Return the platform's id as text: 123 and "123" → "123".
+
+    :raises PayloadError: also if there is none
+    """
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    found = text(value, field)
+    if found is None:
+        raise PayloadError("is missing", field)
+    if len(found) > 200:
+        raise _fault(field, found, "is longer than 200 characters")
+    return found
+
+
+def decimal(value: Any, field: str) -> Decimal | None:
+    """Return a finite number: "28 308,50" → Decimal("28308.50"); spaces are dropped."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+        raise _fault(field, value, "is not a number")
+    published = str(value).translate(_SPACES).replace(",", ".").strip()
+    if not published:
+        return None
+    try:
+        number = Decimal(published)
+    except InvalidOperation:
+        raise _fault(field, value, "is not a number") from None
+    if not number.is_finite():
+        raise _fault(field, value, "is not a finite number")
+    return number
+
+
+def integer(value: Any, field: str) -> int | None:
+    """Return a whole number: 3, "3", 3.0 and "4399.0" are; 3.5 is not."""
+    if type(value) is int and -_MAX_INTEGER <= value <= _MAX_INTEGER:
+        return value
+    number = decimal(value, field)
+    if number is None:
+        return None
+    if abs(number) > _MAX_INTEGER:
+        raise _fault(field, value, "is too large")
+    if number != number.to_integral_value():
+        raise _fault(field, value, "is not a whole number")
+    return int(number)
+
+
+def count(value: Any, field: str) -> int | None:
+    """Return a whole number that is not negative and fits in 32 bits."""
+    number = integer(value, field)
+    if number is not None and not 0 <= number < 2**31:
+        raise _fault(field, value, "is not a count")
+    return number
+
+
+def money(value: Any, field: str, minor_units: int = 1) -> Decimal | None:
+    """Return an amount that fits numeric(18,2), rounded to 2 places.
+
+    :param minor_units: how many of the published unit make one of the currency (100 for kopecks)
+    :raises PayloadError: also if it is negative or too large
+    """
+    number = decimal(value, field)
+    if number is None:
+        return None
+    if number < 0:
+        raise _fault(field, value, "is negative")
+    if number >= MAX_MONEY * minor_units:
+        raise _fault(field, value, "is too large for numeric(18,2)")
+    return (number / minor_units).quantize(Decimal("0.01"))
+
+
+def price(value: Any, field: str, minor_units: int = 1) -> Decimal | None:
+    """Return an amount as `money` does, but None for 0: platforms publish 0 for "no price"."""
+    return money(value, field, minor_units) or None
+
+
+def old_price(value: Any, field: str, price: Decimal, minor_units: int = 1) -> Decimal | None:
+    """Return the price before a discount, or None unless it is higher than `price`.
+
+    Platforms repeat the price itself there when nothing is discounted.
+    """
+    amount = money(value, field, minor_units)
+    return amount if amount is not None and amount > price else None
+
+
+def in_stock(quantity: int | None) -> bool | None:
+    """Return whether anything is left; None if the quantity is unknown."""
+    return None if quantity is None else quantity > 0
+
+
+def total(quantities: Iterable[Any], field: str) -> int | None:
+    """Return the sum of counts, leaving out unknown ones; None if none is known."""
+    known = [number for value in quantities if (number := count(value, field)) is not None]
+    return count(sum(known), field) if known else None
+
+
+def rating(value: Any, field: str) -> Decimal | None:
+    """Return a rating between 0 and 5 with two places; 0 means "not rated yet" and becomes None."""
+    number = decimal(value, field)
+    if not number:
+        return None
+    if not 0 <= number <= 5:
+        raise _fault(field, value, "is not between 0 and 5")
+    return number.quantize(Decimal("0.01"))
+
+
+def coordinate(value: Any, field: str, limit: int) -> Decimal | None:
+    """Return degrees with six places, at most `limit` from zero (90 latitude, 180 longitude)."""
+    number = decimal(value, field)
+    if number is None:
+        return None
+    if abs(number) > limit:
+        raise _fault(field, value, f"is not between -{limit} and {limit}")
+    return number.quantize(Decimal("0.000001"))
+
+
+def boolean(value: Any, field: str) -> bool | None:
+    """Return True or False: also for 0, 1, "true", "false", "yes", "no", "да", "нет"."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool):
+        return value
+    known = {"true": True, "1": True, "yes": True, "да": True, "ha": True, "есть": True}
+    known |= {"false": False, "0": False, "no": False, "нет": False, "yo'q": False}
+    try:
+        return known[str(value).strip().casefold()]
+    except KeyError:
+        raise _fault(field, value, "is neither true nor false") from None
+
+
+def instant(value: Any, field: str) -> datetime | None:
+    """Return an aware time from ISO 8601 text, or from seconds or milliseconds since 1970.
+
+    A text without a zone is Asia/Tashkent. Digits beyond microseconds are dropped.
+    """
+    if value is None or value == "":
+        return None
+    try:
+        moment = _moment(value)
+    except (ValueError, OverflowError, OSError):
+        raise _fault(field, value, "is not a time") from None
+    if not _EARLIEST <= moment < _LATEST:
+        raise _fault(field, value, "is not between the years 2000 and 2100")
+    return moment
+
+
+def _moment(value: Any) -> datetime:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        seconds = value / 1000 if abs(value) > 1e11 else value
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+    if not isinstance(value, str):
+        raise ValueError
+    published = re.sub(r"(\.\d{6})\d+", r"\1", value.strip())
+    moment = datetime.fromisoformat(published)
+    return moment if moment.tzinfo else moment.replace(tzinfo=TASHKENT)
+
+
+def currency(value: Any, field: str) -> str | None:
+    """Return the ISO 4217 code: "Сом", "сум", "so'm", "soʻm" → UZS, "у.е." → USD, "RUR" → RUB."""
+    published = text(value, field)
+    if published is None:
+        return None
+    name = published.casefold().translate(_APOSTROPHES).replace("'", "").replace(".", "").strip()
+    if name in _CURRENCIES:
+        return _CURRENCIES[name]
+    if re.fullmatch(r"[a-z]{3}", name):
+        return name.upper()
+    raise _fault(field, value, "is not a known currency")
+
+
+def normalize_title(title: str | None) -> str | None:
+    """Return the form in which titles are compared across platforms.
+
+    NFKC, casefolded, apostrophe variants unified, punctuation removed, spaces collapsed:
+    "iPhone 15 Pro!" → "iphone 15 pro".
+    """
+    if not title:
+        return None
+    # Before NFKC, which turns an acute accent used as an apostrophe into a space and a mark.
+    unified = unicodedata.normalize("NFKC", title.translate(_APOSTROPHES)).casefold()
+    kept = _NOT_WORD.sub(" ", unified.replace("'", "")).replace("_", " ")
+    return " ".join(kept.split()) or None
+
+
+def mapping(value: Any, field: str) -> dict[str, Any]:
+    """Return the object itself; None becomes an empty one.
+
+    :raises PayloadError: if it is something else
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise _fault(field, value, "is not an object")
+    return value
+
+
+def objects(value: Any, field: str) -> list[dict[str, Any]]:
+    """Return a list of objects; None becomes an empty one.
+
+    :raises PayloadError: if it is something else, or holds something else
+    """
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
+        raise _fault(field, value, "is not a list of objects")
+    return value
+
+
+def _fault(field: str, value: Any, reason: str) -> PayloadError:
+    # Of objects and lists only the beginning: they may be huge, or nested deeper than repr() goes.
+    shown = reprlib.repr(value) if isinstance(value, dict | list) else repr(value)
+    return PayloadError(f"{shown[:80]}{'…' if len(shown) > 80 else ''} {reason}", field)

@@ -1,0 +1,189 @@
+"""Canonical names of cities and regions."""
+
+from collections import Counter
+
+import pytest
+
+from classifieds.places import (
+    CITIES,
+    canonical_city,
+    canonical_place,
+    canonical_region,
+)
+from tests import payloads
+
+
+class TestCanonicalCity:
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "Ташкент",
+            "Toshkent",
+            "Тошкент",
+            "Tashkent",
+            "ТАШКЕНТ",
+            " ташкент ",
+            "г. Ташкент",
+            "г.Ташкент",
+            "город Ташкент",
+            "Tashkent shahri",
+            "Toshkent shahri",
+            "Тошкент шаҳри",
+            "Тошкент ш.",
+            "Tashkent City",
+            "Ташкент, Чиланзарский район",
+            "Мирабад",
+        ],
+    )
+    def test_the_capital_by_any_name(self, name):
+        assert canonical_city(name) == "Tashkent"
+
+    @pytest.mark.parametrize(
+        ("name", "city"),
+        [
+            ("Бухоро", "Bukhara"),
+            ("Buxoro", "Bukhara"),
+            ("Farg'ona", "Fergana"),
+            ("Fargʻona", "Fergana"),
+            ("Farg‘ona", "Fergana"),
+            ("Farg`ona", "Fergana"),
+            ("Фарғона", "Fergana"),
+            ("Қўқон", "Kokand"),
+            ("Самарқанд", "Samarkand"),
+            ("Жиззах", "Jizzakh"),
+            ("Джизак", "Jizzakh"),
+            ("Янгийўл", "Yangiyul"),
+            ("Каттакурган", "Kattakurgan"),
+            ("Гиждуван", "Gijduvan"),
+            ("Нурафшан (Тойтепа)", "Nurafshon"),
+            ("Зангиата", "Zangiata"),
+        ],
+    )
+    def test_other_cities(self, name, city):
+        assert canonical_city(name) == city
+
+    @pytest.mark.parametrize("city", CITIES, ids=lambda city: city.name)
+    def test_every_name_of_every_city(self, city):
+        names = [city.name, city.name_ru, city.name_uz, city.name_uz.upper()]
+
+        assert {canonical_city(name) for name in names} == {city.name}
+        assert {canonical_city(f"г. {city.name_ru}"), canonical_city(f"{city.name_uz} shahri")} == {
+            city.name
+        }
+
+    @pytest.mark.parametrize(
+        ("name", "latin"),
+        [
+            ("Бостанлык", "Bostanlyk"),
+            ("БОСТАНЛЫК", "Bostanlyk"),
+            ("Қўштепа", "Qo'shtepa"),
+            ("Qo’shtepa", "Qo'shtepa"),
+            ("Lubieszów", "Lubieszów"),
+            ("Bielsko-Biała", "Bielsko-Biała"),
+            ("г.", "G."),
+        ],
+    )
+    def test_unknown_place_keeps_its_name_in_latin_letters(self, name, latin):
+        assert canonical_city(name) == latin
+
+    @pytest.mark.parametrize("name", [None, "", "  "])
+    def test_nothing_is_none(self, name):
+        assert canonical_city(name) is None
+        assert canonical_region(name) is None
+
+    def test_real_pages_name_known_cities_only(self):
+        pages = ["olx/olx-uz-cars-2025-12.json"]
+        pages += [f"olx/olx-uz-rent-tashkent-2022-10/page_{i:02}.json.gz" for i in range(1, 16)]
+        places = [
+            (ad["location"]["cityName"], ad["location"]["regionName"])
+            for page in pages
+            for ad in payloads.read_json(page)["listing"]["listing"]["ads"]
+        ]
+
+        found = Counter(canonical_place(*place) for place in places)
+
+        assert len(places) == 832
+        assert found["Tashkent", "Tashkent City"] == 699
+        assert found["Samarkand", "Samarkand Region"] == 50
+        assert found["Khanka", "Khorezm Region"] == 2
+        assert found["Terenozek", "Syrdarya Region"] == 3
+        assert len(found) == 27
+        assert all(canonical_place(city, None)[1] for city, _ in places)
+
+
+class TestCanonicalRegion:
+    @pytest.mark.parametrize(
+        ("name", "region"),
+        [
+            ("Ташкентская область", "Tashkent Region"),
+            ("Toshkent viloyati", "Tashkent Region"),
+            ("Тошкент вилояти", "Tashkent Region"),
+            ("Tashkent region", "Tashkent Region"),
+            ("город Ташкент", "Tashkent City"),
+            ("Toshkent shahri", "Tashkent City"),
+            ("Tashkent", "Tashkent City"),
+            ("Tashkent City", "Tashkent City"),
+            ("Андижанская область ", "Andijan Region"),
+            ("Самаркандская обл.", "Samarkand Region"),
+            ("Samarqand vil.", "Samarkand Region"),
+            ("Фарғона вилояти", "Fergana Region"),
+            ("Farg‘ona viloyati", "Fergana Region"),
+            ("Сурхондарё вилояти", "Surkhandarya Region"),
+            ("Қашқадарё вилояти", "Kashkadarya Region"),
+            ("Сирдарё вилояти", "Syrdarya Region"),
+            ("Хоразм вилояти", "Khorezm Region"),
+            ("Khorezm", "Khorezm Region"),
+            ("Навоийская область", "Navoi Region"),
+            ("Жиззах вилояти", "Jizzakh Region"),
+            ("Каракалпакстан", "Karakalpakstan"),
+            ("Республика Каракалпакстан", "Karakalpakstan"),
+            ("Qoraqalpog‘iston Respublikasi", "Karakalpakstan"),
+            ("Republic of Karakalpakstan", "Karakalpakstan"),
+            ("Lubuskie", "Lubuskie"),
+        ],
+    )
+    def test_published_names(self, name, region):
+        assert canonical_region(name) == region
+
+    def test_regions_of_the_state_auctions(self):
+        published = payloads.read_json("procurement/uzex-regions-intercepted.json")
+
+        found = {canonical_region(entry["name"]) for entry in published["response_data"]}
+
+        assert len(found) == 14
+        assert all(
+            name in ("Karakalpakstan", "Tashkent City") or name.endswith(" Region")
+            for name in found
+        )
+
+
+class TestCanonicalPlace:
+    @pytest.mark.parametrize(
+        ("city", "region", "place"),
+        [
+            ("Ташкент", "Ташкентская область", ("Tashkent", "Tashkent City")),
+            ("Кибрай", "Ташкентская область", ("Kibray", "Tashkent Region")),
+            ("Самарканд", None, ("Samarkand", "Samarkand Region")),
+            ("Янгибазар", "Хорезмская область", ("Yangibazar", "Khorezm Region")),
+            (None, "Хорезмская область", (None, "Khorezm Region")),
+            (None, None, (None, None)),
+            # Towns share names: the published region decides.
+            ("Карши", "Сурхандарьинская область", ("Karshi", "Surkhandarya Region")),
+        ],
+    )
+    def test_region_of_a_city(self, city, region, place):
+        assert canonical_place(city, region) == place
+
+
+class TestCities:
+    def test_lie_in_the_country_and_have_a_region(self):
+        for city in CITIES:
+            assert 37 < city.latitude < 46
+            assert 55 < city.longitude < 74
+            assert canonical_region(city.region) == city.region
+
+    def test_each_once_with_the_regional_centers(self):
+        names = [city.name for city in CITIES]
+
+        assert len(names) == len(set(names))
+        assert len({city.region for city in CITIES}) == 14

@@ -1,0 +1,443 @@
+"""Uzum: real responses read exactly, and each trap of its payloads alone."""
+
+import json
+import random
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from ecommerce.platforms import uzum
+from ecommerce.records import Category, Offer, Product, Seller
+from marketplace.exceptions import PayloadError
+from marketplace.loading.adapters import Adapter, Source
+from tests import payloads
+
+ADAPTER = Adapter("uzum", uzum.SHAPES)
+
+COLORS = {"title": "Цвет", "values": [{"title": "Белый"}, {"title": "Черный", "value": "#000"}]}
+SIZES = {"title": "Размер", "values": [{"value": "L"}, {"value": "XL"}]}
+
+SHIRT = {
+    "id": 500,
+    "title": "Футболка",
+    "localizableTitle": {"ru": "Футболка", "uz": "Futbolka"},
+    "category": {"id": 2, "title": "Футболки", "parent": {"id": 1, "title": "Одежда"}},
+    "rating": 0,
+    "totalAvailableAmount": 3,
+    "attributes": ["Хлопок"],
+    "characteristics": [COLORS, SIZES],
+    "photos": [],
+    "seller": {"id": 9, "title": "Do'kon", "link": "dokon", "registrationDate": 1749798226267},
+    "skuList": [
+        {
+            "id": 501,
+            "purchasePrice": 90000,
+            "fullPrice": 120000,
+            "availableAmount": 3,
+            "characteristics": [
+                {"charIndex": 0, "valueIndex": 1},
+                {"charIndex": 1, "valueIndex": 1},
+            ],
+        },
+        {"id": 502, "purchasePrice": 95000, "fullPrice": 95000, "availableAmount": 0},
+        {"id": 503, "purchasePrice": None},
+    ],
+}
+
+CARD = {
+    "productId": 921201,
+    "id": 921201,
+    "title": "Salfetka",
+    "minFullPrice": 9000,
+    "minSellPrice": 6660,
+    "rating": 4.5,
+    "skuList": [{"id": 1, "sellPrice": 12220}, {"id": 2, "sellPrice": 6660}],
+}
+
+
+def parse_all(document):
+    return [ADAPTER.parse(item) for item in ADAPTER.split(document, Source())]
+
+
+def parse_shirt(**changes):
+    [parsed] = parse_all({"payload": {"data": {**SHIRT, **changes}}})
+    return parsed
+
+
+def of_type(parsed, record_type):
+    return [record for record in parsed.records if isinstance(record, record_type)]
+
+
+def mutate(document, generator):
+    """Return a copy with one to three values replaced or removed, at any depth."""
+    copy = json.loads(json.dumps(document))
+    junk = ["null", "true", "0", "-1", "1e300", "9" * 30, "1e999", '""', '"x"', "[]", "{}", "NaN"]
+    junk += ["[1]", '[{"a": 1}]', '{"a": 1}', '"2025-13-01"', "1.5"]
+    for _ in range(generator.randint(1, 3)):
+        node = copy
+        while node:
+            key = generator.choice(list(node) if isinstance(node, dict) else range(len(node)))
+            if not isinstance(node[key], dict | list) or not node[key] or generator.random() < 0.3:
+                node[key] = json.loads(generator.choice(junk))
+                if isinstance(node, dict) and generator.random() < 0.2:
+                    del node[key]
+                break
+            node = node[key]
+    return copy
+
+
+class TestUzApi:
+    @pytest.fixture
+    def parsed(self):
+        [parsed] = parse_all(payloads.read_json("uzum/uzum-product-1772350.json"))
+        return parsed
+
+    def test_reads_categories_from_the_root(self, parsed):
+        assert of_type(parsed, Category) == [
+            Category("10020", "Elektronika", product_count=24428),
+            Category(
+                "10129",
+                "Televizorlar va videotexnikalar",
+                parent_external_id="10020",
+                product_count=293,
+            ),
+            Category(
+                "11384",
+                "Televizor uchun stend va kronshteynlar",
+                parent_external_id="10129",
+                product_count=49,
+            ),
+            Category(
+                "11587",
+                "Televizor uchun kronshteynlar",
+                parent_external_id="11384",
+                product_count=82,
+            ),
+        ]
+
+    def test_reads_seller(self, parsed):
+        assert of_type(parsed, Seller) == [
+            Seller(
+                external_id="74885",
+                name="Aeris.uz",
+                slug="aeris",
+                link="https://uzum.uz/shop/aeris",
+                description="22",
+                rating=Decimal("4.80"),
+                review_count=36,
+                order_count=133,
+                is_official=False,
+                registered_at=datetime(2025, 6, 13, 7, 3, 46, 267000, tzinfo=UTC),
+            )
+        ]
+
+    def test_reads_product(self, parsed):
+        [product] = of_type(parsed, Product)
+
+        assert parsed.external_id == product.external_id == "1772350"
+        assert product.title == product.title_uz
+        assert product.title_uz.startswith('Televizor uchun 32" dan 55" gacha')
+        assert product.title_ru.startswith('Кронштейны для телевизора от 32" до 55"')
+        assert product.description.startswith("32 dyuymdan 55 dyuymgacha bo‘lgan")
+        assert "<" not in product.description
+        assert (product.category_external_id, product.seller_external_id) == ("11587", "74885")
+        assert (product.rating, product.review_count) == (Decimal("4.40"), 7)
+        assert (product.order_count, product.total_available) == (32, 27)
+        assert product.is_available is True
+        assert product.min_price == product.max_price == Decimal("440000.00")
+        assert product.currency == "UZS"
+        assert product.url == "https://uzum.uz/product/1772350"
+        assert product.images[0] == "https://images.uzum.uz/d19qla27s4fup34akmng/original.jpg"
+        assert len(product.images) == len(set(product.images)) == 7
+        assert (product.is_eco, product.is_adult, product.is_perishable) == (False, False, False)
+        assert product.has_warranty is False
+        assert product.video_url is None
+
+    def test_reads_offer(self, parsed):
+        assert of_type(parsed, Offer) == [
+            Offer(
+                external_id="6120890",
+                product_external_id="1772350",
+                price=Decimal("440000.00"),
+                currency="UZS",
+                seller_external_id="74885",
+                is_available=True,
+                stock_quantity=27,
+                barcode="1000061208901",
+                delivery_days=1,
+            )
+        ]
+
+    def test_timestamp_is_utc(self, parsed):
+        document = payloads.read_json("uzum/uzum-product-1772350.json")
+        stock = document["payload"]["data"]["skuList"][0]["stock"]
+
+        promised = datetime.fromtimestamp(stock["deliveryDate"] / 1000, UTC)
+
+        assert parsed.observed_at == datetime(2025, 12, 5, 5, 45, 20, 620668, tzinfo=UTC)
+        assert abs((promised - parsed.observed_at).total_seconds() - 86400) < 60
+
+    def test_stored_payload_leaves_out_seo_and_the_review(self):
+        document = payloads.read_json("uzum/uzum-product-1772350.json")
+
+        [item] = ADAPTER.split(document, Source())
+
+        data = document["payload"]["data"]
+        assert item.payload == {key: data[key] for key in data if key != "topFeedback"}
+        assert item.context == {"timestamp": document["timestamp"]}
+
+    def test_timestamp_with_zone_is_kept(self):
+        document = {"data": SHIRT, "timestamp": "2025-12-05T10:45:20+05:00"}
+
+        [parsed] = parse_all(document)
+
+        assert parsed.observed_at == datetime(2025, 12, 5, 5, 45, 20, tzinfo=UTC)
+
+    def test_accepts_response_without_outer_payload(self):
+        [inner] = parse_all({"data": SHIRT})
+
+        assert inner == parse_shirt()
+
+    def test_variant_is_found_by_position(self):
+        first, second = of_type(parse_shirt(), Offer)
+
+        assert first.variant_title == "Черный / XL"
+        assert first.variant_attributes == {"Цвет": "Черный", "Размер": "XL"}
+        assert second.variant_title is second.variant_attributes is None
+
+    @pytest.mark.parametrize("index", [2, -1, None, "x", 10**12])
+    def test_refuses_a_position_that_points_to_nothing(self, index):
+        sku = {**SHIRT["skuList"][0], "characteristics": [{"charIndex": index, "valueIndex": 0}]}
+
+        with pytest.raises(PayloadError) as caught:
+            parse_shirt(skuList=[sku])
+
+        assert caught.value.field == "skuList[].characteristics[].charIndex"
+
+    def test_old_price_is_kept_only_if_higher(self):
+        offers = of_type(parse_shirt(), Offer)
+
+        assert [offer.old_price for offer in offers] == [Decimal("120000.00"), None]
+
+    def test_sku_without_price_is_no_offer(self):
+        parsed = parse_shirt()
+
+        [product] = of_type(parsed, Product)
+        assert [offer.external_id for offer in of_type(parsed, Offer)] == ["501", "502"]
+        assert (product.min_price, product.max_price) == (Decimal("90000.00"), Decimal("95000.00"))
+
+    def test_sold_out_is_not_unknown(self):
+        first, second = of_type(parse_shirt(), Offer)
+        [unknown] = of_type(parse_shirt(skuList=[{"id": 1, "purchasePrice": 5}]), Offer)
+
+        assert (first.is_available, first.stock_quantity) == (True, 3)
+        assert (second.is_available, second.stock_quantity) == (False, 0)
+        assert (unknown.is_available, unknown.stock_quantity) == (None, None)
+
+    def test_rating_of_zero_is_unknown(self):
+        [product] = of_type(parse_shirt(), Product)
+
+        assert product.rating is None
+
+    def test_characteristics_and_attributes(self):
+        [product] = of_type(parse_shirt(), Product)
+
+        assert product.attributes == {"attributes": ["Хлопок"]}
+        assert product.characteristics == [
+            {"title": "Цвет", "values": ["Белый", "Черный"]},
+            {"title": "Размер", "values": ["L", "XL"]},
+        ]
+
+    def test_titles_may_be_localized_anywhere(self):
+        names = {"ru": "Обувь", "uz": "Poyabzal"}
+
+        parsed = parse_shirt(title=names, localizableTitle=None, category={"id": 3, "title": names})
+
+        [product] = of_type(parsed, Product)
+        assert (product.title, product.title_ru, product.title_uz) == (
+            "Poyabzal",
+            "Обувь",
+            "Poyabzal",
+        )
+        assert of_type(parsed, Category) == [Category("3", "Poyabzal", "Обувь", "Poyabzal")]
+
+    def test_localized_title_may_be_text(self):
+        [product] = of_type(parse_shirt(title=None, localizableTitle="Futbolka"), Product)
+
+        assert (product.title, product.title_ru, product.title_uz) == ("Futbolka", None, None)
+
+    def test_largest_photo_is_not_that_of_the_largest_number(self):
+        photo = {"24034": {"high": "crop.jpg"}, "540": {"high": "540.jpg"}, "80": {"high": "s.jpg"}}
+
+        [product] = of_type(parse_shirt(photos=[{"photo": photo}]), Product)
+
+        assert product.images == ["540.jpg"]
+
+    @pytest.mark.parametrize(
+        ("published", "expected"),
+        [({}, None), ({"warranty": None}, False), ({"warranty": {"months": 12}}, True)],
+    )
+    def test_warranty_is_unknown_unless_told(self, published, expected):
+        [product] = of_type(parse_shirt(**published), Product)
+
+        assert product.has_warranty is expected
+
+    def test_product_without_seller_and_category(self):
+        parsed = parse_shirt(seller=None, category=None)
+
+        assert [type(record) for record in parsed.records] == [Product, Offer, Offer]
+        assert of_type(parsed, Offer)[0].seller_external_id is None
+
+    @pytest.mark.parametrize(
+        ("changes", "field"),
+        [
+            ({"id": None}, "id"),
+            ({"skuList": {}}, "skuList"),
+            ({"skuList": [{"id": 1, "purchasePrice": -5}]}, "skuList[].purchasePrice"),
+            ({"skuList": [{"id": 1, "purchasePrice": 10**16}]}, "skuList[].purchasePrice"),
+            ({"skuList": [{"purchasePrice": 5}]}, "skuList[].id"),
+            ({"rating": 44}, "rating"),
+            ({"seller": "Aeris"}, "seller"),
+            ({"category": {"id": 1, "parent": 5}}, "category.parent"),
+        ],
+    )
+    def test_refusal_names_the_field(self, changes, field):
+        with pytest.raises(PayloadError) as caught:
+            parse_shirt(**changes)
+
+        assert caught.value.field == field
+
+    def test_refuses_a_value_nested_too_deep_to_print(self):
+        title = "x"
+        for _ in range(5000):
+            title = [title]
+
+        with pytest.raises(PayloadError) as caught:
+            parse_shirt(title=title)
+
+        assert caught.value.field == "title"
+
+
+class TestUzGqlMain:
+    def test_real_page(self):
+        parsed = parse_all(payloads.read_json("uzum/uzum-mainpage-graphql-2023-11.json"))
+
+        assert len(parsed) == 132
+        assert len({entry.external_id for entry in parsed}) == 127
+        assert sum(len(of_type(entry, Offer)) for entry in parsed) == 132
+
+    def test_real_card(self):
+        parsed = parse_all(payloads.read_json("uzum/uzum-mainpage-graphql-2023-11.json"))
+
+        product, offer = next(entry for entry in parsed if entry.external_id == "698012").records
+
+        assert product.title.startswith("Kungaboqar yog'i Oila tanlovi")
+        assert (product.rating, product.review_count) == (Decimal("4.90"), 328)
+        assert (product.order_count, product.is_adult) == (19000, False)
+        assert (product.min_price, product.max_price) == (Decimal("13000.00"), None)
+        assert product.is_available is None
+        assert product.tags == ["Eksklyuziv", "11.11", "1 560 so'm/oyiga"]
+        assert product.images == [
+            "https://images.uzum.uz/cl8eeulennt861ipdh6g/t_product_540_high.jpg"
+        ]
+        assert offer == Offer(
+            "product:698012", "698012", Decimal("13000.00"), "UZS", Decimal("15000.00")
+        )
+
+    def test_takes_cards_at_any_depth_in_their_order(self):
+        blocks = [
+            {"content": [{"id": 1, "link": "banner"}, {"content": [{"productId": 7}]}]},
+            {"products": [{"productId": 8}, {"productId": 7}]},
+        ]
+
+        items = list(ADAPTER.split({"data": {"main": {"content": blocks}}}, Source()))
+
+        assert [item.payload["productId"] for item in items] == [7, 8, 7]
+        assert {item.shape for item in items} == {"UZ-GQL-MAIN"}
+
+    def test_depth_is_not_limited_by_recursion(self):
+        content = {"productId": 7}
+        for _ in range(5000):
+            content = [content]
+
+        [item] = ADAPTER.split({"data": {"main": {"content": content}}}, Source())
+
+        assert item.payload == {"productId": 7}
+
+    def test_offer_without_sku_has_an_id_that_no_sku_has(self):
+        card = {"productId": 18271, "minSellPrice": 100}
+
+        parsed = [
+            *parse_all(card),
+            *parse_all({**CARD, "skuList": [{"id": 18271, "sellPrice": 5}]}),
+        ]
+
+        assert [of_type(entry, Offer)[0].external_id for entry in parsed] == [
+            "product:18271",
+            "18271",
+        ]
+
+
+class TestUzGqlCard:
+    def test_real_cards(self):
+        documents = payloads.read_json("uzum/uzum-cards-graphql-2025-08.json")
+
+        parsed = [entry for document in documents for entry in parse_all(document)]
+
+        assert len(parsed) == 10
+        assert sum(len(of_type(entry, Offer)) for entry in parsed) == 38
+        assert parsed[0].records[1:] == [
+            Offer("158115", "106839", Decimal("40990.00"), "UZS", Decimal("62000.00"))
+        ]
+
+    def test_old_price_belongs_to_the_cheapest_sku(self):
+        [parsed] = parse_all(CARD)
+
+        product, dearer, cheapest = parsed.records
+        assert (dearer.price, dearer.old_price) == (Decimal("12220.00"), None)
+        assert (cheapest.price, cheapest.old_price) == (Decimal("6660.00"), Decimal("9000.00"))
+        assert (product.min_price, product.max_price) == (cheapest.price, dearer.price)
+
+    def test_availability_and_time_are_unknown(self):
+        [parsed] = parse_all(CARD)
+
+        assert {record.is_available for record in parsed.records} == {None}
+        assert parsed.observed_at is None
+
+    def test_badges_are_tags(self):
+        [unknown] = parse_all(CARD)
+        [none] = parse_all({**CARD, "badges": []})
+        [some] = parse_all({**CARD, "badges": [{"text": "Super narx"}, {"text": None}]})
+
+        tags = [entry.records[0].tags for entry in (unknown, none, some)]
+        assert tags == [None, [], ["Super narx"]]
+
+
+class TestAnyDocument:
+    @pytest.mark.parametrize(
+        "document",
+        [{}, {"data": None}, {"payload": 5, "data": []}, {"data": {"main": []}}, {"productId": 1}],
+    )
+    def test_others_are_not_recognized(self, document):
+        assert ADAPTER.recognize(document) is None
+
+    def test_mutations_are_parsed_or_refused(self):
+        generator = random.Random(7)
+        api = {"payload": {"data": SHIRT}, "timestamp": "2025-12-05T05:45:20.620668008"}
+        main = {"data": {"main": {"content": [{"content": [CARD, {"productId": 1}]}]}}}
+        parsed = refused = 0
+
+        for _ in range(6000):
+            document = mutate(generator.choice([api, api, main, CARD]), generator)
+            shape = ADAPTER.recognize(document)
+            try:
+                for item in shape.split(document, Source()) if shape else ():
+                    entry = ADAPTER.parse(item)
+                    assert all(offer.price > 0 for offer in of_type(entry, Offer))
+                    parsed += 1
+            except PayloadError:
+                refused += 1
+
+        assert parsed > 1000
+        assert refused > 1000
