@@ -1,0 +1,40 @@
+"""Which record goes to which table of this database, and what follows from it."""
+
+from django.db.backends.utils import CursorWrapper
+
+from classifieds import models, records
+from classifieds.queries import sql
+from marketplace.loading.targets import Plan, Reference, Target
+
+
+def after_merge(cursor: CursorWrapper, platform: str) -> int:
+    """Write the events of the listings that changed; there are no price points here."""
+    cursor.execute(sql("listing_events"), {"platform": platform})
+    return 0
+
+
+PLAN = Plan(
+    targets=(
+        Target(
+            records.Category,
+            models.Category,
+            references={"parent_external_id": Reference("parent_id", records.Category)},
+            shared=True,
+        ),
+        Target(records.Seller, models.Seller, shared=True),
+        Target(
+            records.Listing,
+            models.Listing,
+            references={
+                "category_external_id": Reference("category_id", records.Category),
+                "seller_external_id": Reference("seller_id", records.Seller),
+            },
+            # A price is one observation: "on request" now means that no price is published now.
+            replaced=frozenset(
+                {"price", "currency", "currency_text", "is_negotiable", "is_price_on_request"}
+            ),
+            keep_prior=True,
+        ),
+    ),
+    after_merge=after_merge,
+)

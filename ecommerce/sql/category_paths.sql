@@ -1,0 +1,41 @@
+-- The place of each category in its tree, where it changed: of the staged ones and all below them.
+-- A cycle, which no platform should publish, ends the walk at the node that was seen before.
+WITH RECURSIVE tree AS (
+    SELECT
+        c.id,
+        1 AS level,
+        jsonb_build_array(c.external_id) AS path_ids,
+        coalesce(c.name, c.external_id) AS path_names
+    FROM ecommerce_categories AS c
+    WHERE
+        c.platform = %(platform)s
+        AND c.parent_id IS NULL
+        AND EXISTS (SELECT FROM stage_ecommerce_categories)
+
+    UNION ALL
+
+    SELECT
+        c.id,
+        t.level + 1,
+        t.path_ids || to_jsonb(c.external_id),
+        t.path_names || ' > ' || coalesce(c.name, c.external_id)
+    FROM tree AS t
+    INNER JOIN ecommerce_categories AS c ON c.parent_id = t.id
+    WHERE t.level < 50
+),
+
+changed AS (
+    SELECT t.*
+    FROM tree AS t
+    INNER JOIN ecommerce_categories AS c USING (id)
+    WHERE
+        (c.level, c.path_ids, c.path_names)
+        IS DISTINCT FROM (t.level, t.path_ids, t.path_names)
+    ORDER BY c.external_id
+    FOR UPDATE OF c
+)
+
+UPDATE ecommerce_categories AS c
+SET level = t.level, path_ids = t.path_ids, path_names = t.path_names
+FROM changed AS t
+WHERE c.id = t.id;

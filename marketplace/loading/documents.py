@@ -1,0 +1,261 @@
+"""What a source holds: JSON, JSON lines, a YML feed or a CSV table, as a stream of documents.
+
+Sources are plain, gzip or zstd, whatever their name; JSON lines, feeds and tables of any size are
+read in constant memory. What is damaged is yielded as a fault with its place and bytes, and the
+reading goes on where the next sound document begins.
+"""
+
+import csv
+import io
+import json
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack
+from gzip import BadGzipFile, GzipFile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+import zstandard
+
+from marketplace.exceptions import SourceError
+from marketplace.loading import feeds, repair
+
+STANDARD_INPUT = "-"
+
+_GZIP, _ZSTD, _BOM = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xef\xbb\xbf"
+
+
+class Entry(NamedTuple):
+    """A document, or the damaged place where one should be.
+
+    :param place: where in the source, for messages: "line 17"
+    :param document: the parsed document; None if it is damaged
+    :param fault: why it could not be read; empty if it could
+    :param raw: the damaged bytes
+    """
+
+    place: str
+    document: Any = None
+    fault: str = ""
+    raw: bytes = b""
+
+
+def read(path: str, max_document: int) -> Iterator[Entry]:
+    """Yield the documents of a file, or of standard input for "-".
+
+    :param max_document: bytes of the largest single JSON document, after unpacking
+    :raises SourceError: if it cannot be opened, is empty or of no known form; also after the last
+        sound document, if it is truncated
+    """
+    name = "standard input" if path == STANDARD_INPUT else Path(path).name
+    try:
+        with ExitStack() as opened:
+            yield from _read_stream(_open(path, opened), name, max_document)
+    except (EOFError, zlib.error, BadGzipFile, zstandard.ZstdError) as error:
+        raise SourceError(
+            f"{name} is truncated or damaged: {error}. What could be unpacked was loaded; "
+            "fetch the file again and load it once more."
+        ) from error
+    except OSError as error:
+        raise SourceError(f"Cannot read {path}: {error.strerror or error}.") from error
+
+
+def parse(data: bytes) -> Any:
+    """Return the JSON value of some bytes, without what PostgreSQL cannot store.
+
+    NUL characters are removed from text, lone surrogates become U+FFFD.
+
+    :raises ValueError: if it is no JSON
+    """
+    try:
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        # The strict parser refuses lone surrogates, which platforms do publish.
+        value = json.loads(data.decode("utf-8", "replace"), parse_constant=_refuse_constant)
+        return _clean(value)
+    return _clean(value) if b"\\u0000" in data else value
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\0", "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_clean(entry) for entry in value]
+    if isinstance(value, dict):
+        return {_clean(key): _clean(entry) for key, entry in value.items()}
+    return value
+
+
+def _open(path: str, opened: ExitStack) -> Any:
+    """Return a source as an unpacked stream that is closed together with `opened`."""
+    packed: Any = sys.stdin.buffer
+    if path != STANDARD_INPUT:
+        packed = opened.enter_context(Path(path).open("rb"))  # noqa: SIM115 # closed by `opened`
+    magic = packed.peek(4)[:4]
+    if magic.startswith(_GZIP):
+        return opened.enter_context(io.BufferedReader(GzipFile(fileobj=packed)))
+    if magic == _ZSTD:
+        return opened.enter_context(io.BufferedReader(_ZstdReader(packed)))
+    return packed
+
+
+class _ZstdReader(io.RawIOBase):
+    """Unpack zstd frames; unlike the library's reader, notice that the last one is cut off."""
+
+    def __init__(self, packed: Any) -> None:
+        self._packed = packed
+        self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self._ready = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._ready:
+            if self._frame.eof:
+                chunk = self._frame.unused_data or self._packed.read(1 << 16)
+                if not chunk:
+                    return 0
+                self._frame = zstandard.ZstdDecompressor().decompressobj()
+            else:
+                chunk = self._packed.read(1 << 16)
+                if not chunk:
+                    raise EOFError("the compressed data end in the middle of a frame")
+            self._ready = self._frame.decompress(chunk)
+        size = min(len(buffer), len(self._ready))
+        buffer[:size], self._ready = self._ready[:size], self._ready[size:]
+        return size
+
+
+def _read_stream(stream: Any, name: str, max_document: int) -> Iterator[Entry]:
+    head = stream.peek(4096)
+    if head.startswith(_BOM):
+        stream.read(len(_BOM))
+        head = head[len(_BOM) :]
+    start = head.lstrip()[:1]
+    if not start:
+        raise SourceError(f"{name} is empty.")
+    if start == b"<":
+        for place, document, fault, raw in feeds.read(stream, name):
+            yield Entry(place, document, fault, raw)
+    elif start in b"{[":
+        yield from _read_json(stream, name, max_document)
+    elif b"," in head.split(b"\n", 1)[0]:
+        yield from _read_csv(stream)
+    else:
+        raise SourceError(
+            f"{name} is neither JSON, nor a YML feed, nor a CSV table: it starts with "
+            f"{head[:40]!r}."
+        )
+
+
+def _read_json(stream: Any, name: str, max_document: int) -> Iterator[Entry]:
+    """Yield the documents of JSON lines, or of one JSON text over any number of lines."""
+    head: list[bytes] = []
+    while len([line for line in head if line.strip()]) < 2:
+        line = _read_line(stream, name, max_document)
+        if not line:
+            break
+        head.append(line)
+    filled = [line for line in head if line.strip()]
+    if len(filled) == 2 and _is_line(*filled):
+        yield from _read_lines(stream, head, name, max_document)
+        return
+    text = b"".join(head) + stream.read(max_document + 1)
+    if len(text) > max_document:
+        raise SourceError(
+            f"{name} holds one JSON text of more than {max_document >> 20} MB. Write one record "
+            "a line (JSON lines), or raise INGEST_MAX_DOCUMENT."
+        )
+    yield from _read_text(text, name)
+
+
+def _read_line(stream: Any, name: str, max_document: int) -> bytes:
+    line: bytes = stream.readline(max_document + 1)
+    if len(line) > max_document:
+        raise SourceError(
+            f"{name} holds a record of more than {max_document >> 20} MB. "
+            "Raise INGEST_MAX_DOCUMENT if that is right."
+        )
+    return line
+
+
+def _is_line(first: bytes, second: bytes) -> bool:
+    """Return whether the first line is a document of its own, even if it is a damaged one."""
+    try:
+        orjson.loads(first)
+    except orjson.JSONDecodeError:
+        return first.rstrip()[-1:] == b"}" and second.startswith(first[:2])
+    return True
+
+
+def _read_lines(stream: Any, first: list[bytes], name: str, max_document: int) -> Iterator[Entry]:
+    number, lines = 0, iter(first)
+    while True:
+        line = next(lines, None)
+        if line is None:
+            line = _read_line(stream, name, max_document)
+            if not line:
+                return
+        number += 1
+        if line.strip():
+            yield from _elements(line, f"line {number}")
+
+
+def _elements(data: bytes, place: str) -> Iterator[Entry]:
+    """Yield a document, or the elements of an array of documents."""
+    try:
+        value = parse(data)
+    except ValueError as error:
+        yield Entry(place, fault=f"is not JSON: {error}", raw=data)
+        return
+    if not isinstance(value, list):
+        yield Entry(place, value)
+        return
+    for number, element in enumerate(value, 1):
+        yield Entry(f"{place}, element {number}", element)
+
+
+def _read_text(text: bytes, name: str) -> Iterator[Entry]:
+    """Yield the documents of one JSON text; what is damaged in it is cut out first."""
+    cuts: list[repair.Cut] = []
+    try:
+        value = parse(text)
+    except ValueError:
+        value, cuts = repair.parse_damaged(text.decode("utf-8", "replace"), name)
+        value = _clean(value)
+    for cut in cuts:
+        yield Entry(f"character {cut.start}", fault=f"is not JSON: {cut.reason}", raw=cut.raw)
+    if isinstance(value, list):
+        for number, element in enumerate(value, 1):
+            if element is not repair.CUT:
+                yield Entry(f"element {number}", element)
+    else:
+        yield Entry("document", value)
+
+
+def _read_csv(stream: Any) -> Iterator[Entry]:
+    """Yield the rows of a table with a header as column → text."""
+    text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline="")
+    reader = csv.reader(text)
+    header = next(reader)
+    try:
+        for row in reader:
+            place = f"line {reader.line_num}"
+            if len(row) == len(header):
+                yield Entry(
+                    place, {k: v.replace("\0", "") for k, v in zip(header, row, strict=True)}
+                )
+            elif row:
+                fault = f"has {len(row)} columns, the header has {len(header)}"
+                yield Entry(place, fault=fault, raw="\t".join(row).encode())
+    except csv.Error as error:
+        yield Entry(f"line {reader.line_num}", fault=f"is not CSV: {error}")
+    finally:
+        text.detach()

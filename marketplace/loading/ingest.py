@@ -1,0 +1,347 @@
+"""Loading: from sources through a platform's adapter into its database, batch by batch."""
+
+import hashlib
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.db import DataError, IntegrityError, OperationalError, transaction
+from django.db.models import F
+from django.utils import timezone
+from psycopg2 import errors
+
+from marketplace.exceptions import PayloadError, SourceError
+from marketplace.loading import batches, documents
+from marketplace.loading.adapters import Adapter, Source, get_adapter
+from marketplace.loading.batches import Entrant, Outcome, Reject
+from marketplace.loading.documents import Entry
+from marketplace.loading.targets import Plan, get_plan
+from marketplace.registry import get_platform
+
+#: How often a batch is tried that a concurrent loader made fail.
+_TRIES = 5
+
+
+@dataclass
+class Summary:
+    """What a run did.
+
+    :param read: records read, repeats included: created + updated + unchanged + rejected
+    :param seconds: wall-clock time
+    :param failures: why sources could not be read to their end
+    :param reasons: reason of rejection → how many records; the first hundred reasons
+    """
+
+    platform: str
+    run_id: int | None = None
+    read: int = 0
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+    price_points: int = 0
+    retries: int = 0
+    seconds: float = 0.0
+    failures: list[str] = field(default_factory=list)
+    reasons: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether a source could not be read, or nothing of what was read could be loaded."""
+        return bool(self.failures) or (self.read > 0 and self.rejected == self.read)
+
+    def add(self, outcome: Outcome, rejects: list[Reject]) -> None:
+        """Count a batch that was committed."""
+        self.read += outcome.created + outcome.updated + outcome.unchanged + len(rejects)
+        self.created += outcome.created
+        self.updated += outcome.updated
+        self.unchanged += outcome.unchanged
+        self.rejected += len(rejects)
+        self.price_points += outcome.price_points
+        for reject in rejects:
+            reason = f"{reject.field}: {reject.reason}" if reject.field else reject.reason
+            if reason in self.reasons or len(self.reasons) < 100:
+                self.reasons[reason] = self.reasons.get(reason, 0) + 1
+
+
+#: Called after each batch.
+Progress = Callable[[Summary], None]
+
+
+def ingest(
+    platform: str,
+    paths: Iterable[str],
+    *,
+    observed_at: datetime | None = None,
+    options: Mapping[str, str] | None = None,
+    progress: Progress = lambda summary: None,
+) -> Summary:
+    """Load files, folders and standard input ("-"). Loading the same again changes nothing.
+
+    A source that cannot be read is named in the summary's `failures`; the others are loaded.
+
+    :param observed_at: time of the observations that tell none themselves; if None, the time at
+        which the same file was loaded first, or now
+    :param options: what adapters may use where a payload is silent: shop, lot, lot_type, currency
+    :raises SourceError: if the platform is unknown
+    :raises django.db.Error: if the database cannot be used
+    """
+    names = list(paths)
+    sources = ((name, _entries(name), _digest(name)) for path in names for name in _expand(path))
+    return _load(platform, " ".join(names), sources, observed_at, options or {}, progress)
+
+
+def load_documents(
+    platform: str,
+    payloads: Iterable[Any],
+    *,
+    name: str = documents.STANDARD_INPUT,
+    observed_at: datetime | None = None,
+    options: Mapping[str, str] | None = None,
+    progress: Progress = lambda summary: None,
+) -> Summary:
+    """Load payloads that are in memory already, as `ingest` loads those of a file.
+
+    :param payloads: JSON values as the platform returned them
+    :param name: what to call their source in messages and in the run
+    """
+    entries = (Entry(f"payload {n}", payload) for n, payload in enumerate(payloads, 1))
+    return _load(platform, name, [(name, entries, "")], observed_at, options or {}, progress)
+
+
+def _load(
+    platform: str,
+    title: str,
+    sources: Iterable[tuple[str, Iterator[Entry], str]],
+    observed_at: datetime | None,
+    options: Mapping[str, str],
+    progress: Progress,
+) -> Summary:
+    started, now = time.monotonic(), timezone.now()
+    loader = _Loader(platform, title, observed_at, now, options, progress)
+    try:
+        for name, entries, digest in sources:
+            loader.load_source(name, entries, digest)
+    except BaseException as error:
+        loader.finish(f"Interrupted: {error!r}")
+        raise
+    summary = loader.finish("\n".join(loader.summary.failures))
+    summary.seconds = round(time.monotonic() - started, 3)
+    return summary
+
+
+def _expand(path: str) -> list[str]:
+    """Return the files of a folder, by name; anything else as it is."""
+    if path != documents.STANDARD_INPUT and Path(path).is_dir():
+        found = (entry for entry in Path(path).rglob("*") if entry.is_file())
+        return sorted(str(entry) for entry in found if not entry.name.startswith("."))
+    return [path]
+
+
+def _digest(path: str) -> str:
+    """Return by what a file is known again; nothing for what is read once only, or not at all."""
+    if not Path(path).is_file():
+        return ""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+def _entries(path: str) -> Iterator[Entry]:
+    return documents.read(path, settings.INGEST_MAX_DOCUMENT)
+
+
+class _Loader:
+    """One run: the batch being gathered, and the counts so far."""
+
+    def __init__(
+        self,
+        platform: str,
+        title: str,
+        observed_at: datetime | None,
+        now: datetime,
+        options: Mapping[str, str],
+        progress: Progress,
+    ) -> None:
+        self.adapter: Adapter = get_adapter(platform)
+        self.alias = get_platform(platform).database
+        self.plan: Plan = get_plan(self.alias)
+        self.platform = platform
+        self.observed_at = observed_at
+        self.now = self.default_time = now
+        self.options = options
+        self.progress = progress
+        self.summary = Summary(platform)
+        self.source = Source()
+        self.sources: list[dict[str, Any]] = []
+        self.entrants: list[Entrant] = []
+        self.observed: dict[str, datetime] = {}
+        self.rejects: list[Reject] = []
+        self.runs: Any = apps.get_model(self.alias, "LoadRun")
+        self.run = self.runs.objects.create(platform=platform, source=title, started_at=now)
+        self.summary.run_id = self.run.pk
+
+    def load_source(self, name: str, entries: Iterator[Entry], digest: str) -> None:
+        """Load one source to its end, or to where it cannot be read."""
+        self.source = Source(Path(name).name, self.options)
+        self.default_time = self.observed_at or self._first_load(digest) or self.now
+        self.sources.append(
+            {
+                "name": self.source.name,
+                "digest": digest,
+                "observed_at": self.default_time.isoformat(),
+                "records": 0,
+            }
+        )
+        try:
+            for entry in entries:
+                self._add(entry)
+        except SourceError as error:
+            self.summary.failures.append(str(error))
+        finally:
+            # A batch never spans two sources: within one, the later of two repeats counts.
+            self._flush()
+
+    def _first_load(self, digest: str) -> datetime | None:
+        """Return the time that observations of the same file had when it was loaded first.
+
+        The same bytes are the same observation: loading them again, in whatever order with others,
+        must not make them news.
+        """
+        known = {"sources": [{"digest": digest}]}
+        runs = self.runs.objects.filter(platform=self.platform, position__contains=known)
+        first = runs.order_by("started_at").first() if digest else None
+        if first is None:
+            return None
+        source = next(s for s in first.position["sources"] if s["digest"] == digest)
+        return datetime.fromisoformat(source["observed_at"])
+
+    def finish(self, error: str) -> Summary:
+        """Close the run."""
+        status = self.runs.Status.FAILED if error else self.runs.Status.COMPLETED
+        self.runs.objects.filter(pk=self.run.pk).update(
+            status=status, error=error, finished_at=timezone.now()
+        )
+        return self.summary
+
+    def _add(self, entry: Entry) -> None:
+        if entry.fault:
+            self._reject("", PayloadError(entry.fault), entry.place, entry.raw)
+            return
+        try:
+            for item in self.adapter.split(entry.document, self.source):
+                self._add_item(item, entry.place)
+        except PayloadError as error:
+            self._reject("", error, entry.place, batches.serialize(entry.document))
+
+    def _add_item(self, item: Any, place: str) -> None:
+        try:
+            parsed = self.adapter.parse(item)
+        except PayloadError as error:
+            self._reject("", error, place, batches.serialize(item.payload))
+            return
+        observed_at = parsed.observed_at or self.default_time
+        # Two states of one thing at different times are two batches, so that both leave a trace.
+        if self.observed.get(parsed.external_id, observed_at) != observed_at:
+            self._flush()
+        self.observed[parsed.external_id] = observed_at
+        self.entrants.append(Entrant(item, parsed, observed_at, place))
+        if len(self.entrants) >= settings.INGEST_BATCH_SIZE:
+            self._flush()
+
+    def _reject(self, external_id: str, error: PayloadError, place: str, raw: bytes) -> None:
+        self.rejects.append(Reject(external_id, error.reason, error.field, place, raw))
+        if len(self.rejects) >= settings.INGEST_BATCH_SIZE:
+            self._flush()
+
+    def _flush(self) -> None:
+        entrants, rejects = self.entrants, self.rejects
+        self.entrants, self.rejects, self.observed = [], [], {}
+        if entrants or rejects:
+            self._commit(entrants, rejects)
+
+    def _commit(self, entrants: list[Entrant], rejects: list[Reject]) -> None:
+        """Commit a batch; where the database refuses it, commit its halves instead.
+
+        So a record that breaks a constraint ends up alone, and goes to quarantine.
+        """
+        try:
+            outcome = self._commit_with_retries(entrants, rejects)
+        except (DataError, IntegrityError, OperationalError) as error:
+            if isinstance(error, OperationalError) and not _is_limit(error):
+                raise
+            if len(entrants) == 1:
+                self._commit([], [*rejects, _rejected(entrants[0], error)])
+                return
+            middle = len(entrants) // 2
+            self._commit(entrants[:middle], rejects)
+            self._commit(entrants[middle:], [])
+            return
+        self.summary.add(outcome, rejects)
+        self.progress(self.summary)
+
+    def _commit_with_retries(self, entrants: list[Entrant], rejects: list[Reject]) -> Outcome:
+        for attempt in range(1, _TRIES + 1):
+            try:
+                return self._commit_once(entrants, rejects)
+            except OperationalError as error:
+                if attempt == _TRIES or not _is_conflict(error):
+                    raise
+                self.summary.retries += 1
+                # Loaders that collided must not collide again at once.
+                time.sleep(random.uniform(0, 0.1 * 2**attempt))
+        raise AssertionError("unreachable")
+
+    def _commit_once(self, entrants: list[Entrant], rejects: list[Reject]) -> Outcome:
+        outcome = Outcome()
+        if entrants:
+            batches.prepare(self.alias, self.plan, entrants)
+        with transaction.atomic(using=self.alias):
+            if entrants:
+                outcome = batches.write(self.alias, self.platform, self.plan, entrants)
+            batches.store_rejects(
+                self.alias, self.platform, self.run.pk, self.source.name, rejects, self.now
+            )
+            self._advance(outcome, len(entrants) + len(rejects), len(rejects))
+        return outcome
+
+    def _advance(self, outcome: Outcome, read: int, rejected: int) -> None:
+        """Write the run's counts and position, in the transaction of the batch they speak of."""
+        self.sources[-1]["records"] += read
+        self.runs.objects.filter(pk=self.run.pk).update(
+            read_count=F("read_count") + read,
+            created_count=F("created_count") + outcome.created,
+            updated_count=F("updated_count") + outcome.updated,
+            unchanged_count=F("unchanged_count") + outcome.unchanged,
+            rejected_count=F("rejected_count") + rejected,
+            price_point_count=F("price_point_count") + outcome.price_points,
+            position={"sources": self.sources},
+        )
+
+
+def _rejected(entrant: Entrant, error: Exception) -> Reject:
+    message = str(error).strip().splitlines()[0]
+    diagnostics = getattr(error.__cause__, "diag", None)
+    field = (getattr(diagnostics, "column_name", None) or "") if diagnostics else ""
+    payload = batches.serialize(entrant.item.payload)
+    return Reject(
+        entrant.parsed.external_id,
+        f"refused by the database: {message}",
+        field,
+        entrant.place,
+        payload,
+    )
+
+
+def _is_conflict(error: Exception) -> bool:
+    return isinstance(error.__cause__, errors.DeadlockDetected | errors.SerializationFailure)
+
+
+def _is_limit(error: Exception) -> bool:
+    """Return whether a value is larger than PostgreSQL can index."""
+    return isinstance(error.__cause__, errors.ProgramLimitExceeded)

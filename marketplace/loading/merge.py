@@ -1,0 +1,144 @@
+"""The statements that bring staged rows into a table. They are composed here, executed elsewhere.
+
+Rules, for each row by its key (platform, external_id):
+
+- A newer observation changes what it says; what it does not say stays.
+- An observation of the same time or older fills only what is not known yet.
+- Rows are locked in the order of their keys, so that concurrent loaders wait for each other
+  instead of deadlocking.
+"""
+
+from django.db import connections, router
+from psycopg2 import sql
+from psycopg2.sql import SQL, Composed, Identifier
+
+from marketplace.loading.targets import Target
+
+_FILLED = (
+    "CASE WHEN EXCLUDED.last_seen_at > t.last_seen_at "
+    "THEN COALESCE(EXCLUDED.{c}, t.{c}) ELSE COALESCE(t.{c}, EXCLUDED.{c}) END"
+)
+_REPLACED = "CASE WHEN EXCLUDED.last_seen_at > t.last_seen_at THEN EXCLUDED.{c} ELSE t.{c} END"
+
+
+def stage_columns(target: Target) -> list[tuple[str, str]]:
+    """Return name and SQL type of the columns of the target's staging table."""
+    connection = connections[router.db_for_write(target.model)]
+    types = [(name, str(field.db_type(connection))) for name, field in target.columns.items()]
+    references = [(name, "text") for name in target.references]
+    times = [("first_seen_at", "timestamptz"), ("last_seen_at", "timestamptz")]
+    return [("external_id", "text"), *types, *references, *times]
+
+
+def keep_prior(target: Target) -> Composed:
+    """Return the statement that locks the rows to be merged, and keeps them as they are."""
+    return SQL(
+        "CREATE TEMPORARY TABLE {prior} ON COMMIT DROP AS "
+        "SELECT t.* FROM {table} t JOIN {stage} s ON s.external_id = t.external_id "
+        "WHERE t.platform = %(platform)s ORDER BY t.external_id FOR UPDATE OF t"
+    ).format(
+        prior=Identifier(target.prior_table),
+        table=Identifier(target.table),
+        stage=Identifier(target.stage_table),
+    )
+
+
+def upsert(target: Target) -> Composed:
+    """Return the statement that inserts what is new and updates what changed.
+
+    It returns, for each row that was written: external_id, whether it was inserted, whether its
+    content changed. A row of which not even the time changed is not written.
+    """
+    names = [*target.columns, *_references(target)]
+    columns = {name: _merged(name, target) for name in names}
+    return SQL(
+        "INSERT INTO {table} AS t (platform, external_id, first_seen_at, last_seen_at, updated_at"
+        "{names}) SELECT %(platform)s, s.external_id, s.first_seen_at, s.last_seen_at, "
+        "statement_timestamp()"
+        "{values} FROM {stage} s {joins} ORDER BY s.external_id "
+        "ON CONFLICT (platform, external_id) DO UPDATE SET {assignments}"
+        "first_seen_at = LEAST(t.first_seen_at, EXCLUDED.first_seen_at), "
+        "last_seen_at = GREATEST(t.last_seen_at, EXCLUDED.last_seen_at), "
+        "updated_at = CASE WHEN {changed} THEN statement_timestamp() ELSE t.updated_at END "
+        "WHERE EXCLUDED.last_seen_at > t.last_seen_at "
+        "OR EXCLUDED.first_seen_at < t.first_seen_at OR {changed} "
+        "RETURNING external_id, xmax = 0, updated_at = statement_timestamp()"
+    ).format(
+        table=Identifier(target.table),
+        names=SQL("").join(SQL(", {}").format(Identifier(name)) for name in names),
+        values=SQL("").join(SQL(", {}").format(_source(name, target)) for name in names),
+        stage=Identifier(target.stage_table),
+        joins=SQL(" ").join(_joins(target)),
+        assignments=SQL("").join(
+            SQL("{} = {}, ").format(Identifier(name), merged) for name, merged in columns.items()
+        ),
+        changed=_changed(
+            {name: merged for name, merged in columns.items() if name not in target.silent}
+        ),
+    )
+
+
+def link_parents(target: Target) -> Composed | None:
+    """Return the statement that links rows to parents in the same table, if the target has any.
+
+    It comes after the upsert, as a parent may be merged together with its children.
+    """
+    for field, reference in target.references.items():
+        if reference.record is target.record:
+            return SQL(
+                "UPDATE {table} t SET {column} = p.id FROM {stage} s JOIN {table} p "
+                "ON p.platform = %(platform)s AND p.external_id = s.{field} "
+                "WHERE t.platform = %(platform)s AND t.external_id = s.external_id "
+                "AND t.{column} IS DISTINCT FROM p.id"
+            ).format(
+                table=Identifier(target.table),
+                column=Identifier(reference.column),
+                stage=Identifier(target.stage_table),
+                field=Identifier(field),
+            )
+    return None
+
+
+def _references(target: Target) -> dict[str, str]:
+    """Return column → record field of the references to other tables."""
+    return {
+        reference.column: field
+        for field, reference in target.references.items()
+        if reference.record is not target.record
+    }
+
+
+def _source(name: str, target: Target) -> Composed:
+    references = _references(target)
+    if name in references:
+        return SQL("{}.id").format(Identifier(f"of_{name}"))
+    return SQL("s.{}").format(Identifier(name))
+
+
+def _joins(target: Target) -> list[Composed]:
+    return [
+        SQL(
+            "LEFT JOIN {parent} {alias} ON {alias}.platform = %(platform)s "
+            "AND {alias}.external_id = s.{field}"
+        ).format(
+            parent=Identifier(target.model._meta.get_field(column).related_model._meta.db_table),  # type: ignore[union-attr]
+            alias=Identifier(f"of_{column}"),
+            field=Identifier(field),
+        )
+        for column, field in _references(target).items()
+    ]
+
+
+def _merged(name: str, target: Target) -> Composed:
+    """Return the value of a column after the merge of EXCLUDED into t."""
+    rule = _REPLACED if name in target.replaced else _FILLED
+    return SQL(rule).format(c=Identifier(name))
+
+
+def _changed(columns: dict[str, Composed]) -> Composed:
+    if not columns:
+        return SQL("false").format()
+    return SQL("({old}) IS DISTINCT FROM ({new})").format(
+        old=SQL(", ").join(SQL("t.{}").format(Identifier(name)) for name in columns),
+        new=sql.SQL(", ").join(columns.values()),
+    )

@@ -1,0 +1,36 @@
+"""Which record goes to which table of this database, and what follows from it."""
+
+from django.db.backends.utils import CursorWrapper
+
+from marketplace.loading.targets import Plan, Reference, Target
+from procurement import models, records
+from procurement.queries import sql
+
+
+def after_merge(cursor: CursorWrapper, platform: str) -> int:
+    """Write the audit events of the lots that changed; there are no price points here."""
+    cursor.execute(sql("lot_events"), {"platform": platform})
+    return 0
+
+
+PLAN = Plan(
+    targets=(
+        Target(records.Reference, models.Reference),
+        Target(records.Organization, models.Organization, shared=True),
+        Target(
+            records.Lot,
+            models.Lot,
+            references={
+                "customer_external_id": Reference("customer_id", records.Organization),
+                "provider_external_id": Reference("provider_id", records.Organization),
+            },
+            keep_prior=True,
+        ),
+        Target(
+            records.LotItem,
+            models.LotItem,
+            references={"lot_external_id": Reference("lot_id", records.Lot)},
+        ),
+    ),
+    after_merge=after_merge,
+)
