@@ -1,0 +1,141 @@
+"""The base class of the commands that work on databases."""
+
+import inspect
+import json
+import textwrap
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from django.core.management.base import (
+    BaseCommand,
+    CommandError,
+    CommandParser,
+    DjangoHelpFormatter,
+)
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import Error
+
+from marketplace.exceptions import MarketplaceError
+from marketplace.postgresql.errors import explain
+from marketplace.registry import ALIASES
+
+
+class ParagraphFormatter(DjangoHelpFormatter):
+    """Keeps the lines of a command's help apart, where argparse makes one paragraph of them."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        lines = inspect.cleandoc(text).splitlines()
+        return "\n".join(textwrap.fill(line, width) for line in lines)
+
+
+class DatabaseCommand(BaseCommand):
+    """A command that visits each database, and goes on when one of them fails."""
+
+    # The databases may not exist yet.
+    requires_system_checks = []
+
+    #: The aliases that may be chosen; all of them are visited if none is.
+    choices: Sequence[str] = ALIASES
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """Return a parser that keeps the lines of `help`."""
+        return super().create_parser(
+            prog_name, subcommand, formatter_class=ParagraphFormatter, **kwargs
+        )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add --database."""
+        parser.add_argument(
+            "--database",
+            action="append",
+            choices=self.choices,
+            metavar="ALIAS",
+            help=f"Work on this database only: {', '.join(self.choices)}. May be repeated. "
+            "All of them by default.",
+        )
+
+    def selected(self, options: dict[str, Any]) -> tuple[str, ...]:
+        """Return the aliases to visit, each once.
+
+        :raises CommandError: if one is unknown, as `call_command` does not check choices
+        """
+        named = options["database"] or self.choices
+        aliases = tuple(dict.fromkeys([named] if isinstance(named, str) else named))
+        for alias in aliases:
+            if alias not in self.choices:
+                raise CommandError(
+                    f"There is no database {alias} here. Choose from {', '.join(self.choices)}."
+                )
+        return aliases
+
+    def visit(self, aliases: Sequence[str], function: Callable[[str], bool | None]) -> None:
+        """Call `function` with each alias, whether or not others fail.
+
+        :param function: fails by returning False, or by an error, which `report_error` gets
+        :raises CommandError: if any failed
+        """
+        self.fail_if([alias for alias in aliases if not self._succeeds(alias, function)], aliases)
+
+    def report_error(self, alias: str, message: str) -> None:
+        """Say why a database failed."""
+        self.stderr.write(f"{alias.upper()}: {message}")
+
+    def fail_if(self, failed: Sequence[str], aliases: Sequence[str]) -> None:
+        """Exit with 1 if any of the databases failed.
+
+        :raises CommandError: with their names
+        """
+        if failed:
+            raise CommandError(
+                f"{len(failed)} of {counted(len(aliases), 'database')} failed: {', '.join(failed)}"
+            )
+
+    def print_json(self, value: Any) -> None:
+        """Print the value for a program to read; times are ISO 8601."""
+        text = json.dumps(value, cls=DjangoJSONEncoder, ensure_ascii=False, indent=2)
+        self.stdout.write(text)
+
+    def confirm(self, action: str, name: str) -> None:
+        """Ask the user to type `name` before an action that destroys data.
+
+        :param action: what is about to happen, as a sentence
+        :raises CommandError: if the user types something else, or there is no user
+        """
+        self.stderr.write(f"{action} Type {name} to go on: ", ending="")
+        self.stderr.flush()
+        try:
+            answer = input()
+        except EOFError:
+            raise CommandError("Nobody is there to confirm. Add --force.") from None
+        if answer.strip() != name:
+            raise CommandError("Not confirmed: nothing was done.")
+
+    def _succeeds(self, alias: str, function: Callable[[str], bool | None]) -> bool:
+        try:
+            return function(alias) is not False
+        except (Error, MarketplaceError, CommandError) as error:
+            self.report_error(alias, explain(error))
+            return False
+
+
+def add_format_argument(parser: CommandParser) -> None:
+    """Add --format."""
+    parser.add_argument(
+        "--format",
+        choices=("text", "json"),
+        default="text",
+        help="text for a person, json for a program. text by default.",
+    )
+
+
+def add_destructive_arguments(parser: CommandParser) -> None:
+    """Add --dry-run and --force."""
+    parser.add_argument(
+        "--dry-run", action="store_true", help="Say what would be done, and do nothing."
+    )
+    parser.add_argument("--force", action="store_true", help="Do not ask for a typed confirmation.")
+
+
+def counted(number: int, noun: str) -> str:
+    """Return the number with its noun: 1 migration, 4,000 migrations."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,0 +1,22 @@
+"""Create the databases."""
+
+from typing import Any
+
+from marketplace.cli import DatabaseCommand
+from marketplace.databases import ALL_ALIASES, create_database, database_name
+
+
+class Command(DatabaseCommand):
+    """Create the databases that are missing."""
+
+    help = "Create the databases that are missing, empty. Safe to run again."
+    choices = ALL_ALIASES
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Create, and say whether there was anything to do."""
+        self.visit(self.selected(options), self._create)
+
+    def _create(self, alias: str) -> None:
+        is_new, name = create_database(alias), database_name(alias)
+        done = f"created database {name}" if is_new else f"database {name} exists"
+        self.stdout.write(f"{alias.upper()}: {done}")

@@ -1,0 +1,52 @@
+"""Undo migrations."""
+
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+
+from marketplace.cli import DatabaseCommand, add_destructive_arguments
+from marketplace.registry import ALIASES
+from marketplace.revisions import Rollback, rollback
+
+
+class Command(DatabaseCommand):
+    """Undo the last migrations of one database."""
+
+    help = (
+        "Undo the last N migrations of one database, and what they created, with its data. "
+        "Others are not touched."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the arguments. Both may be absent, so that the message can name the choices."""
+        parser.add_argument("alias", nargs="?", help=f"The database: {', '.join(ALIASES)}.")
+        parser.add_argument(
+            "steps", nargs="?", type=int, metavar="N", help="How many migrations to undo."
+        )
+        add_destructive_arguments(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Roll back, or say what that would do."""
+        alias, steps = options["alias"], options["steps"]
+        if alias not in ALIASES or steps is None:
+            raise CommandError(
+                "Name the database to roll back and how many migrations to undo: "
+                f"db_rollback {'|'.join(ALIASES)} N"
+            )
+
+        def report(alias: str) -> None:
+            plan = rollback(alias, steps, dry_run=True)
+            if options["dry_run"]:
+                self.stdout.write(_sentence(alias, plan, "Would unapply"))
+                return
+            if not options["force"]:
+                self.confirm(_sentence(alias, plan, "Will unapply") + ".", alias)
+            done = rollback(alias, steps)
+            self.stdout.write(_sentence(alias, done, "Unapplied"))
+
+        self.visit([alias], report)
+
+
+def _sentence(alias: str, change: Rollback, verb: str) -> str:
+    names = ", ".join(change.unapplied)
+    return f"{alias.upper()}: {verb} {names}; current revision: {change.current}"

@@ -1,0 +1,124 @@
+"""Say how the databases are."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from django.core.management.base import CommandParser
+from django.utils import timezone
+from django.utils.timesince import timesince
+
+from marketplace.cli import DatabaseCommand, add_format_argument
+from marketplace.status import DatabaseStatus, Freshness, LastRun, get_statuses
+
+
+class Command(DatabaseCommand):
+    """Say how the three databases are."""
+
+    help = """Say how each database is, within five seconds, whether or not it answers.
+
+    Status: connected; or unreachable, why, and the next step.
+    Current Revision: head; or the last applied migration, and how many are pending.
+    Rows: counted in small tables, estimated in large ones.
+    Last load: the newest run of ingest, of any platform.
+    Freshness: when each platform was last loaded to the end, and last brought anything new.
+    Quarantine: the records that could not be loaded.
+
+    Exits with 1 if any database does not answer.
+    """
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the options."""
+        super().add_arguments(parser)
+        add_format_argument(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Ask all databases at once, and print what they say."""
+        aliases = self.selected(options)
+        statuses = get_statuses(aliases)
+        if options["format"] == "json":
+            self.print_json([_plain(status) for status in statuses])
+        else:
+            now = timezone.now()
+            blocks = ["\n".join(self._lines(status, now)) for status in statuses]
+            self.stdout.write("\n\n".join(blocks))
+        self.fail_if([status.alias for status in statuses if status.error], aliases)
+
+    def _lines(self, status: DatabaseStatus, now: datetime) -> Iterator[str]:
+        yield f"{status.alias.upper()} - {status.title}"
+        yield f"   Database: {status.name}"
+        yield f"   Platforms: {', '.join(status.platforms)}"
+        if not status.is_connected:
+            yield f"   Status: {self.style.ERROR(f'unreachable: {status.error}')}"
+        else:
+            yield "   Status: connected"
+            yield f"   Current Revision: {self._revision(status)}"
+            if status.error:
+                yield f"   Error: {self.style.ERROR(status.error)}"
+            else:
+                yield from self._facts(status, now)
+        yield f"   Last backup: {self._ago(status.last_backup_at, now)}"
+
+    def _facts(self, status: DatabaseStatus, now: datetime) -> Iterator[str]:
+        rows = (f"{name} {rows:,}" for name, rows in status.rows.items() if name != "quarantine")
+        yield f"   Size: {_size(status.size_bytes)}"
+        yield f"   Rows: {', '.join(rows) or self.style.WARNING('unknown')}"
+        yield f"   Last load: {self._last_load(status, now)}"
+        yield "   Freshness:"
+        for freshness in status.freshness:
+            yield f"      {freshness.platform}: {self._freshness(freshness, now)}"
+        yield f"   Quarantine: {self._quarantined(status.quarantined)}"
+
+    def _revision(self, status: DatabaseStatus) -> str:
+        if not status.pending:
+            return status.revision or self.style.WARNING("unknown")
+        return self.style.WARNING(f"{status.revision}, {len(status.pending)} pending")
+
+    def _last_load(self, status: DatabaseStatus, now: datetime) -> str:
+        if not status.runs:
+            return self.style.WARNING("never")
+        run = max(status.runs, key=_moment)
+        counts = f"{run.read:,} read, {run.created:,} created, {run.rejected:,} rejected"
+        outcome = run.status if run.status != "failed" else self.style.ERROR("failed")
+        return f"{run.platform} {self._ago(_moment(run), now)} ({outcome}; {counts})"
+
+    def _freshness(self, freshness: Freshness, now: datetime) -> str:
+        if freshness.loaded_at is None and freshness.changed_at is None:
+            return self.style.WARNING("never loaded")
+        text = f"loaded {self._ago(freshness.loaded_at, now)}"
+        text += f", last new data {self._ago(freshness.changed_at, now)}"
+        if freshness.priced_at:
+            text += f", last price change {self._ago(freshness.priced_at, now)}"
+        return text
+
+    def _quarantined(self, count: int | None) -> str:
+        if count is None:
+            return self.style.WARNING("unknown")
+        return self.style.WARNING(f"{count:,}") if count else "0"
+
+    def _ago(self, moment: datetime | None, now: datetime) -> str:
+        if moment is None:
+            return self.style.WARNING("never")
+        if (now - moment).total_seconds() < 60:
+            return "just now"
+        return f"{timesince(moment, now, depth=1)} ago".replace("\xa0", " ")
+
+
+def _moment(run: LastRun) -> datetime:
+    return run.finished_at or run.started_at
+
+
+def _size(count: int | None) -> str:
+    if count is None:
+        return "unknown"
+    size, units = float(count), ["bytes", "kB", "MB", "GB"]
+    while size >= 1024 and len(units) > 1:
+        size, units = size / 1024, units[1:]
+    return f"{size:,.0f} {units[0]}" if size >= 10 else f"{size:,.1f} {units[0]}"
+
+
+def _plain(status: DatabaseStatus) -> dict[str, Any]:
+    plain = status._asdict()
+    plain["runs"] = [run._asdict() for run in status.runs]
+    plain["freshness"] = [freshness._asdict() for freshness in status.freshness]
+    return plain

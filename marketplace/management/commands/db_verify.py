@@ -1,0 +1,61 @@
+"""Compare the databases with the models."""
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from marketplace.cli import DatabaseCommand, add_format_argument, counted
+from marketplace.databases import ALL_ALIASES
+from marketplace.verification import Verification, verify
+
+
+class Command(DatabaseCommand):
+    """Find what the databases have and the models do not, and the reverse."""
+
+    help = (
+        "Compare each database's tables, columns, indexes, constraints and migrations with the "
+        "models of its own app; and see that it has no table of another app. Exits with 1 if "
+        "anything differs."
+    )
+    choices = ALL_ALIASES
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the options."""
+        super().add_arguments(parser)
+        add_format_argument(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Verify, and print what differs."""
+        self.is_json = options["format"] == "json"
+        self.found: list[dict[str, Any]] = []
+        try:
+            self.visit(self.selected(options), self._verify)
+        finally:
+            if self.is_json:
+                self.print_json(self.found)
+
+    def report_error(self, alias: str, message: str) -> None:
+        """Say why a database could not be verified."""
+        super().report_error(alias, message)
+        self.found.append({"alias": alias, "error": message})
+
+    def _verify(self, alias: str) -> bool:
+        verification = verify(alias)
+        self.found.append({"alias": alias, "error": "", **verification._asdict()})
+        if not self.is_json:
+            self._print(alias, verification)
+        return not verification.drifts
+
+    def _print(self, alias: str, verification: Verification) -> None:
+        if not verification.drifts:
+            counts = (
+                counted(verification.tables, "table"),
+                f"{verification.indexes} indexes",
+                counted(verification.constraints, "constraint"),
+            )
+            self.stdout.write(f"{alias.upper()}: ok ({', '.join(counts)})")
+            return
+        differences = counted(len(verification.drifts), "difference")
+        self.stdout.write(f"{alias.upper()}: {self.style.ERROR(differences)}")
+        for drift in verification.drifts:
+            self.stdout.write(f"   {drift}")

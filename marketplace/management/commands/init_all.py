@@ -1,0 +1,74 @@
+"""Create and migrate the databases."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+from django.utils import timezone
+
+from marketplace.cli import DatabaseCommand, add_destructive_arguments, counted
+from marketplace.databases import (
+    ALL_ALIASES,
+    Changes,
+    database_name,
+    initialize,
+    plan_initialization,
+)
+
+
+class Command(DatabaseCommand):
+    """Make every database ready for use."""
+
+    help = (
+        "Make the databases ready for use: create those that are missing, apply their migrations, "
+        "create partitions ahead. Safe to run again, and several times at once."
+    )
+    choices = ALL_ALIASES
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the options."""
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--drop-first",
+            action="store_true",
+            help="Drop the databases named by --database first, with ALL their data.",
+        )
+        add_destructive_arguments(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Initialize, or say what that would do."""
+        aliases, drop_first = self.selected(options), options["drop_first"]
+        today, is_dry = timezone.now().date(), options["dry_run"]
+        if drop_first and not options["database"]:
+            raise CommandError(
+                "--drop-first never guesses: name what to drop, with --database "
+                f"{'|'.join(self.choices)}, repeated for several."
+            )
+        if drop_first and not is_dry and not options["force"]:
+            self._confirm_all(aliases)
+        change = plan_initialization if is_dry else initialize
+
+        def report(alias: str) -> None:
+            changes = change(alias, today, drop_first=drop_first)
+            self.stdout.write(f"{alias.upper()}: {_sentence(alias, changes, is_dry)}")
+
+        self.visit(aliases, report)
+
+    def _confirm_all(self, aliases: Sequence[str]) -> None:
+        for alias in aliases:
+            name = database_name(alias)
+            self.confirm(f"The database {name} and all its data will be dropped.", name)
+
+
+def _sentence(alias: str, changes: Changes, is_dry: bool) -> str:
+    name = f"database {database_name(alias)}"
+    steps = [
+        (changes.is_dropped, "dropped", "drop", name),
+        (changes.is_created, "created", "create", name),
+        (changes.migrations, "applied", "apply", counted(len(changes.migrations), "migration")),
+        (changes.partitions, "created", "create", counted(len(changes.partitions), "partition")),
+    ]
+    parts = [f"{would if is_dry else did} {what}" for true, did, would, what in steps if true]
+    if not parts:
+        return "nothing to do"
+    return ("Would " if is_dry else "") + ", ".join(parts)

@@ -1,0 +1,242 @@
+"""What can be said of a database at a glance: does it answer, how far is it, how fresh is it."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from django.apps import apps
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.db import Error, OperationalError, ProgrammingError, connections
+from django.db.models import Max, Q, QuerySet
+from django.db.transaction import atomic
+from psycopg2 import sql
+
+from marketplace import embedded
+from marketplace.databases import ask_all, database_name
+from marketplace.exceptions import MarketplaceError
+from marketplace.postgresql.errors import explain
+from marketplace.registry import ALIASES, get_database
+from marketplace.revisions import get_revision
+
+#: Seconds for all databases together, so that a command says all there is to say within five.
+TIME_LIMIT = 4.0
+
+#: Rows of a table of up to this many bytes are counted; those of a larger one are estimated.
+COUNTED_SIZE = 16 * 1024 * 1024
+
+# A query that waits for a migration or reads for long is given up: what it asks is unknown then.
+_LIMITS = (
+    "SELECT set_config('statement_timeout', '2s', true), set_config('lock_timeout', '500ms', true)"
+)
+
+# Density at the last VACUUM or ANALYZE times present size, as the planner does it; for a table
+# that never had one, the count that the server keeps in memory.
+_ESTIMATES = """
+SELECT
+    parent.relname,
+    sum(pg_relation_size(leaf.oid))::bigint,
+    sum(
+        CASE
+            WHEN leaf.relpages > 0 AND leaf.reltuples >= 0
+                THEN leaf.reltuples / leaf.relpages * (
+                    pg_relation_size(leaf.oid) / current_setting('block_size')::bigint
+                )
+            ELSE pg_stat_get_live_tuples(leaf.oid)
+        END
+    )::bigint
+FROM pg_class AS parent
+LEFT JOIN pg_inherits ON pg_inherits.inhparent = parent.oid
+JOIN pg_class AS leaf ON leaf.oid = coalesce(pg_inherits.inhrelid, parent.oid)
+WHERE
+    parent.relname = ANY(%(tables)s)
+    AND parent.relnamespace = current_schema()::regnamespace
+GROUP BY parent.relname
+"""
+
+T = TypeVar("T")
+
+
+class LastRun(NamedTuple):
+    """The newest run of `ingest` for a platform."""
+
+    platform: str
+    status: str
+    started_at: datetime
+    finished_at: datetime | None
+    read: int
+    created: int
+    updated: int
+    unchanged: int
+    rejected: int
+    price_points: int
+    error: str
+
+
+class Freshness(NamedTuple):
+    """When a platform's data were last renewed. None is never."""
+
+    platform: str
+    #: End of the last run that read all of its sources.
+    loaded_at: datetime | None
+    #: End of the last run that brought anything new: a platform whose runs end well but bring
+    #: nothing for days returns empty or stale pages.
+    changed_at: datetime | None
+    #: End of the last run that wrote price points.
+    priced_at: datetime | None
+
+
+class DatabaseStatus(NamedTuple):
+    """What is known of a database. None is unknown."""
+
+    alias: str
+    title: str
+    name: str
+    platforms: tuple[str, ...]
+    is_connected: bool = False
+    #: Why it is unreachable, or the rest unknown, and the next step.
+    error: str = ""
+    #: "head", the last applied migration, "none", or "" where it is unknown.
+    revision: str = ""
+    pending: tuple[str, ...] = ()
+    size_bytes: int | None = None
+    #: Table without the app's prefix → rows, estimated where there are many.
+    rows: dict[str, int] = {}
+    #: The newest run of each platform that has one.
+    runs: tuple[LastRun, ...] = ()
+    #: One for each platform.
+    freshness: tuple[Freshness, ...] = ()
+    quarantined: int | None = None
+    last_backup_at: datetime | None = None
+
+
+def get_statuses(aliases: Iterable[str] = ALIASES) -> list[DatabaseStatus]:
+    """Return the status of several databases, asked at once, within `TIME_LIMIT` seconds.
+
+    Raises nothing, and leaves no connection open: safe in a web process.
+    """
+    aliases = tuple(aliases)
+    _start_embedded_server(aliases)
+    answers = ask_all(get_status, aliases, seconds=TIME_LIMIT)
+    return [answers.get(alias) or _unknown(alias)._replace(error=_SILENT) for alias in aliases]
+
+
+def get_status(alias: str) -> DatabaseStatus:
+    """Return the status of one database. Raises nothing.
+
+    :param alias: one of the three
+    """
+    status = _unknown(alias)
+    try:
+        with atomic(using=alias):
+            with connections[alias].cursor() as cursor:
+                cursor.execute(_LIMITS)
+            status = status._replace(is_connected=True)
+            return status._replace(**_facts(alias))
+    except (Error, MarketplaceError, ImproperlyConfigured) as error:
+        return status._replace(error=explain(error))
+
+
+_SILENT = (
+    f"it did not answer within {TIME_LIMIT:g} seconds. Check that the server runs and is not "
+    "overloaded, or correct DB_HOST and DB_PORT, or the database's URL."
+)
+
+
+def _unknown(alias: str) -> DatabaseStatus:
+    database = get_database(alias)
+    return DatabaseStatus(alias, database.title, database_name(alias), database.platforms)
+
+
+def _start_embedded_server(aliases: Sequence[str]) -> None:
+    """Make the embedded server, where there is none yet: that may take longer than the limit."""
+    uses_it = any(not connections[alias].settings_dict["HOST"] for alias in aliases)
+    if uses_it and not Path(settings.DATA_DIR, "postgres", "postmaster.pid").exists():
+        try:
+            embedded.start(settings.DATA_DIR)
+        except MarketplaceError:
+            # Connecting fails for the same reason, which becomes the status.
+            return
+
+
+def _facts(alias: str) -> dict[str, Any]:
+    revision = get_revision(alias)
+    rows = _optional(alias, _rows) or {}
+    return {
+        "revision": revision.current,
+        "pending": revision.pending,
+        "size_bytes": _optional(alias, _size),
+        "rows": rows,
+        "runs": _optional(alias, _last_runs) or (),
+        "freshness": _optional(alias, _freshness) or (),
+        "quarantined": rows.get("quarantine"),
+    }
+
+
+def _optional(alias: str, function: Callable[[str], T]) -> T | None:
+    """Return the function's answer, or None where a table is locked, absent or outdated."""
+    try:
+        with atomic(using=alias):
+            return function(alias)
+    except (OperationalError, ProgrammingError):
+        return None
+
+
+def _size(alias: str) -> int:
+    with connections[alias].cursor() as cursor:
+        cursor.execute("SELECT pg_database_size(current_database())")
+        return int(cursor.fetchone()[0])
+
+
+def _rows(alias: str) -> dict[str, int]:
+    tables = [model._meta.db_table for model in apps.get_app_config(alias).get_models()]
+    with connections[alias].cursor() as cursor:
+        cursor.execute(_ESTIMATES, {"tables": tables})
+        found = {table: (size, rows) for table, size, rows in cursor.fetchall()}
+    small = [table for table, (size, _) in found.items() if size <= COUNTED_SIZE]
+    rows = {table: rows for table, (_, rows) in found.items()}
+    rows |= _optional(alias, lambda alias: _count(alias, small)) or {}
+    return {table.removeprefix(f"{alias}_"): rows[table] for table in tables if table in rows}
+
+
+def _count(alias: str, tables: Sequence[str]) -> dict[str, int]:
+    if not tables:
+        return {}
+    counts = [
+        sql.SQL("SELECT {}, count(*) FROM {}").format(sql.Literal(table), sql.Identifier(table))
+        for table in tables
+    ]
+    with connections[alias].cursor() as cursor:
+        cursor.execute(sql.SQL(" UNION ALL ").join(counts))
+        return dict(cursor.fetchall())
+
+
+def _runs(alias: str) -> QuerySet[Any]:
+    return QuerySet(apps.get_model(alias, "LoadRun"), using=alias)
+
+
+def _last_runs(alias: str) -> tuple[LastRun, ...]:
+    counts = ("read", "created", "updated", "unchanged", "rejected", "price_point")
+    fields = ["platform", "status", "started_at", "finished_at"]
+    fields += [f"{count}_count" for count in counts]
+    newest = _runs(alias).order_by("platform", "-pk").distinct("platform")
+    return tuple(LastRun(*values) for values in newest.values_list(*fields, "error"))
+
+
+def _freshness(alias: str) -> tuple[Freshness, ...]:
+    news = Q(created_count__gt=0) | Q(updated_count__gt=0) | Q(price_point_count__gt=0)
+    times = (
+        _runs(alias)
+        .values_list("platform")
+        .annotate(
+            loaded_at=Max("finished_at", filter=Q(status="completed")),
+            changed_at=Max("finished_at", filter=news),
+            priced_at=Max("finished_at", filter=Q(price_point_count__gt=0)),
+        )
+    )
+    known = {platform: Freshness(platform, *rest) for platform, *rest in times}
+    return tuple(
+        known.get(platform, Freshness(platform, None, None, None))
+        for platform in get_database(alias).platforms
+    )

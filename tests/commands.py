@@ -1,0 +1,23 @@
+"""Running the project's commands as a user does."""
+
+from io import StringIO
+from typing import NamedTuple
+
+from django.core.management import CommandError, call_command
+
+
+class Outcome(NamedTuple):
+    out: str
+    err: str
+    code: int
+
+
+def run(name, *arguments):
+    """Return what a command prints, and its exit code."""
+    out, err, code = StringIO(), StringIO(), 0
+    try:
+        call_command(name, *arguments, stdout=out, stderr=err, no_color=True)
+    except CommandError as error:
+        err.write(f"CommandError: {error}\n")
+        code = error.returncode
+    return Outcome(out.getvalue(), err.getvalue(), code)

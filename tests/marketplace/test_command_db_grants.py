@@ -1,0 +1,63 @@
+"""Giving a role access."""
+
+import pytest
+from django.db import ProgrammingError, connections, transaction
+
+from tests.commands import run
+
+pytestmark = pytest.mark.django_db(databases=["ecommerce", "classifieds", "procurement"])
+
+READ = "SELECT count(*) FROM ecommerce_sellers"
+WRITE = "DELETE FROM ecommerce_sellers"
+MONTH = "SELECT ecommerce_create_price_month('2031-01-01')"
+
+
+@pytest.fixture
+def role():
+    with connections["ecommerce"].cursor() as cursor:
+        cursor.execute("CREATE ROLE test_analyst")
+    return "test_analyst"
+
+
+def can(role, statement):
+    """Whether the role may run a statement."""
+    try:
+        with transaction.atomic(using="ecommerce"), connections["ecommerce"].cursor() as cursor:
+            cursor.execute(f"SET LOCAL ROLE {role}")
+            cursor.execute(statement)
+            cursor.execute("RESET ROLE")
+    except ProgrammingError:
+        return False
+    return True
+
+
+class TestGrants:
+    def test_lets_a_role_read_only(self, role):
+        assert not can(role, READ)
+
+        outcome = run("db_grants", role, "--database", "ecommerce")
+
+        assert outcome == ("ECOMMERCE: test_analyst may read\n", "", 0)
+        assert can(role, READ)
+        assert not can(role, WRITE)
+
+    def test_lets_a_role_write(self, role):
+        outcome = run("db_grants", role, "--write", "--database", "ecommerce")
+
+        assert outcome.out == "ECOMMERCE: test_analyst may read and write\n"
+        assert can(role, WRITE)
+
+    def test_covers_tables_that_come_later(self, role):
+        run("db_grants", role, "--database", "ecommerce")
+
+        with connections["ecommerce"].cursor() as cursor:
+            cursor.execute(MONTH)
+
+        assert can(role, "SELECT count(*) FROM ecommerce_price_history_2031_01")
+
+    def test_says_that_there_is_no_such_role(self):
+        outcome = run("db_grants", "nobody", "--database", "procurement")
+
+        assert outcome.code == 1
+        assert outcome.out == ""
+        assert "PROCUREMENT: There is no role nobody. Create it:" in outcome.err

@@ -1,0 +1,98 @@
+import json
+import re
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from marketplace.databases import create_database
+from tests import factories
+from tests.commands import run
+
+pytestmark = pytest.mark.django_db(databases="__all__", transaction=True)
+
+CLASSIFIEDS = """\
+CLASSIFIEDS - C2C classifieds platforms
+   Database: {name}
+   Platforms: olx
+   Status: connected
+   Current Revision: head
+   Size: * MB
+   Rows: categories 0, sellers 0, listings 0, listing_events 0, load_runs 2, payloads 0, \
+exchange_rates 0
+   Last load: olx 3 minutes ago (failed; 1,000 read, 12 created, 0 rejected)
+   Freshness:
+      olx: loaded 2 hours ago, last new data 3 minutes ago
+   Quarantine: 0
+   Last backup: never
+"""
+
+
+class TestDbStatus:
+    def test_says_how_a_database_is(self, settings):
+        now = timezone.now()
+        factories.load_run("classifieds", finished_at=now - timedelta(hours=2, minutes=1))
+        factories.load_run(
+            "classifieds",
+            status="failed",
+            read_count=1000,
+            created_count=12,
+            finished_at=now - timedelta(minutes=3, seconds=5),
+        )
+
+        outcome = run("db_status", "--database", "classifieds")
+
+        out = re.sub(r"Size: [\d.,]+ MB", "Size: * MB", outcome.out)
+        assert out == CLASSIFIEDS.format(name=settings.DATABASES["classifieds"]["NAME"])
+        assert (outcome.err, outcome.code) == ("", 0)
+
+    def test_separates_databases_by_a_blank_line(self):
+        outcome = run("db_status")
+
+        titles = [block.splitlines()[0] for block in outcome.out.split("\n\n")]
+        assert titles == [
+            "ECOMMERCE - B2C e-commerce platforms",
+            "CLASSIFIEDS - C2C classifieds platforms",
+            "PROCUREMENT - B2B government procurement",
+        ]
+
+    def test_goes_on_when_a_server_is_unreachable(self, move, settings):
+        move("ecommerce", 1)
+
+        outcome = run("db_status")
+
+        lines = outcome.out.splitlines()
+        assert lines[:3] == [
+            "ECOMMERCE - B2C e-commerce platforms",
+            f"   Database: {settings.DATABASES['ecommerce']['NAME']}",
+            "   Platforms: uzum, yandex, wildberries, ozon",
+        ]
+        assert lines[3].startswith("   Status: unreachable: connection to server at")
+        assert lines[3].endswith("or the database's URL.")
+        assert outcome.out.count("   Status: connected\n") == 2
+        assert outcome.err == "CommandError: 1 of 3 databases failed: ecommerce\n"
+        assert outcome.code == 1
+
+    def test_says_how_many_migrations_are_pending(self, scratch):
+        scratch("procurement")
+        create_database("procurement")
+
+        outcome = run("db_status", "--database", "procurement")
+
+        assert "   Current Revision: none, 4 pending\n" in outcome.out
+        assert outcome.code == 0
+
+    def test_says_the_same_to_a_program(self, move):
+        factories.load_run("classifieds")
+        move("procurement", 1)
+
+        outcome = run("db_status", "--format", "json")
+
+        ecommerce, classifieds, procurement = json.loads(outcome.out)
+        assert ecommerce["revision"] == "head"
+        assert isinstance(ecommerce["size_bytes"], int)
+        assert classifieds["runs"][0]["finished_at"] == "2026-11-20T09:05:00Z"
+        assert classifieds["freshness"][0]["loaded_at"] == "2026-11-20T09:05:00Z"
+        assert procurement["is_connected"] is False
+        assert "Connection refused" in procurement["error"]
+        assert outcome.code == 1
