@@ -1,0 +1,247 @@
+"""How the shops of the demonstration sell: who sells what, under which title, at which price when.
+
+Everything here is a function of the platform and a number, so that nothing has to be kept.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from itertools import count, islice
+from random import Random
+from typing import NamedTuple
+
+from ecommerce.demo.catalog import Good, Name, Variant, goods
+from marketplace.demo import DAYS, RATES, Feed, draw, moment
+from marketplace.loading.adapters import Payload
+
+#: Beyond the platforms' own ids: the link of an invented product must not lead to a real one.
+FIRST_ID = 9_000_000_000
+
+#: Prices are rounded to this many units, but never to more than a hundredth.
+_STEPS = {"UZS": 1000, "RUB": 1, "KZT": 10}
+
+_SHOP_WORDS = (
+    ("Tech", "Smart", "Ipak", "Orient", "Registon", "Humo", "Navro'z", "Asia", "Mega", "Nur"),
+    ("Market", "Savdo", "Store", "Plaza", "Trade", "Shop", "Bozor", "House", "Line", "Center"),
+)
+
+
+class State(NamedTuple):
+    """The price of a product from some day on, as parts of the thing's price."""
+
+    day: int
+    price: float
+    old_price: float | None
+    in_stock: bool
+
+
+class Card(NamedTuple):
+    """A product of a platform: what one shop offers of one thing.
+
+    :param copy: how many other shops of the platform come before it with the same thing
+    """
+
+    platform: str
+    number: int
+    good: Good
+    copy: int
+    walk: tuple[State, ...]
+
+    def state(self, day: int) -> State:
+        """Return the state on a day."""
+        return next(state for state in reversed(self.walk) if state.day <= day)
+
+    @property
+    def product_id(self) -> int:
+        """The platform's id of the product."""
+        return FIRST_ID + 1000 + self.number * 7
+
+    def offer_id(self, number: int) -> int:
+        """Return the platform's id of the product's variant."""
+        return FIRST_ID * 10 + self.number * 20 + number
+
+
+class Shop(NamedTuple):
+    """A seller of a platform."""
+
+    number: int
+    name: str
+    rating: float
+    review_count: int
+    is_official: bool
+
+
+#: From the cards that were seen on a day, and the day, to the platform's documents.
+Writer = Callable[[list[Card], int], Iterator[Payload]]
+
+
+def feeds(platform: str, cards: list[Card], write: Writer) -> Iterator[Feed]:
+    """Yield a feed a day: the first and the last of all cards, the others of those that changed."""
+    changed = defaultdict(list)
+    for card in cards:
+        for state in card.walk[1:]:
+            changed[state.day].append(card)
+    for day in range(DAYS + 1):
+        seen = cards if day in (0, DAYS) else changed[day]
+        if seen:
+            name = f"demo-{platform}-{moment(day):%Y-%m-%d}"
+            yield Feed(platform, name, moment(day), write(seen, day))
+
+
+def cards(platform: str, amount: int, can_run_out: bool = True) -> list[Card]:
+    """Return that many products of a platform.
+
+    :param can_run_out: whether the platform shows what is out of stock
+    """
+    return [
+        Card(platform, number, good, copy, walk((platform, number), can_run_out))
+        for number, (good, copy) in enumerate(islice(_copies(platform), amount))
+    ]
+
+
+def _copies(platform: str) -> Iterator[tuple[Good, int]]:
+    """Yield things and which shop of the platform it is that sells them, without end."""
+    sold = assortment(platform)
+    for good in sold:
+        yield from ((good, copy) for copy in range(good.popularity))
+    for further in count():
+        yield from ((good, good.popularity + further) for good in sold)
+
+
+def assortment(platform: str, kinds: frozenset[str] | None = None) -> list[Good]:
+    """Return what is sold on a platform, or in one shop; of these kinds, or of all."""
+    random = draw("assortment", platform)
+    sold = [
+        good
+        for good in goods()
+        if (kinds is None or good.kind.key in kinds)
+        and (good.popularity > 1 or random.random() < 0.8)
+    ]
+    random.shuffle(sold)
+    # What is popular comes first: the smallest platform has it, too.
+    return sorted(sold, key=lambda good: -good.popularity)
+
+
+def walk(key: tuple[str, int], can_run_out: bool) -> tuple[State, ...]:
+    """Return the states of a product over the days of the demonstration."""
+    random = draw("walk", *key)
+    steps = _steps(random)
+    promotion = _period(random, 0.4, 5, 20)
+    share = random.uniform(0.72, 0.92)
+    gap = _period(random, 0.2, 3, 25) if can_run_out else range(0)
+    days = {0, *(day for day, _ in steps)}
+    days |= {day for period in (promotion, gap) if period for day in (period.start, period.stop)}
+    level, states = random.uniform(0.93, 1.09), []
+    for day in sorted(day for day in days if 0 <= day < DAYS):
+        for step_day, factor in steps:
+            level *= factor if step_day == day else 1
+        is_promoted = day in promotion
+        price = level * share if is_promoted else level
+        states.append(State(day, price, level if is_promoted else None, day not in gap))
+    return tuple(states)
+
+
+def _steps(random: Random) -> list[tuple[int, float]]:
+    """Return the days on which the price changes to stay, and by which factor."""
+    times = random.choices((0, 1, 2, 3), (20, 40, 28, 12))[0]
+    small = (random.choice((-1, 1)) * random.uniform(0.02, 0.06) for _ in range(times))
+    steps = [(random.randint(1, DAYS - 1), 1 + change) for change in small]
+    if random.random() < 0.06:
+        steps.append((random.randint(1, DAYS - 1), random.uniform(0.5, 0.7)))
+    return steps
+
+
+def _period(random: Random, probability: float, shortest: int, longest: int) -> range:
+    """Return some days in a row, or none; they may begin before the first or end after the last."""
+    start, length = random.randint(-10, DAYS - 5), random.randint(shortest, longest)
+    return range(start, start + length) if random.random() < probability else range(0)
+
+
+def price(good: Good, variant: Variant, part: float, currency: str) -> int:
+    """Return a price in a currency, rounded as shops do."""
+    amount = good.price * variant.factor * part / RATES[currency]
+    step = min(_STEPS[currency], int(10 ** max(0, len(str(int(amount))) - 3)))
+    return round(amount / step) * step
+
+
+def stock(card: Card, number: int, day: int) -> int:
+    """Return how many pieces of a variant are left."""
+    return 1 + (card.number * 13 + number * 29 + day * 3) % 40 if card.state(day).in_stock else 0
+
+
+def order_count(card: Card, day: int) -> int:
+    """Return how often the product was ordered until a day; it grows."""
+    popularity = card.number * 31 % 97
+    return popularity * 12 + popularity * day // 40
+
+
+def rating(card: Card) -> float:
+    """Return the product's rating; 0 stands for none."""
+    return 0 if card.number % 11 == 5 else round(3.8 + card.number * 17 % 13 / 10, 1)
+
+
+def shop_number(card: Card, number: int, products: int, shops: int) -> int:
+    """Return which shop sells the product, or asks the price with that number on its page.
+
+    Two copies of a thing have different shops. So many products have so many shops, the next ones
+    have others: a larger scale does not give the known products to new shops.
+    """
+    first = draw("shop", card.platform, card.good.name.ru).randrange(shops)
+    return (first + (card.copy + number) * 7) % shops + card.number // products * shops
+
+
+@lru_cache(maxsize=4096)
+def shop(platform: str, number: int) -> Shop:
+    """Return one of the platform's shops."""
+    random = draw("shop", platform, number)
+    first, second = _SHOP_WORDS
+    name = f"{first[number % 10]} {second[number // 10 % 10]}"
+    return Shop(
+        number,
+        name if number < 100 else f"{name} {number}",
+        round(random.uniform(3.9, 5.0), 1),
+        random.randint(3, 9000),
+        random.random() < 0.1,
+    )
+
+
+def title(card: Card) -> Name:
+    """Return the product's title: often just the thing's name, else as sellers embellish it."""
+    good, form = card.good, draw("title", card.platform, card.number).randrange(10)
+    if form < 6 or (good.popularity > 1 and card.copy < 2):
+        return good.name
+    brand = "" if good.brand in good.name.ru else f"{good.brand} "
+    noun_ru, noun_uz = good.kind.noun
+    return (
+        Name(f"{noun_ru} {brand}{good.name.ru}", f"{brand}{good.name.uz} {noun_uz}"),
+        Name(f"{brand}{good.name.ru}, оригинал", f"{brand}{good.name.uz}, original"),
+        Name(f"{brand}{good.name.ru} новинка 2026", f"{brand}{good.name.uz} yangi 2026"),
+        Name(f"{good.name.ru} / {noun_ru.lower()}", f"{good.name.uz} / {noun_uz}"),
+    )[form - 6]
+
+
+def description(card: Card) -> Name:
+    """Return what the seller says of the product."""
+    good = card.good
+    noun_ru, noun_uz = good.kind.noun
+    category = good.kind.path[2]
+    return Name(
+        f"{noun_ru} {good.name.ru} бренда {good.brand}. Новый товар в заводской упаковке, "
+        f"доставка по Узбекистану, гарантия продавца. Раздел «{category.ru}»: сравните "
+        "характеристики и выберите подходящий вариант.",
+        f"{good.name.uz} — {good.brand} brendining {noun_uz} mahsuloti. Yangi, zavod qadog'ida, "
+        f"O'zbekiston bo'ylab yetkazib berish, sotuvchi kafolati. «{category.uz}» bo'limi: "
+        "xususiyatlarini solishtiring va o'zingizga mosini tanlang.",
+    )
+
+
+def barcode(good: Good, variant: Variant) -> int:
+    """Return the EAN-13 of a variant, the same on all platforms; no maker's begins with 2."""
+    return _barcode(good.name.ru, variant.values)
+
+
+@lru_cache(maxsize=8192)
+def _barcode(name: str, values: tuple[str, ...]) -> int:
+    digits = str(2 * 10**11 + draw("barcode", name, *values).randrange(10**11))
+    weighted = sum(int(digit) * (3 if place % 2 else 1) for place, digit in enumerate(digits))
+    return int(digits) * 10 + -weighted % 10

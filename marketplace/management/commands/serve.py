@@ -1,0 +1,76 @@
+"""Serve the admin on this machine, and leave nothing running."""
+
+import signal
+import socket
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+
+from marketplace import embedded
+from marketplace.demo import ADMIN
+
+_HOST = "127.0.0.1"
+
+
+class Command(BaseCommand):
+    """Initialise, serve until interrupted, stop the embedded server."""
+
+    help = (
+        "Serve the admin on this machine until Ctrl-C; then stop the embedded PostgreSQL too. "
+        "For development: production runs gunicorn, as docker-compose.yml shows."
+    )
+    # There may be no database yet.
+    requires_system_checks = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the arguments."""
+        parser.add_argument("--port", type=int, default=8000, help="the port; default: 8000")
+        parser.add_argument("--demo", action="store_true", help="load the demonstration data first")
+
+    def handle(self, *, port: int, demo: bool, **options: Any) -> None:
+        """Prepare, serve, clean up."""
+        _check_port(port)
+        # A termination ends the server as Ctrl-C does, so that what follows is run.
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, _interrupt)
+        try:
+            call_command("demo" if demo else "init_all", stdout=self.stdout, stderr=self.stderr)
+            self._greet(port)
+            call_command("runserver", f"{_HOST}:{port}", use_reloader=False, skip_checks=True)
+        except KeyboardInterrupt:
+            self.stderr.write("Interrupted.")
+        finally:
+            if settings.EMBEDDED_POSTGRES and embedded.stop(settings.DATA_DIR):
+                self.stdout.write("Stopped the embedded PostgreSQL.")
+
+    def _greet(self, port: int) -> None:
+        self.stdout.write("")
+        self.stdout.write(self.style.SUCCESS(f"The admin is at http://{_HOST}:{port}/"))
+        path = settings.DATA_DIR / "admin_password"
+        if path.exists():
+            self.stdout.write(f"   Username: {ADMIN}")
+            self.stdout.write(f"   Password: {path.read_text().strip()}")
+        else:
+            self.stdout.write("   Make a login: python manage.py createsuperuser")
+        self.stdout.write("   Ctrl-C stops it.")
+        self.stdout.flush()
+
+
+def _check_port(port: int) -> None:
+    """Say that the port is in use before anything else is done."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_HOST, port))
+        except OSError as error:
+            raise CommandError(
+                f"Port {port} of {_HOST} cannot be used: {error.strerror}. Stop what uses it, or "
+                f"take another: make run PORT={port + 1}."
+            ) from None
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,49 @@
+"""Demonstration data of the procurement platforms: lots, from their opening to their payment.
+
+UZEX is visited every ten days. A visit returns the lots that were opened, decided or paid since
+the one before, and the lines of those that are new.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from marketplace.demo import DAYS, Feed, moment
+from marketplace.loading.adapters import Payload
+from procurement.demo import uzex
+from procurement.demo.lots import LOTS, Course, Lot, invent_course, invent_lot
+
+PLATFORM = "uzex"
+VISITS = range(0, DAYS + 1, 10)
+
+
+def feeds(scale: int) -> Iterator[Feed]:
+    """Yield the feeds of each platform, in the order of time."""
+    seen = defaultdict(list)
+    for number in range(LOTS * scale):
+        for visit in _visits(invent_course(number, DAYS)):
+            seen[visit].append(number)
+    for visit in VISITS:
+        name = f"demo-{PLATFORM}-{moment(visit):%Y-%m-%d}"
+        yield Feed(PLATFORM, name, moment(visit), _documents(seen[visit], visit))
+
+
+def _documents(numbers: list[int], day: int) -> Iterator[Payload]:
+    if day == 0:
+        yield from uzex.references()
+    yield from uzex.write(map(_lot, numbers), day)
+    for lot in map(_lot, numbers):
+        if lot.form != "tender" and _first_visit(lot.course.opened) == day:
+            yield uzex.items(lot)
+
+
+def _lot(number: int) -> Lot:
+    return invent_lot(number, invent_course(number, DAYS))
+
+
+def _visits(course: Course) -> set[int]:
+    """Return the days of the visits that return the lot."""
+    return {_first_visit(time) for time in course if time <= DAYS}
+
+
+def _first_visit(time: float) -> int:
+    return next(visit for visit in VISITS if visit >= time)

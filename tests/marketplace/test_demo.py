@@ -1,0 +1,243 @@
+"""The demonstration: how its feeds are generated, loaded and announced."""
+
+import hashlib
+import os
+import re
+import stat
+import subprocess
+import sys
+from itertools import islice, pairwise
+
+import orjson
+import pytest
+from django.conf import settings as django_settings
+from django.contrib.auth.models import User
+
+from classifieds.models import Listing
+from ecommerce.models import PricePoint, Product
+from marketplace import demo
+from marketplace.management.commands import demo as command
+from marketplace.registry import PLATFORMS
+from procurement.models import Lot, LotItem
+from tests.commands import run
+
+pytestmark = pytest.mark.django_db(databases=["default", "ecommerce", "classifieds", "procurement"])
+
+_PRINT_DIGEST = """\
+import django
+django.setup()
+from tests.marketplace.test_demo import digest
+print(digest(1))
+"""
+
+
+def digest(scale):
+    """Return a hash of all payloads with the names and times of their feeds."""
+    hashed = hashlib.blake2b()
+    for feed in demo.feeds(scale):
+        hashed.update(f"{feed.platform} {feed.name} {feed.observed_at.isoformat()}".encode())
+        for document in feed.documents:
+            hashed.update(orjson.dumps(document))
+    return hashed.hexdigest()
+
+
+ALL_FEEDS = demo.feeds
+
+
+def first_feeds(scale):
+    """Yield of each platform the first feed only, and little of it."""
+    known = set()
+    for feed in ALL_FEEDS(scale):
+        if feed.platform not in known:
+            known.add(feed.platform)
+            # A price list begins with its 18 categories, which are not counted.
+            amount = 20 if feed.platform == "yandex" else 3
+            yield feed._replace(documents=islice(feed.documents, amount))
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Have little to load, and databases that are ready."""
+    monkeypatch.setattr(demo, "feeds", first_feeds)
+    monkeypatch.setattr(
+        command, "call_command", lambda name, stdout, stderr: stdout.write(f"({name})")
+    )
+
+
+@pytest.fixture
+def own_server(monkeypatch):
+    """Have the accounts on a server that is not the embedded one."""
+    monkeypatch.setitem(django_settings.DATABASES["default"], "HOST", "db.example")
+
+
+@pytest.fixture
+def data_dir(settings, tmp_path):
+    settings.DATA_DIR = tmp_path
+    return tmp_path
+
+
+class TestFeeds:
+    def test_are_the_same_in_every_process(self):
+        environment = os.environ | {"PYTHONHASHSEED": "1"}
+        command = [sys.executable, "-c", _PRINT_DIGEST]
+
+        other = subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+        assert other == digest(1)
+
+    def test_come_platform_by_platform(self):
+        platforms = [feed.platform for feed in demo.feeds(1)]
+
+        assert list(dict.fromkeys(platforms)) == [platform.name for platform in PLATFORMS]
+        changes = sum(a != b for a, b in pairwise(platforms))
+        assert changes == len(PLATFORMS) - 1
+
+    def test_have_names_of_their_own(self):
+        names = [feed.name for feed in demo.feeds(1)]
+
+        assert len(set(names)) == len(names)
+
+
+class TestLoad:
+    def test_loads_every_platform(self, small):
+        totals = {total.platform: total for total in demo.load(1)}
+
+        assert {name: total.created for name, total in totals.items()} == {
+            "uzum": 3,
+            "yandex": 2,
+            "wildberries": 29,
+            "ozon": 3,
+            "olx": 469,
+            "uzex": 75,
+        }
+        assert all(total.rejected == 0 for total in totals.values())
+        assert Product.objects.count() == 8
+        assert PricePoint.objects.count() == sum(total.price_points for total in totals.values())
+        assert Listing.objects.count() == 100
+        assert Lot.objects.count() == 50
+
+    def test_skips_what_was_loaded_before(self, small):
+        list(demo.load(1))
+
+        totals = list(demo.load(1))
+
+        assert {(total.feeds, total.read) for total in totals} == {(0, 0)}
+
+    def test_again_changes_nothing(self, small):
+        first = {total.platform: total.read for total in demo.load(1)}
+
+        second = list(demo.load(1, again=True))
+
+        assert {total.platform: total.read for total in second} == first
+        assert {total.created + total.updated + total.price_points for total in second} == {0}
+
+    def test_larger_scale_is_loaded_after_a_smaller_one(self, small):
+        list(demo.load(1))
+
+        totals = list(demo.load(2))
+
+        assert all(total.read for total in totals)
+
+
+class TestCreateAdmin:
+    def test_keeps_the_password_for_its_owner_alone(self, tmp_path):
+        path = demo.create_admin(tmp_path)
+
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert len(path.read_text()) >= 16
+        assert User.objects.get(is_superuser=True).check_password(path.read_text())
+
+    def test_passwords_differ(self, tmp_path):
+        (tmp_path / "one").mkdir()
+        (tmp_path / "other").mkdir()
+        one = demo.create_admin(tmp_path / "one").read_text()
+        User.objects.all().delete()
+
+        assert demo.create_admin(tmp_path / "other").read_text() != one
+
+    def test_a_new_database_gets_the_password_that_is_known(self, tmp_path):
+        known = demo.create_admin(tmp_path).read_text()
+        User.objects.all().delete()
+
+        assert demo.create_admin(tmp_path).read_text() == known
+
+    def test_leaves_accounts_as_they_are(self, tmp_path):
+        User.objects.create_superuser("somebody")
+
+        assert demo.create_admin(tmp_path) is None
+
+        assert list(User.objects.values_list("username", flat=True)) == ["somebody"]
+        assert list(tmp_path.iterdir()) == []
+
+    def test_leaves_a_namesake_as_it_is(self, tmp_path):
+        User.objects.create_user("admin")
+
+        assert demo.create_admin(tmp_path) is None
+
+        assert not User.objects.get().is_superuser
+
+
+class TestCommand:
+    def test_initializes_loads_and_reports(self, small, data_dir):
+        outcome = run("demo")
+
+        assert re.sub(r"\d+\.\d s", "0.0 s", outcome.out) == FIRST_OUTPUT.format(data_dir)
+        assert (outcome.err, outcome.code) == ("", 0)
+        assert User.objects.filter(is_superuser=True, username="admin").exists()
+        assert LotItem.objects.count() == 0
+
+    def test_second_run_changes_nothing(self, small, data_dir):
+        run("demo")
+
+        outcome = run("demo")
+
+        assert outcome.out == SECOND_OUTPUT
+        assert (outcome.err, outcome.code) == ("", 0)
+        assert User.objects.count() == 1
+
+    def test_creates_no_account_on_a_server_of_ones_own(self, small, data_dir, own_server):
+        outcome = run("demo")
+
+        assert "account" not in outcome.out
+        assert User.objects.count() == 0
+
+    def test_creates_an_account_anywhere_if_told_to(self, small, data_dir, own_server):
+        run("demo", "--with-admin")
+
+        assert User.objects.get().username == "admin"
+
+    @pytest.mark.parametrize("scale", ["0", "-1", "many", "1.5"])
+    def test_refuses_a_scale_that_is_none(self, small, scale):
+        outcome = run("demo", f"--scale={scale}")
+
+        assert outcome.code == 1
+        assert outcome.err == (
+            f"CommandError: Error: argument --scale: '{scale}' is not a whole number above 0\n"
+        )
+        assert Product.objects.count() == 0
+
+
+FIRST_OUTPUT = """\
+(init_all)
+uzum: 3 read, 3 created, 0 updated, 0 unchanged, 0 rejected, 18 price points, 0.0 s
+yandex: 2 read, 2 created, 0 updated, 0 unchanged, 0 rejected, 2 price points, 0.0 s
+wildberries: 29 read, 29 created, 0 updated, 0 unchanged, 0 rejected, 0 price points, 0.0 s
+ozon: 3 read, 3 created, 0 updated, 0 unchanged, 0 rejected, 3 price points, 0.0 s
+olx: 469 read, 469 created, 0 updated, 0 unchanged, 0 rejected, 0 price points, 0.0 s
+uzex: 75 read, 75 created, 0 updated, 0 unchanged, 0 rejected, 0 price points, 0.0 s
+Created the account admin; its password is in {}/admin_password
+(db_status)
+"""
+
+SECOND_OUTPUT = """\
+(init_all)
+uzum: loaded already
+yandex: loaded already
+wildberries: loaded already
+ozon: loaded already
+olx: loaded already
+uzex: loaded already
+(db_status)
+"""
