@@ -1,0 +1,301 @@
+"""The pages of the e-commerce database."""
+
+from django.contrib import admin
+
+from ecommerce.models import (
+    Category,
+    ExchangeRate,
+    LoadRun,
+    Offer,
+    PricePoint,
+    Product,
+    QuarantinedRecord,
+    RawPayload,
+    Seller,
+)
+from ecommerce.panels import history_panels, offer_panel, price_range, variant_name
+from marketplace import admin as base
+from marketplace import presentation as show
+from marketplace.filters import DayRangeFilter, PlatformFilter, RangeFilter, choice, text
+from marketplace.tables import Known
+
+_IDENTITY = ("platform", "external_id")
+_LIFECYCLE = ("first_seen_at", "last_seen_at", "updated_at")
+
+
+@admin.register(Product)
+class ProductAdmin(base.ReadOnlyAdmin):
+    """Product cards."""
+
+    icon = "inventory_2"
+    list_display = (
+        "name",
+        "platform",
+        "price",
+        "is_available",
+        "rating",
+        "review_count",
+        "seller",
+        "last_seen_at",
+    )
+    list_filter = (
+        PlatformFilter,
+        choice("is_available"),
+        ("min_price", RangeFilter),
+        ("rating", RangeFilter),
+        text("brand"),
+        text("title_normalized", "exact", "same title on any platform"),
+        ("last_seen_at", DayRangeFilter),
+    )
+    list_select_related = ("seller",)
+    sortable = ("price", "rating", "review_count", "last_seen_at")
+    search_vector = "search_vector"
+    search_help_text = "Words of the title, or the id"
+    detail_related = ("category", "seller")
+    fieldsets = (
+        (
+            "Product",
+            {"fields": ("title", "title_ru", "title_uz", "title_en", "same_title", "url")},
+        ),
+        ("Identification", {"fields": (*_IDENTITY, "brand", "model", "sku", "barcode")}),
+        ("Place", {"fields": ("category", "seller", "tags", "video_url")}),
+        (
+            "Flags",
+            {"fields": ("is_eco", "is_adult", "is_perishable", "has_warranty")},
+        ),
+        ("Seen", {"fields": _LIFECYCLE}),
+    )
+
+    @admin.display(description="title", ordering="title")
+    def name(self, obj: Product) -> str:
+        """Return the title, or the id of a product without one."""
+        return show.clip(obj.title or f"Product {obj.external_id}", 80)
+
+    @admin.display(description="price", ordering=Known("min_price"))
+    def price(self, obj: Product) -> str:
+        """Return the range of the offers' prices."""
+        return show.figure(price_range(obj))
+
+    @admin.display(description="on all platforms")
+    def same_title(self, obj: Product) -> str:
+        """Return a link to the products with the same normalized title."""
+        if not obj.title_normalized:
+            return show.DASH
+        url = show.list_url(Product, title_normalized=obj.title_normalized)
+        return show.link(url, obj.title_normalized)
+
+    def images(self, obj: Product) -> list[str]:
+        """Return the first picture."""
+        return show.web_urls(obj.images)[:1]
+
+    def figures(self, obj: Product) -> list[tuple[str, str]]:
+        """Return price, availability and standing."""
+        return [
+            ("Price", show.figure(price_range(obj))),
+            ("Available", show.flag(obj.is_available)),
+            ("Pieces", show.number(obj.total_available)),
+            ("Rating", show.number(obj.rating, 2)),
+            ("Reviews", show.number(obj.review_count)),
+            ("Orders", show.number(obj.order_count)),
+        ]
+
+    def panels(self, obj: Product) -> list[base.Panel]:
+        """Return the offers, their prices over time, and the texts."""
+        offers = obj.offers.select_related("seller").order_by("price", "pk")
+        return [
+            offer_panel(obj, offers),
+            *history_panels(PricePoint.objects.filter(offer__product=obj)),
+            base.Panel("Description", show.paragraphs(obj.description)),
+            base.Panel("Characteristics", show.as_json(obj.characteristics), is_folded=True),
+            base.Panel("Attributes", show.as_json(obj.attributes), is_folded=True),
+        ]
+
+
+@admin.register(Offer)
+class OfferAdmin(base.ReadOnlyAdmin):
+    """Sellable variants."""
+
+    icon = "sell"
+    list_display = (
+        "label",
+        "product",
+        "platform",
+        "cost",
+        "discount_percent",
+        "is_available",
+        "seller",
+        "last_seen_at",
+    )
+    list_filter = (
+        PlatformFilter,
+        choice("is_available"),
+        ("price", RangeFilter),
+        ("discount_percent", RangeFilter),
+        ("last_seen_at", DayRangeFilter),
+    )
+    list_select_related = ("product", "seller")
+    sortable = ("cost", "discount_percent", "last_seen_at")
+    search_vector = "product__search_vector"
+    search_help_text = "Words of the product's title, or the offer's id"
+    detail_related = ("product", "seller")
+    fieldsets = (
+        ("Offer", {"fields": ("product", "seller", "variant_title", "variant_attributes")}),
+        ("Identification", {"fields": (*_IDENTITY, "barcode")}),
+        ("Price", {"fields": ("price", "old_price", "discount_percent", "currency_text")}),
+        ("Stock", {"fields": ("is_available", "stock_quantity", "delivery_days")}),
+        ("Seen", {"fields": (*_LIFECYCLE, "scraped_at")}),
+    )
+
+    @admin.display(description="variant")
+    def label(self, obj: Offer) -> str:
+        """Return the variant's title, or the id of an offer without one."""
+        return show.clip(variant_name(obj), 60)
+
+    @admin.display(description="price", ordering="price")
+    def cost(self, obj: Offer) -> str:
+        """Return the price, and below it the one it replaced."""
+        old = f"was {show.money(obj.old_price, obj.currency)}" if obj.old_price else ""
+        return show.two_lines(show.figure(show.money(obj.price, obj.currency)), old)
+
+    def figures(self, obj: Offer) -> list[tuple[str, str]]:
+        """Return the price and its discount."""
+        return [
+            ("Price", show.figure(show.money(obj.price, obj.currency))),
+            ("Old price", show.figure(show.money(obj.old_price, obj.currency))),
+            ("Discount", show.figure(show.percent(obj.discount_percent))),
+            ("Available", show.flag(obj.is_available)),
+        ]
+
+    def panels(self, obj: Offer) -> list[base.Panel]:
+        """Return the prices over time."""
+        return list(history_panels(obj.price_points.all()))
+
+
+@admin.register(PricePoint)
+class PricePointAdmin(base.ReadOnlyAdmin):
+    """Changes of prices."""
+
+    icon = "timeline"
+    nav_title = "Price history"
+    list_display = (
+        "recorded_at",
+        "product",
+        "offer",
+        "price",
+        "price_change",
+        "price_change_percent",
+        "is_available",
+    )
+    list_filter = (
+        choice("is_available"),
+        ("price_change_percent", RangeFilter),
+        ("recorded_at", DayRangeFilter),
+    )
+    list_select_related = ("offer__product",)
+    search_ids = ("offer__external_id",)
+    search_help_text = "The offer's id"
+    detail_related = ("offer__product",)
+    fieldsets = (
+        ("Point", {"fields": ("recorded_at", "offer", "product")}),
+        ("Price", {"fields": ("price", "old_price", "discount_percent")}),
+        ("Stock", {"fields": ("is_available", "available_amount")}),
+        ("Change", {"fields": ("price_change", "price_change_percent")}),
+    )
+
+    @admin.display(description="product")
+    def product(self, obj: PricePoint) -> str:
+        """Return a link to the product."""
+        product = obj.offer.product
+        return show.admin_link(product, show.clip(str(product), 60))
+
+
+@admin.register(Category)
+class CategoryAdmin(base.ReadOnlyAdmin):
+    """Nodes of the category trees."""
+
+    icon = "account_tree"
+    list_display = ("name", "platform", "level", "path_names", "product_count", "last_seen_at")
+    list_filter = (PlatformFilter, ("level", RangeFilter))
+    sortable = ("name", "level", "product_count")
+    search_vector = "search_vector"
+    detail_related = ("parent",)
+    fieldsets = (
+        ("Category", {"fields": ("name", "name_ru", "name_uz", "name_en", "url")}),
+        ("Place", {"fields": ("parent", "level", "path_names", "path_ids")}),
+        ("Identification", {"fields": (*_IDENTITY, "product_count", "products")}),
+        ("Seen", {"fields": _LIFECYCLE}),
+    )
+
+    @admin.display(description="products")
+    def products(self, obj: Category) -> str:
+        """Return a link to the category's products."""
+        return show.link(show.list_url(Product, category__id__exact=obj.pk), "Its products")
+
+
+@admin.register(Seller)
+class SellerAdmin(base.ReadOnlyAdmin):
+    """Shops."""
+
+    icon = "storefront"
+    list_display = (
+        "title",
+        "platform",
+        "rating",
+        "review_count",
+        "order_count",
+        "product_count",
+        "is_official",
+        "last_seen_at",
+    )
+    list_filter = (
+        PlatformFilter,
+        choice("is_official"),
+        choice("is_verified"),
+        ("rating", RangeFilter),
+    )
+    sortable = ("rating", "review_count", "order_count", "product_count")
+    search_names = ("name",)
+    search_help_text = "A part of the name, or the id"
+    fieldsets = (
+        ("Seller", {"fields": ("name", "slug", "link", "products", "offers")}),
+        ("Identification", {"fields": (*_IDENTITY, "registered_at")}),
+        ("Standing", {"fields": ("is_official", "is_verified", "is_active")}),
+        ("Seen", {"fields": _LIFECYCLE}),
+    )
+
+    @admin.display(description="name")
+    def title(self, obj: Seller) -> str:
+        """Return the name, or the id of a seller without one."""
+        return show.clip(obj.name or f"Seller {obj.external_id}", 60)
+
+    @admin.display(description="products")
+    def products(self, obj: Seller) -> str:
+        """Return a link to the seller's products."""
+        return show.link(show.list_url(Product, seller__id__exact=obj.pk), "Its products")
+
+    @admin.display(description="offers")
+    def offers(self, obj: Seller) -> str:
+        """Return a link to the seller's offers."""
+        return show.link(show.list_url(Offer, seller__id__exact=obj.pk), "Its offers")
+
+    def figures(self, obj: Seller) -> list[tuple[str, str]]:
+        """Return the standing."""
+        return [
+            ("Rating", show.number(obj.rating, 2)),
+            ("Reviews", show.number(obj.review_count)),
+            ("Orders", show.number(obj.order_count)),
+            ("Products", show.number(obj.product_count)),
+        ]
+
+    def panels(self, obj: Seller) -> list[base.Panel]:
+        """Return the texts."""
+        return [
+            base.Panel("Description", show.paragraphs(obj.description)),
+            base.Panel("Attributes", show.as_json(obj.attributes), is_folded=True),
+        ]
+
+
+admin.site.register(LoadRun, base.LoadRunAdmin)
+admin.site.register(QuarantinedRecord, base.QuarantineAdmin)
+admin.site.register(RawPayload, base.RawPayloadAdmin)
+admin.site.register(ExchangeRate, base.ExchangeRateAdmin)

@@ -1,0 +1,107 @@
+"""Parts of the pages of products and offers: the offers, and their prices over time."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from textwrap import shorten
+
+from django.db.models import QuerySet
+
+from ecommerce.models import Offer, PricePoint, Product
+from marketplace import presentation as show
+from marketplace.admin import Panel
+from marketplace.charts import COLORS, Point, Series, price_chart
+
+#: Offers and changes that a product's page shows; the rest is a link away.
+SHOWN_OFFERS, SHOWN_CHANGES = 50, 30
+
+#: Price points from which a chart is drawn: the newest ones.
+CHARTED_POINTS = 3000
+
+
+def price_range(obj: Product) -> str:
+    """Return the range of the prices of a product's offers."""
+    low, high = obj.min_price, obj.max_price
+    if low is None or high is None or low == high:
+        return show.money(high if low is None else low, obj.currency)
+    return f"{show.money(low, None)} – {show.money(high, obj.currency)}"
+
+
+def offer_panel(obj: Product, offers: QuerySet[Offer]) -> Panel:
+    """Return the table of a product's offers, the cheapest first."""
+    shown = list(offers[: SHOWN_OFFERS + 1])
+    note: str = ""
+    if len(shown) > SHOWN_OFFERS:
+        url = show.list_url(Offer, product__id__exact=obj.pk)
+        note = show.link(url, f"The {SHOWN_OFFERS} cheapest are shown. See all offers")
+    headers = ("Variant", "Seller", "Price", "Old price", "Discount", "Available", "Last seen")
+    rows = [
+        (
+            show.admin_link(offer, show.clip(variant_name(offer), 40)),
+            show.admin_link(offer.seller, show.clip(show.brief(offer.seller), 40))
+            if offer.seller
+            else show.DASH,
+            show.money(offer.price, offer.currency),
+            show.money(offer.old_price, offer.currency),
+            show.percent(offer.discount_percent),
+            show.flag(offer.is_available),
+            show.moment(offer.last_seen_at),
+        )
+        for offer in shown[:SHOWN_OFFERS]
+    ]
+    return Panel("Offers", show.table(headers, rows, ("Price", "Old price", "Discount")), note)
+
+
+def history_panels(points: QuerySet[PricePoint]) -> Iterable[Panel]:
+    """Return the chart of the prices, one a currency, and the table of the last changes."""
+    newest = list(
+        points.select_related("offer__seller")
+        .defer("offer__variant_attributes", "offer__seller__attributes")
+        .order_by("-recorded_at")[:CHARTED_POINTS]
+    )
+    for currency in sorted({point.currency for point in newest}):
+        series = _series([point for point in newest if point.currency == currency])
+        note = f"The {COLORS} offers with the most changes." if len(series) > COLORS else ""
+        yield Panel(f"Price history, {currency}", price_chart(series, currency), note)
+    yield Panel("Last changes", _changes(newest[:SHOWN_CHANGES]))
+
+
+def _series(newest: Sequence[PricePoint]) -> list[Series]:
+    """Return one series an offer, those with the most changes first."""
+    by_offer: dict[Offer, list[PricePoint]] = defaultdict(list)
+    for point in reversed(newest):
+        by_offer[point.offer].append(point)
+    return [
+        Series(
+            _label(offer),
+            [Point(point.recorded_at, point.price, point.is_available) for point in points],
+            offer.last_seen_at,
+        )
+        for offer, points in sorted(by_offer.items(), key=lambda item: -len(item[1]))
+    ]
+
+
+def _changes(points: Sequence[PricePoint]) -> str:
+    headers = ("When", "Offer", "Price", "Change", "%", "Available")
+    rows = [
+        (
+            show.moment(point.recorded_at),
+            show.admin_link(point.offer, _label(point.offer)),
+            show.money(point.price, point.currency),
+            show.change(point.price_change, point.currency),
+            show.percent(point.price_change_percent),
+            show.flag(point.is_available),
+        )
+        for point in points
+    ]
+    return show.table(headers, rows, ("Price", "Change", "%"))
+
+
+def variant_name(offer: Offer) -> str:
+    """Return the variant's title, or the id of an offer without one."""
+    return offer.variant_title or f"Offer {offer.external_id}"
+
+
+def _label(offer: Offer) -> str:
+    """Return what tells an offer from the others of its product."""
+    seller = offer.seller.name if offer.seller else None
+    return shorten(" · ".join(filter(None, (variant_name(offer), seller))), 70, placeholder="…")

@@ -1,0 +1,224 @@
+"""The pages in a real browser: desk and telephone, light and dark."""
+
+import shutil
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from tests import factories
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True, databases="__all__"),
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium"),
+    # The folder of collected static files is made where the project is deployed.
+    pytest.mark.filterwarnings("ignore:No directory at"),
+]
+
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--no-first-run",
+    "--disable-sync",
+]
+
+DESK, TELEPHONE = 1440, 390
+BOTH_WIDTHS = pytest.mark.parametrize("width", [DESK, TELEPHONE])
+BOTH_SCHEMES = pytest.mark.parametrize("scheme", ["light", "dark"])
+
+LONG_TITLE = "Смартфон Apple iPhone 15 Pro 256 ГБ, титановый синий, с гарантией производителя, " * 3
+
+
+@pytest.fixture
+def rows():
+    """Rows with long texts, unknown values and a history of prices; name → address."""
+    product = factories.product(title=LONG_TITLE, images=["https://img.example/1.jpg"])
+    for name in ("256 ГБ, синий", "512 GB, qora", None):
+        offer = factories.offer(product=product, variant_title=name, price=5300716)
+        for day in range(0, 120, 7):
+            factories.price_point(
+                offer=offer,
+                price=5300716 + day * 10_000,
+                recorded_at=factories.SEEN - timedelta(days=day),
+            )
+    listing = factories.listing(
+        title=LONG_TITLE,
+        images=["https://img.example/2.jpg"] * 5,
+        latitude="41.3648",
+        longitude="69.2871",
+    )
+    factories.listing_event(listing=listing)
+    customer = factories.organization(name=LONG_TITLE)
+    lot = factories.lot(customer=customer, start_cost=15300716, deal_cost=Decimal("13000000.50"))
+    factories.lot_item(lot=lot, product_name=LONG_TITLE)
+    factories.lot_event(lot=lot)
+    quarantined = factories.quarantined("ecommerce", b'{"title": "%s"}' % (b"x" * 5000))
+    factories.load_run("ecommerce", platform="uzum")
+    return {
+        "/": "ECOMMERCE",
+        "/ecommerce/product/": "5 300 716 UZS",
+        f"/ecommerce/product/{product.pk}/change/": "Price history, UZS",
+        "/ecommerce/offer/": "5 300 716 UZS",
+        "/classifieds/listing/": "12 500.50 USD",
+        f"/classifieds/listing/{listing.pk}/change/": "on OpenStreetMap",
+        "/procurement/lot/": "15 300 716 UZS",
+        f"/procurement/lot/{lot.pk}/change/": "2 300 715.50 UZS",
+        f"/ecommerce/quarantinedrecord/{quarantined.pk}/change/": "is not a number",
+        "/ecommerce/loadrun/": "Completed",
+    }
+
+
+@pytest.fixture
+def browser(rows, admin_user, live_server):
+    """A browser without a network."""
+    # The rows come first and go last: Playwright's loop runs in this thread, and while it does,
+    # Django takes every query for a mistake.
+    with playwright.sync_playwright() as driver:
+        running = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def open_page(browser, live_server):
+    """Open a page that is logged in, and note what it complains of."""
+
+    def open_page(width, scheme):
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, base_url=live_server.url
+        )
+        context.set_default_timeout(10_000)
+        page = context.new_page()
+        page.complaints = []
+        page.outside = []
+        page.on("console", lambda message: _note(page, message))
+        page.on("pageerror", lambda error: page.complaints.append(str(error)))
+        page.route(lambda url: not url.startswith(live_server.url), lambda r: _refuse(page, r))
+        page.goto("/login/")
+        page.fill("[name=username]", "admin")
+        page.fill("[name=password]", "password")
+        page.click("button[type=submit]")
+        page.wait_for_url("**/")
+        return page
+
+    return open_page
+
+
+def _note(page, message):
+    if message.type in ("error", "warning"):
+        page.complaints.append(message.text)
+
+
+def _refuse(page, route):
+    """Answer for the rest of the world: without a picture, but without an error either."""
+    page.outside.append(route.request.url)
+    route.fulfill(status=200, content_type="image/svg+xml", body="")
+
+
+def _overflow(page):
+    return page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+
+
+def _clipped_figures(page):
+    """Return the headline figures that do not fit their box."""
+    return page.eval_on_selector_all(
+        ".mp-figures > div",
+        "boxes => boxes.filter(box => box.scrollWidth > box.clientWidth).map(box => box.innerText)",
+    )
+
+
+class TestPages:
+    @BOTH_WIDTHS
+    @BOTH_SCHEMES
+    def test_are_whole(self, open_page, rows, width, scheme):
+        page = open_page(width, scheme)
+
+        for url, text in rows.items():
+            page.goto(url)
+
+            assert text in page.inner_text("#main"), url
+            assert _overflow(page) <= 0, url
+            assert _clipped_figures(page) == [], url
+        assert page.complaints == []
+
+    def test_load_nothing_but_pictures_from_elsewhere(self, open_page, rows):
+        page = open_page(DESK, "light")
+
+        for url in rows:
+            page.goto(url)
+
+        assert set(page.outside) <= {"https://img.example/1.jpg", "https://img.example/2.jpg"}
+
+    @BOTH_SCHEMES
+    def test_are_styled(self, open_page, rows, scheme):
+        page = open_page(DESK, scheme)
+
+        card = page.locator(".mp-card").first
+        radius = card.evaluate("card => getComputedStyle(card).borderRadius")
+        font = page.evaluate("getComputedStyle(document.body).fontFamily")
+        is_dark = page.evaluate("document.documentElement.classList.contains('dark')")
+
+        assert radius == "6px"
+        assert "Inter" in font
+        assert is_dark == (scheme == "dark")
+
+
+class TestChart:
+    @BOTH_WIDTHS
+    def test_is_readable(self, open_page, rows, width):
+        page = open_page(width, "light")
+        page.goto(next(url for url, text in rows.items() if text.startswith("Price history")))
+
+        chart = page.locator("[data-chart=prices] svg:visible")
+        letters = chart.locator("text").first
+        scale = chart.evaluate(
+            "chart => chart.getBoundingClientRect().width / chart.viewBox.baseVal.width"
+        )
+
+        assert chart.count() == 1
+        assert chart.locator("path.mp-line:not([d=''])").count() == 3
+        assert letters.evaluate("text => parseFloat(getComputedStyle(text).fontSize)") * scale >= 10
+        assert page.locator(".mp-legend li").count() == 3
+
+
+class TestLists:
+    @BOTH_WIDTHS
+    def test_are_filtered(self, open_page, rows, width):
+        page = open_page(width, "light")
+        page.goto("/procurement/lot/")
+
+        page.locator("#changelist a:has-text('Filters')").click()
+        page.locator("#changelist-filter label:has-text('Tender')").last.click()
+        page.get_by_role("button", name="Apply Filters").click()
+        page.wait_for_url("**lot_type=tender**")
+
+        assert "0 lots" in page.inner_text(".mp-count")
+
+    def test_are_searched(self, open_page, rows):
+        page = open_page(DESK, "light")
+        page.goto("/ecommerce/product/")
+
+        page.fill("#searchbar", "смартфоны")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**q=**")
+
+        assert "1 product" in page.inner_text(".mp-count")
+
+
+class TestNavigation:
+    def test_opens_on_a_telephone(self, open_page, rows):
+        page = open_page(TELEPHONE, "light")
+
+        page.locator("text=dock_to_right >> visible=true").first.click()
+        page.locator("h2:has-text('Procurement') >> visible=true").first.click()
+        page.locator("#nav-sidebar-apps a[href='/procurement/lot/']").first.click()
+
+        page.wait_for_url("**/procurement/lot/")

@@ -1,0 +1,204 @@
+"""The front page, the navigation, and what is shown when a database is down."""
+
+import re
+import time
+
+import pytest
+from django.db import OperationalError, connections
+from django.test.utils import CaptureQueriesContext
+
+from marketplace import dashboard
+from marketplace.registry import ALIASES
+from marketplace.status import DatabaseStatus, Freshness, LastRun
+from tests import factories
+
+pytestmark = [
+    pytest.mark.django_db(databases="__all__"),
+    # The folder of collected static files is made where the project is deployed.
+    pytest.mark.filterwarnings("ignore:No directory at"),
+]
+
+CONNECTED = DatabaseStatus(
+    alias="ecommerce",
+    title="B2C e-commerce platforms",
+    name="ecommerce_db",
+    platforms=("uzum", "yandex"),
+    is_connected=True,
+    revision="head",
+    size_bytes=5 * 1024**3,
+    rows={"products": 812345, "price_history": 50000000},
+    runs=(
+        LastRun(
+            "uzum", "failed", factories.SEEN, factories.SEEN, 124300, 1200, 0, 0, 10, 0, "Cut off."
+        ),
+    ),
+    freshness=(Freshness("uzum", None, None, None), Freshness("yandex", None, None, None)),
+    quarantined=3,
+)
+DOWN = DatabaseStatus(
+    alias="classifieds",
+    title="C2C classifieds platforms",
+    name="classifieds_db",
+    platforms=("olx",),
+    error="Connection refused. Start the server.",
+)
+
+
+@pytest.fixture
+def statuses(monkeypatch):
+    """Say what is known of the databases."""
+
+    def say(*known):
+        monkeypatch.setattr(dashboard, "get_statuses", lambda aliases: list(known))
+
+    return say
+
+
+@pytest.fixture
+def down(monkeypatch):
+    """Make a database refuse connections."""
+
+    def fail(*args, **kwargs):
+        raise OperationalError("connection to server failed: Connection refused")
+
+    def down(alias):
+        monkeypatch.setattr(connections[alias], "cursor", fail)
+
+    return down
+
+
+def _text(response):
+    html = response.content.decode()
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html[html.index('class="mp-page') :]))
+
+
+class TestFrontPage:
+    def test_says_how_each_database_is(self, admin_client, statuses):
+        statuses(CONNECTED, DOWN)
+
+        response = admin_client.get("/")
+
+        text = _text(response)
+        assert "ECOMMERCE B2C Connected B2C e-commerce platforms" in text
+        assert "Size 5 GB Revision head Last backup — Quarantine 3 records" in text
+        assert "products 812 345 price history 50 000 000" in text
+        assert "124 300 read 1 200 created 0 updated 10 rejected Cut off." in text
+        assert "Yandex Market Never loaded" in text
+        assert "CLASSIFIEDS C2C Unreachable" in text
+        assert "Connection refused. Start the server." in text
+
+    def test_links_to_tables(self, admin_client, statuses):
+        statuses(CONNECTED)
+
+        html = admin_client.get("/").content.decode()
+
+        for name in ("product", "pricepoint", "quarantinedrecord", "loadrun"):
+            assert f'class="mp-link" href="/ecommerce/{name}/"' in html
+
+    def test_opens_with_every_database_asked(self, admin_client):
+        response = admin_client.get("/")
+
+        cards = [card["status"].alias for card in response.context["databases"]]
+        assert cards == list(ALIASES)
+
+    def test_is_cheap(self, admin_client, statuses):
+        statuses(CONNECTED, DOWN)
+
+        with CaptureQueriesContext(connections["default"]) as queries:
+            admin_client.get("/")
+
+        assert len(queries) <= 4
+
+    def test_opens_within_seconds_while_a_server_is_mute(self, admin_client, move, mute_port):
+        move("procurement", mute_port)
+
+        started = time.monotonic()
+        response = admin_client.get("/")
+
+        assert response.status_code == 200
+        assert time.monotonic() - started < 6
+        assert "PROCUREMENT B2B Unreachable" in _text(response)
+
+
+class TestNavigation:
+    def test_groups_the_tables_by_database(self, admin_client, statuses):
+        statuses(CONNECTED)
+
+        groups = admin_client.get("/").context["sidebar_navigation"]
+
+        titles = {
+            group.get("title"): [item["title"] for item in group["items"]] for group in groups
+        }
+        assert list(titles) == [None, "E-commerce", "Classifieds", "Procurement", "Accounts"]
+        assert titles["Procurement"] == [
+            "Lots",
+            "Lot items",
+            "Organizations",
+            "Audit trail",
+            "References",
+            "Load runs",
+            "Quarantine",
+            "Exchange rates",
+        ]
+
+
+class TestUnavailable:
+    @pytest.mark.parametrize("path", ["", "1/change/"])
+    def test_says_why_and_what_to_do(self, admin_client, down, path):
+        down("classifieds")
+
+        response = admin_client.get(f"/classifieds/listing/{path}")
+
+        assert response.status_code == 503
+        assert "The database classifieds is unreachable" in _text(response)
+        assert "Connection refused. Start the server" in _text(response)
+        assert 'href="/ecommerce/product/"' in response.content.decode()
+
+    def test_leaves_the_others_alone(self, admin_client, down):
+        down("classifieds")
+
+        assert admin_client.get("/procurement/lot/").status_code == 200
+
+    def test_names_the_control_database(self, admin_client, down):
+        down("default")
+
+        response = admin_client.get("/ecommerce/product/")
+
+        assert response.status_code == 503
+        assert "The database default is unreachable" in response.content.decode()
+
+    def test_refuses_a_login_while_accounts_are_unknown(self, client, down):
+        down("default")
+
+        response = client.post("/login/", {"username": "admin", "password": "password"})
+
+        assert response.status_code == 503
+
+    def test_says_that_tables_are_missing(self, admin_client):
+        with connections["classifieds"].cursor() as cursor:
+            cursor.execute("ALTER TABLE classifieds_sellers RENAME TO elsewhere")
+
+        response = admin_client.get("/classifieds/seller/")
+
+        assert response.status_code == 503
+        assert "python manage.py db_migrate --database classifieds" in _text(response)
+
+    def test_stops_a_list_that_takes_too_long(self, admin_client, monkeypatch):
+        monkeypatch.setattr("marketplace.tables.TIME_LIMIT", 1)
+        monkeypatch.setattr(
+            "marketplace.tables._ESTIMATE", "SELECT 1 FROM pg_sleep(1) WHERE %(table)s <> ''"
+        )
+
+        response = admin_client.get("/classifieds/listing/")
+
+        assert response.status_code == 503
+        assert "This list takes too long" in _text(response)
+
+    def test_leaves_other_errors_to_be_reported(self, admin_client, monkeypatch):
+        def fail(*args):
+            raise ValueError("a mistake of ours")
+
+        monkeypatch.setattr(dashboard, "get_statuses", fail)
+
+        with pytest.raises(ValueError, match="a mistake of ours"):
+            admin_client.get("/")
