@@ -181,7 +181,9 @@ class Offer(base.PlatformRow):
     # Price and stock
     price = models.DecimalField(max_digits=18, decimal_places=2)
     old_price = models.DecimalField(max_digits=18, decimal_places=2, null=True)
-    currency = models.CharField(max_length=3, help_text="ISO 4217.")
+    currency = models.CharField(
+        max_length=3, null=True, help_text="ISO 4217; NULL where a feed does not say."
+    )
     currency_text = models.TextField(null=True, help_text="As published, where it differs.")
     discount_percent = base.percent_below("price", "old_price", _DISCOUNT)
     is_available = models.BooleanField(null=True, help_text="NULL where nobody says.")
@@ -231,7 +233,9 @@ class PricePoint(models.Model):
     # Price
     price = models.DecimalField(max_digits=18, decimal_places=2)
     old_price = models.DecimalField(max_digits=18, decimal_places=2, null=True)
-    currency = models.CharField(max_length=3, help_text="ISO 4217.")
+    currency = models.CharField(
+        max_length=3, null=True, help_text="ISO 4217; NULL where a feed does not say."
+    )
     discount_percent = base.percent_below("price", "old_price", _DISCOUNT)
     is_available = models.BooleanField(null=True)
     available_amount = models.IntegerField(null=True)

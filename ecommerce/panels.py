@@ -58,10 +58,12 @@ def history_panels(points: QuerySet[PricePoint]) -> Iterable[Panel]:
         .defer("offer__variant_attributes", "offer__seller__attributes")
         .order_by("-recorded_at")[:CHARTED_POINTS]
     )
-    for currency in sorted({point.currency for point in newest}):
-        series = _series([point for point in newest if point.currency == currency])
+    for currency in sorted({point.currency or "" for point in newest}):
+        series = _series([point for point in newest if (point.currency or "") == currency])
         note = f"The {COLORS} offers with the most changes." if len(series) > COLORS else ""
-        yield Panel(f"Price history, {currency}", price_chart(series, currency), note)
+        yield Panel(
+            f"Price history, {currency or 'currency unknown'}", price_chart(series, currency), note
+        )
     yield Panel("Last changes", _changes(newest[:SHOWN_CHANGES]))
 
 

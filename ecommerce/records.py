@@ -79,13 +79,14 @@ class Product(NamedTuple):
 class Offer(NamedTuple):
     """A sellable variant with its price as observed now. An offer without a price is not returned.
 
-    `currency_text` is the currency as published where it differs from the ISO code.
+    `currency` is None where nothing says it; `currency_text` is the currency as published where it
+    differs from the ISO code.
     """
 
     external_id: str
     product_external_id: str
     price: Decimal
-    currency: str
+    currency: str | None
     old_price: Decimal | None = None
     currency_text: str | None = None
     seller_external_id: str | None = None
@@ -103,7 +104,7 @@ class PricePoint(NamedTuple):
     offer_external_id: str
     recorded_at: datetime
     price: Decimal
-    currency: str
+    currency: str | None
     old_price: Decimal | None = None
     is_available: bool | None = None
     available_amount: int | None = None

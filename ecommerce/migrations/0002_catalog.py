@@ -55,7 +55,14 @@ class Migration(migrations.Migration):
                 ("barcode", models.TextField(null=True)),
                 ("price", models.DecimalField(decimal_places=2, max_digits=18)),
                 ("old_price", models.DecimalField(decimal_places=2, max_digits=18, null=True)),
-                ("currency", models.CharField(help_text="ISO 4217.", max_length=3)),
+                (
+                    "currency",
+                    models.CharField(
+                        help_text="ISO 4217; NULL where a feed does not say.",
+                        max_length=3,
+                        null=True,
+                    ),
+                ),
                 (
                     "currency_text",
                     models.TextField(help_text="As published, where it differs.", null=True),

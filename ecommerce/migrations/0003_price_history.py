@@ -19,7 +19,7 @@ CREATE TABLE ecommerce_price_history (
     offer_id bigint NOT NULL,
     price numeric(18, 2) NOT NULL,
     old_price numeric(18, 2),
-    currency varchar(3) NOT NULL,
+    currency varchar(3),
     discount_percent numeric(22, 2) GENERATED ALWAYS AS (
         round(100 - price * 100 / nullif(old_price, 0), 2)
     ) STORED,
@@ -94,7 +94,14 @@ class Migration(migrations.Migration):
                             "old_price",
                             models.DecimalField(decimal_places=2, max_digits=18, null=True),
                         ),
-                        ("currency", models.CharField(help_text="ISO 4217.", max_length=3)),
+                        (
+                            "currency",
+                            models.CharField(
+                                help_text="ISO 4217; NULL where a feed does not say.",
+                                max_length=3,
+                                null=True,
+                            ),
+                        ),
                         (
                             "discount_percent",
                             models.GeneratedField(

@@ -172,9 +172,9 @@ def _parse_feed(payload: Payload, context: Payload) -> Parsed:
     shop = values.identifier(context.get("shop"), "shop")
     offer_id = f"{shop}:{values.identifier(payload.get('@id'), 'offer id')}"
     seller = Seller(shop, values.text(context.get("shop_name"), "shop name") or shop)
-    # These feeds seldom name a currency: then it is the ruble, in which Ozon settles by default.
+    # These feeds seldom name a currency, and sellers of several countries write them.
     named = _first(payload, "currencyId") or context.get("currency")
-    currency = values.currency(named, "currency") or CURRENCY
+    currency = values.currency(named, "currency")
     price = values.price(_first(payload, "price"), "price")
     quantity = _parse_stock(payload)
     product = Product(

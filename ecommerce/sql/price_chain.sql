@@ -36,9 +36,11 @@ SELECT
     position = 1
     OR (price, old_price, currency) IS DISTINCT FROM (last_price, last_old_price, last_currency)
     OR coalesce(available <> last_available, false) AS is_change,
-    CASE WHEN currency = last_currency THEN price - last_price END AS price_change,
     CASE
-        WHEN currency = last_currency AND last_price > 0
+        WHEN currency IS NOT DISTINCT FROM last_currency THEN price - last_price
+    END AS price_change,
+    CASE
+        WHEN currency IS NOT DISTINCT FROM last_currency AND last_price > 0
             THEN round((price - last_price) * 100 / last_price, 2)
     END AS price_change_percent
 FROM paired;

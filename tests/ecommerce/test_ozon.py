@@ -271,13 +271,13 @@ class TestOzFeed:
                 total_available=0,
                 min_price=Decimal("124990.00"),
                 max_price=Decimal("124990.00"),
-                currency="RUB",
+                currency=None,
             ),
             Offer(
                 external_id="ozon-seller-feed-lg:5675",
                 product_external_id="ozon-seller-feed-lg:5675",
                 price=Decimal("124990.00"),
-                currency="RUB",
+                currency=None,
                 seller_external_id="ozon-seller-feed-lg",
                 is_available=False,
                 stock_quantity=0,
@@ -324,7 +324,7 @@ class TestOzFeed:
     @pytest.mark.parametrize(
         ("published", "told", "expected"),
         [
-            ({}, {}, "RUB"),
+            ({}, {}, None),
             ({}, {"currency": "KZT"}, "KZT"),
             ({"currencies": [{"@id": "RUR"}]}, {"currency": "KZT"}, "RUB"),
         ],
