@@ -211,12 +211,8 @@ class ListingEvent(models.Model):
 class LoadRun(base.LoadRun):
     """One run of `ingest` into this database."""
 
-    class Meta:
+    class Meta(base.LoadRun.Meta):
         db_table = "classifieds_load_runs"
-        indexes = [
-            # Used by db_status: the last run of each platform.
-            models.Index(fields=["platform", "-finished_at"], name="classifieds_load_runs_last"),
-        ]
 
 
 class QuarantinedRecord(base.QuarantinedRecord):
@@ -224,41 +220,19 @@ class QuarantinedRecord(base.QuarantinedRecord):
 
     run = models.ForeignKey(LoadRun, models.SET_NULL, null=True, related_name="quarantine")
 
-    class Meta:
+    class Meta(base.QuarantinedRecord.Meta):
         db_table = "classifieds_quarantine"
-        constraints = [
-            # A record that is rejected again is counted, not repeated.
-            models.UniqueConstraint(
-                fields=["platform", "content_hash"], name="classifieds_quarantine_key"
-            ),
-        ]
 
 
 class RawPayload(base.RawPayload):
     """A version of a payload of this database's platforms."""
 
-    class Meta:
+    class Meta(base.RawPayload.Meta):
         db_table = "classifieds_payloads"
-        constraints = [
-            # A payload that was stored already is not stored again.
-            models.UniqueConstraint(
-                fields=["platform", "external_id", "content_hash"],
-                name="classifieds_payloads_key",
-            ),
-        ]
 
 
 class ExchangeRate(base.ExchangeRate):
     """A rate for the prices of this database."""
 
-    class Meta:
+    class Meta(base.ExchangeRate.Meta):
         db_table = "classifieds_exchange_rates"
-        constraints = [
-            # Used by the rate of a day, or the last one before it.
-            models.UniqueConstraint(
-                fields=["currency", "rate_date"], name="classifieds_exchange_rates_key"
-            ),
-            models.CheckConstraint(
-                condition=Q(rate__gt=0), name="classifieds_exchange_rates_positive"
-            ),
-        ]

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from django.db import models
-from django.db.models import F, GeneratedField, Value
+from django.db.models import F, GeneratedField, Q, Value
 from django.db.models.functions import NullIf, Round
 
 
@@ -77,6 +77,10 @@ class LoadRun(models.Model):
 
     class Meta:
         abstract = True
+        indexes = [
+            # Used by db_status: the last run of each platform.
+            models.Index(fields=["platform", "-finished_at"], name="%(app_label)s_load_runs_last"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.platform} run {self.pk}"
@@ -107,6 +111,12 @@ class QuarantinedRecord(models.Model):
 
     class Meta:
         abstract = True
+        constraints = [
+            # A record that is rejected again is counted, not repeated.
+            models.UniqueConstraint(
+                fields=["platform", "content_hash"], name="%(app_label)s_quarantine_key"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.platform} {self.external_id or '(no id)'} (quarantine {self.pk})"
@@ -129,6 +139,13 @@ class RawPayload(models.Model):
 
     class Meta:
         abstract = True
+        constraints = [
+            # A payload that was stored already is not stored again.
+            models.UniqueConstraint(
+                fields=["platform", "external_id", "content_hash"],
+                name="%(app_label)s_payloads_key",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.platform} {self.external_id} (payload {self.pk})"
@@ -145,6 +162,15 @@ class ExchangeRate(models.Model):
 
     class Meta:
         abstract = True
+        constraints = [
+            # Used by the rate of a day, or the last one before it.
+            models.UniqueConstraint(
+                fields=["currency", "rate_date"], name="%(app_label)s_exchange_rates_key"
+            ),
+            models.CheckConstraint(
+                condition=Q(rate__gt=0), name="%(app_label)s_exchange_rates_positive"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.currency} {self.rate_date}"

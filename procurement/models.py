@@ -260,12 +260,8 @@ class Reference(base.PlatformRow):
 class LoadRun(base.LoadRun):
     """One run of `ingest` into this database."""
 
-    class Meta:
+    class Meta(base.LoadRun.Meta):
         db_table = "procurement_load_runs"
-        indexes = [
-            # Used by db_status: the last run of each platform.
-            models.Index(fields=["platform", "-finished_at"], name="procurement_load_runs_last"),
-        ]
 
 
 class QuarantinedRecord(base.QuarantinedRecord):
@@ -273,27 +269,12 @@ class QuarantinedRecord(base.QuarantinedRecord):
 
     run = models.ForeignKey(LoadRun, models.SET_NULL, null=True, related_name="quarantine")
 
-    class Meta:
+    class Meta(base.QuarantinedRecord.Meta):
         db_table = "procurement_quarantine"
-        constraints = [
-            # A record that is rejected again is counted, not repeated.
-            models.UniqueConstraint(
-                fields=["platform", "content_hash"], name="procurement_quarantine_key"
-            ),
-        ]
 
 
 class ExchangeRate(base.ExchangeRate):
     """A rate for the prices of this database."""
 
-    class Meta:
+    class Meta(base.ExchangeRate.Meta):
         db_table = "procurement_exchange_rates"
-        constraints = [
-            # Used by the rate of a day, or the last one before it.
-            models.UniqueConstraint(
-                fields=["currency", "rate_date"], name="procurement_exchange_rates_key"
-            ),
-            models.CheckConstraint(
-                condition=Q(rate__gt=0), name="procurement_exchange_rates_positive"
-            ),
-        ]

@@ -71,12 +71,21 @@ class _Row:
 Rows = dict[type[Any], dict[str, _Row]]
 
 
-def write(alias: str, platform: str, plan: Plan, entrants: list[Entrant]) -> Outcome:
+class Collated(NamedTuple):
+    """The records of a batch, each row once, with the rows that others refer to."""
+
+    rows: Rows
+    observations: list[Any]
+
+
+def write(
+    alias: str, platform: str, plan: Plan, entrants: list[Entrant], collated: Collated
+) -> Outcome:
     """Merge a batch; must be called in the transaction that is to hold it.
 
     :raises django.db.Error: if the database refuses any of it
     """
-    rows, observations = _collate(plan, entrants)
+    rows, observations = collated
     merged: dict[tuple[type[Any], str], tuple[bool, bool]] = {}
     with connections[alias].cursor() as cursor:
         for target in plan.targets:
@@ -89,11 +98,6 @@ def write(alias: str, platform: str, plan: Plan, entrants: list[Entrant]) -> Out
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         staging.drop(cursor, plan.temporary_tables)
     return _count(plan, entrants, merged)._replace(price_points=points)
-
-
-def prepare(alias: str, plan: Plan, entrants: list[Entrant]) -> None:
-    """Make what a batch needs outside its transaction, such as partitions."""
-    plan.before_batch(alias, list(_observations(plan, entrants)))
 
 
 def store_rejects(
@@ -138,8 +142,8 @@ def serialize(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
 
 
-def _collate(plan: Plan, entrants: list[Entrant]) -> tuple[Rows, list[Any]]:
-    """Return each row once, and the rows that others refer to; and the observations, once each."""
+def collate(plan: Plan, entrants: list[Entrant]) -> Collated:
+    """Bring together what the items of a batch say about the same rows."""
     rows: Rows = {target.record: {} for target in plan.targets}
     targets = {target.record: target for target in plan.targets}
     for entrant in entrants:
@@ -148,7 +152,7 @@ def _collate(plan: Plan, entrants: list[Entrant]) -> tuple[Rows, list[Any]]:
             if target is not None:
                 _add(rows, record, entrant.observed_at)
                 _add_references(rows, target, record, entrant.observed_at)
-    return rows, list(_observations(plan, entrants))
+    return Collated(rows, list(_observations(plan, entrants)))
 
 
 def _add(rows: Rows, record: Any, observed_at: datetime) -> None:

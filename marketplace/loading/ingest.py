@@ -299,11 +299,11 @@ class _Loader:
 
     def _commit_once(self, entrants: list[Entrant], rejects: list[Reject]) -> Outcome:
         outcome = Outcome()
-        if entrants:
-            batches.prepare(self.alias, self.plan, entrants)
+        collated = batches.collate(self.plan, entrants)
+        self.plan.before_batch(self.alias, collated.observations)
         with transaction.atomic(using=self.alias):
             if entrants:
-                outcome = batches.write(self.alias, self.platform, self.plan, entrants)
+                outcome = batches.write(self.alias, self.platform, self.plan, entrants, collated)
             batches.store_rejects(
                 self.alias, self.platform, self.run.pk, self.source.name, rejects, self.now
             )

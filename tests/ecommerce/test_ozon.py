@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import random
 from datetime import datetime
 from decimal import Decimal
@@ -16,6 +15,7 @@ from marketplace.exceptions import PayloadError
 from marketplace.loading import values
 from marketplace.loading.adapters import Adapter, Source
 from tests import payloads
+from tests.mutation import mutate
 
 ADAPTER = Adapter("ozon", ozon.SHAPES)
 
@@ -84,24 +84,6 @@ def to_document(element):
     for child in element:
         document.setdefault(child.tag, []).append(to_document(child))
     return document or (element.text or "").strip()
-
-
-def mutate(document, generator):
-    """Return a copy with one to three values replaced or removed, at any depth."""
-    copy = json.loads(json.dumps(document))
-    junk = ["null", "true", "0", "-1", "1e300", "9" * 30, "1e999", '""', '"x"', "[]", "{}", "NaN"]
-    junk += ["[1]", '[{"a": 1}]', '{"a": 1}', '"2025-13-01"', "1.5", '"-5"', '"/product/a-1/"']
-    for _ in range(generator.randint(1, 3)):
-        node = copy
-        while node:
-            key = generator.choice(list(node) if isinstance(node, dict) else range(len(node)))
-            if not isinstance(node[key], dict | list) or not node[key] or generator.random() < 0.3:
-                node[key] = json.loads(generator.choice(junk))
-                if isinstance(node, dict) and generator.random() < 0.2:
-                    del node[key]
-                break
-            node = node[key]
-    return copy
 
 
 class TestOzCsv:

@@ -1,6 +1,5 @@
 """Uzum: real responses read exactly, and each trap of its payloads alone."""
 
-import json
 import random
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -12,6 +11,7 @@ from ecommerce.records import Category, Offer, Product, Seller
 from marketplace.exceptions import PayloadError
 from marketplace.loading.adapters import Adapter, Source
 from tests import payloads
+from tests.mutation import mutate
 
 ADAPTER = Adapter("uzum", uzum.SHAPES)
 
@@ -67,24 +67,6 @@ def parse_shirt(**changes):
 
 def of_type(parsed, record_type):
     return [record for record in parsed.records if isinstance(record, record_type)]
-
-
-def mutate(document, generator):
-    """Return a copy with one to three values replaced or removed, at any depth."""
-    copy = json.loads(json.dumps(document))
-    junk = ["null", "true", "0", "-1", "1e300", "9" * 30, "1e999", '""', '"x"', "[]", "{}", "NaN"]
-    junk += ["[1]", '[{"a": 1}]', '{"a": 1}', '"2025-13-01"', "1.5"]
-    for _ in range(generator.randint(1, 3)):
-        node = copy
-        while node:
-            key = generator.choice(list(node) if isinstance(node, dict) else range(len(node)))
-            if not isinstance(node[key], dict | list) or not node[key] or generator.random() < 0.3:
-                node[key] = json.loads(generator.choice(junk))
-                if isinstance(node, dict) and generator.random() < 0.2:
-                    del node[key]
-                break
-            node = node[key]
-    return copy
 
 
 class TestUzApi:

@@ -1,4 +1,3 @@
-import json
 import random
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
@@ -10,6 +9,7 @@ from marketplace.loading.adapters import Adapter, Source
 from procurement.platforms import uzex
 from procurement.records import Lot, LotItem, Organization, Reference
 from tests import payloads
+from tests.mutation import mutate
 
 ADAPTER = Adapter("uzex", uzex.SHAPES)
 TASHKENT = timezone(timedelta(hours=5))
@@ -112,24 +112,6 @@ def load(name):
 
 def capture(rows, url="", request=None):
     return {"url": url, "request_payload": request, "response_data": rows}
-
-
-def mutate(document, generator):
-    """Return a copy with one to three values replaced or removed, at any depth."""
-    copy = json.loads(json.dumps(document))
-    junk = ["null", "true", "0", "-1", "1e300", "9" * 30, "1e999", '""', '" "', '"x"', "[]", "{}"]
-    junk += ["[1]", '{"a": 1}', "NaN"]
-    for _ in range(generator.randint(1, 3)):
-        node = copy
-        while node:
-            key = generator.choice(list(node) if isinstance(node, dict) else range(len(node)))
-            if not isinstance(node[key], dict | list) or not node[key] or generator.random() < 0.3:
-                node[key] = json.loads(generator.choice(junk))
-                if isinstance(node, dict) and generator.random() < 0.2:
-                    del node[key]
-                break
-            node = node[key]
-    return copy
 
 
 class TestUzexDeal:
