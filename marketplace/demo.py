@@ -9,6 +9,7 @@ import os
 import secrets
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
+from decimal import Decimal
 from importlib import import_module
 from itertools import groupby
 from pathlib import Path
@@ -19,6 +20,7 @@ from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.db.models import Q
 
+from marketplace import rates
 from marketplace.loading import ingest
 from marketplace.loading.adapters import Payload
 from marketplace.loading.values import TASHKENT
@@ -130,6 +132,26 @@ def _added(total: Total, summary: ingest.Summary) -> Total:
         total.rejected + summary.rejected,
         total.price_points + summary.price_points,
         total.seconds + summary.seconds,
+    )
+
+
+def load_rates(alias: str) -> rates.Summary:
+    """Load invented exchange rates, of every 30th day, that agree with the prices of the feeds.
+
+    A currency that has rates already gets none: nothing invented may stand among official ones.
+    """
+    stored = apps.get_model(alias, "ExchangeRate")._default_manager
+    known = {"UZS", *stored.values_list("currency", flat=True).distinct()}
+    # From a month before: ads and lots are older than their first observation.
+    days = [moment(day).date() for day in range(-30, DAYS + 1, 30)]
+    return rates.load_rates(
+        alias,
+        [
+            rates.Rate(currency, day, Decimal(rate))
+            for currency, rate in RATES.items()
+            if currency not in known
+            for day in days
+        ],
     )
 
 

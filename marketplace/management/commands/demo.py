@@ -8,7 +8,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
 from marketplace import demo
-from marketplace.registry import CONTROL
+from marketplace.registry import ALIASES, CONTROL
 
 
 class Command(BaseCommand):
@@ -46,6 +46,10 @@ class Command(BaseCommand):
         call_command("init_all", stdout=self.stdout, stderr=self.stderr)
         for total in demo.load(scale, again=again):
             self.stdout.write(str(total))
+        for alias in ALIASES:
+            summary = demo.load_rates(alias)
+            if summary.read:
+                self.stdout.write(f"{alias}: {summary}")
         if with_admin or not settings.DATABASES[CONTROL]["HOST"]:
             path = demo.create_admin(settings.DATA_DIR)
             if path:

@@ -1,0 +1,66 @@
+"""Load the central bank's exchange rates."""
+
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+
+from marketplace.cli import DatabaseCommand, add_format_argument, counted
+from marketplace.exceptions import MarketplaceError
+from marketplace.rates import Reading, load_rates, read_rates
+
+
+class Command(DatabaseCommand):
+    """Bring the rates of a file into the databases."""
+
+    help = """Load exchange rates, as the Central Bank of Uzbekistan publishes them in JSON.
+
+    Each database converts prices with them: see Questions in the README.
+    A rate that differs from the stored one of its day replaces it. Safe to run again.
+    Entries that are no rates are reported, the others are loaded.
+
+    Exits with 1 if the file cannot be read, or nothing could be loaded into a database.
+    """
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the arguments."""
+        super().add_arguments(parser)
+        parser.add_argument("file", metavar="FILE", help="A JSON file; - for standard input.")
+        add_format_argument(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Read once, load database by database."""
+        aliases, self.is_json = self.selected(options), options["format"] == "json"
+        try:
+            reading = read_rates(options["file"])
+        except MarketplaceError as error:
+            raise CommandError(str(error)) from None
+        self.loaded: list[dict[str, Any]] = []
+        try:
+            self._report_faults(reading)
+            self.visit(aliases, lambda alias: self._load(alias, reading))
+        finally:
+            if self.is_json:
+                faults = [fault._asdict() for fault in reading.faults]
+                self.print_json({"faults": faults, "databases": self.loaded})
+
+    def report_error(self, alias: str, message: str) -> None:
+        """Say why a database was not loaded."""
+        super().report_error(alias, message)
+        self.loaded.append({"alias": alias, "error": message})
+
+    def _load(self, alias: str, reading: Reading) -> None:
+        summary = load_rates(alias, reading.rates)
+        self.loaded.append({"alias": alias, "error": "", **summary._asdict()})
+        if not self.is_json:
+            self.stdout.write(f"{alias.upper()}: {summary}")
+
+    def _report_faults(self, reading: Reading) -> None:
+        for fault in reading.faults:
+            self.stderr.write(self.style.WARNING(f"{reading.name}, {fault}"))
+        if not reading.faults:
+            return
+        count = len(reading.rates) + len(reading.faults)
+        left = f"{len(reading.faults):,} of {counted(count, 'rate')} in {reading.name} left out."
+        if not reading.rates:
+            raise CommandError(f"{left} Nothing was loaded: correct them, and load them again.")
+        self.stderr.write(self.style.WARNING(f"{left} Correct them, and load the file again."))

@@ -1,0 +1,419 @@
+"""Exchange rates: what is read, what is stored, and what the databases make of it."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+from django.apps import apps
+from django.db import connections
+
+from marketplace.exceptions import PayloadError, SourceError
+from marketplace.rates import Fault, Rate, Summary, load_rates, parse_rate, read_rates
+from marketplace.registry import ALIASES
+from tests import factories
+
+pytestmark = pytest.mark.django_db(databases=["ecommerce", "classifieds", "procurement"])
+
+JUNE, JULY = date(2026, 6, 1), date(2026, 7, 1)
+DOLLAR = Rate("USD", JUNE, Decimal("12650.00"))
+ROUBLE = Rate("RUB", JUNE, Decimal("158.2"))
+
+#: Exactly as the bank publishes it.
+ENTRY = {
+    "id": 69,
+    "Code": "840",
+    "Ccy": "USD",
+    "CcyNm_RU": "Доллар США",
+    "CcyNm_UZ": "AQSH dollari",
+    "CcyNm_UZC": "АҚШ доллари",
+    "CcyNm_EN": "US Dollar",
+    "Nominal": "1",
+    "Rate": "12650.00",
+    "Diff": "-11.16",
+    "Date": "01.06.2026",
+}
+
+
+def without(field):
+    return {name: value for name, value in ENTRY.items() if name != field}
+
+
+def stored(alias):
+    rates = apps.get_model(alias, "ExchangeRate").objects.order_by("currency", "rate_date")
+    return list(rates.values_list("currency", "rate_date", "rate"))
+
+
+def select(alias, expression, *values):
+    """Return the value of an expression, in which {} is the alias."""
+    with connections[alias].cursor() as cursor:
+        cursor.execute(f"SELECT {expression.format(alias)}", values)
+        return cursor.fetchone()[0]
+
+
+def convert(alias, amount, currency, target, day):
+    return select(alias, "{}_convert(%s, %s, %s, %s)", amount, currency, target, day)
+
+
+def rate_day(alias, currency, target, day):
+    return select(alias, "{}_rate_day(%s, %s, %s)", currency, target, day)
+
+
+class TestParseRate:
+    def test_reads_what_the_bank_publishes(self):
+        assert parse_rate(ENTRY) == DOLLAR
+
+    def test_is_for_one_unit(self):
+        entry = ENTRY | {"Ccy": "IDR", "Nominal": "10", "Rate": "7.62"}
+
+        assert parse_rate(entry) == Rate("IDR", JUNE, Decimal("0.762000"))
+
+    @pytest.mark.parametrize("rate", [12650, Decimal("12650.00"), "12650", " 12650.0 "])
+    def test_takes_numbers_as_well_as_text(self, rate):
+        assert parse_rate(ENTRY | {"Nominal": 1, "Rate": rate}) == DOLLAR
+
+    @pytest.mark.parametrize(
+        ("field", "value", "reason"),
+        [
+            ("Ccy", "ZZZ", "'ZZZ' is not a known currency code (ISO 4217)"),
+            ("Ccy", "usd", "'usd' is not a known currency code (ISO 4217)"),
+            ("Ccy", 840, "840 is not a known currency code (ISO 4217)"),
+            ("Ccy", ["USD"], "['USD'] is not a known currency code (ISO 4217)"),
+            ("Ccy", "UZS", "'UZS' is so'm itself, which is always 1"),
+            ("Ccy", None, "is missing"),
+            ("Nominal", "", "is missing"),
+            ("Nominal", "0", "'0' is not above 0"),
+            ("Nominal", "-10", "'-10' is not above 0"),
+            ("Nominal", "1.5", "'1.5' is not a whole number"),
+            ("Nominal", "ten", "'ten' is not a number like 12650.00"),
+            ("Nominal", True, "True is not a number like 12650.00"),
+            ("Rate", "0.00", "'0.00' is not above 0"),
+            ("Rate", Decimal("-5"), "-5 is not above 0"),
+            ("Rate", "12,650.00", "'12,650.00' is not a number like 12650.00"),
+            ("Rate", "12 650", "'12 650' is not a number like 12650.00"),
+            ("Rate", "١٢", "'١٢' is not a number like 12650.00"),
+            ("Rate", float("nan"), "nan is not a number like 12650.00"),
+            ("Rate", 10**14, "100000000000000 is too large"),
+            ("Rate", Decimal("1e-99999999"), "1E-99999999 does not fit numeric(20,6)"),
+            ("Date", "2026-06-01", "'2026-06-01' is not a date like 01.06.2026"),
+            ("Date", "1.6.2026", "'1.6.2026' is not a date like 01.06.2026"),
+            ("Date", "06/01/2026", "'06/01/2026' is not a date like 01.06.2026"),
+            ("Date", 20260601, "20260601 is not a date like 01.06.2026"),
+            ("Date", "31.02.2026", "'31.02.2026' is not a day of the calendar"),
+            ("Date", "01.06.0026", "'01.06.0026' is not between 01.07.1994 and 01.01.2100"),
+        ],
+    )
+    def test_names_the_field_at_fault(self, field, value, reason):
+        with pytest.raises(PayloadError) as raised:
+            parse_rate(ENTRY | {field: value})
+
+        assert (raised.value.field, raised.value.reason) == (field, reason)
+
+    @pytest.mark.parametrize("field", ["Ccy", "Nominal", "Rate", "Date"])
+    def test_supposes_nothing(self, field):
+        with pytest.raises(PayloadError, match=f"^{field}: is missing$"):
+            parse_rate(without(field))
+
+    @pytest.mark.parametrize("entry", [7, None, "USD", [ENTRY["Rate"]]])
+    def test_refuses_what_is_no_object(self, entry):
+        with pytest.raises(PayloadError, match="is not an object"):
+            parse_rate(entry)
+
+
+class TestReadRates:
+    def write(self, path, value):
+        path.write_text(json.dumps(value))
+        return str(path)
+
+    def test_reads_an_array(self, tmp_path):
+        path = self.write(tmp_path / "cbu.json", [ENTRY, ENTRY | {"Ccy": "RUB", "Rate": 158.2}])
+
+        assert read_rates(path) == (path, (DOLLAR, ROUBLE), ())
+
+    def test_reads_one_object(self, tmp_path):
+        path = self.write(tmp_path / "usd.json", ENTRY)
+
+        assert read_rates(path).rates == (DOLLAR,)
+
+    def test_reads_a_file_with_a_byte_order_mark(self, tmp_path):
+        path = tmp_path / "usd.json"
+        path.write_text(json.dumps(ENTRY), encoding="utf-8-sig")
+
+        assert read_rates(str(path)).rates == (DOLLAR,)
+
+    def test_goes_on_after_a_bad_entry(self, tmp_path):
+        path = self.write(tmp_path / "cbu.json", [without("Date"), ENTRY, 7])
+
+        reading = read_rates(path)
+
+        assert reading.rates == (DOLLAR,)
+        assert reading.faults == (
+            Fault("entry 1", "Date", "is missing"),
+            Fault("entry 3", "", "7 is not an object"),
+        )
+        assert [str(fault) for fault in reading.faults] == [
+            "entry 1, Date: is missing",
+            "entry 3: 7 is not an object",
+        ]
+
+    @pytest.mark.parametrize(
+        ("content", "message"),
+        [
+            (b"", "is empty. Fetch"),
+            (b" \n", "is empty. Fetch"),
+            (b"[]", "holds no rates: its list is empty. Fetch"),
+            (b"<html>", "is not JSON: Expecting value: line 1 column 1 (char 0). Fetch"),
+            (b'[{"Ccy": "USD"', "is not JSON: Expecting ',' delimiter"),
+            (b"\xff\xfe\x00", "is not JSON: 'utf-8' codec can't decode"),
+            (b"[" * 100_000, "is not JSON: "),
+        ],
+    )
+    def test_names_a_file_that_holds_no_rates(self, tmp_path, content, message):
+        path = tmp_path / "cbu.json"
+        path.write_bytes(content)
+
+        with pytest.raises(SourceError) as raised:
+            read_rates(str(path))
+
+        assert str(raised.value).startswith(f"{path} {message}")
+
+    def test_names_a_file_that_is_not_there(self, tmp_path):
+        with pytest.raises(SourceError, match=r"Cannot read .*none: No such file .* Name a file"):
+            read_rates(str(tmp_path / "none"))
+
+
+class TestLoadRates:
+    @pytest.mark.parametrize("alias", ALIASES)
+    def test_stores_them(self, alias):
+        summary = load_rates(alias, [DOLLAR, ROUBLE])
+
+        assert summary == Summary(read=2, new=2, corrected=0, unchanged=0)
+        assert stored(alias) == [ROUBLE, DOLLAR]
+
+    def test_loading_again_changes_nothing(self):
+        load_rates("ecommerce", [DOLLAR, ROUBLE])
+
+        summary = load_rates("ecommerce", [DOLLAR, ROUBLE])
+
+        assert summary == Summary(read=2, new=0, corrected=0, unchanged=2)
+
+    def test_a_corrected_rate_replaces_that_of_its_day(self):
+        factories.rate("ecommerce", rate_date=JUNE, rate=Decimal("12650"))
+        factories.rate("ecommerce", rate_date=JULY, rate=Decimal("12700"))
+        corrected = DOLLAR._replace(rate=Decimal("12655.5"))
+
+        summary = load_rates("ecommerce", [corrected, ROUBLE])
+
+        assert summary == Summary(read=2, new=1, corrected=1, unchanged=0)
+        assert stored("ecommerce") == [ROUBLE, corrected, ("USD", JULY, 12700)]
+
+    def test_the_last_of_several_counts(self):
+        summary = load_rates("ecommerce", [DOLLAR._replace(rate=Decimal(1)), DOLLAR])
+
+        assert summary == Summary(read=2, new=1, corrected=0, unchanged=1)
+        assert stored("ecommerce") == [DOLLAR]
+
+    def test_leaves_the_other_databases_alone(self):
+        load_rates("procurement", [DOLLAR])
+
+        assert stored("ecommerce") == stored("classifieds") == []
+
+    def test_nothing_is_nothing(self):
+        assert load_rates("ecommerce", []) == Summary(0, 0, 0, 0)
+
+    @pytest.mark.parametrize(
+        ("summary", "sentence"),
+        [
+            (Summary(3, 2, 1, 0), "3 rates read, 2 new, 1 corrected, 0 unchanged"),
+            (Summary(1, 0, 0, 1), "1 rate read, 0 new, 0 corrected, 1 unchanged"),
+        ],
+    )
+    def test_the_summary_is_a_sentence(self, summary, sentence):
+        assert str(summary) == sentence
+
+
+@pytest.mark.django_db(databases=["ecommerce"], transaction=True)
+class TestLoadRatesAtOnce:
+    def test_one_is_new_to_one_loader(self):
+        rates = [DOLLAR._replace(day=date(2026, 1, day)) for day in range(1, 32)]
+
+        def load(order):
+            try:
+                return load_rates("ecommerce", rates[::order])
+            finally:
+                connections["ecommerce"].close()
+
+        with ThreadPoolExecutor(4) as pool:
+            summaries = list(pool.map(load, [1, -1, 1, -1]))
+
+        assert sum(summary.new for summary in summaries) == len(stored("ecommerce")) == 31
+        assert sum(summary.corrected for summary in summaries) == 0
+
+
+@pytest.mark.parametrize("alias", ALIASES)
+class TestConvert:
+    @pytest.fixture(autouse=True)
+    def _rates(self, alias):
+        load_rates(
+            alias,
+            [
+                DOLLAR,
+                DOLLAR._replace(day=JULY, rate=Decimal("12700")),
+                ROUBLE,
+                parse_rate(ENTRY | {"Ccy": "IDR", "Nominal": "10", "Rate": "7.62"}),
+            ],
+        )
+
+    @pytest.mark.parametrize(
+        ("currency", "target", "day", "converted"),
+        [
+            ("USD", "UZS", JUNE, "1265000.00"),
+            ("USD", "UZS", date(2026, 6, 30), "1265000.00"),
+            ("USD", "UZS", JULY, "1270000.00"),
+            ("USD", "UZS", date(2030, 1, 1), "1270000.00"),
+            ("UZS", "USD", JUNE, "0.01"),
+            ("IDR", "UZS", JUNE, "76.20"),
+            ("RUB", "USD", JUNE, "1.25"),
+            ("USD", "RUB", JULY, "8027.81"),
+            ("USD", "USD", JUNE, "100"),
+            ("UZS", "UZS", JUNE, "100"),
+        ],
+    )
+    def test_uses_the_rate_of_the_day_or_the_last_before(
+        self, alias, currency, target, day, converted
+    ):
+        assert convert(alias, 100, currency, target, day) == Decimal(converted)
+
+    @pytest.mark.parametrize(
+        ("amount", "currency", "target", "day"),
+        [
+            (100, "USD", "UZS", date(2026, 5, 31)),
+            (100, "UZS", "USD", date(2026, 5, 31)),
+            (100, "RUB", "USD", date(2026, 5, 31)),
+            (100, "EUR", "UZS", JUNE),
+            (100, "USD", "EUR", JUNE),
+            (100, "EUR", "USD", JUNE),
+            (100, "usd", "UZS", JUNE),
+            (None, "USD", "UZS", JUNE),
+            (100, None, "UZS", JUNE),
+            (100, "USD", None, JUNE),
+            (100, None, None, JUNE),
+            (100, "USD", "UZS", None),
+            (100, "USD", "USD", None),
+            (100, "UZS", "UZS", None),
+            (None, "UZS", "UZS", JUNE),
+        ],
+    )
+    def test_is_null_rather_than_wrong(self, alias, amount, currency, target, day):
+        assert convert(alias, amount, currency, target, day) is None
+
+    def test_needs_no_rate_where_nothing_is_converted(self, alias):
+        amount = Decimal("12.3456")
+
+        assert convert(alias, amount, "EUR", "EUR", date(2001, 1, 1)) == amount
+
+    def test_rounds_to_two_places(self, alias):
+        converted = convert(alias, 1, "IDR", "UZS", JUNE)
+
+        assert str(converted) == "0.76"
+
+    def test_keeps_large_amounts_exact(self, alias):
+        amount = Decimal("9999999999999999.99")
+
+        assert convert(alias, amount, "USD", "UZS", JULY) == amount * 12700
+
+    @pytest.mark.parametrize(
+        ("currency", "target", "day", "used"),
+        [
+            ("USD", "UZS", JUNE, JUNE),
+            ("USD", "UZS", date(2026, 6, 30), JUNE),
+            ("UZS", "USD", date(2026, 7, 15), JULY),
+            ("RUB", "USD", date(2026, 7, 15), JUNE),
+            ("USD", "RUB", date(2026, 7, 15), JUNE),
+            # No rate is known, or none is needed.
+            ("USD", "UZS", date(2026, 5, 31), None),
+            ("EUR", "USD", JULY, None),
+            ("USD", "EUR", JULY, None),
+            ("USD", "USD", JULY, None),
+            ("UZS", "UZS", JULY, None),
+            (None, "USD", JULY, None),
+            ("USD", None, JULY, None),
+            ("USD", "UZS", None, None),
+        ],
+    )
+    def test_tells_the_day_of_the_older_rate(self, alias, currency, target, day, used):
+        assert rate_day(alias, currency, target, day) == used
+
+    def test_never_reads_a_rate_of_som(self, alias):
+        factories.rate(alias, currency="UZS", rate_date=JUNE, rate=Decimal(2))
+
+        assert convert(alias, 100, "UZS", "USD", JUNE) == Decimal("0.01")
+        assert rate_day(alias, "UZS", "USD", JULY) == JULY
+
+    @pytest.mark.parametrize(
+        ("currency", "day", "rate"),
+        [("USD", JULY, 12700), ("UZS", JULY, 1), ("EUR", JULY, None), ("UZS", None, None)],
+    )
+    def test_tells_the_rate(self, alias, currency, day, rate):
+        assert select(alias, "{}_rate(%s, %s)", currency, day) == rate
+
+    def test_works_whatever_the_search_path(self, alias):
+        with connections[alias].cursor() as cursor:
+            cursor.execute("SET LOCAL search_path = ''")
+
+        converted = select(alias, "public.{}_convert(100, 'USD', 'UZS', %s)", JUNE)
+
+        assert converted == 1265000
+
+    def test_takes_named_arguments(self, alias):
+        call = "{}_convert(amount => 1, currency => 'USD', target => 'UZS', day => %s)"
+
+        assert select(alias, call, JULY) == 12700
+
+
+OFFERS_IN_SOM = """
+SELECT p.title, o.platform, o.price, o.currency,
+       ecommerce_convert(o.price, o.currency, 'UZS', (o.scraped_at AT TIME ZONE 'Asia/Tashkent')::date) AS price_uzs,
+       ecommerce_rate_day(o.currency, 'UZS', (o.scraped_at AT TIME ZONE 'Asia/Tashkent')::date) AS rate_day
+FROM ecommerce_offers o JOIN ecommerce_products p ON o.product_id = p.id
+WHERE p.title_normalized = 'iphone 15 pro' ORDER BY price_uzs;
+"""  # noqa: E501
+
+
+class TestQuestion:
+    def test_compares_offers_in_som(self):
+        load_rates("ecommerce", [ROUBLE, ROUBLE._replace(day=JULY, rate=Decimal(160))])
+        phone = factories.product(title="iPhone 15 Pro", title_normalized="iphone 15 pro")
+        # After midnight in Tashkent, before it in Greenwich.
+        night = datetime(2026, 6, 30, 20, tzinfo=UTC)
+        for platform, price, currency in (
+            ("ozon", 100, "EUR"),
+            ("wildberries", 90_000, "RUB"),
+            ("uzum", 14_000_000, "UZS"),
+        ):
+            factories.offer(
+                product=phone,
+                platform=platform,
+                price=price,
+                currency=currency,
+                scraped_at=night,
+            )
+
+        with connections["ecommerce"].cursor() as cursor:
+            cursor.execute(OFFERS_IN_SOM)
+            found = [(row[1], row[4], row[5]) for row in cursor.fetchall()]
+
+        assert found == [
+            ("uzum", 14_000_000, None),
+            ("wildberries", 14_400_000, JULY),
+            ("ozon", None, None),
+        ]
+
+    def test_the_planner_looks_into_conversions(self):
+        with connections["ecommerce"].cursor() as cursor:
+            cursor.execute(f"EXPLAIN (VERBOSE) {OFFERS_IN_SOM}")
+            plan = "\n".join(line for (line,) in cursor.fetchall())
+
+        assert "ecommerce_rate(" in plan
+        assert "ecommerce_convert(" not in plan
