@@ -1,0 +1,238 @@
+"""Tables of any source: rows of text, or flat objects of JSON, as records by a mapping file.
+
+A table is an adapter of one shape, so that the loader treats it as it does a platform's payload.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, NoReturn
+
+from marketplace.exceptions import PayloadError, SourceError
+from marketplace.loading import columns, delimited, documents, mapping, values
+from marketplace.loading.adapters import (
+    Adapter,
+    Item,
+    Parsed,
+    Payload,
+    Shape,
+    Source,
+    get_adapter,
+)
+from marketplace.loading.documents import Entry
+from marketplace.loading.mapping import Field, Section, TableMapping
+from marketplace.loading.targets import Plan, Target, get_plan
+from marketplace.registry import get_platform
+
+SHAPE = "TABLE"
+
+#: Rows that one item may hold, so that memory stays bounded.
+_MAX_GROUP = 10_000
+
+_AMOUNTS = {"price", "old_price", "min_price", "max_price", "start_cost", "deal_cost", "cost"}
+_CURRENCIES = {"currency", "currency_text"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A platform's tables of one form."""
+
+    platform: str
+    mapping: TableMapping
+
+    @property
+    def adapter(self) -> Adapter:
+        """The adapter of these tables."""
+        shape = Shape(SHAPE, lambda document: True, self._split, self._parse)
+        return Adapter(self.platform, (shape,))
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The plan of the database, as far as these tables can tell it.
+
+        A table without a price cannot say that there is none any more.
+        """
+        plan = get_plan(get_platform(self.platform).database)
+        targets = (replace(each, replaced=self._replaced(each)) for each in plan.targets)
+        return replace(plan, targets=tuple(targets))
+
+    def _replaced(self, target: Target) -> frozenset[str]:
+        sections = (each for each in self.mapping.sections if each.record is target.record)
+        told = {name for section in sections for name in section.fields}
+        return target.replaced if told & target.replaced else frozenset()
+
+    def read(self, path: str, max_document: int) -> Iterator[Entry]:
+        """Yield the rows of a file, or what of them is one item, as `documents.read` does.
+
+        :raises SourceError: also if the table lacks a column of the mapping
+        """
+
+        def read_text(stream: Any, name: str) -> Iterator[Entry]:
+            layout = self.mapping.layout
+            for found in delimited.read(stream, layout, lambda names: self._check(name, names)):
+                yield Entry(*found)
+
+        rows = self._rows(documents.read(path, max_document, read_text))
+        return self._groups(rows) if self.mapping.group_by else rows
+
+    def _check(self, name: str, names: list[str]) -> None:
+        for place, wanted in self.mapping.columns():
+            found = [column for column in wanted if column in names]
+            if not found:
+                raise SourceError(
+                    f"{name} has no column {wanted[0]!r}, which {self.mapping.name} names in "
+                    f"{place}. Its columns are: {', '.join(names)[:300]}. Correct the mapping; if "
+                    "these are no names, say header = false under [table]."
+                )
+            if names.count(found[0]) > 1:
+                raise SourceError(
+                    f"{name} has several columns {found[0]!r}, which {self.mapping.name} names "
+                    f"in {place}. Name the columns by header = […] under [table]."
+                )
+
+    def _rows(self, entries: Iterator[Entry]) -> Iterator[Entry]:
+        """Yield the rows of JSON documents that hold a list of them, with what stands beside it."""
+        name = self.mapping.rows
+        for entry in entries:
+            document = entry.document
+            if entry.fault or not name or not isinstance(document, dict) or name not in document:
+                yield entry
+                continue
+            rows = document[name] if isinstance(document[name], list) else [document[name]]
+            beside = {key: value for key, value in document.items() if key != name}
+            for number, row in enumerate(rows, 1):
+                place = f"{entry.place}, {name} {number}"
+                yield Entry(place, beside | row if isinstance(row, dict) else row)
+
+    def _groups(self, entries: Iterator[Entry]) -> Iterator[Entry]:
+        """Yield consecutive rows with the same value in the mapping's `group_by` as one."""
+        place, known, rows = "", None, list[Payload]()
+        try:
+            for entry in entries:
+                if not isinstance(entry.document, dict):
+                    yield entry
+                    continue
+                value = columns.find(entry.document, self.mapping.group_by)
+                if rows and (value != known or len(rows) >= _MAX_GROUP):
+                    yield Entry(place, {"rows": rows})
+                    rows = []
+                if not rows:
+                    place, known = entry.place, value
+                rows.append(entry.document)
+        except SourceError:
+            # Those before the place where a source is cut off.
+            if rows:
+                yield Entry(place, {"rows": rows})
+            raise
+        if rows:
+            yield Entry(place, {"rows": rows})
+
+    def _split(self, document: Payload, source: Source) -> Iterator[Item]:
+        context: Payload = {"columns": self.mapping.name}
+        if "currency" in source.options:
+            context["currency"] = source.options["currency"]
+        rows = document["rows"] if self.mapping.group_by else [document]
+        sound = []
+        for row in rows:
+            if self._is_skipped(row):
+                continue
+            if len(rows) == 1 or self._is_sound(row, context):
+                sound.append(row)
+            else:
+                # Refused when it is parsed, alone.
+                yield Item(SHAPE, row, context)
+        if sound:
+            yield Item(SHAPE, sound[0] if len(sound) == 1 else {"rows": sound}, context)
+
+    def _is_skipped(self, row: Payload) -> bool:
+        def text(name: str) -> str:
+            value = columns.find(row, name)
+            return "" if value is None else str(value).strip()
+
+        return any(text(name) in texts for name, texts in self.mapping.skip.items())
+
+    def _is_sound(self, row: Payload, context: Payload) -> bool:
+        try:
+            self._parse_row(row, context)
+        except PayloadError:
+            return False
+        return True
+
+    def _parse(self, payload: Payload, context: Payload) -> Parsed:
+        if not (self.mapping.group_by and isinstance(payload.get("rows"), list)):
+            return self._parse_row(payload, context)
+        parsed = [self._parse_row(row, context) for row in payload["rows"]]
+        times = [each.observed_at for each in parsed if each.observed_at is not None]
+        newest = max(times, default=None)
+        # Of what several rows say about one thing, the newest counts: it must be the last.
+        if newest is not None:
+            parsed.sort(key=lambda each: each.observed_at or newest)
+        return Parsed(parsed[-1].external_id, [r for each in parsed for r in each.records], newest)
+
+    def _parse_row(self, row: Payload, context: Payload) -> Parsed:
+        sections = self.mapping.sections
+        ids = {each.name: self._external_id(each, row) for each in sections}
+        main = sections[0]
+        if ids[main.name] is None:
+            self._refuse_row(main, row)
+        parents_first = sorted(sections, key=lambda each: each.rank)
+        found = [self._record(each, row, ids, context.get("currency")) for each in parents_first]
+        observed = self.mapping.observed_at
+        return Parsed(
+            ids[main.name] or "",
+            [record for record in found if record is not None],
+            self._value(observed, row) if observed else None,
+        )
+
+    def _refuse_row(self, section: Section, row: Payload) -> NoReturn:
+        """Say why a row is about nothing."""
+        alternatives = section.fields["external_id"].column.alternatives
+        names = [name for each in alternatives for name in each]
+        told = [text for name in names if (text := str(columns.find(row, name) or "").strip())]
+        reason = (
+            f"{told[0][:80]!r} holds no id as the mapping describes it" if told else "is missing"
+        )
+        raise PayloadError(reason, " or ".join(names))
+
+    def _external_id(self, section: Section, row: Payload) -> str | None:
+        said = section.fields.get("external_id")
+        found: str | None = self._value(said, row) if said else None
+        return found
+
+    def _value(self, said: Field, row: Payload) -> Any:
+        return columns.read(said.column, said.convert, row, self.mapping.empty)
+
+    def _record(
+        self, section: Section, row: Payload, ids: dict[str, str | None], currency: Any
+    ) -> Any:
+        """Return what a row says of one section; None if it lacks what a record must have."""
+        fields = section.record._fields
+        links = {f"{name}_external_id": found for name, found in ids.items()}
+        said = {name: found for name, found in links.items() if name in fields}
+        said |= {name: self._value(each, row) for name, each in section.fields.items()}
+        if "currency" in fields and "currency" not in said:
+            said["currency"] = values.currency(currency, "currency")
+        if any(said.get(name) is None for name in section.required):
+            return None
+        return section.record(**_settled(said))
+
+
+def load(path: str, platform: str) -> Table:
+    """Return a platform's tables by a mapping file.
+
+    :raises SourceError: if the platform is unknown, or the mapping cannot be read, or is wrong
+    """
+    get_adapter(platform)
+    return Table(platform, mapping.load(path, get_platform(platform).database))
+
+
+def _settled(said: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of a record without those that others contradict."""
+    amounts = _AMOUNTS & said.keys()
+    if amounts and all(said[name] is None for name in amounts):
+        said = said | dict.fromkeys(_CURRENCIES & said.keys())
+    old_price, price = said.get("old_price"), said.get("price")
+    if old_price is not None and (price is None or old_price <= price):
+        # Repeated where nothing is discounted.
+        said = said | {"old_price": None}
+    return said

@@ -1,0 +1,106 @@
+"""Tell what `ingest` would load."""
+
+import json
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from marketplace.exceptions import MarketplaceError
+from marketplace.loading.survey import RecordSurvey, ShapeSurvey, Survey, survey
+
+_OPTIONS = ("shop", "lot", "lot_type", "currency")
+
+
+class Command(BaseCommand):
+    """Read files as `ingest` does; write nothing."""
+
+    help = (
+        "Read what `ingest` would load, and tell what it holds: records of each type, how many of "
+        "them have each field, and what cannot be read. Needs no database and writes nothing."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the arguments."""
+        parser.add_argument("platform", metavar="PLATFORM", help="whose payloads these are")
+        parser.add_argument(
+            "paths", metavar="PATH", nargs="+", help="files and folders; - for standard input"
+        )
+        parser.add_argument("--columns", metavar="MAP", help="a mapping file for tables (TOML)")
+        for name in _OPTIONS:
+            parser.add_argument(f"--{name.replace('_', '-')}", help="as for ingest")
+        parser.add_argument("--format", choices=("text", "json"), default="text")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Read, and print what was found."""
+        try:
+            found = survey(
+                options["platform"],
+                options["paths"],
+                options={name: options[name] for name in _OPTIONS if options[name]},
+                columns=options["columns"],
+            )
+        except MarketplaceError as error:
+            raise CommandError(str(error)) from None
+        if options["format"] == "json":
+            self.stdout.write(json.dumps(_as_json(found), ensure_ascii=False))
+        else:
+            self._print(found)
+        for failure in found.failures:
+            self.stderr.write(self.style.ERROR(failure))
+        if not found.items:
+            raise SystemExit(1)
+
+    def _print(self, found: Survey) -> None:
+        self.stdout.write(
+            f"{found.platform}: sources {found.sources:,}, documents {found.documents:,}, "
+            f"items {found.items:,}, faults {found.fault_count:,}"
+        )
+        for name, shape in found.shapes.items():
+            self._print_shape(name, shape)
+        if found.faults:
+            self.stdout.write(f"First faults ({len(found.faults)} of {found.fault_count:,})")
+        for place, field, reason in found.faults:
+            self.stdout.write(f"   {place}: " + (f"{field}: {reason}" if field else reason))
+
+    def _print_shape(self, name: str, shape: ShapeSurvey) -> None:
+        self.stdout.write(
+            f"{name}: documents {shape.documents:,}, items {shape.items:,}, "
+            f"distinct ids {shape.distinct:,}, repeats {shape.repeats:,}"
+        )
+        for kind, records in shape.records.items():
+            self.stdout.write(f"   {kind} {records.count:,}: {_told(records)}")
+            never = [field for field, share in records.coverage.items() if not share]
+            if never:
+                self.stdout.write(f"      never: {', '.join(never)}")
+
+
+def _told(records: RecordSurvey) -> str:
+    told = {field: share for field, share in records.coverage.items() if share}
+    return ", ".join(f"{field} {share:g}%" for field, share in told.items())
+
+
+def _as_json(found: Survey) -> dict[str, Any]:
+    shapes = {
+        name: {
+            "documents": shape.documents,
+            "items": shape.items,
+            "distinct": shape.distinct,
+            "repeats": shape.repeats,
+            "records": {
+                kind: {"count": records.count, "coverage": records.coverage}
+                for kind, records in shape.records.items()
+            },
+        }
+        for name, shape in found.shapes.items()
+    }
+    return {
+        "platform": found.platform,
+        "sources": found.sources,
+        "documents": found.documents,
+        "items": found.items,
+        "shapes": shapes,
+        "fault_count": found.fault_count,
+        "faults": [fault._asdict() for fault in found.faults],
+        "failures": found.failures,
+    }
