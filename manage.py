@@ -23,12 +23,15 @@ def main() -> None:
 
     try:
         execute_from_command_line(sys.argv)
+    except KeyboardInterrupt:
+        raise SystemExit("Interrupted: what was committed stays.") from None
     except (Error, MarketplaceError, ImproperlyConfigured) as error:
         # Django's own commands let these through: the user gets the next step, not a traceback.
-        is_known = not isinstance(error, Error) or next_step(error)
-        if "--traceback" in sys.argv or not is_known:
+        if "--traceback" in sys.argv:
             raise
-        raise SystemExit(f"Error: {explain(error)}") from None
+        is_unclear = isinstance(error, Error) and not next_step(error)
+        hint = " For the details, add --traceback." if is_unclear else ""
+        raise SystemExit(f"Error: {explain(error)}{hint}") from None
 
 
 if __name__ == "__main__":

@@ -32,7 +32,6 @@ class ListingAdmin(base.ReadOnlyAdmin):
     icon = "campaign"
     list_display = (
         "name",
-        "platform",
         "amount",
         "status",
         "city",

@@ -1,15 +1,19 @@
 """Which record goes to which table of this database, and what follows from it."""
 
+from functools import partial
+
 from django.db.backends.utils import CursorWrapper
 
 from classifieds import models, records
-from classifieds.queries import sql
 from marketplace.loading.targets import Plan, Reference, Target
+from marketplace.sqlfiles import read_sql
+
+_sql = partial(read_sql, __file__)
 
 
 def after_merge(cursor: CursorWrapper, platform: str) -> int:
     """Write the events of the listings that changed; there are no price points here."""
-    cursor.execute(sql("listing_events"), {"platform": platform})
+    cursor.execute(_sql("listing_events"), {"platform": platform})
     return 0
 
 

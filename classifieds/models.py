@@ -215,6 +215,15 @@ class LoadRun(base.LoadRun):
         db_table = "classifieds_load_runs"
 
 
+class LoadSource(base.LoadSource):
+    """A source of a run into this database."""
+
+    run = models.ForeignKey(LoadRun, models.CASCADE, related_name="sources")
+
+    class Meta(base.LoadSource.Meta):
+        db_table = "classifieds_load_sources"
+
+
 class QuarantinedRecord(base.QuarantinedRecord):
     """A record of this database's platforms that could not be loaded."""
 

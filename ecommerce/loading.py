@@ -1,15 +1,18 @@
 """Which record goes to which table of this database, and what follows from it."""
 
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
-from django.db import connections
 from django.db.backends.utils import CursorWrapper
 
 from ecommerce import models, records
-from ecommerce.queries import sql
+from ecommerce.partitions import ensure
 from marketplace.loading.targets import Observations, Plan, Reference, Target
 from marketplace.loading.values import normalize_title
+from marketplace.sqlfiles import read_sql
+
+_sql = partial(read_sql, __file__)
 
 _SELLER = Reference("seller_id", records.Seller)
 _CATEGORY = Reference("category_id", records.Category)
@@ -34,19 +37,18 @@ def expand(record: Any, observed_at: datetime) -> list[Any]:
 
 def create_months(alias: str, points: list[records.PricePoint]) -> None:
     """Create the partitions of price history that the points need and that are missing."""
-    months = {point.recorded_at.strftime("%Y-%m-01T00:00:00Z") for point in points}
-    with connections[alias].cursor() as cursor:
-        for month in sorted(months):
-            # Asked each time: a month that was there a batch ago may have been archived since.
-            cursor.execute("SELECT ecommerce_create_price_month(%(month)s)", {"month": month})
+    # Partitions are months of UTC. They are asked for each time: one that was there a batch ago
+    # may have been archived since.
+    months = {point.recorded_at.astimezone(UTC).date().replace(day=1) for point in points}
+    ensure(alias, months)
 
 
 def after_merge(cursor: CursorWrapper, platform: str) -> int:
     """Write the tree paths of categories and the price points; return how many points are new."""
-    cursor.execute(sql("category_paths"), {"platform": platform})
-    cursor.execute(sql("price_series"), {"platform": platform})
-    cursor.execute(sql("price_chain"))
-    cursor.execute(sql("price_points"))
+    cursor.execute(_sql("category_paths"), {"platform": platform})
+    cursor.execute(_sql("price_series"), {"platform": platform})
+    cursor.execute(_sql("price_chain"))
+    cursor.execute(_sql("price_points"))
     return int(cursor.fetchone()[0])
 
 
@@ -74,6 +76,7 @@ PLAN = Plan(
             },
             # A price is one observation: without an old price now, there is no discount now.
             replaced=frozenset({"price", "old_price", "currency", "currency_text", "scraped_at"}),
+            current=frozenset({"is_available", "stock_quantity"}),
             derived={"scraped_at": lambda _, observed_at: observed_at},
             silent=frozenset({"scraped_at"}),
             keep_prior=True,

@@ -205,12 +205,6 @@ class Offer(base.PlatformRow):
         indexes = [
             # Used by the comparison of a product's offers by price, and by the foreign key.
             models.Index(fields=["product", "price"], name="ecommerce_offers_product"),
-            # Used by the list of the largest discounts on sale.
-            models.Index(
-                fields=["-discount_percent"],
-                name="ecommerce_offers_discount",
-                condition=Q(is_available=True),
-            ),
         ]
 
     def __str__(self) -> str:
@@ -265,6 +259,15 @@ class LoadRun(base.LoadRun):
 
     class Meta(base.LoadRun.Meta):
         db_table = "ecommerce_load_runs"
+
+
+class LoadSource(base.LoadSource):
+    """A source of a run into this database."""
+
+    run = models.ForeignKey(LoadRun, models.CASCADE, related_name="sources")
+
+    class Meta(base.LoadSource.Meta):
+        db_table = "ecommerce_load_sources"
 
 
 class QuarantinedRecord(base.QuarantinedRecord):

@@ -90,7 +90,7 @@ def _changes(points: Sequence[PricePoint]) -> str:
             show.admin_link(point.offer, _label(point.offer)),
             show.money(point.price, point.currency),
             show.change(point.price_change, point.currency),
-            show.percent(point.price_change_percent),
+            show.percent_change(point.price_change_percent),
             show.flag(point.is_available),
         )
         for point in points

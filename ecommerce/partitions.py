@@ -1,5 +1,6 @@
-"""The monthly partitions of the price history that are made ahead of time."""
+"""The monthly partitions of the price history."""
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
 
 from django.db import connections
@@ -20,18 +21,26 @@ def ensure_ahead(alias: str, today: date) -> list[str]:
 
     :param today: a day of the current month, UTC
     """
-    names = [_ensure(alias, month) for month in _months(today)]
+    return ensure(alias, _months(today))
+
+
+def ensure(alias: str, months: Iterable[date]) -> list[str]:
+    """Create the partitions of some months that are missing; return the new ones' names.
+
+    Safe to run twice and at once.
+
+    :param months: first days of months of UTC
+    """
+    names = []
+    with connections[alias].cursor() as cursor:
+        for month in sorted(months):
+            start = datetime(month.year, month.month, 1, tzinfo=UTC)
+            cursor.execute("SELECT ecommerce_create_price_month(%(start)s)", {"start": start})
+            names.append(cursor.fetchone()[0])
     return [name for name in names if name]
 
 
-def _months(today: date) -> list[datetime]:
-    """Return the first moments of the current month and of those ahead."""
+def _months(today: date) -> list[date]:
+    """Return the first days of the current month and of those ahead."""
     months = [today.year * 12 + today.month - 1 + ahead for ahead in range(MONTHS_AHEAD + 1)]
-    return [datetime(month // 12, month % 12 + 1, 1, tzinfo=UTC) for month in months]
-
-
-def _ensure(alias: str, month: datetime) -> str | None:
-    with connections[alias].cursor() as cursor:
-        cursor.execute("SELECT ecommerce_create_price_month(%(month)s)", {"month": month})
-        (name,) = cursor.fetchone()
-    return str(name) if name else None
+    return [date(month // 12, month % 12 + 1, 1) for month in months]

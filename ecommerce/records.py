@@ -99,7 +99,10 @@ class Offer(NamedTuple):
 
 
 class PricePoint(NamedTuple):
-    """A price of an offer at a past moment, where the payload tells history."""
+    """A price of an offer at a past moment, where the payload tells history.
+
+    Its Offer must come with it, in the same item, and be observed at that moment or later.
+    """
 
     offer_external_id: str
     recorded_at: datetime

@@ -302,7 +302,7 @@ class LoadRunAdmin(ReadOnlyAdmin):
                 )
             },
         ),
-        ("Outcome", {"fields": ("error", "position")}),
+        ("Outcome", {"fields": ("error",)}),
     )
 
     @admin.display(description="took")

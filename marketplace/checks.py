@@ -1,14 +1,15 @@
 """System checks: the proof that each model has one home and no relation leaves its database."""
 
 from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
+from importlib import import_module
 from typing import Any
 
 from django.apps import AppConfig, apps
 from django.core.checks import CheckMessage, Error, register
 from django.db.models import Model
 
-from marketplace.registry import ALIASES, PLATFORMS
+from marketplace.loading.adapters import Shape
+from marketplace.registry import ALIASES, PLATFORMS, Platform
 from marketplace.routers import home
 
 
@@ -55,12 +56,27 @@ def _check_databases() -> Iterator[CheckMessage]:
                 hint=f"Use one of {', '.join(ALIASES)} in marketplace/registry.py.",
                 id="marketplace.E003",
             )
-        elif find_spec(f"{platform.database}.platforms.{platform.name}") is None:
-            yield Error(
-                f"Platform {platform.name} has no adapter.",
-                hint=f"Write {platform.database}/platforms/{platform.name}.py.",
-                id="marketplace.E004",
-            )
+        else:
+            yield from _check_adapter(platform)
+
+
+def _check_adapter(platform: Platform) -> Iterator[CheckMessage]:
+    name = f"{platform.database}.platforms.{platform.name}"
+    try:
+        shapes = getattr(import_module(name), "SHAPES", ())
+    except ImportError as error:
+        yield Error(
+            f"Platform {platform.name} has no adapter that can be imported: {error}.",
+            hint=f"Write {name.replace('.', '/')}.py.",
+            id="marketplace.E004",
+        )
+        return
+    if not shapes or not all(isinstance(shape, Shape) for shape in shapes):
+        yield Error(
+            f"The adapter of {platform.name} has no SHAPES.",
+            hint=f"Give {name} a tuple of marketplace.loading.adapters.Shape.",
+            id="marketplace.E006",
+        )
 
 
 def _check_names() -> Iterator[CheckMessage]:

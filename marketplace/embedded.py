@@ -120,13 +120,18 @@ def start(data_dir: Path, extra: str = "") -> bool:
 
 
 def stop(data_dir: Path) -> bool:
-    """Stop the server, letting no connection delay it; return whether it ran."""
+    """Stop the server, letting no connection delay it; return whether it ran.
+
+    :raises EmbeddedServerError: if it does not stop
+    """
     cluster = data_dir / "postgres"
     if not (cluster / "postmaster.pid").exists():
         return False
     with _lock(data_dir):
         done = _run("pg_ctl", "-D", str(cluster), "-m", "fast", "-w", "stop")
-    return done.returncode == 0
+    if done.returncode and (cluster / "postmaster.pid").exists():
+        raise EmbeddedServerError(f"The embedded PostgreSQL did not stop: {done.stderr.strip()}")
+    return True
 
 
 def is_accepting(data_dir: Path) -> bool:
@@ -136,6 +141,22 @@ def is_accepting(data_dir: Path) -> bool:
         return False
     done = _run("pg_isready", "-q", "-h", str(directory), "-p", "5432", "-t", "3")
     return done.returncode == 0
+
+
+def count_clients(data_dir: Path) -> int:
+    """Return how many connections there are to the server; 0 if it is down."""
+    if not is_accepting(data_dir):
+        return 0
+    connection = _connect(data_dir)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity "
+                "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+            )
+            return int(cursor.fetchone()[0])
+    finally:
+        connection.close()
 
 
 def _initialize(cluster: Path) -> None:
@@ -192,9 +213,7 @@ def _create_databases(data_dir: Path) -> bool:
     marker = data_dir / "postgres" / "databases"
     if marker.exists() and names <= set(marker.read_text().split("\n")):
         return False
-    connection = psycopg2.connect(
-        host=str(socket_directory(data_dir)), port=5432, user=SUPERUSER, dbname="postgres"
-    )
+    connection = _connect(data_dir)
     try:
         connection.autocommit = True
         with connection.cursor() as cursor:
@@ -207,6 +226,12 @@ def _create_databases(data_dir: Path) -> bool:
     # Only once: a database that the user dropped afterwards stays dropped.
     marker.write_text("\n".join(sorted(names)))
     return bool(missing)
+
+
+def _connect(data_dir: Path) -> Any:
+    return psycopg2.connect(
+        host=str(socket_directory(data_dir)), port=5432, user=SUPERUSER, dbname="postgres"
+    )
 
 
 def _run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -56,11 +56,6 @@ class LoadRun(models.Model):
 
     # Internal state
     status = models.CharField(max_length=16, choices=Status, default=Status.RUNNING)
-    position = models.JSONField(
-        default=dict,
-        help_text="The sources read so far and how many records of each are committed; written "
-        "in the transaction of each batch.",
-    )
     error = models.TextField(blank=True, help_text="Why the run failed.")
 
     # Counts
@@ -79,11 +74,37 @@ class LoadRun(models.Model):
         abstract = True
         indexes = [
             # Used by db_status: the last run of each platform.
-            models.Index(fields=["platform", "-finished_at"], name="%(app_label)s_load_runs_last"),
+            models.Index(fields=["platform", "-id"], name="%(app_label)s_load_runs_last"),
         ]
 
     def __str__(self) -> str:
         return f"{self.platform} run {self.pk}"
+
+
+class LoadSource(models.Model):
+    """A file that a run read, or standard input: how many of its records are committed."""
+
+    # Identification
+    name = models.TextField(help_text="The file's name without its folder.")
+    digest = models.CharField(
+        max_length=32, blank=True, help_text="BLAKE2b-128 of the file; empty if it is none."
+    )
+
+    # Progress
+    observed_at = models.DateTimeField(help_text="Time of its records that tell none themselves.")
+    record_count = models.BigIntegerField(
+        default=0, help_text="Written in the transaction of each batch."
+    )
+
+    class Meta:
+        abstract = True
+        indexes = [
+            # Used by marketplace.loading.runs.Run.first_load().
+            models.Index(fields=["digest"], name="%(app_label)s_load_sources_file"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} (source {self.pk})"
 
 
 class QuarantinedRecord(models.Model):

@@ -108,6 +108,11 @@ def percent(value: Decimal | None) -> str:
     return f"{number(value, 2).rstrip('0').rstrip('.')} %"
 
 
+def percent_change(value: Decimal | None) -> str:
+    """Return a relative change with its sign: +12.5 %."""
+    return f"{'+' if value and value > 0 else ''}{percent(value)}"
+
+
 def moment(value: datetime | None) -> str:
     """Return a time in the project's zone: 2025-11-22 18:17."""
     return DASH if value is None else f"{timezone.localtime(value):%Y-%m-%d %H:%M}"

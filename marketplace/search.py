@@ -12,13 +12,16 @@ CONFIGURATION = "russian"
 
 
 class Vector(Func):
+    """The full-text vector of a text."""
+
     # A literal, because a generated column takes only the two-argument form with a constant.
-    function = "to_tsvector"
     template = f"to_tsvector('{CONFIGURATION}'::regconfig, %(expressions)s)"
     output_field = SearchVectorField()
 
 
 class Joined(Func):
+    """Texts, one behind the other."""
+
     # Django's Concat is not immutable for PostgreSQL, as a generated column must be.
     template = "(%(expressions)s)"
     arg_joiner = " || ' ' || "
@@ -44,5 +47,5 @@ class SearchableQuerySet(models.QuerySet[Any]):
     """Rows with a `search_vector`."""
 
     def search(self, text: str) -> "SearchableQuerySet":
-        """Keep the rows that contain the words of `text`, in any grammatical form."""
+        """Keep the rows that contain the words of `text`, in the forms that the stemmer unites."""
         return self.filter(search_vector=search_query(text))

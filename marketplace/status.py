@@ -101,8 +101,10 @@ class DatabaseStatus(NamedTuple):
     revision: str = ""
     pending: tuple[str, ...] = ()
     size_bytes: int | None = None
-    #: Table without the app's prefix → rows, estimated where there are many.
+    #: Table without the app's prefix → rows.
     rows: dict[str, int] = {}
+    #: The tables among them that are too large to count: their number is an estimate.
+    estimated: tuple[str, ...] = ()
     #: The newest run of each platform that has one.
     runs: tuple[LastRun, ...] = ()
     #: One for each platform.
@@ -162,12 +164,13 @@ def _start_embedded_server(aliases: Sequence[str]) -> None:
 
 def _facts(alias: str) -> dict[str, Any]:
     revision = get_revision(alias)
-    rows = _optional(alias, _rows) or {}
+    rows, estimated = _optional(alias, _rows) or ({}, ())
     return {
         "revision": revision.current,
         "pending": revision.pending,
         "size_bytes": _optional(alias, _size),
         "rows": rows,
+        "estimated": estimated,
         "runs": _optional(alias, _last_runs) or (),
         "freshness": _optional(alias, _freshness) or (),
         "quarantined": rows.get("quarantine"),
@@ -189,15 +192,18 @@ def _size(alias: str) -> int:
         return int(cursor.fetchone()[0])
 
 
-def _rows(alias: str) -> dict[str, int]:
+def _rows(alias: str) -> tuple[dict[str, int], tuple[str, ...]]:
     tables = [model._meta.db_table for model in apps.get_app_config(alias).get_models()]
     with connections[alias].cursor() as cursor:
         cursor.execute(_ESTIMATES, {"tables": tables})
         found = {table: (size, rows) for table, size, rows in cursor.fetchall()}
     small = [table for table, (size, _) in found.items() if size <= COUNTED_SIZE]
     rows = {table: rows for table, (_, rows) in found.items()}
-    rows |= _optional(alias, lambda alias: _count(alias, small)) or {}
-    return {table.removeprefix(f"{alias}_"): rows[table] for table in tables if table in rows}
+    counted = _optional(alias, lambda alias: _count(alias, small)) or {}
+    rows |= counted
+    names = {table: table.removeprefix(f"{alias}_") for table in tables if table in rows}
+    estimated = tuple(name for table, name in names.items() if table not in counted)
+    return {name: rows[table] for table, name in names.items()}, estimated
 
 
 def _count(alias: str, tables: Sequence[str]) -> dict[str, int]:

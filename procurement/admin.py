@@ -39,8 +39,8 @@ class LotAdmin(base.ReadOnlyAdmin):
         "start_cost",
         "deal_cost",
         "savings",
-        "customer",
         "day",
+        "customer",
     )
     list_filter = (
         PlatformFilter,
@@ -164,7 +164,6 @@ class LotItemAdmin(base.ReadOnlyAdmin):
         "price",
         "cost",
         "country_name",
-        "last_seen_at",
     )
     list_filter = (
         PlatformFilter,

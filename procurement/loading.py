@@ -1,15 +1,19 @@
 """Which record goes to which table of this database, and what follows from it."""
 
+from functools import partial
+
 from django.db.backends.utils import CursorWrapper
 
 from marketplace.loading.targets import Plan, Reference, Target
+from marketplace.sqlfiles import read_sql
 from procurement import models, records
-from procurement.queries import sql
+
+_sql = partial(read_sql, __file__)
 
 
 def after_merge(cursor: CursorWrapper, platform: str) -> int:
     """Write the audit events of the lots that changed; there are no price points here."""
-    cursor.execute(sql("lot_events"), {"platform": platform})
+    cursor.execute(_sql("lot_events"), {"platform": platform})
     return 0
 
 

@@ -153,7 +153,7 @@ class Lot(base.PlatformRow):
         ]
 
     def __str__(self) -> str:
-        return f"Lot {self.display_no or self.external_id} ({self.platform} {self.external_id})"
+        return f"Lot {self.external_id}"
 
 
 class LotItem(base.PlatformRow):
@@ -262,6 +262,15 @@ class LoadRun(base.LoadRun):
 
     class Meta(base.LoadRun.Meta):
         db_table = "procurement_load_runs"
+
+
+class LoadSource(base.LoadSource):
+    """A source of a run into this database."""
+
+    run = models.ForeignKey(LoadRun, models.CASCADE, related_name="sources")
+
+    class Meta(base.LoadSource.Meta):
+        db_table = "procurement_load_sources"
 
 
 class QuarantinedRecord(base.QuarantinedRecord):

@@ -1,5 +1,5 @@
 -- What changed in the staged listings, against what they were before this batch.
--- An older observation than the stored one changes no price or status, and makes no event.
+-- An older observation than the stored one tells nothing that happened since: it makes no event.
 WITH changed AS (
     SELECT
         l.id,
@@ -15,6 +15,7 @@ WITH changed AS (
     INNER JOIN classifieds_listings AS l
         ON l.platform = %(platform)s AND s.external_id = l.external_id
     LEFT JOIN prior_classifieds_listings AS p ON l.id = p.id
+    WHERE p.id IS NULL OR s.last_seen_at >= p.last_seen_at
 )
 
 INSERT INTO classifieds_listing_events (

@@ -462,14 +462,6 @@ class Migration(migrations.Migration):
             model_name="offer",
             index=models.Index(fields=["product", "price"], name="ecommerce_offers_product"),
         ),
-        migrations.AddIndex(
-            model_name="offer",
-            index=models.Index(
-                condition=models.Q(("is_available", True)),
-                fields=["-discount_percent"],
-                name="ecommerce_offers_discount",
-            ),
-        ),
         migrations.AddConstraint(
             model_name="offer",
             constraint=models.UniqueConstraint(

@@ -35,33 +35,35 @@ ALTER SEQUENCE ecommerce_price_history_id_seq OWNED BY ecommerce_price_history.i
 """
 
 # Made apart and attached: creating a partition in place would lock all of the table's readers.
+# It runs with its owner's rights: a role that loads data may need a month, but may not create tables.
 # Takes the month (UTC) of a moment; returns the new table's name, or NULL if the month is there.
 _FUNCTION = """
 CREATE FUNCTION ecommerce_create_price_month(moment timestamptz) RETURNS text
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     first timestamptz := date_trunc('month', moment, 'UTC');
     following timestamptz := (first AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC';
     month text := 'ecommerce_price_history_' || to_char(first AT TIME ZONE 'UTC', 'YYYY_MM');
 BEGIN
-    IF to_regclass(month) IS NOT NULL THEN
+    IF to_regclass('public.' || month) IS NOT NULL THEN
         RETURN NULL;
     END IF;
     -- One at a time: two loaders may need the same new month.
     PERFORM pg_advisory_xact_lock(hashtextextended('ecommerce_price_history', 0));
-    IF to_regclass(month) IS NOT NULL THEN
+    IF to_regclass('public.' || month) IS NOT NULL THEN
         RETURN NULL;
     END IF;
     EXECUTE format(
-        'CREATE TABLE %I (LIKE ecommerce_price_history INCLUDING ALL EXCLUDING INDEXES)', month
+        'CREATE TABLE public.%I (LIKE public.ecommerce_price_history INCLUDING ALL EXCLUDING INDEXES)', month
     );
     EXECUTE format(
-        'ALTER TABLE ecommerce_price_history ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
+        'ALTER TABLE public.ecommerce_price_history ATTACH PARTITION public.%I FOR VALUES FROM (%L) TO (%L)',
         month, first, following
     );
     RETURN month;
 END
 $$;
+REVOKE ALL ON FUNCTION ecommerce_create_price_month FROM PUBLIC;
 """
 
 

@@ -1,5 +1,6 @@
--- The place of each category in its tree, where it changed: of the staged ones and all below them.
--- A cycle, which no platform should publish, ends the walk at the node that was seen before.
+-- The place of each category in its tree, where it changed. The platform's trees are walked from
+-- their roots, if this batch changed a category at all. What is in a cycle, which no platform should
+-- publish, is not reached from a root and keeps the place it had.
 WITH RECURSIVE tree AS (
     SELECT
         c.id,
@@ -10,7 +11,13 @@ WITH RECURSIVE tree AS (
     WHERE
         c.platform = %(platform)s
         AND c.parent_id IS NULL
-        AND EXISTS (SELECT FROM stage_ecommerce_categories)
+        AND EXISTS (
+            SELECT
+            FROM stage_ecommerce_categories AS s
+            INNER JOIN ecommerce_categories AS n
+                ON n.platform = %(platform)s AND s.external_id = n.external_id
+            WHERE n.updated_at >= transaction_timestamp()
+        )
 
     UNION ALL
 

@@ -1,5 +1,5 @@
 -- price_chain into the history: what is no change any more goes, what is one comes, and what stays
--- is compared with its new predecessor. Returns the number of new points.
+-- is compared with its new predecessor, from which it has an availability that nobody told. Returns the number of new points.
 WITH gone AS (
     DELETE FROM ecommerce_price_history AS h
     USING price_chain AS c
@@ -12,15 +12,18 @@ WITH gone AS (
 
 moved AS (
     UPDATE ecommerce_price_history AS h
-    SET price_change = c.price_change, price_change_percent = c.price_change_percent
+    SET
+        price_change = c.price_change,
+        price_change_percent = c.price_change_percent,
+        is_available = c.is_available
     FROM price_chain AS c
     WHERE
         c.origin = 'stored'
         AND c.is_change
         AND h.offer_id = c.offer_id
         AND h.recorded_at = c.recorded_at
-        AND (h.price_change, h.price_change_percent)
-        IS DISTINCT FROM (c.price_change, c.price_change_percent)
+        AND (h.price_change, h.price_change_percent, h.is_available)
+        IS DISTINCT FROM (c.price_change, c.price_change_percent, c.is_available)
 ),
 
 come AS (

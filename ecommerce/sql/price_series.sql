@@ -39,7 +39,8 @@ WHERE
             AND (
                 (known.price, known.old_price, known.currency)
                 IS DISTINCT FROM (n.price, n.old_price, n.currency)
-                OR known.is_available <> n.is_available
+                OR n.is_available <> known.is_available
+                OR (known.is_available IS NULL AND n.is_available IS NOT NULL)
             )
         )
     );

@@ -41,6 +41,10 @@ class Reject(NamedTuple):
     payload: bytes
 
 
+class Conflict(Exception):
+    """Raised if another loader came between two steps of a batch, which must begin anew."""
+
+
 class Outcome(NamedTuple):
     """What became of the items of a batch."""
 
@@ -120,7 +124,7 @@ def store_rejects(
                 statement,
                 {
                     "platform": platform,
-                    "external_id": reject.external_id,
+                    "external_id": reject.external_id[:255].replace("\0", ""),
                     "hash": content_hash(reject.payload),
                     "reason": reject.reason.replace("\0", ""),
                     "field": reject.field[:255].replace("\0", ""),
@@ -224,11 +228,23 @@ def _merge(
     if target.keep_prior:
         cursor.execute(merge.keep_prior(target), values)
     cursor.execute(merge.upsert(target), values)
-    written = cursor.fetchall()
+    merged = {(target.record, key): (new, changed) for key, new, changed in cursor.fetchall()}
+    if target.keep_prior:
+        _check_prior(cursor, target, {key for (_, key), (new, _) in merged.items() if not new})
     link = merge.link_parents(target)
     if link:
         cursor.execute(link, values)
-    return {(target.record, key): (created, changed) for key, created, changed in written}
+        for (key,) in cursor.fetchall():
+            merged[target.record, key] = (merged.get((target.record, key), (False,))[0], True)
+    return merged
+
+
+def _check_prior(cursor: CursorWrapper, target: Target, updated: set[str]) -> None:
+    """Raise `Conflict` if a row was updated that was not there when the rows were kept."""
+    if updated:
+        cursor.execute(SQL("SELECT external_id FROM {}").format(Identifier(target.prior_table)))
+        if updated - {key for (key,) in cursor.fetchall()}:
+            raise Conflict(f"{target.table} changed while a batch was merged into it")
 
 
 def _count(

@@ -1,16 +1,14 @@
 """What a source holds: JSON, JSON lines, a YML feed or a CSV table, as a stream of documents.
 
-Sources are plain, gzip or zstd, whatever their name; JSON lines, feeds and tables of any size are
-read in constant memory. What is damaged is yielded as a fault with its place and bytes, and the
-reading goes on where the next sound document begins.
+Sources are plain, gzip or zstd, whatever their name; JSON lines, sound feeds and tables of any size
+are read in constant memory. What is damaged is yielded as a fault with its place and bytes, and
+the reading goes on where the next sound document begins.
 """
 
-import csv
 import io
-import json
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from gzip import BadGzipFile, GzipFile
 from pathlib import Path
@@ -20,7 +18,7 @@ import orjson
 import zstandard
 
 from marketplace.exceptions import SourceError
-from marketplace.loading import feeds, repair
+from marketplace.loading import delimited, feeds, repair
 
 STANDARD_INPUT = "-"
 
@@ -42,17 +40,22 @@ class Entry(NamedTuple):
     raw: bytes = b""
 
 
-def read(path: str, max_document: int) -> Iterator[Entry]:
+#: Reads what is no JSON as a table of a known form: (stream, name of the source) → documents.
+TableReader = Callable[[Any, str], Iterator[Entry]]
+
+
+def read(path: str, max_document: int, read_table: TableReader | None = None) -> Iterator[Entry]:
     """Yield the documents of a file, or of standard input for "-".
 
     :param max_document: bytes of the largest single JSON document, after unpacking
+    :param read_table: reads whatever is no JSON
     :raises SourceError: if it cannot be opened, is empty or of no known form; also after the last
         sound document, if it is truncated
     """
     name = "standard input" if path == STANDARD_INPUT else Path(path).name
     try:
         with ExitStack() as opened:
-            yield from _read_stream(_open(path, opened), name, max_document)
+            yield from _read_stream(_open(path, opened), name, max_document, read_table)
     except (EOFError, zlib.error, BadGzipFile, zstandard.ZstdError) as error:
         raise SourceError(
             f"{name} is truncated or damaged: {error}. What could be unpacked was loaded; "
@@ -72,14 +75,20 @@ def parse(data: bytes) -> Any:
     try:
         value = orjson.loads(data)
     except orjson.JSONDecodeError:
-        # The strict parser refuses lone surrogates, which platforms do publish.
-        value = json.loads(data.decode("utf-8", "replace"), parse_constant=_refuse_constant)
+        # The strict parser refuses lone surrogates and NaN, which platforms do publish.
+        return clean(repair.decode(data.decode()))
+    return clean(value) if b"\\u0000" in data else value
+
+
+def clean(value: Any) -> Any:
+    """Return a JSON value without NUL characters and lone surrogates.
+
+    :raises ValueError: if it is nested too deeply
+    """
+    try:
         return _clean(value)
-    return _clean(value) if b"\\u0000" in data else value
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def _clean(value: Any) -> Any:
@@ -94,7 +103,9 @@ def _clean(value: Any) -> Any:
 
 def _open(path: str, opened: ExitStack) -> Any:
     """Return a source as an unpacked stream that is closed together with `opened`."""
-    packed: Any = sys.stdin.buffer
+    packed: Any = sys.stdin.buffer if sys.stdin else None
+    if packed is None and path == STANDARD_INPUT:
+        raise SourceError("Standard input is closed. Pipe the payloads in, or name a file.")
     if path != STANDARD_INPUT:
         packed = opened.enter_context(Path(path).open("rb"))  # noqa: SIM115 # closed by `opened`
     magic = packed.peek(4)[:4]
@@ -133,7 +144,9 @@ class _ZstdReader(io.RawIOBase):
         return size
 
 
-def _read_stream(stream: Any, name: str, max_document: int) -> Iterator[Entry]:
+def _read_stream(
+    stream: Any, name: str, max_document: int, read_table: TableReader | None
+) -> Iterator[Entry]:
     head = stream.peek(4096)
     if head.startswith(_BOM):
         stream.read(len(_BOM))
@@ -141,13 +154,18 @@ def _read_stream(stream: Any, name: str, max_document: int) -> Iterator[Entry]:
     start = head.lstrip()[:1]
     if not start:
         raise SourceError(f"{name} is empty.")
-    if start == b"<":
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")) and not read_table:
+        raise SourceError(f"{name} is UTF-16. Convert it: iconv -f UTF-16 -t UTF-8 {name}.")
+    if read_table and start not in b"{[":
+        yield from read_table(stream, name)
+    elif start == b"<":
         for place, document, fault, raw in feeds.read(stream, name):
             yield Entry(place, document, fault, raw)
     elif start in b"{[":
         yield from _read_json(stream, name, max_document)
-    elif b"," in head.split(b"\n", 1)[0]:
-        yield from _read_csv(stream)
+    elif any(mark.encode() in head.split(b"\n", 1)[0] for mark in delimited.DELIMITERS):
+        for place, document, fault, raw in delimited.read(stream, delimited.Layout()):
+            yield Entry(place, document, fault, raw)
     else:
         raise SourceError(
             f"{name} is neither JSON, nor a YML feed, nor a CSV table: it starts with "
@@ -188,11 +206,15 @@ def _read_line(stream: Any, name: str, max_document: int) -> bytes:
 
 def _is_line(first: bytes, second: bytes) -> bool:
     """Return whether the first line is a document of its own, even if it is a damaged one."""
-    try:
-        orjson.loads(first)
-    except orjson.JSONDecodeError:
-        return first.rstrip()[-1:] == b"}" and second.startswith(first[:2])
-    return True
+    for line in (first, second):
+        try:
+            value = parse(line)
+        except ValueError:
+            continue
+        # Behind a bracket alone, an object on a line is an element of a text over several lines.
+        is_record = isinstance(value, dict) and first.strip() not in (b"[", b"{")
+        return line is first or is_record
+    return first.rstrip()[-1:] == b"}" and second.startswith(first[:2])
 
 
 def _read_lines(stream: Any, first: list[bytes], name: str, max_document: int) -> Iterator[Entry]:
@@ -227,35 +249,15 @@ def _read_text(text: bytes, name: str) -> Iterator[Entry]:
     cuts: list[repair.Cut] = []
     try:
         value = parse(text)
+    except UnicodeDecodeError as error:
+        raise SourceError(f"{name} is not UTF-8 at byte {error.start:,}. Convert it.") from None
     except ValueError:
-        value, cuts = repair.parse_damaged(text.decode("utf-8", "replace"), name)
-        value = _clean(value)
+        value, cuts = repair.parse_damaged(text.decode(), name)
+        value = clean(value)
     for cut in cuts:
         yield Entry(f"character {cut.start}", fault=f"is not JSON: {cut.reason}", raw=cut.raw)
     if isinstance(value, list):
         for number, element in enumerate(value, 1):
-            if element is not repair.CUT:
-                yield Entry(f"element {number}", element)
+            yield Entry(f"element {number}", element)
     else:
         yield Entry("document", value)
-
-
-def _read_csv(stream: Any) -> Iterator[Entry]:
-    """Yield the rows of a table with a header as column → text."""
-    text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline="")
-    reader = csv.reader(text)
-    header = next(reader)
-    try:
-        for row in reader:
-            place = f"line {reader.line_num}"
-            if len(row) == len(header):
-                yield Entry(
-                    place, {k: v.replace("\0", "") for k, v in zip(header, row, strict=True)}
-                )
-            elif row:
-                fault = f"has {len(row)} columns, the header has {len(header)}"
-                yield Entry(place, fault=fault, raw="\t".join(row).encode())
-    except csv.Error as error:
-        yield Entry(f"line {reader.line_num}", fault=f"is not CSV: {error}")
-    finally:
-        text.detach()

@@ -1,28 +1,33 @@
 """Loading: from sources through a platform's adapter into its database, batch by batch."""
 
 import hashlib
+import os
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from django.apps import apps
 from django.conf import settings
-from django.db import DataError, IntegrityError, OperationalError, transaction
-from django.db.models import F
+from django.db import DataError, Error, IntegrityError, OperationalError, transaction
 from django.utils import timezone
 from psycopg2 import errors
 
 from marketplace.exceptions import PayloadError, SourceError
-from marketplace.loading import batches, documents
-from marketplace.loading.adapters import Adapter, Source, get_adapter
+from marketplace.loading import batches, documents, tables
+from marketplace.loading.adapters import Adapter, Item, Parsed, Source, get_adapter
 from marketplace.loading.batches import Entrant, Outcome, Reject
 from marketplace.loading.documents import Entry
+from marketplace.loading.runs import Run
+from marketplace.loading.tables import Table
 from marketplace.loading.targets import Plan, get_plan
 from marketplace.registry import get_platform
+
+#: Characters of the longest id that the tables take.
+MAX_ID = 255
 
 #: How often a batch is tried that a concurrent loader made fail.
 _TRIES = 5
@@ -56,6 +61,13 @@ class Summary:
         """Whether a source could not be read, or nothing of what was read could be loaded."""
         return bool(self.failures) or (self.read > 0 and self.rejected == self.read)
 
+    @property
+    def why_failed(self) -> str:
+        """The reasons of a failure; empty if the run did not fail."""
+        if self.is_failure and not self.failures:
+            return f"None of its {self.read:,} records could be loaded: see the quarantine."
+        return "\n".join(self.failures)
+
     def add(self, outcome: Outcome, rejects: list[Reject]) -> None:
         """Count a batch that was committed."""
         self.read += outcome.created + outcome.updated + outcome.unchanged + len(rejects)
@@ -80,6 +92,7 @@ def ingest(
     *,
     observed_at: datetime | None = None,
     options: Mapping[str, str] | None = None,
+    columns: str | None = None,
     progress: Progress = lambda summary: None,
 ) -> Summary:
     """Load files, folders and standard input ("-"). Loading the same again changes nothing.
@@ -89,12 +102,16 @@ def ingest(
     :param observed_at: time of the observations that tell none themselves; if None, the time at
         which the same file was loaded first, or now
     :param options: what adapters may use where a payload is silent: shop, lot, lot_type, currency
-    :raises SourceError: if the platform is unknown
+    :param columns: a mapping file, if the files are tables in another form than the platform's own
+    :raises SourceError: if the platform is unknown, or the mapping is wrong
     :raises django.db.Error: if the database cannot be used
     """
     names = list(paths)
-    sources = ((name, _entries(name), _digest(name)) for path in names for name in _expand(path))
-    return _load(platform, " ".join(names), sources, observed_at, options or {}, progress)
+    table = tables.load(columns, platform) if columns else None
+    sources = (
+        (name, read_source(name, table), _digest(name)) for path in names for name in expand(path)
+    )
+    return _load(platform, " ".join(names), sources, observed_at, options or {}, progress, table)
 
 
 def load_documents(
@@ -111,8 +128,16 @@ def load_documents(
     :param payloads: JSON values as the platform returned them
     :param name: what to call their source in messages and in the run
     """
-    entries = (Entry(f"payload {n}", payload) for n, payload in enumerate(payloads, 1))
+    entries = (_entry(f"payload {n}", payload) for n, payload in enumerate(payloads, 1))
     return _load(platform, name, [(name, entries, "")], observed_at, options or {}, progress)
+
+
+def _entry(place: str, payload: Any) -> Entry:
+    """Return a payload without what PostgreSQL cannot store."""
+    try:
+        return Entry(place, documents.clean(payload))
+    except ValueError as error:
+        return Entry(place, fault=f"cannot be read: {error}", raw=repr(payload)[:1000].encode())
 
 
 def _load(
@@ -122,23 +147,29 @@ def _load(
     observed_at: datetime | None,
     options: Mapping[str, str],
     progress: Progress,
+    table: Table | None = None,
 ) -> Summary:
     started, now = time.monotonic(), timezone.now()
-    loader = _Loader(platform, title, observed_at, now, options, progress)
+    loader = _Loader(platform, title, observed_at, now, options, progress, table)
     try:
         for name, entries, digest in sources:
             loader.load_source(name, entries, digest)
     except BaseException as error:
-        loader.finish(f"Interrupted: {error!r}")
+        # The connection may be what failed; then the next run ends this one.
+        with suppress(Error):
+            loader.run.finish(f"Interrupted: {error!r}")
         raise
-    summary = loader.finish("\n".join(loader.summary.failures))
+    summary = loader.summary
+    loader.run.finish(summary.why_failed)
     summary.seconds = round(time.monotonic() - started, 3)
     return summary
 
 
-def _expand(path: str) -> list[str]:
+def expand(path: str) -> list[str]:
     """Return the files of a folder, by name; anything else as it is."""
-    if path != documents.STANDARD_INPUT and Path(path).is_dir():
+    if not path:
+        raise SourceError("A path is empty. Name a file, a folder, or - for standard input.")
+    if path != documents.STANDARD_INPUT and os.path.isdir(path):
         found = (entry for entry in Path(path).rglob("*") if entry.is_file())
         return sorted(str(entry) for entry in found if not entry.name.startswith("."))
     return [path]
@@ -146,14 +177,20 @@ def _expand(path: str) -> list[str]:
 
 def _digest(path: str) -> str:
     """Return by what a file is known again; nothing for what is read once only, or not at all."""
-    if not Path(path).is_file():
+    if not os.path.isfile(path):
         return ""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    except OSError:
+        # Reading it fails in the same way, where it becomes the source's failure.
+        return ""
 
 
-def _entries(path: str) -> Iterator[Entry]:
-    return documents.read(path, settings.INGEST_MAX_DOCUMENT)
+def read_source(path: str, table: Table | None = None) -> Iterator[Entry]:
+    """Yield what a source holds: documents of its platform, or rows of a table."""
+    read = table.read if table else documents.read
+    return read(path, settings.INGEST_MAX_DOCUMENT)
 
 
 class _Loader:
@@ -167,10 +204,11 @@ class _Loader:
         now: datetime,
         options: Mapping[str, str],
         progress: Progress,
+        table: Table | None,
     ) -> None:
-        self.adapter: Adapter = get_adapter(platform)
+        self.adapter: Adapter = table.adapter if table else get_adapter(platform)
         self.alias = get_platform(platform).database
-        self.plan: Plan = get_plan(self.alias)
+        self.plan: Plan = table.plan if table else get_plan(self.alias)
         self.platform = platform
         self.observed_at = observed_at
         self.now = self.default_time = now
@@ -178,56 +216,24 @@ class _Loader:
         self.progress = progress
         self.summary = Summary(platform)
         self.source = Source()
-        self.sources: list[dict[str, Any]] = []
         self.entrants: list[Entrant] = []
         self.observed: dict[str, datetime] = {}
         self.rejects: list[Reject] = []
-        self.runs: Any = apps.get_model(self.alias, "LoadRun")
-        self.run = self.runs.objects.create(platform=platform, source=title, started_at=now)
-        self.summary.run_id = self.run.pk
+        self.run = Run(self.alias, platform, title, now)
+        self.summary.run_id = self.run.id
 
     def load_source(self, name: str, entries: Iterator[Entry], digest: str) -> None:
         """Load one source to its end, or to where it cannot be read."""
         self.source = Source(Path(name).name, self.options)
-        self.default_time = self.observed_at or self._first_load(digest) or self.now
-        self.sources.append(
-            {
-                "name": self.source.name,
-                "digest": digest,
-                "observed_at": self.default_time.isoformat(),
-                "records": 0,
-            }
-        )
+        self.default_time = self.observed_at or self.run.first_load(digest) or self.now
+        self.run.start_source(self.source.name, digest, self.default_time)
         try:
             for entry in entries:
                 self._add(entry)
         except SourceError as error:
             self.summary.failures.append(str(error))
-        finally:
-            # A batch never spans two sources: within one, the later of two repeats counts.
-            self._flush()
-
-    def _first_load(self, digest: str) -> datetime | None:
-        """Return the time that observations of the same file had when it was loaded first.
-
-        The same bytes are the same observation: loading them again, in whatever order with others,
-        must not make them news.
-        """
-        known = {"sources": [{"digest": digest}]}
-        runs = self.runs.objects.filter(platform=self.platform, position__contains=known)
-        first = runs.order_by("started_at").first() if digest else None
-        if first is None:
-            return None
-        source = next(s for s in first.position["sources"] if s["digest"] == digest)
-        return datetime.fromisoformat(source["observed_at"])
-
-    def finish(self, error: str) -> Summary:
-        """Close the run."""
-        status = self.runs.Status.FAILED if error else self.runs.Status.COMPLETED
-        self.runs.objects.filter(pk=self.run.pk).update(
-            status=status, error=error, finished_at=timezone.now()
-        )
-        return self.summary
+        # A batch never spans two sources: within one, the later of two repeats counts.
+        self._flush()
 
     def _add(self, entry: Entry) -> None:
         if entry.fault:
@@ -237,13 +243,13 @@ class _Loader:
             for item in self.adapter.split(entry.document, self.source):
                 self._add_item(item, entry.place)
         except PayloadError as error:
-            self._reject("", error, entry.place, batches.serialize(entry.document))
+            self._reject("", error, entry.place, _raw(entry.document))
 
-    def _add_item(self, item: Any, place: str) -> None:
+    def _add_item(self, item: Item, place: str) -> None:
         try:
-            parsed = self.adapter.parse(item)
+            parsed = self._parse(item)
         except PayloadError as error:
-            self._reject("", error, place, batches.serialize(item.payload))
+            self._reject("", error, place, _raw(item.payload))
             return
         observed_at = parsed.observed_at or self.default_time
         # Two states of one thing at different times are two batches, so that both leave a trace.
@@ -253,6 +259,20 @@ class _Loader:
         self.entrants.append(Entrant(item, parsed, observed_at, place))
         if len(self.entrants) >= settings.INGEST_BATCH_SIZE:
             self._flush()
+
+    def _parse(self, item: Item) -> Parsed:
+        """Return what an item says, if it can be stored at all.
+
+        :raises PayloadError: if not
+        """
+        try:
+            batches.serialize(item.payload)
+            parsed = self.adapter.parse(item)
+        except (TypeError, ValueError, ArithmeticError, RecursionError) as error:
+            raise PayloadError(f"cannot be stored: {error}") from error
+        if len(parsed.external_id) > MAX_ID:
+            raise PayloadError(f"is longer than {MAX_ID} characters", "external_id")
+        return parsed
 
     def _reject(self, external_id: str, error: PayloadError, place: str, raw: bytes) -> None:
         self.rejects.append(Reject(external_id, error.reason, error.field, place, raw))
@@ -273,7 +293,7 @@ class _Loader:
         try:
             outcome = self._commit_with_retries(entrants, rejects)
         except (DataError, IntegrityError, OperationalError) as error:
-            if isinstance(error, OperationalError) and not _is_limit(error):
+            if not entrants or (isinstance(error, OperationalError) and not _is_limit(error)):
                 raise
             if len(entrants) == 1:
                 self._commit([], [*rejects, _rejected(entrants[0], error)])
@@ -289,7 +309,7 @@ class _Loader:
         for attempt in range(1, _TRIES + 1):
             try:
                 return self._commit_once(entrants, rejects)
-            except OperationalError as error:
+            except (OperationalError, batches.Conflict) as error:
                 if attempt == _TRIES or not _is_conflict(error):
                     raise
                 self.summary.retries += 1
@@ -305,23 +325,18 @@ class _Loader:
             if entrants:
                 outcome = batches.write(self.alias, self.platform, self.plan, entrants, collated)
             batches.store_rejects(
-                self.alias, self.platform, self.run.pk, self.source.name, rejects, self.now
+                self.alias, self.platform, self.run.id, self.source.name, rejects, self.now
             )
-            self._advance(outcome, len(entrants) + len(rejects), len(rejects))
+            self.run.advance(outcome, len(rejects))
         return outcome
 
-    def _advance(self, outcome: Outcome, read: int, rejected: int) -> None:
-        """Write the run's counts and position, in the transaction of the batch they speak of."""
-        self.sources[-1]["records"] += read
-        self.runs.objects.filter(pk=self.run.pk).update(
-            read_count=F("read_count") + read,
-            created_count=F("created_count") + outcome.created,
-            updated_count=F("updated_count") + outcome.updated,
-            unchanged_count=F("unchanged_count") + outcome.unchanged,
-            rejected_count=F("rejected_count") + rejected,
-            price_point_count=F("price_point_count") + outcome.price_points,
-            position={"sources": self.sources},
-        )
+
+def _raw(payload: Any) -> bytes:
+    """Return a payload as JSON, or as close to it as it can be written."""
+    try:
+        return batches.serialize(payload)
+    except (TypeError, ValueError, RecursionError):
+        return repr(payload)[:100_000].encode("utf-8", "replace")
 
 
 def _rejected(entrant: Entrant, error: Exception) -> Reject:
@@ -339,7 +354,9 @@ def _rejected(entrant: Entrant, error: Exception) -> Reject:
 
 
 def _is_conflict(error: Exception) -> bool:
-    return isinstance(error.__cause__, errors.DeadlockDetected | errors.SerializationFailure)
+    return isinstance(error, batches.Conflict) or isinstance(
+        error.__cause__, errors.DeadlockDetected | errors.SerializationFailure
+    )
 
 
 def _is_limit(error: Exception) -> bool:

@@ -9,7 +9,6 @@ Rules, for each row by its key (platform, external_id):
 """
 
 from django.db import connections, router
-from psycopg2 import sql
 from psycopg2.sql import SQL, Composed, Identifier
 
 from marketplace.loading.targets import Target
@@ -17,6 +16,10 @@ from marketplace.loading.targets import Target
 _FILLED = (
     "CASE WHEN EXCLUDED.last_seen_at > t.last_seen_at "
     "THEN COALESCE(EXCLUDED.{c}, t.{c}) ELSE COALESCE(t.{c}, EXCLUDED.{c}) END"
+)
+_CURRENT = (
+    "CASE WHEN EXCLUDED.last_seen_at > t.last_seen_at "
+    "THEN COALESCE(EXCLUDED.{c}, t.{c}) ELSE t.{c} END"
 )
 _REPLACED = "CASE WHEN EXCLUDED.last_seen_at > t.last_seen_at THEN EXCLUDED.{c} ELSE t.{c} END"
 
@@ -81,15 +84,20 @@ def upsert(target: Target) -> Composed:
 def link_parents(target: Target) -> Composed | None:
     """Return the statement that links rows to parents in the same table, if the target has any.
 
-    It comes after the upsert, as a parent may be merged together with its children.
+    It comes after the upsert, as a parent may be merged together with its children, and returns the
+    external_id of each row whose parent changed. A parent told by an older observation than the
+    row's newest counts only where none is known.
     """
     for field, reference in target.references.items():
         if reference.record is target.record:
             return SQL(
-                "UPDATE {table} t SET {column} = p.id FROM {stage} s JOIN {table} p "
+                "UPDATE {table} t SET {column} = p.id, updated_at = statement_timestamp() "
+                "FROM {stage} s JOIN {table} p "
                 "ON p.platform = %(platform)s AND p.external_id = s.{field} "
                 "WHERE t.platform = %(platform)s AND t.external_id = s.external_id "
-                "AND t.{column} IS DISTINCT FROM p.id"
+                "AND t.{column} IS DISTINCT FROM p.id "
+                "AND (s.last_seen_at >= t.last_seen_at OR t.{column} IS NULL) "
+                "RETURNING t.external_id"
             ).format(
                 table=Identifier(target.table),
                 column=Identifier(reference.column),
@@ -131,7 +139,11 @@ def _joins(target: Target) -> list[Composed]:
 
 def _merged(name: str, target: Target) -> Composed:
     """Return the value of a column after the merge of EXCLUDED into t."""
-    rule = _REPLACED if name in target.replaced else _FILLED
+    rule = _FILLED
+    if name in target.replaced:
+        rule = _REPLACED
+    elif name in target.current:
+        rule = _CURRENT
     return SQL(rule).format(c=Identifier(name))
 
 
@@ -140,5 +152,5 @@ def _changed(columns: dict[str, Composed]) -> Composed:
         return SQL("false").format()
     return SQL("({old}) IS DISTINCT FROM ({new})").format(
         old=SQL(", ").join(SQL("t.{}").format(Identifier(name)) for name in columns),
-        new=sql.SQL(", ").join(columns.values()),
+        new=SQL(", ").join(columns.values()),
     )

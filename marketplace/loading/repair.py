@@ -1,8 +1,9 @@
-"""Reading a damaged JSON text: the records around the damage are kept, the damaged one is cut out.
+"""Reading a damaged JSON text: the records around the damage are kept, the damaged ones cut out.
 
-A record is an object that is an element of an array: the innermost one around the place where the
-parser stopped. It ends at its closing brace; if its braces do not match, at the next element that
-begins with the same key as it does; else at the end of the text, whose brackets are then closed.
+A record is an object that is an element of the outermost array around the damage. The array is
+walked element by element: what can be decoded stays; what cannot is cut out up to the next sound
+record, which is known by its keys. A text that is cut off keeps what it has: its open brackets are
+closed.
 """
 
 import json
@@ -11,57 +12,150 @@ from typing import Any, NamedTuple
 
 from marketplace.exceptions import SourceError
 
-#: Stands for a record that was cut out: no platform publishes null as a record.
-CUT = None
-
-#: A text with more faults than this is no JSON text with a few damaged records.
-MAX_CUTS = 1000
+#: A text with damage in more arrays than this is no JSON text with a few damaged records.
+MAX_ARRAYS = 20
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]"]', re.DOTALL)
 _FIRST_KEY = re.compile(r'\{\s*("(?:[^"\\]|\\.)*")\s*:')
+_IDLE = re.compile(r"[\s,}]*")
 _CLOSING = {"{": "}", "[": "]"}
+#: Share of a sound record's keys that an object must have to be taken for another record.
+_LIKENESS = 0.5
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) < 19 else float(digits)
+
+
+_DECODER = json.JSONDecoder(parse_constant=lambda name: None, parse_int=_integer)
 
 
 class Cut(NamedTuple):
-    """A piece that was cut out, with its place in the text as it was."""
+    """A piece that was cut out, with its place in the text as it was read."""
 
     start: int
     reason: str
     raw: bytes
 
 
+def decode(text: str) -> Any:
+    """Return a JSON value as the strict parser would, but with what it refuses made harmless.
+
+    NaN and Infinity, which some scrapers write for what is missing, are None; integers beyond 64
+    bits are floats.
+
+    :raises ValueError: if it is no JSON
+    """
+    try:
+        return _DECODER.decode(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
 def parse_damaged(text: str, name: str) -> tuple[Any, list[Cut]]:
-    """Return the value of a text, with null for each damaged record, and what was cut out.
+    """Return the value of a text without its damaged records, and these.
 
     :raises SourceError: if the damage is not in a record
     """
     cuts: list[Cut] = []
-    removed = 0
-    while True:
+    for _ in range(MAX_ARRAYS):
         try:
-            return json.loads(text), cuts
+            return decode(text), cuts
         except json.JSONDecodeError as error:
-            if len(cuts) >= MAX_CUTS:
-                raise SourceError(f"{name} has more than {MAX_CUTS} damaged records.") from None
-            start, end, closing = _damaged_record(text, error, name)
-            cuts.append(Cut(start + removed, error.msg, text[start:end].encode()))
-            shorter = text[:start] + "null" + (closing or text[end:])
-            removed += len(text) - len(shorter)
-            text = shorter
+            text, found = _mend_array(text, error, name)
+            cuts += found
+        except ValueError as error:
+            raise SourceError(f"{name} cannot be read: {error}.") from None
+    raise SourceError(f"{name} is damaged in more than {MAX_ARRAYS} places. Fetch it again.")
 
 
-def _damaged_record(text: str, error: json.JSONDecodeError, name: str) -> tuple[int, int, str]:
-    """Return start and end of the record around an error, and the brackets left open by its cut."""
+def _mend_array(text: str, error: json.JSONDecodeError, name: str) -> tuple[str, list[Cut]]:
+    """Return the text with the array around an error mended, and what was cut out of it."""
     stack = _open_brackets(text, error.pos)
-    for depth in range(len(stack) - 1, 0, -1):
-        bracket, start = stack[depth]
-        if bracket == "{" and stack[depth - 1][0] == "[":
-            closing = "".join(_CLOSING[kind] for kind, _ in reversed(stack[:depth]))
-            return _end_of_record(text, start, error.pos, closing)
-    raise SourceError(
-        f"{name} is not valid JSON at line {error.lineno}, column {error.colno}: {error.msg}. "
-        "No record could be told apart; fetch the file again."
-    )
+    if not stack and text.lstrip()[:1] == "{":
+        # Records one after the other, without an array around them.
+        text, stack = f"[{text}]", [("[", 0)]
+    arrays = [depth for depth, (bracket, _) in enumerate(stack) if bracket == "["]
+    if not arrays:
+        raise SourceError(
+            f"{name} is not valid JSON at line {error.lineno}, column {error.colno}: {error.msg}. "
+            "No record could be told apart; fetch the file again."
+        )
+    depth = arrays[0]
+    start = stack[depth][1] + 1
+    walk = _Walk(text, start)
+    walk.run()
+    closing = "".join(_CLOSING[kind] for kind, _ in reversed(stack[: depth + 1]))
+    rest = text[walk.at :] if walk.is_closed else closing
+    return text[:start] + ",".join(walk.sound) + rest, walk.cuts
+
+
+class _Walk:
+    """The elements of an array, from behind its opening bracket to its closing one."""
+
+    def __init__(self, text: str, start: int) -> None:
+        self.text = text
+        self.at = start
+        self.sound: list[str] = []
+        self.cuts: list[Cut] = []
+        self.keys: set[str] = set()
+        self.is_closed = False
+
+    def run(self) -> None:
+        """Sort the elements into sound and cut ones; stop at the closing bracket, or the end."""
+        while True:
+            self.at = _IDLE.match(self.text, self.at).end()  # type: ignore[union-attr]
+            if self.at >= len(self.text):
+                return
+            if self.text[self.at] == "]":
+                self.is_closed = True
+                return
+            self._take()
+
+    def _take(self) -> None:
+        try:
+            value, end = _DECODER.raw_decode(self.text, self.at)
+        except (ValueError, RecursionError) as error:
+            end = self._end_of_damage()
+            raw = self.text[self.at : end].rstrip(" \t\r\n,").encode("utf-8", "replace")
+            self.cuts.append(Cut(self.at, getattr(error, "msg", str(error)), raw))
+        else:
+            self.sound.append(self.text[self.at : end])
+            if not self.keys and isinstance(value, dict):
+                self.keys = set(value)
+        self.at = end
+
+    def _end_of_damage(self) -> int:
+        """Return where the next sound record begins; else where the braces of this one end."""
+        key = _FIRST_KEY.match(self.text, self.at)
+        opening = re.compile(r"\{\s*" + re.escape(key[1]) + r"\s*:") if key else _FIRST_KEY
+        for found in opening.finditer(self.text, self.at + 1):
+            if self._is_record(found.start()):
+                return found.start()
+        return self._end_of_braces()
+
+    def _is_record(self, start: int) -> bool:
+        try:
+            value, _ = _DECODER.raw_decode(self.text, start)
+        except (ValueError, RecursionError):
+            return False
+        if not self.keys:
+            # Nothing to compare with yet: only what stands behind the braces can be a record.
+            return start >= self._end_of_braces()
+        return len(self.keys & set(value)) >= _LIKENESS * len(self.keys)
+
+    def _end_of_braces(self) -> int:
+        depth = 0
+        for token in _TOKEN.finditer(self.text, self.at):
+            if token[0] in "{[":
+                depth += 1
+            elif token[0] in "}]":
+                depth -= 1
+            if depth < 0:
+                return token.start()
+            if depth == 0 and token[0] in "}]":
+                return token.end()
+        return len(self.text)
 
 
 def _open_brackets(text: str, end: int) -> list[tuple[str, int]]:
@@ -74,35 +168,3 @@ def _open_brackets(text: str, end: int) -> list[tuple[str, int]]:
         elif kind in "}]" and stack:
             stack.pop()
     return stack
-
-
-def _end_of_record(text: str, start: int, damage: int, closing: str) -> tuple[int, int, str]:
-    depth = 0
-    for token in _TOKEN.finditer(text, start):
-        if token[0] in "{[":
-            depth += 1
-        elif token[0] in "}]":
-            depth -= 1
-        elif token[0] == '"':
-            break  # A string that is never closed: the braces behind it cannot be trusted.
-        if depth == 0:
-            if token.end() > damage and text[token.end() :].lstrip()[:1] in (",", "]"):
-                return start, token.end(), ""
-            break
-    sibling = _next_sibling(text, start)
-    return (start, sibling, "") if sibling else (start, len(text), closing)
-
-
-def _next_sibling(text: str, start: int) -> int | None:
-    """Return where the comma before the next sound element with the same first key is."""
-    key = _FIRST_KEY.match(text, start)
-    if key is None:
-        return None
-    comma = re.compile(r",\s*(?=\{\s*" + re.escape(key[1]) + r"\s*:)")
-    for found in comma.finditer(text, key.end()):
-        try:
-            json.JSONDecoder().raw_decode(text, found.end())
-        except json.JSONDecodeError:
-            continue
-        return found.start()
-    return None

@@ -13,7 +13,7 @@ import orjson
 from django.db.backends.utils import CursorWrapper
 from psycopg2 import sql
 
-#: Characters of COPY data that are sent to the server at a time.
+#: Characters of COPY data that are made and sent at a time.
 _CHUNK = 1 << 20
 
 
@@ -43,7 +43,9 @@ def copy(cursor: CursorWrapper, table: str, columns: Sequence[str], rows: Iterab
     statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
         sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
     )
-    cursor.copy_expert(statement, _Stream(rows))
+    # Django translates the errors of execute(), not those of copy_expert().
+    with cursor.db.wrap_database_errors:
+        cursor.copy_expert(statement, _Stream(rows), size=_CHUNK)
 
 
 class _Stream(io.TextIOBase):

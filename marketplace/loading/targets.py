@@ -9,9 +9,6 @@ from typing import Any
 from django.db.backends.utils import CursorWrapper
 from django.db.models import Field, Model
 
-#: Columns that the loader fills itself.
-LIFECYCLE = ("first_seen_at", "last_seen_at", "updated_at")
-
 
 @dataclass(frozen=True)
 class Reference:
@@ -33,6 +30,8 @@ class Target:
     :param replaced: columns in which the newest observation counts even if it says nothing; in all
         others None means "not said" and keeps what is known
     :param derived: further columns, computed from the record and the time of its observation
+    :param current: columns that tell a state of the moment, such as availability: an older
+        observation never fills them
     :param silent: columns that follow the time of observation: new values are no change of content
     :param shared: rows that records of several items refer to, such as sellers: a change of one
         does not count as a change of the item
@@ -45,6 +44,7 @@ class Target:
     references: Mapping[str, Reference] = field(default_factory=dict)
     replaced: frozenset[str] = frozenset()
     derived: Mapping[str, Callable[[Any, Any], Any]] = field(default_factory=dict)
+    current: frozenset[str] = frozenset()
     silent: frozenset[str] = frozenset()
     shared: bool = False
     keep_prior: bool = False
@@ -81,7 +81,8 @@ class Observations:
 
     :param table: the temporary table
     :param columns: record field → SQL type
-    :param key: the fields that identify an observation; the last of a batch counts
+    :param key: the fields that identify an observation; of two in a batch, one that follows from a
+        record of the current state counts, then the last
     """
 
     record: type[Any]

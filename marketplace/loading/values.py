@@ -23,6 +23,7 @@ TASHKENT = ZoneInfo("Asia/Tashkent")
 MAX_MONEY = Decimal(10) ** 16
 
 _MAX_INTEGER = 2**63 - 1
+_MAX_DIGITS = 400
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 
@@ -102,11 +103,15 @@ def decimal(value: Any, field: str) -> Decimal | None:
     published = str(value).translate(_SPACES).replace(",", ".").strip()
     if not published:
         return None
+    # Decimal would also take "1_000".
+    if "_" in published:
+        raise _fault(field, value, "is not a number")
     try:
         number = Decimal(published)
     except InvalidOperation:
         raise _fault(field, value, "is not a number") from None
-    if not number.is_finite():
+    # Arithmetic on a number of a billion digits would not end.
+    if not number.is_finite() or number.adjusted() > _MAX_DIGITS:
         raise _fault(field, value, "is not a finite number")
     return number
 
@@ -144,9 +149,13 @@ def money(value: Any, field: str, minor_units: int = 1) -> Decimal | None:
         return None
     if number < 0:
         raise _fault(field, value, "is negative")
+    # Compared after rounding, which may reach the limit; before it, the context's precision ends.
     if number >= MAX_MONEY * minor_units:
         raise _fault(field, value, "is too large for numeric(18,2)")
-    return (number / minor_units).quantize(Decimal("0.01"))
+    amount = (number / minor_units).quantize(Decimal("0.01"))
+    if amount >= MAX_MONEY:
+        raise _fault(field, value, "is too large for numeric(18,2)")
+    return amount
 
 
 def price(value: Any, field: str, minor_units: int = 1) -> Decimal | None:

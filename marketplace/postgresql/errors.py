@@ -7,6 +7,7 @@ from django.db import Error
 #: What libpq says → what the user can do. The first that matches counts.
 _STEPS = (
     (r'database "(?P<name>[^"]+)" does not exist', "Create it: python manage.py db_create."),
+    (r"column .* does not exist", "See what differs: python manage.py db_verify."),
     (r'relation "[^"]+" does not exist', "Create the tables: python manage.py init_all."),
     (
         r"password authentication failed|no password supplied|role .* does not exist",
@@ -23,9 +24,16 @@ _STEPS = (
     (r"too many clients|remaining connection slots", "Close idle clients, or raise the limit."),
     (r"starting up|shutting down|in recovery", "Wait a moment and run it again."),
     (
-        r"read-only transaction|recovery mode",
-        "The server is a standby or read-only: use its primary.",
+        r"connection already closed|closed the connection|administrator command",
+        "The server stopped or restarted. Run it again: what was committed stays.",
     ),
+    (
+        r"permission denied|must be owner",
+        "Use a role that may, or let it: python manage.py db_grants ROLE --write.",
+    ),
+    (r"pg_hba.conf|SSL", "Check the server's access rules, and sslmode in the database's URL."),
+    (r"No space left on device", "Free space on the server's disk, then run it again."),
+    (r"read-only transaction", "The server is a standby or read-only: use its primary."),
 )
 
 

@@ -66,13 +66,6 @@ class Migration(migrations.Migration):
                         max_length=16,
                     ),
                 ),
-                (
-                    "position",
-                    models.JSONField(
-                        default=dict,
-                        help_text="The sources read so far and how many records of each are committed; written in the transaction of each batch.",
-                    ),
-                ),
                 ("error", models.TextField(blank=True, help_text="Why the run failed.")),
                 (
                     "read_count",
@@ -95,9 +88,7 @@ class Migration(migrations.Migration):
             options={
                 "db_table": "procurement_load_runs",
                 "indexes": [
-                    models.Index(
-                        fields=["platform", "-finished_at"], name="procurement_load_runs_last"
-                    )
+                    models.Index(fields=["platform", "-id"], name="procurement_load_runs_last")
                 ],
             },
         ),
@@ -154,5 +145,52 @@ class Migration(migrations.Migration):
             constraint=models.UniqueConstraint(
                 fields=("platform", "content_hash"), name="procurement_quarantine_key"
             ),
+        ),
+        migrations.CreateModel(
+            name="LoadSource",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.TextField(help_text="The file's name without its folder.")),
+                (
+                    "digest",
+                    models.CharField(
+                        blank=True,
+                        help_text="BLAKE2b-128 of the file; empty if it is none.",
+                        max_length=32,
+                    ),
+                ),
+                (
+                    "observed_at",
+                    models.DateTimeField(
+                        help_text="Time of its records that tell none themselves."
+                    ),
+                ),
+                (
+                    "record_count",
+                    models.BigIntegerField(
+                        default=0, help_text="Written in the transaction of each batch."
+                    ),
+                ),
+                (
+                    "run",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="sources",
+                        to="procurement.loadrun",
+                    ),
+                ),
+            ],
+            options={
+                "db_table": "procurement_load_sources",
+            },
+        ),
+        migrations.AddIndex(
+            model_name="loadsource",
+            index=models.Index(fields=["digest"], name="procurement_load_sources_file"),
         ),
     ]

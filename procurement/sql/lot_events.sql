@@ -3,7 +3,7 @@
 WITH before_and_after AS (
     SELECT
         l.id,
-        l.last_seen_at,
+        s.last_seen_at,
         s.raw_data,
         p.id IS NULL AS is_new,
         p.raw_data IS DISTINCT FROM l.raw_data AS is_retold,

@@ -1,13 +1,23 @@
 """What tests of databases share."""
 
+import os
 import socket
+import subprocess
+import sys
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from django.contrib.postgres.signals import get_citext_oids, get_hstore_oids
 from django.db import OperationalError, connections
 
+from marketplace import embedded
 from marketplace.databases import drop_database
+
+ROOT = Path(__file__).resolve().parents[2]
+
+#: Everything that one's own environment may say about databases.
+_OURS = ("DB_", "_POSTGRES", "DATABASE_URL", "DATA_DIR", "DJANGO_SETTINGS", "SECRET_KEY")
 
 
 @pytest.fixture
@@ -59,3 +69,43 @@ def move(monkeypatch):
 
     yield move
     connections.close_all()
+
+
+class Machine:
+    """A machine without a server, on which commands are run as a user runs them."""
+
+    def __init__(self, data_dir):
+        self.data_dir = data_dir
+        clean = {k: v for k, v in os.environ.items() if not any(name in k for name in _OURS)}
+        self.environment = clean | {"DATA_DIR": str(data_dir), "PYTHONUNBUFFERED": "1"}
+
+    def __call__(self, *arguments, **environment):
+        """Run a command to its end."""
+        return subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=self.environment | environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def start(self, *arguments):
+        """Start a command that runs until it is told to stop."""
+        return subprocess.Popen(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """A machine without a server; nothing is left running on it."""
+    machine = Machine(tmp_path / "data")
+    yield machine
+    embedded.stop(machine.data_dir)

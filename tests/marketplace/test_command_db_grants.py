@@ -40,12 +40,14 @@ class TestGrants:
         assert outcome == ("ECOMMERCE: test_analyst may read\n", "", 0)
         assert can(role, READ)
         assert not can(role, WRITE)
+        assert not can(role, MONTH)
 
     def test_lets_a_role_write(self, role):
         outcome = run("db_grants", role, "--write", "--database", "ecommerce")
 
         assert outcome.out == "ECOMMERCE: test_analyst may read and write\n"
         assert can(role, WRITE)
+        assert can(role, MONTH)
 
     def test_covers_tables_that_come_later(self, role):
         run("db_grants", role, "--database", "ecommerce")

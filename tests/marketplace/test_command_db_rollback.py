@@ -28,7 +28,7 @@ class TestDbRollback:
         outcome = run("db_rollback", "classifieds", "1", "--dry-run")
 
         assert outcome == (
-            f"CLASSIFIEDS: Would unapply {migrated[-1]}; current revision: {migrated[-2]}\n",
+            f"CLASSIFIEDS: Would unapply {migrated[-1]}, back to {migrated[-2]}\n",
             "",
             0,
         )
@@ -39,10 +39,11 @@ class TestDbRollback:
 
         outcome = run("db_rollback", "classifieds", "1")
 
-        change = f"{migrated[-1]}; current revision: {migrated[-2]}"
+        change = f"{migrated[-1]}, back to {migrated[-2]}"
         assert outcome == (
             f"CLASSIFIEDS: Unapplied {change}\n",
-            f"CLASSIFIEDS: Will unapply {change}. Type classifieds to go on: ",
+            f"CLASSIFIEDS: Will unapply {change}, with the data of what they made. "
+            "Type classifieds to go on: ",
             0,
         )
         assert get_revision("classifieds").current == migrated[-2]
@@ -60,8 +61,7 @@ class TestDbRollback:
         outcome = run("db_rollback", "classifieds", "2", "--force")
 
         assert outcome == (
-            f"CLASSIFIEDS: Unapplied {migrated[-1]}, {migrated[-2]}; "
-            f"current revision: {migrated[-3]}\n",
+            f"CLASSIFIEDS: Unapplied {migrated[-1]}, {migrated[-2]}, back to {migrated[-3]}\n",
             "",
             0,
         )

@@ -35,7 +35,9 @@ class TestDbVerify:
         outcome = run("db_verify", "--database", "classifieds")
 
         assert outcome == (
-            "CLASSIFIEDS: 1 difference\n   unexpected table by_hand\n",
+            "CLASSIFIEDS: 1 difference\n   unexpected table by_hand\n"
+            "   Next: python manage.py db_migrate for what is pending; undo by hand what was "
+            "changed by hand, or restore the database.\n",
             "CommandError: 1 of 1 database failed: classifieds\n",
             1,
         )

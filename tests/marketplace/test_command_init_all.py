@@ -101,7 +101,8 @@ class TestDropFirst:
         assert outcome == (
             f"CLASSIFIEDS: dropped database {name}, created database {name}, "
             f"applied {count} migrations\n",
-            f"The database {name} and all its data will be dropped. Type {name} to go on: ",
+            f"The database {name} and all its data will be dropped, and what was granted there "
+            f"with db_grants. Type {name} to go on: ",
             0,
         )
         assert not self.is_kept()

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,40 +10,6 @@ import pytest
 from django.conf import settings
 
 from marketplace import embedded
-
-ROOT = Path(__file__).resolve().parents[2]
-
-#: Everything that one's own environment may say about databases.
-_OURS = (
-    "DB_",
-    "EMBEDDED_POSTGRES",
-    "DATABASE_URL",
-    "DATA_DIR",
-    "DJANGO_SETTINGS_MODULE",
-    "SECRET_KEY",
-)
-
-
-@pytest.fixture
-def machine(tmp_path):
-    """A machine without a server: runs a command there, and leaves nothing running."""
-    data_dir = tmp_path / "data"
-    clean = {k: v for k, v in os.environ.items() if not any(name in k for name in _OURS)}
-
-    def run(*arguments, **environment):
-        return subprocess.run(
-            [sys.executable, "manage.py", *arguments],
-            cwd=ROOT,
-            env=clean | {"DATA_DIR": str(data_dir)} | environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-
-    run.data_dir = data_dir
-    yield run
-    embedded.stop(data_dir)
 
 
 def tables(data_dir, name):
@@ -72,6 +36,7 @@ class TestFirstCommand:
             "django_migrations",
             "procurement_exchange_rates",
             "procurement_load_runs",
+            "procurement_load_sources",
             "procurement_lot_events",
             "procurement_lot_items",
             "procurement_lots",

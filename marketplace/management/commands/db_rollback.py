@@ -40,7 +40,10 @@ class Command(DatabaseCommand):
                 self.stdout.write(_sentence(alias, plan, "Would unapply"))
                 return
             if not options["force"]:
-                self.confirm(_sentence(alias, plan, "Will unapply") + ".", alias)
+                self.confirm(
+                    f"{_sentence(alias, plan, 'Will unapply')}, with the data of what they made.",
+                    alias,
+                )
             done = rollback(alias, steps)
             self.stdout.write(_sentence(alias, done, "Unapplied"))
 
@@ -49,4 +52,4 @@ class Command(DatabaseCommand):
 
 def _sentence(alias: str, change: Rollback, verb: str) -> str:
     names = ", ".join(change.unapplied)
-    return f"{alias.upper()}: {verb} {names}; current revision: {change.current}"
+    return f"{alias.upper()}: {verb} {names}, back to {change.current}"

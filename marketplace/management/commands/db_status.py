@@ -57,10 +57,14 @@ class Command(DatabaseCommand):
                 yield f"   Error: {self.style.ERROR(status.error)}"
             else:
                 yield from self._facts(status, now)
-        yield f"   Last backup: {self._ago(status.last_backup_at, now)}"
+        yield f"   Last backup: {self._backup(status, now)}"
 
     def _facts(self, status: DatabaseStatus, now: datetime) -> Iterator[str]:
-        rows = (f"{name} {rows:,}" for name, rows in status.rows.items() if name != "quarantine")
+        rows = (
+            f"{name} {'about ' if name in status.estimated else ''}{rows:,}"
+            for name, rows in status.rows.items()
+            if name != "quarantine"
+        )
         yield f"   Size: {_size(status.size_bytes)}"
         yield f"   Rows: {', '.join(rows) or self.style.WARNING('unknown')}"
         yield f"   Last load: {self._last_load(status, now)}"
@@ -72,7 +76,8 @@ class Command(DatabaseCommand):
     def _revision(self, status: DatabaseStatus) -> str:
         if not status.pending:
             return status.revision or self.style.WARNING("unknown")
-        return self.style.WARNING(f"{status.revision}, {len(status.pending)} pending")
+        text = f"{status.revision}, {len(status.pending)} pending: run python manage.py db_migrate"
+        return self.style.WARNING(text)
 
     def _last_load(self, status: DatabaseStatus, now: datetime) -> str:
         if not status.runs:
@@ -90,6 +95,12 @@ class Command(DatabaseCommand):
         if freshness.priced_at:
             text += f", last price change {self._ago(freshness.priced_at, now)}"
         return text
+
+    def _backup(self, status: DatabaseStatus, now: datetime) -> str:
+        # No backup is known unless one was recorded: that says nothing of those made elsewhere.
+        if status.last_backup_at is None:
+            return self.style.WARNING("none recorded")
+        return self._ago(status.last_backup_at, now)
 
     def _quarantined(self, count: int | None) -> str:
         if count is None:

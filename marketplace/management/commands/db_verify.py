@@ -8,6 +8,11 @@ from marketplace.cli import DatabaseCommand, add_format_argument, counted
 from marketplace.databases import ALL_ALIASES
 from marketplace.verification import Verification, verify
 
+_NEXT_STEP = (
+    "Next: python manage.py db_migrate for what is pending; undo by hand what was changed by hand, "
+    "or restore the database."
+)
+
 
 class Command(DatabaseCommand):
     """Find what the databases have and the models do not, and the reverse."""
@@ -59,3 +64,4 @@ class Command(DatabaseCommand):
         self.stdout.write(f"{alias.upper()}: {self.style.ERROR(differences)}")
         for drift in verification.drifts:
             self.stdout.write(f"   {drift}")
+        self.stdout.write(f"   {_NEXT_STEP}")

@@ -44,6 +44,11 @@ class Command(BaseCommand):
         parser.add_argument("--lot", help="the lot of items that do not name it")
         parser.add_argument("--lot-type", help="that lot's type: auction or shop")
         parser.add_argument("--currency", help="the currency of prices that do not name it")
+        parser.add_argument(
+            "--columns",
+            metavar="MAP",
+            help="a mapping file (TOML) that says which columns of a table fill which fields",
+        )
         parser.add_argument("--format", choices=("text", "json"), default="text")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -55,6 +60,7 @@ class Command(BaseCommand):
                     options["paths"],
                     observed_at=_observed_at(options["observed_at"]),
                     options={name: options[name] for name in _OPTIONS if options[name]},
+                    columns=options["columns"],
                     progress=display.show,
                 )
         except MarketplaceError as error:

@@ -57,7 +57,11 @@ class Command(DatabaseCommand):
     def _confirm_all(self, aliases: Sequence[str]) -> None:
         for alias in aliases:
             name = database_name(alias)
-            self.confirm(f"The database {name} and all its data will be dropped.", name)
+            self.confirm(
+                f"The database {name} and all its data will be dropped, and what was granted there "
+                "with db_grants.",
+                name,
+            )
 
 
 def _sentence(alias: str, changes: Changes, is_dry: bool) -> str:

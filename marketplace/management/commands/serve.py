@@ -8,8 +8,10 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.db import connections
 
 from marketplace import embedded
+from marketplace.cli import counted
 from marketplace.demo import ADMIN
 
 _HOST = "127.0.0.1"
@@ -33,8 +35,8 @@ class Command(BaseCommand):
     def handle(self, *, port: int, demo: bool, **options: Any) -> None:
         """Prepare, serve, clean up."""
         _check_port(port)
-        # A termination ends the server as Ctrl-C does, so that what follows is run.
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        # Each ends the server as Ctrl-C does, so that what follows is run.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, _interrupt)
         try:
             call_command("demo" if demo else "init_all", stdout=self.stdout, stderr=self.stderr)
@@ -43,8 +45,19 @@ class Command(BaseCommand):
         except KeyboardInterrupt:
             self.stderr.write("Interrupted.")
         finally:
-            if settings.EMBEDDED_POSTGRES and embedded.stop(settings.DATA_DIR):
-                self.stdout.write("Stopped the embedded PostgreSQL.")
+            if settings.EMBEDDED_POSTGRES:
+                self._stop_server()
+
+    def _stop_server(self) -> None:
+        connections.close_all()
+        others = embedded.count_clients(settings.DATA_DIR)
+        if others:
+            self.stdout.write(
+                f"Left the embedded PostgreSQL running: {counted(others, 'connection')} of other "
+                "commands. `make stop` ends it."
+            )
+        elif embedded.stop(settings.DATA_DIR):
+            self.stdout.write("Stopped the embedded PostgreSQL.")
 
     def _greet(self, port: int) -> None:
         self.stdout.write("")

@@ -98,11 +98,26 @@ class TestText:
     def test_keeps_pairs_of_surrogates(self, file):
         assert sound(read(file(r'{"title": "\ud83d\ude00\ud800"}'))) == [{"title": "😀\ufffd"}]
 
-    def test_refuses_numbers_that_are_none(self, file):
-        entries = read(file('{"id": NaN}\n{"id": 1}\n'))
+    @pytest.mark.parametrize("text", ['{"id": NaN}\n{"id": 1}', '[{"id": NaN}, {"id": 1}]'])
+    def test_numbers_that_are_none_are_unknown(self, file, text):
+        assert sound(read(file(text))) == [{"id": None}, {"id": 1}]
+
+    def test_integers_beyond_64_bits_are_floats(self, file):
+        text = '{"id": 1, "n": ' + "9" * 30 + ', "t": "\\ud800"}'
+
+        assert sound(read(file(text))) == [{"id": 1, "n": 1e30, "t": "\ufffd"}]
+
+    def test_a_line_of_another_encoding_costs_that_line_only(self, file):
+        entries = read(file('{"id": 1}\n{"id": "Ж"}\n'.encode("windows-1251")))
 
         assert sound(entries) == [{"id": 1}]
-        assert "NaN is not JSON" in faults(entries)[0].fault
+        assert "utf-8" in faults(entries)[0].fault
+
+    def test_what_is_nested_too_deeply_costs_that_line_only(self, file):
+        entries = read(file('{"id": 1}\n' + "[" * 100_000 + '\n{"id": 2}\n'))
+
+        assert sound(entries) == [{"id": 1}, {"id": 2}]
+        assert faults(entries)[0].place == "line 2"
 
 
 class TestDamage:
@@ -131,7 +146,7 @@ class TestDamage:
 
         entries = read(file(text))
 
-        assert sound(entries) == [{"data": {"products": [{"id": 1}, None, {"id": 3}], "total": 3}}]
+        assert sound(entries) == [{"data": {"products": [{"id": 1}, {"id": 3}], "total": 3}}]
         assert faults(entries)[0].raw == b'{"id": 2 "x": []}'
 
     @pytest.mark.parametrize(
@@ -153,14 +168,80 @@ class TestDamage:
     def test_the_end_of_a_cut_off_text_costs_the_last_record_only(self, file):
         entries = read(file('{"data": [{"id": 1}, {"id": 2}, {"id": 3, "name": "cut o'))
 
-        assert sound(entries) == [{"data": [{"id": 1}, {"id": 2}, None]}]
+        assert sound(entries) == [{"data": [{"id": 1}, {"id": 2}]}]
         assert faults(entries)[0].raw == b'{"id": 3, "name": "cut o'
+
+    def test_two_quotes_that_are_missing_cost_their_two_records_only(self, file):
+        records = [f'{{"id": {n}, "name": "n{n}", "x": [{{"id": 7}}]}}' for n in range(10)]
+        for n in (2, 8):
+            records[n] = records[n].replace(f'"n{n}"', f'n{n}"')
+
+        entries = read(file("[" + ",\n".join(records) + "]"))
+
+        assert [document["id"] for document in sound(entries)] == [0, 1, 3, 4, 5, 6, 7, 9]
+        assert len(faults(entries)) == 2
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            '[{"id": 1} {"id": 2}]',
+            '[{"id": 1},, {"id": 2},]',
+            '[{"id": 1}},{"id": 2}]',
+            '{"id": 1}{"id": 2}',
+            '{"id": 1}, {"id": 2}',
+        ],
+    )
+    def test_a_comma_too_few_or_too_many_costs_nothing(self, file, text):
+        entries = read(file(text))
+
+        assert sound(entries) == [{"id": 1}, {"id": 2}]
+        assert faults(entries) == []
+
+    def test_words_between_records_are_set_apart(self, file):
+        entries = read(file('[{"id": 1}, oops {"id": 2}]'))
+
+        assert sound(entries) == [{"id": 1}, {"id": 2}]
+        assert faults(entries)[0].raw == b"oops"
+
+    def test_a_first_line_that_is_cut_off_costs_that_line_only(self, file):
+        entries = read(file('{"id": 1, "sku": [{"i\n{"id": 2}\n{"id": 3}\n'))
+
+        assert sound(entries) == [{"id": 2}, {"id": 3}]
+        assert faults(entries)[0].place == "line 1"
+
+    def test_an_element_alone_on_its_line_is_no_line_of_its_own(self, file):
+        entries = read(file('[\n{"id": 1}\n]\n'))
+
+        assert [entry.document for entry in entries] == [{"id": 1}]
+
+    def test_a_quote_that_is_never_closed_costs_its_line_only(self, file):
+        rows = [f"{n},a" for n in range(300)]
+        rows[5] = '5,"open'
+
+        entries = read(file("id,name\n" + "\n".join(rows) + "\n", "table.csv"))
+
+        assert len(sound(entries)) == 299
+        [fault] = faults(entries)
+        assert (fault.place, fault.raw) == ("line 7", b'5,"open\n')
+
+    def test_rows_may_have_line_breaks_and_much_text(self, file):
+        text = 'id,name\n1,"a\nb"\n2,"' + "x" * 200_000 + '"\n'
+
+        assert [row["name"][:3] for row in sound(read(file(text, "t.csv")))] == ["a\nb", "xxx"]
+
+    def test_a_row_of_another_encoding_costs_that_row_only(self, file):
+        data = "id,name\n1,Ж\n".encode() + "2,Ж\n".encode("windows-1251") + b"3,c\n"
+
+        entries = read(file(data, "table.csv"))
+
+        assert [row["id"] for row in sound(entries)] == ["1", "3"]
+        assert faults(entries)[0].fault == "is not UTF-8"
 
     def test_a_row_of_another_width_costs_that_row_only(self, file):
         entries = read(file("id,name\n1,a\n2\n3,c\n", "table.csv"))
 
         assert sound(entries) == [{"id": "1", "name": "a"}, {"id": "3", "name": "c"}]
-        assert faults(entries)[0].fault == "has 1 columns, the header has 2"
+        assert faults(entries)[0].fault == "has 1 columns, the table has 2"
 
 
 class TestRefusal:
@@ -172,6 +253,16 @@ class TestRefusal:
     def test_says_that_a_source_is_empty(self, file, data):
         with pytest.raises(SourceError, match=r"source\.json is empty"):
             read(file(data))
+
+    def test_names_an_encoding_that_it_does_not_read(self, file):
+        with pytest.raises(SourceError, match=r"is UTF-16\. Convert it"):
+            read(file('{"id": 1}'.encode("utf-16")))
+
+    def test_says_that_standard_input_is_closed(self, monkeypatch):
+        monkeypatch.setattr(sys, "stdin", None)
+
+        with pytest.raises(SourceError, match="Standard input is closed"):
+            read("-")
 
     def test_says_that_a_source_is_of_no_known_form(self, file):
         with pytest.raises(SourceError, match="neither JSON, nor a YML feed, nor a CSV table"):

@@ -97,8 +97,37 @@ class TestCounts:
         run = LoadRun.objects.get(pk=summary.run_id)
         assert (run.read_count, run.created_count, run.rejected_count) == (3, 2, 1)
         assert run.status == LoadRun.Status.COMPLETED
-        assert run.position["sources"][0]["records"] == 3
+        assert run.sources.get().record_count == 3
         assert run.finished_at > run.started_at
+
+    def test_a_run_of_which_nothing_could_be_loaded_failed(self):
+        summary = load({"productId": None, "skuList": []})
+
+        run = LoadRun.objects.get(pk=summary.run_id)
+        assert run.status == LoadRun.Status.FAILED
+        assert run.error == "None of its 1 records could be loaded: see the quarantine."
+
+    def test_the_categories_of_a_feed_are_no_records(self):
+        head = {"date": None, "name": "Shop", "company": None, "url": None, "comment": ""}
+        offer = {"@id": "1", "name": ["TV"], "price": ["5"], "currencyId": ["KZT"]}
+        documents = [{"category": {"@id": "7", "#text": "TV"}}, {"offer": offer}]
+
+        summary = load(*[{"yml_catalog": head, **d} for d in documents], platform="yandex")
+
+        assert counts(summary) == (1, 1, 0, 0, 0)
+        assert LoadRun.objects.get(pk=summary.run_id).read_count == 1
+        assert Category.objects.get().name == "TV"
+
+    def test_a_run_whose_process_died_is_closed_by_the_next(self):
+        dead = LoadRun.objects.create(platform="uzum", source="x", started_at=NOON)
+        other = LoadRun.objects.create(platform="ozon", source="x", started_at=NOON)
+
+        load(card(1))
+
+        dead.refresh_from_db()
+        other.refresh_from_db()
+        assert (dead.status, other.status) == (LoadRun.Status.FAILED, LoadRun.Status.RUNNING)
+        assert dead.error.startswith("Its process ended before it did")
 
 
 class TestMerge:
@@ -174,6 +203,69 @@ class TestCategories:
         found = Category.objects.get(external_id="2")
         assert (found.path_names, found.path_ids, found.level) == ("Dom > Vanna", ["1", "2"], 2)
 
+    def test_an_older_tree_does_not_move_a_category(self):
+        def tree(parent):
+            child = {"id": 2, "name": "Vanna", "url": "/v", "shard": "", "parent": parent}
+            root = {"id": parent, "name": f"N{parent}", "url": "/u", "shard": ""}
+            return root | {"childs": [child]}
+
+        load(tree(1), platform="wildberries", at=NOON)
+        load(tree(3), platform="wildberries", at=NOON - timedelta(days=1))
+
+        assert Category.objects.get(external_id="2").path_names == "N1 > Vanna"
+
+    def test_a_category_that_moved_is_updated(self):
+        def tree(parent):
+            child = {"id": 2, "name": "Vanna", "url": "/v", "shard": "", "parent": parent}
+            root = {"id": parent, "name": f"N{parent}", "url": "/u", "shard": ""}
+            return root | {"childs": [child]}
+
+        load(tree(1), platform="wildberries", at=NOON)
+        summary = load(tree(3), platform="wildberries", at=NOON + timedelta(days=1))
+
+        assert (summary.created, summary.updated) == (1, 1)
+        assert Category.objects.get(external_id="2").path_names == "N3 > Vanna"
+
+
+class TestAvailability:
+    """An availability that nobody told stays unknown, and is no change when it is learned."""
+
+    def observe(self, hour, available):
+        """Observe the offer with an amount; None: by a card, which tells none."""
+        moment = NOON + timedelta(hours=hour)
+        if available is None:
+            return load(card(1, price=1000), at=moment)
+        told = product(1000)
+        told["skuList"][0]["availableAmount"] = 3 if available else 0
+        return load({"payload": {"data": told}}, at=moment)
+
+    def points(self):
+        points = PricePoint.objects.order_by("recorded_at")
+        return [(p.recorded_at.astimezone(TASHKENT).hour, p.is_available) for p in points]
+
+    def test_a_change_is_a_point(self):
+        for hour, available in enumerate([True, True, False, None, True]):
+            self.observe(hour, available)
+
+        assert self.points() == [(12, True), (14, False), (16, True)]
+
+    def test_a_late_observation_shows_a_change_that_was_hidden(self):
+        self.observe(0, None)
+        self.observe(2, False)
+
+        self.observe(1, True)
+
+        assert self.points() == [(12, None), (14, False)]
+
+    def test_an_older_observation_tells_nothing_of_now(self):
+        self.observe(2, None)
+
+        self.observe(0, True)
+        self.observe(1, False)
+
+        assert Offer.objects.get().is_available is None
+        assert self.points() == [(12, True), (13, False)]
+
 
 class TestPriceHistory:
     def test_each_change_is_one_point(self):
@@ -238,9 +330,11 @@ class TestPriceHistory:
         assert [price for _, price, _ in history(10)] == [1000, 900, 1000]
 
     def test_months_are_made_on_demand(self):
-        load(card(1), at=datetime(2019, 3, 31, 23, tzinfo=TASHKENT))
+        # The first hours of a month in Tashkent are the last of the month before in UTC.
+        load(card(1), at=datetime(2019, 4, 1, 2, tzinfo=TASHKENT))
+        load(card(1, price=5), at=datetime(2019, 4, 1, 12, tzinfo=TASHKENT))
 
-        assert PricePoint.objects.get().recorded_at.year == 2019
+        assert PricePoint.objects.count() == 2
 
 
 def product(price):
@@ -317,6 +411,39 @@ class TestQuarantine:
         assert counts(summary) == (2, 2, 0, 0, 0)
         assert Product.objects.get(external_id="1").title == "ab\ufffdc"
 
+    @pytest.mark.parametrize(
+        "overrides",
+        [
+            {"title": "a\0b"},
+            {"title": "a\ud800"},
+            {"a\0key": 1},
+            {"badges": [{"text": "\0"}]},
+        ],
+    )
+    def test_payloads_in_memory_are_cleaned_too(self, overrides):
+        assert counts(load(card(1), card(2, **overrides), card(3))) == (3, 3, 0, 0, 0)
+
+    @pytest.mark.parametrize(
+        "overrides",
+        [
+            {"extra": 10**30},
+            {"rating": "1E+999999999"},
+            {"feedbackQuantity": "1E+999999999"},
+            {"extra": json.loads("[" * 600 + "]" * 600)},
+            {"minSellPrice": "9999999999999999.999"},
+        ],
+    )
+    def test_what_cannot_be_stored_costs_that_record_only(self, overrides):
+        assert counts(load(card(1), card(2, **overrides), card(3))) == (3, 2, 0, 0, 1)
+
+    def test_ids_longer_than_the_tables_take_cost_that_record_only(self):
+        head = {"date": None, "name": "s" * 190, "company": None, "url": None, "comment": ""}
+        offer = {"@id": "1" * 190, "name": ["TV"], "price": ["5"], "currencyId": ["KZT"]}
+
+        summary = load({"yml_catalog": head, "offer": offer}, platform="yandex")
+
+        assert counts(summary) == (1, 0, 0, 0, 1)
+
     def test_a_large_record_loads(self, tmp_path):
         path = tmp_path / "cards.jsonl"
         path.write_text(
@@ -357,6 +484,10 @@ class TestSources:
 
         assert (again.updated, again.price_points) == (0, 0)
         assert Offer.objects.get().price == 900
+
+    def test_an_empty_path_is_refused(self):
+        with pytest.raises(SourceError, match="A path is empty"):
+            ingest("uzum", [""])
 
     def test_an_unknown_platform_is_named(self):
         with pytest.raises(SourceError, match=r"Unknown platform 'amazon'\. Use one of: uzum"):

@@ -1,0 +1,55 @@
+"""Serving on a developer's machine, and leaving nothing behind."""
+
+import signal
+import socket
+import urllib.request
+
+import pytest
+
+from marketplace import embedded
+
+
+@pytest.fixture
+def port():
+    """A port that nobody uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for(process, text):
+    """Return what the process prints up to a line that contains a text."""
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if text in line:
+            return "".join(lines)
+    raise AssertionError(f"It ended before it said {text!r}: {''.join(lines)}")
+
+
+class TestServe:
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_serves_until_interrupted_and_stops_the_server(self, machine, port, number):
+        process = machine.start("serve", "--port", str(port))
+        wait_for(process, "Quit the server")
+
+        page = urllib.request.urlopen(f"http://127.0.0.1:{port}/login/").read().decode()
+        process.send_signal(number)
+        rest, _ = process.communicate(timeout=30)
+
+        assert "Marketplace analytics" in page
+        assert rest.endswith("Stopped the embedded PostgreSQL.\n")
+        assert not embedded.is_accepting(machine.data_dir)
+
+    def test_says_that_the_port_is_in_use_before_anything_is_done(self, machine):
+        with socket.socket() as other:
+            other.bind(("127.0.0.1", 0))
+            other.listen()
+            port = other.getsockname()[1]
+
+            done = machine("serve", "--port", str(port))
+
+        assert done.returncode == 1
+        assert f"Port {port} of 127.0.0.1 cannot be used" in done.stderr
+        assert f"make run PORT={port + 1}" in done.stderr
+        assert not (machine.data_dir / "postgres").exists()
