@@ -57,6 +57,7 @@ _APOSTROPHES = dict.fromkeys(map(ord, "ʻʼ‘’`´ʹ′＇"), "'")
 _SPACES = dict.fromkeys(map(ord, "\u00a0\u2007\u2009\u202f "))
 _TAG = re.compile(r"<[^<>]*>")
 _BREAK = re.compile(r"(?i)<\s*(br|/p|/li|/div|/h[1-6])\s*/?\s*>\r?\n?")
+_AMOUNT = re.compile(r"([\d\s.,]*\d)\s*(\D*)")
 _NOT_WORD = re.compile(r"[^\w]+")
 
 
@@ -255,6 +256,17 @@ def currency(value: Any, field: str) -> str | None:
     if re.fullmatch(r"[a-z]{3}", name):
         return name.upper()
     raise _fault(field, value, "is not a known currency")
+
+
+def amount(value: Any, field: str) -> tuple[Decimal | None, str | None]:
+    """Return an amount and its ISO 4217 code: "5 990 000 soʻm" → (Decimal("5990000.00"), "UZS")."""
+    published = text(value, field)
+    if published is None:
+        return None, None
+    figures = _AMOUNT.fullmatch(published)
+    if figures is None:
+        raise _fault(field, value, "is not an amount with its currency")
+    return money(figures[1], field), currency(figures[2], field)
 
 
 def normalize_title(title: str | None) -> str | None:

@@ -1,0 +1,90 @@
+"""Conversions to canonical values."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from marketplace.exceptions import PayloadError
+from marketplace.loading import values
+
+
+class TestAmount:
+    @pytest.mark.parametrize(
+        ("published", "expected"),
+        [
+            ("5 990 000 soʻm", (Decimal("5990000.00"), "UZS")),
+            ("28\u00a0308,50 ₽", (Decimal("28308.50"), "RUB")),
+            ("12 у.е.", (Decimal("12.00"), "USD")),
+            ("15", (Decimal("15.00"), None)),
+            ("", (None, None)),
+        ],
+    )
+    def test_tells_figures_and_currency(self, published, expected):
+        assert values.amount(published, "price") == expected
+
+    @pytest.mark.parametrize("published", ["договорная", "1 2 quarks", "-5 сум"])
+    def test_refuses_what_is_none(self, published):
+        with pytest.raises(PayloadError, match=r"^price: "):
+            values.amount(published, "price")
+
+
+class TestMoney:
+    def test_counts_minor_units(self):
+        assert values.money(359050, "priceU", minor_units=100) == Decimal("3590.50")
+
+    @pytest.mark.parametrize("value", [-1, "x", True, "1_000", "9" * 17, "9999999999999999.999"])
+    def test_refuses_what_does_not_fit(self, value):
+        with pytest.raises(PayloadError, match=r"^price: "):
+            values.money(value, "price")
+
+
+class TestCurrency:
+    @pytest.mark.parametrize(
+        ("published", "code"),
+        [
+            ("Сом", "UZS"),
+            ("сум", "UZS"),
+            ("so'm", "UZS"),
+            ("soʻm", "UZS"),
+            ("у.е.", "USD"),
+            ("RUR", "RUB"),
+            ("kzt", "KZT"),
+        ],
+    )
+    def test_knows_what_the_market_writes(self, published, code):
+        assert values.currency(published, "currency") == code
+
+
+class TestInstant:
+    @pytest.mark.parametrize(
+        ("published", "expected"),
+        [
+            ("2026-07-03 18:10", datetime(2026, 7, 3, 13, 10, tzinfo=UTC)),
+            ("2026-07-03T18:10:00.123456789Z", datetime(2026, 7, 3, 18, 10, 0, 123456, UTC)),
+            (1764999913495, datetime(2025, 12, 6, 5, 45, 13, 495000, UTC)),
+            (1726358400, datetime(2024, 9, 15, tzinfo=UTC)),
+        ],
+    )
+    def test_is_of_tashkent_without_a_zone(self, published, expected):
+        assert values.instant(published, "date") == expected
+
+    @pytest.mark.parametrize("published", ["yesterday", "0001-01-01", 1e30, True, []])
+    def test_refuses_what_is_no_time(self, published):
+        with pytest.raises(PayloadError, match=r"^date: "):
+            values.instant(published, "date")
+
+
+class TestNormalizeTitle:
+    @pytest.mark.parametrize(
+        ("title", "normalized"),
+        [
+            ("iPhone 15 Pro!", "iphone 15 pro"),
+            ("  Oʻzbek   so'm ", "ozbek som"),
+            ("Ｗｉ－Ｆｉ «роутер»", "wi fi роутер"),
+            ("!!!", None),
+            (None, None),
+        ],
+    )
+    def test_is_one_form_for_all_platforms(self, title, normalized):
+        assert values.normalize_title(title) == normalized
