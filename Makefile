@@ -32,8 +32,8 @@ types: install ## Check types.
 	$(BIN)/mypy
 
 migrations-check: install ## Check that models and migrations agree, and the system checks.
-	$(BIN)/python manage.py makemigrations --check --dry-run
-	$(BIN)/python manage.py check --fail-level WARNING
+	DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python manage.py makemigrations --check --dry-run
+	DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python manage.py check --fail-level WARNING
 
 pytest: install ## Run the tests.
 	$(BIN)/python -m pytest
