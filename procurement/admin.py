@@ -36,8 +36,7 @@ class LotAdmin(base.ReadOnlyAdmin):
         "number",
         "name",
         "state",
-        "start_cost",
-        "deal_cost",
+        "cost",
         "savings",
         "day",
         "customer",
@@ -53,7 +52,7 @@ class LotAdmin(base.ReadOnlyAdmin):
         ("deal_date", DayRangeFilter),
     )
     list_select_related = ("customer",)
-    sortable = ("start_cost", "deal_cost", "savings", "day")
+    sortable = ("cost", "savings", "day")
     search_vector = "search_vector"
     search_help_text = "Words of the title, the number, or the id"
     detail_related = ("customer", "provider")
@@ -122,6 +121,12 @@ class LotAdmin(base.ReadOnlyAdmin):
     def day(self, obj: Lot) -> str:
         """Return the day of the deal."""
         return show.figure(show.moment(obj.deal_date).split()[0])
+
+    @admin.display(description="start and deal cost", ordering=Known("start_cost"))
+    def cost(self, obj: Lot) -> str:
+        """Return what the customer was ready to pay, and what the contract costs."""
+        deal = f"deal {show.money(obj.deal_cost, obj.currency)}" if obj.deal_cost else ""
+        return show.two_lines(show.figure(show.money(obj.start_cost, obj.currency)), deal)
 
     @admin.display(description="savings", ordering=Known("savings_percent"))
     def savings(self, obj: Lot) -> str:
