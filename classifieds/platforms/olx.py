@@ -47,6 +47,10 @@ class _Param(NamedTuple):
     attribute: str | list[str] | None = None
 
 
+#: When the seller was last on the site.
+_PRESENCE = ("lastSeen", "last_seen", "isOnline", "is_online")
+
+
 def _is_state(document: Payload) -> bool:
     return "ads" in _inner(document, "listing") or "id" in _inner(document, "ad")
 
@@ -63,8 +67,19 @@ def _split_state(document: Payload, source: Source) -> Iterator[Item]:
     page = _inner(document, "listing")
     ads = values.objects(page["ads"], "ads") if "ads" in page else [_inner(document, "ad")]
     for ad in ads:
-        # `photosSet` repeats `photos`, each in three sizes.
-        yield Item("OLX-STATE", {key: ad[key] for key in ad if key != "photosSet"})
+        yield Item("OLX-STATE", _lasting(ad))
+
+
+def _lasting(ad: Payload) -> Payload:
+    """Return an ad without what differs at each visit and tells nothing of it.
+
+    `photosSet` repeats `photos`, each in three sizes.
+    """
+    kept = {key: ad[key] for key in ad if key not in ("photosSet", "searchReason")}
+    user = kept.get("user")
+    if isinstance(user, dict):
+        kept["user"] = {key: user[key] for key in user if key not in _PRESENCE}
+    return kept
 
 
 def _is_api(document: Payload) -> bool:
@@ -82,7 +97,7 @@ def _is_offer(value: Any) -> bool:
 def _split_api(document: Payload, source: Source) -> Iterator[Item]:
     data = document.get("data", document)
     for offer in [data] if isinstance(data, dict) else values.objects(data, "data"):
-        yield Item("OLX-API", offer)
+        yield Item("OLX-API", _lasting(offer))
 
 
 def _parse_offer(offer: Payload, context: Payload) -> Parsed:

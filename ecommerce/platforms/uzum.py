@@ -221,7 +221,9 @@ def _parse_tags(data: Payload) -> list[str] | None:
     if data.get("badges") is None:
         return None
     badges = values.objects(data["badges"], "badges")
-    return [text for badge in badges if (text := values.text(badge.get("text"), "badges[].text"))]
+    # What an installment costs a month is a price, not a tag, and changes as prices do.
+    tags = (badge for badge in badges if badge.get("__typename") != "UzumInstallmentTitleBadge")
+    return [text for badge in tags if (text := values.text(badge.get("text"), "badges[].text"))]
 
 
 def _parse_observed_at(context: Payload) -> datetime | None:

@@ -225,12 +225,13 @@ class TestPage:
         assert flat.area_sqm == Decimal("60.00")
         assert flat.price == Decimal("4406040.00")
 
-    def test_keeps_the_ad_whole_but_for_the_repeated_photos(self):
-        ad = make_ad(photosSet=["a 1x, b 2x"], promotion={"top_ad": True})
+    def test_keeps_the_ad_but_for_what_differs_at_each_visit(self):
+        ad = make_ad(photosSet=["a 1x, b 2x"], searchReason="organic", promotion={"top_ad": True})
 
         (item,) = split(make_page(ad))
 
-        assert item.payload == {key: value for key, value in ad.items() if key != "photosSet"}
+        kept = {key: ad[key] for key in ad if key not in ("photosSet", "searchReason")}
+        assert item.payload == kept | {"user": {"id": 523419531, "name": "Акмаль"}}
         assert item.context == {}
 
     def test_reads_the_page_of_one_ad(self):

@@ -319,7 +319,7 @@ class TestUzGqlMain:
         assert (product.order_count, product.is_adult) == (19000, False)
         assert (product.min_price, product.max_price) == (Decimal("13000.00"), None)
         assert product.is_available is None
-        assert product.tags == ["Eksklyuziv", "11.11", "1 560 so'm/oyiga"]
+        assert product.tags == ["Eksklyuziv", "11.11"]
         assert product.images == [
             "https://images.uzum.uz/cl8eeulennt861ipdh6g/t_product_540_high.jpg"
         ]
