@@ -12,6 +12,7 @@ from django.db import connections
 from django.db.backends.utils import CursorWrapper
 from psycopg2.sql import SQL, Identifier
 
+from marketplace.exceptions import MarketplaceError
 from marketplace.loading import merge, staging
 from marketplace.loading.adapters import Item, Parsed
 from marketplace.loading.targets import Plan, Target
@@ -20,12 +21,16 @@ _COMPRESSION_LEVEL = 3
 
 
 class Entrant(NamedTuple):
-    """An item that was parsed: what it says, and when it was observed."""
+    """An item that was parsed: what it says, and when it was observed.
+
+    :param raw: its payload as JSON, equal for equal payloads
+    """
 
     item: Item
     parsed: Parsed
     observed_at: datetime
     place: str
+    raw: bytes
 
 
 class Reject(NamedTuple):
@@ -41,7 +46,7 @@ class Reject(NamedTuple):
     payload: bytes
 
 
-class Conflict(Exception):
+class Conflict(MarketplaceError):
     """Raised if another loader came between two steps of a batch, which must begin anew."""
 
 
@@ -244,7 +249,9 @@ def _check_prior(cursor: CursorWrapper, target: Target, updated: set[str]) -> No
     if updated:
         cursor.execute(SQL("SELECT external_id FROM {}").format(Identifier(target.prior_table)))
         if updated - {key for (key,) in cursor.fetchall()}:
-            raise Conflict(f"{target.table} changed while a batch was merged into it")
+            raise Conflict(
+                f"{target.table} changed while a batch was merged into it. Load the file again."
+            )
 
 
 def _count(
@@ -255,7 +262,7 @@ def _count(
     """Count the items by what became of them; a row's change counts for its first item only."""
     shared = {target.record for target in plan.targets if target.shared}
     created = updated = counted = 0
-    for item, parsed, _, _ in entrants:
+    for item, parsed, *_ in entrants:
         is_created = is_updated = False
         for record in parsed.records:
             is_self = getattr(record, "external_id", None) == parsed.external_id
@@ -281,7 +288,7 @@ def _store_payloads(
         return
     table = Identifier(model._meta.db_table)
     hashed = {
-        (entrant.parsed.external_id, content_hash(serialize(entrant.item.payload))): entrant
+        (entrant.parsed.external_id, content_hash(entrant.raw)): entrant
         for entrant in reversed(entrants)
     }
     cursor.execute(
@@ -297,13 +304,14 @@ def _store_payloads(
         model._meta.db_table,
         ("platform", "shape", "external_id", "content_hash", "observed_at", "body"),
         (
-            (platform, entrant.item.shape, key, digest, entrant.observed_at, _body(entrant.item))
+            (platform, entrant.item.shape, key, digest, entrant.observed_at, _body(entrant))
             for (key, digest), entrant in sorted(hashed.items(), key=lambda pair: pair[0])
             if (key, digest) not in stored
         ),
     )
 
 
-def _body(item: Item) -> bytes:
-    text = orjson.dumps({"payload": item.payload, "context": item.context})
+def _body(entrant: Entrant) -> bytes:
+    body = {"payload": orjson.Fragment(entrant.raw), "context": entrant.item.context}
+    text = orjson.dumps(body)
     return zstandard.compress(text, _COMPRESSION_LEVEL)

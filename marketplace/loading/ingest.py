@@ -237,45 +237,46 @@ class _Loader:
 
     def _add(self, entry: Entry) -> None:
         if entry.fault:
-            self._reject("", PayloadError(entry.fault), entry.place, entry.raw)
+            self._reject(PayloadError(entry.fault), entry.place, entry.raw)
             return
         try:
             for item in self.adapter.split(entry.document, self.source):
                 self._add_item(item, entry.place)
         except PayloadError as error:
-            self._reject("", error, entry.place, _raw(entry.document))
+            self._reject(error, entry.place, _raw(entry.document))
 
     def _add_item(self, item: Item, place: str) -> None:
         try:
-            parsed = self._parse(item)
+            parsed, raw = self._parse(item)
         except PayloadError as error:
-            self._reject("", error, place, _raw(item.payload))
+            self._reject(error, place, _raw(item.payload))
             return
         observed_at = parsed.observed_at or self.default_time
         # Two states of one thing at different times are two batches, so that both leave a trace.
         if self.observed.get(parsed.external_id, observed_at) != observed_at:
             self._flush()
         self.observed[parsed.external_id] = observed_at
-        self.entrants.append(Entrant(item, parsed, observed_at, place))
+        self.entrants.append(Entrant(item, parsed, observed_at, place, raw))
         if len(self.entrants) >= settings.INGEST_BATCH_SIZE:
             self._flush()
 
-    def _parse(self, item: Item) -> Parsed:
-        """Return what an item says, if it can be stored at all.
+    def _parse(self, item: Item) -> tuple[Parsed, bytes]:
+        """Return what an item says and its payload as JSON, if it can be stored at all.
 
         :raises PayloadError: if not
         """
         try:
-            batches.serialize(item.payload)
+            raw = batches.serialize(item.payload)
             parsed = self.adapter.parse(item)
         except (TypeError, ValueError, ArithmeticError, RecursionError) as error:
             raise PayloadError(f"cannot be stored: {error}") from error
         if len(parsed.external_id) > MAX_ID:
             raise PayloadError(f"is longer than {MAX_ID} characters", "external_id")
-        return parsed
+        return parsed, raw
 
-    def _reject(self, external_id: str, error: PayloadError, place: str, raw: bytes) -> None:
-        self.rejects.append(Reject(external_id, error.reason, error.field, place, raw))
+    def _reject(self, error: PayloadError, place: str, raw: bytes) -> None:
+        """Put aside what could not be parsed: its id is not known."""
+        self.rejects.append(Reject("", error.reason, error.field, place, raw))
         if len(self.rejects) >= settings.INGEST_BATCH_SIZE:
             self._flush()
 
@@ -343,14 +344,8 @@ def _rejected(entrant: Entrant, error: Exception) -> Reject:
     message = str(error).strip().splitlines()[0]
     diagnostics = getattr(error.__cause__, "diag", None)
     field = (getattr(diagnostics, "column_name", None) or "") if diagnostics else ""
-    payload = batches.serialize(entrant.item.payload)
-    return Reject(
-        entrant.parsed.external_id,
-        f"refused by the database: {message}",
-        field,
-        entrant.place,
-        payload,
-    )
+    reason = f"refused by the database: {message}"
+    return Reject(entrant.parsed.external_id, reason, field, entrant.place, entrant.raw)
 
 
 def _is_conflict(error: Exception) -> bool:
