@@ -115,6 +115,9 @@ class Listing(base.PlatformRow):
     sold_at = models.DateTimeField(null=True)
     bumped_at = models.DateTimeField(null=True)
 
+    # Provenance
+    content_hash = base.content_hash()
+
     objects = SearchableQuerySet.as_manager()
 
     class Meta:
@@ -140,6 +143,8 @@ class Listing(base.PlatformRow):
             ),
         ]
         indexes = [
+            # Used by marketplace.loading.recognition: what was seen before is not parsed again.
+            models.Index(fields=["content_hash"], name="classifieds_listings_content"),
             # Used by category + city + price among active ads, newest first.
             models.Index(
                 "city",
@@ -224,6 +229,15 @@ class LoadSource(base.LoadSource):
         db_table = "classifieds_load_sources"
 
 
+class LoadChunk(base.LoadChunk):
+    """A part of what a run into this database is still to load."""
+
+    run = models.ForeignKey(LoadRun, models.CASCADE, related_name="chunks", db_index=False)
+
+    class Meta(base.LoadChunk.Meta):
+        db_table = "classifieds_load_chunks"
+
+
 class QuarantinedRecord(base.QuarantinedRecord):
     """A record of this database's platforms that could not be loaded."""
 
@@ -238,6 +252,29 @@ class RawPayload(base.RawPayload):
 
     class Meta(base.RawPayload.Meta):
         db_table = "classifieds_payloads"
+
+
+class PayloadDictionary(base.PayloadDictionary):
+    """What the payloads of one form have in common."""
+
+    class Meta(base.PayloadDictionary.Meta):
+        db_table = "classifieds_payload_dictionaries"
+
+
+class Sighting(base.Sighting):
+    """When a payload of this database's platforms was observed again."""
+
+    # No constraint in the database: rows are only made from payloads, which are never deleted.
+    payload = models.ForeignKey(
+        RawPayload,
+        models.DO_NOTHING,
+        related_name="sightings",
+        db_constraint=False,
+        db_index=False,
+    )
+
+    class Meta(base.Sighting.Meta):
+        db_table = "classifieds_sightings"
 
 
 class ExchangeRate(base.ExchangeRate):

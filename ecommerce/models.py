@@ -136,6 +136,9 @@ class Product(base.PlatformRow):
     is_perishable = models.BooleanField(null=True)
     has_warranty = models.BooleanField(null=True)
 
+    # Provenance
+    content_hash = base.content_hash()
+
     objects = SearchableQuerySet.as_manager()
 
     class Meta:
@@ -150,6 +153,8 @@ class Product(base.PlatformRow):
             ),
         ]
         indexes = [
+            # Used by marketplace.loading.recognition: what was seen before is not parsed again.
+            models.Index(fields=["content_hash"], name="ecommerce_products_content"),
             # Used by the cross-platform comparison: WHERE title_normalized = '…'.
             models.Index(fields=["title_normalized"], name="ecommerce_products_title"),
             # Used by price ranges within a category, and by the foreign key.
@@ -238,6 +243,13 @@ class PricePoint(models.Model):
     price_change = models.DecimalField(max_digits=18, decimal_places=2, null=True)
     price_change_percent = models.DecimalField(max_digits=22, decimal_places=2, null=True)
 
+    # Trust
+    is_glitch = models.BooleanField(
+        null=True,
+        help_text="True: one wrong observation, left out of lows and averages. "
+        "False: a person looked at it and kept it.",
+    )
+
     # Lifecycle
     recorded_at = models.DateTimeField(help_text="When the platform showed this price.")
 
@@ -270,6 +282,15 @@ class LoadSource(base.LoadSource):
         db_table = "ecommerce_load_sources"
 
 
+class LoadChunk(base.LoadChunk):
+    """A part of what a run into this database is still to load."""
+
+    run = models.ForeignKey(LoadRun, models.CASCADE, related_name="chunks", db_index=False)
+
+    class Meta(base.LoadChunk.Meta):
+        db_table = "ecommerce_load_chunks"
+
+
 class QuarantinedRecord(base.QuarantinedRecord):
     """A record of this database's platforms that could not be loaded."""
 
@@ -284,6 +305,29 @@ class RawPayload(base.RawPayload):
 
     class Meta(base.RawPayload.Meta):
         db_table = "ecommerce_payloads"
+
+
+class PayloadDictionary(base.PayloadDictionary):
+    """What the payloads of one form have in common."""
+
+    class Meta(base.PayloadDictionary.Meta):
+        db_table = "ecommerce_payload_dictionaries"
+
+
+class Sighting(base.Sighting):
+    """When a payload of this database's platforms was observed again."""
+
+    # No constraint in the database: rows are only made from payloads, which are never deleted.
+    payload = models.ForeignKey(
+        RawPayload,
+        models.DO_NOTHING,
+        related_name="sightings",
+        db_constraint=False,
+        db_index=False,
+    )
+
+    class Meta(base.Sighting.Meta):
+        db_table = "ecommerce_sightings"
 
 
 class ExchangeRate(base.ExchangeRate):

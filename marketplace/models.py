@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, GeneratedField, Q, Value
 from django.db.models.functions import NullIf, Round
@@ -37,26 +38,49 @@ class PlatformRow(models.Model):
         abstract = True
 
 
+def content_hash() -> models.BinaryField[bytes | None, bytes | None]:
+    """Return the column by which loading recognizes what a thing's newest observation said."""
+    return models.BinaryField(
+        null=True, help_text="BLAKE2b-128 of what the newest observation said, if recognizable."
+    )
+
+
 class LoadRun(models.Model):
     """One run of `ingest`: what it read, what became of it, how far it came."""
 
     class Status(models.TextChoices):
         """Where the run is in its life."""
 
+        #: Received, and not begun yet.
+        QUEUED = "queued", "Queued"
         #: Batches are being loaded, or the process was killed.
         RUNNING = "running", "Running"
         #: All sources were read to their end.
         COMPLETED = "completed", "Completed"
         #: A source could not be read, or the run was interrupted. What was loaded stays.
         FAILED = "failed", "Failed"
+        #: A gate stopped it: what came before is loaded, the rest waits for a person.
+        HELD = "held", "Held"
+        #: What was held was thrown away by a person.
+        DISCARDED = "discarded", "Discarded"
 
     # Identification
     platform = models.CharField(max_length=32)
     source = models.TextField(help_text="The files, or - for standard input.")
+    idempotency_key = models.CharField(
+        max_length=255,
+        null=True,
+        blank=True,
+        help_text="By which a request that is sent again is recognized.",
+    )
 
     # Internal state
     status = models.CharField(max_length=16, choices=Status, default=Status.RUNNING)
-    error = models.TextField(blank=True, help_text="Why the run failed.")
+    error = models.TextField(blank=True, help_text="Why the run failed, or was held.")
+    options = models.JSONField(default=dict, help_text="How it was called, to resume it.")
+    measures = models.JSONField(
+        null=True, blank=True, help_text="What its gates measured; later runs are compared to it."
+    )
 
     # Counts
     read_count = models.BigIntegerField(default=0, help_text="Records read, repeats included.")
@@ -64,6 +88,7 @@ class LoadRun(models.Model):
     updated_count = models.BigIntegerField(default=0)
     unchanged_count = models.BigIntegerField(default=0, help_text="Repeats included.")
     rejected_count = models.BigIntegerField(default=0, help_text="Records put into quarantine.")
+    held_count = models.BigIntegerField(default=0, help_text="Records that a gate holds.")
     price_point_count = models.BigIntegerField(default=0)
 
     # Lifecycle
@@ -76,6 +101,12 @@ class LoadRun(models.Model):
             # Used by db_status: the last run of each platform.
             models.Index(fields=["platform", "-id"], name="%(app_label)s_load_runs_last"),
         ]
+        constraints = [
+            # A request that is sent again makes no second run.
+            models.UniqueConstraint(
+                fields=["platform", "idempotency_key"], name="%(app_label)s_load_runs_key"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.platform} run {self.pk}"
@@ -86,6 +117,7 @@ class LoadSource(models.Model):
 
     # Identification
     name = models.TextField(help_text="The file's name without its folder.")
+    path = models.TextField(blank=True, help_text="The file's full path.")
     digest = models.CharField(
         max_length=32, blank=True, help_text="BLAKE2b-128 of the file; empty if it is none."
     )
@@ -95,6 +127,10 @@ class LoadSource(models.Model):
     record_count = models.BigIntegerField(
         default=0, help_text="Written in the transaction of each batch."
     )
+    position = models.BigIntegerField(
+        default=0, help_text="Documents whose records are committed: where a resumed run goes on."
+    )
+    is_complete = models.BooleanField(default=False, help_text="Whether it was read to its end.")
 
     class Meta:
         abstract = True
@@ -105,6 +141,23 @@ class LoadSource(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} (source {self.pk})"
+
+
+class LoadChunk(models.Model):
+    """A part of what a run is still to load: of a request that was received, or held by a gate."""
+
+    number = models.IntegerField(help_text="Its place among the parts of its run.")
+    body = models.BinaryField(help_text="JSON lines, compressed with zstd.")
+
+    class Meta:
+        abstract = True
+        constraints = [
+            # Used by the worker that reads the parts of a run in order.
+            models.UniqueConstraint(fields=["run", "number"], name="%(app_label)s_load_chunks_key"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Part {self.number} (chunk {self.pk})"
 
 
 class QuarantinedRecord(models.Model):
@@ -124,8 +177,14 @@ class QuarantinedRecord(models.Model):
     # Provenance
     source = models.TextField(help_text="The file, and the record's place in it.")
     payload = models.BinaryField(help_text="The record as it was read, compressed with zstd.")
+    shape = models.CharField(
+        max_length=64, blank=True, help_text="Its form, if it was recognized before it failed."
+    )
+    context = models.JSONField(null=True, blank=True, help_text="What its envelope said.")
+    options = models.JSONField(default=dict, help_text="The options of its run, such as the shop.")
 
     # Lifecycle
+    observed_at = models.DateTimeField(null=True, blank=True)
     first_seen_at = models.DateTimeField()
     last_seen_at = models.DateTimeField()
     seen_count = models.BigIntegerField(default=1)
@@ -150,10 +209,16 @@ class RawPayload(models.Model):
     platform = models.CharField(max_length=32)
     shape = models.CharField(max_length=32, help_text="The payload's form, such as UZ-API.")
     external_id = models.CharField(max_length=255)
-    content_hash = models.BinaryField(help_text="BLAKE2b-128 of the payload without its context.")
+    content_hash = models.BinaryField(help_text="BLAKE2b-128 of shape, payload and context.")
+    document_hash = models.UUIDField(
+        null=True,
+        help_text="BLAKE2b-128 of the document that told it first, if that tells its own time.",
+    )
 
     # Content
-    body = models.BinaryField(help_text="JSON of payload and context, compressed with zstd.")
+    body = models.BinaryField(
+        help_text="JSON of payload and context, compressed with zstd and its dictionary."
+    )
 
     # Lifecycle
     observed_at = models.DateTimeField(help_text="When this version was first observed.")
@@ -167,9 +232,54 @@ class RawPayload(models.Model):
                 name="%(app_label)s_payloads_key",
             ),
         ]
+        indexes = [
+            # Used by marketplace.loading.recognition: documents that were loaded before.
+            models.Index(
+                fields=["document_hash"],
+                name="%(app_label)s_payloads_document",
+                condition=Q(document_hash__isnull=False),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.platform} {self.external_id} (payload {self.pk})"
+
+
+class PayloadDictionary(models.Model):
+    """A zstd dictionary: what payloads of a platform have in common, so that each needs less."""
+
+    # The number is in the header of each frame that needs this dictionary.
+    number = models.BigIntegerField(unique=True)
+    platform = models.CharField(max_length=32)
+    shape = models.CharField(max_length=64)
+    body = models.BinaryField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        abstract = True
+        verbose_name_plural = "payload dictionaries"
+
+    def __str__(self) -> str:
+        return f"{self.platform} {self.shape} (dictionary {self.number})"
+
+
+class Sighting(models.Model):
+    """When a payload was observed again after its first time: one row a payload and month."""
+
+    month = models.DateField(help_text="First day of the month, UTC.")
+    times = ArrayField(models.DateTimeField(), help_text="In the order of loading.")
+
+    class Meta:
+        abstract = True
+        constraints = [
+            # Used by marketplace.loading: the times of a payload.
+            models.UniqueConstraint(
+                fields=["payload", "month"], name="%(app_label)s_sightings_key"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Payload {self.payload_id} in {self.month:%Y-%m}"  # type: ignore[attr-defined]
 
 
 class ExchangeRate(models.Model):

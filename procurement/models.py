@@ -117,6 +117,9 @@ class Lot(base.PlatformRow):
     starts_at = models.DateTimeField(null=True)
     ends_at = models.DateTimeField(null=True)
 
+    # Provenance
+    content_hash = base.content_hash()
+
     objects = SearchableQuerySet.as_manager()
 
     class Meta:
@@ -139,6 +142,8 @@ class Lot(base.PlatformRow):
             ),
         ]
         indexes = [
+            # Used by marketplace.loading.recognition: what was seen before is not parsed again.
+            models.Index(fields=["content_hash"], name="procurement_lots_content"),
             # Used by savings per category, without reading the wide rows.
             models.Index(
                 fields=["category_name"],
@@ -182,6 +187,9 @@ class LotItem(base.PlatformRow):
     currency = models.CharField(max_length=3, null=True, help_text="ISO 4217.")
     currency_text = models.TextField(null=True, help_text="As published, where it differs.")
 
+    # Provenance
+    content_hash = base.content_hash()
+
     objects = SearchableQuerySet.as_manager()
 
     class Meta:
@@ -197,6 +205,8 @@ class LotItem(base.PlatformRow):
             ),
         ]
         indexes = [
+            # Used by marketplace.loading.recognition: what was seen before is not parsed again.
+            models.Index(fields=["content_hash"], name="procurement_lot_items_content"),
             # Used by SearchableQuerySet.search().
             GinIndex(fields=["search_vector"], name="procurement_lot_items_search"),
         ]
@@ -271,6 +281,15 @@ class LoadSource(base.LoadSource):
 
     class Meta(base.LoadSource.Meta):
         db_table = "procurement_load_sources"
+
+
+class LoadChunk(base.LoadChunk):
+    """A part of what a run into this database is still to load."""
+
+    run = models.ForeignKey(LoadRun, models.CASCADE, related_name="chunks", db_index=False)
+
+    class Meta(base.LoadChunk.Meta):
+        db_table = "procurement_load_chunks"
 
 
 class QuarantinedRecord(base.QuarantinedRecord):
