@@ -1,0 +1,100 @@
+"""Releasing: records of the quarantine are loaded again, as if they had come in time."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import groupby
+from typing import Any, NamedTuple
+
+import zstandard
+from django.apps import apps
+from django.utils import timezone
+
+from marketplace.loading import documents, reader
+from marketplace.loading.adapters import Item
+from marketplace.loading.documents import Entry, Line
+from marketplace.loading.preparation import Prepared
+from marketplace.loading.reader import Job, Message, Reader, SourceEnd
+from marketplace.loading.runs import INTERRUPTED, Run
+from marketplace.loading.writer import Summary, Writer
+
+
+class _Called(NamedTuple):
+    """How the run was called from which a record comes."""
+
+    observed_at: datetime
+    columns: str | None
+    options: tuple[tuple[str, str], ...]
+
+
+def reload_records(alias: str, platform: str, records: Sequence[Any]) -> Summary:
+    """Load quarantined records as today's adapters read them; delete those that are loaded.
+
+    Those that fail again stay, with their new reason. Safe to run twice, and after an interruption.
+
+    :param records: rows of QuarantinedRecord
+    :raises SourceError: if the mapping file of a table is gone
+    """
+    now = timezone.now()
+    run = Run(alias, platform, "quarantine", now, {})
+    total = Summary(platform, run.id)
+    try:
+        for called, same in groupby(sorted(records, key=_called), key=_called):
+            _reload(alias, platform, run, called, list(same), total)
+    except BaseException as error:
+        run.finish("failed", f"{INTERRUPTED}{error!r}")
+        raise
+    rows: Any = apps.get_model(alias, "QuarantinedRecord").objects.using(alias)
+    # Those that were rejected again belong to this run now.
+    rows.filter(pk__in=[each.pk for each in records]).exclude(run_id=run.id).delete()
+    run.finish("completed")
+    return total
+
+
+def _called(record: Any) -> _Called:
+    options = dict(record.options)
+    columns = options.pop("columns", None)
+    observed_at = record.observed_at or record.first_seen_at
+    return _Called(observed_at, columns, tuple(sorted(options.items())))
+
+
+def _reload(
+    alias: str, platform: str, run: Run, called: _Called, records: list[Any], total: Summary
+) -> None:
+    job = Job(
+        platform,
+        (),
+        called.observed_at,
+        run.now,
+        dict(called.options),
+        called.columns,
+        is_released=True,
+    )
+    own = Reader(job)
+    writer = Writer(job, run, own, lambda summary: None)
+    writer.summary = total
+    for message in _messages(own, records):
+        writer.take(message)
+
+
+def _messages(own: Reader, records: Iterable[Any]) -> Iterator[Message]:
+    start = reader.given(own.job, "quarantine")
+    yield start.message
+    stretch = reader.Stretch(own, start, 0)
+    for record in records:
+        yield from _enter(stretch, record)
+    yield from stretch.flush()
+    yield SourceEnd()
+
+
+def _enter(stretch: reader.Stretch, record: Any) -> Iterator[Prepared]:
+    raw = zstandard.decompress(record.payload)
+    place = record.source.rpartition(": ")[2]
+    if not record.shape:
+        yield from stretch.add([Line(place, raw)])
+        return
+    [entry] = documents.elements(Line(place, raw))
+    if entry.fault or not isinstance(entry.document, dict):
+        yield from stretch.add([Entry(place, fault=entry.fault or "is no object", raw=raw)])
+        return
+    item = Item(record.shape, entry.document, record.context or {}, True, record.observed_at)
+    yield from stretch.add_item(item, place)

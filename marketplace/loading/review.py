@@ -1,0 +1,392 @@
+"""What waits for a person: runs that a gate held, quarantined records, prices marked as glitches.
+
+A run or record is named by its platform and number, "uzum-17", as each database numbers its own.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import import_module
+from importlib.util import find_spec
+from itertools import groupby, islice
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import orjson
+import zstandard
+from django.apps import apps
+from django.db import transaction
+from django.db.models import Case, Count, F, QuerySet, TextField, Value, When
+from django.db.models.functions import Concat
+
+from marketplace.exceptions import SourceError
+from marketplace.loading import chunks, ingest, release
+from marketplace.registry import ALIASES, PLATFORMS, get_database, get_platform
+
+#: Reasons that are told apart; the rest is counted together.
+MAX_GROUPS = 20
+
+#: Records whose ids are named for each reason.
+_NEWEST = 3
+
+#: Held items that are shown.
+_FIRST = 3
+
+#: Marked prices that are read: beyond, the count is told as "1,000 or more".
+MAX_GLITCHES = 1000
+
+#: Records that are loaded again, or deleted, in one go.
+_STEP = 1000
+
+Json = dict[str, Any]
+
+
+class Address(NamedTuple):
+    """Which row of which database is meant.
+
+    :param platform: empty if only the database was named
+    """
+
+    alias: str
+    platform: str
+    pk: int
+
+    def __str__(self) -> str:
+        return f"{self.platform or self.alias}-{self.pk}"
+
+
+def locate(name: str) -> Address:
+    """Return the row that "uzum-17" names; of glitches also "ecommerce-17".
+
+    :raises SourceError: if it names none
+    """
+    prefix, _, number = name.rpartition("-")
+    if number.isascii() and number.isdecimal():
+        if prefix in {platform.name for platform in PLATFORMS}:
+            return Address(get_platform(prefix).database, prefix, int(number))
+        if prefix in ALIASES:
+            return Address(prefix, "", int(number))
+    names = ", ".join(platform.name for platform in PLATFORMS)
+    raise SourceError(
+        f"{name!r} is no id. Write PLATFORM-NUMBER, as in uzum-17. Platforms: {names}."
+    )
+
+
+# What waits
+
+
+class HeldRun(NamedTuple):
+    """A run that a gate holds."""
+
+    id: str
+    source: str
+    causes: list[str]
+    held: int
+    started_at: datetime
+    finished_at: datetime | None
+
+
+class Group(NamedTuple):
+    """Quarantined records of one platform with the same reason.
+
+    :param newest: ids of the newest of them
+    """
+
+    platform: str
+    reason: str
+    records: int
+    newest: list[str]
+
+
+class Waiting(NamedTuple):
+    """What waits in a database.
+
+    :param groups: the most frequent reasons; `records` counts all records
+    :param glitches: the newest prices that are marked, MAX_GLITCHES at most, as the app's
+        `glitches.waiting` tells them; None for a database that marks none
+    """
+
+    alias: str
+    runs: list[HeldRun]
+    records: int
+    groups: list[Group]
+    glitches: list[Any] | None
+
+
+def waiting(alias: str, platform: str | None = None, *, is_all: bool = False) -> Waiting:
+    """Return what waits in a database.
+
+    :param platform: whose; of all platforms if None
+    :param is_all: whether all reasons are told, with all ids
+    """
+    records = _records(alias)
+    if platform:
+        records = records.filter(platform=platform)
+    return Waiting(
+        alias,
+        [_held_run(run) for run in _held_runs(alias, platform)],
+        records.count(),
+        list(_groups(records, is_all)),
+        _glitches(alias, platform),
+    )
+
+
+def _runs(alias: str) -> QuerySet[Any]:
+    return QuerySet(apps.get_model(alias, "LoadRun"), using=alias)
+
+
+def _held_runs(alias: str, platform: str | None) -> QuerySet[Any]:
+    held = _runs(alias).filter(status="held").order_by("pk")
+    return held.filter(platform=platform) if platform else held
+
+
+def _held_run(run: Any) -> HeldRun:
+    return HeldRun(
+        f"{run.platform}-{run.pk}",
+        run.source,
+        run.error.splitlines(),
+        run.held_count,
+        run.started_at,
+        run.finished_at,
+    )
+
+
+def _records(alias: str) -> QuerySet[Any]:
+    """Return the quarantined records, each with its reason as it is shown."""
+    shown = Case(
+        When(field="", then=F("reason")),
+        default=Concat("field", Value(": "), "reason", output_field=TextField()),
+        output_field=TextField(),
+    )
+    rows: QuerySet[Any] = QuerySet(apps.get_model(alias, "QuarantinedRecord"), using=alias)
+    told: QuerySet[Any] = rows.annotate(shown=shown)
+    return told
+
+
+def _groups(records: QuerySet[Any], is_all: bool) -> Iterator[Group]:
+    counted = records.values("platform", "shown").annotate(count=Count("pk"))
+    frequent = counted.order_by("-count", "platform", "shown")
+    for group in frequent if is_all else frequent[:MAX_GROUPS]:
+        platform, reason = group["platform"], group["shown"]
+        alike = records.filter(platform=platform, shown=reason).order_by("-pk")
+        pks = alike.values_list("pk", flat=True)
+        newest = [f"{platform}-{pk}" for pk in (pks if is_all else pks[:_NEWEST])]
+        yield Group(platform, reason, group["count"], newest)
+
+
+# One of them
+
+
+def describe_run(address: Address) -> Json:
+    """Return a run as JSON: its counts, why it is held, and the first items that are.
+
+    :raises SourceError: if there is no such run
+    """
+    run = _get_run(address)
+    names = ("read", "created", "updated", "unchanged", "rejected", "held", "price_point")
+    held = chunks.read(address.alias, run.pk, is_held=True)
+    lines = islice(held, _FIRST) if run.status == "held" else ()
+    return {
+        "id": str(address),
+        "status": run.status,
+        "source": run.source,
+        "started_at": run.started_at,
+        "finished_at": run.finished_at,
+        "causes": run.error.splitlines(),
+        "counts": {name: getattr(run, f"{name}_count") for name in names},
+        "options": run.options,
+        "first": [orjson.loads(line.raw) for line in lines],
+    }
+
+
+def describe_record(address: Address) -> Json:
+    """Return a quarantined record as JSON; its payload as text if it is none.
+
+    :raises SourceError: if there is no such record
+    """
+    record = _one(_records(address.alias), address, "quarantined record")
+    names = ["external_id", "source", "shape", "context", "options", "observed_at"]
+    names += ["first_seen_at", "last_seen_at", "seen_count"]
+    told = {name: getattr(record, name) for name in names}
+    run = record.run_id and f"{record.platform}-{record.run_id}"
+    payload = _payload(zstandard.decompress(record.payload))
+    return {"id": str(address), "reason": record.shown, "run": run, **told, "payload": payload}
+
+
+def _payload(raw: bytes) -> Any:
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return raw.decode("utf-8", "replace")
+
+
+def _one(rows: QuerySet[Any], address: Address, what: str) -> Any:
+    found = rows.filter(platform=address.platform, pk=address.pk).first()
+    if found is None:
+        raise SourceError(f"There is no {what} {address}. See what waits: ingest_review list.")
+    return found
+
+
+def _get_run(address: Address) -> Any:
+    return _one(_runs(address.alias), address, "run")
+
+
+# Runs
+
+
+def release_run(
+    address: Address, progress: ingest.Progress = lambda summary: None
+) -> ingest.Summary:
+    """Load what a run holds, as if it had come in time and the gates had let it pass.
+
+    :raises SourceError: if there is no such run, or it holds nothing
+    """
+    check_held(address)
+    return ingest.resume(address.alias, address.pk, progress=progress)
+
+
+def discard_run(address: Address) -> int:
+    """Throw away what a run holds; what it loaded before stays. Return how many records it held.
+
+    :raises SourceError: if there is no such run, or it holds nothing
+    """
+    with transaction.atomic(using=address.alias):
+        # Whoever is about to release it waits, and finds it discarded.
+        _runs(address.alias).select_for_update().filter(pk=address.pk).first()
+        held = check_held(address)
+        _runs(address.alias).filter(pk=address.pk).update(status="discarded")
+        parts: Any = apps.get_model(address.alias, "LoadChunk").objects
+        parts.using(address.alias).filter(run_id=address.pk).delete()
+    return held
+
+
+def check_held(address: Address) -> int:
+    """Return how many records a run holds.
+
+    :raises SourceError: if there is no such run, or it holds nothing
+    """
+    run = _get_run(address)
+    if run.status != "held":
+        raise SourceError(f"Run {address} is {run.status}: it holds nothing.")
+    return int(run.held_count)
+
+
+# Quarantined records
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Some quarantined records of one database.
+
+    :param platform: of this platform only
+    :param pks: these only
+    :param reason: those whose reason, as it is listed, contains this text
+    """
+
+    alias: str
+    platform: str = ""
+    pks: tuple[int, ...] = ()
+    reason: str = ""
+
+    @property
+    def name(self) -> str:
+        """What they are of."""
+        return self.platform or self.alias
+
+    def rows(self) -> QuerySet[Any]:
+        """Return the records, by platform and number."""
+        rows = _records(self.alias)
+        if self.platform:
+            rows = rows.filter(platform=self.platform)
+        if self.pks:
+            rows = rows.filter(pk__in=self.pks)
+        if self.reason:
+            rows = rows.filter(shown__icontains=self.reason)
+        return rows.order_by("platform", "pk")
+
+
+class Outcome(NamedTuple):
+    """What became of quarantined records that were loaded again.
+
+    :param again: those that could not be loaded this time either
+    :param loaded: those that were
+    """
+
+    loaded: int
+    again: int
+
+
+def select(addresses: list[Address]) -> list[Selection]:
+    """Return the records that were named.
+
+    :raises SourceError: if one of them does not exist
+    """
+    for address in addresses:
+        _one(_records(address.alias), address, "quarantined record")
+    ordered = sorted(set(addresses))
+    return [
+        Selection(alias, platform, tuple(address.pk for address in same))
+        for (alias, platform), same in groupby(ordered, key=lambda address: address[:2])
+    ]
+
+
+def release_records(selection: Selection) -> Outcome:
+    """Load records again, as today's adapters read them and as if they had come in time.
+
+    Those that can be loaded leave the quarantine; the others stay, with their new reason.
+    """
+    total = again = 0
+    for platform, pks in _steps(selection):
+        rows = _records(selection.alias).filter(pk__in=pks)
+        total += len(pks)
+        release.reload_records(selection.alias, platform, list(rows))
+        again += rows.all().count()
+    return Outcome(total - again, again)
+
+
+def discard_records(selection: Selection) -> int:
+    """Delete records; return how many."""
+    deleted = 0
+    for _, pks in _steps(selection):
+        with transaction.atomic(using=selection.alias):
+            deleted += _records(selection.alias).filter(pk__in=pks).delete()[0]
+    return deleted
+
+
+def _steps(selection: Selection) -> Iterator[tuple[str, list[int]]]:
+    """Yield the platforms and numbers of what is selected now, in parts of bounded size."""
+    found = selection.rows().values_list("platform", "pk")
+    for platform, pairs in groupby(list(found), key=lambda pair: pair[0]):
+        pks = [pk for _, pk in pairs]
+        for start in range(0, len(pks), _STEP):
+            yield platform, pks[start : start + _STEP]
+
+
+# Glitches
+
+
+def glitches(alias: str) -> ModuleType | None:
+    """Return the module of an app that marks prices; None if it has none."""
+    name = f"{alias}.glitches"
+    return import_module(name) if find_spec(name) else None
+
+
+def _glitches(alias: str, platform: str | None) -> list[Any] | None:
+    module = glitches(alias)
+    if module is None:
+        return None
+    platforms = [platform] if platform else get_database(alias).platforms
+    found = [each for name in platforms for each in module.waiting(alias, name, MAX_GLITCHES)]
+    return sorted(found, key=lambda each: each.recorded_at, reverse=True)[:MAX_GLITCHES]
+
+
+def settle_glitch(address: Address, verdict: str) -> None:
+    """Say of a marked price that it is right ("release"), or mark one again ("restore").
+
+    :raises SourceError: if the database marks no prices, or has no such price
+    """
+    module = glitches(address.alias)
+    if module is None:
+        raise SourceError(f"{address.alias} marks no prices as glitches.")
+    settle: Callable[[str, int], None] = getattr(module, verdict)
+    settle(address.alias, address.pk)

@@ -1,0 +1,355 @@
+"""Review what waits for a person: held runs, quarantined records, marked prices."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any, TypeVar
+
+from django.core.management.base import CommandError, CommandParser
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import Error
+from django.utils import timezone
+
+from marketplace.cli import (
+    DatabaseCommand,
+    add_destructive_arguments,
+    add_format_argument,
+    counted,
+)
+from marketplace.exceptions import MarketplaceError, SourceError
+from marketplace.loading import review
+from marketplace.loading.ingest import Summary
+from marketplace.loading.review import Address, Selection, Waiting
+from marketplace.postgresql.errors import explain
+from marketplace.registry import ALIASES, PLATFORMS, get_database, get_platform
+
+#: Lines, and characters of each, of a payload that is shown without --full.
+_LINES, _WIDTH = 40, 200
+
+#: Marked prices that are listed without --all.
+_NEWEST = 3
+
+_KINDS = {
+    "run": "A run that is held.",
+    "record": "A quarantined record.",
+    "records": "Quarantined records of a platform, or with a reason, or both.",
+    "glitch": "A price that was marked, by the number of its point in the history.",
+}
+
+_PLATFORMS = [platform.name for platform in PLATFORMS]
+
+Options = dict[str, Any]
+T = TypeVar("T")
+
+
+class Command(DatabaseCommand):
+    """List, show, release and discard what waits for a person."""
+
+    help = """Review what loading left to a person.
+
+    A run is held where a gate found it unlike the platform's recent runs.
+    What came before is loaded; the rest waits. A record is in quarantine if
+    it could not be loaded. A price is marked as a glitch if it lasted one
+    observation and came back.
+
+    list: what waits, and why. show: one of them, with its payload.
+    release: load it as if it had come in time; of a glitch: it is right.
+    discard: throw it away. restore: mark a released glitch again.
+
+    Each is named by its platform and number, as in uzum-17.
+    """
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the actions and their arguments."""
+        actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+        self._add_listing(actions.add_parser("list", help="Tell what waits, and why."))
+        show = actions.add_parser("show", help="Show one run or record, with its payload.")
+        for kind in _add_kinds(show, "run", "record"):
+            kind.add_argument("--full", action="store_true", help="Do not shorten payloads.")
+            add_format_argument(kind)
+        release = actions.add_parser("release", help="Load it, as if it had come in time.")
+        for kind in _add_kinds(release, "run", "record", "records", "glitch"):
+            kind.add_argument("--dry-run", action="store_true", help="Say what, and do nothing.")
+        discard = actions.add_parser("discard", help="Throw it away.")
+        for kind in _add_kinds(discard, "run", "record", "records"):
+            add_destructive_arguments(kind)
+        restore = actions.add_parser("restore", help="Mark released prices as glitches again.")
+        _add_kinds(restore, "glitch")
+
+    def _add_listing(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("--platform", choices=_PLATFORMS, help="Of this platform only.")
+        parser.add_argument("--all", action="store_true", help="All reasons, with all ids.")
+        add_format_argument(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Do what the action says."""
+        names = [options["action"], *filter(None, [options.get("kind")])]
+        action: Callable[[Options], None] = getattr(self, "_".join(["", *names]))
+        try:
+            action(options)
+        except (MarketplaceError, Error) as error:
+            raise CommandError(explain(error)) from None
+
+    # list
+
+    def _list(self, options: Options) -> None:
+        platform, found = options["platform"], list[Waiting]()
+
+        def visit(alias: str) -> None:
+            told = review.waiting(alias, platform, is_all=options["all"])
+            found.append(told)
+            if options["format"] == "text":
+                self.stdout.write("\n".join(self._lines(told, options["all"])))
+
+        aliases = self.selected(options)
+        if platform:
+            aliases = tuple(each for each in aliases if each == get_platform(platform).database)
+        try:
+            self.visit(aliases, visit)
+        finally:
+            if options["format"] == "json":
+                self.print_json([_plain(told) for told in found])
+
+    def _lines(self, told: Waiting, is_all: bool) -> Iterator[str]:
+        yield f"{told.alias.upper()} - {get_database(told.alias).title}"
+        yield f"   Held runs: {self._number(len(told.runs))}"
+        for run in told.runs:
+            since = _time(run.finished_at or run.started_at)
+            yield f"      {run.id}: {counted(run.held, 'record')} of {run.source}, since {since}"
+            yield from (f"         {cause}" for cause in run.causes)
+        yield f"   Quarantine: {self._number(told.records)}"
+        for group in told.groups:
+            newest = ", ".join(group.newest)
+            yield f"      {group.platform} {group.records:,}: {group.reason} ({newest})"
+        rest = told.records - sum(group.records for group in told.groups)
+        if rest:
+            yield f"      {rest:,} for other reasons; --all lists them"
+        if told.glitches is not None:
+            more = " or more" if len(told.glitches) >= review.MAX_GLITCHES else ""
+            yield f"   Glitches: {self._number(len(told.glitches))}{more}"
+            yield from map(_describe_glitch, told.glitches if is_all else told.glitches[:_NEWEST])
+
+    def _number(self, number: int) -> str:
+        return self.style.WARNING(f"{number:,}") if number else "0"
+
+    # show
+
+    def _show_run(self, options: Options) -> None:
+        told = review.describe_run(review.locate(options["ids"][0]))
+        if options["format"] == "json":
+            self.print_json(told)
+            return
+        first = told.pop("first")
+        self._print_facts(told)
+        for held in first:
+            place = f"{held.get('source', '')}: {held['place']}"
+            self.stdout.write(f"held {place} ({held.get('shape') or held['reason']})")
+            payload = held["payload"] if "payload" in held else held["raw"]
+            self._print_payload(payload, options["full"])
+
+    def _show_record(self, options: Options) -> None:
+        told = review.describe_record(review.locate(options["ids"][0]))
+        if options["format"] == "json":
+            self.print_json(told)
+            return
+        payload = told.pop("payload")
+        self._print_facts(told)
+        self.stdout.write("payload:")
+        self._print_payload(payload, options["full"])
+
+    def _print_facts(self, told: dict[str, Any]) -> None:
+        for name, value in told.items():
+            for text in value if isinstance(value, list) else [value]:
+                if text not in (None, "", {}):
+                    self.stdout.write(f"{name.replace('_', ' ')}: {_fact(text)}")
+
+    def _print_payload(self, payload: Any, is_full: bool) -> None:
+        text = payload if isinstance(payload, str) else _json(payload, indent=2)
+        lines = text.splitlines()
+        for line in lines if is_full else lines[:_LINES]:
+            is_long = not is_full and len(line) > _WIDTH
+            self.stdout.write(f"   {line[:_WIDTH]}…" if is_long else f"   {line}")
+        if len(lines) > _LINES and not is_full:
+            more = counted(len(lines) - _LINES, "more line")
+            self.stdout.write(f"   … {more}; --full shows all")
+
+    # release, discard, restore
+
+    def _release_run(self, options: Options) -> None:
+        def release(address: Address) -> bool:
+            held = counted(review.check_held(address), "record")
+            if options["dry_run"]:
+                self.stdout.write(f"Would release {held} of run {address}.")
+                return True
+            summary = review.release_run(address)
+            self.stdout.write(f"Released {held} of run {address}: {_counts(summary)}.")
+            for failure in summary.failures:
+                self.stderr.write(self.style.ERROR(failure))
+            return not summary.is_failure
+
+        self._each(_named(options), release)
+
+    def _discard_run(self, options: Options) -> None:
+        def discard(address: Address) -> None:
+            held = counted(review.check_held(address), "record")
+            if self._may_discard(f"{held} of run {address}", str(address), options):
+                held = counted(review.discard_run(address), "record")
+                self.stdout.write(f"Discarded {held} of run {address}.")
+
+        self._each(_named(options), discard)
+
+    def _release_record(self, options: Options) -> None:
+        self._release(review.select(_named(options)), options)
+
+    def _release_records(self, options: Options) -> None:
+        self._release(_common(options), options)
+
+    def _release(self, chosen: list[Selection], options: Options) -> None:
+        def release(selection: Selection) -> bool:
+            if options["dry_run"]:
+                count = counted(selection.rows().count(), "record")
+                self.stdout.write(f"Would release {count} of {selection.name}.")
+                return True
+            loaded, again = review.release_records(selection)
+            text = f"Released {counted(loaded, 'record')} of {selection.name}"
+            self.stdout.write(f"{text}; {again:,} failed again." if again else f"{text}.")
+            return not again
+
+        self._each(chosen, release)
+
+    def _discard_record(self, options: Options) -> None:
+        self._discard(review.select(_named(options)), options)
+
+    def _discard_records(self, options: Options) -> None:
+        self._discard(_common(options), options)
+
+    def _discard(self, chosen: list[Selection], options: Options) -> None:
+        def discard(selection: Selection) -> None:
+            name, count = selection.name, counted(selection.rows().count(), "record")
+            if self._may_discard(f"{count} of {name}", name, options):
+                count = counted(review.discard_records(selection), "record")
+                self.stdout.write(f"Discarded {count} of {name}.")
+
+        self._each(chosen, discard)
+
+    def _may_discard(self, what: str, name: str, options: Options) -> bool:
+        """Return whether something is to be thrown away; ask, unless told not to."""
+        if options["dry_run"]:
+            self.stdout.write(f"Would discard {what}.")
+        elif not options["force"]:
+            self.confirm(f"This throws away {what}.", name)
+        return not options["dry_run"]
+
+    def _release_glitch(self, options: Options) -> None:
+        def release(address: Address) -> None:
+            if not options["dry_run"]:
+                review.settle_glitch(address, "release")
+            done = "Would release" if options["dry_run"] else "Released"
+            self.stdout.write(f"{done} glitch {address}.")
+
+        self._each(_named(options), release)
+
+    def _restore_glitch(self, options: Options) -> None:
+        def restore(address: Address) -> None:
+            review.settle_glitch(address, "restore")
+            self.stdout.write(f"Restored glitch {address}.")
+
+        self._each(_named(options), restore)
+
+    def _each(self, chosen: list[T], function: Callable[[T], bool | None]) -> None:
+        """Call the function with each of what was chosen, whether or not others fail."""
+        failed = 0
+        for each in chosen:
+            try:
+                failed += function(each) is False
+            except (MarketplaceError, Error) as error:
+                self.stderr.write(self.style.ERROR(explain(error)))
+                failed += 1
+        if failed:
+            raise CommandError(f"{failed} of {len(chosen)} failed: see ingest_review list.")
+
+
+def _add_kinds(action: CommandParser, *names: str) -> list[CommandParser]:
+    """Add what an action may be about; return its parsers.
+
+    "records" are chosen by what they have in common, all others are named by their ids.
+    """
+    kinds = action.add_subparsers(dest="kind", required=True, metavar="KIND")
+    parsers = []
+    for name in names:
+        parser: CommandParser = kinds.add_parser(name, help=_KINDS[name])
+        if name == "records":
+            parser.add_argument("--reason", metavar="TEXT", help="Whose reason contains this.")
+            parser.add_argument("--platform", choices=_PLATFORMS, help="Of this platform.")
+        else:
+            count = 1 if action.prog.endswith("show") else "+"
+            parser.add_argument("ids", metavar="ID", nargs=count, help="As in uzum-17.")
+        parsers.append(parser)
+    return parsers
+
+
+def _named(options: Options) -> list[Address]:
+    """Return the rows that were named, each once."""
+    return list(dict.fromkeys(map(review.locate, options["ids"])))
+
+
+def _common(options: Options) -> list[Selection]:
+    """Return the records that have a reason or a platform in common.
+
+    :raises SourceError: if nothing was said, or there are none
+    """
+    reason, platform = options["reason"] or "", options["platform"] or ""
+    if not (reason or platform):
+        raise SourceError("Say which records: --reason TEXT, --platform NAME, or both.")
+    aliases = [get_platform(platform).database] if platform else ALIASES
+    chosen = [Selection(alias, platform, (), reason) for alias in aliases]
+    found = [selection for selection in chosen if selection.rows().exists()]
+    if not found:
+        raise SourceError("No quarantined record is like that: see ingest_review list.")
+    return found
+
+
+def _describe_glitch(glitch: Any) -> str:
+    price, unit = f"{glitch.price:,}", glitch.currency or ""
+    before = "" if glitch.price_before is None else f" after {glitch.price_before:,}"
+    name = f"{glitch.platform}-{glitch.pk}"
+    text = f"{price}{before} {unit}".strip()
+    return f"      {name}: {text} of offer {glitch.offer}, {_time(glitch.recorded_at)}"
+
+
+def _counts(summary: Summary) -> str:
+    names = ("created", "updated", "unchanged", "rejected", "price_points")
+    return ", ".join(f"{name.replace('_', ' ')} {getattr(summary, name):,}" for name in names)
+
+
+def _plain(told: Waiting) -> dict[str, Any]:
+    plain = told._asdict()
+    plain["runs"] = [run._asdict() for run in told.runs]
+    plain["groups"] = [group._asdict() for group in told.groups]
+    if told.glitches is not None:
+        named = [(f"{each.platform}-{each.pk}", each._asdict()) for each in told.glitches]
+        plain["glitches"] = [{"id": name} | each for name, each in named]
+    return plain
+
+
+def _fact(value: Any) -> str:
+    if isinstance(value, datetime):
+        return _time(value)
+    if isinstance(value, dict):
+        return ", ".join(f"{name.replace('_', ' ')} {_short(each)}" for name, each in value.items())
+    return str(value)
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, int):
+        return f"{value:,}"
+    return value if isinstance(value, str) else _json(value)
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    return json.dumps(value, cls=DjangoJSONEncoder, ensure_ascii=False, indent=indent)
+
+
+def _time(moment: datetime) -> str:
+    return f"{timezone.localtime(moment):%Y-%m-%d %H:%M}"
