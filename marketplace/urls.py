@@ -1,8 +1,13 @@
-"""The pages: the admin is the front page."""
+"""The pages: the admin is the front page. Beside it there is the API for scrapers."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import path, re_path
+
+from marketplace import api
 
 urlpatterns = [
+    path("api/ingest/runs/<str:name>", api.run, name="api_run"),
+    path("api/ingest/<str:platform>", api.push, name="api_push"),
+    re_path("^api/", api.nowhere),
     path("", admin.site.urls),
 ]

@@ -158,7 +158,7 @@ class TestCompose:
     def test_builds_what_has_no_image(self):
         built = {name for name, service in SERVICES.items() if "image" not in service}
 
-        assert built == {"init", "web"}
+        assert built == {"init", "web", "loader"}
         assert {SERVICES[name]["build"] for name in built} == {"."}
 
     def test_publishes_on_the_loopback_only(self):
@@ -169,6 +169,7 @@ class TestCompose:
             "redis": [],
             "init": [],
             "web": ["127.0.0.1:8000:8000"],
+            "loader": [],
         }
         assert not any("network_mode" in service for service in SERVICES.values())
 
@@ -184,7 +185,7 @@ class TestCompose:
             assert not SECRET.search(name) or operator == ":?" or not default, name
         assert not re.search(r"://[^/\s]*:[^/\s]*@", text)
 
-    @pytest.mark.parametrize("service", ["postgres", "init", "web"])
+    @pytest.mark.parametrize("service", ["postgres", "init", "web", "loader"])
     def test_refuses_to_start_without_a_password(self, service):
         environment = SERVICES[service]["environment"]
 
@@ -196,7 +197,8 @@ class TestCompose:
         expected = read_by_settings() - HOST_ONLY
 
         assert expected - SERVICES["web"]["environment"].keys() == set()
-        assert SERVICES["init"]["environment"] == SERVICES["web"]["environment"]
+        for service in ("init", "loader"):
+            assert SERVICES[service]["environment"] == SERVICES["web"]["environment"]
 
     def test_never_runs_with_debug(self):
         assert SERVICES["web"]["environment"]["DEBUG"] == "false"
@@ -235,7 +237,7 @@ class TestCompose:
     def test_starts_in_order(self):
         conditions = {
             name: {on: how["condition"] for on, how in SERVICES[name]["depends_on"].items()}
-            for name in ("init", "web")
+            for name in ("init", "web", "loader")
         }
 
         assert conditions == {
@@ -245,8 +247,13 @@ class TestCompose:
                 "redis": "service_healthy",
                 "init": "service_completed_successfully",
             },
+            "loader": {
+                "postgres": "service_healthy",
+                "init": "service_completed_successfully",
+            },
         }
         assert SERVICES["init"]["command"] == ["python", "manage.py", "init_all"]
+        assert SERVICES["loader"]["command"] == ["python", "manage.py", "ingest_queue", "--watch"]
 
 
 class TestPostgres:
@@ -297,6 +304,12 @@ class TestImage:
         users = re.findall(r"^USER (\S+)", DOCKERFILE, re.MULTILINE)
 
         assert users == ["10001:10001"]
+
+    def test_leaves_threads_for_pages_while_pushes_are_received(self):
+        [threads] = re.findall(r"--threads=(\d+)", DOCKERFILE)
+
+        assert "--worker-class=gthread" in DOCKERFILE
+        assert int(documented()["INGEST_API_CONCURRENCY"]) < int(threads)
 
     def test_keeps_no_secret(self):
         lasting = re.findall(r"^(?:ENV|ARG|LABEL)(?:.*\\\n)*.*", DOCKERFILE, re.MULTILINE)

@@ -1,5 +1,6 @@
 """Serving on a developer's machine, and leaving nothing behind."""
 
+import json
 import signal
 import socket
 import urllib.request
@@ -40,6 +41,39 @@ class TestServe:
         assert "Marketplace analytics" in page
         assert rest.endswith("Stopped the embedded PostgreSQL.\n")
         assert not embedded.is_accepting(machine.data_dir)
+
+    def test_loads_what_is_pushed_to_it(self, machine, port):
+        token = "uzum-token-of-the-tests"
+        machine.environment["INGEST_TOKENS"] = f"uzum={token}"
+        process = machine.start("serve", "--port", str(port))
+        wait_for(process, "Quit the server")
+
+        answer = urllib.request.urlopen(
+            urllib.request.Request(
+                f"http://127.0.0.1:{port}/api/ingest/uzum",
+                data=b'{"payload": {"data": {"id": 1, "title": "Choynak", "skuList": []}}}',
+                headers={"Authorization": f"Bearer {token}"},
+            )
+        )
+        run = json.load(answer)["run"]
+        printed = wait_for(process, f"{run}: read")
+        process.send_signal(signal.SIGTERM)
+        rest, _ = process.communicate(timeout=30)
+
+        assert answer.status == 202
+        assert f"{run}: read 1, created 1" in printed
+        assert rest.endswith("Stopped the embedded PostgreSQL.\n")
+        assert not embedded.is_accepting(machine.data_dir)
+
+    def test_its_worker_ends_when_it_is_killed(self, machine, port):
+        process = machine.start("serve", "--port", str(port))
+        wait_for(process, "Quit the server")
+
+        process.kill()
+        # Whoever still writes to its output holds it open.
+        process.communicate(timeout=30)
+
+        assert process.returncode == -signal.SIGKILL
 
     def test_says_that_the_port_is_in_use_before_anything_is_done(self, machine):
         with socket.socket() as other:

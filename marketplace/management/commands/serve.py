@@ -1,8 +1,13 @@
 """Serve the admin on this machine, and leave nothing running."""
 
+import os
 import signal
 import socket
+import subprocess
+import sys
 from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
@@ -16,12 +21,16 @@ from marketplace.demo import ADMIN
 
 _HOST = "127.0.0.1"
 
+#: Seconds for the batch that is being loaded when the worker is told to end.
+_GRACE = 20.0
+
 
 class Command(BaseCommand):
-    """Initialise, serve until interrupted, stop the embedded server."""
+    """Initialise, serve and load what is pushed until interrupted, stop the embedded server."""
 
     help = (
-        "Serve the admin on this machine until Ctrl-C; then stop the embedded PostgreSQL too. "
+        "Serve the admin on this machine, and load what is pushed to it, until Ctrl-C; then stop "
+        "the embedded PostgreSQL too. "
         "For development: production runs gunicorn, as docker-compose.yml shows."
     )
     # There may be no database yet.
@@ -41,7 +50,8 @@ class Command(BaseCommand):
         try:
             call_command("demo" if demo else "init_all", stdout=self.stdout, stderr=self.stderr)
             self._greet(port)
-            call_command("runserver", f"{_HOST}:{port}", use_reloader=False, skip_checks=True)
+            with _loading():
+                call_command("runserver", f"{_HOST}:{port}", use_reloader=False, skip_checks=True)
         except KeyboardInterrupt:
             self.stderr.write("Interrupted.")
         finally:
@@ -83,6 +93,23 @@ def _check_port(port: int) -> None:
                 f"Port {port} of {_HOST} cannot be used: {error.strerror}. Stop what uses it, or "
                 f"take another: make run PORT={port + 1}."
             ) from None
+
+
+@contextmanager
+def _loading() -> Iterator[None]:
+    """Load what is pushed, in a process of its own."""
+    command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "ingest_queue", "--watch"]
+    # A session of its own, because Ctrl-C is for the server: that ends the worker in its turn.
+    worker = subprocess.Popen([*command, "--parent", str(os.getpid())], start_new_session=True)
+    try:
+        yield
+    finally:
+        worker.terminate()
+        try:
+            worker.wait(_GRACE)
+        except subprocess.TimeoutExpired:
+            worker.kill()
+            worker.wait()
 
 
 def _interrupt(number: int, frame: object) -> None:

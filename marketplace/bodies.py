@@ -1,0 +1,328 @@
+"""The body of a request as a stream: received within bounds, unpacked, cut into lines, checked.
+
+Nothing here ever holds more than a piece of the body, or one line of it.
+"""
+
+import socket
+import time
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from threading import Timer
+from types import TracebackType
+from typing import Any
+
+import zstandard
+
+from marketplace.exceptions import MarketplaceError
+from marketplace.loading import documents
+
+#: What `Content-Encoding` may say.
+ENCODINGS = ("identity", "gzip", "x-gzip", "zstd")
+
+#: Bytes that are received, and unpacked, at a time.
+_PIECE, _STEP = 1 << 16, 1 << 18
+
+#: Bytes of zstd that are unpacked at a time: they become at most 32,000 times as many.
+_ZSTD_PIECE = 512
+
+#: Bytes of memory that a zstd frame may ask for; what RFC 8878 recommends to support.
+_ZSTD_WINDOW = 8 << 20
+
+#: Blank lines in a body; more are an attempt to keep the server busy.
+_MAX_BLANK = 10_000
+
+_BOM = b"\xef\xbb\xbf"
+
+
+class RefusedError(MarketplaceError):
+    """Raised if a request is not taken.
+
+    :param status: the HTTP status that says so
+    :param line: the line of the body at fault; None if it is none
+    :param headers: what the answer says beside the reason
+    """
+
+    def __init__(
+        self,
+        status: int,
+        reason: str,
+        line: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.line = line
+        self.headers = dict(headers or {})
+
+
+class Body:
+    """What a client sends, piece by piece, bounded in size and time.
+
+    A context: within it, a client that sends too slowly is cut off when its time is over.
+    """
+
+    def __init__(self, environ: Mapping[str, Any], max_size: int, seconds: float) -> None:
+        self._stream: Any = environ["wsgi.input"]
+        # gunicorn's own name for it; servers for development offer none.
+        self._socket: socket.socket | None = environ.get("gunicorn.socket")
+        self._length = _length(environ)
+        # Whether reading ends where the body does, though nobody said how long it is.
+        self._is_terminated = bool(environ.get("wsgi.input_terminated"))
+        self._max_size = max_size
+        self._seconds = seconds
+        self._deadline = time.monotonic() + seconds
+        self._received = 0
+        self._is_at_end = False
+
+    def __enter__(self) -> "Body":
+        self._timer = Timer(self._seconds, self._cut_off)
+        self._timer.daemon = True
+        self._timer.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._timer.cancel()
+
+    def check_length(self) -> None:
+        """Refuse what is announced to be too large before any of it is received.
+
+        :raises RefusedError: with 413; with 411 if the end of the body could not be told
+        """
+        if self._length is not None and self._length > self._max_size:
+            raise self._too_large()
+        if self._length is None and not self._is_terminated:
+            raise RefusedError(411, "How long is the body? Send the header Content-Length.")
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the body up to its end.
+
+        :raises RefusedError: if it is too large, too slow, or breaks off
+        """
+        while piece := self._receive():
+            self._received += len(piece)
+            if self._received > self._max_size:
+                raise self._too_large()
+            yield piece
+        if self._length is not None and self._received < self._length:
+            raise self._broken_off()
+        self._is_at_end = True
+
+    def in_time(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+        """Yield what was unpacked, which may be much more than was received.
+
+        :raises RefusedError: if it takes too long
+        """
+        for block in blocks:
+            self._check_time()
+            yield block
+
+    def discard(self, seconds: float) -> None:
+        """Receive the rest for some seconds, up to as much as would have been taken.
+
+        So a client that first sends all and then reads gets to read the answer.
+        """
+        self._deadline = time.monotonic() + seconds
+        self._seconds = seconds
+        left = self._max_size
+        with self, suppress(RefusedError):
+            while not self._is_at_end and left > 0 and (piece := self._receive()):
+                self._received += len(piece)
+                left -= len(piece)
+
+    def _receive(self) -> bytes:
+        size = _PIECE if self._length is None else min(_PIECE, self._length - self._received)
+        try:
+            piece: bytes = self._stream.read(size) if size else b""
+        except Exception:  # noqa: BLE001 # what a server raises for a damaged body is its own
+            piece = b""
+            if time.monotonic() < self._deadline:
+                raise self._broken_off() from None
+        self._check_time()
+        return piece
+
+    def _check_time(self) -> None:
+        if time.monotonic() >= self._deadline:
+            raise RefusedError(
+                408,
+                f"The body could not be received within {self._seconds:g} seconds. Send less at a "
+                "time, or raise INGEST_API_TIMEOUT.",
+            )
+
+    def _cut_off(self) -> None:
+        """End the reading that waits for the client."""
+        if self._socket is not None:
+            # The connection may be closed already.
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RD)
+
+    def _too_large(self) -> RefusedError:
+        return RefusedError(
+            413,
+            f"The body has more than {self._max_size:,} bytes. Send it in several requests, or "
+            "compressed, or raise INGEST_API_MAX_BODY.",
+        )
+
+    def _broken_off(self) -> RefusedError:
+        of = "" if self._length is None else f" of {self._length:,}"
+        return RefusedError(
+            400, f"The body breaks off after {self._received:,}{of} bytes. Send it again."
+        )
+
+
+class Documents:
+    """The lines of a body, each of which is a JSON object or an array of objects.
+
+    :param count: the documents of the lines that were yielded
+    """
+
+    def __init__(self, blocks: Iterable[bytes], max_size: int, max_line: int) -> None:
+        self._blocks = blocks
+        self._max_size = max_size
+        self._max_line = max_line
+        self.count = 0
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield the lines, blank ones too.
+
+        :raises RefusedError: if one is no JSON or too long, or if there is no document at all
+        """
+        blank = 0
+        for number, line in enumerate(self._cut(), 1):
+            if line.strip():
+                self.count += _count(line, number)
+            else:
+                blank += 1
+            if blank > _MAX_BLANK:
+                raise RefusedError(400, f"Line {number} is one blank line too many.", number)
+            yield line
+        if not self.count:
+            raise RefusedError(
+                400, "There is no document in the body. Send one JSON object a line."
+            )
+
+    def _cut(self) -> Iterator[bytes]:
+        begun, number, size = b"", 1, 0
+        for block in self._blocks:
+            size += len(block)
+            if size > self._max_size:
+                raise RefusedError(
+                    413,
+                    f"The body has more than {self._max_size:,} bytes when it is unpacked. Send it "
+                    "in several requests, or raise INGEST_API_MAX_UNPACKED.",
+                )
+            *whole, rest = block.split(b"\n")
+            if whole:
+                whole[0] = begun + whole[0]
+                begun = b""
+            for line in whole:
+                yield self._checked(line, number)
+                number += 1
+            begun = self._checked(begun + rest, number)
+        if begun:
+            yield begun
+
+    def _checked(self, line: bytes, number: int) -> bytes:
+        if len(line) > self._max_line:
+            raise RefusedError(
+                413,
+                f"Line {number} has more than {self._max_line:,} bytes. Send one document a line, "
+                "or raise INGEST_API_MAX_LINE.",
+                number,
+            )
+        return line.removeprefix(_BOM) if number == 1 else line
+
+
+def unpack(pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:
+    """Yield what compressed pieces hold, a bounded block at a time.
+
+    :param encoding: one of `ENCODINGS`
+    :raises RefusedError: if it is damaged or cut off
+    """
+    if encoding == "identity":
+        return pieces
+    return _unpack(pieces, "zstd" if encoding == "zstd" else "gzip")
+
+
+def _unpack(pieces: Iterator[bytes], kind: str) -> Iterator[bytes]:
+    try:
+        yield from _unpack_zstd(pieces) if kind == "zstd" else _unpack_gzip(pieces)
+    except EOFError:
+        raise RefusedError(400, f"The {kind} data are cut off. Send the body again.") from None
+    except (zlib.error, zstandard.ZstdError) as error:
+        raise RefusedError(
+            400, f"The body is not sound {kind}: {error}. Correct it, or Content-Encoding."
+        ) from None
+
+
+def _unpack_gzip(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    member = None
+    for piece in pieces:
+        rest = piece
+        while rest:
+            if member is None or member.eof:
+                # Zeros behind a member are padding.
+                rest = rest.lstrip(b"\0") if member else rest
+                member = zlib.decompressobj(wbits=31) if rest else member
+                continue
+            yield member.decompress(rest, _STEP)
+            rest = member.unused_data if member.eof else member.unconsumed_tail
+    while member and not member.eof:
+        block = member.decompress(b"", _STEP)
+        if not block:
+            raise EOFError
+        yield block
+
+
+def _unpack_zstd(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    frame = None
+    for piece in pieces:
+        for start in range(0, len(piece), _ZSTD_PIECE):
+            rest = piece[start : start + _ZSTD_PIECE]
+            while rest:
+                if frame is None or frame.eof:
+                    unpacker = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
+                    frame = unpacker.decompressobj()
+                block = frame.decompress(rest)
+                rest = frame.unused_data if frame.eof else b""
+                yield from (block[at : at + _STEP] for at in range(0, len(block), _STEP))
+    if frame and not frame.eof:
+        raise EOFError
+
+
+def _count(line: bytes, number: int) -> int:
+    """Return how many documents a line holds.
+
+    :raises RefusedError: if it is neither an object nor an array of objects
+    """
+    try:
+        value = documents.parse(line)
+    except ValueError as error:
+        # The bytes of a line that is no UTF-8 are in the error.
+        reason = "is not UTF-8" if isinstance(error, UnicodeDecodeError) else f"is no JSON: {error}"
+        raise RefusedError(
+            400, f"Line {number} {reason}. Send one JSON document a line.", number
+        ) from None
+    found = value if isinstance(value, list) else [value]
+    for document in found:
+        if not isinstance(document, dict):
+            raise RefusedError(
+                400,
+                f"Line {number} holds a document of type {type(document).__name__}, expected an "
+                "object.",
+                number,
+            )
+    return len(found)
+
+
+def _length(environ: Mapping[str, Any]) -> int | None:
+    """Return how long the body is said to be; None if it comes in chunks until it ends."""
+    text = str(environ.get("CONTENT_LENGTH") or "")
+    if text.isdecimal():
+        return int(text)
+    return None if environ.get("HTTP_TRANSFER_ENCODING") else 0
