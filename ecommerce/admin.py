@@ -1,7 +1,13 @@
 """The pages of the e-commerce database."""
 
-from django.contrib import admin
+from collections.abc import Callable
 
+from django.contrib import admin, messages
+from django.db import router
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from ecommerce import glitches
 from ecommerce.models import (
     Category,
     ExchangeRate,
@@ -14,13 +20,16 @@ from ecommerce.models import (
     Seller,
 )
 from ecommerce.panels import history_panels, offer_panel, price_range, variant_name
+from ecommerce.queries import price_statistics
 from marketplace import admin as base
 from marketplace import presentation as show
+from marketplace.exceptions import MarketplaceError
 from marketplace.filters import DayRangeFilter, PlatformFilter, RangeFilter, choice, text
 from marketplace.tables import Known
 
 _IDENTITY = ("platform", "external_id")
 _LIFECYCLE = ("first_seen_at", "last_seen_at", "updated_at")
+_GLITCHES = (("yes", "Marked"), ("no", "Released"))
 
 
 @admin.register(Product)
@@ -49,7 +58,7 @@ class ProductAdmin(base.ReadOnlyAdmin):
     )
     list_select_related = ("seller",)
     sortable = ("price", "rating", "review_count", "last_seen_at")
-    search_vector = "search_vector"
+    search_texts = Product.SEARCHED
     search_help_text = "Words of the title, or the id"
     detail_related = ("category", "seller")
     fieldsets = (
@@ -135,7 +144,7 @@ class OfferAdmin(base.ReadOnlyAdmin):
     )
     list_select_related = ("product", "seller")
     sortable = ("cost", "discount_percent", "last_seen_at")
-    search_vector = "product__search_vector"
+    search_texts = tuple(f"product__{name}" for name in Product.SEARCHED)
     search_help_text = "Words of the product's title, or the offer's id"
     detail_related = ("product", "seller")
     fieldsets = (
@@ -158,11 +167,15 @@ class OfferAdmin(base.ReadOnlyAdmin):
         return show.two_lines(show.figure(show.money(obj.price, obj.currency)), old)
 
     def figures(self, obj: Offer) -> list[tuple[str, str]]:
-        """Return the price and its discount."""
+        """Return the price and its discount, and what it used to be, glitches left out."""
+        past = price_statistics(obj.pk)
+        lowest, average = (past.min_price, past.avg_price) if past else (None, None)
         return [
             ("Price", show.figure(show.money(obj.price, obj.currency))),
             ("Old price", show.figure(show.money(obj.old_price, obj.currency))),
             ("Discount", show.figure(show.percent(obj.discount_percent))),
+            ("Lowest price", show.figure(show.money(lowest, obj.currency))),
+            ("Average price", show.figure(show.money(average, obj.currency))),
             ("Available", show.flag(obj.is_available)),
         ]
 
@@ -185,12 +198,15 @@ class PricePointAdmin(base.ReadOnlyAdmin):
         "price_change",
         "price_change_percent",
         "is_available",
+        "is_glitch",
     )
     list_filter = (
         choice("is_available"),
+        choice("is_glitch", _GLITCHES),
         ("price_change_percent", RangeFilter),
         ("recorded_at", DayRangeFilter),
     )
+    actions = ("release", "restore")  # type: ignore[assignment]
     list_select_related = ("offer__product",)
     search_ids = ("offer__external_id",)
     search_help_text = "The offer's id"
@@ -200,6 +216,7 @@ class PricePointAdmin(base.ReadOnlyAdmin):
         ("Price", {"fields": ("price", "old_price", "discount_percent")}),
         ("Stock", {"fields": ("is_available", "available_amount")}),
         ("Change", {"fields": ("price_change", "price_change_percent")}),
+        ("Trust", {"fields": ("is_glitch",)}),
     )
 
     @admin.display(description="product")
@@ -207,6 +224,36 @@ class PricePointAdmin(base.ReadOnlyAdmin):
         """Return a link to the product."""
         product = obj.offer.product
         return show.admin_link(product, show.clip(str(product), 60))
+
+    def has_review_permission(self, request: HttpRequest) -> bool:
+        """Allow what changes no price: to say whether one is right."""
+        return request.user.has_perm("ecommerce.change_pricepoint")
+
+    @admin.action(description="Release: the price is right", permissions=["review"])
+    def release(self, request: HttpRequest, queryset: QuerySet[PricePoint]) -> None:
+        """Let marked prices count again."""
+        self._settle(request, queryset, glitches.release, "released")
+
+    @admin.action(description="Restore: it is a glitch after all", permissions=["review"])
+    def restore(self, request: HttpRequest, queryset: QuerySet[PricePoint]) -> None:
+        """Mark released prices again."""
+        self._settle(request, queryset, glitches.restore, "marked again")
+
+    def _settle(
+        self,
+        request: HttpRequest,
+        queryset: QuerySet[PricePoint],
+        settle: Callable[[str, int], None],
+        done: str,
+    ) -> None:
+        alias, count = router.db_for_write(PricePoint), 0
+        for pk in queryset.values_list("pk", flat=True):
+            try:
+                settle(alias, pk)
+                count += 1
+            except MarketplaceError as error:
+                self.message_user(request, str(error), messages.WARNING)
+        self.message_user(request, f"{count} {done}.", messages.SUCCESS)
 
 
 @admin.register(Category)

@@ -2,11 +2,11 @@
 
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 
 from django.db.backends.utils import CursorWrapper
 
-from ecommerce import models, records
+from ecommerce import history, models, records, snapshots
+from ecommerce.history import points_of
 from ecommerce.partitions import ensure
 from marketplace.loading.targets import Observations, Plan, Reference, Target
 from marketplace.loading.values import normalize_title
@@ -18,38 +18,23 @@ _SELLER = Reference("seller_id", records.Seller)
 _CATEGORY = Reference("category_id", records.Category)
 
 
-def expand(record: Any, observed_at: datetime) -> list[Any]:
-    """Return the price point that an offer is, besides its current state."""
-    if not isinstance(record, records.Offer):
-        return []
-    return [
-        records.PricePoint(
-            offer_external_id=record.external_id,
-            recorded_at=observed_at,
-            price=record.price,
-            currency=record.currency,
-            old_price=record.old_price,
-            is_available=record.is_available,
-            available_amount=record.stock_quantity,
-        )
-    ]
-
-
-def create_months(alias: str, points: list[records.PricePoint]) -> None:
-    """Create the partitions of price history that the points need and that are missing."""
+def create_months(alias: str, moments: set[datetime]) -> None:
+    """Create the partitions of price history that some moments need and that are missing."""
     # Partitions are months of UTC. They are asked for each time: one that was there a batch ago
     # may have been archived since.
-    months = {point.recorded_at.astimezone(UTC).date().replace(day=1) for point in points}
-    ensure(alias, months)
+    ensure(alias, {moment.astimezone(UTC).date().replace(day=1) for moment in moments})
 
 
 def after_merge(cursor: CursorWrapper, platform: str) -> int:
     """Write the tree paths of categories and the price points; return how many points are new."""
+    write_paths(cursor, platform)
+    return history.append(cursor, platform)
+
+
+def write_paths(cursor: CursorWrapper, platform: str) -> int:
+    """Write the tree paths of categories; there are no price points in it."""
     cursor.execute(_sql("category_paths"), {"platform": platform})
-    cursor.execute(_sql("price_series"), {"platform": platform})
-    cursor.execute(_sql("price_chain"))
-    cursor.execute(_sql("price_points"))
-    return int(cursor.fetchone()[0])
+    return 0
 
 
 PLAN = Plan(
@@ -85,19 +70,21 @@ PLAN = Plan(
     observations=Observations(
         records.PricePoint,
         "stage_price_points",
-        columns={
-            "offer_external_id": "text",
-            "recorded_at": "timestamptz",
-            "price": "numeric(18,2)",
-            "currency": "text",
-            "old_price": "numeric(18,2)",
-            "is_available": "boolean",
-            "available_amount": "integer",
-        },
+        columns=history.COLUMNS,
         key=("offer_external_id", "recorded_at"),
     ),
-    expand=expand,
     before_batch=create_months,
     after_merge=after_merge,
-    temporary=("price_news", "price_rebuilds", "price_series", "price_chain"),
+    after_replay=write_paths,
+    find_late=history.find_late,
+    observe=points_of,
+    rebuild=history.rebuild,
+    find_missing=snapshots.find_missing,
+    shapes=snapshots.SHAPES,
+    coverage={
+        "price": (records.Offer, "price"),
+        "title": (records.Product, "title"),
+        "category": (records.Product, "category_external_id"),
+    },
+    priced=records.Offer,
 )

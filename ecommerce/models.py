@@ -1,11 +1,11 @@
 """All tables of the e-commerce database."""
 
-from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.indexes import GinIndex, HashIndex
 from django.db import models
 from django.db.models import Q
 
 from marketplace import models as base
-from marketplace.search import SearchableQuerySet, search_vector
+from marketplace.search import SearchableQuerySet, search_vector, vector_of
 
 _DISCOUNT = "Percent below old_price; NULL without one."
 
@@ -112,7 +112,6 @@ class Product(base.PlatformRow):
     tags = models.JSONField(null=True, help_text="List of badges as published.")
     attributes = models.JSONField(null=True, help_text="What has no column of its own.")
     characteristics = models.JSONField(null=True, help_text="List of {title, values}.")
-    search_vector = search_vector("title", "title_ru", "title_uz", "title_en", "brand")
 
     # Place
     category = models.ForeignKey(Category, models.SET_NULL, null=True, db_index=False)
@@ -139,6 +138,9 @@ class Product(base.PlatformRow):
     # Provenance
     content_hash = base.content_hash()
 
+    #: The columns whose words are found by SearchableQuerySet.search().
+    SEARCHED = ("title", "title_ru", "title_uz", "title_en", "brand")
+
     objects = SearchableQuerySet.as_manager()
 
     class Meta:
@@ -154,13 +156,18 @@ class Product(base.PlatformRow):
         ]
         indexes = [
             # Used by marketplace.loading.recognition: what was seen before is not parsed again.
-            models.Index(fields=["content_hash"], name="ecommerce_products_content"),
+            HashIndex(fields=["content_hash"], name="ecommerce_products_content"),
             # Used by the cross-platform comparison: WHERE title_normalized = '…'.
-            models.Index(fields=["title_normalized"], name="ecommerce_products_title"),
+            # A hash index, as only equal titles are asked for: a sixth of a tree's size.
+            HashIndex(fields=["title_normalized"], name="ecommerce_products_title"),
             # Used by price ranges within a category, and by the foreign key.
             models.Index(fields=["category", "min_price"], name="ecommerce_products_category"),
             # Used by SearchableQuerySet.search().
-            GinIndex(fields=["search_vector"], name="ecommerce_products_search"),
+            GinIndex(
+                vector_of("title", "title_ru", "title_uz", "title_en", "brand"),
+                name="ecommerce_products_search",
+                gin_pending_list_limit=512,
+            ),
             # Used by attributes @> '{"…": …}'.
             GinIndex(
                 fields=["attributes"],
@@ -259,6 +266,14 @@ class PricePoint(models.Model):
             # One state at a moment; used by the loader and by an offer's history.
             models.UniqueConstraint(
                 fields=["offer", "recorded_at"], name="ecommerce_price_history_key"
+            ),
+        ]
+        indexes = [
+            # Used by glitches.waiting() and by the admin's list of marked prices: few of millions.
+            models.Index(
+                fields=["recorded_at"],
+                name="ecommerce_price_glitches",
+                condition=Q(is_glitch=True),
             ),
         ]
 

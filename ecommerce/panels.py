@@ -51,18 +51,24 @@ def offer_panel(obj: Product, offers: QuerySet[Offer]) -> Panel:
     return Panel("Offers", show.table(headers, rows, ("Price", "Old price", "Discount")), note)
 
 
-def history_panels(points: QuerySet[PricePoint]) -> Iterable[Panel]:
+def history_panels(history: QuerySet[PricePoint]) -> Iterable[Panel]:
     """Return the chart of the prices, one a currency, and the table of the last changes."""
     newest = list(
-        points.select_related("offer__seller")
+        history.select_related("offer__seller")
         .defer("offer__variant_attributes", "offer__seller__attributes")
         .order_by("-recorded_at")[:CHARTED_POINTS]
     )
     for currency in sorted({point.currency or "" for point in newest}):
-        series = _series([point for point in newest if (point.currency or "") == currency])
-        note = f"The {COLORS} offers with the most changes." if len(series) > COLORS else ""
+        points = [point for point in newest if (point.currency or "") == currency]
+        kept = [point for point in points if not point.is_glitch]
+        series = _series(kept)
+        notes = [f"The {COLORS} offers with the most changes."] if len(series) > COLORS else []
+        if len(kept) < len(points):
+            notes.append(f"Glitches are left out: {len(points) - len(kept)}.")
         yield Panel(
-            f"Price history, {currency or 'currency unknown'}", price_chart(series, currency), note
+            f"Price history, {currency or 'currency unknown'}",
+            price_chart(series, currency),
+            " ".join(notes),
         )
     yield Panel("Last changes", _changes(newest[:SHOWN_CHANGES]))
 
@@ -88,7 +94,7 @@ def _changes(points: Sequence[PricePoint]) -> str:
         (
             show.moment(point.recorded_at),
             show.admin_link(point.offer, _label(point.offer)),
-            show.money(point.price, point.currency),
+            _price(point),
             show.change(point.price_change, point.currency),
             show.percent_change(point.price_change_percent),
             show.flag(point.is_available),
@@ -96,6 +102,11 @@ def _changes(points: Sequence[PricePoint]) -> str:
         for point in points
     ]
     return show.table(headers, rows, ("Price", "Change", "%"))
+
+
+def _price(point: PricePoint) -> str:
+    text = show.money(point.price, point.currency)
+    return show.two_lines(text, "glitch") if point.is_glitch else text
 
 
 def variant_name(offer: Offer) -> str:

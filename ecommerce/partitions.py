@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 
-from django.db import connections
+from django.db import ProgrammingError, connections
+from psycopg2.errors import DuplicateTable
 
 #: Months after the current one that have a partition before anything is loaded into them.
 MONTHS_AHEAD = 3
@@ -31,13 +32,26 @@ def ensure(alias: str, months: Iterable[date]) -> list[str]:
 
     :param months: first days of months of UTC
     """
-    names = []
-    with connections[alias].cursor() as cursor:
-        for month in sorted(months):
-            start = datetime(month.year, month.month, 1, tzinfo=UTC)
-            cursor.execute("SELECT ecommerce_create_price_month(%(start)s)", {"start": start})
-            names.append(cursor.fetchone()[0])
+    names = [
+        _create(alias, datetime(month.year, month.month, 1, tzinfo=UTC)) for month in sorted(months)
+    ]
     return [name for name in names if name]
+
+
+def _create(alias: str, start: datetime) -> str | None:
+    """Create a month's partition if it is missing; return the name of a new one."""
+    for is_last in (False, True):
+        try:
+            with connections[alias].cursor() as cursor:
+                cursor.execute("SELECT ecommerce_create_price_month(%(start)s)", {"start": start})
+                name: str | None = cursor.fetchone()[0]
+                return name
+        except ProgrammingError as error:
+            # Who waited for another session to create it may still know it as missing: what a
+            # session knows of the catalog is renewed with its next statement.
+            if is_last or not isinstance(error.__cause__, DuplicateTable):
+                raise
+    raise AssertionError("unreachable")
 
 
 def _months(today: date) -> list[date]:

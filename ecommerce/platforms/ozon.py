@@ -144,9 +144,10 @@ def _split_feed(document: Payload, source: Source) -> Iterator[Item]:
         "shop": source.options.get("shop") or name or _name_shop(source.name),
         "shop_name": name,
         "currency": _find_currency(head) or source.options.get("currency"),
-        "updated": head.get("date") or _find_updated(head.get("comment")),
     }
-    yield Item("OZ-FEED", values.mapping(document.get("offer"), "offer"), context)
+    updated = values.instant(head.get("date") or _find_updated(head.get("comment")), "updated")
+    offer = values.mapping(document.get("offer"), "offer")
+    yield Item("OZ-FEED", offer, context, observed_at=updated)
 
 
 def _name_shop(file_name: str) -> str:
@@ -199,7 +200,7 @@ def _parse_feed(payload: Payload, context: Payload) -> Parsed:
             stock_quantity=quantity,
         )
         records.append(offer)
-    return Parsed(offer_id, records, values.instant(context.get("updated"), "updated"))
+    return Parsed(offer_id, records)
 
 
 def _first(element: Payload, name: str) -> Any:

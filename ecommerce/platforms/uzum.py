@@ -33,13 +33,13 @@ def _split_product(document: Payload, source: Source) -> Iterator[Item]:
     # words of a person, who is named: nothing here needs it, and it is not stored.
     product = _find_product(document) or {}
     payload = {key: value for key, value in product.items() if key != "topFeedback"}
-    yield Item("UZ-API", payload, {"timestamp": document.get("timestamp")})
+    yield Item("UZ-API", payload, observed_at=_parse_observed_at(document.get("timestamp")))
 
 
 def _parse_product(payload: Payload, context: Payload) -> Parsed:
     product_id = values.identifier(payload.get("id"), "id")
-    categories = _parse_categories(payload)
-    seller = _parse_seller(payload)
+    categories = _parse_categories(values.mapping(payload.get("category"), "category"))
+    seller = _parse_seller(values.mapping(payload.get("seller"), "seller"))
     characteristics = _parse_characteristics(payload)
     offers = [
         offer
@@ -52,7 +52,7 @@ def _parse_product(payload: Payload, context: Payload) -> Parsed:
         characteristics=characteristics,
     )
     records = [*categories, *filter(None, [seller]), product, *offers]
-    return Parsed(product_id, records, _parse_observed_at(context))
+    return Parsed(product_id, records)
 
 
 def _build_product(data: Payload, product_id: str, prices: list[Decimal]) -> Product:
@@ -94,27 +94,28 @@ def _parse_names(value: Any, field: str) -> tuple[str | None, str | None, str | 
     return uzbek or russian, russian, uzbek
 
 
-def _parse_categories(data: Payload) -> list[Category]:
-    """Return the product's category and those above it, the root first."""
+@values.remembered
+def _parse_categories(category: Payload) -> list[Category]:
+    """Return a product's category and those above it, the root first."""
     chain = []
-    node = values.mapping(data.get("category"), "category")
+    node = category
     while node:
         chain.append(node)
         node = values.mapping(node.get("parent"), "category.parent")
     categories: list[Category] = []
     for node in reversed(chain):
-        category = Category(
+        found = Category(
             values.identifier(node.get("id"), "category.id"),
             *_parse_names(node.get("title"), "category.title"),
             parent_external_id=categories[-1].external_id if categories else None,
             product_count=values.count(node.get("productAmount"), "category.productAmount"),
         )
-        categories.append(category)
+        categories.append(found)
     return categories
 
 
-def _parse_seller(data: Payload) -> Seller | None:
-    seller = values.mapping(data.get("seller"), "seller")
+@values.remembered
+def _parse_seller(seller: Payload) -> Seller | None:
     if not seller:
         return None
     # totalProducts is left out: it is 0 in product responses, whatever the shop sells.
@@ -226,8 +227,8 @@ def _parse_tags(data: Payload) -> list[str] | None:
     return [text for badge in tags if (text := values.text(badge.get("text"), "badges[].text"))]
 
 
-def _parse_observed_at(context: Payload) -> datetime | None:
-    moment = values.instant(context.get("timestamp"), "timestamp")
+def _parse_observed_at(published: Any) -> datetime | None:
+    moment = values.instant(published, "timestamp")
     # The API's clock is UTC although it names no zone: in a response stamped 05:45:20 the delivery
     # promised in one day is due (stock.deliveryDate, milliseconds) at 05:45:13 UTC the next day.
     # Read as Tashkent, like other naive times, it would be 5 hours too early.

@@ -319,7 +319,7 @@ def _parse_menu(payload: Payload, context: Payload) -> Parsed:
 
 
 SHAPES = (
-    Shape("WB-CARD", _recognize_card, _split_card, _parse_card),
+    Shape("WB-CARD", _recognize_card, _split_card, _parse_card, is_timed=True),
     Shape("WB-V1", _recognize_v1, _split_lists, _parse_listed),
     Shape("WB-V4", lambda document: any(_find_lists(document)), _split_lists, _parse_listed),
     Shape("WB-MENU", _recognize_menu, _split_menu, _parse_menu),

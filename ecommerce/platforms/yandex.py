@@ -50,12 +50,12 @@ def _split(document: Payload, source: Source) -> Iterator[Item]:
         "shop": shop,
         "shop_name": name,
         "url": url,
-        "date": head.get("date"),
         "currency": head.get("currency"),
     }
     kind = "offer" if isinstance(document.get("offer"), dict) else "category"
     known = {key: value for key, value in context.items() if value is not None}
-    yield Item("YML", {kind: document.get(kind)}, known, is_counted=kind == "offer")
+    observed_at = values.instant(head.get("date"), "yml_catalog.date")
+    yield Item("YML", {kind: document.get(kind)}, known, kind == "offer", observed_at)
 
 
 @lru_cache(maxsize=64)  # The head comes with every offer of the feed.
@@ -96,14 +96,13 @@ def _stem(file_name: str) -> str:
 
 def _parse(payload: Payload, context: Payload) -> Parsed:
     shop = values.identifier(context.get("shop"), "shop")
-    observed_at = values.instant(context.get("date"), "yml_catalog.date")
     if "offer" in payload:
         offer = values.mapping(payload["offer"], "offer")
         external_id = _scoped(shop, offer.get("@id"), "offer.@id")
         records = _build_records(offer, external_id, shop, context)
-        return Parsed(external_id, records, observed_at)
+        return Parsed(external_id, records)
     category = _build_category(values.mapping(payload.get("category"), "category"), shop)
-    return Parsed(category.external_id, [category], observed_at)
+    return Parsed(category.external_id, [category])
 
 
 def _scoped(shop: str, published: Any, field: str) -> str:

@@ -167,7 +167,7 @@ class TestUzApi:
 
         data = document["payload"]["data"]
         assert item.payload == {key: data[key] for key in data if key != "topFeedback"}
-        assert item.context == {"timestamp": document["timestamp"]}
+        assert item.context == {}
 
     def test_timestamp_with_zone_is_kept(self):
         document = {"data": SHIRT, "timestamp": "2025-12-05T10:45:20+05:00"}

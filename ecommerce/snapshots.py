@@ -1,0 +1,67 @@
+"""What a snapshot of a shop or category did not hold: products that are not for sale any more."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import Q
+
+from ecommerce.models import Offer
+from ecommerce.records import Offer as OfferRecord
+from ecommerce.records import Product as ProductRecord
+from marketplace.loading.adapters import Item, Parsed, Payload, Shape
+from marketplace.loading.targets import Scope
+
+_TOLD = ("id", "price", "old_price", "currency", "currency_text")
+
+
+def find_missing(alias: str, platform: str, scope: Scope) -> Iterator[Item]:
+    """Yield an item for each product with offers that were for sale and are not in the snapshot."""
+    offers = Offer.objects.using(alias).filter(platform=platform, last_seen_at__lt=scope.since)
+    gone = offers.filter(_within(scope)).exclude(is_available=False).order_by("product_id", "pk")
+    names = ("product_id", "product__external_id", "external_id", *_TOLD[1:])
+    product, told = None, list[dict[str, Any]]()
+    for pk, external_id, *offer in gone.values_list(*names).iterator():
+        if product is not None and product[0] != pk:
+            yield _item(product[1], told, scope)
+            told = []
+        product = (pk, external_id)
+        told.append(dict(zip(_TOLD, map(_plain, offer), strict=True)))
+    if product is not None:
+        yield _item(product[1], told, scope)
+
+
+def _within(scope: Scope) -> Q:
+    if scope.kind == "shop":
+        return Q(seller__external_id__in=scope.external_ids) | Q(
+            seller=None, product__seller__external_id__in=scope.external_ids
+        )
+    return Q(product__category__external_id__in=scope.external_ids)
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Decimal) else value
+
+
+def _item(external_id: str, offers: list[dict[str, Any]], scope: Scope) -> Item:
+    return Item("MISSING", {"id": external_id, "offers": offers}, observed_at=scope.at)
+
+
+def _parse(payload: Payload, context: Payload) -> Parsed:
+    """Return what the absence of offers says: their last price, and that they are not for sale."""
+    offers = [
+        OfferRecord(
+            external_id=told["id"],
+            product_external_id=payload["id"],
+            price=Decimal(told["price"]),
+            old_price=told["old_price"] and Decimal(told["old_price"]),
+            currency=told["currency"],
+            currency_text=told["currency_text"],
+            is_available=False,
+        )
+        for told in payload["offers"]
+    ]
+    return Parsed(payload["id"], [ProductRecord(payload["id"]), *offers])
+
+
+SHAPES = (Shape("MISSING", lambda document: False, lambda document, source: iter(()), _parse),)

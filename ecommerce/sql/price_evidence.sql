@@ -1,0 +1,80 @@
+-- All that is known of the offers that stage_price_series tells of, as price_evidence. Of two states
+-- of a moment the one with the lower rank counts, then the one with the lower position:
+--   0  what was observed
+--   1  a point of the history: its payload may be gone
+--   2  what the offer was before this batch
+--   3  what the offer is
+INSERT INTO price_evidence (
+    offer_id, rank, position, recorded_at, price, old_price, currency, is_available,
+    available_amount, price_change, price_change_percent, is_glitch, is_last
+)
+WITH offers AS MATERIALIZED (
+    SELECT o.*
+    FROM (SELECT DISTINCT offer_external_id FROM stage_price_series) AS s
+    -- OFFSET 0: one look at the index an offer, whatever the planner thinks of tables without
+    -- statistics and with many partitions.
+    CROSS JOIN LATERAL (
+        SELECT *
+        FROM ecommerce_offers
+        WHERE platform = %(platform)s AND external_id = s.offer_external_id
+        OFFSET 0
+    ) AS o
+)
+
+SELECT
+    o.id,
+    0,
+    s.position,
+    s.recorded_at,
+    s.price,
+    s.old_price,
+    s.currency,
+    s.is_available,
+    s.available_amount,
+    NULL,
+    NULL,
+    NULL,
+    false
+FROM stage_price_series AS s
+INNER JOIN offers AS o ON s.offer_external_id = o.external_id
+UNION ALL
+SELECT
+    h.offer_id,
+    1,
+    0,
+    h.recorded_at,
+    h.price,
+    h.old_price,
+    h.currency,
+    h.is_available,
+    h.available_amount,
+    h.price_change,
+    h.price_change_percent,
+    h.is_glitch,
+    h.recorded_at = max(h.recorded_at) OVER (PARTITION BY h.offer_id)
+FROM offers AS o
+CROSS JOIN LATERAL (
+    SELECT * FROM ecommerce_price_history WHERE offer_id = o.id OFFSET 0
+) AS h
+UNION ALL
+SELECT
+    o.id,
+    2,
+    0,
+    p.scraped_at,
+    p.price,
+    p.old_price,
+    p.currency,
+    p.is_available,
+    p.stock_quantity,
+    NULL,
+    NULL,
+    NULL,
+    false
+FROM prior_ecommerce_offers AS p
+INNER JOIN offers AS o ON p.id = o.id
+UNION ALL
+SELECT
+    id, 3, 0, scraped_at, price, old_price, currency, is_available, stock_quantity,
+    NULL, NULL, NULL, false
+FROM offers;

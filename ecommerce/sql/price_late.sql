@@ -1,0 +1,74 @@
+-- The products of which the batch tells something that came late and that the history does not say:
+-- the price of a moment before the last one known, other than the point in effect then; or the same
+-- as a glitch, which therefore lasted. The first state known of a moment counts.
+--
+-- An offer may have moved from one product to another: each of them has told of it.
+WITH late AS (
+    SELECT
+        p.id,
+        p.product_id,
+        s.product_external_id,
+        s.scraped_at AS recorded_at,
+        s.price,
+        s.old_price,
+        s.currency,
+        s.is_available
+    FROM stage_ecommerce_offers AS s
+    INNER JOIN prior_ecommerce_offers AS p ON s.external_id = p.external_id
+    WHERE s.scraped_at < p.scraped_at
+    UNION ALL
+    SELECT
+        p.id,
+        p.product_id,
+        s.product_external_id,
+        e.recorded_at,
+        e.price,
+        e.old_price,
+        e.currency,
+        e.is_available
+    FROM stage_price_points AS e
+    INNER JOIN prior_ecommerce_offers AS p ON e.offer_external_id = p.external_id
+    INNER JOIN stage_ecommerce_offers AS s ON e.offer_external_id = s.external_id
+    WHERE e.recorded_at < p.scraped_at AND e.recorded_at < s.scraped_at
+),
+
+contradicted AS MATERIALIZED (
+    SELECT DISTINCT late.id, late.product_id, late.product_external_id
+    FROM late
+    LEFT JOIN LATERAL (
+        SELECT h.*
+        FROM ecommerce_price_history AS h
+        WHERE h.offer_id = late.id AND h.recorded_at <= late.recorded_at
+        ORDER BY h.recorded_at DESC
+        LIMIT 1
+    ) AS known ON true
+    WHERE
+        known.offer_id IS NULL
+        OR (
+            known.recorded_at < late.recorded_at
+            AND (
+                known.is_glitch IS NOT NULL
+                OR (known.price, known.old_price, known.currency)
+                IS DISTINCT FROM (late.price, late.old_price, late.currency)
+                OR (
+                    late.is_available IS NOT NULL
+                    AND late.is_available IS DISTINCT FROM known.is_available
+                )
+            )
+        )
+)
+
+SELECT product_external_id FROM contradicted
+UNION
+SELECT (
+    SELECT external_id FROM ecommerce_products WHERE id = contradicted.product_id
+)
+FROM contradicted
+UNION
+SELECT (
+    SELECT n.external_id
+    FROM ecommerce_offers AS o
+    INNER JOIN ecommerce_products AS n ON o.product_id = n.id
+    WHERE o.id = contradicted.id
+)
+FROM contradicted;

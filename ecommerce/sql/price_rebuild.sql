@@ -1,0 +1,194 @@
+-- The history as price_evidence has it: a point for the first state, and for each other than the one
+-- before it. An availability that nobody told is that of the state before.
+--
+-- A glitch lasted one observation, is wrong beside the points before and after it, and does not
+-- follow another glitch. What a person said of a point stays, and changes the verdict on no other.
+--
+-- Writes points that are new or differ; returns how many are new, the keys of points that are none
+-- any more, and the offers whose availability turns out to be another one.
+WITH series AS (
+    SELECT DISTINCT ON (offer_id, recorded_at)
+        offer_id,
+        recorded_at,
+        rank,
+        price,
+        old_price,
+        currency,
+        is_available AS told_available,
+        available_amount
+    FROM price_evidence
+    ORDER BY offer_id, recorded_at, rank, position
+),
+
+counted AS (
+    SELECT *, count(told_available) OVER by_time AS told_count
+    FROM series
+    WINDOW by_time AS (PARTITION BY offer_id ORDER BY recorded_at)
+),
+
+carried AS (
+    SELECT
+        *,
+        first_value(told_available) OVER (
+            PARTITION BY offer_id, told_count
+            ORDER BY recorded_at
+        ) AS is_available
+    FROM counted
+),
+
+paired AS (
+    SELECT
+        *,
+        row_number() OVER by_time = 1
+        OR (price, old_price, currency, is_available)
+        IS DISTINCT FROM (
+            lag(price) OVER by_time,
+            lag(old_price) OVER by_time,
+            lag(currency) OVER by_time,
+            lag(is_available) OVER by_time
+        ) AS is_change
+    FROM carried
+    WINDOW by_time AS (PARTITION BY offer_id ORDER BY recorded_at)
+),
+
+spans AS (
+    SELECT
+        *,
+        count(*) FILTER (WHERE is_change) OVER (
+            PARTITION BY offer_id
+            ORDER BY recorded_at
+        ) AS span
+    FROM paired
+),
+
+compared AS MATERIALIZED (
+    SELECT
+        s.*,
+        count(*) OVER (PARTITION BY s.offer_id, s.span) AS seen_count,
+        h.offer_id IS NOT NULL AS is_stored,
+        -- The verdict on a point whose payloads are gone stays; but that of the last one was open.
+        s.rank > 0 AND NOT coalesce(h.is_last, true) AS is_settled,
+        h.is_glitch AS stored_verdict,
+        (
+            h.price, h.old_price, h.currency, h.is_available, h.available_amount,
+            h.price_change, h.price_change_percent, h.is_glitch
+        ) AS stored_values
+    FROM spans AS s
+    LEFT JOIN price_evidence AS h
+        ON h.rank = 1 AND s.offer_id = h.offer_id AND s.recorded_at = h.recorded_at
+),
+
+points AS (
+    SELECT
+        *,
+        lag(price) OVER by_time AS last_price,
+        lead(price) OVER by_time AS next_price,
+        currency IS NOT DISTINCT FROM lag(currency) OVER by_time AS is_comparable,
+        currency IS NOT DISTINCT FROM lead(currency) OVER by_time AS is_comparable_next
+    FROM compared
+    WHERE is_change
+    WINDOW by_time AS (PARTITION BY offer_id ORDER BY recorded_at)
+),
+
+suspected AS (
+    SELECT
+        *,
+        seen_count = 1
+        AND is_comparable
+        AND is_comparable_next
+        AND ecommerce_is_glitch(price, last_price, next_price)
+        AND (NOT is_settled OR stored_verdict IS NOT NULL) AS is_suspect
+    FROM points
+),
+
+-- Of suspects in a row, every second one is what the price came back to.
+begun AS (
+    SELECT
+        *,
+        is_suspect AND (is_settled OR NOT coalesce(lag(is_suspect) OVER by_time, false)) AS is_begin
+    FROM suspected
+    WINDOW by_time AS (PARTITION BY offer_id ORDER BY recorded_at)
+),
+
+grouped AS (
+    SELECT
+        *,
+        count(*) FILTER (WHERE is_begin) OVER (
+            PARTITION BY offer_id
+            ORDER BY recorded_at
+        ) AS streak
+    FROM begun
+),
+
+judged AS (
+    SELECT
+        *,
+        CASE
+            WHEN stored_verdict IS FALSE THEN false
+            WHEN is_suspect AND row_number() OVER (
+                PARTITION BY offer_id, streak
+                ORDER BY recorded_at
+            ) %% 2 = 1 THEN true
+        END AS is_glitch
+    FROM grouped
+),
+
+final AS MATERIALIZED (
+    SELECT
+        *,
+        CASE WHEN is_comparable THEN price - last_price END AS price_change,
+        CASE
+            WHEN is_comparable THEN round((price - last_price) * 100 / nullif(last_price, 0), 2)
+        END AS price_change_percent
+    FROM judged
+),
+
+written AS (
+    INSERT INTO ecommerce_price_history AS t (
+        offer_id, recorded_at, price, old_price, currency, is_available, available_amount,
+        price_change, price_change_percent, is_glitch
+    )
+    SELECT
+        offer_id, recorded_at, price, old_price, currency, is_available, available_amount,
+        price_change, price_change_percent, is_glitch
+    FROM final
+    WHERE
+        NOT is_stored
+        OR stored_values IS DISTINCT FROM (
+            price, old_price, currency, is_available, available_amount,
+            price_change, price_change_percent, is_glitch
+        )
+    ORDER BY offer_id, recorded_at
+    -- Not an UPDATE: it would have to find its rows by a join with all partitions.
+    ON CONFLICT (offer_id, recorded_at) DO UPDATE
+    SET
+        price = excluded.price,
+        old_price = excluded.old_price,
+        currency = excluded.currency,
+        is_available = excluded.is_available,
+        available_amount = excluded.available_amount,
+        price_change = excluded.price_change,
+        price_change_percent = excluded.price_change_percent,
+        is_glitch = excluded.is_glitch
+),
+
+gone AS (
+    SELECT offer_id, recorded_at
+    FROM compared
+    WHERE is_stored AND NOT is_change
+),
+
+current AS (
+    SELECT c.offer_id, c.is_available
+    FROM compared AS c
+    INNER JOIN price_evidence AS o
+        ON o.rank = 3 AND c.offer_id = o.offer_id AND c.recorded_at = o.recorded_at
+    WHERE c.is_available IS DISTINCT FROM o.is_available
+)
+
+SELECT
+    (SELECT count(*) FROM final WHERE NOT is_stored),
+    (SELECT array_agg(offer_id ORDER BY recorded_at, offer_id) FROM gone),
+    (SELECT array_agg(recorded_at ORDER BY recorded_at, offer_id) FROM gone),
+    (SELECT array_agg(offer_id ORDER BY offer_id) FROM current),
+    (SELECT array_agg(is_available ORDER BY offer_id) FROM current);

@@ -1,0 +1,113 @@
+"""What the history of an offer must be, worked out one observation after the other."""
+
+from datetime import datetime
+from decimal import ROUND_HALF_UP, Decimal
+from typing import NamedTuple
+
+from ecommerce.models import PricePoint
+
+CENT = Decimal("0.01")
+
+#: What the database calls the fields of a `Point`.
+COLUMNS = (
+    "recorded_at",
+    "price",
+    "old_price",
+    "currency",
+    "is_available",
+    "available_amount",
+    "price_change",
+    "price_change_percent",
+    "is_glitch",
+)
+
+
+class Seen(NamedTuple):
+    """An observation of an offer; `available` is None where nobody told."""
+
+    at: datetime
+    price: Decimal
+    old_price: Decimal | None = None
+    currency: str | None = "UZS"
+    available: bool | None = None
+    amount: int | None = None
+
+
+class Point(NamedTuple):
+    """A row of the history."""
+
+    at: datetime
+    price: Decimal
+    old_price: Decimal | None
+    currency: str | None
+    available: bool | None
+    amount: int | None
+    change: Decimal | None
+    percent: Decimal | None
+    is_glitch: bool | None
+
+
+def history(observations, is_marking=True):
+    """Return the points of an offer.
+
+    :param observations: in the order in which they were stored
+    """
+    points, counts, known = [], [], None
+    for seen in _by_time(observations):
+        known = known if seen.available is None else seen.available
+        last = points[-1] if points else None
+        if last and last[1:5] == (seen.price, seen.old_price, seen.currency, known):
+            counts[-1] += 1
+            continue
+        points.append(_point(seen, known, last))
+        counts.append(1)
+    return _marked(points, counts) if is_marking else points
+
+
+def availability(observations):
+    """Return the last availability that was told."""
+    told = [seen.available for seen in _by_time(observations) if seen.available is not None]
+    return told[-1] if told else None
+
+
+def stored(**offers):
+    """Return the points that the database has, in the order of time."""
+    rows = PricePoint.objects.filter(**{f"offer__{name}": each for name, each in offers.items()})
+    return [Point(*row) for row in rows.order_by("recorded_at").values_list(*COLUMNS)]
+
+
+def _by_time(observations):
+    first = {}
+    for seen in observations:
+        first.setdefault(seen.at, seen)
+    return [first[at] for at in sorted(first)]
+
+
+def _point(seen, known, last):
+    change = percent = None
+    if last and last.currency == seen.currency:
+        change = seen.price - last.price
+        if last.price:
+            percent = (change * 100 / last.price).quantize(CENT, ROUND_HALF_UP)
+    return Point(*seen[:4], known, seen.amount, change, percent, None)
+
+
+def _marked(points, counts):
+    found = list(points)
+    for index in range(1, len(points) - 1):
+        before, point, after = points[index - 1 : index + 2]
+        is_alone = counts[index] == 1 and not found[index - 1].is_glitch
+        is_same = before.currency == point.currency == after.currency
+        if is_alone and is_same and is_glitch(point.price, before.price, after.price):
+            found[index] = point._replace(is_glitch=True)
+    return found
+
+
+def is_glitch(price, before, after):
+    if not before or abs(after - before) > before * Decimal("0.05"):
+        return False
+    low, high = sorted((before, after))
+    return price * 2 <= low or any(
+        low * factor * Decimal("0.95") <= price <= high * factor * Decimal("1.05")
+        for factor in (10, 100)
+    )
