@@ -4,7 +4,7 @@ PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
 
-.PHONY: help install run demo test lint types migrations-check pytest stop clean
+.PHONY: help install run demo test lint types migrations-check pytest bench bench-full stop clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -37,6 +37,13 @@ migrations-check: install ## Check that models and migrations agree, and the sys
 
 pytest: install ## Run the tests.
 	$(BIN)/python -m pytest
+
+bench: install ## Measure the loader; BENCH_REPEATS=5, BENCH_MEMORY=1 for its memory, too.
+	DATA_DIR=.data/bench $(BIN)/python -m bench --report .data/bench.json
+
+bench-full: install ## Measure the loader at the scale of the whole market; BENCH_SCALE=1.
+	DATA_DIR=.data/bench $(BIN)/python -m bench --part memory --part full \
+		--report .data/bench-full.json
 
 stop: ## Stop the embedded PostgreSQL.
 	@test ! -x $(BIN)/python || $(BIN)/python manage.py db_stop

@@ -1,0 +1,59 @@
+"""`python -m bench`: measure the loader, print what was measured, write it as JSON."""
+
+import os
+import sys
+from argparse import ArgumentParser, Namespace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import django
+
+_PARTS = ("empty", "large", "platforms", "memory", "full")
+_CONTENDERS = ("ours", "bulk_create", "copy")
+
+
+def main() -> None:
+    """Run the parts that were asked for. The exit code says nothing of targets missed."""
+    arguments = _parse()
+    # Processes that are started here are to use the same databases.
+    os.environ["DJANGO_SETTINGS_MODULE"] = "bench.settings"
+    django.setup()
+    # Models can be imported from here on only.
+    from bench import runs
+    from marketplace.exceptions import MarketplaceError
+
+    try:
+        sys.stdout.writelines(f"{line}\n" for line in runs.run(arguments, datetime.now(UTC)))
+    except MarketplaceError as error:
+        raise SystemExit(f"Error: {error}") from None
+
+
+def _parse() -> Namespace:
+    parser = ArgumentParser(prog="python -m bench", description=__doc__)
+    told = os.environ.get
+    parser.add_argument(
+        "--part",
+        action="append",
+        choices=_PARTS,
+        help="repeatable; default: empty, large, platforms; with BENCH_MEMORY=1 memory, too",
+    )
+    parser.add_argument("--only", action="append", choices=_CONTENDERS, help="repeatable")
+    parser.add_argument("--repeats", type=int, default=int(told("BENCH_REPEATS", "5")))
+    parser.add_argument("--products", type=int, default=20_000, help="that are loaded")
+    parser.add_argument("--large", type=int, default=1_000_000, help="that are there already")
+    parser.add_argument("--records", type=int, default=10_000, help="of each other platform")
+    parser.add_argument("--memory-products", type=int, default=250_000, help="2 GB of them")
+    parser.add_argument("--scale", type=float, default=float(told("BENCH_SCALE", "1")))
+    parser.add_argument("--report", type=Path, help="the file of JSON; default: in DATA_DIR")
+    arguments = parser.parse_args()
+    arguments.part = arguments.part or _default_parts()
+    return arguments
+
+
+def _default_parts() -> list[str]:
+    parts = ["empty", "large", "platforms"]
+    return [*parts, "memory"] if os.environ.get("BENCH_MEMORY") == "1" else parts
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,324 @@
+"""What the benchmark loads: invented product responses of Uzum Market, in the form of UZ-API.
+
+A response is a function of the product's number and of the visit, the same on every machine. It
+has what a real one has: the envelope with its `seo`, which repeats photos and SKUs; the clock of
+the API; the category with those above it; the seller; SKUs that point into the characteristics.
+Only, as real ones are three times as large, photos have two sizes instead of nine, and what is
+empty in every SKU is left out. What compression could live on is no more alike than in real ones:
+for the texts see `bench.words`; keys of photos are random characters, ids and barcodes random
+digits, and so are prices, amounts and dates.
+
+Of 800 products 30 sellers and 5 categories are told, some of them much more often than others.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import accumulate
+from random import Random
+from typing import Any, NamedTuple
+
+import orjson
+
+from bench import words
+from bench.words import RUSSIAN, UZBEK
+from marketplace.loading.adapters import Payload
+
+#: When the first product was seen for the first time; each next one a tenth of a second later.
+START = datetime(2026, 6, 1, tzinfo=UTC)
+STEP = timedelta(seconds=0.1)
+
+#: So many products in a row share their sellers and categories; the next ones have others.
+BLOCK = 20_000
+SELLERS = BLOCK * 30 // 800
+CATEGORIES = BLOCK * 5 // 800
+
+#: Ids are spread over a range, in no order: this is coprime to both ranges.
+_FACTOR = 7_654_321
+_PRODUCT_IDS = 9_000_000
+_OFFER_IDS = 90_000_000
+
+#: How many of 100 products have that many SKUs: 2.85 on average.
+_SKU_WEIGHTS = {1: 42, 2: 17, 3: 12, 4: 10, 5: 7, 6: 5, 8: 3, 10: 3, 12: 1}
+_SKU_COUNTS = list(_SKU_WEIGHTS)
+_SKU_CHANCES = list(accumulate(_SKU_WEIGHTS.values()))
+
+_AXES = (
+    ("Цвет", "Rang", ("Черный", "Белый", "Серый", "Синий", "Красный", "Бежевый")),
+    ("Размер", "O‘lcham", ("XS", "S", "M", "L", "XL", "XXL", "3XL")),
+    ("Память", "Xotira", ("64 ГБ", "128 ГБ", "256 ГБ", "512 ГБ")),
+    ("Объём", "Hajm", ("50 мл", "100 мл", "200 мл", "500 мл", "1 л")),
+)
+_PHOTO_FILES = {"800": "original.jpg", "540": "t_product_540_high.jpg"}
+_KEY = "0123456789abcdefghijklmnopqrstuv"
+
+
+class Visit(NamedTuple):
+    """When products are seen, and what has become of them by then.
+
+    :param share: which part of the offers has another price than at first
+    :param days: how much later than at first
+    :param is_whole: whether all products are seen anew; else only those with another price, and
+        the responses of all others are the first ones, byte by byte
+    :param extra: which part of the products has one SKU more than at the other visits
+    """
+
+    name: str
+    share: float = 0.0
+    days: int = 0
+    is_whole: bool = False
+    extra: float = 0.0
+
+
+FIRST = Visit("first")
+#: The reload with 10% of the prices changed.
+CHANGED = Visit("changed", share=0.1, days=1)
+#: All seen again after CHANGED, without news.
+RESCRAPED = Visit("rescraped", share=0.1, days=2, is_whole=True)
+#: At the full scale 800,000 products have 2.7 million offers: the first day, and the next one.
+FULL_FIRST = Visit("full_first", extra=0.53)
+FULL_NEXT = Visit("full_next", share=0.05, days=1, is_whole=True, extra=0.53)
+
+
+def lines(numbers: range, visit: Visit = FIRST) -> Iterator[bytes]:
+    """Yield the responses of some products as lines of JSON."""
+    for number in numbers:
+        yield orjson.dumps(document(number, visit), option=orjson.OPT_APPEND_NEWLINE)
+
+
+def document(number: int, visit: Visit = FIRST) -> Payload:
+    """Return the response about a product."""
+    random = Random(f"product {number}")
+    prices = _changes(number, visit)
+    is_later = visit.is_whole or any(factor != 1 for factor in prices)
+    data = _product(random, number, prices)
+    seo = {
+        "uzTitle": data["localizableTitle"]["uz"],
+        "ruTitle": data["localizableTitle"]["ru"],
+        "characteristics": data["characteristics"],
+        "sellerTitle": data["seller"]["title"],
+        **{name: data[name] for name in ("rating", "reviewsAmount", "skuList", "photos")},
+    }
+    clock = START + number * STEP + timedelta(days=visit.days if is_later else 0)
+    # The API's clock is UTC, names no zone and counts nanoseconds.
+    timestamp = f"{clock:%Y-%m-%dT%H:%M:%S.%f}{number % 1000:03}"
+    return {"payload": {"data": data, "seo": seo}, "timestamp": timestamp}
+
+
+def _changes(number: int, visit: Visit) -> list[float]:
+    """Return for each SKU by which factor its price differs from the first one."""
+    random = Random(f"prices {number}")
+    [count] = random.choices(_SKU_COUNTS, cum_weights=_SKU_CHANCES)
+    count += random.random() < visit.extra
+    chances = [(random.random(), random.choice((0.8, 0.9, 0.95, 1.05))) for _ in range(count)]
+    return [factor if chance < visit.share else 1 for chance, factor in chances]
+
+
+def _product(random: Random, number: int, prices: list[float]) -> Payload:
+    is_russian = random.random() < 0.6
+    title = {"uz": _title(random, UZBEK), "ru": _title(random, RUSSIAN)}
+    characteristics, pointers = _characteristics(random, len(prices), is_russian)
+    skus = [
+        _sku(random, number * 16 + place, factor, pointers[place])
+        for place, factor in enumerate(prices)
+    ]
+    orders = int(random.paretovariate(0.7)) % 20_000
+    return {
+        "id": 1_000_000 + number * _FACTOR % _PRODUCT_IDS,
+        "title": title["ru" if is_russian else "uz"],
+        "localizableTitle": title,
+        "category": _category(random, number // BLOCK),
+        "rating": round(random.uniform(3.5, 5), 1) if orders > 1 else 0,
+        "reviewsAmount": orders // 4,
+        "ordersAmount": orders,
+        "rOrdersAmount": orders // 10 * 10,
+        "totalAvailableAmount": sum(sku["availableAmount"] for sku in skus),
+        "charityCommission": 0,
+        "description": _description(random, RUSSIAN if is_russian else UZBEK),
+        **{name: [] for name in ("comments", "attributes", "tags", "synonyms")},
+        "photos": [_photo(random) for _ in range(1 + int(random.random() * 3.6))],
+        "video": None,
+        "hasCircularPhotos": False,
+        "circularPhotosList": [],
+        "characteristics": characteristics,
+        "productOptionDtos": [],
+        "skuList": skus,
+        "seller": _seller(random, number // BLOCK),
+        "topFeedback": None,
+        "isEco": random.random() < 0.01,
+        "isPerishable": random.random() < 0.05,
+        "hasVerticalPhoto": random.random() < 0.5,
+        **dict.fromkeys(("showKitty", "bonusProduct"), False),
+        "badges": [],
+        "volumeDiscount": None,
+        "disclaimer": None,
+        "fastDeliveryInfo": skus[0]["fastDeliveryInfo"],
+        "returnsInfo": {"link": "https://uzum.uz/uz/faq#onlayn-tolovni-qaytarish"},
+        "originality": {"isOriginal": random.random() < 0.2},
+        "warranty": "12 oy" if random.random() < 0.2 else None,
+        **dict.fromkeys(("colorPhotoPreview", "adultCategory", "favourite"), False),
+    }
+
+
+def _title(random: Random, language: words.Language) -> str:
+    count = 4 + int(random.random() * 7)
+    named = f" {words.code(random)}" if random.random() < 0.4 else ""
+    return words.phrase(random, language, count) + named
+
+
+def _description(random: Random, language: words.Language) -> str:
+    # Most are short, and some are very long.
+    length = min(int(random.lognormvariate(5.8, 1.0)), 40_000)
+    paragraphs = max(1, length // 300)
+    text = "".join(
+        f"<p>{words.text(random, language, length // paragraphs)}</p>" for _ in range(paragraphs)
+    )
+    if random.random() < 0.3:
+        text += f'<p><img src="https://images.uzum.uz/{_key(random)}/original.jpg" /></p>'
+    return text
+
+
+def _key(random: Random) -> str:
+    return "".join(random.choices(_KEY, k=20))
+
+
+def _photo(random: Random) -> Payload:
+    key = _key(random)
+    sizes = {
+        size: {
+            "high": f"https://images.uzum.uz/{key}/{name}",
+            "low": f"https://images.uzum.uz/{key}/{name.replace('high', 'low')}",
+        }
+        for size, name in _PHOTO_FILES.items()
+    }
+    return {"photo": sizes, "photoKey": key, "color": None, "hasVerticalPhoto": False}
+
+
+def _characteristics(
+    random: Random, count: int, is_russian: bool
+) -> tuple[list[Payload], list[list[Payload]]]:
+    """Return a product's characteristics, and for each SKU the places of its values in them."""
+    if count == 1:
+        return [], [[]]
+    chosen = random.sample(_AXES, 2)
+    first = len(chosen[0][2])
+    values = [
+        [{"title": value, "value": value} for value in chosen[0][2][:count]],
+        [{"title": value, "value": value} for value in chosen[1][2][: (count - 1) // first + 1]],
+    ]
+    characteristics = [
+        {"title": axis[0 if is_russian else 1], "values": told}
+        for axis, told in zip(chosen, values, strict=True)
+    ]
+    pointers = [
+        [
+            {"charIndex": 0, "valueIndex": place % first},
+            {"charIndex": 1, "valueIndex": place // first},
+        ]
+        for place in range(count)
+    ]
+    return characteristics, pointers
+
+
+def _sku(random: Random, number: int, factor: float, pointers: list[Payload]) -> Payload:
+    full = int(random.lognormvariate(11.8, 1.1)) // 100 * 100 + 1000
+    price = int(full * random.choice((1, 1, 0.93, 0.85, 0.7)) * factor)
+    is_ours = random.random() < 0.5
+    days = 1 + int(random.random() * 6)
+    due = START + timedelta(days=days, seconds=random.random() * 86_400)
+    return {
+        "id": 10_000_000 + number * _FACTOR % _OFFER_IDS,
+        "characteristics": pointers,
+        "availableAmount": int(random.random() ** 3 * 200),
+        "fullPrice": full,
+        "purchasePrice": price,
+        "barcode": 1_000_000_000_000 + int(random.random() * 10**12),
+        "installment": None,
+        "productOptionDtos": [_installment(price)] if random.random() < 0.15 else [],
+        "vat": {"type": "VAT0", "vatAmount": 0, "price": price, "vatRate": 0},
+        "stock": {
+            "type": "FBO" if is_ours else "FBS",
+            "deliveryDays": days,
+            "deliveryTitle": f"{due.day}-iyun orasida yetkazamiz",
+            "deliveryDate": int(due.timestamp() * 1000),
+        },
+        "discount": None,
+        "fastDeliveryInfo": _fast_delivery(days) if is_ours and days == 1 else None,
+        "oversized": False,
+    }
+
+
+def _installment(price: int) -> Payload:
+    return {
+        "optionId": 1,
+        "text": "Рассрочка Uzum Nasiya",
+        "type": "UZUM_INSTALLMENT",
+        "paymentInfo": f"Oyiga {price // 12:,} so‘mdan muddatli tolov".replace(",", " "),
+        "paymentPerMonth": price // 12,
+        "period": 12,
+        "active": True,
+    }
+
+
+def _fast_delivery(days: int) -> Payload:
+    badge = {"text": "Uzum Market ombori", "color": "#7000FF"}
+    return {"title": f"Yetkazib berish {days} kundan boshlab", "badge": badge}
+
+
+def _category(random: Random, block: int) -> Payload:
+    """Return one of the block's categories, with those above it inside."""
+    # The later half of them has nothing below: four levels, each larger than the one above.
+    place: int | None = CATEGORIES // 2 + int(random.random() ** 2 * (CATEGORIES // 2 + 1))
+    chain = []
+    while place is not None:
+        chain.append(place)
+        place = _above(place)
+    category: Payload | None = None
+    for node in reversed(chain):
+        number = block * CATEGORIES + node
+        own = Random(f"category {number}")
+        category = {
+            "id": 10_000 + number,
+            "title": words.phrase(own, UZBEK, 2 + node % 2),
+            "productAmount": int(own.paretovariate(0.5)) % 50_000,
+            "parent": category,
+        }
+    return category or {}
+
+
+def _above(place: int) -> int | None:
+    """Return the place of a category's parent; None for a root."""
+    roots, groups = CATEGORIES // 20, CATEGORIES // 5
+    if place < roots:
+        return None
+    if place < groups:
+        return place % roots
+    if place < CATEGORIES // 2:
+        return roots + place % (groups - roots)
+    return groups + place % (CATEGORIES // 2 - groups)
+
+
+def _seller(random: Random, block: int) -> dict[str, Any]:
+    """Return one of the block's sellers: a few have most of the products."""
+    number = block * SELLERS + int(random.random() ** 2 * SELLERS)
+    own = Random(f"seller {number}")
+    name = words.phrase(own, UZBEK, 1 + number % 2)
+    return {
+        "id": 20_000 + number,
+        "title": name,
+        "link": f"{name.lower().replace(' ', '-')}-{number}",
+        "banner": None,
+        "avatar": None,
+        "description": words.text(own, UZBEK, 40),
+        "hasCharityProducts": False,
+        "registrationDate": 1_600_000_000_000 + int(own.random() * 1.6e11),
+        "rating": round(own.uniform(3.8, 5), 1),
+        "reviews": int(own.paretovariate(0.5)) % 100_000,
+        "orders": int(own.paretovariate(0.4)) % 500_000,
+        "official": own.random() < 0.05,
+        **{name: [] for name in ("contacts", "categories", "filters", "appliedFilters")},
+        "currentCategory": None,
+        "priceFilter": None,
+        "totalProducts": 0,
+        "sellerAccountId": 12_000_000 + number,
+        "info": None,
+    }
