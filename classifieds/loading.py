@@ -4,7 +4,7 @@ from functools import partial
 
 from django.db.backends.utils import CursorWrapper
 
-from classifieds import models, records
+from classifieds import models, records, snapshots
 from marketplace.loading.targets import Plan, Reference, Target
 from marketplace.sqlfiles import read_sql
 
@@ -38,7 +38,20 @@ PLAN = Plan(
                 {"price", "currency", "currency_text", "is_negotiable", "is_price_on_request"}
             ),
             keep_prior=True,
+            lasting=frozenset({"status"}),
         ),
     ),
     after_merge=after_merge,
+    find_missing=snapshots.find_missing,
+    shapes=snapshots.SHAPES,
+    after_run=snapshots.expire,
+    coverage={
+        # Price alone, not "or on request": an ad whose price was lost reads as on request.
+        "price": (records.Listing, "price"),
+        "title": (records.Listing, "title"),
+        "category": (records.Listing, "category_path"),
+        "city": (records.Listing, "city"),
+        "coordinates": (records.Listing, "latitude"),
+    },
+    priced=records.Listing,
 )

@@ -1,6 +1,6 @@
 """All tables of the classifieds database."""
 
-from django.contrib.postgres.indexes import GinIndex, GistIndex, OpClass
+from django.contrib.postgres.indexes import GinIndex, GistIndex, HashIndex, OpClass
 from django.db import models
 from django.db.models import F, Func, Q
 
@@ -144,7 +144,7 @@ class Listing(base.PlatformRow):
         ]
         indexes = [
             # Used by marketplace.loading.recognition: what was seen before is not parsed again.
-            models.Index(fields=["content_hash"], name="classifieds_listings_content"),
+            HashIndex(fields=["content_hash"], name="classifieds_listings_content"),
             # Used by category + city + price among active ads, newest first.
             models.Index(
                 "city",

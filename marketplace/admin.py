@@ -19,7 +19,7 @@ from marketplace import presentation as show
 from marketplace.filters import DayRangeFilter, PlatformFilter, choice
 from marketplace.models import LoadRun
 from marketplace.registry import ALIASES, get_database
-from marketplace.search import search_query
+from marketplace.search import matching, search_query
 from marketplace.tables import FOUND_LIMIT, Known, List, ListPaginator, contains, is_heavy
 
 if TYPE_CHECKING:
@@ -52,9 +52,11 @@ class ReadOnlyAdmin(ModelAdmin):
     #: Columns by which a list may be sorted; each should have an index, or the table be small.
     sortable: Sequence[str] = ()
 
-    #: What a search compares: ids exactly, the full-text vector, names by a part of them.
+    #: What a search compares: ids exactly, the full-text vector or that of some texts, names by a
+    #: part of them.
     search_ids: Sequence[str] = ("external_id",)
     search_vector = ""
+    search_texts: Sequence[str] = ()
     search_names: Sequence[str] = ()
 
     #: Large fields that the list needs all the same.
@@ -120,7 +122,7 @@ class ReadOnlyAdmin(ModelAdmin):
             return queryset, False
         by_id, by_words = self._by_id(term), self._by_words(term)
         # No index serves an id in one table or words in another.
-        if by_id and "__" in self.search_vector and queryset.filter(by_id).exists():
+        if by_id and "__" in self._words_path and queryset.filter(by_id).exists():
             by_words = Q()
         # The limit makes PostgreSQL find the matches by their index before it sorts them;
         # without it, it may walk through the whole table in the order of the list.
@@ -171,13 +173,20 @@ class ReadOnlyAdmin(ModelAdmin):
 
     def _by_id(self, term: str) -> Q:
         match = Q()
-        if re.fullmatch(r"\S*\d\S*", term) or not (self.search_vector or self.search_names):
+        if re.fullmatch(r"\S*\d\S*", term) or not (self._words_path or self.search_names):
             for path in self.search_ids:
                 match |= Q(**{path: term}) & self._platforms(path)
         return match
 
+    @property
+    def _words_path(self) -> str:
+        """The path to what words are compared with; empty if they are with nothing."""
+        return self.search_vector or (self.search_texts[0] if self.search_texts else "")
+
     def _by_words(self, term: str) -> Q:
         match = Q(**{self.search_vector: search_query(term)}) if self.search_vector else Q()
+        if self.search_texts:
+            match |= Q(matching(self.search_texts, term))
         for name in self.search_names:
             match |= contains(name, term)
         return match
@@ -337,7 +346,8 @@ class QuarantineAdmin(ReadOnlyAdmin):
     def panels(self, obj: Any) -> list[Panel]:
         """Return the record as it was read."""
         note = f"At most {show.number(show.PAYLOAD_LIMIT)} bytes are shown."
-        return [Panel("Payload", show.preformatted(show.unpack(obj.payload)), note)]
+        text = show.unpack(obj._meta.app_label, obj.payload)
+        return [Panel("Payload", show.preformatted(text), note)]
 
 
 class RawPayloadAdmin(ReadOnlyAdmin):
@@ -353,7 +363,7 @@ class RawPayloadAdmin(ReadOnlyAdmin):
 
     def panels(self, obj: Any) -> list[Panel]:
         """Return the payload and its context."""
-        body = show.preformatted(show.unpack(obj.body, show.RAW_LIMIT))
+        body = show.preformatted(show.unpack(obj._meta.app_label, obj.body, show.RAW_LIMIT))
         return [Panel("Content", body)]
 
 

@@ -5,10 +5,13 @@ from importlib import import_module
 from typing import Any
 
 from django.apps import AppConfig, apps
+from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 from django.db.models import Model
 
+from marketplace.api import MIN_TOKEN
 from marketplace.loading.adapters import Shape
+from marketplace.loading.thresholds import find_faults
 from marketplace.registry import ALIASES, PLATFORMS, Platform
 from marketplace.routers import home
 
@@ -24,6 +27,25 @@ def check_homes(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
 def check_platforms(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Every platform has a database and an adapter; no name is used twice."""
     return [*_check_databases(), *_check_names()]
+
+
+@register()
+def check_gates(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """The thresholds of the gates are known ones, with values that make sense."""
+    return [
+        Error(
+            f"INGEST_GATES is wrong: {fault}.",
+            hint="Correct it in the environment or .env; .env.example explains the thresholds.",
+            id="marketplace.E008",
+        )
+        for fault in find_faults(settings.INGEST_GATES)
+    ]
+
+
+@register()
+def check_tokens(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Every token of INGEST_TOKENS is for a platform that exists, and cannot be guessed."""
+    return list(_check_tokens())
 
 
 def _check_model(model: type[Model]) -> Iterator[CheckMessage]:
@@ -77,6 +99,24 @@ def _check_adapter(platform: Platform) -> Iterator[CheckMessage]:
             hint=f"Give {name} a tuple of marketplace.loading.adapters.Shape.",
             id="marketplace.E006",
         )
+
+
+def _check_tokens() -> Iterator[CheckMessage]:
+    names = [platform.name for platform in PLATFORMS]
+    for name, token in settings.INGEST_TOKENS:
+        if name not in names:
+            # What stands there may be a token whose platform was forgotten: it is not shown.
+            yield Error(
+                "INGEST_TOKENS has a token for a platform that does not exist.",
+                hint=f"Write <platform>=<token>. Platforms: {', '.join(names)}.",
+                id="marketplace.E007",
+            )
+        elif len(token) < MIN_TOKEN:
+            yield Error(
+                f"The token of {name} in INGEST_TOKENS has less than {MIN_TOKEN} characters.",
+                hint="Make one: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'",
+                id="marketplace.E007",
+            )
 
 
 def _check_names() -> Iterator[CheckMessage]:

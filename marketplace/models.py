@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import HashIndex
 from django.db import models
 from django.db.models import F, GeneratedField, Q, Value
 from django.db.models.functions import NullIf, Round
@@ -41,7 +42,7 @@ class PlatformRow(models.Model):
 def content_hash() -> models.BinaryField[bytes | None, bytes | None]:
     """Return the column by which loading recognizes what a thing's newest observation said."""
     return models.BinaryField(
-        null=True, help_text="BLAKE2b-128 of what the newest observation said, if recognizable."
+        null=True, help_text="XXH3-128 of what the newest observation said, if recognizable."
     )
 
 
@@ -147,6 +148,9 @@ class LoadChunk(models.Model):
     """A part of what a run is still to load: of a request that was received, or held by a gate."""
 
     number = models.IntegerField(help_text="Its place among the parts of its run.")
+    is_held = models.BooleanField(
+        default=False, help_text="Whether a gate holds it; else it was received."
+    )
     body = models.BinaryField(help_text="JSON lines, compressed with zstd.")
 
     class Meta:
@@ -209,10 +213,10 @@ class RawPayload(models.Model):
     platform = models.CharField(max_length=32)
     shape = models.CharField(max_length=32, help_text="The payload's form, such as UZ-API.")
     external_id = models.CharField(max_length=255)
-    content_hash = models.BinaryField(help_text="BLAKE2b-128 of shape, payload and context.")
+    content_hash = models.BinaryField(help_text="XXH3-128 of shape, payload and context.")
     document_hash = models.UUIDField(
         null=True,
-        help_text="BLAKE2b-128 of the document that told it first, if that tells its own time.",
+        help_text="XXH3-128 of the document that told it first, if that tells its own time.",
     )
 
     # Content
@@ -234,7 +238,7 @@ class RawPayload(models.Model):
         ]
         indexes = [
             # Used by marketplace.loading.recognition: documents that were loaded before.
-            models.Index(
+            HashIndex(
                 fields=["document_hash"],
                 name="%(app_label)s_payloads_document",
                 condition=Q(document_hash__isnull=False),

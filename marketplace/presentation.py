@@ -1,6 +1,5 @@
 """How values look on the pages: money, times, links, JSON. Unknown is a dash, never 0."""
 
-import io
 import json
 import re
 from collections.abc import Collection, Iterable, Sequence
@@ -15,6 +14,8 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
+
+from marketplace.loading.payloads import decompress
 
 DASH = "—"
 
@@ -247,11 +248,13 @@ def preformatted(text: str) -> SafeString:
     return format_html('<pre class="mp-pre" tabindex="0">{}</pre>', text)
 
 
-def unpack(data: bytes | memoryview, limit: int = PAYLOAD_LIMIT) -> str:
-    """Return the text of a zstd frame; more than `limit` bytes are cut off, and it says so."""
-    reader = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(bytes(data)))
+def unpack(alias: str, data: bytes | memoryview, limit: int = PAYLOAD_LIMIT) -> str:
+    """Return the text of a zstd frame; more than `limit` bytes are cut off, and it says so.
+
+    :param alias: the database that keeps the frame, and the dictionary that it may need
+    """
     try:
-        raw = reader.read(limit + 1)
+        raw = decompress(alias, data, limit + 1)
     except zstandard.ZstdError as error:
         return f"The payload cannot be unpacked: {error}."
     if len(raw) > limit:

@@ -3,6 +3,7 @@
 The defaults fit development on one machine. `.env.example` documents each variable.
 """
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +201,43 @@ INGEST_BATCH_SIZE = env.int("INGEST_BATCH_SIZE", default=1000)
 
 #: Bytes of one document after unpacking; a larger one is refused, as it would not fit in memory.
 INGEST_MAX_DOCUMENT = env.int("INGEST_MAX_DOCUMENT", default=256 * 1024 * 1024)
+
+
+def _gates() -> Any:
+    """Return INGEST_GATES, which is JSON."""
+    text: str = env.str("INGEST_GATES", default="")
+    try:
+        return json.loads(text) if text else {}
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            f"INGEST_GATES is not JSON: {error}. It is {text}; .env.example shows how to write it."
+        ) from None
+
+
+#: What the gates let pass, by platform: see `marketplace.loading.thresholds`.
+INGEST_GATES = _gates()
+
+#: Whether a process of its own reads and parses where there is much to load.
+INGEST_READ_APART = env.bool("INGEST_READ_APART", default=True)
+
+#: Seconds for which a load waits for a database that went away in the middle of it.
+INGEST_PATIENCE = env.int("INGEST_PATIENCE", default=300)
+
+#: Who may push: pairs of a platform and a token. During a change of tokens a platform has two.
+INGEST_TOKENS = [
+    entry.strip().partition("=")[::2] for entry in env.list("INGEST_TOKENS", default=[])
+]
+
+#: Bytes of the body of one push as it is sent, and after unpacking; and of one of its lines.
+INGEST_API_MAX_BODY = env.int("INGEST_API_MAX_BODY", default=64 * 1024 * 1024)
+INGEST_API_MAX_UNPACKED = env.int("INGEST_API_MAX_UNPACKED", default=512 * 1024 * 1024)
+INGEST_API_MAX_LINE = env.int("INGEST_API_MAX_LINE", default=8 * 1024 * 1024)
+
+#: Seconds within which a push must have been received.
+INGEST_API_TIMEOUT = env.int("INGEST_API_TIMEOUT", default=120)
+
+#: Pushes that one process receives at once, so that slow ones leave threads for the pages.
+INGEST_API_CONCURRENCY = env.int("INGEST_API_CONCURRENCY", default=2)
 
 # The admin.
 

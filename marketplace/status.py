@@ -16,6 +16,7 @@ from psycopg2 import sql
 from marketplace import embedded
 from marketplace.databases import ask_all, database_name
 from marketplace.exceptions import MarketplaceError
+from marketplace.loading import inbox
 from marketplace.postgresql.errors import explain
 from marketplace.registry import ALIASES, get_database
 from marketplace.revisions import get_revision
@@ -110,6 +111,10 @@ class DatabaseStatus(NamedTuple):
     #: One for each platform.
     freshness: tuple[Freshness, ...] = ()
     quarantined: int | None = None
+    #: Runs that were pushed and are not loaded to their end.
+    queued: int | None = None
+    #: Runs that a gate holds.
+    held: int | None = None
     last_backup_at: datetime | None = None
 
 
@@ -162,6 +167,11 @@ def _start_embedded_server(aliases: Sequence[str]) -> None:
             return
 
 
+def _held_runs(alias: str) -> int:
+    held: int = apps.get_model(alias, "LoadRun").objects.filter(status="held").count()
+    return held
+
+
 def _facts(alias: str) -> dict[str, Any]:
     revision = get_revision(alias)
     rows, estimated = _optional(alias, _rows) or ({}, ())
@@ -174,6 +184,8 @@ def _facts(alias: str) -> dict[str, Any]:
         "runs": _optional(alias, _last_runs) or (),
         "freshness": _optional(alias, _freshness) or (),
         "quarantined": rows.get("quarantine"),
+        "queued": _optional(alias, lambda alias: inbox.unfinished(alias).count()),
+        "held": _optional(alias, _held_runs),
     }
 
 

@@ -37,4 +37,11 @@ PLAN = Plan(
         ),
     ),
     after_merge=after_merge,
+    coverage={
+        "title": (records.Lot, "title"),
+        "start_cost": (records.Lot, "start_cost"),
+        "category": (records.Lot, "category_name"),
+        "customer": (records.Lot, "customer_external_id"),
+        "price": (records.LotItem, "price"),
+    },
 )

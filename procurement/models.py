@@ -1,6 +1,6 @@
 """All tables of the procurement database."""
 
-from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.indexes import GinIndex, HashIndex
 from django.db import models
 from django.db.models import F, GeneratedField, Q
 
@@ -143,7 +143,7 @@ class Lot(base.PlatformRow):
         ]
         indexes = [
             # Used by marketplace.loading.recognition: what was seen before is not parsed again.
-            models.Index(fields=["content_hash"], name="procurement_lots_content"),
+            HashIndex(fields=["content_hash"], name="procurement_lots_content"),
             # Used by savings per category, without reading the wide rows.
             models.Index(
                 fields=["category_name"],
@@ -206,7 +206,7 @@ class LotItem(base.PlatformRow):
         ]
         indexes = [
             # Used by marketplace.loading.recognition: what was seen before is not parsed again.
-            models.Index(fields=["content_hash"], name="procurement_lot_items_content"),
+            HashIndex(fields=["content_hash"], name="procurement_lot_items_content"),
             # Used by SearchableQuerySet.search().
             GinIndex(fields=["search_vector"], name="procurement_lot_items_search"),
         ]

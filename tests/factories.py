@@ -8,6 +8,7 @@ import zstandard
 from django.apps import apps
 from django.db import connections, router
 
+from marketplace.loading.recognition import digest
 from marketplace.registry import get_database
 
 #: When a row was observed unless a test says otherwise: 14:00 in Tashkent.
@@ -41,7 +42,7 @@ def quarantined(alias, payload=b'{"price": "bepul"}', **overrides):
     """Make a record that could not be loaded."""
     values = {
         "platform": "olx",
-        "content_hash": payload[:16],
+        "content_hash": digest(payload),
         "reason": "is not a number: 'bepul'",
         "field": "price",
         "source": "page.json, record 7",

@@ -4,9 +4,11 @@ import os
 from pathlib import Path
 
 os.environ.setdefault("DATA_DIR", str(Path(__file__).resolve().parent.parent / ".data" / "tests"))
-# A crash of the machine may cost a test run its data: that buys speed.
+# A crash of the machine may cost a test run its data: that buys speed. Autovacuum would analyze
+# tables whose rows are rolled back with each test, and have them planned for as empty.
 os.environ.setdefault(
-    "EMBEDDED_POSTGRES_CONF", "fsync = off\nsynchronous_commit = off\nfull_page_writes = off"
+    "EMBEDDED_POSTGRES_CONF",
+    "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\nautovacuum = off",
 )
 
 from marketplace.settings import *  # noqa: F403

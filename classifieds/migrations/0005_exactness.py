@@ -2,6 +2,7 @@
 
 import django.contrib.postgres.fields
 import django.db.models.deletion
+from django.contrib.postgres.indexes import HashIndex
 from django.db import migrations, models
 
 
@@ -21,6 +22,12 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("number", models.IntegerField(help_text="Its place among the parts of its run.")),
+                (
+                    "is_held",
+                    models.BooleanField(
+                        default=False, help_text="Whether a gate holds it; else it was received."
+                    ),
+                ),
                 ("body", models.BinaryField(help_text="JSON lines, compressed with zstd.")),
             ],
             options={
@@ -77,7 +84,7 @@ class Migration(migrations.Migration):
             model_name="listing",
             name="content_hash",
             field=models.BinaryField(
-                help_text="BLAKE2b-128 of what the newest observation said, if recognizable.",
+                help_text="XXH3-128 of what the newest observation said, if recognizable.",
                 null=True,
             ),
         ),
@@ -158,7 +165,7 @@ class Migration(migrations.Migration):
             model_name="rawpayload",
             name="document_hash",
             field=models.UUIDField(
-                help_text="BLAKE2b-128 of the document that told it first, if that tells its own time.",
+                help_text="XXH3-128 of the document that told it first, if that tells its own time.",
                 null=True,
             ),
         ),
@@ -193,15 +200,15 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="rawpayload",
             name="content_hash",
-            field=models.BinaryField(help_text="BLAKE2b-128 of shape, payload and context."),
+            field=models.BinaryField(help_text="XXH3-128 of shape, payload and context."),
         ),
         migrations.AddIndex(
             model_name="listing",
-            index=models.Index(fields=["content_hash"], name="classifieds_listings_content"),
+            index=HashIndex(fields=["content_hash"], name="classifieds_listings_content"),
         ),
         migrations.AddIndex(
             model_name="rawpayload",
-            index=models.Index(
+            index=HashIndex(
                 condition=models.Q(("document_hash__isnull", False)),
                 fields=["document_hash"],
                 name="classifieds_payloads_document",

@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Any, NamedTuple, TypeAlias
 
 from marketplace.exceptions import PayloadError, SourceError
+from marketplace.loading.targets import get_plan
 from marketplace.registry import PLATFORMS, get_platform
 
 Payload: TypeAlias = dict[str, Any]
@@ -32,14 +33,17 @@ class Item(NamedTuple):
     """One thing to be loaded, still as the platform returned it.
 
     :param shape: name of the shape whose `parse` understands it
-    :param context: what its envelope said and its own payload omits; must be plain JSON
+    :param context: what its envelope said and its own payload omits; must be plain JSON, and the
+        same each time the platform says the same
     :param is_counted: False for what accompanies the records, such as the categories of a feed
+    :param observed_at: when the platform said so, if its envelope tells; aware
     """
 
     shape: str
     payload: Payload
     context: Payload = {}
     is_counted: bool = True
+    observed_at: datetime | None = None
 
 
 class Parsed(NamedTuple):
@@ -47,7 +51,7 @@ class Parsed(NamedTuple):
 
     :param external_id: the platform's id of the thing the item is about
     :param records: instances of the record types of the app, parents first
-    :param observed_at: when the platform said so, if the payload tells; aware
+    :param observed_at: when the platform said so, if the payload itself tells; aware
     """
 
     external_id: str
@@ -63,19 +67,25 @@ class Shape:
     :param recognize: whether a document has this shape; looks at keys only, never raises
     :param split: the items of a document; raises `PayloadError` if the document must be refused
     :param parse: the records of an item; raises `PayloadError` naming the field at fault
+    :param is_timed: whether the payload itself, not its envelope, may tell when it was observed
     """
 
     name: str
     recognize: Callable[[Payload], bool]
     split: Callable[[Payload, Source], Iterator[Item]]
     parse: Callable[[Payload, Payload], Parsed]
+    is_timed: bool = False
 
 
 class Adapter(NamedTuple):
-    """The shapes of one platform, tried in order."""
+    """The shapes of one platform, tried in order.
+
+    :param version: tells apart adapters that read the same payload differently
+    """
 
     platform: str
     shapes: tuple[Shape, ...]
+    version: str = ""
 
     def recognize(self, document: Payload) -> Shape | None:
         """Return the first shape that the document has, or None."""
@@ -98,8 +108,24 @@ class Adapter(NamedTuple):
 
         :raises PayloadError: if the item cannot become records
         """
-        shape = next(shape for shape in self.shapes if shape.name == item.shape)
-        return shape.parse(item.payload, item.context)
+        parsed = self.shape(item.shape).parse(item.payload, item.context)
+        if item.observed_at is None or parsed.observed_at is not None:
+            return parsed
+        return parsed._replace(observed_at=item.observed_at)
+
+    def has(self, name: str) -> bool:
+        """Return whether it reads a shape."""
+        return any(shape.name == name for shape in self.shapes)
+
+    def shape(self, name: str) -> Shape:
+        """Return the shape of a name.
+
+        :raises PayloadError: if the adapter has none of that name (any more)
+        """
+        for shape in self.shapes:
+            if shape.name == name:
+                return shape
+        raise PayloadError(f"is of the shape {name}, which {self.platform} does not have")
 
     def _explain_unknown(self, document: Payload) -> str:
         keys = ", ".join(list(document)[:6]) or "none"
@@ -123,4 +149,4 @@ def get_adapter(platform: str) -> Adapter:
         names = ", ".join(platform.name for platform in PLATFORMS)
         raise SourceError(f"Unknown platform {platform!r}. Use one of: {names}.") from None
     module = import_module(f"{database}.platforms.{platform}")
-    return Adapter(platform, module.SHAPES)
+    return Adapter(platform, (*module.SHAPES, *get_plan(database).shapes))

@@ -40,6 +40,13 @@ class Entry(NamedTuple):
     raw: bytes = b""
 
 
+class Line(NamedTuple):
+    """A line of JSON lines that is not parsed yet."""
+
+    place: str
+    raw: bytes
+
+
 #: Reads what is no JSON as a table of a known form: (stream, name of the source) → documents.
 TableReader = Callable[[Any, str], Iterator[Entry]]
 
@@ -52,10 +59,20 @@ def read(path: str, max_document: int, read_table: TableReader | None = None) ->
     :raises SourceError: if it cannot be opened, is empty or of no known form; also after the last
         sound document, if it is truncated
     """
+    yield from _read(path, max_document, read_table, _elements)
+
+
+def _read(
+    path: str,
+    max_document: int,
+    read_table: TableReader | None,
+    read_line: Callable[[bytes, str], Iterator[Any]],
+) -> Iterator[Any]:
     name = "standard input" if path == STANDARD_INPUT else Path(path).name
     try:
         with ExitStack() as opened:
-            yield from _read_stream(_open(path, opened), name, max_document, read_table)
+            stream = _open(path, opened)
+            yield from _read_stream(stream, name, max_document, read_table, read_line)
     except (EOFError, zlib.error, BadGzipFile, zstandard.ZstdError) as error:
         raise SourceError(
             f"{name} is truncated or damaged: {error}. What could be unpacked was loaded; "
@@ -63,6 +80,21 @@ def read(path: str, max_document: int, read_table: TableReader | None = None) ->
         ) from error
     except OSError as error:
         raise SourceError(f"Cannot read {path}: {error.strerror or error}.") from error
+
+
+def read_unparsed(path: str, max_document: int) -> Iterator[Entry | Line]:
+    """Yield the documents of a source as `read` does, but JSON lines as they are.
+
+    So that what was loaded before can be recognized by its bytes.
+
+    :raises SourceError: as `read`
+    """
+    yield from _read(path, max_document, None, lambda line, place: iter([Line(place, line)]))
+
+
+def elements(line: Line) -> Iterator[Entry]:
+    """Yield the document that a line holds, or the elements of an array of documents."""
+    return _elements(line.raw, line.place)
 
 
 def parse(data: bytes) -> Any:
@@ -145,8 +177,12 @@ class _ZstdReader(io.RawIOBase):
 
 
 def _read_stream(
-    stream: Any, name: str, max_document: int, read_table: TableReader | None
-) -> Iterator[Entry]:
+    stream: Any,
+    name: str,
+    max_document: int,
+    read_table: TableReader | None,
+    read_line: Callable[[bytes, str], Iterator[Any]],
+) -> Iterator[Any]:
     head = stream.peek(4096)
     if head.startswith(_BOM):
         stream.read(len(_BOM))
@@ -162,7 +198,7 @@ def _read_stream(
         for place, document, fault, raw in feeds.read(stream, name):
             yield Entry(place, document, fault, raw)
     elif start in b"{[":
-        yield from _read_json(stream, name, max_document)
+        yield from _read_json(stream, name, max_document, read_line)
     elif any(mark.encode() in head.split(b"\n", 1)[0] for mark in delimited.DELIMITERS):
         for place, document, fault, raw in delimited.read(stream, delimited.Layout()):
             yield Entry(place, document, fault, raw)
@@ -173,7 +209,9 @@ def _read_stream(
         )
 
 
-def _read_json(stream: Any, name: str, max_document: int) -> Iterator[Entry]:
+def _read_json(
+    stream: Any, name: str, max_document: int, read_line: Callable[[bytes, str], Iterator[Any]]
+) -> Iterator[Any]:
     """Yield the documents of JSON lines, or of one JSON text over any number of lines."""
     head: list[bytes] = []
     while len([line for line in head if line.strip()]) < 2:
@@ -183,7 +221,8 @@ def _read_json(stream: Any, name: str, max_document: int) -> Iterator[Entry]:
         head.append(line)
     filled = [line for line in head if line.strip()]
     if len(filled) == 2 and _is_line(*filled):
-        yield from _read_lines(stream, head, name, max_document)
+        for number, line in _read_lines(stream, head, name, max_document):
+            yield from read_line(line, f"line {number}")
         return
     text = b"".join(head) + stream.read(max_document + 1)
     if len(text) > max_document:
@@ -217,7 +256,10 @@ def _is_line(first: bytes, second: bytes) -> bool:
     return first.rstrip()[-1:] == b"}" and second.startswith(first[:2])
 
 
-def _read_lines(stream: Any, first: list[bytes], name: str, max_document: int) -> Iterator[Entry]:
+def _read_lines(
+    stream: Any, first: list[bytes], name: str, max_document: int
+) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines that are not blank, with their numbers."""
     number, lines = 0, iter(first)
     while True:
         line = next(lines, None)
@@ -227,7 +269,7 @@ def _read_lines(stream: Any, first: list[bytes], name: str, max_document: int) -
                 return
         number += 1
         if line.strip():
-            yield from _elements(line, f"line {number}")
+            yield number, line
 
 
 def _elements(data: bytes, place: str) -> Iterator[Entry]:

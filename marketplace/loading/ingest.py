@@ -1,89 +1,30 @@
 """Loading: from sources through a platform's adapter into its database, batch by batch."""
 
-import hashlib
 import os
-import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
-from django.db import DataError, Error, IntegrityError, OperationalError, transaction
+from django.apps import apps
+from django.db import Error
 from django.utils import timezone
-from psycopg2 import errors
 
-from marketplace.exceptions import PayloadError, SourceError
-from marketplace.loading import batches, documents, tables
-from marketplace.loading.adapters import Adapter, Item, Parsed, Source, get_adapter
-from marketplace.loading.batches import Entrant, Outcome, Reject
+from marketplace.exceptions import DatabaseUnavailableError, SourceError
+from marketplace.loading import apart, documents, reader, snapshots
+from marketplace.loading.adapters import get_adapter
 from marketplace.loading.documents import Entry
-from marketplace.loading.runs import Run
-from marketplace.loading.tables import Table
-from marketplace.loading.targets import Plan, get_plan
-from marketplace.registry import get_platform
+from marketplace.loading.reader import Job, Message, Reader, SourceEnd
+from marketplace.loading.runs import INTERRUPTED, Run, give_up, interrupted
+from marketplace.loading.targets import Scope, get_plan
+from marketplace.loading.writer import Progress, Summary, Writer
+from marketplace.postgresql.errors import explain
+from marketplace.registry import PLATFORMS, get_platform
 
-#: Characters of the longest id that the tables take.
-MAX_ID = 255
-
-#: How often a batch is tried that a concurrent loader made fail.
-_TRIES = 5
-
-
-@dataclass
-class Summary:
-    """What a run did.
-
-    :param read: records read, repeats included: created + updated + unchanged + rejected
-    :param seconds: wall-clock time
-    :param failures: why sources could not be read to their end
-    :param reasons: reason of rejection → how many records; the first hundred reasons
-    """
-
-    platform: str
-    run_id: int | None = None
-    read: int = 0
-    created: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    rejected: int = 0
-    price_points: int = 0
-    retries: int = 0
-    seconds: float = 0.0
-    failures: list[str] = field(default_factory=list)
-    reasons: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def is_failure(self) -> bool:
-        """Whether a source could not be read, or nothing of what was read could be loaded."""
-        return bool(self.failures) or (self.read > 0 and self.rejected == self.read)
-
-    @property
-    def why_failed(self) -> str:
-        """The reasons of a failure; empty if the run did not fail."""
-        if self.is_failure and not self.failures:
-            return f"None of its {self.read:,} records could be loaded: see the quarantine."
-        return "\n".join(self.failures)
-
-    def add(self, outcome: Outcome, rejects: list[Reject]) -> None:
-        """Count a batch that was committed."""
-        self.read += outcome.created + outcome.updated + outcome.unchanged + len(rejects)
-        self.created += outcome.created
-        self.updated += outcome.updated
-        self.unchanged += outcome.unchanged
-        self.rejected += len(rejects)
-        self.price_points += outcome.price_points
-        for reject in rejects:
-            reason = f"{reject.field}: {reject.reason}" if reject.field else reject.reason
-            if reason in self.reasons or len(self.reasons) < 100:
-                self.reasons[reason] = self.reasons.get(reason, 0) + 1
-
-
-#: Called after each batch.
-Progress = Callable[[Summary], None]
+__all__ = ["Progress", "Summary", "expand", "ingest", "load_documents", "resume", "resume_all"]
 
 
 def ingest(
@@ -93,6 +34,7 @@ def ingest(
     observed_at: datetime | None = None,
     options: Mapping[str, str] | None = None,
     columns: str | None = None,
+    snapshot: str = "",
     progress: Progress = lambda summary: None,
 ) -> Summary:
     """Load files, folders and standard input ("-"). Loading the same again changes nothing.
@@ -103,15 +45,27 @@ def ingest(
         which the same file was loaded first, or now
     :param options: what adapters may use where a payload is silent: shop, lot, lot_type, currency
     :param columns: a mapping file, if the files are tables in another form than the platform's own
+    :param snapshot: "shop", "category" or "auto" if the sources are all that there is of each shop
+        or category in them: what is known of these and not among them is taken for gone
     :raises SourceError: if the platform is unknown, or the mapping is wrong
     :raises django.db.Error: if the database cannot be used
     """
     names = list(paths)
-    table = tables.load(columns, platform) if columns else None
-    sources = (
-        (name, read_source(name, table), _digest(name)) for path in names for name in expand(path)
+    sources = tuple(name for path in names for name in expand(path))
+    now = timezone.now()
+    job = Job(
+        _known(platform),
+        sources,
+        observed_at,
+        now,
+        dict(options or {}),
+        columns,
+        snapshot=_snapshot(platform, snapshot),
     )
-    return _load(platform, " ".join(names), sources, observed_at, options or {}, progress, table)
+    # What is wrong with the mapping shows before a run begins.
+    own = Reader(job)
+    run = Run(job.alias, platform, " ".join(names), now, _as_json(job, names))
+    return _load(job, run, own, progress)
 
 
 def load_documents(
@@ -128,8 +82,145 @@ def load_documents(
     :param payloads: JSON values as the platform returned them
     :param name: what to call their source in messages and in the run
     """
+    now = timezone.now()
+    job = Job(_known(platform), (), observed_at, now, dict(options or {}))
+    own = Reader(job)
     entries = (_entry(f"payload {n}", payload) for n, payload in enumerate(payloads, 1))
-    return _load(platform, name, [(name, entries, "")], observed_at, options or {}, progress)
+    run = Run(job.alias, platform, name, now, _as_json(job, []))
+    return _load(job, run, own, progress, own.batches(entries, reader.given(job, name)))
+
+
+def resume(alias: str, run_id: int, *, progress: Progress = lambda summary: None) -> Summary:
+    """Go on with a run that was interrupted, received, or held; what it has done stays done.
+
+    What a gate held is loaded now, whatever the gates say.
+
+    :raises SourceError: if there is no such run, or nothing of it is left to do
+    """
+    row: Any = apps.get_model(alias, "LoadRun").objects.using(alias).filter(pk=run_id).first()
+    if row is None:
+        raise SourceError(f"{alias} has no run {run_id}. See them in the admin, under Load runs.")
+    if row.status in ("held", "failed") and row.options.get("scope"):
+        return _release_snapshot(alias, row, progress)
+    job = _remaining(alias, row)
+    # What is wrong with the mapping shows before the run is taken.
+    table = Reader(job).table
+    run = Run(alias, row.platform, row.source, row.started_at, row.options, pk=run_id)
+    # What a snapshot lacks is told by the whole of it only: it is read from the beginning.
+    begun = {} if job.snapshot else run.begun()
+    job = replace(job, begun=begun)
+    return _load(job, run, Reader(job, table), progress)
+
+
+def resume_all(
+    platform: str | None = None, *, progress: Progress = lambda summary: None
+) -> Iterator[Summary]:
+    """Go on with the runs that were interrupted, the oldest first.
+
+    A summary's failures tell what cannot be gone on with, such as a run of standard input, and
+    which database cannot be used; the others are loaded.
+
+    :param platform: whose runs; of all platforms if None
+    :raises SourceError: if the platform is unknown
+    """
+    names = [_known(platform)] if platform else [each.name for each in PLATFORMS]
+    for name in names:
+        alias = get_platform(name).database
+        try:
+            for row in interrupted(alias, name):
+                yield _resume(alias, row, progress)
+        except (Error, DatabaseUnavailableError) as error:
+            yield Summary(name, failures=[f"{alias}: {explain(error)}"])
+
+
+def _resume(alias: str, row: Any, progress: Progress) -> Summary:
+    """Go on with a run; note why it cannot be gone on with, so that it is not tried again."""
+    try:
+        return resume(alias, row.pk, progress=progress)
+    except SourceError as error:
+        give_up(alias, row, str(error))
+        return Summary(row.platform, row.pk, failures=[str(error)])
+
+
+def _release_snapshot(alias: str, row: Any, progress: Progress) -> Summary:
+    """Take for gone what a snapshot lacked that was held for it."""
+    scope = Scope.from_json(row.options["scope"])
+    job = Job(row.platform, (), None, row.started_at, is_released=True)
+    run = Run(alias, row.platform, row.source, row.started_at, row.options, pk=row.pk)
+    own = Reader(job)
+    summary = _load(job, run, own, progress, _missing(own, scope))
+    summary.missing = summary.read
+    run.keep_scope(None)
+    return summary
+
+
+def _missing(own: Reader, scope: Scope) -> Iterator[Message]:
+    yield reader.given(own.job, "what is missing").message
+    yield from own.missing(scope)
+    yield SourceEnd()
+
+
+def _is_releasing(row: Any) -> bool:
+    """Return whether a run was interrupted while what a gate held of it was being loaded."""
+    is_holding = row.chunks.filter(is_held=True).exists()
+    return is_holding and bool(row.sources.filter(path__startswith=reader.HELD).exists())
+
+
+def _remaining(alias: str, row: Any) -> Job:
+    """Return what a run has still to read."""
+    name = f"Run {row.platform}-{row.pk}"
+    if row.status in ("completed", "discarded"):
+        raise SourceError(f"{name} is {row.status}: nothing of it is left to do.")
+    called = row.options
+    paths = [source for path in called.get("paths", []) for source in expand(path)]
+    is_held = row.status == "held" or _is_releasing(row)
+    if (is_held or not paths) and row.chunks.filter(is_held=is_held).exists():
+        paths = [row.pk]
+    elif documents.STANDARD_INPUT in paths:
+        raise SourceError(
+            f"{name} read standard input, which is gone. Send the same again: what was loaded "
+            "already is not loaded twice."
+        )
+    elif is_held or not (paths or row.chunks.exists()):
+        raise SourceError(f"{name} ({row.source}) has nothing left to read. Start it again.")
+    moment = called.get("observed_at")
+    observed_at = datetime.fromisoformat(moment) if moment else None
+    options, columns = called.get("options", {}), called.get("columns")
+    job = Job(row.platform, tuple(paths), observed_at, row.started_at, options, columns)
+    if is_held:
+        # A part of a snapshot does not tell what the whole of it lacks.
+        return replace(job, is_held=True)
+    return replace(job, snapshot=called.get("snapshot", ""))
+
+
+def _snapshot(platform: str, kind: str) -> str:
+    """Return of what the sources are a snapshot, if that can be.
+
+    :raises SourceError: if it cannot
+    """
+    if kind and kind not in snapshots.KINDS:
+        raise SourceError(f"Unknown snapshot {kind!r}. Use one of: {', '.join(snapshots.KINDS)}.")
+    if kind and get_plan(get_platform(platform).database).find_missing is None:
+        raise SourceError(f"{platform} has no snapshots: what it does not list is not gone.")
+    return kind
+
+
+def _known(platform: str) -> str:
+    get_adapter(platform)
+    return platform
+
+
+def _as_json(job: Job, paths: list[str]) -> dict[str, Any]:
+    """Return how a run was called, as its row keeps it."""
+    return {
+        "paths": [
+            path if path == documents.STANDARD_INPUT else os.path.abspath(path) for path in paths
+        ],
+        "observed_at": job.observed_at and job.observed_at.isoformat(),
+        "options": dict(job.options),
+        "columns": job.columns and os.path.abspath(job.columns),
+        "snapshot": job.snapshot,
+    }
 
 
 def _entry(place: str, payload: Any) -> Entry:
@@ -141,28 +232,29 @@ def _entry(place: str, payload: Any) -> Entry:
 
 
 def _load(
-    platform: str,
-    title: str,
-    sources: Iterable[tuple[str, Iterator[Entry], str]],
-    observed_at: datetime | None,
-    options: Mapping[str, str],
+    job: Job,
+    run: Run,
+    own: Reader,
     progress: Progress,
-    table: Table | None = None,
+    messages: Iterator[Message] | None = None,
 ) -> Summary:
-    started, now = time.monotonic(), timezone.now()
-    loader = _Loader(platform, title, observed_at, now, options, progress, table)
+    started = time.monotonic()
+    loader = Writer(job, run, own, progress)
+    if messages is None:
+        is_apart = apart.is_worth_it(job)
+        messages = apart.read(job, loader.pack_ahead) if is_apart else own.read_all()
     try:
-        for name, entries, digest in sources:
-            loader.load_source(name, entries, digest)
+        with closing(messages):  # type: ignore[type-var]
+            for message in messages:
+                loader.take(message)
+        loader.finish()
     except BaseException as error:
         # The connection may be what failed; then the next run ends this one.
         with suppress(Error):
-            loader.run.finish(f"Interrupted: {error!r}")
+            run.finish("held" if job.is_held else "failed", f"{INTERRUPTED}{error!r}")
         raise
-    summary = loader.summary
-    loader.run.finish(summary.why_failed)
-    summary.seconds = round(time.monotonic() - started, 3)
-    return summary
+    loader.summary.seconds = round(time.monotonic() - started, 3)
+    return loader.summary
 
 
 def expand(path: str) -> list[str]:
@@ -173,187 +265,3 @@ def expand(path: str) -> list[str]:
         found = (entry for entry in Path(path).rglob("*") if entry.is_file())
         return sorted(str(entry) for entry in found if not entry.name.startswith("."))
     return [path]
-
-
-def _digest(path: str) -> str:
-    """Return by what a file is known again; nothing for what is read once only, or not at all."""
-    if not os.path.isfile(path):
-        return ""
-    try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-    except OSError:
-        # Reading it fails in the same way, where it becomes the source's failure.
-        return ""
-
-
-def read_source(path: str, table: Table | None = None) -> Iterator[Entry]:
-    """Yield what a source holds: documents of its platform, or rows of a table."""
-    read = table.read if table else documents.read
-    return read(path, settings.INGEST_MAX_DOCUMENT)
-
-
-class _Loader:
-    """One run: the batch being gathered, and the counts so far."""
-
-    def __init__(
-        self,
-        platform: str,
-        title: str,
-        observed_at: datetime | None,
-        now: datetime,
-        options: Mapping[str, str],
-        progress: Progress,
-        table: Table | None,
-    ) -> None:
-        self.adapter: Adapter = table.adapter if table else get_adapter(platform)
-        self.alias = get_platform(platform).database
-        self.plan: Plan = table.plan if table else get_plan(self.alias)
-        self.platform = platform
-        self.observed_at = observed_at
-        self.now = self.default_time = now
-        self.options = options
-        self.progress = progress
-        self.summary = Summary(platform)
-        self.source = Source()
-        self.entrants: list[Entrant] = []
-        self.observed: dict[str, datetime] = {}
-        self.rejects: list[Reject] = []
-        self.run = Run(self.alias, platform, title, now)
-        self.summary.run_id = self.run.id
-
-    def load_source(self, name: str, entries: Iterator[Entry], digest: str) -> None:
-        """Load one source to its end, or to where it cannot be read."""
-        self.source = Source(Path(name).name, self.options)
-        self.default_time = self.observed_at or self.run.first_load(digest) or self.now
-        self.run.start_source(self.source.name, digest, self.default_time)
-        try:
-            for entry in entries:
-                self._add(entry)
-        except SourceError as error:
-            self.summary.failures.append(str(error))
-        # A batch never spans two sources: within one, the later of two repeats counts.
-        self._flush()
-
-    def _add(self, entry: Entry) -> None:
-        if entry.fault:
-            self._reject(PayloadError(entry.fault), entry.place, entry.raw)
-            return
-        try:
-            for item in self.adapter.split(entry.document, self.source):
-                self._add_item(item, entry.place)
-        except PayloadError as error:
-            self._reject(error, entry.place, _raw(entry.document))
-
-    def _add_item(self, item: Item, place: str) -> None:
-        try:
-            parsed, raw = self._parse(item)
-        except PayloadError as error:
-            self._reject(error, place, _raw(item.payload))
-            return
-        observed_at = parsed.observed_at or self.default_time
-        # Two states of one thing at different times are two batches, so that both leave a trace.
-        if self.observed.get(parsed.external_id, observed_at) != observed_at:
-            self._flush()
-        self.observed[parsed.external_id] = observed_at
-        self.entrants.append(Entrant(item, parsed, observed_at, place, raw))
-        if len(self.entrants) >= settings.INGEST_BATCH_SIZE:
-            self._flush()
-
-    def _parse(self, item: Item) -> tuple[Parsed, bytes]:
-        """Return what an item says and its payload as JSON, if it can be stored at all.
-
-        :raises PayloadError: if not
-        """
-        try:
-            raw = batches.serialize(item.payload)
-            parsed = self.adapter.parse(item)
-        except (TypeError, ValueError, ArithmeticError, RecursionError) as error:
-            raise PayloadError(f"cannot be stored: {error}") from error
-        if len(parsed.external_id) > MAX_ID:
-            raise PayloadError(f"is longer than {MAX_ID} characters", "external_id")
-        return parsed, raw
-
-    def _reject(self, error: PayloadError, place: str, raw: bytes) -> None:
-        """Put aside what could not be parsed: its id is not known."""
-        self.rejects.append(Reject("", error.reason, error.field, place, raw))
-        if len(self.rejects) >= settings.INGEST_BATCH_SIZE:
-            self._flush()
-
-    def _flush(self) -> None:
-        entrants, rejects = self.entrants, self.rejects
-        self.entrants, self.rejects, self.observed = [], [], {}
-        if entrants or rejects:
-            self._commit(entrants, rejects)
-
-    def _commit(self, entrants: list[Entrant], rejects: list[Reject]) -> None:
-        """Commit a batch; where the database refuses it, commit its halves instead.
-
-        So a record that breaks a constraint ends up alone, and goes to quarantine.
-        """
-        try:
-            outcome = self._commit_with_retries(entrants, rejects)
-        except (DataError, IntegrityError, OperationalError) as error:
-            if not entrants or (isinstance(error, OperationalError) and not _is_limit(error)):
-                raise
-            if len(entrants) == 1:
-                self._commit([], [*rejects, _rejected(entrants[0], error)])
-                return
-            middle = len(entrants) // 2
-            self._commit(entrants[:middle], rejects)
-            self._commit(entrants[middle:], [])
-            return
-        self.summary.add(outcome, rejects)
-        self.progress(self.summary)
-
-    def _commit_with_retries(self, entrants: list[Entrant], rejects: list[Reject]) -> Outcome:
-        for attempt in range(1, _TRIES + 1):
-            try:
-                return self._commit_once(entrants, rejects)
-            except (OperationalError, batches.Conflict) as error:
-                if attempt == _TRIES or not _is_conflict(error):
-                    raise
-                self.summary.retries += 1
-                # Loaders that collided must not collide again at once.
-                time.sleep(random.uniform(0, 0.1 * 2**attempt))
-        raise AssertionError("unreachable")
-
-    def _commit_once(self, entrants: list[Entrant], rejects: list[Reject]) -> Outcome:
-        outcome = Outcome()
-        collated = batches.collate(self.plan, entrants)
-        self.plan.before_batch(self.alias, collated.observations)
-        with transaction.atomic(using=self.alias):
-            if entrants:
-                outcome = batches.write(self.alias, self.platform, self.plan, entrants, collated)
-            batches.store_rejects(
-                self.alias, self.platform, self.run.id, self.source.name, rejects, self.now
-            )
-            self.run.advance(outcome, len(rejects))
-        return outcome
-
-
-def _raw(payload: Any) -> bytes:
-    """Return a payload as JSON, or as close to it as it can be written."""
-    try:
-        return batches.serialize(payload)
-    except (TypeError, ValueError, RecursionError):
-        return repr(payload)[:100_000].encode("utf-8", "replace")
-
-
-def _rejected(entrant: Entrant, error: Exception) -> Reject:
-    message = str(error).strip().splitlines()[0]
-    diagnostics = getattr(error.__cause__, "diag", None)
-    field = (getattr(diagnostics, "column_name", None) or "") if diagnostics else ""
-    reason = f"refused by the database: {message}"
-    return Reject(entrant.parsed.external_id, reason, field, entrant.place, entrant.raw)
-
-
-def _is_conflict(error: Exception) -> bool:
-    return isinstance(error, batches.Conflict) or isinstance(
-        error.__cause__, errors.DeadlockDetected | errors.SerializationFailure
-    )
-
-
-def _is_limit(error: Exception) -> bool:
-    """Return whether a value is larger than PostgreSQL can index."""
-    return isinstance(error.__cause__, errors.ProgramLimitExceeded)

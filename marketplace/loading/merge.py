@@ -21,6 +21,15 @@ _CURRENT = (
     "CASE WHEN EXCLUDED.last_seen_at > t.last_seen_at "
     "THEN COALESCE(EXCLUDED.{c}, t.{c}) ELSE t.{c} END"
 )
+# Of what two items told at one moment, neither is all that was told.
+_REMEMBERED = (
+    "CASE WHEN EXCLUDED.last_seen_at > t.last_seen_at THEN COALESCE(EXCLUDED.{c}, t.{c}) "
+    "WHEN EXCLUDED.last_seen_at = t.last_seen_at AND EXCLUDED.{c} <> t.{c} THEN '\\x00' "
+    "ELSE t.{c} END"
+)
+_UNKEPT = "count(*) FILTER (WHERE NOT m.is_new AND p.external_id IS NULL)"
+_REPLAYED = "EXCLUDED.{c}"
+_REPLAYED_PARTLY = _FILLED.replace(">", ">=")
 _REPLACED = "CASE WHEN EXCLUDED.last_seen_at > t.last_seen_at THEN EXCLUDED.{c} ELSE t.{c} END"
 
 
@@ -30,14 +39,16 @@ def stage_columns(target: Target) -> list[tuple[str, str]]:
     types = [(name, str(field.db_type(connection))) for name, field in target.columns.items()]
     references = [(name, "text") for name in target.references]
     times = [("first_seen_at", "timestamptz"), ("last_seen_at", "timestamptz")]
-    return [("external_id", "text"), *types, *references, *times]
+    # The position in the batch of the item that the row counts for.
+    columns = [("external_id", "text"), *types, *references, *times, ("item", "integer")]
+    return [*columns, ("content_hash", "bytea")] if target.is_anchor else columns
 
 
 def keep_prior(target: Target) -> Composed:
     """Return the statement that locks the rows to be merged, and keeps them as they are."""
     return SQL(
-        "CREATE TEMPORARY TABLE {prior} ON COMMIT DROP AS "
-        "SELECT t.* FROM {table} t JOIN {stage} s ON s.external_id = t.external_id "
+        "INSERT INTO {prior} SELECT t.* FROM {table} t "
+        "JOIN {stage} s ON s.external_id = t.external_id "
         "WHERE t.platform = %(platform)s ORDER BY t.external_id FOR UPDATE OF t"
     ).format(
         prior=Identifier(target.prior_table),
@@ -49,44 +60,60 @@ def keep_prior(target: Target) -> Composed:
 def upsert(target: Target) -> Composed:
     """Return the statement that inserts what is new and updates what changed.
 
-    It returns, for each row that was written: external_id, whether it was inserted, whether its
-    content changed. A row of which not even the time changed is not written.
+    It returns one row: the positions of the items that a row was inserted for; of those that the
+    content of a row changed for; how many rows were updated that `keep_prior` did not find. A row
+    of which not even the time changed is not written.
     """
     names = [*target.columns, *_references(target)]
     columns = {name: _merged(name, target) for name in names}
+    if target.is_anchor:
+        names.append("content_hash")
+        rule = "t.{c}" if target.replayed else _REMEMBERED
+        columns["content_hash"] = SQL(rule).format(c=Identifier("content_hash"))
+    silent = target.silent | {"content_hash"}
     return SQL(
-        "INSERT INTO {table} AS t (platform, external_id, first_seen_at, last_seen_at, updated_at"
-        "{names}) SELECT %(platform)s, s.external_id, s.first_seen_at, s.last_seen_at, "
-        "statement_timestamp()"
-        "{values} FROM {stage} s {joins} ORDER BY s.external_id "
+        "WITH merged AS (INSERT INTO {table} AS t "
+        "(platform, external_id, first_seen_at, last_seen_at, updated_at{names}) "
+        "SELECT %(platform)s, s.external_id, s.first_seen_at, s.last_seen_at, "
+        "statement_timestamp(){values} FROM {stage} s {joins} ORDER BY s.external_id "
         "ON CONFLICT (platform, external_id) DO UPDATE SET {assignments}"
         "first_seen_at = LEAST(t.first_seen_at, EXCLUDED.first_seen_at), "
         "last_seen_at = GREATEST(t.last_seen_at, EXCLUDED.last_seen_at), "
         "updated_at = CASE WHEN {changed} THEN statement_timestamp() ELSE t.updated_at END "
         "WHERE EXCLUDED.last_seen_at > t.last_seen_at "
         "OR EXCLUDED.first_seen_at < t.first_seen_at OR {changed} "
-        "RETURNING external_id, xmax = 0, updated_at = statement_timestamp()"
+        "RETURNING external_id, xmax = 0 AS is_new, "
+        "updated_at = statement_timestamp() AS is_changed) "
+        "SELECT array_agg(DISTINCT s.item) FILTER (WHERE m.is_new AND s.item IS NOT NULL), "
+        "array_agg(DISTINCT s.item) FILTER (WHERE m.is_changed AND s.item IS NOT NULL), {unkept} "
+        "FROM merged m JOIN {stage} s USING (external_id) {prior}"
     ).format(
         table=Identifier(target.table),
         names=SQL("").join(SQL(", {}").format(Identifier(name)) for name in names),
         values=SQL("").join(SQL(", {}").format(_source(name, target)) for name in names),
         stage=Identifier(target.stage_table),
+        unkept=SQL(_UNKEPT if target.keep_prior else "0"),
+        prior=_prior(target),
         joins=SQL(" ").join(_joins(target)),
         assignments=SQL("").join(
             SQL("{} = {}, ").format(Identifier(name), merged) for name, merged in columns.items()
         ),
-        changed=_changed(
-            {name: merged for name, merged in columns.items() if name not in target.silent}
-        ),
+        changed=_changed({name: merged for name, merged in columns.items() if name not in silent}),
     )
+
+
+def _prior(target: Target) -> Composed:
+    if not target.keep_prior:
+        return SQL("").format()
+    return SQL("LEFT JOIN {} p USING (external_id)").format(Identifier(target.prior_table))
 
 
 def link_parents(target: Target) -> Composed | None:
     """Return the statement that links rows to parents in the same table, if the target has any.
 
     It comes after the upsert, as a parent may be merged together with its children, and returns the
-    external_id of each row whose parent changed. A parent told by an older observation than the
-    row's newest counts only where none is known.
+    position of the item of each row whose parent changed. A parent told by an older observation
+    than the row's newest counts only where none is known.
     """
     for field, reference in target.references.items():
         if reference.record is target.record:
@@ -97,7 +124,7 @@ def link_parents(target: Target) -> Composed | None:
                 "WHERE t.platform = %(platform)s AND t.external_id = s.external_id "
                 "AND t.{column} IS DISTINCT FROM p.id "
                 "AND (s.last_seen_at >= t.last_seen_at OR t.{column} IS NULL) "
-                "RETURNING t.external_id"
+                "RETURNING s.item"
             ).format(
                 table=Identifier(target.table),
                 column=Identifier(reference.column),
@@ -140,7 +167,12 @@ def _joins(target: Target) -> list[Composed]:
 def _merged(name: str, target: Target) -> Composed:
     """Return the value of a column after the merge of EXCLUDED into t."""
     rule = _FILLED
-    if name in target.replaced:
+    if target.replayed and name in target.lasting:
+        rule = "COALESCE(t.{c}, EXCLUDED.{c})"
+    elif target.replayed:
+        is_whole = target.replayed == "whole" and not target.shared
+        rule = _REPLAYED if is_whole else _REPLAYED_PARTLY
+    elif name in target.replaced:
         rule = _REPLACED
     elif name in target.current:
         rule = _CURRENT

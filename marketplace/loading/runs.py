@@ -1,59 +1,178 @@
 """The record that a run leaves: what it read, what became of it, how far it came."""
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
+import orjson
 from django.apps import apps
 from django.conf import settings
-from django.db import connections
-from django.db.models import F
+from django.db import connections, transaction
+from django.db.models import F, Q
 from django.utils import timezone
 
+from marketplace.exceptions import SourceError
+from marketplace.loading import chunks
 from marketplace.loading.batches import Outcome
+from marketplace.loading.patience import patiently
+from marketplace.loading.preparation import Prepared, Reject
+from marketplace.loading.reader import Begun, SourceStart
+from marketplace.loading.targets import Scope
 
 #: The first half of the key of the lock that a run holds; any number that nothing else uses.
-_LOCK = 0x10AD
+LOCK = 0x10AD
+
+_DEAD = (
+    "Its process ended before it did. What it had committed stays; go on with it: ingest --resume."
+)
+
+#: How the error of a run begins that was stopped in the middle.
+INTERRUPTED = "Interrupted: "
 
 _TRY_LOCK = "SELECT pg_try_advisory_lock(%(kind)s, %(run)s)"
 _UNLOCK = "SELECT pg_advisory_unlock(%(kind)s, %(run)s)"
+_END_SESSION = """
+SELECT pg_terminate_backend(pid, 5000)
+FROM pg_locks
+WHERE
+    locktype = 'advisory' AND classid = %(kind)s AND objid = %(run)s AND objsubid = 2
+    AND pid = %(pid)s
+"""
+
+_Result = TypeVar("_Result")
 
 
 class Run:
-    """A run of the loader, as its row and those of its sources."""
+    """A run of the loader, as its row and those of its sources.
 
-    def __init__(self, alias: str, platform: str, title: str, now: datetime) -> None:
+    :param pk: the run to go on with; a new one if None
+    :raises SourceError: if there is no such run, or it runs
+    """
+
+    def __init__(
+        self,
+        alias: str,
+        platform: str,
+        title: str,
+        now: datetime,
+        options: dict[str, Any],
+        pk: int | None = None,
+    ) -> None:
         self.alias = alias
         self.platform = platform
         self.now = now
-        self._runs: Any = apps.get_model(alias, "LoadRun").objects
-        self._sources: Any = apps.get_model(alias, "LoadSource").objects
+        self._runs: Any = apps.get_model(alias, "LoadRun").objects.using(alias)
+        self._sources: Any = apps.get_model(alias, "LoadSource").objects.using(alias)
+        self._chunks: Any = apps.get_model(alias, "LoadChunk").objects.using(alias)
         self._source: Any = None
-        self.id: int = self._runs.create(platform=platform, source=title, started_at=now).pk
+        #: The session that has the lock of the run, and the server's process for it.
+        self._session: Any = None
+        self._pid = 0
+        #: Whether another process has taken the run.
+        self._is_taken = False
         # Behind a pooler, a session says nothing of the process that used it.
         self._has_lock = not settings.DATABASES[alias]["DISABLE_SERVER_SIDE_CURSORS"]
-        if self._has_lock:
-            self._lock(_TRY_LOCK, self.id)
-            self._end_dead_runs()
+        self.is_resumed = pk is not None
+        self.error: str = self._runs.values_list("error", flat=True).get(pk=pk) if pk else ""
+        with transaction.atomic(using=alias):
+            self.id: int = pk or self._create(title, options)
+            # Before anybody can see a new run: without its lock it would be taken for dead.
+            if self._has_lock and not self._lock(_TRY_LOCK, self.id):
+                raise SourceError(f"Run {platform}-{self.id} is being loaded. Let it end.")
+        self._take()
 
-    def start_source(self, name: str, digest: str, observed_at: datetime) -> None:
-        """Begin a source, of which nothing is committed yet."""
-        self._source = self._sources.create(
-            run_id=self.id, name=name, digest=digest, observed_at=observed_at
+    def _create(self, title: str, options: dict[str, Any]) -> int:
+        made = self._runs.create(
+            platform=self.platform, source=title, started_at=self.now, options=options
+        )
+        return int(made.pk)
+
+    def _take(self) -> None:
+        if self._has_lock:
+            self._note_session()
+            self._end_dead_runs()
+        if self.is_resumed:
+            # Why a gate stopped it is still so if this part of the run is interrupted, too.
+            error = self.error if self.is_holding() else ""
+            self._runs.filter(pk=self.id).update(status="running", error=error, finished_at=None)
+
+    def renew(self) -> None:
+        """Take the lock again, where the connection that had it was lost.
+
+        :raises SourceError: if another process has taken the run meanwhile
+        """
+        connection = connections[self.alias]
+        connection.ensure_connection()
+        if not self._has_lock or connection.connection is self._session:
+            return
+        if not self._lock(_TRY_LOCK, self.id):
+            # The server may not have noticed yet that the other end of that connection is gone.
+            with connection.cursor() as cursor:
+                values = {"kind": LOCK, "run": self.id, "pid": self._pid}
+                cursor.execute(_END_SESSION, values)
+            self._is_taken = not self._lock(_TRY_LOCK, self.id)
+        if self._is_taken:
+            raise SourceError(f"Run {self.platform}-{self.id} was taken by another process.")
+        self._note_session()
+
+    def _note_session(self) -> None:
+        self._session = connections[self.alias].connection
+        self._pid = self._session.info.backend_pid
+
+    def once(self, commit: Callable[[list[_Result]], _Result]) -> _Result:
+        """Return what a commit returns; it is done once, even if the connection is lost meanwhile.
+
+        Whether it had reached the database is told by how many records its source has.
+
+        :param commit: adds what it returns to the list that it is given, within its transaction
+        """
+        before = patiently(self.alias, self.record_count)
+        reached: list[_Result] = []
+
+        def attempt() -> _Result:
+            self.renew()
+            if reached and self.record_count() > before:
+                return reached[-1]
+            return commit(reached)
+
+        return patiently(self.alias, attempt)
+
+    def begun(self) -> dict[str, Begun]:
+        """Return path → what was done with a source in an earlier part of the run."""
+        rows = self._sources.filter(run_id=self.id).order_by("pk")
+        return {
+            row.path: Begun(row.digest, row.observed_at, row.position, row.is_complete)
+            for row in rows
+        }
+
+    def start_source(self, start: SourceStart) -> None:
+        """Begin a source, or go on with it. Safe to call again."""
+        known = self._sources.filter(run_id=self.id, path=start.path, digest=start.digest)
+        if not self.is_resumed:
+            known = known.filter(record_count=0, position=0, is_complete=False)
+        self._source = known.order_by("pk").last() or self._sources.create(
+            run_id=self.id,
+            name=start.name,
+            path=start.path,
+            digest=start.digest,
+            observed_at=start.observed_at,
         )
 
-    def first_load(self, digest: str) -> datetime | None:
-        """Return the time that observations of the same file had when it was loaded first.
+    def end_source(self) -> None:
+        """Note that a source was read to its end."""
+        self._sources.filter(pk=self._source.pk).update(is_complete=True)
 
-        The same bytes are the same observation: loading them again, in whatever order with others,
-        must not make them news.
-        """
-        if not digest:
-            return None
-        known = self._sources.filter(digest=digest, run__platform=self.platform)
-        first: datetime | None = known.order_by("pk").values_list("observed_at", flat=True).first()
-        return first
+    @property
+    def source_name(self) -> str:
+        """Name of the source that is being read."""
+        return str(self._source.name)
 
-    def advance(self, outcome: Outcome, rejected: int) -> None:
+    def record_count(self) -> int:
+        """Return how many records of the source are committed."""
+        count: int = self._sources.values_list("record_count", flat=True).get(pk=self._source.pk)
+        return count
+
+    def advance(self, outcome: Outcome, rejected: int, position: int) -> None:
         """Write counts and position, in the transaction of the batch they speak of."""
         read = outcome.created + outcome.updated + outcome.unchanged + rejected
         self._runs.filter(pk=self.id).update(
@@ -64,17 +183,83 @@ class Run:
             rejected_count=F("rejected_count") + rejected,
             price_point_count=F("price_point_count") + outcome.price_points,
         )
-        self._sources.filter(pk=self._source.pk).update(record_count=F("record_count") + read)
+        self._progress(read, position)
 
-    def finish(self, error: str) -> None:
-        """Close the run: failed if there is an error, else completed."""
+    def _progress(self, read: int, position: int) -> None:
+        changes: dict[str, Any] = {"record_count": F("record_count") + read}
+        if position:
+            changes["position"] = position
+        self._sources.filter(pk=self._source.pk).update(**changes)
+
+    def next_chunk(self) -> int:
+        """Return the number of the chunk that comes next."""
+        last = self._chunks.filter(run_id=self.id).order_by("number").last()
+        return last.number + 1 if last else 1
+
+    def hold(self, batch: Prepared, causes: list[str], number: int) -> None:
+        """Keep a batch for later, in the transaction that also notes that its source was read.
+
+        :param number: of its chunk; one that is there already is the same
+        """
+        if self._chunks.filter(run_id=self.id, number=number).exists():
+            return
+        lines = [*map(_held_item, batch.entrants), *map(_held_reject, batch.rejects)]
+        lines = [line | {"source": self.source_name} for line in lines]
+        self._chunks.create(
+            run_id=self.id,
+            number=number,
+            is_held=True,
+            body=chunks.pack([orjson.dumps(line) for line in lines]),
+        )
+        self._runs.filter(pk=self.id).update(
+            held_count=F("held_count") + len(lines), error="\n".join(causes)
+        )
+        self._progress(0, batch.position)
+
+    def keep_scope(self, scope: Scope | None) -> None:
+        """Keep of what a held snapshot is the whole, until it is released."""
+        row = self._runs.get(pk=self.id)
+        row.options = {**row.options, "scope": scope and scope.as_json()}
+        row.save(update_fields=["options"])
+
+    def is_holding(self) -> bool:
+        """Return whether a gate stopped an earlier part of the run."""
+        found: bool = self._chunks.filter(run_id=self.id, is_held=True).exists()
+        return found
+
+    def drop_chunks(self, *, is_held: bool) -> None:
+        """Drop what was received, or held, once it is loaded."""
+        self._chunks.filter(run_id=self.id, is_held=is_held).delete()
+        if is_held:
+            self._runs.filter(pk=self.id).update(held_count=0)
+
+    def measured(self) -> dict[str, Any] | None:
+        """Return what the gates measured in an earlier part of the run."""
+        found: dict[str, Any] | None = self._runs.values_list("measures", flat=True).get(pk=self.id)
+        return found
+
+    def measure(self, measures: dict[str, Any]) -> None:
+        """Keep what the gates measured."""
+        self._runs.filter(pk=self.id).update(measures=measures)
+
+    def finish(self, status: str, error: str = "") -> None:
+        """Close the run and let go of it, unless another process has taken it."""
+        if self._is_taken:
+            return
         connection = connections[self.alias]
         if not connection.in_atomic_block and not connection.is_usable():
             connection.close()
-        status = "failed" if error else "completed"
+        self.close(status, error)
+        self.release()
+
+    def close(self, status: str, error: str) -> None:
+        """Write how the run ended."""
         self._runs.filter(pk=self.id).update(
             status=status, error=error.replace("\0", ""), finished_at=timezone.now()
         )
+
+    def release(self) -> None:
+        """Let go of the run: a lock that went with its connection is free already."""
         if self._has_lock:
             self._lock(_UNLOCK, self.id)
 
@@ -83,17 +268,81 @@ class Run:
 
         A run holds a lock as long as its connection lives: whose lock is free, that is dead.
         """
-        running = self._runs.filter(platform=self.platform, status="running", pk__lt=self.id)
+        running = self._runs.filter(platform=self.platform, status="running").exclude(pk=self.id)
         for run_id in running.values_list("pk", flat=True):
             if self._lock(_TRY_LOCK, run_id):
-                self._runs.filter(pk=run_id).update(
-                    status="failed",
-                    error="Its process ended before it did; what it had committed stays.",
-                    finished_at=self.now,
-                )
+                self._runs.filter(pk=run_id).update(status="failed", finished_at=self.now)
+                # Where a gate has stopped it, why it did says more.
+                self._runs.filter(pk=run_id, error="").update(error=_DEAD)
                 self._lock(_UNLOCK, run_id)
 
     def _lock(self, statement: str, run_id: int) -> bool:
         with connections[self.alias].cursor() as cursor:
-            cursor.execute(statement, {"kind": _LOCK, "run": run_id})
+            cursor.execute(statement, {"kind": LOCK, "run": run_id})
             return bool(cursor.fetchone()[0])
+
+
+def interrupted(alias: str, platform: str) -> list[Any]:
+    """Return the runs of a platform that were interrupted and can be gone on with, oldest first.
+
+    A run that failed because a source cannot be read is none: it was read as far as it can be.
+    """
+    runs: Any = apps.get_model(alias, "LoadRun").objects.using(alias).filter(platform=platform)
+    stopped = Q(error=_DEAD) | Q(error__startswith=INTERRUPTED) | Q(chunks__is_held=True)
+    found = runs.filter(Q(status="running") | Q(status="failed") & stopped)
+    return [row for row in found.distinct().order_by("pk") if not _is_alive(alias, row)]
+
+
+def give_up(alias: str, row: Any, reason: str) -> None:
+    """Note why an interrupted run cannot be gone on with; it is not asked for again.
+
+    What a gate holds of it can still be released.
+
+    :param row: as it was; if it is another one now, somebody has taken the run
+    """
+    if _is_alive(alias, row):
+        return
+    is_holding = row.chunks.filter(is_held=True).exists()
+    told = filter(None, [row.error if row.error != _DEAD else "", reason])
+    runs: Any = apps.get_model(alias, "LoadRun").objects.using(alias)
+    runs.filter(pk=row.pk, status=row.status, finished_at=row.finished_at).update(
+        status="held" if is_holding else "failed",
+        error="\n".join(told) if is_holding else reason,
+        finished_at=timezone.now(),
+    )
+
+
+def _is_alive(alias: str, row: Any) -> bool:
+    """Return whether another process loads a run now."""
+    if row.status != "running" or settings.DATABASES[alias]["DISABLE_SERVER_SIDE_CURSORS"]:
+        return False
+    values = {"kind": LOCK, "run": row.pk}
+    with connections[alias].cursor() as cursor:
+        cursor.execute(_TRY_LOCK, values)
+        (is_free,) = cursor.fetchone()
+        if is_free:
+            cursor.execute(_UNLOCK, values)
+    return not is_free
+
+
+def _held_item(entrant: Any) -> dict[str, Any]:
+    return {
+        "shape": entrant.shape,
+        "payload": orjson.Fragment(entrant.raw),
+        "context": entrant.context,
+        "is_counted": entrant.is_counted,
+        "observed_at": entrant.observed_at.isoformat(),
+        "place": entrant.place,
+    }
+
+
+def _held_reject(reject: Reject) -> dict[str, Any]:
+    return {
+        "raw": reject.payload.decode("utf-8", "replace"),
+        "reason": reject.reason,
+        "field": reject.field,
+        "observed_at": reject.observed_at and reject.observed_at.isoformat(),
+        "place": reject.place,
+        "shape": reject.shape,
+        "context": reject.context,
+    }

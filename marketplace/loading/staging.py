@@ -1,91 +1,84 @@
 """COPY of rows into temporary tables, in text form.
 
-Text form, because CSV form turns a literal \\N into NULL.
+Text form, because CSV form turns a literal \\N into NULL. Rows become text before they are sent, as
+that may happen in another process than the one that sends them.
 """
 
 import io
 from collections.abc import Iterable, Sequence
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import orjson
 from django.db.backends.utils import CursorWrapper
 from psycopg2 import sql
 
-#: Characters of COPY data that are made and sent at a time.
-_CHUNK = 1 << 20
+#: Bytes of COPY data that are sent at a time.
+_CHUNK = 1 << 18
 
 
-def drop(cursor: CursorWrapper, tables: Iterable[str]) -> None:
-    """Drop temporary tables before the transaction's end, as it may hold several batches."""
-    names = sql.SQL(", ").join(map(sql.Identifier, tables))
-    cursor.execute(sql.SQL("DROP TABLE {}").format(names))
+def definition(table: str, columns: Sequence[tuple[str, str]]) -> sql.Composed:
+    """Return the statement that makes a temporary table where there is none yet.
 
-
-def create(cursor: CursorWrapper, table: str, columns: Sequence[tuple[str, str]]) -> None:
-    """Create a temporary table that lives until the end of the transaction at the longest.
+    It lives as long as the session and is emptied at the end of each transaction: a table a batch
+    would cost the catalog more than the batch is worth.
 
     :param columns: pairs of name and SQL type
     """
     definitions = [
         sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind)) for name, kind in columns
     ]
-    cursor.execute(
-        sql.SQL("CREATE TEMPORARY TABLE {} ({}) ON COMMIT DROP").format(
-            sql.Identifier(table), sql.SQL(", ").join(definitions)
-        )
+    return sql.SQL("CREATE TEMPORARY TABLE IF NOT EXISTS {} ({}) ON COMMIT DELETE ROWS").format(
+        sql.Identifier(table), sql.SQL(", ").join(definitions)
     )
 
 
+def definition_like(table: str, model_table: str) -> sql.Composed:
+    """Return the statement that makes a temporary table with another's columns, as `definition`."""
+    return sql.SQL(
+        "CREATE TEMPORARY TABLE IF NOT EXISTS {} (LIKE {}) ON COMMIT DELETE ROWS"
+    ).format(sql.Identifier(table), sql.Identifier(model_table))
+
+
+def clear(cursor: CursorWrapper, tables: Iterable[str]) -> None:
+    """Empty temporary tables, where a transaction goes on after the batch."""
+    for table in tables:
+        cursor.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
+
+
 def copy(cursor: CursorWrapper, table: str, columns: Sequence[str], rows: Iterable[Any]) -> None:
-    """Send rows to a table by COPY, in chunks of bounded size."""
+    """Send rows to a table."""
+    copy_lines(cursor, table, columns, "".join(map(encode, rows)).encode())
+
+
+def copy_lines(cursor: CursorWrapper, table: str, columns: Sequence[str], lines: bytes) -> None:
+    """Send rows that were encoded already to a table."""
+    if not lines:
+        return
     statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
         sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
     )
     # Django translates the errors of execute(), not those of copy_expert().
     with cursor.db.wrap_database_errors:
-        cursor.copy_expert(statement, _Stream(rows), size=_CHUNK)
+        cursor.copy_expert(statement, io.BytesIO(lines), size=_CHUNK)
 
 
-class _Stream(io.TextIOBase):
-    """What COPY reads: the rows' lines, made as they are asked for."""
+def encode(row: Iterable[Any]) -> str:
+    """Return a row as a line of COPY text: None → \\N, what would end a column or row escaped.
 
-    def __init__(self, rows: Iterable[Any]) -> None:
-        self._lines = ("\t".join(map(_encode, row)) + "\n" for row in rows)
-        self._rest = ""
-
-    def read(self, size: int | None = -1) -> str:
-        parts, length = [self._rest], len(self._rest)
-        for line in self._lines:
-            parts.append(line)
-            length += len(line)
-            if length >= _CHUNK:
-                break
-        text = "".join(parts)
-        end = len(text) if size is None or size < 0 else size
-        self._rest = text[end:]
-        return text[:end]
+    :raises TypeError: if a value is of a type that no column has
+    """
+    try:
+        return "\t".join([_ENCODERS[type(value)](value) for value in row]) + "\n"
+    except KeyError as error:
+        raise TypeError(f"cannot copy {error.args[0].__name__}") from None
 
 
-def _encode(value: Any) -> str:
-    """Return a value as COPY text: None → \\N, and what would end a column or row escaped."""
-    kind = type(value)
-    if value is None:
-        return r"\N"
-    if kind is str:
-        return _escape(value)
-    if kind is bool:
-        return "t" if value else "f"
-    if kind is int or kind is Decimal:
-        return str(value)
-    if isinstance(value, date):
-        return value.isoformat()
-    if kind is bytes:
-        return rf"\\x{value.hex()}"
-    if isinstance(value, dict | list | tuple):
-        return _escape(orjson.dumps(value).decode())
-    raise TypeError(f"cannot copy {kind.__name__}")
+def as_json(value: Any) -> str | None:
+    """Return a value as JSON; None, which a column takes as NULL, as it is."""
+    return None if value is None else orjson.dumps(value).decode()
 
 
 def _escape(text: str) -> str:
@@ -97,3 +90,39 @@ def _escape(text: str) -> str:
     if "\r" in text:
         text = text.replace("\r", "\\r")
     return text.replace("\t", "\\t") if "\t" in text else text
+
+
+def _encode_json(value: Any) -> str:
+    # JSON has no control characters of its own: only its backslashes need escaping.
+    return orjson.dumps(value).decode().replace("\\", "\\\\")
+
+
+class _Moments:
+    """Encode times: those that stand beside each other in rows are mostly the same object."""
+
+    def __init__(self) -> None:
+        self._last: tuple[datetime | None, str] = (None, "")
+
+    def __call__(self, value: datetime) -> str:
+        # One assignment, as several threads may encode at once.
+        last, text = self._last
+        if value is not last:
+            text = value.isoformat()
+            self._last = (value, text)
+        return text
+
+
+_ENCODERS: dict[type[Any], Any] = {
+    type(None): lambda value: r"\N",
+    str: _escape,
+    bool: lambda value: "t" if value else "f",
+    int: int.__repr__,
+    Decimal: str,
+    datetime: _Moments(),
+    date: date.isoformat,
+    UUID: str,
+    bytes: lambda value: rf"\\x{value.hex()}",
+    dict: _encode_json,
+    list: _encode_json,
+    tuple: _encode_json,
+}

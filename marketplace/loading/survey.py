@@ -9,7 +9,8 @@ from marketplace.exceptions import PayloadError, SourceError
 from marketplace.loading import tables
 from marketplace.loading.adapters import Adapter, Item, Parsed, Source, get_adapter
 from marketplace.loading.documents import Entry
-from marketplace.loading.ingest import expand, read_source
+from marketplace.loading.ingest import expand
+from marketplace.loading.reader import read_source
 
 #: Faults that are told in full; all are counted.
 _MAX_FAULTS = 10

@@ -3,9 +3,11 @@
 A table is an adapter of one shape, so that the loader treats it as it does a platform's payload.
 """
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, NoReturn
 
 from marketplace.exceptions import PayloadError, SourceError
@@ -39,12 +41,13 @@ class Table:
 
     platform: str
     mapping: TableMapping
+    version: str = ""
 
     @property
     def adapter(self) -> Adapter:
         """The adapter of these tables."""
         shape = Shape(SHAPE, lambda document: True, self._split, self._parse)
-        return Adapter(self.platform, (shape,))
+        return Adapter(self.platform, (shape, *self.plan.shapes), self.version)
 
     @cached_property
     def plan(self) -> Plan:
@@ -223,7 +226,9 @@ def load(path: str, platform: str) -> Table:
     :raises SourceError: if the platform is unknown, or the mapping cannot be read, or is wrong
     """
     get_adapter(platform)
-    return Table(platform, mapping.load(path, get_platform(platform).database))
+    loaded = mapping.load(path, get_platform(platform).database)
+    # Another mapping reads the same rows differently.
+    return Table(platform, loaded, hashlib.sha256(Path(path).read_bytes()).hexdigest())
 
 
 def _settled(said: dict[str, Any]) -> dict[str, Any]:

@@ -1,10 +1,11 @@
 """How the records of an app reach its tables: declared by each app's `loading.py`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.backends.utils import CursorWrapper
 from django.db.models import Field, Model
@@ -35,6 +36,10 @@ class Target:
     :param silent: columns that follow the time of observation: new values are no change of content
     :param shared: rows that records of several items refer to, such as sellers: a change of one
         does not count as a change of the item
+    :param replayed: "whole" if what is staged is all that was observed, read anew: then it replaces
+        what is stored, whatever the times; "partial" if it is not all: then it replaces what is of
+        the same time; else empty
+    :param lasting: columns that time changes, too, so that replaying leaves them alone
     :param keep_prior: whether the rows as they were before the merge are kept for `after_merge`,
         in the temporary table `prior_<table>`
     """
@@ -48,6 +53,8 @@ class Target:
     silent: frozenset[str] = frozenset()
     shared: bool = False
     keep_prior: bool = False
+    replayed: str = ""
+    lasting: frozenset[str] = frozenset()
 
     @property
     def table(self) -> str:
@@ -63,6 +70,28 @@ class Target:
     def prior_table(self) -> str:
         """Name of the temporary table with the rows as they were before the merge."""
         return f"prior_{self.table}"
+
+    @cached_property
+    def is_anchor(self) -> bool:
+        """Whether its rows are what items are about, and remember what they said."""
+        return any(field.name == "content_hash" for field in self.model._meta.get_fields())
+
+    @cached_property
+    def own_positions(self) -> list[int]:
+        """The positions in a record of what are columns, in the order of `columns`."""
+        names = self.record._fields
+        return [names.index(name) for name in self.columns if name not in self.derived]
+
+    @cached_property
+    def replaced_positions(self) -> frozenset[int]:
+        """The positions in a record of what the newest observation tells even by its silence."""
+        names = self.record._fields
+        return frozenset(names.index(name) for name in self.replaced if name in names)
+
+    @cached_property
+    def reference_positions(self) -> list[int]:
+        """The positions in a record of its references, in the order of `references`."""
+        return [self.record._fields.index(name) for name in self.references]
 
     @cached_property
     def columns(self) -> dict[str, "Field[Any, Any]"]:
@@ -81,14 +110,44 @@ class Observations:
 
     :param table: the temporary table
     :param columns: record field → SQL type
-    :param key: the fields that identify an observation; of two in a batch, one that follows from a
-        record of the current state counts, then the last
+    :param key: the fields that identify an observation; of two in a batch, the last counts
+    :param time: the field that tells when it was observed
     """
 
     record: type[Any]
     table: str
     columns: Mapping[str, str]
     key: tuple[str, ...]
+    time: str = "recorded_at"
+
+
+class Scope(NamedTuple):
+    """What a snapshot is the whole of.
+
+    :param kind: "shop" or "category"
+    :param external_ids: which ones
+    :param since: the time of its first observation: what was not seen since is missing
+    :param at: the time of its last observation
+    """
+
+    kind: str
+    external_ids: tuple[str, ...]
+    since: datetime
+    at: datetime
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as a run's row keeps it."""
+        times = {"since": self.since.isoformat(), "at": self.at.isoformat()}
+        return {"kind": self.kind, "external_ids": list(self.external_ids), **times}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "Scope":
+        """Return what `as_json` told."""
+        since, at = (datetime.fromisoformat(value[name]) for name in ("since", "at"))
+        return cls(value["kind"], tuple(value["external_ids"]), since, at)
+
+    def __str__(self) -> str:
+        return f"{self.kind} {', '.join(self.external_ids[:20])}"
 
 
 @dataclass(frozen=True)
@@ -97,27 +156,50 @@ class Plan:
 
     :param targets: in the order of merging: parents first; the order also orders the locks
     :param observations: further staged records
-    :param expand: more records that follow from one of an item: (record, observed_at) → records
-    :param before_batch: makes what the batch needs outside its transaction, such as partitions
+    :param before_batch: makes what the batch needs outside its transaction, such as the partitions
+        for the times of its observations
     :param after_merge: side effects in the batch's transaction, such as history and events; returns
         the number of price points written
-    :param temporary: the temporary tables that `after_merge` makes
+    :param after_replay: those of them that make no history
+    :param find_late: the external_ids of the items of the batch whose history an observation that
+        came late contradicts
+    :param observe: what an item's records say, as observations: (records, observed_at) → list
+    :param rebuild: makes a history anew from all observations, the first at a moment counting;
+        returns the number of price points written
+    :param find_missing: the items which say that what is known of a snapshot's scope, and is not
+        in it, is gone
+    :param shapes: the forms of such items
+    :param after_run: what time alone brings about, such as the end of ads, up to a moment
+    :param coverage: name → (record type, field): what the gates expect most items to have
+    :param priced: the target whose prices the gates compare
     """
 
     targets: tuple[Target, ...]
     observations: Observations | None = None
-    expand: Callable[[Any, Any], list[Any]] = lambda record, observed_at: []
-    before_batch: Callable[[str, list[Any]], None] = lambda alias, observations: None
+    before_batch: Callable[[str, set[datetime]], None] = lambda alias, moments: None
     after_merge: Callable[[CursorWrapper, str], int] = lambda cursor, platform: 0
-    temporary: tuple[str, ...] = ()
+    after_replay: Callable[[CursorWrapper, str], int] = lambda cursor, platform: 0
+    find_late: Callable[[CursorWrapper, str], list[str]] = lambda cursor, platform: []
+    observe: Callable[[list[Any], datetime], list[Any]] = lambda records, observed_at: []
+    rebuild: Callable[[CursorWrapper, str, Iterable[Any]], int] = lambda *given: 0
+    find_missing: Callable[[str, str, Scope], Iterable[Any]] | None = None
+    shapes: tuple[Any, ...] = ()
+    after_run: Callable[[str, str, datetime], int] = lambda alias, platform, moment: 0
+    coverage: Mapping[str, tuple[type[Any], str]] = field(default_factory=dict)
+    priced: type[Any] | None = None
 
-    @property
+    @cached_property
+    def anchors(self) -> tuple[Target, ...]:
+        """The targets whose rows remember what the newest observation said."""
+        return tuple(target for target in self.targets if target.is_anchor)
+
+    @cached_property
     def temporary_tables(self) -> list[str]:
-        """Names of all temporary tables that a batch makes."""
+        """Names of all temporary tables that a batch fills."""
         staged = [target.stage_table for target in self.targets]
         kept = [target.prior_table for target in self.targets if target.keep_prior]
         observed = [self.observations.table] if self.observations else []
-        return [*staged, *kept, *observed, *self.temporary]
+        return [*staged, *kept, *observed]
 
 
 def get_plan(alias: str) -> Plan:

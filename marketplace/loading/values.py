@@ -8,11 +8,12 @@ Unknown is None, never 0.
 import re
 import reprlib
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from functools import wraps
 from html import unescape
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from marketplace.exceptions import PayloadError
@@ -21,6 +22,9 @@ TASHKENT = ZoneInfo("Asia/Tashkent")
 
 #: The largest amount that numeric(18,2) holds.
 MAX_MONEY = Decimal(10) ** 16
+
+_PLAIN_MONEY = 10**15
+_CENT = Decimal("0.01")
 
 _MAX_INTEGER = 2**63 - 1
 _MAX_DIGITS = 400
@@ -58,6 +62,12 @@ _SPACES = dict.fromkeys(map(ord, "\u00a0\u2007\u2009\u202f "))
 _TAG = re.compile(r"<[^<>]*>")
 _BREAK = re.compile(r"(?i)<\s*(br|/p|/li|/div|/h[1-6])\s*/?\s*>\r?\n?")
 _AMOUNT = re.compile(r"([\d\s.,]*\d)\s*(\D*)")
+_Result = TypeVar("_Result")
+
+#: Objects that a function remembers at most.
+_REMEMBERED = 5_000
+
+_NANOSECONDS = re.compile(r"(\.\d{6})\d+")
 _NOT_WORD = re.compile(r"[^\w]+")
 
 
@@ -65,7 +75,7 @@ def text(value: Any, field: str) -> str | None:
     """Return trimmed text: "  a " → "a". Numbers become their text; None and "" become None."""
     if value is None:
         return None
-    if isinstance(value, str):
+    if type(value) is str:
         return value.strip() or None
     if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
         return str(value)
@@ -85,6 +95,8 @@ def identifier(value: Any, field: str) -> str:
 
     :raises PayloadError: also if there is none
     """
+    if type(value) is int:
+        return str(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     found = text(value, field)
@@ -119,7 +131,7 @@ def decimal(value: Any, field: str) -> Decimal | None:
 
 def integer(value: Any, field: str) -> int | None:
     """Return a whole number: 3, "3", 3.0 and "4399.0" are; 3.5 is not."""
-    if type(value) is int and -_MAX_INTEGER <= value <= _MAX_INTEGER:
+    if value is None or (type(value) is int and -_MAX_INTEGER <= value <= _MAX_INTEGER):
         return value
     number = decimal(value, field)
     if number is None:
@@ -145,6 +157,9 @@ def money(value: Any, field: str, minor_units: int = 1) -> Decimal | None:
     :param minor_units: how many of the published unit make one of the currency (100 for kopecks)
     :raises PayloadError: also if it is negative or too large
     """
+    if type(value) is int and minor_units == 1 and 0 <= value < _PLAIN_MONEY:
+        # What most payloads hold: worth a way of its own.
+        return Decimal(value).quantize(_CENT)
     number = decimal(value, field)
     if number is None:
         return None
@@ -204,16 +219,23 @@ def coordinate(value: Any, field: str, limit: int) -> Decimal | None:
     return number.quantize(Decimal("0.000001"))
 
 
+_BOOLEANS = {"true": True, "1": True, "yes": True, "да": True, "ha": True, "есть": True} | {
+    "false": False,
+    "0": False,
+    "no": False,
+    "нет": False,
+    "yo'q": False,
+}
+
+
 def boolean(value: Any, field: str) -> bool | None:
     """Return True or False: also for 0, 1, "true", "false", "yes", "no", "да", "нет"."""
     if value is None or value == "":
         return None
     if isinstance(value, bool):
         return value
-    known = {"true": True, "1": True, "yes": True, "да": True, "ha": True, "есть": True}
-    known |= {"false": False, "0": False, "no": False, "нет": False, "yo'q": False}
     try:
-        return known[str(value).strip().casefold()]
+        return _BOOLEANS[str(value).strip().casefold()]
     except KeyError:
         raise _fault(field, value, "is neither true nor false") from None
 
@@ -240,7 +262,7 @@ def _moment(value: Any) -> datetime:
         return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
     if not isinstance(value, str):
         raise ValueError
-    published = re.sub(r"(\.\d{6})\d+", r"\1", value.strip())
+    published = _NANOSECONDS.sub(r"\1", value.strip())
     moment = datetime.fromisoformat(published)
     return moment if moment.tzinfo else moment.replace(tzinfo=TASHKENT)
 
@@ -302,9 +324,34 @@ def objects(value: Any, field: str) -> list[dict[str, Any]]:
     """
     if value is None:
         return []
-    if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
+    if not isinstance(value, list) or not {dict}.issuperset(map(type, value)):
         raise _fault(field, value, "is not a list of objects")
     return value
+
+
+def remembered(parse: Callable[[dict[str, Any]], _Result]) -> Callable[[dict[str, Any]], _Result]:
+    """Have a function of an object with an `id` return what it returned for an equal one.
+
+    For what is told again and again, such as the seller in each of his products: to compare it
+    costs a fraction of parsing it. What is returned must not be changed.
+    """
+    known: dict[int | str, tuple[dict[str, Any], _Result]] = {}
+
+    @wraps(parse)
+    def remember(value: dict[str, Any]) -> _Result:
+        key = value.get("id")
+        if type(key) is not int and type(key) is not str:
+            return parse(value)
+        found = known.get(key)
+        if found is not None and found[0] == value:
+            return found[1]
+        result = parse(value)
+        if len(known) >= _REMEMBERED:
+            known.clear()
+        known[key] = (value, result)
+        return result
+
+    return remember
 
 
 def _fault(field: str, value: Any, reason: str) -> PayloadError:

@@ -1,6 +1,7 @@
 """What exactly-once loading needs: progress, held parts, recognition of what was seen before."""
 
 import django.db.models.deletion
+from django.contrib.postgres.indexes import HashIndex
 from django.db import migrations, models
 
 
@@ -20,6 +21,12 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("number", models.IntegerField(help_text="Its place among the parts of its run.")),
+                (
+                    "is_held",
+                    models.BooleanField(
+                        default=False, help_text="Whether a gate holds it; else it was received."
+                    ),
+                ),
                 ("body", models.BinaryField(help_text="JSON lines, compressed with zstd.")),
             ],
             options={
@@ -78,7 +85,7 @@ class Migration(migrations.Migration):
             model_name="lot",
             name="content_hash",
             field=models.BinaryField(
-                help_text="BLAKE2b-128 of what the newest observation said, if recognizable.",
+                help_text="XXH3-128 of what the newest observation said, if recognizable.",
                 null=True,
             ),
         ),
@@ -86,7 +93,7 @@ class Migration(migrations.Migration):
             model_name="lotitem",
             name="content_hash",
             field=models.BinaryField(
-                help_text="BLAKE2b-128 of what the newest observation said, if recognizable.",
+                help_text="XXH3-128 of what the newest observation said, if recognizable.",
                 null=True,
             ),
         ),
@@ -139,11 +146,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="lot",
-            index=models.Index(fields=["content_hash"], name="procurement_lots_content"),
+            index=HashIndex(fields=["content_hash"], name="procurement_lots_content"),
         ),
         migrations.AddIndex(
             model_name="lotitem",
-            index=models.Index(fields=["content_hash"], name="procurement_lot_items_content"),
+            index=HashIndex(fields=["content_hash"], name="procurement_lot_items_content"),
         ),
         migrations.AddConstraint(
             model_name="loadrun",

@@ -289,7 +289,8 @@ def _tender_item(lot: str, entry: Any) -> Item:
     # What the monitor thinks of the tender is no part of it, and changes with every visit.
     own = ("score", "hits", "status", "first_seen", "last_seen")
     payload = {key: value for key, value in entry.items() if key not in own}
-    return Item("UZEX-ETENDER", payload, {"lot": lot, "last_seen": entry.get("last_seen")})
+    observed_at = values.instant(entry.get("last_seen"), "last_seen")
+    return Item("UZEX-ETENDER", payload, {"lot": lot}, observed_at=observed_at)
 
 
 def _parse_tender(payload: Payload, context: Payload) -> Parsed:
@@ -316,8 +317,7 @@ def _parse_tender(payload: Payload, context: Payload) -> Parsed:
         raw_data=payload,
     )
     buyers = [customer._replace(region=region, is_customer=True)] if customer else []
-    observed_at = values.instant(context.get("last_seen"), "last_seen")
-    return Parsed(external_id, [*buyers, lot], observed_at)
+    return Parsed(external_id, [*buyers, lot])
 
 
 def _deadline(published: Any) -> datetime | None:

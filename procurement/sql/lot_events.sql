@@ -9,7 +9,8 @@ WITH before_and_after AS (
         p.raw_data IS DISTINCT FROM l.raw_data AS is_retold,
         to_jsonb(p) AS old,
         to_jsonb(l) - ARRAY[
-            'id', 'first_seen_at', 'last_seen_at', 'updated_at', 'search_vector', 'raw_data'
+            'id', 'first_seen_at', 'last_seen_at', 'updated_at', 'search_vector', 'raw_data',
+            'content_hash'
         ] AS new
     FROM stage_procurement_lots AS s
     INNER JOIN procurement_lots AS l

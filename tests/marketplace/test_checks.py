@@ -56,3 +56,25 @@ class TestPlatforms:
 
     def test_names_a_platform_that_is_registered_twice(self, monkeypatch):
         assert self.check(monkeypatch, registry.PLATFORMS[0]) == ["marketplace.E005"]
+
+
+class TestTokens:
+    def check(self, settings, *tokens):
+        settings.INGEST_TOKENS = tokens
+        return checks.check_tokens(None)
+
+    def test_accepts_long_ones_of_platforms_that_exist(self, settings):
+        assert self.check(settings, ("uzum", "x" * 16), ("uzum", "y" * 16)) == []
+        assert self.check(settings) == []
+
+    def test_names_the_platform_of_one_that_can_be_guessed(self, settings):
+        [error] = self.check(settings, ("uzum", "x" * 15))
+
+        assert error.id == "marketplace.E007"
+        assert error.msg == "The token of uzum in INGEST_TOKENS has less than 16 characters."
+
+    def test_does_not_show_one_whose_platform_is_unknown(self, settings):
+        [error] = self.check(settings, ("secret-without-a-platform", ""))
+
+        assert error.id == "marketplace.E007"
+        assert "secret" not in error.msg + str(error.hint)

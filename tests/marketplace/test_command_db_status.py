@@ -21,7 +21,7 @@ CLASSIFIEDS - C2C classifieds platforms
    Current Revision: head
    Size: * MB
    Rows: categories 0, sellers 0, listings 0, listing_events 0, load_runs 2, load_sources 0, \
-payloads 0, exchange_rates 0
+load_chunks 0, payloads 0, payload_dictionaries 0, sightings 0, exchange_rates 0
    Last load: olx 3 minutes ago (failed; 1,000 read, 12 created, 0 rejected)
    Freshness:
       olx: loaded 2 hours ago, last new data 3 minutes ago
@@ -47,6 +47,24 @@ class TestDbStatus:
         out = re.sub(r"Size: [\d.,]+ MB", "Size: * MB", outcome.out)
         assert out == CLASSIFIEDS.format(name=settings.DATABASES["classifieds"]["NAME"])
         assert (outcome.err, outcome.code) == ("", 0)
+
+    def test_says_how_much_was_pushed_and_waits(self):
+        for status in ("queued", "failed", "completed"):
+            pushed = factories.load_run("classifieds", status=status, options={"push": {}})
+            pushed.chunks.create(number=1, body=b"")
+        factories.load_run("classifieds", status="queued")
+
+        outcome = run("db_status", "--database", "classifieds")
+
+        assert "   Queue: 2 runs to load: python manage.py ingest_queue\n" in outcome.out
+
+    def test_says_that_runs_are_held(self):
+        for status in ("held", "held", "discarded"):
+            factories.load_run("classifieds", status=status)
+
+        outcome = run("db_status", "--database", "classifieds")
+
+        assert "   Held: 2 runs: python manage.py ingest_review list\n" in outcome.out
 
     def test_separates_databases_by_a_blank_line(self):
         outcome = run("db_status")

@@ -3,13 +3,20 @@
 import json
 import random
 import signal
+import threading
 import time
+from datetime import date
 
 import psycopg2
 import pytest
+from django.db import connections
 
+from bench import corpus
+from ecommerce.partitions import ensure
 from marketplace import embedded
 from marketplace.embedded import SUPERUSER
+from tests.content import differences
+from tests.marketplace.stage import Stage, wait
 
 CONTENT = """
     SELECT p.external_id, p.title, s.external_id, s.name, c.path_names, o.external_id, o.price,
@@ -87,3 +94,128 @@ class TestLoaders:
 
         assert done.returncode == 0, done.stderr
         assert len(content(machine)) == 3000
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory):
+    stage = Stage(tmp_path_factory.mktemp("stage"))
+    stage.machine.environment["INGEST_BATCH_SIZE"] = "40"
+    yield stage
+    stage.stop()
+
+
+@pytest.fixture
+def database(stage):
+    name = stage.use_new_database()
+    yield name
+    stage.drop(name)
+
+
+#: What depends on which loader was first: by whom a payload was told first, all its times being
+#: kept; and when a seller was seen last, as a product that is recognized does not tell of it again.
+BY_ORDER = [
+    "RawPayload.document_hash",
+    "RawPayload.observed_at",
+    "Seller.last_seen_at",
+    "Category.last_seen_at",
+]
+
+
+def _write(folder, name, numbers, visits=(corpus.FIRST, corpus.RESCRAPED)):
+    """Write some products as they were on several days, each day in an order of its own."""
+    path = folder / name
+    with path.open("wb") as file:
+        for visit in visits:
+            shuffled = random.Random(f"{name} {visit.name}").sample(numbers, len(numbers))
+            file.writelines(line for number in shuffled for line in corpus.lines([number], visit))
+    return str(path)
+
+
+def _shared(folder, number):
+    """Write products of a few shops and categories, seen on two days; only prices change."""
+    path = folder / f"shared-{number}.jsonl"
+    with path.open("w") as file:
+        for day in (1, 2):
+            for n in random.Random(f"{number} {day}").sample(range(150), 150):
+                told = {
+                    "id": 1000 * number + n,
+                    "title": f"Telefon {n}",
+                    "category": {"id": n % 5, "title": f"C{n % 5}", "parent": {"id": 99}},
+                    "seller": {"id": n % 7 + 1, "title": f"Do'kon {n % 7}"},
+                    "skuList": [
+                        {"id": 10_000 * number + n, "purchasePrice": 1000 + n // day},
+                    ],
+                }
+                moment = f"2026-06-0{day}T10:00:00"
+                file.write(json.dumps({"payload": {"data": told}, "timestamp": moment}) + "\n")
+    return str(path)
+
+
+class TestContent:
+    """What loaders leave that are at work at once is what they leave one after the other."""
+
+    def compare(self, stage, database, paths):
+        for path in paths:
+            done = stage.machine("ingest", "uzum", path)
+            assert done.returncode == 0, done.stderr
+        expected = stage.content(database, without=BY_ORDER)
+
+        other = stage.use_new_database()
+        loaders = [stage.machine.start("ingest", "uzum", path) for path in paths]
+        outputs = [loader.communicate(timeout=120)[0] for loader in loaders]
+
+        assert [loader.returncode for loader in loaders] == [0] * len(paths), outputs
+        assert differences(expected, stage.content(other, without=BY_ORDER)) == []
+        stage.drop(other)
+
+    def test_of_two_with_overlapping_payloads(self, stage, database, tmp_path):
+        overlapping = [range(300), range(150, 450)]
+        paths = [_write(tmp_path, f"{n}.jsonl", each) for n, each in enumerate(overlapping)]
+
+        self.compare(stage, database, paths)
+
+    def test_of_two_of_which_one_comes_late(self, stage, database, tmp_path):
+        first = _write(tmp_path, "first.jsonl", range(300))
+        late = _write(tmp_path, "late.jsonl", range(300), [corpus.CHANGED])
+
+        self.compare(stage, database, [first, late])
+
+    def test_of_four_with_shared_sellers_and_categories(self, stage, database, tmp_path):
+        self.compare(stage, database, [_shared(tmp_path, number) for number in range(1, 5)])
+
+
+@pytest.mark.django_db(databases=["ecommerce"], transaction=True)
+class TestMonths:
+    MONTH = date(2051, 1, 1)
+
+    def test_who_waited_for_another_to_create_a_month_has_it(self):
+        other = connections["ecommerce"].copy()
+        other.set_autocommit(False)
+        try:
+            with other.cursor() as cursor:
+                cursor.execute("SELECT ecommerce_create_price_month(%(at)s)", {"at": self.MONTH})
+                found = []
+                waiting = threading.Thread(target=self.ensure, args=[found])
+                waiting.start()
+                wait(self.is_waiting, "nobody waits for the month")
+                other.commit()
+                waiting.join(timeout=60)
+                cursor.execute("DROP TABLE ecommerce_price_history_2051_01")
+                other.commit()
+        finally:
+            other.close()
+
+        assert found == [[]]
+
+    def ensure(self, found):
+        try:
+            found.append(ensure("ecommerce", [self.MONTH]))
+        finally:
+            connections["ecommerce"].close()
+
+    def is_waiting(self):
+        with connections["ecommerce"].cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+            )
+            return cursor.fetchone() == (1,)

@@ -35,6 +35,7 @@ class TestFirstCommand:
         assert tables(machine.data_dir, "procurement_db") == {
             "django_migrations",
             "procurement_exchange_rates",
+            "procurement_load_chunks",
             "procurement_load_runs",
             "procurement_load_sources",
             "procurement_lot_events",

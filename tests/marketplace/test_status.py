@@ -70,7 +70,8 @@ class TestGetStatus:
     def test_survives_a_table_that_is_absent(self):
         with connections["classifieds"].cursor() as cursor:
             cursor.execute(
-                "DROP TABLE classifieds_quarantine, classifieds_load_sources, classifieds_load_runs"
+                "DROP TABLE classifieds_quarantine, classifieds_load_sources, "
+                "classifieds_load_runs, classifieds_load_chunks"
             )
 
         found = get_status("classifieds")

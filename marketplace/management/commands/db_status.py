@@ -8,7 +8,7 @@ from django.core.management.base import CommandParser
 from django.utils import timezone
 from django.utils.timesince import timesince
 
-from marketplace.cli import DatabaseCommand, add_format_argument
+from marketplace.cli import DatabaseCommand, add_format_argument, counted
 from marketplace.status import DatabaseStatus, Freshness, LastRun, get_statuses
 
 
@@ -23,6 +23,7 @@ class Command(DatabaseCommand):
     Last load: the newest run of ingest, of any platform.
     Freshness: when each platform was last loaded to the end, and last brought anything new.
     Quarantine: the records that could not be loaded.
+    Queue: what was pushed and waits for ingest_queue, if anything does.
 
     Exits with 1 if any database does not answer.
     """
@@ -72,6 +73,13 @@ class Command(DatabaseCommand):
         for freshness in status.freshness:
             yield f"      {freshness.platform}: {self._freshness(freshness, now)}"
         yield f"   Quarantine: {self._quarantined(status.quarantined)}"
+        if status.held:
+            text = f"{counted(status.held, 'run')}: python manage.py ingest_review list"
+            yield f"   Held: {self.style.WARNING(text)}"
+        if status.queued:
+            # Without a worker they would wait for ever.
+            text = f"{counted(status.queued, 'run')} to load: python manage.py ingest_queue"
+            yield f"   Queue: {self.style.WARNING(text)}"
 
     def _revision(self, status: DatabaseStatus) -> str:
         if not status.pending:

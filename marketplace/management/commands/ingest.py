@@ -2,20 +2,25 @@
 
 import json
 from argparse import ArgumentParser
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from marketplace.exceptions import MarketplaceError
-from marketplace.loading.ingest import Summary, ingest
+from marketplace.loading.ingest import Progress, Summary, ingest, resume_all
+from marketplace.loading.replay import replay
+from marketplace.loading.snapshots import KINDS
 from marketplace.loading.values import instant
 from marketplace.registry import PLATFORMS
 
 _COUNTS = ("read", "created", "updated", "unchanged", "rejected", "price_points", "seconds")
+_RARE = ("missing", "held", "retries")
 _OPTIONS = ("shop", "lot", "lot_type", "currency")
 
 
@@ -30,9 +35,30 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the arguments."""
-        parser.add_argument("platform", metavar="PLATFORM", help="whose payloads these are")
         parser.add_argument(
-            "paths", metavar="PATH", nargs="+", help="files and folders; - for standard input"
+            "platform", metavar="PLATFORM", nargs="?", help="whose payloads these are"
+        )
+        parser.add_argument(
+            "paths", metavar="PATH", nargs="*", help="files and folders; - for standard input"
+        )
+        parser.add_argument(
+            "--resume",
+            action="store_true",
+            help="go on with the runs that were interrupted: of PLATFORM, or of all",
+        )
+        parser.add_argument(
+            "--replay",
+            action="store_true",
+            help="read all stored payloads of PLATFORM again, by today's adapters",
+        )
+        parser.add_argument(
+            "--snapshot",
+            nargs="?",
+            const="auto",
+            choices=KINDS,
+            default="",
+            help="the input is all that there is of its shop or category: what is known of it and "
+            "not in the input is gone; shop or category says of each in the input",
         )
         parser.add_argument(
             "--observed-at",
@@ -52,34 +78,43 @@ class Command(BaseCommand):
         parser.add_argument("--format", choices=("text", "json"), default="text")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Load, and print the summary."""
+        """Load, and print the summaries."""
         try:
-            with _Display(self, options["paths"]) as display:
-                summary = ingest(
-                    options["platform"],
-                    options["paths"],
-                    observed_at=_observed_at(options["observed_at"]),
-                    options={name: options[name] for name in _OPTIONS if options[name]},
-                    columns=options["columns"],
-                    progress=display.show,
-                )
+            _check(options)
+            with _Display() as display:
+                summaries = list(_summaries(options, display.show))
         except MarketplaceError as error:
             raise CommandError(str(error)) from None
-        self._print(summary, options["format"])
-        if summary.is_failure:
+        for summary in summaries:
+            self._print(summary, options["format"])
+        if not summaries:
+            self.stderr.write("No run was interrupted: nothing to resume.")
+        if any(summary.is_failure for summary in summaries):
             raise SystemExit(1)
 
     def _print(self, summary: Summary, form: str) -> None:
         if form == "json":
             self.stdout.write(json.dumps(asdict(summary), ensure_ascii=False))
         else:
-            counts = ", ".join(f"{name} {getattr(summary, name):,}" for name in _COUNTS)
+            shown = [*_COUNTS, *(name for name in _RARE if getattr(summary, name))]
+            counts = ", ".join(f"{name} {getattr(summary, name):,}" for name in shown)
             self.stdout.write(f"{summary.platform}: {counts.replace('_', ' ')}")
+        self._print_faults(summary)
+
+    def _print_faults(self, summary: Summary) -> None:
         for failure in summary.failures:
             self.stderr.write(self.style.ERROR(failure))
+        held = f"held {summary.held:,} records" if summary.held else "took nothing for missing"
+        for cause in summary.causes:
+            self.stderr.write(self.style.ERROR(f"{held}: {cause}"))
+        if summary.causes:
+            address = f"{summary.platform}-{summary.run_id}"
+            self.stderr.write(f"See them: python manage.py ingest_review show run {address}")
+        for note in summary.notes:
+            self.stderr.write(self.style.WARNING(note))
         for reason, count in list(summary.reasons.items())[:10]:
             self.stderr.write(self.style.WARNING(f"quarantined {count:,}: {reason}"))
-        if summary.read == 0 and not summary.failures:
+        if summary.read == 0 and not (summary.failures or summary.causes):
             self.stderr.write(self.style.WARNING("Nothing to load was found."))
 
 
@@ -87,12 +122,46 @@ def _observed_at(value: str | None) -> datetime | None:
     return instant(value, "--observed-at")
 
 
+def _check(options: dict[str, Any]) -> None:
+    """Refuse arguments that say nothing together.
+
+    :raises CommandError: naming what to say instead
+    """
+    if options["resume"] and options["replay"]:
+        raise CommandError("Say --resume or --replay, not both.")
+    if options["resume"] or options["replay"]:
+        if options["paths"]:
+            raise CommandError("--resume and --replay take no PATH: they know what to load.")
+    elif not options["paths"]:
+        raise CommandError("Name a PLATFORM and at least one PATH (- for standard input).")
+    if options["replay"] and not options["platform"]:
+        raise CommandError("--replay needs a PLATFORM.")
+
+
+def _summaries(options: dict[str, Any], progress: Progress) -> Iterator[Summary]:
+    platform = options["platform"]
+    if options["resume"]:
+        yield from resume_all(platform, progress=progress)
+    elif options["replay"]:
+        yield replay(platform, progress=progress)
+    else:
+        yield ingest(
+            platform,
+            options["paths"],
+            observed_at=_observed_at(options["observed_at"]),
+            options={name: options[name] for name in _OPTIONS if options[name]},
+            columns=options["columns"],
+            snapshot=options["snapshot"],
+            progress=progress,
+        )
+
+
 class _Display:
     """A progress line on a terminal; nothing where standard error is none."""
 
-    def __init__(self, command: BaseCommand, paths: list[str]) -> None:
+    def __init__(self) -> None:
         console = Console(stderr=True)
-        self._bar = Progress(
+        self._bar = Bar(
             SpinnerColumn(),
             TextColumn("{task.description}"),
             TimeElapsedColumn(),

@@ -1,0 +1,181 @@
+"""Reading in a process of its own, so that parsing goes on while the database works.
+
+Between the two processes goes a pipe; a few batches wait in it, so memory stays flat.
+"""
+
+import ctypes
+import gc
+import os
+import pickle
+import queue
+import signal
+import sys
+import threading
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import chain
+from typing import Any, BinaryIO, NoReturn
+
+from django.conf import settings
+from django.db import Error, connections
+
+from marketplace.exceptions import MarketplaceError, SourceError
+from marketplace.loading import documents
+from marketplace.loading.preparation import Prepared
+from marketplace.loading.reader import Job, Message, Reader
+
+#: Bytes of files from which on a process of its own reads them.
+_MANY_BYTES = 4_000_000
+_PACKED = (".gz", ".zst")
+
+#: From <linux/prctl.h>.
+_PR_SET_PDEATHSIG = 1
+
+#: The last message of a process that is done.
+_DONE = "done"
+
+
+def is_worth_it(job: Job) -> bool:
+    """Return whether there is so much to read that a second process pays."""
+    if not settings.INGEST_READ_APART or connections[job.alias].in_atomic_block:
+        return False
+    size = 0
+    for source in job.sources:
+        if isinstance(source, int) or source == documents.STANDARD_INPUT:
+            return _has_descriptor(source)
+        with suppress(OSError):
+            size += os.path.getsize(source) * (8 if source.endswith(_PACKED) else 1)
+    return size >= _MANY_BYTES
+
+
+def _has_descriptor(source: str | int) -> bool:
+    """Return whether another process can read a source that is no file."""
+    if isinstance(source, int):
+        return True
+    try:
+        return sys.stdin is not None and not sys.stdin.isatty() and sys.stdin.fileno() == 0
+    except (OSError, ValueError):
+        return False
+
+
+def read(job: Job, ahead: Callable[[Prepared], None]) -> Iterator[Message]:
+    """Yield as `Reader.read_all` does, while another process reads.
+
+    :param ahead: what a thread does with a batch while the one before it is being written
+    :raises SourceError: if that process ends before it is done
+    """
+    with _started(job, ahead) as (pid, messages):
+        while True:
+            message = messages.get()
+            if message == _DONE:
+                return
+            if message is None:
+                raise SourceError(
+                    f"The process that reads the sources (pid {pid}) ended unexpectedly. "
+                    "Go on with: ingest --resume."
+                )
+            if isinstance(message, BaseException):
+                raise message
+            yield message
+
+
+@contextmanager
+def _started(
+    job: Job, ahead: Callable[[Prepared], None]
+) -> Iterator[tuple[int, "queue.Queue[Any]"]]:
+    """Start the process that reads, and a thread that takes what it sends."""
+    answer_in, answer_out = os.pipe()
+    with warnings.catch_warnings():
+        # Of threads: none of those that may run here holds what the new process needs.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pid = os.fork()
+    if not pid:
+        os.close(answer_in)
+        _serve(job, answer_out)
+    os.close(answer_out)
+    messages: queue.Queue[Any] = queue.Queue(maxsize=1)
+    is_over = threading.Event()
+    taker = threading.Thread(target=_take, args=(answer_in, messages, is_over, ahead), daemon=True)
+    taker.start()
+    try:
+        yield pid, messages
+    finally:
+        is_over.set()
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        while taker.is_alive():
+            with suppress(queue.Empty):
+                messages.get(timeout=0.05)
+        taker.join()
+        with suppress(ChildProcessError):
+            os.waitpid(pid, 0)
+
+
+def _take(
+    descriptor: int,
+    messages: "queue.Queue[Any]",
+    is_over: threading.Event,
+    ahead: Callable[[Prepared], None],
+) -> None:
+    with open(descriptor, "rb", buffering=1 << 20) as answers:
+        while not is_over.is_set():
+            message = _receive(answers, ahead)
+            messages.put(message)
+            if message is None or message == _DONE:
+                return
+
+
+def _receive(answers: BinaryIO, ahead: Callable[[Prepared], None]) -> Any:
+    """Return a message; None if the other process has ended, the error if one was made here."""
+    try:
+        message = pickle.load(answers)
+        if isinstance(message, Prepared):
+            ahead(message)
+    except (EOFError, OSError, pickle.UnpicklingError):
+        return None
+    except Exception as error:  # noqa: BLE001 # a thread's top: who waits for it must learn of it
+        return error
+    return message
+
+
+def _serve(job: Job, answer: int) -> NoReturn:
+    """Write the messages of a job to a file descriptor, and end this process."""
+    code = 1
+    try:
+        # Ctrl-C reaches both processes: the one that writes decides what becomes of the run.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        _end_with_parent()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        # What a batch leaves is freed by its references; looking for cycles costs a third of it.
+        gc.disable()
+        # The connections are the other process's. psycopg2 does not close what it did not open.
+        for connection in connections.all(initialized_only=True):
+            connection.connection = None
+        with suppress(BrokenPipeError), open(answer, "wb", buffering=1 << 20) as answers:
+            for message in chain(_safely(job), [_DONE]):
+                pickle.dump(message, answers, protocol=5)
+                answers.flush()
+        code = 0
+    finally:
+        # Not sys.exit: nothing of what the other process has open may be flushed or closed here.
+        os._exit(code)
+
+
+def _end_with_parent() -> None:
+    """Have the system end this process with the one that writes, where it can (Linux)."""
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _safely(job: Job) -> Iterator[Message | BaseException]:
+    """Yield the messages, the last one being the error that ended them, if any."""
+    try:
+        yield from Reader(job).read_all()
+    except (MarketplaceError, Error) as error:
+        error.__cause__ = None
+        yield error
+    except Exception as error:  # noqa: BLE001 # a process's top: its trace is told here or nowhere
+        traceback.print_exc()
+        yield MarketplaceError(f"The process that reads the sources failed: {error!r}.")

@@ -1,0 +1,472 @@
+"""Reading: from sources to batches that are ready to be written, as a stream of messages."""
+
+import hashlib
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+from django.apps import apps
+from django.conf import settings
+
+from marketplace.exceptions import PayloadError, SourceError
+from marketplace.loading import chunks, documents, recognition, tables
+from marketplace.loading.adapters import Adapter, Item, Source, get_adapter
+from marketplace.loading.documents import Entry, Line
+from marketplace.loading.patience import patiently
+from marketplace.loading.preparation import (
+    Candidate,
+    Entrant,
+    Prepared,
+    Preparer,
+    Reject,
+    serialize,
+)
+from marketplace.loading.recognition import Hasher
+from marketplace.loading.tables import Table
+from marketplace.loading.targets import Plan, Scope, get_plan
+from marketplace.registry import get_platform
+
+#: Bytes of payloads in a batch at most, so that a few thousand large ones do not fill the memory.
+_MAX_BATCH_BYTES = 10_000_000
+
+#: Documents that were loaded before, after which the run's position is written all the same.
+_MAX_SKIPPED = 20_000
+
+
+#: What the held part of a run is called.
+HELD = "what was held"
+
+
+class SourceStart(NamedTuple):
+    """A source begins.
+
+    :param observed_at: the time of its records that tell none
+    """
+
+    name: str
+    path: str
+    digest: str
+    observed_at: datetime
+
+
+class SourceEnd(NamedTuple):
+    """A source was read to its end, or to where it cannot be read.
+
+    :param failure: why not to its end
+    """
+
+    failure: str = ""
+
+
+Message = SourceStart | Prepared | SourceEnd
+
+
+class Begun(NamedTuple):
+    """What an earlier part of the run did with a source.
+
+    :param position: documents that are done
+    """
+
+    digest: str
+    observed_at: datetime
+    position: int
+    is_complete: bool
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be read, as it can be handed to another process.
+
+    :param sources: files, or "-"; a number is the run whose chunks are read
+    :param observed_at: the time that the user said; None if none
+    :param now: the time of records for which nothing else tells one
+    :param begun: path → what an earlier part of the same run did with it
+    :param columns: a mapping file
+    :param is_held: whether the run's chunks are what a gate held
+    :param is_released: whether a person let everything pass
+    :param snapshot: "shop", "category" or "auto" if the sources are the whole of it; else empty
+    """
+
+    platform: str
+    sources: tuple[str | int, ...]
+    observed_at: datetime | None
+    now: datetime
+    options: Mapping[str, str] = field(default_factory=dict)
+    columns: str | None = None
+    begun: Mapping[str, Begun] = field(default_factory=dict)
+    is_held: bool = False
+    is_released: bool = False
+    snapshot: str = ""
+
+    @property
+    def alias(self) -> str:
+        """The database of the platform."""
+        return get_platform(self.platform).database
+
+
+class Reader:
+    """Read the sources of a job in this process."""
+
+    def __init__(self, job: Job, table: Table | None = None) -> None:
+        self.job = job
+        self.table = table or (tables.load(job.columns, job.platform) if job.columns else None)
+        self.adapter: Adapter = self.table.adapter if self.table else get_adapter(job.platform)
+        self.plan: Plan = self.table.plan if self.table else get_plan(job.alias)
+        self.preparer = Preparer(job.alias, self.adapter, self.plan, is_snapshot=bool(job.snapshot))
+        self.hasher = Hasher(self.adapter, job.options)
+
+    def read_all(self) -> Iterator[Message]:
+        """Yield the batches of all sources, each between its start and its end."""
+        for source in self.job.sources:
+            yield from self.read(source)
+
+    def read(self, source: str | int) -> Iterator[Message]:
+        """Yield a source's batches between its start and its end."""
+        name, path = _name(source, self.job)
+        digest = _Digest("" if isinstance(source, int) else source)
+        begun = self.job.begun.get(path)
+        if begun and begun.digest != digest.value:
+            begun = None
+        if begun and begun.is_complete:
+            return
+        start = Start(self.job, name, path, digest, begun)
+        entries = self._open(source)
+        yield from self.batches(entries, start, begun.position if begun else 0)
+
+    def _open(self, source: str | int) -> Iterator[Entry | Line]:
+        if isinstance(source, int):
+            return chunks.read(self.job.alias, source, is_held=self.job.is_held)
+        limit = settings.INGEST_MAX_DOCUMENT
+        if self.table:
+            return self.table.read(source, limit)
+        return documents.read_unparsed(source, limit)
+
+    def batches(
+        self, entries: Iterator[Entry | Line], start: "Start", position: int = 0
+    ) -> Iterator[Message]:
+        """Yield the start of a source, the batches of its documents, its end.
+
+        :param position: documents that are done
+        """
+        messages = self._batches(entries, start, position)
+        # The start is told with the first batch: until then it need not be known.
+        first = next(messages)
+        yield start.message
+        yield from chain([first], messages)
+
+    def missing(self, scope: Scope) -> Iterator[Prepared]:
+        """Yield the batches of what a snapshot did not hold."""
+        find, stretch = self.plan.find_missing, Stretch(self, given(self.job, str(scope)), 0)
+        if find is None:
+            return
+        # All are found before the first is written: what is written would not be found any more.
+        alias, platform = self.job.alias, self.job.platform
+        for item in patiently(alias, lambda: list(find(alias, platform, scope))):
+            yield from stretch.add_item(item, str(scope))
+        yield from stretch.flush()
+
+    def _batches(
+        self, entries: Iterator[Entry | Line], start: "Start", position: int
+    ) -> Iterator[Message]:
+        kind = HeldStretch if self.job.is_held else Stretch
+        stretch = kind(self, start, position)
+        failure = ""
+        try:
+            for _ in islice(entries, position):
+                pass
+            for group in _groups(entries):
+                yield from stretch.add(group)
+        except SourceError as error:
+            failure = str(error)
+        yield from stretch.flush()
+        yield SourceEnd(failure)
+
+
+class _Digest:
+    """By what a file is known again, found out while it is being read."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._found = ""
+        self._thread = threading.Thread(target=self._find, daemon=True)
+        self._thread.start()
+
+    def _find(self) -> None:
+        self._found = file_digest(self._path)
+
+    @property
+    def value(self) -> str:
+        """The digest; waits for it."""
+        self._thread.join()
+        return self._found
+
+
+class Start:
+    """The start of a source: what is known of it, found out when it is needed."""
+
+    def __init__(self, job: Job, name: str, path: str, digest: _Digest, begun: Begun | None):
+        self.job = job
+        self.name = name
+        self._path = path
+        self._digest = digest
+        self._begun = begun
+
+    @cached_property
+    def observed_at(self) -> datetime:
+        """The time of the records that tell none."""
+        job = self.job
+        if self._begun:
+            return self._begun.observed_at
+        if job.observed_at:
+            return job.observed_at
+        digest = self._digest.value
+        return patiently(job.alias, lambda: first_load(job.alias, job.platform, digest)) or job.now
+
+    @property
+    def message(self) -> SourceStart:
+        """The message that begins the source."""
+        return SourceStart(self.name, self._path, self._digest.value, self.observed_at)
+
+
+def _name(source: str | int, job: Job) -> tuple[str, str]:
+    """Return what a source is called, and by what it is known within its run."""
+    if isinstance(source, int):
+        what = HELD if job.is_held else "request"
+        return what, f"{what} {source}"
+    if source == documents.STANDARD_INPUT:
+        return source, source
+    return Path(source).name, os.path.abspath(source)
+
+
+class Stretch:
+    """The items that are gathered for the next batch."""
+
+    def __init__(self, reader: Reader, start: Start, position: int) -> None:
+        self.reader = reader
+        self.start = start
+        self.source = Source(start.name, reader.job.options)
+        self.position = position
+        self.candidates: list[Candidate] = []
+        self.rejects: list[Reject] = []
+        self.skipped = self.size = 0
+
+    def add(self, group: list[Entry | Line]) -> Iterator[Prepared]:
+        """Take documents; yield the batches that are full."""
+        hashes = [
+            self.reader.hasher.document(each.raw) if isinstance(each, Line) else None
+            for each in group
+        ]
+        known = self._known(hashes)
+        for number, document in enumerate(group):
+            if number in known:
+                self.skipped += 1
+            else:
+                yield from self._add_document(document, hashes[number])
+            self.position += 1
+            if self._is_full:
+                yield from self._emit(self.position)
+        if self.skipped >= _MAX_SKIPPED:
+            yield from self.flush()
+
+    def _known(self, hashes: list[str | None]) -> set[int]:
+        lines = [number for number, each in enumerate(hashes) if each is not None]
+        # Of a snapshot even what is not new must be told, as the rest is missing.
+        wanted = [] if self.reader.job.snapshot else [each for each in hashes if each is not None]
+        alias = self.reader.job.alias
+        found = patiently(alias, lambda: recognition.known_documents(alias, wanted))
+        return {lines[number] for number in found}
+
+    def add_item(self, item: Item, place: str) -> Iterator[Prepared]:
+        """Take an item that was split already."""
+        self._add_item(item, place, None, 0)
+        if self._is_full:
+            yield from self._emit(self.position)
+
+    def _add_document(
+        self, document: Entry | Line, document_hash: str | None
+    ) -> Iterator[Prepared]:
+        if isinstance(document, Line):
+            entries = list(documents.elements(document))
+            is_alone = len(entries) == 1
+        else:
+            entries, is_alone = [document], False
+        for entry in entries:
+            if entry.fault:
+                self._reject(PayloadError(entry.fault), entry.place, entry.raw)
+                continue
+            yield from self._add_entry(entry, document_hash if is_alone else None)
+
+    def _add_entry(self, entry: Entry, document_hash: str | None) -> Iterator[Prepared]:
+        try:
+            items = iter(self.reader.adapter.split(entry.document, self.source))
+            for number, item in enumerate(items):
+                # Before the item, as a document is done only with its last one.
+                if self._is_full:
+                    yield from self._emit(self.position)
+                self._add_item(item, entry.place, document_hash, number)
+        except PayloadError as error:
+            self._reject(error, entry.place, to_bytes(entry.document))
+
+    def _add_item(self, item: Item, place: str, document_hash: str | None, number: int) -> None:
+        try:
+            raw = serialize(item.payload)
+            content_hash = self.reader.hasher.content(item, raw)
+        except (TypeError, ValueError, RecursionError) as error:
+            self._reject(PayloadError(f"cannot be stored: {error}"), place, to_bytes(item.payload))
+            return
+        if number:
+            # The document holds several things: its hash would speak of the first one only.
+            self._forget_document(document_hash)
+            document_hash = None
+        entrant = Entrant(
+            item.shape,
+            raw,
+            item.context,
+            item.is_counted,
+            item.observed_at or self.start.observed_at,
+            place,
+            content_hash,
+            document_hash if item.observed_at and item.is_counted else None,
+        )
+        self.candidates.append(Candidate(entrant, item.payload))
+        self.size += len(raw)
+
+    def _forget_document(self, document_hash: str | None) -> None:
+        if document_hash is None:
+            return
+        for position in range(len(self.candidates) - 1, -1, -1):
+            entrant, payload = self.candidates[position]
+            if entrant.document_hash != document_hash:
+                break
+            self.candidates[position] = Candidate(entrant._replace(document_hash=None), payload)
+
+    def _reject(self, error: PayloadError, place: str, raw: bytes) -> None:
+        """Put aside what could not be split: its id is not known."""
+        at = self.start.observed_at
+        self.rejects.append(Reject("", error.reason, error.field, place, raw, at))
+        self.size += len(raw)
+
+    @property
+    def _is_full(self) -> bool:
+        count = len(self.candidates) + len(self.rejects)
+        return count >= settings.INGEST_BATCH_SIZE or self.size >= _MAX_BATCH_BYTES
+
+    def _emit(self, position: int) -> Iterator[Prepared]:
+        """Yield what was gathered; only the last batch may say that its documents are done."""
+        candidates, rejects, skipped = self.candidates, self.rejects, self.skipped
+        self.candidates, self.rejects, self.skipped, self.size = [], [], 0, 0
+        before: Prepared | None = None
+        for batch in self.reader.preparer.prepare(candidates, rejects):
+            if before:
+                yield before
+            before = batch
+        if before:
+            before.position = position
+            before.skipped += skipped
+            yield before
+
+    def flush(self) -> Iterator[Prepared]:
+        """Yield the rest."""
+        if self.candidates or self.rejects or self.skipped:
+            yield from self._emit(self.position)
+
+
+class HeldStretch(Stretch):
+    """The items of a run that was held: they were split already, and know their times."""
+
+    def add(self, group: list[Entry | Line]) -> Iterator[Prepared]:
+        """Take held items; yield the batches that are full."""
+        for line in group:
+            held = orjson.loads(line.raw)
+            self.position += 1
+            if "reason" in held:
+                self._add_reject(held)
+                if self._is_full:
+                    yield from self._emit(self.position)
+            else:
+                yield from self._add_held(held)
+
+    def _add_reject(self, held: dict[str, Any]) -> None:
+        raw = held["raw"].encode()
+        at = held["observed_at"] and datetime.fromisoformat(held["observed_at"])
+        place, shape, context = held["place"], held["shape"], held["context"]
+        self.rejects.append(
+            Reject("", held["reason"], held["field"], place, raw, at, shape, context)
+        )
+
+    def _add_held(self, held: dict[str, Any]) -> Iterator[Prepared]:
+        at = datetime.fromisoformat(held["observed_at"])
+        item = Item(held["shape"], held["payload"], held["context"], held["is_counted"], at)
+        yield from self.add_item(item, held["place"])
+
+
+def _groups(entries: Iterator[Entry | Line]) -> Iterator[list[Entry | Line]]:
+    """Yield documents together, so that they can be looked up together."""
+    group: list[Entry | Line] = []
+    size = 0
+    try:
+        for entry in entries:
+            group.append(entry)
+            size += len(entry.raw)
+            if len(group) >= settings.INGEST_BATCH_SIZE or size >= _MAX_BATCH_BYTES:
+                yield group
+                group, size = [], 0
+    except SourceError:
+        # Those before the place where a source is cut off.
+        if group:
+            yield group
+        raise
+    if group:
+        yield group
+
+
+def read_source(path: str, table: Table | None = None) -> Iterator[Entry]:
+    """Yield what a source holds: documents of its platform, or rows of a table."""
+    read = table.read if table else documents.read
+    return read(path, settings.INGEST_MAX_DOCUMENT)
+
+
+def to_bytes(payload: Any) -> bytes:
+    """Return a payload as JSON, or as close to it as it can be written."""
+    try:
+        return serialize(payload)
+    except (TypeError, ValueError, RecursionError):
+        return repr(payload)[:100_000].encode("utf-8", "replace")
+
+
+def given(job: Job, name: str) -> Start:
+    """Return the start of a source of payloads that are in memory."""
+    return Start(job, name, "", _Digest(""), None)
+
+
+def file_digest(path: str) -> str:
+    """Return by what a file is known again; nothing for what is read once only, or not at all."""
+    if not os.path.isfile(path):
+        return ""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    except OSError:
+        # Reading it fails in the same way, where it becomes the source's failure.
+        return ""
+
+
+def first_load(alias: str, platform: str, digest: str) -> datetime | None:
+    """Return the time that observations of the same file had when it was loaded first.
+
+    The same bytes are the same observation: loading them again, in whatever order with others,
+    must not make them news.
+    """
+    if not digest:
+        return None
+    sources: Any = apps.get_model(alias, "LoadSource").objects.using(alias)
+    known = sources.filter(digest=digest, run__platform=platform).order_by("pk")
+    first: datetime | None = known.values_list("observed_at", flat=True).first()
+    return first

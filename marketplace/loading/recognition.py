@@ -1,0 +1,110 @@
+"""What was observed before and says nothing new: recognized by hash, before it is parsed.
+
+There are two hashes, both XXH3 of 128 bits: they tell versions of a payload apart, and guard
+nothing. That of a document's bytes recognizes a document that tells
+its own time and was loaded already: loading it again is no new observation. That of an item's
+shape, payload and context recognizes what a thing's newest observation said: seeing it again moves
+its times only.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import orjson
+import xxhash
+from django.apps import apps
+from django.db import connections
+from psycopg2.sql import SQL, Identifier
+
+from marketplace.loading.adapters import Adapter, Item
+from marketplace.loading.targets import Plan
+
+
+class Known(NamedTuple):
+    """The thing whose newest observation said what an item says.
+
+    :param last_seen_at: when that was
+    """
+
+    external_id: str
+    last_seen_at: datetime
+
+
+class Hasher:
+    """The hashes of one run's documents and items.
+
+    :param options: what the run says in place of the payloads; other options, other hashes
+    """
+
+    def __init__(self, adapter: Adapter, options: Mapping[str, str]) -> None:
+        salt = orjson.dumps([adapter.platform, adapter.version])
+        said = orjson.dumps([adapter.platform, adapter.version, dict(options)], option=_SORTED)
+        self._content = xxhash.xxh3_128(salt)
+        self._document = xxhash.xxh3_128(said)
+
+    def document(self, raw: bytes) -> str:
+        """Return the hash of a document's bytes, as 32 hexadecimal digits."""
+        found = self._document.copy()
+        found.update(raw.rstrip())
+        return found.hexdigest()
+
+    def content(self, item: Item, raw: bytes) -> str:
+        """Return the hash of what an item says, as 32 hexadecimal digits.
+
+        :param raw: its payload as JSON, equal for equal payloads
+        """
+        found = self._content.copy()
+        found.update(item.shape.encode())
+        found.update(orjson.dumps(item.context, option=_SORTED) if item.context else b"")
+        found.update(raw)
+        return found.hexdigest()
+
+
+_SORTED = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
+
+
+def digest(data: bytes) -> bytes:
+    """Return the 16 bytes by which data are recognized."""
+    return hashlib.blake2b(data, digest_size=16).digest()
+
+
+def known_documents(alias: str, hashes: Sequence[str]) -> set[int]:
+    """Return the positions of the documents that were loaded before.
+
+    Databases that keep no payloads know none.
+    """
+    model = apps.get_app_config(alias).models.get("rawpayload")
+    if model is None or not hashes:
+        return set()
+    statement = SQL(
+        "SELECT h.position FROM unnest(%(hashes)s::uuid[]) WITH ORDINALITY AS h (hash, position) "
+        "WHERE EXISTS (SELECT FROM {table} p WHERE p.document_hash = h.hash)"
+    ).format(table=Identifier(model._meta.db_table))
+    with connections[alias].cursor() as cursor:
+        cursor.execute(statement, {"hashes": _array(hashes)})
+        return {position - 1 for (position,) in cursor.fetchall()}
+
+
+def known_contents(
+    alias: str, platform: str, plan: Plan, hashes: Sequence[str]
+) -> dict[int, Known]:
+    """Return the positions of the items that say what is known, each with the thing it is about."""
+    found: dict[int, Known] = {}
+    for target in plan.anchors if hashes else ():
+        statement = SQL(
+            "SELECT h.position, t.external_id, t.last_seen_at "
+            "FROM unnest(%(hashes)s::uuid[]) WITH ORDINALITY AS h (hash, position) "
+            "JOIN {table} t ON t.content_hash = uuid_send(h.hash) AND t.platform = %(platform)s"
+        ).format(table=Identifier(target.table))
+        with connections[alias].cursor() as cursor:
+            cursor.execute(statement, {"hashes": _array(hashes), "platform": platform})
+            for position, external_id, last_seen_at in cursor.fetchall():
+                found[position - 1] = Known(external_id, last_seen_at)
+    return found
+
+
+def _array(hashes: Sequence[str]) -> str:
+    """Return hashes as a PostgreSQL array: one text is adapted faster than a list of them."""
+    return "{" + ",".join(hashes) + "}"

@@ -1,0 +1,259 @@
+"""Replaying: stored payloads are read again by today's adapters, into the same tables.
+
+What an adapter reads as before changes nothing. What it reads differently is changed where it is:
+current values, and the history. A thing is replayed from all that was observed of it, in the order
+of time.
+"""
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from itertools import islice
+from typing import Any
+
+import orjson
+from django.apps import apps
+from django.db import connections, transaction
+from django.utils import timezone
+from psycopg2.sql import SQL, Identifier
+
+from marketplace.exceptions import SourceError
+from marketplace.loading import batches, late, payloads
+from marketplace.loading.adapters import Parsed, get_adapter
+from marketplace.loading.late import Version
+from marketplace.loading.patience import patiently
+from marketplace.loading.preparation import Candidate, Entrant, Prepared, Preparer, Reject
+from marketplace.loading.reader import SourceStart
+from marketplace.loading.runs import INTERRUPTED, Run
+from marketplace.loading.targets import Plan, get_plan
+from marketplace.loading.writer import Progress, Summary
+from marketplace.registry import get_platform
+
+#: Things that are replayed in one transaction.
+_STEP = 500
+
+
+def replay(platform: str, *, progress: Progress = lambda summary: None) -> Summary:
+    """Load all stored payloads of a platform again. Safe to run twice.
+
+    :raises SourceError: if the platform is unknown, or its database keeps no payloads
+    :raises django.db.Error: if the database cannot be used
+    """
+    started = time.monotonic()
+    adapter = get_adapter(platform)
+    alias = get_platform(platform).database
+    if "rawpayload" not in apps.get_app_config(alias).models:
+        raise SourceError(
+            f"{platform} cannot be replayed: {alias} keeps payloads in its events only. Load the "
+            "files again."
+        )
+    now = timezone.now()
+    run = Run(alias, platform, "replay", now, {})
+    patiently(alias, partial(run.start_source, SourceStart("replay", "", "", now)))
+    summary = Summary(platform, run.id)
+    preparer = Preparer(alias, adapter, get_plan(alias), is_recognizing=False)
+    shared = _Shared(preparer.plan)
+    try:
+        for external_ids in _steps(alias, platform):
+            _replay(alias, preparer, run, external_ids, shared, summary)
+            progress(summary)
+        _replay_shared(alias, preparer, shared)
+    except BaseException as error:
+        run.finish("failed", f"{INTERRUPTED}{error!r}")
+        raise
+    patiently(alias, run.end_source)
+    patiently(alias, partial(run.finish, "completed"))
+    summary.seconds = round(time.monotonic() - started, 3)
+    return summary
+
+
+def _plan(plan: Plan, replayed: str) -> Plan:
+    """Return a plan in which what is read now replaces what was read before."""
+    targets = tuple(replace(target, replayed=replayed) for target in plan.targets)
+    # What comes of it is found by making histories anew, not by comparing with what was stored.
+    return replace(plan, targets=targets, after_merge=plan.after_replay)
+
+
+class _Shared:
+    """The rows that many things tell of, such as sellers: each as its newest observations tell it.
+
+    Several of one moment may differ: what is stored is right as long as one of them says so.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._targets = {target.record: target for target in plan.targets if target.shared}
+        self._rows: dict[tuple[type[Any], str], tuple[datetime, list[Any]]] = {}
+
+    def take(self, parsed: Parsed, at: datetime) -> Parsed:
+        """Take the shared records out of what an item says."""
+        own = []
+        for record in parsed.records:
+            if type(record) in self._targets:
+                self._add(record, at)
+            else:
+                own.append(record)
+        return parsed._replace(records=own)
+
+    def _add(self, record: Any, at: datetime) -> None:
+        place = (type(record), record.external_id)
+        moment, records = self._rows.get(place, (at, []))
+        if at > moment:
+            moment, records = at, []
+        if at == moment and record not in records:
+            records.append(record)
+        self._rows[place] = (moment, records)
+
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows: record type, external id, time, what was told at it."""
+        for (kind, external_id), (at, records) in self._rows.items():
+            yield kind, external_id, at, records
+
+    def told(
+        self, alias: str, platform: str, rows: Iterable[tuple[Any, ...]]
+    ) -> Iterator[tuple[Entrant, Parsed]]:
+        """Yield rows, each as an item that says it."""
+        for kind, external_id, at, records in rows:
+            record = records[0]
+            if len(records) > 1:
+                known: Any = self._targets[kind].model._default_manager.using(alias)
+                stored = known.filter(platform=platform, external_id=external_id).first()
+                record = next((each for each in records if _is_stored(each, stored)), record)
+            entrant = Entrant("", b"", {}, False, at, external_id, "")
+            yield entrant, Parsed(external_id, [record])
+
+
+def _is_stored(record: Any, row: Any) -> bool:
+    """Return whether a row has all that a record says, references aside."""
+    said = record._asdict().items()
+    return all(value is None or getattr(row, name, value) == value for name, value in said)
+
+
+def _replay_shared(alias: str, preparer: Preparer, shared: _Shared) -> None:
+    rows = shared.rows()
+
+    def work(step: list[tuple[Any, ...]]) -> None:
+        batch = preparer.fold(list(shared.told(alias, preparer.adapter.platform, step)))
+        with transaction.atomic(using=alias):
+            _write(alias, preparer, batch, "whole")
+
+    while step := list(islice(rows, _STEP)):
+        patiently(alias, partial(work, step))
+
+
+def _steps(alias: str, platform: str) -> Iterator[list[str]]:
+    """Yield the external ids of what has payloads, some at a time, in order."""
+    model: Any = apps.get_model(alias, "RawPayload")
+    stored, last = model.objects.using(alias).filter(platform=platform), ""
+    while True:
+        following = stored.filter(external_id__gt=last).order_by("external_id")
+        page = following.values_list("external_id", flat=True).distinct()[:_STEP]
+        ids: list[str] = patiently(alias, partial(list, page.all()))
+        if not ids:
+            return
+        yield ids
+        last = ids[-1]
+
+
+def _replay(
+    alias: str,
+    preparer: Preparer,
+    run: Run,
+    external_ids: list[str],
+    shared: _Shared,
+    summary: Summary,
+) -> None:
+    """Replay some things, in one transaction."""
+    platform = preparer.adapter.platform
+
+    def work() -> tuple[batches.Outcome, list[Reject]]:
+        rejects: list[Reject] = []
+        with transaction.atomic(using=alias):
+            # What a loader brings meanwhile waits, and comes after what is read here.
+            _lock(alias, preparer, external_ids)
+            versions = list(late.versions(alias, platform, external_ids))
+            whole, partial = _prepare(alias, preparer, versions, shared, rejects)
+            done = _write(alias, preparer, whole, "whole")
+            also = _write(alias, preparer, partial, "partial")
+            is_any = bool(whole.entrants or partial.entrants)
+            points = _rebuild(alias, preparer, versions) if is_any else 0
+            outcome = batches.Outcome(*map(sum, zip(done, also, strict=True)))
+            outcome = outcome._replace(price_points=points)
+            batches.store_rejects(alias, platform, run.id, "replay", rejects, {}, run.now)
+            run.advance(outcome, len(rejects), 0)
+        return outcome, rejects
+
+    summary.add(*patiently(alias, work))
+
+
+def _lock(alias: str, preparer: Preparer, external_ids: list[str]) -> None:
+    """Lock the things that are to be replayed, in the order of their ids."""
+    values: dict[str, Any] = {"platform": preparer.adapter.platform, "ids": external_ids}
+    with connections[alias].cursor() as cursor:
+        for target in preparer.plan.anchors:
+            cursor.execute(
+                SQL(
+                    "SELECT FROM {} WHERE platform = %(platform)s AND external_id = ANY(%(ids)s) "
+                    "ORDER BY external_id FOR UPDATE"
+                ).format(Identifier(target.table)),
+                values,
+            )
+
+
+def _prepare(
+    alias: str,
+    preparer: Preparer,
+    versions: list[Version],
+    shared: _Shared,
+    rejects: list[Reject],
+) -> tuple[Prepared, Prepared]:
+    """Return the newest state of each thing, as its versions together tell it.
+
+    First of the things of which each version can be read, then of those of which some cannot: what
+    those told stays.
+    """
+    known = {shape.name for shape in preparer.adapter.shapes}
+    # Of two versions of one moment the first that came counts: it is told last.
+    ordered = versions[::-1]
+    ordered.sort(key=lambda version: max(version.times))
+    candidates = [_candidate(alias, each) for each in ordered if each.shape in known]
+    parsed = [
+        (entrant, shared.take(told, entrant.observed_at))
+        for entrant, told in preparer.parse(candidates, rejects)
+    ]
+    unread = {_place(each.external_id) for each in versions if each.shape not in known}
+    unread |= {each.place for each in rejects}
+    return (
+        preparer.fold([pair for pair in parsed if pair[0].place not in unread]),
+        preparer.fold([pair for pair in parsed if pair[0].place in unread]),
+    )
+
+
+def _place(external_id: str) -> str:
+    return f"payload of {external_id}"
+
+
+def _candidate(alias: str, version: Version) -> Candidate:
+    stored = payloads.unpack(alias, version.body)
+    raw, place = orjson.dumps(stored["payload"]), _place(version.external_id)
+    at, context = max(version.times), stored["context"]
+    return Candidate(Entrant(version.shape, raw, context, True, at, place, ""), stored["payload"])
+
+
+def _write(alias: str, preparer: Preparer, batch: Prepared, replayed: str) -> batches.Outcome:
+    """Merge a batch; must be called in the transaction that is to hold it."""
+    if not batch.entrants:
+        return batches.Outcome()
+    plan = _plan(preparer.plan, replayed)
+    batches.stage(alias, plan, batch)
+    outcome = batches.write(alias, preparer.adapter.platform, plan, batch, None)
+    batches.clear(alias, plan)
+    return outcome
+
+
+def _rebuild(alias: str, preparer: Preparer, versions: list[Version]) -> int:
+    """Make the histories anew; return how many points are new."""
+    observed = late.observations(alias, preparer.adapter, preparer.plan, versions)
+    with connections[alias].cursor() as cursor:
+        return preparer.plan.rebuild(cursor, preparer.adapter.platform, observed)

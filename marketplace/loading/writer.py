@@ -1,0 +1,333 @@
+"""Writing: a run's batches reach the database, each once, whatever comes between."""
+
+import os
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+
+import orjson
+from django.db import DataError, Error, IntegrityError, OperationalError, connections, transaction
+from psycopg2 import errors
+
+from marketplace.exceptions import MarketplaceError, SourceError
+from marketplace.loading import batches, late, measures
+from marketplace.loading.batches import Outcome
+from marketplace.loading.gates import Gate
+from marketplace.loading.patience import patiently
+from marketplace.loading.payloads import Packer
+from marketplace.loading.preparation import Candidate, Entrant, Prepared, Preparer, Reject, reject
+from marketplace.loading.reader import Job, Message, Reader, SourceEnd, SourceStart
+from marketplace.loading.runs import Run
+from marketplace.loading.snapshots import Snapshot
+
+#: How often a batch is tried that a concurrent loader made fail.
+_TRIES = 8
+
+
+@dataclass
+class Summary:
+    """What a run did.
+
+    :param read: records read, repeats included: created + updated + unchanged + rejected
+    :param held: further records that a gate holds, until a person releases or discards them
+    :param seconds: wall-clock time
+    :param missing: things that a snapshot did not hold, and that are taken for gone
+    :param failures: why sources could not be read to their end
+    :param causes: why records are held
+    :param notes: what else a person should know
+    :param reasons: reason of rejection → how many records; the first hundred reasons
+    """
+
+    platform: str
+    run_id: int | None = None
+    read: int = 0
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+    held: int = 0
+    missing: int = 0
+    price_points: int = 0
+    retries: int = 0
+    seconds: float = 0.0
+    failures: list[str] = field(default_factory=list)
+    causes: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    reasons: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether a source could not be read, or nothing of it could be loaded, or some is held."""
+        is_nothing = self.read > 0 and self.rejected == self.read
+        return bool(self.failures) or bool(self.causes) or is_nothing
+
+    @property
+    def why_failed(self) -> str:
+        """The reasons of a failure; empty if the run did not fail."""
+        if self.is_failure and not self.failures and not self.causes:
+            return f"None of its {self.read:,} records could be loaded: see the quarantine."
+        return "\n".join([*self.causes, *self.failures])
+
+    def add(self, outcome: Outcome, rejects: list[Reject]) -> None:
+        """Count a batch that was committed."""
+        self.read += outcome.created + outcome.updated + outcome.unchanged + len(rejects)
+        self.created += outcome.created
+        self.updated += outcome.updated
+        self.unchanged += outcome.unchanged
+        self.rejected += len(rejects)
+        self.price_points += outcome.price_points
+        for each in rejects:
+            reason = f"{each.field}: {each.reason}" if each.field else each.reason
+            if reason in self.reasons or len(self.reasons) < 100:
+                self.reasons[reason] = self.reasons.get(reason, 0) + 1
+
+
+#: Called after each batch.
+Progress = Callable[[Summary], None]
+
+
+class _Held(MarketplaceError):
+    """Raised if a gate holds a batch."""
+
+    def __init__(self, causes: list[str]) -> None:
+        super().__init__("; ".join(causes))
+        self.causes = causes
+
+
+class Writer:
+    """The writing side of a run."""
+
+    def __init__(self, job: Job, run: Run, own: Reader, progress: Progress) -> None:
+        self.job = job
+        self.alias = job.alias
+        self.run = run
+        self.plan = own.plan
+        self.adapter = own.adapter
+        self.progress = progress
+        self.summary = Summary(job.platform, run.id)
+        is_open = job.is_held or job.is_released
+        measured = run.measured() if run.is_resumed else None
+        self.gate = Gate(job.alias, job.platform, is_open=is_open, measured=measured)
+        self.packer = Packer(job.alias, job.platform)
+        self.preparer = Preparer(job.alias, own.adapter, own.plan, is_recognizing=False)
+        if run.is_resumed and not job.is_held and run.is_holding():
+            # It was killed while it held: what a gate has stopped stays stopped.
+            self.summary.causes = [run.error or "A gate held an earlier part of the run."]
+        self.newest: datetime | None = None
+        self.snapshot = Snapshot()
+        self.is_nested = connections[job.alias].in_atomic_block
+
+    def take(self, message: Message) -> None:
+        """Do what the reader says."""
+        if isinstance(message, Prepared):
+            self._take_batch(message)
+        elif isinstance(message, SourceStart):
+            patiently(self.alias, partial(self.run.start_source, message))
+        else:
+            self._end_source(message)
+
+    def pack_ahead(self, batch: Prepared) -> None:
+        """Pack the payloads of a batch that is to be taken; may be called in another thread."""
+        batches.pack_ahead(self.packer, batch)
+
+    def _end_source(self, end: SourceEnd) -> None:
+        if end.failure:
+            self.summary.failures.append(end.failure)
+        else:
+            patiently(self.alias, self.run.end_source)
+
+    def finish(self) -> None:
+        """Close the run: what a snapshot lacks is missing, what has expired has."""
+        if self.job.snapshot and not self.summary.failures and not self.summary.causes:
+            self._take_snapshot()
+        if self.newest:
+            after = partial(self.plan.after_run, self.alias, self.job.platform, self.newest)
+            patiently(self.alias, after)
+        patiently(self.alias, self._close)
+
+    def _close(self) -> None:
+        is_read = not self.summary.failures and any(
+            isinstance(source, int) for source in self.job.sources
+        )
+        status = "failed" if self.summary.is_failure else "completed"
+        with transaction.atomic(using=self.alias):
+            self.run.measure(self.gate.total.as_json())
+            if is_read:
+                self.run.drop_chunks(is_held=self.job.is_held)
+            self.run.close("held" if self.summary.causes else status, self.summary.why_failed)
+        self.run.release()
+
+    def _take_snapshot(self) -> None:
+        """Load what is missing from the sources as such, unless there may be other reasons."""
+        if self.summary.rejected:
+            self.summary.notes.append(
+                f"{self.summary.rejected:,} records could not be read, and any of them may be one "
+                "that is not among the others: nothing was taken for missing. Release them, and "
+                "load the snapshot again."
+            )
+            return
+        try:
+            scope = self.snapshot.scope(self.job.snapshot)
+        except SourceError as error:
+            self.summary.failures.append(str(error))
+            return
+        causes = self.gate.judge_volume(str(scope), self.snapshot.count)
+        if causes:
+            self.summary.causes = causes
+            # Once a person has released it, it is what later ones are compared to.
+            self.gate.total.volumes[str(scope)] = self.snapshot.count
+            self.run.keep_scope(scope)
+            return
+        for batch in Reader(self.job).missing(scope):
+            self.summary.missing += len(batch.counted)
+            self._commit(batch)
+
+    def _take_batch(self, batch: Prepared) -> None:
+        self.newest = max(filter(None, (self.newest, *batch.moments)), default=None)
+        if self.job.snapshot:
+            self.snapshot.add(batch.snapshot)
+        if self.summary.causes:
+            self._hold(batch)
+            return
+        try:
+            self._commit(batch)
+        except _Held as held:
+            self.summary.causes = held.causes
+            self._hold(batch)
+
+    def _hold(self, batch: Prepared) -> None:
+        number = patiently(self.alias, self.run.next_chunk)
+
+        def hold() -> None:
+            self.run.renew()
+            with transaction.atomic(using=self.alias):
+                self.run.hold(batch, self.summary.causes, number)
+
+        patiently(self.alias, hold)
+        self.summary.held += len(batch.counted) + len(batch.rejects)
+        self.progress(self.summary)
+
+    def _commit(self, batch: Prepared) -> None:
+        """Commit a batch; where the database refuses it, commit its halves instead.
+
+        So a record that breaks a constraint ends up alone, and goes to quarantine.
+        """
+        try:
+            outcome = self._commit_with_retries(batch)
+        except batches.Stale:
+            self._commit_again(batch.entrants, batch)
+            return
+        except (DataError, IntegrityError, OperationalError) as error:
+            if not batch.entrants or (isinstance(error, OperationalError) and not _is_limit(error)):
+                raise
+            self._commit_halves(batch, error)
+            return
+        self.gate.admit(batch.measures)
+        self.summary.add(outcome, batch.rejects)
+        self.progress(self.summary)
+
+    def _commit_halves(self, batch: Prepared, error: Error) -> None:
+        entrants = batch.entrants
+        if len(entrants) == 1:
+            refused = _refused(entrants[0], error)
+            rest = Prepared(batch.position, batch.skipped, rejects=[*batch.rejects, refused])
+            rest.staged = [b""] * len(self.plan.targets)
+            self._commit(rest)
+            return
+        middle = len(entrants) // 2
+        self._commit_again(entrants[:middle], Prepared(rejects=batch.rejects))
+        self._commit_again(entrants[middle:], Prepared(batch.position, batch.skipped))
+
+    def _commit_again(self, entrants: list[Entrant], like: Prepared) -> None:
+        """Commit entrants as they are now, whatever was known of them before."""
+        candidates = [Candidate(entrant, orjson.loads(entrant.raw)) for entrant in entrants]
+        prepared = list(self.preparer.prepare(candidates, list(like.rejects)))
+        prepared[-1].position, prepared[-1].skipped = like.position, like.skipped
+        for batch in prepared:
+            self._commit(batch)
+
+    def _commit_with_retries(self, batch: Prepared) -> Outcome:
+        for attempt in range(1, _TRIES + 1):
+            try:
+                return self._commit_patiently(batch)
+            except (OperationalError, batches.Conflict) as error:
+                if attempt == _TRIES or not _is_conflict(error):
+                    raise
+                self.summary.retries += 1
+                # Loaders that collided must not collide again at once.
+                time.sleep(random.uniform(0, 0.05 * 2**attempt))
+        raise AssertionError("unreachable")
+
+    def _commit_patiently(self, batch: Prepared) -> Outcome:
+        """Commit a batch once, even if the connection is lost while it is committed."""
+        if self.is_nested:
+            return self._commit_once(batch)
+        outcome: Outcome = self.run.once(partial(self._commit_once, batch))
+        return outcome
+
+    def _commit_once(self, batch: Prepared, reached: list[Outcome] | None = None) -> Outcome:
+        outcome = Outcome(unchanged=batch.skipped)
+        if batch.moments:
+            self.plan.before_batch(self.alias, batch.moments)
+        batches.learn(self.packer, batch)
+        with transaction.atomic(using=self.alias):
+            if batch.entrants:
+                batches.stage(self.alias, self.plan, batch)
+                self._judge(batch)
+                outcome = batches.write(
+                    self.alias, self.job.platform, self.plan, batch, self.packer
+                )
+                points = late.rebuild(self.alias, self.adapter, self.plan)
+                outcome = outcome._replace(price_points=outcome.price_points + points)
+            elif batch.rejects:
+                self._judge(batch)
+            self._store_rejects(batch.rejects)
+            self.run.advance(outcome, len(batch.rejects), batch.position)
+            if self.is_nested and batch.entrants:
+                batches.clear(self.alias, self.plan)
+            if reached is not None:
+                reached.append(outcome)
+        return outcome
+
+    def _judge(self, batch: Prepared) -> None:
+        """Raise `_Held` if the gates object to a batch that is staged."""
+        priced = [each for each in self.plan.targets if each.record is self.plan.priced]
+        for target in priced if any(batch.staged) else ():
+            with connections[self.alias].cursor() as cursor:
+                prices = measures.compare_prices(
+                    cursor, self.job.platform, target, self.gate.limits.factor
+                )
+            prices.note(batch.measures)
+        causes = self.gate.judge(batch.measures)
+        if causes:
+            raise _Held(causes)
+
+    def _store_rejects(self, rejects: list[Reject]) -> None:
+        options = dict(self.job.options)
+        if self.job.columns:
+            options["columns"] = os.path.abspath(self.job.columns)
+        run = self.run
+        batches.store_rejects(
+            self.alias, self.job.platform, run.id, run.source_name, rejects, options, run.now
+        )
+
+
+def _refused(entrant: Entrant, error: Exception) -> Reject:
+    message = str(error).strip().splitlines()[0]
+    diagnostics = getattr(error.__cause__, "diag", None)
+    name = (getattr(diagnostics, "column_name", None) or "") if diagnostics else ""
+    return reject(entrant, f"refused by the database: {message}", name)
+
+
+def _is_conflict(error: Exception) -> bool:
+    return isinstance(error, batches.Conflict) or isinstance(
+        error.__cause__, errors.DeadlockDetected | errors.SerializationFailure
+    )
+
+
+def _is_limit(error: Exception) -> bool:
+    """Return whether a value is larger than PostgreSQL can index."""
+    return isinstance(error.__cause__, errors.ProgramLimitExceeded)
