@@ -20,6 +20,9 @@ from marketplace.loading.recognition import Known
 from marketplace.loading.snapshots import Snapshot
 from marketplace.loading.targets import Plan, Target
 
+#: Levels of a payload down to which the field is looked for that cannot be stored.
+_MAX_DEPTH = 20
+
 #: Characters of the longest id that the tables take.
 MAX_ID = 255
 
@@ -57,6 +60,31 @@ def serialize(value: Any) -> bytes:
     each visit has its payloads parsed again, which harms nothing.
     """
     return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)
+
+
+def find_unstorable(payload: Any) -> str:
+    """Return the field of a payload that JSON cannot hold, as adapters name fields; empty if none.
+
+    Where it is nested too deeply, a field on the way down.
+    """
+    field, value = "", payload
+    for _ in range(_MAX_DEPTH):
+        inside = value.items() if isinstance(value, dict) else ()
+        parts = [(f"{field}.{key}", each) for key, each in inside]
+        parts += [(f"{field}[]", each) for each in value] if isinstance(value, list) else []
+        found = next((part for part in parts if not _is_storable(part[1])), None)
+        if found is None:
+            break
+        field, value = found
+    return field.removeprefix(".")
+
+
+def _is_storable(value: Any) -> bool:
+    try:
+        serialize(value)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
 
 
 class Candidate(NamedTuple):

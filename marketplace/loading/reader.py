@@ -26,6 +26,7 @@ from marketplace.loading.preparation import (
     Prepared,
     Preparer,
     Reject,
+    find_unstorable,
     serialize,
 )
 from marketplace.loading.recognition import Hasher
@@ -319,7 +320,9 @@ class Stretch:
             raw = serialize(item.payload)
             content_hash = self.reader.hasher.content(item, raw)
         except (TypeError, ValueError, RecursionError) as error:
-            self._reject(PayloadError(f"cannot be stored: {error}"), place, to_bytes(item.payload))
+            field = find_unstorable(item.payload) or find_unstorable(item.context)
+            fault = PayloadError(f"cannot be stored: {error}", field)
+            self._reject(fault, place, to_bytes(item.payload))
             return
         if number:
             # The document holds several things: its hash would speak of the first one only.

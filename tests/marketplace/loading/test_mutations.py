@@ -1,8 +1,8 @@
 """Damaged payloads of every form, in the company of sound ones: nothing is lost, nothing breaks.
 
 Real payloads are damaged at random, from a seed: types swapped, keys dropped, nesting cut, numbers
-huge or negative, text of the worst kind. MUTATIONS in the environment says how many there are over
-all forms; without it there are a tenth of the 6,000 that are worth a longer run.
+huge or negative, text of the worst kind; and lines of JSON by their bytes. There are 6,000 over all
+forms; MUTATIONS in the environment makes it more.
 """
 
 import json
@@ -15,7 +15,7 @@ from django.apps import apps
 
 from marketplace.loading import documents
 from marketplace.loading.adapters import Source, get_adapter
-from marketplace.loading.ingest import expand, load_documents
+from marketplace.loading.ingest import expand, ingest, load_documents
 from marketplace.loading.targets import get_plan
 from marketplace.loading.values import TASHKENT
 from marketplace.registry import get_platform
@@ -24,7 +24,7 @@ from tests.mutation import mutate
 
 pytestmark = pytest.mark.django_db(databases=["ecommerce", "classifieds", "procurement"])
 
-MUTATIONS = int(os.environ.get("MUTATIONS", "600"))
+MUTATIONS = int(os.environ.get("MUTATIONS", "6000"))
 NOON = datetime(2026, 6, 1, 12, tzinfo=TASHKENT)
 
 #: Platform and file, one or more of each form.
@@ -74,7 +74,7 @@ NUMBERS = [-1, 2**31, 2**63, 2**64, -(2**63), 10**18, 10**40, 1e308, -1e-308, fl
 NUMBERS += [float("nan")]
 
 #: What is at fault is the whole document, not a field.
-WHOLE = ("not a known shape of", "expected an object", "cannot be read", "cannot be stored")
+WHOLE = ("not a known shape of", "expected an object", "cannot be read", "is not JSON")
 
 #: Things of the sound neighbors, which no damaged payload tells of.
 FIRST_ID = 7_770_000_000
@@ -130,14 +130,22 @@ def uzex(number):
 SOUND = {each.__name__: each for each in (uzum, wildberries, ozon, yandex, olx, uzex)}
 
 
-def shorten(value):
-    """Return a document whose long lists and large objects are cut: it is loaded many times."""
+def shorten(document):
+    """Return a document whose long lists are cut as far as is needed: it is loaded many times."""
+    for limit in (20, 8, 4, 2):
+        document = _cut(document, limit)
+        if len(json.dumps(document)) < 40_000:
+            break
+    return document
+
+
+def _cut(value, limit):
     if isinstance(value, list):
-        return [shorten(each) for each in (value[:2] if len(value) > 20 else value)]
+        return [_cut(each, limit) for each in (value[:2] if len(value) > limit else value)]
     if isinstance(value, dict):
         items = list(value.items())
-        is_list = len(items) > 20 and all(isinstance(each, dict) for _, each in items)
-        return {key: shorten(each) for key, each in (items[:3] if is_list else items)}
+        is_list = len(items) > limit and all(isinstance(each, dict) for _, each in items)
+        return {key: _cut(each, limit) for key, each in (items[:2] if is_list else items)}
     return value
 
 
@@ -197,6 +205,24 @@ def things(platform):
     return [target.model.objects.filter(platform=platform) for target in anchors]
 
 
+def missing(platform, ids):
+    """Return the sound neighbors that are not there."""
+    known = set()
+    for rows in things(platform):
+        known.update(rows.values_list("external_id", flat=True))
+    return [each for each in ids if not any(key.split(":")[-1] == each for key in known)]
+
+
+def unexplained(platform):
+    """Return the reasons in quarantine that name no field, though one is at fault."""
+    model = apps.get_model(get_platform(platform).database, "QuarantinedRecord")
+    return [
+        (record.reason[:200], json.dumps(record.context))
+        for record in model.objects.filter(platform=platform)
+        if not record.reason or not (record.field or record.reason.startswith(WHOLE))
+    ]
+
+
 @pytest.fixture(autouse=True)
 def _open_gates(settings):
     settings.INGEST_GATES = {"default": {"is_enabled": False}}
@@ -231,21 +257,40 @@ class TestMutations:
         told = summary.created + summary.updated + summary.unchanged + summary.rejected
         assert summary.read == told
         assert summary.read >= len(ids) + sum(counted(platform, name, each) for each in damaged)
-        assert not self.missing(platform, ids)
-        assert not self.unexplained(platform)
+        assert not missing(platform, ids)
+        assert not unexplained(platform)
 
-    def missing(self, platform, ids):
-        """Return the sound neighbors that are not there."""
-        known = set()
-        for rows in things(platform):
-            known.update(rows.values_list("external_id", flat=True))
-        return [each for each in ids if not any(key.split(":")[-1] == each for key in known)]
 
-    def unexplained(self, platform):
-        """Return the reasons in quarantine that name no field, though one is at fault."""
-        model = apps.get_model(get_platform(platform).database, "QuarantinedRecord")
-        return [
-            (record.reason[:200], json.dumps(record.context))
-            for record in model.objects.filter(platform=platform)
-            if not record.reason or not (record.field or record.reason.startswith(WHOLE))
-        ]
+def spoil(line, generator):
+    """Return a line whose bytes are damaged at one place: cut off, lost, doubled or another."""
+    start = generator.randrange(len(line))
+    end = min(start + generator.randint(1, 30), len(line))
+    ways = [
+        line[:start],
+        line[:start] + line[end:],
+        line[:end] + line[start:],
+        line[:start] + bytes(generator.choices(range(256), k=3)) + line[end:],
+    ]
+    return generator.choice(ways).replace(b"\n", b"").replace(b"\r", b"") or b"{"
+
+
+@pytest.mark.parametrize("platform", SOUND)
+class TestDamagedLines:
+    def test_cost_nobody_else(self, platform, tmp_path):
+        generator = random.Random(platform)
+        names = [name for each, name in FILES if each == platform]
+        originals = [json.dumps(each).encode() for name in names for each in real(name)]
+        lines, ids = [], []
+        for number in range(MUTATIONS // 12):
+            ids.append(str(FIRST_ID + number))
+            lines.append(json.dumps(SOUND[platform](FIRST_ID + number)).encode())
+            lines.append(spoil(generator.choice(originals), generator))
+        path = tmp_path / "lines.jsonl"
+        path.write_bytes(b"\n".join(lines))
+
+        summary = ingest(platform, [str(path)], observed_at=NOON, options={"lot": "1"})
+
+        assert summary.failures == []
+        assert summary.rejected > len(ids) // 4
+        assert not missing(platform, ids)
+        assert not unexplained(platform)
