@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from decimal import Decimal
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from ecommerce.models import Offer
 from ecommerce.records import Offer as OfferRecord
@@ -19,16 +21,21 @@ def find_missing(alias: str, platform: str, scope: Scope) -> Iterator[Item]:
     """Yield an item for each product with offers that were for sale and are not in the snapshot."""
     offers = Offer.objects.using(alias).filter(platform=platform, last_seen_at__lt=scope.since)
     gone = offers.filter(_within(scope)).exclude(is_available=False).order_by("product_id", "pk")
-    names = ("product_id", "product__external_id", "external_id", *_TOLD[1:])
-    product, told = None, list[dict[str, Any]]()
-    for pk, external_id, *offer in gone.values_list(*names).iterator():
-        if product is not None and product[0] != pk:
-            yield _item(product[1], told, scope)
-            told = []
-        product = (pk, external_id)
-        told.append(dict(zip(_TOLD, map(_plain, offer), strict=True)))
-    if product is not None:
-        yield _item(product[1], told, scope)
+    siblings = Offer.objects.using(alias).filter(product=OuterRef("product"))
+    left = siblings.exclude(is_available=False).exclude(
+        Q(last_seen_at__lt=scope.since) & _within(scope)
+    )
+    gone = gone.annotate(is_sold=Exists(left))
+    names = ("product_id", "product__external_id", "is_sold", "external_id", *_TOLD[1:])
+    for (_, external_id, is_sold), offers in groupby(
+        gone.values_list(*names).iterator(), key=itemgetter(slice(3))
+    ):
+        told = [dict(zip(_TOLD, map(_plain, offer[3:]), strict=True)) for offer in offers]
+        yield Item(
+            "MISSING",
+            {"id": external_id, "offers": told, "is_sold": is_sold},
+            observed_at=scope.at,
+        )
 
 
 def _within(scope: Scope) -> Q:
@@ -41,10 +48,6 @@ def _within(scope: Scope) -> Q:
 
 def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Decimal) else value
-
-
-def _item(external_id: str, offers: list[dict[str, Any]], scope: Scope) -> Item:
-    return Item("MISSING", {"id": external_id, "offers": offers}, observed_at=scope.at)
 
 
 def _parse(payload: Payload, context: Payload) -> Parsed:
@@ -61,7 +64,9 @@ def _parse(payload: Payload, context: Payload) -> Parsed:
         )
         for told in payload["offers"]
     ]
-    return Parsed(payload["id"], [ProductRecord(payload["id"]), *offers])
+    # Others may still sell it; then nothing is said of the product.
+    is_available = None if payload.get("is_sold", True) else False
+    return Parsed(payload["id"], [ProductRecord(payload["id"], is_available=is_available), *offers])
 
 
 SHAPES = (Shape("MISSING", lambda document: False, lambda document, source: iter(()), _parse),)

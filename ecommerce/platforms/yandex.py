@@ -207,13 +207,14 @@ def _availability(offer: Payload) -> tuple[bool | None, int | None]:
 
     A shop that writes ">50" as its quantity may write 50 beside it, as another quantity, so only
     the first counts. Shops write what they like there: what is not a number is unknown, no error.
+    Where nothing is told, the format says that an offer which is listed can be bought.
     """
     published = values.text(offer.get("@available"), "offer.@available")
     stated = values.boolean(published or _first(offer, "available"), "available")
     quantity = _first(offer, "quantity", "stock_quantity", "quantity_in_stock")
     found = _QUANTITY.fullmatch(quantity or "")
     if not found:
-        return stated, None
+        return stated is not False, None
     more, amount = bool(found[1]), int(found[2])
     return (more or amount > 0) if stated is None else stated, None if more else amount
 

@@ -5,10 +5,12 @@ its feed's head. An adapter recognizes the shape of a document, splits it into i
 product, listing, lot, …) and parses an item into records. It touches no database and no file.
 """
 
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import import_module
+from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from marketplace.exceptions import PayloadError, SourceError
@@ -101,14 +103,20 @@ class Adapter(NamedTuple):
         shape = self.recognize(document)
         if shape is None:
             raise PayloadError(self._explain_unknown(document))
-        return shape.split(document, source)
+        return _guarded(shape.split, document, source)
 
     def parse(self, item: Item) -> Parsed:
         """Return what an item says.
 
         :raises PayloadError: if the item cannot become records
         """
-        parsed = self.shape(item.shape).parse(item.payload, item.context)
+        shape = self.shape(item.shape)
+        try:
+            parsed = shape.parse(item.payload, item.context)
+        except PayloadError:
+            raise
+        except Exception as error:  # an adapter's fault costs one record, not a load
+            raise _explain_fault(error) from error
         if item.observed_at is None or parsed.observed_at is not None:
             return parsed
         return parsed._replace(observed_at=item.observed_at)
@@ -136,6 +144,26 @@ class Adapter(NamedTuple):
                 if shape:
                     return f"{text}; it looks like {shape.name} of {platform.name}"
         return text
+
+
+def _guarded(
+    split: Callable[..., Iterator[Item]], document: Payload, source: Source
+) -> Iterator[Item]:
+    try:
+        yield from split(document, source)
+    except PayloadError:
+        raise
+    except Exception as error:  # as in Adapter.parse
+        raise _explain_fault(error) from error
+
+
+def _explain_fault(error: Exception) -> PayloadError:
+    """Return what quarantine says of a payload that an adapter was not prepared for."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return PayloadError(
+        f"the adapter failed: {type(error).__name__}: {error} "
+        f"({Path(frame.filename).name}, line {frame.lineno})"
+    )
 
 
 def get_adapter(platform: str) -> Adapter:

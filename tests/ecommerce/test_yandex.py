@@ -236,9 +236,10 @@ class TestYmlOffer:
             ({"quantity": ["0"], "stock_quantity": ["9"]}, (False, 0)),
             ({"stock_quantity": ["3.0"]}, (True, 3)),
             ({"quantity": [">50"], "quantity_in_stock": ["50", "50"]}, (True, None)),
-            ({"quantity_in_stock": ["много"]}, (None, None)),
-            ({"@available": "", "quantity": [""]}, (None, None)),
-            ({}, (None, None)),
+            ({"quantity_in_stock": ["много"]}, (True, None)),
+            ({"@available": "", "quantity": [""]}, (True, None)),
+            ({"@available": "false", "quantity": ["много"]}, (False, None)),
+            ({}, (True, None)),
         ],
     )
     def test_tells_availability_and_stock(self, published, expected):

@@ -7,7 +7,7 @@ import pytest
 
 from classifieds.models import Listing, ListingEvent
 from classifieds.snapshots import expire
-from ecommerce.models import LoadRun, Offer, PricePoint, QuarantinedRecord
+from ecommerce.models import LoadRun, Offer, PricePoint, Product, QuarantinedRecord
 from marketplace.exceptions import SourceError
 from marketplace.loading.ingest import ingest, load_documents, resume
 from marketplace.loading.replay import replay
@@ -109,6 +109,36 @@ class TestShops:
 
         assert (summary.missing, unavailable()) == (0, [])
         assert points("malika:10") == [(0, 1010, True), (1, 1010, False), (2, 1010, True)]
+
+    def test_products_follow_their_offers(self, feeds):
+        feeds.load(0, ALL)
+        told = Product.objects.filter(external_id="malika:10").values_list("is_available")
+
+        feeds.load(1, BUT_ONE)
+        assert told.get() == (False,)
+
+        feeds.load(2, ALL)
+        assert told.get() == (True,)
+
+    def test_a_product_that_another_offer_has_is_for_sale(self, feeds):
+        feeds.load(0, ALL)
+        [product] = Product.objects.filter(external_id="malika:10")
+        feeds.load(0, ALL, shop="Alisher")
+        Offer.objects.filter(external_id="alisher:1").update(product=product)
+
+        feeds.load(1, BUT_ONE)
+
+        product.refresh_from_db()
+        assert (unavailable(), product.is_available) == (["malika:10"], True)
+
+    def test_what_is_listed_without_a_word_is_available_again(self, feeds):
+        feeds.OFFER = feeds.OFFER.replace(' available="true"', "")
+        feeds.load(0, ALL)
+        feeds.load(1, BUT_ONE)
+
+        feeds.load(2, ALL)
+
+        assert unavailable() == []
 
     def test_what_stays_away_has_one_point(self, feeds):
         feeds.load(0, ALL)
