@@ -20,4 +20,6 @@ def run(name, *arguments):
     except CommandError as error:
         err.write(f"CommandError: {error}\n")
         code = error.returncode
+    except SystemExit as error:
+        code = int(error.code or 0)
     return Outcome(out.getvalue(), err.getvalue(), code)

@@ -1,0 +1,102 @@
+"""Loading from the command line: what it prints, and what it refuses."""
+
+import io
+import json
+
+import pytest
+
+from ecommerce.models import LoadRun, Offer, Product
+from tests.commands import run
+from tests.marketplace.loading.test_mutations import uzum as product
+
+pytestmark = pytest.mark.django_db(databases=["ecommerce", "classifieds", "procurement"])
+
+
+@pytest.fixture
+def file(tmp_path):
+    """A file with two products and a record that is none."""
+    path = tmp_path / "two.jsonl"
+    path.write_text("\n".join(map(json.dumps, (product(1), product(2), {"id": 3}))))
+    return str(path)
+
+
+class TestLoading:
+    def test_tells_the_counts_and_why_records_are_refused(self, file):
+        found = run("ingest", "uzum", file)
+
+        assert found.code == 0
+        assert "uzum: read 3, created 2, updated 0, unchanged 0, rejected 1" in found.out
+        assert "quarantined 1: not a known shape of uzum (keys: id)" in found.err
+        assert Product.objects.count() == 2
+
+    def test_tells_a_program(self, file):
+        told = json.loads(run("ingest", "uzum", file, "--format", "json").out)
+
+        assert (told["platform"], told["created"], told["rejected"]) == ("uzum", 2, 1)
+
+    def test_reads_standard_input(self, file, monkeypatch):
+        with open(file, "rb") as stream:
+            content = io.TextIOWrapper(io.BufferedReader(io.BytesIO(stream.read())))
+        monkeypatch.setattr("sys.stdin", content)
+
+        assert run("ingest", "uzum", "-").code == 0
+        assert Product.objects.count() == 2
+
+    def test_takes_the_time_of_what_tells_none(self, file):
+        run("ingest", "uzum", file, "--observed-at", "2026-05-01T12:00:00")
+
+        times = {offer.scraped_at.isoformat() for offer in Offer.objects.all()}
+        assert times == {"2026-05-01T07:00:00+00:00"}
+
+    def test_an_empty_file_is_a_failure(self, tmp_path):
+        (tmp_path / "empty.jsonl").write_text("")
+
+        found = run("ingest", "uzum", str(tmp_path))
+
+        assert (found.code, found.err) == (1, "empty.jsonl is empty.\n")
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("arguments", "reason"),
+        [
+            ((), "Name a PLATFORM and at least one PATH"),
+            (("uzum",), "Name a PLATFORM and at least one PATH"),
+            (("uzmu", "x.json"), "Unknown platform 'uzmu'. Use one of: uzum, yandex"),
+            (("uzum", "x.json", "--resume"), "--resume and --replay take no PATH"),
+            (("--replay",), "--replay needs a PLATFORM"),
+            (("uzum", "--resume", "--replay"), "Say --resume or --replay, not both."),
+            (("uzum", "x.json", "--observed-at", "yesterday"), "--observed-at"),
+        ],
+    )
+    def test_name_what_is_wrong(self, arguments, reason):
+        found = run("ingest", *arguments)
+
+        assert (found.code, reason in found.err) == (1, True)
+        assert not LoadRun.objects.exists()
+
+    def test_a_missing_file_costs_no_other(self, file, tmp_path):
+        missing = str(tmp_path / "none.jsonl")
+
+        found = run("ingest", "uzum", missing, file)
+
+        assert (found.code, missing in found.err) == (1, True)
+        assert Product.objects.count() == 2
+
+
+class TestResuming:
+    def test_says_that_there_is_nothing_to_resume(self):
+        found = run("ingest", "--resume")
+
+        assert (found.code, found.err) == (0, "No run was interrupted: nothing to resume.\n")
+
+    def test_goes_on_with_an_interrupted_run(self, file):
+        run("ingest", "uzum", file)
+        LoadRun.objects.update(status="failed", error="Interrupted: by a person.")
+        LoadRun.objects.get().sources.update(is_complete=False, position=0)
+
+        found = run("ingest", "uzum", "--resume")
+
+        assert found.code == 0
+        assert "created 0, updated 0, unchanged 2" in found.out
+        assert LoadRun.objects.get().status == "completed"
