@@ -23,6 +23,9 @@ pytestmark = pytest.mark.django_db(databases="__all__", transaction=True)
 ALIASES = {"uzum": "ecommerce", "ozon": "ecommerce", "olx": "classifieds"}
 NOW = datetime(2026, 6, 2, tzinfo=UTC)
 
+#: What the command says where there is nothing to do.
+IDLE = ("Nothing was waiting.\n", "", 0)
+
 
 def product(number, price=1000):
     return {
@@ -104,7 +107,7 @@ class TestLoading:
         assert found.last_seen_at == NOW
 
     def test_has_nothing_to_do(self):
-        assert run("ingest_queue") == ("", "", 0)
+        assert run("ingest_queue") == IDLE
 
     def test_quarantines_a_record_with_the_line_it_was_on(self):
         pk = queue(product(1), None, {"payload": {"data": {"id": None}}}, product(2))
@@ -124,7 +127,7 @@ class TestLoading:
 
         assert f"uzum-{pk}: None of its 2 records could be loaded" in outcome.err
         assert outcome.err.endswith("1 run failed or held; the lines above say why.\n")
-        assert (outcome.code, again) == (1, ("", "", 0))
+        assert (outcome.code, again) == (1, IDLE)
         assert get(pk).status == "failed"
 
     def test_loads_the_runs_of_a_platform_in_their_order(self, resumed):
@@ -184,7 +187,7 @@ class TestHolding:
         assert "held 300" in first.out
         assert f"uzum-{pk}: " in first.err
         assert (held.status, held.held_count) == ("held", 300)
-        assert second == ("", "", 0)
+        assert second == IDLE
         assert (released.read, get(pk).status) == (300, "completed")
         assert not get(pk).chunks.exists()
 

@@ -38,19 +38,22 @@ class Command(DatabaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Load, and print what became of each run."""
         aliases = self.selected(options)
-        self.failed = 0
+        self.loaded = self.failed = 0
         worker = Worker(aliases, on_loaded=self._print, on_trouble=self.report_error)
         with _stopping(worker):
             if options["watch"]:
                 worker.watch(options["parent"])
                 return
             self.fail_if(worker.drain(), aliases)
+        if not self.loaded:
+            self.stdout.write("Nothing was waiting.")
         if self.failed:
             raise CommandError(
                 f"{counted(self.failed, 'run')} failed or held; the lines above say why."
             )
 
     def _print(self, loaded: Loaded) -> None:
+        self.loaded += 1
         summary = loaded.summary
         if summary is None:
             self.failed += 1
