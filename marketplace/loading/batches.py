@@ -154,6 +154,9 @@ def _merge(cursor: CursorWrapper, platform: str, target: Target) -> tuple[set[in
     values = {"platform": platform}
     if target.keep_prior:
         cursor.execute(merge.keep_prior(target), values)
+    forget = merge.forget_parents(target)
+    if forget:
+        cursor.execute(forget, values)
     cursor.execute(merge.upsert(target), values)
     new, changed, unkept = cursor.fetchone()
     if unkept:

@@ -108,29 +108,64 @@ def _prior(target: Target) -> Composed:
     return SQL("LEFT JOIN {} p USING (external_id)").format(Identifier(target.prior_table))
 
 
+def forget_parents(target: Target) -> Composed | None:
+    """Return the statement that unlinks rows of which a newer observation tells another parent.
+
+    It comes before the upsert, after which it cannot be told any more which observation is newer;
+    None if the target has no parents in the same table. A parent that nobody tells of replaces
+    none that is known.
+    """
+    found = _parent(target)
+    if found is None:
+        return None
+    column, field = found
+    return SQL(
+        "WITH outdated AS (SELECT t.id FROM {table} t JOIN {stage} s "
+        "ON s.external_id = t.external_id JOIN {table} p ON p.id = t.{column} "
+        "WHERE t.platform = %(platform)s AND s.last_seen_at {newer} t.last_seen_at "
+        "AND s.{field} <> p.external_id AND s.{field} IN (SELECT external_id FROM {stage} "
+        "UNION ALL SELECT external_id FROM {table} WHERE platform = %(platform)s) "
+        "ORDER BY t.external_id FOR UPDATE OF t) "
+        "UPDATE {table} t SET {column} = NULL FROM outdated WHERE t.id = outdated.id"
+    ).format(
+        table=Identifier(target.table),
+        stage=Identifier(target.stage_table),
+        column=Identifier(column),
+        field=Identifier(field),
+        newer=SQL(">=" if target.replayed else ">"),
+    )
+
+
 def link_parents(target: Target) -> Composed | None:
     """Return the statement that links rows to parents in the same table, if the target has any.
 
     It comes after the upsert, as a parent may be merged together with its children, and returns the
-    position of the item of each row whose parent changed. A parent told by an older observation
-    than the row's newest counts only where none is known.
+    position of the item of each row that was linked. Rows that have a parent keep it: see
+    `forget_parents`.
     """
+    found = _parent(target)
+    if found is None:
+        return None
+    column, field = found
+    return SQL(
+        "UPDATE {table} t SET {column} = p.id, updated_at = statement_timestamp() "
+        "FROM {stage} s JOIN {table} p "
+        "ON p.platform = %(platform)s AND p.external_id = s.{field} "
+        "WHERE t.platform = %(platform)s AND t.external_id = s.external_id "
+        "AND t.{column} IS NULL RETURNING s.item"
+    ).format(
+        table=Identifier(target.table),
+        column=Identifier(column),
+        stage=Identifier(target.stage_table),
+        field=Identifier(field),
+    )
+
+
+def _parent(target: Target) -> tuple[str, str] | None:
+    """Return column and record field of the reference to the same table, if there is one."""
     for field, reference in target.references.items():
         if reference.record is target.record:
-            return SQL(
-                "UPDATE {table} t SET {column} = p.id, updated_at = statement_timestamp() "
-                "FROM {stage} s JOIN {table} p "
-                "ON p.platform = %(platform)s AND p.external_id = s.{field} "
-                "WHERE t.platform = %(platform)s AND t.external_id = s.external_id "
-                "AND t.{column} IS DISTINCT FROM p.id "
-                "AND (s.last_seen_at >= t.last_seen_at OR t.{column} IS NULL) "
-                "RETURNING s.item"
-            ).format(
-                table=Identifier(target.table),
-                column=Identifier(reference.column),
-                stage=Identifier(target.stage_table),
-                field=Identifier(field),
-            )
+            return reference.column, field
     return None
 
 

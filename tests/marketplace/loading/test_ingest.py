@@ -214,6 +214,28 @@ class TestCategories:
 
         assert Category.objects.get(external_id="2").path_names == "N1 > Vanna"
 
+    def test_of_two_trees_of_a_moment_the_first_counts(self):
+        def tree(parent):
+            child = {"id": 2, "name": "Vanna", "url": "/v", "shard": "", "parent": parent}
+            root = {"id": parent, "name": f"N{parent}", "url": "/u", "shard": ""}
+            return root | {"childs": [child]}
+
+        load(tree(1), platform="wildberries")
+        load(tree(3), platform="wildberries")
+        again = [load(tree(parent), platform="wildberries") for parent in (1, 3)]
+
+        assert [summary.updated for summary in again] == [0, 0]
+        assert Category.objects.get(external_id="2").path_names == "N1 > Vanna"
+
+    def test_a_parent_that_nobody_tells_of_replaces_none(self):
+        child = {"id": 2, "name": "Vanna", "url": "/v", "shard": "", "childs": []}
+        root = {"id": 1, "name": "Uy", "url": "/u", "shard": ""}
+        load(root | {"childs": [child | {"parent": 1}]}, platform="wildberries")
+
+        load(child | {"parent": 9}, platform="wildberries", at=NOON + timedelta(days=1))
+
+        assert Category.objects.get(external_id="2").path_names == "Uy > Vanna"
+
     def test_a_category_that_moved_is_updated(self):
         def tree(parent):
             child = {"id": 2, "name": "Vanna", "url": "/v", "shard": "", "parent": parent}
