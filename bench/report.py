@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from django.db import connections
 
-from bench import full
+from bench import full, together
 from bench.results import Results, Series
 from bench.scenarios import Options
 from marketplace.registry import CONTROL
@@ -98,6 +98,9 @@ def targets(results: Results, products: int) -> Iterator[Target]:
     if ratio:
         yield Target("first load: our time over raw COPY's", "x", 1.5, 1 / ratio, is_least=False)
     yield from _growth(results)
+    one, two = (results.get(together.PART, "ours", each) for each in (together.ONE, together.TWO))
+    if one and two:
+        yield Target("two loaders over one", "x", 1.4, two.rate / one.rate, is_least=True)
     if results.memory:
         peak = results.memory["peak_bytes"] / 1e6
         name = f"peak memory, file of {results.memory['file_bytes'] / 1e9:.1f} GB"

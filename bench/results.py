@@ -90,9 +90,12 @@ class Results:
         :raises MarketplaceError: if it fails
         """
         timing = run(contender, *arguments)
-        found = self.series.setdefault(
-            (part, contender, phase), Series(part, contender, phase, timing.records or records)
-        )
+        self.add(Series(part, contender, phase, timing.records or records), timing)
+
+    def add(self, series: Series, timing: Timing) -> None:
+        """Keep and show a timing, in the series of this part, contender and phase."""
+        part, contender, phase = key = series.part, series.contender, series.phase
+        found = self.series.setdefault(key, series)
         found.timings.append(timing)
         rate = found.records / timing.seconds
         show(f"{part:9} {contender:11} {phase:10} {timing.seconds:8.3f} s {rate:10,.0f}/s")

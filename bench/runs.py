@@ -7,7 +7,7 @@ from datetime import datetime
 from django.conf import settings
 from django.db import router
 
-from bench import files, full, memory, report, scenarios, server
+from bench import files, full, memory, report, scenarios, server, together
 from bench.results import Results, show
 from bench.scenarios import LARGE, Options
 from ecommerce.models import Product
@@ -46,6 +46,8 @@ def _measure(part: str, arguments: Namespace, options: Options, results: Results
         scenarios.compare(options, LARGE, results)
     elif part == "platforms":
         scenarios.load_platforms(options, results)
+    elif part == together.PART:
+        together.compare(options, results)
     elif part == "memory":
         results.memory = _load_large_file(range(arguments.memory_products))
     else:

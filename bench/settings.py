@@ -15,6 +15,8 @@ os.environ["DATA_DIR"] = str(Path(os.environ.get("DATA_DIR", _HOME)).resolve())
 for _name in ("marketplace", *ALIASES):
     os.environ[f"{_name.upper()}_DB"] = f"bench_{_name}"
     os.environ[f"{_name.upper()}_DATABASE_URL"] = ""
+    os.environ[f"{_name.upper()}_DB_HOST"] = ""
 os.environ["DB_HOST"] = ""
+os.environ["ARCHIVE_DIR"] = ""
 
 from marketplace.settings import *  # noqa: E402, F403

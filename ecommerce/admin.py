@@ -23,7 +23,7 @@ from ecommerce.panels import history_panels, offer_panel, price_range, variant_n
 from ecommerce.queries import price_statistics
 from marketplace import admin as base
 from marketplace import presentation as show
-from marketplace.exceptions import MarketplaceError
+from marketplace.exceptions import ArchiveError, MarketplaceError
 from marketplace.filters import DayRangeFilter, PlatformFilter, RangeFilter, choice, text
 from marketplace.tables import Known
 
@@ -168,20 +168,31 @@ class OfferAdmin(base.ReadOnlyAdmin):
 
     def figures(self, obj: Offer) -> list[tuple[str, str]]:
         """Return the price and its discount, and what it used to be, glitches left out."""
-        past = price_statistics(obj.pk)
-        lowest, average = (past.min_price, past.avg_price) if past else (None, None)
+        lowest, average = _past(obj)
         return [
             ("Price", show.figure(show.money(obj.price, obj.currency))),
             ("Old price", show.figure(show.money(obj.old_price, obj.currency))),
             ("Discount", show.figure(show.percent(obj.discount_percent))),
-            ("Lowest price", show.figure(show.money(lowest, obj.currency))),
-            ("Average price", show.figure(show.money(average, obj.currency))),
+            ("Lowest price", lowest),
+            ("Average price", average),
             ("Available", show.flag(obj.is_available)),
         ]
 
     def panels(self, obj: Offer) -> list[base.Panel]:
         """Return the prices over time."""
         return list(history_panels(obj.price_points.all()))
+
+
+def _past(offer: Offer) -> tuple[str, str]:
+    """Return an offer's lowest and average price, or that they are not to be had."""
+    try:
+        past = price_statistics(offer.pk)
+    except ArchiveError:
+        # The rest of the page is of use without; `db_archive --verify` names the file.
+        return ("archive cannot be read", "archive cannot be read")
+    lowest, average = (past.min_price, past.avg_price) if past else (None, None)
+    figures = (show.figure(show.money(each, offer.currency)) for each in (lowest, average))
+    return next(figures), next(figures)
 
 
 @admin.register(PricePoint)

@@ -6,7 +6,8 @@ point for the first observation, and for each whose price, old price, currency o
 another than before. Of two observations of one moment, the one that was stored first counts.
 
 What comes in the order of time is appended. What comes late makes the history anew, from all
-observations that are known.
+observations that are known. Of archived months the archived points are all that is known: see
+`ecommerce.archive.closing`.
 """
 
 from collections.abc import Iterable
@@ -16,6 +17,7 @@ from typing import Any
 
 from django.db.backends.utils import CursorWrapper
 
+from ecommerce.archive import closing
 from ecommerce.records import Offer, PricePoint
 from marketplace.loading import staging
 from marketplace.sqlfiles import read_sql
@@ -88,7 +90,10 @@ def append(cursor: CursorWrapper, platform: str) -> int:
     """Write the points of a merged batch, as far as it is newer than what was known.
 
     Returns how many points are new. Marks the glitches that it reveals.
+
+    :raises Refused: if items would change a month that is archived
     """
+    closing.refuse_changes(cursor, platform)
     cursor.execute(_sql("price_news"), {"platform": platform})
     count, has_past, offers, times, prices = cursor.fetchone()
     if offers:
@@ -136,6 +141,7 @@ def _clear(cursor: CursorWrapper) -> None:
 def _rebuild(cursor: CursorWrapper, platform: str) -> int:
     """Bring the history to what stage_price_series and all that is stored say."""
     cursor.execute(_sql("price_evidence"), {"platform": platform})
+    closing.add_evidence(cursor, platform)
     # Joins of a table without statistics may take forever.
     cursor.execute("ANALYZE price_evidence")
     cursor.execute(_sql("price_rebuild"), {})

@@ -281,6 +281,33 @@ class PricePoint(models.Model):
         return f"Offer {self.offer_id} at {self.recorded_at:%Y-%m-%d %H:%M} (point {self.pk})"
 
 
+class ArchivedMonth(models.Model):
+    """A month of the price history that is kept in Parquet files, and takes no more points."""
+
+    month = models.DateField(help_text="First day of the month, UTC.")
+
+    # Content
+    row_count = models.BigIntegerField()
+    content_hash = models.CharField(
+        max_length=64, help_text="That of the manifest beside the files."
+    )
+
+    # Lifecycle
+    archived_at = models.DateTimeField(
+        null=True, help_text="When its table was dropped; NULL while that is being done."
+    )
+
+    class Meta:
+        db_table = "ecommerce_archived_months"
+        constraints = [
+            # Used by the database's ecommerce_is_archived(), and by ecommerce.archive.months.
+            models.UniqueConstraint(fields=["month"], name="ecommerce_archived_months_key"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.month:%Y-%m}"
+
+
 class LoadRun(base.LoadRun):
     """One run of `ingest` into this database."""
 

@@ -2,12 +2,46 @@
 
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
+from typing import NamedTuple
 
 from django.db import ProgrammingError, connections
 from psycopg2.errors import DuplicateTable
 
+from ecommerce.archive import months
+from ecommerce.archive.months import Place
+
 #: Months after the current one that have a partition before anything is loaded into them.
 MONTHS_AHEAD = 3
+
+
+class Partition(NamedTuple):
+    """A month of the price history.
+
+    :param state: "hot", "missing" ahead, "archived"; "being archived" where that was interrupted
+    :param rows: counted, or estimated in a large table
+    :param bytes: of the table with its indexes
+    """
+
+    month: date
+    state: str
+    rows: int = 0
+    is_estimate: bool = False
+    bytes: int = 0
+    archived_at: datetime | None = None
+
+
+def report(today: date) -> list[Partition]:
+    """Return the months of the price history in order, and those ahead that are missing."""
+    marks = {mark.month: mark for mark in months.archived()}
+    found = {month: Partition(month, "missing") for month in _months(today)}
+    for month, mark in marks.items():
+        state = "archived" if mark.archived_at else "being archived"
+        found[month] = Partition(month, state, mark.row_count, archived_at=mark.archived_at)
+    for each in months.tables():
+        is_hot = each.place is Place.ATTACHED and each.month not in marks
+        state = "hot" if is_hot else "being archived"
+        found[each.month] = Partition(each.month, state, each.rows, each.is_estimate, each.bytes)
+    return [found[month] for month in sorted(found)]
 
 
 def names_ahead(today: date) -> list[str]:

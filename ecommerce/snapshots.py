@@ -27,10 +27,10 @@ def find_missing(alias: str, platform: str, scope: Scope) -> Iterator[Item]:
     )
     gone = gone.annotate(is_sold=Exists(left))
     names = ("product_id", "product__external_id", "is_sold", "external_id", *_TOLD[1:])
-    for (_, external_id, is_sold), offers in groupby(
+    for (_, external_id, is_sold), rows in groupby(
         gone.values_list(*names).iterator(), key=itemgetter(slice(3))
     ):
-        told = [dict(zip(_TOLD, map(_plain, offer[3:]), strict=True)) for offer in offers]
+        told = [dict(zip(_TOLD, map(_plain, offer[3:]), strict=True)) for offer in rows]
         yield Item(
             "MISSING",
             {"id": external_id, "offers": told, "is_sold": is_sold},

@@ -44,8 +44,8 @@ def check_gates(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
 
 @register()
 def check_tokens(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Every token of INGEST_TOKENS is for a platform that exists, and cannot be guessed."""
-    return list(_check_tokens())
+    """Every token of INGEST_TOKENS is for a platform that exists; no token can be guessed."""
+    return [*_check_tokens(), *_check_metrics_token()]
 
 
 def _check_model(model: type[Model]) -> Iterator[CheckMessage]:
@@ -117,6 +117,15 @@ def _check_tokens() -> Iterator[CheckMessage]:
                 hint="Make one: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'",
                 id="marketplace.E007",
             )
+
+
+def _check_metrics_token() -> Iterator[CheckMessage]:
+    if settings.METRICS_TOKEN and len(settings.METRICS_TOKEN) < MIN_TOKEN:
+        yield Error(
+            f"METRICS_TOKEN has less than {MIN_TOKEN} characters.",
+            hint="Make one: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'",
+            id="marketplace.E009",
+        )
 
 
 def _check_names() -> Iterator[CheckMessage]:

@@ -1,8 +1,8 @@
 """The databases as such: create, initialize, drop; and ask several of them at once."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import date
 from importlib import import_module
 from threading import Thread
@@ -11,20 +11,18 @@ from typing import NamedTuple, TypeVar
 
 from django.apps import apps
 from django.db import Error, OperationalError, connections
-from django.db.backends.base.base import NO_DB_ALIAS
 from django.db.backends.utils import CursorWrapper
 from django.utils.module_loading import module_has_submodule
 from psycopg2 import errorcodes, sql
 
+from marketplace.doctor.statements import enable
 from marketplace.exceptions import MarketplaceError
 from marketplace.registry import ALIASES, CONTROL
 from marketplace.revisions import all_migrations, error_code, exclusive, get_revision, migrate
+from marketplace.roles.mending import MAINTENANCE, Repair, look, missing, other_database, repair
 
 #: All databases, in the order in which they are created: the admin's first.
 ALL_ALIASES = (CONTROL, *ALIASES)
-
-#: Every server has this database; it is where others are created and dropped.
-_MAINTENANCE = "postgres"
 
 T = TypeVar("T")
 
@@ -36,6 +34,8 @@ class Changes(NamedTuple):
     is_created: bool
     migrations: tuple[str, ...]
     partitions: tuple[str, ...]
+    #: What became of the database's roles and their rights.
+    roles: Repair = Repair()
 
 
 # Existence
@@ -99,8 +99,9 @@ def drop_database(alias: str) -> bool:
 
 
 def initialize(alias: str, today: date, *, drop_first: bool = False) -> Changes:
-    """Create the database if it is absent, migrate it, and make its partitions ahead.
+    """Create the database if it is absent, migrate it, make its partitions ahead, and its roles.
 
+    Roles that the connected one may not make are left out: everything else works without them.
     Safe to run twice and at once.
 
     :param drop_first: whether to drop the database, with all its data, before
@@ -108,12 +109,16 @@ def initialize(alias: str, today: date, *, drop_first: bool = False) -> Changes:
     :raises MarketplaceError: as `create_database` and `migrate` do
     """
     # Evaluated in this order.
-    return Changes(
+    changes = Changes(
         is_dropped=drop_first and drop_database(alias),
         is_created=create_database(alias),
         migrations=tuple(migrate(alias)),
         partitions=tuple(ensure_partitions(alias, today)),
+        roles=repair(alias),
     )
+    # For db_slow and db_doctor: where the role may not, they say what to do.
+    enable(alias)
+    return changes
 
 
 def plan_initialization(alias: str, today: date, *, drop_first: bool = False) -> Changes:
@@ -122,8 +127,9 @@ def plan_initialization(alias: str, today: date, *, drop_first: bool = False) ->
     names = module.names_ahead(today) if module else []
     if exists and not drop_first:
         names = [name for name in names if not _has_table(alias, name)]
-        return Changes(False, False, get_revision(alias).pending, tuple(names))
-    return Changes(exists, True, all_migrations(alias), tuple(names))
+        return Changes(False, False, get_revision(alias).pending, tuple(names), _plan_roles(alias))
+    roles = Repair(made=missing(alias))
+    return Changes(exists, True, all_migrations(alias), tuple(names), roles)
 
 
 def ensure_partitions(alias: str, today: date) -> list[str]:
@@ -172,17 +178,15 @@ def _answer(function: Callable[[str], T], alias: str, future: Future[T]) -> None
         future.set_exception(error)
 
 
-@contextmanager
-def _maintenance(alias: str) -> Iterator[CursorWrapper]:
+def _maintenance(alias: str) -> AbstractContextManager[CursorWrapper]:
     """Connect to the server's maintenance database as the alias's own user."""
-    # Under its own alias django.contrib.postgres would look for types in the alias's database.
-    connection = connections[alias].copy(NO_DB_ALIAS)
-    connection.settings_dict["NAME"] = _MAINTENANCE
-    try:
-        with connection.cursor() as cursor:
-            yield cursor
-    finally:
-        connection.close()
+    return other_database(alias, MAINTENANCE)
+
+
+def _plan_roles(alias: str) -> Repair:
+    """Return what `repair` would do, but for the rights of roles that it would create."""
+    found = look(alias)
+    return Repair(found.missing, () if found.missing else found.differences)
 
 
 def _is_reachable(alias: str) -> bool:

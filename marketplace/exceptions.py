@@ -13,6 +13,14 @@ class EmbeddedServerError(DatabaseUnavailableError):
     """Raised if the embedded PostgreSQL server cannot be prepared, started or stopped."""
 
 
+class BackupError(MarketplaceError):
+    """Raised if a set cannot be written, trusted or restored. Names the set or the file."""
+
+
+class ArchiveError(MarketplaceError):
+    """Raised if an archived month cannot be written, read or trusted. Names the file."""
+
+
 class SourceError(MarketplaceError):
     """Raised if an input as a whole cannot be read: missing, empty, of another platform."""
 

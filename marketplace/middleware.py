@@ -1,15 +1,20 @@
-"""Middleware: a database that does not answer is a page that says so, not an error report."""
+"""Middleware: a database that does not answer is a page that says so, not an error report.
+
+What machines ask about the site's health is answered before everything else.
+"""
 
 import logging
 from collections.abc import Callable
 
 from django.contrib import admin
 from django.db import InterfaceError, OperationalError, ProgrammingError, connections
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.template.loader import render_to_string
 from psycopg2 import errors as pg
 
 from marketplace.exceptions import DatabaseUnavailableError
+from marketplace.monitoring.readiness import find_trouble, note_trouble
+from marketplace.monitoring.views import VIEWS
 from marketplace.postgresql.errors import explain
 from marketplace.registry import ALIASES, CONTROL
 
@@ -18,8 +23,28 @@ logger = logging.getLogger(__name__)
 _UNREACHABLE = (OperationalError, InterfaceError, DatabaseUnavailableError)
 
 
+class MonitoringMiddleware:
+    """Answer `/healthz`, `/readyz` and `/metrics` at once, the first of all middleware.
+
+    Whoever probes a container asks for an address, not for a host of ALLOWED_HOSTS, and by plain
+    HTTP; and none of these needs a session.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer the request, or let it pass."""
+        view = VIEWS.get(request.path_info)
+        return view(request) if view else self.get_response(request)
+
+
 class DatabaseUnavailableMiddleware:
-    """Answer 503 with the reason and the next step where a page's database fails."""
+    """Answer 503 with the reason and the next step where a page's database fails.
+
+    Once one has, its pages are answered at once until it answers again, instead of having each
+    wait: one that hangs would take all threads, and with them the pages of the others.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -28,23 +53,40 @@ class DatabaseUnavailableMiddleware:
         """Let the request pass."""
         return self.get_response(request)
 
+    def process_view(
+        self, request: HttpRequest, view: object, arguments: object, options: object
+    ) -> HttpResponse | None:
+        """Return the page about a database that is known to fail; None if it is not."""
+        alias = _alias(request)
+        trouble = find_trouble(alias) if alias in ALIASES else None
+        if trouble is None:
+            return None
+        name = connections[alias].settings_dict["NAME"]
+        reason = f"{name}: {trouble.text}. It is asked again every few seconds: reload the page."
+        return _unavailable(request, f"The database {alias} is unreachable", reason)
+
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """Return the page about the failed database; None for errors of another kind."""
         found = _message(_alias(request), error)
         if found is None:
             return None
-        # With the control database down nobody is known, and there is no navigation.
-        template, context = "admin/marketplace/unavailable_plain.html", {}
-        try:
-            if request.user.is_authenticated:
-                context = admin.site.each_context(request)
-                template = "admin/marketplace/unavailable.html"
-        except _UNREACHABLE as control_error:
-            found = _message(CONTROL, control_error) or found
-        title, reason = found
-        logger.error("%s: %s", title, reason)
-        page = render_to_string(template, context | {"title": title, "reason": reason}, request)
-        return HttpResponse(page, status=503)
+        if isinstance(error, _UNREACHABLE):
+            note_trouble(_alias(request))
+        return _unavailable(request, *found)
+
+
+def _unavailable(request: HttpRequest, title: str, reason: str) -> HttpResponse:
+    # With the control database down nobody is known, and there is no navigation.
+    template, context = "admin/marketplace/unavailable_plain.html", {}
+    try:
+        if request.user.is_authenticated:
+            context = admin.site.each_context(request)
+            template = "admin/marketplace/unavailable.html"
+    except _UNREACHABLE as control_error:
+        title, reason = _message(CONTROL, control_error) or (title, reason)
+    logger.error("%s: %s", title, reason)
+    page = render_to_string(template, context | {"title": title, "reason": reason}, request)
+    return HttpResponse(page, status=503)
 
 
 def _alias(request: HttpRequest) -> str:

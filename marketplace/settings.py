@@ -12,7 +12,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 
-from marketplace import registry
+from marketplace import registry, secrecy
 
 # Django's generic classes take their type arguments at run time too.
 django_stubs_ext.monkeypatch()
@@ -49,6 +49,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "marketplace.middleware.MonitoringMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -114,9 +115,10 @@ def _prefix(alias: str) -> str:
 
 _DB_HOST = env.str("DB_HOST", default="")
 _URLS = {alias: env.str(f"{_prefix(alias)}_DATABASE_URL", default="") for alias in _NAMES}
+_HOSTS = {alias: env.str(f"{_prefix(alias)}_DB_HOST", default="") or _DB_HOST for alias in _NAMES}
 
-#: Whether a database without a URL of its own lives in the embedded server.
-EMBEDDED_POSTGRES = not _DB_HOST and not all(_URLS.values())
+#: Whether a database without a URL or a host lives in the embedded server.
+EMBEDDED_POSTGRES = not all(_URLS[alias] or _HOSTS[alias] for alias in _NAMES)
 
 #: Seconds to wait for a server that does not answer.
 DB_CONNECT_TIMEOUT = env.int("DB_CONNECT_TIMEOUT", default=3)
@@ -128,10 +130,13 @@ def _database(alias: str) -> dict[str, Any]:
     else:
         config = {
             "NAME": env.str(f"{_prefix(alias)}_DB", default=_NAMES[alias]),
-            "HOST": _DB_HOST,
-            "PORT": env.str("DB_PORT", default="5432"),
-            "USER": env.str("DB_USER", default="postgres"),
-            "PASSWORD": env.str("DB_PASSWORD", default=""),
+            "HOST": _HOSTS[alias],
+            "PORT": env.str(f"{_prefix(alias)}_DB_PORT", default="")
+            or env.str("DB_PORT", default="5432"),
+            "USER": env.str(f"{_prefix(alias)}_DB_USER", default="")
+            or env.str("DB_USER", default="postgres"),
+            "PASSWORD": env.str(f"{_prefix(alias)}_DB_PASSWORD", default="")
+            or env.str("DB_PASSWORD", default=""),
         }
     options = {
         "connect_timeout": DB_CONNECT_TIMEOUT,
@@ -186,13 +191,57 @@ def _secret_key() -> str:
         from marketplace.embedded import development_secret
 
         return development_secret(DATA_DIR)
-    raise ImproperlyConfigured(
-        "SECRET_KEY is not set. Put a random value of 50 characters or more into the environment "
-        "or .env: python -c 'import secrets; print(secrets.token_urlsafe(50))'"
-    )
+    return ""
 
 
 SECRET_KEY = _secret_key()
+
+# The way to the site.
+
+#: Whether others use this site: neither a developer's pages nor the embedded server.
+PRODUCTION = not DEBUG and not EMBEDDED_POSTGRES
+
+#: Whether a proxy in front ends TLS: all that follows from it is switched by this alone.
+HTTPS = env.bool("HTTPS", default=PRODUCTION)
+
+SECURE_SSL_REDIRECT = HTTPS
+# The proxy sets the header, and must drop what clients send of it.
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", default=30 * 24 * 3600) if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
+SESSION_COOKIE_SECURE = HTTPS
+CSRF_COOKIE_SECURE = HTTPS
+
+# Preloading asks browsers' makers to keep a domain on HTTPS for years: its owner's decision.
+SILENCED_SYSTEM_CHECKS = ["security.W021"]
+
+
+def _refuse_known_secrets() -> None:
+    """Refuse to start a site that others use with a key or a password that anybody could guess."""
+    passwords = {name: value for name, value in env.ENVIRON.items() if name.endswith("_PASSWORD")}
+    ours = ("REDIS", *(_prefix(alias) for alias in _NAMES))
+    others = {name: value for name, value in passwords.items() if name.startswith(ours)}
+    faults = [*secrecy.find_key_faults(SECRET_KEY), *secrecy.find_secret_faults(others)]
+    for alias, config in DATABASES.items():
+        name = f"{_prefix(alias)}_DATABASE_URL" if _URLS[alias] else "DB_PASSWORD"
+        faults += secrecy.find_password_faults(name, config)
+    if faults:
+        raise ImproperlyConfigured("\n".join(dict.fromkeys(faults)))
+
+
+if PRODUCTION:
+    _refuse_known_secrets()
+
+# Monitoring.
+
+#: Hours after which /readyz warns that a platform was not loaded to the end.
+FRESHNESS_HOURS = env.int("FRESHNESS_HOURS", default=26)
+
+#: What Prometheus sends to read /metrics. Without one, only this machine may.
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+
+#: Whether the admin's database is reached by PgBouncer, which then tells of its pools in /metrics.
+PGBOUNCER_METRICS = env.bool("PGBOUNCER_METRICS", default=False)
 
 # Loading.
 
@@ -238,6 +287,49 @@ INGEST_API_TIMEOUT = env.int("INGEST_API_TIMEOUT", default=120)
 
 #: Pushes that one process receives at once, so that slow ones leave threads for the pages.
 INGEST_API_CONCURRENCY = env.int("INGEST_API_CONCURRENCY", default=2)
+
+# The archive of the price history.
+
+#: Where archived months are kept. Each process that reads the price history must reach it.
+ARCHIVE_DIR = Path(env.str("ARCHIVE_DIR", default="") or DATA_DIR / "archive").resolve()
+
+#: Memory that reading or writing the archive may take; what does not fit goes to temporary files.
+ARCHIVE_MEMORY = env.str("ARCHIVE_MEMORY", default="1GB")
+
+# Backups.
+
+#: Where backup sets are kept: best on another disk than the databases.
+BACKUP_DIR = Path(env.str("BACKUP_DIR", default="") or DATA_DIR / "backups").resolve()
+
+#: Folder of pg_dump and pg_restore. Empty: those on PATH and the embedded ones.
+POSTGRES_BIN = env.str("POSTGRES_BIN", default="")
+
+#: Of how many days, weeks and months the newest set is kept.
+BACKUP_KEEP_DAILY = env.int("BACKUP_KEEP_DAILY", default=7)
+BACKUP_KEEP_WEEKLY = env.int("BACKUP_KEEP_WEEKLY", default=4)
+BACKUP_KEEP_MONTHLY = env.int("BACKUP_KEEP_MONTHLY", default=6)
+
+# The doctor.
+
+
+def _disk_capacity() -> dict[str, int]:
+    """Return DISK_CAPACITY as bytes by alias; the empty one stands for all others."""
+    units = {"MB": 1024**2, "GB": 1024**3, "TB": 1024**4}
+    capacities = {}
+    for entry in env.list("DISK_CAPACITY", default=[]):
+        alias, _, size = entry.strip().rpartition("=")
+        number, unit = size[:-2], size[-2:].upper()
+        if not number.isdigit() or unit not in units or alias not in {"", *_NAMES}:
+            raise ImproperlyConfigured(
+                f"DISK_CAPACITY has {entry}. Write 500GB for all servers, or ecommerce=2TB,"
+                f"procurement=500GB; the databases are {', '.join(_NAMES)}."
+            )
+        capacities[alias] = int(number) * units[unit]
+    return capacities
+
+
+#: Bytes of the disks of servers that are elsewhere, by alias, for the days until they are full.
+DISK_CAPACITY = _disk_capacity()
 
 # The admin.
 

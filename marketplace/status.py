@@ -14,6 +14,7 @@ from django.db.transaction import atomic
 from psycopg2 import sql
 
 from marketplace import embedded
+from marketplace.backups.sets import last_backup_at
 from marketplace.databases import ask_all, database_name
 from marketplace.exceptions import MarketplaceError
 from marketplace.loading import inbox
@@ -115,6 +116,7 @@ class DatabaseStatus(NamedTuple):
     queued: int | None = None
     #: Runs that a gate holds.
     held: int | None = None
+    #: The moment of the newest dump in BACKUP_DIR.
     last_backup_at: datetime | None = None
 
 
@@ -153,7 +155,8 @@ _SILENT = (
 
 def _unknown(alias: str) -> DatabaseStatus:
     database = get_database(alias)
-    return DatabaseStatus(alias, database.title, database_name(alias), database.platforms)
+    status = DatabaseStatus(alias, database.title, database_name(alias), database.platforms)
+    return status._replace(last_backup_at=last_backup_at(alias))
 
 
 def _start_embedded_server(aliases: Sequence[str]) -> None:

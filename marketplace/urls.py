@@ -1,4 +1,7 @@
-"""The pages: the admin is the front page. Beside it there is the API for scrapers."""
+"""The pages: the admin is the front page. Beside it there is the API for scrapers.
+
+`/healthz`, `/readyz` and `/metrics` are answered before any page: see `marketplace.middleware`.
+"""
 
 from django.contrib import admin
 from django.urls import path, re_path

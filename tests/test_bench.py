@@ -305,6 +305,15 @@ class TestReport:
         assert found["first load: large over empty tables"] == (1.2, True)
         assert found["peak memory, file of 2.0 GB"] == (500.0, False)
 
+    def test_judges_two_loaders_by_what_both_load(self):
+        measured = Results()
+        measured.add(Series("together", "ours", "one loader", 1000), Timing(1000, 2.0))
+        measured.add(Series("together", "ours", "two loaders", 1750), Timing(1000, 2.5))
+
+        [found] = report.targets(measured, 1000)
+
+        assert (found.name, found.measured, found.is_met) == ("two loaders over one", 1.4, True)
+
     def test_people_read_target_and_verdict(self):
         measured = results(ours__first=1.0, copy__first=0.5)
 

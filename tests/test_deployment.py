@@ -20,7 +20,7 @@ CODE = ("manage.py", "marketplace", *ALIASES)
 NOT_READING = {"read_env", "db_url_config", "cache_url_config", "email_url_config"}
 
 #: What only a machine without containers sets; compose says itself what these are inside.
-HOST_ONLY = {"DATA_DIR", "EMBEDDED_POSTGRES_CONF", "STATIC_ROOT"}
+HOST_ONLY = {"DATA_DIR", "EMBEDDED_POSTGRES_CONF", "STATIC_ROOT", "PGPASSFILE"}
 
 SECRET = re.compile(r"PASSWORD|SECRET|TOKEN|DATABASE_URL|AUTH")
 
@@ -85,6 +85,8 @@ def names(node: ast.expr) -> list[str]:
         ):
             if ast.unparse(call) == "_prefix(alias)":
                 return [alias.upper() + suffix for alias in ("marketplace", *ALIASES)]
+            if ast.unparse(call) == "alias.upper()":
+                return [alias.upper() + suffix for alias in ALIASES]
     raise AssertionError(f"Which variables {ast.unparse(node)} stands for cannot be seen here.")
 
 
@@ -151,15 +153,22 @@ class TestCompose:
     def test_pins_every_image(self):
         images = [service["image"] for service in SERVICES.values() if "image" in service]
 
-        assert len(images) == 2
+        assert len(images) == 3
         for image in images:
-            assert re.search(r":\d+\.\d+", image), image
+            assert re.search(r":v?\d+\.\d+", image), image
 
     def test_builds_what_has_no_image(self):
-        built = {name for name, service in SERVICES.items() if "image" not in service}
+        built = {n: service["build"] for n, service in SERVICES.items() if "image" not in service}
 
-        assert built == {"init", "web", "loader"}
-        assert {SERVICES[name]["build"] for name in built} == {"."}
+        assert built == {
+            "init": ".",
+            "web": ".",
+            "loader": ".",
+            "scheduler": ".",
+            "postgres": "deploy/postgres",
+            "pgbackrest": "deploy/postgres",
+            "pgbouncer": "deploy/pgbouncer",
+        }
 
     def test_publishes_on_the_loopback_only(self):
         ports = {name: service.get("ports", []) for name, service in SERVICES.items()}
@@ -170,6 +179,11 @@ class TestCompose:
             "init": [],
             "web": ["127.0.0.1:8000:8000"],
             "loader": [],
+            "scheduler": [],
+            "pgbackrest": [],
+            "pgbouncer": [],
+            "prometheus": ["127.0.0.1:${PROMETHEUS_PORT:-9090}:9090"],
+            "grafana": ["127.0.0.1:${GRAFANA_PORT:-3000}:3000"],
         }
         assert not any("network_mode" in service for service in SERVICES.values())
 
@@ -185,7 +199,9 @@ class TestCompose:
             assert not SECRET.search(name) or operator == ":?" or not default, name
         assert not re.search(r"://[^/\s]*:[^/\s]*@", text)
 
-    @pytest.mark.parametrize("service", ["postgres", "init", "web", "loader"])
+    @pytest.mark.parametrize(
+        "service", ["postgres", "init", "web", "loader", "scheduler", "pgbouncer"]
+    )
     def test_refuses_to_start_without_a_password(self, service):
         environment = SERVICES[service]["environment"]
 
@@ -197,15 +213,35 @@ class TestCompose:
         expected = read_by_settings() - HOST_ONLY
 
         assert expected - SERVICES["web"]["environment"].keys() == set()
-        for service in ("init", "loader"):
-            assert SERVICES[service]["environment"] == SERVICES["web"]["environment"]
+        for service in ("loader", "scheduler"):
+            assert SERVICES[service]["environment"] == SERVICES["init"]["environment"]
+        assert SERVICES["init"]["environment"].keys() == SERVICES["web"]["environment"].keys()
+
+    def test_only_the_site_is_behind_the_pooler(self):
+        site, commands = (SERVICES[name]["environment"] for name in ("web", "init"))
+        differing = {name for name in site if site[name] != commands[name]}
+
+        prefixes = ["", *(f"{name.upper()}_" for name in ("marketplace", *ALIASES))]
+        addresses = {f"{prefix}DB_{part}" for prefix in prefixes for part in ("HOST", "PORT")}
+        others = {"DISABLE_SERVER_SIDE_CURSORS", "CONN_MAX_AGE", "PGBOUNCER_METRICS"}
+        assert differing == addresses | others
+        assert {site[name] for name in addresses} == {"pgbouncer", "6432"}
+        assert site["DISABLE_SERVER_SIDE_CURSORS"] == "true"
 
     def test_never_runs_with_debug(self):
         assert SERVICES["web"]["environment"]["DEBUG"] == "false"
 
     @pytest.mark.parametrize(
         ("name", "question"),
-        [("postgres", "pg_isready"), ("redis", "redis-cli ping"), ("web", "/login/")],
+        [
+            ("postgres", "pg_isready"),
+            ("redis", "redis-cli ping"),
+            ("web", "/healthz"),
+            ("pgbouncer", "6432"),
+            ("pgbackrest", "status: ok"),
+            ("prometheus", "/-/healthy"),
+            ("grafana", "/api/health"),
+        ],
     )
     def test_checks_the_health_of_what_lasts(self, name, question):
         healthcheck = SERVICES[name]["healthcheck"]
@@ -237,17 +273,21 @@ class TestCompose:
     def test_starts_in_order(self):
         conditions = {
             name: {on: how["condition"] for on, how in SERVICES[name]["depends_on"].items()}
-            for name in ("init", "web", "loader")
+            for name in ("init", "web", "loader", "scheduler")
         }
 
         assert conditions == {
             "init": {"postgres": "service_healthy"},
             "web": {
-                "postgres": "service_healthy",
+                "pgbouncer": "service_healthy",
                 "redis": "service_healthy",
                 "init": "service_completed_successfully",
             },
             "loader": {
+                "postgres": "service_healthy",
+                "init": "service_completed_successfully",
+            },
+            "scheduler": {
                 "postgres": "service_healthy",
                 "init": "service_completed_successfully",
             },
@@ -269,7 +309,7 @@ class TestPostgres:
         volumes = SERVICES["postgres"]["volumes"]
 
         # Since version 18; an older path would leave the data in an anonymous volume.
-        assert volumes == ["postgres-data:/var/lib/postgresql"]
+        assert volumes[0] == "postgres-data:/var/lib/postgresql"
         assert "postgres-data" in COMPOSE["volumes"]
 
     def test_is_initialized_with_checksums_and_unicode(self):

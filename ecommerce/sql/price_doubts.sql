@@ -1,16 +1,17 @@
 -- Marks the last price of some offers as a glitch, where the point before it says so, too. That it
--- lasted one observation is certain: its point is as old as the last observation.
+-- lasted one observation is certain: its point is as old as the last observation. Where the point
+-- before it is archived, the change from it tells its price.
 UPDATE ecommerce_price_history AS h
 SET is_glitch = true
 FROM unnest(%(offers)s::bigint[], %(times)s::timestamptz[], %(prices)s::numeric[])
     AS n (offer_id, last_at, price)
-CROSS JOIN LATERAL (
+LEFT JOIN LATERAL (
     SELECT b.price, b.currency, b.is_glitch
     FROM ecommerce_price_history AS b
     WHERE b.offer_id = n.offer_id AND b.recorded_at < n.last_at
     ORDER BY b.recorded_at DESC
     LIMIT 1
-) AS before
+) AS before ON true
 WHERE
     h.offer_id = n.offer_id
     AND h.recorded_at = n.last_at
@@ -18,5 +19,5 @@ WHERE
     AND h.recorded_at BETWEEN %(first)s AND %(last)s
     AND h.is_glitch IS NULL
     AND before.is_glitch IS NULL
-    AND h.currency IS NOT DISTINCT FROM before.currency
-    AND ecommerce_is_glitch(h.price, before.price, n.price);
+    AND (before.price IS NULL OR h.currency IS NOT DISTINCT FROM before.currency)
+    AND ecommerce_is_glitch(h.price, coalesce(before.price, h.price - h.price_change), n.price);

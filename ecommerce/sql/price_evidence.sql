@@ -1,4 +1,5 @@
--- All that is known of the offers that stage_price_series tells of, as price_evidence. Of two states
+-- All that is known of the offers that stage_price_series tells of, as price_evidence, but for their
+-- archived points: those come after. Of archived months nothing else counts. Of two states
 -- of a moment the one with the lower rank counts, then the one with the lower position:
 --   0  what was observed
 --   1  a point of the history: its payload may be gone
@@ -37,6 +38,7 @@ SELECT
     false
 FROM stage_price_series AS s
 INNER JOIN offers AS o ON s.offer_external_id = o.external_id
+WHERE NOT ecommerce_is_archived(s.recorded_at)
 UNION ALL
 SELECT
     h.offer_id,

@@ -2,6 +2,8 @@
 -- the price of a moment before the last one known, other than the point in effect then; or the same
 -- as a glitch, which therefore lasted. The first state known of a moment counts.
 --
+-- Archived months are closed: what is told of them is no business of this.
+--
 -- An offer may have moved from one product to another: each of them has told of it.
 WITH late AS (
     SELECT
@@ -15,7 +17,7 @@ WITH late AS (
         s.is_available
     FROM stage_ecommerce_offers AS s
     INNER JOIN prior_ecommerce_offers AS p ON s.external_id = p.external_id
-    WHERE s.scraped_at < p.scraped_at
+    WHERE s.scraped_at < p.scraped_at AND NOT ecommerce_is_archived(s.scraped_at)
     UNION ALL
     SELECT
         p.id,
@@ -29,7 +31,10 @@ WITH late AS (
     FROM stage_price_points AS e
     INNER JOIN prior_ecommerce_offers AS p ON e.offer_external_id = p.external_id
     INNER JOIN stage_ecommerce_offers AS s ON e.offer_external_id = s.external_id
-    WHERE e.recorded_at < p.scraped_at AND e.recorded_at < s.scraped_at
+    WHERE
+        e.recorded_at < p.scraped_at
+        AND e.recorded_at < s.scraped_at
+        AND NOT ecommerce_is_archived(e.recorded_at)
 ),
 
 contradicted AS MATERIALIZED (

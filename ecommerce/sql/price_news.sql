@@ -39,6 +39,7 @@ WITH news AS MATERIALIZED (
                 e.offer_external_id = s.external_id
                 AND e.recorded_at < s.scraped_at
                 AND (p.id IS NULL OR e.recorded_at > p.scraped_at)
+                AND NOT ecommerce_is_archived(e.recorded_at)
         )
 ),
 

@@ -4,6 +4,8 @@
 -- A glitch lasted one observation, is wrong beside the points before and after it, and does not
 -- follow another glitch. What a person said of a point stays, and changes the verdict on no other.
 --
+-- Archived months are closed: their points are read, and never written.
+--
 -- Writes points that are new or differ; returns how many are new, the keys of points that are none
 -- any more, and the offers whose availability turns out to be another one.
 WITH series AS (
@@ -66,6 +68,7 @@ compared AS MATERIALIZED (
         s.*,
         count(*) OVER (PARTITION BY s.offer_id, s.span) AS seen_count,
         h.offer_id IS NOT NULL AS is_stored,
+        ecommerce_is_archived(s.recorded_at) AS is_closed,
         -- The verdict on a point whose payloads are gone stays; but that of the last one was open.
         s.rank > 0 AND NOT coalesce(h.is_last, true) AS is_settled,
         h.is_glitch AS stored_verdict,
@@ -153,10 +156,13 @@ written AS (
         price_change, price_change_percent, is_glitch
     FROM final
     WHERE
-        NOT is_stored
-        OR stored_values IS DISTINCT FROM (
-            price, old_price, currency, is_available, available_amount,
-            price_change, price_change_percent, is_glitch
+        NOT is_closed
+        AND (
+            NOT is_stored
+            OR stored_values IS DISTINCT FROM (
+                price, old_price, currency, is_available, available_amount,
+                price_change, price_change_percent, is_glitch
+            )
         )
     ORDER BY offer_id, recorded_at
     -- Not an UPDATE: it would have to find its rows by a join with all partitions.
@@ -175,7 +181,7 @@ written AS (
 gone AS (
     SELECT offer_id, recorded_at
     FROM compared
-    WHERE is_stored AND NOT is_change
+    WHERE is_stored AND NOT is_change AND NOT is_closed
 ),
 
 current AS (
@@ -187,7 +193,7 @@ current AS (
 )
 
 SELECT
-    (SELECT count(*) FROM final WHERE NOT is_stored),
+    (SELECT count(*) FROM final WHERE NOT is_stored AND NOT is_closed),
     (SELECT array_agg(offer_id ORDER BY recorded_at, offer_id) FROM gone),
     (SELECT array_agg(recorded_at ORDER BY recorded_at, offer_id) FROM gone),
     (SELECT array_agg(offer_id ORDER BY offer_id) FROM current),

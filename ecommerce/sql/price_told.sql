@@ -1,5 +1,6 @@
 -- What a batch tells in the order of time of offers with prices of the past among it: those prices,
--- and the current one. A price of the future is no observation.
+-- and the current one. A price of the future is no observation, and one of an archived month stays in
+-- its payload.
 INSERT INTO stage_price_series (
     position, offer_external_id, recorded_at, price, currency, old_price, is_available,
     available_amount
@@ -9,7 +10,10 @@ WITH told AS (
     FROM stage_price_points AS e
     INNER JOIN stage_ecommerce_offers AS s ON e.offer_external_id = s.external_id
     LEFT JOIN prior_ecommerce_offers AS p ON s.external_id = p.external_id
-    WHERE e.recorded_at < s.scraped_at AND (p.id IS NULL OR e.recorded_at > p.scraped_at)
+    WHERE
+        e.recorded_at < s.scraped_at
+        AND (p.id IS NULL OR e.recorded_at > p.scraped_at)
+        AND NOT ecommerce_is_archived(e.recorded_at)
 )
 
 SELECT

@@ -56,6 +56,17 @@ class Stale(MarketplaceError):
     """Raised if what was recognized as unchanged is not what it was any more: it must be parsed."""
 
 
+class Refused(MarketplaceError):
+    """Raised if items of a batch may not be loaded as things are.
+
+    :param reasons: position of an item's entrant → why; None for what no single one tells
+    """
+
+    def __init__(self, reasons: Mapping[int | None, str]) -> None:
+        super().__init__("; ".join(sorted(set(reasons.values()))))
+        self.reasons = reasons
+
+
 class Outcome(NamedTuple):
     """What became of the items of a batch."""
 

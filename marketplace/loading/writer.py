@@ -220,6 +220,9 @@ class Writer:
         except batches.Stale:
             self._commit_again(batch.entrants, batch)
             return
+        except batches.Refused as refused:
+            self._commit_others(batch, refused)
+            return
         except (DataError, IntegrityError, OperationalError) as error:
             if not batch.entrants or (isinstance(error, OperationalError) and not _is_limit(error)):
                 raise
@@ -229,13 +232,35 @@ class Writer:
         self.summary.add(outcome, batch.rejects)
         self.progress(self.summary)
 
+    def _commit_others(self, batch: Prepared, refused: batches.Refused) -> None:
+        """Put the items that are refused into quarantine, and commit the others.
+
+        :raises Refused: if it names none of them
+        """
+        entrants = list(enumerate(batch.entrants))
+        found = [(each, refused.reasons[n]) for n, each in entrants if n in refused.reasons]
+        if not found:
+            raise refused
+        rejects = [*batch.rejects, *(reject(each, reason) for each, reason in found)]
+        left = [each for n, each in entrants if n not in refused.reasons]
+        rest = Prepared(batch.position, batch.skipped, rejects=rejects)
+        if left:
+            self._commit_again(left, rest)
+        else:
+            self._commit_rejects(rest)
+
+    def _commit_rejects(self, batch: Prepared) -> None:
+        """Commit a batch that has nothing but rejects."""
+        batch.staged = [b""] * len(self.plan.targets)
+        self._commit(batch)
+
     def _commit_halves(self, batch: Prepared, error: Error) -> None:
         entrants = batch.entrants
         if len(entrants) == 1:
             refused = _refused(entrants[0], error)
-            rest = Prepared(batch.position, batch.skipped, rejects=[*batch.rejects, refused])
-            rest.staged = [b""] * len(self.plan.targets)
-            self._commit(rest)
+            self._commit_rejects(
+                Prepared(batch.position, batch.skipped, rejects=[*batch.rejects, refused])
+            )
             return
         middle = len(entrants) // 2
         self._commit_again(entrants[:middle], Prepared(rejects=batch.rejects))

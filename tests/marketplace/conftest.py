@@ -13,6 +13,8 @@ from django.db import OperationalError, connections
 
 from marketplace import embedded
 from marketplace.databases import drop_database
+from marketplace.roles.definitions import roles_of
+from marketplace.roles.mending import MAINTENANCE, other_database
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -47,6 +49,9 @@ def _drop(alias):
         connections[alias].ensure_connection()
     drop_database(alias)
     connections[alias].close()
+    with other_database(alias, MAINTENANCE) as cursor:
+        for role in roles_of(alias):
+            cursor.execute(f"DROP ROLE IF EXISTS {role.name}")
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ class TestInitAll:
         second = run("init_all", "--database", "classifieds")
 
         assert first == (
-            f"CLASSIFIEDS: created database {name}, applied {count} migrations\n",
+            f"CLASSIFIEDS: created database {name}, applied {count} migrations, created 3 roles\n",
             "",
             0,
         )
@@ -39,7 +39,7 @@ class TestInitAll:
 
         assert outcome == (
             f"ECOMMERCE: Would create database {name}, apply {count} migrations, "
-            "create 4 partitions\n",
+            "create 4 partitions, create 3 roles\n",
             "",
             0,
         )
@@ -100,7 +100,7 @@ class TestDropFirst:
 
         assert outcome == (
             f"CLASSIFIEDS: dropped database {name}, created database {name}, "
-            f"applied {count} migrations\n",
+            f"applied {count} migrations, created 3 roles\n",
             f"The database {name} and all its data will be dropped, and what was granted there "
             f"with db_grants. Type {name} to go on: ",
             0,
@@ -126,7 +126,7 @@ class TestDropFirst:
 
         assert outcome == (
             f"CLASSIFIEDS: Would drop database {name}, create database {name}, "
-            f"apply {count} migrations\n",
+            f"apply {count} migrations, create 3 roles\n",
             "",
             0,
         )

@@ -15,6 +15,7 @@ from marketplace.databases import (
     plan_initialization,
 )
 from marketplace.revisions import all_migrations
+from marketplace.roles.mending import Repair
 
 pytestmark = pytest.mark.django_db(databases=["ecommerce", "classifieds"], transaction=True)
 
@@ -26,6 +27,8 @@ MONTHS = [
     "ecommerce_price_history_2032_01",
     "ecommerce_price_history_2032_02",
 ]
+
+ROLES = ("scratch_ecommerce_owner", "scratch_ecommerce_loader", "scratch_ecommerce_analyst")
 
 
 def query(alias, statement):
@@ -74,8 +77,11 @@ class TestInitialize:
         scratch("ecommerce")
         expected = Changes(False, True, all_migrations("ecommerce"), tuple(MONTHS))
 
-        assert plan_initialization("ecommerce", TODAY) == expected
-        assert initialize("ecommerce", TODAY) == expected
+        planned = plan_initialization("ecommerce", TODAY)
+        done = initialize("ecommerce", TODAY)
+
+        assert planned._replace(roles=Repair()) == done._replace(roles=Repair()) == expected
+        assert planned.roles.made == done.roles.made == ROLES
 
     def test_finds_nothing_to_do_the_second_time(self, scratch):
         scratch("ecommerce")
@@ -90,9 +96,11 @@ class TestInitialize:
         query("classifieds", "CREATE TABLE precious (id int); SELECT 1")
         expected = Changes(True, True, all_migrations("classifieds"), ())
 
-        assert plan_initialization("classifieds", TODAY, drop_first=True) == expected
+        planned = plan_initialization("classifieds", TODAY, drop_first=True)
         assert query("classifieds", "SELECT to_regclass('precious')::text") == [("precious",)]
-        assert initialize("classifieds", TODAY, drop_first=True) == expected
+        done = initialize("classifieds", TODAY, drop_first=True)
+
+        assert planned._replace(roles=Repair()) == done._replace(roles=Repair()) == expected
 
         assert query("classifieds", "SELECT to_regclass('precious')::text") == [(None,)]
 

@@ -124,7 +124,8 @@ class TestServersOfOnesOwn:
         ],
     )
     def test_a_server_that_is_not_there_is_named(self, machine, environment, message):
-        done = machine("migrate", "--database=ecommerce", SECRET_KEY="x" * 50, **environment)
+        secrets = {"SECRET_KEY": "c0mpar4ble-" * 5, "DB_PASSWORD": "s3sam-0pen"}
+        done = machine("migrate", "--database=ecommerce", **secrets, **environment)
 
         assert done.returncode == 1
         assert message in done.stderr

@@ -14,6 +14,7 @@ from marketplace.databases import (
     initialize,
     plan_initialization,
 )
+from marketplace.roles.mending import Repair
 
 
 class Command(DatabaseCommand):
@@ -21,7 +22,8 @@ class Command(DatabaseCommand):
 
     help = (
         "Make the databases ready for use: create those that are missing, apply their migrations, "
-        "create partitions ahead. Safe to run again, and several times at once."
+        "create partitions ahead, make the roles of each: owner, loader, analyst. Safe to run "
+        "again, and several times at once."
     )
     choices = ALL_ALIASES
 
@@ -51,6 +53,8 @@ class Command(DatabaseCommand):
         def report(alias: str) -> None:
             changes = change(alias, today, drop_first=drop_first)
             self.stdout.write(f"{alias.upper()}: {_sentence(alias, changes, is_dry)}")
+            for note in _notes(alias, changes.roles):
+                self.stdout.write(f"   {note}")
 
         self.visit(aliases, report)
 
@@ -71,8 +75,39 @@ def _sentence(alias: str, changes: Changes, is_dry: bool) -> str:
         (changes.is_created, "created", "create", name),
         (changes.migrations, "applied", "apply", counted(len(changes.migrations), "migration")),
         (changes.partitions, "created", "create", counted(len(changes.partitions), "partition")),
+        *_role_steps(changes.roles),
     ]
     parts = [f"{would if is_dry else did} {what}" for true, did, would, what in steps if true]
     if not parts:
         return "nothing to do"
     return ("Would " if is_dry else "") + ", ".join(parts)
+
+
+def _role_steps(roles: Repair) -> list[tuple[object, str, str, str]]:
+    if roles.made:
+        return [(True, "created", "create", counted(len(roles.made), "role"))]
+    return [
+        (roles.mended, "mended", "mend", counted(len(roles.mended), "difference") + " of roles")
+    ]
+
+
+def _notes(alias: str, roles: Repair) -> list[str]:
+    """Return what the user should know about the roles."""
+    mend = f"python manage.py db_grants --repair --database {alias}"
+    notes = []
+    if roles.unset:
+        notes.append(
+            f"No password, so no login, for new roles: set {', '.join(roles.unset)} and run {mend}"
+        )
+    if roles.is_without_roles:
+        notes.append(
+            f"No roles were made: {roles.left[0].reason}. Everything works without them; to have "
+            f"them, run this as a role with CREATEROLE: {mend}"
+        )
+    elif roles.left:
+        left = roles.left[0]
+        notes.append(
+            f"{counted(len(roles.left), 'difference')} of roles left, such as: {left.difference}: "
+            f"{left.reason}. See them: python manage.py db_grants --database {alias}"
+        )
+    return notes

@@ -1,0 +1,161 @@
+"""`python -m bench.backup`: measure a backup set against `pg_dump | gzip`, one database at a time.
+
+The e-commerce database is filled first: BENCH_BACKUP_PRODUCTS of Uzum's, 250,000 by default, which
+are more than 1 GB. Both write the same databases to the same disk, in turns.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import django
+
+#: Products that are loaded; the others are copies of theirs.
+_LOADED = 10_000
+
+
+class Turn(NamedTuple):
+    """What one turn took: seconds and bytes of each way, and the bytes of plain dumps."""
+
+    gzip_seconds: float
+    gzip_bytes: int
+    set_seconds: float
+    set_bytes: int
+    plain_bytes: int
+
+
+def main() -> None:
+    """Fill, measure, print the ratios, write them as JSON."""
+    arguments = _parse()
+    os.environ["DJANGO_SETTINGS_MODULE"] = "bench.settings"
+    django.setup()
+    # Models can be imported from here on only.
+    from django.conf import settings
+
+    from bench import server
+    from bench.results import show
+
+    folder = Path(settings.DATA_DIR, "backup")
+    try:
+        server.start()
+        _fill(arguments.products)
+        turns = []
+        for number in range(arguments.repeats):
+            show(f"turn {number + 1} of {arguments.repeats}")
+            turns.append(_turn(folder))
+    finally:
+        server.stop()
+    report = _report(turns)
+    path = arguments.report or Path(settings.DATA_DIR, "bench-backup.json")
+    path.write_text(json.dumps(report, indent=2) + "\n")
+    sys.stdout.writelines(f"{line}\n" for line in (*_lines(report), f"Written to {path}."))
+
+
+def _fill(products: int) -> None:
+    from bench import base, files, server
+    from bench.corpus import START
+    from bench.results import run, show
+    from marketplace.databases import initialize
+    from marketplace.registry import ALIASES, CONTROL
+
+    server.make_all_empty()
+    initialize(CONTROL, START.date())
+    for alias in ALIASES:
+        server.restore(alias, server.EMPTY)
+    loaded = min(products, _LOADED)
+    show(f"filling the tables with {products:,} products")
+    run("ours", files.uzum(range(loaded)))
+    base.multiply("ecommerce", max(products // loaded, 1))
+    server.settle("ecommerce")
+
+
+def _turn(folder: Path) -> Turn:
+    from marketplace import embedded
+
+    folder.mkdir(parents=True, exist_ok=True)
+    dump = str(embedded.program("pg_dump"))
+    started = time.perf_counter()
+    sizes = [_dump_and_pack(dump, *each, folder / "dump.gz") for each in _databases()]
+    gzip_seconds = time.perf_counter() - started
+    plain = sum(_plain_bytes(dump, *each) for each in _databases())
+    started = time.perf_counter()
+    made = subprocess.run(
+        [sys.executable, "manage.py", "db_backup", "--format", "json"],
+        env=os.environ | {"BACKUP_DIR": str(folder / "sets")},
+        check=True,
+        capture_output=True,
+    )
+    set_seconds = time.perf_counter() - started
+    return Turn(gzip_seconds, sum(sizes), set_seconds, json.loads(made.stdout)["bytes"], plain)
+
+
+def _databases() -> Iterator[tuple[str, str]]:
+    from django.db import connections
+
+    for alias in connections:
+        told = connections[alias].settings_dict
+        yield str(told["NAME"]), str(connections[alias].get_connection_params()["host"])
+
+
+def _dump_and_pack(program: str, name: str, host: str, path: Path) -> int:
+    with path.open("wb") as target:
+        dump = subprocess.Popen(_arguments(program, name, host), stdout=subprocess.PIPE)
+        subprocess.run(["gzip"], stdin=dump.stdout, stdout=target, check=True)
+        if dump.wait():
+            raise SystemExit(f"pg_dump of {name} failed.")
+    return path.stat().st_size
+
+
+def _plain_bytes(program: str, name: str, host: str) -> int:
+    with subprocess.Popen(_arguments(program, name, host), stdout=subprocess.PIPE) as dump:
+        stream = dump.stdout
+        return sum(len(part) for part in iter(lambda: stream.read(1 << 20), b"")) if stream else 0
+
+
+def _arguments(program: str, name: str, host: str) -> list[str]:
+    return [program, "--host", host, "--username", "postgres", name]
+
+
+def _report(turns: list[Turn]) -> dict[str, Any]:
+    seconds = [turn.set_seconds / turn.gzip_seconds for turn in turns]
+    sizes = [turn.set_bytes / turn.plain_bytes for turn in turns]
+    return {
+        "turns": [turn._asdict() for turn in turns],
+        "seconds_ratio": round(statistics.median(seconds), 3),
+        "seconds_target": 0.5,
+        "bytes_ratio": round(statistics.median(sizes), 3),
+        "bytes_target": 0.35,
+    }
+
+
+def _lines(report: dict[str, Any]) -> Iterator[str]:
+    for turn in report["turns"]:
+        yield (
+            f"pg_dump | gzip {turn['gzip_seconds']:.1f} s, {turn['gzip_bytes'] / 1e6:,.0f} MB; "
+            f"a set {turn['set_seconds']:.1f} s, {turn['set_bytes'] / 1e6:,.0f} MB; "
+            f"plain {turn['plain_bytes'] / 1e6:,.0f} MB"
+        )
+    for name, what in (("seconds", "time over pg_dump | gzip"), ("bytes", "size over plain dumps")):
+        measured, target = report[f"{name}_ratio"], report[f"{name}_target"]
+        verdict = "ok" if measured <= target else "MISSED"
+        yield f"{what:28} ≤ {target:<5} {measured:6.3f}  {verdict}"
+
+
+def _parse() -> Namespace:
+    parser = ArgumentParser(prog="python -m bench.backup", description=__doc__)
+    told = os.environ.get("BENCH_BACKUP_PRODUCTS", "250000")
+    parser.add_argument("--products", type=int, default=int(told))
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--report", type=Path, help="the file of JSON; default: in DATA_DIR")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

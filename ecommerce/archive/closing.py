@@ -1,0 +1,124 @@
+"""Archived months are closed: what loading may not change, and what it must know of them.
+
+What tells of an archived month what the archive says already is loaded as usual. What would change
+it is refused, alone: it waits in quarantine until the month is brought back. A price of the past
+among what a newer payload tells stays in that payload.
+"""
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, NamedTuple
+
+from django.db.backends.utils import CursorWrapper
+
+import ecommerce
+from ecommerce.archive import cold, months
+from marketplace.loading import staging
+from marketplace.loading.batches import Refused
+from marketplace.sqlfiles import read_sql
+
+_sql = partial(read_sql, ecommerce.__file__)
+
+_ALWAYS = (datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
+
+_OFFERS = "SELECT DISTINCT offer_id FROM price_evidence"
+
+_COLUMNS = (
+    "offer_id",
+    "recorded_at",
+    "price",
+    "old_price",
+    "currency",
+    "is_available",
+    "available_amount",
+    "price_change",
+    "price_change_percent",
+    "is_glitch",
+    "rank",
+    "position",
+    "is_last",
+)
+
+
+class _Told(NamedTuple):
+    """What a batch tells of a moment in an archived month; `item` is None if several do."""
+
+    item: int | None
+    offer_id: int
+    at: datetime
+    price: Any
+    old_price: Any
+    currency: str | None
+    is_available: bool | None
+
+
+def refuse_changes(cursor: CursorWrapper, platform: str) -> None:
+    """Refuse the items of a staged and merged batch that would change an archived month.
+
+    :raises Refused: if there are any
+    :raises ArchiveError: if the archive cannot be read
+    """
+    cursor.execute(_sql("price_closed"), {"platform": platform})
+    told = [_Told(*row) for row in cursor.fetchall()]
+    if not told:
+        return
+    known = _points(cursor, platform, {each.offer_id for each in told})
+    refused = {each.item: _reason(each) for each in told if _is_news(each, known[each.offer_id])}
+    if refused:
+        raise Refused(refused)
+
+
+def add_evidence(cursor: CursorWrapper, platform: str) -> None:
+    """Add the archived points of the offers in price_evidence to it.
+
+    :raises ArchiveError: if the archive cannot be read
+    """
+    archived = months.cold(cursor)
+    if not archived:
+        return
+    cursor.execute(_OFFERS)
+    offers = [offer for (offer,) in cursor.fetchall()]
+    rows = cold.points_of(archived, offers, *_ALWAYS, platform)
+    staging.copy(cursor, "price_evidence", _COLUMNS, ((*row, 1, 1, False) for row in rows))
+    cursor.execute(_sql("price_archived"))
+
+
+def _points(
+    cursor: CursorWrapper, platform: str, offers: Iterable[int]
+) -> dict[int, list[tuple[Any, ...]]]:
+    """Return the points of offers, wherever they are, by time."""
+    since, until = _ALWAYS
+    values: dict[str, Any] = {"offers": list(offers), "since": since, "until": until}
+    cursor.execute(_sql("price_points"), values)
+    rows = cursor.fetchall()
+    rows += cold.points_of(months.cold(cursor), values["offers"], since, until, platform)
+    found = defaultdict(list)
+    for row in sorted(rows, key=lambda row: row[:2]):
+        found[row[0]].append(row)
+    return found
+
+
+def _is_news(told: _Told, points: list[tuple[Any, ...]]) -> bool:
+    """Return whether a history does not say what was told; by the rule of price_late."""
+    place = bisect_right(points, told.at, key=lambda point: point[1])
+    if not place:
+        return True
+    _, at, price, old_price, currency, is_available, *_, is_glitch = points[place - 1]
+    if at == told.at:
+        # The first state known of a moment counts.
+        return False
+    return (
+        is_glitch is not None
+        or (price, old_price, currency) != (told.price, told.old_price, told.currency)
+        or (told.is_available is not None and told.is_available != is_available)
+    )
+
+
+def _reason(told: _Told) -> str:
+    month = f"{told.at.astimezone(UTC):%Y-%m}"
+    return (
+        f"is of {month}, which is archived: python manage.py db_unarchive {month}, then release it"
+    )

@@ -1,0 +1,136 @@
+"""Move old months of the price history to Parquet."""
+
+import re
+from argparse import ArgumentTypeError
+from datetime import date, timedelta
+from functools import partial
+from typing import Any
+
+from django.core.management.base import CommandParser
+from django.db import Error, router
+from django.utils import timezone
+
+from ecommerce.archive import layout, months, moving
+from ecommerce.archive.moving import Moved
+from ecommerce.models import PricePoint
+from marketplace.cli import DatabaseCommand, add_destructive_arguments, add_format_argument, counted
+from marketplace.exceptions import ArchiveError, MarketplaceError
+from marketplace.postgresql.errors import explain
+from marketplace.presentation import size
+
+
+def days(text: str) -> timedelta:
+    """Return a number of days that is written as 365d."""
+    found = re.fullmatch(r"(\d{1,6})d", text)
+    if found is None:
+        raise ArgumentTypeError(f"{text} is no number of days, such as 365d")
+    return timedelta(days=int(found[1]))
+
+
+class Command(DatabaseCommand):
+    """Archive months."""
+
+    help = """Move whole months of the price history to Parquet files in ARCHIVE_DIR.
+
+    Each month is written, read again and compared; then detached, while loading goes on, compared once more, and dropped. What was interrupted is gone on with first. An archived month takes no more points; db_unarchive brings it back.
+
+    --verify reads all archived months again, and compares them with what was archived.
+
+    Exits with 1 if any month could not be archived or is not what was archived. Back up ARCHIVE_DIR: backups of the database do not hold what is in it.
+    """  # noqa: E501 # a line is a paragraph
+    choices = (router.db_for_write(PricePoint),)
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the options."""
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--older-than",
+            type=days,
+            default=timedelta(days=365),
+            metavar="365d",
+            help="Archive the months that ended so many days ago. 365d by default.",
+        )
+        parser.add_argument(
+            "--verify", action="store_true", help="Compare what is archived, and archive nothing."
+        )
+        add_destructive_arguments(parser)
+        add_format_argument(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Archive, or say what that would do, or verify."""
+        self.is_json = options["format"] == "json"
+        self.found: list[dict[str, Any]] = []
+        act = self._verify if options["verify"] else partial(self._archive, options=options)
+        try:
+            self.visit(self.selected(options), act)
+        finally:
+            if self.is_json:
+                self.print_json(self.found)
+
+    def _archive(self, alias: str, options: dict[str, Any]) -> bool:
+        now = timezone.now()
+        due = moving.due(options["older_than"], now)
+        if not due:
+            self._say(alias, f"nothing to archive: no month ended {_age(options)} ago")
+            return True
+        if options["dry_run"]:
+            for month in due:
+                self._report(alias, moving.plan(month), "Would archive")
+            return True
+        if not options["force"]:
+            self.confirm(
+                f"{counted(len(due), 'month')} of the price history will be moved to "
+                f"{layout.root()}, and dropped from {alias}: {months.names(due)}.",
+                alias,
+            )
+        with layout.exclusive() as work:
+            succeeded = [self._archive_month(alias, month, work) for month in due]
+        return all(succeeded)
+
+    def _archive_month(self, alias: str, month: date, work: Any) -> bool:
+        try:
+            moved = moving.archive(month, work, timezone.now())
+        except (Error, MarketplaceError) as error:
+            self._fail(alias, month, explain(error))
+            return False
+        self._report(alias, moved, "archived")
+        return True
+
+    def _verify(self, alias: str) -> bool:
+        marks = [each for each in months.archived() if each.archived_at]
+        if not marks:
+            self._say(alias, "nothing is archived")
+        # All of them, whether or not others fail.
+        verified = [self._verify_month(alias, mark) for mark in marks]
+        return all(verified)
+
+    def _verify_month(self, alias: str, mark: Any) -> bool:
+        try:
+            manifest = moving.verify(mark, is_thorough=True)
+        except ArchiveError as error:
+            self._fail(alias, mark.month, explain(error))
+            return False
+        total = sum(file.bytes for file in manifest.files)
+        moved = Moved(mark.month, manifest.rows, 0, total, len(manifest.files))
+        self._report(alias, moved, "verified")
+        return True
+
+    def _report(self, alias: str, moved: Moved, verb: str) -> None:
+        self.found.append({"alias": alias, "error": "", "action": verb, **moved._asdict()})
+        places = [f"{size(moved.bytes)} in PostgreSQL"] if moved.bytes else []
+        if moved.files:
+            places.append(f"{size(moved.archived_bytes)} in {counted(moved.files, 'file')}")
+        parts = [f"{verb} {moved.month:%Y-%m}: {counted(moved.rows, 'row')}", " → ".join(places)]
+        self._say(alias, ", ".join(filter(None, parts)))
+
+    def _fail(self, alias: str, month: date, reason: str) -> None:
+        self.found.append({"alias": alias, "month": month, "error": reason})
+        self.stderr.write(f"{alias.upper()}: {month:%Y-%m} failed: {reason}")
+
+    def _say(self, alias: str, text: str) -> None:
+        if not self.is_json:
+            self.stdout.write(f"{alias.upper()}: {text}")
+
+
+def _age(options: dict[str, Any]) -> str:
+    return counted(options["older_than"].days, "day")

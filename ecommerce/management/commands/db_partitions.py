@@ -1,0 +1,67 @@
+"""Create the months of the price history ahead, and show all of them."""
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+from django.db import router
+from django.utils import timezone
+
+from ecommerce import partitions
+from ecommerce.models import PricePoint
+from ecommerce.partitions import Partition
+from marketplace.cli import DatabaseCommand, add_format_argument
+from marketplace.databases import ensure_partitions
+from marketplace.presentation import size
+
+
+class Command(DatabaseCommand):
+    """Make months ahead, and say how all are."""
+
+    help = """Create the partitions of the current month and of those ahead, and list all months.
+
+    hot: in PostgreSQL, with its rows and size.
+    archived: in Parquet files, by db_archive.
+    being archived: that was interrupted; db_archive goes on.
+    missing: ahead, and not made because of --dry-run.
+    """
+    choices = (router.db_for_write(PricePoint),)
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the options."""
+        super().add_arguments(parser)
+        add_format_argument(parser)
+        parser.add_argument(
+            "--dry-run", action="store_true", help="Say what would be created, and create nothing."
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Create what is missing, and list the months."""
+
+        def show(alias: str) -> None:
+            today = timezone.now().date()
+            created = [] if options["dry_run"] else ensure_partitions(alias, today)
+            found = partitions.report(today)
+            if options["format"] == "json":
+                months = [each._asdict() for each in found]
+                self.print_json({"alias": alias, "created": created, "months": months})
+            else:
+                self._print(alias, found, created)
+
+        self.visit(self.selected(options), show)
+
+    def _print(self, alias: str, found: list[Partition], created: list[str]) -> None:
+        self.stdout.write(f"{alias.upper()}: price history by month")
+        for each in found:
+            self.stdout.write(f"   {each.month:%Y-%m}  {self._state(each)}")
+        if created:
+            self.stdout.write(f"   Created: {', '.join(created)}")
+
+    def _state(self, each: Partition) -> str:
+        rows = f"{'about ' if each.is_estimate else ''}{each.rows:,} rows"
+        if each.state == "hot":
+            return f"hot, {rows}, {size(each.bytes)}"
+        if each.state == "archived":
+            return f"archived {each.archived_at:%Y-%m-%d}, {rows}"
+        if each.state == "missing":
+            return self.style.WARNING("missing")
+        return f"{self.style.WARNING(each.state)}, {rows}: python manage.py db_archive goes on"

@@ -1,0 +1,92 @@
+"""Show the price history of an offer."""
+
+import json
+from datetime import UTC, datetime, time
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import Error
+from django.utils.dateparse import parse_date, parse_datetime
+
+from ecommerce import queries
+from ecommerce.models import Offer
+from ecommerce.queries import Point
+from marketplace.cli import add_format_argument, counted
+from marketplace.exceptions import MarketplaceError
+from marketplace.postgresql.errors import explain
+
+
+class Command(BaseCommand):
+    """Show how an offer's price went."""
+
+    help = (
+        "Show the changes of an offer's price and availability in a period, whether its months are "
+        "in PostgreSQL or archived. Days are those of UTC."
+    )
+    requires_system_checks = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the arguments."""
+        parser.add_argument("platform", metavar="PLATFORM")
+        parser.add_argument("offer", metavar="OFFER", help="The offer's external_id.")
+        parser.add_argument("--since", help="A day or time, as 2025-06-01. The first by default.")
+        parser.add_argument("--until", help="The period ends before it. The last by default.")
+        add_format_argument(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Show the points, and what they amount to."""
+        since = _moment(options["since"], queries.ALWAYS[0])
+        until = _moment(options["until"], queries.ALWAYS[1])
+        try:
+            offer = _offer(options["platform"], options["offer"])
+            points = queries.price_points([offer], since, until)
+        except (Error, MarketplaceError) as error:
+            raise CommandError(explain(error)) from error
+        if options["format"] == "json":
+            self._print_json(points)
+            return
+        for point in points:
+            self.stdout.write(_line(point))
+        self.stdout.write(f"{counted(len(points), 'point')}")
+
+    def _print_json(self, points: list[Point]) -> None:
+        text = json.dumps([point._asdict() for point in points], cls=DjangoJSONEncoder, indent=2)
+        self.stdout.write(text)
+
+
+def _offer(platform: str, external_id: str) -> int:
+    found = Offer.objects.filter(platform=platform, external_id=external_id)
+    pk = found.values_list("pk", flat=True).first()
+    if pk is None:
+        raise MarketplaceError(f"There is no offer {external_id} of {platform}.")
+    return pk
+
+
+def _moment(text: str | None, default: datetime) -> datetime:
+    """Return a time that is written as a day of UTC, or with its zone.
+
+    :raises CommandError: if it is written otherwise
+    """
+    if text is None:
+        return default
+    try:
+        day, moment = parse_date(text), parse_datetime(text)
+    except ValueError:
+        day = moment = None
+    if day is not None:
+        return datetime.combine(day, time(), UTC)
+    if moment is None:
+        raise CommandError(f"{text} is no time, such as 2025-06-01 or 2025-06-01T10:00Z.")
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _line(point: Point) -> str:
+    parts = [
+        f"{point.recorded_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
+        f"{point.price:>18,.2f} {point.currency or '':3}",
+        f"{point.price_change_percent:+.2f}%" if point.price_change_percent is not None else "",
+        "not available" if point.is_available is False else "",
+        "glitch" if point.is_glitch else "",
+    ]
+    return "  ".join(part for part in parts if part)

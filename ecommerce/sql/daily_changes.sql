@@ -1,0 +1,10 @@
+-- Changes of prices by platform and day of UTC; a glitch is none.
+SELECT
+    platform,
+    CAST(moment AS date) AS day,
+    count(*),
+    count(*) FILTER (WHERE price_change > 0),
+    count(*) FILTER (WHERE price_change < 0)
+FROM points
+WHERE recorded_at >= %(since)s AND recorded_at < %(until)s AND is_glitch IS NOT TRUE
+GROUP BY 1, 2

@@ -1,0 +1,16 @@
+-- The changes by which prices fell most, in percent; glitches are none.
+SELECT
+    platform,
+    offer_id,
+    moment,
+    price,
+    currency,
+    price_change_percent
+FROM points
+WHERE
+    recorded_at >= %(since)s
+    AND recorded_at < %(until)s
+    AND is_glitch IS NOT TRUE
+    AND price_change_percent < 0
+ORDER BY price_change_percent, 3, 2
+LIMIT %(limit)s

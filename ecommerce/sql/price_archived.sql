@@ -1,0 +1,11 @@
+-- Removes from price_evidence the archived points that the table has, too: a month may be on its way
+-- from one to the other.
+DELETE FROM price_evidence AS e
+USING price_evidence AS h
+WHERE
+    e.rank = 1
+    AND e.position = 1
+    AND h.rank = 1
+    AND h.position = 0
+    AND e.offer_id = h.offer_id
+    AND e.recorded_at = h.recorded_at;

@@ -1,0 +1,17 @@
+-- The lowest and highest prices of some offers by currency, glitches left out.
+SELECT
+    offer_id,
+    currency,
+    count(*),
+    min(price),
+    max(price),
+    sum(price),
+    min(moment),
+    max(moment)
+FROM points
+WHERE
+    offer_id = ANY(CAST(%(offers)s AS bigint []))
+    AND recorded_at >= %(since)s
+    AND recorded_at < %(until)s
+    AND is_glitch IS NOT TRUE
+GROUP BY 1, 2

@@ -1,0 +1,188 @@
+"""What can be told of a database and must be the same after it was restored."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.backends.utils import CursorWrapper
+from psycopg2.sql import SQL, Identifier
+
+from marketplace.backups import server
+from marketplace.routers import home
+
+# Tables that pg_dump writes: not those of extensions, of the server, of a session.
+_TABLES = """
+SELECT n.nspname, c.relname
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE
+    c.relkind = 'r' AND c.relpersistence <> 't'
+    AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+    AND NOT EXISTS (
+        SELECT FROM pg_depend AS d
+        WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
+    )
+ORDER BY n.nspname, c.relname
+"""
+
+# Not-null constraints, which PostgreSQL 18 lists and 17 does not, are left out.
+_OBJECTS = """
+WITH ours AS (
+    SELECT n.oid FROM pg_namespace AS n
+    WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+),
+extensions AS (SELECT d.classid, d.objid FROM pg_depend AS d WHERE d.deptype = 'e'),
+objects AS (
+    SELECT
+        CASE c.relkind
+            WHEN 'i' THEN 'indexes' WHEN 'I' THEN 'indexes' WHEN 'S' THEN 'sequences'
+            WHEN 'v' THEN 'views' WHEN 'm' THEN 'views' WHEN 'p' THEN 'partitioned tables'
+        END AS kind,
+        'pg_class'::regclass AS classid,
+        c.oid
+    FROM pg_class AS c WHERE c.relnamespace IN (SELECT oid FROM ours) AND c.relpersistence <> 't'
+    UNION ALL
+    SELECT 'functions', 'pg_proc'::regclass, p.oid
+    FROM pg_proc AS p WHERE p.pronamespace IN (SELECT oid FROM ours)
+    UNION ALL
+    SELECT 'constraints', 'pg_constraint'::regclass, k.oid
+    FROM pg_constraint AS k WHERE k.connamespace IN (SELECT oid FROM ours) AND k.contype <> 'n'
+    UNION ALL
+    SELECT 'triggers', 'pg_trigger'::regclass, t.oid FROM pg_trigger AS t WHERE NOT t.tgisinternal
+)
+SELECT kind, count(*) FROM objects
+WHERE kind IS NOT NULL AND (classid, oid) NOT IN (SELECT classid, objid FROM extensions)
+GROUP BY kind ORDER BY kind
+"""
+
+_SERVER = """
+SELECT
+    current_setting('server_version'), current_database(),
+    pg_database_size(current_database()),
+    (SELECT system_identifier::text FROM pg_control_system())
+"""
+
+# All who own or are granted something in the database, for they must be there before a restore.
+_ROLES = """
+SELECT pg_get_userbyid(refobjid)
+FROM pg_shdepend
+WHERE
+    refclassid = 'pg_authid'::regclass
+    AND dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+    AND (
+        dbid <> 0
+        OR (
+            classid = 'pg_database'::regclass
+            AND objid = (SELECT oid FROM pg_database WHERE datname = current_database())
+        )
+    )
+UNION
+SELECT pg_get_userbyid(c.relowner)
+FROM pg_class AS c WHERE c.oid >= 16384
+UNION
+SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = current_database()
+ORDER BY 1
+"""
+
+Table = tuple[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What a database is."""
+
+    #: Its name on the server.
+    database: str
+    #: The server's version, such as "18.6".
+    server: str
+    #: Unlike that of any other server.
+    system_identifier: str
+    #: With indexes.
+    size_bytes: int
+    #: Locale, owner, grants and settings of the database itself: see `server.attributes`.
+    attributes: dict[str, Any]
+    roles: list[str]
+    #: App → its last applied migration.
+    migrations: dict[str, str]
+    #: Name → version.
+    extensions: dict[str, str]
+    #: Kind → number.
+    objects: dict[str, int]
+    #: "schema.table" → exact number of rows; of partitioned tables the partitions.
+    tables: dict[str, int]
+
+
+def tell(cursor: CursorWrapper, alias: str) -> Facts:
+    """Return what the database is to which the cursor is connected; its rows are not counted."""
+    cursor.execute(_SERVER)
+    version, database, size, identifier = cursor.fetchone()
+    return Facts(
+        database=database,
+        server=version.split()[0],
+        system_identifier=identifier,
+        size_bytes=size,
+        attributes=server.attributes(cursor, database),
+        roles=[role for (role,) in _asked(cursor, _ROLES)],
+        migrations=_heads(cursor, alias),
+        extensions=dict(_asked(cursor, "SELECT extname, extversion FROM pg_extension ORDER BY 1")),
+        objects=dict(_asked(cursor, _OBJECTS)),
+        tables={},
+    )
+
+
+def tables(cursor: CursorWrapper) -> list[Table]:
+    """Return schema and name of all tables that have rows of their own."""
+    cursor.execute(_TABLES)
+    return [(schema, name) for schema, name in cursor.fetchall()]
+
+
+def count(cursor: CursorWrapper) -> dict[str, int]:
+    """Return the exact number of rows of each table, as the cursor's transaction sees it."""
+    counts = {}
+    for table in tables(cursor):
+        cursor.execute(SQL("SELECT count(*) FROM ONLY {}").format(Identifier(*table)))
+        counts[".".join(table)] = int(cursor.fetchone()[0])
+    return counts
+
+
+def differences(cursor: CursorWrapper, alias: str, expected: Facts) -> list[str]:
+    """Return how the database differs from what it must be, as lines; empty if it does not.
+
+    Rows are counted. Versions of extensions are the server's own, so they may differ.
+    """
+    found = tell(cursor, alias)
+    lines = _compared("table", expected.tables, count(cursor), "rows")
+    lines += _compared("migration of", expected.migrations, found.migrations)
+    lines += _compared("number of", expected.objects, found.objects)
+    missing = expected.extensions.keys() - found.extensions.keys()
+    return lines + [f"extension {name}: is missing" for name in sorted(missing)]
+
+
+def _compared(
+    kind: str, expected: dict[str, Any], found: dict[str, Any], unit: str = ""
+) -> list[str]:
+    lines = []
+    for name in sorted(expected.keys() | found.keys()):
+        if expected.get(name) != found.get(name):
+            told, seen = (_amount(each.get(name), unit) for each in (expected, found))
+            lines.append(f"{kind} {name}: {seen}, but the manifest says {told}")
+    return lines
+
+
+def _amount(value: int | str | None, unit: str) -> str:
+    if value is None:
+        return "absent"
+    text = f"{value:,}" if isinstance(value, int) else value
+    return f"{text} {unit}".strip()
+
+
+def _heads(cursor: CursorWrapper, alias: str) -> dict[str, str]:
+    cursor.execute("SELECT to_regclass('django_migrations') IS NOT NULL")
+    if cursor.fetchone() != (True,):
+        return {}
+    # A later row of the same app takes the place of the earlier one.
+    rows = _asked(cursor, "SELECT app, name FROM django_migrations ORDER BY id")
+    return {app: name for app, name in rows if home(app) == alias}
+
+
+def _asked(cursor: CursorWrapper, query: str) -> list[Any]:
+    cursor.execute(query)
+    return list(cursor.fetchall())

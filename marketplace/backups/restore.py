@@ -1,0 +1,181 @@
+"""Bringing a database back from a set.
+
+1. Look whether the set is whole, of this database, and can be taken by the server.
+2. Rebuild it in a new database beside the live one.
+3. Compare it with the manifest: rows of each table, migrations, extensions, objects.
+4. Exchange the names in one moment. The database that was live is kept under another name.
+
+Until 4 the live database is not touched; 4 happens whole or not at all.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import NamedTuple
+
+from django.db import connections
+from django.db.backends.utils import CursorWrapper
+from django.db.migrations.loader import MigrationLoader
+
+from marketplace.backups import clients, scratch, server, sets, verify
+from marketplace.backups.sets import Dump
+from marketplace.databases import database_name
+from marketplace.exceptions import BackupError
+
+#: Problems of a set that a message names.
+_SHOWN = 5
+
+#: Gets what happens, as sentences.
+Say = Callable[[str], None]
+
+
+class Restore(NamedTuple):
+    """What is to be restored, and where to."""
+
+    alias: str
+    set_name: str
+    dump: Dump
+    #: The database that there will be.
+    target: str
+    #: What the live database will be called; empty if there is none, or it stays.
+    old: str
+    #: Databases that an interrupted run left.
+    leftovers: tuple[str, ...]
+    #: Bytes free on the server's disk; None where it cannot be seen from here.
+    room: int | None
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether the live database stays."""
+        return self.target != database_name(self.alias)
+
+
+def plan(
+    alias: str, set_name: str, now: datetime, *, into: str = "", is_foreign: bool = False
+) -> Restore:
+    """Look whether a database can be restored, and change nothing.
+
+    :param into: a name for a copy beside the live database; empty to replace that
+    :param is_foreign: whether the set may be of another server or of a database of another name
+    :raises BackupError: if the set is damaged or not of this database, the server cannot take it,
+        or a name is taken
+    """
+    manifest = sets.read(set_name)
+    if alias not in manifest.databases:
+        raise BackupError(
+            f"The set {set_name} has no {alias}: it has {', '.join(manifest.databases)}."
+        )
+    dump = manifest.databases[alias]
+    live = database_name(alias)
+    with server.session(alias) as cursor:
+        if not into:
+            _check_migrations(alias, dump)
+            if not is_foreign:
+                _check_origin(cursor, set_name, live, dump)
+        _check_names(cursor, into)
+        room = scratch.check(cursor, alias, dump)
+        _check_files(set_name, alias, dump)
+        has_live = live in server.names(cursor)
+        old = scratch.beside(live, "old", sets.stamp(now)) if has_live and not into else ""
+        left = tuple(scratch.leftovers(cursor, live, "restore"))
+    return Restore(alias, set_name, dump, into or live, old, left, room)
+
+
+def restore(what: Restore, *, jobs: int, say: Say) -> None:
+    """Do what was planned. The live database stays as it is until the last moment.
+
+    :param jobs: processes of pg_restore
+    :raises BackupError: if another restore is at work, something cannot be restored, or what was
+        restored differs from the manifest; then the live database is as it was
+    """
+    alias, dump, live = what.alias, what.dump, database_name(what.alias)
+    building = scratch.beside(live, "restore", what.set_name)
+    with server.session(alias) as cursor, sets.in_use(what.set_name):
+        server.take_turn(cursor, f"restore of {live}")
+        _remove_leftovers(cursor, live, say)
+        if what.room is None:
+            say(
+                "the server's disk cannot be seen from here: see that it has room for "
+                f"{dump.size_bytes / 1e6:,.0f} MB and as much log"
+            )
+        say(f"restoring {dump.database} of {what.set_name} into {building}")
+        with scratch.rebuilt(cursor, alias, what.set_name, dump, building, jobs=jobs):
+            _compare(what, building)
+            scratch.analyze(alias, building)
+            server.dress(cursor, building, server.attributes(cursor, live) or dump.attributes)
+            # Our own connection would be in the way.
+            connections[alias].close()
+            clients.stop_if_told()
+            comment = f"{server.REPLACED}{what.set_name}"
+            server.exchange(cursor, alias, building, what.target, what.old, comment)
+
+
+def replaced(alias: str) -> list[str]:
+    """Return the databases that restores of this one have replaced, and that are still there."""
+    start = f"{database_name(alias)}_old_"
+    with server.session(alias) as cursor:
+        found = server.replaced(cursor)
+    return [name for name in found if name.startswith(start) and scratch.is_reserved(name)]
+
+
+def drop_replaced(alias: str) -> list[str]:
+    """Drop the databases that restores of this one have replaced; return their names."""
+    names = replaced(alias)
+    with server.session(alias) as cursor:
+        for name in names:
+            server.drop(cursor, name)
+    return names
+
+
+def _check_migrations(alias: str, dump: Dump) -> None:
+    known = MigrationLoader(None, ignore_no_migrations=True).disk_migrations
+    unknown = [f"{app}.{name}" for app, name in dump.migrations.items() if (app, name) not in known]
+    if unknown:
+        raise BackupError(
+            f"The set has migrations of {alias} that this code does not know: "
+            f"{', '.join(unknown)}. Restore it with the code that has them, or as a copy (--into)."
+        )
+
+
+def _check_origin(cursor: CursorWrapper, set_name: str, live: str, dump: Dump) -> None:
+    cursor.execute("SELECT system_identifier::text FROM pg_control_system()")
+    [identifier] = cursor.fetchone()
+    what = []
+    if dump.database != live:
+        what.append(f"it is of {dump.database}, and the live database is {live}")
+    if dump.system_identifier != identifier:
+        what.append("it was made on another server")
+    if what:
+        raise BackupError(
+            f"The set {set_name} is foreign: {'; '.join(what)}. Restore it as a copy (--into), or "
+            "add --foreign if it is to replace the live database all the same."
+        )
+
+
+def _check_names(cursor: CursorWrapper, into: str) -> None:
+    if into and into in server.names(cursor):
+        raise BackupError(f"There is a database {into} already. Choose another name, or drop it.")
+    if scratch.is_reserved(into):
+        raise BackupError(f"Names such as {into} are given by restores. Choose another.")
+
+
+def _check_files(set_name: str, alias: str, dump: Dump) -> None:
+    if found := verify.damages(sets.path_of(set_name), alias, dump):
+        more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+        raise BackupError(
+            f"The set {set_name} is damaged: {'; '.join(found[:_SHOWN])}{more}. Restore another "
+            "one: python manage.py db_backup --list."
+        )
+
+
+def _remove_leftovers(cursor: CursorWrapper, live: str, say: Say) -> None:
+    for name in scratch.leftovers(cursor, live, "restore"):
+        server.drop(cursor, name)
+        say(f"dropped {name}, which an interrupted restore had left")
+
+
+def _compare(what: Restore, name: str) -> None:
+    if found := scratch.differences(what.alias, name, what.dump):
+        raise BackupError(
+            f"What was restored differs from the manifest of {what.set_name}, and was dropped: "
+            f"{'; '.join(found[:_SHOWN])}. Restore another set: python manage.py db_backup --list."
+        )

@@ -1,0 +1,106 @@
+"""Whether a set is what it was when it was written, and can be read."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from marketplace.backups import clients, sets
+from marketplace.backups.sets import Dump, Manifest
+from marketplace.exceptions import BackupError
+
+
+class Verification(NamedTuple):
+    """What was found in a set."""
+
+    name: str
+    databases: tuple[str, ...]
+    files: int
+    bytes: int
+    #: Each names the file, or the database.
+    problems: tuple[str, ...]
+
+
+def verify(name: str) -> Verification:
+    """Compare all files of a set with its manifest, and have pg_restore read all of them.
+
+    :raises BackupError: if there is no such set
+    """
+    path = sets.path_of(name)
+    try:
+        manifest = sets.read(name)
+    except BackupError as error:
+        return Verification(name, (), 0, 0, (str(error),))
+    with sets.in_use(name):
+        problems = foreign_files(manifest)
+        for alias, dump in manifest.databases.items():
+            found = damages(path, alias, dump)
+            # What is damaged is not worth reading.
+            problems += found or unreadable(path, alias, dump)
+    count = sum(len(dump.files) for dump in manifest.databases.values())
+    return Verification(name, tuple(manifest.databases), count, manifest.bytes, tuple(problems))
+
+
+def is_complete(manifest: Manifest) -> bool:
+    """Return whether all files are there, in their sizes: what can be told without reading them."""
+    path = sets.path_of(manifest.name)
+    return not any(
+        _wrong_size(path / alias / key, file.size)
+        for alias, dump in manifest.databases.items()
+        for key, file in dump.files.items()
+    )
+
+
+def damages(path: Path, alias: str, dump: Dump) -> list[str]:
+    """Return which files of a dump are missing, or are not as they were written."""
+    found = []
+    for key, file in dump.files.items():
+        each = path / alias / key
+        problem = _wrong_size(each, file.size) or _wrong_content(each, file.sha256)
+        if problem:
+            found.append(f"{alias}/{key} {problem}")
+    return found
+
+
+def foreign_files(manifest: Manifest) -> list[str]:
+    """Return the files of a set that its manifest does not know."""
+    known = {f"{alias}/{key}" for alias, dump in manifest.databases.items() for key in dump.files}
+    there = sets.files_of(sets.path_of(manifest.name))
+    return [f"{key} is not in the manifest" for key in there if key not in known | {sets.MANIFEST}]
+
+
+def unreadable(path: Path, alias: str, dump: Dump) -> list[str]:
+    """Return why a dump cannot be read to its end; nothing if it can."""
+    try:
+        client = reader(alias, dump)
+        # Without a database, pg_restore writes SQL; so it unpacks all there is.
+        clients.run([str(client.path), "--file=/dev/null", str(path / alias)])
+    except BackupError as error:
+        return [f"{alias} cannot be read: {error}"]
+    return []
+
+
+def reader(alias: str, dump: Dump, at_least: int = 0) -> clients.Client:
+    """Return the pg_restore that can read a dump.
+
+    :param at_least: the major version of the server that it is for
+    :raises BackupError: if there is none
+    """
+    major = max(at_least, clients.major_of(dump.client))
+    return clients.find("pg_restore", alias, major, dump.compression.partition(":")[0])
+
+
+def _wrong_size(path: Path, size: int) -> str:
+    try:
+        found = path.stat().st_size
+    except FileNotFoundError:
+        return "is missing"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    return "" if found == size else f"has {found:,} bytes instead of {size:,}"
+
+
+def _wrong_content(path: Path, digest: str) -> str:
+    try:
+        found = sets.digest_of(path)
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    return "" if found == digest else "has changed: its SHA-256 is not that of the manifest"

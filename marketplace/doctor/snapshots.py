@@ -1,0 +1,262 @@
+"""The local history of sizes: what is recorded each day, and what it says of growth.
+
+One SQLite file in the data folder holds all databases. Any number of processes may write at once.
+"""
+
+import shutil
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import combinations
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+from django.conf import settings
+from django.db import connections
+
+from marketplace.doctor.session import Row, read
+from marketplace.exceptions import MarketplaceError
+
+#: Days for which snapshots are kept.
+KEPT_DAYS = 90
+
+#: Hours between the first and the last snapshot without which growth is not known.
+ENOUGH_HOURS = 6
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS snapshots (
+    id INTEGER PRIMARY KEY,
+    taken_at REAL NOT NULL,
+    alias TEXT NOT NULL,
+    server TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    used INTEGER,
+    disk_free INTEGER,
+    disk_total INTEGER,
+    commits INTEGER NOT NULL,
+    blocks_read INTEGER NOT NULL,
+    blocks_hit INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS snapshots_alias ON snapshots (alias, taken_at);
+CREATE TABLE IF NOT EXISTS objects (
+    snapshot_id INTEGER NOT NULL REFERENCES snapshots ON DELETE CASCADE,
+    kind TEXT NOT NULL,
+    oid INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    rows INTEGER NOT NULL,
+    scans INTEGER NOT NULL,
+    PRIMARY KEY (snapshot_id, oid)
+) WITHOUT ROWID;
+"""
+
+Point = tuple[float, float]
+
+
+class Snapshot(NamedTuple):
+    """What was recorded of a database.
+
+    :param used: bytes of all databases of the server; None if the role may not see them
+    """
+
+    alias: str
+    size: int
+    tables: int
+    indexes: int
+    used: int | None
+    disk_free: int | None
+    disk_total: int | None
+
+
+class Disk(NamedTuple):
+    """The room on the disk of a server, in bytes; None is unknown."""
+
+    free: int | None
+    total: int | None
+
+
+def take(alias: str, now: datetime) -> Snapshot:
+    """Record the sizes and counters of a database. Safe to run twice and at once.
+
+    What is older than `KEPT_DAYS` is forgotten.
+
+    :raises MarketplaceError: if the history cannot be written
+    """
+    facts, sizes = read(alias, "facts")[0], read(alias, "sizes")[0]
+    objects = read(alias, "objects")
+    disk = disk_of(alias, sizes["used"])
+    with _open() as history:
+        _forget(history, now)
+        cursor = history.execute(
+            "INSERT INTO snapshots (taken_at, alias, server, size, used, disk_free, disk_total,"
+            " commits, blocks_read, blocks_hit)"
+            " VALUES (:taken_at, :alias, :server, :size, :used, :free, :total,"
+            " :commits, :blocks_read, :blocks_hit)",
+            {**sizes, **disk._asdict(), "alias": alias, "taken_at": now.timestamp()}
+            | {"server": _cluster(facts["server"])},
+        )
+        history.executemany(
+            "INSERT INTO objects VALUES (:snapshot, :kind, :oid, :name, :bytes, :rows, :scans)",
+            ({**row, "snapshot": cursor.lastrowid} for row in objects),
+        )
+    kinds = [row["kind"] for row in objects]
+    tables, indexes = kinds.count("table"), kinds.count("index")
+    return Snapshot(alias, sizes["size"], tables, indexes, sizes["used"], *disk)
+
+
+def disk_of(alias: str, used: int | None) -> Disk:
+    """Return the room on the disk of the database's server.
+
+    It is seen where the server is the embedded one; elsewhere DISK_CAPACITY says how large it is.
+
+    :param used: bytes of all databases of the server
+    """
+    if not connections[alias].settings_dict["HOST"]:
+        try:
+            disk = _statistics(Path(settings.DATA_DIR))
+        except OSError:
+            return Disk(None, None)
+        return disk
+    capacity = settings.DISK_CAPACITY.get(alias, settings.DISK_CAPACITY.get(""))
+    if capacity is None or used is None:
+        return Disk(None, capacity)
+    return Disk(max(0, capacity - used), capacity)
+
+
+def first_seen(alias: str, server: str) -> dict[int, datetime]:
+    """Return when each index was recorded first, by its object identifier.
+
+    :param server: as `sql/facts.sql` names it: the same number means another index elsewhere
+    """
+    with _reading() as history:
+        found = history.execute(
+            "SELECT oid, min(taken_at) FROM objects JOIN snapshots ON snapshots.id = snapshot_id"
+            " WHERE alias = :alias AND server = :server AND kind = 'index' GROUP BY oid",
+            {"alias": alias, "server": _cluster(server)},
+        )
+        return {oid: datetime.fromtimestamp(at, UTC) for oid, at in found}
+
+
+def growth(alias: str, now: datetime) -> float | None:
+    """Return by how many bytes a day the database grows; None without enough history."""
+    return slope(_points(alias, "size", now))
+
+
+def disk_growth(alias: str, now: datetime) -> float | None:
+    """Return by how many bytes a day its server's disk fills; None without enough history."""
+    filled = slope((at, -free) for at, free in _points(alias, "disk_free", now))
+    return filled if filled is not None else slope(_points(alias, "used", now))
+
+
+def object_growth(alias: str, now: datetime) -> dict[str, float]:
+    """Return by how many bytes a day each table and index grows, by its name."""
+    with _reading() as history:
+        found = history.execute(
+            "SELECT name, taken_at, objects.size FROM objects"
+            " JOIN snapshots ON snapshots.id = snapshot_id"
+            " WHERE alias = :alias AND taken_at BETWEEN :from AND :to ORDER BY name, taken_at",
+            {"alias": alias, **_span(now)},
+        ).fetchall()
+    points: dict[str, list[Point]] = {}
+    for name, at, size in found:
+        points.setdefault(name, []).append((at, size))
+    slopes = {name: slope(series) for name, series in points.items()}
+    return {name: value for name, value in slopes.items() if value is not None}
+
+
+def slope(points: Iterable[Point]) -> float | None:
+    """Return the change a day, as the median of the slopes between all pairs of points.
+
+    So neither one wrong point nor a single large load decides (Theil and Sen). The last point of
+    each day stands for it where there are several days.
+
+    :param points: of seconds and a value, in order of time
+    :return: None where the points span less than `ENOUGH_HOURS`
+    """
+    series = list(points)
+    if len(series) < 2 or series[-1][0] - series[0][0] < ENOUGH_HOURS * 3600:
+        return None
+    if series[-1][0] - series[0][0] >= 3 * 86400:
+        series = list({int(at // 86400): (at, value) for at, value in series}.values())
+    pairs = [
+        (later - earlier) / (end - start) * 86400
+        for (start, earlier), (end, later) in combinations(series[-KEPT_DAYS:], 2)
+        if end - start >= 3600
+    ]
+    return median(pairs) if pairs else None
+
+
+# Details
+
+
+def _statistics(folder: Path) -> Disk:
+    usage = shutil.disk_usage(folder)
+    return Disk(usage.free, usage.total)
+
+
+def _points(alias: str, column: str, now: datetime) -> Sequence[Point]:
+    queries = {
+        "size": "SELECT taken_at, size FROM snapshots",
+        "used": "SELECT taken_at, used FROM snapshots",
+        "disk_free": "SELECT taken_at, disk_free FROM snapshots",
+    }
+    condition = " WHERE alias = :alias AND taken_at BETWEEN :from AND :to ORDER BY taken_at"
+    with _reading() as history:
+        found = history.execute(queries[column] + condition, {"alias": alias, **_span(now)})
+        return [(at, value) for at, value in found if value is not None]
+
+
+def _span(now: datetime) -> Row:
+    oldest = now - timedelta(days=KEPT_DAYS)
+    return {"from": oldest.timestamp(), "to": now.timestamp()}
+
+
+def _cluster(server: str) -> str:
+    """Return what of the server's identity survives its restart."""
+    return server.partition("/")[0]
+
+
+def _forget(history: sqlite3.Connection, now: datetime) -> None:
+    history.execute("DELETE FROM snapshots WHERE taken_at < :from", _span(now))
+
+
+def _path() -> Path:
+    return Path(settings.DATA_DIR, "snapshots.sqlite3")
+
+
+@contextmanager
+def _open() -> Iterator[sqlite3.Connection]:
+    """Open the history for one change, which is kept whole or not at all."""
+    try:
+        _path().parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(_path(), timeout=30, isolation_level=None)) as history:
+            # Readers do not wait for a writer.
+            history.execute("PRAGMA journal_mode = WAL")
+            history.execute("PRAGMA foreign_keys = ON")
+            history.executescript(_SCHEMA)
+            with history:
+                # Takes the lock at once: one taken later may be refused in spite of the patience.
+                history.execute("BEGIN IMMEDIATE")
+                yield history
+    except (sqlite3.Error, OSError) as error:
+        raise MarketplaceError(
+            f"The history of snapshots {_path()} cannot be used: {error}. Check that its folder "
+            "can be written; if the file is damaged, move it away: a new one begins."
+        ) from error
+
+
+@contextmanager
+def _reading() -> Iterator[sqlite3.Connection]:
+    """Open the history as it is; an empty one where nothing was recorded yet."""
+    is_there = _path().exists()
+    try:
+        with closing(sqlite3.connect(_path() if is_there else ":memory:", timeout=30)) as history:
+            history.executescript(_SCHEMA)
+            yield history
+    except (sqlite3.Error, OSError) as error:
+        raise MarketplaceError(
+            f"The history of snapshots {_path()} cannot be read: {error}. If it is damaged, move "
+            "it away: db_snapshot begins a new one."
+        ) from error

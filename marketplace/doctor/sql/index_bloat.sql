@@ -1,0 +1,81 @@
+-- Estimated, for B-trees: 90 percent of each page is filled with an entry of 8 bytes and the
+-- columns' widths a row, and 4 in the page's list. Repeated values take less, so that bloat may
+-- be larger than this, never a false alarm because of them.
+WITH widths AS (
+    SELECT
+        index.oid,
+        bool_and(
+            statistics.avg_width IS NOT NULL OR attribute.attlen > 0
+        ) AS is_known,
+        sum(
+            CASE
+                WHEN attribute.attlen > 0 THEN attribute.attlen
+                ELSE statistics.avg_width
+            END * (1 - coalesce(statistics.null_frac, 0))
+        ) AS width
+    FROM pg_class AS index
+    INNER JOIN pg_index ON index.oid = pg_index.indexrelid
+    INNER JOIN pg_class AS owner ON pg_index.indrelid = owner.oid
+    INNER JOIN pg_namespace AS namespace ON owner.relnamespace = namespace.oid
+    INNER JOIN pg_am AS method ON index.relam = method.oid
+    INNER JOIN pg_attribute AS attribute ON index.oid = attribute.attrelid
+    LEFT JOIN pg_attribute AS source
+        ON source.attrelid = owner.oid
+        AND source.attnum = pg_index.indkey[attribute.attnum - 1]
+        AND source.attnum > 0
+    LEFT JOIN pg_stats AS statistics
+        ON statistics.schemaname = namespace.nspname
+        AND NOT statistics.inherited
+        AND (
+            (statistics.tablename = owner.relname AND statistics.attname = source.attname)
+            -- The statistics of an expression are the index's own.
+            OR (
+                source.attname IS NULL
+                AND statistics.tablename = index.relname
+                AND statistics.attname = attribute.attname
+            )
+        )
+    WHERE
+        index.relkind = 'i'
+        AND method.amname = 'btree'
+        AND pg_index.indisvalid
+        AND index.relpages >= %(pages)s
+        AND namespace.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
+    GROUP BY index.oid
+),
+
+estimates AS (
+    SELECT
+        widths.oid,
+        current_setting('block_size')::bigint AS block,
+        index.relpages AS pages,
+        1 + ceil(
+            index.reltuples / greatest(
+                1,
+                floor(
+                    (current_setting('block_size')::bigint - 40)
+                    * coalesce(
+                        (
+                            SELECT split_part(option, '=', 2)::numeric
+                            FROM unnest(index.reloptions) AS option
+                            WHERE option LIKE 'fillfactor=%%'
+                        ), 90
+                    ) / 100
+                    / (8 + ceil(widths.width / 8) * 8 + 4)
+                )
+            )
+        ) AS needed
+    FROM widths
+    INNER JOIN pg_class AS index ON widths.oid = index.oid
+    WHERE widths.is_known AND index.reltuples >= 0
+)
+
+SELECT
+    format('%%I.%%I', namespace.nspname, index.relname) AS path,
+    estimates.pages * estimates.block AS bytes,
+    ((estimates.pages - estimates.needed) * estimates.block)::bigint AS wasted
+FROM estimates
+INNER JOIN pg_class AS index ON estimates.oid = index.oid
+INNER JOIN pg_namespace AS namespace ON index.relnamespace = namespace.oid
+WHERE estimates.pages - estimates.needed >= estimates.pages * %(share)s
+ORDER BY wasted DESC

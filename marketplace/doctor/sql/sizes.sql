@@ -1,0 +1,22 @@
+SELECT
+    pg_database_size(current_database()) AS size,
+    -- Other databases of the server may be none of this role's business.
+    (
+        SELECT CASE
+            WHEN bool_and(
+                has_database_privilege(oid, 'CONNECT') OR pg_has_role('pg_read_all_stats', 'USAGE')
+            ) THEN sum(
+                CASE
+                    WHEN has_database_privilege(oid, 'CONNECT')
+                        OR pg_has_role('pg_read_all_stats', 'USAGE')
+                        THEN pg_database_size(oid)
+                END
+            )
+        END
+        FROM pg_database
+    )::bigint AS used,
+    xact_commit AS commits,
+    blks_read AS blocks_read,
+    blks_hit AS blocks_hit
+FROM pg_stat_database
+WHERE datname = current_database()

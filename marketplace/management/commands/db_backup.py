@@ -1,0 +1,204 @@
+"""Write, list and verify backup sets."""
+
+import os
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import CommandError, CommandParser
+from django.utils import timezone
+
+from marketplace.backups import clients, dump, retention, sets, verify
+from marketplace.backups.retention import Keep, Pruning
+from marketplace.backups.sets import Dump
+from marketplace.cli import DatabaseCommand, add_format_argument, counted
+from marketplace.databases import ALL_ALIASES, database_name
+from marketplace.exceptions import BackupError
+
+
+class Command(DatabaseCommand):
+    """Dump the databases as one set; list and verify sets."""
+
+    help = (
+        "Dump all databases, or those named, as one set into BACKUP_DIR, at once. Each is dumped "
+        "as it was in one moment, with exact counts of its rows. A set that is not complete never "
+        "looks like one.\n"
+        "\n"
+        "Then sets that need not be kept are removed: of the last days, weeks and months (UTC) the "
+        "newest set is kept, and always the last good one. pg_restore can read each folder of a "
+        "set without this command.\n"
+        "\n"
+        "Exits with 1 if a database could not be dumped, or a set does not verify."
+    )
+    choices = ALL_ALIASES
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the options."""
+        super().add_arguments(parser)
+        parser.add_argument("--list", action="store_true", help="List the sets.")
+        parser.add_argument(
+            "--verify",
+            nargs="?",
+            const="",
+            metavar="SET",
+            help="Compare all files of a set, or of every set, with what was written, and read "
+            "them to the end.",
+        )
+        parser.add_argument(
+            "--jobs",
+            type=int,
+            default=min(os.cpu_count() or 1, 8),
+            help="Processes that compress at once (default: %(default)s).",
+        )
+        for period, noun in (("daily", "days"), ("weekly", "weeks"), ("monthly", "months")):
+            parser.add_argument(
+                f"--keep-{period}",
+                type=int,
+                metavar="N",
+                default=getattr(settings, f"BACKUP_KEEP_{period.upper()}"),
+                help=f"Keep the newest set of each of the last N {noun} (default: %(default)s).",
+            )
+        parser.add_argument(
+            "--dry-run", action="store_true", help="Say what would be done, and do nothing."
+        )
+        add_format_argument(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Do what the options say."""
+        self.is_json = options["format"] == "json"
+        keep = Keep(*(options[f"keep_{period}"] for period in ("daily", "weekly", "monthly")))
+        if options["jobs"] < 1 or min(keep) < 0:
+            raise CommandError("--jobs is at least 1, and --keep-… at least 0.")
+        try:
+            if options["list"]:
+                self._list()
+            elif options["verify"] is not None:
+                self._verify(options["verify"])
+            elif options["dry_run"]:
+                self._plan(options, keep)
+            else:
+                self._back_up(options, keep)
+        except BackupError as error:
+            raise CommandError(str(error)) from error
+
+    def _back_up(self, options: dict[str, Any], keep: Keep) -> None:
+        aliases = self.selected(options)
+        with clients.interruptible(), sets.exclusive():
+            manifest = dump.back_up(
+                aliases, timezone.now(), jobs=options["jobs"], report=self._report
+            )
+            pruning = retention.prune(keep, trusted=manifest.name)
+        if self.is_json:
+            self.print_json(_plain(manifest.name) | {"pruning": pruning._asdict()})
+        else:
+            what = f"{counted(len(manifest.databases), 'database')}, {_size(manifest.bytes)}"
+            seconds = (manifest.finished_at - manifest.created_at).total_seconds()
+            self.stdout.write(f"{manifest.name}: {what}, {seconds:.1f} s in {sets.folder()}")
+            self._print_pruning(pruning, "Removed")
+        self.fail_if(list(manifest.failed), aliases)
+
+    def _report(self, alias: str, outcome: Dump | str) -> None:
+        if isinstance(outcome, str):
+            self.report_error(alias, outcome)
+        elif not self.is_json:
+            self.stdout.write(f"{alias.upper()}: dumped {outcome.database}, {_amount(outcome)}")
+
+    def _plan(self, options: dict[str, Any], keep: Keep) -> None:
+        aliases = self.selected(options)
+        items, failed = dump.plan(aliases)
+        for alias, reason in failed.items():
+            self.report_error(alias, reason)
+        for alias, item in items.items():
+            self.stdout.write(
+                f"{alias.upper()}: Would dump {database_name(alias)} ({_size(item.size_bytes)}) "
+                f"by pg_dump {item.client.version}, {item.compression}; "
+                f"about {_size(item.estimated_bytes)}"
+            )
+        self._print_pruning(retention.prune(keep, dry_run=True), "Would remove")
+        self.fail_if(list(failed), aliases)
+
+    def _print_pruning(self, pruning: Pruning, verb: str) -> None:
+        for name in pruning.removed:
+            self.stdout.write(f"{verb} {name}")
+        for name in pruning.busy:
+            self.stderr.write(f"{name} is in use: it is removed by the next backup")
+        for name in pruning.broken:
+            self.stderr.write(
+                self.style.WARNING(
+                    f"{name} is broken: see why with db_backup --verify {name}; remove it by hand"
+                )
+            )
+
+    def _list(self) -> None:
+        found = [_plain(name) for name in sets.names()]
+        if self.is_json:
+            self.print_json(found)
+        elif not found:
+            self.stdout.write(f"There is no set in {sets.folder()}")
+        for each in found if not self.is_json else ():
+            if each["error"]:
+                self.stdout.write(f"{each['name']}  {self.style.ERROR(each['error'])}")
+                continue
+            dumps = ", ".join(each["databases"])
+            line = f"{each['name']}  {_size(each['bytes']):>8}  {dumps}"
+            if each["failed"]:
+                line += self.style.WARNING(f"  without {', '.join(each['failed'])}")
+            self.stdout.write(line)
+
+    def _verify(self, name: str) -> None:
+        names = [name] if name else sets.names()
+        if not names:
+            raise CommandError(f"There is no set in {sets.folder()}.")
+        found = []
+        for each in names:
+            verification = verify.verify(each)
+            found.append(verification._asdict())
+            if not self.is_json:
+                self._print_verification(verification)
+        if self.is_json:
+            self.print_json(found)
+        failed = [each["name"] for each in found if each["problems"]]
+        if failed:
+            raise CommandError(
+                f"{len(failed)} of {counted(len(names), 'set')} failed: {', '.join(failed)}"
+            )
+
+    def _print_verification(self, found: verify.Verification) -> None:
+        if not found.problems:
+            amount = f"{counted(found.files, 'file')}, {_size(found.bytes)}"
+            self.stdout.write(f"{found.name}: ok ({', '.join(found.databases)}; {amount})")
+            return
+        problems = counted(len(found.problems), "problem")
+        self.stdout.write(f"{found.name}: {self.style.ERROR(problems)}")
+        for problem in found.problems:
+            self.stdout.write(f"   {problem}")
+
+
+def _plain(name: str) -> dict[str, Any]:
+    """Return a set as JSON can hold it."""
+    try:
+        manifest = sets.read(name)
+    except BackupError as error:
+        return {"name": name, "error": str(error)}
+    databases = {
+        alias: {
+            "database": each.database,
+            "started_at": each.started_at,
+            "seconds": each.seconds,
+            "bytes": each.bytes,
+            "rows": each.rows,
+            "migrations": each.migrations,
+        }
+        for alias, each in manifest.databases.items()
+    }
+    told = {"name": name, "error": "", "created_at": manifest.created_at}
+    told |= {"finished_at": manifest.finished_at, "bytes": manifest.bytes}
+    return told | {"databases": databases, "failed": manifest.failed}
+
+
+def _amount(each: Dump) -> str:
+    tables = f"{counted(len(each.tables), 'table')}, {counted(each.rows, 'row')}"
+    return f"{tables}: {_size(each.bytes)}, {each.seconds:.1f} s"
+
+
+def _size(count: float) -> str:
+    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.1f} MB"

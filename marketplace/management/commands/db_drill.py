@@ -1,0 +1,111 @@
+"""Restore a backup set for practice."""
+
+import os
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+from django.utils import timezone
+
+from marketplace.backups import clients, drill, sets
+from marketplace.backups.drill import Drill
+from marketplace.cli import DatabaseCommand, add_format_argument, counted
+from marketplace.databases import ALL_ALIASES
+from marketplace.exceptions import BackupError
+
+#: Differences that are printed; JSON has all.
+_SHOWN = 20
+
+
+class Command(DatabaseCommand):
+    """Prove that a set can be restored, without touching a live database."""
+
+    help = (
+        "Restore every database of a set into a scratch database, compare it with the set's "
+        "manifest (rows of each table, migrations, extensions, objects), and drop it.\n"
+        "\n"
+        "Says how long restoring took, and how old the data are. Live databases are not connected "
+        "to. Exits with 1 if anything differs, or could not be restored."
+    )
+    choices = ALL_ALIASES
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the options."""
+        parser.add_argument(
+            "set", nargs="?", default="", metavar="SET", help="Its name. By default the newest."
+        )
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--jobs",
+            type=int,
+            default=min(os.cpu_count() or 1, 8),
+            help="Processes that restore at once (default: %(default)s).",
+        )
+        add_format_argument(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Drill each database of the set, and print what was found."""
+        self.is_json, self.jobs = options["format"] == "json", options["jobs"]
+        self.found: list[dict[str, Any]] = []
+        try:
+            self.set_name = options["set"] or _newest()
+            manifest = sets.read(self.set_name)
+        except BackupError as error:
+            raise CommandError(str(error)) from error
+        # A database that is not in the set is one that would not come back.
+        aliases = self.selected(options) if options["database"] else self._aliases(manifest)
+        try:
+            with clients.interruptible():
+                self.visit(aliases, self._drill)
+        finally:
+            if self.is_json:
+                self.print_json(self.found)
+
+    def report_error(self, alias: str, message: str) -> None:
+        """Say why a database could not be restored."""
+        super().report_error(alias, message)
+        self.found.append({"alias": alias, "set_name": self.set_name, "error": message})
+
+    def _aliases(self, manifest: sets.Manifest) -> list[str]:
+        return [alias for alias in self.choices if alias in {*manifest.databases, *manifest.failed}]
+
+    def _drill(self, alias: str) -> bool:
+        done = drill.drill(alias, self.set_name, timezone.now(), jobs=self.jobs)
+        self.found.append({"error": "", **done._asdict()})
+        if not self.is_json:
+            self._print(done)
+        return not done.differences
+
+    def _print(self, done: Drill) -> None:
+        for name in done.dropped:
+            self.stderr.write(f"{done.alias.upper()}: dropped {name}, left by an interrupted drill")
+        amount = f"{counted(done.tables, 'table')}, {counted(done.rows, 'row')}"
+        times = (
+            f"restored in {done.restore_seconds:.1f} s, compared in "
+            f"{done.seconds - done.restore_seconds:.1f} s; data {_age(done.age_seconds)} old"
+        )
+        if not done.differences:
+            self.stdout.write(f"{done.alias.upper()}: ok ({amount}; {times})")
+            return
+        count = self.style.ERROR(counted(len(done.differences), "difference"))
+        self.stdout.write(f"{done.alias.upper()}: {count} ({times})")
+        for line in done.differences[:_SHOWN]:
+            self.stdout.write(f"   {line}")
+        if len(done.differences) > _SHOWN:
+            self.stdout.write(f"   and {len(done.differences) - _SHOWN} more: --format json")
+
+
+def _newest() -> str:
+    """Return the name of the newest set, whether or not it is whole: a drill shall find out."""
+    found = sets.names()
+    if not found:
+        raise BackupError(
+            f"There is no set in {sets.folder()}. Make one: python manage.py db_backup."
+        )
+    return found[0]
+
+
+def _age(seconds: float) -> str:
+    hours, minutes = divmod(int(seconds) // 60, 60)
+    days, hours = divmod(hours, 24)
+    parts = [(days, "d"), (hours, "h"), (minutes, "min")]
+    return " ".join(f"{number} {unit}" for number, unit in parts if number) or "under 1 min"

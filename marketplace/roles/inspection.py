@@ -1,0 +1,309 @@
+"""Where the roles and rights of a database differ from what they should be."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import compress
+from typing import Any, NamedTuple
+
+from django.db.backends.utils import CursorWrapper
+from psycopg2.sql import SQL, Composed, Identifier, Literal
+
+from marketplace.roles.definitions import PUBLIC, Role, foreign_roles, roles_of
+from marketplace.roles.objects import Object, read_objects
+from marketplace.roles.passwords import is_password, verifier
+
+#: Objects that a sentence names before it only counts them.
+_FEW = 3
+
+_ATTRIBUTES = ("SUPERUSER", "CREATEDB", "CREATEROLE", "REPLICATION", "BYPASSRLS")
+
+_ROLES = """
+SELECT
+    rolname,
+    rolcanlogin,
+    array[rolsuper, rolcreatedb, rolcreaterole, rolreplication, rolbypassrls],
+    coalesce(rolconfig, '{}')
+FROM pg_roles
+WHERE rolname = ANY(%(names)s)
+"""
+
+_MEMBERSHIPS = """
+SELECT pg_get_userbyid(m.member), pg_get_userbyid(m.roleid), pg_get_userbyid(m.grantor)
+FROM pg_auth_members AS m
+WHERE pg_get_userbyid(m.member) = ANY(%(names)s)
+ORDER BY 1, 2
+"""
+
+_HEIRS = """
+SELECT rolname FROM pg_roles
+WHERE rolname = ANY(%(names)s) AND rolname <> %(owner)s
+    AND NOT rolsuper AND NOT pg_has_role(rolname, %(owner)s, 'USAGE')
+"""
+
+# What was promised to other roles on tables that a creator who is not the owner makes later.
+_PROMISES = """
+SELECT CASE d.defaclobjtype WHEN 'r' THEN 'TABLES' ELSE 'SEQUENCES' END,
+    pg_get_userbyid(a.grantee), a.privilege_type
+FROM pg_default_acl AS d
+CROSS JOIN LATERAL aclexplode(d.defaclacl) AS a
+WHERE d.defaclnamespace = 'public'::regnamespace AND d.defaclobjtype IN ('r', 'S')
+    AND a.grantee NOT IN (0, d.defaclrole)
+    AND pg_get_userbyid(d.defaclrole) <> %(owner)s
+    AND pg_get_userbyid(a.grantee) <> ALL(%(known)s)
+"""
+
+
+class Difference(NamedTuple):
+    """Something about a role that is not as it should be."""
+
+    role: str
+    #: As "lacks SELECT on".
+    problem: str
+    #: As "table ecommerce_offers".
+    objects: tuple[str, ...]
+    statements: tuple[Composed, ...]
+
+    def __str__(self) -> str:
+        """Return it as a sentence, which counts objects where there are many."""
+        few, more = self.objects[:_FEW], len(self.objects) - _FEW
+        names = ", ".join(few) + (f" and {more} more" if more > 0 else "")
+        return f"{self.role} {self.problem} {names}".rstrip()
+
+
+class Inspection(NamedTuple):
+    """What the roles of a database have, and what is wrong with that."""
+
+    roles: tuple[Role, ...]
+    #: Role → whether it may log in; those that are missing are not here.
+    logins: dict[str, bool]
+    objects: tuple[Object, ...]
+    differences: tuple[Difference, ...]
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Return the names of the roles that there are not."""
+        return tuple(role.name for role in self.roles if role.name not in self.logins)
+
+
+def inspect(cursor: CursorWrapper, alias: str) -> Inspection:
+    """Compare the roles and rights in the cursor's database with what they should be.
+
+    :param alias: whose roles; the database may be another than its own, such as a restored copy
+    """
+    roles = roles_of(alias)
+    states = _states(cursor, [role.name for role in roles])
+    objects = tuple(read_objects(cursor, roles[0].name))
+    present = [role for role in roles if role.name in states]
+    found = [
+        *(_creation(role) for role in roles if role.name not in states),
+        *(item for role in present for item in _attributes(cursor, alias, role, states)),
+        *_memberships(cursor, [role.name for role in present]),
+        *(_ownership(cursor, objects, roles[0].name) if roles[0].name in states else ()),
+        *_search_paths(objects, roles[0].name),
+        *_lacks(objects, present, alias),
+        *_bereaved(objects, roles, alias),
+        *_excesses(objects, roles, alias),
+        *_promises(cursor, objects, roles, alias),
+    ]
+    logins = {name: can_login for name, (can_login, *_) in states.items()}
+    return Inspection(roles, logins, objects, tuple(found))
+
+
+# The roles themselves
+
+
+def _states(cursor: CursorWrapper, names: Sequence[str]) -> dict[str, tuple[Any, ...]]:
+    cursor.execute(_ROLES, {"names": list(names)})
+    return {name: state for name, *state in cursor.fetchall()}
+
+
+def _creation(role: Role) -> Difference:
+    login = SQL("LOGIN" if role.is_trusted else "NOLOGIN")
+    statement = SQL("CREATE ROLE {} {}").format(Identifier(role.name), login)
+    return Difference(role.name, "is missing", (), (statement,))
+
+
+def _attributes(
+    cursor: CursorWrapper, alias: str, role: Role, states: dict[str, tuple[Any, ...]]
+) -> Iterator[Difference]:
+    can_login, flags, settings = states[role.name]
+    name = Identifier(role.name)
+    for attribute in compress(_ATTRIBUTES, flags):
+        statement = SQL("ALTER ROLE {} {}").format(name, SQL(f"NO{attribute}"))
+        yield Difference(role.name, f"has {attribute}", (), (statement,))
+    if role.password:
+        yield from _login(cursor, alias, role, can_login)
+    for key, value in role.settings:
+        if f"{key}={value}" not in settings:
+            statement = SQL("ALTER ROLE {} SET {} = {}").format(
+                name, Identifier(key), Literal(value)
+            )
+            yield Difference(role.name, f"lacks the setting {key} = {value}", (), (statement,))
+
+
+def _login(cursor: CursorWrapper, alias: str, role: Role, can_login: bool) -> Iterator[Difference]:
+    if can_login and is_password(cursor, alias, role.name, role.password):
+        return
+    statement = SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(
+        Identifier(role.name), Literal(verifier(cursor, role.name, role.password))
+    )
+    yield Difference(role.name, f"does not log in with {role.variable}", (), (statement,))
+
+
+def _memberships(cursor: CursorWrapper, names: Sequence[str]) -> Iterator[Difference]:
+    """Find what our roles inherit: each has its own rights, and no others."""
+    cursor.execute(_MEMBERSHIPS, {"names": list(names)})
+    connection: Any = cursor.connection
+    # Before version 16 there is no choice, and the grantor may have been dropped.
+    names_grantor = connection.server_version >= 160000
+    for member, role, grantor in cursor.fetchall():
+        statement = SQL("REVOKE {} FROM {}").format(Identifier(role), Identifier(member))
+        if names_grantor:
+            statement += SQL(" GRANTED BY {}").format(Identifier(grantor))
+        yield Difference(member, f"is a member of {role}", (), (statement,))
+
+
+# What they own and may do
+
+
+def _ownership(
+    cursor: CursorWrapper, objects: Sequence[Object], owner: str
+) -> Iterator[Difference]:
+    yield from _heirs(cursor, objects, owner)
+    for item in objects:
+        # A database's owner owns this schema by its membership in a role of the server.
+        keepers = {owner, "pg_database_owner"} if item.kind == "SCHEMA" else {owner}
+        if item.is_linked or item.owner in keepers:
+            continue
+        kind = "ROUTINE" if item.kind == "FUNCTION" else item.kind
+        target = "pg_database_owner" if item.kind == "SCHEMA" else owner
+        statement = SQL("ALTER {} {} OWNER TO {}").format(
+            SQL(kind), SQL(item.identity), Identifier(target)
+        )
+        label = f"{item.label} ({item.owner} does)"
+        yield Difference(owner, "does not own", (label,), (statement,))
+
+
+def _heirs(cursor: CursorWrapper, objects: Iterable[Object], owner: str) -> Iterator[Difference]:
+    """Find whoever ran the database so far, as whom the app may connect: it must stay able to."""
+    names = [
+        item.owner
+        for item in objects
+        if item.kind == "DATABASE" or (item.kind, item.name) == ("TABLE", "django_migrations")
+    ]
+    cursor.execute(_HEIRS, {"names": names, "owner": owner})
+    for (name,) in cursor.fetchall():
+        statement = SQL("GRANT {} TO {}").format(Identifier(owner), Identifier(name))
+        yield Difference(name, "owned it so far, and is no member of", (owner,), (statement,))
+
+
+def _search_paths(objects: Iterable[Object], owner: str) -> Iterator[Difference]:
+    for item in objects:
+        if not item.is_pinned:
+            statement = SQL("ALTER ROUTINE {} SET search_path = pg_catalog, public, pg_temp")
+            problem = "lends its rights to a function without a search_path of its own:"
+            yield Difference(owner, problem, (item.label,), (statement.format(SQL(item.identity)),))
+
+
+def _lacks(objects: Iterable[Object], roles: Sequence[Role], alias: str) -> Iterator[Difference]:
+    groups: dict[tuple[str, str, str], list[Object]] = defaultdict(list)
+    for item in objects:
+        for role in roles if item.is_guarded else ():
+            wanted = role.wanted(item.kind, item.name, alias)
+            lacking = sorted(wanted - item.grants.get(role.name, {}).keys())
+            if lacking:
+                groups[role.name, item.kind, ", ".join(lacking)].append(item)
+    for (role_name, _, rights), items in groups.items():
+        statement = _change("GRANT", rights, items, role_name)
+        labels = tuple(item.label for item in items)
+        yield Difference(role_name, f"lacks {rights} on", labels, (statement,))
+
+
+def _bereaved(objects: Sequence[Object], roles: Sequence[Role], alias: str) -> Iterator[Difference]:
+    """Find other roles with tables to read or write, who could do it only as everybody could."""
+    (database,) = (item for item in objects if item.kind == "DATABASE")
+    known = {role.name for role in roles} | foreign_roles(alias) | {PUBLIC}
+    users: dict[str, set[str]] = defaultdict(set)
+    for item in objects:
+        if item.kind == "TABLE":
+            for grantee in item.grants.keys() - known - {item.owner}:
+                loads = "INSERT" in item.grants[grantee]
+                users[grantee] |= {"CONNECT", "TEMPORARY"} if loads else {"CONNECT"}
+    for user in sorted(users):
+        losing = users[user] & database.grants.get(PUBLIC, {}).keys()
+        losing -= database.grants.get(user, {}).keys()
+        if losing and user != database.owner:
+            rights = ", ".join(sorted(losing))
+            statement = _change("GRANT", rights, [database], user)
+            yield Difference(
+                user, f"has only as PUBLIC {rights} on", (database.label,), (statement,)
+            )
+
+
+def _excesses(objects: Iterable[Object], roles: Sequence[Role], alias: str) -> Iterator[Difference]:
+    groups: dict[tuple[str, str, str, str], list[Object]] = defaultdict(list)
+    foreign, ours = foreign_roles(alias), {role.name: role for role in roles}
+    for item in objects:
+        for grantee, rights in item.grants.items() if item.is_guarded else ():
+            if grantee in (item.owner, roles[0].name):
+                continue
+            excess = _excess(item, grantee, set(rights), ours, foreign, alias)
+            passed = {right for right, may_pass in rights.items() if may_pass} - excess
+            if excess:
+                key = (grantee, "should not have", item.kind, ", ".join(sorted(excess)))
+                groups[key].append(item)
+            if passed and grantee in ours:
+                key = (grantee, "may pass on", item.kind, ", ".join(sorted(passed)))
+                groups[key].append(item)
+    for (grantee, problem, _, names), items in groups.items():
+        verb = "REVOKE" if problem == "should not have" else "REVOKE GRANT OPTION FOR"
+        statement = _change(verb, names, items, grantee)
+        labels = tuple(item.label for item in items)
+        yield Difference(grantee, f"{problem} {names} on", labels, (statement,))
+
+
+def _promises(
+    cursor: CursorWrapper, objects: Iterable[Object], roles: Sequence[Role], alias: str
+) -> Iterator[Difference]:
+    """Find what `db_grants ROLE` promised before the tables had an owner of their own."""
+    known = [*(role.name for role in roles), *foreign_roles(alias)]
+    cursor.execute(_PROMISES, {"owner": roles[0].name, "known": known})
+    later = {item.kind: item for item in objects if not item.identity}
+    for kind, role, right in sorted(set(cursor.fetchall())):
+        if kind in later and right not in later[kind].grants.get(role, {}):
+            statement = _change("GRANT", right, [later[kind]], role)
+            yield Difference(role, f"lacks {right} on", (later[kind].label,), (statement,))
+
+
+def _excess(
+    item: Object,
+    grantee: str,
+    rights: set[str],
+    ours: dict[str, Role],
+    foreign: set[str],
+    alias: str,
+) -> set[str]:
+    """Return the rights that a role has and should not."""
+    if grantee in ours:
+        return rights - ours[grantee].wanted(item.kind, item.name, alias)
+    if grantee == PUBLIC or grantee in foreign:
+        return rights
+    # Other roles are the user's own affair, but for what belongs to the owner alone.
+    return rights & {"CREATE"} if item.kind in ("DATABASE", "SCHEMA") else set()
+
+
+def _change(verb: str, privileges: str, items: Sequence[Object], grantee: str) -> Composed:
+    """Return the statement that grants or revokes rights on objects of one kind."""
+    parts = {
+        "verb": SQL(verb),
+        "rights": SQL(privileges),
+        "kind": SQL(items[0].kind.replace("FUNCTION", "ROUTINE")),
+        "role": SQL(PUBLIC) if grantee == PUBLIC else Identifier(grantee),
+        "owner": Identifier(items[0].owner),
+        "names": SQL(", ").join([SQL(item.identity) for item in items]),
+    }
+    text = "{verb} {rights} ON {kind} {names} "
+    if not items[0].identity:
+        text = "ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public "
+        text += "{verb} {rights} ON {kind} "
+    return SQL(text + ("TO {role}" if verb == "GRANT" else "FROM {role} CASCADE")).format(**parts)

@@ -1,0 +1,110 @@
+"""What in a database has an owner, and who has which right on it."""
+
+from typing import NamedTuple
+
+from django.db.backends.utils import CursorWrapper
+
+# All that is ours, with each single right on it; what belongs to an extension is the extension's. A
+# sequence of a column has its table's owner. Rights on columns count as those on their table. In
+# the order of mending: who is given a table must be allowed to create one, as the database's owner.
+_OBJECTS = """
+WITH objects AS (
+    SELECT 'DATABASE' AS kind, datname::text AS name, quote_ident(datname) AS identity,
+        datdba AS owner, false AS is_linked, true AS is_guarded, true AS is_pinned,
+        coalesce(datacl, acldefault('d', datdba)) AS acl
+    FROM pg_database WHERE datname = current_database()
+    UNION ALL
+    SELECT 'SCHEMA', nspname, quote_ident(nspname), nspowner, false, true, true,
+        coalesce(nspacl, acldefault('n', nspowner))
+    FROM pg_namespace WHERE nspname = 'public'
+    UNION ALL
+    SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.relname,
+        format('%%I.%%I', n.nspname, c.relname), c.relowner,
+        c.relkind = 'S' AND EXISTS (
+            SELECT FROM pg_depend AS d
+            WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype IN ('a', 'i')
+        ),
+        true, true,
+        coalesce(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char",
+            c.relowner)) || columns.acl
+    FROM pg_class AS c
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    LEFT JOIN LATERAL (
+        SELECT array_agg(item) AS acl
+        FROM pg_attribute AS a, unnest(a.attacl) AS item
+        WHERE a.attrelid = c.oid AND NOT a.attisdropped
+    ) AS columns ON true
+    WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+        AND NOT EXISTS (
+            SELECT FROM pg_depend AS d
+            WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
+        )
+    UNION ALL
+    SELECT 'FUNCTION', p.proname,
+        format('%%I.%%I(%%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)),
+        p.proowner, false, p.prosecdef,
+        NOT p.prosecdef OR EXISTS (
+            SELECT FROM unnest(p.proconfig) AS setting WHERE setting LIKE 'search_path=%%'
+        ),
+        coalesce(p.proacl, acldefault('f', p.proowner))
+    FROM pg_proc AS p
+    JOIN pg_namespace AS n ON n.oid = p.pronamespace
+    WHERE n.nspname = 'public' AND p.prokind IN ('f', 'p')
+        AND NOT EXISTS (
+            SELECT FROM pg_depend AS d
+            WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+        )
+    UNION ALL
+    SELECT CASE kinds.code WHEN 'r' THEN 'TABLES' ELSE 'SEQUENCES' END, 'later ones', '',
+        r.oid, true, true, true, d.defaclacl
+    FROM pg_roles AS r
+    CROSS JOIN (VALUES ('r'::"char"), ('S')) AS kinds (code)
+    LEFT JOIN pg_default_acl AS d
+        ON d.defaclrole = r.oid AND d.defaclobjtype = kinds.code
+        AND d.defaclnamespace = 'public'::regnamespace
+    WHERE r.rolname = %(owner)s
+)
+SELECT o.kind, o.name, o.identity, pg_get_userbyid(o.owner), o.is_linked, o.is_guarded, o.is_pinned,
+    CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee) END, a.privilege_type,
+    a.is_grantable
+FROM objects AS o
+LEFT JOIN LATERAL aclexplode(o.acl) AS a ON true
+ORDER BY array_position(
+    array['DATABASE', 'SCHEMA', 'TABLE', 'SEQUENCE', 'FUNCTION', 'TABLES', 'SEQUENCES'], o.kind
+), o.name, o.identity
+"""
+
+
+class Object(NamedTuple):
+    """Something that has an owner, and rights."""
+
+    kind: str
+    name: str
+    #: As SQL names it.
+    identity: str
+    owner: str
+    #: Whether its owner follows from that of something else.
+    is_linked: bool
+    #: Whether rights on it matter: a function that runs with its caller's rights gives none.
+    is_guarded: bool
+    is_pinned: bool
+    #: Role → privilege → whether it may pass it on.
+    grants: dict[str, dict[str, bool]]
+
+    @property
+    def label(self) -> str:
+        """Return it as a sentence names it."""
+        return f"{self.kind.lower()} {self.name}" if self.identity else f"later {self.kind.lower()}"
+
+
+def read_objects(cursor: CursorWrapper, owner: str) -> list[Object]:
+    """Return all that the cursor's database has of ours; also what its owner will make later."""
+    cursor.execute(_OBJECTS, {"owner": owner})
+    found: dict[tuple[str, str], Object] = {}
+    for kind, name, identity, *state, grantee, privilege, is_grantable in cursor.fetchall():
+        new = Object(*(kind, name, identity, *state, {}))
+        item = found.setdefault((kind, identity), new)
+        if grantee:
+            rights = item.grants.setdefault(grantee, {})
+            rights[privilege] = rights.get(privilege, False) or is_grantable
+    return list(found.values())

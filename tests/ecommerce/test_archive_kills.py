@@ -1,0 +1,92 @@
+"""`db_archive` killed at random moments: real processes on a real server."""
+
+import os
+import random
+import time
+
+import psycopg2
+import pytest
+
+from marketplace import embedded
+from marketplace.embedded import SUPERUSER
+from tests.marketplace.conftest import machine  # noqa: F401 # a fixture
+
+#: At how many moments it is killed; ARCHIVE_KILLS sets more.
+KILLS = int(os.environ.get("ARCHIVE_KILLS", "2"))
+
+SEED = """
+SELECT ecommerce_create_price_month('2021-05-01');
+INSERT INTO ecommerce_price_history (offer_id, price, currency, recorded_at)
+SELECT n %% 500, n, 'UZS', '2021-05-01 00:00+00'::timestamptz + n * interval '1 second'
+FROM generate_series(1, %(rows)s) AS n;
+"""
+CONTENT = (
+    "SELECT count(*), md5(string_agg(h::text, ' ' ORDER BY id)) FROM ecommerce_price_history h"
+)
+
+DONE = "SELECT FROM ecommerce_archived_months WHERE archived_at IS NOT NULL"
+OFFER = """
+INSERT INTO ecommerce_products (platform, external_id, first_seen_at, last_seen_at, updated_at)
+VALUES ('uzum', '1', now(), now(), now());
+INSERT INTO ecommerce_offers (
+    id, platform, external_id, product_id, price, scraped_at,
+    first_seen_at, last_seen_at, updated_at
+)
+SELECT 1, 'uzum', '1', id, 1, now(), now(), now(), now() FROM ecommerce_products;
+"""
+
+
+@pytest.fixture
+def ask(machine):  # noqa: F811 # the fixture
+    """Execute a statement, and return its rows if it has any."""
+
+    def ask(statement, **values):
+        host = str(embedded.socket_directory(machine.data_dir))
+        connection = psycopg2.connect(host=host, user=SUPERUSER, dbname="ecommerce_db")
+        with connection, connection.cursor() as cursor:
+            cursor.execute(statement, values or None)
+            found = cursor.fetchall() if cursor.description else []
+        connection.close()
+        return found
+
+    return ask
+
+
+def kill_at_random(machine, dice):  # noqa: F811 # the fixture
+    """Start to archive, and kill that at some moment after it began to write."""
+    lock = machine.data_dir / "archive" / "price_history" / ".lock"
+    lock.unlink(missing_ok=True)
+    process = machine.start("db_archive", "--force")
+    deadline = time.monotonic() + 60
+    while not lock.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.001)
+    time.sleep(dice.uniform(0, 1.5))
+    process.kill()
+    process.communicate(timeout=60)
+
+
+def test_killed_at_random_moments_it_goes_on(machine, ask):  # noqa: F811 # the fixture
+    assert machine("init_all", "--database", "ecommerce").returncode == 0
+    ask(OFFER)
+    ask(SEED, rows=100_000)
+    before = ask(CONTENT)
+
+    for seed in range(KILLS):
+        kill_at_random(machine, random.Random(seed))
+        if ask(DONE):
+            assert machine("db_unarchive", "2021-05").returncode == 0
+        told = machine("price_history", "uzum", "1").stdout
+        assert told.endswith("\n200 points\n")
+    archived = machine("db_archive", "--force")
+    verified = machine("db_archive", "--verify")
+
+    assert archived.returncode == 0, archived.stderr
+    assert verified.stdout.startswith("ECOMMERCE: verified 2021-05: 100,000 rows, ")
+    assert ask(CONTENT) == [(0, None)]
+    leftovers = machine.data_dir / "archive" / "price_history"
+    files = leftovers.glob("platform=*/month=*/*")
+    assert {path.parent.parent.name for path in files} == {"platform=uzum", "platform=unknown"}
+    assert not (leftovers / ".partial").exists()
+    brought = machine("db_unarchive", "2021-05")
+    assert brought.returncode == 0, brought.stderr
+    assert ask(CONTENT) == before

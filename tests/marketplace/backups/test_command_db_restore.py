@@ -1,0 +1,398 @@
+import re
+import shutil
+import signal
+import threading
+from dataclasses import replace
+from itertools import chain, repeat
+
+import psycopg2
+import pytest
+from django.db import connections
+from psycopg2.sql import SQL, Identifier
+
+from marketplace.backups import scratch, server, sets
+from marketplace.databases import database_name, drop_database
+from tests import factories
+from tests.commands import run
+from tests.marketplace.backups.conftest import (
+    NAME,
+    back_up,
+    beside,
+    connect,
+    databases,
+    fingerprint,
+    rewrite,
+    start,
+)
+from tests.marketplace.stage import wait
+
+pytestmark = pytest.mark.django_db(databases=["procurement"], transaction=True)
+
+PROCUREMENT = ["--database", "procurement"]
+
+
+@pytest.fixture
+def live():
+    """The name of a live database, which has a lot."""
+    factories.lot_item()
+    return database_name("procurement")
+
+
+@pytest.fixture
+def taken(live):
+    """A set of it; since then a lot came."""
+    manifest = back_up("procurement")
+    factories.lot()
+    return manifest
+
+
+def restore(*arguments):
+    return run("db_restore", NAME, *PROCUREMENT, "--force", *arguments)
+
+
+def execute(name, statement, *names):
+    with connect(name) as cursor:
+        cursor.execute(SQL(statement).format(*map(Identifier, names)))
+        return cursor.fetchall() if cursor.description else None
+
+
+@pytest.fixture
+def role(live):
+    name = "backup_reader"
+    execute("postgres", "CREATE ROLE {}", name)
+    yield name
+    execute("postgres", "REVOKE ALL ON DATABASE {} FROM {}", live, name)
+    execute("postgres", "ALTER ROLE {} IN DATABASE {} RESET ALL", name, live)
+    execute(live, "DROP OWNED BY {} CASCADE", name)
+    execute("postgres", "DROP ROLE {}", name)
+
+
+class TestDbRestore:
+    def test_brings_back_the_same_content(self, live):
+        before = fingerprint(live)
+        back_up("procurement")
+        factories.lot()
+        since = fingerprint(live)
+
+        outcome = restore()
+
+        assert fingerprint(live) == before
+        [old] = beside("procurement")
+        assert fingerprint(old) == since != before
+        assert re.fullmatch(rf"{live}_old_\d{{8}}t\d{{6}}z", old)
+        assert re.fullmatch(
+            rf"PROCUREMENT: restored {live} from {NAME} \(\d+ tables, \d+ rows, all as dumped\)\n"
+            rf"PROCUREMENT: what it replaced is {old}; drop it: "
+            r"python manage.py db_restore --drop-old --database procurement\n",
+            outcome.out,
+        )
+        assert outcome.code == 0
+
+    def test_leaves_a_database_that_works(self, taken):
+        restore()
+
+        assert run("db_verify", *PROCUREMENT).code == 0
+        # Sequences go on where they were.
+        factories.lot_item()
+        with (
+            connections["procurement"].cursor() as cursor,
+            pytest.raises(Exception, match="append"),
+        ):
+            factories.lot_event(lot=factories.lot())
+            cursor.execute("UPDATE procurement_lot_events SET kind = 'x'")
+
+    def test_keeps_owner_grants_and_settings_of_the_database(self, live, role):
+        for statement in (
+            "REVOKE CONNECT ON DATABASE {} FROM PUBLIC",
+            "ALTER DATABASE {} SET search_path = public, \"$user\", 'x y'",
+            "ALTER DATABASE {} SET work_mem = '5MB'",
+            "ALTER DATABASE {} CONNECTION LIMIT 77",
+            "COMMENT ON DATABASE {} IS 'Ours''s'",
+        ):
+            execute("postgres", statement, live)
+        execute("postgres", "GRANT CONNECT ON DATABASE {} TO {} WITH GRANT OPTION", live, role)
+        execute("postgres", "ALTER DATABASE {} OWNER TO {}", live, role)
+        execute("postgres", "ALTER ROLE {} IN DATABASE {} SET statement_timeout = '7s'", role, live)
+        execute(live, "GRANT SELECT ON procurement_lots TO {}", role)
+        execute(live, "ALTER TABLE procurement_references OWNER TO {}", role)
+        back_up("procurement")
+        told = self.properties(live)
+
+        outcome = restore()
+
+        assert outcome.code == 0, outcome.err
+        assert self.properties(live) == told
+        [old] = beside("procurement")
+        execute("postgres", "DROP DATABASE {}", old)
+        execute("postgres", "ALTER DATABASE {} OWNER TO postgres", live)
+        execute(live, "ALTER TABLE procurement_references OWNER TO postgres")
+        execute("postgres", "ALTER DATABASE {} RESET ALL", live)
+
+    def properties(self, name):
+        with connect(name) as cursor:
+            cursor.execute(
+                "SELECT pg_get_userbyid(datdba), datacl::text, datconnlimit, "
+                "shobj_description(oid, 'pg_database') FROM pg_database "
+                "WHERE datname = current_database()"
+            )
+            found = cursor.fetchall()
+            cursor.execute(
+                "SELECT setrole::regrole::text, setconfig FROM pg_db_role_setting WHERE "
+                "setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+                "ORDER BY 1"
+            )
+            found += cursor.fetchall()
+            cursor.execute(
+                "SELECT relname, pg_get_userbyid(relowner), relacl::text FROM pg_class "
+                "WHERE relname LIKE 'procurement%' ORDER BY 1"
+            )
+            found += cursor.fetchall()
+            cursor.execute(
+                "SELECT nspowner::regrole::text, nspacl::text FROM pg_namespace "
+                "WHERE nspname = 'public'"
+            )
+            return found + cursor.fetchall()
+
+    def test_shows_a_reader_the_old_state_or_the_new_one_only(self, taken, live):
+        seen, stop = set(), threading.Event()
+        reader = threading.Thread(target=self.read, args=(live, seen, stop))
+        reader.start()
+        wait(lambda: seen, "the reader reads nothing")
+
+        outcome = restore()
+        wait(lambda: 1 in seen, "the reader does not see the restored state")
+        stop.set()
+        reader.join()
+
+        assert outcome.code == 0
+        # One lot was there when the set was written, and a second came later.
+        assert seen == {2, 1}
+
+    def read(self, name, seen, stop):
+        # A session is kept until it is ended, as in a pool.
+        while not stop.is_set():
+            try:
+                with connect(name) as cursor:
+                    while not stop.is_set():
+                        cursor.execute("SELECT count(*) FROM procurement_lots")
+                        seen.add(cursor.fetchone()[0])
+            except psycopg2.Error as error:
+                assert "does not exist" not in str(error) or "renamed" in str(error), error
+
+    def test_brings_back_a_database_that_is_lost(self, taken, live):
+        before = fingerprint(live)
+        drop_database("procurement")
+
+        outcome = restore()
+
+        assert outcome.code == 0
+        assert fingerprint(live).keys() == before.keys()
+        assert beside("procurement") == []
+
+    def test_makes_a_copy(self, taken, live):
+        before = fingerprint(live)
+
+        outcome = restore("--into", "copy_of_lots")
+
+        assert outcome.out.startswith(f"PROCUREMENT: restored copy_of_lots from {NAME} (")
+        assert execute("copy_of_lots", "SELECT count(*) FROM procurement_lots") == [(1,)]
+        assert fingerprint(live) == before
+        assert beside("procurement") == []
+
+    def test_says_what_it_would_do(self, taken, live):
+        before = fingerprint(live)
+
+        outcome = run("db_restore", NAME, *PROCUREMENT, "--dry-run")
+
+        assert re.fullmatch(
+            rf"PROCUREMENT: Would replace {live} by {live} as of [\d-]+ [\d:]+ UTC; "
+            rf"what was written since is in {live}_old_\w+ only\n",
+            outcome.out,
+        )
+        assert (fingerprint(live), beside("procurement")) == (before, [])
+
+    def test_asks_before_it_replaces(self, taken, live, monkeypatch):
+        before = fingerprint(live)
+        monkeypatch.setattr("builtins.input", lambda: "yes")
+
+        outcome = run("db_restore", NAME, *PROCUREMENT)
+
+        assert outcome.err.startswith(f"PROCUREMENT: going to replace {live} by {live} as of ")
+        assert f"Type {live} to go on: " in outcome.err
+        assert outcome.code == 1
+        assert fingerprint(live) == before
+
+
+class TestDropOld:
+    def test_drops_what_restores_replaced(self, taken, live):
+        restore()
+        [old] = beside("procurement")
+
+        dry = run("db_restore", "--drop-old", *PROCUREMENT, "--dry-run")
+        kept = beside("procurement")
+        outcome = run("db_restore", "--drop-old", *PROCUREMENT, "--force")
+
+        assert dry.out == f"PROCUREMENT: Would drop {old}\n"
+        assert kept == [old]
+        assert outcome == (f"PROCUREMENT: dropped {old}\n", "", 0)
+        assert beside("procurement") == []
+
+    def test_drops_it_at_once(self, taken):
+        outcome = restore("--drop-old")
+
+        assert outcome.code == 0
+        assert beside("procurement") == []
+
+    def test_drops_nothing_else(self, live):
+        execute("postgres", "CREATE DATABASE {}", f"{live}_old_20260601t030000z")
+
+        outcome = run("db_restore", "--drop-old", *PROCUREMENT, "--force")
+
+        assert outcome.out == "PROCUREMENT: there is nothing that a restore has replaced\n"
+        assert beside("procurement") == [f"{live}_old_20260601t030000z"]
+
+
+class TestRefusals:
+    @pytest.fixture(autouse=True)
+    def _same_afterwards(self, taken, live):
+        """Whatever is refused, or fails, leaves the live database as it was."""
+        before = fingerprint(live)
+        yield
+        assert fingerprint(live) == before
+        assert [name for name in databases() if "_restore_" in name] == []
+
+    def refuses(self, outcome, text):
+        assert text in outcome.err
+        assert outcome.code == 1
+        assert outcome.out == ""
+
+    def test_of_a_database_that_the_set_lacks(self):
+        outcome = run("db_restore", NAME, "--database", "classifieds", "--force")
+
+        self.refuses(outcome, f"The set {NAME} has no classifieds: it has procurement.")
+
+    def test_of_guessing_the_database(self):
+        self.refuses(run("db_restore", NAME), "db_restore never guesses: name the database")
+
+    def test_of_a_set_of_another_server(self, taken):
+        dump = taken.databases["procurement"]
+        self.become(taken, system_identifier="1", database=dump.database)
+
+        self.refuses(restore(), f"The set {NAME} is foreign: it was made on another server.")
+
+    def test_of_a_set_of_another_database(self, taken):
+        self.become(taken, database="staging_db")
+
+        self.refuses(restore(), "it is of staging_db, and the live database is")
+
+    def test_of_a_set_of_another_project(self, folder):
+        path = folder / NAME / sets.MANIFEST
+        path.write_text(path.read_text().replace('"marketplace"', '"other"', 1))
+
+        self.refuses(restore(), "was changed or is damaged")
+
+    def test_of_migrations_that_the_code_does_not_know(self, taken):
+        self.become(taken, migrations={"procurement": "9999_future"})
+
+        self.refuses(restore(), "does not know: procurement.9999_future. Restore it with the code")
+
+    def test_of_a_server_older_than_the_dump(self, taken):
+        self.become(taken, server="99.1")
+
+        self.refuses(restore(), "The dump is of PostgreSQL 99.1, and this server is ")
+
+    def test_of_roles_that_are_missing(self, taken):
+        self.become(taken, roles=["postgres", "nobody_here"])
+
+        self.refuses(restore(), "The server lacks the roles nobody_here, to which the dump")
+
+    def test_of_a_disk_without_room(self, monkeypatch):
+        usage = shutil.disk_usage("/")
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
+
+        self.refuses(restore(), "The server's disk has 0 MB free, and ")
+
+    def test_of_filling_the_disk(self, monkeypatch):
+        rooms = chain([10**12], repeat(5_000_000))
+        monkeypatch.setattr(server, "free_bytes", lambda cursor, alias: next(rooms))
+        monkeypatch.setattr(scratch, "_PAUSE", 0.001)
+
+        self.refuses(restore(), "The server's disk has only 5 MB left: given up")
+
+    def test_of_a_name_that_is_taken(self, live):
+        execute("postgres", "CREATE DATABASE taken_name")
+
+        outcome = restore("--into", "taken_name")
+
+        self.refuses(outcome, "There is a database taken_name already.")
+
+    def test_of_a_damaged_set(self, folder):
+        path = next((folder / NAME / "procurement").glob("*.gz"))
+        path.write_bytes(path.read_bytes() + b"x")
+
+        self.refuses(restore(), f"The set {NAME} is damaged: procurement/{path.name} has ")
+
+    def test_of_what_pg_restore_cannot_read(self, taken, folder):
+        dump = taken.databases["procurement"]
+        key = max(dump.files, key=lambda key: (key != "toc.dat", dump.files[key].size))
+        path = folder / NAME / "procurement" / key
+        path.write_bytes(path.read_bytes()[:-12])
+        dump.files[key] = sets.File(path.stat().st_size, sets.digest_of(path))
+        rewrite(taken)
+
+        outcome = restore()
+
+        self.refuses(outcome, "pg_restore failed: ")
+
+    def test_of_what_differs_from_the_manifest(self, taken):
+        tables = taken.databases["procurement"].tables
+        self.become(taken, tables=tables | {"public.procurement_lots": 3})
+
+        self.refuses(
+            restore(), "table public.procurement_lots: 1 rows, but the manifest says 3 rows"
+        )
+
+    def test_of_a_second_restore_at_once(self, live):
+        with connect("postgres") as cursor:
+            cursor.execute(
+                "SELECT pg_advisory_lock(hashtextextended(%(key)s, 0))",
+                {"key": f"marketplace restore of {live}"},
+            )
+            outcome = restore()
+
+        self.refuses(outcome, f"Another restore of {live} is at work.")
+
+    @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+    def test_of_one_that_was_killed(self, live, number):
+        process = start("db_restore", NAME, *PROCUREMENT, "--force")
+        wait(lambda: beside("procurement") or process.poll() is not None, "nothing is restored")
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=60)
+        assert process.returncode != 0, output
+        [*left] = beside("procurement")
+
+        dry = run("db_restore", NAME, *PROCUREMENT, "--dry-run")
+        outcome = restore("--into", "copy_of_lots")
+
+        # Who can, tidies up; what is left is named, and removed by the next one.
+        assert (left == []) == (number != signal.SIGKILL)
+        for name in left:
+            assert f"Would drop {name}, which an interrupted restore had left" in dry.out
+            assert f"dropped {name}, which an interrupted restore had left" in outcome.err
+        assert outcome.code == 0
+        assert beside("procurement") == []
+
+    def become(self, manifest, **changes):
+        dump = replace(manifest.databases["procurement"], **changes)
+        rewrite(manifest, databases={"procurement": dump})
+
+
+class TestForeign:
+    def test_replaces_when_that_is_meant(self, taken, live):
+        dump = replace(taken.databases["procurement"], system_identifier="1")
+        rewrite(taken, databases={"procurement": dump})
+
+        outcome = restore("--foreign")
+
+        assert outcome.code == 0
+        assert execute(live, "SELECT count(*) FROM procurement_lots") == [(1,)]

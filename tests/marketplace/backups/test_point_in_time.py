@@ -1,0 +1,125 @@
+"""Recovery to a moment, as servers with an archive of their log do it, on a server made for it."""
+
+from contextlib import closing
+
+import psycopg2
+import pytest
+
+from marketplace import embedded
+from tests.marketplace.stage import wait
+
+_CONFIGURATION = """
+listen_addresses = ''
+unix_socket_directories = '{sockets}'
+archive_mode = on
+archive_command = 'test ! -f {archive}/%f && cp %p {archive}/%f'
+wal_level = replica
+shared_buffers = 16MB
+fsync = off
+timezone = 'UTC'
+"""
+
+_RECOVERY = """
+restore_command = 'cp {archive}/%f %p'
+recovery_target_time = '{moment}'
+recovery_target_action = 'promote'
+"""
+
+
+class Server:
+    """A server of its own, which runs as the embedded one does."""
+
+    def __init__(self, folder):
+        self.folder, self.data, self.archive = folder, folder / "data", folder / "archive"
+        self.backup = folder / "backup"
+        for path in (self.folder, self.archive):
+            path.mkdir(exist_ok=True)
+            embedded._give_to_system_user(path)
+
+    def run(self, program, *arguments):
+        done = embedded._run(program, *map(str, arguments))
+        assert done.returncode == 0, done.stdout
+
+    def create(self):
+        self.run("initdb", "-D", self.data, "--auth=trust", "--no-sync", "-U", "postgres")
+        values = {"sockets": self.folder, "archive": self.archive}
+        with open(self.data / "postgresql.conf", "a") as file:
+            file.write(_CONFIGURATION.format(**values))
+        self.start(self.data)
+
+    def start(self, data):
+        # A log that others may read is a backup's, too.
+        self.run("pg_ctl", "-D", data, "-l", self.folder / "log", "-w", "start")
+
+    def stop(self, data, mode="fast"):
+        embedded._run("pg_ctl", "-D", str(data), "-m", mode, "-w", "stop")
+
+    def ask(self, statement):
+        parameters = {"host": str(self.folder), "user": "postgres", "dbname": "postgres"}
+        with closing(psycopg2.connect(**parameters)) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+                return cursor.fetchall() if cursor.description else None
+
+    def archived(self):
+        return {path.name for path in self.archive.iterdir()}
+
+    def finish_segment(self):
+        """See that all that was written so far is in the archive."""
+        [(segment,)] = self.ask("SELECT pg_walfile_name(pg_current_wal_lsn())")
+        self.ask("SELECT pg_switch_wal()")
+        wait(lambda: segment in self.archived(), "the log is not archived")
+
+
+@pytest.fixture
+def server(tmp_path):
+    # A socket's path has to be short.
+    server = Server(tmp_path)
+    server.create()
+    yield server
+    for data in (server.data, server.backup):
+        if (data / "postmaster.pid").exists():
+            server.stop(data, "immediate")
+
+
+class TestRecovery:
+    def test_brings_back_what_there_was_at_a_moment(self, server):
+        server.ask("CREATE TABLE lots AS SELECT n AS id FROM generate_series(1, 1000) AS n")
+        server.run(
+            "pg_basebackup",
+            "-h",
+            server.folder,
+            "-U",
+            "postgres",
+            "-D",
+            server.backup,
+            "-X",
+            "none",
+            "-c",
+            "fast",
+            "--no-sync",
+        )
+        # Changed after the base backup: it is in the archived log only.
+        server.ask("INSERT INTO lots SELECT n FROM generate_series(1001, 1500) AS n")
+        [(moment,)] = server.ask("SELECT clock_timestamp()::text")
+        server.ask("DELETE FROM lots WHERE id > 10")
+        server.ask("DROP TABLE lots")
+        server.ask("CREATE TABLE mistakes ()")
+        server.finish_segment()
+        server.stop(server.data)
+
+        with open(server.backup / "postgresql.conf", "a") as file:
+            file.write(_RECOVERY.format(archive=server.archive, moment=moment))
+        (server.backup / "recovery.signal").touch()
+        embedded._give_to_system_user(server.backup / "recovery.signal")
+        server.start(server.backup)
+        wait(
+            lambda: server.ask("SELECT pg_is_in_recovery()") == [(False,)], "it goes on recovering"
+        )
+
+        assert server.ask("SELECT count(*), max(id) FROM lots") == [(1500, 1500)]
+        assert server.ask("SELECT to_regclass('mistakes')") == [(None,)]
+        # It is a server that can be written to, on a timeline of its own.
+        server.ask("INSERT INTO lots VALUES (0)")
+        assert server.ask("SELECT timeline_id FROM pg_control_checkpoint()") == [(2,)]

@@ -1,0 +1,109 @@
+"""A server with the settings of production, whose databases are examined.
+
+The tests' own server is fast and careless (see tests/settings.py): a doctor would not let it pass.
+"""
+
+import shutil
+from contextlib import closing, contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import psycopg2
+import pytest
+from django.conf import settings
+from django.db import connections
+from django.test import override_settings
+from django.utils import timezone
+
+from marketplace import embedded
+from marketplace.databases import ALL_ALIASES, ensure_partitions, initialize
+from marketplace.registry import ALIASES
+
+#: Autovacuum is on, and comes too late to mend what a test breaks.
+_CONFIGURATION = """
+autovacuum_naptime = '10d'
+shared_buffers = 4MB
+wal_level = logical
+max_prepared_transactions = 5
+archive_mode = on
+archive_command = 'true'
+"""
+
+#: So late that what happens now was a month ago.
+LATER = timezone.now() + timedelta(days=31)
+
+
+#: The folder of the tests' servers. Not pytest's own: each run of pytest takes the access to that
+#: away from the user who runs the servers of another.
+DATA_DIR = Path(settings.DATA_DIR)
+
+
+@pytest.fixture(scope="package")
+def socket(django_db_blocker):
+    """Point all aliases to new databases of a server of their own; return its folder."""
+    data_dir = DATA_DIR / "doctor"
+    # What a run that was killed left.
+    embedded.stop(data_dir)
+    shutil.rmtree(data_dir, ignore_errors=True)
+    embedded.start(data_dir, _CONFIGURATION)
+    folder = str(embedded.socket_directory(data_dir))
+    kept = {alias: dict(connections[alias].settings_dict) for alias in ALL_ALIASES}
+    try:
+        with django_db_blocker.unblock():
+            for alias in ALL_ALIASES:
+                connections[alias].close()
+                connections[alias].settings_dict.update(_address(folder, alias))
+                initialize(alias, timezone.now().date())
+                ensure_partitions(alias, LATER.date())
+                connections[alias].close()
+        yield folder
+    finally:
+        for alias, address in kept.items():
+            connections[alias].settings_dict.update(address)
+        embedded.stop(data_dir)
+        shutil.rmtree(data_dir)
+
+
+@pytest.fixture(autouse=True)
+def _examined(socket, tmp_path, django_db_blocker):
+    """Let the test use the databases, with a history of its own."""
+    ours = override_settings(DATA_DIR=tmp_path, DISK_CAPACITY={"": 2**40})
+    with ours, django_db_blocker.unblock():
+        yield
+        connections.close_all()
+
+
+@pytest.fixture
+def session(socket):
+    """Open sessions beside Django's, as other programs have them."""
+
+    @contextmanager
+    def session(alias, role="postgres", name=None):
+        name = name or connections[alias].settings_dict["NAME"]
+        with closing(psycopg2.connect(host=socket, port=5432, user=role, dbname=name)) as opened:
+            opened.autocommit = True
+            yield opened
+
+    return session
+
+
+@pytest.fixture
+def execute(session):
+    """Run statements in a database; what is in the schema `seeded` is gone after the test."""
+
+    def execute(alias, *statements):
+        with session(alias) as opened, opened.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+            # So that what was counted is seen at once.
+            cursor.execute("SELECT pg_stat_force_next_flush()")
+
+    for alias in ALIASES:
+        execute(alias, "CREATE SCHEMA seeded")
+    yield execute
+    for alias in ALIASES:
+        execute(alias, "DROP SCHEMA seeded CASCADE", "SELECT pg_stat_reset()")
+
+
+def _address(folder, alias):
+    return {"HOST": folder, "PORT": "5432", "USER": "postgres", "NAME": f"doctor_{alias}"}

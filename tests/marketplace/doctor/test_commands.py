@@ -1,0 +1,244 @@
+"""The commands as a person or a program uses them."""
+
+import json
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connections
+
+from marketplace.databases import ALL_ALIASES
+from marketplace.doctor import vacuum
+from marketplace.doctor.diagnosis import CHECKS, CODES
+from tests.commands import run
+from tests.marketplace.conftest import Machine
+
+from .conftest import DATA_DIR
+
+_NARROW = (
+    "CREATE TABLE seeded.narrow AS SELECT id, id AS other FROM generate_series(1, 20000) AS id"
+)
+
+
+def plain(*arguments):
+    """Return what db_doctor says as JSON, by alias, and its exit code."""
+    outcome = run("db_doctor", "--format", "json", *arguments)
+    return {each["alias"]: each for each in json.loads(outcome.out)}, outcome.code
+
+
+class TestDoctor:
+    def test_healthy(self):
+        outcome = run("db_doctor")
+
+        assert (outcome.code, outcome.err) == (0, "")
+        blocks = outcome.out.split("\n\n")
+        assert [block.splitlines()[0] for block in blocks[:-1]] == [
+            f"{alias.upper()} (doctor_{alias}): healthy" for alias in ALL_ALIASES
+        ]
+        titles = ", ".join(check.title for check in CHECKS)
+        assert blocks[-1].strip() == f"Looked at: {titles}."
+
+    def test_worst_first(self, execute):
+        execute(
+            "ecommerce",
+            "CREATE UNLOGGED TABLE seeded.narrow (id smallserial)",
+            "SELECT setval('seeded.narrow_id_seq', 32000)",
+        )
+
+        outcome = run("db_doctor", "--database", "ecommerce")
+
+        lines = outcome.out.splitlines()
+        assert lines[0] == "ECOMMERCE (doctor_ecommerce): 1 critical finding, 1 warning"
+        assert lines[1] == "   CRITICAL sequence-exhausted: seeded.narrow_id_seq"
+        assert lines[2] == "      98% of its numbers are used: 32,000 of 32,767."
+        assert "   WARNING table-unlogged: seeded.narrow" in lines
+        assert "      Run: ALTER TABLE seeded.narrow SET LOGGED;" in lines
+        assert outcome.err == "CommandError: Found 1 critical finding, 1 warning.\n"
+        assert outcome.code == 2
+
+    @pytest.mark.parametrize(
+        ("statement", "code"),
+        [
+            ("CREATE INDEX beginning ON seeded.narrow (id)", 0),
+            ("ALTER TABLE seeded.narrow SET UNLOGGED", 1),
+            ("ALTER TABLE seeded.narrow DISABLE TRIGGER ALL", 2),
+        ],
+    )
+    def test_exit_code_is_the_severity(self, execute, statement, code):
+        execute(
+            "classifieds",
+            "CREATE TABLE seeded.narrow (id int, other int, PRIMARY KEY (id, other))",
+            "ALTER TABLE seeded.narrow ADD FOREIGN KEY (other, id) REFERENCES seeded.narrow",
+            statement,
+        )
+
+        found, exit_code = plain("--database", "classifieds")
+
+        assert len(found["classifieds"]["findings"]) >= 1
+        assert exit_code == code
+
+    def test_json_has_all_of_it(self, execute):
+        execute("procurement", "CREATE UNLOGGED TABLE seeded.narrow (id int)")
+
+        found, _ = plain()
+
+        assert list(found) == list(ALL_ALIASES)
+        (finding,) = found["procurement"]["findings"]
+        assert finding["code"] == "table-unlogged"
+        assert finding["severity"] == found["procurement"]["severity"] == "warning"
+        assert finding["database"] == "procurement"
+        assert found["ecommerce"]["severity"] is None
+        assert found["ecommerce"]["sizes"]["database"]["size"] > 0
+        assert found["ecommerce"]["since"]
+
+    def test_only(self, execute):
+        execute("procurement", "CREATE UNLOGGED TABLE seeded.narrow (id smallserial)")
+        execute("procurement", "SELECT setval('seeded.narrow_id_seq', 32000)")
+
+        found, _ = plain("--only", "table-unlogged", "--database", "procurement")
+
+        (diagnosis,) = found.values()
+        assert [finding["code"] for finding in diagnosis["findings"]] == ["table-unlogged"]
+        assert diagnosis["examined"] == ["definitions of tables, triggers and constraints"]
+
+    def test_codes_are_in_the_help(self, capsys):
+        with pytest.raises(SystemExit):
+            call_command("db_doctor", "--help")
+
+        # Lines are broken at hyphens too.
+        text = "".join(capsys.readouterr().out.split())
+        assert all(code in text for code in CODES)
+
+    def test_unknown_code_is_refused(self):
+        with pytest.raises(CommandError, match="index-unsued"):
+            call_command("db_doctor", "--only", "index-unsued")
+
+
+def test_capacity_that_makes_no_sense_is_named():
+    outcome = Machine(DATA_DIR / "machine")("db_doctor", DISK_CAPACITY="ecommerce=lots")
+
+    assert outcome.returncode == 1
+    assert "DISK_CAPACITY has ecommerce=lots. Write 500GB for all servers" in outcome.stderr
+
+
+class TestSlow:
+    def test_own_statements_only(self, execute):
+        execute("ecommerce", "SELECT count(*) AS unmistakable FROM generate_series(1, 99)")
+
+        outcome = run("db_slow", "--format", "json", "--search", "unmistakable", "--limit", "5")
+
+        found = {each["alias"]: each["statements"] for each in json.loads(outcome.out)}
+        assert list(found) == list(ALL_ALIASES)
+        (statement,) = found.pop("ecommerce")
+        assert statement["query"] == "SELECT count(*) AS unmistakable FROM generate_series($1, $2)"
+        assert (statement["calls"], statement["rows"]) == (1, 1)
+        assert 0 < statement["share"] < 1
+        assert not any(found.values())
+
+    def test_text_is_one_line_a_statement(self, execute):
+        execute("ecommerce", "SELECT 1, 2, 3, 4,\n\n   5 AS several_lines")
+
+        outcome = run("db_slow", "--database", "ecommerce", "--search", "several_lines")
+
+        first, titles, line = outcome.out.splitlines()
+        assert first.startswith("ECOMMERCE: ")
+        assert titles.split() == ["share", "total", "mean", "calls", "rows", "cached", "statement"]
+        assert line.endswith("  SELECT $1, $2, $3, $4, $5 AS several_lines")
+
+    def test_order(self, execute):
+        for _ in range(3):
+            execute("ecommerce", "SELECT 1 AS seen_often")
+
+        outcome = run(
+            "db_slow", "--format=json", "--database=ecommerce", "--order=calls", "--limit=200"
+        )
+
+        calls = [each["calls"] for each in json.loads(outcome.out)[0]["statements"]]
+        assert calls == sorted(calls, reverse=True)
+
+    def test_says_how_to_enable_it(self, session):
+        with session("default", name="postgres") as opened:
+            opened.cursor().execute("DROP EXTENSION pg_stat_statements")
+            try:
+                outcome = run("db_slow", "--database", "ecommerce")
+                doctor = run("db_doctor", "--database", "ecommerce")
+            finally:
+                opened.cursor().execute("CREATE EXTENSION pg_stat_statements")
+
+        assert outcome.code == 1
+        assert "CREATE EXTENSION pg_stat_statements" in outcome.err
+        assert "Not seen: slow queries: " in doctor.out
+        assert doctor.code == 0
+
+
+class TestVacuum:
+    def test_tends_what_needs_it(self, execute):
+        execute("ecommerce", _NARROW, "VACUUM ANALYZE seeded.narrow", "DELETE FROM seeded.narrow")
+        assert run("db_vacuum", "--database", "ecommerce").code == 0
+
+        outcome = run("db_vacuum", "--database", "ecommerce")
+
+        assert outcome.out == "ECOMMERCE: nothing to do\n"
+
+    def test_says_what_it_does_and_why(self, execute):
+        run("db_vacuum", "--database", "classifieds")
+        for statement in (_NARROW, "VACUUM ANALYZE seeded.narrow", "DELETE FROM seeded.narrow"):
+            # Each in a session of its own, so that they are counted in this order.
+            execute("classifieds", statement)
+
+        dry = run("db_vacuum", "--database", "classifieds", "--dry-run")
+        outcome = run("db_vacuum", "--database", "classifieds")
+
+        reason = "VACUUM (ANALYZE) seeded.narrow: 20,000 dead rows (limit 4,050)"
+        assert dry.out == f"CLASSIFIEDS: Would tend 1 table\n   {reason}\n"
+        assert f"   {reason}" in outcome.out
+        assert outcome.out.endswith("CLASSIFIEDS: tended 1 table\n")
+        with connections["classifieds"].cursor() as cursor:
+            cursor.execute("SELECT pg_stat_get_dead_tuples('seeded.narrow'::regclass)")
+            assert cursor.fetchone() == (0,)
+
+    def test_locked_table_stops_no_other(self, execute, session, monkeypatch):
+        monkeypatch.setattr(vacuum, "LOCK_TIMEOUT", 1)
+        execute("procurement", _NARROW, "CREATE TABLE seeded.other AS TABLE seeded.narrow")
+        with session("procurement") as holder:
+            holder.cursor().execute("BEGIN")
+            holder.cursor().execute("LOCK TABLE seeded.narrow")
+
+            outcome = run("db_vacuum", "--database", "procurement", "--all")
+
+        assert outcome.code == 1
+        assert "not done: canceling statement due to lock timeout" in outcome.out
+        assert "VACUUM (ANALYZE) seeded.other: 20,000 rows added (limit 1,000) ... done" in (
+            outcome.out
+        )
+        assert "1 failed" in outcome.out
+
+    def test_partitioned_table_as_a_whole(self, execute):
+        execute(
+            "ecommerce",
+            "CREATE TABLE seeded.whole (id int) PARTITION BY LIST (id)",
+            "CREATE TABLE seeded.part PARTITION OF seeded.whole FOR VALUES IN (1)",
+            "INSERT INTO seeded.whole VALUES (1)",
+        )
+
+        outcome = run("db_vacuum", "--database", "ecommerce", "--dry-run")
+
+        assert "seeded.whole: never analyzed as a whole" in outcome.out
+
+    def test_progress(self, execute, session):
+        execute("ecommerce", _NARROW)
+        seen = []
+        with session("ecommerce") as holder, holder.cursor() as cursor:
+            # A vacuum that freezes waits for the page that a cursor stands on.
+            cursor.execute("BEGIN")
+            cursor.execute("DECLARE held CURSOR FOR TABLE seeded.narrow")
+            cursor.execute("FETCH held")
+            task = vacuum.Task("seeded", "narrow", "FREEZE, ANALYZE", "all tables")
+
+            def progress(text):
+                seen.append(text)
+                cursor.execute("ROLLBACK")
+
+            done = vacuum.perform("ecommerce", task, progress)
+
+        assert done.error == ""
+        assert seen[0].startswith("seeded.narrow: scanning heap")

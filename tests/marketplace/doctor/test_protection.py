@@ -1,0 +1,209 @@
+"""What the doctor must never do or propose."""
+
+import json
+import shutil
+from datetime import timedelta
+
+import pytest
+from django.db import InternalError, connections
+from django.utils import timezone
+
+from marketplace import embedded
+from marketplace.databases import ALL_ALIASES
+from marketplace.doctor.diagnosis import diagnose
+from marketplace.doctor.findings import Severity
+from marketplace.doctor.session import reading
+from marketplace.doctor.snapshots import take
+from tests.commands import run
+from tests.marketplace.conftest import Machine
+
+from .conftest import DATA_DIR, LATER
+
+#: One index of each kind that something depends on, and beside it one that nothing needs.
+_CONSTRAINED = (
+    "CREATE EXTENSION btree_gist SCHEMA seeded",
+    "CREATE TABLE seeded.parent (id int PRIMARY KEY, code int UNIQUE, span int4range, "
+    "EXCLUDE USING gist (span WITH &&), other int, twin int)",
+    "CREATE UNIQUE INDEX parent_other ON seeded.parent (other)",
+    "CREATE INDEX parent_again ON seeded.parent (id)",
+    "CREATE INDEX parent_free ON seeded.parent (twin)",
+    "CREATE TABLE seeded.child (id int REFERENCES seeded.parent (id), part int NOT NULL, "
+    "PRIMARY KEY (id, part)) PARTITION BY LIST (part)",
+    "CREATE TABLE seeded.child_1 PARTITION OF seeded.child FOR VALUES IN (1)",
+    "CREATE INDEX child_part ON seeded.child (part)",
+    "CREATE TABLE seeded.replicated (id int NOT NULL, other int)",
+    "CREATE UNIQUE INDEX replicated_id ON seeded.replicated (id)",
+    "ALTER TABLE seeded.replicated REPLICA IDENTITY USING INDEX replicated_id",
+    "CREATE INDEX replicated_other ON seeded.replicated (other)",
+    "ALTER TABLE seeded.replicated CLUSTER ON replicated_other",
+)
+
+_BEHIND_CONSTRAINTS = """
+WITH RECURSIVE behind AS (
+    SELECT conindid AS oid FROM pg_constraint WHERE conindid <> 0
+    UNION SELECT indexrelid FROM pg_index WHERE indisunique
+    UNION SELECT inhrelid FROM pg_inherits, behind WHERE inhparent = behind.oid
+)
+SELECT relname FROM pg_class JOIN behind USING (oid)
+"""
+
+
+class TestIndexesBehindConstraints:
+    def test_are_never_proposed(self, execute):
+        execute("ecommerce", *_CONSTRAINED)
+        for alias in ALL_ALIASES:
+            take(alias, LATER - timedelta(days=40))
+
+        diagnoses = diagnose(ALL_ALIASES, LATER)
+
+        for diagnosis in diagnoses:
+            with connections[diagnosis.alias].cursor() as cursor:
+                cursor.execute(_BEHIND_CONSTRAINTS)
+                behind = {name for (name,) in cursor.fetchall()}
+            codes = ("index-unused", "index-duplicate", "index-redundant")
+            proposed = {
+                finding.subject.partition(".")[2]
+                for finding in diagnosis.findings
+                if finding.code in codes
+            }
+            assert not proposed & behind
+            if diagnosis.alias == "ecommerce":
+                free = {"parent_again", "parent_free", "child_part"}
+                assert {name for name in proposed if not name.startswith("ecommerce_")} == free
+
+    def test_a_part_is_not_proposed_apart(self, execute):
+        execute("ecommerce", *_CONSTRAINED)
+        take("ecommerce", LATER - timedelta(days=40))
+
+        (diagnosis,) = diagnose(["ecommerce"], LATER, ["index-unused"])
+
+        fixes = {finding.subject: finding.fix for finding in diagnosis.findings}
+        # Neither can the whole be dropped concurrently.
+        assert fixes["seeded.child_part"] == "DROP INDEX seeded.child_part;"
+        assert "seeded.child_1_part_idx" not in fixes
+
+    def test_index_of_a_model_is_left_out_by_a_migration(self):
+        take("ecommerce", LATER - timedelta(days=40))
+
+        (diagnosis,) = diagnose(["ecommerce"], LATER, ["index-unused"])
+
+        fixes = {finding.subject: finding.fix for finding in diagnosis.findings}
+        fix = fixes["public.ecommerce_products_title"]
+        assert fix.startswith("python manage.py makemigrations ecommerce ")
+
+
+class TestEvidence:
+    def test_young_statistics(self, execute):
+        execute("ecommerce", *_CONSTRAINED)
+        take("ecommerce", LATER - timedelta(days=40))
+
+        (diagnosis,) = diagnose(["ecommerce"], LATER - timedelta(days=2), ["index-unused"])
+
+        assert diagnosis.findings == []
+        assert diagnosis.doubts[0].startswith("unused indexes: not enough evidence, the statistics")
+
+    def test_young_index(self, execute):
+        execute("ecommerce", *_CONSTRAINED)
+        take("ecommerce", LATER - timedelta(days=29))
+
+        (diagnosis,) = diagnose(["ecommerce"], LATER, ["index-unused"])
+
+        assert diagnosis.findings == []
+        assert "may be younger than 30 days" in diagnosis.doubts[0]
+
+    def test_reset_statistics_count_anew(self, execute):
+        before = timezone.now()
+
+        execute("classifieds", "SELECT pg_stat_reset()")
+
+        found = {each.alias: each.since for each in diagnose(("classifieds", "ecommerce"), LATER)}
+        assert found["classifieds"] > before
+        assert found["ecommerce"] < before
+
+
+class TestReading:
+    def test_changes_nothing(self, execute):
+        execute("ecommerce", "CREATE TABLE seeded.narrow (id int)")
+
+        with pytest.raises(InternalError, match="read-only"), reading("ecommerce") as cursor:
+            cursor.execute("INSERT INTO seeded.narrow VALUES (1)")
+
+    def test_does_not_wait_for_locks(self, execute, session):
+        execute("ecommerce", "CREATE TABLE seeded.narrow (id int)")
+        with session("ecommerce") as holder:
+            holder.cursor().execute("BEGIN")
+            holder.cursor().execute("LOCK TABLE seeded.narrow")
+
+            (diagnosis,) = diagnose(["ecommerce"], timezone.now(), ["index-unused"])
+
+        # PostgreSQL needs no lock to tell what the catalog says.
+        assert diagnosis.severity is not Severity.CRITICAL
+
+
+class TestLeastPrivilege:
+    @pytest.fixture
+    def role(self, execute, monkeypatch):
+        execute("ecommerce", "CREATE ROLE visitor LOGIN")
+        for alias in ALL_ALIASES:
+            name = connections[alias].settings_dict["NAME"]
+            execute(alias, f"GRANT CONNECT ON DATABASE {name} TO visitor")
+            execute(alias, "GRANT USAGE ON SCHEMA public TO visitor")
+            monkeypatch.setitem(connections[alias].settings_dict, "USER", "visitor")
+        yield
+        for alias in ALL_ALIASES:
+            execute(alias, "DROP OWNED BY visitor")
+        execute("ecommerce", "DROP ROLE visitor")
+
+    def test_says_what_it_cannot_see(self, role, session):
+        with session("ecommerce"):
+            diagnoses = diagnose(ALL_ALIASES, timezone.now())
+
+        assert {each.alias: each.findings for each in diagnoses} == {key: [] for key in ALL_ALIASES}
+        unseen = {each.alias: " ".join(each.unseen) for each in diagnoses}
+        assert "GRANT pg_monitor TO visitor;" in unseen["ecommerce"]
+        assert all("duplicate indexes" in each.examined for each in diagnoses)
+
+    def test_commands_work(self, role):
+        assert run("db_snapshot").code == 0
+        assert run("db_slow").code == 0
+        assert run("db_doctor").code == 0
+
+    def test_vacuum_leaves_what_belongs_to_others(self, role, execute):
+        execute("ecommerce", "CREATE TABLE seeded.narrow AS SELECT generate_series(1, 20000) AS id")
+        execute("ecommerce", "GRANT USAGE ON SCHEMA seeded TO visitor")
+
+        outcome = run("db_vacuum", "--database", "ecommerce", "--all")
+
+        assert outcome.code == 1
+        assert 'permission denied to vacuum "narrow"' in outcome.out
+        assert "Run it as the owner of the table." in outcome.out
+
+
+class TestOutOfTheBox:
+    @pytest.fixture
+    def machine(self):
+        machine = Machine(DATA_DIR / "machine")
+        yield machine
+        embedded.stop(machine.data_dir)
+        shutil.rmtree(machine.data_dir)
+
+    def test_has_no_finding(self, machine):
+        assert machine("init_all").returncode == 0
+
+        outcome = machine("db_doctor", "--format", "json")
+
+        diagnoses = json.loads(outcome.stdout)
+        found = [finding["code"] for each in diagnoses for finding in each["findings"]]
+        # The machine's own disk may be as full as it likes.
+        assert [code for code in found if code != "disk-full"] == []
+        assert not any(each["unseen"] for each in diagnoses)
+        assert machine("db_slow").returncode == 0
+
+
+def test_hanging_server_is_told(mute_port, move):
+    move("classifieds", mute_port)
+
+    found = {each.alias: each for each in diagnose(ALL_ALIASES, timezone.now(), seconds=30)}
+
+    assert [each.code for each in found["classifieds"].findings] == ["database-unreachable"]
+    assert "duplicate indexes" in found["ecommerce"].examined

@@ -1,0 +1,122 @@
+"""The numbers that Prometheus reads."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from prometheus_client.parser import text_string_to_metric_families
+
+from marketplace.monitoring import metrics
+from marketplace.monitoring.metrics import render
+from marketplace.monitoring.pool import _sum
+from marketplace.registry import PLATFORMS
+from tests import factories
+
+pytestmark = pytest.mark.django_db(databases="__all__", transaction=True)
+
+
+def read():
+    """Return name and labels → value."""
+    families = text_string_to_metric_families(render().decode())
+    return {
+        (sample.name.removeprefix("marketplace_"), *sorted(sample.labels.items())): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+def database(alias):
+    return ("database", alias)
+
+
+def platform(name):
+    return ("platform", name)
+
+
+class TestRender:
+    def test_tells_which_databases_are_up(self, move):
+        move("procurement", 1)
+
+        found = read()
+
+        assert found["database_up", database("procurement")] == 0
+        assert found["database_ready", database("procurement")] == 0
+        assert found["database_up", database("ecommerce")] == 1
+        assert ("database_size_bytes", database("procurement")) not in found
+
+    def test_counts_runs_and_records(self):
+        factories.load_run("classifieds", read_count=9, created_count=2, price_point_count=4)
+        factories.load_run("classifieds", status="failed", created_count=3, rejected_count=5)
+
+        found = read()
+
+        olx = platform("olx")
+        assert found["load_runs", ("outcome", "completed"), olx] == 1
+        assert found["load_runs", ("outcome", "failed"), olx] == 1
+        assert found["load_runs", ("outcome", "held"), olx] == 0
+        assert found["load_records", olx, ("result", "created")] == 5
+        assert found["load_records", olx, ("result", "rejected")] == 5
+        assert found["price_points_total", olx] == 4
+
+    def test_has_each_series_before_its_first_run(self):
+        found = read()
+
+        assert {found["quarantined_records", platform(each.name)] for each in PLATFORMS} == {0}
+
+    def test_counts_rejects(self):
+        factories.quarantined("classifieds")
+
+        assert read()["quarantined_records", platform("olx")] == 1
+
+    def test_tells_how_fresh_data_are(self):
+        factories.load_run("classifieds", finished_at=timezone.now() - timedelta(hours=2))
+
+        found = read()
+
+        assert 7200 <= found["freshness_seconds", platform("olx")] < 7300
+        assert ("freshness_seconds", platform("uzex")) not in found
+
+    def test_tells_sizes_and_counts_months_as_their_table(self):
+        factories.price_point(offer=factories.offer())
+
+        found = read()
+
+        assert found["database_size_bytes", database("ecommerce")] > 0
+        tables = {key[2][1] for key in found if key[0] == "table_size_bytes"}
+        assert "ecommerce_price_history" in tables
+        assert not any("20" in table for table in tables)
+
+    def test_tells_how_many_connections_there_are(self):
+        found = read()
+
+        most = found["server_connections_max", database("ecommerce")]
+        assert 0 < found["server_connections", database("ecommerce")] < most
+
+    def test_tells_the_age_of_the_backup(self, monkeypatch):
+        made_at = timezone.now() - timedelta(hours=3)
+        monkeypatch.setattr(
+            metrics, "last_backup_at", lambda alias: made_at if alias == "ecommerce" else None
+        )
+
+        found = read()
+
+        assert 10800 <= found["backup_age_seconds", database("ecommerce")] < 10900
+        assert ("backup_age_seconds", database("classifieds")) not in found
+
+    def test_a_platform_that_is_not_registered_makes_no_series(self):
+        factories.load_run("classifieds", platform="stranger")
+        factories.quarantined("classifieds", platform="stranger")
+
+        assert "stranger" not in render().decode()
+
+
+class TestPools:
+    def test_adds_up_the_users_of_a_database(self):
+        row = {"database": "ecommerce_db", "cl_active": 2, "cl_waiting": 1, "sv_active": 1}
+        row |= {"sv_idle": 3, "sv_used": 0, "maxwait": 1, "maxwait_us": 500_000}
+
+        [pool] = _sum([row, row | {"maxwait": 0}, row | {"database": "pgbouncer"}])
+
+        assert pool.clients == {"active": 4, "waiting": 2}
+        assert pool.servers == {"active": 2, "idle": 6, "used": 0}
+        assert pool.wait_seconds == 1.5

@@ -1,0 +1,164 @@
+"""Whether each database can do its work, and why not."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import connections
+from django.utils import timezone
+from psycopg2 import sql
+
+from marketplace.databases import ALL_ALIASES, create_database
+from marketplace.monitoring import readiness
+from marketplace.monitoring.readiness import _failed, find_trouble, get_readiness, note_trouble
+from marketplace.revisions import all_migrations
+from tests import factories
+
+pytestmark = pytest.mark.django_db(databases="__all__", transaction=True)
+
+
+def ask(alias):
+    [found] = get_readiness([alias])
+    return found
+
+
+def codes(found):
+    return [reason.code for reason in found.reasons]
+
+
+@pytest.fixture
+def set_in_database():
+    """Set a parameter for all sessions of a database."""
+    changed = []
+
+    def change(alias, parameter, value):
+        name = sql.Identifier(connections[alias].settings_dict["NAME"])
+        text = sql.SQL("ALTER DATABASE {} SET {} = {}")
+        with connections[alias].cursor() as cursor:
+            cursor.execute(text.format(name, sql.Identifier(parameter), sql.Literal(value)))
+        changed.append((alias, name))
+
+    yield change
+    for alias, name in changed:
+        with connections[alias].cursor() as cursor:
+            cursor.execute(sql.SQL("ALTER DATABASE {} RESET ALL").format(name))
+
+
+class TestGetReadiness:
+    def test_is_ready(self):
+        found = get_readiness()
+
+        assert [(each.alias, each.is_ready) for each in found] == [(a, True) for a in ALL_ALIASES]
+        assert {each.pending for each in found} == {0}
+
+    def test_names_a_server_that_says_nothing(self, move, mute_port):
+        move("classifieds", mute_port)
+
+        found = ask("classifieds")
+
+        assert codes(found) == ["silent"]
+        assert not found.is_up
+
+    def test_names_a_server_that_is_down(self, move):
+        move("classifieds", 1)
+
+        assert codes(ask("classifieds")) == ["unreachable"]
+
+    def test_names_a_database_that_is_read_only(self, set_in_database):
+        set_in_database("classifieds", "default_transaction_read_only", "on")
+
+        found = ask("classifieds")
+
+        assert codes(found) == ["read-only"]
+        assert found.is_up
+
+    def test_names_a_database_that_does_not_exist(self, scratch):
+        scratch("classifieds")
+        connections["classifieds"].close()
+
+        assert codes(ask("classifieds")) == ["missing"]
+
+    def test_names_what_is_not_migrated(self, scratch):
+        scratch("classifieds")
+        create_database("classifieds")
+        connections["classifieds"].close()
+
+        found = ask("classifieds")
+
+        assert codes(found) == ["not migrated"]
+        assert found.pending == len(all_migrations("classifieds"))
+        assert "from classifieds.0001" in found.reasons[0].text
+
+    def test_says_nothing_of_hosts_and_roles(self, move):
+        move("classifieds", 1)
+
+        [reason] = ask("classifieds").reasons
+
+        assert "127.0.0.1" not in reason.text
+        assert "nobody" not in reason.text
+
+    def test_warns_of_platforms_that_are_old(self):
+        now = timezone.now()
+        factories.load_run("classifieds", finished_at=now - timedelta(hours=27))
+        factories.load_run("classifieds", status="failed", finished_at=now)
+
+        found = ask("classifieds")
+
+        texts = [(warning.code, warning.text) for warning in found.warnings(now)]
+        assert texts == [("stale", "olx was last loaded to the end 27 hours ago")]
+        assert found.is_ready
+
+    def test_warns_of_platforms_that_were_never_loaded(self):
+        [warning] = ask("procurement").warnings(timezone.now())
+
+        assert warning.text == "uzex was never loaded to the end"
+
+    def test_warns_of_nothing_that_is_fresh(self):
+        now = timezone.now()
+        factories.load_run("classifieds", finished_at=now - timedelta(hours=25))
+
+        assert ask("classifieds").warnings(now) == []
+
+
+class TestFindTrouble:
+    def test_costs_nothing_while_nothing_has_failed(self, move):
+        move("classifieds", 1)
+
+        assert find_trouble("classifieds") is None
+        assert readiness._inquiry._calls == {}
+
+    def test_is_known_after_a_page_has_failed(self, move):
+        move("classifieds", 1)
+        note_trouble("classifieds")
+
+        get_readiness(["classifieds"])
+
+        assert find_trouble("classifieds").code == "unreachable"
+
+    def test_ends_with_the_first_answer(self):
+        note_trouble("classifieds")
+
+        get_readiness(["classifieds"])
+
+        assert find_trouble("classifieds") is None
+        assert readiness._suspects == set()
+
+
+class TestReasons:
+    @pytest.mark.parametrize(
+        ("message", "code"),
+        [
+            ("FATAL:  sorry, too many clients already", "out of connections"),
+            ("FATAL:  remaining connection slots are reserved", "out of connections"),
+            ("FATAL:  the database system is starting up", "starting or stopping"),
+            ("FATAL:  password authentication failed for user", "login refused"),
+            ("FATAL:  query_wait_timeout", "silent"),
+            ("FATAL:  server login has been failing, try again later", "unreachable"),
+            ("could not translate host name", "unknown host"),
+            ("something else at db1.example", "failed"),
+        ],
+    )
+    def test_are_told_by_what_the_server_says(self, message, code):
+        found = _failed("classifieds", Exception(message))
+
+        assert codes(found) == [code]
+        assert "example" not in found.reasons[0].text

@@ -1,0 +1,108 @@
+"""The addresses that machines ask."""
+
+import pytest
+
+from marketplace.databases import ALL_ALIASES
+
+TOKEN = "a-token-that-prometheus-has"
+
+
+class TestHealthz:
+    def test_asks_no_database(self, client):
+        # The test would fail if it did: it declares none.
+        answer = client.get("/healthz")
+
+        assert (answer.status_code, answer.json()) == (200, {"status": "alive"})
+
+    def test_is_not_kept_and_sets_no_cookie(self, client):
+        answer = client.get("/healthz")
+
+        assert "no-store" in answer["Cache-Control"]
+        assert not answer.cookies
+
+    def test_answers_whatever_it_is_called_and_without_tls(self, client, settings):
+        settings.SECURE_SSL_REDIRECT = True
+
+        answer = client.get("/healthz", headers={"Host": "10.1.2.3:8000"})
+
+        assert answer.status_code == 200
+
+    def test_changes_nothing(self, client):
+        assert client.post("/healthz").status_code == 405
+
+
+@pytest.mark.django_db(databases="__all__", transaction=True)
+class TestReadyz:
+    def test_is_ready(self, client):
+        answer = client.get("/readyz")
+
+        body = answer.json()
+        assert (answer.status_code, body["status"]) == (200, "ready")
+        assert list(body["databases"]) == list(ALL_ALIASES)
+        assert not answer.cookies
+
+    def test_says_which_and_why(self, client, move):
+        move("procurement", 1)
+
+        answer = client.get("/readyz")
+
+        body = answer.json()
+        assert (answer.status_code, body["status"]) == (503, "not ready")
+        found = body["databases"]["procurement"]
+        text = "its server does not accept connections"
+        assert found["reasons"] == [{"code": "unreachable", "text": text}]
+        others = {body["databases"][alias]["status"] for alias in ALL_ALIASES[:-1]}
+        assert others == {"ready"}
+
+    def test_asks_for_those_that_are_named(self, client, move):
+        move("procurement", 1)
+
+        answer = client.get("/readyz?database=default&database=ecommerce")
+
+        assert answer.status_code == 200
+        assert list(answer.json()["databases"]) == ["default", "ecommerce"]
+
+    def test_warns_of_old_data(self, client):
+        body = client.get("/readyz?database=classifieds").json()
+
+        found = body["databases"]["classifieds"]
+        assert found["warnings"] == [{"code": "stale", "text": "olx was never loaded to the end"}]
+        assert found["loaded_at"] == {"olx": None}
+
+    def test_refuses_a_database_that_is_not_known(self, client):
+        answer = client.get("/readyz?database=warehouse")
+
+        assert answer.status_code == 400
+        assert "'warehouse'" in answer.json()["error"]
+
+
+@pytest.mark.django_db(databases="__all__", transaction=True)
+class TestMetrics:
+    def test_are_for_this_machine(self, client):
+        assert client.get("/metrics").status_code == 200
+
+    @pytest.mark.parametrize("address", ["10.0.0.7", "::ffff:10.0.0.7", ""])
+    def test_are_not_for_others(self, client, address):
+        assert client.get("/metrics", REMOTE_ADDR=address).status_code == 403
+
+    def test_are_not_for_whom_a_proxy_asks(self, client):
+        answer = client.get("/metrics", headers={"X-Forwarded-For": "10.0.0.7"})
+
+        assert answer.status_code == 403
+
+    def test_are_for_who_has_the_token(self, client, settings):
+        settings.METRICS_TOKEN = TOKEN
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+
+        answer = client.get("/metrics", headers=headers, REMOTE_ADDR="10.0.0.7")
+
+        assert answer.status_code == 200
+
+    @pytest.mark.parametrize("header", ["", "Bearer", "Bearer wrong", f"Basic {TOKEN}", "Bearer ж"])
+    def test_are_not_for_who_has_not(self, client, settings, header):
+        settings.METRICS_TOKEN = TOKEN
+
+        answer = client.get("/metrics", headers={"Authorization": header})
+
+        assert answer.status_code == 403
+        assert TOKEN not in answer.content.decode()

@@ -1,0 +1,260 @@
+"""Each role, in each database, with each kind of statement: only what it may do succeeds."""
+
+import psycopg2
+import pytest
+
+from tests.marketplace.roles.conftest import DATABASES, KINDS, password
+
+#: A table of each database that loading, or the app, writes.
+TABLES = {
+    "default": "auth_group",
+    "ecommerce": "ecommerce_sellers",
+    "classifieds": "classifieds_sellers",
+    "procurement": "procurement_organizations",
+}
+
+OWNER, WRITER, ANYBODY, NOBODY = (
+    {"owner"},
+    {"owner", "loader", "app"},
+    {"owner", "loader", "app", "analyst"},
+    set(),
+)
+
+#: A kind of statement → who may.
+STATEMENTS = {
+    "SELECT FROM {t}": ANYBODY,
+    "SELECT FROM django_migrations": ANYBODY,
+    "COPY {t} TO STDOUT": ANYBODY,
+    "SELECT * FROM pg_catalog.pg_tables": ANYBODY,
+    # Writing data.
+    "INSERT INTO {t} SELECT * FROM {t} WHERE false": WRITER,
+    "UPDATE {t} SET id = id": WRITER,
+    "DELETE FROM {t}": WRITER,
+    "SELECT FROM {t} FOR UPDATE": WRITER,
+    "MERGE INTO {t} USING {t} AS s ON s.id = {t}.id WHEN MATCHED THEN DELETE": WRITER,
+    "SELECT nextval('{t}_id_seq')": WRITER,
+    "CREATE TEMPORARY TABLE staging (LIKE {t})": WRITER,
+    "SELECT pg_advisory_xact_lock(1)": ANYBODY,
+    # Neither data nor harmless.
+    "TRUNCATE {t} CASCADE": OWNER,
+    "SELECT setval('{t}_id_seq', 1)": OWNER,
+    "UPDATE django_migrations SET name = name": OWNER,
+    "DELETE FROM django_migrations": OWNER,
+    # Tables.
+    "CREATE TABLE novel (id int)": OWNER,
+    "CREATE TABLE novel AS SELECT 1": OWNER,
+    "SELECT 1 INTO novel": OWNER,
+    "CREATE UNLOGGED TABLE novel (id int)": OWNER,
+    "CREATE VIEW novel AS SELECT 1": OWNER,
+    "CREATE MATERIALIZED VIEW novel AS SELECT 1": OWNER,
+    "CREATE SEQUENCE novel": OWNER,
+    "CREATE TYPE novel AS (id int)": OWNER,
+    "CREATE DOMAIN novel AS int": OWNER,
+    "CREATE INDEX novel ON {t} (id)": OWNER,
+    "ALTER TABLE {t} ADD COLUMN novel int": OWNER,
+    "ALTER TABLE {t} DISABLE TRIGGER USER": OWNER,
+    "ALTER TABLE {t} RENAME TO novel": OWNER,
+    "ALTER TABLE {t} OWNER TO CURRENT_USER": OWNER,
+    "ALTER TABLE {t} OWNER TO postgres": NOBODY,
+    "ALTER SEQUENCE {t}_id_seq RESTART": OWNER,
+    "COMMENT ON TABLE {t} IS 'novel'": OWNER,
+    "DROP TABLE {t} CASCADE": OWNER,
+    "CREATE RULE novel AS ON DELETE TO {t} DO INSTEAD NOTHING": OWNER,
+    "CREATE POLICY novel ON {t}": OWNER,
+    # Code.
+    "CREATE FUNCTION novel() RETURNS int LANGUAGE sql AS 'SELECT 1'": OWNER,
+    "CREATE FUNCTION novel() RETURNS int LANGUAGE c AS 'novel'": NOBODY,
+    "CREATE PROCEDURE novel() LANGUAGE sql AS 'SELECT 1'": OWNER,
+    "DO $$ BEGIN END $$": ANYBODY,
+    "CREATE EXTENSION hstore": OWNER,
+    "CREATE EXTENSION pg_stat_statements": NOBODY,
+    "CREATE EXTENSION postgres_fdw": NOBODY,
+    "CREATE LANGUAGE novel HANDLER plpgsql_call_handler": NOBODY,
+    "CREATE EVENT TRIGGER novel ON ddl_command_start EXECUTE FUNCTION novel()": NOBODY,
+    # Schemas, databases, roles.
+    "CREATE SCHEMA novel": OWNER,
+    "DROP SCHEMA public CASCADE": OWNER,
+    "ALTER DATABASE {d} SET work_mem = '1MB'": OWNER,
+    "ALTER DATABASE {d} OWNER TO postgres": NOBODY,
+    "CREATE ROLE novel": NOBODY,
+    "ALTER ROLE CURRENT_USER CREATEDB": NOBODY,
+    "ALTER ROLE postgres PASSWORD 'novel'": NOBODY,
+    "GRANT pg_read_all_data TO CURRENT_USER": NOBODY,
+    "GRANT {d}_owner TO CURRENT_USER": NOBODY,
+    "SET ROLE {d}_owner": OWNER,
+    "SET ROLE postgres": NOBODY,
+    "SET SESSION AUTHORIZATION postgres": NOBODY,
+    "ALTER DEFAULT PRIVILEGES FOR ROLE {d}_owner GRANT ALL ON TABLES TO PUBLIC": OWNER,
+    # The server.
+    "SET session_replication_role = replica": NOBODY,
+    "SELECT pg_reload_conf()": NOBODY,
+    "CHECKPOINT": NOBODY,
+    "SELECT pg_read_file('PG_VERSION')": NOBODY,
+    "SELECT pg_ls_dir('.')": NOBODY,
+    "SELECT lo_import('/etc/passwd')": NOBODY,
+    "SELECT lo_export(1, '/tmp/novel')": NOBODY,
+    "COPY {t} TO PROGRAM 'cat'": NOBODY,
+    "COPY {t} TO '/tmp/novel'": NOBODY,
+    "COPY {t} FROM PROGRAM 'cat'": NOBODY,
+    "SELECT rolpassword FROM pg_authid": NOBODY,
+    "SELECT * FROM pg_user_mapping": NOBODY,
+    "SELECT pg_promote()": NOBODY,
+    "SELECT pg_switch_wal()": NOBODY,
+}
+
+#: Those of one database only.
+OF_ONE = {
+    "ecommerce": {
+        "SELECT ecommerce_create_price_month('2031-01-01')": WRITER,
+        "SELECT ecommerce_convert(1, 'USD', 'UZS', '2026-01-01')": ANYBODY,
+        "SELECT * FROM ecommerce_price_statistics": ANYBODY,
+        "ALTER FUNCTION ecommerce_create_price_month SECURITY INVOKER": OWNER,
+        "CREATE TABLE novel PARTITION OF ecommerce_price_history "
+        "FOR VALUES FROM ('2030-01-01') TO ('2030-02-01')": OWNER,
+    },
+    "procurement": {
+        "SELECT FROM procurement_lot_events": ANYBODY,
+        "INSERT INTO procurement_lot_events TABLE procurement_lot_events LIMIT 0": WRITER,
+        # Refused to everybody; and whoever may remove what refuses it is the owner.
+        "UPDATE procurement_lot_events SET kind = kind": NOBODY,
+        "DELETE FROM procurement_lot_events": NOBODY,
+        "DROP TRIGGER procurement_lot_events_append_only ON procurement_lot_events": OWNER,
+        "ALTER TABLE procurement_lot_events DISABLE TRIGGER ALL": NOBODY,
+        "ALTER TABLE procurement_lot_events DISABLE TRIGGER USER": OWNER,
+        "TRUNCATE procurement_lot_events": OWNER,
+    },
+}
+
+#: Which succeed, by warning only, without the right to do them; and what is true if they did.
+GRANTS = {
+    "GRANT SELECT ON {t} TO PUBLIC": "has_table_privilege('public', '{t}', 'SELECT')",
+    "GRANT CONNECT ON DATABASE {d} TO PUBLIC": "has_database_privilege('public', '{d}', 'CONNECT')",
+    "GRANT USAGE ON SCHEMA public TO PUBLIC": "has_schema_privilege('public', 'public', 'USAGE')",
+}
+
+#: Which are no part of a transaction; nobody may do them.
+ALONE = (
+    "ALTER SYSTEM SET fsync = off",
+    "CREATE DATABASE novel",
+    "DROP DATABASE {other}",
+    "ALTER DATABASE {other} RENAME TO novel",
+    "ALTER DATABASE {other} SET work_mem = '1MB'",
+    "CREATE TABLESPACE novel LOCATION '/tmp'",
+    "REINDEX SYSTEM {d}",
+)
+
+#: Refusals. Anything else would be a mistake of this test.
+_REFUSED = (
+    psycopg2.errors.InsufficientPrivilege,
+    psycopg2.errors.RestrictViolation,
+    psycopg2.errors.InvalidPassword,
+)
+
+ROLES = [(alias, kind) for alias, kinds in KINDS.items() for kind in kinds]
+
+
+def attempt(connection, statement, check="true"):
+    """Return whether a statement is allowed; it is undone."""
+    try:
+        with connection.cursor() as cursor:
+            if statement.endswith("TO STDOUT"):
+                cursor.copy_expert(statement, Sink())
+            else:
+                cursor.execute(statement)
+            cursor.execute(f"SELECT {check}")
+            return cursor.fetchone() == (True,)
+    except _REFUSED:
+        return False
+    except psycopg2.Error as error:
+        return repr(error)
+    finally:
+        connection.rollback()
+
+
+class Sink:
+    def write(self, data):
+        """Take what is copied."""
+
+
+@pytest.mark.parametrize(("alias", "kind"), ROLES)
+class TestMatrix:
+    def test_statements(self, server, alias, kind):
+        names = {"t": TABLES[alias], "d": DATABASES[alias]}
+        statements = STATEMENTS | OF_ONE.get(alias, {})
+        wrong = {}
+
+        with server.enter(alias, kind) as connection:
+            # What a role may not do is up to its rights, and not to a setting that it can change.
+            connection.cursor().execute("SET default_transaction_read_only = off")
+            connection.commit()
+            for statement, allowed in statements.items():
+                may = attempt(connection, statement.format(**names))
+                if may != (kind in allowed):
+                    wrong[statement] = may
+
+        assert wrong == {}
+
+    def test_passing_rights_on(self, server, alias, kind):
+        names = {"t": TABLES[alias], "d": DATABASES[alias]}
+
+        with server.enter(alias, kind) as connection:
+            connection.cursor().execute("SET default_transaction_read_only = off")
+            connection.commit()
+            done = [
+                attempt(connection, statement.format(**names), check.format(**names))
+                for statement, check in GRANTS.items()
+            ]
+
+        assert done == [kind == "owner"] * len(GRANTS)
+
+    def test_what_nobody_may(self, server, alias, kind):
+        others = [name for other, name in DATABASES.items() if other != alias]
+
+        with server.enter(alias, kind) as connection:
+            connection.autocommit = True
+            connection.cursor().execute("SET default_transaction_read_only = off")
+            for statement in ALONE:
+                done = attempt(connection, statement.format(d=DATABASES[alias], other=others[0]))
+                owns = kind == "owner" and statement.startswith("REINDEX")
+                assert done == owns, statement
+
+    def test_databases(self, server, alias, kind):
+        entered = []
+
+        for other in DATABASES:
+            try:
+                with server.enter(alias, kind, other):
+                    entered.append(other)
+            except psycopg2.OperationalError as error:
+                assert "User does not have CONNECT privilege" in str(error)
+
+        assert entered == [alias]
+
+    def test_no_password_but_its_own(self, server, alias, kind):
+        name = DATABASES[alias]
+
+        for secret in ("", "postgres", password(alias, "other")):
+            with pytest.raises(psycopg2.OperationalError, match="password"):
+                server.connect(f"{name}_{kind}", name, secret)
+
+
+class TestAnalyst:
+    @pytest.mark.parametrize("alias", ["ecommerce", "classifieds", "procurement"])
+    def test_reads_only_for_a_while(self, server, alias):
+        with server.enter(alias, "analyst") as connection, connection.cursor() as cursor:
+            settings = {}
+            for name in ("default_transaction_read_only", "statement_timeout"):
+                cursor.execute(f"SHOW {name}")
+                settings[name] = cursor.fetchone()[0]
+
+            assert settings == {"default_transaction_read_only": "on", "statement_timeout": "5min"}
+            with pytest.raises(psycopg2.errors.ReadOnlySqlTransaction):
+                cursor.execute(f"TRUNCATE {TABLES[alias]}")
+
+
+class TestLeftovers:
+    def test_nothing_was_changed(self, server):
+        done = server.machine("db_grants")
+
+        assert "Difference" not in done.stdout
+        assert done.returncode == 0

@@ -1,0 +1,137 @@
+"""Commands that are run at their times."""
+
+import signal
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.utils import timezone
+
+from marketplace import schedule
+from marketplace.schedule import Job, ScheduleError, Scheduler, read
+from tests.commands import run
+from tests.marketplace.test_command_serve import wait_for
+
+TASHKENT = ZoneInfo("Asia/Tashkent")
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(*lines):
+        path = tmp_path / "schedule"
+        path.write_text("\n".join([*lines, ""]))
+        return path
+
+    return write
+
+
+class TestRead:
+    def test_reads_times_and_commands(self, write):
+        path = write("# nightly", "", "0 2 * * *   check --deploy   # all of them", "@")
+        path.write_text(path.read_text().replace("@\n", ""))
+
+        assert read(path) == [Job("0 2 * * *", ("check", "--deploy"))]
+
+    @pytest.mark.parametrize(
+        ("line", "reason"),
+        [
+            ("61 2 * * * check", "'61 2 * * *' is not a time"),
+            ("0 2 * * check", "'0 2 * * check' is not a time"),
+            ("0 2 * * *", "there is no command after"),
+            ("0 2 * * * no_such_command", "there is no command no_such_command"),
+            ("0 2 31 2 * check", "'0 2 31 2 *' is not a time"),
+        ],
+    )
+    def test_names_a_line_that_is_wrong(self, write, line, reason):
+        with pytest.raises(ScheduleError) as error:
+            read(write("# first", line))
+
+        assert f"schedule:2: {reason}" in str(error.value)
+
+    def test_names_a_file_that_is_absent(self, tmp_path):
+        with pytest.raises(ScheduleError, match="No such file"):
+            read(tmp_path / "absent")
+
+
+class TestJob:
+    def test_is_due_in_local_time(self):
+        night = datetime(2026, 11, 22, 23, 0, tzinfo=TASHKENT)
+
+        due = Job("0 2 * * mon", ("check",)).after(night)
+
+        assert due == datetime(2026, 11, 23, 2, 0, tzinfo=TASHKENT)
+
+
+class Process:
+    """A process that runs until a test ends it."""
+
+    started = []
+
+    def __init__(self, command, **options):
+        self.command, self.code = command, None
+        self.started.append(self)
+
+    def poll(self):
+        return self.code
+
+
+@pytest.fixture
+def processes(monkeypatch):
+    monkeypatch.setattr(Process, "started", [])
+    monkeypatch.setattr(schedule.subprocess, "Popen", Process)
+    return Process.started
+
+
+class TestScheduler:
+    def make(self, said):
+        return Scheduler([Job("* * * * *", ("check", "--deploy"))], said.append)
+
+    def test_runs_what_is_due_once(self, processes):
+        scheduler, now = self.make([]), timezone.localtime()
+
+        scheduler._begin(now)
+        scheduler._begin(now.replace(year=now.year + 1))
+        scheduler._begin(now.replace(year=now.year + 1))
+
+        assert [process.command[-2:] for process in processes] == [["check", "--deploy"]]
+
+    def test_skips_what_still_runs_and_says_how_it_ended(self, processes):
+        said = []
+        scheduler, now = self.make(said), timezone.localtime()
+
+        scheduler._begin(now.replace(year=now.year + 1))
+        scheduler._begin(now.replace(year=now.year + 2))
+        processes[0].code = 3
+        scheduler._reap()
+        scheduler._begin(now.replace(year=now.year + 3))
+
+        assert len(processes) == 2
+        assert said[:2] == [
+            "Started check --deploy.",
+            "Skipped check --deploy: it still runs.",
+        ]
+        assert said[2].startswith("Failed check --deploy: exit code 3")
+
+
+class TestRunSchedule:
+    def test_says_when_without_running_anything(self, write):
+        outcome = run("run_schedule", str(write("0 2 * * * check")), "--dry-run")
+
+        assert outcome.out.startswith("Would run at 20")
+        assert outcome.out.endswith("02:00 +05: check\n")
+        assert outcome.code == 0
+
+    def test_refuses_a_file_it_cannot_read(self, write):
+        outcome = run("run_schedule", str(write("0 2 * * *")))
+
+        assert outcome.code == 1
+        assert "there is no command after the five fields" in outcome.err
+
+    def test_ends_when_it_is_told_to(self, machine, write):
+        process = machine.start("run_schedule", str(write("0 2 * * * check")))
+        wait_for(process, "Will run")
+
+        process.send_signal(signal.SIGTERM)
+
+        process.communicate(timeout=30)
+        assert process.returncode == 0

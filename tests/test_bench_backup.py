@@ -1,0 +1,31 @@
+"""The benchmark of backup sets: it runs, and reports what it measured."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_measures_and_reports(tmp_path):
+    report = tmp_path / "backup.json"
+    arguments = ["--products", "300", "--repeats", "2", "--report", str(report)]
+
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.backup", *arguments],
+        cwd=ROOT,
+        env=os.environ | {"DATA_DIR": str(tmp_path / "data")},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    told = json.loads(report.read_text())
+    [first, second] = told["turns"]
+    assert first["plain_bytes"] == second["plain_bytes"] > first["gzip_bytes"] > 100_000
+    assert told["bytes_ratio"] < 1
+    assert "size over plain dumps" in done.stdout

@@ -1,0 +1,182 @@
+"""A site that others use: safe by default, and not started with a secret that anybody knows."""
+
+import json
+import secrets
+import subprocess
+import sys
+
+import pytest
+
+from marketplace.secrecy import find_key_faults, find_password_faults, is_example
+from tests.marketplace.conftest import ROOT, Machine
+
+KEY = secrets.token_urlsafe(50)
+PASSWORD = secrets.token_urlsafe(24)
+PRODUCTION = {"DB_HOST": "db.example", "DB_PASSWORD": PASSWORD, "SECRET_KEY": KEY}
+
+#: What a proxy and a browser notice of the settings.
+NOTICED = (
+    "DEBUG SECURE_SSL_REDIRECT SECURE_HSTS_SECONDS SESSION_COOKIE_SECURE CSRF_COOKIE_SECURE "
+    "SECURE_PROXY_SSL_HEADER"
+)
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A machine whose server is not needed."""
+    return Machine(tmp_path / "data")
+
+
+def read(machine, **environment):
+    """Return the settings that such an environment makes."""
+    code = (
+        "import json; from marketplace import settings; "
+        f"print(json.dumps([getattr(settings, name) for name in {NOTICED.split()!r}]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=machine.environment | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return dict(zip(NOTICED.split(), json.loads(done.stdout), strict=True))
+
+
+class TestCheckDeploy:
+    def test_is_clean(self, place):
+        done = place("check", "--deploy", "--fail-level", "WARNING", **PRODUCTION)
+
+        assert done.returncode == 0, done.stderr
+        assert "no issues" in done.stdout
+
+
+class TestHttps:
+    def test_is_on_where_others_use_the_site(self, place):
+        found = read(place, **PRODUCTION)
+
+        assert found == {
+            "DEBUG": False,
+            "SECURE_SSL_REDIRECT": True,
+            "SECURE_HSTS_SECONDS": 30 * 24 * 3600,
+            "SESSION_COOKIE_SECURE": True,
+            "CSRF_COOKIE_SECURE": True,
+            "SECURE_PROXY_SSL_HEADER": ["HTTP_X_FORWARDED_PROTO", "https"],
+        }
+
+    @pytest.mark.parametrize(
+        "environment", [{}, PRODUCTION | {"HTTPS": "false"}, PRODUCTION | {"DEBUG": "true"}]
+    )
+    def test_is_off_on_a_machine_of_a_developer(self, place, environment):
+        found = read(place, **environment)
+
+        del found["DEBUG"]
+        assert not any(found.values())
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("change", "name"),
+        [
+            ({"SECRET_KEY": ""}, "SECRET_KEY is not set"),
+            ({"SECRET_KEY": "change-me-in-production"}, "SECRET_KEY is an example"),
+            ({"SECRET_KEY": f"django-insecure-{KEY}"}, "SECRET_KEY is an example"),
+            ({"SECRET_KEY": "x" * 50}, "SECRET_KEY has less than"),
+            ({"SECRET_KEY": KEY[:40]}, "SECRET_KEY has less than"),
+            ({"DB_PASSWORD": ""}, "DB_PASSWORD has no password"),
+            ({"DB_PASSWORD": "postgres"}, "DB_PASSWORD is an example"),
+            ({"ECOMMERCE_LOADER_PASSWORD": "changeme"}, "ECOMMERCE_LOADER_PASSWORD is an example"),
+            (
+                {"CLASSIFIEDS_DATABASE_URL": "postgres://scraper:scraper123@db.example/c"},
+                "CLASSIFIEDS_DATABASE_URL is an example",
+            ),
+        ],
+    )
+    def test_names_the_variable_and_the_next_step(self, place, change, name):
+        done = place("check", **PRODUCTION | change)
+
+        assert done.returncode == 1
+        assert name in done.stderr
+        assert "Traceback" not in done.stderr
+        assert "Make one" in done.stderr or "Set it" in done.stderr or "Put a" in done.stderr
+        for value in (KEY, PASSWORD, "scraper123"):
+            assert value not in done.stderr
+
+    def test_names_all_of_them_at_once(self, place):
+        done = place("check", **PRODUCTION | {"SECRET_KEY": "", "DB_PASSWORD": ""})
+
+        assert "SECRET_KEY" in done.stderr
+        assert "DB_PASSWORD" in done.stderr
+
+    def test_gunicorn_does_not_start_either(self, place):
+        done = subprocess.run(
+            [sys.executable, "-c", "import marketplace.wsgi"],
+            cwd=ROOT,
+            env=place.environment | PRODUCTION | {"SECRET_KEY": "changeme"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+        assert done.returncode != 0
+        assert "SECRET_KEY is an example" in done.stderr
+
+    def test_a_developer_may_use_any(self, place):
+        weak = {"SECRET_KEY": "changeme", "DB_PASSWORD": "postgres", "DEBUG": "true"}
+
+        assert place("check", **PRODUCTION | weak).returncode == 0
+
+
+class TestSecrecy:
+    @pytest.mark.parametrize(
+        "secret",
+        [
+            "changeme",
+            "Change-Me!",
+            "your-secret-key-here",
+            "scraper123",
+            "postgres",
+            "password1234",
+            "<insert password>",
+            "only-while-building",
+            "admin",
+        ],
+    )
+    def test_knows_examples(self, secret):
+        assert is_example(secret)
+
+    @pytest.mark.parametrize("size", [12, 24, 50])
+    def test_lets_random_ones_pass(self, size):
+        for _ in range(200):
+            assert not is_example(secrets.token_urlsafe(size))
+
+    def test_an_empty_one_is_none(self):
+        assert not is_example("")
+
+    def test_a_good_key_has_no_fault(self):
+        assert list(find_key_faults(KEY)) == []
+
+    @pytest.mark.parametrize(
+        ("host", "options"),
+        [
+            ("", {}),
+            ("/run/postgresql", {}),
+            ("127.0.0.1", {}),
+            ("db.example", {"passfile": "/run/secrets/pgpass"}),
+        ],
+    )
+    def test_a_password_may_be_absent_where_it_is_not_asked_for(self, host, options):
+        config = {"HOST": host, "PASSWORD": "", "USER": "app", "OPTIONS": options}
+
+        assert list(find_password_faults("DB_PASSWORD", config)) == []
+
+    def test_a_password_is_not_the_name_of_its_role(self):
+        config = {"HOST": "", "PASSWORD": "malika-77", "USER": "malika-77", "OPTIONS": {}}
+
+        [fault] = find_password_faults("DB_PASSWORD", config)
+
+        assert "the role's name" in fault
