@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,10 +22,13 @@ from marketplace.registry import ALIASES
 
 
 class ParagraphFormatter(DjangoHelpFormatter):
-    """Keeps the lines of a command's help apart, where argparse makes one paragraph of them."""
+    """Keeps the lines of a command's help apart, where argparse makes one paragraph of them.
+
+    A line that ends within a sentence goes on in the next.
+    """
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
-        lines = inspect.cleandoc(text).splitlines()
+        lines = re.sub(r"(?<![.:;\n])\n(?=\S)", " ", inspect.cleandoc(text)).splitlines()
         return "\n".join(textwrap.fill(line, width) for line in lines)
 
 

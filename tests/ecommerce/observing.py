@@ -1,6 +1,7 @@
 """Observing offers: through the loader, and past it, where a platform would tell no such thing."""
 
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -9,6 +10,7 @@ from django.db import connections
 from ecommerce import history
 from ecommerce.loading import PLAN, create_months
 from ecommerce.models import PricePoint as StoredPoint
+from ecommerce.platforms import yandex
 from ecommerce.records import Offer, PricePoint
 from marketplace.loading import merge, staging
 from marketplace.loading.ingest import load_documents
@@ -43,6 +45,34 @@ def seen(hour, price, old_price=None, **told):
     return Seen(START + hour * HOUR, Decimal(price), old_price and Decimal(old_price), **told)
 
 
+def shapes():
+    """Return the shapes of Yandex Market, with one more: an offer that tells no availability.
+
+    In a price list, an offer that tells none is available.
+    """
+    [yml] = [shape for shape in yandex.SHAPES if shape.name == "YML"]
+
+    def split(document, source):
+        return (item._replace(shape="SILENT") for item in yml.split(document, source))
+
+    def parse(payload, context):
+        parsed = yml.parse(payload, context)
+        records = [
+            record._replace(is_available=None) if hasattr(record, "is_available") else record
+            for record in parsed.records
+        ]
+        return parsed._replace(records=records)
+
+    silent = replace(
+        yml,
+        name="SILENT",
+        recognize=lambda document: "silent" in document,
+        split=split,
+        parse=parse,
+    )
+    return (silent, *yandex.SHAPES)
+
+
 def feed(observation):
     """Return an offer of a price list, which tells as little as an observation does."""
     offer = {"@id": "1", "name": ["Choynak"], "price": [str(observation.price)]}
@@ -53,7 +83,8 @@ def feed(observation):
         offer["@available"] = "true" if observation.available else "false"
     if observation.amount is not None:
         offer["quantity"] = [str(observation.amount)]
-    return {"yml_catalog": {"name": "Shop"}, "offer": offer}
+    document = {"yml_catalog": {"name": "Shop"}, "offer": offer}
+    return document if observation.available is not None else document | {"silent": True}
 
 
 def load(observations):
