@@ -159,11 +159,7 @@ def unarchive(month: date, work: Path) -> Moved:
     _write_rows(manifest, rows)
     alias, table = months.alias(), months.table_name(month)
     with atomic(using=alias, durable=True), connections[alias].cursor() as cursor:
-        cursor.execute(
-            SQL("CREATE TABLE {} (LIKE {} INCLUDING ALL)").format(
-                Identifier(table), Identifier(months.TABLE)
-            )
-        )
+        _create(cursor, table)
         _copy_in(cursor, table, rows)
         found = content.fingerprint_table(cursor, table)
         if found != export.fingerprint_of(manifest):
@@ -176,6 +172,22 @@ def unarchive(month: date, work: Path) -> Moved:
         months.reopen(month)
     rows.unlink()
     return _moved(month, manifest)
+
+
+def _create(cursor: CursorWrapper, table: str) -> None:
+    """Create the table of a month as the role that owns the other months, who grants as for them."""
+    cursor.execute(
+        "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = to_regclass(%(table)s)",
+        {"table": months.TABLE},
+    )
+    [owner] = cursor.fetchone()
+    cursor.execute(SQL("SET LOCAL ROLE {}").format(Identifier(owner)))
+    cursor.execute(
+        SQL("CREATE TABLE {} (LIKE {} INCLUDING ALL)").format(
+            Identifier(table), Identifier(months.TABLE)
+        )
+    )
+    cursor.execute("SET LOCAL ROLE NONE")
 
 
 def require_archived(month: date) -> ArchivedMonth:
