@@ -175,7 +175,7 @@ def unarchive(month: date, work: Path) -> Moved:
 
 
 def _create(cursor: CursorWrapper, table: str) -> None:
-    """Create the table of a month as the role that owns the other months, who grants as for them."""
+    """Create the table of a month as the owner of the other months, who grants as for them."""
     cursor.execute(
         "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = to_regclass(%(table)s)",
         {"table": months.TABLE},
