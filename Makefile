@@ -49,7 +49,7 @@ bench-full: install ## Measure the loader at the scale of the whole market; BENC
 	DATA_DIR=.data/bench $(BIN)/python -m bench --part memory --part full \
 		--report .data/bench-full.json
 
-bench-backup: install ## Measure backup sets beside pg_dump | gzip; BENCH_BACKUP_PRODUCTS=250000.
+bench-backup: install ## Measure backup sets beside pg_dump | gzip; BENCH_BACKUP_PRODUCTS=120000.
 	DATA_DIR=.data/bench $(BIN)/python -m bench.backup --report .data/bench-backup.json
 
 bench-archive: install ## Measure archived months beside their tables; BENCH_ARCHIVE_ROWS=20000000.

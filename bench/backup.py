@@ -1,7 +1,8 @@
 """`python -m bench.backup`: measure a backup set against `pg_dump | gzip`, one database at a time.
 
-The e-commerce database is filled first: BENCH_BACKUP_PRODUCTS of Uzum's, 250,000 by default, which
-are more than 1 GB. Both write the same databases to the same disk, in turns.
+The databases are filled first, in the proportions of the whole market (see `bench.full`): with
+BENCH_BACKUP_PRODUCTS of Uzum's, 120,000 by default, and as many ads and lots as belong to them.
+That is more than 1 GB. Both ways write the same databases to the same disk, in turns.
 """
 
 import json
@@ -59,7 +60,7 @@ def main() -> None:
 
 
 def _fill(products: int) -> None:
-    from bench import base, files, server
+    from bench import base, files, full, server
     from bench.corpus import START
     from bench.results import run, show
     from marketplace.databases import initialize
@@ -70,10 +71,17 @@ def _fill(products: int) -> None:
     for alias in ALIASES:
         server.restore(alias, server.EMPTY)
     loaded = min(products, _LOADED)
-    show(f"filling the tables with {products:,} products")
+    share = products / full.PRODUCTS
+    show(f"filling the databases with {share:.0%} of the market")
     run("ours", files.uzum(range(loaded)))
     base.multiply("ecommerce", max(products // loaded, 1))
-    server.settle("ecommerce")
+    for records in (
+        files.records("olx", int(full.LISTINGS * share)),
+        files.lots(int(full.LOTS * share)),
+    ):
+        run("ours", *records.arguments)
+    for alias in ALIASES:
+        server.settle(alias)
 
 
 def _turn(folder: Path) -> Turn:
@@ -150,7 +158,7 @@ def _lines(report: dict[str, Any]) -> Iterator[str]:
 
 def _parse() -> Namespace:
     parser = ArgumentParser(prog="python -m bench.backup", description=__doc__)
-    told = os.environ.get("BENCH_BACKUP_PRODUCTS", "250000")
+    told = os.environ.get("BENCH_BACKUP_PRODUCTS", "120000")
     parser.add_argument("--products", type=int, default=int(told))
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--report", type=Path, help="the file of JSON; default: in DATA_DIR")

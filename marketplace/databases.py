@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import NamedTuple, TypeVar
 
 from django.apps import apps
-from django.db import Error, OperationalError, connections
+from django.db import Error, InterfaceError, OperationalError, connections
 from django.db.backends.utils import CursorWrapper
 from django.utils.module_loading import module_has_submodule
 from psycopg2 import errorcodes, sql
@@ -192,7 +192,8 @@ def _plan_roles(alias: str) -> Repair:
 def _is_reachable(alias: str) -> bool:
     try:
         connections[alias].ensure_connection()
-    except OperationalError:
+    except (OperationalError, InterfaceError):
+        # PgBouncer refuses in a way of its own.
         return False
     return True
 
