@@ -84,7 +84,17 @@ _LOCAL = ("127.0.0.1", "::1", "localhost")
 
 @contextmanager
 def session(alias: str, name: str = MAINTENANCE) -> Iterator[CursorWrapper]:
-    """Connect to a database of the alias's server as the alias's user, on a connection apart."""
+    """Connect to a database of the alias's server as the alias's user, on a connection apart.
+
+    :raises BackupError: if there is a pooler between
+    """
+    if connections[alias].settings_dict["DISABLE_SERVER_SIDE_CURSORS"]:
+        raise BackupError(
+            "It is reached through a pooler (DISABLE_SERVER_SIDE_CURSORS), in whose sessions "
+            "pg_dump and pg_restore would leave their settings for others. Name the server itself "
+            "by DB_HOST and DB_PORT, or the database's own, and set "
+            "DISABLE_SERVER_SIDE_CURSORS=false."
+        )
     # Under its own alias django.contrib.postgres would look for types in the alias's database.
     connection = connections[alias].copy(NO_DB_ALIAS)
     connection.settings_dict["NAME"] = name

@@ -6,6 +6,7 @@ import threading
 from datetime import timedelta
 
 import pytest
+from django.db import connections
 
 from marketplace import embedded
 from marketplace.backups import scratch, server, sets
@@ -39,6 +40,23 @@ def fake_client(folder, version):
 def low_disk(monkeypatch):
     usage = shutil.disk_usage("/")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
+
+
+class TestPooler:
+    @pytest.mark.parametrize("command", ["db_backup", "db_drill"])
+    def test_refuses_to_leave_settings_in_the_sessions_of_others(
+        self, command, folder, monkeypatch
+    ):
+        back_up("procurement")
+        monkeypatch.setitem(
+            connections["procurement"].settings_dict, "DISABLE_SERVER_SIDE_CURSORS", True
+        )
+
+        outcome = run(command, "--database", "procurement")
+
+        assert outcome.code == 1
+        assert "through a pooler" in outcome.err
+        assert "DISABLE_SERVER_SIDE_CURSORS=false" in outcome.err
 
 
 class TestDbBackup:
