@@ -22,6 +22,8 @@ class Drill(NamedTuple):
     #: Of the data, at the begin of the drill.
     age_seconds: float
     differences: tuple[str, ...]
+    #: What differs, and does not make it less than it was.
+    warnings: tuple[str, ...]
     #: Databases that an interrupted drill had left.
     dropped: tuple[str, ...]
 
@@ -47,11 +49,12 @@ def drill(alias: str, set_name: str, now: datetime, *, jobs: int) -> Drill:
             server.drop(cursor, name)
         scratch.check(cursor, alias, dump)
         found = verify.damages(sets.path_of(set_name), alias, dump)
+        warnings: list[str] = []
         restored = time.monotonic()
         if not found:
             with scratch.rebuilt(cursor, alias, set_name, dump, target, jobs=jobs):
                 restored = time.monotonic()
-                found = scratch.differences(alias, target, dump)
+                found, warnings = scratch.compare(alias, target, dump)
             server.drop(cursor, target)
     return Drill(
         alias,
@@ -62,5 +65,6 @@ def drill(alias: str, set_name: str, now: datetime, *, jobs: int) -> Drill:
         round(time.monotonic() - began, 1),
         (now - dump.started_at).total_seconds(),
         tuple(found),
+        tuple(warnings),
         tuple(left),
     )

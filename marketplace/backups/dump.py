@@ -13,7 +13,7 @@ from typing import NamedTuple
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error
 
-from marketplace.backups import clients, facts, server, sets
+from marketplace.backups import clients, facts, files, server, sets
 from marketplace.backups.clients import Client, Running
 from marketplace.backups.facts import Facts
 from marketplace.backups.sets import Dump, File, Manifest
@@ -101,7 +101,6 @@ def back_up(
         dumped
     """
     tell = report or (lambda alias, outcome: None)
-    sets.remove_leftovers()
     items, failed = plan(aliases)
     for alias, reason in failed.items():
         tell(alias, reason)
@@ -274,7 +273,7 @@ def _advance(alias: str, work: _Work) -> Dump | None:
         client=work.item.client.version,
         compression=work.item.compression,
         files={
-            path: File(file.stat().st_size, sets.digest_of(file))
-            for path, file in sets.files_of(work.folder).items()
+            path: File(file.stat().st_size, files.digest(file))
+            for path, file in files.below(work.folder).items()
         },
     )

@@ -50,15 +50,17 @@ class Restore(NamedTuple):
 
 
 def plan(
-    alias: str, set_name: str, now: datetime, *, into: str = "", is_foreign: bool = False
+    alias: str, set_name: str, now: datetime, *, into: str | None = None, is_foreign: bool = False
 ) -> Restore:
     """Look whether a database can be restored, and change nothing.
 
-    :param into: a name for a copy beside the live database; empty to replace that
+    :param into: a name for a copy beside the live database; None to replace that
     :param is_foreign: whether the set may be of another server or of a database of another name
     :raises BackupError: if the set is damaged or not of this database, the server cannot take it,
-        or a name is taken
+        or a name is taken or cannot be given
     """
+    if into is not None:
+        _check_name(into)
     manifest = sets.read(set_name)
     if alias not in manifest.databases:
         raise BackupError(
@@ -67,15 +69,18 @@ def plan(
     dump = manifest.databases[alias]
     live = database_name(alias)
     with server.session(alias) as cursor:
-        if not into:
+        if into is None:
             _check_migrations(alias, dump)
             if not is_foreign:
                 _check_origin(cursor, set_name, live, dump)
-        _check_names(cursor, into)
+        elif into in server.names(cursor):
+            raise BackupError(
+                f"There is a database {into} already. Choose another name, or drop it."
+            )
         room = scratch.check(cursor, alias, dump)
         _check_files(set_name, alias, dump)
         has_live = live in server.names(cursor)
-        old = scratch.beside(live, "old", sets.stamp(now)) if has_live and not into else ""
+        old = scratch.beside(live, "old", sets.stamp(now)) if has_live and into is None else ""
         left = tuple(scratch.leftovers(cursor, live, "restore"))
     return Restore(alias, set_name, dump, into or live, old, left, room)
 
@@ -99,7 +104,7 @@ def restore(what: Restore, *, jobs: int, say: Say) -> None:
             )
         say(f"restoring {dump.database} of {what.set_name} into {building}")
         with scratch.rebuilt(cursor, alias, what.set_name, dump, building, jobs=jobs):
-            _compare(what, building)
+            _compare(what, building, say)
             scratch.analyze(alias, building)
             server.dress(cursor, building, server.attributes(cursor, live) or dump.attributes)
             # Our own connection would be in the way.
@@ -151,9 +156,18 @@ def _check_origin(cursor: CursorWrapper, set_name: str, live: str, dump: Dump) -
         )
 
 
-def _check_names(cursor: CursorWrapper, into: str) -> None:
-    if into and into in server.names(cursor):
-        raise BackupError(f"There is a database {into} already. Choose another name, or drop it.")
+def _check_name(into: str) -> None:
+    if not into.strip():
+        # A shell's variable that is not set, perhaps: that must not replace the live database.
+        raise BackupError(
+            "The name for the copy (--into) is empty. Name the new database, or leave --into out "
+            "to replace the live one."
+        )
+    if (size := len(into.encode())) > scratch.LONGEST_NAME:
+        raise BackupError(
+            f"{into} has {size} bytes, and PostgreSQL takes {scratch.LONGEST_NAME} of a name. "
+            "Choose a shorter one."
+        )
     if scratch.is_reserved(into):
         raise BackupError(f"Names such as {into} are given by restores. Choose another.")
 
@@ -173,8 +187,11 @@ def _remove_leftovers(cursor: CursorWrapper, live: str, say: Say) -> None:
         say(f"dropped {name}, which an interrupted restore had left")
 
 
-def _compare(what: Restore, name: str) -> None:
-    if found := scratch.differences(what.alias, name, what.dump):
+def _compare(what: Restore, name: str, say: Say) -> None:
+    found, warnings = scratch.compare(what.alias, name, what.dump)
+    for warning in warnings:
+        say(warning)
+    if found:
         raise BackupError(
             f"What was restored differs from the manifest of {what.set_name}, and was dropped: "
             f"{'; '.join(found[:_SHOWN])}. Restore another set: python manage.py db_backup --list."

@@ -1,16 +1,23 @@
-"""Which sets are kept: the newest of each of the last days, weeks and months."""
+"""Which sets are kept: the young, and the newest of each of the last days, weeks and months."""
 
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
+
+from django.utils import timezone
 
 from marketplace.backups import sets
 from marketplace.backups.sets import Manifest
 from marketplace.backups.verify import is_complete, verify
+from marketplace.exceptions import BackupError
+
+#: Sets that are younger are kept, however many they are: one that was made before a migration is
+#: wanted although the next one is of the same day.
+YOUNG_HOURS = 48
 
 
 class Keep(NamedTuple):
-    """Of how many days, weeks and months (UTC) that have sets the newest one is kept."""
+    """Of how many days, weeks and months (of TIME_ZONE) that have sets the newest is kept."""
 
     daily: int
     weekly: int
@@ -21,6 +28,8 @@ class Pruning(NamedTuple):
     """What retention did, or would do."""
 
     removed: tuple[str, ...]
+    #: What could not be removed, or not wholly, and why, as sentences.
+    left: tuple[str, ...]
     #: To be removed, but somebody was using them.
     busy: tuple[str, ...]
     #: Without a manifest that can be trusted, or without all files: a person must look at them.
@@ -39,22 +48,35 @@ def _month(moment: datetime) -> str:
     return moment.strftime("%Y-%m")
 
 
-def prune(keep: Keep, *, trusted: str = "", dry_run: bool = False) -> Pruning:
+def prune(keep: Keep, now: datetime, *, trusted: str = "", dry_run: bool = False) -> Pruning:
     """Remove the sets that need not be kept; never the last good set of any database.
 
     To be called by who is `sets.exclusive`, unless it is a dry run.
 
+    :param now: sets that are younger than `YOUNG_HOURS` then are kept
     :param trusted: a set that was written just now, and so need not be verified
     """
     whole = [manifest for _, manifest in sets.readable() if is_complete(manifest)]
     broken = set(sets.names()) - {manifest.name for manifest in whole}
-    unneeded = _unneeded(whole, keep)
+    old = now - timedelta(hours=YOUNG_HOURS)
+    unneeded = {name for name in _unneeded(whole, keep) if sets.moment_of(name) <= old}
     if unneeded:
         unneeded -= _last_good(whole, trusted)
-    ordered = sorted(unneeded)
-    removed = ordered if dry_run else [name for name in ordered if sets.remove(name)]
-    busy = [name for name in ordered if name not in removed]
-    return Pruning(tuple(removed), tuple(busy), tuple(sorted(broken)))
+    removed, left, busy = (sorted(unneeded), [], []) if dry_run else _remove(sorted(unneeded))
+    return Pruning(tuple(removed), tuple(left), tuple(busy), tuple(sorted(broken)))
+
+
+def _remove(names: list[str]) -> tuple[list[str], list[str], list[str]]:
+    """Remove sets; return those that are gone, why others are not, and those in use."""
+    removed: list[str] = []
+    left: list[str] = []
+    busy: list[str] = []
+    for name in names:
+        try:
+            (removed if sets.remove(name) else busy).append(name)
+        except BackupError as error:
+            left.append(str(error))
+    return removed, left, busy
 
 
 def _unneeded(manifests: Iterable[Manifest], keep: Keep) -> set[str]:
@@ -84,7 +106,8 @@ def _newest_of_each(names: list[str], period: Callable[[datetime], str], count: 
     """
     newest: dict[str, str] = {}
     for name in names:
-        newest.setdefault(period(sets.moment_of(name)), name)
+        moment = timezone.localtime(sets.moment_of(name), timezone.get_default_timezone())
+        newest.setdefault(period(moment), name)
     return list(newest.values())[:count]
 
 

@@ -20,7 +20,8 @@ _MARGIN = 1.1
 #: Seconds between two looks at the room while a dump is rebuilt.
 _PAUSE = 0.2
 
-_LONGEST_NAME = 63
+#: Bytes that PostgreSQL takes of a name; it cuts what is longer.
+LONGEST_NAME = 63
 
 #: Names of databases that are being rebuilt, or were replaced, end so: purpose and time.
 _STAMP = re.compile(r"_(?:restore|drill|old)_\d{8}t\d{6}z$")
@@ -32,7 +33,7 @@ def beside(live: str, purpose: str, set_name: str) -> str:
     :raises BackupError: if it is longer than PostgreSQL allows
     """
     name = f"{live}_{purpose}_{set_name.replace('-', '').lower()}"
-    if len(name.encode()) > _LONGEST_NAME:
+    if len(name.encode()) > LONGEST_NAME:
         raise BackupError(f"{name} is too long for a name: give {live} a shorter one.")
     return name
 
@@ -106,10 +107,10 @@ def rebuilt(
         raise
 
 
-def differences(alias: str, name: str, dump: Dump) -> list[str]:
+def compare(alias: str, name: str, dump: Dump) -> facts.Comparison:
     """Return how a rebuilt database differs from what the manifest says."""
     with server.session(alias, name) as cursor:
-        return facts.differences(cursor, alias, dump)
+        return facts.compare(cursor, alias, dump)
 
 
 def analyze(alias: str, name: str) -> None:

@@ -10,10 +10,8 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import socket
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,6 +21,7 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
 
+from marketplace.backups import files
 from marketplace.backups.facts import Facts
 from marketplace.exceptions import BackupError
 
@@ -43,9 +42,8 @@ _NAME_FORMAT = "%Y-%m-%dT%H-%M-%SZ"
 _UNFINISHED = ".unfinished-"
 _REMOVED = ".removed-"
 
-# How often a folder is tried to be removed, and the seconds between.
-_ATTEMPTS = 50
-_PAUSE = 0.05
+# What reading a text that is no manifest may raise.
+_MALFORMED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
 class File(NamedTuple):
@@ -117,11 +115,20 @@ def path_of(name: str) -> Path:
             "See them: python manage.py db_backup --list."
         )
     path = folder() / name
-    if not path.is_dir():
+    if os.path.isdir(path):
+        return path
+    if is_there(name):
         raise BackupError(
-            f"There is no set {name} in {folder()}. See them: python manage.py db_backup --list."
+            f"{path} is no folder, or one that cannot be entered: it is not a set. Move it away."
         )
-    return path
+    raise BackupError(
+        f"There is no set {name} in {folder()}. See them: python manage.py db_backup --list."
+    )
+
+
+def is_there(name: str) -> bool:
+    """Return whether something of this name is in the folder of sets."""
+    return os.path.lexists(folder() / name)
 
 
 def names() -> list[str]:
@@ -137,7 +144,7 @@ def names() -> list[str]:
 
 def free_name(moment: datetime) -> str:
     """Return the name of a set that is begun at a moment, or the next one that is free."""
-    while (folder() / stamp(moment)).exists():
+    while is_there(stamp(moment)):
         moment += timedelta(seconds=1)
     return stamp(moment)
 
@@ -187,24 +194,28 @@ def read(name: str) -> Manifest:
     """
     path = path_of(name) / MANIFEST
     try:
-        text = path.read_bytes().decode()
-        document = json.loads(text)
-        digest = document.pop("sha256")
-        is_whole = text == _encoded({"sha256": digest} | document) and digest == _digest(document)
+        document = _document(path.read_bytes().decode())
     except FileNotFoundError:
         raise BackupError(f"{path} is missing: the set is not complete.") from None
     except OSError as error:
         raise BackupError(f"Cannot read {path}: {error.strerror}.") from error
-    except (ValueError, KeyError, TypeError, AttributeError):
-        is_whole = False
-    if not is_whole:
+    except _MALFORMED:
+        document = None
+    if document is None:
         raise BackupError(f"{path} was changed or is damaged: its SHA-256 does not fit.")
-    if (document["project"], document["form"]) != (PROJECT, FORM) or document["name"] != name:
+    told, project, form = (document.get(key) for key in ("name", "project", "form"))
+    if (told, project, form) != (name, PROJECT, FORM):
         raise BackupError(
-            f"{path} is of the set {document['name']} of {document['project']}, in form "
-            f"{document['form']}: it is not the set {name} that this code can read."
+            f"{path} is of the set {told} of {project}, in form {form}: it is not the set {name} "
+            "that this code can read."
         )
-    return _manifest(document)
+    try:
+        return _manifest(document)
+    except _MALFORMED as error:
+        raise BackupError(
+            f"{path} says what no backup writes, though its SHA-256 fits: {error!r}. Use another "
+            "set, and move this one away."
+        ) from None
 
 
 def write(manifest: Manifest, path: Path) -> None:
@@ -220,20 +231,38 @@ def write(manifest: Manifest, path: Path) -> None:
         os.fsync(file.fileno())
 
 
+def _document(text: str) -> dict[str, Any] | None:
+    """Return what a manifest says, without its hash; nothing if that does not fit."""
+    document: dict[str, Any] = json.loads(text)
+    digest = document.pop("sha256")
+    is_whole = text == _encoded({"sha256": digest} | document) and digest == _digest(document)
+    return document if is_whole else None
+
+
 def _manifest(document: dict[str, Any]) -> Manifest:
     return Manifest(
         document["name"],
-        datetime.fromisoformat(document["created_at"]),
-        datetime.fromisoformat(document["finished_at"]),
+        _moment(document["created_at"]),
+        _moment(document["finished_at"]),
         {alias: _dump(value) for alias, value in document["databases"].items()},
-        document["failed"],
+        dict(document["failed"]),
     )
 
 
 def _dump(value: dict[str, Any]) -> Dump:
-    files = {path: File(**file) for path, file in value["files"].items()}
-    started_at = datetime.fromisoformat(value["started_at"])
-    return Dump(**value | {"files": files, "started_at": started_at})
+    told = {path: File(**file) for path, file in value["files"].items()}
+    dump = Dump(**value | {"files": told, "started_at": _moment(value["started_at"])})
+    # Adding up fails if one of them is no number.
+    if min(dump.bytes, dump.rows, dump.size_bytes) < 0:
+        raise ValueError("a number below 0")
+    return dump
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text} has no time zone")
+    return moment
 
 
 def _encoded(document: dict[str, Any]) -> str:
@@ -282,12 +311,15 @@ def in_use(name: str) -> Iterator[None]:
 
     :raises BackupError: if it is not there, or incomplete
     """
+    path = path_of(name) / MANIFEST
     try:
-        descriptor = os.open(path_of(name) / MANIFEST, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY)
     except OSError as error:
-        raise BackupError(f"Cannot read {error.filename}: {error.strerror}.") from error
+        raise BackupError(f"Cannot read {path}: {error.strerror}.") from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH)
+        # It may have been removed between opening and locking.
+        path_of(name)
         yield
     finally:
         os.close(descriptor)
@@ -303,55 +335,46 @@ def unfinished(name: str) -> Iterator[Path]:
     try:
         path.mkdir(mode=0o700)
         yield path
-        sync(path)
+        files.sync(path)
         path.rename(folder() / name)
-        sync_folder(folder())
+        files.sync_folder(folder())
     except OSError as error:
         raise not_writable(error) from error
     finally:
-        _clear(path)
+        # What cannot be removed, the next backup names.
+        files.clear(path)
 
 
 def remove(name: str) -> bool:
     """Remove a set, in one moment as others see it; return whether nobody was using it.
 
     To be called by who is `exclusive`.
+
+    :raises BackupError: if it cannot be removed, or not all of it
     """
     path, hidden = path_of(name), folder() / f"{_REMOVED}{name}"
-    with open(path / MANIFEST, "rb") as file:
-        try:
+    try:
+        with open(path / MANIFEST, "rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        path.rename(hidden)
-    _clear(hidden)
+            path.rename(hidden)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise BackupError(
+            f"{path} cannot be removed: {error.strerror}. Remove it by hand."
+        ) from error
+    if left := files.clear(hidden):
+        raise BackupError(left)
     return True
 
 
 def remove_leftovers() -> list[str]:
-    """Remove what interrupted runs left; return the names.
+    """Remove what earlier runs left; return what cannot be removed and why, as sentences.
 
     To be called by who is `exclusive`: then nobody is at work on them.
     """
     left = [*folder().glob(f"{_UNFINISHED}*"), *folder().glob(f"{_REMOVED}*")]
-    for path in left:
-        _clear(path)
-    return [path.name for path in left]
-
-
-def sync(path: Path) -> None:
-    """See that the folders' entries are on the disk; pg_dump does it for the files."""
-    for each in (path, *filter(Path.is_dir, path.rglob("*"))):
-        sync_folder(each)
-
-
-def sync_folder(path: Path) -> None:
-    """See that a folder's entries are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    return [problem for path in sorted(left) if (problem := files.clear(path))]
 
 
 def not_writable(error: OSError) -> BackupError:
@@ -360,27 +383,6 @@ def not_writable(error: OSError) -> BackupError:
         f"Cannot write {error.filename or folder()}: {error.strerror}. Set BACKUP_DIR to a folder "
         "that can be written, on a disk with room."
     )
-
-
-def files_of(path: Path) -> dict[str, Path]:
-    """Return all files below a folder, by their path in it."""
-    found: Iterable[Path] = path.rglob("*")
-    return {str(each.relative_to(path)): each for each in sorted(found) if not each.is_dir()}
-
-
-def digest_of(path: Path) -> str:
-    """Return a file's SHA-256."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _clear(path: Path) -> None:
-    # Processes of pg_dump that were told to end may still write for a moment.
-    for _ in range(_ATTEMPTS):
-        shutil.rmtree(path, ignore_errors=True)
-        if not path.exists():
-            return
-        time.sleep(_PAUSE)
 
 
 def _private(path: str, flags: int) -> int:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from marketplace.backups import clients, sets
+from marketplace.backups import clients, files, sets
 from marketplace.backups.sets import Dump, Manifest
 from marketplace.exceptions import BackupError
 
@@ -22,26 +22,31 @@ class Verification(NamedTuple):
 def verify(name: str) -> Verification:
     """Compare all files of a set with its manifest, and have pg_restore read all of them.
 
-    :raises BackupError: if there is no such set
+    That there is no such set is a problem like others.
     """
-    path = sets.path_of(name)
     try:
         manifest = sets.read(name)
+        with sets.in_use(name):
+            return _verified(manifest)
     except BackupError as error:
         return Verification(name, (), 0, 0, (str(error),))
-    with sets.in_use(name):
-        problems = foreign_files(manifest)
-        for alias, dump in manifest.databases.items():
-            found = damages(path, alias, dump)
-            # What is damaged is not worth reading.
-            problems += found or unreadable(path, alias, dump)
+
+
+def _verified(manifest: Manifest) -> Verification:
+    path = sets.path_of(manifest.name)
+    problems = foreign_files(manifest)
+    for alias, dump in manifest.databases.items():
+        found = damages(path, alias, dump)
+        # What is damaged is not worth reading.
+        problems += found or unreadable(path, alias, dump)
     count = sum(len(dump.files) for dump in manifest.databases.values())
-    return Verification(name, tuple(manifest.databases), count, manifest.bytes, tuple(problems))
+    databases = tuple(manifest.databases)
+    return Verification(manifest.name, databases, count, manifest.bytes, tuple(problems))
 
 
 def is_complete(manifest: Manifest) -> bool:
     """Return whether all files are there, in their sizes: what can be told without reading them."""
-    path = sets.path_of(manifest.name)
+    path = sets.folder() / manifest.name
     return not any(
         _wrong_size(path / alias / key, file.size)
         for alias, dump in manifest.databases.items()
@@ -61,9 +66,9 @@ def damages(path: Path, alias: str, dump: Dump) -> list[str]:
 
 
 def foreign_files(manifest: Manifest) -> list[str]:
-    """Return the files of a set that its manifest does not know."""
+    """Return the files and links of a set that its manifest does not know."""
     known = {f"{alias}/{key}" for alias, dump in manifest.databases.items() for key in dump.files}
-    there = sets.files_of(sets.path_of(manifest.name))
+    there = files.below(sets.path_of(manifest.name))
     return [f"{key} is not in the manifest" for key in there if key not in known | {sets.MANIFEST}]
 
 
@@ -100,7 +105,7 @@ def _wrong_size(path: Path, size: int) -> str:
 
 def _wrong_content(path: Path, digest: str) -> str:
     try:
-        found = sets.digest_of(path)
+        found = files.digest(path)
     except OSError as error:
         return f"cannot be read: {error.strerror}"
     return "" if found == digest else "has changed: its SHA-256 is not that of the manifest"

@@ -1,6 +1,7 @@
 """Write, list and verify backup sets."""
 
 import os
+from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
@@ -8,7 +9,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from marketplace.backups import clients, dump, retention, sets, verify
-from marketplace.backups.retention import Keep, Pruning
+from marketplace.backups.retention import YOUNG_HOURS, Keep, Pruning
 from marketplace.backups.sets import Dump
 from marketplace.cli import DatabaseCommand, add_format_argument, counted
 from marketplace.databases import ALL_ALIASES, database_name
@@ -23,9 +24,10 @@ class Command(DatabaseCommand):
         "as it was in one moment, with exact counts of its rows. A set that is not complete never "
         "looks like one.\n"
         "\n"
-        "Then sets that need not be kept are removed: of the last days, weeks and months (UTC) the "
-        "newest set is kept, and always the last good one. pg_restore can read each folder of a "
-        "set without this command.\n"
+        "Then sets that need not be kept are removed: of the last days, weeks and months (of "
+        f"{settings.TIME_ZONE}) the newest set is kept, every one that is younger than "
+        f"{YOUNG_HOURS} hours, and always the last good one. pg_restore can read each folder of "
+        "a set without this command.\n"
         "\n"
         "Exits with 1 if a database could not be dumped, or a set does not verify."
     )
@@ -82,18 +84,21 @@ class Command(DatabaseCommand):
 
     def _back_up(self, options: dict[str, Any], keep: Keep) -> None:
         aliases = self.selected(options)
+        now = timezone.now()
         with clients.interruptible(), sets.exclusive():
-            manifest = dump.back_up(
-                aliases, timezone.now(), jobs=options["jobs"], report=self._report
-            )
-            pruning = retention.prune(keep, trusted=manifest.name)
+            # First, as it makes room.
+            self._warn(sets.remove_leftovers())
+            manifest = dump.back_up(aliases, now, jobs=options["jobs"], report=self._report)
+            pruning = retention.prune(keep, now, trusted=manifest.name)
         if self.is_json:
             self.print_json(_plain(manifest.name) | {"pruning": pruning._asdict()})
         else:
             what = f"{counted(len(manifest.databases), 'database')}, {_size(manifest.bytes)}"
             seconds = (manifest.finished_at - manifest.created_at).total_seconds()
             self.stdout.write(f"{manifest.name}: {what}, {seconds:.1f} s in {sets.folder()}")
-            self._print_pruning(pruning, "Removed")
+            for name in pruning.removed:
+                self.stdout.write(f"Removed {name}")
+        self._warn_pruning(pruning)
         self.fail_if(list(manifest.failed), aliases)
 
     def _report(self, alias: str, outcome: Dump | str) -> None:
@@ -113,20 +118,24 @@ class Command(DatabaseCommand):
                 f"by pg_dump {item.client.version}, {item.compression}; "
                 f"about {_size(item.estimated_bytes)}"
             )
-        self._print_pruning(retention.prune(keep, dry_run=True), "Would remove")
+        pruning = retention.prune(keep, timezone.now(), dry_run=True)
+        for name in pruning.removed:
+            self.stdout.write(f"Would remove {name}")
+        self._warn_pruning(pruning)
         self.fail_if(list(failed), aliases)
 
-    def _print_pruning(self, pruning: Pruning, verb: str) -> None:
-        for name in pruning.removed:
-            self.stdout.write(f"{verb} {name}")
+    def _warn_pruning(self, pruning: Pruning) -> None:
+        self._warn(pruning.left)
         for name in pruning.busy:
             self.stderr.write(f"{name} is in use: it is removed by the next backup")
-        for name in pruning.broken:
-            self.stderr.write(
-                self.style.WARNING(
-                    f"{name} is broken: see why with db_backup --verify {name}; remove it by hand"
-                )
-            )
+        self._warn(
+            f"{name} is broken: see why with db_backup --verify {name}; remove it by hand"
+            for name in pruning.broken
+        )
+
+    def _warn(self, sentences: Iterable[str]) -> None:
+        for sentence in sentences:
+            self.stderr.write(self.style.WARNING(sentence))
 
     def _list(self) -> None:
         found = [_plain(name) for name in sets.names()]
@@ -145,12 +154,17 @@ class Command(DatabaseCommand):
             self.stdout.write(line)
 
     def _verify(self, name: str) -> None:
+        if name:
+            sets.path_of(name)
         names = [name] if name else sets.names()
         if not names:
             raise CommandError(f"There is no set in {sets.folder()}.")
         found = []
         for each in names:
             verification = verify.verify(each)
+            if verification.problems and not sets.is_there(each):
+                self.stderr.write(f"{each} was removed meanwhile")
+                continue
             found.append(verification._asdict())
             if not self.is_json:
                 self._print_verification(verification)

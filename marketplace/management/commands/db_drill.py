@@ -31,7 +31,7 @@ class Command(DatabaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the options."""
         parser.add_argument(
-            "set", nargs="?", default="", metavar="SET", help="Its name. By default the newest."
+            "set", nargs="?", metavar="SET", help="Its name. By default the newest."
         )
         super().add_arguments(parser)
         parser.add_argument(
@@ -47,7 +47,7 @@ class Command(DatabaseCommand):
         self.is_json, self.jobs = options["format"] == "json", options["jobs"]
         self.found: list[dict[str, Any]] = []
         try:
-            self.set_name = options["set"] or _newest()
+            self.set_name = self._newest() if options["set"] is None else options["set"]
             manifest = sets.read(self.set_name)
         except BackupError as error:
             raise CommandError(str(error)) from error
@@ -65,6 +65,19 @@ class Command(DatabaseCommand):
         super().report_error(alias, message)
         self.found.append({"alias": alias, "set_name": self.set_name, "error": message})
 
+    def _newest(self) -> str:
+        """Return the newest set, whether or not it is whole: a drill shall find out."""
+        for name in sets.names():
+            try:
+                sets.path_of(name)
+            except BackupError as error:
+                self.stderr.write(self.style.WARNING(str(error)))
+            else:
+                return name
+        raise BackupError(
+            f"There is no set in {sets.folder()}. Make one: python manage.py db_backup."
+        )
+
     def _aliases(self, manifest: sets.Manifest) -> list[str]:
         return [alias for alias in self.choices if alias in {*manifest.databases, *manifest.failed}]
 
@@ -78,6 +91,8 @@ class Command(DatabaseCommand):
     def _print(self, done: Drill) -> None:
         for name in done.dropped:
             self.stderr.write(f"{done.alias.upper()}: dropped {name}, left by an interrupted drill")
+        for warning in done.warnings:
+            self.stderr.write(self.style.WARNING(f"{done.alias.upper()}: {warning}"))
         amount = f"{counted(done.tables, 'table')}, {counted(done.rows, 'row')}"
         times = (
             f"restored in {done.restore_seconds:.1f} s, compared in "
@@ -92,16 +107,6 @@ class Command(DatabaseCommand):
             self.stdout.write(f"   {line}")
         if len(done.differences) > _SHOWN:
             self.stdout.write(f"   and {len(done.differences) - _SHOWN} more: --format json")
-
-
-def _newest() -> str:
-    """Return the name of the newest set, whether or not it is whole: a drill shall find out."""
-    found = sets.names()
-    if not found:
-        raise BackupError(
-            f"There is no set in {sets.folder()}. Make one: python manage.py db_backup."
-        )
-    return found[0]
 
 
 def _age(seconds: float) -> str:

@@ -32,7 +32,7 @@ class Command(DatabaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the options."""
         parser.add_argument(
-            "set", nargs="?", default="", metavar="SET", help="Name, as db_backup --list tells it."
+            "set", nargs="?", metavar="SET", help="Name, as db_backup --list tells it."
         )
         parser.add_argument(
             "--database",
@@ -42,7 +42,7 @@ class Command(DatabaseCommand):
             help=f"The database to restore: {', '.join(self.choices)}. May be repeated.",
         )
         parser.add_argument(
-            "--into", default="", metavar="NAME", help="Restore into a new database of this name."
+            "--into", metavar="NAME", help="Restore into a new database of this name."
         )
         parser.add_argument(
             "--drop-old",
@@ -72,7 +72,7 @@ class Command(DatabaseCommand):
             self.visit(aliases, lambda alias: self._work(alias, options))
 
     def _work(self, alias: str, options: dict[str, Any]) -> None:
-        if options["set"]:
+        if options["set"] is not None:
             self._restore(alias, options)
         if options["drop_old"]:
             self._drop_old(alias)
@@ -128,17 +128,17 @@ class Command(DatabaseCommand):
 def _check(options: dict[str, Any]) -> None:
     """See that the options go together, and name what must be named."""
     named = [options["database"]] if isinstance(options["database"], str) else options["database"]
-    if not options["set"] and not options["drop_old"]:
+    if options["set"] is None and not options["drop_old"]:
         raise CommandError("Name the set: python manage.py db_backup --list.")
     if not named:
         raise CommandError(
             f"db_restore never guesses: name the database, with --database {'|'.join(ALL_ALIASES)}."
         )
-    if options["into"] and (len(named) > 1 or options["drop_old"]):
+    if options["into"] is not None and (len(named) > 1 or options["drop_old"]):
         raise CommandError("--into goes with one --database, and not with --drop-old.")
     if options["jobs"] < 1:
         raise CommandError("--jobs is at least 1.")
-    if options["set"]:
+    if options["set"] is not None:
         try:
             sets.path_of(options["set"])
         except BackupError as error:

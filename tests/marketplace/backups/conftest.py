@@ -102,6 +102,13 @@ def copy(manifest, moment):
     return changed
 
 
+def flip(path, place):
+    """Change one byte of a file."""
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+
+
 def start(*arguments):
     """Start a command in a process of its own, on the databases and the folder of the tests."""
     names = {f"{_prefix(alias)}_DB": database_name(alias) for alias in ALL_ALIASES}

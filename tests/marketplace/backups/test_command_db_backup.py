@@ -9,22 +9,13 @@ import pytest
 from django.db import connections
 
 from marketplace import embedded
-from marketplace.backups import scratch, server, sets
+from marketplace.backups import files, scratch, server, sets, verify
 from marketplace.databases import database_name
 from tests import factories
 from tests.commands import run
-from tests.marketplace.backups.conftest import NAME, NOW, back_up, copy, rewrite
+from tests.marketplace.backups.conftest import NAME, NOW, back_up, copy, flip, rewrite
 
 pytestmark = pytest.mark.django_db(databases=["default", "procurement"], transaction=True)
-
-CALM = ["--keep-daily", "7", "--keep-weekly", "4", "--keep-monthly", "6"]
-
-
-def flip(path, place):
-    """Change one byte of a file."""
-    content = bytearray(path.read_bytes())
-    content[place] ^= 1
-    path.write_bytes(content)
 
 
 def fake_client(folder, version):
@@ -128,7 +119,7 @@ class TestDbBackup:
             server.session("procurement") as cursor,
             scratch.rebuilt(cursor, "procurement", NAME, dump, "scratch_copy", jobs=1),
         ):
-            assert scratch.differences("procurement", "scratch_copy", dump) == []
+            assert scratch.compare("procurement", "scratch_copy", dump) == ([], [])
 
     def test_can_be_read_by_pg_restore_alone(self, folder):
         back_up("procurement")
@@ -286,7 +277,7 @@ class TestVerify:
         path = folder / NAME / "default" / key
         # Whole, it is at least 20 bytes.
         path.write_bytes(path.read_bytes()[:15])
-        dump.files[key] = sets.File(15, sets.digest_of(path))
+        dump.files[key] = sets.File(15, files.digest(path))
         rewrite(manifest)
 
         outcome = run("db_backup", "--verify", NAME)
@@ -305,6 +296,45 @@ class TestVerify:
         outcome = run("db_backup", "--verify", NAME)
 
         assert f"There is no set {NAME}" in outcome.err
+
+    def test_names_a_link_that_does_not_belong(self, folder, tmp_path):
+        back_up("default")
+        (tmp_path / "elsewhere").mkdir()
+        (folder / NAME / "default" / "link").symlink_to(tmp_path / "elsewhere")
+
+        outcome = run("db_backup", "--verify", NAME)
+
+        assert "   default/link is not in the manifest\n" in outcome.out
+        assert outcome.code == 1
+
+    def test_goes_on_after_what_is_no_set(self, folder):
+        back_up("default")
+        (folder / "2026-12-30T00-00-00Z").write_text("")
+
+        outcome = run("db_backup", "--verify")
+
+        assert outcome.out.startswith("2026-12-30T00-00-00Z: 1 problem\n")
+        assert "is no folder, or one that cannot be entered: it is not a set." in outcome.out
+        assert f"{NAME}: ok (" in outcome.out
+        assert outcome.err == "CommandError: 1 of 2 sets failed: 2026-12-30T00-00-00Z\n"
+
+    def test_goes_on_after_a_set_that_is_removed_meanwhile(self, monkeypatch):
+        manifest = back_up("default")
+        newer = copy(manifest, NOW + timedelta(days=1)).name
+        whole = verify.verify
+
+        def removing(name):
+            if name == newer:
+                with sets.exclusive():
+                    sets.remove(name)
+            return whole(name)
+
+        monkeypatch.setattr(verify, "verify", removing)
+
+        outcome = run("db_backup", "--verify")
+
+        assert outcome.out.startswith(f"{NAME}: ok (")
+        assert (outcome.err, outcome.code) == (f"{newer} was removed meanwhile\n", 0)
 
     def test_says_the_same_to_a_program(self, folder):
         copy(back_up("default"), NOW + timedelta(days=1))
@@ -343,6 +373,48 @@ class TestList:
         assert found["databases"]["default"]["database"] == database_name("default")
 
 
+class TestUnreadableManifest:
+    @pytest.fixture(params=["time", "zone", "size", "list", "nested", "project"])
+    def path(self, request, folder):
+        """A manifest whose hash fits, or that would end whoever reads it."""
+        back_up("default")
+        path = folder / NAME / sets.MANIFEST
+        if request.param == "nested":
+            path.write_text("[" * 200_000)
+            return path
+        document = json.loads(path.read_text())
+        del document["sha256"]
+        dump = document["databases"]["default"]
+        changes = {
+            "time": {"created_at": "x"},
+            "zone": {"databases": {"default": dump | {"started_at": "2026-06-01T03:00:00"}}},
+            "size": {
+                "databases": {"default": dump | {"files": {"a": {"size": "1", "sha256": ""}}}}
+            },
+            "list": {"databases": []},
+            "project": {"project": None},
+        }
+        document |= changes[request.param]
+        digest = sets._digest(document)
+        path.write_text(sets._encoded({"sha256": digest} | document))
+        return path
+
+    def test_is_named_and_stops_nothing(self, path):
+        listed = run("db_backup", "--list")
+        verified = run("db_backup", "--verify")
+        status = run("db_status", "--database", "procurement")
+        made = run("db_backup", "--database", "default")
+
+        assert str(path) in listed.out
+        assert (listed.err, listed.code) == ("", 0)
+        assert str(path) in verified.out
+        assert verified.code == 1
+        assert "   Last backup: none recorded" in status.out
+        assert f"{NAME} is broken: see why" in made.err
+        assert made.code == 0
+        assert sets.last_backup_at("default") > NOW
+
+
 class TestStatus:
     @pytest.mark.django_db(databases=["ecommerce", "procurement"], transaction=True)
     def test_says_when_the_last_backup_was(self, folder):
@@ -358,68 +430,3 @@ class TestStatus:
         (folder / NAME / sets.MANIFEST).write_text('{"sha256": 1}')
 
         assert "   Last backup: none recorded" in run("db_status", "--database", "procurement").out
-
-
-class TestRetention:
-    def test_keeps_the_newest_of_days_weeks_and_months(self):
-        manifest = back_up("default")
-        for days in range(1, 61):
-            copy(manifest, NOW - timedelta(days=days))
-        copy(manifest, NOW - timedelta(hours=2))
-
-        options = ["--keep-daily", "3", "--keep-weekly", "2", "--keep-monthly", "2"]
-        outcome = run("db_backup", "--dry-run", "--database", "default", *options)
-
-        removed = set(re.findall(r"Would remove (\S+)", outcome.out))
-        kept = [name[:10] for name in sets.names() if name not in removed]
-        # Monday, June 1: it is also the newest of its week and month.
-        assert kept == ["2026-06-01", "2026-05-31", "2026-05-30"]
-        assert NAME not in removed
-
-    def test_removes_them_after_a_backup(self):
-        copy(back_up("default"), NOW - timedelta(days=1))
-
-        options = ["--keep-daily", "1", "--keep-weekly", "0", "--keep-monthly", "0"]
-        outcome = run("db_backup", "--database", "default", *options)
-
-        [name] = sets.names()
-        assert name not in (NAME, "2026-05-31T03-00-00Z")
-        assert f"Removed 2026-05-31T03-00-00Z\nRemoved {NAME}\n" in outcome.out
-
-    def test_never_removes_the_last_good_set(self, folder):
-        good = copy(back_up("default"), NOW - timedelta(days=30))
-        flip(next((folder / NAME / "default").glob("*.gz")), 30)
-
-        options = ["--keep-daily", "0", "--keep-weekly", "0", "--keep-monthly", "0"]
-        outcome = run("db_backup", "--dry-run", "--database", "default", *options)
-
-        assert re.findall(r"Would remove (\S+)", outcome.out) == [NAME]
-        assert good.name in sets.names()
-
-    def test_never_removes_the_last_set_of_any_database(self):
-        back_up("procurement", now=NOW - timedelta(days=500))
-
-        options = ["--keep-daily", "1", "--keep-weekly", "0", "--keep-monthly", "0"]
-        outcome = run("db_backup", "--database", "default", *options)
-
-        assert "Removed" not in outcome.out
-        assert len(sets.names()) == 2
-
-    def test_leaves_broken_sets_to_a_person(self, folder):
-        (folder / "2025-01-01T00-00-00Z").mkdir(parents=True)
-
-        outcome = run("db_backup", "--database", "default", *CALM)
-
-        assert "2025-01-01T00-00-00Z is broken: see why with db_backup --verify" in outcome.err
-        assert (folder / "2025-01-01T00-00-00Z").exists()
-        assert outcome.code == 0
-
-    def test_leaves_a_set_that_is_in_use(self):
-        copy(back_up("default"), NOW - timedelta(days=1))
-
-        options = ["--keep-daily", "1", "--keep-weekly", "0", "--keep-monthly", "0"]
-        with sets.in_use(NAME):
-            outcome = run("db_backup", "--database", "default", *options)
-
-        assert f"{NAME} is in use: it is removed by the next backup\n" in outcome.err
-        assert NAME in sets.names()

@@ -3,6 +3,7 @@ import re
 from dataclasses import replace
 from datetime import timedelta
 
+import psycopg2
 import pytest
 
 from marketplace.backups import sets
@@ -107,6 +108,64 @@ class TestDbDrill:
 
         assert "   table public.gone: absent, but the manifest says 0 rows\n" in outcome.out
 
+    def test_is_green_with_indexes_that_cannot_be_used(self):
+        live = database_name("procurement")
+        with connect(live) as cursor:
+            # That of the partitioned table is written although it is not valid.
+            cursor.execute("CREATE TABLE parted (id int) PARTITION BY LIST (id)")
+            cursor.execute("CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1)")
+            cursor.execute("INSERT INTO parted VALUES (1), (1)")
+            cursor.execute("CREATE INDEX parted_id ON ONLY parted (id)")
+            with pytest.raises(psycopg2.errors.UniqueViolation):
+                cursor.execute("CREATE UNIQUE INDEX CONCURRENTLY failed ON parted_1 (id)")
+            # A check that was not made for all rows is written as such.
+            cursor.execute("ALTER TABLE parted_1 ADD CONSTRAINT few CHECK (id > 1) NOT VALID")
+            back_up("procurement")
+            cursor.execute("DROP TABLE parted")
+
+        outcome = run("db_drill")
+
+        assert "PROCUREMENT: ok (" in outcome.out
+        assert (outcome.err, outcome.code) == ("", 0)
+
+    def test_is_green_with_triggers_of_a_session_alone(self):
+        with connect(database_name("procurement")) as cursor:
+            cursor.execute("CREATE TEMPORARY TABLE mine (id int)")
+            cursor.execute(
+                "CREATE TRIGGER mine BEFORE UPDATE ON mine FOR EACH ROW "
+                "EXECUTE FUNCTION suppress_redundant_updates_trigger()"
+            )
+            back_up("procurement")
+
+        outcome = run("db_drill")
+
+        assert (outcome.err, outcome.code) == ("", 0)
+
+    def test_warns_of_indexes_that_earlier_backups_counted(self):
+        manifest = back_up("procurement")
+        objects = manifest.databases["procurement"].objects
+        number = objects["indexes"]
+        change(manifest, "procurement", objects=objects | {"indexes": number + 1})
+
+        text, told = run("db_drill"), json.loads(run("db_drill", "--format", "json").out)
+
+        warning = f"number of indexes: {number}, but the manifest says {number + 1}. pg_dump leaves"
+        assert text.err.startswith(f"PROCUREMENT: {warning}")
+        assert (text.out[:15], text.code) == ("PROCUREMENT: ok", 0)
+        assert told[0]["differences"] == []
+        assert told[0]["warnings"][0].startswith(warning)
+
+    def test_is_red_when_there_is_an_index_more(self):
+        manifest = back_up("procurement")
+        objects = manifest.databases["procurement"].objects
+        number = objects["indexes"]
+        change(manifest, "procurement", objects=objects | {"indexes": number - 1})
+
+        outcome = run("db_drill")
+
+        assert f"   number of indexes: {number}, but the manifest says" in outcome.out
+        assert outcome.code == 1
+
     def test_goes_on_when_a_dump_is_damaged(self, folder):
         back_up("default", "procurement")
         (folder / NAME / "default" / "toc.dat").unlink()
@@ -135,6 +194,24 @@ class TestDbDrill:
         assert (found["alias"], found["error"], found["differences"]) == ("default", "", [])
         assert found["tables"] == len(manifest.databases["default"].tables)
         assert found["age_seconds"] >= 0
+
+    def test_passes_over_what_is_no_set(self, folder):
+        back_up("default")
+        (folder / "2026-12-30T00-00-00Z").write_text("")
+
+        outcome = run("db_drill")
+
+        assert "DEFAULT: ok (" in outcome.out
+        assert outcome.err == (
+            f"{folder}/2026-12-30T00-00-00Z is no folder, or one that cannot be entered: it is not "
+            "a set. Move it away.\n"
+        )
+        assert outcome.code == 0
+
+    def test_takes_no_empty_name(self):
+        back_up("default")
+
+        assert "'' is not the name of a set" in run("db_drill", "").err
 
     def test_removes_what_an_interrupted_one_left(self):
         back_up("default")

@@ -10,7 +10,7 @@ import pytest
 from django.db import connections
 from psycopg2.sql import SQL, Identifier
 
-from marketplace.backups import scratch, server, sets
+from marketplace.backups import files, scratch, server, sets
 from marketplace.databases import database_name, drop_database
 from tests import factories
 from tests.commands import run
@@ -199,6 +199,31 @@ class TestDbRestore:
         assert fingerprint(live) == before
         assert beside("procurement") == []
 
+    def test_takes_a_name_as_long_as_postgresql_does(self, taken):
+        outcome = restore("--into", "x" * 63)
+
+        assert outcome.code == 0
+        assert "x" * 63 in databases()
+
+    @pytest.mark.parametrize("counted", ["as it is", "as earlier backups did"])
+    def test_does_without_an_index_whose_building_failed(self, live, counted):
+        with connect(live) as cursor, pytest.raises(psycopg2.errors.UniqueViolation):
+            factories.lot(), factories.lot()
+            cursor.execute("CREATE UNIQUE INDEX CONCURRENTLY failed ON procurement_lots (platform)")
+        manifest = back_up("procurement")
+        execute(live, "DROP INDEX failed")
+        dump = manifest.databases["procurement"]
+        number = dump.objects["indexes"]
+        if counted == "as earlier backups did":
+            objects = dump.objects | {"indexes": number + 1}
+            rewrite(manifest, databases={"procurement": replace(dump, objects=objects)})
+
+        outcome = restore()
+
+        assert outcome.code == 0
+        warning = f"number of indexes: {number}, but the manifest says {number + 1}."
+        assert (warning in outcome.err) == (counted == "as earlier backups did")
+
     def test_says_what_it_would_do(self, taken, live):
         before = fingerprint(live)
 
@@ -326,6 +351,25 @@ class TestRefusals:
 
         self.refuses(outcome, "There is a database taken_name already.")
 
+    @pytest.mark.parametrize("name", ["", " "])
+    def test_of_a_copy_without_a_name(self, name):
+        self.refuses(restore("--into", name), "The name for the copy (--into) is empty.")
+
+    def test_of_a_copy_without_a_name_beside_dropping(self):
+        outcome = restore("--into", "", "--drop-old")
+
+        self.refuses(outcome, "--into goes with one --database, and not with --drop-old.")
+
+    def test_of_a_name_that_postgresql_would_cut(self):
+        outcome = restore("--into", "ж" * 32)
+
+        self.refuses(outcome, f"{'ж' * 32} has 64 bytes, and PostgreSQL takes 63 of a name.")
+
+    def test_of_a_set_without_a_name(self):
+        outcome = run("db_restore", "", *PROCUREMENT, "--drop-old", "--force")
+
+        self.refuses(outcome, "'' is not the name of a set")
+
     def test_of_a_damaged_set(self, folder):
         path = next((folder / NAME / "procurement").glob("*.gz"))
         path.write_bytes(path.read_bytes() + b"x")
@@ -337,7 +381,7 @@ class TestRefusals:
         key = max(dump.files, key=lambda key: (key != "toc.dat", dump.files[key].size))
         path = folder / NAME / "procurement" / key
         path.write_bytes(path.read_bytes()[:-12])
-        dump.files[key] = sets.File(path.stat().st_size, sets.digest_of(path))
+        dump.files[key] = sets.File(path.stat().st_size, files.digest(path))
         rewrite(taken)
 
         outcome = restore()

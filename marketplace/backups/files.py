@@ -1,0 +1,91 @@
+"""What is done to the files of a set: listing, hashing, removing them, seeing them on the disk."""
+
+import errno
+import hashlib
+import os
+import shutil
+import time
+from pathlib import Path
+
+# How often a folder is tried to be removed, and the seconds between.
+_ATTEMPTS = 50
+_PAUSE = 0.05
+
+
+def below(path: Path) -> dict[str, Path]:
+    """Return all files and links below a folder, by their path in it. Links are not followed."""
+    found = sorted(path.rglob("*"))
+    return {
+        str(each.relative_to(path)): each
+        for each in found
+        if each.is_symlink() or not each.is_dir()
+    }
+
+
+def digest(path: Path) -> str:
+    """Return a file's SHA-256."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sync(path: Path) -> None:
+    """See that the entries of folders are on the disk; pg_dump does it for the files."""
+    for each in (path, *filter(Path.is_dir, path.rglob("*"))):
+        sync_folder(each)
+
+
+def sync_folder(path: Path) -> None:
+    """See that a folder's entries are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def clear(path: Path) -> str:
+    """Remove a folder with all that is in it, or a link, but never what a link leads to.
+
+    :return: what is left and why, as a sentence; empty if nothing is
+    """
+    if path.is_symlink():
+        return _unlink(path)
+    problem = _remove(path)
+    for _ in range(_ATTEMPTS):
+        # Processes of pg_dump that were told to end may still write for a moment.
+        if problem is None or problem.errno != errno.ENOTEMPTY:
+            break
+        time.sleep(_PAUSE)
+        problem = _remove(path)
+    return _told(path, problem) if problem else ""
+
+
+def _unlink(path: Path) -> str:
+    target = path.resolve()
+    try:
+        path.unlink()
+    except OSError as error:
+        return _told(path, error)
+    if not target.exists():
+        return ""
+    return (
+        f"{path} was a link, and is removed; {target}, to which it led, is still there. Remove it "
+        "by hand if it is not needed."
+    )
+
+
+def _remove(path: Path) -> OSError | None:
+    """Remove what can be removed of a folder; return why the rest cannot be."""
+    shutil.rmtree(path, ignore_errors=True)
+    try:
+        shutil.rmtree(path)
+    except FileNotFoundError as error:
+        # Below the folder somebody else may have removed something in this moment.
+        return OSError(errno.ENOTEMPTY, error.strerror, error.filename) if path.exists() else None
+    except OSError as error:
+        return error
+    return None
+
+
+def _told(path: Path, error: OSError) -> str:
+    return f"{path} cannot be removed ({error.filename}: {error.strerror}). Remove it by hand."

@@ -1,0 +1,153 @@
+import os
+import re
+import shutil
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from marketplace.backups import sets
+from tests.commands import run
+from tests.marketplace.backups.conftest import NAME, NOW, back_up, copy, flip
+
+pytestmark = pytest.mark.django_db(databases=["default", "procurement"], transaction=True)
+
+NONE = ["--keep-daily", "0", "--keep-weekly", "0", "--keep-monthly", "0"]
+CALM = ["--keep-daily", "7", "--keep-weekly", "4", "--keep-monthly", "6"]
+
+
+class TestRetention:
+    def test_keeps_the_newest_of_days_weeks_and_months(self):
+        manifest = back_up("default")
+        for days in range(1, 61):
+            copy(manifest, NOW - timedelta(days=days))
+        copy(manifest, NOW - timedelta(hours=2))
+
+        options = ["--keep-daily", "3", "--keep-weekly", "2", "--keep-monthly", "2"]
+        outcome = run("db_backup", "--dry-run", "--database", "default", *options)
+
+        removed = set(re.findall(r"Would remove (\S+)", outcome.out))
+        kept = [name[:10] for name in sets.names() if name not in removed]
+        # Monday, June 1: it is also the newest of its week and month.
+        assert kept == ["2026-06-01", "2026-05-31", "2026-05-30"]
+        assert NAME not in removed
+
+    def test_removes_them_after_a_backup(self):
+        copy(back_up("default"), NOW - timedelta(days=1))
+
+        options = ["--keep-daily", "1", "--keep-weekly", "0", "--keep-monthly", "0"]
+        outcome = run("db_backup", "--database", "default", *options)
+
+        [name] = sets.names()
+        assert name not in (NAME, "2026-05-31T03-00-00Z")
+        assert f"Removed 2026-05-31T03-00-00Z\nRemoved {NAME}\n" in outcome.out
+
+    def test_never_removes_the_last_good_set(self, folder):
+        good = copy(back_up("default"), NOW - timedelta(days=30))
+        flip(next((folder / NAME / "default").glob("*.gz")), 30)
+
+        options = ["--keep-daily", "0", "--keep-weekly", "0", "--keep-monthly", "0"]
+        outcome = run("db_backup", "--dry-run", "--database", "default", *options)
+
+        assert re.findall(r"Would remove (\S+)", outcome.out) == [NAME]
+        assert good.name in sets.names()
+
+    def test_never_removes_the_last_set_of_any_database(self):
+        back_up("procurement", now=NOW - timedelta(days=500))
+
+        options = ["--keep-daily", "1", "--keep-weekly", "0", "--keep-monthly", "0"]
+        outcome = run("db_backup", "--database", "default", *options)
+
+        assert "Removed" not in outcome.out
+        assert len(sets.names()) == 2
+
+    def test_leaves_broken_sets_to_a_person(self, folder):
+        (folder / "2025-01-01T00-00-00Z").mkdir(parents=True)
+
+        outcome = run("db_backup", "--database", "default", *CALM)
+
+        assert "2025-01-01T00-00-00Z is broken: see why with db_backup --verify" in outcome.err
+        assert (folder / "2025-01-01T00-00-00Z").exists()
+        assert outcome.code == 0
+
+    def test_leaves_a_set_that_is_in_use(self):
+        copy(back_up("default"), NOW - timedelta(days=1))
+
+        options = ["--keep-daily", "1", "--keep-weekly", "0", "--keep-monthly", "0"]
+        with sets.in_use(NAME):
+            outcome = run("db_backup", "--database", "default", *options)
+
+        assert f"{NAME} is in use: it is removed by the next backup\n" in outcome.err
+        assert NAME in sets.names()
+
+    @pytest.mark.parametrize("hours", [47, 49])
+    def test_keeps_what_is_younger_than_two_days(self, hours):
+        now = datetime.now(UTC)
+        manifest = back_up("default", now=now - timedelta(days=9))
+        young = copy(manifest, now - timedelta(hours=hours)).name
+        before = copy(manifest, now - timedelta(hours=hours, minutes=1)).name
+
+        outcome = run("db_backup", "--database", "default", *NONE)
+
+        removed = set(re.findall(r"Removed (\S+)", outcome.out))
+        assert ({young, before} <= removed) == (hours > 48)
+        assert manifest.name in removed
+
+    def test_goes_by_the_days_of_the_time_zone(self, settings):
+        # In Tashkent, both are of June 1.
+        evening = datetime(2026, 5, 31, 20, tzinfo=UTC)
+        morning = copy(back_up("default", now=evening), evening + timedelta(hours=9)).name
+
+        outcome = run("db_backup", "--database", "default", *CALM)
+
+        assert outcome.out.endswith(f"\nRemoved {sets.stamp(evening)}\n")
+        assert morning in sets.names()
+
+
+class TestRemoval:
+    @pytest.fixture
+    def unneeded(self):
+        """A set that the next backup removes."""
+        copy(back_up("default"), NOW + timedelta(days=1))
+        return NAME
+
+    def test_removes_a_link_and_not_what_it_leads_to(self, unneeded, folder, tmp_path):
+        target = tmp_path / "elsewhere"
+        shutil.move(folder / unneeded, target)
+        (folder / unneeded).symlink_to(target)
+
+        outcome = run("db_backup", "--database", "default", *NONE)
+        again = run("db_backup", "--database", "default", *NONE)
+
+        assert outcome.err == (
+            f"{folder}/.removed-{unneeded} was a link, and is removed; {target}, to which it led, "
+            "is still there. Remove it by hand if it is not needed.\n"
+        )
+        assert f"Removed {unneeded}" not in outcome.out
+        assert (again.err, again.code) == ("", 0)
+        assert (target / "default" / "toc.dat").exists()
+        assert list(folder.glob(".removed-*")) == []
+
+    def test_names_what_cannot_be_removed(self, unneeded, folder, monkeypatch):
+        unlink, tried = os.unlink, []
+
+        def refusing(path, **options):
+            if str(path).endswith("toc.dat"):
+                tried.append(path)
+                raise PermissionError(1, "Operation not permitted", str(path))
+            unlink(path, **options)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "unlink", refusing)
+            outcome = run("db_backup", "--database", "default", *NONE)
+            again = run("db_backup", "--database", "default", *NONE)
+        free = run("db_backup", "--database", "default", *NONE)
+
+        told = rf"{folder}/\.removed-{unneeded} cannot be removed \(\S*toc.dat: Operation not "
+        told += r"permitted\)\. Remove it by hand\.\n"
+        assert re.search(told, outcome.err)
+        assert f"Removed {unneeded}" not in outcome.out
+        # Waiting does not help.
+        assert re.search(told, again.err)
+        assert len(tried) < 10
+        assert (outcome.code, again.code, free.err) == (0, 0, "")
+        assert list(folder.glob(".removed-*")) == []
