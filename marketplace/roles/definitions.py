@@ -53,6 +53,8 @@ class Role(NamedTuple):
             "SEQUENCE": self.sequences,
             "TABLES": self.tables,
             "SEQUENCES": self.sequences,
+            "ALL TABLES": self.tables,
+            "ALL SEQUENCES": self.sequences,
         }
         return set(kinds[kind])
 

@@ -2,37 +2,21 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import compress
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from django.db.backends.utils import CursorWrapper
-from psycopg2.sql import SQL, Composed, Identifier, Literal
+from psycopg2.sql import SQL, Composed, Identifier
 
+from marketplace.roles.accounts import (
+    Account,
+    Difference,
+    find_creation,
+    find_faults,
+    find_memberships,
+    read_accounts,
+)
 from marketplace.roles.definitions import PUBLIC, Role, foreign_roles, roles_of
-from marketplace.roles.objects import Object, read_objects
-from marketplace.roles.passwords import is_password, verifier
-
-#: Objects that a sentence names before it only counts them.
-_FEW = 3
-
-_ATTRIBUTES = ("SUPERUSER", "CREATEDB", "CREATEROLE", "REPLICATION", "BYPASSRLS")
-
-_ROLES = """
-SELECT
-    rolname,
-    rolcanlogin,
-    array[rolsuper, rolcreatedb, rolcreaterole, rolreplication, rolbypassrls],
-    coalesce(rolconfig, '{}')
-FROM pg_roles
-WHERE rolname = ANY(%(names)s)
-"""
-
-_MEMBERSHIPS = """
-SELECT pg_get_userbyid(m.member), pg_get_userbyid(m.roleid), pg_get_userbyid(m.grantor)
-FROM pg_auth_members AS m
-WHERE pg_get_userbyid(m.member) = ANY(%(names)s)
-ORDER BY 1, 2
-"""
+from marketplace.roles.objects import EVERYWHERE, Object, read_objects
 
 _HEIRS = """
 SELECT rolname FROM pg_roles
@@ -46,43 +30,31 @@ SELECT CASE d.defaclobjtype WHEN 'r' THEN 'TABLES' ELSE 'SEQUENCES' END,
     pg_get_userbyid(a.grantee), a.privilege_type
 FROM pg_default_acl AS d
 CROSS JOIN LATERAL aclexplode(d.defaclacl) AS a
-WHERE d.defaclnamespace = 'public'::regnamespace AND d.defaclobjtype IN ('r', 'S')
+WHERE d.defaclnamespace IN (0, 'public'::regnamespace) AND d.defaclobjtype IN ('r', 'S')
     AND a.grantee NOT IN (0, d.defaclrole)
     AND pg_get_userbyid(d.defaclrole) <> %(owner)s
     AND pg_get_userbyid(a.grantee) <> ALL(%(known)s)
 """
 
 
-class Difference(NamedTuple):
-    """Something about a role that is not as it should be."""
-
-    role: str
-    #: As "lacks SELECT on".
-    problem: str
-    #: As "table ecommerce_offers".
-    objects: tuple[str, ...]
-    statements: tuple[Composed, ...]
-
-    def __str__(self) -> str:
-        """Return it as a sentence, which counts objects where there are many."""
-        few, more = self.objects[:_FEW], len(self.objects) - _FEW
-        names = ", ".join(few) + (f" and {more} more" if more > 0 else "")
-        return f"{self.role} {self.problem} {names}".rstrip()
-
-
 class Inspection(NamedTuple):
     """What the roles of a database have, and what is wrong with that."""
 
     roles: tuple[Role, ...]
-    #: Role → whether it may log in; those that are missing are not here.
-    logins: dict[str, bool]
+    #: Of each role; those that are missing are not here.
+    accounts: dict[str, Account]
     objects: tuple[Object, ...]
     differences: tuple[Difference, ...]
 
     @property
+    def logins(self) -> dict[str, bool]:
+        """Return, of each role that there is, whether it may log in."""
+        return {name: account.can_login for name, account in self.accounts.items()}
+
+    @property
     def missing(self) -> tuple[str, ...]:
         """Return the names of the roles that there are not."""
-        return tuple(role.name for role in self.roles if role.name not in self.logins)
+        return tuple(role.name for role in self.roles if role.name not in self.accounts)
 
 
 def inspect(cursor: CursorWrapper, alias: str) -> Inspection:
@@ -91,76 +63,25 @@ def inspect(cursor: CursorWrapper, alias: str) -> Inspection:
     :param alias: whose roles; the database may be another than its own, such as a restored copy
     """
     roles = roles_of(alias)
-    states = _states(cursor, [role.name for role in roles])
+    accounts = read_accounts(cursor, [role.name for role in roles])
     objects = tuple(read_objects(cursor, roles[0].name))
-    present = [role for role in roles if role.name in states]
+    present = [role for role in roles if role.name in accounts]
     found = [
-        *(_creation(role) for role in roles if role.name not in states),
-        *(item for role in present for item in _attributes(cursor, alias, role, states)),
-        *_memberships(cursor, [role.name for role in present]),
-        *(_ownership(cursor, objects, roles[0].name) if roles[0].name in states else ()),
+        *(find_creation(role) for role in roles if role.name not in accounts),
+        *(
+            item
+            for role in present
+            for item in find_faults(cursor, alias, role, accounts[role.name])
+        ),
+        *find_memberships(cursor, [role.name for role in present]),
+        *(_ownership(cursor, objects, roles[0].name) if roles[0].name in accounts else ()),
         *_search_paths(objects, roles[0].name),
         *_lacks(objects, present, alias),
         *_bereaved(objects, roles, alias),
         *_excesses(objects, roles, alias),
         *_promises(cursor, objects, roles, alias),
     ]
-    logins = {name: can_login for name, (can_login, *_) in states.items()}
-    return Inspection(roles, logins, objects, tuple(found))
-
-
-# The roles themselves
-
-
-def _states(cursor: CursorWrapper, names: Sequence[str]) -> dict[str, tuple[Any, ...]]:
-    cursor.execute(_ROLES, {"names": list(names)})
-    return {name: state for name, *state in cursor.fetchall()}
-
-
-def _creation(role: Role) -> Difference:
-    login = SQL("LOGIN" if role.is_trusted else "NOLOGIN")
-    statement = SQL("CREATE ROLE {} {}").format(Identifier(role.name), login)
-    return Difference(role.name, "is missing", (), (statement,))
-
-
-def _attributes(
-    cursor: CursorWrapper, alias: str, role: Role, states: dict[str, tuple[Any, ...]]
-) -> Iterator[Difference]:
-    can_login, flags, settings = states[role.name]
-    name = Identifier(role.name)
-    for attribute in compress(_ATTRIBUTES, flags):
-        statement = SQL("ALTER ROLE {} {}").format(name, SQL(f"NO{attribute}"))
-        yield Difference(role.name, f"has {attribute}", (), (statement,))
-    if role.password:
-        yield from _login(cursor, alias, role, can_login)
-    for key, value in role.settings:
-        if f"{key}={value}" not in settings:
-            statement = SQL("ALTER ROLE {} SET {} = {}").format(
-                name, Identifier(key), Literal(value)
-            )
-            yield Difference(role.name, f"lacks the setting {key} = {value}", (), (statement,))
-
-
-def _login(cursor: CursorWrapper, alias: str, role: Role, can_login: bool) -> Iterator[Difference]:
-    if can_login and is_password(cursor, alias, role.name, role.password):
-        return
-    statement = SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(
-        Identifier(role.name), Literal(verifier(cursor, role.name, role.password))
-    )
-    yield Difference(role.name, f"does not log in with {role.variable}", (), (statement,))
-
-
-def _memberships(cursor: CursorWrapper, names: Sequence[str]) -> Iterator[Difference]:
-    """Find what our roles inherit: each has its own rights, and no others."""
-    cursor.execute(_MEMBERSHIPS, {"names": list(names)})
-    connection: Any = cursor.connection
-    # Before version 16 there is no choice, and the grantor may have been dropped.
-    names_grantor = connection.server_version >= 160000
-    for member, role, grantor in cursor.fetchall():
-        statement = SQL("REVOKE {} FROM {}").format(Identifier(role), Identifier(member))
-        if names_grantor:
-            statement += SQL(" GRANTED BY {}").format(Identifier(grantor))
-        yield Difference(member, f"is a member of {role}", (), (statement,))
+    return Inspection(roles, accounts, objects, tuple(found))
 
 
 # What they own and may do
@@ -208,9 +129,10 @@ def _search_paths(objects: Iterable[Object], owner: str) -> Iterator[Difference]
 def _lacks(objects: Iterable[Object], roles: Sequence[Role], alias: str) -> Iterator[Difference]:
     groups: dict[tuple[str, str, str], list[Object]] = defaultdict(list)
     for item in objects:
-        for role in roles if item.is_guarded else ():
+        # Later tables of any schema: those of ours have what is said of theirs.
+        for role in roles if item.is_guarded and not item.is_everywhere else ():
             wanted = role.wanted(item.kind, item.name, alias)
-            lacking = sorted(wanted - item.grants.get(role.name, {}).keys())
+            lacking = sorted(wanted - item.whole(role.name))
             if lacking:
                 groups[role.name, item.kind, ", ".join(lacking)].append(item)
     for (role_name, _, rights), items in groups.items():
@@ -297,13 +219,13 @@ def _change(verb: str, privileges: str, items: Sequence[Object], grantee: str) -
     parts = {
         "verb": SQL(verb),
         "rights": SQL(privileges),
-        "kind": SQL(items[0].kind.replace("FUNCTION", "ROUTINE")),
+        "kind": SQL(items[0].kind.replace("FUNCTION", "ROUTINE").removeprefix(EVERYWHERE)),
         "role": SQL(PUBLIC) if grantee == PUBLIC else Identifier(grantee),
         "owner": Identifier(items[0].owner),
         "names": SQL(", ").join([SQL(item.identity) for item in items]),
     }
     text = "{verb} {rights} ON {kind} {names} "
     if not items[0].identity:
-        text = "ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public "
-        text += "{verb} {rights} ON {kind} "
+        place = "" if items[0].is_everywhere else "IN SCHEMA public "
+        text = "ALTER DEFAULT PRIVILEGES FOR ROLE {owner} " + place + "{verb} {rights} ON {kind} "
     return SQL(text + ("TO {role}" if verb == "GRANT" else "FROM {role} CASCADE")).format(**parts)

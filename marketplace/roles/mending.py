@@ -15,8 +15,9 @@ from psycopg2.sql import SQL, Identifier
 
 from marketplace.exceptions import DatabaseUnavailableError
 from marketplace.revisions import LOCK_TIMEOUT, error_code
+from marketplace.roles.accounts import Difference
 from marketplace.roles.definitions import owner_of, roles_of
-from marketplace.roles.inspection import Difference, Inspection, inspect
+from marketplace.roles.inspection import Inspection, inspect
 
 #: Every server has this database; it is where those who change roles meet.
 MAINTENANCE = "postgres"

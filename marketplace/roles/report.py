@@ -47,6 +47,7 @@ def describe(found: Inspection, done: Repair) -> dict[str, Any]:
             role.name: {
                 "exists": role.name in found.logins,
                 "can_log_in": found.logins.get(role.name, False),
+                "limits": list(_limits(found, role.name)),
                 "password_variable": role.variable,
                 "owns": _owned_count(found, role),
                 "rights": {
@@ -72,8 +73,12 @@ def describe(found: Inspection, done: Repair) -> dict[str, Any]:
 
 def _login(found: Inspection, role: Role) -> str:
     if found.logins[role.name]:
-        return "logs in"
+        return "; ".join(["logs in", *_limits(found, role.name)])
     return f"cannot log in ({role.variable} is not set)"
+
+
+def _limits(found: Inspection, name: str) -> tuple[str, ...]:
+    return found.accounts[name].limits if name in found.accounts else ()
 
 
 def _owned_count(found: Inspection, role: Role) -> int:
@@ -97,11 +102,15 @@ def _rights(found: Inspection, name: str) -> list[str]:
     """Return what a role may do, as "SELECT on 20 tables", the whole before its parts."""
     counts = _counts(found, name)
     return [
-        f"{', '.join(sorted(rights, key=_RIGHTS.index))} on {_places(kind, count)}"
+        f"{', '.join(sorted(rights, key=_order))} on {_places(kind, count)}"
         for kind in _KINDS
         for count in sorted(set(counts.get(kind, {}).values()), reverse=True)
         if (rights := [right for right, number in counts[kind].items() if number == count])
     ]
+
+
+def _order(right: str) -> int:
+    return _RIGHTS.index(right.split()[0])
 
 
 def _places(kind: str, count: int) -> str:
@@ -115,5 +124,7 @@ def _counts(found: Inspection, name: str) -> dict[str, Counter[str]]:
     counts: dict[str, Counter[str]] = {}
     for item in found.objects:
         if item.identity and name != item.owner and item.grants.get(name):
-            counts.setdefault(item.kind, Counter()).update(item.grants[name].keys())
+            rights = item.whole(name)
+            partial = {f"{right} of columns" for right in item.columns.get(name, ())}
+            counts.setdefault(item.kind, Counter()).update(rights | partial)
     return counts

@@ -9,7 +9,8 @@ from marketplace.cli import DatabaseCommand, add_format_argument, counted
 from marketplace.databases import ALL_ALIASES, database_name
 from marketplace.grants import grant
 from marketplace.registry import ALIASES
-from marketplace.roles.inspection import Difference, Inspection
+from marketplace.roles.accounts import Difference
+from marketplace.roles.inspection import Inspection
 from marketplace.roles.mending import Repair, look, repair
 from marketplace.roles.report import describe, others, sentence
 

@@ -97,6 +97,53 @@ FAULTS = {
     f"{ANALYST}": f"{ANALYST} lacks SELECT on later tables",
     f"ALTER DEFAULT PRIVILEGES FOR ROLE {OWNER} IN SCHEMA public "
     f"GRANT DELETE ON TABLES TO {ANALYST}": f"{ANALYST} should not have DELETE on later tables",
+    f"ALTER DEFAULT PRIVILEGES FOR ROLE {OWNER} GRANT SELECT, INSERT ON TABLES TO PUBLIC": (
+        "PUBLIC should not have INSERT, SELECT on later tables of any schema"
+    ),
+    f"ALTER DEFAULT PRIVILEGES FOR ROLE {OWNER} GRANT USAGE ON SEQUENCES TO {ANALYST}": (
+        f"{ANALYST} should not have USAGE on later sequences of any schema"
+    ),
+    f"REVOKE SELECT, INSERT ON ecommerce_offers FROM {LOADER}; "  # fixed names
+    f"GRANT SELECT (id), INSERT (id) ON ecommerce_offers TO {LOADER}": (
+        f"{LOADER} lacks INSERT, SELECT on table ecommerce_offers"
+    ),
+    f"ALTER ROLE {LOADER} VALID UNTIL '2020-01-01 00:00Z'": (
+        f"{LOADER} cannot log in any more: VALID UNTIL 2020-01-01 00:00:00+00"
+    ),
+    f"ALTER ROLE {LOADER} CONNECTION LIMIT 0": (
+        f"{LOADER} may open no connection: CONNECTION LIMIT 0"
+    ),
+    f"ALTER ROLE {LOADER} SET default_transaction_read_only = true": (
+        f"{LOADER} starts with default_transaction_read_only = true"
+    ),
+    f"ALTER ROLE {OWNER} IN DATABASE test_ecommerce_db SET default_transaction_read_only = on": (
+        f"{OWNER} starts with default_transaction_read_only = on in database test_ecommerce_db"
+    ),
+    f"ALTER ROLE {LOADER} SET search_path = pg_catalog": (
+        f"{LOADER} starts with search_path = pg_catalog"
+    ),
+    f"ALTER ROLE {ANALYST} SET role = {OWNER}": f"{ANALYST} starts with role = {OWNER}",
+    f"ALTER ROLE {LOADER} SET session_replication_role = replica": (
+        f"{LOADER} starts with session_replication_role = replica"
+    ),
+    f"ALTER ROLE {ANALYST} IN DATABASE test_ecommerce_db SET statement_timeout = 0": (
+        f"{ANALYST} starts with statement_timeout = 0 in database test_ecommerce_db"
+    ),
+    f"ALTER ROLE {ANALYST} IN DATABASE test_ecommerce_db SET default_transaction_read_only = off": (
+        f"{ANALYST} starts with default_transaction_read_only = off in database test_ecommerce_db"
+    ),
+}
+
+#: What an administrator may choose for one of the roles → how it is undone.
+CHOICES = {
+    f"ALTER ROLE {LOADER} VALID UNTIL '2999-01-01 00:00Z'": "VALID UNTIL 'infinity'",
+    f"ALTER ROLE {LOADER} VALID UNTIL 'infinity'": "VALID UNTIL 'infinity'",
+    f"ALTER ROLE {LOADER} CONNECTION LIMIT 5": "CONNECTION LIMIT -1",
+    f"ALTER ROLE {LOADER} SET work_mem = '64MB'": "RESET work_mem",
+    f"ALTER ROLE {LOADER} SET search_path = '$user', public": "RESET search_path",
+    f"ALTER ROLE {LOADER} SET default_transaction_read_only = off": (
+        "RESET default_transaction_read_only"
+    ),
 }
 
 
@@ -152,6 +199,30 @@ class TestFaults:
         assert differences() == [FAULTS[statement]]
         assert [str(difference) for difference in repair(ALIAS).mended] == [FAULTS[statement]]
         assert differences() == []
+
+    @pytest.mark.parametrize("statement", CHOICES)
+    def test_what_an_administrator_may_choose_is_none(self, roles, statement):
+        query(statement)
+
+        assert differences() == []
+        query(f"ALTER ROLE {LOADER} {CHOICES[statement]}")
+
+    def test_a_choice_is_shown(self, roles):
+        query(f"ALTER ROLE {LOADER} VALID UNTIL '2999-01-01 00:00Z' CONNECTION LIMIT 5")
+
+        outcome = run("db_grants", "--database", "ecommerce")
+
+        assert (
+            "logs in; until 2999-01-01 00:00:00+00; at most 5 connections at once;" in outcome.out
+        )
+        query(f"ALTER ROLE {LOADER} VALID UNTIL 'infinity' CONNECTION LIMIT -1")
+
+    def test_rights_on_columns_are_shown_as_such(self, roles):
+        query("GRANT SELECT (id) ON ecommerce_offers TO test_stranger")
+
+        outcome = run("db_grants", "--database", "ecommerce")
+
+        assert "   other role: test_stranger  SELECT of columns on 1 table\n" in outcome.out
 
     def test_what_a_user_gave_to_a_role_of_theirs_is_left(self, roles):
         grant(ALIAS, "test_stranger", can_write=True)
