@@ -55,9 +55,14 @@ def read(path: Path) -> list[Job]:
     :raises ScheduleError: if a line cannot be understood
     """
     try:
-        lines = path.read_text().splitlines()
+        # Editors of other systems put a byte order mark before the first line.
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
         raise ScheduleError(f"{path}: {error.strerror}. Name a file with a schedule.") from error
+    except UnicodeDecodeError as error:
+        raise ScheduleError(
+            f"{path}: it is not UTF-8: {error.reason} at byte {error.start}. Save it as UTF-8."
+        ) from error
     return [
         _parse(f"{path}:{number}", line)
         for number, line in enumerate(lines, start=1)
@@ -121,7 +126,13 @@ class Scheduler:
 
 
 def _parse(place: str, line: str) -> Job:
-    words = shlex.split(line, comments=True)
+    try:
+        words = shlex.split(line, comments=True)
+    except ValueError as error:
+        raise ScheduleError(
+            f"{place}: {str(error).lower()}: close the quote, or write a backslash before it. "
+            f"The line is: {line.strip()}"
+        ) from error
     expression, command = " ".join(words[:5]), tuple(words[5:])
     for fault in _faults(expression, command):
         raise ScheduleError(f"{place}: {fault}. The line is: {line.strip()}")

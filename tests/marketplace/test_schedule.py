@@ -40,6 +40,8 @@ class TestRead:
             ("0 2 * * *", "there is no command after"),
             ("0 2 * * * no_such_command", "there is no command no_such_command"),
             ("0 2 31 2 * check", "'0 2 31 2 *' is not a time"),
+            ("0 2 * * * check 'all of it", "no closing quotation: close the quote"),
+            ("0 2 * * * check \\", "no escaped character: "),
         ],
     )
     def test_names_a_line_that_is_wrong(self, write, line, reason):
@@ -47,6 +49,19 @@ class TestRead:
             read(write("# first", line))
 
         assert f"schedule:2: {reason}" in str(error.value)
+
+    def test_names_a_file_in_another_encoding(self, tmp_path):
+        path = tmp_path / "schedule"
+        path.write_bytes("# по ночам\n0 2 * * * check\n".encode("cp1251"))
+
+        with pytest.raises(ScheduleError, match=r"schedule: it is not UTF-8.*Save it as UTF-8"):
+            read(path)
+
+    def test_reads_past_a_byte_order_mark(self, tmp_path):
+        path = tmp_path / "schedule"
+        path.write_text("0 2 * * * check\n", encoding="utf-8-sig")
+
+        assert read(path) == [Job("0 2 * * *", ("check",))]
 
     def test_names_a_file_that_is_absent(self, tmp_path):
         with pytest.raises(ScheduleError, match="No such file"):
