@@ -18,11 +18,13 @@ def main() -> None:
     from django.core.exceptions import ImproperlyConfigured
     from django.db import Error
 
+    from marketplace.cli import readers_may_leave
     from marketplace.exceptions import MarketplaceError
     from marketplace.postgresql.errors import explain, next_step
 
     try:
-        execute_from_command_line(sys.argv)
+        with readers_may_leave():
+            execute_from_command_line(sys.argv)
     except KeyboardInterrupt:
         raise SystemExit("Interrupted: what was committed stays.") from None
     except (Error, MarketplaceError, ImproperlyConfigured) as error:

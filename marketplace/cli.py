@@ -2,9 +2,14 @@
 
 import inspect
 import json
+import os
 import re
+import select
+import signal
+import sys
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from django.core.management.base import (
@@ -120,6 +125,35 @@ class DatabaseCommand(BaseCommand):
         except (Error, MarketplaceError, CommandError) as error:
             self.report_error(alias, explain(error))
             return False
+
+
+@contextmanager
+def readers_may_leave() -> Iterator[None]:
+    """End quietly, as other programs do, when whoever reads what is printed has gone: `… | head`.
+
+    :raises SystemExit: with what a shell has for SIGPIPE
+    """
+    try:
+        try:
+            yield
+        finally:
+            # What is still to be written has to fail here, and not when Python ends.
+            sys.stdout.flush()
+    except BrokenPipeError:
+        left = [stream for stream in (sys.stdout, sys.stderr) if _is_unread(stream.fileno())]
+        if not left:
+            # Somebody else went away, such as a process of ours: that is an error.
+            raise
+        for stream in left:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        raise SystemExit(128 + signal.SIGPIPE) from None
+
+
+def _is_unread(descriptor: int) -> bool:
+    """Return whether it is a pipe whose reader has gone."""
+    poll = select.poll()
+    poll.register(descriptor, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def add_format_argument(parser: CommandParser) -> None:

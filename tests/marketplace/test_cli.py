@@ -1,8 +1,15 @@
+"""What the commands of databases share."""
+
+import os
+import subprocess
+import sys
+
 import pytest
 from django.core.management import CommandError, call_command, load_command_class
 
 from marketplace.cli import DatabaseCommand, counted
 from marketplace.exceptions import MarketplaceError
+from tests.marketplace.conftest import ROOT, Machine
 
 COMMANDS = ["init_all", "db_create", "db_migrate", "db_rollback", "db_verify", "db_status"]
 
@@ -54,6 +61,49 @@ class TestDatabaseCommand:
 
         assert command.help
         assert all(action.help for action in parser._actions)
+
+
+class TestReaders:
+    def write_into_a_closed_pipe(self, tmp_path, *command):
+        reader, writer = os.pipe()
+        os.close(reader)
+        with os.fdopen(writer, "wb") as pipe:
+            return subprocess.run(
+                [sys.executable, *command],
+                cwd=ROOT,
+                env=Machine(tmp_path / "data").environment,
+                stdout=pipe,
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+
+    @pytest.mark.parametrize("unbuffered", ["", "1"])
+    @pytest.mark.parametrize("command", ["help", "diffsettings"])
+    def test_may_leave(self, tmp_path, monkeypatch, command, unbuffered):
+        monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+
+        done = self.write_into_a_closed_pipe(tmp_path, "manage.py", command)
+
+        assert (done.returncode, done.stderr) == (141, "")
+
+    def test_a_pipe_of_ones_own_that_breaks_is_an_error(self, tmp_path, capsys):
+        code = (
+            "from marketplace.cli import readers_may_leave\n"
+            "with readers_may_leave(): raise BrokenPipeError('the process that reads')"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+        assert done.returncode == 1
+        assert "BrokenPipeError: the process that reads" in done.stderr
 
 
 class TestCounted:
