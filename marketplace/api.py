@@ -28,11 +28,9 @@ from marketplace.exceptions import DatabaseUnavailableError, PayloadError
 from marketplace.loading import inbox
 from marketplace.loading.values import instant
 from marketplace.registry import PLATFORMS, get_platform
+from marketplace.secrecy import MIN_TOKEN
 
 logger = logging.getLogger(__name__)
-
-#: Characters of the shortest token that is accepted.
-MIN_TOKEN = 16
 
 #: What payloads may omit, as the options of `ingest` say it.
 _OPTIONS = ("shop", "lot", "lot_type", "currency")

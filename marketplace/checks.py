@@ -6,14 +6,16 @@ from typing import Any
 
 from django.apps import AppConfig, apps
 from django.conf import settings
+from django.core import checks
 from django.core.checks import CheckMessage, Error, register
 from django.db.models import Model
 
-from marketplace.api import MIN_TOKEN
+from marketplace.embedded import SUPERUSER
 from marketplace.loading.adapters import Shape
 from marketplace.loading.thresholds import find_faults
-from marketplace.registry import ALIASES, PLATFORMS, Platform
+from marketplace.registry import ALIASES, CONTROL, PLATFORMS, Platform
 from marketplace.routers import home
+from marketplace.secrecy import MIN_TOKEN
 
 
 @register()
@@ -46,6 +48,22 @@ def check_gates(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
 def check_tokens(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Every token of INGEST_TOKENS is for a platform that exists; no token can be guessed."""
     return [*_check_tokens(), *_check_metrics_token()]
+
+
+@register()
+def check_users(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """No user is named for a database in the embedded server, which has one only."""
+    return [
+        checks.Warning(
+            f"The user {config['USER']} of database {alias} is not used: the database has no host, "
+            f"and in the embedded server the user is {SUPERUSER}.",
+            hint=f"Name the host in {'MARKETPLACE' if alias == CONTROL else alias.upper()}_DB_HOST "
+            "or DB_HOST, or remove the user from the environment and .env.",
+            id="marketplace.W001",
+        )
+        for alias, config in settings.DATABASES.items()
+        if not config["HOST"] and config["USER"] not in ("", SUPERUSER)
+    ]
 
 
 def _check_model(model: type[Model]) -> Iterator[CheckMessage]:

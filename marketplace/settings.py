@@ -117,9 +117,6 @@ _DB_HOST = env.str("DB_HOST", default="")
 _URLS = {alias: env.str(f"{_prefix(alias)}_DATABASE_URL", default="") for alias in _NAMES}
 _HOSTS = {alias: env.str(f"{_prefix(alias)}_DB_HOST", default="") or _DB_HOST for alias in _NAMES}
 
-#: Whether a database without a URL or a host lives in the embedded server.
-EMBEDDED_POSTGRES = not all(_URLS[alias] or _HOSTS[alias] for alias in _NAMES)
-
 #: Seconds to wait for a server that does not answer.
 DB_CONNECT_TIMEOUT = env.int("DB_CONNECT_TIMEOUT", default=3)
 
@@ -156,6 +153,28 @@ def _database(alias: str) -> dict[str, Any]:
 
 
 DATABASES = {alias: _database(alias) for alias in _NAMES}
+
+#: The databases without a host: they live in the embedded server.
+_EMBEDDED = [alias for alias, config in DATABASES.items() if not config["HOST"]]
+
+EMBEDDED_POSTGRES = bool(_EMBEDDED)
+
+
+def _refuse_forgotten_hosts() -> None:
+    """Refuse to have some databases on servers, and others in the embedded one by mistake."""
+    if not _EMBEDDED or len(_EMBEDDED) == len(DATABASES):
+        return
+    if DEBUG or env.bool("EMBEDDED", default=False):
+        return
+    names = ", ".join(f"{alias} ({_prefix(alias)}_DATABASE_URL)" for alias in _EMBEDDED)
+    raise ImproperlyConfigured(
+        f"Some databases have a host, but these have none: {names}. Name the host in the variable "
+        "in brackets, or in DB_HOST. If the embedded server on this machine is meant for them, set "
+        "EMBEDDED=true."
+    )
+
+
+_refuse_forgotten_hosts()
 
 # Cache: local memory, or Redis, whose outage never takes a page down.
 
@@ -216,22 +235,6 @@ CSRF_COOKIE_SECURE = HTTPS
 SILENCED_SYSTEM_CHECKS = ["security.W021"]
 
 
-def _refuse_known_secrets() -> None:
-    """Refuse to start a site that others use with a key or a password that anybody could guess."""
-    passwords = {name: value for name, value in env.ENVIRON.items() if name.endswith("_PASSWORD")}
-    ours = ("REDIS", *(_prefix(alias) for alias in _NAMES))
-    others = {name: value for name, value in passwords.items() if name.startswith(ours)}
-    faults = [*secrecy.find_key_faults(SECRET_KEY), *secrecy.find_secret_faults(others)]
-    for alias, config in DATABASES.items():
-        name = f"{_prefix(alias)}_DATABASE_URL" if _URLS[alias] else "DB_PASSWORD"
-        faults += secrecy.find_password_faults(name, config)
-    if faults:
-        raise ImproperlyConfigured("\n".join(dict.fromkeys(faults)))
-
-
-if PRODUCTION:
-    _refuse_known_secrets()
-
 # Monitoring.
 
 #: Hours after which /readyz warns that a platform was not loaded to the end.
@@ -276,6 +279,32 @@ INGEST_PATIENCE = env.int("INGEST_PATIENCE", default=300)
 INGEST_TOKENS = [
     entry.strip().partition("=")[::2] for entry in env.list("INGEST_TOKENS", default=[])
 ]
+
+
+def _refuse_known_secrets() -> None:
+    """Refuse to start a site that others use with what anybody could guess.
+
+    The server of the site runs no system checks: these must be here.
+    """
+    passwords = {name: value for name, value in env.ENVIRON.items() if name.endswith("_PASSWORD")}
+    ours = ("REDIS", *(_prefix(alias) for alias in _NAMES))
+    others = [(name, value) for name, value in passwords.items() if name.startswith(ours)]
+    # What stands before a token may be a token too, whose platform was forgotten.
+    tokens = [("A token in INGEST_TOKENS", token) for _, token in INGEST_TOKENS]
+    faults = [
+        *secrecy.find_key_faults(SECRET_KEY),
+        *secrecy.find_secret_faults(others),
+        *secrecy.find_secret_faults([("METRICS_TOKEN", METRICS_TOKEN), *tokens], secrecy.MIN_TOKEN),
+    ]
+    for alias, config in DATABASES.items():
+        name = f"{_prefix(alias)}_DATABASE_URL" if _URLS[alias] else "DB_PASSWORD"
+        faults += secrecy.find_password_faults(name, config)
+    if faults:
+        raise ImproperlyConfigured("\n".join(dict.fromkeys(faults)))
+
+
+if PRODUCTION:
+    _refuse_known_secrets()
 
 #: Bytes of the body of one push as it is sent, and after unpacking; and of one of its lines.
 INGEST_API_MAX_BODY = env.int("INGEST_API_MAX_BODY", default=64 * 1024 * 1024)

@@ -7,7 +7,12 @@ import sys
 
 import pytest
 
-from marketplace.secrecy import find_key_faults, find_password_faults, is_example
+from marketplace.secrecy import (
+    find_key_faults,
+    find_password_faults,
+    find_secret_faults,
+    is_example,
+)
 from tests.marketplace.conftest import ROOT, Machine
 
 KEY = secrets.token_urlsafe(50)
@@ -19,6 +24,11 @@ NOTICED = (
     "DEBUG SECURE_SSL_REDIRECT SECURE_HSTS_SECONDS SESSION_COOKIE_SECURE CSRF_COOKIE_SECURE "
     "SECURE_PROXY_SSL_HEADER"
 )
+
+
+def numbers(size):
+    """Return a random number of so many digits."""
+    return "".join(secrets.choice("0123456789") for _ in range(size))
 
 
 @pytest.fixture
@@ -84,10 +94,18 @@ class TestRefusals:
             ({"SECRET_KEY": ""}, "SECRET_KEY is not set"),
             ({"SECRET_KEY": "change-me-in-production"}, "SECRET_KEY is an example"),
             ({"SECRET_KEY": f"django-insecure-{KEY}"}, "SECRET_KEY is an example"),
-            ({"SECRET_KEY": "x" * 50}, "SECRET_KEY has less than"),
+            ({"SECRET_KEY": "x" * 50}, "SECRET_KEY has hardly any different"),
+            ({"SECRET_KEY": "abcde" * 11}, "SECRET_KEY has hardly any different"),
             ({"SECRET_KEY": KEY[:40]}, "SECRET_KEY has less than"),
             ({"DB_PASSWORD": ""}, "DB_PASSWORD has no password"),
             ({"DB_PASSWORD": "postgres"}, "DB_PASSWORD is an example"),
+            ({"DB_PASSWORD": "postgres123456"}, "DB_PASSWORD is a common password"),
+            ({"DB_PASSWORD": "iloveyou"}, "DB_PASSWORD is a common password"),
+            ({"DB_PASSWORD": "k7Qz-mW2x"}, "DB_PASSWORD has less than 12 characters"),
+            ({"METRICS_TOKEN": "secret"}, "METRICS_TOKEN is an example"),
+            ({"METRICS_TOKEN": "k7Qz-mW2x-Rt4v"}, "METRICS_TOKEN has less than 16 characters"),
+            ({"INGEST_TOKENS": "uzum=x"}, "A token in INGEST_TOKENS is an example"),
+            ({"REDIS_PASSWORD": "k7Qz-mW2x"}, "REDIS_PASSWORD has less than 12 characters"),
             ({"ECOMMERCE_LOADER_PASSWORD": "changeme"}, "ECOMMERCE_LOADER_PASSWORD is an example"),
             (
                 {"CLASSIFIEDS_DATABASE_URL": "postgres://scraper:scraper123@db.example/c"},
@@ -112,10 +130,11 @@ class TestRefusals:
         assert "DB_PASSWORD" in done.stderr
 
     def test_gunicorn_does_not_start_either(self, place):
+        weak = {"SECRET_KEY": "changeme", "METRICS_TOKEN": "secret"}
         done = subprocess.run(
             [sys.executable, "-c", "import marketplace.wsgi"],
             cwd=ROOT,
-            env=place.environment | PRODUCTION | {"SECRET_KEY": "changeme"},
+            env=place.environment | PRODUCTION | weak,
             capture_output=True,
             text=True,
             timeout=60,
@@ -123,12 +142,41 @@ class TestRefusals:
         )
 
         assert done.returncode != 0
-        assert "SECRET_KEY is an example" in done.stderr
+        for name in weak:
+            assert f"{name} is an example" in done.stderr
 
     def test_a_developer_may_use_any(self, place):
         weak = {"SECRET_KEY": "changeme", "DB_PASSWORD": "postgres", "DEBUG": "true"}
 
         assert place("check", **PRODUCTION | weak).returncode == 0
+
+
+class TestHosts:
+    URLS = {
+        f"{name}_DATABASE_URL": f"postgres://app:{PASSWORD}@db.example/{name.lower()}"
+        for name in ("ECOMMERCE", "CLASSIFIEDS", "PROCUREMENT")
+    }
+
+    def test_a_forgotten_one_is_named(self, place):
+        done = place("check", SECRET_KEY=KEY, **self.URLS)
+
+        assert done.returncode == 1
+        assert "these have none: default (MARKETPLACE_DATABASE_URL)." in done.stderr
+        assert "EMBEDDED=true" in done.stderr
+        assert "Traceback" not in done.stderr
+
+    def test_one_without_a_host_in_its_url_is_named(self, place):
+        url = {"ECOMMERCE_DATABASE_URL": "postgres:///ecommerce_db"}
+
+        done = place("check", **PRODUCTION | url)
+
+        assert "these have none: ecommerce (ECOMMERCE_DATABASE_URL)." in done.stderr
+
+    @pytest.mark.parametrize("change", [{"EMBEDDED": "true"}, {"DEBUG": "true"}])
+    def test_a_mixture_that_is_meant_starts(self, place, change):
+        done = place("check", **self.URLS | change)
+
+        assert done.returncode == 0, done.stderr
 
 
 class TestSecrecy:
@@ -153,6 +201,28 @@ class TestSecrecy:
     def test_lets_random_ones_pass(self, size):
         for _ in range(200):
             assert not is_example(secrets.token_urlsafe(size))
+
+    @pytest.mark.parametrize(
+        "secret",
+        [
+            *("123456", "12345678", "qwerty123", "postgres123456", "iloveyou", "abc12345"),
+            *("aaaaa", "iloveyou2024", "qwertyuiop123", "aaaaaaaaaaaaaaaa", "abcdefabcdef"),
+            "k7Qz-mW2x",
+        ],
+    )
+    def test_knows_what_is_guessed_first(self, secret):
+        config = {"HOST": "db.example", "PASSWORD": secret, "USER": "app", "OPTIONS": {}}
+
+        [fault] = find_password_faults("DB_PASSWORD", config)
+
+        assert fault.startswith("The password in DB_PASSWORD ")
+        assert secret not in fault
+
+    @pytest.mark.parametrize("make", [secrets.token_urlsafe, secrets.token_hex, numbers])
+    @pytest.mark.parametrize("size", [24, 50, 200])
+    def test_lets_random_ones_pass_however_long(self, make, size):
+        for _ in range(100):
+            assert list(find_secret_faults([("DB_PASSWORD", make(size))])) == []
 
     def test_an_empty_one_is_none(self):
         assert not is_example("")

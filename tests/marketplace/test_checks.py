@@ -1,5 +1,6 @@
 """System checks: what would break the separation of the databases is named."""
 
+import pytest
 from django.db import models
 from django.test.utils import isolate_apps
 
@@ -56,6 +57,23 @@ class TestPlatforms:
 
     def test_names_a_platform_that_is_registered_twice(self, monkeypatch):
         assert self.check(monkeypatch, registry.PLATFORMS[0]) == ["marketplace.E005"]
+
+
+class TestUsers:
+    def check(self, settings, monkeypatch, **config):
+        monkeypatch.setitem(settings.DATABASES, "ecommerce", config)
+        return [warning for warning in checks.check_users(None) if "ecommerce" in warning.msg]
+
+    def test_names_one_that_the_embedded_server_ignores(self, settings, monkeypatch):
+        [warning] = self.check(settings, monkeypatch, HOST="", USER="shop")
+
+        assert warning.id == "marketplace.W001"
+        assert "user shop of database ecommerce is not used" in warning.msg
+        assert "ECOMMERCE_DB_HOST" in warning.hint
+
+    @pytest.mark.parametrize(("host", "user"), [("db.example", "shop"), ("", "postgres"), ("", "")])
+    def test_accepts_one_that_is_used(self, settings, monkeypatch, host, user):
+        assert self.check(settings, monkeypatch, HOST=host, USER=user) == []
 
 
 class TestTokens:

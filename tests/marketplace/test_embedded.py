@@ -4,6 +4,7 @@ import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from secrets import token_urlsafe
 
 import psycopg2
 import pytest
@@ -124,7 +125,7 @@ class TestServersOfOnesOwn:
         ],
     )
     def test_a_server_that_is_not_there_is_named(self, machine, environment, message):
-        secrets = {"SECRET_KEY": "c0mpar4ble-" * 5, "DB_PASSWORD": "s3sam-0pen"}
+        secrets = {"SECRET_KEY": token_urlsafe(50), "DB_PASSWORD": token_urlsafe(24)}
         done = machine("migrate", "--database=ecommerce", **secrets, **environment)
 
         assert done.returncode == 1

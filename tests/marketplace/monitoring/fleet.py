@@ -97,7 +97,7 @@ class Fleet:
         self.pooler.start()
         environment = {"DISABLE_SERVER_SIDE_CURSORS": "true", "PGBOUNCER_METRICS": "true"}
         for name in self.homes:
-            url = f"postgres://postgres:0pen-s3same@127.0.0.1:{self.pooler.port}/{name}_db"
+            url = f"postgres://postgres:{secrets.token_urlsafe(24)}@127.0.0.1:{self.pooler.port}/{name}_db"
             environment[f"{name.upper()}_DATABASE_URL"] = url
         self.site.machine = SimpleNamespace(environment=self.machine.environment | environment)
 
