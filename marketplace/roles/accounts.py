@@ -79,6 +79,11 @@ class Account(NamedTuple):
     database: str
 
     @property
+    def is_kept_out(self) -> bool:
+        """Return whether a limit keeps it from logging in with its password."""
+        return self.is_expired or self.connection_limit == 0
+
+    @property
     def limits(self) -> tuple[str, ...]:
         """Return what an administrator set to its logins, and is no difference."""
         until = f"until {self.valid_until}" if self.valid_until and not self.is_expired else ""

@@ -46,7 +46,7 @@ def describe(found: Inspection, done: Repair) -> dict[str, Any]:
         "roles": {
             role.name: {
                 "exists": role.name in found.logins,
-                "can_log_in": found.logins.get(role.name, False),
+                "can_log_in": _can_log_in(found, role.name),
                 "limits": list(_limits(found, role.name)),
                 "password_variable": role.variable,
                 "owns": _owned_count(found, role),
@@ -72,9 +72,15 @@ def describe(found: Inspection, done: Repair) -> dict[str, Any]:
 
 
 def _login(found: Inspection, role: Role) -> str:
+    if found.accounts[role.name].is_kept_out:
+        return "is kept from logging in"
     if found.logins[role.name]:
         return "; ".join(["logs in", *_limits(found, role.name)])
     return f"cannot log in ({role.variable} is not set)"
+
+
+def _can_log_in(found: Inspection, name: str) -> bool:
+    return found.logins.get(name, False) and not found.accounts[name].is_kept_out
 
 
 def _limits(found: Inspection, name: str) -> tuple[str, ...]:

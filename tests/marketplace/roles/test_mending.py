@@ -217,6 +217,17 @@ class TestFaults:
         )
         query(f"ALTER ROLE {LOADER} VALID UNTIL 'infinity' CONNECTION LIMIT -1")
 
+    @pytest.mark.parametrize("limit", ["VALID UNTIL '2020-01-01'", "CONNECTION LIMIT 0"])
+    def test_one_that_is_kept_out_is_not_said_to_log_in(self, roles, limit):
+        query(f"ALTER ROLE {LOADER} {limit}")
+
+        shown = run("db_grants", "--database", "ecommerce")
+        told = run("db_grants", "--database", "ecommerce", "--format", "json")
+
+        assert f"{LOADER}   is kept from logging in; CONNECT" in shown.out
+        assert json.loads(told.out)["ecommerce"]["roles"][LOADER]["can_log_in"] is False
+        repair(ALIAS)
+
     def test_rights_on_columns_are_shown_as_such(self, roles):
         query("GRANT SELECT (id) ON ecommerce_offers TO test_stranger")
 
