@@ -5,9 +5,10 @@ from datetime import UTC, date, datetime
 from typing import NamedTuple
 
 from django.db import ProgrammingError, connections
+from django.db.backends.utils import CursorWrapper
 from psycopg2.errors import DuplicateTable
 
-from ecommerce.archive import months
+from ecommerce.archive import cold, layout, months
 from ecommerce.archive.months import Place
 
 #: Months after the current one that have a partition before anything is loaded into them.
@@ -20,6 +21,7 @@ class Partition(NamedTuple):
     :param state: "hot", "missing" ahead, "archived"; "being archived" where that was interrupted
     :param rows: counted, or estimated in a large table
     :param bytes: of the table with its indexes
+    :param problem: why an archived month cannot be read; empty if nothing is known of that
     """
 
     month: date
@@ -28,6 +30,7 @@ class Partition(NamedTuple):
     is_estimate: bool = False
     bytes: int = 0
     archived_at: datetime | None = None
+    problem: str = ""
 
 
 def report(today: date) -> list[Partition]:
@@ -37,11 +40,26 @@ def report(today: date) -> list[Partition]:
     for month, mark in marks.items():
         state = "archived" if mark.archived_at else "being archived"
         found[month] = Partition(month, state, mark.row_count, archived_at=mark.archived_at)
+    with connections[months.alias()].cursor() as cursor:
+        for name, problem in lacking_files(cursor):
+            month = layout.month_of(name)
+            found[month] = found[month]._replace(problem=problem)
     for each in months.tables():
         is_hot = each.place is Place.ATTACHED and each.month not in marks
         state = "hot" if is_hot else "being archived"
         found[each.month] = Partition(each.month, state, each.rows, each.is_estimate, each.bytes)
     return [found[month] for month in sorted(found)]
+
+
+def lacking_files(cursor: CursorWrapper) -> list[tuple[str, str]]:
+    """Return the archived months that a database names and the archive lacks, and the reason.
+
+    Reads no file but manifests. The database may be a copy, or older than archives of months.
+    """
+    cursor.execute("SELECT to_regclass('ecommerce_archived_months') IS NOT NULL")
+    if cursor.fetchone() != (True,):
+        return []
+    return [(f"{month:%Y-%m}", why) for month, why in cold.lacking(months.cold(cursor))]
 
 
 def names_ahead(today: date) -> list[str]:

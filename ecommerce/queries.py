@@ -5,7 +5,6 @@ Each system adds up its own months; what they say is brought together here, so t
 as much memory as it is long. A period ends before `until`; days and months are those of UTC.
 """
 
-import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -296,7 +295,7 @@ def _ask(
 
 def _show_categories(cursor: CursorWrapper, archive: Any) -> None:
     """Make the table `offer_categories` of what PostgreSQL says now."""
-    with tempfile.TemporaryDirectory(prefix="marketplace-") as folder:
+    with cold.temporary_folder() as folder:
         path = Path(folder) / "offers.csv"
         with path.open("wb") as file, cursor.db.wrap_database_errors:
             cursor.copy_expert(_CATEGORIES, file)

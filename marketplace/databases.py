@@ -207,6 +207,18 @@ def _may_not_create(alias: str) -> str:
     )
 
 
+def lacking_files(alias: str, cursor: CursorWrapper) -> list[tuple[str, str]]:
+    """Return what a database keeps in files outside of it that are not there, and the reason.
+
+    :param cursor: of the database, or of a copy
+    """
+    partitions = _partitions(alias)
+    if partitions is None:
+        return []
+    found: list[tuple[str, str]] = partitions.lacking_files(cursor)
+    return found
+
+
 def _partitions(alias: str) -> ModuleType | None:
     """Return the module `partitions` of the app that owns the database, if it has one."""
     if alias not in ALIASES:

@@ -325,6 +325,10 @@ ARCHIVE_DIR = Path(env.str("ARCHIVE_DIR", default="") or DATA_DIR / "archive").r
 #: Memory that reading or writing the archive may take; what does not fit goes to temporary files.
 ARCHIVE_MEMORY = env.str("ARCHIVE_MEMORY", default="1GB")
 
+#: Days for which the files of a month stay after it was archived anew: databases that are restored
+#: from a backup set of before name them. While BACKUP_DIR has such a set they stay anyway.
+ARCHIVE_KEEP_DAYS = env.int("ARCHIVE_KEEP_DAYS", default=90)
+
 # Backups.
 
 #: Where backup sets are kept: best on another disk than the databases.

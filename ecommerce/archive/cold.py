@@ -3,8 +3,8 @@
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from datetime import datetime
+from contextlib import closing, contextmanager
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import duckdb
 from django.conf import settings
 from duckdb import DuckDBPyConnection
 
-from ecommerce.archive import content, layout
+from ecommerce.archive import content, layout, manifests
 from ecommerce.archive.layout import ArchivedFile, Manifest
 from ecommerce.archive.months import Cold
 from marketplace.exceptions import ArchiveError
@@ -27,23 +27,59 @@ _CONFIGURATION = {
 
 
 @contextmanager
-def connect(folder: Path | None = None) -> Iterator[DuckDBPyConnection]:
+def connect(
+    folder: Path | None = None, *, what: str = "The archive cannot be read"
+) -> Iterator[DuckDBPyConnection]:
     """Open a DuckDB of one's own, whose times are UTC and whose memory is bounded.
 
     :param folder: where it keeps what does not fit into memory; one that is removed after, if None
+    :param what: cannot be done if it fails, as a message begins
+    :raises ArchiveError: if anything fails that it is asked within
     """
-    with tempfile.TemporaryDirectory(prefix="marketplace-") as temporary:
-        configuration = {
-            **_CONFIGURATION,
-            "memory_limit": settings.ARCHIVE_MEMORY,
-            "temp_directory": str(folder or temporary),
-        }
-        archive = duckdb.connect(":memory:", config=configuration)
+    with temporary_folder() as temporary, closing(_open(folder or Path(temporary))) as archive:
         try:
             archive.execute("SET TimeZone = 'UTC'")
             yield archive
-        finally:
-            archive.close()
+        except duckdb.OutOfMemoryException as error:
+            raise ArchiveError(
+                f"{what}: ARCHIVE_MEMORY={settings.ARCHIVE_MEMORY} is too little: {_line(error)}. "
+                "Set it to more, such as 1GB, in the environment or .env."
+            ) from error
+        except duckdb.Error as error:
+            raise ArchiveError(
+                f"{what}: {_line(error)}. Look at the disk of ARCHIVE_DIR, and for damage: "
+                "python manage.py db_archive --verify."
+            ) from error
+
+
+def temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    """Return a folder for files that are not kept.
+
+    :raises ArchiveError: if there can be none
+    """
+    try:
+        return tempfile.TemporaryDirectory(prefix="marketplace-")
+    except OSError as error:
+        raise ArchiveError(
+            f"There is no folder for temporary files: {error.strerror}. Free some room there, or "
+            "set TMPDIR to a folder that this user may write."
+        ) from error
+
+
+def _open(folder: Path) -> DuckDBPyConnection:
+    memory = {"memory_limit": settings.ARCHIVE_MEMORY, "temp_directory": str(folder)}
+    try:
+        return duckdb.connect(":memory:", config=_CONFIGURATION | memory)
+    except duckdb.Error as error:
+        raise ArchiveError(
+            f"ARCHIVE_MEMORY={settings.ARCHIVE_MEMORY} cannot be used: {_line(error)}. Set it to "
+            "an amount such as 1GB, in the environment or .env."
+        ) from error
+
+
+def _line(error: duckdb.Error) -> str:
+    """Return what is wrong, without the advice for those who write SQL."""
+    return str(error).strip().partition("\n")[0].rstrip(".")
 
 
 #: Adds to the columns of the files the time without its zone, UTC: turning days and months out of
@@ -68,19 +104,40 @@ def open_manifest(cold: Cold) -> Manifest:
 
     :raises ArchiveError: if it is absent, damaged, or another than the database names
     """
-    manifest = layout.read_manifest(cold.month)
+    path = manifests.path_of(cold.month, cold.content_hash)
+    manifest = manifests.read(path)
     if manifest.schema_version != layout.SCHEMA_VERSION:
         raise ArchiveError(
-            f"{layout.manifest_path(cold.month)} is of version {manifest.schema_version}, which "
-            "this code does not read. Use the code that wrote it."
+            f"{path} is of version {manifest.schema_version}, which this code does not read. Use "
+            "the code that wrote it."
         )
-    if manifest.content_hash != cold.content_hash:
+    month = f"{cold.month:%Y-%m}"
+    if (manifest.month, manifest.content_hash) != (month, cold.content_hash):
         raise ArchiveError(
-            f"{layout.manifest_path(cold.month)} is not what the database names: its content is "
-            f"{manifest.content_hash}, expected {cold.content_hash}. Copy the archive back from "
-            "the backup of the same time as the database's."
+            f"{path} is not what the database names: it is {manifest.month}, and its content is "
+            f"{manifest.content_hash}, expected {month} and {cold.content_hash}. Copy the archive "
+            "back from the backup of the same time as the database's."
+        )
+    rows = sum(file.rows for file in manifest.files)
+    if not rows == manifest.rows == cold.rows:
+        raise ArchiveError(
+            f"{path} is damaged: its files have {rows:,} rows, it says {manifest.rows:,}, and the "
+            f"database {cold.rows:,}. Copy it back from a backup of the archive."
         )
     return manifest
+
+
+def lacking(months: Iterable[Cold]) -> Iterator[tuple[date, str]]:
+    """Yield the archived months whose files are not those that the database names, and the reason.
+
+    Compares manifests and the sizes of files, and reads no file.
+    """
+    for month in months:
+        try:
+            for file in open_manifest(month).files:
+                layout.check_size(file)
+        except ArchiveError as error:
+            yield month.month, str(error)
 
 
 def files_of(months: Iterable[Cold], platform: str | None = None) -> list[ArchivedFile]:
@@ -105,16 +162,10 @@ def points(months: Iterable[Cold], platform: str | None = None) -> Iterator[Duck
 
 
 def fetch(archive: DuckDBPyConnection, query: str, values: Mapping[str, Any]) -> list[Any]:
-    """Return the rows of a query that is written as for PostgreSQL.
-
-    :raises ArchiveError: if a file cannot be read
-    """
+    """Return the rows of a query that is written as for PostgreSQL."""
     named = dict.fromkeys(_PARAMETER.findall(query))
     statement = _PARAMETER.sub(r"$\1", query).replace("%%", "%")
-    try:
-        return archive.execute(statement, {name: values[name] for name in named}).fetchall()
-    except duckdb.IOException as error:
-        raise ArchiveError(f"The archive cannot be read: {error}") from error
+    return archive.execute(statement, {name: values[name] for name in named}).fetchall()
 
 
 _READ_CSV = """

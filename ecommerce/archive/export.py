@@ -3,12 +3,11 @@
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import IO, Any
 
-import duckdb
 import zstandard
 from django.db import connections
 from django.db.backends.utils import CursorWrapper
@@ -16,7 +15,7 @@ from django.db.transaction import atomic
 from duckdb import DuckDBPyConnection
 from psycopg2.sql import SQL, Identifier, Literal
 
-from ecommerce.archive import cold, content, layout, months
+from ecommerce.archive import cold, content, layout, manifests, months
 from ecommerce.archive.content import Fingerprint
 from ecommerce.archive.layout import ArchivedFile, Manifest
 from marketplace.exceptions import ArchiveError
@@ -47,11 +46,24 @@ TO '{path}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {group}, KV_METADA
 def export(month: date, work: Path, now: datetime) -> Manifest:
     """Write a month's table to the archive, and compare it; return the manifest.
 
-    Replaces what the archive has of the month.
+    What the archive had of the month stays, for databases that are restored. Of what fails nothing
+    is left.
 
     :param work: the folder for what is not finished, on the archive's disk
     :raises ArchiveError: if the disk lacks room, or the files do not hold what the table does
+    :raises OSError: if the disk cannot be written
     """
+    try:
+        manifest = _export(month, work, now)
+    except (ArchiveError, OSError):
+        with suppress(OSError):
+            manifests.remove_leftovers(month)
+        raise
+    manifests.remove_leftovers(month)
+    return manifest
+
+
+def _export(month: date, work: Path, now: datetime) -> Manifest:
     table = months.table_name(month)
     with tempfile.TemporaryDirectory(dir=work) as name:
         folder = Path(name)
@@ -63,8 +75,7 @@ def export(month: date, work: Path, now: datetime) -> Manifest:
         files = _write_files(month, folder, expected.content_hash)
     compare(files, expected, offers)
     manifest = _manifest(month, expected, offers, files, now)
-    layout.write_manifest(month, manifest)
-    layout.remove_leftovers(month, manifest)
+    manifests.write(month, manifest)
     return manifest
 
 
@@ -76,13 +87,10 @@ def compare(files: list[ArchivedFile], expected: Fingerprint, offers: str) -> No
     for file in files:
         layout.check(file)
     names = ", ".join(str(layout.root() / file.path) for file in files) or "no file"
-    try:
-        with cold.connect() as archive:
-            cold.show_files(archive, (layout.root() / file.path for file in files))
-            found = content.fingerprint_files(archive)
-            found_offers = content.offers_hash_of_files(archive)
-    except duckdb.Error as error:
-        raise ArchiveError(f"{names}: cannot be read again: {error}") from error
+    with cold.connect(what=f"{names} cannot be read again") as archive:
+        cold.show_files(archive, (layout.root() / file.path for file in files))
+        found = content.fingerprint_files(archive)
+        found_offers = content.offers_hash_of_files(archive)
     if found != expected:
         raise ArchiveError(
             f"The files hold other rows than were archived: {found.summary}; expected "
@@ -141,21 +149,17 @@ def copy_expert(cursor: CursorWrapper, before: str, statement: Any, file: IO[byt
 
 def _write_files(month: date, work: Path, content_hash: str) -> list[ArchivedFile]:
     """Write a file a platform, and put them where they belong."""
-    try:
-        with cold.connect(work / "temporary") as archive:
-            archive.execute("ATTACH $path AS work", {"path": str(work / "rows.duckdb")})
-            archive.execute("USE work")
-            cold.read_csv(archive, work / "rows.csv.zst", "rows", content.COLUMNS)
-            query = "SELECT platform, count(*) FROM rows GROUP BY platform ORDER BY platform"
-            counts = archive.execute(query).fetchall()
-            return [
-                _write_file(archive, month, work, content_hash, platform, rows)
-                for platform, rows in counts
-            ]
-    except duckdb.Error as error:
-        raise ArchiveError(
-            f"{month:%Y-%m} cannot be written to {layout.root()}: {error}"
-        ) from error
+    what = f"{month:%Y-%m} cannot be written to {layout.root()}"
+    with cold.connect(work / "temporary", what=what) as archive:
+        archive.execute("ATTACH $path AS work", {"path": str(work / "rows.duckdb")})
+        archive.execute("USE work")
+        cold.read_csv(archive, work / "rows.csv.zst", "rows", content.COLUMNS)
+        query = "SELECT platform, count(*) FROM rows GROUP BY platform ORDER BY platform"
+        counts = archive.execute(query).fetchall()
+        return [
+            _write_file(archive, month, work, content_hash, platform, rows)
+            for platform, rows in counts
+        ]
 
 
 def _write_file(
@@ -166,8 +170,7 @@ def _write_file(
     platform: str,
     rows: int,
 ) -> ArchivedFile:
-    relative = layout.file_path(platform, month, content_hash)
-    draft, final = work / "points.parquet", layout.root() / relative
+    draft = work / "points.parquet"
     # Names of platforms come from the registry; the path goes as DuckDB's own text.
     statement = _WRITE.format(
         columns=", ".join(content.COLUMNS),
@@ -179,7 +182,8 @@ def _write_file(
     )
     archive.execute(statement, {"platform": platform})
     layout.sync(draft)
-    described = layout.describe(draft, relative, platform, rows)
+    described = layout.describe(draft, platform, month, content_hash, rows)
+    final = layout.root() / described.path
     final.parent.mkdir(parents=True, exist_ok=True)
     draft.replace(final)
     layout.sync(final.parent)

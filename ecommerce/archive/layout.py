@@ -1,20 +1,21 @@
 """Where the files of archived months are, and what says that they are whole.
 
-    <ARCHIVE_DIR>/price_history/platform=uzum/month=2025-06/points-3f2a90c1.parquet
-    <ARCHIVE_DIR>/price_history/manifests/2025-06.json
+    <ARCHIVE_DIR>/price_history/platform=uzum/month=2025-06/points-3f2a90c1-5d0be1a47c22.parquet
+    <ARCHIVE_DIR>/price_history/manifests/2025-06-00000a3c3f2a90c1.json
 
-A month's manifest is written last, in one moment. Files that no manifest names are leftovers.
+A month's manifest is written last, in one moment. Files that no manifest names are leftovers. No
+file takes the place of one with another content: an older archive of a month stays as it was.
 """
 
+import errno
 import fcntl
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -74,55 +75,38 @@ def root() -> Path:
     return Path(settings.ARCHIVE_DIR) / "price_history"
 
 
-def manifest_path(month: date) -> Path:
-    """Return where a month's manifest is."""
-    return root() / "manifests" / f"{month:%Y-%m}.json"
+def file_path(platform: str, month: date, content_hash: str, sha256: str) -> str:
+    """Return where the points of a platform and month are, relative to `root()`.
 
-
-def file_path(platform: str, month: date, content_hash: str) -> str:
-    """Return where the points of a platform and month are, relative to `root()`."""
-    return f"platform={platform}/month={month:%Y-%m}/points-{content_hash[-8:]}.parquet"
-
-
-def read_manifest(month: date) -> Manifest:
-    """Return a month's manifest.
-
-    :raises ArchiveError: if it is absent or damaged
+    :param content_hash: of the rows of the whole month
+    :param sha256: of the file
     """
-    path = manifest_path(month)
+    name = f"points-{content_hash[-8:]}-{sha256[:12]}.parquet"
+    return f"platform={platform}/month={month:%Y-%m}/{name}"
+
+
+_FULL = "Free some room, or set ARCHIVE_DIR to another disk; then run this again."
+_BLOCKED = "A file is where a folder belongs, or the other way round: move it away."
+_DENIED = "Let this user write it, or set ARCHIVE_DIR to a folder that can be written."
+
+_STEPS = dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _FULL) | dict.fromkeys(
+    (errno.ENOTDIR, errno.EISDIR, errno.EEXIST), _BLOCKED
+)
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """Say of an error of the archive's disk what it is and what to do.
+
+    :raises ArchiveError: if there is one within
+    """
     try:
-        told = json.loads(path.read_bytes())
-        return Manifest(**told | {"files": [ArchivedFile(**each) for each in told["files"]]})
+        yield
     except OSError as error:
         raise ArchiveError(
-            f"{path} cannot be read: {error.strerror}. Check ARCHIVE_DIR, or copy the archive back "
-            "from a backup."
+            f"{error.filename or root()} cannot be written: {error.strerror or error}. "
+            f"{_STEPS.get(error.errno or 0, _DENIED)}"
         ) from error
-    except (ValueError, TypeError, KeyError) as error:
-        raise ArchiveError(
-            f"{path} is damaged: {error}. Copy it back from a backup of the archive."
-        ) from error
-
-
-def write_manifest(month: date, manifest: Manifest) -> None:
-    """Write a month's manifest, in one moment, and so that a crash does not undo it."""
-    path = manifest_path(month)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".partial")
-    draft.write_text(json.dumps(asdict(manifest), indent=2, ensure_ascii=False) + "\n")
-    sync(draft)
-    draft.replace(path)
-    sync(path.parent)
-
-
-def remove_leftovers(month: date, manifest: Manifest) -> None:
-    """Remove the Parquet files of a month that its manifest does not name."""
-    kept = {root() / each.path for each in manifest.files}
-    for path in root().glob(f"platform=*/month={month:%Y-%m}/*.parquet"):
-        if path not in kept:
-            path.unlink()
-            with suppress(OSError):
-                path.parent.rmdir()
 
 
 @contextmanager
@@ -134,14 +118,9 @@ def exclusive() -> Iterator[Path]:
     :raises ArchiveError: if the archive cannot be written, or another process holds it
     """
     work = root() / ".partial"
-    try:
+    with writing():
         root().mkdir(parents=True, exist_ok=True)
         descriptor = os.open(root() / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise ArchiveError(
-            f"{root()} cannot be written: {error.strerror}. Let this user write it, or set "
-            "ARCHIVE_DIR to a folder that can be written."
-        ) from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -149,12 +128,21 @@ def exclusive() -> Iterator[Path]:
             raise ArchiveError(
                 f"Another process is writing to {root()}. Wait for it to end, and run this again."
             ) from None
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir()
+        with writing():
+            _clear(work)
+            work.mkdir()
         yield work
     finally:
         shutil.rmtree(work, ignore_errors=True)
         os.close(descriptor)
+
+
+def _clear(path: Path) -> None:
+    """Remove whatever is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:
@@ -168,14 +156,18 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def describe(path: Path, relative: str, platform: str, rows: int) -> ArchivedFile:
-    """Return a file as a manifest names it."""
+def describe(path: Path, platform: str, month: date, content_hash: str, rows: int) -> ArchivedFile:
+    """Return a file as a manifest names it, where it belongs.
+
+    :param content_hash: of the rows of the whole month
+    """
     sha256, fast = hashlib.sha256(), xxhash.xxh3_128()
     for block in _blocks(path):
         sha256.update(block)
         fast.update(block)
-    size = path.stat().st_size
-    return ArchivedFile(relative, platform, rows, size, sha256.hexdigest(), fast.hexdigest())
+    digest, size = sha256.hexdigest(), path.stat().st_size
+    relative = file_path(platform, month, content_hash, digest)
+    return ArchivedFile(relative, platform, rows, size, digest, fast.hexdigest())
 
 
 def check(file: ArchivedFile) -> None:
@@ -184,7 +176,7 @@ def check(file: ArchivedFile) -> None:
     :raises ArchiveError: if it is absent, or another than was written
     """
     path = root() / file.path
-    _check_size(path, file)
+    check_size(file)
     digest = hashlib.sha256()
     for block in _blocks(path):
         digest.update(block)
@@ -207,7 +199,7 @@ def check_fast(files: Iterable[ArchivedFile]) -> list[Path]:
 
 def _check_fast(file: ArchivedFile) -> Path:
     path = root() / file.path
-    stat = _check_size(path, file)
+    stat = check_size(file)
     seen = (stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, file.xxh3_128)
     if _checked.get(path) != seen:
         digest = xxhash.xxh3_128()
@@ -224,7 +216,12 @@ def forget_checks() -> None:
     _checked.clear()
 
 
-def _check_size(path: Path, file: ArchivedFile) -> os.stat_result:
+def check_size(file: ArchivedFile) -> os.stat_result:
+    """Look whether a file is there, and as large as its manifest says.
+
+    :raises ArchiveError: if not
+    """
+    path = root() / file.path
     try:
         stat = path.stat()
     except OSError as error:

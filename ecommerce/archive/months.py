@@ -42,10 +42,11 @@ _DETACHING = {
 class Cold(NamedTuple):
     """A month that is read from files.
 
-    :param content_hash: of the manifest
+    :param rows: like `content_hash` what its manifest must say
     """
 
     month: date
+    rows: int
     content_hash: str
 
 
@@ -74,7 +75,7 @@ WHERE class.oid = to_regclass(%(table)s)
 
 # What is attached is read there, even if it is about to be archived.
 _COLD = """
-SELECT month, content_hash
+SELECT month, row_count, content_hash
 FROM ecommerce_archived_months AS a
 WHERE
     NOT EXISTS (
@@ -201,6 +202,29 @@ def _month(
 
 
 # Changes
+
+_OWNER = """
+SELECT
+    pg_get_userbyid(relowner), pg_has_role(relowner, 'USAGE'), current_user
+FROM pg_class
+WHERE oid = to_regclass(%(table)s)
+"""
+
+
+def require_owner() -> None:
+    """Look whether the connected role may move months, before anything is written.
+
+    :raises ArchiveError: if it is not the owner of the price history
+    """
+    with connections[alias()].cursor() as cursor:
+        cursor.execute(_OWNER, {"table": TABLE})
+        owner, is_owner, user = cursor.fetchone() or (None, True, None)
+    if not is_owner:
+        raise ArchiveError(
+            f"{user} may not move months of the price history: only the owner of {TABLE} may, "
+            f"which is {owner}. Run this as {owner} or as the superuser: name it in DB_USER or "
+            "ECOMMERCE_DATABASE_URL, for this command."
+        )
 
 
 def mark(month: date, rows: int, content_hash: str) -> None:

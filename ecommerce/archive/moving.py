@@ -17,15 +17,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 import zstandard
+from django.conf import settings
 from django.db import Error, connections
 from django.db.backends.utils import CursorWrapper
 from django.db.transaction import atomic
 from psycopg2.sql import SQL, Identifier
 
-from ecommerce.archive import cold, content, export, layout, months
+from ecommerce.archive import cold, content, export, layout, manifests, months
 from ecommerce.archive.layout import Manifest
+from ecommerce.archive.manifests import Removed
 from ecommerce.archive.months import Cold, Place
 from ecommerce.models import ArchivedMonth
+from marketplace.backups import sets
 from marketplace.exceptions import ArchiveError
 
 #: How often a month is begun anew that something came into meanwhile.
@@ -69,11 +72,13 @@ def archive(month: date, work: Path, now: datetime) -> Moved:
     """Archive a month; go on where an earlier call was interrupted.
 
     :param work: the folder that `layout.exclusive` gave
-    :raises ArchiveError: if its files are not what was written, or rows keep coming
+    :raises ArchiveError: if its files are not what was written, the disk refuses, or rows keep
+        coming
     :raises django.db.Error: if the database refuses, or sessions read on for too long
     """
     try:
-        return _archive(month, work, now)
+        with layout.writing():
+            return _archive(month, work, now)
     except (ArchiveError, Error):
         # Without its database it stays closed until the next call.
         with suppress(Error):
@@ -108,7 +113,7 @@ def _is_whole(month: date) -> bool:
     if mark is None:
         return False
     try:
-        manifest = cold.open_manifest(Cold(month, mark.content_hash))
+        manifest = cold.open_manifest(_cold(mark))
         for file in manifest.files:
             layout.check(file)
     except ArchiveError:
@@ -130,13 +135,39 @@ def _finished(month: date, now: datetime, size: int) -> Moved:
     return Moved(month, manifest.rows, size, total, len(manifest.files))
 
 
+def _cold(mark: ArchivedMonth) -> Cold:
+    return Cold(mark.month, mark.row_count, mark.content_hash)
+
+
+def remove_superseded(now: datetime) -> Removed:
+    """Remove older archives of months that were archived anew; files that nothing names, too.
+
+    Those stay that a database may name which is restored from one of the backup sets, and all for
+    ARCHIVE_KEEP_DAYS days after they were superseded: sets may be kept elsewhere.
+
+    To be called by who has the archive for themselves, see `layout.exclusive`.
+
+    :raises ArchiveError: if the archive cannot be written
+    :raises BackupError: if the folder of the backup sets cannot be read
+    """
+    keep = timedelta(days=settings.ARCHIVE_KEEP_DAYS)
+    backed_up = [sets.moment_of(name) for name in sets.names()]
+
+    def is_needed(superseded_at: datetime) -> bool:
+        return now - superseded_at < keep or any(each < superseded_at for each in backed_up)
+
+    current = [(mark.month, mark.content_hash) for mark in months.archived()]
+    with layout.writing():
+        return manifests.remove_superseded(current, is_needed)
+
+
 def verify(mark: ArchivedMonth, *, is_thorough: bool = False) -> Manifest:
     """Compare the files of an archived month with their manifest, and that with the database.
 
     :param is_thorough: whether to read all values, too
     :raises ArchiveError: if any differs, by the file's name
     """
-    manifest = cold.open_manifest(Cold(mark.month, mark.content_hash))
+    manifest = cold.open_manifest(_cold(mark))
     for file in manifest.files:
         layout.check(file)
     if is_thorough:
@@ -147,14 +178,20 @@ def verify(mark: ArchivedMonth, *, is_thorough: bool = False) -> Manifest:
 def unarchive(month: date, work: Path) -> Moved:
     """Bring a month back: its table is as it was, ids included. All of it happens or nothing does.
 
-    Its files stay where they are until it is archived again.
+    Its files stay where they are, see `remove_superseded`.
 
     :param work: the folder that `layout.exclusive` gave
-    :raises ArchiveError: if it is not archived, or its files are not what was written
+    :raises ArchiveError: if it is not archived, its files are not what was written, the disk
+        refuses, or the connected role is not the owner
     :raises django.db.Error: if the database refuses
     """
+    months.require_owner()
     mark = require_archived(month)
-    manifest = verify(mark, is_thorough=True)
+    with layout.writing():
+        return _unarchive(month, verify(mark, is_thorough=True), work)
+
+
+def _unarchive(month: date, manifest: Manifest, work: Path) -> Moved:
     rows = work / f"{month:%Y-%m}.csv.zst"
     _write_rows(manifest, rows)
     alias, table = months.alias(), months.table_name(month)
@@ -245,7 +282,8 @@ def _write_rows(manifest: Manifest, path: Path) -> None:
         order=", ".join(content.SORTED_BY),
         path=str(path).replace("'", "''"),
     )
-    with cold.connect(path.parent) as archive:
+    what = f"{manifest.month} cannot be brought back, and stays in the archive"
+    with cold.connect(path.parent, what=what) as archive:
         cold.show_files(archive, (layout.root() / file.path for file in manifest.files))
         archive.execute(statement)
 

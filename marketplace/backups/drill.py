@@ -22,7 +22,8 @@ class Drill(NamedTuple):
     #: Of the data, at the begin of the drill.
     age_seconds: float
     differences: tuple[str, ...]
-    #: What differs, and does not make it less than it was.
+    #: What differs, and does not make it less than it was; what it names outside of itself that is
+    #: not there.
     warnings: tuple[str, ...]
     #: Databases that an interrupted drill had left.
     dropped: tuple[str, ...]
@@ -55,6 +56,7 @@ def drill(alias: str, set_name: str, now: datetime, *, jobs: int) -> Drill:
             with scratch.rebuilt(cursor, alias, set_name, dump, target, jobs=jobs):
                 restored = time.monotonic()
                 found, warnings = scratch.compare(alias, target, dump)
+                warnings += scratch.lacking_files(alias, target)
             server.drop(cursor, target)
     return Drill(
         alias,

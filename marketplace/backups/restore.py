@@ -105,6 +105,8 @@ def restore(what: Restore, *, jobs: int, say: Say) -> None:
         say(f"restoring {dump.database} of {what.set_name} into {building}")
         with scratch.rebuilt(cursor, alias, what.set_name, dump, building, jobs=jobs):
             _compare(what, building, say)
+            for lack in scratch.lacking_files(alias, building):
+                say(f"warning: {lack}")
             scratch.analyze(alias, building)
             server.dress(cursor, building, server.attributes(cursor, live) or dump.attributes)
             # Our own connection would be in the way.
@@ -190,7 +192,7 @@ def _remove_leftovers(cursor: CursorWrapper, live: str, say: Say) -> None:
 def _compare(what: Restore, name: str, say: Say) -> None:
     found, warnings = scratch.compare(what.alias, name, what.dump)
     for warning in warnings:
-        say(warning)
+        say(f"warning: {warning}")
     if found:
         raise BackupError(
             f"What was restored differs from the manifest of {what.set_name}, and was dropped: "

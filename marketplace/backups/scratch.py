@@ -9,6 +9,7 @@ from pathlib import Path
 
 from django.db.backends.utils import CursorWrapper
 
+from marketplace import databases
 from marketplace.backups import clients, facts, server, sets, verify
 from marketplace.backups.sets import Dump
 from marketplace.databases import database_name
@@ -111,6 +112,13 @@ def compare(alias: str, name: str, dump: Dump) -> facts.Comparison:
     """Return how a rebuilt database differs from what the manifest says."""
     with server.session(alias, name) as cursor:
         return facts.compare(cursor, alias, dump)
+
+
+def lacking_files(alias: str, name: str) -> list[str]:
+    """Return a sentence for each part of a rebuilt database in files that are not there."""
+    with server.session(alias, name) as cursor:
+        found = databases.lacking_files(alias, cursor)
+    return [f"{what} is in no backup set, and cannot be read: {why}" for what, why in found]
 
 
 def analyze(alias: str, name: str) -> None:

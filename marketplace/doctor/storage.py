@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Iterator
 
+from marketplace.databases import lacking_files
 from marketplace.doctor import snapshots
 from marketplace.doctor.examination import Check, Examination
 from marketplace.doctor.findings import Finding, Growth, Severity, Sizes
+from marketplace.doctor.session import reading
 from marketplace.doctor.wording import file_size
 
 #: Days until the disk is full, and the share of it that is free: a warning, and critical.
@@ -112,7 +114,23 @@ def _cache(examination: Examination) -> Iterator[Finding]:
         )
 
 
+def _outside(examination: Examination) -> Iterator[Finding]:
+    """Find what the database keeps in files outside of it, and what is not there."""
+    with reading(examination.alias) as cursor:
+        found = lacking_files(examination.alias, cursor)
+    for name, reason in found:
+        yield Finding(
+            code="archive-unreadable",
+            severity=Severity.CRITICAL,
+            subject=name,
+            what=f"{name} is archived, and its files are not what the database names: {reason}",
+            why="Questions about that time fail, and it is in no backup set of the database.",
+            fix="python manage.py db_archive --verify  # then copy back what it names",
+        )
+
+
 CHECKS: Iterable[Check] = (
     Check("sizes and disk", ("disk-full",), _disk),
+    Check("files of archived months", ("archive-unreadable",), _outside),
     Check("cache hit rate", ("cache-hit-rate",), _cache),
 )

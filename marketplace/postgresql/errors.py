@@ -28,8 +28,14 @@ _STEPS = (
         "The server stopped or restarted. Run it again: what was committed stays.",
     ),
     (
-        r"permission denied|must be owner",
-        "Use a role that may, or let it: python manage.py db_grants ROLE --write.",
+        r"must be owner",
+        "Run it as the owner, or as the superuser: name that role in DB_USER, or in the "
+        "database's URL, for this command.",
+    ),
+    (
+        r"permission denied",
+        "Use a role that may, such as the owner. One that is not ours gets access by "
+        "python manage.py db_grants ROLE --write.",
     ),
     (r"pg_hba.conf|SSL", "Check the server's access rules, and sslmode in the database's URL."),
     (r"No space left on device", "Free space on the server's disk, then run it again."),

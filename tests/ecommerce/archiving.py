@@ -8,7 +8,7 @@ from django.db import connections
 from django.utils import timezone
 
 from ecommerce import queries
-from ecommerce.archive import layout, months, moving
+from ecommerce.archive import layout, manifests, months, moving
 from tests import factories
 from tests.commands import run
 
@@ -90,7 +90,12 @@ def unarchive(*wanted):
 
 def files(month):
     """Return the files of an archived month."""
-    return [layout.root() / each.path for each in layout.read_manifest(month).files]
+    return [layout.root() / each.path for each in manifests.read(manifest_of(month)).files]
+
+
+def manifest_of(month):
+    """Return where the manifest is that the database names."""
+    return manifests.path_of(month, months.mark_of(month).content_hash)
 
 
 def answers(offers):

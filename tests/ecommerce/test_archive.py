@@ -1,7 +1,6 @@
 """Months of the price history go to files and come back."""
 
 import json
-from datetime import timedelta
 
 import duckdb
 import pytest
@@ -10,7 +9,7 @@ from django.db import connections
 from django.utils import timezone
 
 from ecommerce import queries
-from ecommerce.archive import export, layout, months, moving
+from ecommerce.archive import export, layout, manifests, months, moving
 from ecommerce.archive.months import Place
 from ecommerce.models import ArchivedMonth, Offer
 from marketplace.exceptions import ArchiveError
@@ -25,6 +24,7 @@ from tests.ecommerce.archiving import (
     archive,
     files,
     make_history,
+    manifest_of,
     rows,
     unarchive,
 )
@@ -80,7 +80,7 @@ class TestArchive:
         before = rows(MAY)
         archive(MAY)
 
-        manifest = json.loads(layout.manifest_path(MAY).read_text())
+        manifest = json.loads(manifest_of(MAY).read_text())
 
         assert manifest["rows"] == len(before) == sum(each["rows"] for each in manifest["files"])
         assert manifest["min_recorded_at"].startswith("2021-05-01T00:00:00")
@@ -96,18 +96,6 @@ class TestArchive:
         assert queries.monthly_prices() == []
         unarchive(MAY)
         assert months.place(MAY) is Place.ATTACHED
-
-    def test_replaces_files_of_an_older_archive(self):
-        offer = make_history()[0]
-        archive(MAY)
-        old = files(MAY)
-        unarchive(MAY)
-        factories.price_point(offer=offer, recorded_at=months.bounds(MAY)[0] + timedelta(1, 1))
-
-        archive(MAY)
-
-        assert not set(old) & set(files(MAY))
-        assert not any(path.exists() for path in old)
 
     def test_is_refused_while_another_process_writes(self):
         with layout.exclusive(), pytest.raises(ArchiveError, match="Another process is writing"):
@@ -238,19 +226,21 @@ class TestManifest:
     def test_that_is_damaged_or_absent_is_an_error(self):
         make_history(offers=1)
         archive(MAY)
-        path = layout.manifest_path(MAY)
+        path = manifest_of(MAY)
 
         path.write_text("{}")
-        with pytest.raises(ArchiveError, match=r"2021-05\.json is damaged"):
+        with pytest.raises(ArchiveError, match=r"manifests/2021-05\S+ is damaged"):
             queries.monthly_prices()
         path.unlink()
-        with pytest.raises(ArchiveError, match=r"2021-05\.json cannot be read"):
+        with pytest.raises(ArchiveError, match=r"manifests/2021-05\S+ cannot be read"):
             queries.monthly_prices()
 
     def test_of_another_database_is_an_error(self):
         make_history(offers=1)
         archive(MAY)
+        path = manifest_of(MAY)
         ArchivedMonth.objects.update(content_hash="0" * 32)
+        path.rename(manifest_of(MAY))
 
         with pytest.raises(ArchiveError, match="is not what the database names"):
             queries.monthly_prices()
@@ -261,8 +251,8 @@ class Killed(BaseException):
 
 
 STEPS = [
-    (layout, "write_manifest"),
-    (layout, "remove_leftovers"),
+    (manifests, "write"),
+    (manifests, "remove_leftovers"),
     (months, "mark"),
     (months, "detach"),
     (months, "drop"),

@@ -36,6 +36,8 @@ class Command(DatabaseCommand):
 
     --verify reads all archived months again, and compares them with what was archived.
 
+    What a month was archived as before it was brought back and archived anew stays for ARCHIVE_KEEP_DAYS days, and while BACKUP_DIR has a set from before: a restored database needs it.
+
     Exits with 1 if any month could not be archived or is not what was archived. Back up ARCHIVE_DIR: backups of the database do not hold what is in it.
     """  # noqa: E501 # a line is a paragraph
     choices = (router.db_for_write(PricePoint),)
@@ -68,10 +70,13 @@ class Command(DatabaseCommand):
                 self.print_json(self.found)
 
     def _archive(self, alias: str, options: dict[str, Any]) -> bool:
+        if not options["dry_run"]:
+            months.require_owner()
         now = timezone.now()
         due = moving.due(options["older_than"], now)
         if not due:
             self._say(alias, f"nothing to archive: no month ended {_age(options)} ago")
+            self._clean(alias, options)
             return True
         if options["dry_run"]:
             for month in due:
@@ -85,7 +90,21 @@ class Command(DatabaseCommand):
             )
         with layout.exclusive() as work:
             succeeded = [self._archive_month(alias, month, work) for month in due]
+        self._clean(alias, options)
         return all(succeeded)
+
+    def _clean(self, alias: str, options: dict[str, Any]) -> None:
+        """Remove what nothing needs any more."""
+        if options["dry_run"] or not layout.root().exists():
+            return
+        with layout.exclusive():
+            removed = moving.remove_superseded(timezone.now())
+        if removed.months:
+            self._say(
+                alias,
+                f"removed what {months.names(removed.months)} was before it was archived anew: "
+                f"{size(removed.bytes)}",
+            )
 
     def _archive_month(self, alias: str, month: date, work: Any) -> bool:
         try:

@@ -20,10 +20,10 @@ class Command(DatabaseCommand):
     help = """Create the partitions of the current month and of those ahead, and list all months.
 
     hot: in PostgreSQL, with its rows and size.
-    archived: in Parquet files, by db_archive.
+    archived: in Parquet files, by db_archive; and what is wrong with them, as far as their sizes tell.
     being archived: that was interrupted; db_archive goes on.
     missing: ahead, and not made because of --dry-run.
-    """
+    """  # noqa: E501 # a line is a paragraph
     choices = (router.db_for_write(PricePoint),)
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -61,7 +61,8 @@ class Command(DatabaseCommand):
         if each.state == "hot":
             return f"hot, {rows}, {size(each.bytes)}"
         if each.state == "archived":
-            return f"archived {each.archived_at:%Y-%m-%d}, {rows}"
+            problem = f": {self.style.ERROR(each.problem)}" if each.problem else ""
+            return f"archived {each.archived_at:%Y-%m-%d}, {rows}{problem}"
         if each.state == "missing":
             return self.style.WARNING("missing")
         return f"{self.style.WARNING(each.state)}, {rows}: python manage.py db_archive goes on"

@@ -18,7 +18,7 @@ class Command(DatabaseCommand):
 
     help = """Bring archived months of the price history back into PostgreSQL, row by row as they were.
 
-    The files are compared with what was archived, before and after. They stay in ARCHIVE_DIR until db_archive archives the month again, which it does at its next call unless --older-than says otherwise. What was refused because the month was archived loads by: ingest_review release records --reason "is archived".
+    The files are compared with what was archived, before and after. They stay in ARCHIVE_DIR for databases that are restored. db_archive archives the month again at its next call unless --older-than says otherwise. What was refused because the month was archived loads by: ingest_review release records --reason "is archived".
     """  # noqa: E501 # a line is a paragraph
     choices = (router.db_for_write(PricePoint),)
 

@@ -92,7 +92,8 @@ class Command(DatabaseCommand):
         for name in done.dropped:
             self.stderr.write(f"{done.alias.upper()}: dropped {name}, left by an interrupted drill")
         for warning in done.warnings:
-            self.stderr.write(self.style.WARNING(f"{done.alias.upper()}: {warning}"))
+            word = self.style.WARNING("warning")
+            self.stderr.write(f"{done.alias.upper()}: {word}: {warning}")
         amount = f"{counted(done.tables, 'table')}, {counted(done.rows, 'row')}"
         times = (
             f"restored in {done.restore_seconds:.1f} s, compared in "

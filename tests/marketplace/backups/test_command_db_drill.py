@@ -150,7 +150,7 @@ class TestDbDrill:
         text, told = run("db_drill"), json.loads(run("db_drill", "--format", "json").out)
 
         warning = f"number of indexes: {number}, but the manifest says {number + 1}. pg_dump leaves"
-        assert text.err.startswith(f"PROCUREMENT: {warning}")
+        assert text.err.startswith(f"PROCUREMENT: warning: {warning}")
         assert (text.out[:15], text.code) == ("PROCUREMENT: ok", 0)
         assert told[0]["differences"] == []
         assert told[0]["warnings"][0].startswith(warning)

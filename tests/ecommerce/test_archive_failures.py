@@ -1,0 +1,193 @@
+"""What the archive needs and does not get: a failure says so, loses nothing, blocks nothing."""
+
+import resource
+import tempfile
+from contextlib import contextmanager
+
+import pytest
+from django.db import connections
+from django.utils import timezone
+from psycopg2.sql import SQL, Identifier
+
+from ecommerce.archive import layout, manifests, months
+from ecommerce.archive.months import Place
+from ecommerce.models import ArchivedMonth
+from tests.commands import run
+from tests.ecommerce.archiving import JULY, MAY, archive, make_history, manifest_of, rows, unarchive
+
+pytestmark = [
+    pytest.mark.django_db(databases=["ecommerce"], transaction=True),
+    pytest.mark.usefixtures("archive_dir"),
+]
+
+AGE = f"--older-than={(timezone.now().date() - JULY).days - 10}d"
+
+
+@contextmanager
+def longest_file(size):
+    """Let no file be longer, as a disk that becomes full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+class TestMemory:
+    @pytest.mark.parametrize(
+        ("memory", "reason"),
+        [("1 gigs", "cannot be used: Parser Error: Unknown unit"), ("1MB", "is too little: ")],
+    )
+    def test_that_is_not_enough_is_named(self, memory, reason, settings):
+        offer = make_history(offers=12)[0]
+        before = rows(MAY)
+        archive(MAY)
+        settings.ARCHIVE_MEMORY = memory
+
+        asked = run("price_history", "uzum", offer.external_id)
+        brought = run("db_unarchive", "2021-05")
+        archived = run("db_archive", AGE, "--force")
+
+        for done in (asked, brought, archived):
+            assert done.code == 1
+            assert f"ARCHIVE_MEMORY={memory} {reason}" in done.err
+            assert "such as 1GB, in the environment or .env." in done.err
+        settings.ARCHIVE_MEMORY = "1GB"
+        assert run("db_archive", AGE, "--force").code == 0
+        unarchive(MAY)
+        assert rows(MAY) == before
+
+    def test_no_folder_for_temporary_files(self, monkeypatch, tmp_path):
+        offer = make_history(offers=1)[0]
+        archive(MAY)
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
+
+        done = run("price_history", "uzum", offer.external_id)
+
+        assert "There is no folder for temporary files: No such file or directory." in done.err
+
+
+class TestFolder:
+    def test_of_unfinished_work_that_is_a_file_is_cleared(self):
+        make_history(offers=4)
+        before = rows(MAY)
+        archive(MAY)
+        (layout.root() / ".partial").write_text("")
+
+        assert run("db_unarchive", "2021-05").code == 0
+        assert rows(MAY) == before
+        assert not (layout.root() / ".partial").exists()
+
+    def test_that_is_a_file_is_named(self, archive_dir):
+        make_history(offers=4)
+        archive_dir.write_text("")
+
+        done = run("db_archive", AGE, "--force")
+
+        assert f"ECOMMERCE: {archive_dir}" in done.err
+        assert "A file is where a folder belongs" in done.err
+
+    @pytest.mark.parametrize("name", ["platform=uzum", "manifests"])
+    def test_within_that_is_a_file_is_named(self, name):
+        make_history(offers=4)
+        before = rows(MAY)
+        layout.root().mkdir(parents=True)
+        (layout.root() / name).write_text("")
+
+        done = run("db_archive", AGE, "--force")
+
+        assert done.code == 1
+        assert f"2021-05 failed: {layout.root() / name}" in done.err
+        assert "cannot be written: " in done.err
+        assert rows(MAY) == before
+        assert not ArchivedMonth.objects.exists()
+        (layout.root() / name).unlink()
+        assert run("db_archive", AGE, "--force").code == 0
+
+
+class TestFullDisk:
+    @pytest.mark.parametrize("size", [10, 1000, 4000])
+    def test_leaves_the_months_where_they_are(self, size):
+        make_history(offers=12)
+        before = rows(MAY)
+
+        with longest_file(size):
+            done = run("db_archive", AGE, "--force")
+
+        assert done.code == 1
+        assert "2021-05 failed: " in done.err
+        assert "2021-06 failed: " in done.err
+        assert rows(MAY) == before
+        assert not ArchivedMonth.objects.exists()
+        assert list(layout.root().rglob("*.parquet")) == []
+        assert not (layout.root() / ".partial").exists()
+        assert run("db_archive", AGE, "--force").code == 0
+        unarchive(MAY)
+        assert rows(MAY) == before
+
+    @pytest.mark.parametrize("size", [10, 1000])
+    def test_leaves_what_is_archived_archived(self, size):
+        make_history(offers=12)
+        before = rows(MAY)
+        archive(MAY)
+
+        with longest_file(size):
+            done = run("db_unarchive", "2021-05")
+
+        assert done.code == 1
+        assert "File too large" in done.err
+        assert months.place(MAY) is Place.ABSENT
+        unarchive(MAY)
+        assert rows(MAY) == before
+
+    def test_keeps_what_the_archive_had(self):
+        make_history(offers=12)
+        archive(MAY)
+        mark, kept = ArchivedMonth.objects.values().get(), manifest_of(MAY).read_bytes()
+        unarchive(MAY)
+        with connections["ecommerce"].cursor() as cursor:
+            cursor.execute("UPDATE ecommerce_price_history SET price = price + 1")
+
+        with longest_file(1000):
+            assert run("db_archive", AGE, "--force").code == 1
+
+        path = manifests.path_of(mark["month"], mark["content_hash"])
+        assert path.read_bytes() == kept
+        assert all((layout.root() / each.path).exists() for each in manifests.read(path).files)
+
+
+class TestRole:
+    @pytest.fixture
+    def loader(self):
+        """Be a role that may write, and owns nothing."""
+        with connections["ecommerce"].cursor() as cursor:
+            role = Identifier("test_archive_loader")
+            cursor.execute(SQL("CREATE ROLE {}").format(role))
+            for kind in ("TABLES", "SEQUENCES"):
+                cursor.execute(
+                    SQL("GRANT ALL ON ALL {} IN SCHEMA public TO {}").format(SQL(kind), role)
+                )
+            cursor.execute(SQL("SET ROLE {}").format(role))
+            yield
+            cursor.execute("RESET ROLE")
+            cursor.execute(SQL("DROP OWNED BY {}").format(role))
+            cursor.execute(SQL("DROP ROLE {}").format(role))
+
+    def test_that_is_not_the_owner_is_told_who_is(self, loader):
+        with connections["ecommerce"].cursor() as cursor:
+            cursor.execute("RESET ROLE")
+            make_history(offers=4)
+            before = rows(MAY)
+            cursor.execute("SET ROLE test_archive_loader")
+
+        archived, brought = run("db_archive", AGE, "--force"), run("db_unarchive", "2021-05")
+
+        for done in (archived, brought):
+            assert done.code == 1
+            assert "test_archive_loader may not move months of the price history: only " in done.err
+            assert "Run this as postgres or as the superuser" in done.err
+        assert "db_grants" not in archived.err + brought.err
+        assert rows(MAY) == before
+        assert not ArchivedMonth.objects.exists()
+        assert list(layout.root().rglob("*.parquet")) == []

@@ -1,0 +1,70 @@
+"""Months that are archived are in no set: whether their files are there is told beside."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from ecommerce import queries
+from ecommerce.archive import months
+from tests import factories
+from tests.commands import run
+from tests.ecommerce.archiving import MAY, archive, files, make_history, manifest_of, unarchive
+from tests.ecommerce.conftest import archive_dir  # noqa: F401 # a fixture
+from tests.marketplace.backups.conftest import NAME, back_up
+
+pytestmark = [
+    pytest.mark.django_db(databases=["ecommerce"], transaction=True),
+    pytest.mark.usefixtures("archive_dir"),
+]
+
+MESSAGE = "2021-05 is in no backup set, and cannot be read: "
+
+
+class TestArchivedMonths:
+    def test_a_restored_database_finds_what_its_month_was(self):
+        offer = make_history(offers=4)[0]
+        archive(MAY)
+        expected = queries.monthly_prices()
+        back_up("ecommerce")
+        unarchive(MAY)
+        late = months.bounds(MAY)[0] + timedelta(days=1, seconds=1)
+        factories.price_point(offer=offer, recorded_at=late)
+        archive(MAY)
+        assert queries.monthly_prices() != expected
+
+        done = run("db_restore", NAME, "--database", "ecommerce", "--force")
+
+        assert done.code == 0, done.err
+        assert "warning" not in done.err
+        assert queries.monthly_prices() == expected
+        assert run("db_archive", "--verify").code == 0
+
+    def test_that_lack_files_are_named_by_restore_and_drill(self):
+        make_history(offers=4)
+        archive(MAY)
+        back_up("ecommerce")
+        path = manifest_of(MAY)
+        path.unlink()
+
+        drilled = run("db_drill", NAME)
+        told = json.loads(run("db_drill", NAME, "--format", "json").out)
+        restored = run("db_restore", NAME, "--database", "ecommerce", "--force")
+
+        assert drilled.code == restored.code == 0
+        assert f"ECOMMERCE: warning: {MESSAGE}{path} cannot be read: No such file" in drilled.err
+        assert f"ECOMMERCE: warning: {MESSAGE}{path} cannot be read: No such file" in restored.err
+        assert drilled.out.startswith("ECOMMERCE: ok (")
+        [warning] = told[0]["warnings"]
+        assert warning.startswith(MESSAGE)
+
+    def test_that_are_whole_are_not_named(self):
+        make_history(offers=4)
+        archive(MAY)
+        back_up("ecommerce")
+
+        done = run("db_drill", NAME)
+
+        assert (done.err, done.code) == ("", 0)
+        files(MAY)[0].unlink()
+        assert f"warning: {MESSAGE}" in run("db_drill", NAME).err
