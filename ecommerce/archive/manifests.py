@@ -129,13 +129,25 @@ def _of(month: date) -> list[tuple[Path, Manifest]]:
 
     :raises ArchiveError: if one of them is damaged
     """
-    found = [(path, read(path)) for path in sorted(folder().glob(f"{month:%Y-%m}*.json"))]
+    found = [(path, read(path)) for path, of in _all() if of == month]
     return sorted(found, key=lambda each: _written_at(each[1]))
 
 
 def _months() -> list[date]:
-    names = (_NAME.fullmatch(path.name) for path in folder().glob("*.json"))
-    return sorted({layout.month_of(name[1]) for name in names if name})
+    return sorted({month for _, month in _all()})
+
+
+def _all() -> list[tuple[Path, date]]:
+    """Return all manifests and their months.
+
+    :raises OSError: if they cannot be listed: none are missing only because they are not seen
+    """
+    try:
+        paths = sorted(folder().iterdir())
+    except FileNotFoundError:
+        return []
+    names = [(path, _NAME.fullmatch(path.name)) for path in paths]
+    return [(path, layout.month_of(name[1])) for path, name in names if name]
 
 
 def _written_at(manifest: Manifest) -> datetime:

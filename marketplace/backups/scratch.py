@@ -118,7 +118,10 @@ def lacking_files(alias: str, name: str) -> list[str]:
     """Return a sentence for each part of a rebuilt database in files that are not there."""
     with server.session(alias, name) as cursor:
         found = databases.lacking_files(alias, cursor)
-    return [f"{what} is in no backup set, and cannot be read: {why}" for what, why in found]
+    return [
+        f"{what} is archived: it is in no backup set, and cannot be read: {why}"
+        for what, why in found
+    ]
 
 
 def analyze(alias: str, name: str) -> None:

@@ -133,6 +133,31 @@ class TestOlderArchive:
         assert "ECOMMERCE: removed what 2021-05 was before it was archived anew: " in done.out
         assert current == found(archive_dir)
 
+    def test_stays_while_the_backup_sets_cannot_be_seen(self, settings, archive_dir):
+        offer = make_history(offers=4)[0]
+        archive(MAY)
+        add_late_point(offer)
+        before = found(archive_dir)
+        settings.ARCHIVE_KEEP_DAYS = 0
+        settings.BACKUP_DIR.write_text("")
+
+        done = run("db_archive", "--older-than=36500d")
+
+        assert done.code == 0
+        assert "ECOMMERCE: no older archive is removed: Cannot read " in done.err
+        assert found(archive_dir) == before
+
+    def test_stays_while_its_manifest_cannot_be_read(self, archive_dir):
+        offer = make_history(offers=4)[0]
+        archive(MAY)
+        old = manifest_of(MAY)
+        add_late_point(offer)
+        old.write_text("{}")
+        before = found(archive_dir)
+
+        assert moving.remove_superseded(timezone.now() + timedelta(days=91)).months == []
+        assert found(archive_dir) == before
+
     def test_without_a_hash_of_its_manifest_is_read(self):
         offers = make_history(offers=4)
         before, expected = rows(MAY), answers(offers)

@@ -14,7 +14,7 @@ from ecommerce.archive import layout, months, moving
 from ecommerce.archive.moving import Moved
 from ecommerce.models import PricePoint
 from marketplace.cli import DatabaseCommand, add_destructive_arguments, add_format_argument, counted
-from marketplace.exceptions import ArchiveError, MarketplaceError
+from marketplace.exceptions import ArchiveError, BackupError, MarketplaceError
 from marketplace.postgresql.errors import explain
 from marketplace.presentation import size
 
@@ -76,7 +76,9 @@ class Command(DatabaseCommand):
         due = moving.due(options["older_than"], now)
         if not due:
             self._say(alias, f"nothing to archive: no month ended {_age(options)} ago")
-            self._clean(alias, options)
+            if not options["dry_run"] and layout.root().exists():
+                with layout.exclusive():
+                    self._clean(alias)
             return True
         if options["dry_run"]:
             for month in due:
@@ -90,15 +92,16 @@ class Command(DatabaseCommand):
             )
         with layout.exclusive() as work:
             succeeded = [self._archive_month(alias, month, work) for month in due]
-        self._clean(alias, options)
+            self._clean(alias)
         return all(succeeded)
 
-    def _clean(self, alias: str, options: dict[str, Any]) -> None:
+    def _clean(self, alias: str) -> None:
         """Remove what nothing needs any more."""
-        if options["dry_run"] or not layout.root().exists():
-            return
-        with layout.exclusive():
+        try:
             removed = moving.remove_superseded(timezone.now())
+        except BackupError as error:
+            self.stderr.write(f"{alias.upper()}: no older archive is removed: {explain(error)}")
+            return
         if removed.months:
             self._say(
                 alias,

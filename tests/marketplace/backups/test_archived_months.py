@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.usefixtures("archive_dir"),
 ]
 
-MESSAGE = "2021-05 is in no backup set, and cannot be read: "
+MESSAGE = "2021-05 is archived: it is in no backup set, and cannot be read: "
 
 
 class TestArchivedMonths:
