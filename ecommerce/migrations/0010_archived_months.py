@@ -4,7 +4,11 @@
 one that is kept in files.
 """
 
+from typing import Any
+
+from django.core.management.base import CommandError
 from django.db import migrations, models
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 # The month is that of UTC. The body is parsed here, once, whatever search path a session has.
 _IS_ARCHIVED = """
@@ -51,6 +55,23 @@ _WITH = _CREATE_MONTH.replace("{archived}", " OR public.ecommerce_is_archived(fi
 _WITHOUT = _CREATE_MONTH.replace("{archived}", "")
 
 
+def _refuse_if_archived(apps: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    """Keep the record of what is archived: without it, nothing would know of the files.
+
+    :raises CommandError: if there is any; Django's `migrate` shows no other error as a message
+    """
+    archived = apps.get_model("ecommerce", "ArchivedMonth").objects
+    rows = archived.using(schema_editor.connection.alias).order_by("month")
+    months = [f"{month:%Y-%m}" for month in rows.values_list("month", flat=True)]
+    if not months:
+        return
+    count = "1 month is" if len(months) == 1 else f"{len(months)} months are"
+    raise CommandError(
+        f"0010_archived_months is kept: {count} archived, and only this migration's table knows "
+        f"of the files in ARCHIVE_DIR. First: python manage.py db_unarchive {' '.join(months)}"
+    )
+
+
 class Migration(migrations.Migration):
     dependencies = [
         ("ecommerce", "0009_glitches"),
@@ -95,4 +116,6 @@ class Migration(migrations.Migration):
         migrations.RunSQL(
             _IS_ARCHIVED + _WITH, _WITHOUT + "DROP FUNCTION ecommerce_is_archived(timestamptz);"
         ),
+        # The last here is the first to be undone: before anything is gone.
+        migrations.RunPython(migrations.RunPython.noop, _refuse_if_archived),
     ]

@@ -5,6 +5,7 @@ import json
 import duckdb
 import pytest
 from django.contrib.admin import site
+from django.core.management import CommandError, call_command
 from django.db import connections
 from django.utils import timezone
 
@@ -13,6 +14,7 @@ from ecommerce.archive import export, layout, manifests, months, moving
 from ecommerce.archive.months import Place
 from ecommerce.models import ArchivedMonth, Offer
 from marketplace.exceptions import ArchiveError
+from marketplace.revisions import all_migrations
 from marketplace.verification import verify
 from tests import factories
 from tests.commands import run
@@ -35,6 +37,47 @@ pytestmark = [
 ]
 
 AGE = f"--older-than={(timezone.now().date() - JULY).days - 10}d"
+
+
+class TestRollback:
+    """The table of archived months goes only when it is empty: the files would be forgotten."""
+
+    def test_is_refused_while_months_are_archived(self):
+        make_history()
+        archive(MAY, JUNE)
+        steps = len(get_migrations_since("0010_archived_months"))
+
+        outcome = run("db_rollback", "ecommerce", str(steps), "--force")
+
+        assert (outcome.out, outcome.code) == ("", 1)
+        assert outcome.err.startswith(
+            "ECOMMERCE: 0010_archived_months is kept: 2 months are archived, and only this "
+            "migration's table knows of the files in ARCHIVE_DIR. First: python manage.py "
+            "db_unarchive 2021-05 2021-06\n"
+        )
+        assert ArchivedMonth.objects.count() == 2
+        with pytest.raises(CommandError, match="0010_archived_months is kept: 2 months"):
+            call_command("migrate", "ecommerce", "0009_glitches", database="ecommerce", verbosity=0)
+        run("db_migrate", "--database", "ecommerce")
+        assert run("db_archive", "--verify").out.count("verified") == 2
+
+    def test_goes_on_when_they_are_back(self):
+        make_history()
+        archive(MAY)
+        unarchive(MAY)
+        steps = len(get_migrations_since("0010_archived_months"))
+
+        outcome = run("db_rollback", "ecommerce", str(steps), "--force")
+        again = run("db_migrate", "--database", "ecommerce")
+
+        assert (outcome.err, outcome.code) == ("", 0)
+        assert "0010_archived_months" in again.out
+
+
+def get_migrations_since(name):
+    """Return the names of the migrations from one on."""
+    names = all_migrations("ecommerce")
+    return names[names.index(name) :]
 
 
 class TestArchive:
