@@ -19,8 +19,11 @@ from marketplace.databases import ask_all, database_name
 from marketplace.exceptions import MarketplaceError
 from marketplace.loading import inbox
 from marketplace.postgresql.errors import explain
-from marketplace.registry import ALIASES, get_database
+from marketplace.registry import ALIASES, CONTROL, get_database
 from marketplace.revisions import get_revision
+
+#: What lives in the database `default`.
+CONTROL_TITLE = "accounts and sessions of the admin"
 
 #: Seconds for all databases together, so that a command says all there is to say within five.
 TIME_LIMIT = 4.0
@@ -134,7 +137,7 @@ def get_statuses(aliases: Iterable[str] = ALIASES) -> list[DatabaseStatus]:
 def get_status(alias: str) -> DatabaseStatus:
     """Return the status of one database. Raises nothing.
 
-    :param alias: one of the three
+    :param alias: one of the three, or `default`, which has neither tables to count nor loads
     """
     status = _unknown(alias)
     try:
@@ -154,8 +157,11 @@ _SILENT = (
 
 
 def _unknown(alias: str) -> DatabaseStatus:
-    database = get_database(alias)
-    status = DatabaseStatus(alias, database.title, database_name(alias), database.platforms)
+    if alias == CONTROL:
+        status = DatabaseStatus(alias, CONTROL_TITLE, database_name(alias), ())
+    else:
+        database = get_database(alias)
+        status = DatabaseStatus(alias, database.title, database_name(alias), database.platforms)
     return status._replace(last_backup_at=last_backup_at(alias))
 
 
@@ -177,11 +183,17 @@ def _held_runs(alias: str) -> int:
 
 def _facts(alias: str) -> dict[str, Any]:
     revision = get_revision(alias)
-    rows, estimated = _optional(alias, _rows) or ({}, ())
-    return {
+    facts = {
         "revision": revision.current,
         "pending": revision.pending,
         "size_bytes": _optional(alias, _size),
+    }
+    return facts if alias == CONTROL else facts | _contents(alias)
+
+
+def _contents(alias: str) -> dict[str, Any]:
+    rows, estimated = _optional(alias, _rows) or ({}, ())
+    return {
         "rows": rows,
         "estimated": estimated,
         "runs": _optional(alias, _last_runs) or (),

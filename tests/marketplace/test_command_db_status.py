@@ -29,6 +29,15 @@ load_chunks 0, payloads 0, payload_dictionaries 0, sightings 0, exchange_rates 0
    Last backup: none recorded
 """
 
+DEFAULT = """\
+DEFAULT - accounts and sessions of the admin
+   Database: {name}
+   Status: connected
+   Current Revision: head
+   Size: * MB
+   Last backup: none recorded
+"""
+
 
 class TestDbStatus:
     def test_says_how_a_database_is(self, settings):
@@ -74,7 +83,27 @@ class TestDbStatus:
             "ECOMMERCE - B2C e-commerce platforms",
             "CLASSIFIEDS - C2C classifieds platforms",
             "PROCUREMENT - B2B government procurement",
+            "DEFAULT - accounts and sessions of the admin",
         ]
+
+    def test_says_little_of_the_accounts(self, settings):
+        outcome = run("db_status", "--database", "default")
+
+        out = re.sub(r"Size: [\d.,]+ MB", "Size: * MB", outcome.out)
+        assert out == DEFAULT.format(name=settings.DATABASES["default"]["NAME"])
+        assert (outcome.err, outcome.code) == ("", 0)
+
+    def test_says_that_the_accounts_are_unreachable(self, move):
+        move("default", 1)
+
+        outcome = run("db_status")
+        told = json.loads(run("db_status", "--format", "json").out)
+
+        assert outcome.out.count("   Status: connected\n") == 3
+        assert outcome.err == "CommandError: 1 of 4 databases failed: default\n"
+        assert outcome.code == 1
+        assert told[-1]["alias"] == "default"
+        assert "Connection refused" in told[-1]["error"]
 
     def test_goes_on_when_a_server_is_unreachable(self, move, settings):
         move("ecommerce", 1)
@@ -89,8 +118,8 @@ class TestDbStatus:
         ]
         assert lines[3].startswith("   Status: unreachable: connection to server at")
         assert lines[3].endswith("or the database's URL.")
-        assert outcome.out.count("   Status: connected\n") == 2
-        assert outcome.err == "CommandError: 1 of 3 databases failed: ecommerce\n"
+        assert outcome.out.count("   Status: connected\n") == 3
+        assert outcome.err == "CommandError: 1 of 4 databases failed: ecommerce\n"
         assert outcome.code == 1
 
     def test_says_how_many_migrations_are_pending(self, scratch):
@@ -101,7 +130,8 @@ class TestDbStatus:
 
         count = len(all_migrations("procurement"))
         assert f"   Current Revision: none, {count} pending" in outcome.out
-        assert outcome.code == 0
+        assert outcome.err == "CommandError: 1 of 1 database failed: procurement\n"
+        assert outcome.code == 1
 
     def test_says_the_same_to_a_program(self, move):
         factories.load_run("classifieds")
@@ -109,11 +139,13 @@ class TestDbStatus:
 
         outcome = run("db_status", "--format", "json")
 
-        ecommerce, classifieds, procurement = json.loads(outcome.out)
+        ecommerce, classifieds, procurement, default = json.loads(outcome.out)
         assert ecommerce["revision"] == "head"
         assert isinstance(ecommerce["size_bytes"], int)
         assert classifieds["runs"][0]["finished_at"] == "2026-11-20T09:05:00Z"
         assert classifieds["freshness"][0]["loaded_at"] == "2026-11-20T09:05:00Z"
         assert procurement["is_connected"] is False
         assert "Connection refused" in procurement["error"]
+        assert (default["is_connected"], default["revision"], default["rows"]) == (True, "head", {})
+        assert default["size_bytes"] > 1_000_000
         assert outcome.code == 1

@@ -9,11 +9,12 @@ from django.utils import timezone
 from django.utils.timesince import timesince
 
 from marketplace.cli import DatabaseCommand, add_format_argument, counted
+from marketplace.registry import ALIASES, CONTROL
 from marketplace.status import DatabaseStatus, Freshness, LastRun, get_statuses
 
 
 class Command(DatabaseCommand):
-    """Say how the three databases are."""
+    """Say how the three databases are, and that of the accounts."""
 
     help = """Say how each database is, within five seconds, whether or not it answers.
 
@@ -24,9 +25,14 @@ class Command(DatabaseCommand):
     Freshness: when each platform was last loaded to the end, and last brought anything new.
     Quarantine: the records that could not be loaded.
     Queue: what was pushed and waits for ingest_queue, if anything does.
+    Last backup: the newest set in BACKUP_DIR that has the database.
 
-    Exits with 1 if any database does not answer.
+    Of default, the accounts, there is no more to say than revision, size and backup.
+
+    Exits with 1 if any database does not answer, or has migrations that are not applied.
     """
+    # Those with data first.
+    choices = (*ALIASES, CONTROL)
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the options."""
@@ -43,12 +49,14 @@ class Command(DatabaseCommand):
             now = timezone.now()
             blocks = ["\n".join(self._lines(status, now)) for status in statuses]
             self.stdout.write("\n\n".join(blocks))
-        self.fail_if([status.alias for status in statuses if status.error], aliases)
+        failed = [status.alias for status in statuses if status.error or status.pending]
+        self.fail_if(failed, aliases)
 
     def _lines(self, status: DatabaseStatus, now: datetime) -> Iterator[str]:
         yield f"{status.alias.upper()} - {status.title}"
         yield f"   Database: {status.name}"
-        yield f"   Platforms: {', '.join(status.platforms)}"
+        if status.platforms:
+            yield f"   Platforms: {', '.join(status.platforms)}"
         if not status.is_connected:
             yield f"   Status: {self.style.ERROR(f'unreachable: {status.error}')}"
         else:
@@ -61,12 +69,16 @@ class Command(DatabaseCommand):
         yield f"   Last backup: {self._backup(status, now)}"
 
     def _facts(self, status: DatabaseStatus, now: datetime) -> Iterator[str]:
+        yield f"   Size: {_size(status.size_bytes)}"
+        if status.alias != CONTROL:
+            yield from self._contents(status, now)
+
+    def _contents(self, status: DatabaseStatus, now: datetime) -> Iterator[str]:
         rows = (
             f"{name} {'about ' if name in status.estimated else ''}{rows:,}"
             for name, rows in status.rows.items()
             if name != "quarantine"
         )
-        yield f"   Size: {_size(status.size_bytes)}"
         yield f"   Rows: {', '.join(rows) or self.style.WARNING('unknown')}"
         yield f"   Last load: {self._last_load(status, now)}"
         yield "   Freshness:"
