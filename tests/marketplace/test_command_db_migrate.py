@@ -18,6 +18,21 @@ class TestDbMigrate:
         assert outcome == (f"PROCUREMENT: applied {names}\n", "", 0)
         assert get_revision("procurement").current == "head"
 
+    def test_says_what_it_would_apply(self, scratch):
+        scratch("procurement")
+        create_database("procurement")
+
+        outcome = run("db_migrate", "--dry-run")
+
+        names = ", ".join(all_migrations("procurement"))
+        assert outcome == (
+            "DEFAULT: nothing to do\nECOMMERCE: nothing to do\n"
+            f"CLASSIFIEDS: nothing to do\nPROCUREMENT: Would apply {names}\n",
+            "",
+            0,
+        )
+        assert get_revision("procurement").current == "none"
+
     def test_migrates_all_and_finds_nothing_to_do(self):
         outcome = run("db_migrate")
 

@@ -1,10 +1,13 @@
 """Apply migrations."""
 
+from collections.abc import Sequence
 from typing import Any
+
+from django.core.management.base import CommandParser
 
 from marketplace.cli import DatabaseCommand
 from marketplace.databases import ALL_ALIASES
-from marketplace.revisions import migrate
+from marketplace.revisions import get_revision, migrate
 
 
 class Command(DatabaseCommand):
@@ -13,11 +16,24 @@ class Command(DatabaseCommand):
     help = "Apply the pending migrations of each database's own app. Safe to run again."
     choices = ALL_ALIASES
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the options."""
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--dry-run", action="store_true", help="Say what would be applied, and do nothing."
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
-        """Migrate, and name what was applied."""
-        self.visit(self.selected(options), self._migrate)
+        """Migrate, or say what that would do."""
+        act = self._plan if options["dry_run"] else self._migrate
+        self.visit(self.selected(options), act)
+
+    def _plan(self, alias: str) -> None:
+        self._report(alias, get_revision(alias).pending, "Would apply")
 
     def _migrate(self, alias: str) -> None:
-        names = migrate(alias)
-        done = f"applied {', '.join(names)}" if names else "nothing to do"
+        self._report(alias, migrate(alias), "applied")
+
+    def _report(self, alias: str, names: Sequence[str], verb: str) -> None:
+        done = f"{verb} {', '.join(names)}" if names else "nothing to do"
         self.stdout.write(f"{alias.upper()}: {done}")
