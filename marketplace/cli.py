@@ -29,12 +29,21 @@ from marketplace.registry import ALIASES
 class ParagraphFormatter(DjangoHelpFormatter):
     """Keeps the lines of a command's help apart, where argparse makes one paragraph of them.
 
-    A line that ends within a sentence goes on in the next.
+    A line that ends within a sentence goes on in the next. One that is indented stays as it is, to
+    be copied into a shell.
     """
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
-        lines = re.sub(r"(?<![.:;\n])\n(?=\S)", " ", inspect.cleandoc(text)).splitlines()
-        return "\n".join(textwrap.fill(line, width) for line in lines)
+        paragraphs: list[str] = []
+        for line in inspect.cleandoc(text).splitlines():
+            before = paragraphs[-1] if paragraphs else ""
+            if re.match(r"\S.*[^.:;]$", before) and re.match(r"\S", line):
+                paragraphs[-1] = f"{before} {line}"
+            else:
+                paragraphs.append(line)
+        return "\n".join(
+            line if line.startswith(" ") else textwrap.fill(line, width) for line in paragraphs
+        )
 
 
 class DatabaseCommand(BaseCommand):

@@ -7,7 +7,7 @@ import sys
 import pytest
 from django.core.management import CommandError, call_command, load_command_class
 
-from marketplace.cli import DatabaseCommand, counted
+from marketplace.cli import DatabaseCommand, ParagraphFormatter, counted
 from marketplace.exceptions import MarketplaceError
 from tests.marketplace.conftest import ROOT, Machine
 
@@ -61,6 +61,38 @@ class TestDatabaseCommand:
 
         assert command.help
         assert all(action.help for action in parser._actions)
+
+    def test_lines_of_the_help_that_are_indented_stay_apart(self, capsys):
+        with pytest.raises(SystemExit):
+            call_command("db_restore", "--help")
+
+        assert (
+            "\n  db_restore SET --database ecommerce"
+            "\n  db_restore SET --database ecommerce --into NAME"
+            "\n  db_restore --drop-old --database ecommerce\n"
+        ) in capsys.readouterr().out
+
+
+class TestParagraphFormatter:
+    @pytest.mark.parametrize(
+        ("text", "filled"),
+        [
+            (
+                "One line goes\non here.\nThis is another.",
+                "One line goes on here.\nThis is another.",
+            ),
+            (
+                "As here:\n    one --two\n    three\nAnd on.",
+                "As here:\n    one --two\n    three\nAnd on.",
+            ),
+            ("A paragraph\n\nAnother", "A paragraph\n\nAnother"),
+            ("    " + "long " * 20 + "end", ("long " * 20 + "end")),
+        ],
+    )
+    def test_fills_what_is_not_indented(self, text, filled):
+        formatter = ParagraphFormatter("manage.py")
+
+        assert formatter._fill_text(text, 200, "") == filled
 
 
 class TestReaders:

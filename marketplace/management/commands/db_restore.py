@@ -23,9 +23,10 @@ class Command(DatabaseCommand):
         "Whatever fails before leaves the live database as it was. The database that was replaced "
         "is kept until --drop-old.\n"
         "\n"
-        "To replace the live database: db_restore SET --database ecommerce\n"
-        "To make a copy: db_restore SET --database ecommerce --into NAME\n"
-        "To drop what was replaced: db_restore --drop-old --database ecommerce"
+        "To replace the live database, to make a copy, to drop what was replaced:\n"
+        "  db_restore SET --database ecommerce\n"
+        "  db_restore SET --database ecommerce --into NAME\n"
+        "  db_restore --drop-old --database ecommerce"
     )
     choices = ALL_ALIASES
 
