@@ -22,7 +22,7 @@ class Command(BaseCommand):
 
     help = (
         "Show the changes of an offer's price and availability in a period, whether its months are "
-        "in PostgreSQL or archived. Days are those of UTC."
+        "in PostgreSQL or archived. Days and times are those of UTC."
     )
     requires_system_checks = []
 
@@ -83,7 +83,7 @@ def _moment(text: str | None, default: datetime) -> datetime:
 
 def _line(point: Point) -> str:
     parts = [
-        f"{point.recorded_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
+        point.recorded_at.astimezone(UTC).isoformat(sep=" ", timespec="seconds"),
         f"{point.price:>18,.2f} {point.currency or '':3}",
         f"{point.price_change_percent:+.2f}%" if point.price_change_percent is not None else "",
         "not available" if point.is_available is False else "",
