@@ -8,7 +8,16 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import Error
 
 from marketplace.databases import ask_all, database_name
-from marketplace.doctor import activity, indexes, schema, servers, statements, storage, upkeep
+from marketplace.doctor import (
+    activity,
+    backups,
+    indexes,
+    schema,
+    servers,
+    statements,
+    storage,
+    upkeep,
+)
 from marketplace.doctor.examination import Check, Examination
 from marketplace.doctor.findings import Diagnosis, Finding, Severity
 from marketplace.doctor.session import read
@@ -22,7 +31,7 @@ TIME_LIMIT = 120.0
 #: All checks, in the order in which they are run and told.
 CHECKS: tuple[Check, ...] = tuple(
     check
-    for family in (servers, storage, schema, activity, indexes, upkeep, statements)
+    for family in (servers, storage, backups, schema, activity, indexes, upkeep, statements)
     for check in family.CHECKS
 )
 

@@ -1,5 +1,6 @@
 """The statements that a database spent its time on, as pg_stat_statements counts them."""
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -31,6 +32,18 @@ _ENOUGH_CALLS = 3
 #: What takes long by nature.
 _UPKEEP = ("copy", "create", "vacuum", "analyze", "alter", "reindex", "refresh", "declare", "fetch")
 
+# As pg_dump reads a table.
+_DUMP = re.compile(r"COPY\s.*\sTO\s+STDOUT", re.IGNORECASE | re.DOTALL)
+
+# What a statement reads or writes: tables and functions, but no subqueries. Which of it is the
+# server's own, and which are values that go with it.
+_SOURCE = re.compile(
+    r"\b(?:FROM|JOIN|INTO|UPDATE)\s+(?:ONLY\s+|LATERAL\s+)?(?!\()([^\s,;)]+)", re.IGNORECASE
+)
+_CATALOG = re.compile(r'"?(?:pg_|information_schema\b)', re.IGNORECASE)
+_VALUES = re.compile(r"(?:pg_catalog\.)?unnest\(", re.IGNORECASE)
+_NAMED = re.compile(r"(\w+)\s+AS\s+(?:NOT\s+)?(?:MATERIALIZED\s+)?\(", re.IGNORECASE)
+
 
 class Statement(NamedTuple):
     """A statement, whatever its values were. Times are in milliseconds.
@@ -48,6 +61,21 @@ class Statement(NamedTuple):
     rows: int
     cached: float | None
     share: float
+
+    @property
+    def is_of_tools(self) -> bool:
+        """Whether it dumps a table, or reads the catalog alone: no load and no page does that.
+
+        What cannot be told for certain is not.
+        """
+        named = set(_NAMED.findall(self.query))
+        sources = [
+            each
+            for each in _SOURCE.findall(self.query)
+            if each not in named and not _VALUES.match(each)
+        ]
+        reads_catalog = bool(sources) and all(_CATALOG.match(source) for source in sources)
+        return bool(_DUMP.match(self.query)) or reads_catalog
 
 
 class Statements(NamedTuple):

@@ -26,8 +26,8 @@ def duration(seconds: float) -> str:
 
 
 def moment(value: datetime) -> str:
-    """Return a time in the project's zone: 2025-11-22 18:17."""
-    return f"{timezone.localtime(value):%Y-%m-%d %H:%M}"
+    """Return a time in the project's zone, with its offset: 2025-11-22 18:17+05:00."""
+    return timezone.localtime(value).isoformat(sep=" ", timespec="minutes")
 
 
 def one_line(text: str, limit: int = 0) -> str:

@@ -27,7 +27,7 @@ class Command(DatabaseCommand):
     What it says of a whole server stands at the first of its databases. "Not enough evidence" is
     what cannot be judged yet: unused indexes are told when the statistics have counted for 30 days
     and db_snapshot has known the index for as long. Indexes behind constraints are never proposed
-    for dropping.
+    for dropping. Backups are known from BACKUP_DIR only.
 
     Exits with 0 if there is nothing, or only info; 1 with a warning; 2 if anything is critical. A
     database that does not answer is critical, and keeps none of the others from being examined.
@@ -54,7 +54,7 @@ class Command(DatabaseCommand):
             self.print_json([_plain(diagnosis) for diagnosis in diagnoses])
         else:
             blocks = ["\n".join(self._lines(diagnosis)) for diagnosis in diagnoses]
-            self.stdout.write("\n\n".join([*blocks, _looked_at(diagnoses)]))
+            self.stdout.write("\n\n".join([*blocks, _looked_at(diagnoses, options["verbosity"])]))
         _exit(diagnoses)
 
     def _lines(self, diagnosis: Diagnosis) -> Iterator[str]:
@@ -138,10 +138,12 @@ def _disk(sizes: Sizes) -> str:
     return f"{text}, full in {sizes.days_to_full:,.0f} days at this growth"
 
 
-def _looked_at(diagnoses: Sequence[Diagnosis]) -> str:
-    """Return what was examined in any of the databases."""
+def _looked_at(diagnoses: Sequence[Diagnosis], verbosity: int) -> str:
+    """Return what was examined in any of the databases: how much, or by name."""
     titles = dict.fromkeys(title for diagnosis in diagnoses for title in diagnosis.examined)
-    return f"Looked at: {', '.join(titles) or 'nothing'}."
+    if verbosity > 1:
+        return f"Looked at: {', '.join(titles) or 'nothing'}."
+    return f"Looked at {counted(len(titles), 'thing')} (--verbosity 2 names them)."
 
 
 def _plain(diagnosis: Diagnosis) -> dict[str, Any]:

@@ -24,6 +24,7 @@ class Command(DatabaseCommand):
     share: of the time of all statements of the database. cached: the share of the blocks asked
     for that were in the server's memory. rows: returned or changed, by all calls together.
     Statements that differ in their values only are one. Only reads.
+    Dumps of tables, and what reads the server's catalog alone, are left out but for --all.
 
     Exits with 1 if a database cannot tell, and says how to make it.
     """
@@ -42,6 +43,9 @@ class Command(DatabaseCommand):
         parser.add_argument(
             "--search", default="", metavar="TEXT", help="Only statements that contain this."
         )
+        parser.add_argument(
+            "--all", action="store_true", help="Those of backups and of the catalog too."
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print the statements, database by database."""
@@ -49,11 +53,13 @@ class Command(DatabaseCommand):
 
         def show(alias: str) -> None:
             counted = statements(alias)
-            chosen = _chosen(counted.found, options)
+            told = [each for each in counted.found if options["all"] or not each.is_of_tools]
+            chosen = _chosen(told, options)
             plain = {"alias": alias, "since": counted.since, "total": counted.total}
             found.append(plain | {"statements": [each._asdict() for each in chosen]})
             if not is_json:
                 self._print(alias, counted, chosen)
+                self._left_out(counted, told)
 
         try:
             self.visit(self.selected(options), show)
@@ -73,6 +79,14 @@ class Command(DatabaseCommand):
             cells = (f"{each.share:.1%}", _time(each.total), _time(each.mean), f"{each.calls:,}")
             row = "".join(f"{cell:>11}" for cell in (*cells, f"{each.rows:,}", cached))
             self.stdout.write(f"   {row}  {one_line(each.query, _SHOWN)}")
+
+    def _left_out(self, all_of_them: Statements, told: Sequence[Statement]) -> None:
+        if number := len(all_of_them.found) - len(told):
+            share = 1 - sum(each.share for each in told)
+            self.stdout.write(
+                f"   Left out: {counted(number, 'statement')} of backups and of the catalog, "
+                f"{share:.1%} of the time (--all shows them)"
+            )
 
 
 def _chosen(found: Sequence[Statement], options: dict[str, Any]) -> list[Statement]:

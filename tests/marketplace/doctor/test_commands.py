@@ -1,6 +1,7 @@
 """The commands as a person or a program uses them."""
 
 import json
+import re
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -9,6 +10,7 @@ from django.db import connections
 from marketplace.databases import ALL_ALIASES
 from marketplace.doctor import vacuum
 from marketplace.doctor.diagnosis import CHECKS, CODES
+from marketplace.doctor.statements import Statement
 from tests.commands import run
 from tests.marketplace.conftest import Machine
 
@@ -34,8 +36,13 @@ class TestDoctor:
         assert [block.splitlines()[0] for block in blocks[:-1]] == [
             f"{alias.upper()} (doctor_{alias}): healthy" for alias in ALL_ALIASES
         ]
+        assert blocks[-1].strip() == f"Looked at {len(CHECKS)} things (--verbosity 2 names them)."
+
+    def test_names_what_it_looked_at_if_asked(self):
+        outcome = run("db_doctor", "--database", "procurement", "--verbosity", "2")
+
         titles = ", ".join(check.title for check in CHECKS)
-        assert blocks[-1].strip() == f"Looked at: {titles}."
+        assert outcome.out.endswith(f"\n\nLooked at: {titles}.\n")
 
     def test_worst_first(self, execute):
         execute(
@@ -137,12 +144,48 @@ class TestSlow:
     def test_text_is_one_line_a_statement(self, execute):
         execute("ecommerce", "SELECT 1, 2, 3, 4,\n\n   5 AS several_lines")
 
-        outcome = run("db_slow", "--database", "ecommerce", "--search", "several_lines")
+        outcome = run("db_slow", "--database", "ecommerce", "--search", "several_lines", "--all")
 
         first, titles, line = outcome.out.splitlines()
-        assert first.startswith("ECOMMERCE: ")
+        assert re.match(r"ECOMMERCE: .* since \d{4}-\d\d-\d\d \d\d:\d\d[+-]\d\d:\d\d$", first)
         assert titles.split() == ["share", "total", "mean", "calls", "rows", "cached", "statement"]
         assert line.endswith("  SELECT $1, $2, $3, $4, $5 AS several_lines")
+
+    def test_leaves_out_what_backups_and_the_catalog_take(self, execute):
+        ours = "SELECT max(of_table) FROM generate_series(1, 7) AS of_table"
+        execute("ecommerce", "SELECT count(*) AS of_catalog FROM pg_class", ours)
+
+        outcome = run("db_slow", "--database", "ecommerce", "--limit", "999")
+        all_of_them = run("db_slow", "--database", "ecommerce", "--limit", "999", "--all")
+
+        assert "of_table" in outcome.out
+        assert "of_catalog" not in outcome.out
+        assert "of_catalog" in all_of_them.out
+        last = outcome.out.splitlines()[-1]
+        assert re.match(r"   Left out: \d+ statements? of backups .* \(--all shows them\)$", last)
+        assert "Left out" not in all_of_them.out
+
+    @pytest.mark.parametrize(
+        ("query", "is_of_tools"),
+        [
+            ("COPY public.ecommerce_offers (id, price) TO stdout", True),
+            ("COPY ecommerce_offers FROM STDIN", False),
+            ("SELECT c.oid FROM pg_catalog.pg_class c LEFT JOIN pg_depend ON $1", True),
+            ("SELECT a FROM unnest($1) AS b JOIN pg_catalog.pg_attribute a ON a.oid = b", True),
+            ("SELECT x FROM (SELECT oid AS x FROM pg_class) AS y", True),
+            ("WITH kept AS ( SELECT oid FROM pg_class ) SELECT oid FROM kept", True),
+            ("WITH kept AS (SELECT id FROM ecommerce_offers) SELECT id FROM kept", False),
+            ("WITH new AS (UPDATE ecommerce_offers SET id = $1) SELECT oid FROM pg_class", False),
+            ("SELECT x FROM pg_class JOIN ecommerce_offers ON $1", False),
+            ("SELECT x FROM (SELECT id AS x FROM ecommerce_offers) AS y", False),
+            ("INSERT INTO ecommerce_sizes SELECT oid FROM pg_class", False),
+            ("UPDATE ecommerce_sizes SET bytes = $1 FROM pg_class", False),
+            ("SELECT * FROM unnest($1)", False),
+            ("SELECT $1", False),
+        ],
+    )
+    def test_tells_what_is_of_tools(self, query, is_of_tools):
+        assert Statement(query, 1, 1.0, 1.0, 1.0, 1, None, 0.1).is_of_tools == is_of_tools
 
     def test_order(self, execute):
         for _ in range(3):
