@@ -243,6 +243,11 @@ class TestSchedule:
         wanted = {"ingest", "db_snapshot", "db_partitions", "db_backup", "db_drill"}
         assert wanted <= commands
 
+    def test_verifies_the_archive(self):
+        commands = [job.command for job in read(DEPLOY / "schedule")]
+
+        assert ("db_archive", "--verify") in commands
+
     def test_makes_the_backup_before_the_drill(self):
         sunday = timezone.now().replace(year=2026, month=11, day=22, hour=0, minute=0)
         due = {job.command[0]: job.after(sunday) for job in read(DEPLOY / "schedule")}

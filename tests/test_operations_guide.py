@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from marketplace import embedded
-
 ROOT = Path(__file__).resolve().parent.parent
 GUIDE = ROOT / "docs" / "operations.md"
 
@@ -38,15 +36,14 @@ def shell(tmp_path_factory):
     if disk.free < disk.total / 10:
         pytest.skip("The disk is nearly full, so that db_doctor rightly exits with 2.")
     settings = {"DJANGO_SETTINGS_MODULE": "", "SECRET_KEY": "", "DB_HOST": "", "ARCHIVE_DIR": ""}
-    programs = f"{Path(sys.executable).parent}:{embedded.program('psql').parent}"
     environment = os.environ | settings | {"BACKUP_DIR": "", "DATA_DIR": str(data_dir)}
     environment |= {
         "EMBEDDED_POSTGRES_CONF": "",
-        "PATH": f"{programs}:{os.environ['PATH']}",
-        "PGUSER": "postgres",
+        # PostgreSQL's own programs, and the way to the server, are what the guide says.
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
-    environment["PGHOST"] = str(embedded.socket_directory(data_dir))
-    del environment["DJANGO_SETTINGS_MODULE"]
+    for name in ("DJANGO_SETTINGS_MODULE", "PGHOST", "PGUSER"):
+        environment.pop(name, None)
 
     def run(commands):
         return subprocess.run(
