@@ -20,6 +20,7 @@ from django.db.backends.utils import CursorWrapper
 from ecommerce.archive import closing
 from ecommerce.records import Offer, PricePoint
 from marketplace.loading import staging
+from marketplace.loading.creation import Unfit
 from marketplace.sqlfiles import read_sql
 
 _sql = partial(read_sql, __file__)
@@ -84,6 +85,18 @@ def _completed(newer: PricePoint, older: PricePoint) -> PricePoint:
     """Return what two records of one offer in an item say together."""
     values = (old if new is None else new for new, old in zip(newer, older, strict=True))
     return PricePoint._make(values)
+
+
+def begin(cursor: CursorWrapper, offers: list[int], since: datetime) -> int:
+    """Write the first points of offers that were just created; return how many they are.
+
+    :param since: when the first of them was observed
+    :raises Unfit: if that may be in an archived month, which takes no points
+    """
+    if closing.is_closed(cursor, since):
+        raise Unfit(f"Months up to that of {since:%Y-%m-%d} may be archived.")
+    cursor.execute(_sql("price_begin"), {"offers": offers})
+    return int(cursor.rowcount)
 
 
 def append(cursor: CursorWrapper, platform: str) -> int:

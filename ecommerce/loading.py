@@ -1,7 +1,9 @@
 """Which record goes to which table of this database, and what follows from it."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 from django.db.backends.utils import CursorWrapper
 
@@ -29,6 +31,14 @@ def after_merge(cursor: CursorWrapper, platform: str) -> int:
     """Write the tree paths of categories and the price points; return how many points are new."""
     write_paths(cursor, platform)
     return history.append(cursor, platform)
+
+
+def after_create(
+    cursor: CursorWrapper, platform: str, ids: Mapping[type[Any], list[int]], since: datetime
+) -> int:
+    """Do the same for products and offers that were just created."""
+    write_paths(cursor, platform)
+    return history.begin(cursor, ids[records.Offer], since)
 
 
 def write_paths(cursor: CursorWrapper, platform: str) -> int:
@@ -75,6 +85,7 @@ PLAN = Plan(
     ),
     before_batch=create_months,
     after_merge=after_merge,
+    after_create=after_create,
     after_replay=write_paths,
     find_late=history.find_late,
     observe=points_of,

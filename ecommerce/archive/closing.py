@@ -55,6 +55,16 @@ class _Told(NamedTuple):
     is_available: bool | None
 
 
+def is_closed(cursor: CursorWrapper, moment: datetime) -> bool:
+    """Return whether a moment is in the last archived month, or before it."""
+    cursor.execute(
+        "SELECT EXISTS (SELECT FROM ecommerce_archived_months "
+        "WHERE month >= date_trunc('month', %(moment)s AT TIME ZONE 'UTC')::date)",
+        {"moment": moment},
+    )
+    return bool(cursor.fetchone()[0])
+
+
 def refuse_changes(cursor: CursorWrapper, platform: str) -> None:
     """Refuse the items of a staged and merged batch that would change an archived month.
 

@@ -11,9 +11,10 @@ from django.db.backends.utils import CursorWrapper
 from psycopg2.sql import SQL, Composed, Identifier
 
 from marketplace.exceptions import MarketplaceError
-from marketplace.loading import merge, staging, touches
+from marketplace.loading import creation, merge, staging, touches
+from marketplace.loading.creation import Unfit
 from marketplace.loading.payloads import Packer
-from marketplace.loading.preparation import Prepared, Reject, stage_columns
+from marketplace.loading.preparation import Prepared, Reject
 from marketplace.loading.recognition import digest
 from marketplace.loading.targets import Plan, Target
 
@@ -89,15 +90,25 @@ def learn(packer: Packer, batch: Prepared) -> None:
             packer.learn(shape, [each.raw for each in batch.entrants if each.shape == shape])
 
 
+def is_all_new(alias: str, platform: str, plan: Plan, batch: Prepared) -> bool:
+    """Return whether a batch's things can be created, there being nothing to merge them into."""
+    with connections[alias].cursor() as cursor:
+        return creation.is_all_new(cursor, platform, plan, batch.rows, batch.points)
+
+
 def stage(alias: str, plan: Plan, batch: Prepared) -> None:
     """Send a batch to its temporary tables; must be called in the transaction that is to hold it.
+
+    Of a batch that is all new, only what may be known all the same.
 
     :raises django.db.Error: if the database refuses any of it
     """
     with connections[alias].cursor() as cursor:
         cursor.execute(SQL("; ").join(_definitions(plan)))
-        for target, lines in zip(plan.targets, batch.staged, strict=True):
-            staging.copy_lines(cursor, target.stage_table, stage_columns(target), lines)
+        for target, rows in zip(plan.targets, batch.rows, strict=True):
+            if target.shared or not batch.is_new:
+                columns = [name for name, _ in merge.stage_columns(target)]
+                staging.copy_lines(cursor, target.stage_table, columns, rows.staged())
         if plan.observations:
             columns = list(plan.observations.columns)
             staging.copy_lines(cursor, plan.observations.table, columns, batch.points)
@@ -126,15 +137,18 @@ def write(alias: str, platform: str, plan: Plan, batch: Prepared, packer: Packer
 
     :raises django.db.Error: if the database refuses any of it
     :raises Conflict: if another loader came between two steps
+    :raises Unfit: if a batch that is all new must be merged all the same
     :raises Stale: if another loader came between recognizing and writing
     """
     created: set[int] = set()
     changed: set[int] = set()
     points = 0
     with connections[alias].cursor() as cursor:
-        if any(batch.staged):
-            for target, lines in zip(plan.targets, batch.staged, strict=True):
-                if lines:
+        if batch.is_new:
+            created, points = _create(cursor, platform, plan, batch)
+        elif batch.has_rows:
+            for target, rows in zip(plan.targets, batch.rows, strict=True):
+                if rows.keys:
                     new, updated = _merge(cursor, platform, target)
                     created |= new
                     changed |= updated
@@ -146,6 +160,25 @@ def write(alias: str, platform: str, plan: Plan, batch: Prepared, packer: Packer
         # Foreign keys are checked at the end of the transaction; here a fault is this batch's.
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
     return _count(batch, created, changed, points)
+
+
+def _create(
+    cursor: CursorWrapper, platform: str, plan: Plan, batch: Prepared
+) -> tuple[set[int], int]:
+    """Create a batch that is all new; return its items, and how many price points are new."""
+    creator = creation.Creator(cursor, platform, plan)
+    items: set[int | None] = set()
+    for target, rows in zip(plan.targets, batch.rows, strict=True):
+        if not target.shared:
+            creator.create(target, rows)
+            items.update(rows.items)
+        elif rows.keys:
+            items |= _merge(cursor, platform, target)[0]
+    created = {record: list(ids.values()) for record, ids in creator.ids.items()}
+    if plan.after_create is None:
+        raise Unfit(f"Nothing says what follows from creating rows of {platform}.")
+    points = plan.after_create(cursor, platform, created, min(batch.moments))
+    return {item for item in items if item is not None}, points
 
 
 def _touch(cursor: CursorWrapper, alias: str, platform: str, plan: Plan, batch: Prepared) -> None:

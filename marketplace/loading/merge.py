@@ -37,11 +37,12 @@ def stage_columns(target: Target) -> list[tuple[str, str]]:
     """Return name and SQL type of the columns of the target's staging table."""
     connection = connections[router.db_for_write(target.model)]
     types = [(name, str(field.db_type(connection))) for name, field in target.columns.items()]
-    references = [(name, "text") for name in target.references]
     times = [("first_seen_at", "timestamptz"), ("last_seen_at", "timestamptz")]
+    remembered = [("content_hash", "bytea")] if target.is_anchor else []
+    references = [(name, "text") for name in target.references]
     # The position in the batch of the item that the row counts for.
-    columns = [("external_id", "text"), *types, *references, *times, ("item", "integer")]
-    return [*columns, ("content_hash", "bytea")] if target.is_anchor else columns
+    position = ("item", "integer")
+    return [("external_id", "text"), *types, *times, *remembered, *references, position]
 
 
 def keep_prior(target: Target) -> Composed:

@@ -4,7 +4,7 @@ It may happen in another process than the one that writes, while that one waits 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -12,16 +12,24 @@ from typing import Any, NamedTuple
 import orjson
 
 from marketplace.exceptions import PayloadError
-from marketplace.loading import merge, recognition, staging
+from marketplace.loading import recognition, staging
 from marketplace.loading.adapters import Adapter, Item, Parsed, Payload
 from marketplace.loading.measures import Measures, observe
 from marketplace.loading.patience import patiently
 from marketplace.loading.recognition import Known
+from marketplace.loading.rows import Encoder, Rows, collate
 from marketplace.loading.snapshots import Snapshot
-from marketplace.loading.targets import Plan, Target
+from marketplace.loading.targets import Plan
 
 #: Levels of a payload down to which the field is looked for that cannot be stored.
 _MAX_DEPTH = 20
+
+#: The share of recognized items below which it pays to parse the next ones before one knows: that
+#: an item is still in the processor's caches saves a third of its parsing.
+_EAGER = 0.25
+
+#: What an adapter or a conversion may raise for a damaged item.
+_FAULTS = (PayloadError, TypeError, ValueError, ArithmeticError, RecursionError)
 
 #: Characters of the longest id that the tables take.
 MAX_ID = 255
@@ -88,10 +96,15 @@ def _is_storable(value: Any) -> bool:
 
 
 class Candidate(NamedTuple):
-    """An entrant with its payload, which the process that read it has at hand."""
+    """An entrant with what the process that read it has at hand.
+
+    :param payload: its payload; None if it was parsed already
+    :param told: what it says, or why it cannot be parsed; None if that is not known yet
+    """
 
     entrant: Entrant
-    payload: Payload
+    payload: Payload | None
+    told: Parsed | Exception | None = None
 
 
 class Reject(NamedTuple):
@@ -128,7 +141,8 @@ class Prepared:
 
     :param position: how many documents of the source are done with it
     :param skipped: counted items that were loaded before and say nothing
-    :param staged: lines of COPY text for each target of the plan
+    :param rows: those of each target of the plan
+    :param is_new: whether nothing is known of its things; None if that is not known
     :param points: lines of COPY text of further observations
     :param moments: all times of observation
     :param payloads: external_id and content hash of what was parsed → the position of its entrant
@@ -141,7 +155,8 @@ class Prepared:
     entrants: list[Entrant] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     touches: list[Touch] = field(default_factory=list)
-    staged: list[bytes] = field(default_factory=list)
+    rows: list[Rows] = field(default_factory=list)
+    is_new: bool | None = None
     points: bytes = b""
     moments: set[datetime] = field(default_factory=set)
     payloads: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -151,58 +166,14 @@ class Prepared:
     snapshot: Snapshot = field(default_factory=Snapshot)
 
     @property
+    def has_rows(self) -> bool:
+        """Whether there is anything to merge."""
+        return any(rows.keys for rows in self.rows)
+
+    @property
     def read(self) -> int:
         """How many records the batch is, by the counts of a run."""
         return self.skipped + len(self.counted) + len(self.rejects)
-
-
-class _Row:
-    """A record together with the oldest and newest time at which it was observed.
-
-    :param item: the position of the item that is about it; None if others only refer to it
-    """
-
-    __slots__ = ("content_hash", "first", "item", "last", "record")
-
-    def __init__(self, record: Any, at: datetime, item: int | None, content_hash: bytes | None):
-        self.record = record
-        self.first = self.last = at
-        self.item = item
-        self.content_hash = content_hash
-
-    def add(
-        self,
-        record: Any,
-        at: datetime,
-        item: int | None,
-        content_hash: bytes | None,
-        replaced: frozenset[int],
-    ) -> None:
-        """Bring in the same row as told by another item; at the same time, the later one counts.
-
-        :param replaced: positions in which the one that counts does so even if it says nothing
-        """
-        if at >= self.last:
-            newer, older = record, self.record
-            if content_hash and self.content_hash and content_hash != self.content_hash:
-                # What two items told together, neither of them tells alone.
-                content_hash = _TOLD_BY_OTHERS
-            self.content_hash = content_hash or self.content_hash
-        else:
-            newer, older = self.record, record
-        if newer != older:
-            values = [
-                old if new is None and position not in replaced else new
-                for position, (new, old) in enumerate(zip(newer, older, strict=True))
-            ]
-            self.record = type(record)(*values)
-        if item is not None:
-            self.item = item
-        self.first, self.last = min(self.first, at), max(self.last, at)
-
-
-#: What a row's hash becomes if something else than its own item tells of it: no item's.
-_TOLD_BY_OTHERS = b"\0"
 
 
 class Preparer:
@@ -226,7 +197,9 @@ class Preparer:
         self.plan = plan
         self.is_recognizing = is_recognizing and not is_snapshot
         self.is_snapshot = is_snapshot
-        self._targets = {target.record: target for target in plan.targets}
+        #: Whether most of what comes is new, so that it is best parsed as soon as it is read.
+        self.is_eager = False
+        self._encoder = Encoder()
         self._timed = {shape.name for shape in adapter.shapes if shape.is_timed}
 
     def prepare(self, candidates: list[Candidate], rejects: list[Reject]) -> Iterator[Prepared]:
@@ -235,6 +208,7 @@ class Preparer:
         Two states of a thing at different times are two batches, so that both leave a trace.
         """
         known = self._recognize(candidates)
+        self.is_eager = len(known) < len(candidates) * _EAGER
         parsed = self._parse(candidates, known, rejects)
         start, times = 0, dict[str, datetime]()
         for position, (candidate, told) in enumerate(zip(candidates, parsed, strict=True)):
@@ -301,19 +275,27 @@ class Preparer:
                 parsed[position] = Parsed(external_id, [], last_seen_at)
         return parsed
 
+    def parse_item(self, item: Item) -> Parsed | Exception:
+        """Return what an item says, or why it cannot be parsed."""
+        try:
+            parsed = self.adapter.parse(item)
+            if len(parsed.external_id) > MAX_ID:
+                raise PayloadError(f"is longer than {MAX_ID} characters", "external_id")
+        except _FAULTS as error:
+            return error
+        return parsed
+
     def _parse_one(
         self, candidates: list[Candidate], position: int, rejects: list[Reject]
     ) -> Parsed | None:
-        entrant, payload = candidates[position]
-        try:
-            parsed = self.adapter.parse(entrant.item(payload))
-            if len(parsed.external_id) > MAX_ID:
-                raise PayloadError(f"is longer than {MAX_ID} characters", "external_id")
-        except PayloadError as error:
-            rejects.append(reject(entrant, error.reason, error.field))
+        entrant, payload, parsed = candidates[position]
+        if parsed is None:
+            parsed = self.parse_item(entrant.item(payload))
+        if isinstance(parsed, PayloadError):
+            rejects.append(reject(entrant, parsed.reason, parsed.field))
             return None
-        except (TypeError, ValueError, ArithmeticError, RecursionError) as error:
-            rejects.append(reject(entrant, f"cannot be stored: {error}"))
+        if isinstance(parsed, Exception):
+            rejects.append(reject(entrant, f"cannot be stored: {parsed}"))
             return None
         if parsed.observed_at is not None and parsed.observed_at != entrant.observed_at:
             entrant = entrant._replace(observed_at=parsed.observed_at)
@@ -325,9 +307,10 @@ class Preparer:
     ) -> Prepared:
         batch = Prepared(rejects=rejects)
         told: list[Parsed] = []
-        for (entrant, _), found in zip(candidates, parsed, strict=True):
+        for candidate, found in zip(candidates, parsed, strict=True):
             if found is None:
                 continue
+            entrant = candidate.entrant
             if found.observed_at == entrant.observed_at:
                 batch.skipped += entrant.is_counted
                 continue
@@ -358,63 +341,15 @@ class Preparer:
                 batch.payloads[parsed.external_id, entrant.content_hash] = position
 
     def _encode_rows(self, batch: Prepared, told: list[Parsed]) -> None:
-        rows, observations = self._collate(batch.entrants, told)
-        for target in self.plan.targets:
-            lines = [
-                staging.encode(_values(target, external_id, row))
-                for external_id, row in rows[target.record].items()
-            ]
-            batch.staged.append("".join(lines).encode())
-        kind = self.plan.observations
+        found = collate(self.plan, zip(batch.entrants, told, strict=True))
+        batch.rows = [
+            self._encoder.encode(each, found.rows[each.record]) for each in self.plan.targets
+        ]
+        kind, observations = self.plan.observations, found.observations
         if kind and observations:
-            found = ([getattr(each, name) for name in kind.columns] for each in observations)
-            batch.points = "".join(map(staging.encode, found)).encode()
+            columns = ([getattr(each, name) for name in kind.columns] for each in observations)
+            batch.points = "".join(map(staging.encode, columns)).encode()
             batch.moments |= {getattr(each, kind.time) for each in observations}
-
-    def _collate(
-        self, entrants: list[Entrant], told: list[Parsed]
-    ) -> tuple[dict[type[Any], dict[str, _Row]], list[Any]]:
-        """Bring together what the items of a batch say about the same rows."""
-        rows: dict[type[Any], dict[str, _Row]] = {each.record: {} for each in self.plan.targets}
-        kind = self.plan.observations
-        observations: dict[tuple[Any, ...], Any] = {}
-        for position, (entrant, parsed) in enumerate(zip(entrants, told, strict=True)):
-            for record in parsed.records:
-                target = self._targets.get(type(record))
-                if target is not None:
-                    self._add(rows, target, record, position, entrant, parsed)
-                elif kind is not None and type(record) is kind.record:
-                    observations[tuple(getattr(record, name) for name in kind.key)] = record
-        return rows, list(observations.values())
-
-    def _add(
-        self,
-        rows: dict[type[Any], dict[str, _Row]],
-        target: Target,
-        record: Any,
-        position: int,
-        entrant: Entrant,
-        parsed: Parsed,
-    ) -> None:
-        at = entrant.observed_at
-        is_own = record.external_id == parsed.external_id
-        item = position if is_own or not target.shared else None
-        content_hash = None
-        if target.is_anchor and entrant.content_hash:
-            content_hash = bytes.fromhex(entrant.content_hash) if is_own else _TOLD_BY_OTHERS
-        known = rows[target.record]
-        row = known.get(record.external_id)
-        if row is None:
-            known[record.external_id] = _Row(record, at, item, content_hash)
-        else:
-            row.add(record, at, item, content_hash, target.replaced_positions)
-        for name, reference in target.references.items():
-            # A row that is known by its id only can be filled in later.
-            external_id = getattr(record, name)
-            if external_id is not None and external_id not in rows[reference.record]:
-                rows[reference.record][external_id] = _Row(
-                    reference.record(external_id), at, None, None
-                )
 
 
 def reject(entrant: Entrant, reason: str, field: str = "", external_id: str = "") -> Reject:
@@ -429,18 +364,3 @@ def reject(entrant: Entrant, reason: str, field: str = "", external_id: str = ""
         entrant.shape,
         entrant.context,
     )
-
-
-def _values(target: Target, external_id: str, row: _Row) -> Iterable[Any]:
-    """Return what is staged of a row, in the order of `merge.stage_columns`."""
-    record, last = row.record, row.last
-    own = [record[position] for position in target.own_positions]
-    derived = [derive(record, last) for derive in target.derived.values()]
-    references = [record[position] for position in target.reference_positions]
-    tail = [row.content_hash] if target.is_anchor else []
-    return [external_id, *own, *derived, *references, row.first, last, row.item, *tail]
-
-
-def stage_columns(target: Target) -> list[str]:
-    """Return the names of the columns that are staged of a target."""
-    return [name for name, _ in merge.stage_columns(target)]

@@ -338,17 +338,20 @@ class Stretch:
             content_hash,
             document_hash if item.observed_at and item.is_counted else None,
         )
-        self.candidates.append(Candidate(entrant, item.payload))
+        preparer = self.reader.preparer
+        told = preparer.parse_item(item) if preparer.is_eager else None
+        self.candidates.append(Candidate(entrant, None if told else item.payload, told))
         self.size += len(raw)
 
     def _forget_document(self, document_hash: str | None) -> None:
         if document_hash is None:
             return
         for position in range(len(self.candidates) - 1, -1, -1):
-            entrant, payload = self.candidates[position]
-            if entrant.document_hash != document_hash:
+            candidate = self.candidates[position]
+            if candidate.entrant.document_hash != document_hash:
                 break
-            self.candidates[position] = Candidate(entrant._replace(document_hash=None), payload)
+            entrant = candidate.entrant._replace(document_hash=None)
+            self.candidates[position] = candidate._replace(entrant=entrant)
 
     def _reject(self, error: PayloadError, place: str, raw: bytes) -> None:
         """Put aside what could not be split: its id is not known."""

@@ -66,12 +66,23 @@ def copy_lines(cursor: CursorWrapper, table: str, columns: Sequence[str], lines:
 
 
 def encode(row: Iterable[Any]) -> str:
-    """Return a row as a line of COPY text: None → \\N, what would end a column or row escaped.
+    """Return a row as a line of COPY text.
+
+    :raises TypeError: as `join`
+    """
+    return join(row) + "\n"
+
+
+def join(values: Iterable[Any]) -> str:
+    """Return values as COPY text: None → \\N, what would end a column or row escaped.
 
     :raises TypeError: if a value is of a type that no column has
     """
     try:
-        return "\t".join([_ENCODERS[type(value)](value) for value in row]) + "\n"
+        # Half of all values are None: a call for each would take a tenth of the time.
+        return "\t".join(
+            [r"\N" if value is None else _ENCODERS[type(value)](value) for value in values]
+        )
     except KeyError as error:
         raise TypeError(f"cannot copy {error.args[0].__name__}") from None
 
@@ -113,7 +124,6 @@ class _Moments:
 
 
 _ENCODERS: dict[type[Any], Any] = {
-    type(None): lambda value: r"\N",
     str: _escape,
     bool: lambda value: "t" if value else "f",
     int: int.__repr__,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from importlib import import_module
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from django.db.backends.utils import CursorWrapper
@@ -77,10 +78,16 @@ class Target:
         return any(field.name == "content_hash" for field in self.model._meta.get_fields())
 
     @cached_property
-    def own_positions(self) -> list[int]:
-        """The positions in a record of what are columns, in the order of `columns`."""
-        names = self.record._fields
-        return [names.index(name) for name in self.columns if name not in self.derived]
+    def told_columns(self) -> list[str]:
+        """The columns that a record tells with its times and hash; no references."""
+        remembered = ["content_hash"] if self.is_anchor else []
+        return ["external_id", *self.columns, "first_seen_at", "last_seen_at", *remembered]
+
+    @cached_property
+    def pick_own(self) -> Callable[[Any], tuple[Any, ...]]:
+        """Take out of a record its id and what are columns, in the order of `told_columns`."""
+        names = [name for name in self.columns if name not in self.derived]
+        return _picker(self.record, ["external_id", *names])
 
     @cached_property
     def replaced_positions(self) -> frozenset[int]:
@@ -89,9 +96,9 @@ class Target:
         return frozenset(names.index(name) for name in self.replaced if name in names)
 
     @cached_property
-    def reference_positions(self) -> list[int]:
-        """The positions in a record of its references, in the order of `references`."""
-        return [self.record._fields.index(name) for name in self.references]
+    def pick_references(self) -> Callable[[Any], tuple[str | None, ...]]:
+        """Take out of a record what it refers to, in the order of `references`."""
+        return _picker(self.record, list(self.references))
 
     @cached_property
     def columns(self) -> dict[str, "Field[Any, Any]"]:
@@ -102,6 +109,14 @@ class Target:
             for name in (*names, *self.derived)
             if name != "external_id"
         }
+
+
+def _picker(record: type[Any], names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
+    """Return what takes some fields out of a record, as a tuple however many they are."""
+    positions = [record._fields.index(name) for name in names]
+    if len(positions) > 1:
+        return itemgetter(*positions)
+    return lambda row: tuple(row[position] for position in positions)
 
 
 @dataclass(frozen=True)
@@ -160,6 +175,9 @@ class Plan:
         for the times of its observations
     :param after_merge: side effects in the batch's transaction, such as history and events; returns
         the number of price points written
+    :param after_create: the same for things that were all just created: record type → their ids,
+        and when the first of them was observed; None if new things must be merged as others; may
+        raise `creation.Unfit` if these must
     :param after_replay: those of them that make no history
     :param find_late: the external_ids of the items of the batch whose history an observation that
         came late contradicts
@@ -178,6 +196,9 @@ class Plan:
     observations: Observations | None = None
     before_batch: Callable[[str, set[datetime]], None] = lambda alias, moments: None
     after_merge: Callable[[CursorWrapper, str], int] = lambda cursor, platform: 0
+    after_create: (
+        Callable[[CursorWrapper, str, Mapping[type[Any], list[int]], datetime], int] | None
+    ) = None
     after_replay: Callable[[CursorWrapper, str], int] = lambda cursor, platform: 0
     find_late: Callable[[CursorWrapper, str], list[str]] = lambda cursor, platform: []
     observe: Callable[[list[Any], datetime], list[Any]] = lambda records, observed_at: []

@@ -15,11 +15,14 @@ from psycopg2 import errors
 from marketplace.exceptions import MarketplaceError, SourceError
 from marketplace.loading import batches, late, measures
 from marketplace.loading.batches import Outcome
+from marketplace.loading.creation import Unfit
 from marketplace.loading.gates import Gate
+from marketplace.loading.measures import Prices
 from marketplace.loading.patience import patiently
 from marketplace.loading.payloads import Packer
 from marketplace.loading.preparation import Candidate, Entrant, Prepared, Preparer, Reject, reject
 from marketplace.loading.reader import Job, Message, Reader, SourceEnd, SourceStart
+from marketplace.loading.rows import Rows
 from marketplace.loading.runs import Run
 from marketplace.loading.snapshots import Snapshot
 
@@ -223,14 +226,25 @@ class Writer:
         except batches.Refused as refused:
             self._commit_others(batch, refused)
             return
+        except Unfit:
+            self._commit_merged(batch)
+            return
         except (DataError, IntegrityError, OperationalError) as error:
             if not batch.entrants or (isinstance(error, OperationalError) and not _is_limit(error)):
                 raise
-            self._commit_halves(batch, error)
+            if batch.is_new:
+                self._commit_merged(batch)
+            else:
+                self._commit_halves(batch, error)
             return
         self.gate.admit(batch.measures)
         self.summary.add(outcome, batch.rejects)
         self.progress(self.summary)
+
+    def _commit_merged(self, batch: Prepared) -> None:
+        """Commit a batch that seemed all new, but cannot be created as a whole."""
+        batch.is_new = False
+        self._commit(batch)
 
     def _commit_others(self, batch: Prepared, refused: batches.Refused) -> None:
         """Put the items that are refused into quarantine, and commit the others.
@@ -251,7 +265,7 @@ class Writer:
 
     def _commit_rejects(self, batch: Prepared) -> None:
         """Commit a batch that has nothing but rejects."""
-        batch.staged = [b""] * len(self.plan.targets)
+        batch.rows = [Rows()] * len(self.plan.targets)
         self._commit(batch)
 
     def _commit_halves(self, batch: Prepared, error: Error) -> None:
@@ -300,6 +314,11 @@ class Writer:
         batches.learn(self.packer, batch)
         with transaction.atomic(using=self.alias):
             if batch.entrants:
+                if batch.is_new is not False:
+                    # Asked anew when it is tried again: another loader may have come between.
+                    batch.is_new = batches.is_all_new(
+                        self.alias, self.job.platform, self.plan, batch
+                    )
                 batches.stage(self.alias, self.plan, batch)
                 self._judge(batch)
                 outcome = batches.write(
@@ -320,7 +339,11 @@ class Writer:
     def _judge(self, batch: Prepared) -> None:
         """Raise `_Held` if the gates object to a batch that is staged."""
         priced = [each for each in self.plan.targets if each.record is self.plan.priced]
-        for target in priced if any(batch.staged) else ():
+        for target in priced if batch.has_rows else ():
+            if batch.is_new:
+                # There is nothing to compare them to.
+                Prices(0, 0, 0, 0).note(batch.measures)
+                continue
             with connections[self.alias].cursor() as cursor:
                 prices = measures.compare_prices(
                     cursor, self.job.platform, target, self.gate.limits.factor

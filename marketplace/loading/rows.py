@@ -1,0 +1,212 @@
+"""The rows that a batch's records amount to: brought together, then turned into COPY text.
+
+Text, because it can be handed to another process for less than what it was made of, and because one
+text serves both ways into a table: beside the ids of what it refers to, or beside their names.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol
+
+from marketplace.loading import staging
+from marketplace.loading.adapters import Parsed
+from marketplace.loading.targets import Plan, Target
+
+#: Rows of other things that are remembered at most.
+_REMEMBERED = 20_000
+
+#: What a row's hash becomes if something else than its own item tells of it: no item's.
+TOLD_BY_OTHERS = b"\0"
+
+
+class Told(Protocol):
+    """An item, as far as its rows depend on it: see `preparation.Entrant`."""
+
+    @property
+    def observed_at(self) -> datetime:
+        """When it was observed."""
+
+    @property
+    def content_hash(self) -> str:
+        """By which it is recognized; may be empty."""
+
+
+class Row:
+    """A record together with the oldest and newest time at which it was observed.
+
+    :param item: the position of the item that is about it; None if others only refer to it
+    """
+
+    __slots__ = ("content_hash", "first", "item", "last", "record")
+
+    def __init__(self, record: Any, at: datetime, item: int | None, content_hash: bytes | None):
+        self.record = record
+        self.first = self.last = at
+        self.item = item
+        self.content_hash = content_hash
+
+    def add(
+        self,
+        record: Any,
+        at: datetime,
+        item: int | None,
+        content_hash: bytes | None,
+        replaced: frozenset[int],
+    ) -> None:
+        """Bring in the same row as told by another item; at the same time, the later one counts.
+
+        :param replaced: positions in which the one that counts does so even if it says nothing
+        """
+        if at >= self.last:
+            newer, older = record, self.record
+            if content_hash and self.content_hash and content_hash != self.content_hash:
+                # What two items told together, neither of them tells alone.
+                content_hash = TOLD_BY_OTHERS
+            self.content_hash = content_hash or self.content_hash
+        else:
+            newer, older = self.record, record
+        if newer is not older and newer != older:
+            values = [
+                old if new is None and position not in replaced else new
+                for position, (new, old) in enumerate(zip(newer, older, strict=True))
+            ]
+            self.record = type(record)(*values)
+        if item is not None:
+            self.item = item
+        if at < self.first:
+            self.first = at
+        elif at > self.last:
+            self.last = at
+
+
+class Rows(NamedTuple):
+    """The rows of one target in a batch, in the order of their keys.
+
+    :param keys: the `external_id` of each
+    :param told: COPY text of each, in the order of `Target.told_columns`, without the line's end
+    :param references: of each, the external_ids in the order of `Target.references`
+    :param items: of each, the position of the item that it counts for
+    :param is_momentary: whether each was observed at one time only
+    """
+
+    keys: Sequence[str] = ()
+    told: Sequence[str] = ()
+    references: Sequence[tuple[str | None, ...]] = ()
+    items: Sequence[int | None] = ()
+    is_momentary: bool = True
+
+    def staged(self) -> bytes:
+        """Return the lines of COPY text for the target's staging table."""
+        rows = zip(self.told, self.references, self.items, strict=True)
+        lines = [f"{told}\t{staging.join((*others, item))}\n" for told, others, item in rows]
+        return "".join(lines).encode()
+
+    def created(self, tails: Iterable[str]) -> bytes:
+        """Return the lines of COPY text for the table itself.
+
+        :param tails: for each row, the text of what follows
+        """
+        rows = zip(self.told, tails, strict=True)
+        return "".join([f"{told}\t{tail}\n" for told, tail in rows]).encode()
+
+
+def collate(plan: Plan, told: Iterable[tuple[Told, Parsed]]) -> "Collated":
+    """Bring together what the items of a batch say about the same rows."""
+    found = Collated(plan)
+    for position, (item, parsed) in enumerate(told):
+        found.add(position, item, parsed)
+    return found
+
+
+class Collated:
+    """What the items of a batch say.
+
+    :ivar rows: record type → external_id → row
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.rows: dict[type[Any], dict[str, Row]] = {each.record: {} for each in plan.targets}
+        self._targets = {target.record: target for target in plan.targets}
+        self._kind = plan.observations
+        self._observations: dict[tuple[Any, ...], Any] = {}
+
+    @property
+    def observations(self) -> list[Any]:
+        """Further observations; of two of one thing and moment, the last."""
+        return list(self._observations.values())
+
+    def add(self, position: int, item: Told, parsed: Parsed) -> None:
+        """Take what an item says."""
+        kind = self._kind
+        for record in parsed.records:
+            target = self._targets.get(type(record))
+            if target is not None:
+                self._add_record(target, record, position, item, parsed.external_id)
+            elif kind is not None and type(record) is kind.record:
+                key = tuple(getattr(record, name) for name in kind.key)
+                self._observations[key] = record
+
+    def _add_record(
+        self, target: Target, record: Any, position: int, item: Told, external_id: str
+    ) -> None:
+        key, known = record.external_id, self.rows[target.record]
+        is_own = key == external_id
+        content_hash = None
+        if target.is_anchor and item.content_hash:
+            content_hash = bytes.fromhex(item.content_hash) if is_own else TOLD_BY_OTHERS
+        counted = position if is_own or not target.shared else None
+        row = known.get(key)
+        if row is None:
+            known[key] = Row(record, item.observed_at, counted, content_hash)
+        else:
+            row.add(record, item.observed_at, counted, content_hash, target.replaced_positions)
+        for reference, parent in zip(
+            target.pick_references(record), target.references.values(), strict=True
+        ):
+            # A row that is known by its id only can be filled in later.
+            if reference is not None and reference not in self.rows[parent.record]:
+                named = parent.record(reference)
+                self.rows[parent.record][reference] = Row(named, item.observed_at, None, None)
+
+
+class Encoder:
+    """Turn rows into text. What several batches share is encoded once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[type[Any], str], tuple[Any, str]] = {}
+
+    def encode(self, target: Target, found: dict[str, Row]) -> Rows:
+        """Return the rows of a target.
+
+        :param found: external_id → row
+        """
+        keys = sorted(found)
+        rows = [found[key] for key in keys]
+        return Rows(
+            keys,
+            [self._tell(target, row) for row in rows],
+            [target.pick_references(row.record) for row in rows],
+            [row.item for row in rows],
+            all(row.first == row.last for row in rows),
+        )
+
+    def _tell(self, target: Target, row: Row) -> str:
+        times = staging.join((row.first, row.last))
+        if target.is_anchor:
+            times = f"{times}\t{staging.join((row.content_hash,))}"
+        if target.shared and not target.derived:
+            return f"{self._tell_shared(target, row.record)}\t{times}"
+        derived = [derive(row.record, row.last) for derive in target.derived.values()]
+        return f"{staging.join((*target.pick_own(row.record), *derived))}\t{times}"
+
+    def _tell_shared(self, target: Target, record: Any) -> str:
+        key = (target.record, record.external_id)
+        known = self._known.get(key)
+        # An adapter returns the same record for what it is told again and again.
+        if known is not None and known[0] is record:
+            return known[1]
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
+        text = staging.join(target.pick_own(record))
+        self._known[key] = record, text
+        return text
