@@ -25,6 +25,10 @@ class SourceError(MarketplaceError):
     """Raised if an input as a whole cannot be read: missing, empty, of another platform."""
 
 
+class ReplacedError(MarketplaceError):
+    """Raised if a database is another one than it was before: it was restored meanwhile."""
+
+
 class PayloadError(MarketplaceError):
     """Raised if one payload cannot become records. It alone goes to quarantine.
 

@@ -11,7 +11,7 @@ from django.db import connections, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from marketplace.exceptions import SourceError
+from marketplace.exceptions import ReplacedError, SourceError
 from marketplace.loading import chunks
 from marketplace.loading.batches import Outcome
 from marketplace.loading.patience import patiently
@@ -68,12 +68,17 @@ class Run:
         #: The session that has the lock of the run, and the server's process for it.
         self._session: Any = None
         self._pid = 0
+        #: How many records of the source are committed, as far as this process knows.
+        self._count: int | None = None
+        self._pending = 0
         #: Whether another process has taken the run.
         self._is_taken = False
         # Behind a pooler, a session says nothing of the process that used it.
         self._has_lock = not settings.DATABASES[alias]["DISABLE_SERVER_SIDE_CURSORS"]
         self.is_resumed = pk is not None
-        self.error: str = self._runs.values_list("error", flat=True).get(pk=pk) if pk else ""
+        known = self._runs.get(pk=pk) if pk else None
+        self.error: str = known.error if known else ""
+        self._started_at: datetime = known.started_at if known else now
         with transaction.atomic(using=alias):
             self.id: int = pk or self._create(title, options)
             # Before anybody can see a new run: without its lock it would be taken for dead.
@@ -87,6 +92,34 @@ class Run:
         )
         return int(made.pk)
 
+    @property
+    def _row(self) -> Any:
+        """The row of the run. In a database that was restored, its number may be another run's."""
+        return self._runs.filter(pk=self.id, platform=self.platform, started_at=self._started_at)
+
+    @property
+    def _source_row(self) -> Any:
+        """The row of the source, found if it is this run's and says what is known of it."""
+        found = self._sources.filter(
+            pk=self._source.pk,
+            run_id=self.id,
+            run__platform=self.platform,
+            run__started_at=self._started_at,
+        )
+        return found if self._count is None else found.filter(record_count=self._count)
+
+    def _check(self, number: int) -> None:
+        """Raise an error unless one row was found.
+
+        :raises ReplacedError: if it was not
+        """
+        if number != 1:
+            raise ReplacedError(
+                f"The database of {self.alias} is not the one that {self.platform}-{self.id} began "
+                "to load into: it was restored, or recovered, meanwhile. What was loaded before is "
+                "as it was restored. Start the load again from its beginning."
+            )
+
     def _take(self) -> None:
         if self._has_lock:
             self._note_session()
@@ -94,7 +127,7 @@ class Run:
         if self.is_resumed:
             # Why a gate stopped it is still so if this part of the run is interrupted, too.
             error = self.error if self.is_holding() else ""
-            self._runs.filter(pk=self.id).update(status="running", error=error, finished_at=None)
+            self._row.update(status="running", error=error, finished_at=None)
 
     def renew(self) -> None:
         """Take the lock again, where the connection that had it was lost.
@@ -126,16 +159,21 @@ class Run:
 
         :param commit: adds what it returns to the list that it is given, within its transaction
         """
-        before = patiently(self.alias, self.record_count)
+        if self._count is None:
+            self._count = patiently(self.alias, self.record_count)
+        before = self._count
         reached: list[_Result] = []
 
         def attempt() -> _Result:
             self.renew()
-            if reached and self.record_count() > before:
+            # Only after an attempt whose end is not known: else the commit itself finds out.
+            if reached and self.record_count() == before + self._pending > before:
                 return reached[-1]
             return commit(reached)
 
-        return patiently(self.alias, attempt)
+        done = patiently(self.alias, attempt)
+        self._count = before + self._pending
+        return done
 
     def begun(self) -> dict[str, Begun]:
         """Return path → what was done with a source in an earlier part of the run."""
@@ -147,9 +185,11 @@ class Run:
 
     def start_source(self, start: SourceStart) -> None:
         """Begin a source, or go on with it. Safe to call again."""
+        self._check(self._row.count())
         known = self._sources.filter(run_id=self.id, path=start.path, digest=start.digest)
         if not self.is_resumed:
             known = known.filter(record_count=0, position=0, is_complete=False)
+        self._count = None
         self._source = known.order_by("pk").last() or self._sources.create(
             run_id=self.id,
             name=start.name,
@@ -160,7 +200,7 @@ class Run:
 
     def end_source(self) -> None:
         """Note that a source was read to its end."""
-        self._sources.filter(pk=self._source.pk).update(is_complete=True)
+        self._check(self._source_row.update(is_complete=True))
 
     @property
     def source_name(self) -> str:
@@ -168,14 +208,16 @@ class Run:
         return str(self._source.name)
 
     def record_count(self) -> int:
-        """Return how many records of the source are committed."""
-        count: int = self._sources.values_list("record_count", flat=True).get(pk=self._source.pk)
-        return count
+        """Return how many records of the source are committed; -1 if there is no such source."""
+        found = self._sources.filter(pk=self._source.pk, run_id=self.id)
+        count: int | None = found.values_list("record_count", flat=True).first()
+        return -1 if count is None else count
 
     def advance(self, outcome: Outcome, rejected: int, position: int) -> None:
         """Write counts and position, in the transaction of the batch they speak of."""
         read = outcome.created + outcome.updated + outcome.unchanged + rejected
-        self._runs.filter(pk=self.id).update(
+        self._pending = read
+        found = self._row.update(
             read_count=F("read_count") + read,
             created_count=F("created_count") + outcome.created,
             updated_count=F("updated_count") + outcome.updated,
@@ -183,13 +225,14 @@ class Run:
             rejected_count=F("rejected_count") + rejected,
             price_point_count=F("price_point_count") + outcome.price_points,
         )
+        self._check(found)
         self._progress(read, position)
 
     def _progress(self, read: int, position: int) -> None:
         changes: dict[str, Any] = {"record_count": F("record_count") + read}
         if position:
             changes["position"] = position
-        self._sources.filter(pk=self._source.pk).update(**changes)
+        self._check(self._source_row.update(**changes))
 
     def next_chunk(self) -> int:
         """Return the number of the chunk that comes next."""
@@ -203,6 +246,7 @@ class Run:
         """
         if self._chunks.filter(run_id=self.id, number=number).exists():
             return
+        self._check(self._row.update(error="\n".join(causes)))
         lines = [*map(_held_item, batch.entrants), *map(_held_reject, batch.rejects)]
         lines = [line | {"source": self.source_name} for line in lines]
         self._chunks.create(
@@ -211,14 +255,13 @@ class Run:
             is_held=True,
             body=chunks.pack([orjson.dumps(line) for line in lines]),
         )
-        self._runs.filter(pk=self.id).update(
-            held_count=F("held_count") + len(lines), error="\n".join(causes)
-        )
+        self._row.update(held_count=F("held_count") + len(lines))
         self._progress(0, batch.position)
 
     def keep_scope(self, scope: Scope | None) -> None:
         """Keep of what a held snapshot is the whole, until it is released."""
-        row = self._runs.get(pk=self.id)
+        self._check(self._row.count())
+        row = self._row.get()
         row.options = {**row.options, "scope": scope and scope.as_json()}
         row.save(update_fields=["options"])
 
@@ -231,16 +274,16 @@ class Run:
         """Drop what was received, or held, once it is loaded."""
         self._chunks.filter(run_id=self.id, is_held=is_held).delete()
         if is_held:
-            self._runs.filter(pk=self.id).update(held_count=0)
+            self._row.update(held_count=0)
 
     def measured(self) -> dict[str, Any] | None:
         """Return what the gates measured in an earlier part of the run."""
-        found: dict[str, Any] | None = self._runs.values_list("measures", flat=True).get(pk=self.id)
+        found: dict[str, Any] | None = self._row.values_list("measures", flat=True).get()
         return found
 
     def measure(self, measures: dict[str, Any]) -> None:
         """Keep what the gates measured."""
-        self._runs.filter(pk=self.id).update(measures=measures)
+        self._check(self._row.update(measures=measures))
 
     def finish(self, status: str, error: str = "") -> None:
         """Close the run and let go of it, unless another process has taken it."""
@@ -253,10 +296,8 @@ class Run:
         self.release()
 
     def close(self, status: str, error: str) -> None:
-        """Write how the run ended."""
-        self._runs.filter(pk=self.id).update(
-            status=status, error=error.replace("\0", ""), finished_at=timezone.now()
-        )
+        """Write how the run ended; nothing if its database was replaced."""
+        self._row.update(status=status, error=error.replace("\0", ""), finished_at=timezone.now())
 
     def release(self) -> None:
         """Let go of the run: a lock that went with its connection is free already."""

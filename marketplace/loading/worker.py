@@ -201,7 +201,9 @@ def _takeable(alias: str) -> Iterator[Any]:
 
 def _note_failure(alias: str, run: Any, reason: str) -> None:
     """Close a run that did not do so itself."""
-    left = apps.get_model(alias, "LoadRun").objects.filter(pk=run.pk)
+    # In a database that was restored meanwhile, the number may be another run's.
+    runs: Any = apps.get_model(alias, "LoadRun").objects
+    left = runs.filter(pk=run.pk, platform=run.platform, started_at=run.started_at)
     left.filter(status__in=("queued", "running")).update(
         status="failed", error=reason, finished_at=timezone.now()
     )
