@@ -1,13 +1,12 @@
 """Which sets are kept: the young, and the newest of each of the last days, weeks and months."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from django.utils import timezone
 
 from marketplace.backups import sets
-from marketplace.backups.sets import Manifest
 from marketplace.backups.verify import is_complete, verify
 from marketplace.exceptions import BackupError
 
@@ -48,16 +47,41 @@ def _month(moment: datetime) -> str:
     return moment.strftime("%Y-%m")
 
 
-def prune(keep: Keep, now: datetime, *, trusted: str = "", dry_run: bool = False) -> Pruning:
+class _Known(NamedTuple):
+    """A set, as far as retention looks at it."""
+
+    name: str
+    databases: Collection[str]
+
+
+def foresee(keep: Keep, now: datetime, aliases: Collection[str] = ()) -> Pruning:
+    """Return what `prune` would do.
+
+    :param aliases: the databases of a set that is made before it; none if none is
+    """
+    coming = _Known(sets.free_name(now), aliases)
+    return _prune(keep, now, coming=coming, trusted=coming.name, dry_run=True)
+
+
+def prune(keep: Keep, now: datetime, *, trusted: str = "") -> Pruning:
     """Remove the sets that need not be kept; never the last good set of any database.
 
-    To be called by who is `sets.exclusive`, unless it is a dry run.
+    To be called by who is `sets.exclusive`.
 
     :param now: sets that are younger than `YOUNG_HOURS` then are kept
     :param trusted: a set that was written just now, and so need not be verified
     """
-    whole = [manifest for _, manifest in sets.readable() if is_complete(manifest)]
-    broken = set(sets.names()) - {manifest.name for manifest in whole}
+    return _prune(keep, now, coming=None, trusted=trusted, dry_run=False)
+
+
+def _prune(
+    keep: Keep, now: datetime, *, coming: _Known | None, trusted: str, dry_run: bool
+) -> Pruning:
+    found = [manifest for _, manifest in sets.readable() if is_complete(manifest)]
+    broken = set(sets.names()) - {manifest.name for manifest in found}
+    whole = [_Known(manifest.name, manifest.databases) for manifest in found]
+    if coming and coming.databases:
+        whole.insert(0, coming)
     old = now - timedelta(hours=YOUNG_HOURS)
     unneeded = {name for name in _unneeded(whole, keep) if sets.moment_of(name) <= old}
     if unneeded:
@@ -79,7 +103,7 @@ def _remove(names: list[str]) -> tuple[list[str], list[str], list[str]]:
     return removed, left, busy
 
 
-def _unneeded(manifests: Iterable[Manifest], keep: Keep) -> set[str]:
+def _unneeded(manifests: Iterable[_Known], keep: Keep) -> set[str]:
     """Return the sets that are, for none of their databases, the newest of a time to keep."""
     by_alias: dict[str, list[str]] = {}
     for manifest in manifests:
@@ -111,7 +135,7 @@ def _newest_of_each(names: list[str], period: Callable[[datetime], str], count: 
     return list(newest.values())[:count]
 
 
-def _last_good(manifests: list[Manifest], trusted: str) -> set[str]:
+def _last_good(manifests: list[_Known], trusted: str) -> set[str]:
     """Return for each database the newest set that verifies."""
     aliases = {alias for manifest in manifests for alias in manifest.databases}
     verdicts: dict[str, bool] = {trusted: True}

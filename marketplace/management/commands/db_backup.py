@@ -46,6 +46,11 @@ class Command(DatabaseCommand):
             "them to the end.",
         )
         parser.add_argument(
+            "--prune",
+            action="store_true",
+            help="Remove the sets that need not be kept, and make none.",
+        )
+        parser.add_argument(
             "--jobs",
             type=int,
             default=min(os.cpu_count() or 1, 8),
@@ -75,6 +80,8 @@ class Command(DatabaseCommand):
                 self._list()
             elif options["verify"] is not None:
                 self._verify(options["verify"])
+            elif options["prune"]:
+                self._prune(keep, is_dry=options["dry_run"])
             elif options["dry_run"]:
                 self._plan(options, keep)
             else:
@@ -96,10 +103,31 @@ class Command(DatabaseCommand):
             what = f"{counted(len(manifest.databases), 'database')}, {_size(manifest.bytes)}"
             seconds = (manifest.finished_at - manifest.created_at).total_seconds()
             self.stdout.write(f"{manifest.name}: {what}, {seconds:.1f} s in {sets.folder()}")
-            for name in pruning.removed:
-                self.stdout.write(f"Removed {name}")
+            self._print_removed("Removed", pruning)
         self._warn_pruning(pruning)
         self.fail_if(list(manifest.failed), aliases)
+
+    def _prune(self, keep: Keep, *, is_dry: bool) -> None:
+        now = timezone.now()
+        if is_dry:
+            pruning = retention.foresee(keep, now)
+        else:
+            with sets.exclusive():
+                self._warn(sets.remove_leftovers())
+                pruning = retention.prune(keep, now)
+        if self.is_json:
+            self.print_json(pruning._asdict())
+        else:
+            self._print_removed("Would remove" if is_dry else "Removed", pruning)
+            if not pruning.removed:
+                self.stdout.write("Every set is to be kept")
+        self._warn_pruning(pruning)
+        if pruning.left:
+            raise CommandError(f"{counted(len(pruning.left), 'set')} could not be removed")
+
+    def _print_removed(self, what: str, pruning: Pruning) -> None:
+        for name in pruning.removed:
+            self.stdout.write(f"{what} {name}")
 
     def _report(self, alias: str, outcome: Dump | str) -> None:
         if isinstance(outcome, str):
@@ -112,15 +140,19 @@ class Command(DatabaseCommand):
         items, failed = dump.plan(aliases)
         for alias, reason in failed.items():
             self.report_error(alias, reason)
-        for alias, item in items.items():
+        pruning = retention.foresee(keep, timezone.now(), list(items))
+        if self.is_json:
+            planned = {alias: _planned(alias, item) for alias, item in items.items()}
+            told = {"databases": planned, "failed": failed, "pruning": pruning._asdict()}
+            self.print_json(told)
+        for alias, item in items.items() if not self.is_json else ():
             self.stdout.write(
                 f"{alias.upper()}: Would dump {database_name(alias)} ({_size(item.size_bytes)}) "
                 f"by pg_dump {item.client.version}, {item.compression}; "
                 f"about {_size(item.estimated_bytes)}"
             )
-        pruning = retention.prune(keep, timezone.now(), dry_run=True)
-        for name in pruning.removed:
-            self.stdout.write(f"Would remove {name}")
+        if not self.is_json:
+            self._print_removed("Would remove", pruning)
         self._warn_pruning(pruning)
         self.fail_if(list(failed), aliases)
 
@@ -185,6 +217,17 @@ class Command(DatabaseCommand):
         self.stdout.write(f"{found.name}: {self.style.ERROR(problems)}")
         for problem in found.problems:
             self.stdout.write(f"   {problem}")
+
+
+def _planned(alias: str, item: dump.Item) -> dict[str, Any]:
+    """Return what is going to be dumped, as JSON can hold it."""
+    return {
+        "database": database_name(alias),
+        "client": item.client.version,
+        "compression": item.compression,
+        "bytes": item.size_bytes,
+        "estimated_bytes": item.estimated_bytes,
+    }
 
 
 def _plain(name: str) -> dict[str, Any]:

@@ -57,8 +57,12 @@ class Command(DatabaseCommand):
             with clients.interruptible():
                 self.visit(aliases, self._drill)
         finally:
+            left = [alias for alias in self.choices if alias not in aliases]
             if self.is_json:
                 self.print_json(self.found)
+            elif left and not options["database"]:
+                names = ", ".join(left)
+                self.stdout.write(f"Not in the set {self.set_name}, so not drilled: {names}")
 
     def report_error(self, alias: str, message: str) -> None:
         """Say why a database could not be restored."""

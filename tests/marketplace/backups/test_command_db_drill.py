@@ -51,7 +51,10 @@ class TestDbDrill:
         text = re.sub(r"[\d.,]+ (?=s\b|tables|rows)", "* ", outcome.out)
         text = re.sub(r"data .* old", "data * old", text)
         told = "(* tables, * rows; restored in * s, compared in * s; data * old)"
-        assert text == f"DEFAULT: ok {told}\nPROCUREMENT: ok {told}\n"
+        assert text == (
+            f"DEFAULT: ok {told}\nPROCUREMENT: ok {told}\n"
+            f"Not in the set {NAME}, so not drilled: ecommerce, classifieds\n"
+        )
         assert (outcome.err, outcome.code) == ("", 0)
         assert beside("procurement") == []
 

@@ -1,3 +1,4 @@
+import json
 import os
 import re
 import shutil
@@ -23,7 +24,7 @@ class TestRetention:
         copy(manifest, NOW - timedelta(hours=2))
 
         options = ["--keep-daily", "3", "--keep-weekly", "2", "--keep-monthly", "2"]
-        outcome = run("db_backup", "--dry-run", "--database", "default", *options)
+        outcome = run("db_backup", "--prune", "--dry-run", *options)
 
         removed = set(re.findall(r"Would remove (\S+)", outcome.out))
         kept = [name[:10] for name in sets.names() if name not in removed]
@@ -41,12 +42,43 @@ class TestRetention:
         assert name not in (NAME, "2026-05-31T03-00-00Z")
         assert f"Removed 2026-05-31T03-00-00Z\nRemoved {NAME}\n" in outcome.out
 
+    def test_is_foreseen_with_the_set_that_is_about_to_be_made(self):
+        manifest = back_up("default")
+        for days in (1, 2):
+            copy(manifest, NOW - timedelta(days=days))
+        options = ["--database", "default", "--keep-daily", "2", *NONE[2:]]
+
+        foreseen = run("db_backup", "--dry-run", *options).out
+        told = json.loads(run("db_backup", "--dry-run", "--format", "json", *options).out)
+        removed = re.findall(r"Removed (\S+)", run("db_backup", *options).out)
+
+        assert len(removed) == 2
+        assert re.findall(r"Would remove (\S+)", foreseen) == removed
+        assert told["pruning"]["removed"] == removed
+        assert list(told["databases"]) == ["default"]
+
+    def test_needs_no_backup(self):
+        manifest = back_up("default")
+        for days in (1, 2):
+            copy(manifest, NOW - timedelta(days=days))
+        options = ["--keep-daily", "2", *NONE[2:]]
+
+        foreseen = run("db_backup", "--prune", "--dry-run", *options).out
+        kept = sets.names()
+        done = run("db_backup", "--prune", *options)
+        again = run("db_backup", "--prune", *options)
+
+        assert foreseen == "Would remove 2026-05-30T03-00-00Z\n"
+        assert (done.out, done.code) == ("Removed 2026-05-30T03-00-00Z\n", 0)
+        assert sets.names() == kept[:-1] == [NAME, "2026-05-31T03-00-00Z"]
+        assert (again.out, again.code) == ("Every set is to be kept\n", 0)
+
     def test_never_removes_the_last_good_set(self, folder):
         good = copy(back_up("default"), NOW - timedelta(days=30))
         flip(next((folder / NAME / "default").glob("*.gz")), 30)
 
         options = ["--keep-daily", "0", "--keep-weekly", "0", "--keep-monthly", "0"]
-        outcome = run("db_backup", "--dry-run", "--database", "default", *options)
+        outcome = run("db_backup", "--prune", "--dry-run", *options)
 
         assert re.findall(r"Would remove (\S+)", outcome.out) == [NAME]
         assert good.name in sets.names()
