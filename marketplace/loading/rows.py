@@ -73,6 +73,10 @@ class Row:
             self.record = type(record)(*values)
         if item is not None:
             self.item = item
+        self.extend(at)
+
+    def extend(self, at: datetime) -> None:
+        """Note that it was observed at a time."""
         if at < self.first:
             self.first = at
         elif at > self.last:
@@ -150,12 +154,18 @@ class Collated:
         self, target: Target, record: Any, position: int, item: Told, external_id: str
     ) -> None:
         key, known = record.external_id, self.rows[target.record]
+        row = known.get(key)
+        if row is not None and row.record is record and target.shared and not target.is_anchor:
+            # What the adapter remembers: nothing of it is new but the time.
+            row.extend(item.observed_at)
+            if key == external_id:
+                row.item = position
+            return
         is_own = key == external_id
         content_hash = None
         if target.is_anchor and item.content_hash:
             content_hash = bytes.fromhex(item.content_hash) if is_own else TOLD_BY_OTHERS
         counted = position if is_own or not target.shared else None
-        row = known.get(key)
         if row is None:
             known[key] = Row(record, item.observed_at, counted, content_hash)
         else:
@@ -191,13 +201,12 @@ class Encoder:
         )
 
     def _tell(self, target: Target, row: Row) -> str:
-        times = staging.join((row.first, row.last))
-        if target.is_anchor:
-            times = f"{times}\t{staging.join((row.content_hash,))}"
+        record, last = row.record, row.last
+        tail = (row.first, last, row.content_hash) if target.is_anchor else (row.first, last)
         if target.shared and not target.derived:
-            return f"{self._tell_shared(target, row.record)}\t{times}"
-        derived = [derive(row.record, row.last) for derive in target.derived.values()]
-        return f"{staging.join((*target.pick_own(row.record), *derived))}\t{times}"
+            return f"{self._tell_shared(target, record)}\t{staging.join(tail)}"
+        derived = [derive(record, last) for derive in target.derived.values()]
+        return staging.join((*target.pick_own(record), *derived, *tail))
 
     def _tell_shared(self, target: Target, record: Any) -> str:
         key = (target.record, record.external_id)

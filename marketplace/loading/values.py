@@ -27,6 +27,7 @@ _PLAIN_MONEY = 10**15
 _CENT = Decimal("0.01")
 
 _MAX_INTEGER = 2**63 - 1
+_MAX_COUNT = 2**31
 _MAX_DIGITS = 400
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _LATEST = datetime(2100, 1, 1, tzinfo=UTC)
@@ -145,8 +146,10 @@ def integer(value: Any, field: str) -> int | None:
 
 def count(value: Any, field: str) -> int | None:
     """Return a whole number that is not negative and fits in 32 bits."""
+    if type(value) is int and 0 <= value < _MAX_COUNT:
+        return value
     number = integer(value, field)
-    if number is not None and not 0 <= number < 2**31:
+    if number is not None and not 0 <= number < _MAX_COUNT:
         raise _fault(field, value, "is not a count")
     return number
 
