@@ -86,16 +86,15 @@ class Creator:
         )
         self.ids[target.record] = dict(zip(rows.keys, ids, strict=True))
 
-    def _tails(self, target: Target, rows: Rows, ids: list[int]) -> Iterator[str]:
-        """Yield what follows in each row: the ids of what it refers to, its own, where and when."""
-        parents = [
-            self._identify(reference.record, {told[place] for told in rows.references} - {None})
-            for place, reference in enumerate(target.references.values())
-        ]
-        common = staging.join((self.platform, self._now))
-        for told, own in zip(rows.references, ids, strict=True):
-            found = [known.get(key) for known, key in zip(parents, told, strict=True)]
-            yield f"{staging.join((*found, own))}\t{common}"
+    def _tails(self, target: Target, rows: Rows, ids: list[int]) -> Iterator[Sequence[str]]:
+        """Yield the columns that follow: ids of what is referred to, its own, where and when."""
+        told = zip(*rows.references, strict=True)
+        for reference, keys in zip(target.references.values(), told, strict=True):
+            known = self._identify(reference.record, set(keys) - {None})
+            yield staging.encode_column([known.get(key) for key in keys])
+        yield staging.encode_column(ids)
+        for value in (self.platform, self._now):
+            yield [staging.join((value,))] * len(ids)
 
     def _identify(self, record: type[Any], keys: Iterable[Any]) -> Mapping[Any, int]:
         """Return external_id → id of what rows refer to."""

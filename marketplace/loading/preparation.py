@@ -17,7 +17,7 @@ from marketplace.loading.adapters import Adapter, Item, Parsed, Payload
 from marketplace.loading.measures import Measures, observe
 from marketplace.loading.patience import patiently
 from marketplace.loading.recognition import Known
-from marketplace.loading.rows import Encoder, Rows, collate
+from marketplace.loading.rows import Rows, collate, encode
 from marketplace.loading.snapshots import Snapshot
 from marketplace.loading.targets import Plan
 
@@ -199,7 +199,6 @@ class Preparer:
         self.is_snapshot = is_snapshot
         #: Whether most of what comes is new, so that it is best parsed as soon as it is read.
         self.is_eager = False
-        self._encoder = Encoder()
         self._timed = {shape.name for shape in adapter.shapes if shape.is_timed}
 
     def prepare(self, candidates: list[Candidate], rejects: list[Reject]) -> Iterator[Prepared]:
@@ -342,9 +341,7 @@ class Preparer:
 
     def _encode_rows(self, batch: Prepared, told: list[Parsed]) -> None:
         found = collate(self.plan, zip(batch.entrants, told, strict=True))
-        batch.rows = [
-            self._encoder.encode(each, found.rows[each.record]) for each in self.plan.targets
-        ]
+        batch.rows = [encode(each, found.rows[each.record]) for each in self.plan.targets]
         kind, observations = self.plan.observations, found.observations
         if kind and observations:
             columns = ([getattr(each, name) for name in kind.columns] for each in observations)

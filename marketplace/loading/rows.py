@@ -12,9 +12,6 @@ from marketplace.loading import staging
 from marketplace.loading.adapters import Parsed
 from marketplace.loading.targets import Plan, Target
 
-#: Rows of other things that are remembered at most.
-_REMEMBERED = 20_000
-
 #: What a row's hash becomes if something else than its own item tells of it: no item's.
 TOLD_BY_OTHERS = b"\0"
 
@@ -101,17 +98,16 @@ class Rows(NamedTuple):
 
     def staged(self) -> bytes:
         """Return the lines of COPY text for the target's staging table."""
-        rows = zip(self.told, self.references, self.items, strict=True)
-        lines = [f"{told}\t{staging.join((*others, item))}\n" for told, others, item in rows]
-        return "".join(lines).encode()
+        columns = [*zip(*self.references, strict=True), self.items]
+        return self.created(map(staging.encode_column, columns))
 
-    def created(self, tails: Iterable[str]) -> bytes:
-        """Return the lines of COPY text for the table itself.
+    def created(self, tails: Iterable[Sequence[str]]) -> bytes:
+        """Return the lines of COPY text for a table.
 
-        :param tails: for each row, the text of what follows
+        :param tails: the columns that follow, each as its texts
         """
-        rows = zip(self.told, tails, strict=True)
-        return "".join([f"{told}\t{tail}\n" for told, tail in rows]).encode()
+        lines = list(map("\t".join, zip(self.told, *tails, strict=True)))
+        return "\n".join([*lines, ""]).encode()
 
 
 def collate(plan: Plan, told: Iterable[tuple[Told, Parsed]]) -> "Collated":
@@ -179,43 +175,28 @@ class Collated:
                 self.rows[parent.record][reference] = Row(named, item.observed_at, None, None)
 
 
-class Encoder:
-    """Turn rows into text. What several batches share is encoded once."""
+def encode(target: Target, found: dict[str, Row]) -> Rows:
+    """Return the rows of a target.
 
-    def __init__(self) -> None:
-        self._known: dict[tuple[type[Any], str], tuple[Any, str]] = {}
-
-    def encode(self, target: Target, found: dict[str, Row]) -> Rows:
-        """Return the rows of a target.
-
-        :param found: external_id → row
-        """
-        keys = sorted(found)
-        rows = [found[key] for key in keys]
-        return Rows(
-            keys,
-            [self._tell(target, row) for row in rows],
-            [target.pick_references(row.record) for row in rows],
-            [row.item for row in rows],
-            all(row.first == row.last for row in rows),
-        )
-
-    def _tell(self, target: Target, row: Row) -> str:
-        record, last = row.record, row.last
-        tail = (row.first, last, row.content_hash) if target.is_anchor else (row.first, last)
-        if target.shared and not target.derived:
-            return f"{self._tell_shared(target, record)}\t{staging.join(tail)}"
-        derived = [derive(record, last) for derive in target.derived.values()]
-        return staging.join((*target.pick_own(record), *derived, *tail))
-
-    def _tell_shared(self, target: Target, record: Any) -> str:
-        key = (target.record, record.external_id)
-        known = self._known.get(key)
-        # An adapter returns the same record for what it is told again and again.
-        if known is not None and known[0] is record:
-            return known[1]
-        if len(self._known) >= _REMEMBERED:
-            self._known.clear()
-        text = staging.join(target.pick_own(record))
-        self._known[key] = record, text
-        return text
+    :param found: external_id → row
+    """
+    if not found:
+        return Rows()
+    keys = sorted(found)
+    rows = [found[key] for key in keys]
+    records = [row.record for row in rows]
+    first, last = [row.first for row in rows], [row.last for row in rows]
+    columns: list[Sequence[Any]] = [*zip(*map(target.pick_own, records), strict=True)]
+    for derive in target.derived.values():
+        columns.append(list(map(derive, records, last)))
+    texts = [*map(staging.encode_column, [*columns, first])]
+    texts.append(texts[-1] if first == last else staging.encode_column(last))
+    if target.is_anchor:
+        texts.append(staging.encode_column([row.content_hash for row in rows]))
+    return Rows(
+        keys,
+        list(map("\t".join, zip(*texts, strict=True))),
+        list(map(target.pick_references, records)),
+        [row.item for row in rows],
+        first == last,
+    )

@@ -15,6 +15,9 @@ import orjson
 from django.db.backends.utils import CursorWrapper
 from psycopg2 import sql
 
+#: Times that are remembered at most.
+_REMEMBERED = 10_000
+
 #: Bytes of COPY data that are sent at a time.
 _CHUNK = 1 << 18
 
@@ -87,6 +90,31 @@ def join(values: Iterable[Any]) -> str:
         raise TypeError(f"cannot copy {error.args[0].__name__}") from None
 
 
+def encode_column(values: Sequence[Any]) -> Sequence[str]:
+    """Return the values of one column, each as COPY text: as `join`, for a fraction of its time.
+
+    :raises TypeError: as `join`
+    """
+    kinds = set(map(type, values))
+    has_none = type(None) in kinds
+    kinds.discard(type(None))
+    if not kinds:
+        return [r"\N"] * len(values)
+    if len(kinds) > 1 or not kinds <= _ENCODERS.keys():
+        return [join((value,)) for value in values]
+    [kind] = kinds
+    if kind is str and not _has_escapes("".join(filter(None, values))):
+        return [r"\N" if value is None else value for value in values] if has_none else values
+    encode = _ENCODERS[kind]
+    if has_none:
+        return [r"\N" if value is None else encode(value) for value in values]
+    return list(map(encode, values))
+
+
+def _has_escapes(text: str) -> bool:
+    return "\\" in text or "\n" in text or "\r" in text or "\t" in text
+
+
 def as_json(value: Any) -> str | None:
     """Return a value as JSON; None, which a column takes as NULL, as it is."""
     return None if value is None else orjson.dumps(value).decode()
@@ -109,17 +137,20 @@ def _encode_json(value: Any) -> str:
 
 
 class _Moments:
-    """Encode times: those that stand beside each other in rows are mostly the same object."""
+    """Encode times: a batch has each of them in several columns and rows."""
 
     def __init__(self) -> None:
-        self._last: tuple[datetime | None, str] = (None, "")
+        self._known: dict[tuple[datetime, Any], str] = {}
 
     def __call__(self, value: datetime) -> str:
-        # One assignment, as several threads may encode at once.
-        last, text = self._last
-        if value is not last:
-            text = value.isoformat()
-            self._last = (value, text)
+        # With the zone, as equal times may be written in different ones.
+        key = (value, value.tzinfo)
+        text = self._known.get(key)
+        if text is None:
+            if len(self._known) >= _REMEMBERED:
+                # Not cleared in place: several threads may encode at once.
+                self._known = {}
+            text = self._known[key] = value.isoformat()
         return text
 
 
