@@ -38,7 +38,7 @@ changed AS (
     WHERE
         (c.level, c.path_ids, c.path_names)
         IS DISTINCT FROM (t.level, t.path_ids, t.path_names)
-    ORDER BY c.external_id
+    ORDER BY c.external_id COLLATE "C"
     FOR UPDATE OF c
 )
 

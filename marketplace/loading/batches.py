@@ -12,7 +12,6 @@ from psycopg2.sql import SQL, Composed, Identifier
 
 from marketplace.exceptions import MarketplaceError
 from marketplace.loading import creation, merge, staging, touches
-from marketplace.loading.creation import Unfit
 from marketplace.loading.payloads import Packer
 from marketplace.loading.preparation import Prepared, Reject
 from marketplace.loading.recognition import digest
@@ -175,9 +174,8 @@ def _create(
         elif rows.keys:
             items |= _merge(cursor, platform, target)[0]
     created = {record: list(ids.values()) for record, ids in creator.ids.items()}
-    if plan.after_create is None:
-        raise Unfit(f"Nothing says what follows from creating rows of {platform}.")
-    points = plan.after_create(cursor, platform, created, min(batch.moments))
+    follow = plan.after_create
+    points = follow(cursor, platform, created, min(batch.moments)) if follow else 0
     return {item for item in items if item is not None}, points
 
 

@@ -195,7 +195,7 @@ def _lock(alias: str, preparer: Preparer, external_ids: list[str]) -> None:
             cursor.execute(
                 SQL(
                     "SELECT FROM {} WHERE platform = %(platform)s AND external_id = ANY(%(ids)s) "
-                    "ORDER BY external_id FOR UPDATE"
+                    'ORDER BY external_id COLLATE "C" FOR UPDATE'
                 ).format(Identifier(target.table)),
                 values,
             )

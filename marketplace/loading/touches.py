@@ -54,7 +54,7 @@ def _parents(plan: Plan, anchor: Target) -> list[Composed]:
             # What another thing told of it since is not confirmed by this one.
             "locked AS (SELECT p.id, seen.at FROM {parent} p JOIN seen "
             "ON seen.id = p.id AND seen.was = p.last_seen_at "
-            "WHERE p.last_seen_at < seen.at ORDER BY p.external_id FOR UPDATE OF p) "
+            'WHERE p.last_seen_at < seen.at ORDER BY p.external_id COLLATE "C" FOR UPDATE OF p) '
             "UPDATE {parent} p SET last_seen_at = locked.at FROM locked WHERE p.id = locked.id"
         ).format(
             column=Identifier(reference.column),
@@ -72,7 +72,8 @@ def _touch(alias: str, plan: Plan, anchor: Target) -> Composed:
         "WITH seen AS (SELECT t.id, t.external_id, t.content_hash, t.last_seen_at AS was, "
         "s.observed_at, s.item FROM stage_touches s JOIN {anchor} t "
         "ON t.content_hash = s.content_hash AND t.platform = %(platform)s "
-        "WHERE t.last_seen_at <= s.observed_at ORDER BY t.external_id FOR UPDATE OF t), "
+        "WHERE t.last_seen_at <= s.observed_at "
+        'ORDER BY t.external_id COLLATE "C" FOR UPDATE OF t), '
         "later AS (SELECT DISTINCT ON (id) * FROM seen WHERE was < observed_at), "
         "moved AS (UPDATE {anchor} t SET last_seen_at = later.observed_at "
         "FROM later WHERE t.id = later.id){others} SELECT array_agg(item) FROM seen"
