@@ -76,6 +76,9 @@ class Creator:
 
     def create(self, target: Target, rows: Rows) -> None:
         """Create the rows of a target, after those that they refer to."""
+        if not rows.keys:
+            self.ids[target.record] = {}
+            return
         ids = self._reserve(target, len(rows.keys))
         columns = [reference.column for reference in target.references.values()]
         staging.copy_lines(

@@ -93,6 +93,17 @@ class TestCreation:
         change = PricePoint.objects.order_by("recorded_at").last()
         assert (change.price_change, change.recorded_at) == (-101, START + timedelta(days=2))
 
+    def test_makes_what_has_no_offers_no_seller_and_no_category(self, created):
+        bare = {"data": {"id": 1, "title": "Choynak", "skuList": []}}
+
+        first = load([bare])
+        again = load([bare, card(2)], days=1)
+
+        assert (first.created, first.price_points) == (1, 0)
+        assert (again.created, again.unchanged, again.price_points) == (1, 1, 1)
+        assert created == [1, 0, 1, 1]
+        assert Product.objects.get(external_id="1").category is None
+
     @pytest.mark.parametrize(
         ("known", "cards"),
         [
