@@ -46,6 +46,13 @@ def content(cursor, alias="ecommerce", without=()):
     }
 
 
+def empty(cursor, alias="ecommerce"):
+    """Remove all rows, and begin to count ids anew."""
+    tables = [model._meta.db_table for model in apps.get_app_config(alias).get_models()]
+    names = SQL(", ").join(map(Identifier, tables))
+    cursor.execute(SQL("TRUNCATE {} RESTART IDENTITY CASCADE").format(names))
+
+
 def differences(expected, found):
     """Return how one content differs from another, as lines; empty if they are equal.
 

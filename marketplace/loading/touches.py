@@ -43,26 +43,87 @@ def apply(cursor: CursorWrapper, alias: str, platform: str, plan: Plan) -> set[i
 
 
 def _parents(plan: Plan, anchor: Target) -> list[Composed]:
-    """Return the statements that touch the rows that the anchors refer to."""
-    tables = {target.record: target.table for target in plan.targets}
-    return [
+    """Return the statements that touch what anchors, and what depends on them, refer to.
+
+    As if it had been told again, which merging would do: the newest of its times counts, and what
+    is above it, such as a category's parents, is told with it. What it was not told with the last
+    time is left alone.
+    """
+    statements = []
+    for parent in plan.targets:
+        tellers = [(anchor, "anchors")] if _columns(anchor, parent) else []
+        dependents = [
+            (target, column)
+            for target, column in _told_with(plan, anchor)
+            if _columns(target, parent)
+        ]
+        tellers += [(target, f"of_{target.table}") for target, _ in dependents]
+        if tellers and parent is not anchor:
+            statements.append(_touch_parent(anchor, parent, dependents, tellers))
+    return statements
+
+
+def _touch_parent(
+    anchor: Target,
+    parent: Target,
+    dependents: list[tuple[Target, str]],
+    tellers: list[tuple[Target, str]],
+) -> Composed:
+    """Return the statement that touches the rows of one target.
+
+    :param dependents: what is told with the anchor and refers to it, with the column
+    :param tellers: what refers to the parent, with the name of the part that finds it
+    """
+    told = [
         SQL(
-            "WITH seen AS (SELECT t.{column} AS id, t.last_seen_at AS was, "
-            "max(s.observed_at) AS at "
-            "FROM stage_touches s JOIN {anchor} t ON t.content_hash = s.content_hash "
-            "AND t.platform = %(platform)s WHERE t.{column} IS NOT NULL GROUP BY 1, 2), "
-            # What another thing told of it since is not confirmed by this one.
-            "locked AS (SELECT p.id, seen.at FROM {parent} p JOIN seen "
-            "ON seen.id = p.id AND seen.was = p.last_seen_at "
-            'WHERE p.last_seen_at < seen.at ORDER BY p.external_id COLLATE "C" FOR UPDATE OF p) '
-            "UPDATE {parent} p SET last_seen_at = locked.at FROM locked WHERE p.id = locked.id"
-        ).format(
-            column=Identifier(reference.column),
-            anchor=Identifier(anchor.table),
-            parent=Identifier(tables[reference.record]),
-        )
-        for reference in anchor.references.values()
-        if reference.record is not anchor.record
+            "SELECT {column} AS id, last_seen_at AS was, observed_at AS at FROM {name} "
+            "WHERE {column} IS NOT NULL"
+        ).format(column=Identifier(column), name=Identifier(name))
+        for target, name in tellers
+        for column in _columns(target, parent)
+    ]
+    return SQL(
+        "WITH RECURSIVE anchors AS (SELECT t.*, s.observed_at FROM stage_touches s "
+        "JOIN {anchor} t ON t.content_hash = s.content_hash AND t.platform = %(platform)s "
+        "WHERE t.last_seen_at < s.observed_at){dependents}, "
+        "told AS (SELECT id, min(was) AS was, max(at) AS at FROM ({told}) AS each GROUP BY id), "
+        "above AS (SELECT id, was, at FROM told{above}), "
+        "locked AS (SELECT p.id, newest.at FROM {parent} p JOIN "
+        "(SELECT id, min(was) AS was, max(at) AS at FROM above GROUP BY id) newest "
+        "ON newest.id = p.id AND newest.was <= p.last_seen_at AND p.last_seen_at < newest.at "
+        'ORDER BY p.external_id COLLATE "C" FOR UPDATE OF p) '
+        "UPDATE {parent} p SET last_seen_at = locked.at FROM locked WHERE p.id = locked.id"
+    ).format(
+        anchor=Identifier(anchor.table),
+        dependents=SQL("").join(
+            SQL(
+                ", {name} AS (SELECT d.*, a.observed_at FROM anchors a JOIN {table} d "
+                "ON d.{column} = a.id AND d.last_seen_at = a.last_seen_at)"
+            ).format(
+                name=Identifier(f"of_{target.table}"),
+                table=Identifier(target.table),
+                column=Identifier(column),
+            )
+            for target, column in dependents
+        ),
+        told=SQL(" UNION ALL ").join(told),
+        above=SQL("").join(
+            SQL(
+                " UNION SELECT p.{column}, above.was, above.at FROM above "
+                "JOIN {parent} p ON p.id = above.id WHERE p.{column} IS NOT NULL"
+            ).format(column=Identifier(column), parent=Identifier(parent.table))
+            for column in _columns(parent, parent)
+        ),
+        parent=Identifier(parent.table),
+    )
+
+
+def _columns(target: Target, parent: Target) -> list[str]:
+    """Return the columns in which rows refer to those of another target."""
+    return [
+        reference.column
+        for reference in target.references.values()
+        if reference.record is parent.record
     ]
 
 
@@ -83,25 +144,36 @@ def _touch(alias: str, plan: Plan, anchor: Target) -> Composed:
     )
 
 
+def _told_with(plan: Plan, anchor: Target) -> list[tuple[Target, str]]:
+    """Return the targets whose rows are told with their anchor, and the column that refers to it.
+
+    What is an anchor itself is told by items of its own.
+    """
+    return [
+        (target, column)
+        for target in plan.targets
+        if not target.is_anchor
+        for column in _columns(target, anchor)
+    ]
+
+
 def _dependents(plan: Plan, anchor: Target) -> list[Composed]:
     """Return what touches the rows that were observed together with their anchor."""
     found = []
-    for target in plan.targets:
-        for reference in target.references.values():
-            if reference.record is anchor.record and target is not anchor and not target.is_anchor:
-                times = ("last_seen_at", *sorted(target.silent))
-                part = SQL(
-                    ", {name} AS (UPDATE {table} d SET {times} FROM later "
-                    "WHERE d.{column} = later.id AND d.last_seen_at = later.was)"
-                ).format(
-                    name=Identifier(f"moved_{target.table}"),
-                    table=Identifier(target.table),
-                    times=SQL(", ").join(
-                        SQL("{} = later.observed_at").format(Identifier(name)) for name in times
-                    ),
-                    column=Identifier(reference.column),
-                )
-                found.append(part)
+    for target, column in _told_with(plan, anchor):
+        times = ("last_seen_at", *sorted(target.silent))
+        part = SQL(
+            ", {name} AS (UPDATE {table} d SET {times} FROM later "
+            "WHERE d.{column} = later.id AND d.last_seen_at = later.was)"
+        ).format(
+            name=Identifier(f"moved_{target.table}"),
+            table=Identifier(target.table),
+            times=SQL(", ").join(
+                SQL("{} = later.observed_at").format(Identifier(name)) for name in times
+            ),
+            column=Identifier(column),
+        )
+        found.append(part)
     return found
 
 

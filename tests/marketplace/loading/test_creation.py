@@ -4,15 +4,13 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 import pytest
-from django.apps import apps
 from django.db import connections
-from psycopg2.sql import SQL, Identifier
 
 from ecommerce.demo import feeds
 from ecommerce.models import Offer, PricePoint, Product, QuarantinedRecord
 from marketplace.loading import batches, creation
 from marketplace.loading.ingest import load_documents
-from tests.content import content, differences
+from tests.content import content, differences, empty
 
 pytestmark = pytest.mark.django_db(databases=["ecommerce"], transaction=True)
 
@@ -32,13 +30,6 @@ def load(cards, days=0):
 def told():
     with connections["ecommerce"].cursor() as cursor:
         return content(cursor)
-
-
-def empty():
-    tables = [model._meta.db_table for model in apps.get_app_config("ecommerce").get_models()]
-    with connections["ecommerce"].cursor() as cursor:
-        names = SQL(", ").join(map(Identifier, tables))
-        cursor.execute(SQL("TRUNCATE {} RESTART IDENTITY CASCADE").format(names))
 
 
 @pytest.fixture
@@ -69,7 +60,8 @@ class TestCreation:
 
         found = load_visits()
         is_copied = sum(created)
-        empty()
+        with connections["ecommerce"].cursor() as cursor:
+            empty(cursor)
         monkeypatch.setattr(batches, "is_all_new", lambda *given: False)
         expected = load_visits()
 
