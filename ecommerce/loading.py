@@ -28,8 +28,12 @@ def create_months(alias: str, moments: set[datetime]) -> None:
 
 
 def after_merge(cursor: CursorWrapper, platform: str) -> int:
-    """Write the tree paths of categories and the price points; return how many points are new."""
+    """Write what follows from a merge: paths of categories, moves of offers, price points.
+
+    Returns how many points are new.
+    """
     write_paths(cursor, platform)
+    cursor.execute(_sql("offer_moves"))
     return history.append(cursor, platform)
 
 

@@ -97,8 +97,10 @@ def _touch_parent(
         anchor=Identifier(anchor.table),
         dependents=SQL("").join(
             SQL(
-                ", {name} AS (SELECT d.*, a.observed_at FROM anchors a JOIN {table} d "
-                "ON d.{column} = a.id AND d.last_seen_at = a.last_seen_at)"
+                # OFFSET: by the index, as in `recognition`.
+                ", {name} AS (SELECT d.*, a.observed_at FROM anchors a CROSS JOIN LATERAL "
+                "(SELECT * FROM {table} WHERE {column} = a.id AND last_seen_at = a.last_seen_at "
+                "OFFSET 0) d)"
             ).format(
                 name=Identifier(f"of_{target.table}"),
                 table=Identifier(target.table),

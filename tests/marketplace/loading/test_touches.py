@@ -9,7 +9,7 @@ from django.db import connections
 from bench import corpus
 from classifieds.demo import feeds as classifieds_feeds
 from ecommerce.demo import feeds as ecommerce_feeds
-from ecommerce.models import Category, Seller
+from ecommerce.models import Category, Offer, Product, Seller
 from marketplace.loading import recognition
 from marketplace.loading.ingest import load_documents
 from tests.content import content, differences, empty
@@ -123,3 +123,23 @@ class TestTouches:
         assert again.unchanged == 1
         assert seen(Seller) == {"7": 0}
         assert seen(Category) == {"20": 2, "10": 2}
+
+    @pytest.mark.parametrize("is_one_load", [False, True])
+    def test_bring_back_an_offer_that_another_product_had(self, is_one_load):
+        first, second = card(1, 7, 20, 10), card(2, 7, 20, 10)
+        second["data"]["skuList"].append(first["data"]["skuList"][0])
+        load([first], days=0)
+
+        if is_one_load:
+            times = [START + timedelta(days=day) for day in (1, 2)]
+            visits = [(second, times[0]), (first, times[1])]
+            load([told | {"timestamp": at.isoformat()} for told, at in visits], days=3)
+        else:
+            load([second], days=1)
+            owner = Offer.objects.get(external_id="10").product.external_id
+            load([first], days=2)
+            assert owner == "2"
+
+        offer = Offer.objects.get(external_id="10")
+        assert (offer.product.external_id, (offer.last_seen_at - START).days) == ("1", 2)
+        assert Product.objects.count() == 2
