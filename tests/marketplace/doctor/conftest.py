@@ -106,4 +106,6 @@ def execute(session):
 
 
 def _address(folder, alias):
-    return {"HOST": folder, "PORT": "5432", "USER": "postgres", "NAME": f"doctor_{alias}"}
+    # Not through a pooler, whatever the tests of other servers do.
+    direct = {"DISABLE_SERVER_SIDE_CURSORS": False}
+    return {"HOST": folder, "PORT": "5432", "USER": "postgres", "NAME": f"doctor_{alias}"} | direct

@@ -207,7 +207,9 @@ class TestFaults:
         assert differences() == []
         query(f"ALTER ROLE {LOADER} {CHOICES[statement]}")
 
-    def test_a_choice_is_shown(self, roles):
+    def test_a_choice_is_shown(self, roles, monkeypatch):
+        monkeypatch.setenv("ECOMMERCE_LOADER_PASSWORD", "Kq4-of-a-choice")
+        repair(ALIAS)
         query(f"ALTER ROLE {LOADER} VALID UNTIL '2999-01-01 00:00Z' CONNECTION LIMIT 5")
 
         outcome = run("db_grants", "--database", "ecommerce")
