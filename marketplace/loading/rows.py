@@ -169,10 +169,18 @@ class Collated:
         for reference, parent in zip(
             target.pick_references(record), target.references.values(), strict=True
         ):
+            if reference is not None:
+                self._refer(parent.record, reference, item.observed_at)
+
+    def _refer(self, parent: type[Any], key: str, at: datetime) -> None:
+        """Note that a row was referred to, which tells of it no less than of what refers to it."""
+        known = self.rows[parent]
+        row = known.get(key)
+        if row is None:
             # A row that is known by its id only can be filled in later.
-            if reference is not None and reference not in self.rows[parent.record]:
-                named = parent.record(reference)
-                self.rows[parent.record][reference] = Row(named, item.observed_at, None, None)
+            known[key] = Row(parent(key), at, None, None)
+        elif at != row.last:
+            row.extend(at)
 
 
 def encode(target: Target, found: dict[str, Row]) -> Rows:

@@ -1,0 +1,118 @@
+"""All ways into the tables have one outcome: what is created or touched is what merging makes.
+
+Visits at random, some of them late, with repeated, shuffled and damaged documents. WAYS in the
+environment is the number of seeds.
+"""
+
+import os
+import random
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+
+import pytest
+from django.db import connections
+
+from classifieds.demo import feeds as classifieds_feeds
+from ecommerce.demo import feeds as ecommerce_feeds
+from ecommerce.models import Category
+from marketplace.loading import batches, recognition
+from marketplace.loading.ingest import load_documents
+from tests.content import content, differences, empty
+from tests.mutation import mutate
+
+pytestmark = pytest.mark.django_db(databases=["ecommerce", "classifieds"], transaction=True)
+
+SEEDS = range(int(os.environ.get("WAYS", "1")))
+
+START = datetime(2026, 3, 1, 9, tzinfo=UTC)
+
+#: What is not compared. Documents of one page damaged differently contradict each other about
+#: what they share; and a category that only refers to those above it is touched with them.
+_WITHOUT = {
+    "ecommerce": ["QuarantinedRecord.seen_count"],
+    "classifieds": [
+        "QuarantinedRecord.seen_count",
+        *(f"Category.{name}" for name in ("last_seen_at", "name", "path", "parent")),
+    ],
+}
+
+
+def documents(alias, platform):
+    feeds = {"ecommerce": ecommerce_feeds, "classifieds": classifieds_feeds}[alias]
+    feed = next(feed for feed in feeds(1) if feed.platform == platform)
+    return list(islice(feed.documents, 60))
+
+
+def visits(documents, generator):
+    """Return times with the documents that were read then."""
+    own = generator.sample(documents, min(15, len(documents)))
+    days = [0, 1, 2, 3]
+    if generator.random() < 0.3:
+        days[1], days[2] = days[2], days[1]
+    found = []
+    for day in days:
+        seen = [each for each in own if generator.random() > 0.2]
+        seen = [mutate(each, generator) if generator.random() < 0.25 else each for each in seen]
+        seen.append(generator.choice(seen or own))
+        if generator.random() < 0.5:
+            generator.shuffle(seen)
+        found.append((START + timedelta(days=day), seen))
+        own += generator.sample(documents, min(3, len(documents)))
+    return found
+
+
+class TestWays:
+    @pytest.mark.parametrize("seed", SEEDS)
+    @pytest.mark.parametrize(
+        ("alias", "platform"),
+        [
+            ("ecommerce", "uzum"),
+            ("ecommerce", "yandex"),
+            ("ecommerce", "wildberries"),
+            ("ecommerce", "ozon"),
+            ("classifieds", "olx"),
+        ],
+    )
+    def test_agree(self, alias, platform, seed, monkeypatch, settings):
+        generator = random.Random(f"{platform} {seed}")
+        settings.INGEST_BATCH_SIZE = generator.choice([3, 7, 20, 1000])
+        settings.INGEST_GATES = {"default": {"is_enabled": False}}
+        plan = visits(documents(alias, platform), generator)
+
+        def load():
+            told = [load_documents(platform, own, name="visit", observed_at=at) for at, own in plan]
+            with connections[alias].cursor() as cursor:
+                found = content(cursor, alias, without=_WITHOUT[alias])
+                empty(cursor, alias)
+            return found, [(each.created, each.rejected) for each in told]
+
+        found, counts = load()
+        monkeypatch.setattr(recognition, "known_contents", lambda *given: {})
+        monkeypatch.setattr(batches, "is_all_new", lambda *given: False)
+        expected, merged_counts = load()
+
+        assert sum(created for created, _ in counts) > 5
+        assert counts == merged_counts
+        assert differences(expected, found) == []
+
+    def test_a_batch_notes_the_earliest_reference(self):
+        """One file, two times: the older offer only refers to the category that a newer tells."""
+        shop = {"name": "Tulpar", "url": "https://tulpar.example"}
+        offer = {"@id": "5", "categoryId": ["1"], "name": ["Redmi A5"]}
+        documents = [
+            {
+                "yml_catalog": shop | {"date": "2026-07-23 20:00"},
+                "category": {"@id": "1", "#text": "Смартфоны"},
+            },
+            {
+                "yml_catalog": shop,
+                "offer": offer | {"price": ["10"], "currencyId": ["KZT"]},
+            },
+        ]
+
+        load_documents("yandex", documents, name="feed", observed_at=START)
+
+        category = Category.objects.get()
+        assert category.name == "Смартфоны"
+        assert category.first_seen_at == START
+        assert category.last_seen_at == datetime(2026, 7, 23, 15, tzinfo=UTC)
