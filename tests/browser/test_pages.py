@@ -1,6 +1,7 @@
 """The pages in a real browser: desk and telephone, light and dark."""
 
 import shutil
+import subprocess
 from datetime import timedelta
 from decimal import Decimal
 
@@ -9,14 +10,29 @@ import pytest
 from tests import factories
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+driver = pytest.importorskip("playwright._impl._driver", reason="playwright has no driver")
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
 
+
+def _missing():
+    """Return what the tests need and the system does not have; empty if all is there."""
+    if CHROMIUM is None:
+        return "no Chromium: apt-get install chromium"
+    node, _ = driver.compute_driver_executable()
+    started = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
+    if started.returncode:
+        return f"no driver: apt-get install libatomic1 ({started.stderr.strip()})"
+    return ""
+
+
+MISSING = _missing()
+
 pytestmark = [
     pytest.mark.django_db(transaction=True, databases="__all__"),
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium"),
+    pytest.mark.skipif(bool(MISSING), reason=MISSING),
     # The folder of collected static files is made where the project is deployed.
     pytest.mark.filterwarnings("ignore:No directory at"),
 ]
@@ -81,8 +97,8 @@ def browser(rows, admin_user, live_server):
     """A browser without a network."""
     # The rows come first and go last: Playwright's loop runs in this thread, and while it does,
     # Django takes every query for a mistake.
-    with playwright.sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    with playwright.sync_playwright() as started:
+        running = started.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield running
         running.close()
 
