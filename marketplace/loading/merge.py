@@ -27,6 +27,10 @@ _REMEMBERED = (
     "WHEN EXCLUDED.last_seen_at = t.last_seen_at AND EXCLUDED.{c} <> t.{c} THEN '\\x00' "
     "ELSE t.{c} END"
 )
+_CONTRADICTED = (
+    " OR (EXCLUDED.last_seen_at = t.last_seen_at AND EXCLUDED.{c} <> t.{c} "
+    "AND EXCLUDED.{c} <> '\\x00' AND t.{c} <> '\\x00')"
+)
 _UNKEPT = "count(*) FILTER (WHERE NOT m.is_new AND p.external_id IS NULL)"
 _REPLAYED = "EXCLUDED.{c}"
 _REPLAYED_PARTLY = _FILLED.replace(">", ">=")
@@ -63,12 +67,15 @@ def upsert(target: Target) -> Composed:
 
     It returns one row: the positions of the items that a row was inserted for; of those that the
     content of a row changed for; how many rows were updated that `keep_prior` did not find. A row
-    of which not even the time changed is not written.
+    of which neither the time changed nor what it is recognized by is not written.
     """
     names = [*target.columns, *_references(target)]
     columns = {name: _merged(name, target) for name in names}
+    contradicted = SQL("").format()
     if target.is_anchor:
         names.append("content_hash")
+        if not target.replayed:
+            contradicted = SQL(_CONTRADICTED).format(c=Identifier("content_hash"))
         rule = "t.{c}" if target.replayed else _REMEMBERED
         columns["content_hash"] = SQL(rule).format(c=Identifier("content_hash"))
     silent = target.silent | {"content_hash"}
@@ -82,7 +89,7 @@ def upsert(target: Target) -> Composed:
         "last_seen_at = GREATEST(t.last_seen_at, EXCLUDED.last_seen_at), "
         "updated_at = CASE WHEN {changed} THEN statement_timestamp() ELSE t.updated_at END "
         "WHERE EXCLUDED.last_seen_at > t.last_seen_at "
-        "OR EXCLUDED.first_seen_at < t.first_seen_at OR {changed} "
+        "OR EXCLUDED.first_seen_at < t.first_seen_at OR {changed}{contradicted} "
         "RETURNING external_id, xmax = 0 AS is_new, "
         "updated_at = statement_timestamp() AS is_changed) "
         "SELECT array_agg(DISTINCT s.item) FILTER (WHERE m.is_new AND s.item IS NOT NULL), "
@@ -100,6 +107,7 @@ def upsert(target: Target) -> Composed:
             SQL("{} = {}, ").format(Identifier(name), merged) for name, merged in columns.items()
         ),
         changed=_changed({name: merged for name, merged in columns.items() if name not in silent}),
+        contradicted=contradicted,
     )
 
 

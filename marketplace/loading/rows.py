@@ -115,6 +115,7 @@ def collate(plan: Plan, told: Iterable[tuple[Told, Parsed]]) -> "Collated":
     found = Collated(plan)
     for position, (item, parsed) in enumerate(told):
         found.add(position, item, parsed)
+    found.forget_outdone()
     return found
 
 
@@ -129,6 +130,16 @@ class Collated:
         self._targets = {target.record: target for target in plan.targets}
         self._kind = plan.observations
         self._observations: dict[tuple[Any, ...], Any] = {}
+        #: Record type → what its rows belong to: position among its references, record type.
+        self._owners = {
+            target.record: [
+                (position, reference.record)
+                for position, reference in enumerate(target.references.values())
+                if not self._targets[reference.record].shared
+            ]
+            for target in plan.targets
+        }
+        self._outdone: set[tuple[type[Any], str]] = set()
 
     @property
     def observations(self) -> list[Any]:
@@ -165,12 +176,30 @@ class Collated:
         if row is None:
             known[key] = Row(record, item.observed_at, counted, content_hash)
         else:
+            before = row.record
             row.add(record, item.observed_at, counted, content_hash, target.replaced_positions)
+            for claim in (before, record):
+                self._note_outdone(target, claim, row.record)
         for reference, parent in zip(
             target.pick_references(record), target.references.values(), strict=True
         ):
             if reference is not None:
                 self._refer(parent.record, reference, item.observed_at)
+
+    def _note_outdone(self, target: Target, claim: Any, kept: Any) -> None:
+        """Note what claimed a row that became another one's."""
+        claimed, owners = target.pick_references(claim), target.pick_references(kept)
+        for position, owner in self._owners[target.record]:
+            loser = claimed[position]
+            if loser is not None and loser != owners[position]:
+                self._outdone.add((owner, loser))
+
+    def forget_outdone(self) -> None:
+        """Have what lost a row to another one forget what it said: saying it again is news."""
+        for record, key in self._outdone:
+            row = self.rows[record].get(key)
+            if row is not None and row.content_hash:
+                row.content_hash = TOLD_BY_OTHERS
 
     def _refer(self, parent: type[Any], key: str, at: datetime) -> None:
         """Note that a row was referred to, which tells of it no less than of what refers to it."""

@@ -14,7 +14,7 @@ from django.db import connections
 
 from classifieds.demo import feeds as classifieds_feeds
 from ecommerce.demo import feeds as ecommerce_feeds
-from ecommerce.models import Category
+from ecommerce.models import Category, Offer
 from marketplace.loading import batches, recognition
 from marketplace.loading.ingest import load_documents
 from tests.content import content, differences, empty
@@ -61,6 +61,48 @@ def visits(documents, generator):
     return found
 
 
+def compare(alias, platform, plan, monkeypatch):
+    """Load visits in all ways, then by merging alone; assert that the outcome is the same."""
+
+    def load():
+        told = [load_documents(platform, own, name="visit", observed_at=at) for at, own in plan]
+        with connections[alias].cursor() as cursor:
+            found = content(cursor, alias, without=_WITHOUT[alias])
+            empty(cursor, alias)
+        return found, [(each.created, each.rejected) for each in told]
+
+    found, counts = load()
+    monkeypatch.setattr(recognition, "known_contents", lambda *given: {})
+    monkeypatch.setattr(batches, "is_all_new", lambda *given: False)
+    expected, merged_counts = load()
+
+    assert sum(created for created, _ in counts) > 0
+    assert counts == merged_counts
+    assert differences(expected, found) == []
+
+
+def card(number, skus):
+    """A product whose offers cost what it says."""
+    offers = [{"id": sku, "purchasePrice": 1000 + number, "availableAmount": 1} for sku in skus]
+    return {"data": {"id": number, "title": f"Choynak {number}", "skuList": offers}}
+
+
+def claims(generator):
+    """Return visits in which products claim each other's offers, and take back their own words."""
+    cards = [
+        card(number, sorted(generator.sample(range(10, 18), generator.randint(1, 3))))
+        for number in (1, 2, 3, 4)
+        for _ in range(2)
+    ]
+    days = list(range(6))
+    if generator.random() < 0.4:
+        generator.shuffle(days)
+    return [
+        (START + timedelta(days=day), generator.choices(cards, k=generator.randint(1, 5)))
+        for day in days
+    ]
+
+
 class TestWays:
     @pytest.mark.parametrize("seed", SEEDS)
     @pytest.mark.parametrize(
@@ -77,23 +119,30 @@ class TestWays:
         generator = random.Random(f"{platform} {seed}")
         settings.INGEST_BATCH_SIZE = generator.choice([3, 7, 20, 1000])
         settings.INGEST_GATES = {"default": {"is_enabled": False}}
-        plan = visits(documents(alias, platform), generator)
+        compare(alias, platform, visits(documents(alias, platform), generator), monkeypatch)
 
-        def load():
-            told = [load_documents(platform, own, name="visit", observed_at=at) for at, own in plan]
-            with connections[alias].cursor() as cursor:
-                found = content(cursor, alias, without=_WITHOUT[alias])
-                empty(cursor, alias)
-            return found, [(each.created, each.rejected) for each in told]
+    @pytest.mark.parametrize("seed", range(8 * len(SEEDS)))
+    def test_agree_on_whose_an_offer_is(self, seed, monkeypatch, settings):
+        generator = random.Random(f"claims {seed}")
+        settings.INGEST_BATCH_SIZE = generator.choice([1, 2, 3, 100])
+        settings.INGEST_GATES = {"default": {"is_enabled": False}}
 
-        found, counts = load()
-        monkeypatch.setattr(recognition, "known_contents", lambda *given: {})
-        monkeypatch.setattr(batches, "is_all_new", lambda *given: False)
-        expected, merged_counts = load()
+        compare("ecommerce", "uzum", claims(generator), monkeypatch)
 
-        assert sum(created for created, _ in counts) > 5
-        assert counts == merged_counts
-        assert differences(expected, found) == []
+    @pytest.mark.parametrize("size", [1, 100])
+    def test_an_offer_that_two_products_tell_of_follows_the_newest(self, size, settings):
+        """Neither product is recognized as unchanged while the other one has the offer."""
+        settings.INGEST_BATCH_SIZE = size
+        one, two = card(1, [10, 11]), card(2, [10, 12])
+        owners = []
+
+        for day, told in enumerate([[one, two], [one], [two], [one]]):
+            at = START + timedelta(days=day)
+            load_documents("uzum", told, name="cards", observed_at=at)
+            offer = Offer.objects.get(external_id="10")
+            owners.append((offer.product.external_id, offer.price, offer.last_seen_at == at))
+
+        assert owners[1:] == [("1", 1001, True), ("2", 1002, True), ("1", 1001, True)]
 
     def test_a_batch_notes_the_earliest_reference(self):
         """One file, two times: the older offer only refers to the category that a newer tells."""
