@@ -1,5 +1,7 @@
 """Touching: what was observed again, unchanged, moves its times and nothing else."""
 
+from typing import Any
+
 from django.apps import apps
 from django.db.backends.utils import CursorWrapper
 from psycopg2.sql import SQL, Composed, Identifier
@@ -33,10 +35,13 @@ def apply(cursor: CursorWrapper, alias: str, platform: str, plan: Plan) -> set[i
     it was recognized.
     """
     touched: set[int] = set()
-    values = {"platform": platform}
+    values: dict[str, Any] = {"platform": platform}
     for target in plan.anchors:
         for parent in _parents(plan, target):
             cursor.execute(parent, values)
+        # A statement of its own: the one after it must see what a loader that was waited for left.
+        cursor.execute(_lock(target), values)
+        values["locked"] = cursor.fetchone()[0] or []
         cursor.execute(_touch(alias, plan, target), values)
         touched |= set(cursor.fetchone()[0] or ())
     return touched
@@ -129,14 +134,26 @@ def _columns(target: Target, parent: Target) -> list[str]:
     ]
 
 
+def _lock(anchor: Target) -> Composed:
+    """Return the statement that locks the anchors that are to be touched, and tells their ids."""
+    return SQL(
+        "WITH locked AS (SELECT t.id FROM stage_touches s JOIN {anchor} t "
+        "ON t.content_hash = s.content_hash AND t.platform = %(platform)s "
+        "WHERE t.last_seen_at <= s.observed_at "
+        'ORDER BY t.external_id COLLATE "C" FOR UPDATE OF t) SELECT array_agg(id) FROM locked'
+    ).format(anchor=Identifier(anchor.table))
+
+
 def _touch(alias: str, plan: Plan, anchor: Target) -> Composed:
-    """Return the statement that touches anchors, what depends on them, and notes the sighting."""
+    """Return the statement that touches anchors, what depends on them, and notes the sighting.
+
+    What came to say the same after it was looked for is not locked, and therefore left alone.
+    """
     return SQL(
         "WITH seen AS (SELECT t.id, t.external_id, t.content_hash, t.last_seen_at AS was, "
         "s.observed_at, s.item FROM stage_touches s JOIN {anchor} t "
-        "ON t.content_hash = s.content_hash AND t.platform = %(platform)s "
-        "WHERE t.last_seen_at <= s.observed_at "
-        'ORDER BY t.external_id COLLATE "C" FOR UPDATE OF t), '
+        "ON t.content_hash = s.content_hash AND t.id = ANY(%(locked)s::bigint[]) "
+        "WHERE t.last_seen_at <= s.observed_at), "
         "later AS (SELECT DISTINCT ON (id) * FROM seen WHERE was < observed_at), "
         "moved AS (UPDATE {anchor} t SET last_seen_at = later.observed_at "
         "FROM later WHERE t.id = later.id){others} SELECT array_agg(item) FROM seen"
