@@ -12,6 +12,7 @@ from psycopg2.sql import SQL, Composed, Identifier
 
 from marketplace.exceptions import MarketplaceError
 from marketplace.loading import creation, merge, staging, touches
+from marketplace.loading.patience import Conflict
 from marketplace.loading.payloads import Packer
 from marketplace.loading.preparation import Prepared, Reject
 from marketplace.loading.recognition import digest
@@ -46,10 +47,6 @@ _QUARANTINED = (
     "seen_count",
     "run_id",
 )
-
-
-class Conflict(MarketplaceError):
-    """Raised if another loader came between two steps of a batch, which must begin anew."""
 
 
 class Stale(MarketplaceError):

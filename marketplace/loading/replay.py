@@ -6,12 +6,12 @@ of time.
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from django.apps import apps
@@ -23,13 +23,15 @@ from marketplace.exceptions import SourceError
 from marketplace.loading import batches, late, payloads
 from marketplace.loading.adapters import Parsed, get_adapter
 from marketplace.loading.late import Version
-from marketplace.loading.patience import patiently
+from marketplace.loading.patience import insistently, patiently
 from marketplace.loading.preparation import Candidate, Entrant, Prepared, Preparer, Reject
 from marketplace.loading.reader import SourceStart
 from marketplace.loading.runs import INTERRUPTED, Run
 from marketplace.loading.targets import Plan, get_plan
 from marketplace.loading.writer import Progress, Summary
 from marketplace.registry import get_platform
+
+_Result = TypeVar("_Result")
 
 #: Things that are replayed in one transaction.
 _STEP = 500
@@ -59,7 +61,7 @@ def replay(platform: str, *, progress: Progress = lambda summary: None) -> Summa
         for external_ids in _steps(alias, platform):
             _replay(alias, preparer, run, external_ids, shared, summary)
             progress(summary)
-        _replay_shared(alias, preparer, shared)
+        _replay_shared(alias, preparer, shared, summary)
     except BaseException as error:
         run.finish("failed", f"{INTERRUPTED}{error!r}")
         raise
@@ -130,7 +132,7 @@ def _is_stored(record: Any, row: Any) -> bool:
     return all(value is None or getattr(row, name, value) == value for name, value in said)
 
 
-def _replay_shared(alias: str, preparer: Preparer, shared: _Shared) -> None:
+def _replay_shared(alias: str, preparer: Preparer, shared: _Shared, summary: Summary) -> None:
     rows = shared.rows()
 
     def work(step: list[tuple[Any, ...]]) -> None:
@@ -139,7 +141,7 @@ def _replay_shared(alias: str, preparer: Preparer, shared: _Shared) -> None:
             _write(alias, preparer, batch, "whole")
 
     while step := list(islice(rows, _STEP)):
-        patiently(alias, partial(work, step))
+        _commit(alias, partial(work, step), summary)
 
 
 def _steps(alias: str, platform: str) -> Iterator[list[str]]:
@@ -184,7 +186,20 @@ def _replay(
             run.advance(outcome, len(rejects), 0)
         return outcome, rejects
 
-    summary.add(*patiently(alias, work))
+    summary.add(*_commit(alias, work, summary))
+
+
+def _commit(alias: str, work: Callable[[], _Result], summary: Summary) -> _Result:
+    """Commit a transaction, whatever comes between.
+
+    Things are locked before what they share, the other way round than by a loader: the two may
+    wait for each other.
+    """
+
+    def note() -> None:
+        summary.retries += 1
+
+    return insistently(partial(patiently, alias, work), note)
 
 
 def _lock(alias: str, preparer: Preparer, external_ids: list[str]) -> None:

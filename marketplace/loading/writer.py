@@ -1,8 +1,6 @@
 """Writing: a run's batches reach the database, each once, whatever comes between."""
 
 import os
-import random
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,16 +16,13 @@ from marketplace.loading.batches import Outcome
 from marketplace.loading.creation import Unfit
 from marketplace.loading.gates import Gate
 from marketplace.loading.measures import Prices
-from marketplace.loading.patience import patiently
+from marketplace.loading.patience import insistently, patiently
 from marketplace.loading.payloads import Packer
 from marketplace.loading.preparation import Candidate, Entrant, Prepared, Preparer, Reject, reject
 from marketplace.loading.reader import Job, Message, Reader, SourceEnd, SourceStart
 from marketplace.loading.rows import Rows
 from marketplace.loading.runs import Run
 from marketplace.loading.snapshots import Snapshot
-
-#: How often a batch is tried that a concurrent loader made fail.
-_TRIES = 8
 
 
 @dataclass
@@ -219,7 +214,7 @@ class Writer:
         So a record that breaks a constraint ends up alone, and goes to quarantine.
         """
         try:
-            outcome = self._commit_with_retries(batch)
+            outcome = insistently(partial(self._commit_patiently, batch), self._note_retry)
         except batches.Stale:
             self._commit_again(batch.entrants, batch)
             return
@@ -288,17 +283,8 @@ class Writer:
         for batch in prepared:
             self._commit(batch)
 
-    def _commit_with_retries(self, batch: Prepared) -> Outcome:
-        for attempt in range(1, _TRIES + 1):
-            try:
-                return self._commit_patiently(batch)
-            except (OperationalError, batches.Conflict) as error:
-                if attempt == _TRIES or not _is_conflict(error):
-                    raise
-                self.summary.retries += 1
-                # Loaders that collided must not collide again at once.
-                time.sleep(random.uniform(0, 0.05 * 2**attempt))
-        raise AssertionError("unreachable")
+    def _note_retry(self) -> None:
+        self.summary.retries += 1
 
     def _commit_patiently(self, batch: Prepared) -> Outcome:
         """Commit a batch once, even if the connection is lost while it is committed."""
@@ -368,12 +354,6 @@ def _refused(entrant: Entrant, error: Exception) -> Reject:
     diagnostics = getattr(error.__cause__, "diag", None)
     name = (getattr(diagnostics, "column_name", None) or "") if diagnostics else ""
     return reject(entrant, f"refused by the database: {message}", name)
-
-
-def _is_conflict(error: Exception) -> bool:
-    return isinstance(error, batches.Conflict) or isinstance(
-        error.__cause__, errors.DeadlockDetected | errors.SerializationFailure
-    )
 
 
 def _is_limit(error: Exception) -> bool:

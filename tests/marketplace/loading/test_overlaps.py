@@ -8,7 +8,9 @@ import pytest
 from django.db import connections
 
 from ecommerce.models import Offer, Product
+from marketplace.loading import late
 from marketplace.loading.ingest import load_documents
+from marketplace.loading.replay import replay
 from marketplace.loading.runs import Run
 from tests.marketplace.stage import wait
 
@@ -17,9 +19,10 @@ pytestmark = pytest.mark.django_db(databases=["ecommerce"], transaction=True)
 START = datetime(2026, 3, 1, 9, tzinfo=UTC)
 
 
-def card(number=1, price=1000):
+def card(number=1, price=1000, shared=None):
     sku = {"id": number * 10, "purchasePrice": price, "availableAmount": 1}
-    return {"data": {"id": number, "title": f"Card {number}", "skuList": [sku]}}
+    own = {"id": number, "title": f"Card {number}", "skuList": [sku]}
+    return {"data": own | (shared or {})}
 
 
 def load(day, documents, platform="uzum"):
@@ -57,10 +60,7 @@ class Loader(threading.Thread):
 def is_waiting():
     """Return whether a session waits for a row, or for a transaction that has it."""
     with connections["ecommerce"].cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
         return cursor.fetchone()[0] > 0
 
 
@@ -109,3 +109,27 @@ class TestTouches:
         offer = Offer.objects.get()
         assert (offer.price, offer.scraped_at) == (1000, START + timedelta(days=2))
         assert offer.price_points.count() == 3
+
+
+class TestReplay:
+    def test_beside_a_loader_ends_with_both_done(self, monkeypatch):
+        shop = {"seller": {"id": 7, "title": "Do'kon"}}
+        load(0, [card(shared=shop)])
+        beside, versions = [], late.versions
+
+        def meet(*given):
+            if not beside:
+                beside.append(Loader(partial(load, 1, [card(price=900, shared=shop)])))
+                wait(is_waiting, "nobody waits for a row")
+                with connections["ecommerce"].cursor() as cursor:
+                    # Who notices first that the two wait for each other is the one that fails.
+                    cursor.execute("SET LOCAL deadlock_timeout = '10ms'")
+            return versions(*given)
+
+        monkeypatch.setattr(late, "versions", meet)
+        replayed = replay("uzum")
+        loaded = beside[0].end()
+
+        assert (replayed.retries, loaded.retries) == (1, 0)
+        assert (replayed.unchanged, loaded.updated) == (1, 1)
+        assert Offer.objects.get().price == 900
