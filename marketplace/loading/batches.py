@@ -141,7 +141,7 @@ def write(alias: str, platform: str, plan: Plan, batch: Prepared, packer: Packer
     points = 0
     with connections[alias].cursor() as cursor:
         if batch.is_new:
-            created, points = _create(cursor, platform, plan, batch)
+            created, changed, points = _create(cursor, platform, plan, batch)
         elif batch.has_rows:
             for target, rows in zip(plan.targets, batch.rows, strict=True):
                 if rows.keys:
@@ -160,20 +160,27 @@ def write(alias: str, platform: str, plan: Plan, batch: Prepared, packer: Packer
 
 def _create(
     cursor: CursorWrapper, platform: str, plan: Plan, batch: Prepared
-) -> tuple[set[int], int]:
-    """Create a batch that is all new; return its items, and how many price points are new."""
+) -> tuple[set[int], set[int], int]:
+    """Create a batch that is all new.
+
+    Returns the items that are new, those that changed what they share with others, and how many
+    price points are new.
+    """
     creator = creation.Creator(cursor, platform, plan)
     items: set[int | None] = set()
+    changed: set[int] = set()
     for target, rows in zip(plan.targets, batch.rows, strict=True):
         if not target.shared:
             creator.create(target, rows)
             items.update(rows.items)
         elif rows.keys:
-            items |= _merge(cursor, platform, target)[0]
+            new, updated = _merge(cursor, platform, target)
+            items |= new
+            changed |= updated
     created = {record: list(ids.values()) for record, ids in creator.ids.items()}
     follow = plan.after_create
     points = follow(cursor, platform, created, min(batch.moments)) if follow else 0
-    return {item for item in items if item is not None}, points
+    return {item for item in items if item is not None}, changed, points
 
 
 def _touch(cursor: CursorWrapper, alias: str, platform: str, plan: Plan, batch: Prepared) -> None:

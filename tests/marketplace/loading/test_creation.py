@@ -85,6 +85,22 @@ class TestCreation:
         change = PricePoint.objects.order_by("recorded_at").last()
         assert (change.price_change, change.recorded_at) == (-101, START + timedelta(days=2))
 
+    def test_counts_what_changed_of_what_is_shared(self, created):
+        size = {"optionId": 50, "price": {"product": 1000}}
+        product = {"id": 5, "name": "Choynak", "sizes": [size]}
+
+        def load_menu(name, products, day):
+            menu = {"id": 1, "name": name, "url": "/catalog/1", "childs": []}
+            at = START + timedelta(days=day)
+            documents = [menu, {"data": {"products": products}}]
+            return load_documents("wildberries", documents, name="menu", observed_at=at)
+
+        load_menu("Kitchen", [], 0)
+        done = load_menu("For the kitchen", [product], 1)
+
+        assert (done.created, done.updated, done.unchanged) == (1, 1, 0)
+        assert created == [1, 1]
+
     def test_makes_what_has_no_offers_no_seller_and_no_category(self, created):
         bare = {"data": {"id": 1, "title": "Choynak", "skuList": []}}
 

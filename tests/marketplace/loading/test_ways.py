@@ -69,14 +69,14 @@ def compare(alias, platform, plan, monkeypatch):
         with connections[alias].cursor() as cursor:
             found = content(cursor, alias, without=_WITHOUT[alias])
             empty(cursor, alias)
-        return found, [(each.created, each.rejected) for each in told]
+        return found, [(each.created, each.updated, each.unchanged, each.rejected) for each in told]
 
     found, counts = load()
     monkeypatch.setattr(recognition, "known_contents", lambda *given: {})
     monkeypatch.setattr(batches, "is_all_new", lambda *given: False)
     expected, merged_counts = load()
 
-    assert sum(created for created, _ in counts) > 0
+    assert sum(created for created, *_ in counts) > 0
     assert counts == merged_counts
     assert differences(expected, found) == []
 
