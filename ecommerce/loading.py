@@ -47,7 +47,10 @@ def after_create(
 
 def write_paths(cursor: CursorWrapper, platform: str) -> int:
     """Write the tree paths of categories; there are no price points in it."""
-    cursor.execute(_sql("category_paths"), {"platform": platform})
+    values = {"platform": platform}
+    cursor.execute(_sql("category_turn"), values)
+    if cursor.rowcount:
+        cursor.execute(_sql("category_paths"), values)
     return 0
 
 

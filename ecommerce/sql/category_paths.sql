@@ -1,6 +1,6 @@
 -- The place of each category in its tree, where it changed. The platform's trees are walked from
--- their roots, if this batch changed a category at all. What is in a cycle, which no platform should
--- publish, is not reached from a root and keeps the place it had.
+-- their roots. What is in a cycle, which no platform should publish, is not reached from a root and
+-- keeps the place it had.
 WITH RECURSIVE tree AS (
     SELECT
         c.id,
@@ -8,16 +8,7 @@ WITH RECURSIVE tree AS (
         jsonb_build_array(c.external_id) AS path_ids,
         coalesce(c.name, c.external_id) AS path_names
     FROM ecommerce_categories AS c
-    WHERE
-        c.platform = %(platform)s
-        AND c.parent_id IS NULL
-        AND EXISTS (
-            SELECT
-            FROM stage_ecommerce_categories AS s
-            INNER JOIN ecommerce_categories AS n
-                ON n.platform = %(platform)s AND s.external_id = n.external_id
-            WHERE n.updated_at >= transaction_timestamp()
-        )
+    WHERE c.platform = %(platform)s AND c.parent_id IS NULL
 
     UNION ALL
 

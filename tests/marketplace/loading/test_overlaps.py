@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 from django.db import connections
 
-from ecommerce.models import Offer, Product
+from ecommerce.models import Category, Offer, Product
 from marketplace.loading import late
 from marketplace.loading.ingest import load_documents
 from marketplace.loading.replay import replay
@@ -133,3 +133,24 @@ class TestReplay:
         assert (replayed.retries, loaded.retries) == (1, 0)
         assert (replayed.unchanged, loaded.updated) == (1, 1)
         assert Offer.objects.get().price == 900
+
+
+def node(number, name, children=()):
+    return {"id": number, "name": name, "url": f"/{number}", "childs": list(children)}
+
+
+class TestPaths:
+    """Which of two changes comes first makes no difference to where a category is."""
+
+    @pytest.mark.parametrize("is_renamed_first", [True, False])
+    def test_of_a_category_below_one_that_is_renamed(self, is_renamed_first, overlap):
+        load(0, [node(1, "Home", [node(2, "Kitchen")])], "wildberries")
+        works = [
+            partial(load, 1, [node(1, "House")], "wildberries"),
+            partial(load, 1, [node(2, "Kitchen", [node(3, "Teapots")])], "wildberries"),
+        ]
+
+        overlap(*(works if is_renamed_first else reversed(works)))
+
+        paths = Category.objects.order_by("level").values_list("path_names", flat=True)
+        assert list(paths) == ["House", "House > Kitchen", "House > Kitchen > Teapots"]
