@@ -26,7 +26,7 @@ class Unfit(MarketplaceError):
 def is_all_new(
     cursor: CursorWrapper, platform: str, plan: Plan, rows: Sequence[Rows], points: bytes
 ) -> bool:
-    """Return whether nothing is known of the things in a batch, and each of them is told once.
+    """Return whether nothing is known of the things in a batch.
 
     What they have in common with others, such as sellers, may be known.
 
@@ -35,8 +35,6 @@ def is_all_new(
     """
     own = [(target, each) for target, each in _pairs(plan, rows) if not target.shared and each.keys]
     if plan.after_create is None or points or not own:
-        return False
-    if not all(each.is_momentary for _, each in own):
         return False
     return not any(_is_any_known(cursor, platform, target, each.keys) for target, each in own)
 

@@ -4,7 +4,7 @@ It may happen in another process than the one that writes, while that one waits 
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -199,25 +199,42 @@ class Preparer:
         self.is_snapshot = is_snapshot
         #: Whether most of what comes is new, so that it is best parsed as soon as it is read.
         self.is_eager = False
+        self._owned = {target.record for target in plan.targets if not target.shared}
         self._timed = {shape.name for shape in adapter.shapes if shape.is_timed}
 
     def prepare(self, candidates: list[Candidate], rejects: list[Reject]) -> Iterator[Prepared]:
         """Yield the batches of some items: one, unless a thing is in them at different times.
 
-        Two states of a thing at different times are two batches, so that both leave a trace.
+        Two states of a thing at different times are two batches, so that both leave a trace; no
+        less so if it is not the items' own, but an offer that two products tell of.
         """
         known = self._recognize(candidates)
         self.is_eager = len(known) < len(candidates) * _EAGER
         parsed = self._parse(candidates, known, rejects)
-        start, times = 0, dict[str, datetime]()
+        start = 0
+        for position in self._turns(candidates, parsed):
+            yield self._batch(candidates[start:position], parsed[start:position], [])
+            start = position
+        yield self._batch(candidates[start:], parsed[start:], rejects)
+
+    def _turns(self, candidates: list[Candidate], parsed: Sequence[Parsed | None]) -> Iterator[int]:
+        """Yield the positions at which a thing that came before is told of at another time."""
+        if len({each.entrant.observed_at for each in candidates}) < 2:
+            return
+        times: dict[Any, datetime] = {}
         for position, (candidate, told) in enumerate(zip(candidates, parsed, strict=True)):
             if told is None:
                 continue
-            external_id, observed_at = told.external_id, candidate.entrant.observed_at
-            if times.setdefault(external_id, observed_at) != observed_at:
-                yield self._batch(candidates[start:position], parsed[start:position], [])
-                start, times = position, {external_id: observed_at}
-        yield self._batch(candidates[start:], parsed[start:], rejects)
+            observed_at = candidate.entrant.observed_at
+            things = [told.external_id, *self._own(told)]
+            if any(times.setdefault(thing, observed_at) != observed_at for thing in things):
+                yield position
+                times = dict.fromkeys(things, observed_at)
+
+    def _own(self, told: Parsed) -> list[tuple[type[Any], str]]:
+        """Return the rows that an item tells of and does not merely refer to, such as offers."""
+        kinds = ((type(record), record) for record in told.records)
+        return [(kind, record.external_id) for kind, record in kinds if kind in self._owned]
 
     def parse(
         self, candidates: list[Candidate], rejects: list[Reject]

@@ -87,14 +87,12 @@ class Rows(NamedTuple):
     :param told: COPY text of each, in the order of `Target.told_columns`, without the line's end
     :param references: of each, the external_ids in the order of `Target.references`
     :param items: of each, the position of the item that it counts for
-    :param is_momentary: whether each was observed at one time only
     """
 
     keys: Sequence[str] = ()
     told: Sequence[str] = ()
     references: Sequence[tuple[str | None, ...]] = ()
     items: Sequence[int | None] = ()
-    is_momentary: bool = True
 
     def staged(self) -> bytes:
         """Return the lines of COPY text for the target's staging table."""
@@ -235,5 +233,4 @@ def encode(target: Target, found: dict[str, Row]) -> Rows:
         list(map("\t".join, zip(*texts, strict=True))),
         list(map(target.pick_references, records)),
         [row.item for row in rows],
-        first == last,
     )

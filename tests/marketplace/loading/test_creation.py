@@ -167,13 +167,13 @@ class TestCreation:
         assert QuarantinedRecord.objects.get().reason.startswith("refused by the database: string")
         assert Product.objects.count() == Offer.objects.count() == 7
 
-    def test_is_not_for_what_is_told_at_two_times(self, created):
-        """What one batch tells twice has a history to be made."""
+    def test_of_what_is_told_at_two_times_makes_the_first(self, created):
         first = card(1) | {"timestamp": "2026-02-01T00:00:00"}
         second = card(2)
         second["data"]["skuList"].append(first["data"]["skuList"][0])
 
         load([first, second])
 
-        assert created == []
+        # A product and its offer; then another one that tells of the same offer is merged.
+        assert created == [1, 1]
         assert Offer.objects.get(external_id="10").last_seen_at == START

@@ -129,6 +129,29 @@ class TestWays:
 
         compare("ecommerce", "uzum", claims(generator), monkeypatch)
 
+    @pytest.mark.parametrize("seed", range(4 * len(SEEDS)))
+    def test_agree_on_what_one_file_tells_of_many_moments(self, seed, settings):
+        """However many documents a batch takes, and though products claim each other's offers."""
+        generator = random.Random(f"moments {seed}")
+        settings.INGEST_GATES = {"default": {"is_enabled": False}}
+        told = [document for _, documents in claims(generator) for document in documents]
+        moments = [START + timedelta(hours=hour) for hour in range(len(told))]
+        file = [
+            each | {"timestamp": at.isoformat()} for each, at in zip(told, moments, strict=True)
+        ]
+        found = []
+
+        for size in (1, 3, 100):
+            settings.INGEST_BATCH_SIZE = size
+            load_documents("uzum", file, name="moments", observed_at=START)
+            with connections["ecommerce"].cursor() as cursor:
+                # A product that need not be parsed again when it comes again may all the same be.
+                found.append(content(cursor, "ecommerce", without=["Product.content_hash"]))
+                empty(cursor, "ecommerce")
+
+        assert differences(found[0], found[1]) == []
+        assert differences(found[0], found[2]) == []
+
     @pytest.mark.parametrize("size", [1, 100])
     def test_an_offer_that_two_products_tell_of_follows_the_newest(self, size, settings):
         """Neither product is recognized as unchanged while the other one has the offer."""
