@@ -301,10 +301,12 @@ def _store_payloads(cursor: CursorWrapper, alias: str, packer: Packer, batch: Pr
     staging.copy(cursor, table, _PAYLOAD_COLUMNS, _payload_rows(packer, batch, new))
 
 
-def _precedence(payload: tuple[tuple[str, str], int]) -> tuple[str, int]:
-    """Order payloads by their things; of several states of one, the last counts and comes first."""
-    (external_id, _), position = payload
-    return external_id, -position
+def _precedence(payload: tuple[tuple[str, str], int]) -> int:
+    """Order payloads as they count: of what tells of one row at one moment, the last comes first.
+
+    It is the first that is stored.
+    """
+    return -payload[1]
 
 
 def pack_ahead(packer: Packer, batch: Prepared) -> None:

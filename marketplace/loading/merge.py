@@ -32,7 +32,8 @@ _CONTRADICTED = (
     "AND EXCLUDED.{c} <> '\\x00' AND t.{c} <> '\\x00')"
 )
 _UNKEPT = "count(*) FILTER (WHERE NOT m.is_new AND p.external_id IS NULL)"
-_REPLAYED = "EXCLUDED.{c}"
+# What is newer, something else tells: another product may have had the offer since.
+_REPLAYED = "CASE WHEN EXCLUDED.last_seen_at >= t.last_seen_at THEN EXCLUDED.{c} ELSE t.{c} END"
 _REPLAYED_PARTLY = _FILLED.replace(">", ">=")
 _REPLACED = "CASE WHEN EXCLUDED.last_seen_at > t.last_seen_at THEN EXCLUDED.{c} ELSE t.{c} END"
 

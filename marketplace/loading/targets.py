@@ -38,8 +38,8 @@ class Target:
     :param shared: rows that records of several items refer to, such as sellers: a change of one
         does not count as a change of the item
     :param replayed: "whole" if what is staged is all that was observed, read anew: then it replaces
-        what is stored, whatever the times; "partial" if it is not all: then it replaces what is of
-        the same time; else empty
+        what is stored, unless that is newer; "partial" if it is not all: then what it does
+        not say stays, too; else empty
     :param lasting: columns that time changes, too, so that replaying leaves them alone
     :param keep_prior: whether the rows as they were before the merge are kept for `after_merge`,
         in the temporary table `prior_<table>`

@@ -236,6 +236,25 @@ class TestSound:
 
         assert written() == before
 
+    @pytest.mark.parametrize("numbers", [(1, 2), (2, 1)])
+    @pytest.mark.parametrize(
+        ("days", "step"), [((0, 0), 500), ((0, 1), 500), ((1, 0), 500), ((0, 1), 1), ((1, 0), 1)]
+    )
+    def test_changes_no_row_when_products_claim_an_offer(self, numbers, days, step, monkeypatch):
+        """Of two that tell of it at one moment, the later one counts, as when they were loaded."""
+        monkeypatch.setattr("marketplace.loading.replay._STEP", step)
+        documents = []
+        for number, at in zip(numbers, days, strict=True):
+            contested = [{"id": 7, "purchasePrice": 100 * number, "availableAmount": 1}]
+            when = (START + timedelta(days=at)).isoformat()
+            documents.append(product(number, at, skuList=contested) | {"timestamp": when})
+        load_documents("uzum", documents, observed_at=START)
+        before = written()
+
+        replay("uzum")
+
+        assert written() == before
+
     def test_the_second_time_changes_no_row(self, monkeypatch):
         with misreading(monkeypatch, double):
             load_days()
