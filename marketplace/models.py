@@ -131,6 +131,14 @@ class LoadSource(models.Model):
     position = models.BigIntegerField(
         default=0, help_text="Documents whose records are committed: where a resumed run goes on."
     )
+    ahead_count = models.BigIntegerField(
+        default=0,
+        db_default=0,
+        help_text="Records loaded beyond the position: a resumed run reads them again.",
+    )
+    ahead_rejected_count = models.BigIntegerField(
+        default=0, db_default=0, help_text="Records put into quarantine beyond the position."
+    )
     is_complete = models.BooleanField(default=False, help_text="Whether it was read to its end.")
 
     class Meta:

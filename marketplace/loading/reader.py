@@ -257,6 +257,8 @@ class Stretch:
         self.candidates: list[Candidate] = []
         self.rejects: list[Reject] = []
         self.skipped = self.size = 0
+        #: How many candidates and rejects are of documents that are done.
+        self.done = (0, 0)
 
     def add(self, group: list[Entry | Line]) -> Iterator[Prepared]:
         """Take documents; yield the batches that are full."""
@@ -298,6 +300,7 @@ class Stretch:
             is_alone = len(entries) == 1
         else:
             entries, is_alone = [document], False
+        self.done = (len(self.candidates), len(self.rejects))
         for entry in entries:
             if entry.fault:
                 self._reject(PayloadError(entry.fault), entry.place, entry.raw)
@@ -310,7 +313,10 @@ class Stretch:
             for number, item in enumerate(items):
                 # Before the item, as a document is done only with its last one.
                 if self._is_full:
-                    yield from self._emit(self.position)
+                    self._forget_document(document_hash)
+                    yield from self._emit_done()
+                if self._is_full:
+                    yield from self._emit(0)
                 self._add_item(item, entry.place, document_hash, number)
         except PayloadError as error:
             self._reject(error, entry.place, to_bytes(entry.document))
@@ -365,9 +371,13 @@ class Stretch:
         return count >= settings.INGEST_BATCH_SIZE or self.size >= _MAX_BATCH_BYTES
 
     def _emit(self, position: int) -> Iterator[Prepared]:
-        """Yield what was gathered; only the last batch may say that its documents are done."""
+        """Yield what was gathered; only the last batch may say that its documents are done.
+
+        :param position: how many documents are done with it; 0 if it is all of one that is not
+        """
         candidates, rejects, skipped = self.candidates, self.rejects, self.skipped
         self.candidates, self.rejects, self.skipped, self.size = [], [], 0, 0
+        self.done = (0, 0)
         before: Prepared | None = None
         for batch in self.reader.preparer.prepare(candidates, rejects):
             if before:
@@ -377,6 +387,16 @@ class Stretch:
             before.position = position
             before.skipped += skipped
             yield before
+
+    def _emit_done(self) -> Iterator[Prepared]:
+        """Yield what was gathered of documents that are done, so that a batch ends with one."""
+        candidates, rejects = self.done
+        begun = self.candidates[candidates:], self.rejects[rejects:]
+        self.candidates, self.rejects = self.candidates[:candidates], self.rejects[:rejects]
+        yield from self.flush()
+        self.candidates, self.rejects = begun
+        self.size = sum(len(each.entrant.raw) for each in self.candidates)
+        self.size += sum(len(each.payload) for each in self.rejects)
 
     def flush(self) -> Iterator[Prepared]:
         """Yield the rest."""

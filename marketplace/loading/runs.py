@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import orjson
 from django.apps import apps
@@ -42,6 +42,13 @@ WHERE
 _Result = TypeVar("_Result")
 
 
+class _Ahead(NamedTuple):
+    """Records that were committed, of documents that the run is not done with."""
+
+    loaded: int = 0
+    rejected: int = 0
+
+
 class Run:
     """A run of the loader, as its row and those of its sources.
 
@@ -71,6 +78,9 @@ class Run:
         #: How many records of the source are committed, as far as this process knows.
         self._count: int | None = None
         self._pending = 0
+        #: The records that an earlier part of the run counted and that are still to come again, and
+        #: those of them that the batch at hand has.
+        self._ahead = self._again = _Ahead()
         #: Whether another process has taken the run.
         self._is_taken = False
         # Behind a pooler, a session says nothing of the process that used it.
@@ -197,6 +207,7 @@ class Run:
             digest=start.digest,
             observed_at=start.observed_at,
         )
+        self._ahead = _Ahead(self._source.ahead_count, self._source.ahead_rejected_count)
 
     def end_source(self) -> None:
         """Note that a source was read to its end."""
@@ -214,24 +225,41 @@ class Run:
         return -1 if count is None else count
 
     def advance(self, outcome: Outcome, rejected: int, position: int) -> None:
-        """Write counts and position, in the transaction of the batch they speak of."""
+        """Write counts and position, in the transaction of the batch they speak of.
+
+        What an earlier part of the run has committed comes again, unchanged or rejected as before:
+        it is not counted twice.
+        """
         read = outcome.created + outcome.updated + outcome.unchanged + rejected
         self._pending = read
+        ahead = self._ahead
+        again = _Ahead(min(ahead.loaded, outcome.unchanged), min(ahead.rejected, rejected))
+        news = _Ahead(read - rejected - again.loaded, rejected - again.rejected)
         found = self._row.update(
-            read_count=F("read_count") + read,
+            read_count=F("read_count") + sum(news),
             created_count=F("created_count") + outcome.created,
             updated_count=F("updated_count") + outcome.updated,
-            unchanged_count=F("unchanged_count") + outcome.unchanged,
-            rejected_count=F("rejected_count") + rejected,
+            unchanged_count=F("unchanged_count") + outcome.unchanged - again.loaded,
+            rejected_count=F("rejected_count") + news.rejected,
             price_point_count=F("price_point_count") + outcome.price_points,
         )
         self._check(found)
-        self._progress(read, position)
+        self._progress(read, position, news)
+        self._again = again
 
-    def _progress(self, read: int, position: int) -> None:
+    def settle(self) -> None:
+        """Note that the last batch is committed."""
+        ahead, again = self._ahead, self._again
+        self._ahead = _Ahead(ahead.loaded - again.loaded, ahead.rejected - again.rejected)
+        self._again = _Ahead()
+
+    def _progress(self, read: int, position: int, news: "_Ahead") -> None:
         changes: dict[str, Any] = {"record_count": F("record_count") + read}
         if position:
-            changes["position"] = position
+            changes |= {"position": position, "ahead_count": 0, "ahead_rejected_count": 0}
+        else:
+            changes["ahead_count"] = F("ahead_count") + news.loaded
+            changes["ahead_rejected_count"] = F("ahead_rejected_count") + news.rejected
         self._check(self._source_row.update(**changes))
 
     def next_chunk(self) -> int:
@@ -256,7 +284,7 @@ class Run:
             body=chunks.pack([orjson.dumps(line) for line in lines]),
         )
         self._row.update(held_count=F("held_count") + len(lines))
-        self._progress(0, batch.position)
+        self._progress(0, batch.position, _Ahead())
 
     def keep_scope(self, scope: Scope | None) -> None:
         """Keep of what a held snapshot is the whole, until it is released."""

@@ -232,6 +232,7 @@ class Writer:
             else:
                 self._commit_halves(batch, error)
             return
+        self.run.settle()
         self.gate.admit(batch.measures)
         self.summary.add(outcome, batch.rejects)
         self.progress(self.summary)
@@ -272,8 +273,9 @@ class Writer:
             )
             return
         middle = len(entrants) // 2
-        self._commit_again(entrants[:middle], Prepared(rejects=batch.rejects))
-        self._commit_again(entrants[middle:], Prepared(batch.position, batch.skipped))
+        rest = Prepared(batch.position, batch.skipped, rejects=batch.rejects)
+        self._commit_again(entrants[:middle], Prepared())
+        self._commit_again(entrants[middle:], rest)
 
     def _commit_again(self, entrants: list[Entrant], like: Prepared) -> None:
         """Commit entrants as they are now, whatever was known of them before."""

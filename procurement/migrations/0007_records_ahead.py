@@ -1,0 +1,30 @@
+"""What a run has counted of documents that it is not done with."""
+
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("procurement", "0006_exactness"),
+    ]
+
+    operations = [
+        migrations.AddField(
+            model_name="loadsource",
+            name="ahead_count",
+            field=models.BigIntegerField(
+                db_default=0,
+                default=0,
+                help_text="Records loaded beyond the position: a resumed run reads them again.",
+            ),
+        ),
+        migrations.AddField(
+            model_name="loadsource",
+            name="ahead_rejected_count",
+            field=models.BigIntegerField(
+                db_default=0,
+                default=0,
+                help_text="Records put into quarantine beyond the position.",
+            ),
+        ),
+    ]
