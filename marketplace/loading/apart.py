@@ -24,8 +24,9 @@ from django.db import Error, connections
 
 from marketplace.exceptions import MarketplaceError, SourceError
 from marketplace.loading import documents
+from marketplace.loading.jobs import Job, Message
 from marketplace.loading.preparation import Prepared
-from marketplace.loading.reader import Job, Message, Reader
+from marketplace.loading.reader import Reader
 
 #: Bytes of files from which on a process of its own reads them.
 _MANY_BYTES = 4_000_000

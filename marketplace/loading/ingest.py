@@ -14,10 +14,11 @@ from django.db import Error
 from django.utils import timezone
 
 from marketplace.exceptions import DatabaseUnavailableError, SourceError
-from marketplace.loading import apart, documents, reader, snapshots
+from marketplace.loading import apart, documents, jobs, snapshots
 from marketplace.loading.adapters import get_adapter
 from marketplace.loading.documents import Entry
-from marketplace.loading.reader import Job, Message, Reader, SourceEnd
+from marketplace.loading.jobs import Job, Message, SourceEnd
+from marketplace.loading.reader import Reader
 from marketplace.loading.runs import INTERRUPTED, Run, give_up, interrupted
 from marketplace.loading.targets import Scope, get_plan
 from marketplace.loading.writer import Progress, Summary, Writer
@@ -87,7 +88,7 @@ def load_documents(
     own = Reader(job)
     entries = (_entry(f"payload {n}", payload) for n, payload in enumerate(payloads, 1))
     run = Run(job.alias, platform, name, now, _as_json(job, []))
-    return _load(job, run, own, progress, own.batches(entries, reader.given(job, name)))
+    return _load(job, run, own, progress, own.batches(entries, jobs.given(job, name)))
 
 
 def resume(alias: str, run_id: int, *, progress: Progress = lambda summary: None) -> Summary:
@@ -155,7 +156,7 @@ def _release_snapshot(alias: str, row: Any, progress: Progress) -> Summary:
 
 
 def _missing(own: Reader, scope: Scope) -> Iterator[Message]:
-    yield reader.given(own.job, "what is missing").message
+    yield jobs.given(own.job, "what is missing").message
     yield from own.missing(scope)
     yield SourceEnd()
 
@@ -163,7 +164,7 @@ def _missing(own: Reader, scope: Scope) -> Iterator[Message]:
 def _is_releasing(row: Any) -> bool:
     """Return whether a run was interrupted while what a gate held of it was being loaded."""
     is_holding = row.chunks.filter(is_held=True).exists()
-    return is_holding and bool(row.sources.filter(path__startswith=reader.HELD).exists())
+    return is_holding and bool(row.sources.filter(path__startswith=jobs.HELD).exists())
 
 
 def _remaining(alias: str, row: Any) -> Job:

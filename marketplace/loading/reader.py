@@ -1,24 +1,18 @@
 """Reading: from sources to batches that are ready to be written, as a stream of messages."""
 
-import hashlib
-import os
-import threading
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from datetime import datetime
-from functools import cached_property
 from itertools import chain, islice
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
-from django.apps import apps
 from django.conf import settings
 
 from marketplace.exceptions import PayloadError, SourceError
 from marketplace.loading import chunks, documents, recognition, tables
 from marketplace.loading.adapters import Adapter, Item, Source, get_adapter
 from marketplace.loading.documents import Entry, Line
+from marketplace.loading.jobs import Job, Message, SourceEnd, Start, begin, given
 from marketplace.loading.patience import patiently
 from marketplace.loading.preparation import (
     Candidate,
@@ -32,84 +26,12 @@ from marketplace.loading.preparation import (
 from marketplace.loading.recognition import Hasher
 from marketplace.loading.tables import Table
 from marketplace.loading.targets import Plan, Scope, get_plan
-from marketplace.registry import get_platform
 
 #: Bytes of payloads in a batch at most, so that a few thousand large ones do not fill the memory.
 _MAX_BATCH_BYTES = 10_000_000
 
 #: Documents that were loaded before, after which the run's position is written all the same.
 _MAX_SKIPPED = 20_000
-
-
-#: What the held part of a run is called.
-HELD = "what was held"
-
-
-class SourceStart(NamedTuple):
-    """A source begins.
-
-    :param observed_at: the time of its records that tell none
-    """
-
-    name: str
-    path: str
-    digest: str
-    observed_at: datetime
-
-
-class SourceEnd(NamedTuple):
-    """A source was read to its end, or to where it cannot be read.
-
-    :param failure: why not to its end
-    """
-
-    failure: str = ""
-
-
-Message = SourceStart | Prepared | SourceEnd
-
-
-class Begun(NamedTuple):
-    """What an earlier part of the run did with a source.
-
-    :param position: documents that are done
-    """
-
-    digest: str
-    observed_at: datetime
-    position: int
-    is_complete: bool
-
-
-@dataclass(frozen=True)
-class Job:
-    """What is to be read, as it can be handed to another process.
-
-    :param sources: files, or "-"; a number is the run whose chunks are read
-    :param observed_at: the time that the user said; None if none
-    :param now: the time of records for which nothing else tells one
-    :param begun: path → what an earlier part of the same run did with it
-    :param columns: a mapping file
-    :param is_held: whether the run's chunks are what a gate held
-    :param is_released: whether a person let everything pass
-    :param snapshot: "shop", "category" or "auto" if the sources are the whole of it; else empty
-    """
-
-    platform: str
-    sources: tuple[str | int, ...]
-    observed_at: datetime | None
-    now: datetime
-    options: Mapping[str, str] = field(default_factory=dict)
-    columns: str | None = None
-    begun: Mapping[str, Begun] = field(default_factory=dict)
-    is_held: bool = False
-    is_released: bool = False
-    snapshot: str = ""
-
-    @property
-    def alias(self) -> str:
-        """The database of the platform."""
-        return get_platform(self.platform).database
 
 
 class Reader:
@@ -130,16 +52,9 @@ class Reader:
 
     def read(self, source: str | int) -> Iterator[Message]:
         """Yield a source's batches between its start and its end."""
-        name, path = _name(source, self.job)
-        digest = _Digest("" if isinstance(source, int) else source)
-        begun = self.job.begun.get(path)
-        if begun and begun.digest != digest.value:
-            begun = None
-        if begun and begun.is_complete:
-            return
-        start = Start(self.job, name, path, digest, begun)
-        entries = self._open(source)
-        yield from self.batches(entries, start, begun.position if begun else 0)
+        start = begin(self.job, source)
+        if start is not None:
+            yield from self.batches(self._open(source), start, start.position)
 
     def _open(self, source: str | int) -> Iterator[Entry | Line]:
         if isinstance(source, int):
@@ -150,7 +65,7 @@ class Reader:
         return documents.read_unparsed(source, limit)
 
     def batches(
-        self, entries: Iterator[Entry | Line], start: "Start", position: int = 0
+        self, entries: Iterator[Entry | Line], start: Start, position: int = 0
     ) -> Iterator[Message]:
         """Yield the start of a source, the batches of its documents, its end.
 
@@ -174,7 +89,7 @@ class Reader:
         yield from stretch.flush()
 
     def _batches(
-        self, entries: Iterator[Entry | Line], start: "Start", position: int
+        self, entries: Iterator[Entry | Line], start: Start, position: int
     ) -> Iterator[Message]:
         kind = HeldStretch if self.job.is_held else Stretch
         stretch = kind(self, start, position)
@@ -188,62 +103,6 @@ class Reader:
             failure = str(error)
         yield from stretch.flush()
         yield SourceEnd(failure)
-
-
-class _Digest:
-    """By what a file is known again, found out while it is being read."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._found = ""
-        self._thread = threading.Thread(target=self._find, daemon=True)
-        self._thread.start()
-
-    def _find(self) -> None:
-        self._found = file_digest(self._path)
-
-    @property
-    def value(self) -> str:
-        """The digest; waits for it."""
-        self._thread.join()
-        return self._found
-
-
-class Start:
-    """The start of a source: what is known of it, found out when it is needed."""
-
-    def __init__(self, job: Job, name: str, path: str, digest: _Digest, begun: Begun | None):
-        self.job = job
-        self.name = name
-        self._path = path
-        self._digest = digest
-        self._begun = begun
-
-    @cached_property
-    def observed_at(self) -> datetime:
-        """The time of the records that tell none."""
-        job = self.job
-        if self._begun:
-            return self._begun.observed_at
-        if job.observed_at:
-            return job.observed_at
-        digest = self._digest.value
-        return patiently(job.alias, lambda: first_load(job.alias, job.platform, digest)) or job.now
-
-    @property
-    def message(self) -> SourceStart:
-        """The message that begins the source."""
-        return SourceStart(self.name, self._path, self._digest.value, self.observed_at)
-
-
-def _name(source: str | int, job: Job) -> tuple[str, str]:
-    """Return what a source is called, and by what it is known within its run."""
-    if isinstance(source, int):
-        what = HELD if job.is_held else "request"
-        return what, f"{what} {source}"
-    if source == documents.STANDARD_INPUT:
-        return source, source
-    return Path(source).name, os.path.abspath(source)
 
 
 class Stretch:
@@ -465,34 +324,3 @@ def to_bytes(payload: Any) -> bytes:
         return serialize(payload)
     except (TypeError, ValueError, RecursionError):
         return repr(payload)[:100_000].encode("utf-8", "replace")
-
-
-def given(job: Job, name: str) -> Start:
-    """Return the start of a source of payloads that are in memory."""
-    return Start(job, name, "", _Digest(""), None)
-
-
-def file_digest(path: str) -> str:
-    """Return by what a file is known again; nothing for what is read once only, or not at all."""
-    if not os.path.isfile(path):
-        return ""
-    try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-    except OSError:
-        # Reading it fails in the same way, where it becomes the source's failure.
-        return ""
-
-
-def first_load(alias: str, platform: str, digest: str) -> datetime | None:
-    """Return the time that observations of the same file had when it was loaded first.
-
-    The same bytes are the same observation: loading them again, in whatever order with others,
-    must not make them news.
-    """
-    if not digest:
-        return None
-    sources: Any = apps.get_model(alias, "LoadSource").objects.using(alias)
-    known = sources.filter(digest=digest, run__platform=platform).order_by("pk")
-    first: datetime | None = known.values_list("observed_at", flat=True).first()
-    return first

@@ -9,11 +9,12 @@ import zstandard
 from django.apps import apps
 from django.utils import timezone
 
-from marketplace.loading import documents, reader
+from marketplace.loading import documents, jobs
 from marketplace.loading.adapters import Item
 from marketplace.loading.documents import Entry, Line
+from marketplace.loading.jobs import Job, Message, SourceEnd
 from marketplace.loading.preparation import Prepared
-from marketplace.loading.reader import Job, Message, Reader, SourceEnd
+from marketplace.loading.reader import Reader, Stretch
 from marketplace.loading.runs import INTERRUPTED, Run
 from marketplace.loading.writer import Summary, Writer
 
@@ -77,16 +78,16 @@ def _reload(
 
 
 def _messages(own: Reader, records: Iterable[Any]) -> Iterator[Message]:
-    start = reader.given(own.job, "quarantine")
+    start = jobs.given(own.job, "quarantine")
     yield start.message
-    stretch = reader.Stretch(own, start, 0)
+    stretch = Stretch(own, start, 0)
     for record in records:
         yield from _enter(stretch, record)
     yield from stretch.flush()
     yield SourceEnd()
 
 
-def _enter(stretch: reader.Stretch, record: Any) -> Iterator[Prepared]:
+def _enter(stretch: Stretch, record: Any) -> Iterator[Prepared]:
     raw = zstandard.decompress(record.payload)
     place = record.source.rpartition(": ")[2]
     if not record.shape:

@@ -22,10 +22,10 @@ from psycopg2.sql import SQL, Identifier
 from marketplace.exceptions import SourceError
 from marketplace.loading import batches, late, payloads
 from marketplace.loading.adapters import Parsed, get_adapter
+from marketplace.loading.jobs import SourceStart
 from marketplace.loading.late import Version
 from marketplace.loading.patience import insistently, patiently
 from marketplace.loading.preparation import Candidate, Entrant, Prepared, Preparer, Reject
-from marketplace.loading.reader import SourceStart
 from marketplace.loading.runs import INTERRUPTED, Run
 from marketplace.loading.targets import Plan, get_plan
 from marketplace.loading.writer import Progress, Summary

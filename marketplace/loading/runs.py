@@ -14,9 +14,9 @@ from django.utils import timezone
 from marketplace.exceptions import ReplacedError, SourceError
 from marketplace.loading import chunks
 from marketplace.loading.batches import Outcome
+from marketplace.loading.jobs import Begun, SourceStart
 from marketplace.loading.patience import patiently
 from marketplace.loading.preparation import Prepared, Reject
-from marketplace.loading.reader import Begun, SourceStart
 from marketplace.loading.targets import Scope
 
 #: The first half of the key of the lock that a run holds; any number that nothing else uses.

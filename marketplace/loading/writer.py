@@ -15,11 +15,12 @@ from marketplace.loading import batches, late, measures
 from marketplace.loading.batches import Outcome
 from marketplace.loading.creation import Unfit
 from marketplace.loading.gates import Gate
+from marketplace.loading.jobs import Job, Message, SourceEnd, SourceStart
 from marketplace.loading.measures import Prices
 from marketplace.loading.patience import insistently, patiently
 from marketplace.loading.payloads import Packer
 from marketplace.loading.preparation import Candidate, Entrant, Prepared, Preparer, Reject, reject
-from marketplace.loading.reader import Job, Message, Reader, SourceEnd, SourceStart
+from marketplace.loading.reader import Reader
 from marketplace.loading.rows import Rows
 from marketplace.loading.runs import Run
 from marketplace.loading.snapshots import Snapshot
