@@ -283,7 +283,11 @@ class Run:
             is_held=True,
             body=chunks.pack([orjson.dumps(line) for line in lines]),
         )
-        self._row.update(held_count=F("held_count") + len(lines))
+        self._row.update(
+            held_count=F("held_count") + len(lines),
+            read_count=F("read_count") + batch.skipped,
+            unchanged_count=F("unchanged_count") + batch.skipped,
+        )
         self._progress(0, batch.position, _Ahead())
 
     def keep_scope(self, scope: Scope | None) -> None:

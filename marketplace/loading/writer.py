@@ -206,6 +206,8 @@ class Writer:
                 self.run.hold(batch, self.summary.causes, number)
 
         patiently(self.alias, hold)
+        # What was loaded before needs no person.
+        self.summary.add(Outcome(unchanged=batch.skipped), [])
         self.summary.held += len(batch.counted) + len(batch.rejects)
         self.progress(self.summary)
 

@@ -20,6 +20,7 @@ from tests import factories, payloads
 pytestmark = pytest.mark.django_db(databases=["ecommerce", "classifieds"])
 
 START = datetime(2026, 3, 1, 9, tzinfo=UTC)
+DATE = START.isoformat()
 SIZE = 300
 
 #: What says when and by which run something was written, not what is known.
@@ -241,6 +242,24 @@ class TestFaults:
         resume("ecommerce", load(make(), 4).run_id)
 
         assert load(make(), 5).causes == []
+
+
+class TestCounts:
+    def test_what_was_loaded_before_is_counted_though_the_rest_is_held(self, tmp_path):
+        known = [
+            {"payload": {"data": {"id": n, "title": "Choynak", "skuList": []}}, "timestamp": DATE}
+            for n in range(1, 51)
+        ]
+        paths = [tmp_path / "known.jsonl", tmp_path / "all.jsonl"]
+        for path, documents in zip(paths, (known, [*known, *foreign()]), strict=True):
+            path.write_bytes(b"\n".join(map(orjson.dumps, documents)))
+        ingest("uzum", [str(paths[0])])
+
+        summary = ingest("uzum", [str(paths[1])])
+
+        run = LoadRun.objects.latest("pk")
+        assert (summary.read, summary.unchanged, summary.held) == (50, 50, SIZE)
+        assert (run.read_count, run.unchanged_count, run.held_count) == (50, 50, SIZE)
 
 
 class TestPushes:
