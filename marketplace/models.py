@@ -197,6 +197,13 @@ class QuarantinedRecord(models.Model):
 
     # Lifecycle
     observed_at = models.DateTimeField(null=True, blank=True)
+    times = ArrayField(
+        models.DateTimeField(),
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text="All times at which it was observed: it is released at each of them.",
+    )
     first_seen_at = models.DateTimeField()
     last_seen_at = models.DateTimeField()
     seen_count = models.BigIntegerField(default=1)

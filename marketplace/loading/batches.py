@@ -42,6 +42,7 @@ _QUARANTINED = (
     "context",
     "options",
     "observed_at",
+    "times",
     "first_seen_at",
     "last_seen_at",
     "seen_count",
@@ -242,7 +243,8 @@ def store_rejects(
         "ON CONFLICT (platform, content_hash) DO UPDATE SET reason = EXCLUDED.reason, "
         "field = EXCLUDED.field, source = EXCLUDED.source, run_id = EXCLUDED.run_id, "
         "shape = EXCLUDED.shape, context = EXCLUDED.context, options = EXCLUDED.options, "
-        "last_seen_at = EXCLUDED.last_seen_at, seen_count = t.seen_count + 1"
+        "last_seen_at = EXCLUDED.last_seen_at, seen_count = t.seen_count + 1, "
+        "times = ARRAY(SELECT DISTINCT unnest(t.times || EXCLUDED.times) ORDER BY 1)"
     ).format(
         table=Identifier(table),
         names=SQL(", ").join(map(Identifier, _QUARANTINED)),
@@ -270,6 +272,7 @@ def _quarantined(
         "context": staging.as_json(reject.context),
         "options": staging.as_json(dict(options)),
         "observed_at": reject.observed_at,
+        "times": [reject.observed_at] if reject.observed_at else [],
         "first_seen_at": now,
         "last_seen_at": now,
         "seen_count": 1,

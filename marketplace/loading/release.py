@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import zstandard
@@ -20,10 +21,13 @@ from marketplace.loading.writer import Summary, Writer
 
 
 class _Called(NamedTuple):
-    """How the run was called from which a record comes."""
+    """How a run was called from which a record comes.
+
+    :param columns: a mapping file; empty if none
+    """
 
     observed_at: datetime
-    columns: str | None
+    columns: str
     options: tuple[tuple[str, str], ...]
 
 
@@ -39,8 +43,9 @@ def reload_records(alias: str, platform: str, records: Sequence[Any]) -> Summary
     run = Run(alias, platform, "quarantine", now, {})
     total = Summary(platform, run.id)
     try:
-        for called, same in groupby(sorted(records, key=_called), key=_called):
-            _reload(alias, platform, run, called, list(same), total)
+        calls = [(_called(each, at), each) for each in records for at in _times(each)]
+        for called, same in groupby(sorted(calls, key=itemgetter(0)), key=itemgetter(0)):
+            _reload(alias, platform, run, called, [record for _, record in same], total)
     except BaseException as error:
         run.finish("failed", f"{INTERRUPTED}{error!r}")
         raise
@@ -51,11 +56,14 @@ def reload_records(alias: str, platform: str, records: Sequence[Any]) -> Summary
     return total
 
 
-def _called(record: Any) -> _Called:
+def _times(record: Any) -> list[datetime]:
+    return list(record.times) or [record.observed_at or record.first_seen_at]
+
+
+def _called(record: Any, observed_at: datetime) -> _Called:
     options = dict(record.options)
     columns = options.pop("columns", None)
-    observed_at = record.observed_at or record.first_seen_at
-    return _Called(observed_at, columns, tuple(sorted(options.items())))
+    return _Called(observed_at, columns or "", tuple(sorted(options.items())))
 
 
 def _reload(
@@ -67,7 +75,7 @@ def _reload(
         called.observed_at,
         run.now,
         dict(called.options),
-        called.columns,
+        called.columns or None,
         is_released=True,
     )
     own = Reader(job)
@@ -97,5 +105,5 @@ def _enter(stretch: Stretch, record: Any) -> Iterator[Prepared]:
     if entry.fault or not isinstance(entry.document, dict):
         yield from stretch.add([Entry(place, fault=entry.fault or "is no object", raw=raw)])
         return
-    item = Item(record.shape, entry.document, record.context or {}, True, record.observed_at)
+    item = Item(record.shape, entry.document, record.context or {}, True, stretch.start.observed_at)
     yield from stretch.add_item(item, place)

@@ -205,7 +205,7 @@ def describe_record(address: Address) -> Json:
     :raises SourceError: if there is no such record
     """
     record = _one(_records(address.alias), address, "quarantined record")
-    names = ["external_id", "source", "shape", "context", "options", "observed_at"]
+    names = ["external_id", "source", "shape", "context", "options", "observed_at", "times"]
     names += ["first_seen_at", "last_seen_at", "seen_count"]
     told = {name: getattr(record, name) for name in names}
     run = record.run_id and f"{record.platform}-{record.run_id}"

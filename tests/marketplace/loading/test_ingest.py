@@ -20,8 +20,10 @@ from ecommerce.models import (
     RawPayload,
     Seller,
 )
-from marketplace.exceptions import SourceError
+from marketplace.exceptions import PayloadError, SourceError
+from marketplace.loading.adapters import Adapter
 from marketplace.loading.ingest import ingest, load_documents
+from marketplace.loading.review import Selection, release_records
 from marketplace.loading.values import TASHKENT
 from procurement.models import Lot, LotEvent
 
@@ -47,6 +49,18 @@ def load(*cards, at=NOON, platform="uzum"):
 
 def counts(summary):
     return (summary.read, summary.created, summary.updated, summary.unchanged, summary.rejected)
+
+
+def _refusing(payload):
+    """Return a way to parse that cannot read one payload."""
+    parse = Adapter.parse
+
+    def refuse(self, item):
+        if item.payload == payload:
+            raise PayloadError("is odd")
+        return parse(self, item)
+
+    return refuse
 
 
 def history(number=10):
@@ -416,6 +430,20 @@ class TestQuarantine:
         load(bad, at=NOON + timedelta(hours=1))
 
         assert QuarantinedRecord.objects.get().seen_count == 2
+
+    def test_a_record_that_was_rejected_at_several_times_is_released_at_each(self, monkeypatch):
+        """An adapter cannot read the price of Monday, which comes back on Wednesday."""
+        with monkeypatch.context() as context:
+            context.setattr(Adapter, "parse", _refusing(card(1, price=5)))
+            for day, price in enumerate((5, 7, 5)):
+                load(card(1, price=price), at=NOON + timedelta(days=day))
+
+        release_records(Selection("ecommerce", "uzum"))
+
+        points = PricePoint.objects.order_by("recorded_at").values_list("recorded_at", "price")
+        assert list(points) == [(NOON + timedelta(days=n), (5, 7, 5)[n]) for n in range(3)]
+        assert not QuarantinedRecord.objects.exists()
+        assert Product.objects.get().last_seen_at == NOON + timedelta(days=2)
 
     def test_a_payload_of_another_platform_is_recognized(self):
         summary = load({"data": {"products": [{"id": 1, "salePriceU": 5}]}})
