@@ -77,14 +77,29 @@ def find_unstorable(payload: Any) -> str:
     """
     field, value = "", payload
     for _ in range(_MAX_DEPTH):
-        inside = value.items() if isinstance(value, dict) else ()
-        parts = [(f"{field}.{key}", each) for key, each in inside]
-        parts += [(f"{field}[]", each) for each in value] if isinstance(value, list) else []
+        parts = _parts(field, value)
         found = next((part for part in parts if not _is_storable(part[1])), None)
         if found is None:
             break
         field, value = found
     return field.removeprefix(".")
+
+
+def find_longest(payload: Any) -> str:
+    """Return the field of a payload's longest text, as adapters name fields; empty if none."""
+    field, length, left = "", 0, [("", payload)]
+    while left:
+        name, value = left.pop()
+        if isinstance(value, str) and len(value) > length:
+            field, length = name, len(value)
+        left += _parts(name, value)
+    return field.removeprefix(".")
+
+
+def _parts(field: str, value: Any) -> list[tuple[str, Any]]:
+    if isinstance(value, dict):
+        return [(f"{field}.{key}", each) for key, each in value.items()]
+    return [(f"{field}[]", each) for each in value] if isinstance(value, list) else []
 
 
 def _is_storable(value: Any) -> bool:

@@ -12,6 +12,7 @@ from psycopg2 import errors
 
 from marketplace.exceptions import MarketplaceError, SourceError
 from marketplace.loading import batches, late, measures
+from marketplace.loading.adapters import Parsed
 from marketplace.loading.batches import Outcome
 from marketplace.loading.creation import Unfit
 from marketplace.loading.gates import Gate
@@ -19,7 +20,15 @@ from marketplace.loading.jobs import Job, Message, SourceEnd, SourceStart
 from marketplace.loading.measures import Prices
 from marketplace.loading.patience import insistently, patiently
 from marketplace.loading.payloads import Packer
-from marketplace.loading.preparation import Candidate, Entrant, Prepared, Preparer, Reject, reject
+from marketplace.loading.preparation import (
+    Candidate,
+    Entrant,
+    Prepared,
+    Preparer,
+    Reject,
+    find_longest,
+    reject,
+)
 from marketplace.loading.reader import Reader
 from marketplace.loading.rows import Rows
 from marketplace.loading.runs import Run
@@ -254,7 +263,7 @@ class Writer:
         found = [(each, refused.reasons[n]) for n, each in entrants if n in refused.reasons]
         if not found:
             raise refused
-        rejects = [*batch.rejects, *(reject(each, reason) for each, reason in found)]
+        rejects = [*batch.rejects, *(self._reject(each, reason) for each, reason in found)]
         left = [each for n, each in entrants if n not in refused.reasons]
         rest = Prepared(batch.position, batch.skipped, rejects=rejects)
         if left:
@@ -270,7 +279,7 @@ class Writer:
     def _commit_halves(self, batch: Prepared, error: Error) -> None:
         entrants = batch.entrants
         if len(entrants) == 1:
-            refused = _refused(entrants[0], error)
+            refused = self._refused(entrants[0], error)
             self._commit_rejects(
                 Prepared(batch.position, batch.skipped, rejects=[*batch.rejects, refused])
             )
@@ -287,6 +296,23 @@ class Writer:
         prepared[-1].position, prepared[-1].skipped = like.position, like.skipped
         for batch in prepared:
             self._commit(batch)
+
+    def _refused(self, entrant: Entrant, error: Exception) -> Reject:
+        message = str(error).strip().splitlines()[0]
+        diagnostics = getattr(error.__cause__, "diag", None)
+        name = getattr(diagnostics, "column_name", None) or ""
+        if not name and _is_limit(error):
+            name = find_longest(orjson.loads(entrant.raw))
+        return self._reject(entrant, f"refused by the database: {message}", name)
+
+    def _reject(self, entrant: Entrant, reason: str, name: str = "") -> Reject:
+        """Return what puts an item into quarantine that could be parsed, so that its id is known.
+
+        :param name: of the field at fault, or of its column
+        """
+        parsed = self.preparer.parse_item(entrant.item())
+        external_id = parsed.external_id if isinstance(parsed, Parsed) else ""
+        return reject(entrant, reason, name, external_id)
 
     def _note_retry(self) -> None:
         self.summary.retries += 1
@@ -352,13 +378,6 @@ class Writer:
         batches.store_rejects(
             self.alias, self.job.platform, run.id, run.source_name, rejects, options, run.now
         )
-
-
-def _refused(entrant: Entrant, error: Exception) -> Reject:
-    message = str(error).strip().splitlines()[0]
-    diagnostics = getattr(error.__cause__, "diag", None)
-    name = (getattr(diagnostics, "column_name", None) or "") if diagnostics else ""
-    return reject(entrant, f"refused by the database: {message}", name)
 
 
 def _is_limit(error: Exception) -> bool:

@@ -421,7 +421,9 @@ class TestQuarantine:
 
         assert counts(summary) == (8, 7, 0, 0, 1)
         assert Product.objects.count() == 7
-        assert "refused by the database" in QuarantinedRecord.objects.get().reason
+        record = QuarantinedRecord.objects.get()
+        assert (record.external_id, record.field) == ("8", "title")
+        assert "refused by the database" in record.reason
 
     def test_a_record_that_is_rejected_again_is_counted_not_repeated(self):
         bad = card(2) | {"productId": None}
