@@ -183,6 +183,27 @@ class TestContent:
     def test_of_four_with_shared_sellers_and_categories(self, stage, database, tmp_path):
         self.compare(stage, database, [_shared(tmp_path, number) for number in range(1, 5)])
 
+    def test_of_two_beside_a_replay(self, stage, database, tmp_path):
+        base = _write(tmp_path, "base.jsonl", range(450), [corpus.FIRST])
+        overlapping = [range(300), range(150, 450)]
+        paths = [
+            _write(tmp_path, f"{n}.jsonl", each, [corpus.CHANGED, corpus.RESCRAPED])
+            for n, each in enumerate(overlapping)
+        ]
+        for path in [base, *paths]:
+            assert stage.machine("ingest", "uzum", path).returncode == 0
+        expected = stage.content(database, without=BY_ORDER)
+
+        other = stage.use_new_database()
+        assert stage.machine("ingest", "uzum", base).returncode == 0
+        commands = [["uzum", path] for path in paths] + [["--replay", "uzum"]]
+        started = [stage.machine.start("ingest", *each) for each in commands]
+        outputs = [each.communicate(timeout=120)[0] for each in started]
+
+        assert [each.returncode for each in started] == [0] * len(started), outputs
+        assert differences(expected, stage.content(other, without=BY_ORDER)) == []
+        stage.drop(other)
+
 
 @pytest.mark.django_db(databases=["ecommerce"], transaction=True)
 class TestMonths:
