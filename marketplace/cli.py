@@ -19,11 +19,12 @@ from django.core.management.base import (
     DjangoHelpFormatter,
 )
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import Error
+from django.db import Error, connections
 
 from marketplace.exceptions import MarketplaceError
 from marketplace.postgresql.errors import explain
-from marketplace.registry import ALIASES
+from marketplace.registry import ALIASES, CONTROL
+from marketplace.routers import home
 
 
 class ParagraphFormatter(DjangoHelpFormatter):
@@ -134,6 +135,61 @@ class DatabaseCommand(BaseCommand):
         except (Error, MarketplaceError, CommandError) as error:
             self.report_error(alias, explain(error))
             return False
+
+
+class AppDatabaseMixin(BaseCommand):
+    """Has a command of Django work on the database of the apps that are named.
+
+    Django takes `default` where --database is missing, in which most apps have no tables. An app
+    lives in one database, so that its name says enough.
+    """
+
+    #: The apps that the command is about, where the command line names none.
+    apps: Sequence[str] = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the command's own arguments; --database has no default."""
+        super().add_arguments(parser)
+        parser.set_defaults(database=None)
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        """Choose the database, and run the command.
+
+        :raises CommandError: if the apps live in another database than the one named
+        """
+        labels = options.get("app_label") or options.get("args") or args or self.apps
+        names = [labels] if isinstance(labels, str) else labels
+        apps = dict.fromkeys(str(name).partition(".")[0] for name in names)
+        named = options["database"]
+        options["database"] = self._choose(named, list(apps))
+        self.is_database_named = named is not None
+        return super().execute(*args, **options)
+
+    def _choose(self, named: str | None, apps: Sequence[str]) -> str:
+        homes = {app: alias for app in apps if (alias := home(app)) is not None}
+        aliases = set(homes.values())
+        if len(aliases) > 1:
+            listed = ", ".join(f"{app} in {alias}" for app, alias in homes.items())
+            raise CommandError(
+                f"These apps live in different databases: {listed}. Run the command for each "
+                "database by itself."
+            )
+        if named is None:
+            return aliases.pop() if aliases else CONTROL
+        for app, alias in homes.items():
+            if alias != named:
+                raise CommandError(
+                    f"The app {app} lives in the database {alias}, not in {named}. "
+                    f"Use --database={alias}, or leave out --database."
+                )
+        return named
+
+    def write_database(self, alias: str) -> None:
+        """Say which database was chosen, and how to choose another, unless the user named one."""
+        if not self.is_database_named:
+            name = connections[alias].settings_dict["NAME"]
+            others = "|".join(other for other in (CONTROL, *ALIASES) if other != alias)
+            self.stdout.write(f"Database: {alias} ({name}). For another one: --database={others}")
 
 
 @contextmanager

@@ -74,12 +74,10 @@ def migrate(alias: str) -> list[str]:
     """
     with exclusive(alias):
         pending = get_revision(alias).pending
-        # Django looks for unapplied migrations of all apps in the control database; those of
-        # other databases' apps do nothing there but leave a record. And it keeps the permissions
-        # of all apps there, which a migration of another database may change.
-        labels = () if alias == CONTROL else (alias,)
+        # The control database has the permissions of all apps, which a migration of another
+        # database may change.
         if pending or alias == CONTROL:
-            _call_migrate(alias, *labels)
+            _call_migrate(alias)
     return list(pending)
 
 

@@ -34,6 +34,8 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / ".data"))).resolve()
 
 INSTALLED_APPS = [
+    # First, because its commands take the place of Django's own of the same name.
+    "marketplace",
     "unfold",
     "unfold.contrib.filters",
     "django.contrib.admin",
@@ -44,7 +46,6 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.postgres",
     "django_extensions",
-    "marketplace",
     *registry.ALIASES,
 ]
 

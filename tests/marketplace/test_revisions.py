@@ -74,19 +74,6 @@ class TestMigrate:
     def test_finds_nothing_to_do_the_second_time(self, migrated):
         assert migrate("classifieds") == []
 
-    def test_records_all_apps_in_the_control_database(self, scratch):
-        # Otherwise `runserver` and `migrate` would speak of unapplied migrations.
-        scratch("default")
-        create_database("default")
-
-        migrate("default")
-
-        with connections["default"].cursor() as cursor:
-            cursor.execute("SELECT count(*) > 0 FROM django_migrations WHERE app = 'procurement'")
-            assert cursor.fetchone() == (True,)
-            cursor.execute("SELECT to_regclass('procurement_lots')")
-            assert cursor.fetchone() == (None,)
-
     def test_waits_for_its_turn_only_so_long(self, migrated, monkeypatch):
         monkeypatch.setattr(revisions, "TURN_TIMEOUT", 0.3)
         lock = "SELECT pg_advisory_lock(hashtextextended('marketplace migrations', 0))"

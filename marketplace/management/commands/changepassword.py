@@ -1,0 +1,11 @@
+"""Django's `changepassword`, which works on the database of accounts only."""
+
+from django.contrib.auth.management.commands import changepassword
+
+from marketplace.cli import AppDatabaseMixin
+
+
+class Command(AppDatabaseMixin, changepassword.Command):
+    """Change the password of an account in the database of accounts."""
+
+    apps = ("auth",)

@@ -1,0 +1,11 @@
+"""Django's `createsuperuser`, which works on the database of accounts only."""
+
+from django.contrib.auth.management.commands import createsuperuser
+
+from marketplace.cli import AppDatabaseMixin
+
+
+class Command(AppDatabaseMixin, createsuperuser.Command):
+    """Create an account with all permissions in the database of accounts."""
+
+    apps = ("auth",)

@@ -1,0 +1,27 @@
+"""The `sqldiff` of django-extensions, which knows one database only."""
+
+from typing import Any
+
+from django.core.management.base import CommandError
+from django_extensions.management.commands import sqldiff
+
+from marketplace.registry import CONTROL
+from marketplace.routers import home
+
+
+class Command(sqldiff.Command):
+    """Compare the models of the apps in the database of accounts with its tables."""
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Compare, unless an app lives in another database.
+
+        :raises CommandError: if one does
+        """
+        for app in options["app_label"]:
+            alias = home(app)
+            if alias not in (None, CONTROL):
+                raise CommandError(
+                    f"sqldiff reads the database {CONTROL} only, and {app} lives in {alias}. "
+                    f"Use: python manage.py db_verify --database {alias}"
+                )
+        super().handle(*args, **options)
