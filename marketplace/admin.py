@@ -391,6 +391,25 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
     add_form = forms.UserCreationForm
     change_password_form = forms.AdminPasswordChangeForm
 
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Let only superusers change superusers: whoever sets a password can log in with it."""
+        if obj is not None and obj.is_superuser and not request.user.is_superuser:
+            return False
+        return super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Let only superusers delete superusers."""
+        if obj is not None and obj.is_superuser and not request.user.is_superuser:
+            return False
+        return super().has_delete_permission(request, obj)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Let only superusers give rights that they could not give by a group."""
+        fields = super().get_readonly_fields(request, obj)
+        if request.user.is_superuser:
+            return fields
+        return (*fields, "is_superuser", "user_permissions")
+
 
 @admin.register(Group)
 class GroupAdmin(auth.GroupAdmin, ModelAdmin):

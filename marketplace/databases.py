@@ -17,6 +17,8 @@ from psycopg2 import errorcodes, sql
 
 from marketplace.doctor.statements import enable
 from marketplace.exceptions import MarketplaceError
+from marketplace.groups import GROUPS, ensure_groups, missing_groups
+from marketplace.migration_loader import delete_foreign_records, foreign_records
 from marketplace.registry import ALIASES, CONTROL
 from marketplace.revisions import all_migrations, error_code, exclusive, get_revision, migrate
 from marketplace.roles.mending import MAINTENANCE, Repair, look, missing, other_database, repair
@@ -36,6 +38,10 @@ class Changes(NamedTuple):
     partitions: tuple[str, ...]
     #: What became of the database's roles and their rights.
     roles: Repair = Repair()
+    #: Records of migrations of other databases' apps, which earlier versions made.
+    foreign_records: int = 0
+    #: Groups of accounts that were created, or got permissions.
+    groups: tuple[str, ...] = ()
 
 
 # Existence
@@ -112,8 +118,10 @@ def initialize(alias: str, today: date, *, drop_first: bool = False) -> Changes:
     changes = Changes(
         is_dropped=drop_first and drop_database(alias),
         is_created=create_database(alias),
+        foreign_records=delete_foreign_records(connections[alias]),
         migrations=tuple(migrate(alias)),
         partitions=tuple(ensure_partitions(alias, today)),
+        groups=tuple(ensure_groups()) if alias == CONTROL else (),
         roles=repair(alias),
     )
     # For db_slow and db_doctor: where the role may not, they say what to do.
@@ -127,9 +135,23 @@ def plan_initialization(alias: str, today: date, *, drop_first: bool = False) ->
     names = module.names_ahead(today) if module else []
     if exists and not drop_first:
         names = [name for name in names if not _has_table(alias, name)]
-        return Changes(False, False, get_revision(alias).pending, tuple(names), _plan_roles(alias))
-    roles = Repair(made=missing(alias))
-    return Changes(exists, True, all_migrations(alias), tuple(names), roles)
+        return Changes(
+            is_dropped=False,
+            is_created=False,
+            migrations=get_revision(alias).pending,
+            partitions=tuple(names),
+            roles=_plan_roles(alias),
+            foreign_records=len(foreign_records(connections[alias])),
+            groups=tuple(_missing_groups(alias)),
+        )
+    return Changes(
+        is_dropped=exists,
+        is_created=True,
+        migrations=all_migrations(alias),
+        partitions=tuple(names),
+        roles=Repair(made=missing(alias)),
+        groups=tuple(GROUPS) if alias == CONTROL else (),
+    )
 
 
 def ensure_partitions(alias: str, today: date) -> list[str]:
@@ -181,6 +203,12 @@ def _answer(function: Callable[[str], T], alias: str, future: Future[T]) -> None
 def _maintenance(alias: str) -> AbstractContextManager[CursorWrapper]:
     """Connect to the server's maintenance database as the alias's own user."""
     return other_database(alias, MAINTENANCE)
+
+
+def _missing_groups(alias: str) -> list[str]:
+    if alias != CONTROL:
+        return []
+    return missing_groups() if _has_table(alias, "auth_permission") else list(GROUPS)
 
 
 def _plan_roles(alias: str) -> Repair:

@@ -22,8 +22,8 @@ class Command(DatabaseCommand):
 
     help = (
         "Make the databases ready for use: create those that are missing, apply their migrations, "
-        "create partitions ahead, make the roles of each: owner, loader, analyst. Safe to run "
-        "again, and several times at once."
+        "create partitions ahead, make the roles of each (owner, loader, analyst) and the groups "
+        "of accounts (analyst, operator, administrator). Safe to run again, and several at once."
     )
     choices = ALL_ALIASES
 
@@ -73,8 +73,15 @@ def _sentence(alias: str, changes: Changes, is_dry: bool) -> str:
     steps = [
         (changes.is_dropped, "dropped", "drop", name),
         (changes.is_created, "created", "create", name),
+        (
+            changes.foreign_records,
+            "removed",
+            "remove",
+            counted(changes.foreign_records, "record") + " of other databases' migrations",
+        ),
         (changes.migrations, "applied", "apply", counted(len(changes.migrations), "migration")),
         (changes.partitions, "created", "create", counted(len(changes.partitions), "partition")),
+        (changes.groups, "set up", "set up", counted(len(changes.groups), "group")),
         *_role_steps(changes.roles),
     ]
     parts = [f"{would if is_dry else did} {what}" for true, did, would, what in steps if true]
