@@ -24,8 +24,9 @@ class TestDbRollback:
     def test_never_guesses(self, arguments):
         assert run("db_rollback", *arguments) == ("", CHOICES, 1)
 
-    def test_says_what_it_would_undo(self, migrated):
-        outcome = run("db_rollback", "classifieds", "1", "--dry-run")
+    @pytest.mark.parametrize("steps", ["1", "-1"])
+    def test_says_what_it_would_undo(self, migrated, steps):
+        outcome = run("db_rollback", "classifieds", steps, "--dry-run")
 
         assert outcome == (
             f"CLASSIFIEDS: Would unapply {migrated[-1]}, back to {migrated[-2]}\n",

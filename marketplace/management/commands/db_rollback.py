@@ -21,13 +21,19 @@ class Command(DatabaseCommand):
         """Add the arguments. Both may be absent, so that the message can name the choices."""
         parser.add_argument("alias", nargs="?", help=f"The database: {', '.join(ALIASES)}.")
         parser.add_argument(
-            "steps", nargs="?", type=int, metavar="N", help="How many migrations to undo."
+            "steps",
+            nargs="?",
+            type=int,
+            metavar="N",
+            help="How many migrations to undo; -N means the same.",
         )
         add_destructive_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Roll back, or say what that would do."""
         alias, steps = options["alias"], options["steps"]
+        # Alembic, which some users come from, counts steps back as -1.
+        steps = steps and abs(steps)
         if alias not in ALIASES or steps is None:
             raise CommandError(
                 "Name the database to roll back and how many migrations to undo: "
