@@ -17,6 +17,7 @@ from unfold import forms
 
 from marketplace import presentation as show
 from marketplace.filters import DayRangeFilter, PlatformFilter, choice
+from marketplace.loading import run_warnings
 from marketplace.models import LoadRun
 from marketplace.registry import ALIASES, get_database
 from marketplace.search import matching, search_query
@@ -311,7 +312,7 @@ class LoadRunAdmin(ReadOnlyAdmin):
                 )
             },
         ),
-        ("Outcome", {"fields": ("error",)}),
+        ("Outcome", {"fields": ("error", "warnings")}),
     )
 
     @admin.display(description="took")
@@ -319,6 +320,11 @@ class LoadRunAdmin(ReadOnlyAdmin):
         """Return how long the run lasted."""
         finished = obj.finished_at
         return show.figure(show.duration(finished - obj.started_at if finished else None))
+
+    @admin.display(description="warnings")
+    def warnings(self, obj: Any) -> str:
+        """Return what a person should know of the run though it loaded its records."""
+        return show.paragraphs("\n".join(run_warnings.of_run(obj)))
 
     @admin.display(description="quarantined")
     def quarantined(self, obj: Any) -> str:

@@ -25,7 +25,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from marketplace.bodies import ENCODINGS, Body, Documents, RefusedError, unpack
 from marketplace.exceptions import DatabaseUnavailableError, PayloadError
-from marketplace.loading import inbox
+from marketplace.loading import inbox, run_warnings
 from marketplace.loading.values import instant
 from marketplace.registry import PLATFORMS, get_platform
 from marketplace.secrecy import MIN_TOKEN
@@ -267,6 +267,7 @@ def _outcome(alias: str, run: Any) -> dict[str, Any]:
         "status": "queued" if is_waiting else run.status,
         "error": run.error,
         "counts": {name: getattr(run, field) for name, field in _COUNTS.items()},
+        "warnings": run_warnings.of_run(run),
         "reasons": _reasons(run),
         "started_at": run.started_at,
         "finished_at": None if is_waiting else run.finished_at,

@@ -140,6 +140,13 @@ class LoadSource(models.Model):
         default=0, db_default=0, help_text="Records put into quarantine beyond the position."
     )
     is_complete = models.BooleanField(default=False, help_text="Whether it was read to its end.")
+    warnings = ArrayField(
+        models.TextField(),
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text="What a person should know, though its records were loaded.",
+    )
 
     class Meta:
         abstract = True

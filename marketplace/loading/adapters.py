@@ -25,10 +25,12 @@ class Source(NamedTuple):
 
     :param name: the file's name without its folder ("-" for standard input)
     :param options: what the user said on the command line, such as `shop` or `lot`
+    :param warn: takes what a person should know of the source, though its records are loaded
     """
 
     name: str = "-"
     options: Mapping[str, str] = {}
+    warn: Callable[[str], None] = lambda text: None
 
 
 class Item(NamedTuple):
@@ -54,11 +56,13 @@ class Parsed(NamedTuple):
     :param external_id: the platform's id of the thing the item is about
     :param records: instances of the record types of the app, parents first
     :param observed_at: when the platform said so, if the payload itself tells; aware
+    :param warnings: what a person should know of the item, though it is loaded
     """
 
     external_id: str
     records: list[Any]
     observed_at: datetime | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

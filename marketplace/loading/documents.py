@@ -26,18 +26,20 @@ _GZIP, _ZSTD, _BOM = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xef\xbb\xbf"
 
 
 class Entry(NamedTuple):
-    """A document, or the damaged place where one should be.
+    """A document, the damaged place where one should be, or a warning.
 
     :param place: where in the source, for messages: "line 17"
     :param document: the parsed document; None if it is damaged
     :param fault: why it could not be read; empty if it could
     :param raw: the damaged bytes
+    :param warning: what a person should know of the source; then there is no document
     """
 
     place: str
     document: Any = None
     fault: str = ""
     raw: bytes = b""
+    warning: str = ""
 
 
 class Line(NamedTuple):

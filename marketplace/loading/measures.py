@@ -185,7 +185,7 @@ def observe(plan: Plan, items: Iterable[tuple[Observed, Parsed]]) -> Measures:
         wanted.setdefault(record, []).append((record._fields.index(attribute), 1 << number))
     found, repeated = dict[tuple[str, int], int](), dict[str, int]()
     contents, recognized, nothing = dict[tuple[str, str], str](), 0, (1 << len(names)) - 1
-    for item, (external_id, records, _) in items:
+    for item, (external_id, records, _, _) in items:
         if not item.is_counted:
             continue
         if not records:

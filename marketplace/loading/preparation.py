@@ -179,6 +179,8 @@ class Prepared:
     counted: list[int] = field(default_factory=list)
     measures: Measures = field(default_factory=Measures)
     snapshot: Snapshot = field(default_factory=Snapshot)
+    #: Distinct texts, in their order.
+    warnings: dict[str, None] = field(default_factory=dict)
 
     @property
     def has_rows(self) -> bool:
@@ -347,6 +349,8 @@ class Preparer:
                 continue
             if found.observed_at is not None:
                 batch.touches.append(Touch(len(told), entrant.content_hash, entrant.observed_at))
+            if found.warnings:
+                batch.warnings |= dict.fromkeys(found.warnings)
             if entrant.is_counted:
                 batch.counted.append(len(told))
             batch.entrants.append(entrant)

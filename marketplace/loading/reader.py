@@ -111,11 +111,13 @@ class Stretch:
     def __init__(self, reader: Reader, start: Start, position: int) -> None:
         self.reader = reader
         self.start = start
-        self.source = Source(start.name, reader.job.options)
+        self.source = Source(start.name, reader.job.options, self.warn)
         self.position = position
         self.candidates: list[Candidate] = []
         self.rejects: list[Reject] = []
         self.skipped = self.size = 0
+        #: Distinct texts, in their order.
+        self.warnings: dict[str, None] = {}
         #: How many candidates and rejects are of documents that are done.
         self.done = (0, 0)
 
@@ -136,6 +138,10 @@ class Stretch:
                 yield from self._emit(self.position)
         if self.skipped >= _MAX_SKIPPED:
             yield from self.flush()
+
+    def warn(self, text: str) -> None:
+        """Note what a person should know of the source; a text is kept once."""
+        self.warnings[text] = None
 
     def _known(self, hashes: list[str | None]) -> set[int]:
         lines = [number for number, each in enumerate(hashes) if each is not None]
@@ -161,6 +167,9 @@ class Stretch:
             entries, is_alone = [document], False
         self.done = (len(self.candidates), len(self.rejects))
         for entry in entries:
+            if entry.warning:
+                self.warn(entry.warning)
+                continue
             if entry.fault:
                 self._reject(PayloadError(entry.fault), entry.place, entry.raw)
                 continue
@@ -235,6 +244,7 @@ class Stretch:
         :param position: how many documents are done with it; 0 if it is all of one that is not
         """
         candidates, rejects, skipped = self.candidates, self.rejects, self.skipped
+        warnings, self.warnings = self.warnings, {}
         self.candidates, self.rejects, self.skipped, self.size = [], [], 0, 0
         self.done = (0, 0)
         before: Prepared | None = None
@@ -245,6 +255,7 @@ class Stretch:
         if before:
             before.position = position
             before.skipped += skipped
+            before.warnings |= warnings
             yield before
 
     def _emit_done(self) -> Iterator[Prepared]:
@@ -259,7 +270,7 @@ class Stretch:
 
     def flush(self) -> Iterator[Prepared]:
         """Yield the rest."""
-        if self.candidates or self.rejects or self.skipped:
+        if self.candidates or self.rejects or self.skipped or self.warnings:
             yield from self._emit(self.position)
 
 

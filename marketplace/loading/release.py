@@ -52,6 +52,7 @@ def reload_records(alias: str, platform: str, records: Sequence[Any]) -> Summary
     rows: Any = apps.get_model(alias, "QuarantinedRecord").objects.using(alias)
     # Those that were rejected again belong to this run now.
     rows.filter(pk__in=[each.pk for each in records]).exclude(run_id=run.id).delete()
+    total.warnings = run.warnings()
     run.finish("completed")
     return total
 

@@ -1,6 +1,6 @@
 """The record that a run leaves: what it read, what became of it, how far it came."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
@@ -12,7 +12,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from marketplace.exceptions import ReplacedError, SourceError
-from marketplace.loading import chunks
+from marketplace.loading import chunks, run_warnings
 from marketplace.loading.batches import Outcome
 from marketplace.loading.jobs import Begun, SourceStart
 from marketplace.loading.patience import patiently
@@ -262,6 +262,22 @@ class Run:
             changes["ahead_rejected_count"] = F("ahead_rejected_count") + news.rejected
         self._check(self._source_row.update(**changes))
 
+    def warn(self, texts: Iterable[str]) -> None:
+        """Keep warnings of the source, in the transaction of their batch. Safe to call again."""
+        new = list(texts)
+        if not new:
+            return
+        row = self._sources.filter(pk=self._source.pk)
+        (known,) = row.values_list("warnings", flat=True)
+        merged = run_warnings.merge(known, new)
+        if merged != known:
+            row.update(warnings=merged)
+
+    def warnings(self) -> list[str]:
+        """Return the warnings of all sources of the run, those of its earlier parts included."""
+        row = self._row.first()
+        return run_warnings.of_run(row) if row else []
+
     def next_chunk(self) -> int:
         """Return the number of the chunk that comes next."""
         last = self._chunks.filter(run_id=self.id).order_by("number").last()
@@ -289,6 +305,7 @@ class Run:
             unchanged_count=F("unchanged_count") + batch.skipped,
         )
         self._progress(0, batch.position, _Ahead())
+        self.warn(batch.warnings)
 
     def keep_scope(self, scope: Scope | None) -> None:
         """Keep of what a held snapshot is the whole, until it is released."""

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from marketplace.exceptions import PayloadError, SourceError
-from marketplace.loading import tables
+from marketplace.loading import run_warnings, tables
 from marketplace.loading.adapters import Adapter, Item, Parsed, Source, get_adapter
 from marketplace.loading.documents import Entry
 from marketplace.loading.ingest import expand
@@ -88,6 +89,7 @@ class Survey:
     :param documents: JSON documents, elements of feeds, rows of tables or what of them is one item
     :param fault_count: records that cannot be loaded; `faults` are the first of them
     :param failures: why sources could not be read to their end
+    :param warnings: what else a person should know
     """
 
     platform: str
@@ -97,6 +99,7 @@ class Survey:
     fault_count: int = 0
     faults: list[Fault] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def items(self) -> int:
@@ -106,6 +109,10 @@ class Survey:
     def shape(self, name: str) -> ShapeSurvey:
         """Return what is known of a shape."""
         return self.shapes.setdefault(name, ShapeSurvey())
+
+    def warn(self, source: str, text: str) -> None:
+        """Note what a person should know of a source; a text is kept once."""
+        self.warnings = run_warnings.merge(self.warnings, [f"{source}: {text}"])
 
     def refuse(self, place: str, error: PayloadError) -> None:
         """Count a record that cannot be loaded."""
@@ -132,7 +139,8 @@ def survey(
     found = Survey(platform)
     for path in (name for each in paths for name in expand(each)):
         found.sources += 1
-        source = Source(Path(path).name, options or {})
+        name = Path(path).name
+        source = Source(name, options or {}, partial(found.warn, name))
         try:
             for entry in read_source(path, table):
                 _add(found, adapter, entry, source)
@@ -142,6 +150,9 @@ def survey(
 
 
 def _add(found: Survey, adapter: Adapter, entry: Entry, source: Source) -> None:
+    if entry.warning:
+        source.warn(entry.warning)
+        return
     found.documents += 1
     place = f"{source.name}: {entry.place}"
     if entry.fault:
@@ -153,15 +164,17 @@ def _add(found: Survey, adapter: Adapter, entry: Entry, source: Source) -> None:
         if shape is not None:
             found.shape(shape.name).documents += 1
         for item in items:
-            _add_item(found, adapter, item, place)
+            _add_item(found, adapter, item, place, source)
     except PayloadError as error:
         found.refuse(place, error)
 
 
-def _add_item(found: Survey, adapter: Adapter, item: Item, place: str) -> None:
+def _add_item(found: Survey, adapter: Adapter, item: Item, place: str, source: Source) -> None:
     try:
         parsed = adapter.parse(item)
     except PayloadError as error:
         found.refuse(place, error)
     else:
         found.shape(item.shape).add(item, parsed)
+        for warning in parsed.warnings:
+            source.warn(warning)

@@ -45,7 +45,7 @@ class Summary:
     :param missing: things that a snapshot did not hold, and that are taken for gone
     :param failures: why sources could not be read to their end
     :param causes: why records are held
-    :param notes: what else a person should know
+    :param warnings: what else a person should know
     :param reasons: reason of rejection → how many records; the first hundred reasons
     """
 
@@ -63,7 +63,7 @@ class Summary:
     seconds: float = 0.0
     failures: list[str] = field(default_factory=list)
     causes: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     reasons: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -155,6 +155,7 @@ class Writer:
             after = partial(self.plan.after_run, self.alias, self.job.platform, self.newest)
             patiently(self.alias, after)
         patiently(self.alias, self._close)
+        self.summary.warnings = patiently(self.alias, self.run.warnings)
 
     def _close(self) -> None:
         is_read = not self.summary.failures and any(
@@ -171,11 +172,12 @@ class Writer:
     def _take_snapshot(self) -> None:
         """Load what is missing from the sources as such, unless there may be other reasons."""
         if self.summary.rejected:
-            self.summary.notes.append(
+            warning = (
                 f"{self.summary.rejected:,} records could not be read, and any of them may be one "
                 "that is not among the others: nothing was taken for missing. Release them, and "
                 "load the snapshot again."
             )
+            patiently(self.alias, partial(self.run.warn, [warning]))
             return
         try:
             scope = self.snapshot.scope(self.job.snapshot)
@@ -265,7 +267,7 @@ class Writer:
             raise refused
         rejects = [*batch.rejects, *(self._reject(each, reason) for each, reason in found)]
         left = [each for n, each in entrants if n not in refused.reasons]
-        rest = Prepared(batch.position, batch.skipped, rejects=rejects)
+        rest = Prepared(batch.position, batch.skipped, rejects=rejects, warnings=batch.warnings)
         if left:
             self._commit_again(left, rest)
         else:
@@ -280,12 +282,15 @@ class Writer:
         entrants = batch.entrants
         if len(entrants) == 1:
             refused = self._refused(entrants[0], error)
+            rejects = [*batch.rejects, refused]
             self._commit_rejects(
-                Prepared(batch.position, batch.skipped, rejects=[*batch.rejects, refused])
+                Prepared(batch.position, batch.skipped, rejects=rejects, warnings=batch.warnings)
             )
             return
         middle = len(entrants) // 2
-        rest = Prepared(batch.position, batch.skipped, rejects=batch.rejects)
+        rest = Prepared(
+            batch.position, batch.skipped, rejects=batch.rejects, warnings=batch.warnings
+        )
         self._commit_again(entrants[:middle], Prepared())
         self._commit_again(entrants[middle:], rest)
 
@@ -294,6 +299,7 @@ class Writer:
         candidates = [Candidate(entrant, orjson.loads(entrant.raw)) for entrant in entrants]
         prepared = list(self.preparer.prepare(candidates, list(like.rejects)))
         prepared[-1].position, prepared[-1].skipped = like.position, like.skipped
+        prepared[-1].warnings |= like.warnings
         for batch in prepared:
             self._commit(batch)
 
@@ -347,6 +353,7 @@ class Writer:
                 self._judge(batch)
             self._store_rejects(batch.rejects)
             self.run.advance(outcome, len(batch.rejects), batch.position)
+            self.run.warn(batch.warnings)
             if self.is_nested and batch.entrants:
                 batches.clear(self.alias, self.plan)
             if reached is not None:

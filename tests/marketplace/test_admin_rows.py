@@ -179,3 +179,11 @@ class TestLoadRun:
         assert "Status Completed" in text
         assert "Took 5 min 0 s" in text
         assert "Read 124 300" in text
+
+    def test_shows_the_warnings_of_its_sources(self, page):
+        run = factories.load_run("classifieds")
+        run.sources.create(name="ads.json", observed_at=run.started_at, warnings=["It is old."])
+
+        _, text = page(run)
+
+        assert "Warnings ads.json: It is old." in text

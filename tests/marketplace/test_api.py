@@ -378,6 +378,7 @@ class TestRun:
                 "held": 1,
                 "price_points": 5,
             },
+            "warnings": [],
             "reasons": [
                 {"field": "price", "reason": "is negative", "count": 2},
                 {"field": "price", "reason": "is missing", "count": 1},

@@ -110,8 +110,8 @@ class Command(BaseCommand):
         if summary.causes:
             address = f"{summary.platform}-{summary.run_id}"
             self.stderr.write(f"See them: python manage.py ingest_review show run {address}")
-        for note in summary.notes:
-            self.stderr.write(self.style.WARNING(note))
+        for warning in summary.warnings:
+            self.stderr.write(self.style.WARNING(f"Warning: {warning}"))
         for reason, count in list(summary.reasons.items())[:10]:
             self.stderr.write(self.style.WARNING(f"quarantined {count:,}: {reason}"))
         if summary.read == 0 and not (summary.failures or summary.causes):

@@ -48,6 +48,8 @@ class Command(BaseCommand):
             self._print(found)
         for failure in found.failures:
             self.stderr.write(self.style.ERROR(failure))
+        for warning in found.warnings:
+            self.stderr.write(self.style.WARNING(f"Warning: {warning}"))
         if not found.items:
             raise SystemExit(1)
 
@@ -103,4 +105,5 @@ def _as_json(found: Survey) -> dict[str, Any]:
         "fault_count": found.fault_count,
         "faults": [fault._asdict() for fault in found.faults],
         "failures": found.failures,
+        "warnings": found.warnings,
     }

@@ -62,6 +62,8 @@ class Command(DatabaseCommand):
         counts = ", ".join(f"{name} {getattr(summary, name):,}" for name in _COUNTS)
         self.stdout.write(f"{loaded.name}: {counts.replace('_', ' ')}")
         self.stdout.flush()
+        for warning in summary.warnings:
+            self.stderr.write(self.style.WARNING(f"{loaded.name}: Warning: {warning}"))
         if summary.is_failure:
             self.failed += 1
             self.stderr.write(self.style.ERROR(f"{loaded.name}: {summary.why_failed}"))

@@ -96,7 +96,7 @@ class TestShops:
 
         summary = feeds.load(1, BUT_ONE)
 
-        assert (summary.missing, summary.notes, summary.why_failed) == (1, [], "")
+        assert (summary.missing, summary.warnings, summary.why_failed) == (1, [], "")
         assert unavailable() == ["malika:10"]
         assert points("malika:10") == [(0, 1010, True), (1, 1010, False)]
         assert points("malika:9") == [(0, 1009, True)]
@@ -210,9 +210,9 @@ class TestDoubt:
 
         summary = feeds.load(1, BUT_ONE, faulty={5})
 
-        (note,) = summary.notes
-        assert note.startswith("1 records could not be read")
-        assert note.endswith("Release them, and load the snapshot again.")
+        (warning,) = summary.warnings
+        assert ": 1 records could not be read" in warning
+        assert warning.endswith("Release them, and load the snapshot again.")
         assert (summary.missing, unavailable()) == (0, [])
         assert QuarantinedRecord.objects.count() == 1
 
