@@ -23,7 +23,7 @@ from django.db.backends.utils import CursorWrapper
 from django.db.transaction import atomic
 from psycopg2.sql import SQL, Identifier
 
-from ecommerce.archive import cold, content, export, layout, manifests, months
+from ecommerce.archive import cold, content, dependents, export, layout, manifests, months
 from ecommerce.archive.layout import Manifest
 from ecommerce.archive.manifests import Removed
 from ecommerce.archive.months import Cold, Place
@@ -72,8 +72,8 @@ def archive(month: date, work: Path, now: datetime) -> Moved:
     """Archive a month; go on where an earlier call was interrupted.
 
     :param work: the folder that `layout.exclusive` gave
-    :raises ArchiveError: if its files are not what was written, the disk refuses, or rows keep
-        coming
+    :raises ArchiveError: if something depends on its table, its files are not what was written, the
+        disk refuses, or rows keep coming
     :raises django.db.Error: if the database refuses, or sessions read on for too long
     """
     try:
@@ -82,12 +82,20 @@ def archive(month: date, work: Path, now: datetime) -> Moved:
     except (ArchiveError, Error):
         # Without its database it stays closed until the next call.
         with suppress(Error):
-            if months.place(month) is Place.ATTACHED:
-                months.reopen(month)
+            _give_back(month)
         raise
 
 
+def _give_back(month: date) -> None:
+    """Let a month that could not be archived be as it was; one on its way out stays so."""
+    if months.place(month) is Place.DETACHED and dependents.names(month):
+        months.attach(month)
+    if months.place(month) is Place.ATTACHED:
+        months.reopen(month)
+
+
 def _archive(month: date, work: Path, now: datetime) -> Moved:
+    dependents.require_none(month)
     size = plan(month).bytes
     for _ in range(_TRIES):
         if months.place(month) is Place.ABSENT:

@@ -10,7 +10,7 @@ from django.core.management.base import CommandParser
 from django.db import Error, router
 from django.utils import timezone
 
-from ecommerce.archive import layout, months, moving
+from ecommerce.archive import dependents, layout, months, moving
 from ecommerce.archive.moving import Moved
 from ecommerce.models import PricePoint
 from marketplace.cli import DatabaseCommand, add_destructive_arguments, add_format_argument, counted
@@ -81,9 +81,8 @@ class Command(DatabaseCommand):
                     self._clean(alias)
             return True
         if options["dry_run"]:
-            for month in due:
-                self._report(alias, moving.plan(month), "Would archive")
-            return True
+            planned = [self._plan_month(alias, month) for month in due]
+            return all(planned)
         if not options["force"]:
             self.confirm(
                 f"{counted(len(due), 'month')} of the price history will be moved to "
@@ -108,6 +107,15 @@ class Command(DatabaseCommand):
                 f"removed what {months.names(removed.months)} was before it was archived anew: "
                 f"{size(removed.bytes)}",
             )
+
+    def _plan_month(self, alias: str, month: date) -> bool:
+        try:
+            dependents.require_none(month)
+        except ArchiveError as error:
+            self._fail(alias, month, explain(error))
+            return False
+        self._report(alias, moving.plan(month), "Would archive")
+        return True
 
     def _archive_month(self, alias: str, month: date, work: Any) -> bool:
         try:
