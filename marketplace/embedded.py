@@ -24,6 +24,7 @@ from typing import Any
 import psycopg2
 from psycopg2 import sql
 
+from marketplace import reserve
 from marketplace.exceptions import EmbeddedServerError
 
 SUPERUSER = "postgres"
@@ -106,16 +107,21 @@ def start(data_dir: Path, extra: str = "") -> bool:
 
     :param extra: lines to add to the server's configuration
     :raises EmbeddedServerError: if it cannot be prepared or started
+    :raises DiskFullError: if that is because its disk is full
     """
+    from django.conf import settings
+
     cluster = data_dir / "postgres"
     with _writable(data_dir), _lock(data_dir):
         if is_accepting(data_dir):
             return _create_databases(data_dir)
-        if not (cluster / "PG_VERSION").exists():
-            _initialize(cluster)
-        _configure(data_dir, extra or os.environ.get("EMBEDDED_POSTGRES_CONF", ""))
-        _launch(data_dir)
-        _create_databases(data_dir)
+        with _room(data_dir):
+            if not (cluster / "PG_VERSION").exists():
+                _initialize(cluster)
+            _configure(data_dir, extra or os.environ.get("EMBEDDED_POSTGRES_CONF", ""))
+            _launch(data_dir)
+            _create_databases(data_dir)
+        reserve.make(data_dir, settings.EMBEDDED_RESERVE)
     return True
 
 
@@ -179,7 +185,10 @@ def _configure(data_dir: Path, extra: str) -> None:
     sockets.mkdir(mode=0o700, exist_ok=True)
     _give_to_system_user(sockets)
     conf = data_dir / "postgres" / "postgresql.auto.conf"
-    conf.write_text(_CONFIGURATION.format(sockets=sockets, extra=extra))
+    text = _CONFIGURATION.format(sockets=sockets, extra=extra)
+    # On a full disk the file would be left empty.
+    if not conf.exists() or conf.read_text() != text:
+        conf.write_text(text)
     _give_to_system_user(conf)
 
 
@@ -299,12 +308,27 @@ def _lock(data_dir: Path) -> Iterator[None]:
 
 
 @contextmanager
+def _room(data_dir: Path) -> Iterator[None]:
+    """Say of a server that cannot be started that its disk is full, if it is."""
+    if reserve.is_hopeless(data_dir):
+        raise reserve.full_disk(data_dir)
+    try:
+        yield
+    except (EmbeddedServerError, psycopg2.Error) as error:
+        if reserve.is_full(data_dir):
+            raise reserve.full_disk(data_dir) from error
+        raise
+
+
+@contextmanager
 def _writable(data_dir: Path) -> Iterator[None]:
     """Make the folder; say what to do where the disk is read-only or full."""
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as error:
+        if error.errno in reserve.FULL:
+            raise reserve.full_disk(data_dir) from error
         raise EmbeddedServerError(
             f"Cannot write {error.filename or data_dir}: {error.strerror}. Set DATA_DIR to a "
             "folder that can be written, or DB_HOST to a PostgreSQL server."

@@ -13,6 +13,10 @@ class EmbeddedServerError(DatabaseUnavailableError):
     """Raised if the embedded PostgreSQL server cannot be prepared, started or stopped."""
 
 
+class DiskFullError(DatabaseUnavailableError):
+    """Raised if a server's disk is full: nothing can be written, or the server cannot start."""
+
+
 class BackupError(MarketplaceError):
     """Raised if a set cannot be written, trusted or restored. Names the set or the file."""
 

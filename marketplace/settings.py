@@ -160,6 +160,31 @@ _EMBEDDED = [alias for alias, config in DATABASES.items() if not config["HOST"]]
 
 EMBEDDED_POSTGRES = bool(_EMBEDDED)
 
+_UNITS = {"MB": 1024**2, "GB": 1024**3, "TB": 1024**4}
+
+
+def _bytes(text: str) -> int | None:
+    """Return a size that is written as 128MB; 0 is 0; None if it is written otherwise."""
+    number, unit = text[:-2], text[-2:].upper()
+    if text == "0":
+        return 0
+    return int(number) * _UNITS[unit] if number.isdigit() and unit in _UNITS else None
+
+
+def _reserve() -> int:
+    """Return EMBEDDED_RESERVE as bytes."""
+    text: str = env.str("EMBEDDED_RESERVE", default="") or "128MB"
+    size = _bytes(text)
+    if size is None:
+        raise ImproperlyConfigured(
+            f"EMBEDDED_RESERVE is {text}. Write a size such as 128MB; 0 for no reserve."
+        )
+    return size
+
+
+#: Bytes of the file that keeps room for the embedded server to start on a full disk; 0 for none.
+EMBEDDED_RESERVE = _reserve()
+
 
 def _refuse_forgotten_hosts() -> None:
     """Refuse to have some databases on servers, and others in the embedded one by mistake."""
@@ -348,17 +373,16 @@ BACKUP_KEEP_MONTHLY = env.int("BACKUP_KEEP_MONTHLY", default=6)
 
 def _disk_capacity() -> dict[str, int]:
     """Return DISK_CAPACITY as bytes by alias; the empty one stands for all others."""
-    units = {"MB": 1024**2, "GB": 1024**3, "TB": 1024**4}
     capacities = {}
     for entry in env.list("DISK_CAPACITY", default=[]):
-        alias, _, size = entry.strip().rpartition("=")
-        number, unit = size[:-2], size[-2:].upper()
-        if not number.isdigit() or unit not in units or alias not in {"", *_NAMES}:
+        alias, _, text = entry.strip().rpartition("=")
+        size = _bytes(text)
+        if not size or alias not in {"", *_NAMES}:
             raise ImproperlyConfigured(
                 f"DISK_CAPACITY has {entry}. Write 500GB for all servers, or ecommerce=2TB,"
                 f"procurement=500GB; the databases are {', '.join(_NAMES)}."
             )
-        capacities[alias] = int(number) * units[unit]
+        capacities[alias] = size
     return capacities
 
 

@@ -10,6 +10,7 @@ os.environ.setdefault(
     "EMBEDDED_POSTGRES_CONF",
     "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\nautovacuum = off",
 )
+os.environ.setdefault("EMBEDDED_RESERVE", "0")
 
 from marketplace.settings import *  # noqa: F403
 

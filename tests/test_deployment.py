@@ -20,7 +20,14 @@ CODE = ("manage.py", "marketplace", *ALIASES)
 NOT_READING = {"read_env", "db_url_config", "cache_url_config", "email_url_config"}
 
 #: What only a machine without containers sets; compose says itself what these are inside.
-HOST_ONLY = {"DATA_DIR", "EMBEDDED", "EMBEDDED_POSTGRES_CONF", "STATIC_ROOT", "PGPASSFILE"}
+HOST_ONLY = {
+    "DATA_DIR",
+    "EMBEDDED",
+    "EMBEDDED_POSTGRES_CONF",
+    "EMBEDDED_RESERVE",
+    "STATIC_ROOT",
+    "PGPASSFILE",
+}
 
 SECRET = re.compile(r"PASSWORD|SECRET|TOKEN|DATABASE_URL|AUTH")
 

@@ -57,7 +57,7 @@ def diagnose(
     """
     answers = ask_all(partial(examine, now=now, only=only), aliases, seconds=seconds)
     silent = f"It did not answer within {seconds:g} seconds. Check that the server is not stopped."
-    found = [answers.get(alias) or _unreachable(alias, silent) for alias in aliases]
+    found = [answers.get(alias) or _unreachable(alias, silent, now, only) for alias in aliases]
     _tell_once(found)
     return found
 
@@ -71,7 +71,7 @@ def examine(alias: str, now: datetime, only: Collection[str] = ()) -> Diagnosis:
             if not only or set(check.codes) & set(only):
                 _run(check, examination, diagnosis)
     except (Error, MarketplaceError, ImproperlyConfigured) as error:
-        return _unreachable(alias, explain(error))
+        return _unreachable(alias, explain(error), now, only)
     diagnosis.findings = _sorted(diagnosis.findings, only)
     diagnosis.doubts, diagnosis.unseen = examination.doubts, examination.unseen
     diagnosis.sizes = examination.sizes
@@ -114,7 +114,7 @@ def _sorted(findings: Iterable[Finding], only: Collection[str]) -> list[Finding]
     return sorted(chosen, key=lambda finding: (-finding.severity, finding.code, finding.subject))
 
 
-def _unreachable(alias: str, reason: str) -> Diagnosis:
+def _unreachable(alias: str, reason: str, now: datetime, only: Collection[str]) -> Diagnosis:
     finding = Finding(
         code=UNREACHABLE,
         severity=Severity.CRITICAL,
@@ -123,7 +123,9 @@ def _unreachable(alias: str, reason: str) -> Diagnosis:
         why="Loads, pages and queries of it fail; the other databases go on.",
         fix="python manage.py db_status",
     )
-    return Diagnosis(alias, database_name(alias), findings=[finding])
+    # A full disk may be why, and is seen without the server.
+    disk = _sorted(storage.unseen_disk(alias, now), only)
+    return Diagnosis(alias, database_name(alias), findings=[finding, *disk])
 
 
 def _tell_once(found: Iterable[Diagnosis]) -> None:

@@ -115,7 +115,7 @@ def disk_of(alias: str, used: int | None) -> Disk:
     """
     if not connections[alias].settings_dict["HOST"]:
         try:
-            disk = _statistics(Path(settings.DATA_DIR))
+            disk = room(Path(settings.DATA_DIR))
         except OSError:
             return Disk(None, None)
         return disk
@@ -188,12 +188,16 @@ def slope(points: Iterable[Point]) -> float | None:
     return median(pairs) if pairs else None
 
 
-# Details
+def room(folder: Path) -> Disk:
+    """Return the room on the disk of a folder.
 
-
-def _statistics(folder: Path) -> Disk:
+    :raises OSError: if it is not there
+    """
     usage = shutil.disk_usage(folder)
     return Disk(usage.free, usage.total)
+
+
+# Details
 
 
 def _points(alias: str, column: str, now: datetime) -> Sequence[Point]:

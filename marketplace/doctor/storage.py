@@ -1,7 +1,13 @@
 """Room on disk and in memory: sizes, their growth, and how often memory has what is asked for."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
 
+from django.conf import settings
+
+from marketplace import reserve
 from marketplace.databases import lacking_files
 from marketplace.doctor import snapshots
 from marketplace.doctor.examination import Check, Examination
@@ -9,9 +15,11 @@ from marketplace.doctor.findings import Finding, Growth, Severity, Sizes
 from marketplace.doctor.session import reading
 from marketplace.doctor.wording import file_size
 
-#: Days until the disk is full, and the share of it that is free: a warning, and critical.
+#: Days until the disk is full, and the share of it that is in use: a warning, and critical.
 _DAYS = (30, 7)
-_FREE = (0.10, 0.05)
+_USED = (0.85, 0.92)
+
+_GUIDE = 'docs/operations.md, "Disk full"'
 
 #: Blocks read without which the hit rate says nothing.
 _ENOUGH_READS = 100_000
@@ -25,32 +33,91 @@ def _disk(examination: Examination) -> Iterator[Finding]:
     examination.sizes = sizes = measure(examination)
     if sizes.note:
         examination.doubts.append(sizes.note)
-    if sizes.disk_free is None or not sizes.disk_total:
+    disk, subject = snapshots.Disk(sizes.disk_free, sizes.disk_total), "disk"
+    if disk.free is None and disk.total:
+        # Who may not see the other databases knows at least this one.
+        disk = disk._replace(free=max(0, disk.total - sizes.database.size))
+        subject = "disk, counting this database alone"
+    yield from _fullness(subject, disk, sizes.days_to_full, is_of_server=True)
+
+
+def unseen_disk(alias: str, now: datetime) -> Iterator[Finding]:
+    """Find whether the disk of a database that does not answer is full, as far as it is seen."""
+    disk = snapshots.disk_of(alias, None)
+    for finding in _fullness("disk", disk, _days_to_full(alias, disk, now), is_of_server=True):
+        # What makes room later needs the server.
+        yield replace(finding, fix="python manage.py db_stop --release-reserve  # then " + _GUIDE)
+
+
+def _folders(examination: Examination) -> Iterator[Finding]:
+    """Find whether the disks of backups and archived months are full, where they are others."""
+    known = {_device(Path(settings.DATA_DIR))}
+    for name in ("BACKUP_DIR", "ARCHIVE_DIR"):
+        folder = Path(getattr(settings, name))
+        device = _device(folder)
+        if device is not None and device not in known:
+            known.add(device)
+            disk = snapshots.room(folder)
+            yield from _fullness(f"disk of {name}", disk, None, is_of_server=False)
+
+
+def _device(folder: Path) -> int | None:
+    try:
+        return folder.stat().st_dev
+    except OSError:
+        return None
+
+
+def _reserve(examination: Examination) -> Iterator[Finding]:
+    """Find whether the embedded server lacks the reserve for a full disk."""
+    data_dir = Path(settings.DATA_DIR)
+    if not examination.is_embedded or not settings.EMBEDDED_RESERVE:
         return
-    share, days = sizes.disk_free / sizes.disk_total, sizes.days_to_full
-    severity = _urgency(share, days)
+    if not reserve.path_of(data_dir).exists():
+        size = file_size(settings.EMBEDDED_RESERVE)
+        yield Finding(
+            code="reserve-missing",
+            severity=Severity.WARNING,
+            subject=reserve.path_of(data_dir).name,
+            what=f"The reserve of {size} for a full disk is not there.",
+            why="If the disk becomes full, the server cannot start before files are removed by "
+            "hand.",
+            fix=f"python manage.py db_stop  # once twice {size} are free; the next start makes it",
+            is_of_server=True,
+        )
+
+
+def _fullness(
+    subject: str, disk: snapshots.Disk, days: float | None, *, is_of_server: bool
+) -> Iterator[Finding]:
+    """Find whether a disk is full, or soon will be; nothing where it is not seen."""
+    if disk.free is None or not disk.total:
+        return
+    used = 1 - disk.free / disk.total
+    severity = _urgency(used, days)
     if severity is None:
         return
     when = f"; at the present growth it is full in {days:.0f} days" if days is not None else ""
     yield Finding(
         code="disk-full",
         severity=severity,
-        subject="disk",
-        what=f"{file_size(sizes.disk_free)} of {file_size(sizes.disk_total)} are free "
-        f"({share:.0%}){when}.",
-        why="When it is full the server stops, and may not start before room is made.",
-        fix=f"python manage.py db_archive --dry-run  # for ecommerce; then a larger disk: "
-        f"the largest tables of {examination.alias} are in this report",
-        evidence={"free": sizes.disk_free, "total": sizes.disk_total, "days": days},
-        is_of_server=True,
+        subject=subject,
+        what=f"{file_size(disk.free)} of {file_size(disk.total)} are free, {used:.0%} are in "
+        f"use{when}.",
+        why="When it is full the server stops, and cannot start before room is made."
+        if is_of_server
+        else "When it is full no backup set, or no archived month, can be written.",
+        fix=f"python manage.py db_archive --dry-run  # then {_GUIDE}",
+        evidence={"free": disk.free, "total": disk.total, "days": days},
+        is_of_server=is_of_server,
     )
 
 
-def _urgency(share: float, days: float | None) -> Severity | None:
+def _urgency(used: float, days: float | None) -> Severity | None:
     days = float("inf") if days is None else days
-    if share < _FREE[1] or days < _DAYS[1]:
+    if used >= _USED[1] or days < _DAYS[1]:
         return Severity.CRITICAL
-    if share < _FREE[0] or days < _DAYS[0]:
+    if used >= _USED[0] or days < _DAYS[0]:
         return Severity.WARNING
     return None
 
@@ -65,19 +132,28 @@ def measure(examination: Examination) -> Sizes:
         for each in examination.read("objects")[:_LARGEST]
     )
     disk = snapshots.disk_of(alias, row["used"])
-    per_day, filled = snapshots.growth(alias, now), snapshots.disk_growth(alias, now)
-    is_filling = disk.free is not None and filled is not None and filled > 0
+    per_day = snapshots.growth(alias, now)
     return Sizes(
         database=Growth(examination.facts["name"], "database", row["size"], per_day),
         largest=largest,
         disk_free=disk.free,
         disk_total=disk.total,
-        days_to_full=disk.free / filled if is_filling and disk.free and filled else None,
+        days_to_full=_days_to_full(alias, disk, now),
         note=_note(per_day, disk),
     )
 
 
+def _days_to_full(alias: str, disk: snapshots.Disk, now: datetime) -> float | None:
+    filled = snapshots.disk_growth(alias, now)
+    return disk.free / filled if disk.free is not None and filled and filled > 0 else None
+
+
 def _note(per_day: float | None, disk: snapshots.Disk) -> str:
+    if disk.free is None and disk.total:
+        return (
+            "free disk: unknown, as this role may not see the sizes of the server's other "
+            "databases: grant it pg_monitor"
+        )
     if disk.free is None:
         return (
             "free disk: unknown, as the server is not on this machine: set DISK_CAPACITY to the "
@@ -131,6 +207,8 @@ def _outside(examination: Examination) -> Iterator[Finding]:
 
 CHECKS: Iterable[Check] = (
     Check("sizes and disk", ("disk-full",), _disk),
+    Check("disks of backups and archived months", ("disk-full",), _folders),
+    Check("reserve for a full disk", ("reserve-missing",), _reserve),
     Check("files of archived months", ("archive-unreadable",), _outside),
     Check("cache hit rate", ("cache-hit-rate",), _cache),
 )

@@ -251,7 +251,7 @@ def _load(
         loader.finish()
     except BaseException as error:
         # The connection may be what failed; then the next run ends this one.
-        with suppress(Error):
+        with suppress(Error, DatabaseUnavailableError):
             run.finish("held" if job.is_held else "failed", f"{INTERRUPTED}{error!r}")
         raise
     loader.summary.seconds = round(time.monotonic() - started, 3)

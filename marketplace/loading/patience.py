@@ -13,7 +13,8 @@ from django.conf import settings
 from django.db import Error, OperationalError, connections
 from psycopg2 import errors
 
-from marketplace.exceptions import EmbeddedServerError, MarketplaceError
+from marketplace.exceptions import DatabaseUnavailableError, DiskFullError, MarketplaceError
+from marketplace.postgresql.errors import is_disk_full
 
 _Result = TypeVar("_Result")
 
@@ -22,6 +23,9 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 
 #: How often work is tried that a concurrent loader made fail.
 _TRIES = 8
+
+#: What to do about a load that ended because there was no room.
+_RESUME = "What was committed stays. Resume the load: python manage.py ingest --resume"
 
 logger = logging.getLogger(__name__)
 
@@ -33,29 +37,61 @@ class Conflict(MarketplaceError):
 def patiently(alias: str, work: Callable[[], _Result]) -> _Result:
     """Return what some work returns; if the connection is lost, wait for it and do it anew.
 
-    The work must be safe to do twice: whether it had reached the database may not be known.
+    So it does where the server's disk is full. What it waits for is logged once. The work must be
+    safe to do twice: whether it had reached the database may not be known.
 
     :raises django.db.Error: what the work raises while the connection is sound, and the loss of
         the connection after settings.INGEST_PATIENCE seconds
+    :raises DiskFullError: if the disk is still full after that time
     """
-    deadline, pause = 0.0, _FIRST_PAUSE
+    deadline, pause, waits_for = 0.0, _FIRST_PAUSE, ""
     while True:
         session = None
         try:
             connections[alias].ensure_connection()
             session = connections[alias].connection
             return work()
-        except (Error, EmbeddedServerError) as error:
-            if not _is_lost(alias, session):
+        except (Error, DatabaseUnavailableError) as error:
+            is_full = is_disk_full(error)
+            if _is_lost(alias, session):
+                connections[alias].close()
+            elif not is_full or connections[alias].in_atomic_block:
                 raise
-            connections[alias].close()
             deadline = deadline or time.monotonic() + settings.INGEST_PATIENCE
             if time.monotonic() + pause > deadline:
+                if is_full:
+                    raise DiskFullError(f"{_full_disk(alias, error)} {_RESUME}") from error
                 raise
-            reason = (str(error).strip().splitlines() or ["connection lost"])[0]
-            logger.warning("%s does not answer (%s). Waiting for it…", alias, reason)
+            if waits_for != (waits_for := "room" if is_full else "an answer"):
+                _announce(alias, error)
             time.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+def _announce(alias: str, error: Exception) -> None:
+    """Say what a load waits for."""
+    if is_disk_full(error):
+        logger.warning(
+            "%s The load waits for room for up to %s seconds.",
+            _full_disk(alias, error),
+            settings.INGEST_PATIENCE,
+        )
+    else:
+        logger.warning("%s does not answer (%s). Waiting for it…", alias, _first_line(error))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or ["connection lost"])[0]
+
+
+def _full_disk(alias: str, error: Exception) -> str:
+    """Return that the disk is full, and what to do; an error of the embedded server says so."""
+    if isinstance(error, DiskFullError):
+        return str(error)
+    return (
+        f"The disk of the server of {alias} is full: {_first_line(error)}. Make room: "
+        'docs/operations.md, "Disk full".'
+    )
 
 
 def _is_lost(alias: str, session: Any) -> bool:

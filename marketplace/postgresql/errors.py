@@ -3,6 +3,9 @@
 import re
 
 from django.db import Error
+from psycopg2 import errorcodes
+
+from marketplace.exceptions import DiskFullError
 
 #: What libpq says → what the user can do. The first that matches counts.
 _STEPS = (
@@ -38,9 +41,28 @@ _STEPS = (
         "python manage.py db_grants ROLE --write.",
     ),
     (r"pg_hba.conf|SSL", "Check the server's access rules, and sslmode in the database's URL."),
-    (r"No space left on device", "Free space on the server's disk, then run it again."),
+    (
+        r"shared memory segment",
+        "The server's memory for parallel queries (/dev/shm, POSTGRES_SHM) is full, not its disk: "
+        "run it again, or raise that.",
+    ),
+    (
+        r"No space left on device",
+        'Make room on the server\'s disk: docs/operations.md, "Disk full". Then run it again.',
+    ),
     (r"read-only transaction", "The server is a standby or read-only: use its primary."),
 )
+
+
+def is_disk_full(error: Exception) -> bool:
+    """Return whether an error says that the server's disk is full."""
+    if isinstance(error, DiskFullError):
+        return True
+    message = str(error)
+    if "shared memory segment" in message:
+        return False
+    code = getattr(error.__cause__, "pgcode", None)
+    return code == errorcodes.DISK_FULL or "No space left on device" in message
 
 
 def next_step(error: Exception) -> str | None:

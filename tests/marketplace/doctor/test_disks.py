@@ -1,0 +1,124 @@
+"""Disks that are filling: found early, without the server, and from what little is seen."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from django.db import connections
+from django.utils import timezone
+
+from marketplace import embedded, reserve
+from marketplace.doctor import storage
+from marketplace.doctor.diagnosis import diagnose
+from marketplace.doctor.examination import Examination
+from marketplace.doctor.findings import Severity
+from marketplace.exceptions import EmbeddedServerError
+
+SHM = Path("/dev/shm")
+
+
+def disks(*aliases):
+    """Return what is found of disks, in one list."""
+    found = diagnose(aliases, timezone.now(), ["disk-full", "reserve-missing"])
+    return [each for diagnosis in found for each in diagnosis.findings]
+
+
+@pytest.fixture
+def use(monkeypatch):
+    """Let a share of each disk be in use."""
+    usage = shutil.disk_usage("/")
+
+    def use(share):
+        free = round(usage.total * (1 - share))
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=free))
+
+    return use
+
+
+@pytest.fixture
+def _embedded(monkeypatch, settings, tmp_path):
+    """Databases of an embedded server that is not there, and cannot be started."""
+    settings.DATA_DIR = tmp_path
+    for alias in ("ecommerce", "procurement"):
+        connections[alias].close()
+        monkeypatch.setitem(connections[alias].settings_dict, "HOST", "")
+
+
+@pytest.mark.usefixtures("_embedded")
+class TestWithoutServer:
+    @pytest.mark.parametrize(
+        ("share", "severity"), [(0.86, Severity.WARNING), (0.93, Severity.CRITICAL)]
+    )
+    def test_a_full_disk_is_found(self, use, monkeypatch, share, severity):
+        use(share)
+        monkeypatch.setattr(embedded, "start", self.refuse)
+
+        unreachable, disk, *others = disks("ecommerce", "procurement")
+
+        assert unreachable.code == others[0].code == "database-unreachable"
+        assert (disk.code, disk.severity, len(others)) == ("disk-full", severity, 1)
+        assert f"{share:.0%} are in use" in disk.what
+        assert "db_stop --release-reserve" in disk.fix
+
+    def refuse(self, *arguments):
+        raise EmbeddedServerError("it does not start")
+
+
+@pytest.fixture
+def _reader(execute, monkeypatch):
+    """Connect as a role that may enter one database of the server only."""
+    execute(
+        "procurement",
+        "CREATE ROLE test_disk_reader LOGIN",
+        "GRANT CONNECT ON DATABASE doctor_procurement TO test_disk_reader",
+    )
+    connections["procurement"].close()
+    with monkeypatch.context() as patch:
+        patch.setitem(connections["procurement"].settings_dict, "USER", "test_disk_reader")
+        yield
+    execute("procurement", "DROP OWNED BY test_disk_reader", "DROP ROLE test_disk_reader")
+
+
+@pytest.mark.usefixtures("_reader")
+class TestPart:
+    def test_of_what_a_role_sees_is_enough_for_a_full_disk(self, settings):
+        settings.DISK_CAPACITY = {"procurement": 1024}
+
+        [disk] = disks("procurement")
+
+        assert disk.subject == "disk, counting this database alone"
+        assert disk.severity is Severity.CRITICAL
+
+    def test_says_what_would_let_it_see_the_rest(self):
+        [diagnosis] = diagnose(["procurement"], timezone.now(), ["disk-full"])
+
+        assert diagnosis.findings == []
+        assert any("grant it pg_monitor" in doubt for doubt in diagnosis.doubts)
+
+
+class TestOtherDisks:
+    @pytest.mark.skipif(
+        not SHM.exists() or SHM.stat().st_dev == Path(tempfile.gettempdir()).stat().st_dev,
+        reason="There is only one file system.",
+    )
+    def test_that_of_the_archive_is_found(self, use, settings, tmp_path):
+        settings.BACKUP_DIR, settings.ARCHIVE_DIR = tmp_path, SHM
+        use(0.9)
+
+        [disk] = disks("procurement")
+
+        assert (disk.subject, disk.severity) == ("disk of ARCHIVE_DIR", Severity.WARNING)
+
+
+@pytest.mark.usefixtures("_embedded")
+def test_a_reserve_that_was_released_is_missing(settings, tmp_path):
+    settings.EMBEDDED_RESERVE = 4096
+    examination = Examination("procurement", timezone.now(), {})
+
+    [finding] = storage._reserve(examination)
+
+    assert finding.code == "reserve-missing"
+    assert finding.what == "The reserve of 4.0 kB for a full disk is not there."
+    reserve.make(tmp_path, 4096)
+    assert list(storage._reserve(examination)) == []
