@@ -21,7 +21,9 @@ from marketplace.groups import GROUPS, ensure_groups, missing_groups
 from marketplace.migration_loader import delete_foreign_records, foreign_records
 from marketplace.registry import ALIASES, CONTROL
 from marketplace.revisions import all_migrations, error_code, exclusive, get_revision, migrate
+from marketplace.roles.definitions import roles_of
 from marketplace.roles.mending import MAINTENANCE, Repair, look, missing, other_database, repair
+from marketplace.roles.passwords import require_strong
 
 #: All databases, in the order in which they are created: the admin's first.
 ALL_ALIASES = (CONTROL, *ALIASES)
@@ -112,8 +114,10 @@ def initialize(alias: str, today: date, *, drop_first: bool = False) -> Changes:
 
     :param drop_first: whether to drop the database, with all its data, before
     :raises OperationalError: if the server cannot be reached
-    :raises MarketplaceError: as `create_database` and `migrate` do
+    :raises MarketplaceError: as `create_database` and `migrate` do; before anything is done, if a
+        password of its roles can be guessed
     """
+    require_strong(roles_of(alias))
     # Evaluated in this order.
     changes = Changes(
         is_dropped=drop_first and drop_database(alias),
@@ -131,6 +135,7 @@ def initialize(alias: str, today: date, *, drop_first: bool = False) -> Changes:
 
 def plan_initialization(alias: str, today: date, *, drop_first: bool = False) -> Changes:
     """Return what `initialize` would do, and do nothing."""
+    require_strong(roles_of(alias))
     exists, module = database_exists(alias), _partitions(alias)
     names = module.names_ahead(today) if module else []
     if exists and not drop_first:
@@ -245,6 +250,12 @@ def lacking_files(alias: str, cursor: CursorWrapper) -> list[tuple[str, str]]:
         return []
     found: list[tuple[str, str]] = partitions.lacking_files(cursor)
     return found
+
+
+def lost_months(alias: str) -> tuple[str, ...]:
+    """Return the months of history that were declared lost, as 2025-06."""
+    partitions = _partitions(alias)
+    return tuple(partitions.lost()) if partitions else ()
 
 
 def _partitions(alias: str) -> ModuleType | None:

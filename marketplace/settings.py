@@ -83,7 +83,10 @@ TEMPLATES = [
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": secrecy.MIN_PASSWORD},
+    },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 
@@ -313,7 +316,7 @@ def _refuse_known_secrets() -> None:
     The server of the site runs no system checks: these must be here.
     """
     passwords = {name: value for name, value in env.ENVIRON.items() if name.endswith("_PASSWORD")}
-    ours = ("REDIS", *(_prefix(alias) for alias in _NAMES))
+    ours = ("REDIS", "DJANGO_SUPERUSER", *(_prefix(alias) for alias in _NAMES))
     others = [(name, value) for name, value in passwords.items() if name.startswith(ours)]
     # What stands before a token may be a token too, whose platform was forgotten.
     tokens = [("A token in INGEST_TOKENS", token) for _, token in INGEST_TOKENS]
@@ -329,7 +332,8 @@ def _refuse_known_secrets() -> None:
         raise ImproperlyConfigured("\n".join(dict.fromkeys(faults)))
 
 
-if PRODUCTION:
+# Some databases may be embedded, and others not.
+if not DEBUG and len(_EMBEDDED) < len(DATABASES):
     _refuse_known_secrets()
 
 #: Bytes of the body of one push as it is sent, and after unpacking; and of one of its lines.

@@ -107,6 +107,15 @@ class TestRefusals:
             ({"INGEST_TOKENS": "uzum=x"}, "A token in INGEST_TOKENS is an example"),
             ({"REDIS_PASSWORD": "k7Qz-mW2x"}, "REDIS_PASSWORD has less than 12 characters"),
             ({"ECOMMERCE_LOADER_PASSWORD": "changeme"}, "ECOMMERCE_LOADER_PASSWORD is an example"),
+            ({"DJANGO_SUPERUSER_PASSWORD": "ab"}, "DJANGO_SUPERUSER_PASSWORD is an example"),
+            (
+                {
+                    "DB_HOST": "",
+                    "EMBEDDED": "true",
+                    "ECOMMERCE_DATABASE_URL": "postgres://shop:ab@db.example/shop",
+                },
+                "ECOMMERCE_DATABASE_URL is an example",
+            ),
             (
                 {"CLASSIFIEDS_DATABASE_URL": "postgres://scraper:scraper123@db.example/c"},
                 "CLASSIFIEDS_DATABASE_URL is an example",

@@ -18,6 +18,7 @@ from marketplace.revisions import LOCK_TIMEOUT, error_code
 from marketplace.roles.accounts import Difference
 from marketplace.roles.definitions import owner_of, roles_of
 from marketplace.roles.inspection import Inspection, inspect
+from marketplace.roles.passwords import require_strong
 
 #: Every server has this database; it is where those who change roles meet.
 MAINTENANCE = "postgres"
@@ -105,7 +106,9 @@ def repair(alias: str, database_name: str | None = None) -> Repair:
     :param database_name: another database of the same server, with the same roles, such as one
         that was restored: rights on a database as a whole are in no dump of it
     :raises OperationalError: if it cannot be reached
+    :raises MarketplaceError: if a password can be guessed
     """
+    require_strong(roles_of(alias))
     with _cursor(alias, database_name) as cursor:
         found = inspect(cursor, alias)
         if not found.differences:

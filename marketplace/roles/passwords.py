@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import re
 import unicodedata
+from collections.abc import Iterable
 from typing import Any
 
 import psycopg2
@@ -12,7 +13,21 @@ from django.db import connections
 from django.db.backends.utils import CursorWrapper
 from psycopg2.extensions import encrypt_password
 
+from marketplace.exceptions import MarketplaceError
+from marketplace.roles.definitions import Role
+from marketplace.secrecy import find_secret_faults
+
 _VERIFIER = re.compile(r"SCRAM-SHA-256\$(\d+):([^$]+)\$([^:]+):.+")
+
+
+def require_strong(roles: Iterable[Role]) -> None:
+    """Refuse passwords that can be guessed; the private socket of the embedded server needs none.
+
+    :raises MarketplaceError: if any can, with its variable
+    """
+    asked = ((role.variable, role.password) for role in roles if not role.is_trusted)
+    if faults := list(find_secret_faults(asked)):
+        raise MarketplaceError("\n".join(faults))
 
 
 def verifier(cursor: CursorWrapper, role: str, password: str) -> str:

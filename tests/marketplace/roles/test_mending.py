@@ -13,6 +13,7 @@ from marketplace.grants import grant
 from marketplace.revisions import migrate
 from marketplace.roles.definitions import roles_of
 from marketplace.roles.mending import MAINTENANCE, look, other_database, repair
+from marketplace.roles.passwords import matches
 from tests.commands import run
 
 pytestmark = pytest.mark.django_db(databases=["ecommerce", "classifieds"], transaction=True)
@@ -274,6 +275,24 @@ class TestPasswords:
             assert differences() == [sentence]
             repair(ALIAS)
             assert differences() == []
+
+    @pytest.mark.parametrize("command", ["init_all", "db_grants --repair", "init_all --dry-run"])
+    @pytest.mark.parametrize(
+        ("password", "reason"),
+        [("ab", "is an example"), ("k7Qz-mW2x", "has less than 12 characters")],
+    )
+    def test_that_can_be_guessed_are_refused(self, roles, monkeypatch, command, password, reason):
+        monkeypatch.setenv("ECOMMERCE_LOADER_PASSWORD", password)
+        # A server of one's own: the embedded one keeps its socket to itself.
+        socket = str(embedded.socket_directory(settings.DATA_DIR))
+        monkeypatch.setitem(connections[ALIAS].settings_dict, "HOST", socket)
+
+        done = run(*command.split(), "--database", ALIAS)
+
+        assert done.code == 1
+        assert f"ECOMMERCE_LOADER_PASSWORD {reason}" in done.err
+        stored = query(f"SELECT rolpassword FROM pg_authid WHERE rolname = '{LOADER}'")  # noqa: S608
+        assert not matches(stored[0][0], password)
 
     def test_that_were_set_by_hand_stay(self, roles, monkeypatch):
         query(f"ALTER ROLE {LOADER} PASSWORD 'by hand'")
