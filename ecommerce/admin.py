@@ -1,13 +1,15 @@
 """The pages of the e-commerce database."""
 
 from collections.abc import Callable
+from typing import Any
 
 from django.contrib import admin, messages
 from django.db import router
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
 from ecommerce import glitches
+from ecommerce.archive import gaps
 from ecommerce.models import (
     Category,
     ExchangeRate,
@@ -229,6 +231,14 @@ class PricePointAdmin(base.ReadOnlyAdmin):
         ("Change", {"fields": ("price_change", "price_change_percent")}),
         ("Trust", {"fields": ("is_glitch",)}),
     )
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Say which months the list leaves out."""
+        if request.method == "GET" and (note := gaps.left_out(gaps.archived())):
+            self.message_user(request, note)
+        return super().changelist_view(request, extra_context)
 
     @admin.display(description="product")
     def product(self, obj: PricePoint) -> str:

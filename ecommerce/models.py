@@ -308,6 +308,25 @@ class ArchivedMonth(models.Model):
         return f"{self.month:%Y-%m}"
 
 
+class LostMonth(models.Model):
+    """A month of the price history that was archived, and whose files are lost."""
+
+    month = models.DateField(help_text="First day of the month, UTC.")
+    row_count = models.BigIntegerField(help_text="Points that were archived.")
+
+    # Lifecycle
+    abandoned_at = models.DateTimeField(help_text="When it was declared lost.")
+
+    class Meta:
+        db_table = "ecommerce_lost_months"
+        constraints = [
+            models.UniqueConstraint(fields=["month"], name="ecommerce_lost_months_key"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.month:%Y-%m}"
+
+
 class LoadRun(base.LoadRun):
     """One run of `ingest` into this database."""
 

@@ -2,10 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from datetime import date
 from textwrap import shorten
 
 from django.db.models import QuerySet
+from django.utils.html import format_html
 
+from ecommerce.archive import gaps, months
 from ecommerce.models import Offer, PricePoint, Product
 from marketplace import presentation as show
 from marketplace.admin import Panel
@@ -52,7 +55,12 @@ def offer_panel(obj: Product, offers: QuerySet[Offer]) -> Panel:
 
 
 def history_panels(history: QuerySet[PricePoint]) -> Iterable[Panel]:
-    """Return the chart of the prices, one a currency, and the table of the last changes."""
+    """Return the chart of the prices, one a currency, and the table of the last changes.
+
+    Both are of the months in PostgreSQL, and name those that are archived or lost.
+    """
+    archived = gaps.archived()
+    left_out = gaps.left_out(archived)
     newest = list(
         history.select_related("offer__seller")
         .defer("offer__variant_attributes", "offer__seller__attributes")
@@ -65,12 +73,26 @@ def history_panels(history: QuerySet[PricePoint]) -> Iterable[Panel]:
         notes = [f"The {COLORS} offers with the most changes."] if len(series) > COLORS else []
         if len(kept) < len(points):
             notes.append(f"Glitches are left out: {len(points) - len(kept)}.")
+        if len(newest) == CHARTED_POINTS:
+            notes.append(f"Drawn of the newest {CHARTED_POINTS:,} changes.")
+        notes.append(left_out)
         yield Panel(
             f"Price history, {currency or 'currency unknown'}",
             price_chart(series, currency),
-            " ".join(notes),
+            " ".join(filter(None, notes)),
         )
-    yield Panel("Last changes", _changes(newest[:SHOWN_CHANGES]))
+    if newest or not archived:
+        yield Panel("Last changes", _changes(newest[:SHOWN_CHANGES]), left_out)
+    else:
+        yield Panel("Last changes", _none_since(archived[-1]), left_out)
+
+
+def _none_since(archived: date) -> str:
+    """Return that there are no changes but in archived months, of which this is the last."""
+    since = months.bounds(archived)[1]
+    return format_html(
+        '<p class="mp-empty">None since {} (earlier months are archived).</p>', f"{since:%Y-%m}"
+    )
 
 
 def _series(newest: Sequence[PricePoint]) -> list[Series]:

@@ -18,7 +18,9 @@ MONTHS_AHEAD = 3
 class Partition(NamedTuple):
     """A month of the price history.
 
-    :param state: "hot", "missing" ahead, "archived"; "being archived" where that was interrupted
+    :param state: "hot", "missing" ahead, "archived"; "being archived" where that was interrupted;
+        "lost" where an archived month was declared so, and nothing was loaded since
+    :param lost_at: when the month was declared lost
     :param rows: counted, or estimated in a large table
     :param bytes: of the table with its indexes
     :param problem: why an archived month cannot be read; empty if nothing is known of that
@@ -31,12 +33,15 @@ class Partition(NamedTuple):
     bytes: int = 0
     archived_at: datetime | None = None
     problem: str = ""
+    lost_at: datetime | None = None
 
 
 def report(today: date) -> list[Partition]:
     """Return the months of the price history in order, and those ahead that are missing."""
     marks = {mark.month: mark for mark in months.archived()}
     found = {month: Partition(month, "missing") for month in _months(today)}
+    lost = months.lost()
+    found |= {each.month: Partition(each.month, "lost", each.row_count) for each in lost}
     for month, mark in marks.items():
         state = "archived" if mark.archived_at else "being archived"
         found[month] = Partition(month, state, mark.row_count, archived_at=mark.archived_at)
@@ -48,7 +53,14 @@ def report(today: date) -> list[Partition]:
         is_hot = each.place is Place.ATTACHED and each.month not in marks
         state = "hot" if is_hot else "being archived"
         found[each.month] = Partition(each.month, state, each.rows, each.is_estimate, each.bytes)
+    for gap in lost:
+        found[gap.month] = found[gap.month]._replace(lost_at=gap.abandoned_at)
     return [found[month] for month in sorted(found)]
+
+
+def lost() -> list[str]:
+    """Return the months of the price history that were declared lost."""
+    return [str(each) for each in months.lost()]
 
 
 def lacking_files(cursor: CursorWrapper) -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ from psycopg2 import sql
 
 from marketplace import embedded
 from marketplace.backups.sets import last_backup_at
-from marketplace.databases import ask_all, database_name
+from marketplace.databases import ask_all, database_name, lost_months
 from marketplace.exceptions import MarketplaceError
 from marketplace.loading import inbox
 from marketplace.postgresql.errors import explain
@@ -119,6 +119,8 @@ class DatabaseStatus(NamedTuple):
     queued: int | None = None
     #: Runs that a gate holds.
     held: int | None = None
+    #: Months of history that were declared lost.
+    lost_months: tuple[str, ...] = ()
     #: The moment of the newest dump in BACKUP_DIR.
     last_backup_at: datetime | None = None
 
@@ -201,6 +203,7 @@ def _contents(alias: str) -> dict[str, Any]:
         "quarantined": rows.get("quarantine"),
         "queued": _optional(alias, lambda alias: inbox.unfinished(alias).count()),
         "held": _optional(alias, _held_runs),
+        "lost_months": _optional(alias, lost_months) or (),
     }
 
 

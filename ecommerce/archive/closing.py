@@ -16,6 +16,7 @@ from django.db.backends.utils import CursorWrapper
 
 import ecommerce
 from ecommerce.archive import cold, months
+from marketplace.exceptions import ArchiveError
 from marketplace.loading import staging
 from marketplace.loading.batches import Refused
 from marketplace.sqlfiles import read_sql
@@ -68,14 +69,16 @@ def is_closed(cursor: CursorWrapper, moment: datetime) -> bool:
 def refuse_changes(cursor: CursorWrapper, platform: str) -> None:
     """Refuse the items of a staged and merged batch that would change an archived month.
 
-    :raises Refused: if there are any
-    :raises ArchiveError: if the archive cannot be read
+    :raises Refused: if there are any, or the archive cannot be read, so that they may be
     """
     cursor.execute(_sql("price_closed"), {"platform": platform})
     told = [_Told(*row) for row in cursor.fetchall()]
     if not told:
         return
-    known = _points(cursor, platform, {each.offer_id for each in told})
+    try:
+        known = _points(cursor, platform, {each.offer_id for each in told})
+    except ArchiveError as error:
+        raise Refused(dict.fromkeys((t.item for t in told), _unread(cursor, error))) from error
     refused = {each.item: _reason(each) for each in told if _is_news(each, known[each.offer_id])}
     if refused:
         raise Refused(refused)
@@ -84,16 +87,45 @@ def refuse_changes(cursor: CursorWrapper, platform: str) -> None:
 def add_evidence(cursor: CursorWrapper, platform: str) -> None:
     """Add the archived points of the offers in price_evidence to it.
 
-    :raises ArchiveError: if the archive cannot be read
+    Where the archive cannot be read, offers without archived points need none.
+
+    :raises Refused: if the archive cannot be read, and items of a staged batch need it
+    :raises ArchiveError: if other work needs it, such as a replay
     """
     archived = months.cold(cursor)
     if not archived:
         return
     cursor.execute(_OFFERS)
     offers = [offer for (offer,) in cursor.fetchall()]
-    rows = cold.points_of(archived, offers, *_ALWAYS, platform)
+    try:
+        rows = cold.points_of(archived, offers, *_ALWAYS, platform)
+    except ArchiveError as error:
+        _refuse_unproven(cursor, platform, error)
+        return
     staging.copy(cursor, "price_evidence", _COLUMNS, ((*row, 1, 1, False) for row in rows))
     cursor.execute(_sql("price_archived"))
+
+
+def _refuse_unproven(cursor: CursorWrapper, platform: str, error: ArchiveError) -> None:
+    """Refuse the items whose histories need the archive, which cannot be read."""
+    cursor.execute(_sql("price_unproven"), {"platform": platform})
+    is_needed, items = cursor.fetchone()
+    if not is_needed:
+        return
+    reason = _unread(cursor, error)
+    if not items:
+        raise ArchiveError(reason) from error
+    raise Refused(dict.fromkeys(items, reason)) from error
+
+
+def _unread(cursor: CursorWrapper, error: ArchiveError) -> str:
+    """Return why a record must wait for the archive, and the next step."""
+    lost = [f"{month:%Y-%m}" for month, _ in cold.lacking(months.cold(cursor))]
+    give_up = f" If they are lost: python manage.py db_archive --abandon {' '.join(lost)}."
+    return (
+        f"needs archived prices, which cannot be read: {error}{give_up if lost else ''} Then "
+        "release this record."
+    )
 
 
 def _points(

@@ -11,7 +11,7 @@ from django.db.transaction import atomic
 from psycopg2.errors import LockNotAvailable
 from psycopg2.sql import SQL, Composed, Identifier, Literal
 
-from ecommerce.models import ArchivedMonth, PricePoint
+from ecommerce.models import ArchivedMonth, LostMonth, PricePoint
 from marketplace.exceptions import ArchiveError
 
 TABLE = "ecommerce_price_history"
@@ -171,6 +171,11 @@ def archived() -> list[ArchivedMonth]:
     return list(ArchivedMonth.objects.using(alias()).order_by("month"))
 
 
+def lost() -> list[LostMonth]:
+    """Return the months that were declared lost."""
+    return list(LostMonth.objects.using(alias()).order_by("month"))
+
+
 def mark_of(month: date) -> ArchivedMonth | None:
     """Return what the database says of an archived month; None if it is not archived."""
     return ArchivedMonth.objects.using(alias()).filter(month=month).first()
@@ -265,6 +270,15 @@ def attach(month: date) -> None:
 def reopen(month: date) -> None:
     """Let points of a month be loaded again: nothing of it is archived."""
     ArchivedMonth.objects.using(alias()).filter(month=month).delete()
+
+
+def abandon(mark: ArchivedMonth, now: datetime) -> None:
+    """Declare an archived month lost: it is open again, and has no rows."""
+    with atomic(using=alias()):
+        LostMonth.objects.using(alias()).update_or_create(
+            month=mark.month, defaults={"row_count": mark.row_count, "abandoned_at": now}
+        )
+        reopen(mark.month)
 
 
 def drop(month: date, now: datetime) -> None:

@@ -183,6 +183,22 @@ def verify(mark: ArchivedMonth, *, is_thorough: bool = False) -> Manifest:
     return manifest
 
 
+def require_lost(month: date) -> ArchivedMonth:
+    """Return what the database says of an archived month whose files cannot be read.
+
+    :raises ArchiveError: if it is not archived, or can be read
+    """
+    mark = require_archived(month)
+    try:
+        verify(mark)
+    except ArchiveError:
+        return mark
+    raise ArchiveError(
+        f"{month:%Y-%m} is not lost: its files are what was archived. Bring it back: "
+        f"python manage.py db_unarchive {month:%Y-%m}."
+    )
+
+
 def unarchive(month: date, work: Path) -> Moved:
     """Bring a month back: its table is as it was, ids included. All of it happens or nothing does.
 

@@ -201,7 +201,8 @@ def _outside(examination: Examination) -> Iterator[Finding]:
             subject=name,
             what=f"{name} is archived, and its files are not what the database names: {reason}",
             why="Questions about that time fail, and it is in no backup set of the database.",
-            fix="python manage.py db_archive --verify  # then copy back what it names",
+            fix="python manage.py db_archive --verify  # then copy back what it names\n"
+            f"python manage.py db_archive --abandon {name} --dry-run  # if it is lost for good",
         )
 
 

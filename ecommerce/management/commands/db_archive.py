@@ -27,6 +27,14 @@ def days(text: str) -> timedelta:
     return timedelta(days=int(found[1]))
 
 
+def month(text: str) -> date:
+    """Return a month that is written as 2025-06."""
+    try:
+        return layout.month_of(text)
+    except ValueError:
+        raise ArgumentTypeError(f"{text} is not a month, such as 2025-06") from None
+
+
 class Command(DatabaseCommand):
     """Archive months."""
 
@@ -37,6 +45,8 @@ class Command(DatabaseCommand):
     --verify reads all archived months again, and compares them with what was archived.
 
     What a month was archived as before it was brought back and archived anew stays for ARCHIVE_KEEP_DAYS days, and while BACKUP_DIR has a set from before: a restored database needs it.
+
+    --abandon is for archived months whose files are lost for good: it declares them lost. Records of such a month load again, and histories go on without what was in it; db_partitions, db_status, price_history and the pages name the gap. It refuses a month that can be read.
 
     Exits with 1 if any month could not be archived or is not what was archived. Back up ARCHIVE_DIR: backups of the database do not hold what is in it.
     """  # noqa: E501 # a line is a paragraph
@@ -55,6 +65,13 @@ class Command(DatabaseCommand):
         parser.add_argument(
             "--verify", action="store_true", help="Compare what is archived, and archive nothing."
         )
+        parser.add_argument(
+            "--abandon",
+            nargs="+",
+            type=month,
+            metavar="MONTH",
+            help="Declare archived months lost, such as 2025-01, and archive nothing.",
+        )
         add_destructive_arguments(parser)
         add_format_argument(parser)
 
@@ -63,6 +80,8 @@ class Command(DatabaseCommand):
         self.is_json = options["format"] == "json"
         self.found: list[dict[str, Any]] = []
         act = self._verify if options["verify"] else partial(self._archive, options=options)
+        if options["abandon"]:
+            act = partial(self._abandon, options=options)
         try:
             self.visit(self.selected(options), act)
         finally:
@@ -93,6 +112,20 @@ class Command(DatabaseCommand):
             succeeded = [self._archive_month(alias, month, work) for month in due]
             self._clean(alias)
         return all(succeeded)
+
+    def _abandon(self, alias: str, options: dict[str, Any]) -> bool:
+        marks = [moving.require_lost(each) for each in options["abandon"]]
+        rows = counted(sum(mark.row_count for mark in marks), "row")
+        if not options["dry_run"] and not options["force"]:
+            self.confirm(
+                f"{rows} of {months.names(options['abandon'])} will be given up for good.", alias
+            )
+        for mark in marks:
+            if not options["dry_run"]:
+                months.abandon(mark, timezone.now())
+            moved = Moved(mark.month, mark.row_count, 0, 0, 0)
+            self._report(alias, moved, "Would abandon" if options["dry_run"] else "abandoned")
+        return True
 
     def _clean(self, alias: str) -> None:
         """Remove what nothing needs any more."""

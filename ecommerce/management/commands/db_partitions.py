@@ -22,6 +22,7 @@ class Command(DatabaseCommand):
     hot: in PostgreSQL, with its rows and size.
     archived: in Parquet files, by db_archive; and what is wrong with them, as far as their sizes tell.
     being archived: that was interrupted; db_archive goes on.
+    lost: archived once, and declared lost by db_archive --abandon; what was loaded since is there.
     missing: ahead, and not made because of --dry-run.
     """  # noqa: E501 # a line is a paragraph
     choices = (router.db_for_write(PricePoint),)
@@ -57,6 +58,14 @@ class Command(DatabaseCommand):
             self.stdout.write(f"   Created: {', '.join(created)}")
 
     def _state(self, each: Partition) -> str:
+        if each.lost_at is None:
+            return self._place(each)
+        gap = self.style.WARNING(f"lost {each.lost_at:%Y-%m-%d}, {each.rows:,} rows")
+        if each.state == "lost":
+            return gap
+        return f"{self._place(each)}; {self.style.WARNING(f'lost before {each.lost_at:%Y-%m-%d}')}"
+
+    def _place(self, each: Partition) -> str:
         rows = f"{'about ' if each.is_estimate else ''}{each.rows:,} rows"
         if each.state == "hot":
             return f"hot, {rows}, {size(each.bytes)}"

@@ -10,6 +10,7 @@ from django.db import Error
 from django.utils.dateparse import parse_date, parse_datetime
 
 from ecommerce import queries
+from ecommerce.archive import gaps
 from ecommerce.models import Offer
 from ecommerce.queries import Point
 from marketplace.cli import add_format_argument, counted
@@ -41,8 +42,11 @@ class Command(BaseCommand):
         try:
             offer = _offer(options["platform"], options["offer"])
             points = queries.price_points([offer], since, until)
+            lost = gaps.lost(since, until)
         except (Error, MarketplaceError) as error:
             raise CommandError(explain(error)) from error
+        if lost:
+            self.stderr.write(self.style.WARNING(lost))
         if options["format"] == "json":
             self._print_json(points)
             return

@@ -85,6 +85,8 @@ class Command(DatabaseCommand):
         for freshness in status.freshness:
             yield f"      {freshness.platform}: {self._freshness(freshness, now)}"
         yield f"   Quarantine: {self._quarantined(status.quarantined)}"
+        if status.lost_months:
+            yield f"   Lost months: {self.style.WARNING(', '.join(status.lost_months))}"
         if status.held:
             text = f"{counted(status.held, 'run')}: python manage.py ingest_review list"
             yield f"   Held: {self.style.WARNING(text)}"

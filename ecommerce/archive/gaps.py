@@ -1,0 +1,52 @@
+"""What charts and tables of the price history leave out, in words."""
+
+from collections.abc import Iterable
+from datetime import date, datetime
+
+from django.db import connections
+
+from ecommerce.archive import months
+
+
+def spans(found: Iterable[date]) -> str:
+    """Return months as a message names them, those in a row as one: `2025-01 to 2025-06`."""
+    runs: list[list[date]] = []
+    for month in sorted(set(found)):
+        if runs and months.bounds(runs[-1][-1])[1].date() == month:
+            runs[-1].append(month)
+        else:
+            runs.append([month])
+    return ", ".join(
+        f"{run[0]:%Y-%m}" if len(run) == 1 else f"{run[0]:%Y-%m} to {run[-1]:%Y-%m}" for run in runs
+    )
+
+
+def archived() -> list[date]:
+    """Return the months that are read from the archive only, in order."""
+    with connections[months.alias()].cursor() as cursor:
+        return [each.month for each in months.cold(cursor)]
+
+
+def left_out(found: list[date]) -> str:
+    """Return which months a query of the table leaves out, and how to read them; empty for none.
+
+    :param found: the archived months
+    """
+    parts = []
+    if found:
+        parts.append(
+            f"Archived months are left out: {spans(found)}. Read them: python manage.py "
+            "price_history PLATFORM OFFER. Bring one back: python manage.py db_unarchive "
+            f"{found[-1]:%Y-%m}."
+        )
+    return " ".join([*parts, *filter(None, [lost()])])
+
+
+def lost(since: datetime | None = None, until: datetime | None = None) -> str:
+    """Return which months of a period were declared lost; empty for none."""
+    found = []
+    for gap in months.lost():
+        first, following = months.bounds(gap.month)
+        if (since is None or following > since) and (until is None or first < until):
+            found.append(gap.month)
+    return f"Lost months: {spans(found)}. What was archived of them is gone." if found else ""

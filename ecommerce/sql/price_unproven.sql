@@ -1,0 +1,30 @@
+-- The items of a staged batch whose histories need the archive, when it cannot be read: an offer
+-- that may have archived points, as it was known before the last archived month ended, or as its
+-- first point in PostgreSQL is a change of an earlier price. Items that tell of the same product
+-- belong together. The first column says whether any offer needs the archive.
+WITH needing AS (
+    SELECT o.id, o.product_id
+    FROM (
+        SELECT DISTINCT ON (offer_id) offer_id, price_change
+        FROM price_evidence
+        -- Points of the history first; an offer may have none.
+        ORDER BY offer_id, rank <> 1, recorded_at
+    ) AS e
+    INNER JOIN ecommerce_offers AS o ON e.offer_id = o.id
+    WHERE
+        e.price_change IS NOT NULL
+        OR o.first_seen_at < (
+            SELECT (max(month) + interval '1 month') AT TIME ZONE 'UTC'
+            FROM ecommerce_archived_months
+        )
+)
+
+SELECT
+    EXISTS (SELECT FROM needing),
+    ARRAY(
+        SELECT DISTINCT s.item
+        FROM stage_ecommerce_offers AS s
+        INNER JOIN ecommerce_offers AS o
+            ON s.external_id = o.external_id AND o.platform = %(platform)s
+        WHERE o.product_id IN (SELECT product_id FROM needing)
+    );

@@ -1,0 +1,187 @@
+"""An archive that is gone: only what needs it waits, and its months can be declared lost."""
+
+import shutil
+import sys
+from datetime import date
+from io import StringIO
+
+import pytest
+from django.urls import reverse
+
+from ecommerce.archive import gaps
+from ecommerce.models import ArchivedMonth, LostMonth, Offer, PricePoint
+from tests.commands import run
+from tests.ecommerce.archiving import JULY, JUNE, MAY, archive
+from tests.ecommerce.test_archive_loading import day, history, load, product, reasons
+
+pytestmark = [
+    pytest.mark.django_db(databases="__all__", transaction=True),
+    pytest.mark.usefixtures("archive_dir"),
+    # The folder of collected static files is made where the project is deployed.
+    pytest.mark.filterwarnings("ignore:No directory at"),
+]
+
+
+@pytest.fixture
+def gone(archive_dir):
+    """An archived month whose files are gone: product 1 has a price in it, 2 came later."""
+    load(product(1000, day(3)))
+    load(product(1100, day(5, month=6)))
+    load(product(2000, day(8, month=6), number=2))
+    archive(MAY)
+    shutil.rmtree(archive_dir)
+
+
+@pytest.mark.usefixtures("gone")
+class TestLateRecords:
+    def test_without_archived_prices_load(self):
+        # The second one of each is late: it makes the history anew.
+        summary = load(
+            product(1900, day(2, month=6), number=2), product(3000, day(9, month=6), number=3)
+        )
+
+        assert (summary.created, summary.rejected) == (1, 0)
+        assert history_of_table(2) == [(1900, None), (2000, 100)]
+
+    def test_with_archived_prices_wait_alone(self):
+        summary = load(
+            product(1050, day(2, month=6)),
+            product(1900, day(2, month=6), number=2),
+            product(3000, day(9, month=6), number=3),
+        )
+
+        assert (summary.created, summary.rejected) == (1, 1)
+        [reason] = reasons()
+        assert reason.startswith("needs archived prices, which cannot be read: ")
+        assert reason.endswith(
+            "If they are lost: python manage.py db_archive --abandon 2021-05. Then release this "
+            "record."
+        )
+        assert history_of_table(1) == [(1100, 100)]
+        assert history_of_table(2) == [(1900, None), (2000, 100)]
+
+    def test_of_the_archived_month_wait(self):
+        summary = load(product(900, day(10)), product(3000, day(9, month=6), number=3))
+
+        assert (summary.created, summary.rejected) == (1, 1)
+        assert "db_archive --abandon 2021-05" in reasons()[0]
+
+    def test_in_order_load_as_ever(self):
+        assert load(product(1200, day(20, month=6))).rejected == 0
+        assert history_of_table(1) == [(1100, 100), (1200, 100)]
+
+
+@pytest.mark.usefixtures("gone")
+class TestAbandon:
+    def test_lets_what_waited_load(self):
+        load(product(1050, day(2, month=6)))
+        load(product(900, day(10)))
+
+        done = run("db_archive", "--abandon", "2021-05", "--force")
+        released = run("ingest_review", "release", "records", "--reason", "archived prices")
+
+        assert done.out == "ECOMMERCE: abandoned 2021-05: 1 row\n"
+        assert released.code == 0, released.err
+        assert reasons() == []
+        # What is kept of payloads brings back even the price of the lost month.
+        assert history() == [
+            (day(3), 1000, None),
+            (day(10), 900, -100),
+            (day(2, month=6), 1050, 150),
+            (day(5, month=6), 1100, 50),
+        ]
+
+    def test_is_only_planned(self):
+        done = run("db_archive", "--abandon", "2021-05", "--dry-run")
+
+        assert done.out == "ECOMMERCE: Would abandon 2021-05: 1 row\n"
+        assert ArchivedMonth.objects.exists()
+        assert not LostMonth.objects.exists()
+
+    def test_asks_first(self, monkeypatch):
+        monkeypatch.setattr(sys, "stdin", StringIO("no\n"))
+
+        done = run("db_archive", "--abandon", "2021-05")
+
+        assert done.code == 1
+        assert ArchivedMonth.objects.exists()
+
+    def test_names_the_gap(self):
+        run("db_archive", "--abandon", "2021-05", "--force")
+
+        assert "Lost months: 2021-05" in run("db_status", "--database", "ecommerce").out
+        assert "2021-05  lost 20" in run("db_partitions").out
+        assert run("price_history", "uzum", "10", "--since", "2021-05-02").err == (
+            "Lost months: 2021-05. What was archived of them is gone.\n"
+        )
+        assert run("price_history", "uzum", "10", "--since", "2021-06-01").err == ""
+
+    def test_names_the_gap_beside_what_was_loaded_since(self):
+        run("db_archive", "--abandon", "2021-05", "--force")
+        load(product(5000, day(4), number=9))
+
+        assert "2021-05  hot, 1 rows, " in run("db_partitions").out
+        assert "; lost before 20" in run("db_partitions").out
+
+
+class TestRefusal:
+    def test_of_a_month_that_can_be_read(self):
+        load(product(1000, day(3)))
+        archive(MAY)
+
+        done = run("db_archive", "--abandon", "2021-05", "--force")
+
+        assert done.code == 1
+        assert "2021-05 is not lost: its files are what was archived." in done.err
+        assert ArchivedMonth.objects.exists()
+
+    def test_of_a_month_that_is_not_archived(self):
+        done = run("db_archive", "--abandon", "2021-05", "--force")
+
+        assert "2021-05 is not archived" in done.err
+
+
+class TestPages:
+    def test_name_the_months_that_are_left_out(self, admin_client):
+        load(product(1000, day(3)))
+        load(product(1100, day(5, month=6)))
+        archive(MAY)
+        offer = Offer.objects.get()
+        note = "Archived months are left out: 2021-05. Read them: python manage.py price_history"
+
+        for name, pk in (("product", offer.product_id), ("offer", offer.pk)):
+            # The chart, and the table of changes.
+            assert page_of(admin_client, f"{name}_change", pk).count(note) == 2
+        assert page_of(admin_client, "pricepoint_changelist").count(note) == 1
+
+    def test_say_since_when_there_are_no_changes(self, admin_client):
+        load(product(1000, day(3)))
+        archive(MAY)
+
+        page = page_of(admin_client, "offer_change", Offer.objects.get().pk)
+
+        assert "None since 2021-06 (earlier months are archived)." in page
+
+    def test_name_lost_months(self, admin_client, gone):
+        run("db_archive", "--abandon", "2021-05", "--force")
+
+        page = page_of(admin_client, "offer_change", Offer.objects.first().pk)
+
+        assert "Lost months: 2021-05. What was archived" in page
+
+
+def test_months_in_a_row_are_named_together():
+    found = [JUNE, MAY, JULY, date(2021, 12, 1), date(2022, 1, 1), date(2023, 1, 1)]
+
+    assert gaps.spans(found) == "2021-05 to 2021-07, 2021-12 to 2022-01, 2023-01"
+
+
+def history_of_table(number):
+    """Return price and change of the points of a product's offer that PostgreSQL has."""
+    points = PricePoint.objects.filter(offer__external_id=str(number * 10))
+    return list(points.order_by("recorded_at").values_list("price", "price_change"))
+
+
+def page_of(client, name, *arguments):
+    """Return a page of the admin as text."""
+    return client.get(reverse(f"admin:ecommerce_{name}", args=arguments)).content.decode()
