@@ -144,7 +144,7 @@ def copy_expert(cursor: CursorWrapper, before: str, statement: Any, file: IO[byt
     cursor.execute(before)
     # Django translates the errors of execute(), not those of copy_expert().
     with cursor.db.wrap_database_errors:
-        cursor.copy_expert(statement, file, size=1 << 20)
+        cursor.copy_expert(statement, file, 1 << 20)
 
 
 def _write_files(month: date, work: Path, content_hash: str) -> list[ArchivedFile]:

@@ -65,7 +65,7 @@ def copy_lines(cursor: CursorWrapper, table: str, columns: Sequence[str], lines:
     )
     # Django translates the errors of execute(), not those of copy_expert().
     with cursor.db.wrap_database_errors:
-        cursor.copy_expert(statement, io.BytesIO(lines), size=_CHUNK)
+        cursor.copy_expert(statement, io.BytesIO(lines), _CHUNK)
 
 
 def encode(row: Iterable[Any]) -> str:

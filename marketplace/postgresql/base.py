@@ -4,9 +4,24 @@ from typing import Any
 
 from django.conf import settings
 from django.db import OperationalError
-from django.db.backends.postgresql import base, client
+from django.db.backends.postgresql import base, client, operations
 
 from marketplace import embedded
+
+#: Bytes of a statement that the query log keeps: it holds 9,000 statements, and one of a load may
+#: have megabytes of parameters.
+_MAX_LOGGED = 2000
+
+
+class DatabaseOperations(operations.DatabaseOperations):
+    """Keep the query log, which `DEBUG` and the tests turn on, within tens of megabytes."""
+
+    def last_executed_query(self, cursor: Any, sql: Any, params: Any) -> str | None:
+        """Return the statement with its parameters, cut off after 2,000 bytes."""
+        query: bytes | None = cursor.query
+        if query is None or len(query) <= _MAX_LOGGED:
+            return query and query.decode()
+        return f"{query[:_MAX_LOGGED].decode(errors='ignore')}… ({len(query):,} bytes)"
 
 
 class DatabaseClient(client.DatabaseClient):
@@ -27,6 +42,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     """A connection that starts the embedded server if it does not run."""
 
     client_class = DatabaseClient
+    ops_class = DatabaseOperations
 
     def get_connection_params(self) -> dict[str, Any]:
         """Return the parameters, with the embedded server's socket for a database without host."""

@@ -81,7 +81,9 @@ def get_migrations_since(name):
 
 
 class TestArchive:
-    def test_comes_back_as_it_was(self):
+    @pytest.mark.parametrize("debug", [False, True])
+    def test_comes_back_as_it_was(self, settings, debug):
+        settings.DEBUG = debug
         make_history()
         before = rows(MAY), rows(JUNE)
 

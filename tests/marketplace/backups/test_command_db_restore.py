@@ -68,7 +68,9 @@ def role(live):
 
 
 class TestDbRestore:
-    def test_brings_back_the_same_content(self, live):
+    @pytest.mark.parametrize("debug", [False, True])
+    def test_brings_back_the_same_content(self, live, settings, debug):
+        settings.DEBUG = debug
         before = fingerprint(live)
         back_up("procurement")
         factories.lot()
