@@ -4,12 +4,17 @@ A run is judged stretch by stretch, a stretch being one batch, by what the platf
 runs were like; what is wrong whatever was usual, such as prices a hundred times as high, is judged
 by absolute limits. What is recognized as unchanged counts as good.
 
+Runs are recent by the time of their observations, not by that of their loading: a stretch is
+compared with what was observed before it, in whatever order the days arrive. What was loaded before
+counts as unchanged.
+
 The shares of recent runs are those of the records that were parsed: a run that found everything
 unchanged says nothing of how many records have a price.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from statistics import median
 from typing import Any
 
@@ -64,10 +69,15 @@ def baseline(alias: str, platform: str) -> Baseline:
 
     A run counts for each shape of which it had enough rows; several small ones count as one.
     """
+    return summarize(recent_runs(alias, platform), thresholds(platform))
+
+
+def recent_runs(alias: str, platform: str) -> list[Measures]:
+    """Return the measures of the last completed runs of a platform, newest observations first."""
     runs = apps.get_model(alias, "LoadRun").objects.using(alias)
     told = runs.filter(platform=platform, status="completed", measures__isnull=False)
     stored = told.order_by("-pk").values_list("measures", flat=True)[:_MAX_RUNS]
-    return summarize(map(Measures.from_json, stored), thresholds(platform))
+    return sorted(map(Measures.from_json, stored), key=lambda run: -(run.until or 0))
 
 
 def summarize(runs: Iterable[Measures], limits: Thresholds) -> Baseline:
@@ -208,24 +218,47 @@ class Gate:
         measured: Mapping[str, Any] | None = None,
     ) -> None:
         self.limits = thresholds(platform)
-        self.recent = baseline(alias, platform)
+        self._runs = recent_runs(alias, platform)
+        self.recent = summarize(self._runs, self.limits)
+        self._newest = max((at for run in self._runs for at in run.since.values()), default=0.0)
+        self._earlier = (self._newest, self.recent)
         self.total = Measures.from_json(measured)
         self.total.is_released |= is_open
 
     def judge(self, stretch: Measures) -> list[str]:
         """Return why a stretch must be held; empty if it may pass."""
-        return [] if self.total.is_released else judge(stretch, self.recent, self.limits)
+        if self.total.is_released:
+            return []
+        return judge(stretch, self._before(stretch.until), self.limits)
 
-    def judge_volume(self, scope: str, rows: int) -> list[str]:
+    def _before(self, moment: float | None) -> Baseline:
+        """Return what runs were like whose observations are not later than a moment."""
+        if moment is None or moment >= self._newest:
+            return self.recent
+        if self._earlier[0] != moment:
+            runs = [run.before(moment) for run in self._runs]
+            self._earlier = (moment, summarize(runs, self.limits))
+        return self._earlier[1]
+
+    def judge_volume(self, scope: str, rows: int, at: datetime | None = None) -> list[str]:
         """Return why nothing may be taken for missing from a complete snapshot; empty if it may.
 
         What may pass is what later snapshots of the scope are compared to.
+
+        :param at: when it was observed; now if None
         """
-        causes = judge_volume(rows, self.recent.volumes.get(scope, []), self.limits)
+        recent = self._before(at.timestamp() if at else None)
+        causes = judge_volume(rows, recent.volumes.get(scope, []), self.limits)
         if causes and not self.total.is_released:
             return causes
-        self.total.volumes[scope] = rows
+        self.keep_volume(scope, rows, at)
         return []
+
+    def keep_volume(self, scope: str, rows: int, at: datetime | None = None) -> None:
+        """Have later snapshots of a scope compared to one; parameters as of `judge_volume`."""
+        self.total.volumes[scope] = rows
+        if at:
+            self.total.since[scope] = at.timestamp()
 
     def admit(self, stretch: Measures) -> None:
         """Count a stretch that was committed."""

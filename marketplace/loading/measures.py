@@ -1,7 +1,8 @@
 """What is counted of the records that are loaded, for the gates to judge."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 from django.db.backends.utils import CursorWrapper
@@ -86,6 +87,8 @@ class Measures:
     :param reasons: why records could not be read → how many
     :param volumes: scope of a snapshot that was read to its end → its rows
     :param is_released: whether a person let it pass
+    :param since: key of a tally, or scope → its oldest observation, in seconds since 1970
+    :param until: the newest observation; None if it is not known
     """
 
     tallies: dict[str, Tally] = field(default_factory=dict)
@@ -93,6 +96,14 @@ class Measures:
     reasons: dict[str, int] = field(default_factory=dict)
     volumes: dict[str, int] = field(default_factory=dict)
     is_released: bool = False
+    since: dict[str, float] = field(default_factory=dict)
+    until: float | None = None
+
+    def date(self, moments: Iterable[datetime]) -> None:
+        """Note when the rows of all tallies were observed."""
+        found = sorted(moment.timestamp() for moment in moments)
+        if found:
+            self.since, self.until = dict.fromkeys(self.tallies, found[0]), found[-1]
 
     def tally(self, key: str) -> Tally:
         """Return the rows of one kind."""
@@ -122,6 +133,21 @@ class Measures:
             self.tally(key).add(tally, rows)
         for scope, volume in other.volumes.items():
             self.volumes[scope] = self.volumes.get(scope, 0) + volume
+        for key, moment in other.since.items():
+            self.since[key] = min(moment, self.since.get(key, moment))
+        self.until = max(filter(None, (self.until, other.until)), default=None)
+
+    def before(self, moment: float) -> "Measures":
+        """Return what was counted of observations that are not later than a moment.
+
+        What tells no time, as the measures of earlier releases, counts as earlier.
+        """
+        tallies = {k: each for k, each in self.tallies.items() if self._is_before(k, moment)}
+        volumes = {k: each for k, each in self.volumes.items() if self._is_before(k, moment)}
+        return replace(self, tallies=tallies, volumes=volumes)
+
+    def _is_before(self, key: str, moment: float) -> bool:
+        return self.since.get(key, moment) <= moment
 
     def as_json(self) -> dict[str, Any]:
         """Return what later runs are compared to: all but the reasons."""

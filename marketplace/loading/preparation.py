@@ -192,6 +192,11 @@ class Prepared:
         """How many records the batch is, by the counts of a run."""
         return self.skipped + len(self.counted) + len(self.rejects)
 
+    def observations(self) -> list[tuple[str, str, str, datetime]]:
+        """Return external id, content hash, shape and time of what was parsed."""
+        told = ((key, self.entrants[position]) for key, position in self.payloads.items())
+        return [(*key, entrant.shape, entrant.observed_at) for key, entrant in told]
+
 
 class Preparer:
     """Prepare the batches of one run.
@@ -356,8 +361,8 @@ class Preparer:
             batch.entrants.append(entrant)
             batch.moments.add(entrant.observed_at)
             told.append(found)
-        self._encode(batch, told)
         batch.measures = self._measure(batch, told)
+        self._encode(batch, told)
         if self.is_snapshot:
             batch.snapshot.observe(self.plan, batch.entrants, told)
         return batch
@@ -367,7 +372,22 @@ class Preparer:
         measures.recognized += batch.skipped
         for each in batch.rejects:
             measures.refuse(each.reason)
+        measures.date({entrant.observed_at for entrant in batch.entrants})
         return measures
+
+    def measure_news(self, batch: Prepared, known: set[tuple[str, str]]) -> Measures:
+        """Return the measures of a batch to which what was loaded before adds no faults.
+
+        :param known: external_id and content hash of what was loaded before
+        """
+        told = []
+        for entrant in batch.entrants:
+            parsed = self.parse_item(entrant.item())
+            if isinstance(parsed, Exception):
+                raise parsed
+            is_known = (parsed.external_id, entrant.content_hash) in known
+            told.append(Parsed(parsed.external_id, []) if is_known else parsed)
+        return self._measure(batch, told)
 
     def _encode(self, batch: Prepared, told: list[Parsed]) -> None:
         self._encode_rows(batch, told)

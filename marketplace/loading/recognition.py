@@ -108,6 +108,39 @@ def known_contents(
     return found
 
 
+def loaded_before(
+    alias: str, platform: str, told: Sequence[tuple[str, str, str, datetime]]
+) -> set[tuple[str, str]]:
+    """Return external id and content hash of the observations that were loaded before.
+
+    They are those whose payload is stored, and of whose thing and shape a payload is stored for the
+    same time: of several payloads of a thing at one time, one alone has the time noted. Databases
+    that keep no payloads know none.
+
+    :param told: external id, content hash, shape and time of observations
+    """
+    models = apps.get_app_config(alias).models
+    if "rawpayload" not in models or not told:
+        return set()
+    statement = SQL(
+        "SELECT g.id, g.hash FROM unnest(%(ids)s::text[], %(hashes)s::text[], %(shapes)s::text[], "
+        "%(times)s::timestamptz[]) AS g (id, hash, shape, at) "
+        "WHERE EXISTS (SELECT FROM {payloads} p WHERE p.platform = %(platform)s "
+        "AND p.external_id = g.id AND p.content_hash = decode(g.hash, 'hex')) "
+        "AND EXISTS (SELECT FROM {payloads} q WHERE q.platform = %(platform)s "
+        "AND q.external_id = g.id AND q.shape = g.shape AND (q.observed_at = g.at OR EXISTS "
+        "(SELECT FROM {sightings} s WHERE s.payload_id = q.id AND g.at = ANY(s.times))))"
+    ).format(
+        payloads=Identifier(models["rawpayload"]._meta.db_table),
+        sightings=Identifier(models["sighting"]._meta.db_table),
+    )
+    columns = zip(("ids", "hashes", "shapes", "times"), zip(*told, strict=True), strict=True)
+    values = {"platform": platform} | {name: list(column) for name, column in columns}
+    with connections[alias].cursor() as cursor:
+        cursor.execute(statement, values)
+        return set(cursor.fetchall())
+
+
 def _array(hashes: Sequence[str]) -> str:
     """Return hashes as a PostgreSQL array: one text is adapted faster than a list of them."""
     return "{" + ",".join(hashes) + "}"

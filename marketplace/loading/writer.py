@@ -30,6 +30,7 @@ from marketplace.loading.preparation import (
     reject,
 )
 from marketplace.loading.reader import Reader
+from marketplace.loading.recognition import loaded_before
 from marketplace.loading.rows import Rows
 from marketplace.loading.runs import Run
 from marketplace.loading.snapshots import Snapshot
@@ -184,11 +185,11 @@ class Writer:
         except SourceError as error:
             self.summary.failures.append(str(error))
             return
-        causes = self.gate.judge_volume(str(scope), self.snapshot.count)
+        causes = self.gate.judge_volume(str(scope), self.snapshot.count, scope.at)
         if causes:
             self.summary.causes = causes
             # Once a person has released it, it is what later ones are compared to.
-            self.gate.total.volumes[str(scope)] = self.snapshot.count
+            self.gate.keep_volume(str(scope), self.snapshot.count, scope.at)
             self.run.keep_scope(scope)
             return
         for batch in Reader(self.job).missing(scope):
@@ -373,9 +374,19 @@ class Writer:
                     cursor, self.job.platform, target, self.gate.limits.factor
                 )
             prices.note(batch.measures)
-        causes = self.gate.judge(batch.measures)
+        causes = self.gate.judge(batch.measures) and self._judge_news(batch)
         if causes:
             raise _Held(causes)
+
+    def _judge_news(self, batch: Prepared) -> list[str]:
+        """Return what the gates object to in a batch apart from what was loaded before."""
+        known = loaded_before(self.alias, self.job.platform, batch.observations())
+        if known:
+            prices = batch.measures.tallies.get(measures.PRICES)
+            batch.measures = self.preparer.measure_news(batch, known)
+            if prices:
+                batch.measures.tallies[measures.PRICES] = prices
+        return self.gate.judge(batch.measures)
 
     def _store_rejects(self, rejects: list[Reject]) -> None:
         options = dict(self.job.options)

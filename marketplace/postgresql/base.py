@@ -16,11 +16,11 @@ _MAX_LOGGED = 2000
 class DatabaseOperations(operations.DatabaseOperations):
     """Keep the query log, which `DEBUG` and the tests turn on, within tens of megabytes."""
 
-    def last_executed_query(self, cursor: Any, sql: Any, params: Any) -> str | None:
+    def last_executed_query(self, cursor: Any, sql: Any, params: Any) -> str:
         """Return the statement with its parameters, cut off after 2,000 bytes."""
-        query: bytes | None = cursor.query
-        if query is None or len(query) <= _MAX_LOGGED:
-            return query and query.decode()
+        query: bytes = cursor.query or b""
+        if len(query) <= _MAX_LOGGED:
+            return query.decode()
         return f"{query[:_MAX_LOGGED].decode(errors='ignore')}… ({len(query):,} bytes)"
 
 

@@ -163,6 +163,18 @@ class TestMeasures:
 
         assert total.tallies["UZ-API"].worst == {"price": 0.5}
 
+    def test_remember_when_things_were_observed(self):
+        early, late = stretch(shape="OLD"), stretch()
+        early.date([NOON, NOON + timedelta(hours=1)])
+        late.date([NOON + timedelta(hours=2), NOON + timedelta(hours=3)])
+
+        total = run(late, early)
+
+        noon = NOON.timestamp()
+        assert total.since == {"records": noon, "OLD": noon, "UZ-API": noon + 7200}
+        assert total.until == noon + 10800
+        assert total.before(noon + 3600).tallies.keys() == {"records", "OLD"}
+
     def test_keep_no_reasons(self):
         measures = Measures()
         measures.refuse("is not JSON")
@@ -466,6 +478,34 @@ class TestGate:
         assert gate.judge_volume("mi", 80) == []
         assert gate.judge_volume("new", 1) == []
         assert gate.total.volumes == {"mi": 80, "new": 1}
+
+    def test_compares_to_what_was_observed_before(self):
+        for at, price in [(9, 700), (8, 700), (7, 700), (1, 20), (2, 20), (3, 20)]:
+            measures = stretch(price=price)
+            measures.date([NOON + timedelta(days=at)])
+            self.store(run(measures))
+        gate = Gate("ecommerce", "uzum")
+
+        def judge(at, price):
+            told = stretch(price=price)
+            told.date([NOON + timedelta(days=at)])
+            return gate.judge(told)
+
+        assert judge(10, 700) == judge(0, 970) == []
+        assert judge(4, 700) == [
+            "price is missing in 70% of 1,000 records of UZ-API (usually 2%, limit 22%)"
+        ]
+
+    def test_a_snapshot_is_compared_to_earlier_ones(self):
+        for at, rows in [(9, 400), (8, 400), (1, 150)]:
+            self.store(Measures(volumes={"lg": rows}, since={"lg": at}, until=at))
+        gate = Gate("ecommerce", "uzum")
+
+        def judge(at, rows):
+            return gate.judge_volume("lg", rows, datetime.fromtimestamp(at, UTC))
+
+        assert judge(2, 140) == judge(0, 7) == []
+        assert judge(10, 140) != []
 
     def test_a_snapshot_that_was_released_is_the_new_measure(self):
         self.store(*[Measures(volumes={"lg": 400})] * 3)

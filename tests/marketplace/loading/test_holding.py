@@ -361,6 +361,73 @@ class TestWhatPasses:
         assert causes == []
 
 
+def repeating(number):
+    """A day on which two of five cards come twice, with other titles."""
+    return day(number, size=60) + day(number, size=40, title="Choynak, sariq")
+
+
+class TestOrderOfDays:
+    """Three days on which cards repeat, and four on which none does."""
+
+    DAYS = [*[(repeating(n), n) for n in range(3)], *[(day(n, size=60), n) for n in range(3, 7)]]
+
+    @pytest.fixture(autouse=True)
+    def _whole_days(self, settings):
+        settings.INGEST_BATCH_SIZE = 1000
+        settings.INGEST_GATES = {"default": {"runs": 3}}
+
+    def load_all(self, days):
+        summaries = [load(cards, at) for cards, at in days]
+        assert [cause for each in summaries for cause in each.causes] == []
+        return [(each.created, each.updated, each.held) for each in summaries]
+
+    def test_does_not_matter(self):
+        with undone():
+            self.load_all(self.DAYS)
+            expected = content()
+
+        self.load_all(reversed(self.DAYS))
+
+        assert content() == expected
+
+    def test_what_was_loaded_before_holds_and_changes_nothing(self):
+        self.load_all(self.DAYS)
+        before = content()
+
+        assert set(self.load_all(self.DAYS)) == {(0, 0, 0)}
+        assert set(self.load_all(reversed(self.DAYS))) == {(0, 0, 0)}
+
+        assert content() == before
+
+    def test_what_was_loaded_by_an_earlier_release_is_known_by_its_payloads(self):
+        self.load_all(self.DAYS)
+        for run in LoadRun.objects.all():
+            run.measures = {k: v for k, v in run.measures.items() if k not in ("since", "until")}
+            run.save()
+
+        assert set(self.load_all(self.DAYS[:3])) == {(0, 0, 0)}
+
+    def test_news_among_what_was_loaded_before_are_judged(self):
+        self.load_all(self.DAYS)
+        lost = [card(n, None) for n in range(1001, 1081)]
+
+        summary = load(day(2, size=60)[:20] + lost, 2)
+
+        assert "price is missing in 80% of 100 records" in summary.causes[0]
+        assert summary.held == 100
+
+    def test_a_late_day_is_compared_with_those_before_it(self):
+        self.load_all(self.DAYS[:2] + self.DAYS[3:])
+
+        assert load([card(n, None) for n in range(1, 61)], 2).causes != []
+        assert load(repeating(2), 2).causes == []
+
+    def test_a_day_that_repeats_after_days_that_do_not_is_held(self):
+        self.load_all(self.DAYS)
+
+        assert "repeat an id with other content" in load(repeating(7), 7).causes[0]
+
+
 class TestThresholds:
     def test_those_of_the_platform_count(self, settings):
         history()
@@ -450,33 +517,71 @@ class TestSnapshots:
 
         assert self.feed(tmp_path, 3, 70).causes == []
 
+    def test_an_earlier_one_is_compared_with_those_before_it(self, tmp_path):
+        self.feed(tmp_path, 0, 30)
+        for at in range(5, 9):
+            self.feed(tmp_path, at, 80)
+
+        assert self.feed(tmp_path, 0, 30).causes == []
+        assert self.feed(tmp_path, 1, 40).causes == []
+        assert self.feed(tmp_path, 2, 20).causes != []
+
 
 class TestRealPayloads:
     @pytest.fixture(autouse=True)
     def _whole_stretches(self, settings):
         settings.INGEST_BATCH_SIZE = 1000
 
-    def test_snapshots_of_a_shop_pass(self):
-        paths = sorted(payloads.path("yandex/lg-kz-snapshots").iterdir())
+    def load(self, platform, paths, columns=None):
+        """Load files, each as a run; return (created, updated, held) of each."""
+        runs = [ingest(platform, [str(path)], columns=columns) for path in paths]
+        assert [cause for each in runs for cause in each.causes] == []
+        return [(each.created, each.updated, each.held) for each in runs]
 
-        causes = [cause for path in paths for cause in ingest("yandex", [str(path)]).causes]
+    def test_days_of_a_shop_pass_in_any_order(self):
+        days = sorted(payloads.path("yandex/lg-kz-snapshots").iterdir())
+        orders = [days, *[random.Random(n).sample(days, len(days)) for n in (1, 2)], days[::-1]]
+        found = []
 
-        assert causes == []
+        for order in orders:
+            with undone():
+                self.load("yandex", order)
+                found.append(content())
+                # Those on which ids repeat are among them, and what is far from them.
+                again = order if order is days else [days[0], days[12], days[-1]]
+                assert set(self.load("yandex", again)) == {(0, 0, 0)}
+                assert content() == found[-1]
+
+        assert found[1:] == found[:1] * 3
+
+    @pytest.mark.parametrize(
+        ("platform", "pattern", "columns"),
+        [
+            ("yandex", "yandex/yml-alstyle-*", None),
+            ("yandex", "yandex/yml-akcent-*", None),
+            ("olx", "olx/olx-uz-rent-tashkent-2022-10/*", None),
+            ("olx", "olx/olx-pl-cars-*", "classifieds/columns/olx-pl-a.toml"),
+        ],
+    )
+    def test_days_and_pages_pass_in_reverse_and_twice(self, settings, platform, pattern, columns):
+        paths = sorted(payloads.path("").glob(pattern), reverse=True)
+        assert len(paths) > 1
+        columns = columns and str(settings.BASE_DIR / columns)
+
+        self.load(platform, paths, columns)
+
+        assert set(self.load(platform, paths, columns)) == {(0, 0, 0)}
 
     def test_searches_pass(self):
         names = ["ozon-search-data.csv.gz", "ozon-search-data-1.csv.gz"]
         paths = [str(payloads.path(f"ozon/{name}")) for name in names]
 
-        causes = [cause for path in paths for cause in ingest("ozon", [path]).causes]
-
-        assert causes == []
+        self.load("ozon", paths)
 
     def test_pages_of_ads_pass(self):
         paths = sorted(payloads.path("olx/olx-uz-rent-tashkent-2022-10").iterdir())
 
-        causes = [cause for path in paths for cause in ingest("olx", [str(path)]).causes]
-
-        assert causes == []
+        self.load("olx", paths)
 
     def test_a_feed_in_another_unit_is_held(self, tmp_path):
         paths = sorted(payloads.path("yandex/lg-kz-snapshots").iterdir())
