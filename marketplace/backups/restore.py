@@ -3,16 +3,17 @@
 1. Look whether the set is whole, of this database, and can be taken by the server.
 2. Rebuild it in a new database beside the live one.
 3. Compare it with the manifest: rows of each table, migrations, extensions, objects.
-4. Exchange the names in one moment. The database that was live is kept under another name.
+4. Move its sequences on to where those of the live database are, so that no id is given out twice.
+5. Exchange the names in one moment. The database that was live is kept under another name.
 
-Until 4 the live database is not touched; 4 happens whole or not at all.
+Until 5 the live database is not touched; 5 happens whole or not at all.
 """
 
 from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
 
-from django.db import connections
+from django.db import Error, connections
 from django.db.backends.utils import CursorWrapper
 from django.db.migrations.loader import MigrationLoader
 
@@ -108,12 +109,17 @@ def restore(what: Restore, *, jobs: int, say: Say) -> None:
             for lack in scratch.lacking_files(alias, building):
                 say(f"warning: {lack}")
             scratch.analyze(alias, building)
+            if what.old:
+                _advance_sequences(what, building, live, say)
             server.dress(cursor, building, server.attributes(cursor, live) or dump.attributes)
             # Our own connection would be in the way.
             connections[alias].close()
             clients.stop_if_told()
             comment = f"{server.REPLACED}{what.set_name}"
             server.exchange(cursor, alias, building, what.target, what.old, comment)
+        if what.old:
+            # What was loaded between the first time and the exchange.
+            _advance_sequences(what, live, what.old, say)
 
 
 def replaced(alias: str) -> list[str]:
@@ -187,6 +193,17 @@ def _remove_leftovers(cursor: CursorWrapper, live: str, say: Say) -> None:
     for name in scratch.leftovers(cursor, live, "restore"):
         server.drop(cursor, name)
         say(f"dropped {name}, which an interrupted restore had left")
+
+
+def _advance_sequences(what: Restore, name: str, source: str, say: Say) -> None:
+    try:
+        server.advance_sequences(what.alias, name, source)
+    except Error as error:
+        # A database that cannot be read is what a restore is for.
+        say(
+            f"warning: the sequences of {source} cannot be read: {str(error).splitlines()[0]}. Ids "
+            f"that it gave out since {what.set_name}, such as those of runs, may be given out again"
+        )
 
 
 def _compare(what: Restore, name: str, say: Say) -> None:

@@ -71,6 +71,18 @@ _LISTS = frozenset(
 
 _PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}
 
+_SEQUENCES = """
+SELECT schemaname, sequencename, last_value FROM pg_sequences WHERE last_value IS NOT NULL
+"""
+
+_ADVANCE = """
+SELECT setval(format('%%I.%%I', schemaname, sequencename)::regclass, %(position)s)
+FROM pg_sequences
+WHERE
+    schemaname = %(schema)s AND sequencename = %(name)s
+    AND coalesce(last_value < %(position)s, true)
+"""
+
 _END_SESSIONS = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE datname = ANY(%(names)s) AND pid <> pg_backend_pid()
@@ -215,6 +227,21 @@ def exchange(
     finally:
         done.set()
         keeper.join()
+
+
+def advance_sequences(alias: str, name: str, source: str) -> None:
+    """Move the sequences of a database on to where those of another one are.
+
+    Ids that the other has given out, such as those of runs, are in logs and messages: they must not
+    be given to something else.
+    """
+    with session(alias, source) as cursor:
+        cursor.execute(_SEQUENCES)
+        positions = cursor.fetchall()
+    with session(alias, name) as cursor:
+        for schema, sequence, position in positions:
+            values = {"schema": schema, "name": sequence, "position": position}
+            cursor.execute(_ADVANCE, values)
 
 
 def replaced(cursor: CursorWrapper) -> dict[str, str]:

@@ -155,6 +155,38 @@ class TestDbRestore:
             )
             return found + cursor.fetchall()
 
+    def test_gives_no_id_out_twice(self, taken, live):
+        def give():
+            rows = [factories.load_run("procurement", platform="uzex"), factories.lot()]
+            return [row.pk for row in [*rows, factories.quarantined("procurement")]]
+
+        given = give()
+        connections["procurement"].close()
+
+        outcome = restore()
+
+        assert (outcome.code, "warning" in outcome.err) == (0, False)
+        assert execute(live, "SELECT count(*) FROM procurement_load_runs") == [(0,)]
+        assert give() == [pk + 1 for pk in given]
+
+    def test_gives_no_id_out_that_the_set_has(self, taken, live):
+        execute(live, "ALTER SEQUENCE procurement_lots_id_seq RESTART")
+        execute(live, "SELECT nextval('procurement_lots_id_seq')")
+
+        restore()
+
+        [(last,)] = execute(live, "SELECT max(id) FROM procurement_lots")
+        assert factories.lot().pk == last + 1
+
+    def test_restores_though_the_live_database_cannot_be_read(self, taken, live):
+        execute("postgres", "ALTER DATABASE {} ALLOW_CONNECTIONS false", live)
+
+        outcome = restore()
+
+        assert outcome.code == 0
+        assert f"PROCUREMENT: warning: the sequences of {live} cannot be read: " in outcome.err
+        assert execute(live, "SELECT count(*) FROM procurement_lots") == [(1,)]
+
     def test_shows_a_reader_the_old_state_or_the_new_one_only(self, taken, live):
         seen, stop = set(), threading.Event()
         reader = threading.Thread(target=self.read, args=(live, seen, stop))
