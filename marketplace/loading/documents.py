@@ -5,24 +5,30 @@ are read in constant memory. What is damaged is yielded as a fault with its plac
 the reading goes on where the next sound document begins.
 """
 
-import io
-import sys
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from gzip import BadGzipFile, GzipFile
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
-import zstandard
 
 from marketplace.exceptions import SourceError
-from marketplace.loading import delimited, feeds, repair
+from marketplace.loading import delimited, feeds, repair, unpacking
+from marketplace.loading.unpacking import STANDARD_INPUT
 
-STANDARD_INPUT = "-"
+__all__ = [
+    "STANDARD_INPUT",
+    "Entry",
+    "Line",
+    "TableReader",
+    "clean",
+    "elements",
+    "parse",
+    "read",
+    "read_unparsed",
+]
 
-_GZIP, _ZSTD, _BOM = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xef\xbb\xbf"
+_BOM = b"\xef\xbb\xbf"
 
 
 class Entry(NamedTuple):
@@ -71,17 +77,19 @@ def _read(
     read_line: Callable[[bytes, str], Iterator[Any]],
 ) -> Iterator[Any]:
     name = "standard input" if path == STANDARD_INPUT else Path(path).name
+    warnings: list[str] = []
     try:
         with ExitStack() as opened:
-            stream = _open(path, opened)
+            stream = unpacking.open_source(path, opened, warnings.append)
             yield from _read_stream(stream, name, max_document, read_table, read_line)
-    except (EOFError, zlib.error, BadGzipFile, zstandard.ZstdError) as error:
+    except unpacking.ERRORS as error:
         raise SourceError(
-            f"{name} is truncated or damaged: {error}. What could be unpacked was loaded; "
-            "fetch the file again and load it once more."
+            f"{name} is truncated or damaged: {error}. Fetch the file again and load it once more; "
+            "what was loaded of it is not loaded twice."
         ) from error
     except OSError as error:
         raise SourceError(f"Cannot read {path}: {error.strerror or error}.") from error
+    yield from (Entry("", warning=warning) for warning in warnings)
 
 
 def read_unparsed(path: str, max_document: int) -> Iterator[Entry | Line]:
@@ -133,49 +141,6 @@ def _clean(value: Any) -> Any:
     if isinstance(value, dict):
         return {_clean(key): _clean(entry) for key, entry in value.items()}
     return value
-
-
-def _open(path: str, opened: ExitStack) -> Any:
-    """Return a source as an unpacked stream that is closed together with `opened`."""
-    packed: Any = sys.stdin.buffer if sys.stdin else None
-    if packed is None and path == STANDARD_INPUT:
-        raise SourceError("Standard input is closed. Pipe the payloads in, or name a file.")
-    if path != STANDARD_INPUT:
-        packed = opened.enter_context(Path(path).open("rb"))  # noqa: SIM115 # closed by `opened`
-    magic = packed.peek(4)[:4]
-    if magic.startswith(_GZIP):
-        return opened.enter_context(io.BufferedReader(GzipFile(fileobj=packed)))
-    if magic == _ZSTD:
-        return opened.enter_context(io.BufferedReader(_ZstdReader(packed)))
-    return packed
-
-
-class _ZstdReader(io.RawIOBase):
-    """Unpack zstd frames; unlike the library's reader, notice that the last one is cut off."""
-
-    def __init__(self, packed: Any) -> None:
-        self._packed = packed
-        self._frame = zstandard.ZstdDecompressor().decompressobj()
-        self._ready = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        while not self._ready:
-            if self._frame.eof:
-                chunk = self._frame.unused_data or self._packed.read(1 << 16)
-                if not chunk:
-                    return 0
-                self._frame = zstandard.ZstdDecompressor().decompressobj()
-            else:
-                chunk = self._packed.read(1 << 16)
-                if not chunk:
-                    raise EOFError("the compressed data end in the middle of a frame")
-            self._ready = self._frame.decompress(chunk)
-        size = min(len(buffer), len(self._ready))
-        buffer[:size], self._ready = self._ready[:size], self._ready[size:]
-        return size
 
 
 def _read_stream(

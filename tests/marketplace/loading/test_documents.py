@@ -10,6 +10,7 @@ import zstandard
 
 from marketplace.exceptions import SourceError
 from marketplace.loading import documents
+from marketplace.loading.documents import Entry
 
 LIMIT = 1 << 20
 
@@ -66,6 +67,39 @@ class TestForms:
         data = zstandard.compress(b'{"id": 1}\n') + zstandard.compress(b'{"id": 2}\n')
 
         assert sound(read(file(data))) == [{"id": 1}, {"id": 2}]
+
+    def test_skips_zstd_frames_without_data(self, file):
+        skippable = b"\x50\x2a\x4d\x18\x03\0\0\0abc"
+        data = skippable + zstandard.compress(b'{"id": 1}\n') + skippable
+
+        assert read(file(data + zstandard.compress(b'{"id": 2}'))) == [
+            Entry("line 1", {"id": 1}),
+            Entry("line 2", {"id": 2}),
+        ]
+
+    @pytest.mark.parametrize(
+        ("pack", "name"), [(gzip.compress, "gzip"), (zstandard.compress, "zstd")]
+    )
+    @pytest.mark.parametrize("rest", [b"<!-- cached -->", b"\n", b"\0\0x" * 100_000])
+    def test_ignores_what_follows_the_packed_data_with_a_warning(self, file, pack, name, rest):
+        lines = b"".join(b'{"id": %d}\n' % number for number in range(3000))
+
+        *entries, last = read(file(pack(lines) + rest))
+
+        assert [entry.document["id"] for entry in entries] == list(range(3000))
+        assert last == Entry(
+            "",
+            warning=f"the bytes after the end of the {name} data are not {name} and were ignored.",
+        )
+
+    @pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress])
+    def test_zeros_after_the_packed_data_are_padding(self, file, pack):
+        assert read(file(pack(b'{"id": 1}') + bytes(1000))) == [Entry("document", {"id": 1})]
+
+    def test_a_small_file_may_unpack_to_much(self, file):
+        data = gzip.compress(b'{"id": 1}\n' + b" " * 50_000_000 + b'\n{"id": 2}\n')
+
+        assert sound(read(file(data), 60_000_000)) == [{"id": 1}, {"id": 2}]
 
     def test_skips_a_byte_order_mark(self, file):
         assert sound(read(file(b'\xef\xbb\xbf{"id": 1}'))) == [{"id": 1}]
