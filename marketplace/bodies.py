@@ -15,7 +15,7 @@ from typing import Any
 import zstandard
 
 from marketplace.exceptions import MarketplaceError
-from marketplace.loading import documents
+from marketplace.loading import json_text
 
 #: What `Content-Encoding` may say.
 ENCODINGS = ("identity", "gzip", "x-gzip", "zstd")
@@ -190,7 +190,7 @@ class Documents:
     def lines(self) -> Iterator[bytes]:
         """Yield the lines, blank ones too.
 
-        :raises RefusedError: if one is no JSON or too long, or if there is no document at all
+        :raises RefusedError: if one is not JSON or too long, or if there is no document at all
         """
         blank = 0
         for number, line in enumerate(self._cut(), 1):
@@ -301,10 +301,9 @@ def _count(line: bytes, number: int) -> int:
     :raises RefusedError: if it is neither an object nor an array of objects
     """
     try:
-        value = documents.parse(line)
+        value = json_text.parse(line)
     except ValueError as error:
-        # The bytes of a line that is no UTF-8 are in the error.
-        reason = "is not UTF-8" if isinstance(error, UnicodeDecodeError) else f"is no JSON: {error}"
+        reason = json_text.explain(error)
         raise RefusedError(
             400, f"Line {number} {reason}. Send one JSON document a line.", number
         ) from None

@@ -5,15 +5,16 @@ are read in constant memory. What is damaged is yielded as a fault with its plac
 the reading goes on where the next sound document begins.
 """
 
+import csv
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import orjson
-
 from marketplace.exceptions import SourceError
-from marketplace.loading import delimited, feeds, repair, unpacking
+from marketplace.loading import delimited, feeds, json_text, unpacking
+from marketplace.loading.json_text import clean, parse
 from marketplace.loading.unpacking import STANDARD_INPUT
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 _BOM = b"\xef\xbb\xbf"
+_BLANK = re.compile(rb"(?:\xef\xbb\xbf|\s)*")
 
 
 class Entry(NamedTuple):
@@ -107,42 +109,6 @@ def elements(line: Line) -> Iterator[Entry]:
     return _elements(line.raw, line.place)
 
 
-def parse(data: bytes) -> Any:
-    """Return the JSON value of some bytes, without what PostgreSQL cannot store.
-
-    NUL characters are removed from text, lone surrogates become U+FFFD.
-
-    :raises ValueError: if it is no JSON
-    """
-    try:
-        value = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        # The strict parser refuses lone surrogates and NaN, which platforms do publish.
-        return clean(repair.decode(data.decode()))
-    return clean(value) if b"\\u0000" in data else value
-
-
-def clean(value: Any) -> Any:
-    """Return a JSON value without NUL characters and lone surrogates.
-
-    :raises ValueError: if it is nested too deeply
-    """
-    try:
-        return _clean(value)
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-
-
-def _clean(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.replace("\0", "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if isinstance(value, list):
-        return [_clean(entry) for entry in value]
-    if isinstance(value, dict):
-        return {_clean(key): _clean(entry) for key, entry in value.items()}
-    return value
-
-
 def _read_stream(
     stream: Any,
     name: str,
@@ -150,10 +116,7 @@ def _read_stream(
     read_table: TableReader | None,
     read_line: Callable[[bytes, str], Iterator[Any]],
 ) -> Iterator[Any]:
-    head = stream.peek(4096)
-    if head.startswith(_BOM):
-        stream.read(len(_BOM))
-        head = head[len(_BOM) :]
+    head = _skip_blank(stream)
     start = head.lstrip()[:1]
     if not start:
         raise SourceError(f"{name} is empty.")
@@ -164,16 +127,61 @@ def _read_stream(
     elif start == b"<":
         for place, document, fault, raw in feeds.read(stream, name):
             yield Entry(place, document, fault, raw)
-    elif start in b"{[":
+    elif start in b"{[" or _is_value(head):
         yield from _read_json(stream, name, max_document, read_line)
-    elif any(mark.encode() in head.split(b"\n", 1)[0] for mark in delimited.DELIMITERS):
+    elif _is_table(head):
         for place, document, fault, raw in delimited.read(stream, delimited.Layout()):
             yield Entry(place, document, fault, raw)
     else:
         raise SourceError(
-            f"{name} is neither JSON, nor a YML feed, nor a CSV table: it starts with "
-            f"{head[:40]!r}."
+            f"{name} is neither JSON, nor a YML feed, nor a CSV table with a row below its header. "
+            f"It starts with: {_excerpt(head)}. Name a file of the platform, or fetch it again."
         )
+
+
+def _skip_blank(stream: Any) -> bytes:
+    """Skip byte order marks, white space before XML, and blank pages; return what comes next."""
+    while True:
+        head: bytes = stream.peek(4096)
+        blank = _BLANK.match(head).end()  # type: ignore[union-attr] # it matches anything
+        if not head or (blank < len(head) and head[blank : blank + 1] != b"<"):
+            break
+        stream.read(blank)
+        if blank < len(head):
+            break
+    while head.startswith(_BOM):
+        stream.read(len(_BOM))
+        head = head[len(_BOM) :]
+    return head.lstrip() if head[blank : blank + 1] == b"<" else head
+
+
+def _is_value(head: bytes) -> bool:
+    """Return whether a source is a JSON number, text, true, false or null: no record, but JSON."""
+    try:
+        parse(head)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_table(head: bytes) -> bool:
+    """Return whether another line has as many cells as the first, which are the names of columns.
+
+    A page with an error message may have commas, too, but not the same number in each line.
+    """
+    lines = [line for line in head.decode("utf-8", "replace").splitlines() if line.strip()]
+    is_cut_off = len(lines) < 3 and len(head) >= 4096
+    for mark in delimited.DELIMITERS:
+        first, *others = csv.reader(lines, delimiter=mark)
+        if len(first) > 1 and (is_cut_off or any(len(row) == len(first) for row in others)):
+            return True
+    return False
+
+
+def _excerpt(head: bytes) -> str:
+    """Return the beginning of a source, as far as it can be shown."""
+    text = head.lstrip()[:40].decode("utf-8", "replace").split("\n")[0]
+    return "".join(char if char.isprintable() else "\ufffd" for char in text).strip()
 
 
 def _read_json(
@@ -181,13 +189,12 @@ def _read_json(
 ) -> Iterator[Any]:
     """Yield the documents of JSON lines, or of one JSON text over any number of lines."""
     head: list[bytes] = []
-    while len([line for line in head if line.strip()]) < 2:
-        line = _read_line(stream, name, max_document)
-        if not line:
-            break
+    filled: list[bytes] = []
+    while len(filled) < 3 and (line := _read_line(stream, name, max_document)):
         head.append(line)
-    filled = [line for line in head if line.strip()]
-    if len(filled) == 2 and _is_line(*filled):
+        if line.strip():
+            filled.append(line)
+    if len(filled) > 1 and json_text.are_lines(filled):
         for number, line in _read_lines(stream, head, name, max_document):
             yield from read_line(line, f"line {number}")
         return
@@ -197,7 +204,7 @@ def _read_json(
             f"{name} holds one JSON text of more than {max_document >> 20} MB. Write one record "
             "a line (JSON lines), or raise INGEST_MAX_DOCUMENT."
         )
-    yield from _read_text(text, name)
+    yield from (Entry(place, document) for place, document in json_text.read(text, name))
 
 
 def _read_line(stream: Any, name: str, max_document: int) -> bytes:
@@ -208,19 +215,6 @@ def _read_line(stream: Any, name: str, max_document: int) -> bytes:
             "Raise INGEST_MAX_DOCUMENT if that is right."
         )
     return line
-
-
-def _is_line(first: bytes, second: bytes) -> bool:
-    """Return whether the first line is a document of its own, even if it is a damaged one."""
-    for line in (first, second):
-        try:
-            value = parse(line)
-        except ValueError:
-            continue
-        # Behind a bracket alone, an object on a line is an element of a text over several lines.
-        is_record = isinstance(value, dict) and first.strip() not in (b"[", b"{")
-        return line is first or is_record
-    return first.rstrip()[-1:] == b"}" and second.startswith(first[:2])
 
 
 def _read_lines(
@@ -244,29 +238,10 @@ def _elements(data: bytes, place: str) -> Iterator[Entry]:
     try:
         value = parse(data)
     except ValueError as error:
-        yield Entry(place, fault=f"is not JSON: {error}", raw=data)
+        yield Entry(place, fault=json_text.explain(error), raw=data)
         return
     if not isinstance(value, list):
         yield Entry(place, value)
         return
     for number, element in enumerate(value, 1):
         yield Entry(f"{place}, element {number}", element)
-
-
-def _read_text(text: bytes, name: str) -> Iterator[Entry]:
-    """Yield the documents of one JSON text; what is damaged in it is cut out first."""
-    cuts: list[repair.Cut] = []
-    try:
-        value = parse(text)
-    except UnicodeDecodeError as error:
-        raise SourceError(f"{name} is not UTF-8 at byte {error.start:,}. Convert it.") from None
-    except ValueError:
-        value, cuts = repair.parse_damaged(text.decode(), name)
-        value = clean(value)
-    for cut in cuts:
-        yield Entry(f"character {cut.start}", fault=f"is not JSON: {cut.reason}", raw=cut.raw)
-    if isinstance(value, list):
-        for number, element in enumerate(value, 1):
-            yield Entry(f"element {number}", element)
-    else:
-        yield Entry("document", value)

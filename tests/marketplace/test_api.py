@@ -245,7 +245,7 @@ class TestRefusal:
 
         assert answer.status_code == 400
         assert answer.json()["line"] == 101
-        assert answer.json()["error"].startswith("Line 101 is no JSON")
+        assert answer.json()["error"].startswith("Line 101 is not JSON")
 
     def test_an_empty_body(self, push):
         answer = push(b"")

@@ -192,9 +192,9 @@ class TestDocuments:
     @pytest.mark.parametrize(
         ("line", "reason"),
         [
-            (b'{"id": 1', "is no JSON"),
-            (b"<html>", "is no JSON"),
-            (b'{"id": 1}{"id": 2}', "is no JSON"),
+            (b'{"id": 1', "is not JSON"),
+            (b"<html>", "is not JSON"),
+            (b'{"id": 1}{"id": 2}', "is not JSON"),
             (b'{"id": "\xff"}', "is not UTF-8"),
             (b"17", "type int"),
             (b'"text"', "type str"),

@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import sys
+import tarfile
 
 import pytest
 import zstandard
@@ -11,12 +12,23 @@ import zstandard
 from marketplace.exceptions import SourceError
 from marketplace.loading import documents
 from marketplace.loading.documents import Entry
+from tests import payloads
 
 LIMIT = 1 << 20
+SUITES = payloads.ROOT.parent / "suites"
 
 
 def read(path, limit=LIMIT):
     return list(documents.read(str(path), limit))
+
+
+def read_damaged(path, limit=LIMIT):
+    """Return what is read before the damage, and the error behind it."""
+    entries = []
+    with pytest.raises(SourceError) as raised:
+        for entry in documents.read(str(path), limit):
+            entries.append(entry)
+    return entries, str(raised.value)
 
 
 def sound(entries):
@@ -101,6 +113,10 @@ class TestForms:
 
         assert sound(read(file(data), 60_000_000)) == [{"id": 1}, {"id": 2}]
 
+    @pytest.mark.parametrize("blank", [b"\n" * 10_000, b"\xef\xbb\xbf\xef\xbb\xbf", b" \r\n"])
+    def test_skips_what_is_blank_before_a_text(self, file, blank):
+        assert sound(read(file(blank + b'{"id": 1}'))) == [{"id": 1}]
+
     def test_skips_a_byte_order_mark(self, file):
         assert sound(read(file(b'\xef\xbb\xbf{"id": 1}'))) == [{"id": 1}]
 
@@ -110,6 +126,10 @@ class TestForms:
         )
 
         assert sound(read("-")) == [{"id": 1}]
+
+    @pytest.mark.parametrize("text", ["17", '"text"', "null", "[1]"])
+    def test_a_value_that_is_no_record_is_left_to_the_adapter(self, file, text):
+        assert len(sound(read(file(text)))) == 1
 
     def test_reads_the_rows_of_a_table(self, file):
         text = '\ufeffproduct_url,name\r\n/p/1,"a, ""b"""\r\n/p/2,\r\n'
@@ -136,16 +156,47 @@ class TestText:
     def test_numbers_that_are_none_are_unknown(self, file, text):
         assert sound(read(file(text))) == [{"id": None}, {"id": 1}]
 
-    def test_integers_beyond_64_bits_are_floats(self, file):
-        text = '{"id": 1, "n": ' + "9" * 30 + ', "t": "\\ud800"}'
+    @pytest.mark.parametrize(
+        ("number", "value"),
+        [
+            ("1234567890123456789", 1234567890123456789),
+            ("-123456789012345678", -123456789012345678),
+            ("-1234567890123456789", -1234567890123456789),
+            ("-9223372036854775808", -(2**63)),
+            ("-9223372036854775809", "-9223372036854775809"),
+            ("18446744073709551615", 2**64 - 1),
+            ("18446744073709551616", "18446744073709551616"),
+            ("123456789012345678901", "123456789012345678901"),
+            ("9" * 5000, "9" * 5000),
+            ("123456789012345678.5", 123456789012345678.5),
+            ("-0", 0),
+        ],
+    )
+    def test_whole_numbers_are_exact_whatever_stands_beside_them(self, file, number, value):
+        neighbors = ["", ', "t": "\\ud83d"', ', "t": NaN', ', "t": "99999999999999999999"']
+        records = [f'{{"id": {number}{neighbor}}}' for neighbor in neighbors]
 
-        assert sound(read(file(text))) == [{"id": 1, "n": 1e30, "t": "\ufffd"}]
+        for text in ["\n".join(records), f"[{','.join(records)}]", *records]:
+            found = [document["id"] for document in sound(read(file(text)))]
+            assert set(found) == {value}
+            assert {type(each) for each in found} == {type(value)}
+
+    def test_whole_numbers_in_a_damaged_text_are_exact(self, file):
+        entries, _ = read_damaged(file('[{"id": 1234567890123456789}, {"id": 2 x}]'))
+
+        assert sound(entries) == [{"id": 1234567890123456789}]
+
+    def test_whole_numbers_of_payloads_in_memory_are_as_those_of_a_file(self):
+        assert documents.clean({"id": 2**64, "price": [-(2**63)]}) == {
+            "id": "18446744073709551616",
+            "price": [-(2**63)],
+        }
 
     def test_a_line_of_another_encoding_costs_that_line_only(self, file):
         entries = read(file('{"id": 1}\n{"id": "Ж"}\n'.encode("windows-1251")))
 
         assert sound(entries) == [{"id": 1}]
-        assert "utf-8" in faults(entries)[0].fault
+        assert faults(entries)[0].fault == "is not UTF-8 at byte 9"
 
     def test_what_is_nested_too_deeply_costs_that_line_only(self, file):
         entries = read(file('{"id": 1}\n' + "[" * 100_000 + '\n{"id": 2}\n'))
@@ -169,73 +220,101 @@ class TestDamage:
         assert sound(entries) == [{"id": 2}]
         assert faults(entries)[0].place == "line 1"
 
-    def test_a_broken_element_costs_that_element_only(self, file):
-        entries = read(file('[{"id": 1},\n{"id": 2, "name": tru, "sub": [{"x": 1}]},\n{"id": 3}]'))
+    def test_the_fault_of_a_line_names_its_column(self, file):
+        [fault] = faults(read(file('{"id": 1}\n{"id": tru}\n')))
 
-        assert sound(entries) == [{"id": 1}, {"id": 3}]
-        assert faults(entries)[0].raw == b'{"id": 2, "name": tru, "sub": [{"x": 1}]}'
-
-    def test_a_broken_record_deep_in_a_page_costs_that_record_only(self, file):
-        text = '{"data": {"products": [{"id": 1}, {"id": 2 "x": []}, {"id": 3}], "total": 3}}'
-
-        entries = read(file(text))
-
-        assert sound(entries) == [{"data": {"products": [{"id": 1}, {"id": 3}], "total": 3}}]
-        assert faults(entries)[0].raw == b'{"id": 2 "x": []}'
+        assert fault.fault == "is not JSON: Expecting value at column 8"
 
     @pytest.mark.parametrize(
-        "broken",
-        ['{"id": 2, "name": "never closed}', '{"id": 2, "sub": {"x": 1}', '{"id": 2, "sub": [1}'],
+        ("text", "records", "line", "column"),
+        [
+            ('[{"id": 1},\n {"id": 2, "name": tru, "sub": [{"x": 1}]},\n {"id": 3}]', [1], 2, 20),
+            ('[{"id": 1}, {"id": 2},', [1, 2], 1, 23),
+            ('[{"id": 1}, {"id": 2, "name": "cut o', [1], 1, 31),
+            ('[{"id": 1} {"id": 2}]', [1], 1, 12),
+            ('[{"id": 1},, {"id": 2}]', [1], 1, 12),
+            ('[{"id": 1}}, {"id": 2}]', [1], 1, 11),
+            ('[{"id": 1}]]', [1], 1, 12),
+            ('{"id": 1}{"id": 2}, {"id": 3}', [1, 2], 1, 19),
+            ('{"id": 1} {"id": 2', [1], 1, 19),
+            ('[{"id": 1}, ' + "[" * 100_000, [1], 1, 13),
+        ],
     )
-    def test_goes_on_at_the_next_sibling_where_brackets_do_not_match(self, file, broken):
-        entries = read(file('[{"id": 1}, ' + broken + ', {"id": 3}, {"id": 4}]'))
+    def test_of_a_damaged_text_the_records_before_the_damage_are_read(
+        self, file, text, records, line, column
+    ):
+        entries, error = read_damaged(file(text))
 
-        assert sound(entries) == [{"id": 1}, {"id": 3}, {"id": 4}]
-        assert faults(entries)[0].raw == broken.encode()
+        assert [entry.document["id"] for entry in entries] == records
+        assert error.startswith(f"source.json is not valid JSON at line {line}, column {column}: ")
+        assert error.endswith(
+            f". The records before it were read ({len(records)}). "
+            "Fetch or correct the file, and load it again."
+        )
 
-    def test_several_broken_records_cost_only_themselves(self, file):
-        entries = read(file('[{"id": 1}, {"id": x}, {"id": 3}, {"id": y}, {"id": 5}]'))
+    def test_of_a_text_that_is_partly_of_another_encoding_too(self, file):
+        entries, error = read_damaged(file('[{"id": 1},\n{"id": "Ж"}]'.encode("windows-1251")))
 
-        assert sound(entries) == [{"id": 1}, {"id": 3}, {"id": 5}]
-        assert [fault.raw for fault in faults(entries)] == [b'{"id": x}', b'{"id": y}']
+        assert sound(entries) == [{"id": 1}]
+        assert "is not valid JSON at line 2, column 9: the text is not UTF-8." in error
 
-    def test_the_end_of_a_cut_off_text_costs_the_last_record_only(self, file):
-        entries = read(file('{"data": [{"id": 1}, {"id": 2}, {"id": 3, "name": "cut o'))
+    @pytest.mark.parametrize(
+        ("text", "document"),
+        [
+            ('{"items":[{"id":1},', {"items": [{"id": 1}]}),
+            (
+                '{"data": {"products": [{"id": 1}, {"id": 2 "x": []}], "total": 3}}',
+                {"data": {"products": [{"id": 1}]}},
+            ),
+            ('{"data": [{"id": 1}, {"id": 2}], "total": tru}', {"data": [{"id": 1}, {"id": 2}]}),
+        ],
+    )
+    def test_an_object_keeps_the_sound_records_of_its_list(self, file, text, document):
+        entries, error = read_damaged(file(text))
 
-        assert sound(entries) == [{"data": [{"id": 1}, {"id": 2}]}]
-        assert faults(entries)[0].raw == b'{"id": 3, "name": "cut o'
-
-    def test_two_quotes_that_are_missing_cost_their_two_records_only(self, file):
-        records = [f'{{"id": {n}, "name": "n{n}", "x": [{{"id": 7}}]}}' for n in range(10)]
-        for n in (2, 8):
-            records[n] = records[n].replace(f'"n{n}"', f'n{n}"')
-
-        entries = read(file("[" + ",\n".join(records) + "]"))
-
-        assert [document["id"] for document in sound(entries)] == [0, 1, 3, 4, 5, 6, 7, 9]
-        assert len(faults(entries)) == 2
+        assert sound(entries) == [document]
+        assert "is not valid JSON at line 1" in error
 
     @pytest.mark.parametrize(
         "text",
         [
-            '[{"id": 1} {"id": 2}]',
-            '[{"id": 1},, {"id": 2},]',
-            '[{"id": 1}},{"id": 2}]',
-            '{"id": 1}{"id": 2}',
-            '{"id": 1}, {"id": 2}',
+            '{"id":1,"prices":[012, 1 000]}',
+            '{"prices":[1, 2, 012]}',
+            '{"id": 1, "skus": [{"id": 2}, {"id": 3',
+            '{"id": tru}',
+            "[1, 2",
         ],
     )
-    def test_a_comma_too_few_or_too_many_costs_nothing(self, file, text):
+    def test_part_of_a_record_is_not_read_as_the_whole(self, file, text):
+        entries, error = read_damaged(file(text))
+
+        assert entries == []
+        assert "No record was read. Fetch or correct the file" in error
+
+    @pytest.mark.parametrize(
+        "text", ['{"id": 1}{"id": 2}', '{\n"id": 1\n}\n{\n"id": 2\n}\n', '{"id": 1}\n\n{"id": 2}']
+    )
+    def test_objects_may_follow_one_another(self, file, text):
         entries = read(file(text))
 
-        assert sound(entries) == [{"id": 1}, {"id": 2}]
-        assert faults(entries) == []
+        assert [entry.document for entry in entries] == [{"id": 1}, {"id": 2}]
 
-    def test_words_between_records_are_set_apart(self, file):
-        entries = read(file('[{"id": 1}, oops {"id": 2}]'))
+    @pytest.mark.parametrize(
+        "text",
+        [
+            '[{"id": 1},\n{"id": 2}\n]\n',
+            '[{"id": 1},\n{"id": 2}\n,{"id": 3}]\n',
+            '{"items":\n{"id": 1}\n}',
+            '[\n{"id": 1}\n,\n{"id": 2}\n]',
+            "[\n[]\n,\n[]\n]",
+        ],
+    )
+    def test_a_sound_text_may_have_records_alone_on_their_lines(self, file, text):
+        value = json.loads(text)
 
-        assert sound(entries) == [{"id": 1}, {"id": 2}]
-        assert faults(entries)[0].raw == b"oops"
+        documents = [entry.document for entry in read(file(text))]
+
+        assert documents == (value if isinstance(value, list) else [value])
 
     def test_a_first_line_that_is_cut_off_costs_that_line_only(self, file):
         entries = read(file('{"id": 1, "sku": [{"i\n{"id": 2}\n{"id": 3}\n'))
@@ -302,9 +381,26 @@ class TestRefusal:
         with pytest.raises(SourceError, match="neither JSON, nor a YML feed, nor a CSV table"):
             read(file("hello"))
 
-    def test_says_where_a_text_without_records_is_broken(self, file):
-        with pytest.raises(SourceError, match="not valid JSON at line 1, column 8"):
-            read(file('{"id": tru}'))
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "Error 429: too many, try later",
+            'cb([{"id":1}]);',
+            'cb([{"id":1},\n{"id":2}]);\n',
+            "id,name\n",
+            "Sorry, not now.\nTry again.\n",
+        ],
+    )
+    def test_a_page_is_no_table(self, file, text):
+        with pytest.raises(SourceError) as error:
+            read(file(text))
+
+        start = text.split("\n")[0]
+        assert f"a row below its header. It starts with: {start}. Name a file" in str(error.value)
+
+    def test_bytes_are_not_shown_as_python_writes_them(self, file):
+        with pytest.raises(SourceError, match="It starts with: PK\ufffd\ufffdab\\. Name"):
+            read(file(b"PK\x03\x04ab"))
 
     @pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress])
     def test_loads_what_a_truncated_source_holds_before_it_says_so(self, file, pack):
@@ -324,3 +420,43 @@ class TestRefusal:
     def test_refuses_a_text_that_does_not_fit_in_memory(self, file):
         with pytest.raises(SourceError, match="INGEST_MAX_DOCUMENT"):
             read(file(json.dumps([{"id": n} for n in range(100)], indent=1)), limit=500)
+
+
+class TestSuite:
+    """The JSON Parsing Test Suite: `y_` must be read, `n_` must not, `i_` may be either."""
+
+    @pytest.fixture
+    def suite(self, tmp_path):
+        packed = SUITES / "jsontestsuite.tar.gz"
+        if not packed.is_file():
+            pytest.skip(f"the JSON Parsing Test Suite is not at {packed}")
+        with tarfile.open(packed) as archive:
+            archive.extractall(tmp_path, filter="data")
+        return sorted(tmp_path.rglob("*.json"))
+
+    @staticmethod
+    def is_read(path):
+        try:
+            return not faults(read(path))
+        except SourceError:
+            return False
+
+    def test_reads_what_is_valid(self, suite):
+        valid = [path for path in suite if path.name.startswith("y_")]
+
+        assert len(valid) > 90
+        assert [path.name for path in valid if not self.is_read(path)] == []
+
+    def test_accepts_nothing_else_but_nan_and_infinity(self, suite):
+        invalid = [path for path in suite if path.name.startswith("n_")]
+
+        assert len(invalid) > 180
+        assert [path.name for path in invalid if self.is_read(path)] == [
+            "n_number_NaN.json",
+            "n_number_infinity.json",
+            "n_number_minus_infinity.json",
+        ]
+
+    def test_survives_the_rest(self, suite):
+        for path in suite:
+            self.is_read(path)

@@ -74,7 +74,13 @@ NUMBERS = [-1, 2**31, 2**63, 2**64, -(2**63), 10**18, 10**40, 1e308, -1e-308, fl
 NUMBERS += [float("nan")]
 
 #: What is at fault is the whole document, not a field.
-WHOLE = ("not a known shape of", "expected an object", "cannot be read", "is not JSON")
+WHOLE = (
+    "not a known shape of",
+    "expected an object",
+    "cannot be read",
+    "is not JSON",
+    "is not UTF-8",
+)
 
 #: Things of the sound neighbors, which no damaged payload tells of.
 FIRST_ID = 7_770_000_000
