@@ -141,18 +141,15 @@ def _read_stream(
 
 def _skip_blank(stream: Any) -> bytes:
     """Skip byte order marks, white space before XML, and blank pages; return what comes next."""
-    while True:
-        head: bytes = stream.peek(4096)
+    while head := stream.peek(4096):
         blank = _BLANK.match(head).end()  # type: ignore[union-attr] # it matches anything
-        if not head or (blank < len(head) and head[blank : blank + 1] != b"<"):
-            break
-        stream.read(blank)
-        if blank < len(head):
-            break
-    while head.startswith(_BOM):
-        stream.read(len(_BOM))
-        head = head[len(_BOM) :]
-    return head.lstrip() if head[blank : blank + 1] == b"<" else head
+        if blank == len(head) or (blank and head[blank : blank + 1] == b"<"):
+            stream.read(blank)
+        elif head.startswith(_BOM):
+            stream.read(len(_BOM))
+        else:
+            return bytes(head)
+    return b""
 
 
 def _is_value(head: bytes) -> bool:
