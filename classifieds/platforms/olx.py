@@ -65,16 +65,18 @@ def _inner(document: Payload, key: str) -> Payload:
 def _split_state(document: Payload, source: Source) -> Iterator[Item]:
     # The page's own category is left out: promoted ads on it belong to others.
     page = _inner(document, "listing")
-    ads = values.objects(page["ads"], "ads") if "ads" in page else [_inner(document, "ad")]
+    ads = values.entries(page["ads"], "ads") if "ads" in page else [_inner(document, "ad")]
     for ad in ads:
         yield Item("OLX-STATE", _lasting(ad))
 
 
-def _lasting(ad: Payload) -> Payload:
+def _lasting(ad: Any) -> Any:
     """Return an ad without what differs at each visit and tells nothing of it.
 
     `photosSet` repeats `photos`, each in three sizes.
     """
+    if not isinstance(ad, dict):
+        return ad
     kept = {key: ad[key] for key in ad if key not in ("photosSet", "searchReason")}
     user = kept.get("user")
     if isinstance(user, dict):
@@ -96,7 +98,7 @@ def _is_offer(value: Any) -> bool:
 
 def _split_api(document: Payload, source: Source) -> Iterator[Item]:
     data = document.get("data", document)
-    for offer in [data] if isinstance(data, dict) else values.objects(data, "data"):
+    for offer in [data] if isinstance(data, dict) else values.entries(data, "data"):
         yield Item("OLX-API", _lasting(offer))
 
 
@@ -333,13 +335,17 @@ def _texts(entries: Any, field: str) -> list[str]:
 
 
 def _is_categories(document: Payload) -> bool:
+    """Return whether the document has a list of categories by their ids."""
     tree = document.get("list")
-    nodes = tree.values() if isinstance(tree, dict) else []
-    return any(isinstance(node, dict) and "parentId" in node for node in nodes)
+    nodes = tree.items() if isinstance(tree, dict) else []
+    return any(
+        isinstance(node, dict) and "parentId" in node and str(node.get("id")) == key
+        for key, node in nodes
+    )
 
 
 def _split_categories(document: Payload, source: Source) -> Iterator[Item]:
-    for node in values.objects([*values.mapping(document["list"], "list").values()], "list"):
+    for node in values.mapping(document["list"], "list").values():
         yield Item("OLX-CATS", node)
 
 

@@ -8,6 +8,7 @@ category menu: one root with all below it, or an object of such responses by fil
 import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from ecommerce.records import Category, Offer, Product, Seller
 from marketplace.exceptions import PayloadError
@@ -16,8 +17,10 @@ from marketplace.loading.adapters import Item, Parsed, Payload, Shape, Source
 
 CURRENCY = "RUB"
 SITE = "https://www.ozon.ru"
+_HOSTS = ("ozon.ru", "ozon.kz", "ozon.by", "ozon.uz", "am.ozon.com", "uz.ozon.com")
 
 _PRODUCT_PATH = re.compile(r"(/product/(?:[^/?#]*-)?(\d+))/?(?:[?#]|$)", re.ASCII)
+_CATEGORY_PATH = "/category/"
 _CATEGORY_ID = re.compile(r"(\d+)/?(?:[?#]|$)", re.ASCII)
 
 #: What scrapers take for a brand or a delivery time: other texts of the tile at the same place.
@@ -45,10 +48,13 @@ _UPDATED = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2})?")
 
 
 def _recognize_tile(document: Payload) -> bool:
-    return "product_url" in document and "product_name" in document
+    return document.keys() >= {"product_url", "product_name", "final_price"}
 
 
 def _split_tile(document: Payload, source: Source) -> Iterator[Item]:
+    market = values.text(document.get("market"), "market")
+    if market and market.casefold() != "ozon":
+        raise PayloadError(f"the tile belongs to {market[:80]}, not to Ozon", "market")
     yield Item("OZ-CSV", document)
 
 
@@ -85,10 +91,20 @@ def _parse_tile(payload: Payload, context: Payload) -> Parsed:
 
 def _parse_product_url(value: Any) -> tuple[str, str]:
     url = values.text(value, "product_url") or ""
+    host = _host(url)
+    if host and host.removeprefix("www.") not in _HOSTS:
+        raise PayloadError(f"{url[:80]} is not an address of Ozon", "product_url")
     found = _PRODUCT_PATH.search(url)
     if not found:
         raise PayloadError(f"{url[:80]!r} has no product id", "product_url")
     return found[1], values.identifier(found[2], "product_url")
+
+
+def _host(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
 
 
 def _parse_brand(payload: Payload) -> str | None:
@@ -233,8 +249,12 @@ def _elements(children: Any, field: str) -> list[dict[str, Any]]:
 def _find_roots(document: Payload) -> Iterator[Payload]:
     for response in (document, *document.values()):
         root = response.get("data") if isinstance(response, dict) else None
-        if isinstance(root, dict) and "columns" in root and "url" in root:
+        if isinstance(root, dict) and "columns" in root and _is_category_url(root.get("url")):
             yield root
+
+
+def _is_category_url(url: Any) -> bool:
+    return isinstance(url, str) and url.startswith((_CATEGORY_PATH, SITE + _CATEGORY_PATH))
 
 
 def _recognize_tree(document: Payload) -> bool:
@@ -243,19 +263,24 @@ def _recognize_tree(document: Payload) -> bool:
 
 def _split_tree(document: Payload, source: Source) -> Iterator[Item]:
     # A stack, not recursion: nesting as deep as a JSON parser accepts must not break it.
-    waiting: list[tuple[Payload, str | None]] = [(root, None) for root in _find_roots(document)]
+    waiting: list[tuple[Any, str | None]] = [(root, None) for root in _find_roots(document)]
     waiting.reverse()
     while waiting:
         node, parent_id = waiting.pop()
+        if not isinstance(node, dict):
+            yield Item("OZ-CATS", node)
+            continue
         # trackingInfo is made anew for each request: kept, it would make every node a changed one.
         dropped = ("categories", "columns", "trackingInfo")
         payload = {name: value for name, value in node.items() if name not in dropped}
         yield Item("OZ-CATS", payload, {"parent_id": parent_id})
         # Below a node that has no id, the nearest above it that has one is the parent.
         node_id = _find_category_id(node) or parent_id
-        columns = values.objects(node.get("columns"), "columns")
-        groups = [column.get("categories") for column in columns] + [node.get("categories")]
-        children = [child for group in groups for child in values.objects(group, "categories")]
+        columns = values.entries(node.get("columns"), "columns")
+        groups = [each.get("categories") for each in columns if isinstance(each, dict)]
+        groups.append(node.get("categories"))
+        children = [each for each in columns if not isinstance(each, dict)]
+        children += [child for group in groups for child in values.entries(group, "categories")]
         waiting.extend((child, node_id) for child in reversed(children))
 
 

@@ -21,7 +21,16 @@ CURRENCY = "RUB"
 MINOR_UNITS = 100
 SITE = "https://www.wildberries.ru"
 
-_MENU_KEYS = {"childs", "query", "searchQuery", "shard"}
+#: Keys of a listed product that other shops do not have.
+_V1_KEYS = {"priceU", "salePriceU"}
+_V4_KEYS = {"nmFeedbacks", "nmReviewRating", "root", "siteBrandId", "subjectId", "supplierId"}
+
+#: Keys of a response whose list is empty, so that no product tells whose it is; each set is enough.
+_ENVELOPES = ({"payloadVersion"}, {"state", "version"}, {"state", "data"}, {"metadata", "total"})
+
+_MENU_KEYS = {"childs", "searchQuery", "shard"}
+#: The address of a node that has none of these keys.
+_MENU_URL = re.compile(r"/promotions\b|https://[\w.-]*wildberries\.ru\b")
 _CURRENCY_IN_URL = re.compile(r"[?&]curr=([a-z]{3})\b")
 
 
@@ -48,17 +57,38 @@ def _find_currency(response: Payload, url: Any) -> Any:
 
 
 def _is_v1(product: Any) -> bool:
-    return isinstance(product, dict) and ("priceU" in product or "salePriceU" in product)
+    return isinstance(product, dict) and not _V1_KEYS.isdisjoint(product)
 
 
 def _recognize_v1(document: Payload) -> bool:
     return any(_is_v1(product) for products, _ in _find_lists(document) for product in products)
 
 
+def _recognize_v4(document: Payload) -> bool:
+    """Return whether a list has a product of Wildberries, or is an empty one of its envelopes."""
+    products = [product for products, _ in _find_lists(document) for product in products]
+    if products:
+        return any(map(_is_v4, products))
+    return any(_find_lists(document)) and any(map(_is_envelope, _find_responses(document)))
+
+
+def _is_v4(product: Any) -> bool:
+    return isinstance(product, dict) and len(_V4_KEYS.intersection(product)) > 1
+
+
+def _find_responses(document: Payload) -> Iterator[Any]:
+    yield from (document, *document.values())
+    yield from (each.get("response") for each in document.values() if isinstance(each, dict))
+
+
+def _is_envelope(response: Any) -> bool:
+    return isinstance(response, dict) and any(keys <= response.keys() for keys in _ENVELOPES)
+
+
 def _split_lists(document: Payload, source: Source) -> Iterator[Item]:
     for products, published in _find_lists(document):
         currency = published or source.options.get("currency") or CURRENCY
-        for product in values.objects(products, "products"):
+        for product in products:
             yield Item("WB-V1" if _is_v1(product) else "WB-V4", product, {"currency": currency})
 
 
@@ -291,16 +321,22 @@ def _parse_options(card: Payload) -> list[dict[str, Any]] | None:
 
 
 def _recognize_menu(document: Payload) -> bool:
-    keys = document.keys()
-    return keys >= {"id", "name", "url"} and (len(keys) == 3 or bool(keys & _MENU_KEYS))
+    keys, url = document.keys(), document.get("url")
+    if not keys >= {"id", "name", "url"}:
+        return False
+    is_plain = len(keys) == 3 and isinstance(url, str) and _MENU_URL.match(url) is not None
+    return is_plain or not keys.isdisjoint(_MENU_KEYS)
 
 
 def _split_menu(document: Payload, source: Source) -> Iterator[Item]:
     # A stack, not recursion: nesting as deep as a JSON parser accepts must not break it.
-    waiting: list[tuple[Payload, Any]] = [(document, None)]
+    waiting: list[tuple[Any, Any]] = [(document, None)]
     while waiting:
         node, parent_id = waiting.pop()
-        children = values.objects(node.get("childs"), "childs")
+        if not isinstance(node, dict):
+            yield Item("WB-MENU", node)
+            continue
+        children = values.entries(node.get("childs"), "childs")
         payload = {name: value for name, value in node.items() if name != "childs"}
         yield Item("WB-MENU", payload, {"parent_id": parent_id})
         waiting.extend((child, node.get("id")) for child in reversed(children))
@@ -321,6 +357,6 @@ def _parse_menu(payload: Payload, context: Payload) -> Parsed:
 SHAPES = (
     Shape("WB-CARD", _recognize_card, _split_card, _parse_card, is_timed=True),
     Shape("WB-V1", _recognize_v1, _split_lists, _parse_listed),
-    Shape("WB-V4", lambda document: any(_find_lists(document)), _split_lists, _parse_listed),
+    Shape("WB-V4", _recognize_v4, _split_lists, _parse_listed),
     Shape("WB-MENU", _recognize_menu, _split_menu, _parse_menu),
 )

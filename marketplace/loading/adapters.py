@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-from marketplace.exceptions import PayloadError, SourceError
+from marketplace.exceptions import MarketplaceError, PayloadError, SourceError
 from marketplace.loading.targets import get_plan
 from marketplace.registry import PLATFORMS, get_platform
 
@@ -37,6 +37,7 @@ class Item(NamedTuple):
     """One thing to be loaded, still as the platform returned it.
 
     :param shape: name of the shape whose `parse` understands it
+    :param payload: an object; an entry of a list that is something else is refused when parsed
     :param context: what its envelope said and its own payload omits; must be plain JSON, and the
         same each time the platform says the same
     :param is_counted: False for what accompanies the records, such as the categories of a feed
@@ -94,8 +95,14 @@ class Adapter(NamedTuple):
     version: str = ""
 
     def recognize(self, document: Payload) -> Shape | None:
-        """Return the first shape that the document has, or None."""
-        return next((shape for shape in self.shapes if shape.recognize(document)), None)
+        """Return the first shape that the document has, or None.
+
+        :raises PayloadError: if the adapter fails
+        """
+        try:
+            return next((shape for shape in self.shapes if shape.recognize(document)), None)
+        except Exception as error:  # as in parse
+            raise _explain_fault(error) from error
 
     def split(self, document: Any, source: Source) -> Iterator[Item]:
         """Yield the items of a document.
@@ -103,7 +110,7 @@ class Adapter(NamedTuple):
         :raises PayloadError: if the document has no shape of this platform, or is refused
         """
         if not isinstance(document, dict):
-            raise PayloadError(f"expected an object, got {type(document).__name__}")
+            raise PayloadError(f"expected an object, got {_name_type(document)}")
         shape = self.recognize(document)
         if shape is None:
             raise PayloadError(self._explain_unknown(document))
@@ -115,6 +122,8 @@ class Adapter(NamedTuple):
         :raises PayloadError: if the item cannot become records
         """
         shape = self.shape(item.shape)
+        if not isinstance(item.payload, dict):
+            raise PayloadError(f"expected an object, got {_name_type(item.payload)}")
         try:
             parsed = shape.parse(item.payload, item.context)
         except PayloadError:
@@ -143,11 +152,21 @@ class Adapter(NamedTuple):
         keys = ", ".join(list(document)[:6]) or "none"
         text = f"not a known shape of {self.platform} (keys: {keys})"
         for platform in PLATFORMS:
-            if platform.name != self.platform:
+            if platform.name == self.platform:
+                continue
+            try:
                 shape = get_adapter(platform.name).recognize(document)
-                if shape:
-                    return f"{text}; it looks like {shape.name} of {platform.name}"
+            except MarketplaceError:  # A fault of another platform's adapter is reported there.
+                continue
+            if shape:
+                return f"{text}; it looks like {shape.name} of {platform.name}"
         return text
+
+
+def _name_type(value: Any) -> str:
+    """Return what JSON calls a value's type."""
+    names = {list: "an array", str: "text", bool: "true or false", type(None): "null"}
+    return names.get(type(value), "a number")
 
 
 def _guarded(
@@ -163,22 +182,55 @@ def _guarded(
 
 def _explain_fault(error: Exception) -> PayloadError:
     """Return what quarantine says of a payload that an adapter was not prepared for."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return PayloadError(
-        f"the adapter failed: {type(error).__name__}: {error} "
-        f"({Path(frame.filename).name}, line {frame.lineno})"
-    )
+    return PayloadError(f"the adapter failed: {describe_error(error)}")
+
+
+def describe_error(error: Exception) -> str:
+    """Return an error in the code of an adapter with its file and line."""
+    if isinstance(error, SyntaxError):
+        return f"SyntaxError: {error.msg} ({Path(error.filename or '').name}, line {error.lineno})"
+    frames = traceback.extract_tb(error.__traceback__)
+    frame = next((f for f in reversed(frames) if not f.filename.startswith("<")), frames[-1])
+    return f"{type(error).__name__}: {error} ({Path(frame.filename).name}, line {frame.lineno})"
 
 
 def get_adapter(platform: str) -> Adapter:
     """Return the adapter of a platform: the SHAPES of its module.
 
-    :raises SourceError: if no such platform is registered
+    :raises SourceError: if no such platform is registered, or its adapter is broken
     """
     try:
         database = get_platform(platform).database
     except KeyError:
         names = ", ".join(platform.name for platform in PLATFORMS)
         raise SourceError(f"Unknown platform {platform!r}. Use one of: {names}.") from None
-    module = import_module(f"{database}.platforms.{platform}")
-    return Adapter(platform, (*module.SHAPES, *get_plan(database).shapes))
+    return Adapter(platform, (*load_shapes(database, platform), *get_plan(database).shapes))
+
+
+def load_shapes(database: str, platform: str) -> tuple[Shape, ...]:
+    """Return the SHAPES of a platform's module.
+
+    :raises SourceError: if the module cannot be imported, or its SHAPES are not a tuple of shapes
+    """
+    name = f"{database}.platforms.{platform}"
+    path = f"{name.replace('.', '/')}.py"
+    try:
+        shapes = getattr(import_module(name), "SHAPES", None)
+    except Exception as error:  # whatever a module raises, other platforms go on
+        if isinstance(error, ModuleNotFoundError) and error.name == name:
+            raise SourceError(f"The adapter {path} does not exist. Write it.") from None
+        raise SourceError(
+            f"The adapter {path} cannot be imported: {describe_error(error)}."
+        ) from error
+    if isinstance(shapes, tuple) and shapes and all(isinstance(each, Shape) for each in shapes):
+        return shapes
+    found = "a Shape" if isinstance(shapes, Shape) else type(shapes).__name__
+    if shapes is None:
+        found = "nothing"
+    elif isinstance(shapes, tuple):
+        others = [type(each).__name__ for each in shapes if not isinstance(each, Shape)]
+        found = f"a tuple with {', '.join(others)}" if others else "an empty tuple"
+    raise SourceError(
+        f"SHAPES of {path} must be a tuple of Shape objects, but it is {found}. A tuple of one "
+        "needs a comma: SHAPES = (Shape(…),)."
+    )

@@ -332,6 +332,21 @@ def objects(value: Any, field: str) -> list[dict[str, Any]]:
     return value
 
 
+def entries(value: Any, field: str) -> list[Any]:
+    """Return a list whose entries may be anything; None becomes an empty one.
+
+    For lists whose entries become items of their own: an entry that is not an object is refused
+    alone, when it is parsed.
+
+    :raises PayloadError: if it is something else than a list
+    """
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise _fault(field, value, "is not a list")
+    return value
+
+
 def remembered(parse: Callable[[dict[str, Any]], _Result]) -> Callable[[dict[str, Any]], _Result]:
     """Have a function of an object with an `id` return what it returned for an equal one.
 

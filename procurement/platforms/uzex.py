@@ -7,7 +7,7 @@ browser. UZEX-ETENDER is the file in which a monitor keeps the tenders it has se
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -32,17 +32,15 @@ _LOT_IN_URL = re.compile(r"/(\d+)/?(?:[?#]|$)")
 
 @rows.recognizer
 def _recognize_deal(row: Payload) -> bool:
-    return "lot_id" in row and not row.keys().isdisjoint(("lot_display_no", "deal_id", "deal_cost"))
+    keys = row.keys()
+    return "lot_id" in keys and ("lot_display_no" in keys or keys >= {"deal_id", "deal_cost"})
 
 
-def _split_lots(shape: str) -> Callable[[Payload, Source], Iterator[Item]]:
-    def split(document: Payload, source: Source) -> Iterator[Item]:
-        lot_type = rows.find_lot_type(document, source)
-        context = {"lot_type": lot_type} if lot_type else {}
-        for row in rows.get_rows(document):
-            yield Item(shape, row, context)
-
-    return split
+def _split_deals(document: Payload, source: Source) -> Iterator[Item]:
+    lot_type = rows.find_lot_type(document, source)
+    context = {"lot_type": lot_type} if lot_type else {}
+    for row in rows.get_rows(document):
+        yield Item("UZEX-DEAL", row, context)
 
 
 def _parse_deal(row: Payload, context: Payload) -> Parsed:
@@ -124,7 +122,17 @@ def _raw_data(row: Payload) -> Payload:
 
 @rows.recognizer
 def _recognize_shop(row: Payload) -> bool:
-    return row.keys() >= {"id", "product_name", "cost"} and "lot_id" not in row
+    return row.keys() >= {"id", "product_name", "cost", "pcp_count"} and "lot_id" not in row
+
+
+def _split_shop(document: Payload, source: Source) -> Iterator[Item]:
+    said = {
+        "lot_type": rows.find_lot_type(document, source),
+        "status": rows.find_status(document, source),
+    }
+    context = {key: value for key, value in said.items() if value}
+    for row in rows.get_rows(document):
+        yield Item("UZEX-SHOP", row, context)
 
 
 def _parse_shop(row: Payload, context: Payload) -> Parsed:
@@ -135,9 +143,10 @@ def _parse_shop(row: Payload, context: Payload) -> Parsed:
         external_id,
         title=rows.published_name(row.get("product_name"), "product_name"),
         lot_type=lot_type,
-        # No status: the list has open lots and ones that ended without a deal, undistinguished.
+        # A list whose address is not known may have open lots and ones without a deal.
+        status=values.text(context.get("status"), "status"),
         category_name=rows.published_name(row.get("category_name"), "category_name"),
-        start_cost=values.price(row.get("cost"), "cost"),  # `price` is that of one unit.
+        start_cost=values.price(row.get("cost"), "cost"),
         currency=currency,
         currency_text=currency_text,
         participants_count=values.count(row.get("pcp_count"), "pcp_count"),
@@ -145,7 +154,22 @@ def _parse_shop(row: Payload, context: Payload) -> Parsed:
         ends_at=values.instant(row.get("end_date"), "end_date"),
         raw_data=_raw_data(row),
     )
-    return Parsed(external_id, [lot])
+    return Parsed(external_id, [lot, _build_only_item(row, lot)])
+
+
+def _build_only_item(row: Payload, lot: Lot) -> LotItem:
+    """Return the only product of a lot of the shop; its list of items gives it the number 1."""
+    return LotItem(
+        f"{lot.external_id}:1",
+        lot.external_id,
+        1,
+        product_name=lot.title,
+        quantity=_quantity(row.get("amount")),
+        price=values.price(row.get("price"), "price"),
+        cost=lot.start_cost,
+        currency=lot.currency,
+        currency_text=lot.currency_text,
+    )
 
 
 # UZEX-ITEM
@@ -153,9 +177,13 @@ def _parse_shop(row: Payload, context: Payload) -> Parsed:
 
 @rows.recognizer
 def _recognize_item(row: Payload) -> bool:
-    numbered = "order_num" in row or "rn" in row
-    described = not row.keys().isdisjoint(("order_num", "js_properties", "measure_name"))
-    return "price" in row and numbered and described
+    keys = row.keys()
+    return keys >= {"price", "order_num", "js_properties"} or keys >= {
+        "price",
+        "rn",
+        "measure_name",
+        "country_name",
+    }
 
 
 def _split_items(document: Payload, source: Source) -> Iterator[Item]:
@@ -165,6 +193,9 @@ def _split_items(document: Payload, source: Source) -> Iterator[Item]:
     """
     stated_type = rows.find_lot_type(document, source)
     for row in rows.get_rows(document):
+        if not isinstance(row, dict):
+            yield Item("UZEX-ITEM", row)
+            continue
         lot = row.get("lot_id") or _stated_lot(document, source)
         if not lot:
             reason = "the item does not say its lot: name the file …-<lot>.json or pass --lot"
@@ -251,7 +282,10 @@ def _recognize_reference(row: Payload) -> bool:
 def _split_references(document: Payload, source: Source) -> Iterator[Item]:
     text = f"{rows.get_url(document)} {source.name}".lower()
     kinds = {"categor": "category", "region": "region"}
-    kind = next((kind for word, kind in kinds.items() if word in text), "other")
+    kind = next((kind for word, kind in kinds.items() if word in text), None)
+    if kind is None:
+        # Entries of two lists have equal ids, and every platform has lists of this form.
+        raise PayloadError("the list does not say its kind: name the file …categories or …regions")
     for row in rows.get_rows(document):
         yield Item("UZEX-REF", row, {"kind": kind})
 
@@ -285,7 +319,7 @@ def _split_tenders(document: Payload, source: Source) -> Iterator[Item]:
 
 def _tender_item(lot: str, entry: Any) -> Item:
     if not isinstance(entry, dict):
-        return Item("UZEX-ETENDER", {"entry": entry}, {"lot": lot})
+        return Item("UZEX-ETENDER", entry, {"lot": lot})
     # What the monitor thinks of the tender is no part of it, and changes with every visit.
     own = ("score", "hits", "status", "first_seen", "last_seen")
     payload = {key: value for key, value in entry.items() if key not in own}
@@ -329,8 +363,8 @@ def _deadline(published: Any) -> datetime | None:
 
 
 SHAPES: tuple[Shape, ...] = (
-    Shape("UZEX-DEAL", _recognize_deal, _split_lots("UZEX-DEAL"), _parse_deal),
-    Shape("UZEX-SHOP", _recognize_shop, _split_lots("UZEX-SHOP"), _parse_shop),
+    Shape("UZEX-DEAL", _recognize_deal, _split_deals, _parse_deal),
+    Shape("UZEX-SHOP", _recognize_shop, _split_shop, _parse_shop),
     Shape("UZEX-ITEM", _recognize_item, _split_items, _parse_item),
     Shape("UZEX-REF", _recognize_reference, _split_references, _parse_reference),
     Shape("UZEX-ETENDER", _recognize_tenders, _split_tenders, _parse_tender),

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from hashlib import sha256
 from html import unescape
 from typing import Any
@@ -20,11 +20,17 @@ CURRENCY = "UZS"
 #: section of the shop.
 SEQUENCES = {"auction": "auction", "shop": "shop", "national_shop": "shop", "tender": "tender"}
 
+#: Method of the API whose list has lots of one status only → that status.
+_STATUSES = {"getnotcompleteddeals": "failed", "getcompleteddeals": "completed"}
+
 _INN = re.compile(r"\d{9}|\d{14}")
 
 
 def recognizer(has_shape: Callable[[Payload], bool]) -> Callable[[Payload], bool]:
-    """Return the test of a row, extended to a capture: by its first row, an empty one passes."""
+    """Return the test of a row, extended to a capture: by its first row, an empty one by address.
+
+    An entry that is no row is skipped here: it is refused alone.
+    """
 
     def recognize(document: Payload) -> bool:
         if "response_data" not in document:
@@ -32,25 +38,22 @@ def recognizer(has_shape: Callable[[Payload], bool]) -> Callable[[Payload], bool
         rows = document["response_data"]
         if not isinstance(rows, list):
             return False
-        return not rows or (isinstance(rows[0], dict) and has_shape(rows[0]))
+        if not rows:
+            return "uzex" in get_url(document).lower()
+        first = next((row for row in rows if isinstance(row, dict)), None)
+        return first is not None and has_shape(first)
 
     return recognize
 
 
-def get_rows(document: Payload) -> Iterator[Payload]:
-    """Yield the rows of a capture, or the document if it is a row itself.
+def get_rows(document: Payload) -> list[Any]:
+    """Return the rows of a capture, or the document if it is a row itself.
 
     :raises PayloadError: if the capture holds no list
     """
     if "response_data" not in document:
-        yield document
-        return
-    rows = document["response_data"]
-    if not isinstance(rows, list):
-        raise PayloadError("is not a list", "response_data")
-    for row in rows:
-        # What is no object will be refused alone, by its parse.
-        yield row if isinstance(row, dict) else {"row": row}
+        return [document]
+    return values.entries(document["response_data"], "response_data")
 
 
 def get_request(document: Payload) -> Payload:
@@ -89,6 +92,12 @@ def find_lot_type(document: Payload, source: Source) -> str | None:
             if word in text:
                 return "national_shop" if word == "national" else word
     return None
+
+
+def find_status(document: Payload, source: Source) -> str | None:
+    """Return the status that all lots of a list have, by the address of the capture or its file."""
+    text = f"{get_url(document)} {source.name}".lower()
+    return next((status for word, status in _STATUSES.items() if word in text), None)
 
 
 def lot_external_id(lot_type: str, published: Any, field: str) -> str:

@@ -578,8 +578,27 @@ class TestFaults:
         assert str(fault.value) == message
 
     def test_refuses_a_page_that_holds_no_ads(self):
-        with pytest.raises(PayloadError, match="ads"):
-            split(make_page(5))
+        page = {"listing": {"listing": {"ads": 5}}}
+
+        with pytest.raises(PayloadError, match="ads: 5 is not a list"):
+            split(page)
+
+    def test_refuses_alone_what_is_not_an_object(self):
+        sound, text, nothing = split(make_page(make_ad(), "x", None))
+
+        assert OLX.parse(sound).external_id
+        for item in (text, nothing):
+            with pytest.raises(PayloadError, match="expected an object"):
+                OLX.parse(item)
+
+    def test_refuses_alone_what_is_no_offer_and_no_category(self):
+        offers = split({"data": [make_offer(), 5]})
+        nodes = split({"list": {"1": {"id": 1, "name": "a", "parentId": 0}, "2": "x"}})
+
+        for sound, damaged in (offers, nodes):
+            assert OLX.parse(sound).external_id
+            with pytest.raises(PayloadError, match="expected an object"):
+                OLX.parse(damaged)
 
     def test_only_payload_errors_escape(self):
         rich = make_ad(

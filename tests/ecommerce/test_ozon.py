@@ -227,6 +227,23 @@ class TestOzCsv:
 
         assert caught.value.field == field
 
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"market": "WB"}, "market: the tile belongs to WB, not to Ozon"),
+            ({"product_url": "https://www.wildberries.ru/product/a-1/"}, "not an address of Ozon"),
+        ],
+    )
+    def test_refuses_the_tile_of_another_market(self, changes, message):
+        with pytest.raises(PayloadError, match=message):
+            parse_tile(**changes)
+
+    def test_accepts_a_tile_that_names_no_market(self):
+        assert parse_tile(market="").external_id == parse_tile(market="ozon").external_id
+
+    def test_a_table_of_any_shop_is_no_tile(self):
+        assert ADAPTER.recognize({"product_url": "/product/a-1/", "product_name": "x"}) is None
+
 
 class TestOzFeed:
     def test_real_feed(self):
@@ -420,6 +437,17 @@ class TestOzCats:
             node = {"url": f"/category/a-{number}/", "categories": [node]}
 
         assert len(parse_all({"data": {**node, "columns": []}})) == 5000
+
+    def test_refuses_alone_what_is_not_an_object(self):
+        child = {"title": "b", "url": "/category/b-2/"}
+        root = {"title": "a", "url": "/category/a-1/", "columns": ["x", {"categories": [5, child]}]}
+
+        items = list(ADAPTER.split({"data": root}, Source()))
+
+        assert [item.payload for item in items][1:] == ["x", 5, child]
+
+    def test_a_tree_of_another_shop_is_not_recognized(self):
+        assert ADAPTER.recognize({"data": {"columns": [], "url": "/catalog/tv"}}) is None
 
 
 class TestAnyDocument:

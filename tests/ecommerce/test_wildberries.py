@@ -273,7 +273,27 @@ class TestWbV4:
         ]
 
     def test_empty_page_is_recognized(self):
-        assert parse_all({"data": {"products": []}}) == []
+        assert parse_all({"state": 0, "version": 2, "data": {"products": []}}) == []
+        assert parse_all({"metadata": {}, "total": 0, "products": []}) == []
+
+    def test_refuses_the_list_of_another_shop(self):
+        phone = {"id": 1, "name": "Telefon", "price": 100, "brand": "Namuna", "rating": 5}
+        pages = [{"products": [phone] * 4}, {"data": {"products": [phone]}}, {"products": []}]
+        pages.append({"id": 1, "name": "Telefonlar", "url": "/catalog/telefonlar"})
+
+        for page in pages:
+            with pytest.raises(PayloadError, match="not a known shape of wildberries"):
+                ADAPTER.split(page, Source())
+
+    def test_refuses_alone_what_is_not_an_object(self):
+        items = list(ADAPTER.split({"products": [LISTED, "x", None, OLD]}, Source()))
+
+        first, text, nothing, last = items
+        assert [ADAPTER.parse(item).external_id for item in (first, last)] == ["332407348", "5"]
+        with pytest.raises(PayloadError, match="expected an object, got text"):
+            ADAPTER.parse(text)
+        with pytest.raises(PayloadError, match="expected an object, got null"):
+            ADAPTER.parse(nothing)
 
     @pytest.mark.parametrize(
         ("changes", "field"),
@@ -467,6 +487,17 @@ class TestWbMenu:
         assert categories[3] == Category(
             "4", "Обувь", parent_external_id="1", url="https://digital.wildberries.ru/b"
         )
+
+    def test_refuses_alone_what_is_not_an_object(self):
+        node = {"id": 2, "name": "Одежда", "url": "/a"}
+
+        items = list(ADAPTER.split(MENU | {"childs": ["x", node]}, Source()))
+
+        assert [item.payload for item in items] == [
+            {"id": 1, "name": "Женщинам", "url": "/catalog/zhenshchinam"},
+            "x",
+            node,
+        ]
 
     def test_depth_is_not_limited_by_recursion(self):
         node = {"id": 0, "name": "leaf", "url": "/"}

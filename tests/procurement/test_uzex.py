@@ -256,9 +256,18 @@ class TestUzexDeal:
         items = list(ADAPTER.split(capture([DEAL, "broken", DEAL | {"lot_id": None}]), Source()))
 
         assert ADAPTER.parse(items[0]).external_id == "auction:379556"
-        for item in items[1:]:
-            with pytest.raises(PayloadError, match="lot_id: is missing"):
-                ADAPTER.parse(item)
+        with pytest.raises(PayloadError, match="expected an object, got text"):
+            ADAPTER.parse(items[1])
+        with pytest.raises(PayloadError, match="lot_id: is missing"):
+            ADAPTER.parse(items[2])
+
+    @pytest.mark.parametrize("row", [DEAL, SHOP, ITEM, SHOP_ITEM])
+    def test_recognizes_a_capture_whose_first_row_is_damaged(self, row):
+        damaged, sound = ADAPTER.split(capture([None, row]), Source("lot-12345.json"))
+
+        assert ADAPTER.parse(sound).external_id
+        with pytest.raises(PayloadError, match="expected an object, got null"):
+            ADAPTER.parse(damaged)
 
     def test_accepts_an_empty_page(self):
         assert parse_all(capture([], SHOP_DEALS)) == []
@@ -292,8 +301,18 @@ class TestUzexShop:
         assert parsed[0].records[0].start_cost == Decimal("1404000.00")
 
     def test_takes_the_total_not_the_unit_price(self):
-        [lot] = parse_one(SHOP).records
+        lot, item = parse_one(SHOP).records
 
+        assert item == LotItem(
+            "shop:4549142:1",
+            "shop:4549142",
+            1,
+            product_name="Перфофайл",
+            quantity=Decimal("3.0000"),
+            price=Decimal("12500.00"),
+            cost=Decimal("37500.00"),
+            currency="UZS",
+        )
         assert lot._replace(raw_data=None) == Lot(
             "shop:4549142",
             title="Перфофайл",
@@ -306,6 +325,24 @@ class TestUzexShop:
             ends_at=datetime(2025, 12, 1, 17, 57, 34, tzinfo=TASHKENT),
         )
         assert lot.raw_data.keys() == SHOP.keys() - {"rn", "total_count"}
+
+    @pytest.mark.parametrize(
+        ("url", "name", "status"),
+        [
+            ("https://xarid-api-shop.uzex.uz/Common/GetNotCompletedDeals", "-", "failed"),
+            ("", "intercepted_1764831340_GetNotCompletedDeals.json", "failed"),
+            (SHOP_DEALS, "-", "completed"),
+            ("https://xarid-api-shop.uzex.uz/Common/GetLots", "-", None),
+        ],
+    )
+    def test_takes_the_status_from_the_list(self, url, name, status):
+        assert parse_one(capture([SHOP], url), name).records[0].status == status
+
+    def test_its_list_and_its_items_tell_of_the_same_product(self):
+        [of_list] = [each for each in parse_one(SHOP).records if isinstance(each, LotItem)]
+        of_items = parse_one(SHOP_ITEM, lot="4549142").records[-1]
+
+        assert of_list.external_id == of_items.external_id
 
 
 class TestUzexItem:
@@ -420,13 +457,16 @@ class TestUzexReference:
     @pytest.mark.parametrize(
         ("document", "name", "kind"),
         [
-            ({"id": 1, "name": "x"}, "-", "other"),
             ({"id": 1, "name": "x"}, "Regions.json", "region"),
             (capture([{"id": 1, "name": "x"}], "https://h/Lib/GetCategories"), "-", "category"),
         ],
     )
     def test_tells_the_list(self, document, name, kind):
         assert parse_one(document, name).records == [Reference(f"{kind}:1", kind, "1", "x")]
+
+    def test_refuses_a_list_of_an_unknown_kind(self):
+        with pytest.raises(PayloadError, match="name the file"):
+            parse_one({"id": 1, "name": "x"})
 
 
 class TestUzexTender:
@@ -480,7 +520,7 @@ class TestUzexTender:
 
         broken, sound = ADAPTER.split({"items": entries}, Source())
 
-        with pytest.raises(PayloadError, match="title: is missing"):
+        with pytest.raises(PayloadError, match="expected an object, got null"):
             ADAPTER.parse(broken)
         assert ADAPTER.parse(sound).external_id == "tender:3"
 
@@ -503,7 +543,18 @@ class TestUzexRecognition:
 
     @pytest.mark.parametrize(
         "document",
-        [{}, {"id": 1}, {"items": []}, {"response_data": {}}, {"response_data": [1]}, {"price": 1}],
+        [
+            {},
+            {"id": 1},
+            {"items": []},
+            {"response_data": {}},
+            {"response_data": [1]},
+            {"price": 1},
+            {"response_data": []},
+            {"id": 1, "product_name": "x", "cost": 5},
+            {"lot_id": 1, "deal_id": 2},
+            {"order_num": 1, "price": 5, "product_name": "x"},
+        ],
     )
     def test_refuses_the_rest(self, document):
         assert ADAPTER.recognize(document) is None
