@@ -7,6 +7,7 @@ by product: each part has the form of a page.
 
 import re
 from collections.abc import Iterator
+from itertools import filterfalse
 from typing import Any
 
 from ecommerce.records import Category, Offer, Product, Seller
@@ -39,17 +40,24 @@ def _recognize(document: Payload) -> bool:
 
 def _split(document: Payload, source: Source) -> Iterator[Item]:
     """Yield the part of the page that speaks of each product; what names none is a part too."""
-    blocks = values.objects(document.get("json_ld"), "json_ld")
+    blocks = values.entries(document.get("json_ld"), "json_ld")
+    records = values.entries(document.get("offers"), "offers")
     snippets = values.mapping(document.get("product_snippets"), "product_snippets")
     parts: dict[str | None, Payload] = {}
-    for record in values.objects(document.get("offers"), "offers"):
+    for record in filter(_is_object, records):
         _part(parts, _record_product(record))["offers"].append(record)
     for key, snippet in snippets.items():
-        _part(parts, _tile_product(snippet))["product_snippets"][key] = snippet
-    if any(block.get("@type") == "Product" for block in blocks):
-        _part(parts, _main_product(blocks, parts))["json_ld"] = blocks
+        if _is_object(snippet):
+            _part(parts, _tile_product(snippet))["product_snippets"][key] = snippet
+    _place_blocks([*filter(_is_object, blocks)], parts)
     for product_id, part in parts.items():
         yield Item("YM-PAGE", part, {} if product_id is None else {"product_id": product_id})
+    for stray in filterfalse(_is_object, [*blocks, *records, *snippets.values()]):
+        yield Item("YM-PAGE", stray)
+
+
+def _is_object(entry: Any) -> bool:
+    return isinstance(entry, dict)
 
 
 def _part(parts: dict[str | None, Payload], product_id: str | None) -> Payload:
@@ -72,18 +80,40 @@ def _tile_product(snippet: Any) -> str | None:
         return None
 
 
-def _main_product(blocks: list[Payload], parts: dict[str | None, Payload]) -> str:
-    """Return the id of the product that the page is about; the others are related products.
-
-    The address tells it, unless it is a "/card/" address, whose number is no product id.
-    """
-    for block in blocks:
-        found = _MODEL_URL.search(str(block.get("url")))
-        if block.get("@type") == "Product" and found:
-            return found[1]
-    known = [key for key in parts if key is not None]
-    if not known:
+def _place_blocks(blocks: list[Payload], parts: dict[str | None, Payload]) -> None:
+    """Add the schema.org blocks to the part of the product that they describe."""
+    described = [block for block in blocks if block.get("@type") == "Product"]
+    if len(described) == 1:
+        product_id = _block_product(described[0]) or _main_product(described[0], parts)
+        if product_id:
+            _part(parts, product_id)["json_ld"] = blocks
+    else:
+        # The breadcrumb of a page with several products belongs to none of them.
+        for block in described:
+            product_id = _block_product(block)
+            if product_id:
+                _part(parts, product_id)["json_ld"] = [block]
+    if described and not parts:
         raise PayloadError("the page does not say its product", "offers")
+
+
+def _block_product(block: Payload) -> str | None:
+    """Return the product id in a block's address; the number of a "/card/" address is not one."""
+    found = _MODEL_URL.search(str(block.get("url")))
+    return found[1] if found else None
+
+
+def _main_product(block: Payload, parts: dict[str | None, Payload]) -> str | None:
+    """Return the id of the product that a page without a product address is about.
+
+    The others on the page are related products. A block that sums up several offers, beside several
+    products, describes a list: its title, rating and pictures belong to none of them.
+    """
+    known = [key for key in parts if key is not None]
+    offers = block.get("offers")
+    is_list = isinstance(offers, dict) and offers.get("@type") == "AggregateOffer"
+    if not known or isinstance(offers, list) or (is_list and len(known) > 1):
+        return None
     return max(known, key=lambda key: [len(parts[key][k]) for k in ("product_snippets", "offers")])
 
 

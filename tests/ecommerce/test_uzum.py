@@ -330,22 +330,39 @@ class TestUzGqlMain:
     def test_takes_cards_at_any_depth_in_their_order(self):
         blocks = [
             {"content": [{"id": 1, "link": "banner"}, {"content": [{"productId": 7}]}]},
-            {"products": [{"productId": 8}, {"productId": 7}]},
+            {"products": [{"productId": 8}, {"productId": 7, "minSellPrice": 5}]},
         ]
+        page = {"data": {"main": {"content": blocks}}}
 
-        items = list(ADAPTER.split({"data": {"main": {"content": blocks}}}, Source()))
+        items = list(ADAPTER.split(page, Source()))
 
         assert [item.payload["productId"] for item in items] == [7, 8, 7]
+        assert ADAPTER.recognize(page).name == "UZ-GQL-MAIN"
         assert {item.shape for item in items} == {"UZ-GQL-MAIN"}
 
     def test_depth_is_not_limited_by_recursion(self):
-        content = {"productId": 7}
+        content = {"productId": 7, "minSellPrice": 5}
         for _ in range(5000):
             content = [content]
 
         [item] = ADAPTER.split({"data": {"main": {"content": content}}}, Source())
 
-        assert item.payload == {"productId": 7}
+        assert item.payload == {"productId": 7, "minSellPrice": 5}
+
+    def test_a_page_without_cards_is_recognized_by_its_type(self):
+        assert parse_all({"data": {"main": {"content": [], "__typename": "MainPage"}}}) == []
+
+    def test_refuses_alone_what_is_not_an_object(self):
+        block = {"products": [CARD, "x", None]}
+
+        items = list(ADAPTER.split({"data": {"main": {"content": [block]}}}, Source()))
+
+        [card] = [item for item in items if isinstance(item.payload, dict)]
+        assert ADAPTER.parse(card).external_id == "921201"
+        for item in items:
+            if item is not card:
+                with pytest.raises(PayloadError, match="expected an object"):
+                    ADAPTER.parse(item)
 
     def test_offer_without_sku_has_an_id_that_no_sku_has(self):
         card = {"productId": 18271, "minSellPrice": 100}
@@ -396,10 +413,166 @@ class TestUzGqlCard:
         assert tags == [None, [], ["Super narx"]]
 
 
+RESULT = {
+    "catalogCard": {
+        "__typename": "SkuGroupCard",
+        "id": 81,
+        "productId": 8,
+        "minFullPrice": 42000000,
+        "minSellPrice": 28222000,
+        "title": "Proyektor",
+        "characteristicValues": [
+            {"id": 1, "title": "Qora", "characteristic": {"id": 2, "title": "Rang"}}
+        ],
+    },
+    "__typename": "Item",
+}
+
+
+class TestUzGqlSearch:
+    @pytest.mark.parametrize(
+        "document", [RESULT, {"data": {"makeSearch": {"items": [RESULT], "total": 1}}}]
+    )
+    def test_reads_the_variant(self, document):
+        [parsed] = parse_all(document)
+
+        product, offer = parsed.records
+        assert (product.external_id, product.title) == ("8", "Proyektor")
+        # The price of one variant is not the lowest of the product.
+        assert (product.min_price, product.max_price) == (None, None)
+        assert offer == Offer(
+            "81",
+            "8",
+            Decimal("28222000.00"),
+            "UZS",
+            Decimal("42000000.00"),
+            variant_title="Qora",
+            variant_attributes={"Rang": "Qora"},
+        )
+
+    def test_two_variants_of_a_product_are_two_offers(self):
+        other = {"catalogCard": RESULT["catalogCard"] | {"id": 82, "minSellPrice": 5}}
+
+        parsed = parse_all({"data": {"makeSearch": {"items": [RESULT, other]}}})
+
+        offers = [of_type(entry, Offer)[0] for entry in parsed]
+        assert [(offer.external_id, offer.price) for offer in offers] == [
+            ("81", Decimal("28222000.00")),
+            ("82", Decimal("5.00")),
+        ]
+
+    def test_an_empty_search_is_recognized(self):
+        assert parse_all({"data": {"makeSearch": {"items": []}}}) == []
+
+    def test_refuses_alone_what_is_not_an_object(self):
+        document = {"data": {"makeSearch": {"items": ["x", {"catalogCard": None}, RESULT]}}}
+
+        text, empty, sound = ADAPTER.split(document, Source())
+
+        assert ADAPTER.parse(sound).external_id == "8"
+        for item in (text, empty):
+            with pytest.raises(PayloadError, match="expected an object"):
+                ADAPTER.parse(item)
+
+
+SHOE = {
+    "@id": "https://uzum.uz/uz/product/krossovka-90-500?skuId=701",
+    "@type": "Product",
+    "name": "Krossovka",
+    "additionalProperty": [{"name": "Oʻlcham", "value": "41"}],
+    "aggregateRating": {"ratingValue": "4.7", "reviewCount": "159"},
+    "image": ["https://h/1.jpg"],
+    "offers": {
+        "@type": "Offer",
+        "availability": "https://schema.org/InStock",
+        "priceCurrency": "UZS",
+        "price": "157000",
+        "seller": {"name": "Namuna Shop"},
+    },
+}
+CRUMBS = {"@type": "BreadcrumbList", "itemListElement": [{"name": "Poyabzal"}, {"name": "Krossi"}]}
+
+
+class TestUzJsonLd:
+    def test_reads_the_product_of_a_page(self):
+        page = {"@graph": [{"@type": "WebPage", "name": "x"}, SHOE, CRUMBS]}
+
+        [parsed] = parse_all(page)
+
+        root, category, seller, product, offer = parsed.records
+        assert (root.name, category.name) == ("Poyabzal", "Krossi")
+        assert category.parent_external_id == root.external_id
+        assert seller == Seller("name:namuna shop", "Namuna Shop")
+        assert (product.external_id, product.title) == ("500", "Krossovka")
+        assert (product.rating, product.review_count) == (Decimal("4.70"), 159)
+        assert (product.category_external_id, product.is_available) == (category.external_id, True)
+        assert offer == Offer(
+            "701",
+            "500",
+            Decimal("157000.00"),
+            "UZS",
+            seller_external_id=seller.external_id,
+            is_available=True,
+            variant_title="41",
+            variant_attributes={"Oʻlcham": "41"},
+        )
+
+    def test_takes_the_sku_that_the_block_names(self):
+        block = SHOE | {"@id": "https://uzum.uz/ru/product/krossovka-500", "sku": "702"}
+
+        [parsed] = parse_all(block)
+
+        assert (parsed.external_id, of_type(parsed, Offer)[0].external_id) == ("500", "702")
+
+    def test_one_sku_sold_out_says_nothing_of_the_others(self):
+        offers = SHOE["offers"] | {"availability": "https://schema.org/OutOfStock"}
+
+        [parsed] = parse_all(SHOE | {"offers": offers})
+
+        assert of_type(parsed, Product)[0].is_available is None
+        assert of_type(parsed, Offer)[0].is_available is False
+
+    def test_a_sum_of_several_offers_is_no_offer(self):
+        offers = {"@type": "AggregateOffer", "lowPrice": 5, "highPrice": 9, "price": 5}
+
+        [parsed] = parse_all(SHOE | {"offers": offers})
+
+        assert of_type(parsed, Offer) == []
+
+    def test_the_breadcrumb_of_several_products_belongs_to_none(self):
+        other = SHOE | {"@id": "https://uzum.uz/uz/product/tufli-501?skuId=703"}
+
+        parsed = parse_all({"@graph": [SHOE, other, CRUMBS]})
+
+        assert [entry.external_id for entry in parsed] == ["500", "501"]
+        assert all(of_type(entry, Category) == [] for entry in parsed)
+
+    @pytest.mark.parametrize(
+        "address",
+        [
+            "https://shop.example/product/krossovka-500?skuId=701",
+            "https://uzum.uz.example/product/a-500",
+            "https://uzum.uz/uz/category/obuv-500",
+        ],
+    )
+    def test_pages_of_other_shops_are_not_recognized(self, address):
+        assert ADAPTER.recognize({"@graph": [SHOE | {"@id": address}]}) is None
+
+
 class TestAnyDocument:
     @pytest.mark.parametrize(
         "document",
-        [{}, {"data": None}, {"payload": 5, "data": []}, {"data": {"main": []}}, {"productId": 1}],
+        [
+            {},
+            {"data": None},
+            {"payload": 5, "data": []},
+            {"data": {"main": []}},
+            {"productId": 1},
+            {"data": {"id": 1, "skuList": [{"id": 1, "price": 5}]}},
+            {"productId": 1, "skuList": [{"id": 1, "price": 5}]},
+            {"data": {"main": {"content": [{"productId": 1}]}}},
+            {"@graph": [{"@type": "Product", "name": "x"}]},
+        ],
     )
     def test_others_are_not_recognized(self, document):
         assert ADAPTER.recognize(document) is None
@@ -411,7 +584,7 @@ class TestAnyDocument:
         parsed = refused = 0
 
         for _ in range(6000):
-            document = mutate(generator.choice([api, api, main, CARD]), generator)
+            document = mutate(generator.choice([api, api, main, CARD, RESULT, SHOE]), generator)
             shape = ADAPTER.recognize(document)
             try:
                 for item in shape.split(document, Source()) if shape else ():

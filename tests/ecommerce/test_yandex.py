@@ -532,6 +532,40 @@ class TestYandexPage:
         assert count_records([parsed]) == {"Product": 1}
         assert parsed.records[0].min_price is None
 
+    def test_a_list_says_nothing_of_one_product(self):
+        summary = {"@type": "AggregateOffer", "lowPrice": 1, "highPrice": 9, "offerCount": 2}
+        rating = {"@type": "AggregateRating", "ratingValue": 4.3, "reviewCount": 1287}
+        block = {"url": "https://h/card/x/111", "image": ["https://a/1"], "offers": summary}
+        block |= {"@type": "Product", "name": "Электроника", "aggregateRating": rating}
+        crumbs = {"@type": "BreadcrumbList", "itemListElement": []}
+        page = {"json_ld": [crumbs, block], "product_snippets": {}, "offers": [TITLED, RELATED]}
+
+        parsed = parse_page(page)
+
+        products = [of_type(entry, Product)[0] for entry in parsed.values()]
+        assert [product.title for product in products] == ["Ноутбук HP 15", "Мышь"]
+        assert {(p.rating, p.review_count, p.url) for p in products} == {(None, None, None)}
+        assert all("https://a/1" not in (product.images or []) for product in products)
+
+    def test_each_of_several_blocks_describes_its_own_product(self):
+        other = BLOCK | {"name": "Мышь беспроводная", "url": "https://h/product--m/88"}
+        unnamed = BLOCK | {"name": "Каталог", "url": "https://h/catalog"}
+
+        parsed = parse_page(PAGE | {"json_ld": [BLOCK, other, unnamed]})
+
+        titles = {key: of_type(entry, Product)[0].title for key, entry in parsed.items()}
+        assert titles == {"77": "Ноутбук HP", "88": "Мышь беспроводная"}
+
+    def test_refuses_alone_what_is_not_an_object(self):
+        page = PAGE | {"json_ld": [BLOCK, "x"], "offers": [TITLED, None, RELATED]}
+
+        items = list(ADAPTER.split(page, Source()))
+
+        assert [item.payload for item in items[2:]] == ["x", None]
+        assert [ADAPTER.parse(item).external_id for item in items[:2]] == ["77", "88"]
+        with pytest.raises(PayloadError, match="expected an object"):
+            ADAPTER.parse(items[2])
+
     def test_refuses_a_page_that_does_not_say_its_product(self):
         page = {"json_ld": [{"@type": "Product"}], "offers": []}
 

@@ -117,7 +117,7 @@ class TestLots:
 
     def test_auctions_have_four_to_eleven_items_that_add_up(self, lots, records):
         items = defaultdict(list)
-        for [item] in records[LotItem].values():
+        for *_, item in records[LotItem].values():
             items[item.lot_external_id].append(item)
 
         for lot in lots:

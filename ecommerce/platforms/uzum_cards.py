@@ -1,0 +1,168 @@
+"""Product cards of graphql.uzum.uz: the main page, single cards and results of a search.
+
+UZ-GQL-MAIN is the main page: product cards among banners. UZ-GQL-CARD is one product card on its
+own. UZ-GQL-SEARCH is a result of a search, alone or in its response: the card of one variant of a
+product.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from ecommerce.platforms.uzum_values import CURRENCY, SITE, parse_names, parse_photos, parse_tags
+from ecommerce.records import Offer, Product
+from marketplace.loading import values
+from marketplace.loading.adapters import Item, Parsed, Payload, Shape, Source
+
+#: Keys of a card, beside its `productId`, by which it is told from those of other shops.
+_CARD_KEYS = {"feedbackQuantity", "minFullPrice", "minSellPrice", "ordersQuantity"}
+
+
+def _recognize_main(document: Payload) -> bool:
+    data = document.get("data")
+    main = data.get("main") if isinstance(data, dict) else None
+    if not isinstance(main, dict) or "content" not in main:
+        return False
+    return main.get("__typename") == "MainPage" or any(map(_recognize_card, _walk_cards(main)))
+
+
+def _walk_cards(document: Payload) -> Iterator[Any]:
+    """Yield the product cards, and what is not an object in a list of them."""
+    # A stack, not recursion: nesting as deep as a JSON parser accepts must not break it.
+    waiting: list[Any] = [document]
+    while waiting:
+        entry = waiting.pop()
+        if _is_card(entry):
+            yield entry
+        elif isinstance(entry, dict):
+            waiting.extend(reversed(entry.values()))
+        elif isinstance(entry, list):
+            waiting.extend(reversed(entry))
+            if any(map(_is_card, entry)):
+                yield from (each for each in entry if not isinstance(each, dict | list))
+
+
+def _is_card(entry: Any) -> bool:
+    return isinstance(entry, dict) and "productId" in entry
+
+
+def _split_main(document: Payload, source: Source) -> Iterator[Item]:
+    return (Item("UZ-GQL-MAIN", card) for card in _walk_cards(document))
+
+
+def _recognize_card(document: Any) -> bool:
+    if not _is_card(document):
+        return False
+    skus = document.get("skuList")
+    is_sold = isinstance(skus, list) and any(
+        isinstance(sku, dict) and "sellPrice" in sku for sku in skus
+    )
+    return is_sold or not _CARD_KEYS.isdisjoint(document)
+
+
+def _split_card(document: Payload, source: Source) -> Iterator[Item]:
+    yield Item("UZ-GQL-CARD", document)
+
+
+def _parse_card(payload: Payload, context: Payload) -> Parsed:
+    product_id = values.identifier(payload.get("productId"), "productId")
+    offers = _parse_card_offers(payload, product_id)
+    product = Product(
+        product_id,
+        *parse_names(payload.get("title"), "title"),
+        rating=values.rating(payload.get("rating"), "rating"),
+        review_count=values.count(payload.get("feedbackQuantity"), "feedbackQuantity"),
+        order_count=values.count(payload.get("ordersQuantity"), "ordersQuantity"),
+        min_price=values.price(payload.get("minSellPrice"), "minSellPrice"),
+        # The highest price is known only where the card lists its SKUs.
+        max_price=max(offer.price for offer in offers) if offers and "skuList" in payload else None,
+        currency=CURRENCY,
+        url=f"{SITE}/product/{product_id}",
+        images=parse_photos(payload),
+        tags=parse_tags(payload),
+        is_adult=values.boolean(payload.get("adult"), "adult"),
+    )
+    return Parsed(product_id, [product, *offers])
+
+
+def _parse_card_offers(card: Payload, product_id: str) -> list[Offer]:
+    lowest = values.price(card.get("minSellPrice"), "minSellPrice")
+    # Where no SKU is named, the product's id alone would not do: products and SKUs are numbered
+    # apart, so it may be the id of another product's SKU, and offers are unique by id.
+    unnamed = [{"id": f"product:{product_id}", "sellPrice": lowest}]
+    offers = []
+    for sku in values.objects(card.get("skuList", unnamed), "skuList"):
+        price = values.price(sku.get("sellPrice"), "skuList[].sellPrice")
+        if price is None:
+            continue
+        # minFullPrice is the old price of the cheapest SKU; those of the others are not told.
+        full_price = card.get("minFullPrice") if price == lowest else None
+        old_price = values.old_price(full_price, "minFullPrice", price)
+        sku_id = values.identifier(sku.get("id"), "skuList[].id")
+        offers.append(Offer(sku_id, product_id, price, CURRENCY, old_price))
+    return offers
+
+
+# UZ-GQL-SEARCH
+
+
+def _recognize_results(document: Payload) -> bool:
+    return _find_results(document) is not None
+
+
+def _find_results(document: Payload) -> list[Any] | None:
+    """Return the results of a search, or the document if it is one."""
+    if "catalogCard" in document:
+        return [document]
+    data = document.get("data")
+    search = data.get("makeSearch") if isinstance(data, dict) else None
+    items = search.get("items") if isinstance(search, dict) else None
+    return items if isinstance(items, list) else None
+
+
+def _split_results(document: Payload, source: Source) -> Iterator[Item]:
+    for result in _find_results(document) or []:
+        # A result has no other content than its card.
+        yield Item("UZ-GQL-SEARCH", result.get("catalogCard") if _is_object(result) else result)
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _parse_result(payload: Payload, context: Payload) -> Parsed:
+    """Parse the card of one variant: its prices are not those of the other variants."""
+    parsed = _parse_card(payload, context)
+    if payload.get("__typename") != "SkuGroupCard":
+        return parsed
+    product, *offers = parsed.records
+    sku_group = values.identifier(payload.get("id"), "id")
+    variant = _parse_group(payload)
+    offers = [
+        offer._replace(
+            external_id=sku_group,
+            variant_title=" / ".join(variant.values()) or None,
+            variant_attributes=variant or None,
+        )
+        for offer in offers
+    ]
+    return Parsed(parsed.external_id, [product._replace(min_price=None), *offers])
+
+
+def _parse_group(card: Payload) -> dict[str, str]:
+    """Return what tells the variant from its siblings: {"Rang": "Qora"}."""
+    field = "characteristicValues"
+    variant = {}
+    for value in values.objects(card.get(field), field):
+        characteristic = values.mapping(value.get("characteristic"), f"{field}[].characteristic")
+        title = parse_names(characteristic.get("title"), f"{field}[].characteristic.title")[0]
+        name = parse_names(value.get("title"), f"{field}[].title")[0]
+        if title and name:
+            variant[title] = name
+    return variant
+
+
+SHAPES = (
+    Shape("UZ-GQL-MAIN", _recognize_main, _split_main, _parse_card),
+    Shape("UZ-GQL-CARD", _recognize_card, _split_card, _parse_card),
+    Shape("UZ-GQL-SEARCH", _recognize_results, _split_results, _parse_result),
+)

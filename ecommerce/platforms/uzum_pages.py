@@ -1,0 +1,168 @@
+"""Product pages of uzum.uz: the shape UZ-JSONLD of Uzum Market.
+
+A page carries schema.org blocks: an object with `@graph`, or the product's block alone. The blocks
+name neither the category nor the seller by its number, so both get an id made of their name.
+"""
+
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from itertools import accumulate
+from typing import Any
+
+from ecommerce.platforms.uzum_values import SITE
+from ecommerce.records import Category, Offer, Product, Seller
+from marketplace.exceptions import PayloadError
+from marketplace.loading import values
+from marketplace.loading.adapters import Item, Parsed, Payload, Shape, Source
+
+_ADDRESS = re.compile(
+    r"https://(?:www\.)?uzum\.uz/(?:[a-z]{2}/)?product/(?:[^/?#]*-)?(\d+)/?(?:\?(?:.*&)?skuId=(\d+)|[?#]|$)"
+)
+
+
+_AVAILABILITY = {
+    "InStock": True,
+    "LimitedAvailability": True,
+    "OutOfStock": False,
+    "SoldOut": False,
+    "Discontinued": False,
+}
+
+
+def _blocks(document: Payload) -> list[Any]:
+    graph = document.get("@graph")
+    return graph if isinstance(graph, list) else [document]
+
+
+def _find_products(document: Payload) -> list[Payload]:
+    return [
+        block
+        for block in _blocks(document)
+        if isinstance(block, dict) and block.get("@type") == "Product" and _find_address(block)
+    ]
+
+
+def _find_address(block: Payload) -> re.Match[str] | None:
+    offers = block.get("offers")
+    addresses = [block.get("@id"), block.get("url")]
+    addresses.append(offers.get("url") if isinstance(offers, dict) else None)
+    texts = (address for address in addresses if isinstance(address, str))
+    return next((found for address in texts if (found := _ADDRESS.match(address))), None)
+
+
+def _recognize(document: Payload) -> bool:
+    return bool(_find_products(document))
+
+
+def _split(document: Payload, source: Source) -> Iterator[Item]:
+    """Yield each product of the page; a breadcrumb belongs to the only one."""
+    products = _find_products(document)
+    crumbs = [
+        block
+        for block in _blocks(document)
+        if isinstance(block, dict) and block.get("@type") == "BreadcrumbList"
+    ]
+    for product in products:
+        own = crumbs[:1] if len(products) == 1 else []
+        yield Item("UZ-JSONLD", {"@graph": [product, *own]})
+
+
+def _parse(payload: Payload, context: Payload) -> Parsed:
+    block, *crumbs = values.objects(payload.get("@graph"), "@graph")
+    address = _find_address(block)
+    if address is None:
+        raise PayloadError("has no product id", "@id")
+    categories = _parse_categories(crumbs[0]) if crumbs else []
+    published = values.mapping(block.get("offers"), "offers")
+    seller = _parse_seller(values.mapping(published.get("seller"), "offers.seller"))
+    product = _build_product(block, address[1])._replace(
+        category_external_id=categories[-1].external_id if categories else None,
+        seller_external_id=seller.external_id if seller else None,
+    )
+    offer = _parse_offer(block, published, product, address[2])
+    return Parsed(address[1], [*categories, *filter(None, [seller]), product, *offer])
+
+
+def _build_product(block: Payload, product_id: str) -> Product:
+    rating = values.mapping(block.get("aggregateRating"), "aggregateRating")
+    brand = block.get("brand")
+    return Product(
+        external_id=product_id,
+        title=values.text(block.get("name"), "name"),
+        description=values.plain_text(block.get("description"), "description"),
+        brand=values.text(brand.get("name") if isinstance(brand, dict) else brand, "brand"),
+        rating=values.rating(rating.get("ratingValue"), "aggregateRating.ratingValue"),
+        review_count=values.count(rating.get("reviewCount"), "aggregateRating.reviewCount"),
+        # The other SKUs of the product may be there when the one that is shown is not.
+        is_available=_read_availability(values.mapping(block.get("offers"), "offers")) or None,
+        url=f"{SITE}/product/{product_id}",
+        images=_read_images(block),
+    )
+
+
+def _parse_offer(
+    block: Payload, published: Payload, product: Product, sku: str | None
+) -> list[Offer]:
+    """Return the offer of the SKU that the page shows; a sum of several offers is none of them."""
+    price: Decimal | None = values.price(published.get("price"), "offers.price")
+    if price is None or published.get("@type") == "AggregateOffer":
+        return []
+    sku_id = sku or values.text(block.get("sku"), "sku")
+    variant = _parse_variant(block)
+    offer = Offer(
+        external_id=values.identifier(sku_id, "sku"),
+        product_external_id=product.external_id,
+        price=price,
+        currency=values.currency(published.get("priceCurrency"), "offers.priceCurrency"),
+        seller_external_id=product.seller_external_id,
+        is_available=_read_availability(published),
+        variant_title=" / ".join(variant.values()) or None,
+        variant_attributes=variant or None,
+    )
+    return [offer]
+
+
+def _read_availability(offer: Payload) -> bool | None:
+    status = values.text(offer.get("availability"), "offers.availability") or ""
+    return _AVAILABILITY.get(status.rpartition("/")[2])
+
+
+def _read_images(block: Payload) -> list[str] | None:
+    published: Any = block.get("image")
+    images = published if isinstance(published, list) else [published]
+    return [image for image in images if isinstance(image, str) and image] or None
+
+
+def _parse_variant(block: Payload) -> dict[str, str]:
+    field = "additionalProperty"
+    pairs = (
+        (values.text(each.get("name"), field), values.text(each.get("value"), field))
+        for each in values.objects(block.get(field), field)
+    )
+    return {name: value for name, value in pairs if name and value}
+
+
+def _parse_seller(published: Payload) -> Seller | None:
+    name = values.text(published.get("name"), "offers.seller.name")
+    key = values.normalize_title(name)
+    return Seller(values.identifier(f"name:{key}", "offers.seller.name"), name) if key else None
+
+
+def _parse_categories(block: Payload) -> list[Category]:
+    """Return the categories of a breadcrumb, the root first; the product may be its last crumb."""
+    field = "itemListElement"
+    crumbs = values.objects(block.get(field), field)
+    names = [name for each in crumbs if (name := values.text(each.get("name"), field))]
+    keys = [*accumulate((values.normalize_title(name) or name for name in names), "{}/{}".format)]
+    return [
+        Category(
+            values.identifier(f"name:{key}", field),
+            name=name,
+            parent_external_id=f"name:{parent}" if parent else None,
+        )
+        for key, name, parent in zip(keys, names, [None, *keys], strict=False)
+    ]
+
+
+SHAPE = Shape("UZ-JSONLD", _recognize, _split, _parse)
