@@ -6,7 +6,7 @@ from django.db.backends.utils import CursorWrapper
 
 from marketplace.loading.targets import Plan, Reference, Target
 from marketplace.sqlfiles import read_sql
-from procurement import models, records
+from procurement import models, records, settling
 
 _sql = partial(read_sql, __file__)
 
@@ -36,7 +36,9 @@ PLAN = Plan(
             references={"lot_external_id": Reference("lot_id", records.Lot)},
         ),
     ),
+    settle=settling.settle,
     after_merge=after_merge,
+    warn=settling.warn,
     coverage={
         "title": (records.Lot, "title"),
         "start_cost": (records.Lot, "start_cost"),

@@ -72,6 +72,7 @@ class Outcome(NamedTuple):
     updated: int = 0
     unchanged: int = 0
     price_points: int = 0
+    warnings: tuple[str, ...] = ()
 
 
 def learn(packer: Packer, batch: Prepared) -> None:
@@ -139,6 +140,7 @@ def write(alias: str, platform: str, plan: Plan, batch: Prepared, packer: Packer
     """
     created: set[int] = set()
     changed: set[int] = set()
+    warnings: list[str] = []
     points = 0
     with connections[alias].cursor() as cursor:
         if batch.is_new:
@@ -150,13 +152,14 @@ def write(alias: str, platform: str, plan: Plan, batch: Prepared, packer: Packer
                     created |= new
                     changed |= updated
             points = plan.after_merge(cursor, platform)
+            warnings = plan.warn(cursor, platform)
         if packer is not None:
             _store_payloads(cursor, alias, packer, batch)
         if batch.touches:
             _touch(cursor, alias, platform, plan, batch)
         # Foreign keys are checked at the end of the transaction; here a fault is this batch's.
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-    return _count(batch, created, changed, points)
+    return _count(batch, created, changed, points)._replace(warnings=tuple(warnings))
 
 
 def _create(

@@ -20,6 +20,9 @@ from marketplace.loading.adapters import Payload
 #: The format of a time that is a number of seconds or milliseconds since 1970.
 UNIX = "unix"
 
+#: The prefix of ids that are tax numbers.
+TAX_NUMBER_PREFIX = "inn:"
+
 _PLAIN = re.compile(r"[-+]?\d+(\.\d+)?([eE][-+]?\d+)?")
 _NUMBER = re.compile(
     r"(?:(?<![\w.,])[-−]\s?)?(?<![\d.,])"
@@ -163,6 +166,8 @@ def takes_truth(convert: Converter) -> bool:
 
 
 def _identifier(value: Any, name: str, column: Column) -> str:
+    if column.prefix == TAX_NUMBER_PREFIX:
+        value = values.tax_number(value, name)
     if not column.digits:
         return values.identifier(value, name)
     number = 0
@@ -276,6 +281,7 @@ def _coordinate(limit: int) -> Converter:
 
 _BY_NAME: dict[str, Converter] = {
     "description": _plain_text,
+    "inn": lambda value, name, column: values.tax_number(value, name),
     "currency": lambda value, name, column: values.currency(value, name),
     "rating": lambda value, name, column: values.rating(number(value, name, column.decimal), name),
     "quantity": lambda value, name, column: values.decimal(

@@ -233,6 +233,7 @@ class Preparer:
         known = self._recognize(candidates)
         self.is_eager = len(known) < len(candidates) * _EAGER
         parsed = self._parse(candidates, known, rejects)
+        self.plan.settle(self.alias, self.adapter.platform, parsed)
         start = 0
         for position in self._turns(candidates, parsed):
             yield self._batch(candidates[start:position], parsed[start:position], [])

@@ -180,8 +180,12 @@ def _replay(
             also = _write(alias, preparer, partial, "partial")
             is_any = bool(whole.entrants or partial.entrants)
             points = _rebuild(alias, preparer, versions) if is_any else 0
-            outcome = batches.Outcome(*map(sum, zip(done, also, strict=True)))
-            outcome = outcome._replace(price_points=points)
+            outcome = batches.Outcome(
+                done.created + also.created,
+                done.updated + also.updated,
+                done.unchanged + also.unchanged,
+                points,
+            )
             batches.store_rejects(alias, platform, run.id, "replay", rejects, {}, run.now)
             run.advance(outcome, len(rejects), 0)
         return outcome, rejects

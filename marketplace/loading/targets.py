@@ -173,8 +173,11 @@ class Plan:
     :param observations: further staged records
     :param before_batch: makes what the batch needs outside its transaction, such as the partitions
         for the times of its observations
+    :param settle: completes in place what the items of a batch say by what the others and the
+        database say: (alias, platform, list of `Parsed` or None)
     :param after_merge: side effects in the batch's transaction, such as history and events; returns
         the number of price points written
+    :param warn: what a person should know of the merged batch, in its transaction
     :param after_create: the same for things that were all just created: record type → their ids,
         and when the first of them was observed; None if new things must be merged as others; may
         raise `creation.Unfit` if these must
@@ -195,7 +198,9 @@ class Plan:
     targets: tuple[Target, ...]
     observations: Observations | None = None
     before_batch: Callable[[str, set[datetime]], None] = lambda alias, moments: None
+    settle: Callable[[str, str, list[Any]], None] = lambda alias, platform, parsed: None
     after_merge: Callable[[CursorWrapper, str], int] = lambda cursor, platform: 0
+    warn: Callable[[CursorWrapper, str], list[str]] = lambda cursor, platform: []
     after_create: (
         Callable[[CursorWrapper, str, Mapping[type[Any], list[int]], datetime], int] | None
     ) = None

@@ -108,6 +108,12 @@ def identifier(value: Any, field: str) -> str:
     return found
 
 
+def tax_number(value: Any, field: str) -> str | None:
+    """Return a tax number without the white space in it: "987 654 321" → "987654321"."""
+    published = text(value, field)
+    return "".join(published.split()) if published else None
+
+
 def decimal(value: Any, field: str) -> Decimal | None:
     """Return a finite number: "28 308,50" → Decimal("28308.50"); spaces are dropped."""
     if value is None or value == "":

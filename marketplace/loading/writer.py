@@ -354,7 +354,7 @@ class Writer:
                 self._judge(batch)
             self._store_rejects(batch.rejects)
             self.run.advance(outcome, len(batch.rejects), batch.position)
-            self.run.warn(batch.warnings)
+            self.run.warn([*batch.warnings, *outcome.warnings])
             if self.is_nested and batch.entrants:
                 batches.clear(self.alias, self.plan)
             if reached is not None:

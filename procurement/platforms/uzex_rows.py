@@ -23,7 +23,8 @@ SEQUENCES = {"auction": "auction", "shop": "shop", "national_shop": "shop", "ten
 #: Method of the API whose list has lots of one status only → that status.
 _STATUSES = {"getnotcompleteddeals": "failed", "getcompleteddeals": "completed"}
 
-_INN = re.compile(r"\d{9}|\d{14}")
+_INN = re.compile(r"\d{9}|\d{14}", re.ASCII)
+_SHORT_INN = re.compile(r"\d{8}", re.ASCII)
 
 
 def recognizer(has_shape: Callable[[Payload], bool]) -> Callable[[Payload], bool]:
@@ -134,16 +135,16 @@ def build_organization(inn: Any, name: Any, role: str) -> Organization | None:
 
     Entrepreneurs are published without their number.
     """
-    number = published_id(inn, f"{role}_inn")
-    if number and not _INN.fullmatch(number):
-        number = None
+    number = values.tax_number(published_id(inn, f"{role}_inn"), f"{role}_inn")
     known = published_name(name, f"{role}_name")
     normalized = values.normalize_title(known)
-    if number:
+    if number and _INN.fullmatch(number):
         return Organization(f"inn:{number}", known, number)
     if not normalized:
         return None
     if len(normalized) > 150:
         digest = sha256(normalized.encode("utf-8", "replace")).hexdigest()[:16]
         normalized = f"{normalized[:150]} {digest}"
-    return Organization(f"name:{normalized}", known)
+    # `settling` knows whether a number of 8 digits has lost its leading zero.
+    is_short = number is not None and _SHORT_INN.fullmatch(number)
+    return Organization(f"name:{normalized}", known, number if is_short else None)
