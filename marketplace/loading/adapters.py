@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from marketplace.exceptions import MarketplaceError, PayloadError, SourceError
+from marketplace.loading.record_types import describe_type
 from marketplace.loading.targets import get_plan
 from marketplace.registry import PLATFORMS, get_platform
 
@@ -126,6 +127,8 @@ class Adapter(NamedTuple):
             raise PayloadError(f"expected an object, got {_name_type(item.payload)}")
         try:
             parsed = shape.parse(item.payload, item.context)
+            if type(parsed.external_id) is not str:
+                raise describe_type("external_id", parsed.external_id, {str})
         except PayloadError:
             raise
         except Exception as error:  # an adapter's fault costs one record, not a load

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import orjson
@@ -17,6 +18,7 @@ from marketplace.loading.adapters import Adapter, Item, Parsed, Payload
 from marketplace.loading.measures import Measures, observe
 from marketplace.loading.patience import patiently
 from marketplace.loading.recognition import Known
+from marketplace.loading.record_types import check_columns, check_types
 from marketplace.loading.rows import Rows, collate, encode
 from marketplace.loading.snapshots import Snapshot
 from marketplace.loading.targets import Plan
@@ -233,12 +235,36 @@ class Preparer:
         known = self._recognize(candidates)
         self.is_eager = len(known) < len(candidates) * _EAGER
         parsed = self._parse(candidates, known, rejects)
+        try:
+            batches = self._batches(candidates, parsed, rejects)
+        except TypeError:
+            # A search for each would cost every load; so it is done where something failed.
+            if not self._reject_wrong_types(candidates, parsed, rejects):
+                raise
+            batches = self._batches(candidates, parsed, rejects)
+        yield from batches
+
+    def _batches(
+        self, candidates: list[Candidate], parsed: list[Parsed | None], rejects: list[Reject]
+    ) -> list[Prepared]:
         self.plan.settle(self.alias, self.adapter.platform, parsed)
-        start = 0
-        for position in self._turns(candidates, parsed):
-            yield self._batch(candidates[start:position], parsed[start:position], [])
-            start = position
-        yield self._batch(candidates[start:], parsed[start:], rejects)
+        turns = [0, *self._turns(candidates, parsed), len(candidates)]
+        parts = [slice(*ends) for ends in pairwise(turns)]
+        batches = [self._batch(candidates[part], parsed[part], []) for part in parts[:-1]]
+        return [*batches, self._batch(candidates[parts[-1]], parsed[parts[-1]], rejects)]
+
+    def _reject_wrong_types(
+        self, candidates: list[Candidate], parsed: list[Parsed | None], rejects: list[Reject]
+    ) -> bool:
+        """Reject the items with values of a wrong type; return whether there was any."""
+        before = len(rejects)
+        for position, found in enumerate(parsed):
+            try:
+                check_types(found.records if found else [], self.plan.record_types)
+            except PayloadError as error:
+                parsed[position] = None
+                rejects.append(reject(candidates[position].entrant, error.reason, error.field))
+        return len(rejects) > before
 
     def _turns(self, candidates: list[Candidate], parsed: Sequence[Parsed | None]) -> Iterator[int]:
         """Yield the positions at which a thing that came before is told of at another time."""
@@ -264,6 +290,7 @@ class Preparer:
     ) -> list[tuple[Entrant, Parsed]]:
         """Return what can be parsed, with what it says; the rest is added to the rejects."""
         parsed = self._parse(candidates, {}, rejects)
+        self._reject_wrong_types(candidates, parsed, rejects)
         pairs = zip(candidates, parsed, strict=True)
         return [(candidate.entrant, found) for candidate, found in pairs if found is not None]
 
@@ -401,6 +428,7 @@ class Preparer:
         batch.rows = [encode(each, found.rows[each.record]) for each in self.plan.targets]
         kind, observations = self.plan.observations, found.observations
         if kind and observations:
+            check_columns(kind.record, observations)
             columns = ([getattr(each, name) for name in kind.columns] for each in observations)
             batch.points = "".join(map(staging.encode, columns)).encode()
             batch.moments |= {getattr(each, kind.time) for each in observations}

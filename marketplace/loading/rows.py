@@ -154,6 +154,8 @@ class Collated:
             elif kind is not None and type(record) is kind.record:
                 key = tuple(getattr(record, name) for name in kind.key)
                 self._observations[key] = record
+            else:
+                raise TypeError(f"{type(record).__name__} is not a record type of the database")
 
     def _add_record(
         self, target: Target, record: Any, position: int, item: Told, external_id: str
@@ -214,6 +216,7 @@ def encode(target: Target, found: dict[str, Row]) -> Rows:
     """Return the rows of a target.
 
     :param found: external_id → row
+    :raises TypeError: if a record has a value of a type that its field does not take
     """
     if not found:
         return Rows()
@@ -221,10 +224,11 @@ def encode(target: Target, found: dict[str, Row]) -> Rows:
     rows = [found[key] for key in keys]
     records = [row.record for row in rows]
     first, last = [row.first for row in rows], [row.last for row in rows]
-    columns: list[Sequence[Any]] = [*zip(*map(target.pick_own, records), strict=True)]
+    columns = zip(*map(target.pick_own, records), strict=True)
+    texts = [*map(staging.encode_column, columns, target.own_types)]
     for derive in target.derived.values():
-        columns.append(list(map(derive, records, last)))
-    texts = [*map(staging.encode_column, [*columns, first])]
+        texts.append(staging.encode_column(list(map(derive, records, last))))
+    texts.append(staging.encode_column(first))
     texts.append(texts[-1] if first == last else staging.encode_column(last))
     if target.is_anchor:
         texts.append(staging.encode_column([row.content_hash for row in rows]))

@@ -5,7 +5,7 @@ that may happen in another process than the one that sends them.
 """
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -90,12 +90,16 @@ def join(values: Iterable[Any]) -> str:
         raise TypeError(f"cannot copy {error.args[0].__name__}") from None
 
 
-def encode_column(values: Sequence[Any]) -> Sequence[str]:
+def encode_column(values: Sequence[Any], allowed: Set[type[Any]] | None = None) -> Sequence[str]:
     """Return the values of one column, each as COPY text: as `join`, for a fraction of its time.
 
-    :raises TypeError: as `join`
+    :param allowed: the types that the column takes; any that can be written if None
+    :raises TypeError: as `join`, and if a value is of another type
     """
     kinds = set(map(type, values))
+    if allowed is not None and not kinds <= allowed:
+        names = ", ".join(sorted(kind.__name__ for kind in kinds - allowed))
+        raise TypeError(f"a column has values of another type: {names}")
     has_none = type(None) in kinds
     kinds.discard(type(None))
     if not kinds:

@@ -12,6 +12,9 @@ from marketplace.loading.adapters import Adapter, Item, Parsed, Source, get_adap
 from marketplace.loading.documents import Entry
 from marketplace.loading.ingest import expand
 from marketplace.loading.reader import read_source
+from marketplace.loading.record_types import check_types
+from marketplace.loading.targets import get_plan
+from marketplace.registry import get_platform
 
 #: Faults that are told in full; all are counted.
 _MAX_FAULTS = 10
@@ -93,6 +96,7 @@ class Survey:
     """
 
     platform: str
+    record_types: frozenset[type[Any]]
     sources: int = 0
     documents: int = 0
     shapes: dict[str, ShapeSurvey] = field(default_factory=dict)
@@ -136,7 +140,7 @@ def survey(
     """
     table = tables.load(columns, platform) if columns else None
     adapter = table.adapter if table else get_adapter(platform)
-    found = Survey(platform)
+    found = Survey(platform, get_plan(get_platform(platform).database).record_types)
     for path in (name for each in paths for name in expand(each)):
         found.sources += 1
         name = Path(path).name
@@ -172,6 +176,7 @@ def _add(found: Survey, adapter: Adapter, entry: Entry, source: Source) -> None:
 def _add_item(found: Survey, adapter: Adapter, item: Item, place: str, source: Source) -> None:
     try:
         parsed = adapter.parse(item)
+        check_types(parsed.records, found.record_types)
     except PayloadError as error:
         found.refuse(place, error)
     else:

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 from django.db.backends.utils import CursorWrapper
 from django.db.models import Field, Model
 
+from marketplace.loading.record_types import field_types
+
 
 @dataclass(frozen=True)
 class Reference:
@@ -88,6 +90,13 @@ class Target:
         """Take out of a record its id and what are columns, in the order of `told_columns`."""
         names = [name for name in self.columns if name not in self.derived]
         return _picker(self.record, ["external_id", *names])
+
+    @cached_property
+    def own_types(self) -> list[frozenset[type[Any]]]:
+        """The types that the fields take which `pick_own` takes out, in their order."""
+        types = field_types(self.record)
+        names = [name for name in self.columns if name not in self.derived]
+        return [types[name] for name in ["external_id", *names]]
 
     @cached_property
     def replaced_positions(self) -> frozenset[int]:
@@ -218,6 +227,12 @@ class Plan:
     def anchors(self) -> tuple[Target, ...]:
         """The targets whose rows remember what the newest observation said."""
         return tuple(target for target in self.targets if target.is_anchor)
+
+    @cached_property
+    def record_types(self) -> frozenset[type[Any]]:
+        """The record types that an adapter of the app may return."""
+        observed = {self.observations.record} if self.observations else set()
+        return frozenset({target.record for target in self.targets} | observed)
 
     @cached_property
     def temporary_tables(self) -> list[str]:
