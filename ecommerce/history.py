@@ -1,9 +1,11 @@
 """The history of prices: what the observations of an offer amount to.
 
 The history of an offer is a function of the set of its observations, in whatever order they came.
-In the order of time, an availability that nobody told is that of the observation before. There is a
-point for the first observation, and for each whose price, old price, currency or availability is
-another than before. Of two observations of one moment, the one that was stored first counts.
+In the order of time, an availability that nobody told is that of the observation before. An offer
+that is out of stock may be observed without a price: then the last price stays; before there is
+one, such an observation says nothing. There is a point for the first observation, and for each
+whose price, old price, currency or availability is another than before. Of two observations of one
+moment, the one that was stored first counts.
 
 What comes in the order of time is appended. What comes late makes the history anew, from all
 observations that are known. Of archived months the archived points are all that is known: see
@@ -13,12 +15,12 @@ observations that are known. Of archived months the archived points are all that
 from collections.abc import Iterable
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.backends.utils import CursorWrapper
 
 from ecommerce.archive import closing
-from ecommerce.records import Offer, PricePoint
+from ecommerce.records import Offer, PricePoint, Product
 from marketplace.loading import staging
 from marketplace.loading.creation import Unfit
 from marketplace.sqlfiles import read_sql
@@ -37,7 +39,10 @@ COLUMNS = {
 }
 
 _SERIES = "stage_price_series"
-_SERIES_COLUMNS = {"position": "bigint", **COLUMNS}
+_SERIES_COLUMNS = {"position": "bigint", **COLUMNS, "product_external_id": "text"}
+
+#: In the order of the fields of a PricePoint.
+_SERIES_NAMES = ["position", *PricePoint._fields, "product_external_id"]
 
 _EVIDENCE = "price_evidence"
 _EVIDENCE_COLUMNS = {
@@ -49,14 +54,23 @@ _EVIDENCE_COLUMNS = {
     "is_glitch": "boolean",
     "is_last": "boolean",
 }
-_EVIDENCE_COLUMNS.pop("offer_external_id")
+for _name in ("offer_external_id", "product_external_id"):
+    _EVIDENCE_COLUMNS.pop(_name)
 
 
-def points_of(records: Iterable[Any], observed_at: datetime) -> list[PricePoint]:
+class SoldOut(NamedTuple):
+    """An observation of a product, all of whose offers are out of stock."""
+
+    product_external_id: str
+    recorded_at: datetime
+
+
+def points_of(records: Iterable[Any], observed_at: datetime) -> list[PricePoint | SoldOut]:
     """Return the observations that the records of an item are: its offers, and prices of the past.
 
     Of several for one offer and moment, the one that loading would keep.
     """
+    sold_out: list[PricePoint | SoldOut] = []
     found: dict[tuple[str, datetime], PricePoint] = {}
     current: dict[tuple[str, datetime], PricePoint] = {}
     for record in records:
@@ -66,7 +80,10 @@ def points_of(records: Iterable[Any], observed_at: datetime) -> list[PricePoint]
             current[key] = _completed(point, current[key]) if key in current else point
         elif isinstance(record, PricePoint) and record.recorded_at <= observed_at:
             found[record[:2]] = record
-    return list((found | current).values())
+        elif isinstance(record, Product) and record.is_available is False:
+            sold_out.append(SoldOut(record.external_id, observed_at))
+    # What is said of a product counts where nothing is said of its offers.
+    return list((found | current).values()) if current else [*found.values(), *sold_out]
 
 
 def _current(offer: Offer, observed_at: datetime) -> PricePoint:
@@ -77,12 +94,16 @@ def _current(offer: Offer, observed_at: datetime) -> PricePoint:
         currency=offer.currency,
         old_price=offer.old_price,
         is_available=offer.is_available,
-        available_amount=offer.stock_quantity,
+        available_amount=0 if offer.price is None else offer.stock_quantity,
     )
 
 
 def _completed(newer: PricePoint, older: PricePoint) -> PricePoint:
     """Return what two records of one offer in an item say together."""
+    if newer.price is None:
+        newer = newer._replace(
+            price=older.price, old_price=older.old_price, currency=older.currency
+        )
     values = (old if new is None else new for new, old in zip(newer, older, strict=True))
     return PricePoint._make(values)
 
@@ -125,11 +146,13 @@ def find_late(cursor: CursorWrapper, platform: str) -> list[str]:
     It does so where it tells of a moment before the newest that is known, and another state than
     the history has then.
     """
-    cursor.execute(_sql("price_late"))
+    cursor.execute(_sql("price_late"), {"platform": platform})
     return [external_id for (external_id,) in cursor.fetchall() if external_id is not None]
 
 
-def rebuild(cursor: CursorWrapper, platform: str, observations: Iterable[PricePoint]) -> int:
+def rebuild(
+    cursor: CursorWrapper, platform: str, observations: Iterable[PricePoint | SoldOut]
+) -> int:
     """Make the histories of the offers that are observed anew; return how many points are new.
 
     A moment of which no observation is given has the state that the history has then, or that the
@@ -138,10 +161,16 @@ def rebuild(cursor: CursorWrapper, platform: str, observations: Iterable[PricePo
     :param observations: of two of a moment, the first counts
     """
     _clear(cursor)
-    rows = ((position, *point) for position, point in enumerate(observations))
-    # The fields of a record are the columns, in their order.
-    staging.copy(cursor, _SERIES, ["position", *PricePoint._fields], rows)
+    rows = ((position, *_series(seen)) for position, seen in enumerate(observations))
+    staging.copy(cursor, _SERIES, _SERIES_NAMES, rows)
     return _rebuild(cursor, platform)
+
+
+def _series(seen: PricePoint | SoldOut) -> tuple[Any, ...]:
+    """Return an observation as a row of stage_price_series, without its position."""
+    if isinstance(seen, SoldOut):
+        return (None, seen.recorded_at, None, None, None, False, 0, seen.product_external_id)
+    return (*seen, None)
 
 
 def _clear(cursor: CursorWrapper) -> None:
@@ -158,14 +187,14 @@ def _rebuild(cursor: CursorWrapper, platform: str) -> int:
     # Joins of a table without statistics may take forever.
     cursor.execute("ANALYZE price_evidence")
     cursor.execute(_sql("price_rebuild"), {})
-    count, gone, times, offers, states = cursor.fetchone()
+    count, gone, times, states = cursor.fetchone()
     if gone:
         cursor.execute(
             _sql("price_removal"),
             {"offers": gone, "times": times, "first": times[0], "last": times[-1]},
         )
-    if offers:
-        cursor.execute(_sql("price_availability"), {"offers": offers, "states": states})
+    if states:
+        cursor.execute(_sql("price_current"), {"states": states})
     return int(count)
 
 

@@ -45,6 +45,18 @@ def after_create(
     return history.begin(cursor, ids[records.Offer], since)
 
 
+def extend_sold_out(cursor: CursorWrapper, platform: str) -> int:
+    """Stage the offers of products that are not available and come without any offer."""
+    cursor.execute(_sql("offer_sold_out"), {"platform": platform})
+    return int(cursor.rowcount)
+
+
+def complete_prices(cursor: CursorWrapper, platform: str) -> None:
+    """Give staged offers without a price the one that was in effect; drop those that had none."""
+    cursor.execute(_sql("offer_prices"))
+    cursor.execute("DELETE FROM stage_ecommerce_offers WHERE price IS NULL")
+
+
 def write_paths(cursor: CursorWrapper, platform: str) -> int:
     """Write the tree paths of categories; there are no price points in it."""
     values = {"platform": platform}
@@ -81,6 +93,9 @@ PLAN = Plan(
             current=frozenset({"is_available", "stock_quantity"}),
             derived={"scraped_at": lambda _, observed_at: observed_at},
             silent=frozenset({"scraped_at"}),
+            required="price",
+            extend=extend_sold_out,
+            complete=complete_prices,
             keep_prior=True,
         ),
     ),

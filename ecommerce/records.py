@@ -42,7 +42,10 @@ class Seller(NamedTuple):
 
 
 class Product(NamedTuple):
-    """A product card. min_price and max_price are over its offers, in `currency`."""
+    """A product card. min_price and max_price are over its offers, in `currency`.
+
+    If it is not available, and comes without any offer, all its offers are out of stock.
+    """
 
     external_id: str
     title: str | None = None
@@ -77,7 +80,10 @@ class Product(NamedTuple):
 
 
 class Offer(NamedTuple):
-    """A sellable variant with its price as observed now. An offer without a price is not returned.
+    """A sellable variant with its price as observed now.
+
+    One without a price is returned only if it is out of stock (`is_available` is False): it keeps
+    its last price, and is not created if it never had one.
 
     `currency` is None where nothing says it; `currency_text` is the currency as published where it
     differs from the ISO code.
@@ -85,7 +91,7 @@ class Offer(NamedTuple):
 
     external_id: str
     product_external_id: str
-    price: Decimal
+    price: Decimal | None
     currency: str | None
     old_price: Decimal | None = None
     currency_text: str | None = None
@@ -101,12 +107,13 @@ class Offer(NamedTuple):
 class PricePoint(NamedTuple):
     """A price of an offer at a past moment, where the payload tells history.
 
-    Its Offer must come with it, in the same item, and be observed at that moment or later.
+    Its Offer must come with it, in the same item, and be observed at that moment or later. Adapters
+    return none without a price.
     """
 
     offer_external_id: str
     recorded_at: datetime
-    price: Decimal
+    price: Decimal | None
     currency: str | None
     old_price: Decimal | None = None
     is_available: bool | None = None

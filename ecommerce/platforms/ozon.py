@@ -75,14 +75,14 @@ def _parse_tile(payload: Payload, context: Payload) -> Parsed:
         url=f"{SITE}{path}/",
         attributes=_parse_attributes(payload, delivery),
     )
-    if price is None:
+    if price is None and product.is_available is not False:
         return Parsed(product_id, [product])
     offer = Offer(
         external_id=product_id,
         product_external_id=product_id,
         price=price,
         currency=CURRENCY,
-        old_price=values.old_price(payload.get("old_price"), "old_price", price),
+        old_price=price and values.old_price(payload.get("old_price"), "old_price", price),
         is_available=product.is_available,
         delivery_days=_parse_delivery_days(delivery),
     )
@@ -204,13 +204,13 @@ def _parse_feed(payload: Payload, context: Payload) -> Parsed:
         currency=currency,
     )
     records: list[Any] = [seller, product]
-    if price is not None:
+    if price is not None or product.is_available is False:
         offer = Offer(
             external_id=offer_id,
             product_external_id=offer_id,
             price=price,
             currency=currency,
-            old_price=values.old_price(_first(payload, "oldprice"), "oldprice", price),
+            old_price=price and values.old_price(_first(payload, "oldprice"), "oldprice", price),
             seller_external_id=shop,
             is_available=product.is_available,
             stock_quantity=quantity,

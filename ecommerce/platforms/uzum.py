@@ -56,7 +56,8 @@ def _parse_product(payload: Payload, context: Payload) -> Parsed:
         for sku in values.objects(payload.get("skuList"), "skuList")
         if (offer := _parse_sku(sku, product_id, seller, characteristics))
     ]
-    product = _build_product(payload, product_id, [offer.price for offer in offers])._replace(
+    prices = [offer.price for offer in offers if offer.price is not None]
+    product = _build_product(payload, product_id, prices)._replace(
         category_external_id=categories[-1].external_id if categories else None,
         seller_external_id=seller.external_id if seller else None,
         characteristics=characteristics,
@@ -78,7 +79,8 @@ def _build_product(data: Payload, product_id: str, prices: list[Decimal]) -> Pro
         rating=values.rating(data.get("rating"), "rating"),
         review_count=values.count(data.get("reviewsAmount"), "reviewsAmount"),
         order_count=values.count(data.get("ordersAmount"), "ordersAmount"),
-        is_available=values.in_stock(available),
+        # Without any SKU there is nothing to buy.
+        is_available=values.in_stock(available) if data.get("skuList") != [] else bool(available),
         total_available=available,
         min_price=min(prices, default=None),
         max_price=max(prices, default=None),
@@ -139,9 +141,10 @@ def _parse_sku(
     sku: Payload, product_id: str, seller: Seller | None, characteristics: list[dict[str, Any]]
 ) -> Offer | None:
     price = values.price(sku.get("purchasePrice"), "skuList[].purchasePrice")
-    if price is None:
-        return None
     quantity = values.count(sku.get("availableAmount"), "skuList[].availableAmount")
+    # What is out of stock may have no price any more.
+    if price is None and (quantity != 0 or sku.get("id") is None):
+        return None
     stock = values.mapping(sku.get("stock"), "skuList[].stock")
     variant = _parse_variant(sku, characteristics)
     return Offer(
@@ -149,7 +152,7 @@ def _parse_sku(
         product_external_id=product_id,
         price=price,
         currency=CURRENCY,
-        old_price=values.old_price(sku.get("fullPrice"), "skuList[].fullPrice", price),
+        old_price=price and values.old_price(sku.get("fullPrice"), "skuList[].fullPrice", price),
         seller_external_id=seller.external_id if seller else None,
         is_available=values.in_stock(quantity),
         stock_quantity=quantity,

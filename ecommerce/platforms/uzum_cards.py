@@ -66,6 +66,7 @@ def _split_card(document: Payload, source: Source) -> Iterator[Item]:
 def _parse_card(payload: Payload, context: Payload) -> Parsed:
     product_id = values.identifier(payload.get("productId"), "productId")
     offers = _parse_card_offers(payload, product_id)
+    prices = [offer.price for offer in offers if offer.price is not None]
     product = Product(
         product_id,
         *parse_names(payload.get("title"), "title"),
@@ -74,7 +75,7 @@ def _parse_card(payload: Payload, context: Payload) -> Parsed:
         order_count=values.count(payload.get("ordersQuantity"), "ordersQuantity"),
         min_price=values.price(payload.get("minSellPrice"), "minSellPrice"),
         # The highest price is known only where the card lists its SKUs.
-        max_price=max(offer.price for offer in offers) if offers and "skuList" in payload else None,
+        max_price=max(prices, default=None) if "skuList" in payload else None,
         currency=CURRENCY,
         url=f"{SITE}/product/{product_id}",
         images=parse_photos(payload),

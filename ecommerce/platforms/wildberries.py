@@ -102,7 +102,7 @@ def _parse_listed(payload: Payload, context: Payload) -> Parsed:
         currency=currency,
     )
     offers = list(_parse_sizes(payload, product))
-    prices = [offer.price for offer in offers]
+    prices = [offer.price for offer in offers if offer.price is not None]
     product = product._replace(
         min_price=min(prices, default=None), max_price=max(prices, default=None)
     )
@@ -166,9 +166,10 @@ def _parse_sizes(payload: Payload, product: Product) -> Iterator[Offer]:
     for size in sizes or [{}]:
         published, published_old = _read_prices(payload, size)
         price = values.price(published, "price", MINOR_UNITS)
-        if price is None:
+        quantity = _parse_quantity(size, _total_of_size(product, len(sizes)))
+        # What is out of stock often has no price any more. Without sizes, all of them may be meant.
+        if price is None and (quantity != 0 or size.get("optionId") is None):
             continue
-        quantity = _parse_quantity(size, product.total_available if len(sizes) < 2 else None)
         names = _parse_size_names(size)
         # Without sizes the offer is the product itself. The product's number alone may be that of
         # another product's size: both are counted apart, and offers are unique by id.
@@ -179,12 +180,17 @@ def _parse_sizes(payload: Payload, product: Product) -> Iterator[Offer]:
             price=price,
             currency=product.currency or CURRENCY,
             seller_external_id=product.seller_external_id,
-            old_price=values.old_price(published_old, "old price", price, MINOR_UNITS),
+            old_price=price and values.old_price(published_old, "old price", price, MINOR_UNITS),
             is_available=values.in_stock(quantity),
             stock_quantity=quantity,
             variant_title=names.get("size") or names.get("local_size"),
             variant_attributes=names or None,
         )
+
+
+def _total_of_size(product: Product, count: int) -> int | None:
+    """Return what the product's total says of each of its sizes."""
+    return product.total_available if count < 2 or product.total_available == 0 else None
 
 
 def _read_prices(product: Payload, size: Payload) -> tuple[Any, Any]:

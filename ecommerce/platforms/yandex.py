@@ -100,7 +100,7 @@ def _parse(payload: Payload, context: Payload) -> Parsed:
         offer = values.mapping(payload["offer"], "offer")
         external_id = _scoped(shop, offer.get("@id"), "offer.@id")
         records = _build_records(offer, external_id, shop, context)
-        return Parsed(external_id, records)
+        return Parsed(external_id, records, warnings=_doubts(offer))
     category = _build_category(values.mapping(payload.get("category"), "category"), shop)
     return Parsed(category.external_id, [category])
 
@@ -125,9 +125,9 @@ def _build_category(element: Payload, shop: str) -> Category:
 def _build_records(offer: Payload, external_id: str, shop: str, context: Payload) -> list[Any]:
     product = _build_product(offer, external_id, shop, context)
     records = [_build_seller(shop, context), product]
-    if product.min_price is None:
+    if product.min_price is None and product.is_available is not False:
         return records
-    if product.currency is None:
+    if product.currency is None and product.min_price is not None:
         raise PayloadError("is missing", "currencyId")
     currency_text = _currency_text(offer, context)
     old_price = _first(offer, "oldprice", "old_price")
@@ -137,7 +137,8 @@ def _build_records(offer: Payload, external_id: str, shop: str, context: Payload
             product_external_id=external_id,
             price=product.min_price,
             currency=product.currency,
-            old_price=values.old_price(old_price, "oldprice", product.min_price),
+            old_price=product.min_price
+            and values.old_price(old_price, "oldprice", product.min_price),
             currency_text=currency_text if currency_text != product.currency else None,
             seller_external_id=shop,
             is_available=product.is_available,
@@ -205,18 +206,68 @@ def _characteristics(offer: Payload) -> list[dict[str, Any]] | None:
 def _availability(offer: Payload) -> tuple[bool | None, int | None]:
     """Return whether the offer can be bought, and how many pieces are said to be in stock.
 
+    Nothing in stock counts more than `available`, which many shops never change. Where nothing is
+    told, the format says that an offer which is listed can be bought.
+    """
+    word = _availability_word(offer)
+    stated, _ = _read_availability(word)
+    is_disabled, _ = _read_availability(_first(offer, "disabled"))
+    is_left, stock = _stock(offer)
+    if is_disabled or stated is False or is_left is False:
+        return False, stock
+    if stated is None and word is not None and not is_left:
+        return None, stock
+    return True, stock
+
+
+def _availability_word(offer: Payload) -> str | None:
+    return values.text(offer.get("@available"), "offer.@available") or _first(offer, "available")
+
+
+def _read_availability(word: str | None) -> tuple[bool | None, bool]:
+    """Return what a word says of availability, and whether the word is known."""
+    try:
+        return values.availability(word, "available"), True
+    except PayloadError:
+        return None, False
+
+
+def _doubts(offer: Payload) -> tuple[str, ...]:
+    word = _availability_word(offer)
+    if _read_availability(word)[1]:
+        return ()
+    return (f"The availability “{word[:40] if word else word}” is not known; it is left open.",)
+
+
+def _stock(offer: Payload) -> tuple[bool | None, int | None]:
+    """Return whether anything is left, and how many pieces.
+
     A shop that writes ">50" as its quantity may write 50 beside it, as another quantity, so only
     the first counts. Shops write what they like there: what is not a number is unknown, no error.
-    Where nothing is told, the format says that an offer which is listed can be bought.
     """
-    published = values.text(offer.get("@available"), "offer.@available")
-    stated = values.boolean(published or _first(offer, "available"), "available")
-    quantity = _first(offer, "quantity", "stock_quantity", "quantity_in_stock")
+    quantity = _first(offer, "quantity", "stock_quantity", "quantity_in_stock", "count")
     found = _QUANTITY.fullmatch(quantity or "")
-    if not found:
-        return stated is not False, None
-    more, amount = bool(found[1]), int(found[2])
-    return (more or amount > 0) if stated is None else stated, None if more else amount
+    if found:
+        more, amount = bool(found[1]), int(found[2])
+        return more or amount > 0, None if more else amount
+    amounts = [found for text in _outlets(offer) if (found := _QUANTITY.fullmatch(text))]
+    if not amounts:
+        return None, None
+    total = sum(int(found[2]) for found in amounts)
+    more = any(found[1] for found in amounts)
+    return more or total > 0, None if more else total
+
+
+def _outlets(offer: Payload) -> list[str]:
+    """Return how many pieces the outlets have, as published."""
+    groups = [group for group in _entries(offer, "outlets") if isinstance(group, dict)]
+    outlets = [outlet for group in groups for outlet in _entries(group, "outlet")]
+    return [
+        text
+        for outlet in outlets
+        if isinstance(outlet, dict)
+        and (text := values.text(outlet.get("@instock"), "outlet.@instock"))
+    ]
 
 
 def _entries(element: Payload, tag: str) -> list[Any]:

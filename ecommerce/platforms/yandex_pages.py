@@ -24,15 +24,6 @@ _MODEL_URL = re.compile(r"/product--[^/?#]*/(\d+)")
 _CATEGORY_URL = re.compile(r"/category/([^/?#]+)")
 _SALES_TALK = re.compile(r"\s+[—–-]\s+купить\b.*$", re.I | re.S)
 
-#: The last word of https://schema.org/InStock and its kind; the others do not tell.
-_AVAILABILITY = {
-    "InStock": True,
-    "LimitedAvailability": True,
-    "OutOfStock": False,
-    "SoldOut": False,
-    "Discontinued": False,
-}
-
 
 def _recognize(document: Payload) -> bool:
     return "json_ld" in document and ("offers" in document or "product_snippets" in document)
@@ -137,8 +128,11 @@ def _parse(payload: Payload, context: Payload) -> Parsed:
     snippets = values.mapping(payload.get("product_snippets"), "product_snippets")
     tiles = [_tile(snippet) for snippet in snippets.values()]
     facts = _merged_facts(values.objects(payload.get("offers"), "offers"), tiles)
-    offers = [_build_offer(known, product_id) for known in facts if known.get("price")]
+    # What is out of stock may have no price any more.
+    sold = [known for known in facts if known.get("price") or known.get("stock") == 0]
+    offers = [_build_offer(known, product_id) for known in sold]
     categories = _breadcrumb(blocks.get("BreadcrumbList", {}))
+    offers = _with_availability(offers, _block_availability(blocks.get("Product", {})))
     product = _build_product(product_id, blocks.get("Product", {}), tiles, facts, offers)
     if categories:
         product = product._replace(category_external_id=categories[-1].external_id)
@@ -202,7 +196,8 @@ def _tile_facts(tile: Payload) -> Payload:
 
 def _build_offer(facts: Payload, product_id: str) -> Offer:
     currency = values.currency(facts.get("currency"), "price.currency")
-    if currency is None:
+    price = facts.get("price") or None
+    if currency is None and price is not None:
         raise PayloadError("is missing", "price.currency")
     stock = facts.get("stock")
     # A business owns several shops; it is what buyers see as the seller.
@@ -210,10 +205,10 @@ def _build_offer(facts: Payload, product_id: str) -> Offer:
     return Offer(
         facts["offer_id"],
         product_id,
-        facts["price"],
+        price,
         currency,
-        old_price=values.old_price(facts.get("old_price"), "oldPrice", facts["price"]),
-        currency_text=facts["currency"] if facts["currency"] != currency else None,
+        old_price=price and values.old_price(facts.get("old_price"), "oldPrice", price),
+        currency_text=facts["currency"] if currency and facts["currency"] != currency else None,
         seller_external_id=facts.get("business", shop),
         is_available=values.in_stock(stock),
         stock_quantity=stock,
@@ -228,8 +223,8 @@ def _build_product(
     rating = values.mapping(block.get("aggregateRating") or _tile_rating(tiles), "rating")
     reviews = rating.get("reviewCount", rating.get("ratingCount"))
     name = _SALES_TALK.sub("", values.text(block.get("name"), "name") or "")
-    prices = [offer.price for offer in offers]
-    currencies = {offer.currency for offer in offers}
+    prices = [offer.price for offer in offers if offer.price is not None]
+    currencies = {offer.currency for offer in offers if offer.price is not None}
     skus = {known["sku"] for known in facts if "sku" in known}
     return Product(
         product_id,
@@ -267,8 +262,17 @@ def _brand(published: Any) -> str | None:
 def _block_availability(block: Payload) -> bool | None:
     """Return what schema.org's `availability` says; an AggregateOffer has none."""
     offers = values.mapping(block.get("offers"), "offers")
-    status = values.text(offers.get("availability"), "availability") or ""
-    return _AVAILABILITY.get(status.rpartition("/")[2])
+    return values.availability(offers.get("availability"), "availability")
+
+
+def _with_availability(offers: list[Offer], told: bool | None) -> list[Offer]:
+    """Return offers with what the page tells of its product: that of several, one can be bought."""
+    if told is None or (told and len(offers) > 1):
+        return offers
+    return [
+        offer._replace(is_available=told) if offer.is_available is None else offer
+        for offer in offers
+    ]
 
 
 def _images(block: Payload, facts: list[Payload]) -> list[str] | None:

@@ -1,7 +1,7 @@
 -- All that is known of the offers that stage_price_series tells of, as price_evidence, but for their
 -- archived points: those come after. Of archived months nothing else counts. Of two states
 -- of a moment the one with the lower rank counts, then the one with the lower position:
---   0  what was observed
+--   0  what was observed: without a price, that the offer, or all of a product, is out of stock
 --   1  a point of the history: its payload may be gone
 --   2  what the offer was before this batch
 --   3  what the offer is
@@ -9,17 +9,43 @@ INSERT INTO price_evidence (
     offer_id, rank, position, recorded_at, price, old_price, currency, is_available,
     available_amount, price_change, price_change_percent, is_glitch, is_last
 )
-WITH offers AS MATERIALIZED (
-    SELECT o.*
+WITH sold_out AS MATERIALIZED (
+    SELECT s.product_external_id, o.id
+    FROM (
+        SELECT DISTINCT product_external_id
+        FROM stage_price_series
+        WHERE product_external_id IS NOT NULL
+    ) AS s
+    CROSS JOIN LATERAL (
+        SELECT id
+        FROM ecommerce_products
+        WHERE platform = %(platform)s AND external_id = s.product_external_id
+        OFFSET 0
+    ) AS p
+    CROSS JOIN LATERAL (
+        SELECT id FROM ecommerce_offers WHERE product_id = p.id OFFSET 0
+    ) AS o
+),
+
+named AS (
+    SELECT o.id
     FROM (SELECT DISTINCT offer_external_id FROM stage_price_series) AS s
     -- OFFSET 0: one look at the index an offer, whatever the planner thinks of tables without
     -- statistics and with many partitions.
     CROSS JOIN LATERAL (
-        SELECT *
+        SELECT id
         FROM ecommerce_offers
         WHERE platform = %(platform)s AND external_id = s.offer_external_id
         OFFSET 0
     ) AS o
+    UNION
+    SELECT id FROM sold_out
+),
+
+offers AS MATERIALIZED (
+    SELECT o.*
+    FROM named AS n
+    CROSS JOIN LATERAL (SELECT * FROM ecommerce_offers WHERE id = n.id OFFSET 0) AS o
 )
 
 SELECT
@@ -79,4 +105,11 @@ UNION ALL
 SELECT
     id, 3, 0, scraped_at, price, old_price, currency, is_available, stock_quantity,
     NULL, NULL, NULL, false
-FROM offers;
+FROM offers
+UNION ALL
+SELECT
+    o.id, 0, s.position, s.recorded_at, NULL, NULL, NULL, s.is_available, s.available_amount,
+    NULL, NULL, NULL, false
+FROM stage_price_series AS s
+INNER JOIN sold_out AS o ON s.product_external_id = o.product_external_id
+WHERE NOT ecommerce_is_archived(s.recorded_at);

@@ -65,6 +65,27 @@ contradicted AS MATERIALIZED (
 
 SELECT product_external_id FROM contradicted
 UNION
+-- An offer that is new, of a product of which something later is known already: that may say that
+-- all its offers, or this one, were out of stock then.
+SELECT s.product_external_id
+FROM stage_ecommerce_offers AS s
+CROSS JOIN LATERAL (
+    SELECT id, platform, product_id
+    FROM ecommerce_offers
+    WHERE platform = %(platform)s AND external_id = s.external_id
+    OFFSET 0
+) AS o
+CROSS JOIN LATERAL (
+    SELECT last_seen_at
+    FROM ecommerce_products
+    WHERE platform = %(platform)s AND external_id = s.product_external_id
+    OFFSET 0
+) AS p
+WHERE
+    p.last_seen_at > s.scraped_at
+    AND NOT ecommerce_is_archived(s.scraped_at)
+    AND NOT EXISTS (SELECT FROM prior_ecommerce_offers AS b WHERE b.external_id = s.external_id)
+UNION
 SELECT (
     SELECT external_id FROM ecommerce_products WHERE id = contradicted.product_id
 )

@@ -1,5 +1,6 @@
 -- The history as price_evidence has it: a point for the first state, and for each other than the one
--- before it. An availability that nobody told is that of the state before.
+-- before it. An availability, or a price, that nobody told is that of the state before. What is
+-- observed without a price before the first price is no state of the offer.
 --
 -- A glitch lasted one observation, is wrong beside the points before and after it, and does not
 -- follow another glitch. What a person said of a point stays, and changes the verdict on no other.
@@ -7,23 +8,34 @@
 -- Archived months are closed: their points are read, and never written.
 --
 -- Writes points that are new or differ; returns how many are new, the keys of points that are none
--- any more, and the offers whose availability turns out to be another one.
-WITH series AS (
+-- any more, and the offers whose current state turns out to be another one, as a JSON array.
+WITH told AS (
+    SELECT
+        *,
+        min(recorded_at) FILTER (WHERE price IS NOT NULL) OVER (PARTITION BY offer_id) AS first_at
+    FROM price_evidence
+),
+
+series AS (
     SELECT DISTINCT ON (offer_id, recorded_at)
         offer_id,
         recorded_at,
         rank,
-        price,
-        old_price,
-        currency,
+        price AS told_price,
+        old_price AS told_old_price,
+        currency AS told_currency,
         is_available AS told_available,
         available_amount
-    FROM price_evidence
+    FROM told
+    WHERE price IS NOT NULL OR recorded_at > first_at
     ORDER BY offer_id, recorded_at, rank, position
 ),
 
 counted AS (
-    SELECT *, count(told_available) OVER by_time AS told_count
+    SELECT
+        *,
+        count(told_available) OVER by_time AS told_count,
+        count(told_price) OVER by_time AS price_count
     FROM series
     WINDOW by_time AS (PARTITION BY offer_id ORDER BY recorded_at)
 ),
@@ -34,8 +46,12 @@ carried AS (
         first_value(told_available) OVER (
             PARTITION BY offer_id, told_count
             ORDER BY recorded_at
-        ) AS is_available
+        ) AS is_available,
+        first_value(told_price) OVER by_price AS price,
+        first_value(told_old_price) OVER by_price AS old_price,
+        first_value(told_currency) OVER by_price AS currency
     FROM counted
+    WINDOW by_price AS (PARTITION BY offer_id, price_count ORDER BY recorded_at)
 ),
 
 paired AS (
@@ -184,17 +200,38 @@ gone AS (
     WHERE is_stored AND NOT is_change AND NOT is_closed
 ),
 
+newest AS (
+    SELECT DISTINCT ON (offer_id)
+        offer_id,
+        recorded_at,
+        told_price IS NULL AS is_silent,
+        price,
+        old_price,
+        currency,
+        is_available,
+        available_amount
+    FROM compared
+    ORDER BY offer_id, recorded_at DESC
+),
+
+-- What the newest observation did not tell is what the one before it told, which may have come late.
+-- That the offer is out of stock may be known from before it was.
 current AS (
-    SELECT c.offer_id, c.is_available
-    FROM compared AS c
-    INNER JOIN price_evidence AS o
-        ON o.rank = 3 AND c.offer_id = o.offer_id AND c.recorded_at = o.recorded_at
-    WHERE c.is_available IS DISTINCT FROM o.is_available
+    SELECT n.*, n.is_silent OR n.recorded_at > o.recorded_at AS is_news
+    FROM newest AS n
+    INNER JOIN price_evidence AS o ON o.rank = 3 AND n.offer_id = o.offer_id
+    WHERE
+        n.recorded_at > o.recorded_at
+        OR n.is_available IS DISTINCT FROM o.is_available
+        OR (
+            n.is_silent
+            AND (n.price, n.old_price, n.currency, n.available_amount)
+            IS DISTINCT FROM (o.price, o.old_price, o.currency, o.available_amount)
+        )
 )
 
 SELECT
     (SELECT count(*) FROM final WHERE NOT is_stored AND NOT is_closed),
     (SELECT array_agg(offer_id ORDER BY recorded_at, offer_id) FROM gone),
     (SELECT array_agg(recorded_at ORDER BY recorded_at, offer_id) FROM gone),
-    (SELECT array_agg(offer_id ORDER BY offer_id) FROM current),
-    (SELECT array_agg(is_available ORDER BY offer_id) FROM current);
+    (SELECT jsonb_agg(to_jsonb(current) ORDER BY offer_id)::text FROM current);

@@ -147,7 +147,8 @@ def write(alias: str, platform: str, plan: Plan, batch: Prepared, packer: Packer
             created, changed, points = _create(cursor, platform, plan, batch)
         elif batch.has_rows:
             for target, rows in zip(plan.targets, batch.rows, strict=True):
-                if rows.keys:
+                extended = target.extend(cursor, platform) if target.extend else 0
+                if rows.keys or extended:
                     new, updated = _merge(cursor, platform, target)
                     created |= new
                     changed |= updated
@@ -175,8 +176,9 @@ def _create(
     changed: set[int] = set()
     for target, rows in zip(plan.targets, batch.rows, strict=True):
         if not target.shared:
-            creator.create(target, rows)
-            items.update(rows.items)
+            complete = rows.complete
+            creator.create(target, complete)
+            items.update(complete.items)
         elif rows.keys:
             new, updated = _merge(cursor, platform, target)
             items |= new
@@ -204,6 +206,8 @@ def _merge(cursor: CursorWrapper, platform: str, target: Target) -> tuple[set[in
     values = {"platform": platform}
     if target.keep_prior:
         cursor.execute(merge.keep_prior(target), values)
+    if target.complete:
+        target.complete(cursor, platform)
     forget = merge.forget_parents(target)
     if forget:
         cursor.execute(forget, values)

@@ -162,7 +162,7 @@ def converter(record: type[Any], name: str) -> Converter:
 
 def takes_truth(convert: Converter) -> bool:
     """Return whether a field is true or false."""
-    return convert is _boolean
+    return convert in (_boolean, _availability)
 
 
 def _identifier(value: Any, name: str, column: Column) -> str:
@@ -229,6 +229,10 @@ def _boolean(value: Any, name: str, column: Column) -> bool | None:
     return values.boolean(value, name)
 
 
+def _availability(value: Any, name: str, column: Column) -> bool | None:
+    return values.availability(value, name)
+
+
 def _instant(value: Any, name: str, column: Column) -> datetime | None:
     if not isinstance(value, str):
         return values.instant(value, name)
@@ -283,6 +287,7 @@ _BY_NAME: dict[str, Converter] = {
     "description": _plain_text,
     "inn": lambda value, name, column: values.tax_number(value, name),
     "currency": lambda value, name, column: values.currency(value, name),
+    "is_available": _availability,
     "rating": lambda value, name, column: values.rating(number(value, name, column.decimal), name),
     "quantity": lambda value, name, column: values.decimal(
         number(value, name, column.decimal), name

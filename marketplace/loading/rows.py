@@ -48,12 +48,9 @@ class Row:
         at: datetime,
         item: int | None,
         content_hash: bytes | None,
-        replaced: frozenset[int],
+        target: Target,
     ) -> None:
-        """Bring in the same row as told by another item; at the same time, the later one counts.
-
-        :param replaced: positions in which the one that counts does so even if it says nothing
-        """
+        """Bring in the same row as told by another item; at the same time, the later one counts."""
         if at >= self.last:
             newer, older = record, self.record
             if content_hash and self.content_hash and content_hash != self.content_hash:
@@ -63,6 +60,10 @@ class Row:
         else:
             newer, older = self.record, record
         if newer is not older and newer != older:
+            replaced = target.replaced_positions
+            required = target.required_position
+            if required is not None and newer[required] is None:
+                replaced = frozenset()
             values = [
                 old if new is None and position not in replaced else new
                 for position, (new, old) in enumerate(zip(newer, older, strict=True))
@@ -87,12 +88,28 @@ class Rows(NamedTuple):
     :param told: COPY text of each, in the order of `Target.told_columns`, without the line's end
     :param references: of each, the external_ids in the order of `Target.references`
     :param items: of each, the position of the item that it counts for
+    :param incomplete: positions of those that lack what their target requires
     """
 
     keys: Sequence[str] = ()
     told: Sequence[str] = ()
     references: Sequence[tuple[str | None, ...]] = ()
     items: Sequence[int | None] = ()
+    incomplete: Sequence[int] = ()
+
+    @property
+    def complete(self) -> "Rows":
+        """Those of which a row can be created."""
+        if not self.incomplete:
+            return self
+        lacking = set(self.incomplete)
+        kept = [position for position in range(len(self.keys)) if position not in lacking]
+        return Rows(
+            [self.keys[position] for position in kept],
+            [self.told[position] for position in kept],
+            [self.references[position] for position in kept],
+            [self.items[position] for position in kept],
+        )
 
     def staged(self) -> bytes:
         """Return the lines of COPY text for the target's staging table."""
@@ -177,7 +194,7 @@ class Collated:
             known[key] = Row(record, item.observed_at, counted, content_hash)
         else:
             before = row.record
-            row.add(record, item.observed_at, counted, content_hash, target.replaced_positions)
+            row.add(record, item.observed_at, counted, content_hash, target)
             for claim in (before, record):
                 self._note_outdone(target, claim, row.record)
         for reference, parent in zip(
@@ -237,4 +254,12 @@ def encode(target: Target, found: dict[str, Row]) -> Rows:
         list(map("\t".join, zip(*texts, strict=True))),
         list(map(target.pick_references, records)),
         [row.item for row in rows],
+        _incomplete(target, records),
     )
+
+
+def _incomplete(target: Target, records: list[Any]) -> list[int]:
+    required = target.required_position
+    if required is None:
+        return []
+    return [number for number, record in enumerate(records) if record[required] is None]

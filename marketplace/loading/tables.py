@@ -33,6 +33,7 @@ _MAX_GROUP = 10_000
 
 _AMOUNTS = {"price", "old_price", "min_price", "max_price", "start_cost", "deal_cost", "cost"}
 _CURRENCIES = {"currency", "currency_text"}
+_STOCKS = {"stock_quantity", "total_available", "available_amount"}
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,11 @@ class Table:
         plan = get_plan(get_platform(self.platform).database)
         targets = (replace(each, replaced=self._replaced(each)) for each in plan.targets)
         return replace(plan, targets=tuple(targets))
+
+    @cached_property
+    def _required(self) -> dict[type[Any], str]:
+        """Record type → the field that it may lack where a row is known."""
+        return {target.record: target.required for target in self.plan.targets}
 
     def _replaced(self, target: Target) -> frozenset[str]:
         sections = (each for each in self.mapping.sections if each.record is target.record)
@@ -211,13 +217,18 @@ class Table:
         """Return what a row says of one section; None if it lacks what a record must have."""
         fields = section.record._fields
         links = {f"{name}_external_id": found for name, found in ids.items()}
-        said = {name: found for name, found in links.items() if name in fields}
+        said: dict[str, Any] = {name: found for name, found in links.items() if name in fields}
         said |= {name: self._value(each, row) for name, each in section.fields.items()}
         if "currency" in fields and "currency" not in said:
             said["currency"] = values.currency(currency, "currency")
-        if any(said.get(name) is None for name in section.required):
+        said = _settled(said)
+        lacking = {name for name in section.required if said.get(name) is None}
+        # What is out of stock may have no price any more.
+        if said.get("is_available") is False:
+            lacking.discard(self._required.get(section.record, ""))
+        if lacking:
             return None
-        return section.record(**_settled(said))
+        return section.record(**said)
 
 
 def load(path: str, platform: str) -> Table:
@@ -240,4 +251,7 @@ def _settled(said: dict[str, Any]) -> dict[str, Any]:
     if old_price is not None and (price is None or old_price <= price):
         # Repeated where nothing is discounted.
         said = said | {"old_price": None}
+    stock = next((said[name] for name in _STOCKS & said.keys() if said[name] is not None), None)
+    if stock == 0 or (stock is not None and said.get("is_available") is None):
+        said = said | {"is_available": stock > 0}
     return said

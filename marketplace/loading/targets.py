@@ -43,6 +43,12 @@ class Target:
         what is stored, unless that is newer; "partial" if it is not all: then what it does
         not say stays, too; else empty
     :param lasting: columns that time changes, too, so that replaying leaves them alone
+    :param required: a column without which no row is created, and that an observation may leave out
+        all the same, such as the price of what is out of stock: then `replaced` columns stay, too
+    :param extend: stages further rows that a staged batch implies: (cursor, platform); called
+        before the rows to be merged are locked
+    :param complete: fills `required` in staged rows that lack it, and drops those of which it is
+        not known; called after the rows to be merged are locked
     :param keep_prior: whether the rows as they were before the merge are kept for `after_merge`,
         in the temporary table `prior_<table>`
     """
@@ -55,6 +61,9 @@ class Target:
     current: frozenset[str] = frozenset()
     silent: frozenset[str] = frozenset()
     shared: bool = False
+    required: str = ""
+    extend: Callable[[CursorWrapper, str], int] | None = None
+    complete: Callable[[CursorWrapper, str], None] | None = None
     keep_prior: bool = False
     replayed: str = ""
     lasting: frozenset[str] = frozenset()
@@ -103,6 +112,11 @@ class Target:
         """The positions in a record of what the newest observation tells even by its silence."""
         names = self.record._fields
         return frozenset(names.index(name) for name in self.replaced if name in names)
+
+    @cached_property
+    def required_position(self) -> int | None:
+        """The position in a record of what it may lack only where a row is known."""
+        return self.record._fields.index(self.required) if self.required else None
 
     @cached_property
     def pick_references(self) -> Callable[[Any], tuple[str | None, ...]]:

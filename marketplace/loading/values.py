@@ -69,6 +69,7 @@ _Result = TypeVar("_Result")
 _REMEMBERED = 5_000
 
 _NANOSECONDS = re.compile(r"(\.\d{6})\d+")
+_NOT_LETTER = re.compile(r"[\W_]+")
 _NOT_WORD = re.compile(r"[^\w]+")
 
 
@@ -247,6 +248,75 @@ def boolean(value: Any, field: str) -> bool | None:
         return _BOOLEANS[str(value).strip().casefold()]
     except KeyError:
         raise _fault(field, value, "is neither true nor false") from None
+
+
+#: What platforms and shops write of availability: casefolded, letters and digits alone. None is
+#: what does not say whether the thing is there.
+_AVAILABILITY = (
+    {"true": True, "false": False}
+    | dict.fromkeys(
+        (
+            *("yes", "y", "on", "available", "instock", "instoreonly", "onlineonly", "onsale"),
+            *("limitedavailability", "lowstock", "active", "enabled"),
+            *("да", "есть", "вналичии", "естьвналичии", "имеетсявналичии", "имеется", "наскладе"),
+            *("естьнаскладе", "впродаже", "доступен", "доступно", "доступна", "много", "мало"),
+            *("ha", "bor", "mavjud", "sotuvda", "sotuvdabor", "sotuvdamavjud", "ombordabor"),
+            *("omborda", "omborimizdabor"),
+            *("ҳа", "бор", "мавжуд", "сотувда", "сотувдабор", "сотувдамавжуд", "омбордабор"),
+        ),
+        True,
+    )
+    | dict.fromkeys(
+        (
+            *("no", "n", "off", "none", "unavailable", "notavailable", "outofstock", "soldout"),
+            *("notinstock", "nostock", "discontinued", "disabled", "inactive", "ended"),
+            *("нет", "нетвналичии", "отсутствует", "неимеется", "нетнаскладе", "нетвпродаже"),
+            *("распродано", "распродан", "распродана", "продано", "закончился", "закончилось"),
+            *("закончилась", "недоступен", "недоступно", "недоступна", "снятспроизводства"),
+            *("снятоспроизводства", "снятспродажи", "снятоспродажи"),
+            *("yoq", "mavjudemas", "sotuvdayoq", "tugagan", "tugadi", "sotildi", "sotilgan"),
+            *("ombordayoq", "sotuvdamavjudemas"),
+            *("йўқ", "йук", "йуқ", "мавжудэмас", "сотувдайўқ", "тугаган", "тугади", "сотилган"),
+            *("омбордайўқ", "сотувдамавжудэмас"),
+        ),
+        False,
+    )
+    | dict.fromkeys(
+        (
+            *("", "unknown", "null", "na", "preorder", "presale", "backorder", "onorder"),
+            *("madetoorder", "toorder", "byorder", "onrequest", "comingsoon", "reserved"),
+            *("неизвестно", "подзаказ", "назаказ", "заказ", "предзаказ", "ожидается"),
+            *("уточняйте", "уточняйтеналичие", "уточнить", "позапросу", "скоро", "впути"),
+            *("скоровпродаже", "резерв", "зарезервировано"),
+            *("nomalum", "buyurtma", "buyurtmaasosida", "buyurtmaga", "tezorada", "kutilmoqda"),
+            *("номаълум", "буюртма", "буюртмаасосида", "буюртмага", "тезорада", "кутилмоқда"),
+        ),
+        None,
+    )
+)
+
+
+def availability(value: Any, field: str) -> bool | None:
+    """Return whether a thing can be bought: "In stock", "нет в наличии", "sotuvda yo'q", 5 pieces.
+
+    None for what does not say it, such as "unknown" or "под заказ".
+
+    :raises PayloadError: if the word is not known
+    """
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int | float):
+        return value > 0
+    published = text(value, field) or ""
+    # Of https://schema.org/InStock the last part counts.
+    word = published.rpartition("/")[2].translate(_APOSTROPHES).casefold().replace("ё", "е")
+    word = _NOT_LETTER.sub("", word)
+    if word.isdecimal():
+        return int(word) > 0
+    try:
+        return _AVAILABILITY[word]
+    except KeyError:
+        raise _fault(field, value, "is not a known availability") from None
 
 
 def instant(value: Any, field: str) -> datetime | None:

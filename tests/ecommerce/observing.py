@@ -42,7 +42,13 @@ _STAGED = [
 
 def seen(hour, price, old_price=None, **told):
     """Return what was observed some hours after `START`."""
-    return Seen(START + hour * HOUR, Decimal(price), old_price and Decimal(old_price), **told)
+    amounts = [None if each is None else Decimal(each) for each in (price, old_price)]
+    return Seen(START + hour * HOUR, *amounts, **told)
+
+
+def sold_out(hour):
+    """Return that an offer was out of stock some hours after `START`, and had no price."""
+    return seen(hour, None, available=False, amount=0)
 
 
 def shapes():
@@ -75,8 +81,9 @@ def shapes():
 
 def feed(observation):
     """Return an offer of a price list, which tells as little as an observation does."""
-    offer = {"@id": "1", "name": ["Choynak"], "price": [str(observation.price)]}
-    offer["currencyId"] = [observation.currency]
+    offer = {"@id": "1", "name": ["Choynak"], "currencyId": [observation.currency]}
+    if observation.price is not None:
+        offer["price"] = [str(observation.price)]
     if observation.old_price is not None:
         offer["oldprice"] = [str(observation.old_price)]
     if observation.available is not None:

@@ -23,10 +23,13 @@ COLUMNS = (
 
 
 class Seen(NamedTuple):
-    """An observation of an offer; `available` is None where nobody told."""
+    """An observation of an offer; `available` is None where nobody told.
+
+    Without a price, it says that the offer is out of stock.
+    """
 
     at: datetime
-    price: Decimal
+    price: Decimal | None
     old_price: Decimal | None = None
     currency: str | None = "UZS"
     available: bool | None = None
@@ -53,7 +56,7 @@ def history(observations, is_marking=True):
     :param observations: in the order in which they were stored
     """
     points, counts, known = [], [], None
-    for seen in _by_time(observations):
+    for seen in states(observations):
         known = known if seen.available is None else seen.available
         last = points[-1] if points else None
         if last and last[1:5] == (seen.price, seen.old_price, seen.currency, known):
@@ -66,7 +69,7 @@ def history(observations, is_marking=True):
 
 def availability(observations):
     """Return the last availability that was told."""
-    told = [seen.available for seen in _by_time(observations) if seen.available is not None]
+    told = [seen.available for seen in states(observations) if seen.available is not None]
     return told[-1] if told else None
 
 
@@ -76,11 +79,21 @@ def stored(**offers):
     return [Point(*row) for row in rows.order_by("recorded_at").values_list(*COLUMNS)]
 
 
-def _by_time(observations):
+def states(observations):
+    """Return the observations in the order of time, each with the price that was in effect."""
+    begin = min((seen.at for seen in observations if seen.price is not None), default=None)
     first = {}
     for seen in observations:
-        first.setdefault(seen.at, seen)
-    return [first[at] for at in sorted(first)]
+        if seen.price is not None or (begin and seen.at > begin):
+            first.setdefault(seen.at, seen)
+    found = []
+    for at in sorted(first):
+        seen = first[at]
+        if seen.price is None:
+            *_, last = found
+            seen = last._replace(at=at, available=False, amount=0)
+        found.append(seen)
+    return found
 
 
 def _point(seen, known, last):

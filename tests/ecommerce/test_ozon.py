@@ -101,11 +101,12 @@ class TestOzCsv:
         parsed = [entry for row in csv.DictReader(io.StringIO(text)) for entry in parse_all(row)]
 
         brands = {of_type(entry, Product)[0].brand for entry in parsed}
-        without_offer = [entry for entry in parsed if not of_type(entry, Offer)]
+        offers = [offer for entry in parsed for offer in of_type(entry, Offer)]
+        without_price = [offer for offer in offers if offer.price is None]
         assert len(parsed) == rows
         assert len({entry.external_id for entry in parsed}) == products
-        assert len(without_offer) == sold_out
-        assert {of_type(entry, Product)[0].is_available for entry in without_offer} == {False}
+        assert (len(offers), len(without_price)) == (rows, sold_out)
+        assert {offer.is_available for offer in without_price} == {False}
         assert not {brand for brand in brands if brand and "₽" in brand}
         assert not brands & {"Оригинал", "Стало дешевле"}
 
@@ -195,11 +196,15 @@ class TestOzCsv:
         assert product.is_available is offer.is_available is available
         assert product.attributes == {"is_original": True}
 
-    def test_sold_out_tile_has_no_offer(self):
-        parsed = parse_tile(final_price="", old_price="", delivery_time="Похожие")
+    def test_sold_out_tile_has_no_price(self):
+        parsed = parse_tile(final_price="", old_price="4125", delivery_time="Похожие")
 
-        [product] = parsed.records
+        product, offer = parsed.records
         assert (product.is_available, product.min_price) == (False, None)
+        assert (offer.is_available, offer.price, offer.old_price) == (False, None, None)
+
+    def test_tile_that_is_not_sold_out_and_has_no_price_has_no_offer(self):
+        assert of_type(parse_tile(final_price="", old_price=""), Offer) == []
 
     @pytest.mark.parametrize("old_price", ["", "4125", "4000"])
     def test_old_price_is_kept_only_if_higher(self, old_price):

@@ -18,7 +18,7 @@ from marketplace.loading.documents import read
 from marketplace.loading.ingest import ingest, load_documents
 from tests import factories, payloads
 from tests.ecommerce import price_model
-from tests.ecommerce.observing import HOUR, OFFER, START, load, rebuild, seen, staged
+from tests.ecommerce.observing import HOUR, OFFER, START, load, rebuild, seen, sold_out, staged
 from tests.ecommerce.price_model import Point, Seen
 
 pytestmark = pytest.mark.django_db(databases=["ecommerce"])
@@ -35,6 +35,9 @@ def sequence(generator, length=12):
     found, hour = [], -20
     for _ in range(generator.randint(2, length)):
         hour += generator.randint(1, 12)
+        if generator.random() < 0.15:
+            found.append(sold_out(hour))
+            continue
         price = generator.choice([1, 95, 100, 100, 100, 100, 104, 900, 1000, 1040, 10_000])
         available = generator.choice([None, None, True, False])
         told = {
@@ -73,12 +76,12 @@ class TestOfASetOfObservations:
 
         load(observations)
 
-        offer, newest = Offer.objects.get(), max(observations)
-        assert (offer.price, offer.currency, offer.scraped_at) == (
-            newest.price,
-            newest.currency,
-            newest.at,
-        )
+        states = price_model.states(observations)
+        if not states:
+            assert not Offer.objects.exists()
+            return
+        offer, newest = Offer.objects.get(), states[-1]
+        assert (offer.scraped_at, offer.price, offer.old_price, offer.currency) == newest[:4]
         assert offer.is_available == price_model.availability(observations)
 
     @pytest.mark.parametrize("seed", range(80, 100))
@@ -113,31 +116,36 @@ class TestOffersThatComeAndGo:
         generator = random.Random(seed)
         days = []
         for day in range(generator.randint(3, 8)):
-            shown = generator.sample([1, 2, 3], generator.randint(1, 3))
+            # Without any of them, all are out of stock.
+            shown = generator.sample([1, 2, 3], generator.randint(0, 3))
             at = START + day * timedelta(days=1)
-            days.append({number: self.see(generator, at) for number in shown})
+            days.append((at, {number: self.see(generator, at) for number in shown}))
         generator.shuffle(days)
 
-        for offers in days:
-            at = next(iter(offers.values())).at
+        for at, offers in days:
             load_documents("uzum", [self.product(offers)], observed_at=at)
 
         for number in (1, 2, 3):
-            observations = [offers[number] for offers in days if number in offers]
+            observations = [
+                offers.get(number, Seen(at, None))
+                for at, offers in days
+                if number in offers or not offers
+            ]
             found = price_model.stored(external_id=str(number))
             assert found == price_model.history(observations)
 
     def see(self, generator, at):
         price, amount = Decimal(generator.choice([10, 100, 100])), generator.choice([0, 3])
+        if not amount and generator.random() < 0.5:
+            return Seen(at, None)
         return Seen(at, price, available=amount > 0, amount=amount)
 
     def product(self, offers):
         skus = [
             {
                 "id": number,
-                "purchasePrice": int(each.price),
-                "fullPrice": int(each.price),
-                "availableAmount": each.amount,
+                "purchasePrice": each.price and int(each.price),
+                "availableAmount": each.amount or 0,
             }
             for number, each in offers.items()
         ]

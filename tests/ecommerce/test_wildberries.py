@@ -160,7 +160,7 @@ class TestWbV4:
     def test_real_detail_has_one_size_with_a_price(self, parsed):
         [product] = of_type(parsed[1], Product)
 
-        assert of_type(parsed[1], Offer) == [
+        assert [offer for offer in of_type(parsed[1], Offer) if offer.price] == [
             Offer(
                 external_id="1903068410",
                 product_external_id="1289478431",
@@ -225,8 +225,13 @@ class TestWbV4:
 
         assert (offer.price, offer.old_price) == (Decimal("481.00"), Decimal("690.00"))
 
-    def test_size_without_price_is_no_offer(self):
-        assert parse_sizes({"optionId": 1, "origName": "L", "stocks": []}) == []
+    def test_size_without_price_is_an_offer_only_if_it_is_out_of_stock(self):
+        size = {"optionId": 1, "origName": "L"}
+
+        [offer] = parse_sizes(size | {"stocks": []})
+        assert (offer.price, offer.is_available, offer.stock_quantity) == (None, False, 0)
+        assert parse_sizes({"origName": "L", "stocks": []}) == []
+        assert parse_sizes(size | {"stocks": [{"qty": 1}]}) == []
 
     @pytest.mark.parametrize(
         ("names", "title"),

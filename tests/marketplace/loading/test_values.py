@@ -88,3 +88,38 @@ class TestNormalizeTitle:
     )
     def test_is_one_form_for_all_platforms(self, title, normalized):
         assert values.normalize_title(title) == normalized
+
+
+class TestAvailability:
+    @pytest.mark.parametrize(
+        ("published", "expected"),
+        [
+            (True, True),
+            (0, False),
+            ("12", True),
+            ("In stock", True),
+            ("https://schema.org/OutOfStock", False),
+            ("out_of_stock", False),
+            ("ДА", True),
+            ("В наличии", True),
+            ("нет в наличии.", False),
+            ("Распродано", False),
+            ("Sotuvda bor", True),
+            ("mavjud emas", False),
+            ("Yoʻq", False),
+            ("Мавжуд", True),
+            ("Йўқ", False),
+            ("под заказ", None),
+            ("unknown", None),
+            ("pre-order", None),
+            ("—", None),
+            ("", None),
+            (None, None),
+        ],
+    )
+    def test_words_of_several_languages(self, published, expected):
+        assert values.availability(published, "avail") is expected
+
+    def test_another_word_is_a_fault(self):
+        with pytest.raises(PayloadError, match="avail: 'maybe' is not a known availability"):
+            values.availability("maybe", "avail")
