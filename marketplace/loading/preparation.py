@@ -235,6 +235,7 @@ class Preparer:
         known = self._recognize(candidates)
         self.is_eager = len(known) < len(candidates) * _EAGER
         parsed = self._parse(candidates, known, rejects)
+        candidates, parsed = self._in_time(candidates, parsed)
         try:
             batches = self._batches(candidates, parsed, rejects)
         except TypeError:
@@ -265,6 +266,19 @@ class Preparer:
                 parsed[position] = None
                 rejects.append(reject(candidates[position].entrant, error.reason, error.field))
         return len(rejects) > before
+
+    def _in_time(
+        self, candidates: list[Candidate], parsed: list[Parsed | None]
+    ) -> tuple[list[Candidate], list[Parsed | None]]:
+        """Return items in the order of their times; of one time, in the order in which they came.
+
+        So that of those of one time the last counts, whatever other times come between them.
+        """
+        times = [candidate.entrant.observed_at for candidate in candidates]
+        if len(set(times)) < 2:
+            return candidates, parsed
+        order = sorted(range(len(times)), key=times.__getitem__)
+        return [candidates[each] for each in order], [parsed[each] for each in order]
 
     def _turns(self, candidates: list[Candidate], parsed: Sequence[Parsed | None]) -> Iterator[int]:
         """Yield the positions at which a thing that came before is told of at another time."""

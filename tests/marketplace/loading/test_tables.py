@@ -232,6 +232,44 @@ class TestHistory:
         assert QuarantinedRecord.objects.get().reason == "'8 Sep' is not a time as ISO 8601"
 
 
+class TestSameTime:
+    COLUMNS = """
+[table]
+observed_at = { column = "t", zone = "UTC" }
+
+[product]
+external_id = "id"
+
+[offer]
+external_id = { column = "id", prefix = "nm:" }
+price = "price"
+currency = { constant = "RUB" }
+"""
+    NOON, BEFORE = "2026-06-01 12:00", "2026-06-01 11:00"
+
+    @pytest.mark.parametrize("between", [[], [(120, BEFORE)], [(120, "2026-06-01 11:30")] * 2])
+    def test_of_two_rows_of_a_batch_the_later_counts(self, load, between):
+        rows = [(110, self.NOON), *between, (130, self.NOON)]
+        text = "id,price,t\n" + "".join(f"7,{price},{at}\n" for price, at in rows)
+
+        load(text, self.COLUMNS)
+
+        assert Offer.objects.get().price == 130
+        points = PricePoint.objects.order_by("recorded_at").values_list("price", flat=True)
+        assert list(points) == [*{price for price, _ in between}, 130]
+
+    @pytest.mark.parametrize("between", [[], [(120, BEFORE)]])
+    def test_it_still_counts_after_a_late_observation(self, load, between):
+        rows = [(110, self.NOON), *between, (130, self.NOON)]
+        text = "id,price,t\n" + "".join(f"7,{price},{at}\n" for price, at in rows)
+        load(text, self.COLUMNS)
+        load("id,price,t\n7,100,2026-05-01 10:00\n", self.COLUMNS)
+
+        assert Offer.objects.get().price == 130
+        points = PricePoint.objects.order_by("recorded_at").values_list("price", flat=True)
+        assert list(points) == [100, *{price for price, _ in between}, 130]
+
+
 class TestJson:
     ADS = {
         "updated": "2026-06-01 12:00",
