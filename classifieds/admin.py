@@ -15,8 +15,14 @@ from classifieds.models import (
 from classifieds.places import CITIES
 from marketplace import admin as base
 from marketplace import presentation as show
-from marketplace.filters import DayRangeFilter, PlatformFilter, RangeFilter, choice, text
-from marketplace.tables import Known
+from marketplace.filters import (
+    CurrencyFilter,
+    DayRangeFilter,
+    PlatformFilter,
+    RangeFilter,
+    choice,
+    text,
+)
 
 #: Pictures and events that a listing's page shows.
 SHOWN_IMAGES, SHOWN_EVENTS = 6, 100
@@ -45,11 +51,13 @@ class ListingAdmin(base.ReadOnlyAdmin):
         choice("city", [(city.name, city.name) for city in CITIES]),
         text("category_path", "startswith", "category (transport/cars)"),
         ("price", RangeFilter),
+        CurrencyFilter,
         choice("condition", Listing.Condition.choices),
         ("year", RangeFilter),
         ("posted_at", DayRangeFilter),
     )
     sortable = ("amount", "posted_at")
+    amounts = ("price",)
     search_vector = "search_vector"
     search_help_text = "Words of the title or text, or the id"
     detail_related = ("category", "seller")
@@ -90,7 +98,7 @@ class ListingAdmin(base.ReadOnlyAdmin):
         """Return the title, or the id of an ad without one."""
         return show.clip(obj.title or f"Ad {obj.external_id}", 80)
 
-    @admin.display(description="price", ordering=Known("price"))
+    @admin.display(description="price", ordering="price")
     def amount(self, obj: Listing) -> str:
         """Return the price; where there is none, whether it is told on request."""
         if obj.price is None and obj.is_price_on_request:
@@ -156,6 +164,8 @@ class ListingEventAdmin(base.ReadOnlyAdmin):
         ("recorded_at", DayRangeFilter),
     )
     list_select_related = ("listing",)
+    sortable = ("recorded_at",)
+    newest = "recorded_at"
     search_ids = ("listing__external_id",)
     search_help_text = "The ad's id"
     detail_related = ("listing",)

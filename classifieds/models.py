@@ -208,6 +208,10 @@ class ListingEvent(models.Model):
                 fields=["listing", "recorded_at", "kind"], name="classifieds_listing_events_key"
             ),
         ]
+        indexes = [
+            # Used by the admin's list: the newest first, and from a day to a day.
+            models.Index(fields=["recorded_at"], name="classifieds_events_recorded"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} of listing {self.listing_id} (event {self.pk})"

@@ -1,11 +1,12 @@
 """The pages of the e-commerce database."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
 from django.db import router
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from ecommerce import glitches
@@ -26,8 +27,17 @@ from ecommerce.queries import price_statistics
 from marketplace import admin as base
 from marketplace import presentation as show
 from marketplace.exceptions import ArchiveError, MarketplaceError
-from marketplace.filters import DayRangeFilter, PlatformFilter, RangeFilter, choice, text
-from marketplace.tables import Known
+from marketplace.filters import (
+    CurrencyFilter,
+    DayRangeFilter,
+    PlatformFilter,
+    RangeFilter,
+    choice,
+    matching,
+    text,
+)
+from marketplace.registry import get_database
+from marketplace.tables import FOUND_LIMIT, contains
 
 _IDENTITY = ("platform", "external_id")
 _LIFECYCLE = ("first_seen_at", "last_seen_at", "updated_at")
@@ -53,6 +63,7 @@ class ProductAdmin(base.ReadOnlyAdmin):
         PlatformFilter,
         choice("is_available"),
         ("min_price", RangeFilter),
+        CurrencyFilter,
         ("rating", RangeFilter),
         text("brand"),
         text("title_normalized", "exact", "same title on any platform"),
@@ -60,6 +71,7 @@ class ProductAdmin(base.ReadOnlyAdmin):
     )
     list_select_related = ("seller",)
     sortable = ("price", "rating", "review_count", "last_seen_at")
+    amounts = ("min_price",)
     search_texts = Product.SEARCHED
     search_help_text = "Words of the title, or the id"
     detail_related = ("category", "seller")
@@ -82,7 +94,7 @@ class ProductAdmin(base.ReadOnlyAdmin):
         """Return the title, or the id of a product without one."""
         return show.clip(obj.title or f"Product {obj.external_id}", 80)
 
-    @admin.display(description="price", ordering=Known("min_price"))
+    @admin.display(description="price", ordering="min_price")
     def price(self, obj: Product) -> str:
         """Return the range of the offers' prices."""
         return show.figure(price_range(obj))
@@ -141,11 +153,13 @@ class OfferAdmin(base.ReadOnlyAdmin):
         PlatformFilter,
         choice("is_available"),
         ("price", RangeFilter),
+        CurrencyFilter,
         ("discount_percent", RangeFilter),
         ("last_seen_at", DayRangeFilter),
     )
     list_select_related = ("product", "seller")
     sortable = ("cost", "discount_percent", "last_seen_at")
+    amounts = ("price",)
     search_texts = tuple(f"product__{name}" for name in Product.SEARCHED)
     search_help_text = "Words of the product's title, or the offer's id"
     detail_related = ("product", "seller")
@@ -197,6 +211,33 @@ def _past(offer: Offer) -> tuple[str, str]:
     return next(figures), next(figures)
 
 
+class _OfferPlatformFilter(PlatformFilter):
+    """The platform of a price point's offer."""
+
+    path = "offer__platform"
+
+
+def _in_category(text: str) -> Q:
+    """Return the condition that an offer's product is in a category, or one below it."""
+    categories = Category.objects.filter(contains("name", text) | contains("path_names", text))
+    products = Product.objects.filter(category__in=categories)
+    return Q(offer__in=Offer.objects.filter(product__in=products))
+
+
+def _offers(term: str) -> QuerySet[Offer]:
+    """Return the offers with an id, or of a product with an id or with words of its title."""
+    has_id = Q(platform__in=get_database("ecommerce").platforms, external_id=term)
+    by_id = Offer.objects.filter(has_id)
+    if re.fullmatch("[0-9]{1,18}", term):
+        by_id |= Offer.objects.filter(pk=term)
+    # One after the other, as no index serves a condition on two tables.
+    for offers in (by_id, Offer.objects.filter(product__in=Product.objects.filter(has_id))):
+        if offers.exists():
+            return offers
+    products = Product.objects.search(term).values("pk")[:FOUND_LIMIT]
+    return Offer.objects.filter(product__in=products)
+
+
 @admin.register(PricePoint)
 class PricePointAdmin(base.ReadOnlyAdmin):
     """Changes of prices."""
@@ -207,6 +248,7 @@ class PricePointAdmin(base.ReadOnlyAdmin):
         "recorded_at",
         "product",
         "offer",
+        "platform",
         "price",
         "price_change",
         "price_change_percent",
@@ -214,15 +256,22 @@ class PricePointAdmin(base.ReadOnlyAdmin):
         "is_glitch",
     )
     list_filter = (
+        _OfferPlatformFilter,
+        matching("category", "category or a part of its name", _in_category),
         choice("is_available"),
         choice("is_glitch", _GLITCHES),
+        ("price", RangeFilter),
+        CurrencyFilter,
         ("price_change_percent", RangeFilter),
         ("recorded_at", DayRangeFilter),
     )
     actions = ("release", "restore")  # type: ignore[assignment]
     list_select_related = ("offer__product",)
-    search_ids = ("offer__external_id",)
-    search_help_text = "The offer's id"
+    newest = "recorded_at"
+    sortable = ("recorded_at", "price", "price_change", "price_change_percent")
+    sorted_without_index = ("price", "price_change", "price_change_percent")
+    amounts = ("price", "price_change")
+    search_help_text = "Words of the product's title, or the id of an offer or a product"
     detail_related = ("offer__product",)
     fieldsets = (
         ("Point", {"fields": ("recorded_at", "offer", "product")}),
@@ -240,11 +289,23 @@ class PricePointAdmin(base.ReadOnlyAdmin):
             self.message_user(request, note)
         return super().changelist_view(request, extra_context)
 
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[PricePoint], search_term: str
+    ) -> tuple[QuerySet[PricePoint], bool]:
+        """Keep the points of the offers that the user typed: few offers have few of millions."""
+        term = search_term.strip().replace("\0", "")
+        return (queryset.filter(offer__in=_offers(term)) if term else queryset), False
+
+    @admin.display(description="platform")
+    def platform(self, obj: PricePoint) -> str:
+        """Return the offer's platform."""
+        return show.badge(obj.offer.platform, "plain")
+
     @admin.display(description="product")
     def product(self, obj: PricePoint) -> str:
         """Return a link to the product."""
         product = obj.offer.product
-        return show.admin_link(product, show.clip(str(product), 60))
+        return show.admin_link(product, show.clip(show.brief(product), 60))
 
     def has_review_permission(self, request: HttpRequest) -> bool:
         """Allow what changes no price: to say whether one is right."""

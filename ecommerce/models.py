@@ -3,6 +3,7 @@
 from django.contrib.postgres.indexes import GinIndex, HashIndex
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from marketplace import models as base
 from marketplace.search import SearchableQuerySet, search_vector, vector_of
@@ -275,10 +276,13 @@ class PricePoint(models.Model):
                 name="ecommerce_price_glitches",
                 condition=Q(is_glitch=True),
             ),
+            # Used by the admin's list: the newest first, and from a day to a day.
+            models.Index(fields=["recorded_at"], name="ecommerce_price_recorded"),
         ]
 
     def __str__(self) -> str:
-        return f"Offer {self.offer_id} at {self.recorded_at:%Y-%m-%d %H:%M} (point {self.pk})"
+        at = timezone.localtime(self.recorded_at)
+        return f"Offer {self.offer_id} at {at:%Y-%m-%d %H:%M} (point {self.pk})"
 
 
 class ArchivedMonth(models.Model):

@@ -21,7 +21,7 @@ from marketplace.loading import run_warnings
 from marketplace.models import LoadRun
 from marketplace.registry import ALIASES, get_database
 from marketplace.search import matching, search_query
-from marketplace.tables import FOUND_LIMIT, Known, List, ListPaginator, contains, is_heavy
+from marketplace.tables import FOUND_LIMIT, List, ListPaginator, contains, is_heavy
 
 if TYPE_CHECKING:
     # unfold has no types: these are the classes that its own derive from.
@@ -53,6 +53,15 @@ class ReadOnlyAdmin(ModelAdmin):
     #: Columns by which a list may be sorted; each should have an index, or the table be small.
     sortable: Sequence[str] = ()
 
+    #: The time of the observation, by which a list begins with the newest; by the key if empty.
+    newest = ""
+
+    #: Those of a large table that have no index: only a part of the table is sorted by them.
+    sorted_without_index: Sequence[str] = ()
+
+    #: Amounts in the row's `currency`: those of one currency only are filtered and sorted.
+    amounts: Sequence[str] = ()
+
     #: What a search compares: ids exactly, the full-text vector or that of some texts, names by a
     #: part of them.
     search_ids: Sequence[str] = ("external_id",)
@@ -71,7 +80,6 @@ class ReadOnlyAdmin(ModelAdmin):
     list_before_template = "admin/marketplace/narrowed.html"
     list_filter_submit = True
     list_per_page = 50
-    ordering = ("-pk",)
     paginator = ListPaginator
     show_facets = admin.ShowFacets.NEVER
     show_full_result_count = False
@@ -97,6 +105,10 @@ class ReadOnlyAdmin(ModelAdmin):
     def get_list_display(self, request: HttpRequest) -> Any:
         """Return the columns, each of which shows its value as its type wants."""
         return tuple(self._columns.values())
+
+    def get_ordering(self, request: HttpRequest) -> Any:
+        """Return the order of a list that the user did not sort: the newest first."""
+        return (f"-{self.newest}", "-pk") if self.newest else ("-pk",)
 
     def get_sortable_by(self, request: HttpRequest) -> Any:
         """Return the columns that a click sorts by."""
@@ -148,8 +160,7 @@ class ReadOnlyAdmin(ModelAdmin):
 
         value.__name__ = name
         value.short_description = show.label(field.name)  # type: ignore[attr-defined]
-        order = Known(name) if field.null else name
-        value.admin_order_field = order  # type: ignore[attr-defined]
+        value.admin_order_field = name  # type: ignore[attr-defined]
         return value
 
     def _heavy(self) -> list[str]:
@@ -294,6 +305,7 @@ class LoadRunAdmin(ReadOnlyAdmin):
         ("started_at", DayRangeFilter),
     )
     sortable = ("started_at",)
+    newest = "started_at"
     search_ids = ()
     search_names = ("source", "error")
     fieldsets = (
@@ -341,6 +353,7 @@ class QuarantineAdmin(ReadOnlyAdmin):
     list_display = ("reason", "field", "platform", "external_id", "seen_count", "last_seen_at")
     list_filter = (PlatformFilter, ("last_seen_at", DayRangeFilter))
     sortable = ("last_seen_at", "seen_count")
+    newest = "last_seen_at"
     search_names = ("reason", "field", "source")
     detail_related = ("run",)
     fieldsets = (
@@ -361,6 +374,8 @@ class RawPayloadAdmin(ReadOnlyAdmin):
 
     icon = "data_object"
     list_display = ("external_id", "platform", "shape", "observed_at")
+    sortable = ("observed_at",)
+    newest = "observed_at"
     list_filter = (PlatformFilter, ("observed_at", DayRangeFilter))
     fieldsets = (
         ("Payload", {"fields": ("platform", "external_id", "shape")}),
@@ -380,6 +395,7 @@ class ExchangeRateAdmin(ReadOnlyAdmin):
     list_display = ("currency", "rate_date", "rate")
     list_filter = (("rate_date", DayRangeFilter),)
     sortable = ("rate_date",)
+    newest = "rate_date"
     search_ids = ()
     search_names = ("currency",)
     fieldsets = (("Rate", {"fields": ("currency", "rate_date", "rate")}),)

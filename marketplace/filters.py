@@ -1,18 +1,23 @@
 """Filters of the admin's lists. None of them asks the database which values there are."""
 
-from collections.abc import Iterable
-from datetime import datetime, time, timedelta
-from decimal import Decimal, InvalidOperation
+import re
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from django import forms
+from django.contrib import messages
 from django.contrib.admin import FieldListFilter
-from django.db.models import QuerySet
+from django.core.exceptions import ValidationError
+from django.db.models import DateTimeField, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.text import capfirst
 from unfold.contrib.filters import admin as unfold
-from unfold.utils import parse_date_str
+from unfold.widgets import INPUT_CLASSES
 
-from marketplace.presentation import label
+from marketplace.presentation import CURRENCIES, label
 from marketplace.registry import ALIASES, get_database, get_platform
 
 if TYPE_CHECKING:
@@ -37,7 +42,72 @@ YES_NO = (("yes", "Yes"), ("no", "No"))
 _VALUES = {"yes": True, "no": False}
 _UNKNOWN = "unknown"
 
+#: Days are written as 13.11.2026, or as 2026-11-13.
+_DAYS = ("%d.%m.%Y", "%Y-%m-%d")
+_NO_NUMBER = Decimal("nan")
+_FIRST_DAY, _LAST_DAY = date(1970, 1, 1), date(2200, 1, 1)
+
 Rows = QuerySet[Any]
+
+
+class _Number(forms.DecimalField):
+    """A number as a person writes it: 5 300 716, 12,5."""
+
+    widget = forms.TextInput
+
+    def to_python(self, value: Any) -> Any:
+        """Return the number; None for an empty text."""
+        try:
+            number = super().to_python(re.sub(r"\s", "", value or "").replace(",", "."))
+        except ValidationError:
+            number = _NO_NUMBER
+        if number is not None and not (number.is_finite() and abs(number) < 10**18):
+            raise ValidationError(f"“{value}” is not a number. Write it as 5300716 or 12.5.")
+        return number
+
+
+class _Day(forms.DateField):
+    """A day, in the order that is usual here or in that of ISO 8601."""
+
+    input_formats = _DAYS
+
+    def to_python(self, value: Any) -> date | None:
+        """Return the day; None for an empty text."""
+        try:
+            day = super().to_python((value or "").strip())
+        except ValidationError:
+            day = date.min
+        if day is not None and not _FIRST_DAY <= day <= _LAST_DAY:
+            raise ValidationError(f"“{value}” is not a date. Write it as 13.11.2026 or 2026-11-13.")
+        return day
+
+
+class _RangeForm(forms.Form):
+    """Two fields: from and to, both of which may be empty."""
+
+    field_class: type[forms.Field] = _Number
+    example = ""
+    css_class = ""
+
+    def __init__(self, name: str, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for end, title in (("from", "From"), ("to", "To")):
+            field = self.field_class(label="", required=False)
+            field.widget.attrs = {
+                "placeholder": f"{title} {self.example}".rstrip(),
+                "aria-label": title,
+                "class": " ".join([self.css_class, *INPUT_CLASSES]),
+            }
+            self.fields[f"{name}_{end}"] = field
+
+
+class _DayRangeForm(_RangeForm):
+    field_class = _Day
+    example = "dd.mm.yyyy"
+    css_class = "vCustomDateField"
+
+    class Media:
+        js = ("admin/js/calendar.js", "unfold/filters/js/DateTimeShortcuts.js")
 
 
 class PlatformFilter(_RadioFilter):
@@ -45,6 +115,9 @@ class PlatformFilter(_RadioFilter):
 
     title = "platform"
     parameter_name = "platform"
+
+    #: The path to the platform's name.
+    path = "platform"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """Return the registered platforms."""
@@ -54,10 +127,40 @@ class PlatformFilter(_RadioFilter):
 
     def queryset(self, request: HttpRequest, queryset: Rows) -> Rows:
         """Keep the platform's rows."""
-        return queryset.filter(platform=self.value()) if self.value() else queryset
+        return queryset.filter(**{self.path: self.value()}) if self.value() else queryset
 
 
-class RangeFilter(_NumberFilter):
+class _LimitsFilter:
+    """What filters from one value to another have in common: the form that reads both."""
+
+    form_class: type[_RangeForm] = _RangeForm
+    field_path: str
+    title: Any
+    request: HttpRequest
+    used_parameters: dict[str, Any]
+
+    def limits(self, request: HttpRequest) -> tuple[Any, Any]:
+        """Return both values, None for no limit; tell the user which one cannot be read."""
+        form = self._form()
+        for error in dict.fromkeys(error for each in form.errors.values() for error in each):
+            title = capfirst(str(self.title))
+            messages.error(request, f"{title}: {error} The list is shown without this limit.")
+        first, last = map(form.cleaned_data.get, self._names())
+        return first, last
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        """Yield the form that the page shows, with the user's values and their errors."""
+        yield {"request": self.request, "parameter_name": self.field_path, "form": self._form()}
+
+    def _form(self) -> _RangeForm:
+        data = {name: self.used_parameters.get(name, "") for name in self._names()}
+        return self.form_class(self.field_path, data=data)
+
+    def _names(self) -> tuple[str, str]:
+        return f"{self.field_path}_from", f"{self.field_path}_to"
+
+
+class RangeFilter(_LimitsFilter, _NumberFilter):
     """From a number to a number, both included; for computed columns too."""
 
     def __init__(
@@ -73,27 +176,36 @@ class RangeFilter(_NumberFilter):
                 self.used_parameters[name] = params.pop(name)[-1]
 
     def queryset(self, request: HttpRequest, queryset: Rows) -> Rows:
-        """Keep the rows between the numbers; what is no number is no limit."""
-        for end, lookup in (("from", "gte"), ("to", "lte")):
-            value = _decimal(self.used_parameters.get(f"{self.field_path}_{end}"))
+        """Keep the rows between the numbers."""
+        for lookup, value in zip(("gte", "lte"), self.limits(request), strict=True):
             if value is not None:
                 queryset = queryset.filter(**{f"{self.field_path}__{lookup}": value})
         return queryset
 
 
-class DayRangeFilter(_DateFilter):
+class DayRangeFilter(_LimitsFilter, _DateFilter):
     """From a day to a day, both included, in the project's time zone."""
+
+    form_class = _DayRangeForm
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.title = label(self.field_path)
 
     def queryset(self, request: HttpRequest, queryset: Rows) -> Rows:
         """Keep the rows between the first day's start and the last day's end."""
-        name = self.field_path
-        first = _midnight(self.used_parameters.get(f"{name}_from"))
-        last = _midnight(self.used_parameters.get(f"{name}_to"))
+        name, (first, last) = self.field_path, self.limits(request)
         if first:
-            queryset = queryset.filter(**{f"{name}__gte": first})
+            queryset = queryset.filter(**{f"{name}__gte": self._start(first)})
         if last:
-            queryset = queryset.filter(**{f"{name}__lt": last + timedelta(days=1)})
+            queryset = queryset.filter(**{f"{name}__lt": self._start(last + timedelta(days=1))})
         return queryset
+
+    def _start(self, day: date) -> date | datetime:
+        """Return when a day begins; the day itself for a column of days."""
+        if not isinstance(self.field, DateTimeField):
+            return day
+        return timezone.make_aware(datetime.combine(day, time.min))
 
 
 def choice(field: str, choices: Iterable[tuple[str, str]] = YES_NO) -> type[Any]:
@@ -120,12 +232,21 @@ def choice(field: str, choices: Iterable[tuple[str, str]] = YES_NO) -> type[Any]
 
 def text(field: str, lookup: str = "icontains", title: str = "") -> type[Any]:
     """Return a filter by a text that the user types; `lookup` is icontains, startswith, …"""
+    return matching(field, title or label(field), lambda text: Q(**{f"{field}__{lookup}": text}))
+
+
+def matching(name: str, title: str, condition: Callable[[str], Q]) -> type[Any]:
+    """Return a filter by a text that the user types.
+
+    :param name: the parameter in the address
+    :param condition: which rows have the text
+    """
 
     def queryset(self: Any, request: HttpRequest, rows: Rows) -> Rows:
         value = (self.value() or "").strip().replace("\0", "")
-        return rows.filter(**{f"{field}__{lookup}": value}) if value else rows
+        return rows.filter(condition(value)) if value else rows
 
-    return _filter(_TextFilter, field, title, queryset=queryset)
+    return _filter(_TextFilter, name, title, queryset=queryset)
 
 
 def _filter(base: type[Any], field: str, title: str, **methods: Any) -> type[Any]:
@@ -133,14 +254,5 @@ def _filter(base: type[Any], field: str, title: str, **methods: Any) -> type[Any
     return type(f"{field}_filter", (base,), own | methods)
 
 
-def _midnight(day: object) -> datetime | None:
-    parsed = parse_date_str(day)
-    return timezone.make_aware(datetime.combine(parsed, time.min)) if parsed else None
-
-
-def _decimal(text: object) -> Decimal | None:
-    try:
-        value = Decimal(str(text).replace(" ", "").replace(",", "."))
-    except InvalidOperation:
-        return None
-    return value if value.is_finite() and abs(value) < 10**18 else None
+#: One of the currencies in which platforms publish prices.
+CurrencyFilter = choice("currency", CURRENCIES)

@@ -265,6 +265,8 @@ class RawPayload(models.Model):
                 name="%(app_label)s_payloads_document",
                 condition=Q(document_hash__isnull=False),
             ),
+            # Used by the admin's list: the newest first, and from a day to a day.
+            models.Index(fields=["observed_at"], name="%(app_label)s_payloads_observed"),
         ]
 
     def __str__(self) -> str:

@@ -19,6 +19,17 @@ from marketplace.loading.payloads import decompress
 
 DASH = "—"
 
+#: The currency of Uzbekistan, and all in which platforms publish prices: code and name.
+SOM = "UZS"
+CURRENCIES = (
+    (SOM, "so'm (UZS)"),
+    ("RUB", "rubles (RUB)"),
+    ("KZT", "tenge (KZT)"),
+    ("USD", "dollars (USD)"),
+    ("EUR", "euros (EUR)"),
+    ("PLN", "zlotys (PLN)"),
+)
+
 #: Bytes of a payload that a page shows.
 PAYLOAD_LIMIT = 20_000
 
@@ -31,6 +42,7 @@ CLIP = 120
 #: How columns' names, and words of them, are written for people.
 _NAMES = {
     "discount_percent": "discount",
+    "min_price": "price",
     "order_count": "orders",
     "price_change_percent": "change, %",
     "price_point_count": "price points",

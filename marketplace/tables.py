@@ -1,20 +1,26 @@
 """The queries of lists over large tables: bounded counts, indexed search, sorting."""
 
 import re
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from django.contrib import messages
+from django.contrib.admin.views.main import ORDER_VAR
 from django.contrib.postgres.search import SearchVectorField
 from django.core.paginator import Paginator
 from django.db import connections, models
 from django.db.models import F, Q, QuerySet, Value
+from django.db.models.constants import LOOKUP_SEP
 from django.db.models.expressions import OrderBy
 from django.db.models.lookups import PostgresOperatorLookup
 from django.db.transaction import atomic
 from django.http import HttpRequest
 from unfold import views as unfold
 
-from marketplace.presentation import number
+from marketplace.presentation import CURRENCIES, SOM, label, number
 
 if TYPE_CHECKING:
     # unfold has no types: this is the class that its own derives from.
@@ -31,6 +37,9 @@ REACHABLE = 100_000
 #: Milliseconds after which a list gives up: a filter without an index may have to read millions
 #: of rows to find few.
 TIME_LIMIT = 15_000
+
+#: Rows that are sorted by a column without an index at most.
+SORTED_LIMIT = 1_000_000
 
 _ESTIMATE = """
     SELECT coalesce(sum(greatest(reltuples, 0)), 0)::bigint FROM pg_class
@@ -108,18 +117,119 @@ class Known(F):
         return super().desc(**{"nulls_last": True, **kwargs})
 
 
-class List(ChangeList):
-    """A list that is read in bounded time, and whose header says no number of rows."""
+def is_nullable(model: type[models.Model], path: str) -> bool:
+    """Return whether a column of the model, or of a related one, may be NULL."""
+    *relations, name = path.removeprefix("-").split(LOOKUP_SEP)
+    for relation in relations:
+        relating: Any = model._meta.get_field(relation)
+        if relating.null:
+            return True
+        model = relating.related_model
+    if name == "pk":
+        return False
+    field: Any = model._meta.get_field(name)
+    # A computed column says so in the type of its value.
+    is_computed = isinstance(field, models.GeneratedField)
+    return bool(field.output_field.null if is_computed else field.null)
 
-    def get_results(self, request: HttpRequest) -> None:
-        """Read the page's rows, and count all as far as they are counted."""
-        alias = self.queryset.db
-        with atomic(using=alias), connections[alias].cursor() as cursor:
+
+@contextmanager
+def time_limit(alias: str) -> Iterator[None]:
+    """Run the queries of a list in a transaction that cancels each of them after TIME_LIMIT."""
+    with atomic(using=alias):
+        with connections[alias].cursor() as cursor:
             cursor.execute(
                 "SELECT set_config('statement_timeout', %(limit)s, true)",
                 {"limit": str(TIME_LIMIT)},
             )
+        yield
+
+
+def main_currency(rows: QuerySet[Any]) -> str:
+    """Return so'm if any row is priced in it, else the most frequent currency; empty if none is.
+
+    At most FOUND_LIMIT rows are counted.
+    """
+    priced = rows.order_by().exclude(currency=None)
+    if priced.filter(currency=SOM).exists():
+        return SOM
+    counts = Counter(priced.values_list("currency", flat=True)[:FOUND_LIMIT])
+    return next((str(currency) for currency, _ in counts.most_common(1)), "")
+
+
+class List(ChangeList):
+    """A list that is read in bounded time, and whose header says no number of rows."""
+
+    model_admin: Any
+    sortable_by: Any
+
+    #: The currency that the list was narrowed to, as it compares amounts; empty if it was not.
+    currency = ""
+
+    def get_ordering_field(self, field_name: Any) -> Any:
+        """Return what a column is sorted by, NULLs last; None if it cannot be sorted."""
+        if field_name not in self.sortable_by:
+            return None
+        order: Any = super().get_ordering_field(field_name)
+        is_known = not isinstance(order, str) or not is_nullable(self.model, order)
+        return order if is_known else Known(order)
+
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
+        """Return the order; the default one where sorting would have to read too many rows."""
+        slow = self._sorted_names() & set(self.model_admin.sorted_without_index)
+        if slow and not self.query:
+            with time_limit(queryset.db):
+                is_large = queryset.order_by()[: SORTED_LIMIT + 1].count() > SORTED_LIMIT
+            if is_large:
+                self.params.pop(ORDER_VAR)
+                messages.warning(
+                    request,
+                    f"These are more than {number(SORTED_LIMIT)} rows, too many to sort by "
+                    f"{label(slow.pop())}. Search or add a filter first.",
+                )
+        return super().get_ordering(request, queryset)
+
+    def get_queryset(
+        self, request: HttpRequest, exclude_parameters: list[str | None] | None = None
+    ) -> QuerySet[Any]:
+        """Return the rows; those of one currency if their amounts are compared."""
+        rows = super().get_queryset(request, exclude_parameters)
+        if request.GET.get("currency") or not self._compares_amounts(request):
+            return rows
+        with time_limit(rows.db):
+            self.currency = main_currency(rows)
+        return rows.filter(currency=self.currency) if self.currency else rows
+
+    @property
+    def currency_title(self) -> str:
+        """The name of the currency that the list was narrowed to."""
+        return dict(CURRENCIES).get(self.currency, self.currency)
+
+    @property
+    def other_currencies(self) -> list[tuple[str, str]]:
+        """The currencies that the list could show instead: code and name."""
+        return [each for each in CURRENCIES if each[0] != self.currency]
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Read the page's rows, and count all as far as they are counted."""
+        with time_limit(self.queryset.db):
             super().get_results(request)
             self.result_list: Any = list(self.result_list)
         # The pages' footer says the count, and how exact it is.
         self.full_result_count = self.result_count
+
+    def _sorted_names(self) -> set[str]:
+        """Return the columns by which the user sorts."""
+        if not self.params.get(ORDER_VAR):
+            return set()
+        count = len(self.list_display)
+        places = [place for place in self.get_ordering_field_columns() if place < count]
+        orders = [self.get_ordering_field(self.list_display[place]) for place in places]
+        return {getattr(order, "name", order) for order in orders if order}
+
+    def _compares_amounts(self, request: HttpRequest) -> bool:
+        """Return whether the user filters or sorts by amounts of money."""
+        amounts = self.model_admin.amounts
+        ends = [f"{name}_{end}" for name in amounts for end in ("from", "to")]
+        is_filtered = any(request.GET.get(end, "").strip() for end in ends)
+        return is_filtered or bool(self._sorted_names() & set(amounts))

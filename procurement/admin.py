@@ -7,8 +7,14 @@ from django.contrib import admin
 
 from marketplace import admin as base
 from marketplace import presentation as show
-from marketplace.filters import DayRangeFilter, PlatformFilter, RangeFilter, choice, text
-from marketplace.tables import Known
+from marketplace.filters import (
+    CurrencyFilter,
+    DayRangeFilter,
+    PlatformFilter,
+    RangeFilter,
+    choice,
+    text,
+)
 from procurement.models import (
     ExchangeRate,
     LoadRun,
@@ -47,12 +53,14 @@ class LotAdmin(base.ReadOnlyAdmin):
         choice("status", Lot.Status.choices),
         choice("is_budget"),
         ("start_cost", RangeFilter),
+        CurrencyFilter,
         ("savings_percent", RangeFilter),
         text("region"),
         ("deal_date", DayRangeFilter),
     )
     list_select_related = ("customer",)
     sortable = ("cost", "savings", "day")
+    amounts = ("start_cost",)
     search_vector = "search_vector"
     search_help_text = "Words of the title, the number, or the id"
     detail_related = ("customer", "provider")
@@ -117,18 +125,18 @@ class LotAdmin(base.ReadOnlyAdmin):
         status = show.badge(obj.get_status_display()) if obj.status else show.DASH
         return show.two_lines(status, obj.get_lot_type_display() if obj.lot_type else "")
 
-    @admin.display(description="deal", ordering=Known("deal_date"))
+    @admin.display(description="deal", ordering="deal_date")
     def day(self, obj: Lot) -> str:
         """Return the day of the deal."""
         return show.figure(show.moment(obj.deal_date).split()[0])
 
-    @admin.display(description="start and deal cost", ordering=Known("start_cost"))
+    @admin.display(description="start and deal cost", ordering="start_cost")
     def cost(self, obj: Lot) -> str:
         """Return what the customer was ready to pay, and what the contract costs."""
         deal = f"deal {show.money(obj.deal_cost, obj.currency)}" if obj.deal_cost else ""
         return show.two_lines(show.figure(show.money(obj.start_cost, obj.currency)), deal)
 
-    @admin.display(description="savings", ordering=Known("savings_percent"))
+    @admin.display(description="savings", ordering="savings_percent")
     def savings(self, obj: Lot) -> str:
         """Return the savings in percent."""
         return show.figure(show.percent(obj.savings_percent))
@@ -174,10 +182,12 @@ class LotItemAdmin(base.ReadOnlyAdmin):
         PlatformFilter,
         ("price", RangeFilter),
         ("cost", RangeFilter),
+        CurrencyFilter,
         ("last_seen_at", DayRangeFilter),
     )
     list_select_related = ("lot",)
     sortable = ("price", "cost")
+    amounts = ("price", "cost")
     search_vector = "search_vector"
     search_help_text = "Words of the product, or the item's id"
     detail_related = ("lot",)
@@ -241,6 +251,8 @@ class LotEventAdmin(base.ReadOnlyAdmin):
     list_display = ("recorded_at", "kind", "lot", "columns", "created_at")
     list_filter = (choice("kind", LotEvent.Kind.choices), ("recorded_at", DayRangeFilter))
     list_select_related = ("lot",)
+    sortable = ("recorded_at",)
+    newest = "recorded_at"
     search_ids = ("lot__external_id", "lot__display_no")
     search_help_text = "The lot's number or id"
     detail_related = ("lot",)

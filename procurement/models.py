@@ -241,6 +241,8 @@ class LotEvent(models.Model):
         indexes = [
             # Used by a lot's audit trail.
             models.Index(fields=["lot", "recorded_at"], name="procurement_lot_events_lot"),
+            # Used by the admin's list: the newest first, and from a day to a day.
+            models.Index(fields=["recorded_at"], name="procurement_events_recorded"),
         ]
 
     def __str__(self) -> str:

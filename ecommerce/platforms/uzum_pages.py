@@ -106,7 +106,8 @@ def _parse_offer(
 ) -> list[Offer]:
     """Return the offer of the SKU that the page shows; a sum of several offers is none of them."""
     price: Decimal | None = values.price(published.get("price"), "offers.price")
-    if price is None or published.get("@type") == "AggregateOffer":
+    is_available = _read_availability(published)
+    if published.get("@type") == "AggregateOffer" or (price is None and is_available is not False):
         return []
     sku_id = sku or values.text(block.get("sku"), "sku")
     variant = _parse_variant(block)
@@ -116,7 +117,7 @@ def _parse_offer(
         price=price,
         currency=values.currency(published.get("priceCurrency"), "offers.priceCurrency"),
         seller_external_id=product.seller_external_id,
-        is_available=_read_availability(published),
+        is_available=is_available,
         variant_title=" / ".join(variant.values()) or None,
         variant_attributes=variant or None,
     )

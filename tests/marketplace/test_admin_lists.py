@@ -1,19 +1,28 @@
 """What the lists find, count and sort."""
 
+from datetime import timedelta
+
 import pytest
+from django.contrib import admin
 from django.db import connections
 from django.db.models import F, Value
+from django.db.models.expressions import OrderBy
 from django.urls import reverse
 from psycopg2 import sql
 
 from ecommerce.models import Seller
 from marketplace import tables
+from marketplace.registry import ALIASES
 from tests import factories
 
 pytestmark = [
     pytest.mark.django_db(databases="__all__"),
     # The folder of collected static files is made where the project is deployed.
     pytest.mark.filterwarnings("ignore:No directory at"),
+]
+
+MODELS = [
+    model for alias in ALIASES for model in admin.site._registry if model._meta.app_label == alias
 ]
 
 
@@ -149,6 +158,63 @@ class TestSorting:
             factories.product(external_id=str(number), min_price=price)
 
         assert show("ecommerce_product", o=order)[0] == list(expected)
+
+    @pytest.mark.parametrize(("order", "expected"), [("4", "213"), ("-4", "123")])
+    def test_puts_unknown_discounts_last(self, show, order, expected):
+        for number, old_price in ((1, 200), (2, 150), (3, None)):
+            factories.offer(external_id=str(number), price=100, old_price=old_price)
+
+        assert show("ecommerce_offer", o=order)[0] == list(expected)
+
+    @pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.db_table)
+    def test_puts_the_unknown_last_in_every_column(self, admin_client, model):
+        model_admin = admin.site._registry[model]
+        offset = 1 if model_admin.actions else 0
+        names = list(map(str, model_admin.list_display))
+        places = [names.index(name) + offset for name in model_admin.sortable]
+
+        for place in places:
+            for sign in ("", "-"):
+                url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+                rows = admin_client.get(url, {"o": f"{sign}{place}"}).context["cl"].queryset
+                order, *_ = rows.query.order_by
+                name = order.expression.name if isinstance(order, OrderBy) else order
+                if tables.is_nullable(model, name):
+                    assert order.nulls_last or not order.descending
+
+    def test_ignores_columns_that_have_no_index(self, show):
+        for number, title in ((1, "b"), (2, "a"), (3, "c")):
+            factories.product(external_id=str(number), title=title)
+
+        assert show("ecommerce_product", o="0")[0] == ["3", "2", "1"]
+
+    @pytest.mark.parametrize("order", ["99", "-99", "x", "1.x.-", "-"])
+    def test_ignores_what_is_no_column(self, show, order):
+        factories.product(external_id="1")
+
+        assert show("ecommerce_product", o=order)[0] == ["1"]
+
+
+class TestNewestFirst:
+    def test_of_events_the_newest_observation_comes_first(self, admin_client):
+        listing, lot = factories.listing(), factories.lot()
+        for day in (1, 2, 0):
+            at = factories.SEEN + timedelta(days=day)
+            factories.listing_event(listing=listing, recorded_at=at)
+            factories.lot_event(lot=lot, recorded_at=at)
+            factories.raw_payload("classifieds", b"%d" % day, observed_at=at)
+            factories.quarantined("classifieds", b"%d" % day, last_seen_at=at)
+            factories.load_run("classifieds", started_at=at)
+
+        for name, column in (
+            ("classifieds/listingevent", "recorded_at"),
+            ("procurement/lotevent", "recorded_at"),
+            ("classifieds/rawpayload", "observed_at"),
+            ("classifieds/quarantinedrecord", "last_seen_at"),
+            ("classifieds/loadrun", "started_at"),
+        ):
+            rows = admin_client.get(f"/{name}/").context["cl"].result_list
+            assert [getattr(row, column).day for row in rows] == [22, 21, 20]
 
 
 class TestCount:

@@ -1,0 +1,20 @@
+"""Indexes of the times of observations: the admin lists the newest first."""
+
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("classifieds", "0007_times_of_rejects"),
+    ]
+
+    operations = [
+        migrations.AddIndex(
+            model_name="listingevent",
+            index=models.Index(fields=["recorded_at"], name="classifieds_events_recorded"),
+        ),
+        migrations.AddIndex(
+            model_name="rawpayload",
+            index=models.Index(fields=["observed_at"], name="classifieds_payloads_observed"),
+        ),
+    ]

@@ -1,0 +1,16 @@
+"""Indexes of the times of observations: the admin lists the newest first."""
+
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("procurement", "0008_times_of_rejects"),
+    ]
+
+    operations = [
+        migrations.AddIndex(
+            model_name="lotevent",
+            index=models.Index(fields=["recorded_at"], name="procurement_events_recorded"),
+        ),
+    ]
