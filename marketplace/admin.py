@@ -62,6 +62,10 @@ class ReadOnlyAdmin(ModelAdmin):
     #: Amounts in the row's `currency`: those of one currency only are filtered and sorted.
     amounts: Sequence[str] = ()
 
+    #: What an empty table means, and the command that fills it.
+    empty_text = "Nothing has been loaded. Load what a platform returned:"
+    empty_command = "python manage.py ingest PLATFORM FILE…"
+
     #: What a search compares: ids exactly, the full-text vector or that of some texts, names by a
     #: part of them.
     search_ids: Sequence[str] = ("external_id",)
@@ -350,6 +354,8 @@ class QuarantineAdmin(ReadOnlyAdmin):
 
     icon = "report"
     nav_title = "Quarantine"
+    empty_text = "Every record that was read could be loaded."
+    empty_command = ""
     list_display = ("reason", "field", "platform", "external_id", "seen_count", "last_seen_at")
     list_filter = (PlatformFilter, ("last_seen_at", DayRangeFilter))
     sortable = ("last_seen_at", "seen_count")
@@ -392,6 +398,8 @@ class ExchangeRateAdmin(ReadOnlyAdmin):
     """Rates of days."""
 
     icon = "currency_exchange"
+    empty_text = "Prices in other currencies cannot be converted without them. Load them:"
+    empty_command = "python manage.py load_rates"
     list_display = ("currency", "rate_date", "rate")
     list_filter = (("rate_date", DayRangeFilter),)
     sortable = ("rate_date",)

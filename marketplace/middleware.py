@@ -6,21 +6,17 @@ What machines ask about the site's health is answered before everything else.
 import logging
 from collections.abc import Callable
 
-from django.contrib import admin
-from django.db import InterfaceError, OperationalError, ProgrammingError, connections
+from django.db import ProgrammingError, connections
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.template.loader import render_to_string
 from psycopg2 import errors as pg
 
-from marketplace.exceptions import DatabaseUnavailableError
 from marketplace.monitoring.readiness import find_trouble, note_trouble
 from marketplace.monitoring.views import VIEWS
+from marketplace.pages import UNREACHABLE, error_page, plain_page
 from marketplace.postgresql.errors import explain
 from marketplace.registry import ALIASES, CONTROL
 
 logger = logging.getLogger(__name__)
-
-_UNREACHABLE = (OperationalError, InterfaceError, DatabaseUnavailableError)
 
 
 class MonitoringMiddleware:
@@ -70,23 +66,20 @@ class DatabaseUnavailableMiddleware:
         found = _message(_alias(request), error)
         if found is None:
             return None
-        if isinstance(error, _UNREACHABLE):
+        if isinstance(error, UNREACHABLE):
             note_trouble(_alias(request))
         return _unavailable(request, *found)
 
 
 def _unavailable(request: HttpRequest, title: str, reason: str) -> HttpResponse:
-    # With the control database down nobody is known, and there is no navigation.
-    template, context = "admin/marketplace/unavailable_plain.html", {}
     try:
-        if request.user.is_authenticated:
-            context = admin.site.each_context(request)
-            template = "admin/marketplace/unavailable.html"
-    except _UNREACHABLE as control_error:
+        page = error_page(request, 503, title, reason)
+    except UNREACHABLE as control_error:
+        # With the control database down nobody is known, and there is no navigation.
         title, reason = _message(CONTROL, control_error) or (title, reason)
+        page = plain_page(request, 503, title, reason)
     logger.error("%s: %s", title, reason)
-    page = render_to_string(template, context | {"title": title, "reason": reason}, request)
-    return HttpResponse(page, status=503)
+    return page
 
 
 def _alias(request: HttpRequest) -> str:
@@ -105,7 +98,7 @@ def _message(alias: str, error: Exception) -> tuple[str, str] | None:
             "Its query was stopped, so that it does not slow the database down. Search for fewer "
             "rows: add a filter, or a word to the search."
         )
-    if isinstance(error, _UNREACHABLE):
+    if isinstance(error, UNREACHABLE):
         return f"The database {alias} is unreachable", f"{name}: {explain(error)}"
     if isinstance(error, ProgrammingError) and isinstance(
         error.__cause__, pg.UndefinedTable | pg.UndefinedColumn

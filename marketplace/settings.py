@@ -64,6 +64,8 @@ MIDDLEWARE = [
 
 ROOT_URLCONF = "marketplace.urls"
 
+CSRF_FAILURE_VIEW = "marketplace.pages.csrf_failure"
+
 WSGI_APPLICATION = "marketplace.wsgi.application"
 
 TEMPLATES = [

@@ -201,6 +201,11 @@ class List(ChangeList):
         return rows.filter(currency=self.currency) if self.currency else rows
 
     @property
+    def is_filtered(self) -> bool:
+        """Whether the list may lack rows of the table."""
+        return bool(self.queryset.query.where)
+
+    @property
     def currency_title(self) -> str:
         """The name of the currency that the list was narrowed to."""
         return dict(CURRENCIES).get(self.currency, self.currency)

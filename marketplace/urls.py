@@ -14,3 +14,8 @@ urlpatterns = [
     re_path("^api/", api.nowhere),
     path("", admin.site.urls),
 ]
+
+handler400 = "marketplace.pages.bad_request"
+handler403 = "marketplace.pages.permission_denied"
+handler404 = "marketplace.pages.not_found"
+handler500 = "marketplace.pages.server_error"
