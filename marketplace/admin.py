@@ -20,6 +20,7 @@ from marketplace.filters import DayRangeFilter, PlatformFilter, choice
 from marketplace.loading import run_warnings
 from marketplace.models import LoadRun
 from marketplace.registry import ALIASES, get_database
+from marketplace.review_admin import ReviewedRecordAdmin, ReviewedRunAdmin
 from marketplace.search import matching, search_query
 from marketplace.tables import FOUND_LIMIT, List, ListPaginator, contains, is_heavy
 
@@ -287,10 +288,11 @@ class ReadOnlyAdmin(ModelAdmin):
         return getattr(self, name) if hasattr(method, "short_description") else None
 
 
-class LoadRunAdmin(ReadOnlyAdmin):
+class LoadRunAdmin(ReviewedRunAdmin, ReadOnlyAdmin):
     """Runs of `ingest`."""
 
     icon = "sync"
+    actions = ("release", "discard")  # type: ignore[assignment]
     list_display = (
         "started_at",
         "platform",
@@ -301,7 +303,8 @@ class LoadRunAdmin(ReadOnlyAdmin):
         "updated_count",
         "unchanged_count",
         "rejected_count",
-        "source",
+        "held_count",
+        "files",
     )
     list_filter = (
         PlatformFilter,
@@ -323,6 +326,7 @@ class LoadRunAdmin(ReadOnlyAdmin):
                     "updated_count",
                     "unchanged_count",
                     "rejected_count",
+                    "held_count",
                     "price_point_count",
                     "quarantined",
                 )
@@ -342,6 +346,11 @@ class LoadRunAdmin(ReadOnlyAdmin):
         """Return what a person should know of the run though it loaded its records."""
         return show.paragraphs("\n".join(run_warnings.of_run(obj)))
 
+    @admin.display(description="source")
+    def files(self, obj: LoadRun) -> str:
+        """Return the files; more than the first few lines of them are on the run's page."""
+        return show.clip(obj.source, 400)
+
     @admin.display(description="quarantined")
     def quarantined(self, obj: Any) -> str:
         """Return a link to what the run put into quarantine."""
@@ -349,10 +358,11 @@ class LoadRunAdmin(ReadOnlyAdmin):
         return show.link(url, "Records that this run met last")
 
 
-class QuarantineAdmin(ReadOnlyAdmin):
+class QuarantineAdmin(ReviewedRecordAdmin, ReadOnlyAdmin):
     """Records that could not be loaded."""
 
     icon = "report"
+    actions = ("release", "discard")  # type: ignore[assignment]
     nav_title = "Quarantine"
     empty_text = "Every record that was read could be loaded."
     empty_command = ""
@@ -372,7 +382,7 @@ class QuarantineAdmin(ReadOnlyAdmin):
         """Return the record as it was read."""
         note = f"At most {show.number(show.PAYLOAD_LIMIT)} bytes are shown."
         text = show.unpack(obj._meta.app_label, obj.payload)
-        return [Panel("Payload", show.preformatted(text), note)]
+        return [Panel("Payload", show.marked(text, obj.field), note)]
 
 
 class RawPayloadAdmin(ReadOnlyAdmin):
@@ -400,13 +410,18 @@ class ExchangeRateAdmin(ReadOnlyAdmin):
     icon = "currency_exchange"
     empty_text = "Prices in other currencies cannot be converted without them. Load them:"
     empty_command = "python manage.py load_rates"
-    list_display = ("currency", "rate_date", "rate")
+    list_display = ("currency", "rate_date", "price")
     list_filter = (("rate_date", DayRangeFilter),)
     sortable = ("rate_date",)
     newest = "rate_date"
     search_ids = ()
     search_names = ("currency",)
-    fieldsets = (("Rate", {"fields": ("currency", "rate_date", "rate")}),)
+    fieldsets = (("Rate", {"fields": ("currency", "rate_date", "price")}),)
+
+    @admin.display(description="rate")
+    def price(self, obj: Any) -> str:
+        """Return what one unit of the currency costs."""
+        return show.figure(f"{show.quantity(obj.rate)} so'm for 1 {obj.currency}")
 
 
 admin.site.unregister((User, Group))

@@ -93,6 +93,14 @@ def number(value: Decimal | float | None, places: int = 0) -> str:
     return f"{value:,.{places}f}".replace(",", " ")
 
 
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """Return a number with its noun: 1 record, 4,000 records.
+
+    :param plural: the noun's plural; with an s if empty
+    """
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
+
+
 def money(amount: Decimal | None, currency: str | None) -> str:
     """Return an amount with its currency: 5 300 716 UZS; hundredths only where there are any."""
     if amount is None:
@@ -258,6 +266,22 @@ def as_json(value: object) -> str:
 def preformatted(text: str) -> SafeString:
     """Return a text with its own line breaks, in a box that scrolls."""
     return format_html('<pre class="mp-pre" tabindex="0">{}</pre>', text)
+
+
+def marked(text: str, field: str) -> SafeString:
+    """Return JSON with indentation in a box that scrolls, the values of a field marked.
+
+    :param field: the name of the field, or a path to it such as skus[0].price
+    """
+    name = json.dumps(re.split(r"[.\]]", field.rstrip("]"))[-1], ensure_ascii=False)
+    # A value in the line of its name, or the lines down to the bracket that closes it.
+    value = rf"( *){re.escape(name)}: (?:[\[{{]\n(?:\1 .*\n)*\1[\]}}],?|.*)"
+    parts, end = [], 0
+    for found in re.finditer(f"^{value}$", text, re.MULTILINE) if field else ():
+        parts += [(text[end : found.start()], found.group())]
+        end = found.end()
+    before = format_html_join("", "{}<mark>{}</mark>", parts)
+    return format_html('<pre class="mp-pre" tabindex="0">{}{}</pre>', before, text[end:])
 
 
 def unpack(alias: str, data: bytes | memoryview, limit: int = PAYLOAD_LIMIT) -> str:
