@@ -47,6 +47,22 @@ class ParagraphFormatter(DjangoHelpFormatter):
         )
 
 
+class IntermixedParser(CommandParser):
+    """Takes words before, between and after options: `discard run --force uzum-17`."""
+
+    _is_mixing = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse the options first; argparse calls this once more for each half."""
+        if self._is_mixing:
+            return super().parse_known_args(args, namespace)
+        self._is_mixing = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._is_mixing = False
+
+
 class DatabaseCommand(BaseCommand):
     """A command that visits each database, and goes on when one of them fails."""
 

@@ -18,6 +18,7 @@ from django.urls import reverse
 
 from marketplace.exceptions import MarketplaceError
 from marketplace.loading import review
+from marketplace.loading.addresses import Address
 from marketplace.postgresql.errors import explain
 from marketplace.presentation import counted
 
@@ -182,7 +183,7 @@ class ReviewedRunAdmin(ReviewedAdmin):
     def settle(self, verb: str, alias: str, rows: list[Any]) -> Iterator[Result]:
         """Release or discard the runs, one after the other."""
         for run in rows:
-            address = review.Address(alias, run.platform, run.pk)
+            address = Address(alias, run.platform, run.pk)
             if verb == "discard":
                 held = counted(review.discard_run(address), "record")
                 yield Result(messages.SUCCESS, f"Discarded {held} of run {address}.")
@@ -209,7 +210,7 @@ class ReviewedRecordAdmin(ReviewedAdmin):
         records = counted(len(rows), "quarantined record")
         if verb == "release":
             return f"Load {records} again? Those that still cannot be loaded stay, with a reason."
-        return f"Delete {records} for good? They can be loaded again only from their source."
+        return f"Delete {records} for good? Only their source can bring them back."
 
     def remark(self, row: Any) -> str:
         """Return the source of the record, and why it is in quarantine."""

@@ -6,22 +6,19 @@ A run or record is named by its platform and number, "uzum-17", as each database
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from importlib import import_module
-from importlib.util import find_spec
 from itertools import groupby, islice
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import orjson
 import zstandard
 from django.apps import apps
 from django.db import transaction
-from django.db.models import Case, Count, F, QuerySet, TextField, Value, When
-from django.db.models.functions import Concat
+from django.db.models import Count, QuerySet
 
 from marketplace.exceptions import SourceError
 from marketplace.loading import chunks, ingest, release
-from marketplace.registry import ALIASES, PLATFORMS, get_database, get_platform
+from marketplace.loading.addresses import Address, glitches, points_of, records_of, runs_of
+from marketplace.registry import get_database
 
 #: Reasons that are told apart; the rest is counted together.
 MAX_GROUPS = 20
@@ -39,37 +36,6 @@ MAX_GLITCHES = 1000
 _STEP = 1000
 
 Json = dict[str, Any]
-
-
-class Address(NamedTuple):
-    """Which row of which database is meant.
-
-    :param platform: empty if only the database was named
-    """
-
-    alias: str
-    platform: str
-    pk: int
-
-    def __str__(self) -> str:
-        return f"{self.platform or self.alias}-{self.pk}"
-
-
-def locate(name: str) -> Address:
-    """Return the row that "uzum-17" names; of glitches also "ecommerce-17".
-
-    :raises SourceError: if it names none
-    """
-    prefix, _, number = name.rpartition("-")
-    if number.isascii() and number.isdecimal():
-        if prefix in {platform.name for platform in PLATFORMS}:
-            return Address(get_platform(prefix).database, prefix, int(number))
-        if prefix in ALIASES:
-            return Address(prefix, "", int(number))
-    names = ", ".join(platform.name for platform in PLATFORMS)
-    raise SourceError(
-        f"{name!r} is no id. Write PLATFORM-NUMBER, as in uzum-17. Platforms: {names}."
-    )
 
 
 # What waits
@@ -119,7 +85,7 @@ def waiting(alias: str, platform: str | None = None, *, is_all: bool = False) ->
     :param platform: whose; of all platforms if None
     :param is_all: whether all reasons are told, with all ids
     """
-    records = _records(alias)
+    records = records_of(alias)
     if platform:
         records = records.filter(platform=platform)
     return Waiting(
@@ -131,12 +97,8 @@ def waiting(alias: str, platform: str | None = None, *, is_all: bool = False) ->
     )
 
 
-def _runs(alias: str) -> QuerySet[Any]:
-    return QuerySet(apps.get_model(alias, "LoadRun"), using=alias)
-
-
 def _held_runs(alias: str, platform: str | None) -> QuerySet[Any]:
-    held = _runs(alias).filter(status="held").order_by("pk")
+    held = runs_of(alias).filter(status="held").order_by("pk")
     return held.filter(platform=platform) if platform else held
 
 
@@ -149,18 +111,6 @@ def _held_run(run: Any) -> HeldRun:
         run.started_at,
         run.finished_at,
     )
-
-
-def _records(alias: str) -> QuerySet[Any]:
-    """Return the quarantined records, each with its reason as it is shown."""
-    shown = Case(
-        When(field="", then=F("reason")),
-        default=Concat("field", Value(": "), "reason", output_field=TextField()),
-        output_field=TextField(),
-    )
-    rows: QuerySet[Any] = QuerySet(apps.get_model(alias, "QuarantinedRecord"), using=alias)
-    told: QuerySet[Any] = rows.annotate(shown=shown)
-    return told
 
 
 def _groups(records: QuerySet[Any], is_all: bool) -> Iterator[Group]:
@@ -204,13 +154,37 @@ def describe_record(address: Address) -> Json:
 
     :raises SourceError: if there is no such record
     """
-    record = _one(_records(address.alias), address, "quarantined record")
+    record = _one(records_of(address.alias), address, "quarantined record")
     names = ["external_id", "source", "shape", "context", "options", "observed_at", "times"]
     names += ["first_seen_at", "last_seen_at", "seen_count"]
     told = {name: getattr(record, name) for name in names}
     run = record.run_id and f"{record.platform}-{record.run_id}"
     payload = _payload(zstandard.decompress(record.payload))
     return {"id": str(address), "reason": record.shown, "run": run, **told, "payload": payload}
+
+
+def describe_glitch(address: Address) -> Json:
+    """Return a price that was marked, or released, as JSON.
+
+    :raises SourceError: if the database marks no prices, or has no such price
+    """
+    points = points_of(address.alias)
+    if points is None:
+        raise SourceError(f"{address.alias} marks no prices as glitches.")
+    point = points.filter(pk=address.pk).select_related("offer__product").first()
+    if point is None or address.platform not in ("", point.offer.platform):
+        raise SourceError(f"There is no glitch {address}. See what waits: ingest_review list.")
+    before = None if point.price_change is None else point.price - point.price_change
+    return {
+        "id": str(address),
+        "status": "marked" if point.is_glitch else "released",
+        "price": point.price,
+        "price_before": before,
+        "currency": point.currency,
+        "recorded_at": point.recorded_at,
+        "offer": point.offer.external_id,
+        "title": point.offer.product.title,
+    }
 
 
 def _payload(raw: bytes) -> Any:
@@ -228,7 +202,7 @@ def _one(rows: QuerySet[Any], address: Address, what: str) -> Any:
 
 
 def _get_run(address: Address) -> Any:
-    return _one(_runs(address.alias), address, "run")
+    return _one(runs_of(address.alias), address, "run")
 
 
 # Runs
@@ -252,9 +226,9 @@ def discard_run(address: Address) -> int:
     """
     with transaction.atomic(using=address.alias):
         # Whoever is about to release it waits, and finds it discarded.
-        _runs(address.alias).select_for_update().filter(pk=address.pk).first()
+        runs_of(address.alias).select_for_update().filter(pk=address.pk).first()
         held = check_held(address)
-        _runs(address.alias).filter(pk=address.pk).update(status="discarded")
+        runs_of(address.alias).filter(pk=address.pk).update(status="discarded")
         parts: Any = apps.get_model(address.alias, "LoadChunk").objects
         parts.using(address.alias).filter(run_id=address.pk).delete()
     return held
@@ -295,7 +269,7 @@ class Selection:
 
     def rows(self) -> QuerySet[Any]:
         """Return the records, by platform and number."""
-        rows = _records(self.alias)
+        rows = records_of(self.alias)
         if self.platform:
             rows = rows.filter(platform=self.platform)
         if self.pks:
@@ -322,7 +296,7 @@ def select(addresses: list[Address]) -> list[Selection]:
     :raises SourceError: if one of them does not exist
     """
     for address in addresses:
-        _one(_records(address.alias), address, "quarantined record")
+        _one(records_of(address.alias), address, "quarantined record")
     ordered = sorted(set(addresses))
     return [
         Selection(alias, platform, tuple(address.pk for address in same))
@@ -337,7 +311,7 @@ def release_records(selection: Selection) -> Outcome:
     """
     total = again = 0
     for platform, pks in _steps(selection):
-        rows = _records(selection.alias).filter(pk__in=pks)
+        rows = records_of(selection.alias).filter(pk__in=pks)
         total += len(pks)
         release.reload_records(selection.alias, platform, list(rows))
         again += rows.all().count()
@@ -349,7 +323,7 @@ def discard_records(selection: Selection) -> int:
     deleted = 0
     for _, pks in _steps(selection):
         with transaction.atomic(using=selection.alias):
-            deleted += _records(selection.alias).filter(pk__in=pks).delete()[0]
+            deleted += records_of(selection.alias).filter(pk__in=pks).delete()[0]
     return deleted
 
 
@@ -363,12 +337,6 @@ def _steps(selection: Selection) -> Iterator[tuple[str, list[int]]]:
 
 
 # Glitches
-
-
-def glitches(alias: str) -> ModuleType | None:
-    """Return the module of an app that marks prices; None if it has none."""
-    name = f"{alias}.glitches"
-    return import_module(name) if find_spec(name) else None
 
 
 def _glitches(alias: str, platform: str | None) -> list[Any] | None:

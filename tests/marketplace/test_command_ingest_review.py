@@ -1,6 +1,7 @@
 """`ingest_review` shows what waits for a person, and does what the person says."""
 
 import json
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -80,23 +81,24 @@ class TestList:
             for number in range(5)
         ]
         other = factories.quarantined("classifieds", b"x", reason="is not JSON", field="")
-        newest = ", ".join(f"olx-{each.pk}" for each in records[:1:-1])
+        price = "100.00 after 1,000.00 UZS of offer"
+        newest = " ".join(f"olx-{each.pk}" for each in records[:1:-1])
 
         assert run("ingest_review", "list") == (
             "ECOMMERCE - B2C e-commerce platforms\n"
             "   Held runs: 1\n"
-            f"      uzum-{held.pk}: 2 records of cards.jsonl, since 2026-11-20 17:00\n"
+            f"      run uzum-{held.pk}: 2 records of cards.jsonl, since 2026-11-20 17:00\n"
             f"         {CAUSE}\n"
             "         another cause\n"
             "   Quarantine: 0\n"
             "   Glitches: 2\n"
-            f"      uzum-{newer.pk}: 100.00 after 1,000.00 UZS of offer o2, 2026-11-20 07:00\n"
-            f"      uzum-{older.pk}: 100.00 after 1,000.00 UZS of offer o1, 2026-11-20 06:00\n"
+            f"      glitch uzum-{newer.pk}: {price} o2, 2026-11-20 07:00\n"
+            f"      glitch uzum-{older.pk}: {price} o1, 2026-11-20 06:00\n"
             "CLASSIFIEDS - C2C classifieds platforms\n"
             "   Held runs: 0\n"
             "   Quarantine: 6\n"
-            f"      olx 5: price: is not a number: 'bepul' ({newest})\n"
-            f"      olx 1: is not JSON (olx-{other.pk})\n"
+            f"      olx 5: price: is not a number: 'bepul' (record {newest})\n"
+            f"      olx 1: is not JSON (record olx-{other.pk})\n"
             "PROCUREMENT - B2B government procurement\n"
             "   Held runs: 0\n"
             "   Quarantine: 0\n",
@@ -112,7 +114,7 @@ class TestList:
 
         out = run("ingest_review", "list", "--platform=uzum").out
 
-        assert "Held runs: 1\n      uzum-" in out
+        assert "Held runs: 1\n      run uzum-" in out
         assert "Quarantine: 1\n      uzum 1: " in out
         assert "ozon" not in out
         assert "CLASSIFIEDS" not in out
@@ -484,12 +486,107 @@ class TestGlitches:
         assert outcome.err.startswith("classifieds marks no prices as glitches.\n")
 
 
+class TestWords:
+    """What the list prints can be given to the other actions as it is."""
+
+    @pytest.fixture
+    def names(self):
+        """One of each kind; the kinds and names that the list prints."""
+        held_run(card(1))
+        factories.quarantined("ecommerce", orjson.dumps(card(2)), platform="uzum")
+        factories.quarantined("ecommerce", orjson.dumps(card(3)), platform="uzum")
+        glitch()
+        out = run("ingest_review", "list", "--database=ecommerce").out
+        return [found.split() for found in re.findall(r"(?:run|record|glitch)(?: uzum-\d+)+", out)]
+
+    def test_are_shown(self, names):
+        outcomes = [run("ingest_review", "show", *words) for words in names]
+
+        assert [len(words) for words in names] == [2, 3, 2]
+        assert [outcome.code for outcome in outcomes] == [0, 0, 0]
+        assert "status: held\n" in outcomes[0].out
+        assert outcomes[1].out.count("payload:\n") == 2
+        assert outcomes[2].out == (
+            f"id: {names[2][1]}\nstatus: marked\nprice: 100.00\nprice before: 1000.00\n"
+            "currency: UZS\nrecorded at: 2026-11-20 06:00\noffer: o1\n"
+            "title: Чайник электрический\n"
+        )
+
+    def test_are_shown_without_their_kind(self, names):
+        for _, *ids in names:
+            assert run("ingest_review", "show", *ids).code == 0
+
+    def test_are_released(self, names):
+        for words in names:
+            assert run("ingest_review", "release", *words).code == 0
+
+        assert run("ingest_review", "list", "--database=ecommerce").out.endswith(
+            "   Held runs: 0\n   Quarantine: 0\n   Glitches: 0\n"
+        )
+
+    def test_are_released_together_without_their_kinds(self, names):
+        outcome = run("ingest_review", "release", *(each for _, *ids in names for each in ids))
+
+        assert outcome.code == 0
+        assert Product.objects.filter(external_id__in=["1", "2", "3"]).count() == 3
+
+    def test_are_discarded(self, names):
+        held, records, marked = names
+
+        assert run("ingest_review", "discard", *held, "--force").code == 0
+        assert run("ingest_review", "discard", *records[1:], "--force").code == 0
+        assert run("ingest_review", "discard", *marked, "--force").err == (
+            "CommandError: A glitch stays in the price history, and out of lows and averages. "
+            "If its price is right, release it.\n"
+        )
+        assert not QuarantinedRecord.objects.exists()
+
+    def test_signs_around_them_are_no_part_of_them(self, names):
+        _, first, second = names[1]
+
+        assert run("ingest_review", "show", f"({first},", f"{second})").out.count("payload:") == 2
+
+    def test_a_name_of_two_things_needs_its_kind(self):
+        held = held_run(card(1))
+        factories.quarantined("ecommerce", b"{}", platform="uzum", pk=held.pk)
+        name = f"uzum-{held.pk}"
+
+        assert run("ingest_review", "show", name).err == (
+            f"CommandError: {name} names more than one thing. Write run {name} or record {name}.\n"
+        )
+        assert run("ingest_review", "show", "record", name).code == 0
+
+    def test_a_run_that_waits_for_nobody_is_shown_too(self):
+        done = factories.load_run("ecommerce", platform="uzum")
+
+        assert "status: completed\n" in run("ingest_review", "show", f"uzum-{done.pk}").out
+
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            (["show", "uzum-999999"], "Nothing that waits is named uzum-999999."),
+            (["show"], "Say what to show, as ingest_review list names it: run uzum-17."),
+            (["release", "records", "uzum-1"], "write record uzum-1."),
+            (["release", "uzum-1", "--platform=uzum"], "leave out the ids."),
+            (["show", "glitch", "olx-1"], "classifieds marks no prices as glitches."),
+            (["show", "glitch", "uzum-999999"], "There is no glitch uzum-999999."),
+        ],
+    )
+    def test_what_does_not_fit(self, words, message):
+        outcome = run("ingest_review", *words)
+
+        assert message in outcome.err
+        assert outcome.code == 1
+
+
 class TestMistakes:
     @pytest.mark.parametrize("name", ["17", "uzum", "uzum-", "uzum-x", "amazon-17", "uzum--17"])
     def test_what_is_no_id(self, name):
         outcome = run("ingest_review", "release", "run", name)
 
-        assert outcome.err.startswith(f"CommandError: {name!r} is no id. Write PLATFORM-NUMBER,")
+        assert outcome.err.startswith(
+            f"CommandError: “{name}” is not an id. Write PLATFORM-NUMBER,"
+        )
 
     def test_a_run_that_does_not_exist(self):
         run_of_ozon = held_run(card(1), platform="ozon")

@@ -12,14 +12,16 @@ from django.utils import timezone
 
 from marketplace.cli import (
     DatabaseCommand,
+    IntermixedParser,
     add_destructive_arguments,
     add_format_argument,
     counted,
 )
 from marketplace.exceptions import MarketplaceError, SourceError
 from marketplace.loading import review
+from marketplace.loading.addresses import Address, kind_of, locate
 from marketplace.loading.ingest import Summary
-from marketplace.loading.review import Address, Selection, Waiting
+from marketplace.loading.review import Selection, Waiting
 from marketplace.postgresql.errors import explain
 from marketplace.registry import ALIASES, PLATFORMS, get_database, get_platform
 
@@ -29,11 +31,12 @@ _LINES, _WIDTH = 40, 200
 #: Marked prices that are listed without --all.
 _NEWEST = 3
 
+#: What each action may be about. "records" are chosen by what they have in common.
 _KINDS = {
-    "run": "A run that is held.",
-    "record": "A quarantined record.",
-    "records": "Quarantined records of a platform, or with a reason, or both.",
-    "glitch": "A price that was marked, by the number of its point in the history.",
+    "show": ("run", "record", "glitch"),
+    "release": ("run", "record", "records", "glitch"),
+    "discard": ("run", "record", "records", "glitch"),
+    "restore": ("glitch",),
 }
 
 _PLATFORMS = [platform.name for platform in PLATFORMS]
@@ -56,25 +59,32 @@ class Command(DatabaseCommand):
     release: load it as if it had come in time; of a glitch: it is right.
     discard: throw it away. restore: mark a released glitch again.
 
-    Each is named by its platform and number, as in uzum-17.
+    Each is named as the list names it: run uzum-17, record uzum-5 uzum-6,
+    glitch uzum-9. The first word may be left out where the number means one
+    of them only. Records that have something in common are chosen by
+    release records --reason TEXT --platform NAME, and so discarded.
     """
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the actions and their arguments."""
-        actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+        actions = parser.add_subparsers(
+            dest="action", required=True, metavar="ACTION", parser_class=IntermixedParser
+        )
         self._add_listing(actions.add_parser("list", help="Tell what waits, and why."))
-        show = actions.add_parser("show", help="Show one run or record, with its payload.")
-        for kind in _add_kinds(show, "run", "record"):
-            kind.add_argument("--full", action="store_true", help="Do not shorten payloads.")
-            add_format_argument(kind)
+        show = actions.add_parser("show", help="Show a run, record or glitch, with its payload.")
+        _add_words(show, "show")
+        show.add_argument("--full", action="store_true", help="Do not shorten payloads.")
+        add_format_argument(show)
         release = actions.add_parser("release", help="Load it, as if it had come in time.")
-        for kind in _add_kinds(release, "run", "record", "records", "glitch"):
-            kind.add_argument("--dry-run", action="store_true", help="Say what, and do nothing.")
+        _add_words(release, "release")
+        _add_common(release)
+        release.add_argument("--dry-run", action="store_true", help="Say what, and do nothing.")
         discard = actions.add_parser("discard", help="Throw it away.")
-        for kind in _add_kinds(discard, "run", "record", "records"):
-            add_destructive_arguments(kind)
+        _add_words(discard, "discard")
+        _add_common(discard)
+        add_destructive_arguments(discard)
         restore = actions.add_parser("restore", help="Mark released prices as glitches again.")
-        _add_kinds(restore, "glitch")
+        _add_words(restore, "restore")
 
     def _add_listing(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
@@ -84,10 +94,16 @@ class Command(DatabaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Do what the action says."""
-        names = [options["action"], *filter(None, [options.get("kind")])]
-        action: Callable[[Options], None] = getattr(self, "_".join(["", *names]))
+        action = options["action"]
         try:
-            action(options)
+            if action == "list":
+                self._list(options)
+            elif action == "show":
+                self._show(options)
+            else:
+                for kind, addresses in _chosen(options):
+                    method: Callable[[Options], None] = getattr(self, f"_{action}_{kind}")
+                    method(options | {"addresses": addresses})
         except (MarketplaceError, Error) as error:
             raise CommandError(explain(error)) from None
 
@@ -116,11 +132,12 @@ class Command(DatabaseCommand):
         yield f"   Held runs: {self._number(len(told.runs))}"
         for run in told.runs:
             since = _time(run.finished_at or run.started_at)
-            yield f"      {run.id}: {counted(run.held, 'record')} of {run.source}, since {since}"
+            held = f"{counted(run.held, 'record')} of {run.source}"
+            yield f"      run {run.id}: {held}, since {since}"
             yield from (f"         {cause}" for cause in run.causes)
         yield f"   Quarantine: {self._number(told.records)}"
         for group in told.groups:
-            newest = ", ".join(group.newest)
+            newest = " ".join(["record", *group.newest])
             yield f"      {group.platform} {group.records:,}: {group.reason} ({newest})"
         rest = told.records - sum(group.records for group in told.groups)
         if rest:
@@ -135,28 +152,39 @@ class Command(DatabaseCommand):
 
     # show
 
-    def _show_run(self, options: Options) -> None:
-        told = review.describe_run(review.locate(options["ids"][0]))
+    def _show(self, options: Options) -> None:
+        described = [
+            (kind, _DESCRIBE[kind](address))
+            for kind, addresses in _chosen(options)
+            for address in addresses
+        ]
         if options["format"] == "json":
-            self.print_json(told)
+            each = [told for _, told in described]
+            self.print_json(each if len(each) > 1 else each[0])
             return
+        for place, (kind, told) in enumerate(described):
+            if place:
+                self.stdout.write("")
+            method: Callable[[review.Json, bool], None] = getattr(self, f"_show_{kind}")
+            method(told, options["full"])
+
+    def _show_run(self, told: review.Json, is_full: bool) -> None:
         first = told.pop("first")
         self._print_facts(told)
         for held in first:
             place = f"{held.get('source', '')}: {held['place']}"
             self.stdout.write(f"held {place} ({held.get('shape') or held['reason']})")
             payload = held["payload"] if "payload" in held else held["raw"]
-            self._print_payload(payload, options["full"])
+            self._print_payload(payload, is_full)
 
-    def _show_record(self, options: Options) -> None:
-        told = review.describe_record(review.locate(options["ids"][0]))
-        if options["format"] == "json":
-            self.print_json(told)
-            return
+    def _show_record(self, told: review.Json, is_full: bool) -> None:
         payload = told.pop("payload")
         self._print_facts(told)
         self.stdout.write("payload:")
-        self._print_payload(payload, options["full"])
+        self._print_payload(payload, is_full)
+
+    def _show_glitch(self, told: review.Json, is_full: bool) -> None:
+        self._print_facts(told)
 
     def _print_facts(self, told: dict[str, Any]) -> None:
         for name, value in told.items():
@@ -188,7 +216,7 @@ class Command(DatabaseCommand):
                 self.stderr.write(self.style.ERROR(failure))
             return not summary.is_failure
 
-        self._each(_named(options), release)
+        self._each(options["addresses"], release)
 
     def _discard_run(self, options: Options) -> None:
         def discard(address: Address) -> None:
@@ -197,10 +225,10 @@ class Command(DatabaseCommand):
                 held = counted(review.discard_run(address), "record")
                 self.stdout.write(f"Discarded {held} of run {address}.")
 
-        self._each(_named(options), discard)
+        self._each(options["addresses"], discard)
 
     def _release_record(self, options: Options) -> None:
-        self._release(review.select(_named(options)), options)
+        self._release(review.select(options["addresses"]), options)
 
     def _release_records(self, options: Options) -> None:
         self._release(_common(options), options)
@@ -219,7 +247,7 @@ class Command(DatabaseCommand):
         self._each(chosen, release)
 
     def _discard_record(self, options: Options) -> None:
-        self._discard(review.select(_named(options)), options)
+        self._discard(review.select(options["addresses"]), options)
 
     def _discard_records(self, options: Options) -> None:
         self._discard(_common(options), options)
@@ -232,6 +260,12 @@ class Command(DatabaseCommand):
                 self.stdout.write(f"Discarded {count} of {name}.")
 
         self._each(chosen, discard)
+
+    def _discard_glitch(self, options: Options) -> None:
+        raise SourceError(
+            "A glitch stays in the price history, and out of lows and averages. "
+            "If its price is right, release it."
+        )
 
     def _may_discard(self, what: str, name: str, options: Options) -> bool:
         """Return whether something is to be thrown away; ask, unless told not to."""
@@ -248,14 +282,14 @@ class Command(DatabaseCommand):
             done = "Would release" if options["dry_run"] else "Released"
             self.stdout.write(f"{done} glitch {address}.")
 
-        self._each(_named(options), release)
+        self._each(options["addresses"], release)
 
     def _restore_glitch(self, options: Options) -> None:
         def restore(address: Address) -> None:
             review.settle_glitch(address, "restore")
             self.stdout.write(f"Restored glitch {address}.")
 
-        self._each(_named(options), restore)
+        self._each(options["addresses"], restore)
 
     def _each(self, chosen: list[T], function: Callable[[T], bool | None]) -> None:
         """Call the function with each of what was chosen, whether or not others fail."""
@@ -270,28 +304,53 @@ class Command(DatabaseCommand):
             raise CommandError(f"{failed} of {len(chosen)} failed: see ingest_review list.")
 
 
-def _add_kinds(action: CommandParser, *names: str) -> list[CommandParser]:
-    """Add what an action may be about; return its parsers.
+#: How each kind is described.
+_DESCRIBE: dict[str, Callable[[Address], review.Json]] = {
+    "run": review.describe_run,
+    "record": review.describe_record,
+    "glitch": review.describe_glitch,
+}
 
-    "records" are chosen by what they have in common, all others are named by their ids.
+
+def _add_words(parser: CommandParser, action: str) -> None:
+    """Add the names of what an action is about, as the list prints them."""
+    kinds = _KINDS[action]
+    parser.add_argument(
+        "words",
+        metavar="[KIND] ID",
+        nargs="*",
+        help=f"As the list names it: run uzum-17, record uzum-5. Kinds: {', '.join(kinds)}.",
+    )
+
+
+def _add_common(parser: CommandParser) -> None:
+    """Add by what records are chosen."""
+    parser.add_argument("--reason", metavar="TEXT", help="Records whose reason contains this.")
+    parser.add_argument("--platform", choices=_PLATFORMS, help="Records of this platform.")
+
+
+def _chosen(options: Options) -> Iterator[tuple[str, list[Address]]]:
+    """Yield the kinds of what the user named, each with its rows, each row once.
+
+    :raises SourceError: if that cannot be told, or an option does not fit
     """
-    kinds = action.add_subparsers(dest="kind", required=True, metavar="KIND")
-    parsers = []
-    for name in names:
-        parser: CommandParser = kinds.add_parser(name, help=_KINDS[name])
-        if name == "records":
-            parser.add_argument("--reason", metavar="TEXT", help="Whose reason contains this.")
-            parser.add_argument("--platform", choices=_PLATFORMS, help="Of this platform.")
-        else:
-            count = 1 if action.prog.endswith("show") else "+"
-            parser.add_argument("ids", metavar="ID", nargs=count, help="As in uzum-17.")
-        parsers.append(parser)
-    return parsers
-
-
-def _named(options: Options) -> list[Address]:
-    """Return the rows that were named, each once."""
-    return list(dict.fromkeys(map(review.locate, options["ids"])))
+    action, words = options["action"], options["words"]
+    kinds, is_common = _KINDS[action], bool(options.get("reason") or options.get("platform"))
+    kind = words[0] if words and words[0] in kinds else ""
+    names = [name.strip("(),:") for name in (words[1:] if kind else words)]
+    if kind == "records" or (is_common and not words):
+        if names:
+            raise SourceError(f"To {action} some records by their ids, write record {names[0]}.")
+        yield "records", []
+        return
+    if is_common:
+        raise SourceError(f"--reason and --platform choose {action} records: leave out the ids.")
+    if not names:
+        raise SourceError(f"Say what to {action}, as ingest_review list names it: run uzum-17.")
+    addresses = list(dict.fromkeys(map(locate, filter(None, names))))
+    found = [(kind or kind_of(address, kinds), address) for address in addresses]
+    for each in dict.fromkeys(name for name, _ in found):
+        yield each, [address for name, address in found if name == each]
 
 
 def _common(options: Options) -> list[Selection]:
@@ -315,7 +374,7 @@ def _describe_glitch(glitch: Any) -> str:
     before = "" if glitch.price_before is None else f" after {glitch.price_before:,}"
     name = f"{glitch.platform}-{glitch.pk}"
     text = f"{price}{before} {unit}".strip()
-    return f"      {name}: {text} of offer {glitch.offer}, {_time(glitch.recorded_at)}"
+    return f"      glitch {name}: {text} of offer {glitch.offer}, {_time(glitch.recorded_at)}"
 
 
 def _counts(summary: Summary) -> str:

@@ -1,0 +1,107 @@
+"""What runs, records and marked prices are called: their platform and number, as in uzum-17."""
+
+from collections.abc import Collection
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from django.apps import apps
+from django.db.models import Case, F, QuerySet, TextField, Value, When
+from django.db.models.functions import Concat
+
+from marketplace.exceptions import SourceError
+from marketplace.registry import ALIASES, PLATFORMS, get_platform
+
+
+class Address(NamedTuple):
+    """Which row of which database is meant.
+
+    :param platform: empty if only the database was named
+    """
+
+    alias: str
+    platform: str
+    pk: int
+
+    def __str__(self) -> str:
+        return f"{self.platform or self.alias}-{self.pk}"
+
+
+def locate(name: str) -> Address:
+    """Return the row that "uzum-17" names; of glitches also "ecommerce-17".
+
+    :raises SourceError: if it names none
+    """
+    prefix, _, number = name.rpartition("-")
+    if number.isascii() and number.isdecimal():
+        if prefix in {platform.name for platform in PLATFORMS}:
+            return Address(get_platform(prefix).database, prefix, int(number))
+        if prefix in ALIASES:
+            return Address(prefix, "", int(number))
+    names = ", ".join(platform.name for platform in PLATFORMS)
+    raise SourceError(
+        f"“{name}” is not an id. Write PLATFORM-NUMBER, as in uzum-17. Platforms: {names}."
+    )
+
+
+def kind_of(address: Address, kinds: Collection[str]) -> str:
+    """Return what an address names that waits: "run", "record" or "glitch".
+
+    :param kinds: those that it may be; of runs that wait for nobody one is taken if nothing else is
+    :raises SourceError: if it names nothing, or several
+    """
+    waits = {
+        "run": runs_of(address.alias).filter(status="held"),
+        "record": records_of(address.alias),
+        "glitch": points_of(address.alias),
+    }
+    found = [kind for kind in kinds if kind in waits and _has(waits[kind], kind, address)]
+    if not found and "run" in kinds and _has(runs_of(address.alias), "run", address):
+        return "run"
+    if len(found) == 1:
+        return found[0]
+    if found:
+        choice = " or ".join(f"{kind} {address}" for kind in found)
+        raise SourceError(f"{address} names more than one thing. Write {choice}.")
+    raise SourceError(f"Nothing that waits is named {address}. See: ingest_review list.")
+
+
+def _has(rows: QuerySet[Any] | None, kind: str, address: Address) -> bool:
+    if rows is None:
+        return False
+    if not address.platform:
+        # Of a database only its glitches are named.
+        return kind == "glitch" and rows.filter(pk=address.pk).exists()
+    path = "offer__platform" if kind == "glitch" else "platform"
+    return rows.filter(pk=address.pk, **{path: address.platform}).exists()
+
+
+def points_of(alias: str) -> QuerySet[Any] | None:
+    """Return the prices that were marked, or released; None if the database marks none."""
+    if glitches(alias) is None:
+        return None
+    return QuerySet(apps.get_model(alias, "PricePoint"), using=alias).exclude(is_glitch=None)
+
+
+def runs_of(alias: str) -> QuerySet[Any]:
+    """Return the runs of a database, waiting or not."""
+    return QuerySet(apps.get_model(alias, "LoadRun"), using=alias)
+
+
+def records_of(alias: str) -> QuerySet[Any]:
+    """Return the quarantined records, each with its reason as it is shown."""
+    shown = Case(
+        When(field="", then=F("reason")),
+        default=Concat("field", Value(": "), "reason", output_field=TextField()),
+        output_field=TextField(),
+    )
+    rows: QuerySet[Any] = QuerySet(apps.get_model(alias, "QuarantinedRecord"), using=alias)
+    told: QuerySet[Any] = rows.annotate(shown=shown)
+    return told
+
+
+def glitches(alias: str) -> ModuleType | None:
+    """Return the module of an app that marks prices; None if it has none."""
+    name = f"{alias}.glitches"
+    return import_module(name) if find_spec(name) else None
