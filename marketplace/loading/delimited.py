@@ -1,241 +1,173 @@
-"""Tables in text form: their encoding and delimiter are told by looking at them.
+"""Tables in text form: rows and their faults.
 
-A row that is damaged is a fault, and the reading goes on behind it: if it spans several lines, with
-its second one, as its quote was never closed.
+A damaged row is a fault, and reading continues behind it: if it spans several lines, with the
+second of them, because its quotation mark was never closed.
 """
 
-import codecs
-import csv
-import io
-import zlib
-from collections import Counter, deque
+import re
 from collections.abc import Callable, Iterator
-from itertools import chain, islice
-from typing import Any, NamedTuple, TypeVar
-
-import zstandard
+from itertools import chain
+from typing import Any, NamedTuple
 
 from marketplace.exceptions import SourceError
-
-T = TypeVar("T")
+from marketplace.loading import dialects
+from marketplace.loading.dialects import Dialect, Rows
+from marketplace.loading.encodings import Text, look_ahead
 
 #: (place, row as column → text, fault, raw bytes): a row, or a damaged line.
 Found = tuple[str, Any, str, bytes]
 
-DELIMITERS = ",;\t|"
+DELIMITERS = dialects.DELIMITERS
 
-#: What a table is read as that is no UTF-8 and has no mark.
-FALLBACK_ENCODING = "windows-1251"
+_NUMBER = re.compile(r"\s*[-+−]?\d[\d\s.,]*\s*")
 
-#: Lines that one row may span. A quote that is never closed would take the rest of the table.
-MAX_LINES = 1000
 
-#: Lines that are looked at to tell encoding and delimiter.
-_SAMPLE = 50
-
-_MARKS = {
-    codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-}
-
-# Descriptions are longer than the 128 kB that the csv module allows by default.
-csv.field_size_limit(1 << 28)
+class Row(dict[str, str]):
+    """A row of a table: column → text. A type of its own, to tell it from an object of JSON."""
 
 
 class Layout(NamedTuple):
-    """How a table is written; what is empty is told by looking at it.
+    """How a table is written; what is empty or None is found by looking at it.
 
     :param header: whether the first row names the columns; if not, they are named "1", "2", … ;
         where it stands again in the middle, it is no row
     :param names: the columns' names where no header gives them
-    :param short_rows: whether rows that end early are whole, and not damaged
+    :param short_rows: whether a row may end early; or the columns that may be missing at its end
+    :param quote: the quotation mark of cells; empty if cells are never quoted
     """
 
     encoding: str = ""
     delimiter: str = ""
     header: bool = True
     names: tuple[str, ...] = ()
-    short_rows: bool = False
+    short_rows: bool | tuple[str, ...] = False
+    quote: str | None = None
 
 
 def read(
-    stream: Any, layout: Layout, check: Callable[[list[str]], None] = lambda columns: None
+    stream: Any,
+    layout: Layout,
+    check: Callable[[list[str]], None] | None = None,
+    name: str = "the table",
 ) -> Iterator[Found]:
     """Yield the rows of a table.
 
+    Columns without a name are named by their number. Of columns with the same name, the second
+    is named "name (2)"; where nobody checks which are read, rows that differ in them are faults.
+
     :param stream: bytes, with `peek`
     :param check: called once with the columns' names; raises `SourceError` to refuse the table
-    :raises SourceError: if the first row cannot be read
+    :param name: of the source, for messages
+    :raises SourceError: if the first row cannot be read, or the encoding cannot be determined
     """
-    sample, rest = _sample(_decode(stream, layout.encoding))
-    rows = _Rows(chain(sample, rest), layout.delimiter or find_delimiter(sample))
-    columns: list[str] = []
+    text = Text(stream, layout.encoding, name)
+    sample, rest = look_ahead(iter(text), lambda lines: len(lines) >= dialects.SAMPLE)
+    dialect = dialects.find_dialect(
+        sample, layout.delimiter, layout.quote, has_header=layout.header
+    )
+    rows = Rows(chain(sample, rest), dialect, lambda: text.encoding)
+    header: list[str] = []
+    shape = _Shape([], layout)
     for row, fault in rows.read():
-        if not columns:
+        if not shape.columns:
             if fault:
-                raise SourceError(f"The first row of the table cannot be read: {fault}.")
-            columns = _columns(row, layout)
-            check(columns)
+                raise SourceError(f"The first row of {name} cannot be read: it {fault}.")
+            header = _header(row, layout)
+            shape = _Shape(_unique(header), layout, sample, dialect)
+            if check:
+                check(header)
+            else:
+                shape.repeated = _repeated(header)
             if layout.header:
                 continue
-        missing = len(columns) - len(row)
-        if not fault and (missing < 0 or (missing and not layout.short_rows)):
-            fault = f"has {len(row)} columns, the table has {len(columns)}"
+        fault = fault or shape.find_fault(row)
         if fault:
             raw = rows.reject()
             yield f"line {rows.number}", None, fault, raw
         # Files put together from several repeat the header.
-        elif not layout.header or _columns(row, layout) != columns:
-            values = dict(zip(columns, row + [""] * missing, strict=True))
-            yield f"line {rows.number}", values, "", b""
+        elif not (layout.header and header[0] in row[0] and _header(row, layout) == header):
+            yield f"line {rows.number}", shape.name_cells(row), "", b""
 
 
-class _Rows:
-    """The lines of a table, of which some may be read again.
+class _Shape:
+    """What the rows of a table have in common.
 
-    :param number: how many lines were read
+    :param repeated: pairs of positions of columns with the same name
     """
 
-    def __init__(self, lines: Iterator[str], delimiter: str) -> None:
-        self.number = 0
-        self._lines = lines
-        self._delimiter = delimiter
-        self._waiting: deque[str] = deque()
-        self._taken: list[str] = []
-        self._reader = self._start()
+    def __init__(
+        self,
+        columns: list[str],
+        layout: Layout,
+        sample: list[str] | None = None,
+        dialect: Dialect | None = None,
+    ) -> None:
+        self.columns = columns
+        self.repeated: list[tuple[int, int]] = []
+        self._short_rows = layout.short_rows
+        self._full: list[list[str]] = []
+        if layout.short_rows is True and sample and dialect:
+            sound = Rows(iter(sample), dialect).read()
+            rows = [row for row, fault in sound if not fault and len(row) == len(columns)]
+            self._full = rows[layout.header :]
 
-    def _start(self) -> Any:
-        return csv.reader(self, delimiter=self._delimiter, strict=True)
-
-    def __iter__(self) -> "_Rows":
-        return self
-
-    def __next__(self) -> str:
-        if len(self._taken) >= MAX_LINES:
-            raise csv.Error(f"a row spans more than {MAX_LINES} lines: a quote is not closed")
-        line = self._waiting.popleft() if self._waiting else next(self._lines)
-        self._taken.append(line)
-        self.number += 1
-        return line
-
-    def read(self) -> Iterator[tuple[list[str], str]]:
-        """Yield the rows that are not blank, each with its fault or nothing."""
-        while True:
-            self._taken = []
-            fault, row = "", []
-            try:
-                row = next(self._reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                fault = f"is not CSV: {error}"
-            if any("\udc80" <= c <= "\udcff" for line in self._taken for c in line):
-                fault = fault or "is not UTF-8"
-            if fault or any(map(str.strip, row)):
-                yield row, fault
-
-    def reject(self) -> bytes:
-        """Return the first line of what was taken; the others are read again."""
-        first, others = self._taken[0], self._taken[1:]
-        self._waiting.extendleft(reversed(others))
-        self.number -= len(others)
-        self._reader = self._start()
-        return first.encode("utf-8", "surrogateescape")
-
-
-def find_delimiter(sample: list[str]) -> str:
-    """Return the delimiter that cuts the most lines into as many columns as the first.
-
-    Of several, that with the most columns; a comma if none cuts anything.
-    """
-    # The last line may be the beginning of a longer record.
-    lines = sample[:-1] if len(sample) == _SAMPLE else sample
-
-    def fitness(delimiter: str) -> tuple[float, int]:
-        rows = _Rows(iter(lines), delimiter).read()
-        widths = [len(row) for row, fault in rows if not fault]
-        if not widths or widths[0] < 2:
-            return 0.0, 0
-        return Counter(widths)[widths[0]] / len(widths), widths[0]
-
-    return max(DELIMITERS, key=fitness)
-
-
-def _sample(lines: Iterator[T]) -> tuple[list[T], Iterator[T]]:
-    """Return the first lines, and the rest; what goes wrong in the first is raised by the rest."""
-    sample: list[T] = []
-    failures: list[Exception] = []
-    try:
-        for line in islice(lines, _SAMPLE):
-            sample.append(line)
-    except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
-        failures.append(error)
-
-    def rest() -> Iterator[T]:
-        for failure in failures:
-            raise failure
-        yield from lines
-
-    return sample, rest()
-
-
-def _decode(stream: Any, encoding: str) -> Iterator[str]:
-    """Yield lines with their ends, without characters that PostgreSQL cannot store."""
-    encoding = encoding or _marked_encoding(stream.peek(4096)[:4096])
-    for line in _decode_as(stream, encoding) if encoding else _decode_unmarked(stream):
-        yield line.replace("\0", "")
-
-
-def _marked_encoding(head: bytes) -> str:
-    """Return the encoding that a mark at the beginning names, or the zeros of UTF-16 betray."""
-    for mark, encoding in _MARKS.items():
-        if head.startswith(mark):
-            return encoding
-    zeros = [index % 2 for index, byte in enumerate(head) if byte == 0]
-    # A few may be dirt, and those of dirt are not all at even or all at odd places.
-    if len(zeros) < 3 or len(set(zeros)) != 1:
+    def find_fault(self, row: list[str]) -> str:
+        """Return why a row does not fit the columns; empty if it does."""
+        if len(row) != len(self.columns):
+            return self._find_width_fault(row)
+        for first, second in self.repeated:
+            if row[first] != row[second]:
+                name = self.columns[first]
+                return (
+                    f'has two values in columns named "{name}": "{row[first][:80]}" and '
+                    f'"{row[second][:80]}"; give one of the columns another name'
+                )
         return ""
-    return "utf-16-le" if zeros[0] else "utf-16-be"
+
+    def name_cells(self, row: list[str]) -> Row:
+        """Return a row as column → text."""
+        missing = len(self.columns) - len(row)
+        return Row(zip(self.columns, row + [""] * missing if missing else row, strict=True))
+
+    def _find_width_fault(self, row: list[str]) -> str:
+        fault = f"has {len(row)} columns, the table has {len(self.columns)}"
+        if len(row) > len(self.columns) or not self._short_rows:
+            return fault
+        if isinstance(self._short_rows, tuple):
+            absent = set(self.columns[len(row) :]) - set(self._short_rows)
+            names = ", ".join(f'"{each}"' for each in sorted(absent))
+            return f"{fault}; short_rows does not name {names}" if absent else ""
+        for position, cell in enumerate(row):
+            if cell.strip() and self._kinds(position) == {not _NUMBER.fullmatch(cell)}:
+                name = self.columns[position]
+                return f'{fault}, and "{cell[:80]}" is not like other values of column "{name}"'
+        return ""
+
+    def _kinds(self, position: int) -> set[bool]:
+        """Return which kinds of values full rows have in a column: whether they are numbers."""
+        cells = (row[position] for row in self._full)
+        return {bool(_NUMBER.fullmatch(cell)) for cell in cells if cell.strip()}
 
 
-def _decode_as(stream: Any, encoding: str) -> Iterator[str]:
-    is_utf8 = codecs.lookup(encoding).name.startswith("utf-8")
-    errors = "surrogateescape" if is_utf8 else "replace"
-    text = io.TextIOWrapper(stream, encoding=encoding, errors=errors, newline="")
-    try:
-        yield from text
-    finally:
-        text.detach()
-
-
-def _decode_unmarked(stream: Any) -> Iterator[str]:
-    """Yield lines as UTF-8; those that are none as windows-1251, unless another one was UTF-8."""
-    sample, rest = _sample(iter(stream))
-    is_utf8 = any(_is_utf8(raw) and not raw.isascii() for raw in sample)
-    for raw in chain(sample, rest):
-        if _is_utf8(raw):
-            line = raw.decode()
-            is_utf8 = is_utf8 or not raw.isascii()
-        elif is_utf8:
-            line = raw.decode("utf-8", "surrogateescape")
-        else:
-            line = raw.decode(FALLBACK_ENCODING, "replace")
-        # Ends of all three kinds, but not the other separators at which splitlines() cuts.
-        yield from io.StringIO(line, newline="")
-
-
-def _is_utf8(raw: bytes) -> bool:
-    try:
-        raw.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _columns(row: list[str], layout: Layout) -> list[str]:
+def _header(row: list[str], layout: Layout) -> list[str]:
     if layout.names:
         return list(layout.names)
     if not layout.header:
         return [str(number) for number in range(1, len(row) + 1)]
-    return [name.strip().lstrip("\ufeff") for name in row]
+    names = (name.strip().lstrip("\ufeff") for name in row)
+    return [name or str(number) for number, name in enumerate(names, 1)]
+
+
+def _unique(names: list[str]) -> list[str]:
+    """Return the names of columns, of which those that occur again are numbered."""
+    counts: dict[str, int] = {}
+    unique = []
+    for name in names:
+        counts[name] = counts.get(name, 0) + 1
+        unique.append(f"{name} ({counts[name]})" if counts[name] > 1 else name)
+    return unique
+
+
+def _repeated(names: list[str]) -> list[tuple[int, int]]:
+    positions = enumerate(names)
+    return [(names.index(name), second) for second, name in positions if name in names[:second]]

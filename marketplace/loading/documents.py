@@ -130,7 +130,7 @@ def _read_stream(
     elif start in b"{[" or _is_value(head):
         yield from _read_json(stream, name, max_document, read_line)
     elif _is_table(head):
-        for place, document, fault, raw in delimited.read(stream, delimited.Layout()):
+        for place, document, fault, raw in delimited.read(stream, delimited.Layout(), name=name):
             yield Entry(place, document, fault, raw)
     else:
         raise SourceError(

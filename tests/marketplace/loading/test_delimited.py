@@ -5,7 +5,7 @@ import io
 import pytest
 
 from marketplace.exceptions import SourceError
-from marketplace.loading import delimited
+from marketplace.loading import delimited, dialects
 from marketplace.loading.delimited import Layout
 
 ROWS = [{"имя": "Чайник", "цена": "1,5"}, {"имя": "Стакан", "цена": "2,5"}]
@@ -58,13 +58,65 @@ class TestEncoding:
     def test_characters_that_postgresql_refuses_are_dropped(self):
         assert documents("a,b\nx\0y,1\n") == [{"a": "xy", "b": "1"}]
 
+    def test_utf_16_that_ends_in_the_middle_of_a_character_is_a_fault_there(self):
+        data = "id;name\n1;Дом\n2;Сту".encode("utf-16") + b"\x3b"
+
+        assert documents(data) == [{"id": "1", "name": "Дом"}]
+        assert [(place, fault) for place, fault, _ in faults(data)] == [("line 3", "is not UTF-16")]
+
+    @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+    def test_utf_16_is_read_without_a_mark_if_it_is_named(self, encoding):
+        data = "id;name\n1;Дом\n".encode(encoding)
+
+        assert documents(data, Layout(encoding="utf-16")) == [{"id": "1", "name": "Дом"}]
+
+    @pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+    def test_one_that_needs_a_mark_is_refused_without_it(self, encoding):
+        with pytest.raises(SourceError, match=f'Set encoding = "{encoding}-le" or "{encoding}-be"'):
+            read("Дом".encode("utf-16-le"), Layout(encoding=encoding))
+
+    def test_what_a_given_one_lacks_is_a_fault(self):
+        data = "id;name\n1;Дом\n".encode("windows-1251") + b"2;\x98\n"
+
+        found = read(data, Layout(encoding="windows-1251"))
+
+        assert [fault for *_, fault, _ in found] == ["", "is not windows-1251"]
+
+    def test_utf_8_cut_in_the_middle_of_a_letter_is_a_fault_there(self):
+        data = b"id;name\n" + b"1;a\n" * 50 + "2;Сту".encode() + b"\xd0\n3;b\n"
+
+        assert [place for place, *_ in faults(data)] == ["line 52"]
+        assert documents(data)[-1] == {"id": "3", "name": "b"}
+        assert len(documents(data)) == 51
+
+    def test_one_that_cannot_be_determined_is_refused_with_the_option_that_names_it(self):
+        with pytest.raises(SourceError) as refusal:
+            read("id;name\n1;да\n".encode("koi8-r"), name="table.csv")
+
+        assert str(refusal.value) == (
+            "table.csv is not UTF-8 from line 2 on, and its encoding cannot be determined. Set "
+            'encoding = "…" under [table] of a mapping (windows-1251, koi8-r, cp866, iso-8859-5, '
+            "mac-cyrillic, cp855, or any other that Python knows), or convert the file to UTF-8."
+        )
+
 
 class TestDelimiter:
+    def test_commas_of_decimal_numbers_are_none_without_a_header_either(self):
+        layout = Layout(header=False)
+
+        assert documents("1;2,5\n2;3,5\n", layout) == [
+            {"1": "1", "2": "2,5"},
+            {"1": "2", "2": "3,5"},
+        ]
+
+    def test_a_comma_that_cuts_more_than_decimal_numbers_is_one(self):
+        assert dialects.find_delimiter(["1,40;41,x\n", "2,42;43,y\n"]) == ","
+
     def test_commas_in_prices_are_none(self):
-        assert delimited.find_delimiter(["a;b\n", "1,5;2,5\n", "3,5;4,5\n"]) == ";"
+        assert dialects.find_delimiter(["a;b\n", "1,5;2,5\n", "3,5;4,5\n"]) == ";"
 
     def test_that_in_quotes_is_none(self):
-        assert delimited.find_delimiter(["a\tb\n", '"x, y, z"\t1\n', '"u, v"\t2\n']) == "\t"
+        assert dialects.find_delimiter(["a\tb\n", '"x, y, z"\t1\n', '"u, v"\t2\n']) == "\t"
 
     def test_a_table_of_one_column_has_a_comma(self):
         assert documents("id\n1\n2\n") == [{"id": "1"}, {"id": "2"}]
@@ -72,7 +124,7 @@ class TestDelimiter:
     def test_a_given_one_counts(self):
         found = documents('"Asus / "/"Ноутбук/14"/ 1\n', Layout(delimiter="/", header=False))
 
-        assert found == [{"1": "Asus / ", "2": "Ноутбук/14", "3": " 1"}]
+        assert found == [{"1": "Asus / ", "2": "Ноутбук/14", "3": "1"}]
 
 
 class TestHeader:
@@ -99,6 +151,80 @@ class TestHeader:
 
         with pytest.raises(SourceError, match=r"no price in \['a', 'b'\]"):
             read("a,b\n1,2\n", check=check)
+
+    def test_columns_without_a_name_are_named_by_position(self):
+        assert documents(",a,\n0,1,x\n") == [{"1": "0", "a": "1", "3": "x"}]
+
+    def test_a_name_that_stands_twice_is_a_fault_where_it_would_lose_a_value(self):
+        data = "id,name,name\n1,x,y\n2,z,z\n"
+
+        assert documents(data) == [{"id": "2", "name": "z", "name (2)": "z"}]
+        assert [(place, fault) for place, fault, _ in faults(data)] == [
+            (
+                "line 2",
+                'has two values in columns named "name": "x" and "y"; give one of the columns '
+                "another name",
+            )
+        ]
+
+    def test_a_name_that_stands_twice_is_left_to_who_checks_the_columns(self):
+        found = read("id,name,name\n1,x,y\n", check=lambda names: None)
+
+        assert found == [("line 2", {"id": "1", "name": "x", "name (2)": "y"}, "", b"")]
+
+
+class TestQuotes:
+    def test_one_inside_a_cell_that_is_not_quoted_is_a_fault(self):
+        data = 'id,price,name,note\n1,5"Silk, Crew",x\n2,5,"5"" x, y",z\n3,5"",,\n'
+
+        assert [place for place, *_ in faults(data)] == ["line 2", "line 4"]
+        assert documents(data) == [{"id": "2", "price": "5", "name": '5" x, y', "note": "z"}]
+
+    def test_all_are_text_where_the_layout_says_so(self):
+        data = 'id\tname\n1\tTV 32"\n2\t"x"\n'
+
+        found = documents(data, Layout(quote=""))
+
+        assert [row["name"] for row in found] == ['TV 32"', '"x"']
+
+    def test_spaces_may_stand_before_them(self):
+        assert documents('id, name\n1, "x, y"\n') == [{"id": "1", "name": "x, y"}]
+
+    def test_single_ones_enclose_cells_if_nearly_all_rows_have_them(self):
+        data = "id,name\n1,'x, y'\n2,'it''s'\n3,'z'\n"
+
+        assert [row["name"] for row in documents(data)] == ["x, y", "it's", "z"]
+
+    def test_single_ones_are_text_elsewhere(self):
+        data = "id,name\n1,'x'\n2,men's\n3,z\n"
+
+        assert [row["name"] for row in documents(data)] == ["'x'", "men's", "z"]
+
+    def test_those_inside_a_cell_may_be_escaped(self):
+        data = 'id,name\n1,"TV 32\\", black"\n2,"x"\n'
+
+        assert [row["name"] for row in documents(data)] == ['TV 32", black', "x"]
+
+
+class TestShortRows:
+    def test_lack_columns_that_the_layout_names(self):
+        found = read("id,price,name\n1,5\n2\n", Layout(short_rows=("name",)))
+
+        assert [(row, fault) for _, row, fault, _ in found] == [
+            ({"id": "1", "price": "5", "name": ""}, ""),
+            (None, 'has 1 columns, the table has 3; short_rows does not name "price"'),
+        ]
+
+    def test_whose_values_are_unlike_those_of_full_rows_are_faults(self):
+        data = "id,title,price\n1,Lamp,5\n2,500\n3,Cup\n"
+
+        found = read(data, Layout(short_rows=True))
+
+        assert [fault for *_, fault, _ in found] == [
+            "",
+            'has 2 columns, the table has 3, and "500" is not like other values of column "title"',
+            "",
+        ]
 
 
 class TestDamage:
@@ -130,6 +256,6 @@ class TestDamage:
 
     def test_a_first_row_that_cannot_be_read_refuses_the_table(self):
         with pytest.raises(
-            SourceError, match="The first row of the table cannot be read: is not C"
+            SourceError, match="The first row of the table cannot be read: it is not C"
         ):
             read('a,"b\n1,2\n')

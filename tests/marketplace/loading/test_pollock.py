@@ -1,0 +1,44 @@
+"""Polluted CSV files of a public benchmark are read right, or named as damaged."""
+
+import csv
+import io
+from collections import Counter
+
+from marketplace.exceptions import SourceError
+from marketplace.loading import delimited
+from marketplace.loading.delimited import Layout
+from tests import suites
+
+#: Two tables in one file with the same columns: the rows of the second are read, too.
+UNDECIDED = {"file_multitable_same.csv"}
+
+
+def score(polluted, clean):
+    """Return how a file is read: right, rejected (in part), refused, or wrong."""
+    expected = list(csv.reader(io.StringIO(clean.decode(), newline="")))[1:]
+    wanted = Counter(tuple(cell.strip() for cell in row) for row in expected)
+    try:
+        stream = io.BufferedReader(io.BytesIO(polluted))
+        found = list(delimited.read(stream, Layout()))
+    except SourceError:
+        return "refused"
+    rows = Counter(
+        tuple(cell.strip() for cell in row.values()) for _, row, fault, _ in found if not fault
+    )
+    faults = sum(bool(fault) for _, _, fault, _ in found)
+    missing = (wanted - rows).total()
+    if rows - wanted or missing > faults:
+        return "wrong"
+    return "rejected" if faults else "right"
+
+
+def test_polluted_tables_are_never_read_wrong():
+    files = suites.members("pollock-sample.tar.gz")
+    names = [path.removeprefix("pollock/csv/") for path in files if "/csv/" in path]
+
+    outcomes = {
+        name: score(files[f"pollock/csv/{name}"], files[f"pollock/clean/{name}"]) for name in names
+    }
+
+    assert {name for name, outcome in outcomes.items() if outcome == "wrong"} <= UNDECIDED
+    assert Counter(outcomes.values()) == {"rejected": 162, "right": 8, "refused": 2, "wrong": 1}
