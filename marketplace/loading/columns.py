@@ -6,7 +6,7 @@ How a value is written is told by the mapping, what it becomes by the field's ty
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from types import NoneType
@@ -51,6 +51,7 @@ class Column:
     :param decimal: the decimal mark, where it cannot be told
     :param minor_units: how many of the published unit make one of the currency
     :param separator: what stands between the entries of a list
+    :param latest_of: columns of times, of which the latest counts
     """
 
     names: tuple[str, ...] = ()
@@ -67,11 +68,12 @@ class Column:
     decimal: str = ""
     minor_units: int = 1
     separator: str = ""
+    latest_of: tuple[str, ...] = ()
 
     @property
     def alternatives(self) -> list[tuple[str, ...]]:
         """The columns that are read; of each tuple, one is enough."""
-        each = [*self.digest_of, *self.keys.values()]
+        each = [*self.digest_of, *self.keys.values(), *self.latest_of]
         return [*([self.names] if self.names else []), *((name,) for name in each)]
 
 
@@ -101,6 +103,10 @@ def read(column: Column, convert: Converter, row: Payload, empty: frozenset[str]
     if column.keys:
         said = {key: _published(row, name, empty) for key, name in column.keys.items()}
         return {key: value for key, value in said.items() if value is not None} or None
+    if column.latest_of:
+        each = (replace(column, names=(name,), latest_of=()) for name in column.latest_of)
+        times = (read(one, convert, row, empty) for one in each)
+        return max((time for time in times if time is not None), default=None)
     for name in column.names:
         published = _published(row, name, empty)
         if published is not None:
@@ -156,7 +162,7 @@ def converter(record: type[Any], name: str) -> Converter:
     if name.endswith("external_id"):
         return _identifier
     if get_origin(kind) is list:
-        return _texts if get_args(kind) == (str,) else _objects
+        return split_texts if get_args(kind) == (str,) else _objects
     return _BY_TYPE[get_origin(kind) or kind]
 
 
@@ -174,7 +180,9 @@ def _identifier(value: Any, name: str, column: Column) -> str:
     for character in values.identifier(value, name):
         digit = column.digits.find(character)
         if digit < 0:
-            raise PayloadError(f"{value!r} is not written in the digits of the mapping", name)
+            raise PayloadError(
+                f"{values.quote(value)} is not written in the digits of the mapping", name
+            )
         number = number * len(column.digits) + digit
     return str(number)
 
@@ -195,7 +203,7 @@ def number(value: Any, name: str, decimal: str = "") -> Any:
     found = _NUMBER.findall(text)
     if len(found) != 1:
         count = f"holds {len(found)} numbers" if found else "is not a number"
-        raise PayloadError(f"{text[:80]!r} {count}", name)
+        raise PayloadError(f"{values.quote(text)} {count}", name)
     mark = decimal or _decimal_mark(found[0], name)
     kept = "".join(c for c in found[0] if c.isdigit() or c in ("-", "−", mark))
     return kept.replace("−", "-").replace(mark or ".", ".")
@@ -209,10 +217,12 @@ def _decimal_mark(text: str, name: str) -> str:
     if not marks or (len(marks) > 1 and _THOUSANDS.search(text)):
         return ""
     if len(marks) > 1:
-        raise PayloadError(f"{text!r} is not a number", name)
+        raise PayloadError(f"{values.quote(text)} is not a number", name)
     if _AMBIGUOUS.fullmatch(text.lstrip("-− ")) and not _GROUPED.search(text):
         raise PayloadError(
-            f'{text!r} may be a thousand times more: say decimal = "," or "." in the mapping', name
+            f'{values.quote(text)} may be a thousand times more: say decimal = "," or "." in the '
+            "mapping",
+            name,
         )
     return marks[0]
 
@@ -253,8 +263,8 @@ def _moment(text: str, name: str, column: Column) -> datetime:
             return datetime.strptime(text, form) if form else datetime.fromisoformat(text)
         except (ValueError, OverflowError, OSError):
             continue
-    expected = " or ".join(map(repr, column.formats)) or "ISO 8601"
-    raise PayloadError(f"{text[:80]!r} is not a time as {expected}", name)
+    expected = " or ".join(map(values.quote, column.formats)) or "ISO 8601"
+    raise PayloadError(f"{values.quote(text)} is not a time as {expected}", name)
 
 
 def _object(value: Any, name: str, column: Column) -> dict[str, Any] | None:
@@ -265,7 +275,8 @@ def _objects(value: Any, name: str, column: Column) -> list[dict[str, Any]] | No
     return values.objects(value, name) or None
 
 
-def _texts(value: Any, name: str, column: Column) -> list[str] | None:
+def split_texts(value: Any, name: str, column: Column) -> list[str] | None:
+    """Return the entries of a list, or of a text that a separator cuts; None if there are none."""
     if isinstance(value, str):
         value = value.split(column.separator) if column.separator else [value]
     if not isinstance(value, list):

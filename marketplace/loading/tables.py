@@ -28,6 +28,9 @@ from marketplace.registry import get_platform
 
 SHAPE = "TABLE"
 
+#: The column that holds a row's key where rows are the values of an object.
+KEY = "@key"
+
 #: Rows that one item may hold, so that memory stays bounded.
 _MAX_GROUP = 10_000
 
@@ -78,8 +81,8 @@ class Table:
 
         def read_text(stream: Any, name: str) -> Iterator[Entry]:
             layout = self.mapping.layout
-            for found in delimited.read(stream, layout, lambda names: self._check(name, names)):
-                yield Entry(*found)
+            rows = delimited.read(stream, layout, lambda names: self._check(name, names), name)
+            yield from (Entry(*found) for found in rows)
 
         rows = self._rows(documents.read(path, max_document, read_text))
         return self._groups(rows) if self.mapping.group_by else rows
@@ -89,29 +92,33 @@ class Table:
             found = [column for column in wanted if column in names]
             if not found:
                 raise SourceError(
-                    f"{name} has no column {wanted[0]!r}, which {self.mapping.name} names in "
+                    f'{name} has no column "{wanted[0]}", which {self.mapping.name} names in '
                     f"{place}. Its columns are: {', '.join(names)[:300]}. Correct the mapping; if "
-                    "these are no names, say header = false under [table]."
+                    "these are not names, add header = false under [table]."
                 )
             if names.count(found[0]) > 1:
                 raise SourceError(
-                    f"{name} has several columns {found[0]!r}, which {self.mapping.name} names "
+                    f'{name} has several columns "{found[0]}", which {self.mapping.name} names '
                     f"in {place}. Name the columns by header = […] under [table]."
                 )
 
     def _rows(self, entries: Iterator[Entry]) -> Iterator[Entry]:
-        """Yield the rows of JSON documents that hold a list of them, with what stands beside it."""
-        name = self.mapping.rows
+        """Yield the rows that JSON documents hold, each with what stands beside them."""
+        path = self.mapping.rows
+        name = path.removesuffix("*").removesuffix(".")
         for entry in entries:
             document = entry.document
-            if entry.fault or not name or not isinstance(document, dict) or name not in document:
+            is_object = path and not entry.fault and isinstance(document, dict)
+            if not is_object or (name and name not in document):
                 yield entry
-                continue
-            rows = document[name] if isinstance(document[name], list) else [document[name]]
-            beside = {key: value for key, value in document.items() if key != name}
-            for number, row in enumerate(rows, 1):
-                place = f"{entry.place}, {name} {number}"
-                yield Entry(place, beside | row if isinstance(row, dict) else row)
+            else:
+                found = document[name] if name else document
+                beside = {key: document[key] for key in document if key != name} if name else {}
+                place = f"{entry.place}, {name}" if name else entry.place
+                if path.endswith("*") and isinstance(found, dict):
+                    yield from _values(found, beside, place)
+                else:
+                    yield from _elements(found, beside, place)
 
     def _groups(self, entries: Iterator[Entry]) -> Iterator[Entry]:
         """Yield consecutive rows with the same value in the mapping's `group_by` as one."""
@@ -186,24 +193,31 @@ class Table:
             self._refuse_row(main, row)
         parents_first = sorted(sections, key=lambda each: each.rank)
         found = [self._record(each, row, ids, context.get("currency")) for each in parents_first]
+        above = [record for each in sections if each.chain for record in self._above(each, row)]
         observed = self.mapping.observed_at
         return Parsed(
             ids[main.name] or "",
-            [record for record in found if record is not None],
+            [*above, *(record for record in found if record is not None)],
             self._value(observed, row) if observed else None,
         )
 
     def _refuse_row(self, section: Section, row: Payload) -> NoReturn:
         """Say why a row is about nothing."""
-        alternatives = section.fields["external_id"].column.alternatives
+        source = section.chain or section.fields["external_id"]
+        alternatives = source.column.alternatives
         names = [name for each in alternatives for name in each]
-        told = [text for name in names if (text := str(columns.find(row, name) or "").strip())]
+        known = [text for name in names if (text := str(columns.find(row, name) or "").strip())]
         reason = (
-            f"{told[0][:80]!r} holds no id as the mapping describes it" if told else "is missing"
+            f"{values.quote(known[0])} holds no id as the mapping describes it"
+            if known
+            else "is missing"
         )
         raise PayloadError(reason, " or ".join(names))
 
     def _external_id(self, section: Section, row: Payload) -> str | None:
+        if section.chain:
+            names = self._value(section.chain, row)
+            return _chain_id(names) if names else None
         said = section.fields.get("external_id")
         found: str | None = self._value(said, row) if said else None
         return found
@@ -221,6 +235,10 @@ class Table:
         said |= {name: self._value(each, row) for name, each in section.fields.items()}
         if "currency" in fields and "currency" not in said:
             said["currency"] = values.currency(currency, "currency")
+        if section.chain and ids[section.name] is not None:
+            names = self._value(section.chain, row)
+            said |= {"external_id": ids[section.name], "name": names[-1]}
+            said["parent_external_id"] = _chain_id(names[:-1]) if names[1:] else None
         said = _settled(said)
         lacking = {name for name in section.required if said.get(name) is None}
         # What is out of stock may have no price any more.
@@ -229,6 +247,18 @@ class Table:
         if lacking:
             return None
         return section.record(**said)
+
+    def _above(self, section: Section, row: Payload) -> list[Any]:
+        """Return the records above the last one of a chain, the uppermost first."""
+        names = self._value(section.chain, row) if section.chain else None
+        return [
+            section.record(
+                external_id=_chain_id(names[:length]),
+                name=names[length - 1],
+                parent_external_id=_chain_id(names[: length - 1]) if length > 1 else None,
+            )
+            for length in range(1, len(names or ()))
+        ]
 
 
 def load(path: str, platform: str) -> Table:
@@ -240,6 +270,23 @@ def load(path: str, platform: str) -> Table:
     loaded = mapping.load(path, get_platform(platform).database)
     # Another mapping reads the same rows differently.
     return Table(platform, loaded, hashlib.sha256(Path(path).read_bytes()).hexdigest())
+
+
+def _values(found: Payload, beside: Payload, place: str) -> Iterator[Entry]:
+    """Yield the values of an object as rows, each with its key in "@key"."""
+    for key, row in found.items():
+        at = f"{place}, key {values.quote(key)}"
+        yield Entry(at, beside | {KEY: key} | row if isinstance(row, dict) else row)
+
+
+def _elements(found: Any, beside: Payload, place: str) -> Iterator[Entry]:
+    """Yield the elements of a list as rows; anything else is a row of its own."""
+    for number, row in enumerate(found if isinstance(found, list) else [found], 1):
+        yield Entry(f"{place} {number}", beside | row if isinstance(row, dict) else row)
+
+
+def _chain_id(names: list[str]) -> str:
+    return values.identifier(" > ".join(names), "external_id")
 
 
 def _settled(said: dict[str, Any]) -> dict[str, Any]:

@@ -448,7 +448,19 @@ def remembered(parse: Callable[[dict[str, Any]], _Result]) -> Callable[[dict[str
     return remember
 
 
-def _fault(field: str, value: Any, reason: str) -> PayloadError:
+def quote(value: Any) -> str:
+    """Return a value in double quotes for a message, at most 80 characters of it, in one line."""
     # Of objects and lists only the beginning: they may be huge, or nested deeper than repr() goes.
-    shown = reprlib.repr(value) if isinstance(value, dict | list) else repr(value)
-    return PayloadError(f"{shown[:80]}{'…' if len(shown) > 80 else ''} {reason}", field)
+    shown = reprlib.repr(value) if isinstance(value, dict | list) else _shown(value)
+    return f'"{shown[:80]}{"…" if len(shown) > 80 else ""}"'
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bytes):
+        value = value[:400].decode("utf-8", "replace")
+    # Characters that are not visible, such as line ends, would break the line of the message.
+    return "".join(c if c.isprintable() else " " for c in str(value)[:400]).strip()
+
+
+def _fault(field: str, value: Any, reason: str) -> PayloadError:
+    return PayloadError(f"{quote(value)} {reason}", field)
