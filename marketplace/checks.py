@@ -101,19 +101,22 @@ def _check_databases() -> Iterator[CheckMessage]:
 
 
 def _check_adapter(platform: Platform) -> Iterator[CheckMessage]:
+    """Check the adapter's module; a platform without one is loaded from tables, by mappings."""
     name = f"{platform.database}.platforms.{platform.name}"
     try:
         shapes = getattr(import_module(name), "SHAPES", ())
     except ImportError as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == name:
+            return
         yield Error(
-            f"Platform {platform.name} has no adapter that can be imported: {error}.",
-            hint=f"Write {name.replace('.', '/')}.py.",
+            f"Platform {platform.name} has an adapter that cannot be imported: {error}.",
+            hint=f"Correct {name.replace('.', '/')}.py.",
             id="marketplace.E004",
         )
         return
-    if not shapes or not all(isinstance(shape, Shape) for shape in shapes):
+    if not all(isinstance(shape, Shape) for shape in shapes):
         yield Error(
-            f"The adapter of {platform.name} has no SHAPES.",
+            f"SHAPES of the adapter of {platform.name} holds something that is not a shape.",
             hint=f"Give {name} a tuple of marketplace.loading.adapters.Shape.",
             id="marketplace.E006",
         )

@@ -152,6 +152,8 @@ class Adapter(NamedTuple):
         raise PayloadError(f"is of the shape {name}, which {self.platform} does not have")
 
     def _explain_unknown(self, document: Payload) -> str:
+        if not load_shapes(get_platform(self.platform).database, self.platform):
+            return f"{self.platform} is loaded from tables only: add --columns MAP.toml"
         keys = ", ".join(list(document)[:6]) or "none"
         text = f"not a known shape of {self.platform} (keys: {keys})"
         for platform in PLATFORMS:
@@ -198,7 +200,9 @@ def describe_error(error: Exception) -> str:
 
 
 def get_adapter(platform: str) -> Adapter:
-    """Return the adapter of a platform: the SHAPES of its module.
+    """Return the adapter of a platform: the SHAPES of its module, if it has one.
+
+    A platform without a module is loaded from tables only, by mappings.
 
     :raises SourceError: if no such platform is registered, or its adapter is broken
     """
@@ -206,12 +210,12 @@ def get_adapter(platform: str) -> Adapter:
         database = get_platform(platform).database
     except KeyError:
         names = ", ".join(platform.name for platform in PLATFORMS)
-        raise SourceError(f"Unknown platform {platform!r}. Use one of: {names}.") from None
+        raise SourceError(f'Unknown platform "{platform}". Use one of: {names}.') from None
     return Adapter(platform, (*load_shapes(database, platform), *get_plan(database).shapes))
 
 
 def load_shapes(database: str, platform: str) -> tuple[Shape, ...]:
-    """Return the SHAPES of a platform's module.
+    """Return the SHAPES of a platform's module; none if it has no module.
 
     :raises SourceError: if the module cannot be imported, or its SHAPES are not a tuple of shapes
     """
@@ -221,7 +225,7 @@ def load_shapes(database: str, platform: str) -> tuple[Shape, ...]:
         shapes = getattr(import_module(name), "SHAPES", None)
     except Exception as error:  # whatever a module raises, other platforms go on
         if isinstance(error, ModuleNotFoundError) and error.name == name:
-            raise SourceError(f"The adapter {path} does not exist. Write it.") from None
+            return ()
         raise SourceError(
             f"The adapter {path} cannot be imported: {describe_error(error)}."
         ) from error

@@ -9,7 +9,7 @@ import orjson
 from django.conf import settings
 
 from marketplace.exceptions import PayloadError, SourceError
-from marketplace.loading import chunks, documents, recognition, tables
+from marketplace.loading import chunks, documents, recognition, suggestions, tables
 from marketplace.loading.adapters import Adapter, Item, Source, get_adapter
 from marketplace.loading.documents import Entry, Line
 from marketplace.loading.jobs import Job, Message, SourceEnd, Start, begin, given
@@ -187,6 +187,7 @@ class Stretch:
                     yield from self._emit(0)
                 self._add_item(item, entry.place, document_hash, number)
         except PayloadError as error:
+            suggestions.check_row(self.reader.adapter, entry.document, self.start.name)
             self._reject(error, entry.place, to_bytes(entry.document))
 
     def _add_item(self, item: Item, place: str, document_hash: str | None, number: int) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from marketplace.exceptions import PayloadError, SourceError
-from marketplace.loading import run_warnings, tables
+from marketplace.loading import run_warnings, suggestions, tables
 from marketplace.loading.adapters import Adapter, Item, Parsed, Source, get_adapter
 from marketplace.loading.documents import Entry
 from marketplace.loading.ingest import expand
@@ -170,6 +170,7 @@ def _add(found: Survey, adapter: Adapter, entry: Entry, source: Source) -> None:
         for item in items:
             _add_item(found, adapter, item, place, source)
     except PayloadError as error:
+        suggestions.check_row(adapter, entry.document, source.name)
         found.refuse(place, error)
 
 

@@ -4,6 +4,7 @@ import pytest
 from django.db import models
 from django.test.utils import isolate_apps
 
+from ecommerce import platforms
 from marketplace import checks, registry
 from marketplace.registry import Platform
 from procurement.models import Lot
@@ -50,10 +51,22 @@ class TestPlatforms:
 
         assert self.check(monkeypatch, platform) == ["marketplace.E003"]
 
-    def test_names_a_platform_without_an_adapter(self, monkeypatch):
+    def test_lets_a_platform_be_loaded_from_tables_only(self, monkeypatch):
         platform = Platform("shop", "ecommerce", "Shop")
 
+        assert self.check(monkeypatch, platform) == []
+
+    def test_names_an_adapter_that_cannot_be_imported(self, monkeypatch, tmp_path):
+        platform = Platform("broken_shop", "ecommerce", "Shop")
+        (tmp_path / "broken_shop.py").write_text("import no_such_module")
+        monkeypatch.setattr(platforms, "__path__", [*platforms.__path__, str(tmp_path)])
+
         assert self.check(monkeypatch, platform) == ["marketplace.E004"]
+
+    def test_names_shapes_that_are_none(self, monkeypatch):
+        monkeypatch.setattr("ecommerce.platforms.uzum.SHAPES", ("UZ-API",))
+
+        assert self.check(monkeypatch) == ["marketplace.E006"]
 
     def test_names_a_platform_that_is_registered_twice(self, monkeypatch):
         assert self.check(monkeypatch, registry.PLATFORMS[0]) == ["marketplace.E005"]

@@ -9,9 +9,20 @@ import pytest
 
 from classifieds.models import Listing, ListingEvent
 from classifieds.models import QuarantinedRecord as ListingQuarantine
-from ecommerce.models import Offer, PricePoint, Product, QuarantinedRecord, RawPayload, Seller
+from ecommerce.models import (
+    Category,
+    Offer,
+    PricePoint,
+    Product,
+    QuarantinedRecord,
+    RawPayload,
+    Seller,
+)
+from marketplace import checks, registry
 from marketplace.exceptions import SourceError
+from marketplace.loading import adapters
 from marketplace.loading.ingest import ingest
+from marketplace.registry import Platform
 from procurement.models import Lot
 from tests.commands import run
 
@@ -141,8 +152,8 @@ class TestRows:
         assert counts(summary) == (5, 1, 0, 0, 4)
         found = QuarantinedRecord.objects.values_list("source", "field", "reason")
         assert sorted(found) == [
-            ("table.csv: line 2", "url", "'/x/' holds no id as the mapping describes it"),
-            ("table.csv: line 3", "price", "'дорого' is not a number"),
+            ("table.csv: line 2", "url", '"/x/" holds no id as the mapping describes it'),
+            ("table.csv: line 3", "price", '"дорого" is not a number'),
             ("table.csv: line 4", "", "has 2 columns, the table has 5"),
             ("table.csv: line 6", "url", "is missing"),
         ]
@@ -176,15 +187,15 @@ class TestTableAsAWhole:
 
         assert summary.read == 0
         assert summary.failures == [
-            "table.csv has no column 'title', which map.toml names in [product] title. Its columns "
-            "are: url, name, price, old, shop. Correct the mapping; if these are no names, say "
+            'table.csv has no column "title", which map.toml names in [product] title. Its columns '
+            "are: url, name, price, old, shop. Correct the mapping; if these are not names, add "
             "header = false under [table]."
         ]
 
     def test_one_with_a_column_twice_is_refused(self, load):
         summary = load("id,id,rooms\n1,2,3\n", MORE, platform="olx")
 
-        assert summary.failures[0].startswith("table.csv has several columns 'id', which map.toml")
+        assert summary.failures[0].startswith('table.csv has several columns "id", which map.toml')
 
     def test_one_that_is_cut_off_is_loaded_as_far_as_it_goes(self, load):
         rows = "".join(f"{number},2024-09-08,{number}.5\n" for number in range(1, 4000))
@@ -196,7 +207,7 @@ class TestTableAsAWhole:
         assert summary.created == Product.objects.count() > 3000
 
     def test_a_platform_that_is_unknown_is_refused(self, load):
-        with pytest.raises(SourceError, match="Unknown platform 'amazon'"):
+        with pytest.raises(SourceError, match='Unknown platform "amazon"'):
             load("a,b\n", CARDS, platform="amazon")
 
 
@@ -229,7 +240,7 @@ class TestHistory:
 
         assert counts(summary) == (2, 1, 0, 0, 1)
         assert PricePoint.objects.count() == 2
-        assert QuarantinedRecord.objects.get().reason == "'8 Sep' is not a time as ISO 8601"
+        assert QuarantinedRecord.objects.get().reason == '"8 Sep" is not a time as ISO 8601'
 
 
 class TestSameTime:
@@ -334,6 +345,151 @@ class TestSecondFile:
         assert Listing.objects.get().price is None
 
 
+class TestKeys:
+    COLUMNS = """
+[table]
+rows = "*"
+
+[listing]
+external_id = { column = "@key", pattern = 'ID(\\w+)\\.html' }
+url = "@key"
+title = "title"
+price = "price"
+"""
+
+    def test_of_an_object_can_be_columns(self, load):
+        ads = {
+            "https://olx.kz/d/lamp-IDaaa.html": {"title": "Lamp", "price": "400 000 ₸"},
+            "https://olx.kz/d/cup-IDbbb.html": {"title": "Cup", "price": ""},
+            "https://olx.kz/d/pot-IDccc.html": "gone",
+        }
+
+        summary = load(json.dumps(ads), self.COLUMNS, platform="olx")
+
+        found = Listing.objects.order_by("external_id").values_list("external_id", "title", "price")
+        assert list(found) == [("aaa", "Lamp", 400000), ("bbb", "Cup", None)]
+        assert counts(summary) == (3, 2, 0, 0, 1)
+        rejected = ListingQuarantine.objects.get()
+        assert rejected.source == ('table.csv: document, key "https://olx.kz/d/pot-IDccc.html"')
+
+    def test_of_an_object_inside_of_the_document_can_be_columns(self, load):
+        columns = self.COLUMNS.replace('"*"', '"ads.*"')
+        text = json.dumps({"day": 1, "ads": {"x-IDaaa.html": {"title": "Lamp"}}})
+
+        load(text, columns, platform="olx")
+
+        assert Listing.objects.get().url == "x-IDaaa.html"
+
+
+class TestChain:
+    COLUMNS = """
+[product]
+external_id = "id"
+
+[category]
+chain = { column = "path", separator = "/" }
+url = "link"
+"""
+
+    def test_is_a_category_for_each_of_its_names(self, load):
+        load("id,path,link\n1,Дом / Кухня / Чайники,/c\n2,Дом,\n3,,\n", self.COLUMNS)
+
+        found = Category.objects.order_by("external_id")
+        assert [(each.external_id, each.name, each.url) for each in found] == [
+            ("Дом", "Дом", None),
+            ("Дом > Кухня", "Кухня", None),
+            ("Дом > Кухня > Чайники", "Чайники", "/c"),
+        ]
+        leaf = Product.objects.get(external_id="1").category
+        assert (leaf.name, leaf.parent.name, leaf.parent.parent.name) == ("Чайники", "Кухня", "Дом")
+        assert Product.objects.get(external_id="2").category.name == "Дом"
+        assert Product.objects.get(external_id="3").category is None
+
+    def test_may_be_what_the_rows_are_about(self, load):
+        summary = load("path\nДом>Кухня\nДом>Сад\n", '[category]\nchain = "path"\n')
+
+        assert counts(summary) == (2, 2, 0, 0, 0)
+        assert Category.objects.count() == 3
+
+
+class TestPlatformOfTablesOnly:
+    @pytest.fixture(autouse=True)
+    def bazaar(self, monkeypatch):
+        platforms = (*registry.PLATFORMS, Platform("bazaar", "ecommerce", "Bazaar"))
+        for module in (registry, adapters, checks):
+            monkeypatch.setattr(module, "PLATFORMS", platforms)
+
+    TEXT = "url,title,price,old,shop\n/7/,Чайник,500,,\n/8/,Стакан,x,,\n"
+
+    def test_is_loaded_by_a_mapping(self, load):
+        assert counts(load(self.TEXT, CARDS, platform="bazaar")) == (2, 1, 0, 0, 1)
+        assert counts(load(self.TEXT, CARDS, platform="bazaar")) == (2, 0, 0, 1, 1)
+        assert Offer.objects.get().platform == "bazaar"
+
+    def test_passes_the_checks(self):
+        assert list(checks.check_platforms(None)) == []
+
+    def test_can_be_surveyed_and_replayed(self, load, tmp_path):
+        load(self.TEXT, CARDS, platform="bazaar")
+        before = list(Offer.objects.values())
+
+        checked = run(
+            "ingest_check",
+            "bazaar",
+            str(tmp_path / "table.csv"),
+            f"--columns={tmp_path / 'map.toml'}",
+        )
+        replayed = run("ingest", "bazaar", "--replay")
+
+        assert "bazaar: sources 1, documents 2, items 1, faults 1" in checked.out
+        assert replayed.code == 0
+        assert list(Offer.objects.values()) == before
+
+    def test_takes_what_comes_late(self, load):
+        later, earlier = datetime(2026, 6, 2, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC)
+        load(self.TEXT, CARDS, platform="bazaar", observed_at=later)
+
+        load(self.TEXT.replace("500", "400"), CARDS, platform="bazaar", observed_at=earlier)
+
+        points = PricePoint.objects.order_by("recorded_at").values_list("price", flat=True)
+        assert list(points) == [400, 500]
+
+    def test_says_how_to_load_what_is_not_a_table(self, load, tmp_path):
+        (tmp_path / "page.json").write_text('{"id": 1}')
+
+        ingest("bazaar", [str(tmp_path / "page.json")])
+
+        assert QuarantinedRecord.objects.get().reason == (
+            "bazaar is loaded from tables only: add --columns MAP.toml"
+        )
+
+
+class TestUnknownTable:
+    def test_is_refused_with_the_mapping_that_fits(self, tmp_path):
+        path = tmp_path / "new cards.csv"
+        path.write_text("brand,title,url,review_count,current_price\nA,B,/catalog/1/,2,3\n")
+
+        outcome = run("ingest", "wildberries", str(path))
+
+        assert outcome.err.splitlines()[0] == (
+            "new cards.csv is a table, and wildberries has no shape with its columns (brand, "
+            "title, url, review_count, current_price). A shipped mapping fits: python manage.py "
+            'ingest wildberries "new cards.csv" --columns ecommerce/columns/wb-csv-a.toml'
+        )
+        assert (outcome.code, QuarantinedRecord.objects.count()) == (1, 0)
+
+    def test_is_refused_with_what_to_write_if_no_mapping_fits(self, tmp_path):
+        (tmp_path / "table.csv").write_text("a;b\n1;2\n3;4\n")
+
+        outcome = run("ingest_check", "olx", str(tmp_path / "table.csv"))
+
+        assert outcome.err.splitlines()[0] == (
+            "table.csv is a table, and olx has no shape with its columns (a, b). No shipped "
+            "mapping fits. Write one, as README says under Tables of any source, and run: "
+            "python manage.py ingest olx table.csv --columns MAP.toml"
+        )
+
+
 class TestRoles:
     def test_two_sections_of_one_type_are_linked_by_their_names(self, load):
         columns = (
@@ -359,7 +515,7 @@ class TestCommand:
 
         counted = "olx: read 2, created 1, updated 0, unchanged 0, rejected 1, price points 0, "
         assert outcome.out.startswith(counted)
-        assert outcome.err == "quarantined 1: rooms: 'x' is not a number\n"
+        assert outcome.err == 'quarantined 1: rooms: "x" is not a number\n'
         assert list(Listing.objects.values_list("external_id", "rooms")) == [("1", 2)]
 
     def test_refuses_a_mapping_that_is_wrong(self, tmp_path):
@@ -369,7 +525,7 @@ class TestCommand:
 
         assert outcome == (
             "",
-            "CommandError: map.toml, [lot]: 'lot' is no record type. Use one of: category, seller, "
-            "listing.\n",
+            'CommandError: map.toml, [lot]: "lot" is not a record type. Use one of: category, '
+            "seller, listing.\n",
             1,
         )
