@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("ecommerce", "0012_times_of_rejects"),
+        ("ecommerce", "0014_lost_months"),
     ]
 
     operations = [

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("procurement", "0008_times_of_rejects"),
+        ("procurement", "0009_warnings"),
     ]
 
     operations = [

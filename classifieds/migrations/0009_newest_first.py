@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("classifieds", "0007_times_of_rejects"),
+        ("classifieds", "0008_warnings"),
     ]
 
     operations = [
