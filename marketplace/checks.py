@@ -1,7 +1,6 @@
 """System checks: the proof that each model has one home and no relation leaves its database."""
 
 from collections.abc import Iterator, Sequence
-from importlib import import_module
 from typing import Any
 
 from django.apps import AppConfig, apps
@@ -11,27 +10,32 @@ from django.core.checks import CheckMessage, Error, register
 from django.db.models import Model
 
 from marketplace.embedded import SUPERUSER
-from marketplace.loading.adapters import Shape
 from marketplace.loading.thresholds import find_faults
-from marketplace.registry import ALIASES, CONTROL, PLATFORMS, Platform
+from marketplace.registry import ALIASES, CONTROL, PLATFORMS
 from marketplace.routers import home
 from marketplace.secrecy import MIN_TOKEN
+from marketplace.shape_checks import check_shapes
+
+#: The checks that a load needs. Those of adapters are not among them: a fault of one must not end
+#: the loads of other platforms.
+TAG = "marketplace"
 
 
-@register()
+@register(TAG)
 def check_homes(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Every model with a table is routed, and relates only to models of its own database."""
     models = apps.get_models(include_auto_created=True)
     return [message for model in models for message in _check_model(model)]
 
 
-@register()
+@register("adapters")
 def check_platforms(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Every platform has a database and an adapter; no name is used twice."""
-    return [*_check_databases(), *_check_names()]
+    """Every platform has a database and an adapter that reads its samples; names are unique."""
+    known = [platform for platform in dict.fromkeys(PLATFORMS) if platform.database in ALIASES]
+    return [*_check_databases(), *_check_names(), *check_shapes(known)]
 
 
-@register()
+@register(TAG)
 def check_gates(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """The thresholds of the gates are known ones, with values that make sense."""
     return [
@@ -44,13 +48,13 @@ def check_gates(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
     ]
 
 
-@register()
+@register(TAG)
 def check_tokens(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Every token of INGEST_TOKENS is for a platform that exists; no token can be guessed."""
     return [*_check_tokens(), *_check_metrics_token()]
 
 
-@register()
+@register(TAG)
 def check_users(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """No user is named for a database in the embedded server, which has one only."""
     return [
@@ -96,30 +100,6 @@ def _check_databases() -> Iterator[CheckMessage]:
                 hint=f"Use one of {', '.join(ALIASES)} in marketplace/registry.py.",
                 id="marketplace.E003",
             )
-        else:
-            yield from _check_adapter(platform)
-
-
-def _check_adapter(platform: Platform) -> Iterator[CheckMessage]:
-    """Check the adapter's module; a platform without one is loaded from tables, by mappings."""
-    name = f"{platform.database}.platforms.{platform.name}"
-    try:
-        shapes = getattr(import_module(name), "SHAPES", ())
-    except ImportError as error:
-        if isinstance(error, ModuleNotFoundError) and error.name == name:
-            return
-        yield Error(
-            f"Platform {platform.name} has an adapter that cannot be imported: {error}.",
-            hint=f"Correct {name.replace('.', '/')}.py.",
-            id="marketplace.E004",
-        )
-        return
-    if not all(isinstance(shape, Shape) for shape in shapes):
-        yield Error(
-            f"SHAPES of the adapter of {platform.name} holds something that is not a shape.",
-            hint=f"Give {name} a tuple of marketplace.loading.adapters.Shape.",
-            id="marketplace.E006",
-        )
 
 
 def _check_tokens() -> Iterator[CheckMessage]:

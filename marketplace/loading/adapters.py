@@ -115,7 +115,7 @@ class Adapter(NamedTuple):
         shape = self.recognize(document)
         if shape is None:
             raise PayloadError(self._explain_unknown(document))
-        return _guarded(shape.split, document, source)
+        return guarded(shape.split, document, source)
 
     def parse(self, item: Item) -> Parsed:
         """Return what an item says.
@@ -174,9 +174,13 @@ def _name_type(value: Any) -> str:
     return names.get(type(value), "a number")
 
 
-def _guarded(
+def guarded(
     split: Callable[..., Iterator[Item]], document: Payload, source: Source
 ) -> Iterator[Item]:
+    """Yield the items of a document.
+
+    :raises PayloadError: also if the adapter fails
+    """
     try:
         yield from split(document, source)
     except PayloadError:
@@ -226,8 +230,10 @@ def load_shapes(database: str, platform: str) -> tuple[Shape, ...]:
     except Exception as error:  # whatever a module raises, other platforms go on
         if isinstance(error, ModuleNotFoundError) and error.name == name:
             return ()
+        is_comma = isinstance(error, TypeError) and "'Shape' object is not callable" in str(error)
+        hint = " A comma is missing between two shapes." if is_comma else ""
         raise SourceError(
-            f"The adapter {path} cannot be imported: {describe_error(error)}."
+            f"The adapter {path} cannot be imported: {describe_error(error)}.{hint}"
         ) from error
     if isinstance(shapes, tuple) and shapes and all(isinstance(each, Shape) for each in shapes):
         return shapes

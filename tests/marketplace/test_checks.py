@@ -1,11 +1,20 @@
 """System checks: what would break the separation of the databases is named."""
 
+import json
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
 import pytest
 from django.db import models
 from django.test.utils import isolate_apps
 
 from ecommerce import platforms
+from ecommerce.records import Product
 from marketplace import checks, registry
+from marketplace.loading.adapters import Item, Parsed, Shape
 from marketplace.registry import Platform
 from procurement.models import Lot
 
@@ -70,6 +79,168 @@ class TestPlatforms:
 
     def test_names_a_platform_that_is_registered_twice(self, monkeypatch):
         assert self.check(monkeypatch, registry.PLATFORMS[0]) == ["marketplace.E005"]
+
+
+def shape(name="T-LIST", key="t_items", **changes):
+    """Return a shape of documents that hold a list of ids under a key."""
+
+    def split(document, source):
+        return (Item(name, {"id": each}) for each in document[key])
+
+    def parse(payload, context):
+        return Parsed(str(payload["id"]), [Product(str(payload["id"]))])
+
+    return replace(Shape(name, lambda document: key in document, split, parse), **changes)
+
+
+SAMPLE = {"t_items": [1, 2]}
+
+
+def fail(document):
+    raise KeyError("no such key")
+
+
+class TestShapes:
+    @pytest.fixture
+    def check(self, monkeypatch, tmp_path, settings):
+        """Check the registered platforms and one more, whose adapter and samples are given."""
+        (tmp_path / "ecommerce/platforms").mkdir(parents=True)
+        for app in ("ecommerce", "classifieds", "procurement"):
+            samples = Path(settings.BASE_DIR) / app / "platforms/samples"
+            shutil.copytree(samples, tmp_path / app / "platforms/samples")
+        settings.BASE_DIR = tmp_path
+        platform = Platform("bazaar", "ecommerce", "Bazaar")
+        monkeypatch.setattr(checks, "PLATFORMS", (*registry.PLATFORMS, platform))
+
+        def check(shapes, samples):
+            module = ModuleType("ecommerce.platforms.bazaar")
+            module.SHAPES = shapes
+            monkeypatch.setitem(sys.modules, module.__name__, module)
+            path = tmp_path / "ecommerce/platforms/samples/bazaar.json"
+            if samples is not None:
+                path.write_text(samples if isinstance(samples, str) else json.dumps(samples))
+            return checks.check_platforms(None)
+
+        return check
+
+    def test_accepts_one_that_reads_its_samples(self, check):
+        assert check((shape(),), {"T-LIST": SAMPLE}) == []
+
+    @pytest.mark.parametrize(
+        ("shapes", "message"),
+        [
+            (shape(), "it is a Shape. A tuple of one needs a comma"),
+            ((), "it is an empty tuple"),
+            ((shape(), "T"), "it is a tuple with str"),
+            (None, "it is nothing"),
+        ],
+    )
+    def test_names_shapes_that_are_no_tuple(self, check, shapes, message):
+        [error] = check(shapes, {"T-LIST": SAMPLE})
+
+        assert error.id == "marketplace.E004"
+        assert "SHAPES of ecommerce/platforms/bazaar.py must be a tuple" in error.msg
+        assert message in error.msg
+
+    def test_names_a_comma_that_is_missing(self, monkeypatch, tmp_path):
+        (tmp_path / "bazaar.py").write_text(
+            "from marketplace.loading.adapters import Shape\n"
+            "SHAPES = (\n"
+            "    Shape('A', dict, dict, dict)\n"
+            "    ('B', dict, dict, dict),\n"
+            ")\n"
+        )
+        monkeypatch.setattr(platforms, "__path__", [str(tmp_path)])
+        monkeypatch.setattr(checks, "PLATFORMS", (Platform("bazaar", "ecommerce", "Bazaar"),))
+
+        [error] = checks.check_platforms(None)
+
+        assert error.id == "marketplace.E004"
+        assert "ecommerce/platforms/bazaar.py cannot be imported" in error.msg
+        assert "(bazaar.py, line 3). A comma is missing between two shapes." in error.msg
+
+    @pytest.mark.parametrize(
+        ("samples", "message"),
+        [
+            (None, "Cannot read the samples ecommerce/platforms/samples/bazaar.json"),
+            ("{", "are not JSON"),
+            ("[]", "are not an object"),
+            ({}, "The shape T-LIST of bazaar has no sample."),
+            ({"T-LIST": []}, "The shape T-LIST of bazaar has no sample."),
+        ],
+    )
+    def test_names_a_sample_that_is_missing(self, check, samples, message):
+        [error] = check((shape(),), samples)
+
+        assert error.id == "marketplace.E010"
+        assert message in error.msg
+
+    def test_names_a_sample_of_no_shape(self, check):
+        [error] = check((shape(),), {"T-LIST": SAMPLE, "T-LITS": SAMPLE})
+
+        assert error.id == "marketplace.E011"
+        assert "a sample of T-LITS, which is not a shape of bazaar" in error.msg
+        assert error.hint == "Use one of T-LIST, or remove the sample."
+
+    @pytest.mark.parametrize("name", ["", "TABLE"])
+    def test_names_a_shape_whose_name_cannot_be_used(self, check, name):
+        [error] = check((shape(name),), {name: SAMPLE})
+
+        assert error.id == "marketplace.E011"
+
+    def test_names_a_sample_that_is_not_recognized(self, check):
+        [error] = check((shape(),), {"T-LIST": {"t_itmes": []}})
+
+        assert error.id == "marketplace.E012"
+        assert error.msg == "T-LIST of bazaar does not recognize its sample."
+
+    def test_names_both_shapes_that_claim_a_document(self, check):
+        greedy = shape("T-ANY", recognize=lambda document: "payload" in document)
+
+        [error] = check(
+            (greedy, shape()), {"T-ANY": {"payload": 1, "t_items": [1]}, "T-LIST": SAMPLE}
+        )
+
+        assert error.id == "marketplace.E013"
+        assert error.msg == "T-ANY of bazaar claims the sample of UZ-API of uzum."
+        assert "T-ANY (ecommerce/platforms/bazaar.py)" in error.hint
+        assert "UZ-API (ecommerce/platforms/uzum.py)" in error.hint
+
+    def test_names_a_shape_that_comes_too_late(self, check):
+        [error] = check((shape("T-ALL"), shape()), {"T-ALL": SAMPLE, "T-LIST": SAMPLE})
+
+        assert error.msg == "T-ALL of bazaar claims the sample of T-LIST of bazaar."
+
+    def test_names_a_shape_that_claims_what_any_platform_has(self, check):
+        [error] = check((shape("T-LIST", "results"),), {"T-LIST": {"results": [1]}})
+
+        assert error.id == "marketplace.E013"
+        assert "which could be a payload of any platform" in error.msg
+
+    def test_names_an_adapter_that_fails_at_what_it_does_not_know(self, check):
+        [error] = check((shape(recognize=fail),), {"T-LIST": SAMPLE})
+
+        assert error.id == "marketplace.E012"
+        assert "bazaar cannot tell whether it has the sample of UZ-API of uzum" in error.msg
+        assert "KeyError: 'no such key' (test_checks.py, line" in error.msg
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"split": lambda document, source: iter([Item("T-LITS", {})])}, "shape T-LITS, which"),
+            ({"split": lambda document, source: iter([])}, "it has no records"),
+            ({"split": lambda document, source: fail(document)}, "no such key"),
+            ({"parse": lambda payload, context: fail(payload)}, "no such key"),
+            ({"parse": lambda payload, context: Parsed("1", [Product(1)])}, "Product.external_id"),
+            ({"parse": lambda payload, context: Parsed("1", [Lot("1")])}, "Lot, which is not a"),
+        ],
+    )
+    def test_names_a_sample_that_cannot_be_read(self, check, changes, message):
+        [error] = check((shape(**changes),), {"T-LIST": SAMPLE})
+
+        assert error.id == "marketplace.E014"
+        assert message in error.msg
+        assert "ecommerce/platforms/bazaar.py" in error.hint
 
 
 class TestUsers:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from marketplace.checks import TAG
 from marketplace.exceptions import MarketplaceError
 from marketplace.loading.ingest import Progress, Summary, ingest, resume_all
 from marketplace.loading.replay import replay
@@ -26,6 +27,9 @@ _OPTIONS = ("shop", "lot", "lot_type", "currency")
 
 class Command(BaseCommand):
     """Load files into the database of their platform."""
+
+    # Not those of all adapters: a fault of another platform's concerns no load of this one.
+    requires_system_checks = [TAG]
 
     help = (
         "Load what a platform returned: JSON, JSON lines, YML feeds or CSV, plain, .gz or .zst. "

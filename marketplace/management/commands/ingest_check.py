@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from marketplace.checks import TAG
 from marketplace.exceptions import MarketplaceError
 from marketplace.loading.survey import RecordSurvey, ShapeSurvey, Survey, survey
 
@@ -14,6 +15,9 @@ _OPTIONS = ("shop", "lot", "lot_type", "currency")
 
 class Command(BaseCommand):
     """Read files as `ingest` does; write nothing."""
+
+    # Not those of all adapters: a fault of another platform's concerns no load of this one.
+    requires_system_checks = [TAG]
 
     help = (
         "Read what `ingest` would load, and tell what it holds: records of each type, how many of "

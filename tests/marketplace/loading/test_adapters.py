@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from ecommerce.models import Product, QuarantinedRecord
-from ecommerce.platforms import uzum
-from marketplace.exceptions import PayloadError
-from marketplace.loading.adapters import Adapter, Item, Parsed, Shape, Source
+from ecommerce.platforms import uzum, wildberries
+from marketplace.exceptions import PayloadError, SourceError
+from marketplace.loading.adapters import Adapter, Item, Parsed, Shape, Source, get_adapter
 from marketplace.loading.ingest import ingest
 from tests.marketplace.loading.test_mutations import uzum as product
 
@@ -23,6 +23,9 @@ def parse(payload, context):
 
 
 ADAPTER = Adapter("uzum", (Shape("T", lambda document: "numbers" in document, split, parse),))
+
+
+TILE = {"product_url": "/product/a-1/", "product_name": "a", "final_price": "5"}
 
 
 class TestFaults:
@@ -42,6 +45,51 @@ class TestFaults:
     def test_that_the_adapter_tells_stay_as_they_are(self):
         with pytest.raises(PayloadError, match="expected an object"):
             ADAPTER.split([], Source())
+
+    def test_of_recognizing_are_told_as_such(self):
+        broken = Adapter("uzum", (replace(ADAPTER.shapes[0], recognize=lambda doc: doc["a"]),))
+
+        with pytest.raises(
+            PayloadError, match=r"the adapter failed: KeyError: 'a' \(test_adapters"
+        ):
+            broken.split({"b": 1}, Source())
+
+    @pytest.mark.parametrize(
+        "broken", [None, "SHAPES", (replace(ADAPTER.shapes[0], recognize=int),)]
+    )
+    def test_of_another_platform_end_no_load(self, monkeypatch, broken):
+        monkeypatch.setattr(wildberries, "SHAPES", broken)
+
+        with pytest.raises(
+            PayloadError, match=r"not a known shape of uzum .*; it looks like OZ-CSV"
+        ):
+            get_adapter("uzum").split(TILE, Source())
+        with pytest.raises(PayloadError, match="not a known shape of ozon"):
+            get_adapter("ozon").split({"b": 1}, Source())
+
+    def test_of_the_module_name_its_file(self, monkeypatch):
+        monkeypatch.setattr(uzum, "SHAPES", uzum.SHAPES[0])
+
+        with pytest.raises(SourceError, match=r"SHAPES of ecommerce/platforms/uzum.py must be a"):
+            get_adapter("uzum")
+
+    @pytest.mark.parametrize(("entry", "name"), [("x", "text"), (None, "null"), (5, "a number")])
+    def test_of_an_entry_that_is_no_object_name_its_type(self, entry, name):
+        with pytest.raises(PayloadError, match=f"expected an object, got {name}"):
+            ADAPTER.parse(Item("T", entry))
+
+    @pytest.mark.django_db(databases=["ecommerce"])
+    def test_of_one_entry_cost_no_other(self, tmp_path):
+        size = {"optionId": 1, "origName": "0"}
+        product = {"id": 1, "priceU": 200, "salePriceU": 100, "sizes": [size]}
+        other = product | {"id": 2, "sizes": [size | {"optionId": 2}]}
+        (tmp_path / "page.json").write_text(json.dumps({"products": [product, "x", None, other]}))
+
+        summary = ingest("wildberries", [str(tmp_path / "page.json")])
+
+        assert (summary.created, summary.rejected) == (2, 2)
+        reasons = {record.reason for record in QuarantinedRecord.objects.all()}
+        assert reasons == {"expected an object, got text", "expected an object, got null"}
 
     @pytest.mark.django_db(databases=["ecommerce"])
     def test_cost_one_record(self, tmp_path, monkeypatch):

@@ -1,0 +1,240 @@
+"""The proof, by samples, that each adapter reads the payloads of its platform and no others.
+
+`<database>/platforms/samples/<platform>.json` holds a small invented payload of each shape, under
+the shape's name. Nothing here asks a database.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error
+
+from marketplace.exceptions import PayloadError, SourceError
+from marketplace.loading.adapters import (
+    Adapter,
+    Payload,
+    Shape,
+    Source,
+    guarded,
+    load_shapes,
+)
+from marketplace.loading.record_types import check_types
+from marketplace.loading.targets import get_plan
+from marketplace.registry import Platform
+
+#: Names of the shapes that the loader itself has.
+_RESERVED = ("TABLE", "MISSING")
+
+#: Documents that could be those of any platform: no shape may claim them.
+_COMMON: tuple[Payload, ...] = (
+    {},
+    {"id": 1, "name": "Namuna", "price": 5},
+    {"id": 1, "title": "Namuna", "url": "/namuna-1"},
+    {"products": [{"id": 1, "name": "Namuna", "price": 5}]},
+    {"data": {"products": [{"id": 1, "name": "Namuna", "price": 5}]}},
+    {"data": [{"id": 1, "title": "Namuna", "price": 5}]},
+    {"items": [{"id": 1, "name": "Namuna", "price": 5}]},
+    {"results": [{"id": 1, "title": "Namuna", "price": 5}]},
+)
+
+
+class Sample(NamedTuple):
+    """A payload, and the shape that must recognize it."""
+
+    platform: str
+    shape: str
+    document: Payload
+
+
+def check_shapes(platforms: list[Platform]) -> Iterator[CheckMessage]:
+    """Yield what is wrong with the adapters of some platforms.
+
+    :param platforms: ones whose databases exist
+    """
+    adapters: dict[str, Adapter] = {}
+    samples: list[Sample] = []
+    for platform in platforms:
+        try:
+            shapes = load_shapes(platform.database, platform.name)
+        except SourceError as error:
+            yield _error(str(error), f"Correct {_path(platform)}.", "E004")
+            continue
+        if not shapes:
+            # The platform is loaded from tables only.
+            continue
+        adapters[platform.name] = Adapter(platform.name, shapes)
+        yield from _check_names(platform, shapes)
+        try:
+            found = _read_samples(platform)
+        except SourceError as error:
+            hint = "Write an object with a payload of each shape under the shape's name."
+            yield _error(str(error), hint, "E010")
+            continue
+        yield from _check_samples(platform, shapes, found)
+        samples += [
+            Sample(platform.name, shape.name, found[shape.name])
+            for shape in shapes
+            if isinstance(found.get(shape.name), dict)
+        ]
+    paths = {platform.name: _path(platform) for platform in platforms}
+    plans = {platform.name: platform.database for platform in platforms}
+    for adapter in [*adapters.values()]:
+        failure = _find_failure(adapter, samples, paths)
+        if failure:
+            del adapters[adapter.platform]
+            yield failure
+        else:
+            yield from _check_common(adapter, paths)
+    for sample in samples:
+        if sample.platform in adapters:
+            yield from _check_claims(sample, adapters, paths)
+            record_types = get_plan(plans[sample.platform]).record_types
+            yield from _check_reading(sample, adapters[sample.platform], record_types, paths)
+
+
+def _path(platform: Platform) -> str:
+    return f"{platform.database}/platforms/{platform.name}.py"
+
+
+def _samples_path(platform: Platform) -> str:
+    return f"{platform.database}/platforms/samples/{platform.name}.json"
+
+
+def _error(message: str, hint: str, number: str) -> Error:
+    return Error(message, hint=hint, id=f"marketplace.{number}")
+
+
+def _check_names(platform: Platform, shapes: tuple[Shape, ...]) -> Iterator[CheckMessage]:
+    names: list[Any] = [shape.name for shape in shapes]
+    for name in dict.fromkeys(names):
+        if not isinstance(name, str) or not name or name in _RESERVED or names.count(name) > 1:
+            yield _error(
+                f"A shape of {platform.name} has the name {name!r}, which is empty, used twice or "
+                "reserved.",
+                f"Give each shape in {_path(platform)} a name of its own.",
+                "E011",
+            )
+
+
+def _read_samples(platform: Platform) -> Mapping[str, Any]:
+    """Return the payloads of a platform by the names of their shapes.
+
+    :raises SourceError: if the file is missing, or is not an object of JSON
+    """
+    path = _samples_path(platform)
+    try:
+        found = json.loads((Path(settings.BASE_DIR) / path).read_bytes())
+    except OSError as error:
+        raise SourceError(f"Cannot read the samples {path}: {error.strerror}.") from None
+    except ValueError as error:
+        raise SourceError(f"The samples {path} are not JSON: {error}.") from None
+    if not isinstance(found, dict):
+        raise SourceError(f"The samples {path} are not an object.")
+    return found
+
+
+def _check_samples(
+    platform: Platform, shapes: tuple[Shape, ...], found: Mapping[str, Any]
+) -> Iterator[CheckMessage]:
+    names = [shape.name for shape in shapes]
+    for name in names:
+        if not isinstance(found.get(name), dict):
+            yield _error(
+                f"The shape {name} of {platform.name} has no sample.",
+                f"Add a small invented payload to {_samples_path(platform)} under {name}.",
+                "E010",
+            )
+    for name in found:
+        if name not in names:
+            yield _error(
+                f"{_samples_path(platform)} has a sample of {name}, which is not a shape of "
+                f"{platform.name}.",
+                f"Use one of {', '.join(map(str, names))}, or remove the sample.",
+                "E011",
+            )
+
+
+def _find_failure(
+    adapter: Adapter, samples: list[Sample], paths: Mapping[str, str]
+) -> CheckMessage | None:
+    """Return an error if the adapter fails at a document of any platform."""
+    common = [Sample("any platform", "a common form", document) for document in _COMMON]
+    for sample in [*samples, *common]:
+        try:
+            adapter.recognize(sample.document)
+        except PayloadError as error:
+            return _error(
+                f"{adapter.platform} cannot tell whether it has the sample of {sample.shape} of "
+                f"{sample.platform}: {error.reason}.",
+                f"recognize in {paths[adapter.platform]} must return False for what it does not "
+                "know.",
+                "E012",
+            )
+    return None
+
+
+def _check_claims(
+    sample: Sample, adapters: Mapping[str, Adapter], paths: Mapping[str, str]
+) -> Iterator[CheckMessage]:
+    """Only the shape of the sample may claim it; of its own platform, it must be the first."""
+    own = f"{sample.shape} of {sample.platform}"
+    for adapter in adapters.values():
+        shape = adapter.recognize(sample.document)
+        is_own = adapter.platform == sample.platform
+        if is_own and shape is None:
+            yield _error(
+                f"{own} does not recognize its sample.",
+                f"Correct recognize in {paths[sample.platform]}, or the sample.",
+                "E012",
+            )
+        elif shape is not None and not (is_own and shape.name == sample.shape):
+            yield _error(
+                f"{shape.name} of {adapter.platform} claims the sample of {own}.",
+                f"Let recognize of {shape.name} ({paths[adapter.platform]}) and of {sample.shape} "
+                f"({paths[sample.platform]}) look at keys that only their own payloads have.",
+                "E013",
+            )
+
+
+def _check_common(adapter: Adapter, paths: Mapping[str, str]) -> Iterator[CheckMessage]:
+    for document in _COMMON:
+        shape = adapter.recognize(document)
+        if shape is not None:
+            yield _error(
+                f"{shape.name} of {adapter.platform} claims {json.dumps(document)}, which could be "
+                "a payload of any platform.",
+                f"Let its recognize in {paths[adapter.platform]} look at keys that only "
+                f"{adapter.platform} has.",
+                "E013",
+            )
+            return
+
+
+def _check_reading(
+    sample: Sample,
+    adapter: Adapter,
+    record_types: frozenset[type[Any]],
+    paths: Mapping[str, str],
+) -> Iterator[CheckMessage]:
+    """The sample must become records; this finds wrong names of shapes and types of fields."""
+    fault, count = "", 0
+    try:
+        shape = adapter.recognize(sample.document)
+        if shape is None or shape.name != sample.shape:
+            return
+        for item in guarded(shape.split, sample.document, Source()):
+            parsed = adapter.parse(item)
+            check_types(parsed.records, record_types)
+            count += len(parsed.records)
+    except PayloadError as error:
+        fault = str(error)
+    if fault or not count:
+        yield _error(
+            f"The sample of {sample.shape} of {sample.platform} cannot be read: "
+            f"{fault or 'it has no records'}.",
+            f"Correct split or parse in {paths[sample.platform]}, or the sample.",
+            "E014",
+        )
