@@ -190,10 +190,11 @@ def _describe(request: HttpRequest, platform: str, now: datetime) -> inbox.Push:
     key = request.headers.get("Idempotency-Key")
     if key is not None:
         _check_text("Idempotency-Key", key)
+    moment = _observed_at(said)
     options: dict[str, Any] = {
         "options": {name: said[name] for name in _OPTIONS if name in said},
-        # What tells no time was observed when it was pushed, however late it is loaded.
-        "observed_at": (_observed_at(said) or now).astimezone(UTC).isoformat(),
+        # Without it, what tells no time was observed when the run began: when it was pushed.
+        "observed_at": moment and moment.astimezone(UTC).isoformat(),
         "columns": None,
         "snapshot": said.get("snapshot", ""),
         "paths": [],

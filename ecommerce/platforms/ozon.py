@@ -161,7 +161,7 @@ def _split_feed(document: Payload, source: Source) -> Iterator[Item]:
         "shop_name": name,
         "currency": _find_currency(head) or source.options.get("currency"),
     }
-    updated = values.instant(head.get("date") or _find_updated(head.get("comment")), "updated")
+    updated = source.moment(head.get("date") or _find_updated(head.get("comment")), "updated")
     offer = values.mapping(document.get("offer"), "offer")
     yield Item("OZ-FEED", offer, context, observed_at=updated)
 

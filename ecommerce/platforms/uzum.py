@@ -43,7 +43,8 @@ def _split_product(document: Payload, source: Source) -> Iterator[Item]:
     # words of a person, who is named: nothing here needs it, and it is not stored.
     product = _find_product(document) or {}
     payload = {key: value for key, value in product.items() if key != "topFeedback"}
-    yield Item("UZ-API", payload, observed_at=_parse_observed_at(document.get("timestamp")))
+    observed_at = source.moment(document.get("timestamp"), "timestamp", _parse_observed_at)
+    yield Item("UZ-API", payload, observed_at=observed_at)
 
 
 def _parse_product(payload: Payload, context: Payload) -> Parsed:
@@ -209,8 +210,8 @@ def _parse_attributes(data: Payload) -> dict[str, Any] | None:
     return {name: value for name, value in attributes.items() if value is not None} or None
 
 
-def _parse_observed_at(published: Any) -> datetime | None:
-    moment = values.instant(published, "timestamp")
+def _parse_observed_at(published: Any, field: str) -> datetime | None:
+    moment = values.instant(published, field)
     # The API's clock is UTC although it names no zone: in a response stamped 05:45:20 the delivery
     # promised in one day is due (stock.deliveryDate, milliseconds) at 05:45:13 UTC the next day.
     # Read as Tashkent, like other naive times, it would be 5 hours too early.

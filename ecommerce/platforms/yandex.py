@@ -54,7 +54,7 @@ def _split(document: Payload, source: Source) -> Iterator[Item]:
     }
     kind = "offer" if isinstance(document.get("offer"), dict) else "category"
     known = {key: value for key, value in context.items() if value is not None}
-    observed_at = values.instant(head.get("date"), "yml_catalog.date")
+    observed_at = source.moment(head.get("date"), "yml_catalog.date")
     yield Item("YML", {kind: document.get(kind)}, known, kind == "offer", observed_at)
 
 

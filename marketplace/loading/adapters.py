@@ -14,11 +14,15 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from marketplace.exceptions import MarketplaceError, PayloadError, SourceError
+from marketplace.loading import values
 from marketplace.loading.record_types import describe_type
 from marketplace.loading.targets import get_plan
 from marketplace.registry import PLATFORMS, get_platform
 
 Payload: TypeAlias = dict[str, Any]
+
+#: The kind of warnings of times that cannot be read.
+UNREADABLE_TIME = "unreadable time"
 
 
 class Source(NamedTuple):
@@ -26,12 +30,33 @@ class Source(NamedTuple):
 
     :param name: the file's name without its folder ("-" for standard input)
     :param options: what the user said on the command line, such as `shop` or `lot`
-    :param warn: takes what a person should know of the source, though its records are loaded
+    :param warn: takes what a person should know of the source, though its records are loaded; of
+        a kind (its second argument), if it has one, the first only
     """
 
     name: str = "-"
     options: Mapping[str, str] = {}
-    warn: Callable[[str], None] = lambda text: None
+    warn: Callable[..., None] = lambda text, kind="": None
+
+    def moment(
+        self,
+        value: Any,
+        field: str,
+        read: Callable[[Any, str], datetime | None] = values.instant,
+    ) -> datetime | None:
+        """Return when a document says that it was made; None, with a warning, if it is unreadable.
+
+        :param read: returns the time, or raises `PayloadError`
+        """
+        try:
+            return read(value, field)
+        except PayloadError as error:
+            self.warn(
+                f"The time in {error.field} cannot be read: {error.reason}. What has such a time "
+                "is taken as observed when it was loaded first; say --observed-at to set it.",
+                UNREADABLE_TIME,
+            )
+            return None
 
 
 class Item(NamedTuple):

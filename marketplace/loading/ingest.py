@@ -42,7 +42,7 @@ def ingest(
 
     A source that cannot be read is named in the summary's `failures`; the others are loaded.
 
-    :param observed_at: time of the observations that tell none themselves; if None, the time at
+    :param observed_at: time of the observations; if None, what they tell themselves, or the time at
         which the same file was loaded first, or now
     :param options: what adapters may use where a payload is silent: shop, lot, lot_type, currency
     :param columns: a mapping file, if the files are tables in another form than the platform's own

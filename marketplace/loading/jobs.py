@@ -5,7 +5,7 @@ import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +16,9 @@ from marketplace.loading import documents
 from marketplace.loading.patience import patiently
 from marketplace.loading.preparation import Prepared
 from marketplace.registry import get_platform
+
+#: How far clocks may differ.
+_TOLERANCE = timedelta(days=1)
 
 #: What the held part of a run is called.
 HELD = "what was held"
@@ -83,6 +86,16 @@ class Job:
     snapshot: str = ""
 
     @property
+    def said_at(self) -> datetime | None:
+        """The time that counts more than what payloads tell; None if nobody said one."""
+        return None if self.is_released else self.observed_at
+
+    @property
+    def latest(self) -> datetime:
+        """The time after which no payload of the run can have been observed."""
+        return self.now + _TOLERANCE
+
+    @property
     def alias(self) -> str:
         """The database of the platform."""
         return get_platform(self.platform).database
@@ -125,8 +138,17 @@ class Start:
             return self._begun.observed_at
         if job.observed_at:
             return job.observed_at
-        digest = self._digest.value
-        return patiently(job.alias, lambda: first_load(job.alias, job.platform, digest)) or job.now
+        return self._first_load or job.now
+
+    @cached_property
+    def _first_load(self) -> datetime | None:
+        job, digest = self.job, self._digest.value
+        return patiently(job.alias, lambda: first_load(job.alias, job.platform, digest))
+
+    @property
+    def is_repeated(self) -> bool:
+        """Whether the same file was loaded before; it is not asked where the time is known."""
+        return "_first_load" in self.__dict__ and self._first_load is not None
 
     @property
     def position(self) -> int:

@@ -15,6 +15,7 @@ import orjson
 from marketplace.exceptions import PayloadError
 from marketplace.loading import recognition, staging
 from marketplace.loading.adapters import Adapter, Item, Parsed, Payload
+from marketplace.loading.clock import Clock
 from marketplace.loading.measures import Measures, observe
 from marketplace.loading.patience import patiently
 from marketplace.loading.recognition import Known
@@ -43,6 +44,8 @@ class Entrant(NamedTuple):
     :param raw: its payload as JSON, equal for equal payloads
     :param content_hash: by which it is recognized; 32 hexadecimal digits, or empty
     :param document_hash: that of its document, if that tells its time and holds nothing else
+    :param fallback: its time, should the one that its document tells turn out to stand still; None
+        if its document tells none
     """
 
     shape: str
@@ -53,6 +56,7 @@ class Entrant(NamedTuple):
     place: str
     content_hash: str
     document_hash: str | None = None
+    fallback: datetime | None = None
 
     def item(self, payload: Payload | None = None) -> Item:
         """Return the item.
@@ -223,6 +227,8 @@ class Preparer:
         self.is_snapshot = is_snapshot
         #: Whether most of what comes is new, so that it is best parsed as soon as it is read.
         self.is_eager = False
+        #: Decides what the times of payloads count; if None, those that items have stand.
+        self.clock: Clock | None = None
         self._owned = {target.record for target in plan.targets if not target.shared}
         self._timed = {shape.name for shape in adapter.shapes if shape.is_timed}
 
@@ -235,6 +241,8 @@ class Preparer:
         known = self._recognize(candidates)
         self.is_eager = len(known) < len(candidates) * _EAGER
         parsed = self._parse(candidates, known, rejects)
+        if self.clock:
+            self.clock.move(candidates, parsed)
         candidates, parsed = self._in_time(candidates, parsed)
         try:
             batches = self._batches(candidates, parsed, rejects)
@@ -243,6 +251,8 @@ class Preparer:
             if not self._reject_wrong_types(candidates, parsed, rejects):
                 raise
             batches = self._batches(candidates, parsed, rejects)
+        if self.clock:
+            batches[-1].warnings |= self.clock.take_warnings()
         yield from batches
 
     def _batches(
@@ -377,9 +387,12 @@ class Preparer:
         if isinstance(parsed, Exception):
             rejects.append(reject(entrant, f"cannot be stored: {parsed}"))
             return None
-        if parsed.observed_at is not None and parsed.observed_at != entrant.observed_at:
-            entrant = entrant._replace(observed_at=parsed.observed_at)
-            candidates[position] = Candidate(entrant, payload)
+        told_at = parsed.observed_at
+        if told_at is not None and self.clock:
+            told_at = self.clock.judge(told_at)
+            if told_at is not None and told_at != entrant.observed_at:
+                entrant = entrant._replace(observed_at=told_at)
+                candidates[position] = Candidate(entrant, payload)
         return parsed._replace(observed_at=None) if parsed.observed_at else parsed
 
     def _batch(

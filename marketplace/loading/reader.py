@@ -10,7 +10,8 @@ from django.conf import settings
 
 from marketplace.exceptions import PayloadError, SourceError
 from marketplace.loading import chunks, documents, recognition, suggestions, tables
-from marketplace.loading.adapters import Adapter, Item, Source, get_adapter
+from marketplace.loading.adapters import UNREADABLE_TIME, Adapter, Item, Source, get_adapter
+from marketplace.loading.clock import Clock
 from marketplace.loading.documents import Entry, Line
 from marketplace.loading.jobs import Job, Message, SourceEnd, Start, begin, given
 from marketplace.loading.patience import patiently
@@ -112,19 +113,25 @@ class Stretch:
         self.reader = reader
         self.start = start
         self.source = Source(start.name, reader.job.options, self.warn)
+        self.clock = reader.preparer.clock = Clock(start)
         self.position = position
         self.candidates: list[Candidate] = []
         self.rejects: list[Reject] = []
         self.skipped = self.size = 0
-        #: Distinct texts, in their order.
+        #: Distinct texts, in their order, and the kinds of which there was one.
         self.warnings: dict[str, None] = {}
+        self.kinds = {UNREADABLE_TIME} if reader.job.said_at else set[str]()
         #: How many candidates and rejects are of documents that are done.
         self.done = (0, 0)
 
     def add(self, group: list[Entry | Line]) -> Iterator[Prepared]:
         """Take documents; yield the batches that are full."""
+        # What is observed at a time that the user says is observed then, seen before or not.
+        is_said = self.reader.job.said_at is not None
         hashes = [
-            self.reader.hasher.document(each.raw) if isinstance(each, Line) else None
+            self.reader.hasher.document(each.raw)
+            if isinstance(each, Line) and not is_said
+            else None
             for each in group
         ]
         known = self._known(hashes)
@@ -139,9 +146,12 @@ class Stretch:
         if self.skipped >= _MAX_SKIPPED:
             yield from self.flush()
 
-    def warn(self, text: str) -> None:
-        """Note what a person should know of the source; a text is kept once."""
-        self.warnings[text] = None
+    def warn(self, text: str, kind: str = "") -> None:
+        """Note what a person should know of the source; a text, and a kind, is kept once."""
+        if kind not in self.kinds:
+            self.warnings[text] = None
+        if kind:
+            self.kinds.add(kind)
 
     def _known(self, hashes: list[str | None]) -> set[int]:
         lines = [number for number, each in enumerate(hashes) if each is not None]
@@ -185,12 +195,27 @@ class Stretch:
                     yield from self._emit_done()
                 if self._is_full:
                     yield from self._emit(0)
-                self._add_item(item, entry.place, document_hash, number)
+                at, fallback = self._time(item)
+                self._add_item(
+                    item._replace(observed_at=at), entry.place, document_hash, number, fallback
+                )
         except PayloadError as error:
             suggestions.check_row(self.reader.adapter, entry.document, self.start.name)
             self._reject(error, entry.place, to_bytes(entry.document))
 
-    def _add_item(self, item: Item, place: str, document_hash: str | None, number: int) -> None:
+    def _time(self, item: Item) -> tuple[datetime | None, datetime | None]:
+        """Return the time that an item's document tells, as far as it counts, and its fallback."""
+        told = item.observed_at and self.clock.judge(item.observed_at)
+        return told, self.start.observed_at if told else None
+
+    def _add_item(
+        self,
+        item: Item,
+        place: str,
+        document_hash: str | None,
+        number: int,
+        fallback: datetime | None = None,
+    ) -> None:
         try:
             raw = serialize(item.payload)
             content_hash = self.reader.hasher.content(item, raw)
@@ -212,6 +237,7 @@ class Stretch:
             place,
             content_hash,
             document_hash if item.observed_at and item.is_counted else None,
+            fallback,
         )
         preparer = self.reader.preparer
         told = preparer.parse_item(item) if preparer.is_eager else None

@@ -104,6 +104,7 @@ class Survey:
     faults: list[Fault] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    kinds: set[tuple[str, str]] = field(default_factory=set)
 
     @property
     def items(self) -> int:
@@ -114,8 +115,11 @@ class Survey:
         """Return what is known of a shape."""
         return self.shapes.setdefault(name, ShapeSurvey())
 
-    def warn(self, source: str, text: str) -> None:
-        """Note what a person should know of a source; a text is kept once."""
+    def warn(self, source: str, text: str, kind: str = "") -> None:
+        """Note what a person should know of a source; a text, and a kind, is kept once."""
+        if kind and (source, kind) in self.kinds:
+            return
+        self.kinds.add((source, kind))
         self.warnings = run_warnings.merge(self.warnings, [f"{source}: {text}"])
 
     def refuse(self, place: str, error: PayloadError) -> None:

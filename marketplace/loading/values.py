@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from email.utils import parsedate_to_datetime
 from functools import wraps
 from html import unescape
 from typing import Any, TypeVar
@@ -68,6 +69,13 @@ _Result = TypeVar("_Result")
 #: Objects that a function remembers at most.
 _REMEMBERED = 5_000
 
+_CLOCK = (
+    r"(?:[T, ]\s*(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:\.\d+)?)?"
+    r"\s*(?P<zone>Z|[+-]\d{2}:?\d{2})?)?"
+)
+_YEAR_FIRST = re.compile(r"(?P<year>\d{4})[-./](?P<month>\d{1,2})[-./](?P<day>\d{1,2})" + _CLOCK)
+_DAY_FIRST = re.compile(r"(?P<day>\d{1,2})\.(?P<month>\d{1,2})\.(?P<year>\d{4})" + _CLOCK)
+_MONTH_NAME = re.compile(r"\d\s+[A-Za-z]{3}\s+\d")
 _NANOSECONDS = re.compile(r"(\.\d{6})\d+")
 _NOT_LETTER = re.compile(r"[\W_]+")
 _NOT_WORD = re.compile(r"[^\w]+")
@@ -320,9 +328,10 @@ def availability(value: Any, field: str) -> bool | None:
 
 
 def instant(value: Any, field: str) -> datetime | None:
-    """Return an aware time from ISO 8601 text, or from seconds or milliseconds since 1970.
+    """Return an aware time from text, or from seconds or milliseconds since 1970.
 
-    A text without a zone is Asia/Tashkent. Digits beyond microseconds are dropped.
+    Text is ISO 8601, also with a single digit for the hour, "30.11.2026 09:05", or RFC 822. Without
+    a zone it is Asia/Tashkent. Digits beyond microseconds are dropped.
     """
     if value is None or value == "":
         return None
@@ -342,8 +351,32 @@ def _moment(value: Any) -> datetime:
     if not isinstance(value, str):
         raise ValueError
     published = _NANOSECONDS.sub(r"\1", value.strip())
-    moment = datetime.fromisoformat(published)
+    if len(published) in (10, 13) and published.isdecimal():
+        return _moment(int(published))
+    try:
+        moment = datetime.fromisoformat(published)
+    except ValueError:
+        moment = _loose_moment(published)
     return moment if moment.tzinfo else moment.replace(tzinfo=TASHKENT)
+
+
+def _loose_moment(text: str) -> datetime:
+    """Return the time of a text that is not ISO 8601.
+
+    :raises ValueError: if it has none of the known forms
+    """
+    found = _YEAR_FIRST.fullmatch(text) or _DAY_FIRST.fullmatch(text)
+    if found:
+        year, month, day = (int(found[name]) for name in ("year", "month", "day"))
+        hour, minute, second = (int(found[name] or 0) for name in ("hour", "minute", "second"))
+        zone = datetime.strptime(found["zone"], "%z").tzinfo if found["zone"] else None
+        return datetime(year, month, day, hour, minute, second, tzinfo=zone)
+    if not _MONTH_NAME.search(text):
+        raise ValueError
+    try:
+        return parsedate_to_datetime(text)
+    except (TypeError, IndexError):
+        raise ValueError from None
 
 
 def currency(value: Any, field: str) -> str | None:

@@ -314,16 +314,16 @@ def _split_tenders(document: Payload, source: Source) -> Iterator[Item]:
     # The monitor keeps tenders of other sites in the same file, under their own prefixes.
     for key, entry in values.mapping(document.get("items"), "items").items():
         if key.startswith(_ETENDER_KEY):
-            yield _tender_item(key.removeprefix(_ETENDER_KEY), entry)
+            yield _tender_item(key.removeprefix(_ETENDER_KEY), entry, source)
 
 
-def _tender_item(lot: str, entry: Any) -> Item:
+def _tender_item(lot: str, entry: Any, source: Source) -> Item:
     if not isinstance(entry, dict):
         return Item("UZEX-ETENDER", entry, {"lot": lot})
     # What the monitor thinks of the tender is no part of it, and changes with every visit.
     own = ("score", "hits", "status", "first_seen", "last_seen")
     payload = {key: value for key, value in entry.items() if key not in own}
-    observed_at = values.instant(entry.get("last_seen"), "last_seen")
+    observed_at = source.moment(entry.get("last_seen"), "last_seen")
     return Item("UZEX-ETENDER", payload, {"lot": lot}, observed_at=observed_at)
 
 

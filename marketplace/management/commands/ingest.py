@@ -67,8 +67,8 @@ class Command(BaseCommand):
         parser.add_argument(
             "--observed-at",
             metavar="TIME",
-            help="when payloads that tell no time were fetched (ISO 8601; Asia/Tashkent if it "
-            "has no zone); default: now",
+            help="when the payloads were fetched, whatever they tell themselves (ISO 8601; "
+            "Asia/Tashkent if it has no zone); default: what they tell, or now",
         )
         parser.add_argument("--shop", help="the shop of a feed that does not name it")
         parser.add_argument("--lot", help="the lot of items that do not name it")

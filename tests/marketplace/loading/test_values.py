@@ -90,6 +90,36 @@ class TestNormalizeTitle:
         assert values.normalize_title(title) == normalized
 
 
+class TestInstantsOfOtherForms:
+    @pytest.mark.parametrize(
+        "published",
+        [
+            "30.11.2026 09:05",
+            "30.11.2026 9:05:00",
+            "30.11.2026, 09:05",
+            "2026-11-30 9:05",
+            "2026/11/30 09:05",
+            "2026-11-30 9:05 +0500",
+            "2026-11-30T9:05:00.123 +05:00",
+            "Mon, 30 Nov 2026 09:05:00 +0500",
+            "30 Nov 2026 04:05:00 GMT",
+            "1796011500",
+            "1796011500000",
+        ],
+    )
+    def test_are_read(self, published):
+        moment = values.instant(published, "date").replace(microsecond=0)
+
+        assert moment == datetime(2026, 11, 30, 9, 5, tzinfo=values.TASHKENT)
+
+    @pytest.mark.parametrize(
+        "published", ["11/30/2026 09:05", "30.13.2026", "30.11.2026 25:05", "9 Foo 2026", "вчера"]
+    )
+    def test_others_are_faults(self, published):
+        with pytest.raises(PayloadError, match="is not a time"):
+            values.instant(published, "date")
+
+
 class TestAvailability:
     @pytest.mark.parametrize(
         ("published", "expected"),

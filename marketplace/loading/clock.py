@@ -1,0 +1,155 @@
+"""When what is read was observed: what its documents tell, unless that cannot be.
+
+The time that the user says counts always. A time that lies in the future, or that stands still
+while the content changes, is a fault of the payload: what has it is observed now, with a warning.
+The same bytes stay the same observation: for a file that was loaded before, "now" is its first
+load.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from django.apps import apps
+from django.db import connections
+from django.utils.timezone import localtime
+from psycopg2.sql import SQL, Identifier
+
+from marketplace.loading.adapters import Parsed
+from marketplace.loading.patience import patiently
+
+if TYPE_CHECKING:
+    from marketplace.loading.jobs import Start
+    from marketplace.loading.preparation import Candidate
+
+_FUTURE = (
+    "The time {at} lies in the future. What has such a time is taken as observed when it was "
+    "loaded first; say --observed-at to set it."
+)
+_STANDING = (
+    "The time {at} stands still while the content changes. What has it is taken as observed when "
+    "it was loaded first; say --observed-at to set it."
+)
+
+# Per thing by the index of external ids. What the source itself has stored is left out.
+_CONTRADICTED = """
+SELECT DISTINCT g.at
+FROM unnest(%(ids)s::text[], %(shapes)s::text[], %(hashes)s::uuid[], %(times)s::timestamptz[])
+    AS g (id, shape, hash, at)
+CROSS JOIN LATERAL (
+    SELECT FROM {payloads}
+    WHERE
+        platform = %(platform)s AND external_id = g.id AND shape = g.shape
+        AND content_hash <> uuid_send(g.hash) AND id <= %(before)s
+        AND (
+            observed_at = g.at
+            OR EXISTS (
+                SELECT FROM {sightings} AS s
+                WHERE s.payload_id = {payloads}.id AND g.at = ANY(s.times)
+            )
+        )
+    OFFSET 0
+) AS p
+"""
+_LAST = "SELECT coalesce(max(id), 0) FROM {payloads}"
+_IS_MOVED = """
+SELECT EXISTS (
+    SELECT FROM {payloads}
+    WHERE platform = %(platform)s AND external_id = ANY(%(ids)s) AND observed_at = %(at)s
+)
+"""
+
+
+class Clock:
+    """Decides the times of what one source holds."""
+
+    def __init__(self, start: "Start") -> None:
+        self.start = start
+        job = start.job
+        self.said_at, self.latest = job.said_at, job.latest
+        self._alias, self._platform = job.alias, job.platform
+        self._warnings: dict[str, str] = {}
+        #: The times that stand still; the newest payload that was stored before the source.
+        self._standing: set[datetime] = set()
+        self._before: int | None = None
+        models = apps.get_app_config(self._alias).models
+        self._tables = {
+            name: Identifier(models[model]._meta.db_table)
+            for name, model in (("payloads", "rawpayload"), ("sightings", "sighting"))
+            if model in models
+        }
+
+    def judge(self, told: datetime) -> datetime | None:
+        """Return the time that a payload tells; None if it does not count."""
+        if self.said_at is not None:
+            return None
+        if told > self.latest:
+            self._warn(_FUTURE, told)
+            return None
+        return told
+
+    def take_warnings(self) -> dict[str, None]:
+        """Return the warnings that were not taken yet; of each kind, there is one a source."""
+        found = dict.fromkeys(filter(None, self._warnings.values()))
+        self._warnings = dict.fromkeys(self._warnings, "")
+        return found
+
+    def move(self, candidates: "list[Candidate]", parsed: Sequence[Parsed | None]) -> None:
+        """Give the items whose time stands still the time at which they were loaded."""
+        if not self._tables or all(each.entrant.fallback is None for each in candidates):
+            return
+        self._find_standing(candidates, parsed)
+        if not self._standing:
+            return
+        for position, candidate in enumerate(candidates):
+            entrant = candidate.entrant
+            if entrant.fallback is not None and entrant.observed_at in self._standing:
+                moved = entrant._replace(observed_at=entrant.fallback, fallback=None)
+                candidates[position] = candidate._replace(entrant=moved)
+
+    def _warn(self, text: str, at: datetime) -> None:
+        self._warnings.setdefault(text, text.format(at=localtime(at).isoformat(" ", "minutes")))
+
+    def _find_standing(
+        self, candidates: "list[Candidate]", parsed: Sequence[Parsed | None]
+    ) -> None:
+        # What was recognized says what is known: nothing of it is news.
+        news = [
+            (found.external_id, each.entrant)
+            for each, found in zip(candidates, parsed, strict=True)
+            if found is not None and found.observed_at is None and each.entrant.fallback
+        ]
+        news = [(key, each) for key, each in news if each.observed_at not in self._standing]
+        if not news:
+            return
+        found = patiently(self._alias, lambda: self._contradicted(news))
+        self._standing |= found
+        for at in sorted(found):
+            self._warn(_STANDING, at)
+
+    def _contradicted(self, news: list[tuple[str, Any]]) -> set[datetime]:
+        """Return the times at which other content of the same things is stored."""
+        tables = self._tables
+        with connections[self._alias].cursor() as cursor:
+            if self._before is None:
+                cursor.execute(SQL(_LAST).format(**tables))
+                self._before = int(cursor.fetchone()[0])
+            ids = [key for key, _ in news]
+            values: dict[str, Any] = {
+                "platform": self._platform,
+                "ids": ids,
+                "shapes": [each.shape for _, each in news],
+                "hashes": [each.content_hash for _, each in news],
+                "times": [each.observed_at for _, each in news],
+                "before": self._before,
+            }
+            cursor.execute(SQL(_CONTRADICTED).format(**tables), values)
+            times = {at for (at,) in cursor.fetchall()}
+            if times and self.start.is_repeated:
+                # The same bytes are the same observation: they had another time only if they did so
+                # the first time.
+                values = {"platform": self._platform, "ids": ids, "at": self.start.observed_at}
+                cursor.execute(SQL(_IS_MOVED).format(**tables), values)
+                if not cursor.fetchone()[0]:
+                    return set()
+            return times
