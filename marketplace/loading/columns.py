@@ -51,7 +51,7 @@ class Column:
     :param decimal: the decimal mark, where it cannot be told
     :param minor_units: how many of the published unit make one of the currency
     :param separator: what stands between the entries of a list
-    :param latest_of: columns of times, of which the latest counts
+    :param latest_of: columns of times, of which the latest counts; nothing if one of them is empty
     """
 
     names: tuple[str, ...] = ()
@@ -105,8 +105,8 @@ def read(column: Column, convert: Converter, row: Payload, empty: frozenset[str]
         return {key: value for key, value in said.items() if value is not None} or None
     if column.latest_of:
         each = (replace(column, names=(name,), latest_of=()) for name in column.latest_of)
-        times = (read(one, convert, row, empty) for one in each)
-        return max((time for time in times if time is not None), default=None)
+        times = [read(one, convert, row, empty) for one in each]
+        return None if None in times else max(times)
     for name in column.names:
         published = _published(row, name, empty)
         if published is not None:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 
 import pytest
 from django.conf import settings
@@ -146,7 +147,26 @@ class TestSnapshots:
 
         load(name, f"{OLX}/olx-pl-b-removed.toml")
 
-        # Five were found on the day after they were missed, the source says.
-        assert Listing.objects.filter(status="removed").count() == 582
+        assert Listing.objects.filter(status="removed").count() == 587
         assert Listing.objects.filter(price__gt=0).count() == priced > 570
-        assert ListingEvent.objects.filter(kind="status", new_status="removed").count() == 582
+        assert ListingEvent.objects.filter(kind="status", new_status="removed").count() == 587
+
+    def test_an_ad_that_was_found_after_it_was_missed_is_removed(self, tmp_path):
+        ad = {
+            "title": "Speaker",
+            "link": "https://www.olx.pl/d/oferta/t-CID99-ID99zzz.html",
+            "price": "320 zł",
+            "status": "inactive",
+            "date_found": "2025-05-05",
+            "date_removed": "2025-05-04",
+            "location": "Kraków - 4 maja 2025",
+        }
+        path = tmp_path / "ads.json"
+        path.write_text(json.dumps([ad]))
+
+        for columns in ("olx-pl-b.toml", "olx-pl-b-removed.toml"):
+            ingest("olx", [str(path)], columns=str(settings.BASE_DIR / OLX / columns))
+
+        listing = Listing.objects.get()
+        assert (listing.status, listing.price) == ("removed", 320)
+        assert listing.last_seen_at.isoformat() == "2025-05-05T21:59:00+00:00"
