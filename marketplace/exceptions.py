@@ -44,3 +44,8 @@ class PayloadError(MarketplaceError):
         super().__init__(f"{field}: {reason}" if field else reason)
         self.field = field
         self.reason = reason
+
+
+def name_error(error: BaseException) -> str:
+    """Return an error's type and text: "ValueError: too large"; the type alone if it has none."""
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -62,7 +62,7 @@ class _Number(forms.DecimalField):
         except ValidationError:
             number = _NO_NUMBER
         if number is not None and not (number.is_finite() and abs(number) < 10**18):
-            raise ValidationError(f"“{value}” is not a number. Write it as 5300716 or 12.5.")
+            raise ValidationError(f'"{value}" is not a number. Write it as 5300716 or 12.5.')
         return number
 
 
@@ -78,7 +78,7 @@ class _Day(forms.DateField):
         except ValidationError:
             day = date.min
         if day is not None and not _FIRST_DAY <= day <= _LAST_DAY:
-            raise ValidationError(f"“{value}” is not a date. Write it as 13.11.2026 or 2026-11-13.")
+            raise ValidationError(f'"{value}" is not a date. Write it as 13.11.2026 or 2026-11-13.')
         return day
 
 

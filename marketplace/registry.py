@@ -1,6 +1,7 @@
 """Which databases there are and which platform lives in which: the only place that says so.
 
-To add a platform, add a line to PLATFORMS and a module `<database>/platforms/<name>.py`.
+To add a platform, add a line to PLATFORMS and a module `<database>/platforms/<name>.py`. One that
+is loaded from tables only, by mappings, needs no module.
 """
 
 from typing import NamedTuple

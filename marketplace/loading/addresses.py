@@ -11,6 +11,7 @@ from django.db.models import Case, F, QuerySet, TextField, Value, When
 from django.db.models.functions import Concat
 
 from marketplace.exceptions import SourceError
+from marketplace.loading.values import quote
 from marketplace.registry import ALIASES, PLATFORMS, get_platform
 
 
@@ -41,7 +42,7 @@ def locate(name: str) -> Address:
             return Address(prefix, "", int(number))
     names = ", ".join(platform.name for platform in PLATFORMS)
     raise SourceError(
-        f"“{name}” is not an id. Write PLATFORM-NUMBER, as in uzum-17. Platforms: {names}."
+        f"{quote(name)} is not an id. Write PLATFORM-NUMBER, as in uzum-17. Platforms: {names}."
     )
 
 

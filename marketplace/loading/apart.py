@@ -22,7 +22,7 @@ from typing import Any, BinaryIO, NoReturn
 from django.conf import settings
 from django.db import Error, connections
 
-from marketplace.exceptions import MarketplaceError, SourceError
+from marketplace.exceptions import MarketplaceError, SourceError, name_error
 from marketplace.loading import documents
 from marketplace.loading.jobs import Job, Message
 from marketplace.loading.preparation import Prepared
@@ -183,4 +183,4 @@ def _safely(job: Job) -> Iterator[Message | BaseException]:
         yield error
     except Exception as error:  # noqa: BLE001 # a process's top: its trace is told here or nowhere
         traceback.print_exc()
-        yield MarketplaceError(f"The process that reads the sources failed: {error!r}.")
+        yield MarketplaceError(f"The process that reads the sources failed: {name_error(error)}.")

@@ -13,7 +13,7 @@ from django.apps import apps
 from django.db import Error
 from django.utils import timezone
 
-from marketplace.exceptions import DatabaseUnavailableError, SourceError
+from marketplace.exceptions import DatabaseUnavailableError, SourceError, name_error
 from marketplace.loading import apart, documents, jobs, snapshots
 from marketplace.loading.adapters import get_adapter
 from marketplace.loading.documents import Entry
@@ -21,6 +21,7 @@ from marketplace.loading.jobs import Job, Message, SourceEnd
 from marketplace.loading.reader import Reader
 from marketplace.loading.runs import INTERRUPTED, Run, give_up, interrupted
 from marketplace.loading.targets import Scope, get_plan
+from marketplace.loading.values import quote
 from marketplace.loading.writer import Progress, Summary, Writer
 from marketplace.postgresql.errors import explain
 from marketplace.registry import PLATFORMS, get_platform
@@ -200,7 +201,9 @@ def _snapshot(platform: str, kind: str) -> str:
     :raises SourceError: if it cannot
     """
     if kind and kind not in snapshots.KINDS:
-        raise SourceError(f"Unknown snapshot {kind!r}. Use one of: {', '.join(snapshots.KINDS)}.")
+        raise SourceError(
+            f"Unknown snapshot {quote(kind)}. Use one of: {', '.join(snapshots.KINDS)}."
+        )
     if kind and get_plan(get_platform(platform).database).find_missing is None:
         raise SourceError(f"{platform} has no snapshots: what it does not list is not gone.")
     return kind
@@ -252,7 +255,7 @@ def _load(
     except BaseException as error:
         # The connection may be what failed; then the next run ends this one.
         with suppress(Error, DatabaseUnavailableError):
-            run.finish("held" if job.is_held else "failed", f"{INTERRUPTED}{error!r}")
+            run.finish("held" if job.is_held else "failed", f"{INTERRUPTED}{name_error(error)}")
         raise
     loader.summary.seconds = round(time.monotonic() - started, 3)
     return loader.summary

@@ -10,6 +10,7 @@ import zstandard
 from django.apps import apps
 from django.utils import timezone
 
+from marketplace.exceptions import name_error
 from marketplace.loading import documents, jobs
 from marketplace.loading.adapters import Item
 from marketplace.loading.documents import Entry, Line
@@ -47,7 +48,7 @@ def reload_records(alias: str, platform: str, records: Sequence[Any]) -> Summary
         for called, same in groupby(sorted(calls, key=itemgetter(0)), key=itemgetter(0)):
             _reload(alias, platform, run, called, [record for _, record in same], total)
     except BaseException as error:
-        run.finish("failed", f"{INTERRUPTED}{error!r}")
+        run.finish("failed", f"{INTERRUPTED}{name_error(error)}")
         raise
     rows: Any = apps.get_model(alias, "QuarantinedRecord").objects.using(alias)
     # Those that were rejected again belong to this run now.

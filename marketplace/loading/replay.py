@@ -19,7 +19,7 @@ from django.db import connections, transaction
 from django.utils import timezone
 from psycopg2.sql import SQL, Identifier
 
-from marketplace.exceptions import SourceError
+from marketplace.exceptions import SourceError, name_error
 from marketplace.loading import batches, late, payloads
 from marketplace.loading.adapters import Parsed, get_adapter
 from marketplace.loading.jobs import SourceStart
@@ -63,7 +63,7 @@ def replay(platform: str, *, progress: Progress = lambda summary: None) -> Summa
             progress(summary)
         _replay_shared(alias, preparer, shared, summary)
     except BaseException as error:
-        run.finish("failed", f"{INTERRUPTED}{error!r}")
+        run.finish("failed", f"{INTERRUPTED}{name_error(error)}")
         raise
     patiently(alias, run.end_source)
     patiently(alias, partial(run.finish, "completed"))

@@ -236,7 +236,7 @@ class Table:
         if "currency" in fields and "currency" not in said:
             said["currency"] = values.currency(currency, "currency")
         if section.chain and ids[section.name] is not None:
-            names = self._value(section.chain, row)
+            names: list[str] = self._value(section.chain, row)
             said |= {"external_id": ids[section.name], "name": names[-1]}
             said["parent_external_id"] = _chain_id(names[:-1]) if names[1:] else None
         said = _settled(said)
@@ -250,14 +250,14 @@ class Table:
 
     def _above(self, section: Section, row: Payload) -> list[Any]:
         """Return the records above the last one of a chain, the uppermost first."""
-        names = self._value(section.chain, row) if section.chain else None
+        names: list[str] = (self._value(section.chain, row) if section.chain else None) or []
         return [
             section.record(
                 external_id=_chain_id(names[:length]),
                 name=names[length - 1],
                 parent_external_id=_chain_id(names[: length - 1]) if length > 1 else None,
             )
-            for length in range(1, len(names or ()))
+            for length in range(1, len(names))
         ]
 
 

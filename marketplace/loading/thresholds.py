@@ -1,5 +1,6 @@
 """How far a platform's data may be off what is usual before a gate holds them."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from django.conf import settings
 
 from marketplace.exceptions import MarketplaceError
+from marketplace.loading.values import quote
 from marketplace.registry import PLATFORMS
 
 #: The section of `INGEST_GATES` that counts for all platforms.
@@ -78,7 +80,7 @@ def find_faults(config: Any) -> Iterator[str]:
         return
     for name, section in config.items():
         if name not in names:
-            yield f"{name!r} is no platform; use one of {', '.join(names)}"
+            yield f"{quote(name)} is not a platform; use one of {', '.join(names)}"
         elif not isinstance(section, Mapping):
             yield f"{name} is no JSON object of thresholds"
         else:
@@ -91,7 +93,8 @@ def _faults_of_section(name: str, section: Mapping[str, Any]) -> Iterator[str]:
         if key not in known:
             yield f"{name}.{key} is no threshold; known ones: {', '.join(known)}"
         elif not _is_sound(key, value):
-            yield f"{name}.{key} cannot be {value!r}; it is {_describe(key)}"
+            shown = json.dumps(value, ensure_ascii=False)
+            yield f"{name}.{key} cannot be {shown}; it is {_describe(key)}"
 
 
 def _is_sound(key: str, value: Any) -> bool:

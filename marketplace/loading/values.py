@@ -496,4 +496,6 @@ def _shown(value: Any) -> str:
 
 
 def _fault(field: str, value: Any, reason: str) -> PayloadError:
-    return PayloadError(f"{quote(value)} {reason}", field)
+    # Of objects and lists only the beginning: they may be huge, or nested deeper than repr() goes.
+    shown = reprlib.repr(value) if isinstance(value, dict | list) else repr(value)
+    return PayloadError(f"{shown[:80]}{'…' if len(shown) > 80 else ''} {reason}", field)

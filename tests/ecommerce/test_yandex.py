@@ -263,7 +263,7 @@ class TestYmlOffer:
     def test_warns_of_an_availability_that_is_not_known(self):
         [warning] = parse_offer(SHORT | {"@available": "maybe"}).warnings
 
-        assert warning == "The availability “maybe” is not known; it is left open."
+        assert warning == 'The availability "maybe" is not known; it is left open.'
         assert parse_offer(SHORT | {"@available": "unknown"}).warnings == ()
 
     @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ class TestDays:
 
         assert rows == ["14", "13", "12"]
         assert (
-            f"Posted: “{day}” is not a date. Write it as 13.11.2026 or 2026-11-13. "
+            f'Posted: "{day}" is not a date. Write it as 13.11.2026 or 2026-11-13. '
             "The list is shown without this limit." in text
         )
 
@@ -148,7 +148,7 @@ class TestNumbers:
         rows, text = show("ecommerce_product", min_price_from=number)
 
         assert rows == ["1"]
-        assert f"Price: “{number}” is not a number. Write it as 5300716 or 12.5." in text
+        assert f'Price: "{number}" is not a number. Write it as 5300716 or 12.5.' in text
 
 
 class TestPriceHistory:

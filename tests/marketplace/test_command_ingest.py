@@ -62,7 +62,7 @@ class TestRefusals:
         [
             ((), "Name a PLATFORM and at least one PATH"),
             (("uzum",), "Name a PLATFORM and at least one PATH"),
-            (("uzmu", "x.json"), "Unknown platform 'uzmu'. Use one of: uzum, yandex"),
+            (("uzmu", "x.json"), 'Unknown platform "uzmu". Use one of: uzum, yandex'),
             (("uzum", "x.json", "--resume"), "--resume and --replay take no PATH"),
             (("--replay",), "--replay needs a PLATFORM"),
             (("uzum", "--resume", "--replay"), "Say --resume or --replay, not both."),

@@ -127,7 +127,7 @@ class TestMistakes:
     def test_a_platform_that_is_unknown(self):
         outcome = run("ingest_check", "amazon", "page.json")
 
-        assert outcome.err.startswith("CommandError: Unknown platform 'amazon'. Use one of: uzum,")
+        assert outcome.err.startswith('CommandError: Unknown platform "amazon". Use one of: uzum,')
         assert (outcome.out, outcome.code) == ("", 1)
 
     def test_a_mapping_that_is_wrong(self, table, tmp_path):
@@ -136,7 +136,7 @@ class TestMistakes:
         outcome = run("ingest_check", "wildberries", *table)
 
         assert outcome.err == (
-            "CommandError: map.toml, [product] titel: is no field of this record type. "
+            "CommandError: map.toml, [product] titel: is not a field of this record type. "
             "Did you mean: title.\n"
         )
 

@@ -585,7 +585,7 @@ class TestMistakes:
         outcome = run("ingest_review", "release", "run", name)
 
         assert outcome.err.startswith(
-            f"CommandError: “{name}” is not an id. Write PLATFORM-NUMBER,"
+            f'CommandError: "{name}" is not an id. Write PLATFORM-NUMBER,'
         )
 
     def test_a_run_that_does_not_exist(self):

@@ -132,7 +132,7 @@ class TestTime:
         assert said == datetime(2025, 4, 27, 19, tzinfo=UTC)
 
     def test_refuses_another_form(self):
-        with pytest.raises(PayloadError, match=r"is not a time as '%d\.%m\.%Y'"):
+        with pytest.raises(PayloadError, match=r'is not a time as "%d\.%m\.%Y"'):
             read("2025-04-28", Listing, "posted_at", formats=("%d.%m.%Y",))
 
 

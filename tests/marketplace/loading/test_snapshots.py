@@ -421,7 +421,7 @@ class TestRefusals:
             ingest("uzex", ["lots.json"], snapshot="auto")
 
     def test_an_unknown_kind(self):
-        with pytest.raises(SourceError, match="Unknown snapshot 'all'"):
+        with pytest.raises(SourceError, match='Unknown snapshot "all"'):
             ingest("yandex", ["feed.xml"], snapshot="all")
 
 

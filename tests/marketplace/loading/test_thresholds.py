@@ -41,18 +41,18 @@ class TestFaults:
         ("config", "fault"),
         [
             ([], "it is no JSON object with keys out of default, uzum, yandex,"),
-            ({"amazon": {}}, "'amazon' is no platform; use one of default, uzum,"),
+            ({"amazon": {}}, '"amazon" is not a platform; use one of default, uzum,'),
             ({"uzum": 1}, "uzum is no JSON object of thresholds"),
             ({"uzum": {"row": 1}}, f"uzum.row is no threshold; known ones: {KNOWN}"),
             ({"uzum": {"rows": 0}}, "uzum.rows cannot be 0; it is a whole number, at least 1"),
             ({"uzum": {"rows": 1.5}}, "uzum.rows cannot be 1.5; it is a whole number, at least 1"),
-            ({"uzum": {"rows": True}}, "uzum.rows cannot be True; it is a whole number"),
+            ({"uzum": {"rows": True}}, "uzum.rows cannot be true; it is a whole number"),
             ({"olx": {"moved": 50}}, "olx.moved cannot be 50; it is a share between 0 and 1"),
-            ({"olx": {"moved": "0.5"}}, "olx.moved cannot be '0.5'; it is a share between 0 and 1"),
-            ({"olx": {"moved": True}}, "olx.moved cannot be True; it is a share between 0 and 1"),
+            ({"olx": {"moved": "0.5"}}, 'olx.moved cannot be "0.5"; it is a share between 0 and 1'),
+            ({"olx": {"moved": True}}, "olx.moved cannot be true; it is a share between 0 and 1"),
             ({"olx": {"factor": 1}}, "olx.factor cannot be 1; it is a number above 1"),
             ({"olx": {"is_enabled": 0}}, "olx.is_enabled cannot be 0; it is true or false"),
-            ({"olx": {"essential": "title"}}, "olx.essential cannot be 'title'; it is a list of"),
+            ({"olx": {"essential": "title"}}, 'olx.essential cannot be "title"; it is a list of'),
         ],
     )
     def test_are_named_with_what_would_be_right(self, config, fault):
