@@ -71,6 +71,7 @@ class TableMapping:
     """A mapping file.
 
     :param sections: the first is what a row is about
+    :param platform: whose tables it reads; empty if those of any platform
     :param rows: in JSON, the name of the list of rows; empty if the rows are the documents; "*" or
         "name.*" if they are the values of an object
     :param skip: column → texts of rows to leave out
@@ -86,6 +87,7 @@ class TableMapping:
     group_by: str = ""
     empty: frozenset[str] = frozenset({""})
     observed_at: Field | None = None
+    platform: str = ""
 
     def columns(self) -> list[tuple[str, tuple[str, ...]]]:
         """Return what a table must have: where the mapping says so, and columns, one is enough."""
@@ -156,6 +158,7 @@ class _Reader(OptionReader):
             group_by=table.get("group_by", ""),
             empty=empty,
             observed_at=self._observed_at(table),
+            platform=table.get("platform", ""),
         )
 
     def _section(self, name: str, content: dict[str, Any]) -> Section:

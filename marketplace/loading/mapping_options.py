@@ -45,6 +45,7 @@ _KINDS: dict[type, str] = {
 }
 #: Key of [table] → what it must be.
 TABLE: dict[str, type | tuple[type, ...]] = {
+    "platform": str,
     "encoding": str,
     "delimiter": str,
     "quote": str,

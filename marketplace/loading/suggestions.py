@@ -7,9 +7,9 @@ from django.conf import settings
 
 from marketplace.exceptions import SourceError
 from marketplace.loading import mapping
-from marketplace.loading.adapters import Adapter
+from marketplace.loading.adapters import Adapter, get_adapter
 from marketplace.loading.delimited import Row
-from marketplace.registry import get_platform
+from marketplace.registry import PLATFORMS, get_platform
 
 
 def check_row(adapter: Adapter, document: Any, name: str) -> None:
@@ -21,21 +21,32 @@ def check_row(adapter: Adapter, document: Any, name: str) -> None:
     """
     if not isinstance(document, Row) or adapter.recognize(document) is not None:
         return
-    columns = list(document)
-    fitting = list(_fitting(adapter.platform, set(columns)))
+    columns, platform = list(document), adapter.platform
     text = (
-        f"{name} is a table, and {adapter.platform} has no shape with its columns "
+        f"{name} is a table, and {platform} has no shape with its columns "
         f"({', '.join(columns)[:300]})."
     )
-    if not fitting:
+    fitting = list(_fitting(get_platform(platform).database, set(columns)))
+    own = [path for owner, path in fitting if owner in ("", platform)]
+    if own:
+        others = f" These fit, too: {', '.join(own[1:])}." if own[1:] else ""
         raise SourceError(
-            f"{text} No shipped mapping fits. Write one, as README says under Tables of any "
-            f"source, and run: {_command(adapter.platform, name, 'MAP.toml')}"
+            f"{text} A shipped mapping fits: {_command(platform, name, own[0])}{others}"
         )
-    others = f" These fit, too: {', '.join(fitting[1:])}." if fitting[1:] else ""
+    foreign = [*_owners(document), *(owner for owner, _ in fitting)]
+    if foreign:
+        raise SourceError(f"{text} It looks like a table of {foreign[0]}: load it as that.")
     raise SourceError(
-        f"{text} A shipped mapping fits: {_command(adapter.platform, name, fitting[0])}{others}"
+        f"{text} No shipped mapping fits. Write one, as README says under Tables of any source, "
+        f"and run: {_command(platform, name, 'MAP.toml')}"
     )
+
+
+def _owners(row: Row) -> Iterator[str]:
+    """Yield the platforms that recognize the columns of a table."""
+    for platform in PLATFORMS:
+        if get_adapter(platform.name).recognize(row) is not None:
+            yield platform.name
 
 
 def _command(platform: str, name: str, columns: str) -> str:
@@ -43,14 +54,16 @@ def _command(platform: str, name: str, columns: str) -> str:
     return f"python manage.py ingest {platform} {path} --columns {columns}"
 
 
-def _fitting(platform: str, columns: set[str]) -> Iterator[str]:
-    """Yield the shipped mappings whose columns a table has, that which reads the most first."""
-    database = get_platform(platform).database
+def _fitting(database: str, columns: set[str]) -> Iterator[tuple[str, str]]:
+    """Yield the shipped mappings whose columns a table has, that which reads the most first.
+
+    Each as the platform whose tables it reads, and its path.
+    """
     found = []
     for path in sorted((settings.BASE_DIR / database / "columns").glob("*.toml")):
         each = mapping.load(str(path), database)
         wanted = [names for _, names in each.columns()]
         # Tables without a header have no names to compare.
         if each.layout.header and all(columns.intersection(names) for names in wanted):
-            found.append((-len(wanted), str(path.relative_to(settings.BASE_DIR))))
-    yield from (name for _, name in sorted(found))
+            found.append((-len(wanted), each.platform, str(path.relative_to(settings.BASE_DIR))))
+    yield from ((platform, path) for _, platform, path in sorted(found))

@@ -268,6 +268,11 @@ def load(path: str, platform: str) -> Table:
     """
     get_adapter(platform)
     loaded = mapping.load(path, get_platform(platform).database)
+    if loaded.platform not in ("", platform):
+        raise SourceError(
+            f"{loaded.name} reads tables of {loaded.platform}, not of {platform}. Load them as "
+            f"{loaded.platform}, or correct platform under [table]."
+        )
     # Another mapping reads the same rows differently.
     return Table(platform, loaded, hashlib.sha256(Path(path).read_bytes()).hexdigest())
 

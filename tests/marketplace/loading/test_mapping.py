@@ -99,7 +99,7 @@ WRONG = [
     ('title = "x"', "map.toml, title: stands outside of a section. Put it under [table] or a rec"),
     ("[table]", "map.toml, [table]: there is no section of a record type. Add one of: category, "),
     ("[table]\ndelimeter = ';'", '[table]: "delimeter" is not an option. Did you mean: delimiter'),
-    ("[table]\nxyz = ';'", '[table]: "xyz" is not an option. Use one of: encoding, delimiter, quo'),
+    ("[table]\nxyz = ';'", '[table]: "xyz" is not an option. Use one of: platform, encoding, deli'),
     ("[table]\nheader = 'no'", "[table]: header is text in quotes. It must be true or false or a "),
     ("[table]\nheader = []", "map.toml, [table]: header is empty or has a name twice. Name each c"),
     ("[table]\nheader = ['a', 'a']", "map.toml, [table]: header is empty or has a name twice."),

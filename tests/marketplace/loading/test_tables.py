@@ -206,6 +206,17 @@ class TestTableAsAWhole:
         assert "table.csv.gz is truncated or damaged" in summary.failures[0]
         assert summary.created == Product.objects.count() > 3000
 
+    def test_a_mapping_for_another_platform_is_refused(self, load):
+        columns = '[table]\nplatform = "ozon"\n' + CARDS
+
+        with pytest.raises(SourceError) as refusal:
+            load("url,title,price,old,shop\n/7/,A,5,,\n", columns)
+
+        assert str(refusal.value) == (
+            "map.toml reads tables of ozon, not of wildberries. Load them as ozon, or correct "
+            "platform under [table]."
+        )
+
     def test_a_platform_that_is_unknown_is_refused(self, load):
         with pytest.raises(SourceError, match='Unknown platform "amazon"'):
             load("a,b\n", CARDS, platform="amazon")
@@ -477,6 +488,22 @@ class TestUnknownTable:
             'ingest wildberries "new cards.csv" --columns ecommerce/columns/wb-csv-a.toml'
         )
         assert (outcome.code, QuarantinedRecord.objects.count()) == (1, 0)
+
+    @pytest.mark.parametrize(
+        ("header", "owner"),
+        [
+            ("brand,title,url,review_count,current_price", "wildberries"),
+            ("product_url,product_name,final_price", "ozon"),
+        ],
+    )
+    def test_of_another_platform_is_refused_with_its_name(self, tmp_path, header, owner):
+        path = tmp_path / "table.csv"
+        path.write_text(f"{header}\n{',' * header.count(',')}x\n")
+
+        summary = ingest("yandex", [str(path)])
+
+        [failure] = summary.failures
+        assert failure.endswith(f"It looks like a table of {owner}: load it as that.")
 
     def test_is_refused_with_what_to_write_if_no_mapping_fits(self, tmp_path):
         (tmp_path / "table.csv").write_text("a;b\n1;2\n3;4\n")
