@@ -13,7 +13,7 @@ from psycopg2 import errors as pg
 from marketplace.monitoring.readiness import find_trouble, note_trouble
 from marketplace.monitoring.views import VIEWS
 from marketplace.pages import UNREACHABLE, error_page, plain_page
-from marketplace.postgresql.errors import explain
+from marketplace.postgresql.errors import explain, is_cut
 from marketplace.registry import ALIASES, CONTROL
 
 logger = logging.getLogger(__name__)
@@ -46,8 +46,15 @@ class DatabaseUnavailableMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Let the request pass."""
-        return self.get_response(request)
+        """Let the request pass; a page that only reads once more where its session was ended.
+
+        A restore does that, and the next session finds the restored database.
+        """
+        response = self.get_response(request)
+        if isinstance(response, _Cut):
+            connections.close_all()
+            response = self.get_response(request)
+        return response
 
     def process_view(
         self, request: HttpRequest, view: object, arguments: object, options: object
@@ -66,9 +73,16 @@ class DatabaseUnavailableMiddleware:
         found = _message(_alias(request), error)
         if found is None:
             return None
+        if is_cut(error) and request.method in ("GET", "HEAD") and not hasattr(request, "is_cut"):
+            request.is_cut = True  # type: ignore[attr-defined]
+            return _Cut(status=503)
         if isinstance(error, UNREACHABLE):
             note_trouble(_alias(request))
         return _unavailable(request, *found)
+
+
+class _Cut(HttpResponse):
+    """Stands for a page whose session was ended, until it is asked for once more."""
 
 
 def _unavailable(request: HttpRequest, title: str, reason: str) -> HttpResponse:

@@ -20,7 +20,7 @@ from marketplace import embedded
 from marketplace.exceptions import DatabaseUnavailableError, MarketplaceError
 from marketplace.loading import inbox, ingest, runs
 from marketplace.loading.ingest import Summary
-from marketplace.postgresql.errors import explain
+from marketplace.postgresql.errors import explain, is_cut
 from marketplace.revisions import error_code
 
 logger = logging.getLogger(__name__)
@@ -99,6 +99,8 @@ class Worker:
         self._pauses: dict[str, tuple[float, float]] = {}
         #: The databases that have answered once.
         self._known: set[str] = set()
+        #: Those of which a session was ended, and that have not answered since.
+        self._cut: set[str] = set()
 
     def stop(self) -> None:
         """Make the worker end after the batch that it is at. Safe to call from a signal handler."""
@@ -134,11 +136,16 @@ class Worker:
             count = sum(self._load_next(alias, platform) for platform in platforms)
         except (Error, MarketplaceError) as error:
             connections[alias].close()
+            if is_cut(error) and alias not in self._cut:
+                # A restore has exchanged the database: a new session finds the other one.
+                self._cut.add(alias)
+                return True
             self._pauses[alias] = (time.monotonic() + pause, min(pause * 2, _LONGEST_PAUSE))
             self._note_trouble(alias, explain(error))
             return False
         self._pauses.pop(alias, None)
         self._troubles.pop(alias, None)
+        self._cut.discard(alias)
         self._known.add(alias)
         return count > 0
 

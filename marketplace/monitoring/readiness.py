@@ -4,6 +4,7 @@ What is said here may be read by anybody: it names no host, no role and no text 
 """
 
 import re
+import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import cache
@@ -17,6 +18,7 @@ from psycopg2 import errorcodes, sql
 
 from marketplace.databases import ALL_ALIASES
 from marketplace.monitoring.asking import Conversation, Inquiry, Question, SilenceError, converse
+from marketplace.postgresql.errors import is_cut
 from marketplace.registry import ALIASES, get_database
 from marketplace.routers import home
 
@@ -143,10 +145,22 @@ def forget() -> None:
 def _look(alias: str) -> Readiness:
     try:
         # Less than the limit, so that the thread has ended when its time is over.
-        with converse(alias, TIME_LIMIT * 0.9) as conversation:
-            return _describe(alias, conversation)
+        return _look_within(alias, TIME_LIMIT * 0.9)
     except psycopg2.Error as error:
         return _failed(alias, error)
+
+
+def _look_within(alias: str, seconds: float) -> Readiness:
+    end = time.monotonic() + seconds
+    try:
+        with converse(alias, seconds) as conversation:
+            return _describe(alias, conversation)
+    except psycopg2.Error as error:
+        if not is_cut(error):
+            raise
+    # A restore has exchanged the database meanwhile.
+    with converse(alias, end - time.monotonic()) as conversation:
+        return _describe(alias, conversation)
 
 
 def _describe(alias: str, conversation: Conversation) -> Readiness:

@@ -1,5 +1,6 @@
 """The database backend that settings name as `marketplace.postgresql`."""
 
+import time
 from typing import Any
 
 from django.conf import settings
@@ -7,10 +8,15 @@ from django.db import OperationalError
 from django.db.backends.postgresql import base, client, operations
 
 from marketplace import embedded
+from marketplace.postgresql.errors import is_cut
 
 #: Bytes of a statement that the query log keeps: it holds 9,000 statements, and one of a load may
 #: have megabytes of parameters.
 _MAX_LOGGED = 2000
+
+
+#: Seconds to wait, time after time, for a database that is being exchanged by a restore.
+_EXCHANGE = (0.05, 0.1, 0.2)
 
 
 class DatabaseOperations(operations.DatabaseOperations):
@@ -56,10 +62,21 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         """Connect; where the embedded server does not answer, start it and connect again."""
         try:
-            return super().get_new_connection(conn_params)
+            return self._connect(conn_params)
         except (OperationalError, self.Database.OperationalError):
             if self.settings_dict["HOST"] or not embedded.start(settings.DATA_DIR):
                 raise
+        return super().get_new_connection(conn_params)
+
+    def _connect(self, conn_params: dict[str, Any]) -> Any:
+        """Connect; while a restore exchanges the database, a moment later."""
+        for pause in _EXCHANGE:
+            try:
+                return super().get_new_connection(conn_params)
+            except self.Database.OperationalError as error:
+                if not is_cut(error):
+                    raise
+            time.sleep(pause)
         return super().get_new_connection(conn_params)
 
 

@@ -65,6 +65,18 @@ def is_disk_full(error: Exception) -> bool:
     return code == errorcodes.DISK_FULL or "No space left on device" in message
 
 
+# Of a session that the server ended, and of a database that was exchanged while a session began.
+_CUT = re.compile(
+    "connection already closed|closed the connection|administrator command|"
+    "just been dropped or renamed"
+)
+
+
+def is_cut(error: BaseException) -> bool:
+    """Return whether the server ended a session, as a restore does: a new one may work."""
+    return _CUT.search(str(error)) is not None
+
+
 def next_step(error: Exception) -> str | None:
     """Return what the user can do about an error, where it is known."""
     message = str(error)
