@@ -23,6 +23,7 @@ from django.db import Error, connections
 
 from marketplace.exceptions import MarketplaceError
 from marketplace.postgresql.errors import explain
+from marketplace.presentation import counted as counted
 from marketplace.registry import ALIASES, CONTROL
 from marketplace.routers import home
 
@@ -253,8 +254,3 @@ def add_destructive_arguments(parser: CommandParser) -> None:
         "--dry-run", action="store_true", help="Say what would be done, and do nothing."
     )
     parser.add_argument("--force", action="store_true", help="Do not ask for a typed confirmation.")
-
-
-def counted(number: int, noun: str) -> str:
-    """Return the number with its noun: 1 migration, 4,000 migrations."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

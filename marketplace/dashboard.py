@@ -84,7 +84,9 @@ def _card(status: DatabaseStatus, lists: dict[str, str], now: datetime) -> dict[
         ],
         "runs": [_run(name, runs.get(name), freshness.get(name), now) for name in status.platforms],
         "runs_url": lists.get(f"{alias}_load_runs", ""),
-        "quarantined": show.number(status.quarantined),
+        "quarantined": show.DASH
+        if status.quarantined is None
+        else show.counted(status.quarantined, "record"),
         "quarantine_url": lists.get(f"{alias}_quarantine", ""),
     }
 

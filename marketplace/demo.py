@@ -24,6 +24,7 @@ from marketplace import rates
 from marketplace.loading import ingest
 from marketplace.loading.adapters import Payload
 from marketplace.loading.values import TASHKENT
+from marketplace.presentation import counted
 from marketplace.registry import ALIASES, get_platform
 
 #: The last day of the demonstration's time; nothing in it comes later.
@@ -71,7 +72,7 @@ class Total(NamedTuple):
         return (
             f"{self.platform}: {self.read:,} read, {self.created:,} created, "
             f"{self.updated:,} updated, {self.unchanged:,} unchanged, {self.rejected:,} rejected, "
-            f"{self.price_points:,} price points, {self.seconds:.1f} s"
+            f"{counted(self.price_points, 'price point')}, {self.seconds:.1f} s"
         )
 
 

@@ -11,6 +11,8 @@ from django.db.backends.utils import CursorWrapper
 from duckdb import DuckDBPyConnection
 from psycopg2.sql import SQL, Identifier
 
+from marketplace.presentation import counted
+
 #: Column → its type in the files. The first two are not in the table: they name the offer.
 COLUMNS = {
     "platform": "VARCHAR",
@@ -102,7 +104,7 @@ class Fingerprint(NamedTuple):
     @property
     def summary(self) -> str:
         """What it says, as a message tells it."""
-        return f"{self.rows:,} rows, {self.min_recorded_at} to {self.max_recorded_at}"
+        return f"{counted(self.rows, 'row')}, {self.min_recorded_at} to {self.max_recorded_at}"
 
 
 def fingerprint_table(cursor: CursorWrapper, table: str) -> Fingerprint:

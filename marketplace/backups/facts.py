@@ -7,6 +7,7 @@ from django.db.backends.utils import CursorWrapper
 from psycopg2.sql import SQL, Identifier
 
 from marketplace.backups import server
+from marketplace.presentation import counted
 from marketplace.routers import home
 
 # Tables that pg_dump writes: not those of extensions, of the server, of a session.
@@ -172,7 +173,7 @@ def compare(cursor: CursorWrapper, alias: str, expected: Facts) -> Comparison:
     Rows are counted. Versions of extensions are the server's own, so they may differ.
     """
     found = tell(cursor, alias)
-    lines = _compared("table", expected.tables, count(cursor), "rows")
+    lines = _compared("table", expected.tables, count(cursor), "row")
     lines += _compared("migration of", expected.migrations, found.migrations)
     warnings = _fewer_indexes(expected.objects, found.objects)
     # What was warned of is no difference.
@@ -215,8 +216,9 @@ def _compared(
 def _amount(value: int | str | None, unit: str) -> str:
     if value is None:
         return "absent"
-    text = f"{value:,}" if isinstance(value, int) else value
-    return f"{text} {unit}".strip()
+    if isinstance(value, int):
+        return counted(value, unit) if unit else f"{value:,}"
+    return value
 
 
 def _heads(cursor: CursorWrapper, alias: str) -> dict[str, str]:

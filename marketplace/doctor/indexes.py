@@ -13,6 +13,7 @@ from marketplace.doctor.findings import Finding, Severity
 from marketplace.doctor.session import Row
 from marketplace.doctor.snapshots import first_seen
 from marketplace.doctor.wording import file_size, moment
+from marketplace.presentation import counted
 from marketplace.registry import CONTROL_APPS
 
 MIB = 1024 * 1024
@@ -208,7 +209,8 @@ def _scans(examination: Examination) -> Iterator[Finding]:
             severity=Severity.WARNING,
             subject=row["path"],
             what=f"The table of {row['rows']:,} rows ({file_size(row['bytes'])}) was read from end "
-            f"to end {row['scans']:,} times, by index {row['index_scans']:,} times.",
+            f"to end {counted(row['scans'], 'time')}, by index "
+            f"{counted(row['index_scans'], 'time')}.",
             why="Each such read takes time and pushes other data out of memory: an index may lack.",
             fix=f"python manage.py db_slow --database {examination.alias} --search "
             f"{row['name']}  # then EXPLAIN what it shows",

@@ -11,6 +11,7 @@ from django.db.backends.base.base import NO_DB_ALIAS, BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 from psycopg2 import sql
 
+from marketplace import presentation as show
 from marketplace.doctor.examination import Check, Examination
 from marketplace.doctor.findings import Finding, Severity
 from marketplace.doctor.session import LIMITS, Row, rows
@@ -136,8 +137,8 @@ def _slow(examination: Examination) -> Iterator[Finding]:
             code="query-slow",
             severity=Severity.WARNING if each.mean >= _SLOW[1] else Severity.INFO,
             subject=one_line(each.query, 100),
-            what=f"It takes {duration(each.mean / 1000)} on average ({each.calls:,} calls, "
-            f"{each.share:.0%} of the database's time).",
+            what=f"It takes {duration(each.mean / 1000)} on average "
+            f"({show.counted(each.calls, 'call')}, {each.share:.0%} of the database's time).",
             why="People or loads wait for it. An index, or fewer rows to read, may mend it.",
             fix=f"python manage.py db_slow --database {examination.alias}  # then EXPLAIN "
             "(ANALYZE, BUFFERS) it",

@@ -13,6 +13,7 @@ from marketplace.exceptions import SourceError
 from marketplace.loading import dialects
 from marketplace.loading.dialects import Dialect, Rows
 from marketplace.loading.encodings import Text, look_ahead
+from marketplace.presentation import counted
 
 #: (place, row as column → text, fault, raw bytes): a row, or a damaged line.
 Found = tuple[str, Any, str, bytes]
@@ -130,7 +131,7 @@ class _Shape:
         return Row(zip(self.columns, row + [""] * missing if missing else row, strict=True))
 
     def _find_width_fault(self, row: list[str]) -> str:
-        fault = f"has {len(row)} columns, the table has {len(self.columns)}"
+        fault = f"has {counted(len(row), 'column')}, the table has {len(self.columns)}"
         if len(row) > len(self.columns) or not self._short_rows:
             return fault
         if isinstance(self._short_rows, tuple):

@@ -30,6 +30,7 @@ from marketplace.loading.measures import (
     Tally,
 )
 from marketplace.loading.thresholds import Thresholds, thresholds
+from marketplace.presentation import counted
 
 #: Faults that have an absolute limit, by the threshold's name; all others are missing fields.
 _SLIPS = (SLIPPED, CURRENCY)
@@ -192,8 +193,8 @@ def judge_volume(rows: int, recent: list[int], limits: Thresholds) -> list[str]:
     if rows >= usual * limits.volume:
         return []
     return [
-        f"the snapshot has {rows:,} rows, {_percent(rows / usual)} of the usual {usual:,.0f} "
-        f"(limit {_percent(limits.volume)}): was it read to its end?"
+        f"the snapshot has {counted(rows, 'row')}, {_percent(rows / usual)} of the usual "
+        f"{usual:,.0f} (limit {_percent(limits.volume)}): was it read to its end?"
     ]
 
 

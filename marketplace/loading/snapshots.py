@@ -7,6 +7,7 @@ from typing import Any
 
 from marketplace.exceptions import SourceError
 from marketplace.loading.targets import Plan, Scope
+from marketplace.presentation import counted
 
 #: What a snapshot may be the whole of; "auto" is the one of both of which there is one only.
 KINDS = ("auto", "shop", "category")
@@ -76,9 +77,9 @@ class Snapshot:
 
     def _explain(self, wanted: str) -> str:
         told = "; ".join(
-            f"{len(ids):,} {'shops' if kind == 'shop' else 'categories'}"
-            f" ({', '.join(sorted(ids)[:_NAMED]) or 'none'}), {self.unknown[kind]:,} records"
-            " without one"
+            f"{counted(len(ids), kind, '' if kind == 'shop' else 'categories')}"
+            f" ({', '.join(sorted(ids)[:_NAMED]) or 'none'}), "
+            f"{counted(self.unknown[kind], 'record')} without one"
             for kind, ids in self.found.items()
         )
         if wanted == "auto":

@@ -34,6 +34,7 @@ from marketplace.loading.recognition import loaded_before
 from marketplace.loading.rows import Rows
 from marketplace.loading.runs import Run
 from marketplace.loading.snapshots import Snapshot
+from marketplace.presentation import counted
 
 
 @dataclass
@@ -77,7 +78,7 @@ class Summary:
     def why_failed(self) -> str:
         """The reasons of a failure; empty if the run did not fail."""
         if self.is_failure and not self.failures and not self.causes:
-            return f"None of its {self.read:,} records could be loaded: see the quarantine."
+            return f"No record could be loaded ({self.read:,} read): see the quarantine."
         return "\n".join([*self.causes, *self.failures])
 
     def add(self, outcome: Outcome, rejects: list[Reject]) -> None:
@@ -174,9 +175,9 @@ class Writer:
         """Load what is missing from the sources as such, unless there may be other reasons."""
         if self.summary.rejected:
             warning = (
-                f"{self.summary.rejected:,} records could not be read, and any of them may be one "
-                "that is not among the others: nothing was taken for missing. Release them, and "
-                "load the snapshot again."
+                f"{counted(self.summary.rejected, 'record')} could not be read, so missing items "
+                "cannot be determined; nothing was marked missing. Release what is in quarantine, "
+                "and load the snapshot again."
             )
             patiently(self.alias, partial(self.run.warn, [warning]))
             return

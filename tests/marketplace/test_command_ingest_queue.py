@@ -125,7 +125,7 @@ class TestLoading:
         outcome = run("ingest_queue")
         again = run("ingest_queue")
 
-        assert f"uzum-{pk}: None of its 2 records could be loaded" in outcome.err
+        assert f"uzum-{pk}: No record could be loaded (2 read)" in outcome.err
         assert outcome.err.endswith("1 run failed or held; the lines above say why.\n")
         assert (outcome.code, again) == (1, IDLE)
         assert get(pk).status == "failed"

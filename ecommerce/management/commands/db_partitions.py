@@ -11,7 +11,7 @@ from ecommerce.models import PricePoint
 from ecommerce.partitions import Partition
 from marketplace.cli import DatabaseCommand, add_format_argument
 from marketplace.databases import ensure_partitions
-from marketplace.presentation import size
+from marketplace.presentation import counted, size
 
 
 class Command(DatabaseCommand):
@@ -60,13 +60,13 @@ class Command(DatabaseCommand):
     def _state(self, each: Partition) -> str:
         if each.lost_at is None:
             return self._place(each)
-        gap = self.style.WARNING(f"lost {each.lost_at:%Y-%m-%d}, {each.rows:,} rows")
+        gap = self.style.WARNING(f"lost {each.lost_at:%Y-%m-%d}, {counted(each.rows, 'row')}")
         if each.state == "lost":
             return gap
         return f"{self._place(each)}; {self.style.WARNING(f'lost before {each.lost_at:%Y-%m-%d}')}"
 
     def _place(self, each: Partition) -> str:
-        rows = f"{'about ' if each.is_estimate else ''}{each.rows:,} rows"
+        rows = f"{'about ' if each.is_estimate else ''}{counted(each.rows, 'row')}"
         if each.state == "hot":
             return f"hot, {rows}, {size(each.bytes)}"
         if each.state == "archived":

@@ -135,7 +135,7 @@ def _disk(sizes: Sizes) -> str:
     text = f"disk {file_size(sizes.disk_free)} free of {file_size(sizes.disk_total)}"
     if sizes.days_to_full is None:
         return text
-    return f"{text}, full in {sizes.days_to_full:,.0f} days at this growth"
+    return f"{text}, full in {counted(round(sizes.days_to_full), 'day')} at this growth"
 
 
 def _looked_at(diagnoses: Sequence[Diagnosis], verbosity: int) -> str:

@@ -32,5 +32,6 @@ class Command(DatabaseCommand):
             free = f"disk {file_size(snapshot.disk_free)} free"
         self.stdout.write(
             f"{snapshot.alias.upper()}: recorded {file_size(snapshot.size)} in "
-            f"{counted(snapshot.tables, 'table')}, {snapshot.indexes:,} indexes; {free}"
+            f"{counted(snapshot.tables, 'table')}, "
+            f"{counted(snapshot.indexes, 'index', 'indexes')}; {free}"
         )

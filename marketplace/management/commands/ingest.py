@@ -18,6 +18,7 @@ from marketplace.loading.ingest import Progress, Summary, ingest, resume_all
 from marketplace.loading.replay import replay
 from marketplace.loading.snapshots import KINDS
 from marketplace.loading.values import instant
+from marketplace.presentation import counted
 from marketplace.registry import PLATFORMS
 
 _COUNTS = ("read", "created", "updated", "unchanged", "rejected", "price_points", "seconds")
@@ -108,7 +109,8 @@ class Command(BaseCommand):
     def _print_faults(self, summary: Summary) -> None:
         for failure in summary.failures:
             self.stderr.write(self.style.ERROR(failure))
-        held = f"held {summary.held:,} records" if summary.held else "took nothing for missing"
+        records = counted(summary.held, "record")
+        held = f"held {records}" if summary.held else "took nothing for missing"
         for cause in summary.causes:
             self.stderr.write(self.style.ERROR(f"{held}: {cause}"))
         if summary.causes:

@@ -79,7 +79,7 @@ class TestDbDrill:
 
         assert "PROCUREMENT: 1 difference (" in outcome.out
         assert (
-            "   table public.procurement_lot_items: 1 rows, but the manifest says 2 rows\n"
+            "   table public.procurement_lot_items: 1 row, but the manifest says 2 rows\n"
         ) in outcome.out
         assert outcome.err == "CommandError: 1 of 1 database failed: procurement\n"
         assert outcome.code == 1

@@ -427,7 +427,7 @@ class TestRefusals:
         self.become(taken, tables=tables | {"public.procurement_lots": 3})
 
         self.refuses(
-            restore(), "table public.procurement_lots: 1 rows, but the manifest says 3 rows"
+            restore(), "table public.procurement_lots: 1 row, but the manifest says 3 rows"
         )
 
     def test_of_a_second_restore_at_once(self, live):

@@ -230,7 +230,7 @@ class TestShortRows:
 class TestDamage:
     def test_rows_of_another_width_are_faults(self):
         assert faults("a,b\n1\n1,2,3\n4,5\n") == [
-            ("line 2", "has 1 columns, the table has 2", b"1\n"),
+            ("line 2", "has 1 column, the table has 2", b"1\n"),
             ("line 3", "has 3 columns, the table has 2", b"1,2,3\n"),
         ]
 

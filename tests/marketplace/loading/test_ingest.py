@@ -119,7 +119,7 @@ class TestCounts:
 
         run = LoadRun.objects.get(pk=summary.run_id)
         assert run.status == LoadRun.Status.FAILED
-        assert run.error == "None of its 1 records could be loaded: see the quarantine."
+        assert run.error == "No record could be loaded (1 read): see the quarantine."
 
     def test_the_categories_of_a_feed_are_no_records(self):
         head = {"date": None, "name": "Shop", "company": None, "url": None, "comment": ""}

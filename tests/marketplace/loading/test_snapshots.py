@@ -9,9 +9,10 @@ from classifieds.models import Listing, ListingEvent
 from classifieds.snapshots import expire
 from ecommerce.models import LoadRun, Offer, PricePoint, Product, QuarantinedRecord
 from marketplace.exceptions import SourceError
+from marketplace.loading.addresses import locate
 from marketplace.loading.ingest import ingest, load_documents, resume
 from marketplace.loading.replay import replay
-from marketplace.loading.review import discard_run, locate
+from marketplace.loading.review import discard_run
 
 pytestmark = pytest.mark.django_db(databases=["ecommerce", "classifieds"])
 
@@ -211,8 +212,9 @@ class TestDoubt:
         summary = feeds.load(1, BUT_ONE, faulty={5})
 
         (warning,) = summary.warnings
-        assert ": 1 records could not be read" in warning
-        assert warning.endswith("Release them, and load the snapshot again.")
+        text = "1 record could not be read, so missing items cannot be determined"
+        assert f": {text}" in warning
+        assert warning.endswith("Release what is in quarantine, and load the snapshot again.")
         assert (summary.missing, unavailable()) == (0, [])
         assert QuarantinedRecord.objects.count() == 1
 
