@@ -116,6 +116,6 @@ class _Unpacked(io.RawIOBase):
         # Zeros are padding, and no damage.
         if head.strip(b"\0"):
             self._warn(
-                f"the bytes after the end of the {self._form.name} data are not {self._form.name} "
+                f"The bytes after the end of the {self._form.name} data are not {self._form.name} "
                 "and were ignored."
             )

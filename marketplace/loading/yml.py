@@ -7,7 +7,7 @@ refused: no marketplace's feed needs them, and they are how small files become h
 import re
 from collections.abc import Iterator
 from html import unescape
-from typing import Any
+from typing import Any, Literal
 
 from lxml import etree
 
@@ -17,14 +17,14 @@ from marketplace.exceptions import SourceError
 Found = tuple[str, Any, str, bytes]
 
 #: Of all parsers of feeds.
-OPTIONS = {
+OPTIONS: dict[str, Any] = {
     "resolve_entities": False,
     "load_dtd": False,
     "no_network": True,
     "remove_pis": True,
     "huge_tree": True,
 }
-EVENTS = ("start", "end", "comment")
+EVENTS: tuple[Literal["start", "end", "comment"], ...] = ("start", "end", "comment")
 
 #: Elements of HTML: an element that holds one of them is text with markup.
 _MARKUP = re.compile(

@@ -101,7 +101,7 @@ class TestForms:
         assert [entry.document["id"] for entry in entries] == list(range(3000))
         assert last == Entry(
             "",
-            warning=f"the bytes after the end of the {name} data are not {name} and were ignored.",
+            warning=f"The bytes after the end of the {name} data are not {name} and were ignored.",
         )
 
     @pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress])
