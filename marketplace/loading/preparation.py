@@ -102,6 +102,17 @@ def find_longest(payload: Any) -> str:
     return field.removeprefix(".")
 
 
+def parse_item(adapter: Adapter, item: Item) -> Parsed | Exception:
+    """Return what an item says, or why it cannot be parsed."""
+    try:
+        parsed = adapter.parse(item)
+        if len(parsed.external_id) > MAX_ID:
+            raise PayloadError(f"is longer than {MAX_ID} characters", "external_id")
+    except _FAULTS as error:
+        return error
+    return parsed
+
+
 def _parts(field: str, value: Any) -> list[tuple[str, Any]]:
     if isinstance(value, dict):
         return [(f"{field}.{key}", each) for key, each in value.items()]
@@ -367,13 +378,7 @@ class Preparer:
 
     def parse_item(self, item: Item) -> Parsed | Exception:
         """Return what an item says, or why it cannot be parsed."""
-        try:
-            parsed = self.adapter.parse(item)
-            if len(parsed.external_id) > MAX_ID:
-                raise PayloadError(f"is longer than {MAX_ID} characters", "external_id")
-        except _FAULTS as error:
-            return error
-        return parsed
+        return parse_item(self.adapter, item)
 
     def _parse_one(
         self, candidates: list[Candidate], position: int, rejects: list[Reject]

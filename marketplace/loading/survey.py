@@ -11,6 +11,7 @@ from marketplace.loading import run_warnings, suggestions, tables
 from marketplace.loading.adapters import Adapter, Item, Parsed, Source, get_adapter
 from marketplace.loading.documents import Entry
 from marketplace.loading.ingest import expand
+from marketplace.loading.preparation import find_unstorable, parse_item, serialize
 from marketplace.loading.reader import read_source
 from marketplace.loading.record_types import check_types
 from marketplace.loading.targets import get_plan
@@ -180,11 +181,28 @@ def _add(found: Survey, adapter: Adapter, entry: Entry, source: Source) -> None:
 
 def _add_item(found: Survey, adapter: Adapter, item: Item, place: str, source: Source) -> None:
     try:
-        parsed = adapter.parse(item)
-        check_types(parsed.records, found.record_types)
-    except PayloadError as error:
-        found.refuse(place, error)
+        serialize(item.payload)
+    except (TypeError, ValueError, RecursionError) as error:
+        parsed: Parsed | Exception = error
+    else:
+        parsed = _parse(found, adapter, item)
+    if isinstance(parsed, PayloadError):
+        found.refuse(place, parsed)
+    elif isinstance(parsed, Exception):
+        field = find_unstorable(item.payload)
+        found.refuse(place, PayloadError(f"cannot be stored: {parsed}", field))
     else:
         found.shape(item.shape).add(item, parsed)
         for warning in parsed.warnings:
             source.warn(warning)
+
+
+def _parse(found: Survey, adapter: Adapter, item: Item) -> Parsed | Exception:
+    """Return what an item says, or why a load would reject it."""
+    parsed = parse_item(adapter, item)
+    if not isinstance(parsed, Exception):
+        try:
+            check_types(parsed.records, found.record_types)
+        except PayloadError as error:
+            return error
+    return parsed

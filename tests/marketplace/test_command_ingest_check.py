@@ -111,6 +111,16 @@ class TestExitCode:
         assert out == "olx: sources 1, documents 0, items 0, faults 0\n"
         assert (err, code) == ("Cannot read no.json: No such file or directory.\n", 1)
 
+    def test_is_1_if_a_source_ends_before_its_end(self, tmp_path):
+        advert = {"id": 1, "title": "Divan", "created_time": "2026-05-01T10:00:00", "params": []}
+        (tmp_path / "b.json").write_text(f"[{json.dumps(advert)},")
+
+        out, err, code = run_in_vain("olx", str(tmp_path))
+
+        assert out.startswith("olx: sources 1, documents 1, items 1, faults 0\n")
+        assert err.startswith("b.json is not valid JSON at line 1, column ")
+        assert code == 1
+
     def test_is_0_if_something_could(self, tmp_path):
         page = {"what": "ever"}
         (tmp_path / "a.json").write_text(json.dumps(page))

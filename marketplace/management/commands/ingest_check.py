@@ -54,7 +54,7 @@ class Command(BaseCommand):
             self.stderr.write(self.style.ERROR(failure))
         for warning in found.warnings:
             self.stderr.write(self.style.WARNING(f"Warning: {warning}"))
-        if not found.items:
+        if found.failures or not found.items:
             raise SystemExit(1)
 
     def _print(self, found: Survey) -> None:
