@@ -6,9 +6,10 @@ the reading goes on where the next sound document begins.
 """
 
 import csv
+import io
 import re
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,6 +31,7 @@ __all__ = [
 ]
 
 _BOM = b"\xef\xbb\xbf"
+_PIECE = 1 << 16
 _BLANK = re.compile(rb"(?:\xef\xbb\xbf|\s)*")
 
 
@@ -185,46 +187,64 @@ def _read_json(
     stream: Any, name: str, max_document: int, read_line: Callable[[bytes, str], Iterator[Any]]
 ) -> Iterator[Any]:
     """Yield the documents of JSON lines, or of one JSON text over any number of lines."""
-    head: list[bytes] = []
-    filled: list[bytes] = []
-    while len(filled) < 3 and (line := _read_line(stream, name, max_document)):
-        head.append(line)
-        if line.strip():
-            filled.append(line)
+    head = _read_some(stream, max_document, lines=3)
+    lines = io.BytesIO(head).readlines()
+    filled = [line for line in lines if line.strip()][:3]
     if len(filled) > 1 and json_text.are_lines(filled):
-        for number, line in _read_lines(stream, head, name, max_document):
+        for number, line in _read_lines(stream, lines, name, max_document):
             yield from read_line(line, f"line {number}")
         return
-    text = b"".join(head) + stream.read(max_document + 1)
+    text = head + _read_some(stream, max_document)
     if len(text) > max_document:
         raise SourceError(
             f"{name} holds one JSON text of more than {max_document >> 20} MB. Write one record "
             "a line (JSON lines), or raise INGEST_MAX_DOCUMENT."
         )
-    yield from (Entry(place, document) for place, document in json_text.read(text, name))
+    try:
+        yield from (Entry(place, document) for place, document in json_text.read(text, name))
+    except SourceError:
+        # Where the packed data are damaged, that is the reason to give.
+        stream.peek(1)
+        raise
+    stream.peek(1)
 
 
-def _read_line(stream: Any, name: str, max_document: int) -> bytes:
-    line: bytes = stream.readline(max_document + 1)
-    if len(line) > max_document:
-        raise SourceError(
-            f"{name} holds a record of more than {max_document >> 20} MB. "
-            "Raise INGEST_MAX_DOCUMENT if that is right."
-        )
-    return line
+def _read_some(stream: Any, size: int, lines: int = 0) -> bytes:
+    """Return what comes next, up to the end, or to where packed data are damaged.
+
+    :param size: bytes that suffice
+    :param lines: filled lines that suffice; 0 for any number
+    """
+    data, count = bytearray(), 0
+    # The next attempt to read meets the damage again.
+    with suppress(*unpacking.ERRORS):
+        while len(data) <= size and (piece := stream.read1(_PIECE)):
+            data += piece
+            count += sum(bool(line.strip()) for line in piece.split(b"\n")[:-1])
+            if count >= lines > 0:
+                break
+    return bytes(data)
 
 
 def _read_lines(
     stream: Any, first: list[bytes], name: str, max_document: int
 ) -> Iterator[tuple[int, bytes]]:
-    """Yield the lines that are not blank, with their numbers."""
+    """Yield the lines that are not blank, with their numbers.
+
+    :param first: those that were read already; of the last one maybe the beginning only
+    """
     number, lines = 0, iter(first)
     while True:
-        line = next(lines, None)
-        if line is None:
-            line = _read_line(stream, name, max_document)
-            if not line:
-                return
+        line = next(lines, b"")
+        if not line.endswith(b"\n"):
+            line += stream.readline(max_document + 1)
+        if not line:
+            return
+        if len(line) > max_document:
+            raise SourceError(
+                f"{name} holds a record of more than {max_document >> 20} MB. "
+                "Raise INGEST_MAX_DOCUMENT if that is right."
+            )
         number += 1
         if line.strip():
             yield number, line

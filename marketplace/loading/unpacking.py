@@ -80,16 +80,23 @@ class _Unpacked(io.RawIOBase):
         self._rest = b""
         self._ready = b""
         self._is_over = False
+        self._failure: Exception | None = None
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        while not self._ready and not self._is_over:
-            if self._member.eof:
-                self._start_member()
-            else:
-                self._unpack()
+        if self._failure:
+            raise self._failure
+        try:
+            while not self._ready and not self._is_over:
+                if self._member.eof:
+                    self._start_member()
+                else:
+                    self._unpack()
+        except ERRORS as error:
+            self._failure = error
+            raise
         size = min(len(buffer), len(self._ready))
         buffer[:size], self._ready = self._ready[:size], self._ready[size:]
         return size

@@ -417,6 +417,32 @@ class TestRefusal:
         assert len(found) > 1000
         assert found[:2] == [{"id": 0}, {"id": 7919}]
 
+    @pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress])
+    @pytest.mark.parametrize("indent", [None, 1])
+    def test_of_a_truncated_text_too(self, file, pack, indent):
+        records = [{"id": number * 7919 % 100_003} for number in range(20_000)]
+        packed = pack(json.dumps(records, indent=indent).encode())
+
+        entries, error = read_damaged(file(packed[: len(packed) * 3 // 4]), 1 << 24)
+
+        assert len(entries) > 1000
+        assert [entry.document for entry in entries] == records[: len(entries)]
+        assert "source.json is truncated or damaged: the " in error
+
+    def test_a_wrong_check_sum_is_told_though_the_text_seems_sound(self, file):
+        packed = bytearray(gzip.compress(b'[{"id": 1}]'))
+        packed[-8] ^= 1
+
+        assert "incorrect data check" in read_damaged(file(bytes(packed)))[1]
+
+    def test_records_of_lines_are_bounded_too(self, file):
+        lines = [b'{"id": 1}', b'{"id": 2}', b'{"id": 3, "t": "' + b"x" * 600 + b'"}']
+
+        for text in (b"\n".join(lines), b"\n".join([*lines[:2], b"{}", b"{}", lines[2]])):
+            entries, error = read_damaged(file(text), 500)
+            assert [entry.document.get("id") for entry in entries[:2]] == [1, 2]
+            assert "holds a record of more than 0 MB" in error
+
     def test_refuses_a_text_that_does_not_fit_in_memory(self, file):
         with pytest.raises(SourceError, match="INGEST_MAX_DOCUMENT"):
             read(file(json.dumps([{"id": n} for n in range(100)], indent=1)), limit=500)
