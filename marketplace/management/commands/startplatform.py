@@ -1,0 +1,53 @@
+"""Begin a new platform."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from marketplace import scaffold
+from marketplace.exceptions import MarketplaceError
+from marketplace.registry import ALIASES
+
+
+class Command(BaseCommand):
+    """Write the adapter, sample and test of a new platform, and register it."""
+
+    help = (
+        "Begin a new platform: write an adapter of an invented payload, its sample and its test, "
+        "which run at once, and register the platform. Then replace what is invented."
+    )
+    # A broken adapter of another platform is no reason not to begin a new one.
+    requires_system_checks = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the arguments."""
+        parser.add_argument("name", help="Name of the platform, such as bozor.")
+        parser.add_argument("database", help=f"Where it lives: {', '.join(ALIASES)}.")
+        parser.add_argument("--title", help="Its name for people. NAME with a capital by default.")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="Say what would be written, and do nothing."
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Write the files, and say what to do next.
+
+        :raises CommandError: if the platform cannot be made
+        """
+        name, database = options["name"], options["database"]
+        try:
+            files = scaffold.plan(name, database, options["title"] or name.capitalize())
+        except MarketplaceError as error:
+            raise CommandError(str(error)) from None
+        if options["dry_run"]:
+            self.stdout.write(f"Would write {', '.join(files)}")
+            return
+        scaffold.write(files)
+        adapter, sample, test, registry = files
+        self.stdout.write(
+            f"Wrote {adapter}, {sample}, {test}; registered {name} in {registry}.\n"
+            "They load an invented payload. Next:\n"
+            "   python manage.py check\n"
+            f"   python -m pytest {test}\n"
+            f"   python manage.py ingest_check {name} PAYLOAD   (a real one)\n"
+            "Then replace what is invented, as docs/platforms.md explains."
+        )
