@@ -70,6 +70,7 @@ _TONES = {
     "active": "good",
     "connected": "good",
     "running": "busy",
+    "held": "busy",
     "sold": "busy",
     "failed": "bad",
     "cancelled": "bad",
@@ -175,7 +176,9 @@ def badge(text: str, tone: str = "") -> SafeString:
 
 
 def two_lines(first: str, second: str) -> SafeString:
-    """Return a value with a remark below it."""
+    """Return a value with a remark below it; the value alone if the remark is empty."""
+    if not second:
+        return format_html("{}", first)
     return format_html('<div>{}</div><small class="mp-muted">{}</small>', first, second)
 
 

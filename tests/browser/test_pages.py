@@ -218,6 +218,24 @@ class TestLists:
 
         assert "0 lots" in page.inner_text(".mp-count")
 
+    @BOTH_WIDTHS
+    def test_filters_say_what_they_cannot_read(self, open_page, rows, width):
+        page = open_page(width, "light")
+        page.goto("/ecommerce/offer/")
+
+        page.locator("#changelist a:has-text('Filters')").first.click()
+        page.fill("[name=price_from]", "abc")
+        page.fill("[name=last_seen_at_from]", "13.13.2026")
+        warnings = page.locator(".timezonewarning:visible").count()
+        page.get_by_role("button", name="Apply Filters").click()
+        page.wait_for_url("**price_from=abc**")
+
+        assert warnings == 0
+        assert "“abc” is not a number." in page.inner_text("#main")
+        assert "“13.13.2026” is not a date." in page.inner_text("#main")
+        assert page.input_value("[name=price_from]") == "abc"
+        assert _overflow(page) <= 0
+
     def test_are_searched(self, open_page, rows):
         page = open_page(DESK, "light")
         page.goto("/ecommerce/product/")
@@ -227,6 +245,28 @@ class TestLists:
         page.wait_for_url("**q=**")
 
         assert "1 product" in page.inner_text(".mp-count")
+
+
+class TestReview:
+    @BOTH_WIDTHS
+    def test_a_record_is_discarded(self, open_page, rows, width):
+        page = open_page(width, "dark")
+        page.goto(next(url for url in rows if "quarantinedrecord" in url))
+
+        page.get_by_role("button", name="Discard…").click()
+        assert "Delete 1 quarantined record for good?" in page.inner_text("#main")
+        assert _overflow(page) <= 0
+        page.get_by_role("button", name="Discard").click()
+        page.wait_for_url("**/ecommerce/quarantinedrecord/")
+
+        assert "Discarded 1 record of olx." in page.inner_text("#main")
+        assert page.complaints == []
+
+    def test_a_page_on_a_telephone_names_its_row(self, open_page, rows):
+        page = open_page(TELEPHONE, "light")
+        page.goto(next(url for url in rows if "/product/" in url and "change" in url))
+
+        assert LONG_TITLE[:60] in page.inner_text(".mp-title")
 
 
 class TestNavigation:
