@@ -12,7 +12,7 @@ from classifieds.models import (
     RawPayload,
     Seller,
 )
-from classifieds.places import CITIES
+from classifieds.places import CITIES, DISTRICTS
 from marketplace import admin as base
 from marketplace import presentation as show
 from marketplace.filters import (
@@ -49,6 +49,7 @@ class ListingAdmin(base.ReadOnlyAdmin):
         PlatformFilter,
         choice("status", Listing.Status.choices),
         choice("city", [(city.name, city.name) for city in CITIES]),
+        choice("district_canonical", [(name, name) for name in DISTRICTS]),
         text("category_path", "startswith", "category (transport/cars)"),
         ("price", RangeFilter),
         CurrencyFilter,
@@ -69,7 +70,16 @@ class ListingAdmin(base.ReadOnlyAdmin):
         ),
         (
             "Place",
-            {"fields": ("city", "region", "district", "location", "coordinates")},
+            {
+                "fields": (
+                    "city",
+                    "region",
+                    "district_canonical",
+                    "district",
+                    "location",
+                    "coordinates",
+                )
+            },
         ),
         ("Price", {"fields": ("amount", "is_negotiable", "is_price_on_request", "currency_text")}),
         (

@@ -5,6 +5,7 @@ from functools import partial
 from django.db.backends.utils import CursorWrapper
 
 from classifieds import models, records, snapshots
+from classifieds.places import canonical_district
 from marketplace.loading.targets import Plan, Reference, Target
 from marketplace.sqlfiles import read_sql
 
@@ -37,6 +38,12 @@ PLAN = Plan(
             replaced=frozenset(
                 {"price", "currency", "currency_text", "is_negotiable", "is_price_on_request"}
             ),
+            # In one place for payloads and tables alike.
+            derived={
+                "district_canonical": lambda listing, _: canonical_district(
+                    listing.district, listing.city
+                )
+            },
             keep_prior=True,
             lasting=frozenset({"status"}),
         ),

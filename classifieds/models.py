@@ -95,6 +95,7 @@ class Listing(base.PlatformRow):
     city = models.TextField(null=True, help_text="Canonical Latin name: Tashkent")
     region = models.TextField(null=True, help_text="Canonical Latin name.")
     district = models.TextField(null=True, help_text="As published.")
+    district_canonical = models.TextField(null=True, help_text="Canonical Latin name: Yakkasaray")
     latitude = models.DecimalField(max_digits=9, decimal_places=6, null=True)
     longitude = models.DecimalField(max_digits=9, decimal_places=6, null=True)
 

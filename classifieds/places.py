@@ -140,6 +140,24 @@ _REGIONS = (
 )
 _KARAKALPAKSTAN = "Karakalpakstan|Каракалпакстан|Qoraqalpog'iston"
 
+#: English name of a district of the capital, then other names of it: the former ones, and those
+#: that `_district_key` does not bring to the same form. "Яккасарайский район", "Yakkasaroy tumani"
+#: and "yakkasarai" need no mention.
+DISTRICTS = {
+    "Almazar": ("Olmazor", "Собир Рахимов", "Сабир Рахимов", "Sobir Rahimov"),
+    "Bektemir": (),
+    "Chilanzar": (),
+    "Mirabad": (),
+    "Mirzo Ulugbek": ("М.Улугбек", "Улугбек"),
+    "Sergeli": ("Сергелий", "Sirg'ali", "Sergili"),
+    "Shaykhantakhur": ("Шайхантаур", "Shayhantohur", "Shayxontoxur"),
+    "Uchtepa": ("Учтепин", "Акмаль Икрамов", "Akmal Ikromov"),
+    "Yakkasaray": (),
+    "Yangihayot": (),
+    "Yashnabad": ("Хамза", "Хамзин", "Hamza"),
+    "Yunusabad": (),
+}
+
 _LATIN = str.maketrans(
     dict(zip("абвгдезийклмнопрстуфыэқҳ", "abvgdeziyklmnoprstufyeqh", strict=True))
     | {"ё": "yo", "ж": "zh", "х": "kh", "ц": "ts", "ч": "ch", "ш": "sh", "щ": "shch", "ъ": ""}
@@ -153,6 +171,11 @@ _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 _CITY_WORDS = {"g", "gor", "gorod", "sh", "shahri", "shahar", "city", "pgt", "pos", "poselok"}
 _REPUBLIC_WORDS = {"respublika", "respublikasi", "republic", "of"}
 _REGION_WORDS = {"obl", "oblast", "oblasti", "vil", "viloyat", "viloyati", "region"}
+_DISTRICT_WORDS = {"r", "n", "rn", "rayon", "rayona", "rayoni", "tuman", "tumani", "district"}
+_DISTRICT_IN_NAME = re.compile(
+    r"\b(?:р-?н|район[аи]?|туман[и]?|rayon[ai]?|tuman[i]?|district)(?!\w)\.?", re.IGNORECASE
+)
+_ADJECTIVE = re.compile(r"sk(?:iy|i|y|aya|ogo|om)$")
 _FILLERS = _CITY_WORDS | _REPUBLIC_WORDS
 
 
@@ -192,6 +215,19 @@ def _known_regions() -> dict[str, str]:
     return known
 
 
+def _district_key(name: str) -> str:
+    """Return a district's name in one form for Russian, Uzbek and slugs: "yakkasaray"."""
+    key = "".join(word for word in _words(name) if word not in _DISTRICT_WORDS)
+    # Uzbek writes o where Russian writes a; х and ҳ are kh and h.
+    folded = key.replace("kh", "h").replace("o", "a").replace("ai", "ay")
+    return _ADJECTIVE.sub("", folded)
+
+
+def _known_districts() -> dict[str, str]:
+    return {_district_key(name): key for key, names in DISTRICTS.items() for name in (key, *names)}
+
+
+_DISTRICT_BY_KEY = _known_districts()
 _CITY_BY_KEY = _known_cities()
 _REGION_BY_KEY = _known_regions()
 
@@ -232,6 +268,23 @@ def canonical_region(name: str | None) -> str | None:
         if city:
             return city[1]
     return _REGION_BY_KEY.get(_region_key(name)) or _in_latin(name)
+
+
+@lru_cache(maxsize=4096)
+def canonical_district(name: str | None, city: str | None) -> str | None:
+    """Return a district's English name: "Яккасарайский район", "yakkasarai" → "Yakkasaray".
+
+    A district of another city, or one that is not known here, keeps its published name, in Latin
+    letters and without "район", "tumani".
+
+    :param city: the city that it belongs to; where it is not known, the capital is assumed
+    """
+    if not name:
+        return None
+    found = _DISTRICT_BY_KEY.get(_district_key(name))
+    if found and canonical_city(city) in (None, CAPITAL):
+        return found
+    return _in_latin(_DISTRICT_IN_NAME.sub(" ", name))
 
 
 @lru_cache(maxsize=4096)

@@ -1,15 +1,20 @@
 """Canonical names of cities and regions."""
 
+import json
 from collections import Counter
 
 import pytest
 
+from classifieds.models import Listing
 from classifieds.places import (
     CITIES,
+    DISTRICTS,
     canonical_city,
+    canonical_district,
     canonical_place,
     canonical_region,
 )
+from marketplace.loading.ingest import ingest
 from tests import payloads
 
 
@@ -187,3 +192,94 @@ class TestCities:
 
         assert len(names) == len(set(names))
         assert len({city.region for city in CITIES}) == 14
+
+
+class TestCanonicalDistrict:
+    @pytest.mark.parametrize(
+        ("district", "names"),
+        [
+            ("Almazar", "Алмазарский район|Олмазор тумани|Olmazor tumani|almazar|олмазар"),
+            ("Bektemir", "Бектемирский район|Бектемир тумани|Bektemir tumani|bektemir"),
+            (
+                "Chilanzar",
+                "Чиланзарский район|Чилонзор тумани|Chilonzor tumani|chilonzor|chilanzar",
+            ),
+            ("Mirabad", "Мирабадский район|Миробод тумани|Mirobod tumani|mirabad|Мирабадский р-н"),
+            (
+                "Mirzo Ulugbek",
+                "Мирзо-Улугбекский район|Мирзо Улуғбек тумани|Mirzo Ulugʻbek tumani|mirzo-ulugbek"
+                "|М.Улугбекский р-н",
+            ),
+            (
+                "Sergeli",
+                "Сергелийский район|Сирғали тумани|Sirg'ali tumani|sergeli|Sergeli district",
+            ),
+            (
+                "Shaykhantakhur",
+                "Шайхантахурский район|Шайхонтоҳур тумани|Shayxontohur tumani|shaykhantakhur"
+                "|shayhontohur|Шайхантаурский район",
+            ),
+            ("Uchtepa", "Учтепинский район|Учтепа тумани|Uchtepa tumani|uchtepa"),
+            (
+                "Yakkasaray",
+                "Яккасарайский район|Яккасарой тумани|Yakkasaroy tumani|yakkasarai|yakkasaray",
+            ),
+            ("Yangihayot", "Янгихаётский район|Янгиҳаёт тумани|Yangihayot tumani|yangihayot"),
+            ("Yashnabad", "Яшнабадский район|Яшнобод тумани|Yashnobod tumani|Хамзинский район"),
+            ("Yunusabad", "Юнусабадский район|Юнусобод тумани|Yunusobod tumani|yunusabad"),
+        ],
+    )
+    def test_every_spelling(self, district, names):
+        assert {canonical_district(name, "Ташкент") for name in names.split("|")} == {district}
+        assert canonical_district(names.split("|")[0].upper(), None) == district
+
+    def test_all_districts_of_the_capital_are_known(self):
+        assert len(DISTRICTS) == 12
+        assert {canonical_district(name, "Tashkent") for name in DISTRICTS} == set(DISTRICTS)
+
+    @pytest.mark.parametrize(
+        ("name", "city", "latin"),
+        [
+            ("Śródmieście", "Wrocław", "Śródmieście"),
+            ("Железнодорожный район", "Самарканд", "Zheleznodorozhnyy"),
+            ("Мирабадский район", "Самарканд", "Mirabadskiy"),
+            ("Новый район", "Ташкент", "Novyy"),
+            ("", "Ташкент", None),
+            (None, None, None),
+        ],
+    )
+    def test_others_keep_their_name(self, name, city, latin):
+        assert canonical_district(name, city) == latin
+
+    @pytest.mark.django_db(databases=["classifieds"])
+    def test_payloads_and_tables_name_one_place(self, tmp_path):
+        place = {"cityName": "Ташкент", "districtName": "Яккасарайский район"}
+        page = {"listing": {"listing": {"ads": [{"id": 1, "params": [], "location": place}]}}}
+        (tmp_path / "page.json").write_text(json.dumps(page))
+        (tmp_path / "table.csv").write_text("id,district\n2,yakkasarai\n3,\n")
+        (tmp_path / "map.toml").write_text(
+            '[listing]\nexternal_id = "id"\ndistrict = "district"\n'
+            'city = { constant = "Tashkent" }\n'
+        )
+
+        ingest("olx", [str(tmp_path / "page.json")])
+        ingest("olx", [str(tmp_path / "table.csv")], columns=str(tmp_path / "map.toml"))
+
+        rows = Listing.objects.order_by("external_id")
+        assert list(rows.values_list("district", "district_canonical")) == [
+            ("Яккасарайский район", "Yakkasaray"),
+            ("yakkasarai", "Yakkasaray"),
+            (None, None),
+        ]
+
+    def test_the_real_pages(self):
+        found = Counter()
+        folder = payloads.path("olx/olx-uz-rent-tashkent-2022-10")
+        for path in sorted(folder.iterdir()):
+            page = payloads.read_json(f"olx/{folder.name}/{path.name}")
+            for ad in page["listing"]["listing"]["ads"]:
+                place = ad["location"]
+                found[canonical_district(place.get("districtName"), place["cityName"])] += 1
+
+        assert set(found) - {None} <= set(DISTRICTS)
+        assert len(found) > 9
