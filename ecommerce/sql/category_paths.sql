@@ -1,12 +1,14 @@
--- The place of each category in its tree, where it changed. The platform's trees are walked from
--- their roots. What is in a cycle, which no platform should publish, is not reached from a root and
+-- The place of each category in its tree, where it changed. A category without a name has no path of
+-- names, and is left out of the paths of those below it. The platform's trees are walked from their
+-- roots. What is in a cycle, which no platform should publish, is not reached from a root and
 -- keeps the place it had.
 WITH RECURSIVE tree AS (
     SELECT
         c.id,
         1 AS level,
         jsonb_build_array(c.external_id) AS path_ids,
-        coalesce(c.name, c.external_id) AS path_names
+        c.name AS path_names,
+        coalesce(c.name, '') AS known_names
     FROM ecommerce_categories AS c
     WHERE c.platform = %(platform)s AND c.parent_id IS NULL
 
@@ -16,7 +18,8 @@ WITH RECURSIVE tree AS (
         c.id,
         t.level + 1,
         t.path_ids || to_jsonb(c.external_id),
-        t.path_names || ' > ' || coalesce(c.name, c.external_id)
+        CASE WHEN c.name IS NOT NULL THEN concat_ws(' > ', nullif(t.known_names, ''), c.name) END,
+        concat_ws(' > ', nullif(t.known_names, ''), c.name)
     FROM tree AS t
     INNER JOIN ecommerce_categories AS c ON c.parent_id = t.id
     WHERE t.level < 50

@@ -394,6 +394,17 @@ class TestRawPayloads:
         assert [body["payload"]["minSellPrice"] for body in bodies] == [1000, 900]
 
 
+class TestPathsOfUnnamed:
+    def test_a_path_is_made_of_names_only(self):
+        unnamed = {"id": 1, "subjectId": 170, "subjectParentId": 9, "priceU": 500, "sizes": []}
+        named = unnamed | {"id": 2, "subjectId": 171, "entity": "пальто"}
+
+        load_documents("wildberries", [{"products": [unnamed, named]}], observed_at=NOON)
+
+        paths = dict(Category.objects.values_list("external_id", "path_names"))
+        assert paths == {"subject-root:9": None, "subject:170": None, "subject:171": "пальто"}
+
+
 class TestQuarantine:
     def test_one_bad_record_costs_only_itself(self):
         bad = card(2, skuList=[{"id": 20, "sellPrice": -5}])
