@@ -11,6 +11,7 @@ from django.db import OperationalError, connections
 
 from marketplace import api
 from marketplace.loading import chunks
+from marketplace.registry import PLATFORMS
 from tests import factories
 
 pytestmark = pytest.mark.django_db(databases=["ecommerce", "classifieds"])
@@ -185,7 +186,8 @@ class TestRefusal:
 
         assert answer.status_code == 404
         assert answer.json()["error"] == (
-            "There is no platform amazon. Choose from uzum, yandex, wildberries, ozon, olx, uzex."
+            "There is no platform amazon. "
+            f"Choose from {', '.join(platform.name for platform in PLATFORMS)}."
         )
 
     @pytest.mark.parametrize(("platform", "token"), [("yandex", TOKEN), ("ozon", "short")])
