@@ -7,6 +7,7 @@ of time.
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -15,11 +16,11 @@ from typing import Any, TypeVar
 
 import orjson
 from django.apps import apps
-from django.db import connections, transaction
+from django.db import Error, connections, transaction
 from django.utils import timezone
 from psycopg2.sql import SQL, Identifier
 
-from marketplace.exceptions import SourceError, name_error
+from marketplace.exceptions import DatabaseUnavailableError, SourceError, name_error
 from marketplace.loading import batches, late, payloads
 from marketplace.loading.adapters import Parsed, get_adapter
 from marketplace.loading.jobs import SourceStart
@@ -63,7 +64,9 @@ def replay(platform: str, *, progress: Progress = lambda summary: None) -> Summa
             progress(summary)
         _replay_shared(alias, preparer, shared, summary)
     except BaseException as error:
-        run.finish("failed", f"{INTERRUPTED}{name_error(error)}")
+        # The connection, or a full disk, may be what failed.
+        with suppress(Error, DatabaseUnavailableError):
+            run.finish("failed", f"{INTERRUPTED}{name_error(error)}")
         raise
     patiently(alias, run.end_source)
     patiently(alias, partial(run.finish, "completed"))
