@@ -75,7 +75,7 @@ class TestPlatforms:
     def test_names_shapes_that_are_none(self, monkeypatch):
         monkeypatch.setattr("ecommerce.platforms.uzum.SHAPES", ("UZ-API",))
 
-        assert self.check(monkeypatch) == ["marketplace.E006"]
+        assert self.check(monkeypatch) == ["marketplace.E004"]
 
     def test_names_a_platform_that_is_registered_twice(self, monkeypatch):
         assert self.check(monkeypatch, registry.PLATFORMS[0]) == ["marketplace.E005"]

@@ -1,0 +1,77 @@
+"""Beginning a platform: its files load, pass the checks and have the style of the project."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from django.conf import settings
+
+from marketplace import scaffold
+from marketplace.exceptions import MarketplaceError
+from tests.commands import run
+
+IGNORED = shutil.ignore_patterns(".git", ".venv", ".data", "__pycache__", ".*_cache")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A copy of the project with a new platform in each database."""
+    root = tmp_path_factory.mktemp("copy") / "project"
+    shutil.copytree(settings.BASE_DIR, root, ignore=IGNORED, symlinks=True)
+    call(root, "manage.py", "startplatform", "bozor", "ecommerce", "--title", 'The "Bozor"')
+    call(root, "manage.py", "startplatform", "elon", "classifieds")
+    call(root, "manage.py", "startplatform", "savdo", "procurement")
+    return root
+
+
+def call(root, *arguments):
+    """Return what a program prints in the copy; fail if it does."""
+    environment = os.environ | {
+        "DJANGO_SETTINGS_MODULE": "tests.settings",
+        "DATA_DIR": str(root.parent / "data"),
+    }
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=root, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+class TestStartplatform:
+    def test_passes_the_checks_of_shapes(self, project):
+        assert "no issues" in call(project, "manage.py", "check", "--fail-level", "WARNING")
+
+    def test_has_the_style_of_the_project(self, project):
+        call(project, "-m", "ruff", "check", ".")
+        call(project, "-m", "ruff", "format", "--check", ".")
+
+    def test_passes_its_own_tests(self, project):
+        files = ["tests/ecommerce/test_bozor.py", "tests/classifieds/test_elon.py"]
+        files += ["tests/procurement/test_savdo.py", "tests/marketplace/loading/test_samples.py"]
+
+        assert " passed" in call(project, "-m", "pytest", "-q", *files)
+
+    def test_says_what_it_would_write(self):
+        outcome = run("startplatform", "bozor", "ecommerce", "--dry-run")
+
+        assert outcome.out == (
+            "Would write ecommerce/platforms/bozor.py, ecommerce/platforms/samples/bozor.json, "
+            "tests/ecommerce/test_bozor.py, marketplace/registry.py\n"
+        )
+        assert not (settings.BASE_DIR / "ecommerce/platforms/bozor.py").exists()
+
+    @pytest.mark.parametrize(
+        ("name", "database", "message"),
+        [
+            ("uzum", "ecommerce", "The platform uzum is registered already"),
+            ("Bozor", "ecommerce", "Bozor cannot be the name of a platform"),
+            ("the-bozor", "ecommerce", "the-bozor cannot be the name of a platform"),
+            ("bozor", "default", "There is no database default. Choose from ecommerce,"),
+            ("schema_org", "ecommerce", "schema_org cannot be the name of a platform"),
+        ],
+    )
+    def test_refuses(self, name, database, message):
+        with pytest.raises(MarketplaceError, match=message):
+            scaffold.plan(name, database, "Title")
