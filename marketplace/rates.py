@@ -10,7 +10,7 @@ import reprlib
 import sys
 from collections.abc import Callable, Iterable
 from datetime import date, datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -156,7 +156,7 @@ def parse_rate(entry: Any) -> Rate:
     currency = _field(entry, "Ccy", _currency)
     nominal, price = _field(entry, "Nominal", _whole), _field(entry, "Rate", _positive)
     day = _field(entry, "Date", _day)
-    rate = (price / nominal).quantize(_PLACES)
+    rate = (price / nominal).quantize(_PLACES, ROUND_HALF_UP)
     if not 0 < rate < _LIMIT:
         raise PayloadError(f"{_shown(entry['Rate'])} does not fit numeric(20,6)", "Rate")
     return Rate(currency, day, rate)

@@ -19,6 +19,7 @@ from classifieds.records import Category, Listing, Seller
 from marketplace.exceptions import PayloadError
 from marketplace.loading import values
 from marketplace.loading.adapters import Item, Parsed, Payload, Shape, Source
+from marketplace.loading.prices import Style
 
 _STATUSES = {
     **{"active": "active", "sold": "sold", "outdated": "expired", "expired": "expired"},
@@ -35,7 +36,9 @@ _NO_BRAND = "Другие"
 _CARS = "transport/cars"
 
 _MARKET = re.compile(r"//(?:[\w-]+\.)?olx\.(\w+)")
-_NUMBER = re.compile(r"-?\d[\d\s]*(?:[.,]\d+)?")
+_NUMBER = re.compile(r"-?\d[\d\s]*(?:[.,]\d+)*(?:\s*(?:тыс|минг|ming|tys|млн|mln)\w*)?")
+#: How the codes of choices write numbers, unlike labels, which are written for people.
+_CODED = Style(decimal=".")
 _UNIT = re.compile(r"[^\d\s.,].*")
 
 
@@ -265,7 +268,7 @@ def _property_columns(params: dict[str, _Param]) -> dict[str, Any]:
         "model": model.label if model.code not in _NO_MODEL else None,
         "year": _whole(_number(params, "motor_year", "year"), 1900, 2100),
         "mileage": _whole(_number(params, "motor_mileage", "milage"), 0, 10**7),
-        "area_sqm": area.quantize(Decimal("0.01")) if area and 1 <= area < 10**7 else None,
+        "area_sqm": values.rounded(area, Decimal("0.01")) if area and 1 <= area < 10**7 else None,
         "rooms": _whole(_number(params, "number_of_rooms", "rooms"), 1, 100),
     }
 
@@ -273,8 +276,11 @@ def _property_columns(params: dict[str, _Param]) -> dict[str, Any]:
 def _number(params: dict[str, _Param], key: str, key_abroad: str) -> Decimal | None:
     param = params.get(key) or params.get(key_abroad) or _Param()
     # olx.pl has codes without digits: "two" for "2 pokoje".
-    found = _NUMBER.search(param.code or "") or _NUMBER.search(param.label or "")
-    return values.decimal(found[0], key) if found else None
+    code = _NUMBER.search(param.code or "")
+    if code:
+        return values.decimal(code[0].replace(",", "."), key, _CODED)
+    label = _NUMBER.search(param.label or "")
+    return values.decimal(label[0], key) if label else None
 
 
 def _whole(number: Decimal | None, low: int, high: int) -> int | None:

@@ -14,6 +14,7 @@ from ecommerce.records import Category, Offer, Product, Seller
 from marketplace.exceptions import PayloadError
 from marketplace.loading import values
 from marketplace.loading.adapters import Item, Parsed, Payload, Shape, Source
+from marketplace.loading.prices import in_currency
 
 CURRENCY = "RUB"
 SITE = "https://www.ozon.ru"
@@ -61,7 +62,8 @@ def _split_tile(document: Payload, source: Source) -> Iterator[Item]:
 def _parse_tile(payload: Payload, context: Payload) -> Parsed:
     path, product_id = _parse_product_url(payload.get("product_url"))
     delivery = values.text(payload.get("delivery_time"), "delivery_time")
-    price = values.price(payload.get("final_price"), "final_price")
+    style = in_currency(CURRENCY)
+    price = values.price(payload.get("final_price"), "final_price", style=style)
     product = Product(
         external_id=product_id,
         title=values.text(payload.get("product_name"), "product_name"),
@@ -82,7 +84,8 @@ def _parse_tile(payload: Payload, context: Payload) -> Parsed:
         product_external_id=product_id,
         price=price,
         currency=CURRENCY,
-        old_price=price and values.old_price(payload.get("old_price"), "old_price", price),
+        old_price=price
+        and values.old_price(payload.get("old_price"), "old_price", price, style=style),
         is_available=product.is_available,
         delivery_days=_parse_delivery_days(delivery),
     )
@@ -161,6 +164,8 @@ def _split_feed(document: Payload, source: Source) -> Iterator[Item]:
         "shop_name": name,
         "currency": _find_currency(head) or source.options.get("currency"),
     }
+    if "decimal" in head:
+        context["decimal"] = source.options.get("decimal") or head["decimal"]
     updated = source.moment(head.get("date") or _find_updated(head.get("comment")), "updated")
     offer = values.mapping(document.get("offer"), "offer")
     yield Item("OZ-FEED", offer, context, observed_at=updated)
@@ -192,7 +197,8 @@ def _parse_feed(payload: Payload, context: Payload) -> Parsed:
     # These feeds seldom name a currency, and sellers of several countries write them.
     named = _first(payload, "currencyId") or context.get("currency")
     currency = values.currency(named, "currency")
-    price = values.price(_first(payload, "price"), "price")
+    style = in_currency(currency, context.get("decimal") or "")
+    price = values.price(_first(payload, "price"), "price", style=style)
     quantity = _parse_stock(payload)
     product = Product(
         external_id=offer_id,
@@ -210,7 +216,8 @@ def _parse_feed(payload: Payload, context: Payload) -> Parsed:
             product_external_id=offer_id,
             price=price,
             currency=currency,
-            old_price=price and values.old_price(_first(payload, "oldprice"), "oldprice", price),
+            old_price=price
+            and values.old_price(_first(payload, "oldprice"), "oldprice", price, style=style),
             seller_external_id=shop,
             is_available=product.is_available,
             stock_quantity=quantity,

@@ -5,7 +5,7 @@ How a value is written is told by the mapping, what it becomes by the field's ty
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -16,21 +16,13 @@ from zoneinfo import ZoneInfo
 from marketplace.exceptions import PayloadError
 from marketplace.loading import values
 from marketplace.loading.adapters import Payload
+from marketplace.loading.prices import NUMBER, PRICE, RATING, WHOLE, Style
 
 #: The format of a time that is a number of seconds or milliseconds since 1970.
 UNIX = "unix"
 
 #: The prefix of ids that are tax numbers.
 TAX_NUMBER_PREFIX = "inn:"
-
-_PLAIN = re.compile(r"[-+]?\d+(\.\d+)?([eE][-+]?\d+)?")
-_NUMBER = re.compile(
-    r"(?:(?<![\w.,])[-−]\s?)?(?<![\d.,])"
-    r"(?:\d{1,3}(?:[\s'’`.,]\d{3})+(?:[.,]\d+)?|\d+(?:[.,]\d+)?)(?![.,]?\d)"
-)
-_GROUPED = re.compile(r"[\s'’`]")
-_THOUSANDS = re.compile(r"[.,]\d{3}$")
-_AMBIGUOUS = re.compile(r"[1-9]\d{0,2},\d{3}")
 
 
 @dataclass(frozen=True)
@@ -49,6 +41,8 @@ class Column:
     :param formats: of a time, as for `strptime`, or "unix"; tried in order; ISO 8601 if none
     :param zone: the zone of times that name none
     :param decimal: the decimal mark, where it cannot be told
+    :param evidence: the decimal mark of the other prices of the table
+    :param has_decimals: whether prices may have decimals: those in so'm have none
     :param minor_units: how many of the published unit make one of the currency
     :param separator: what stands between the entries of a list
     :param latest_of: columns of times, of which the latest counts; nothing if one of them is empty
@@ -66,6 +60,8 @@ class Column:
     formats: tuple[str, ...] = ()
     zone: ZoneInfo = values.TASHKENT
     decimal: str = ""
+    evidence: str = ""
+    has_decimals: bool = True
     minor_units: int = 1
     separator: str = ""
     latest_of: tuple[str, ...] = ()
@@ -171,6 +167,19 @@ def takes_truth(convert: Converter) -> bool:
     return convert in (_boolean, _availability)
 
 
+def is_price(convert: Converter) -> bool:
+    """Return whether a field is a price, whose decimal mark is that of the table's others."""
+    return convert is _price
+
+
+def texts(column: Column, row: Payload) -> Iterator[str]:
+    """Yield the texts that a row has for a field."""
+    for name in column.names:
+        published = find(row, name)
+        if isinstance(published, str):
+            yield published
+
+
 def _identifier(value: Any, name: str, column: Column) -> str:
     if column.prefix == TAX_NUMBER_PREFIX:
         value = values.tax_number(value, name)
@@ -187,52 +196,32 @@ def _identifier(value: Any, name: str, column: Column) -> str:
     return str(number)
 
 
-def number(value: Any, name: str, decimal: str = "") -> Any:
-    """Return the one number of a text as plain text: "28 308,50 ₽" → "28308.50".
-
-    Numbers of JSON stay as they are.
-
-    :param decimal: the decimal mark; where it cannot be told, "1,234", it must be given
-    :raises PayloadError: if there is none, or several
-    """
-    text = values.plain_text(value, name) if isinstance(value, str) else None
-    if text is None:
-        return None if isinstance(value, str) else value
-    if _PLAIN.fullmatch(text) and decimal != ",":
-        return text
-    found = _NUMBER.findall(text)
-    if len(found) != 1:
-        count = f"holds {len(found)} numbers" if found else "is not a number"
-        raise PayloadError(f"{values.quote(text)} {count}", name)
-    mark = decimal or _decimal_mark(found[0], name)
-    kept = "".join(c for c in found[0] if c.isdigit() or c in ("-", "−", mark))
-    return kept.replace("−", "-").replace(mark or ".", ".")
-
-
-def _decimal_mark(text: str, name: str) -> str:
-    """Return the decimal mark of a number: of two kinds of marks the last, of one a single one."""
-    marks = [character for character in text if character in ".,"]
-    if len(set(marks)) == 2:
-        return marks[-1]
-    if not marks or (len(marks) > 1 and _THOUSANDS.search(text)):
-        return ""
-    if len(marks) > 1:
-        raise PayloadError(f"{values.quote(text)} is not a number", name)
-    if _AMBIGUOUS.fullmatch(text.lstrip("-− ")) and not _GROUPED.search(text):
-        raise PayloadError(
-            f'{values.quote(text)} may be a thousand times more: say decimal = "," or "." in the '
-            "mapping",
-            name,
-        )
-    return marks[0]
+def _style(style: Style, column: Column) -> Style:
+    """Return how a column writes its numbers."""
+    if not column.decimal and not column.evidence and column.has_decimals:
+        return style
+    return replace(
+        style,
+        decimal=column.decimal,
+        evidence=column.evidence,
+        has_decimals=column.has_decimals,
+    )
 
 
 def _price(value: Any, name: str, column: Column) -> Decimal | None:
-    return values.price(number(value, name, column.decimal), name, column.minor_units)
+    return values.price(value, name, column.minor_units, _style(PRICE, column))
+
+
+def _area(value: Any, name: str, column: Column) -> Decimal | None:
+    return values.price(value, name, column.minor_units, _style(NUMBER, column))
+
+
+def _quantity(value: Any, name: str, column: Column) -> Decimal | None:
+    return values.decimal(value, name, _style(NUMBER, column))
 
 
 def _count(value: Any, name: str, column: Column) -> int | None:
-    return values.count(number(value, name, column.decimal), name)
+    return values.count(value, name, _style(WHOLE, column))
 
 
 def _boolean(value: Any, name: str, column: Column) -> bool | None:
@@ -289,9 +278,7 @@ def _plain_text(value: Any, name: str, column: Column) -> str | None:
 
 
 def _coordinate(limit: int) -> Converter:
-    return lambda value, name, column: values.coordinate(
-        number(value, name, column.decimal), name, limit
-    )
+    return lambda value, name, column: values.coordinate(value, name, limit, _style(NUMBER, column))
 
 
 _BY_NAME: dict[str, Converter] = {
@@ -299,10 +286,9 @@ _BY_NAME: dict[str, Converter] = {
     "inn": lambda value, name, column: values.tax_number(value, name),
     "currency": lambda value, name, column: values.currency(value, name),
     "is_available": _availability,
-    "rating": lambda value, name, column: values.rating(number(value, name, column.decimal), name),
-    "quantity": lambda value, name, column: values.decimal(
-        number(value, name, column.decimal), name
-    ),
+    "rating": lambda value, name, column: values.rating(value, name, _style(RATING, column)),
+    "quantity": _quantity,
+    "area_sqm": _area,
     "latitude": _coordinate(90),
     "longitude": _coordinate(180),
 }

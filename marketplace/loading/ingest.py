@@ -45,7 +45,8 @@ def ingest(
 
     :param observed_at: time of the observations; if None, what they tell themselves, or the time at
         which the same file was loaded first, or now
-    :param options: what adapters may use where a payload is silent: shop, lot, lot_type, currency
+    :param options: what adapters may use where a payload is silent: shop, lot, lot_type, currency,
+        decimal
     :param columns: a mapping file, if the files are tables in another form than the platform's own
     :param snapshot: "shop", "category" or "auto" if the sources are all that there is of each shop
         or category in them: what is known of these and not among them is taken for gone

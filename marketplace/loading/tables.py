@@ -4,14 +4,14 @@ A table is an adapter of one shape, so that the loader treats it as it does a pl
 """
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 
 from marketplace.exceptions import PayloadError, SourceError
-from marketplace.loading import columns, delimited, documents, mapping, values
+from marketplace.loading import columns, delimited, documents, mapping, prices, values
 from marketplace.loading.adapters import (
     Adapter,
     Item,
@@ -21,6 +21,7 @@ from marketplace.loading.adapters import (
     Source,
     get_adapter,
 )
+from marketplace.loading.currencies import has_decimals
 from marketplace.loading.documents import Entry
 from marketplace.loading.mapping import Field, Section, TableMapping
 from marketplace.loading.targets import Plan, Target, get_plan
@@ -41,11 +42,15 @@ _STOCKS = {"stock_quantity", "total_available", "available_amount"}
 
 @dataclass(frozen=True)
 class Table:
-    """A platform's tables of one form."""
+    """A platform's tables of one form.
+
+    :param evidence: the decimal mark that the prices of the source being read show, as "decimal"
+    """
 
     platform: str
     mapping: TableMapping
     version: str = ""
+    evidence: dict[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def adapter(self) -> Adapter:
@@ -84,7 +89,7 @@ class Table:
             rows = delimited.read(stream, layout, lambda names: self._check(name, names), name)
             yield from (Entry(*found) for found in rows)
 
-        rows = self._rows(documents.read(path, max_document, read_text))
+        rows = self._sampled(self._rows(documents.read(path, max_document, read_text)))
         return self._groups(rows) if self.mapping.group_by else rows
 
     def _check(self, name: str, names: list[str]) -> None:
@@ -120,6 +125,25 @@ class Table:
                 else:
                     yield from _elements(found, beside, place)
 
+    def _sampled(self, entries: Iterator[Entry]) -> Iterator[Entry]:
+        """Yield rows; before the first, learn the decimal mark from the prices of many."""
+        sample, rest = prices.sample(entries)
+        rows = [each.document for each in sample if isinstance(each.document, dict)]
+        self.evidence["decimal"] = prices.evident_mark(self._price_texts(rows))
+        yield from sample
+        yield from rest
+
+    @cached_property
+    def _price_columns(self) -> list[columns.Column]:
+        """The columns of prices whose decimal mark the mapping does not name."""
+        fields = [each for section in self.mapping.sections for each in section.fields.values()]
+        return [f.column for f in fields if columns.is_price(f.convert) and not f.column.decimal]
+
+    def _price_texts(self, rows: Iterable[Payload]) -> Iterator[str]:
+        for row in rows:
+            for column in self._price_columns:
+                yield from columns.texts(column, row)
+
     def _groups(self, entries: Iterator[Entry]) -> Iterator[Entry]:
         """Yield consecutive rows with the same value in the mapping's `group_by` as one."""
         place, known, rows = "", None, list[Payload]()
@@ -148,6 +172,10 @@ class Table:
         if "currency" in source.options:
             context["currency"] = source.options["currency"]
         rows = document["rows"] if self.mapping.group_by else [document]
+        if any(map(prices.is_ambiguous, self._price_texts(rows))):
+            # Part of the context, so that the stored payload gives the same amount again.
+            found = self.evidence.get("decimal", "")
+            context["decimal"] = source.options.get("decimal") or found
         sound = []
         for row in rows:
             if self._is_skipped(row):
@@ -192,7 +220,7 @@ class Table:
         if ids[main.name] is None:
             self._refuse_row(main, row)
         parents_first = sorted(sections, key=lambda each: each.rank)
-        found = [self._record(each, row, ids, context.get("currency")) for each in parents_first]
+        found = [self._record(each, row, ids, context) for each in parents_first]
         above = [record for each in sections if each.chain for record in self._above(each, row)]
         observed = self.mapping.observed_at
         return Parsed(
@@ -226,15 +254,18 @@ class Table:
         return columns.read(said.column, said.convert, row, self.mapping.empty)
 
     def _record(
-        self, section: Section, row: Payload, ids: dict[str, str | None], currency: Any
+        self, section: Section, row: Payload, ids: dict[str, str | None], context: Payload
     ) -> Any:
         """Return what a row says of one section; None if it lacks what a record must have."""
         fields = section.record._fields
         links = {f"{name}_external_id": found for name, found in ids.items()}
         said: dict[str, Any] = {name: found for name, found in links.items() if name in fields}
-        said |= {name: self._value(each, row) for name, each in section.fields.items()}
-        if "currency" in fields and "currency" not in said:
-            said["currency"] = values.currency(currency, "currency")
+        if "currency" in fields and "currency" not in section.fields:
+            said["currency"] = values.currency(context.get("currency"), "currency")
+        described = section.fields
+        if "decimal" in context:
+            described = self._with_evidence(section, row, said.get("currency"), context["decimal"])
+        said |= {name: self._value(each, row) for name, each in described.items()}
         if section.chain and ids[section.name] is not None:
             names: list[str] = self._value(section.chain, row)
             said |= {"external_id": ids[section.name], "name": names[-1]}
@@ -259,6 +290,19 @@ class Table:
             )
             for length in range(1, len(names))
         ]
+
+    def _with_evidence(
+        self, section: Section, row: Payload, currency: str | None, decimal: str
+    ) -> dict[str, Field]:
+        """Return the fields with what is known of the prices where one is ambiguous."""
+        named = section.fields.get("currency")
+        code = self._value(named, row) if named else currency
+        described = dict(section.fields)
+        for name, (column, convert) in section.fields.items():
+            if columns.is_price(convert):
+                known = replace(column, evidence=decimal, has_decimals=has_decimals(code))
+                described[name] = Field(known, convert)
+        return described
 
 
 def load(path: str, platform: str) -> Table:

@@ -9,8 +9,9 @@ import re
 import reprlib
 import unicodedata
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Decimal
 from email.utils import parsedate_to_datetime
 from functools import wraps
 from html import unescape
@@ -18,6 +19,9 @@ from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from marketplace.exceptions import PayloadError
+from marketplace.loading import prices
+from marketplace.loading.currencies import CLEANED, currency_code
+from marketplace.loading.prices import NUMBER, PRICE, RATING, WHOLE, Style
 
 TASHKENT = ZoneInfo("Asia/Tashkent")
 
@@ -26,6 +30,7 @@ MAX_MONEY = Decimal(10) ** 16
 
 _PLAIN_MONEY = 10**15
 _CENT = Decimal("0.01")
+_MICRODEGREE = Decimal("0.000001")
 
 _MAX_INTEGER = 2**63 - 1
 _MAX_COUNT = 2**31
@@ -33,37 +38,11 @@ _MAX_DIGITS = 400
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 
-#: Published name, casefolded and without dots and apostrophes → ISO 4217 code.
-_CURRENCIES = {
-    "uzs": "UZS",
-    "сом": "UZS",
-    "сум": "UZS",
-    "сўм": "UZS",
-    "som": "UZS",
-    "sum": "UZS",
-    "so m": "UZS",
-    "уе": "USD",
-    "ye": "USD",
-    "uye": "USD",  # OLX of Uzbekistan
-    "$": "USD",
-    "usd": "USD",
-    "€": "EUR",
-    "eur": "EUR",
-    "rur": "RUB",
-    "rub": "RUB",
-    "руб": "RUB",
-    "₽": "RUB",
-    "kzt": "KZT",
-    "₸": "KZT",
-    "тенге": "KZT",
-    "zł": "PLN",
-    "pln": "PLN",
-}
 _APOSTROPHES = dict.fromkeys(map(ord, "ʻʼ‘’`´ʹ′＇"), "'")
-_SPACES = dict.fromkeys(map(ord, "\u00a0\u2007\u2009\u202f "))
 _TAG = re.compile(r"<[^<>]*>")
 _BREAK = re.compile(r"(?i)<\s*(br|/p|/li|/div|/h[1-6])\s*/?\s*>\r?\n?")
-_AMOUNT = re.compile(r"([\d\s.,]*\d)\s*(\D*)")
+#: A number that has one meaning: not "1.600".
+_PLAIN = re.compile(r"-?(?:\d+(?:\.(?:\d\d?|\d{4,}))?|(?:0|\d{4,})\.\d{3})", re.ASCII)
 _Result = TypeVar("_Result")
 
 #: Objects that a function remembers at most.
@@ -123,33 +102,51 @@ def tax_number(value: Any, field: str) -> str | None:
     return "".join(published.split()) if published else None
 
 
-def decimal(value: Any, field: str) -> Decimal | None:
-    """Return a finite number: "28 308,50" → Decimal("28308.50"); spaces are dropped."""
+def decimal(value: Any, field: str, style: Style = NUMBER) -> Decimal | None:
+    """Return a finite number: "28 308,50" → Decimal("28308.50"), "1,5 млн" → Decimal("1500000.0").
+
+    :param style: how the field's numbers are written
+    :raises PayloadError: also if a text has several meanings, as "1.600" has, or holds no number
+    """
     if value is None or value == "":
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+    if isinstance(value, str):
+        number = _decimal_of_text(value, field, style)
+    elif isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise _fault(field, value, "is not a number")
-    published = str(value).translate(_SPACES).replace(",", ".").strip()
-    if not published:
-        return None
-    # Decimal would also take "1_000".
-    if "_" in published:
-        raise _fault(field, value, "is not a number")
-    try:
-        number = Decimal(published)
-    except InvalidOperation:
-        raise _fault(field, value, "is not a number") from None
+    else:
+        number = Decimal(str(value))
     # Arithmetic on a number of a billion digits would not end.
-    if not number.is_finite() or number.adjusted() > _MAX_DIGITS:
+    if number is not None and (not number.is_finite() or number.adjusted() > _MAX_DIGITS):
         raise _fault(field, value, "is not a finite number")
     return number
 
 
-def integer(value: Any, field: str) -> int | None:
-    """Return a whole number: 3, "3", 3.0 and "4399.0" are; 3.5 is not."""
+def _decimal_of_text(text: str, field: str, style: Style) -> Decimal | None:
+    if _PLAIN.fullmatch(text) and style.decimal != ",":
+        return Decimal(text)
+    published = plain_text(text, field)
+    if published is None:
+        return None
+    try:
+        return prices.read(published, style).number
+    except ValueError as error:
+        raise _fault(field, text, str(error)) from None
+
+
+def rounded(number: Decimal, places: Decimal) -> Decimal:
+    """Return a number rounded half away from zero, as PostgreSQL does: 12.345 → 12.35.
+
+    :param places: the last digit that is kept, such as Decimal("0.01")
+    """
+    return number.quantize(places, ROUND_HALF_UP)
+
+
+def integer(value: Any, field: str, style: Style = WHOLE) -> int | None:
+    """Return a whole number: 3, "3", 3.0, "4399.0" and "1,2 тыс. отзывов" are; 3.5 is not."""
     if value is None or (type(value) is int and -_MAX_INTEGER <= value <= _MAX_INTEGER):
         return value
-    number = decimal(value, field)
+    number = decimal(value, field, style)
     if number is None:
         return None
     if abs(number) > _MAX_INTEGER:
@@ -159,18 +156,18 @@ def integer(value: Any, field: str) -> int | None:
     return int(number)
 
 
-def count(value: Any, field: str) -> int | None:
+def count(value: Any, field: str, style: Style = WHOLE) -> int | None:
     """Return a whole number that is not negative and fits in 32 bits."""
     if type(value) is int and 0 <= value < _MAX_COUNT:
         return value
-    number = integer(value, field)
+    number = integer(value, field, style)
     if number is not None and not 0 <= number < _MAX_COUNT:
         raise _fault(field, value, "is not a count")
     return number
 
 
-def money(value: Any, field: str, minor_units: int = 1) -> Decimal | None:
-    """Return an amount that fits numeric(18,2), rounded to 2 places.
+def money(value: Any, field: str, minor_units: int = 1, style: Style = PRICE) -> Decimal | None:
+    """Return an amount that fits numeric(18,2), rounded half up to 2 places.
 
     :param minor_units: how many of the published unit make one of the currency (100 for kopecks)
     :raises PayloadError: also if it is negative or too large
@@ -178,7 +175,7 @@ def money(value: Any, field: str, minor_units: int = 1) -> Decimal | None:
     if type(value) is int and minor_units == 1 and 0 <= value < _PLAIN_MONEY:
         # What most payloads hold: worth a way of its own.
         return Decimal(value).quantize(_CENT)
-    number = decimal(value, field)
+    number = decimal(value, field, style)
     if number is None:
         return None
     if number < 0:
@@ -186,23 +183,25 @@ def money(value: Any, field: str, minor_units: int = 1) -> Decimal | None:
     # Compared after rounding, which may reach the limit; before it, the context's precision ends.
     if number >= MAX_MONEY * minor_units:
         raise _fault(field, value, "is too large for numeric(18,2)")
-    amount = (number / minor_units).quantize(Decimal("0.01"))
+    amount = (number / minor_units).quantize(_CENT, ROUND_HALF_UP)
     if amount >= MAX_MONEY:
         raise _fault(field, value, "is too large for numeric(18,2)")
     return amount
 
 
-def price(value: Any, field: str, minor_units: int = 1) -> Decimal | None:
+def price(value: Any, field: str, minor_units: int = 1, style: Style = PRICE) -> Decimal | None:
     """Return an amount as `money` does, but None for 0: platforms publish 0 for "no price"."""
-    return money(value, field, minor_units) or None
+    return money(value, field, minor_units, style) or None
 
 
-def old_price(value: Any, field: str, price: Decimal, minor_units: int = 1) -> Decimal | None:
+def old_price(
+    value: Any, field: str, price: Decimal, minor_units: int = 1, style: Style = PRICE
+) -> Decimal | None:
     """Return the price before a discount, or None unless it is higher than `price`.
 
     Platforms repeat the price itself there when nothing is discounted.
     """
-    amount = money(value, field, minor_units)
+    amount = money(value, field, minor_units, style)
     return amount if amount is not None and amount > price else None
 
 
@@ -217,45 +216,43 @@ def total(quantities: Iterable[Any], field: str) -> int | None:
     return count(sum(known), field) if known else None
 
 
-def rating(value: Any, field: str) -> Decimal | None:
+def rating(value: Any, field: str, style: Style = RATING) -> Decimal | None:
     """Return a rating between 0 and 5 with two places; 0 means "not rated yet" and becomes None."""
-    number = decimal(value, field)
+    number = decimal(value, field, style)
     if not number:
         return None
     if not 0 <= number <= 5:
         raise _fault(field, value, "is not between 0 and 5")
-    return number.quantize(Decimal("0.01"))
+    return rounded(number, _CENT)
 
 
-def coordinate(value: Any, field: str, limit: int) -> Decimal | None:
+def coordinate(value: Any, field: str, limit: int, style: Style = NUMBER) -> Decimal | None:
     """Return degrees with six places, at most `limit` from zero (90 latitude, 180 longitude)."""
-    number = decimal(value, field)
+    number = decimal(value, field, replace(style, limit=limit))
     if number is None:
         return None
     if abs(number) > limit:
         raise _fault(field, value, f"is not between -{limit} and {limit}")
-    return number.quantize(Decimal("0.000001"))
+    return rounded(number, _MICRODEGREE)
 
 
-_BOOLEANS = {"true": True, "1": True, "yes": True, "да": True, "ha": True, "есть": True} | {
-    "false": False,
-    "0": False,
-    "no": False,
-    "нет": False,
-    "yo'q": False,
-}
+_YES = "true 1 yes y on да есть имеется ha xa bor mavjud ҳа ха бор мавжуд"
+_NO = "false 0 no n off нет не yo'q yoq mavjud_emas emas йўқ йук йок мавжуд_эмас"
+_BOOLEANS = dict.fromkeys(_YES.split(), True) | dict.fromkeys(_NO.split(), False)
 
 
 def boolean(value: Any, field: str) -> bool | None:
-    """Return True or False: also for 0, 1, "true", "false", "yes", "no", "да", "нет"."""
+    """Return True or False: also for 0, 1, "yes", "no", "да", "нет", "ha", "yoʻq", "mavjud"."""
     if value is None or value == "":
         return None
     if isinstance(value, bool):
         return value
-    try:
-        return _BOOLEANS[str(value).strip().casefold()]
-    except KeyError:
-        raise _fault(field, value, "is neither true nor false") from None
+    known = _BOOLEANS.get(str(value).strip().casefold())
+    if known is None:
+        known = _BOOLEANS.get("_".join(str(value).translate(CLEANED).casefold().split()))
+    if known is None:
+        raise _fault(field, value, "is neither true nor false")
+    return known
 
 
 #: What platforms and shops write of availability: casefolded, letters and digits alone. None is
@@ -384,12 +381,10 @@ def currency(value: Any, field: str) -> str | None:
     published = text(value, field)
     if published is None:
         return None
-    name = published.casefold().translate(_APOSTROPHES).replace("'", "").replace(".", "").strip()
-    if name in _CURRENCIES:
-        return _CURRENCIES[name]
-    if re.fullmatch(r"[a-z]{3}", name):
-        return name.upper()
-    raise _fault(field, value, "is not a known currency")
+    code = currency_code(published)
+    if code is None:
+        raise _fault(field, value, "is not a known currency")
+    return code
 
 
 def amount(value: Any, field: str) -> tuple[Decimal | None, str | None]:
@@ -397,10 +392,11 @@ def amount(value: Any, field: str) -> tuple[Decimal | None, str | None]:
     published = text(value, field)
     if published is None:
         return None, None
-    figures = _AMOUNT.fullmatch(published)
-    if figures is None:
-        raise _fault(field, value, "is not an amount with its currency")
-    return money(figures[1], field), currency(figures[2], field)
+    try:
+        found = prices.read(published, PRICE)
+    except ValueError as error:
+        raise _fault(field, value, str(error)) from None
+    return money(found.number, field), currency(found.currency, field)
 
 
 def normalize_title(title: str | None) -> str | None:
@@ -482,20 +478,22 @@ def remembered(parse: Callable[[dict[str, Any]], _Result]) -> Callable[[dict[str
 
 
 def quote(value: Any) -> str:
-    """Return a value in double quotes for a message, at most 80 characters of it, in one line."""
+    """Return a value for a message: at most 80 characters, texts in double quotes, in one line."""
+    if isinstance(value, str | bytes):
+        return f'"{_shortened(_visible(value))}"'
     # Of objects and lists only the beginning: they may be huge, or nested deeper than repr() goes.
-    shown = reprlib.repr(value) if isinstance(value, dict | list) else _shown(value)
-    return f'"{shown[:80]}{"…" if len(shown) > 80 else ""}"'
+    return _shortened(reprlib.repr(value) if isinstance(value, dict | list) else str(value))
 
 
-def _shown(value: Any) -> str:
-    if isinstance(value, bytes):
-        value = value[:400].decode("utf-8", "replace")
-    # Characters that are not visible, such as line ends, would break the line of the message.
-    return "".join(c if c.isprintable() else " " for c in str(value)[:400]).strip()
+def _shortened(text: str) -> str:
+    return f"{text[:80]}…" if len(text) > 80 else text
+
+
+def _visible(value: str | bytes) -> str:
+    """Return a text without characters that would break the line of a message."""
+    text = value[:400].decode("utf-8", "replace") if isinstance(value, bytes) else value[:400]
+    return "".join(c if c.isprintable() else " " for c in text).strip()
 
 
 def _fault(field: str, value: Any, reason: str) -> PayloadError:
-    # Of objects and lists only the beginning: they may be huge, or nested deeper than repr() goes.
-    shown = reprlib.repr(value) if isinstance(value, dict | list) else repr(value)
-    return PayloadError(f"{shown[:80]}{'…' if len(shown) > 80 else ''} {reason}", field)
+    return PayloadError(f"{quote(value)} {reason}", field)

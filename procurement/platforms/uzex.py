@@ -267,8 +267,8 @@ def _quantity(value: Any) -> Decimal | None:
     if number is None:
         return None
     if not 0 <= number < values.MAX_MONEY:
-        raise PayloadError(f"{value!r} is not a quantity", "quantity")
-    return number.quantize(Decimal("0.0001"))
+        raise PayloadError(f"{values.quote(value)} is not a quantity", "quantity")
+    return values.rounded(number, Decimal("0.0001"))
 
 
 # UZEX-REF

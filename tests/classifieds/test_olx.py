@@ -567,8 +567,8 @@ class TestFaults:
             ({"params": [{"key": None}]}, "params.key: is missing"),
             ({"map": {"lat": 91}}, "map.lat: 91 is not between -90 and 90"),
             ({"photos": "a.jpg"}, "photos: is not a list"),
-            ({"createdTime": "вчера"}, "createdTime: 'вчера' is not a time"),
-            ({"category": {"id": "x"}}, "category.id: 'x' is not a number"),
+            ({"createdTime": "вчера"}, 'createdTime: "вчера" is not a time'),
+            ({"category": {"id": "x"}}, 'category.id: "x" is not a number'),
         ],
     )
     def test_names_the_field(self, fields, message):

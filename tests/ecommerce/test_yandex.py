@@ -9,7 +9,8 @@ from lxml import etree
 from ecommerce.platforms import yandex
 from ecommerce.records import Category, Offer, Product, Seller
 from marketplace.exceptions import PayloadError
-from marketplace.loading.adapters import Adapter, Source
+from marketplace.loading.adapters import Adapter, Source, get_adapter
+from marketplace.loading.documents import read as documents_of
 from tests import payloads
 from tests.mutation import mutate
 
@@ -270,15 +271,64 @@ class TestYmlOffer:
         ("change", "message"),
         [
             ({"@id": None}, "offer.@id: is missing"),
-            ({"price": ["-5"]}, "price: '-5' is negative"),
+            ({"price": ["-5"]}, 'price: "-5" is negative'),
             ({"price": "10"}, "price: is not a list of elements"),
-            ({"price": ["10 тенге"]}, "price: '10 тенге' is not a number"),
-            ({"param": ["Вес"]}, "param: 'Вес' is not an object"),
+            ({"price": ["10 руб."]}, 'price: "10 руб." is not in KZT'),
+            ({"param": ["Вес"]}, 'param: "Вес" is not an object'),
         ],
     )
     def test_names_the_field_at_fault(self, change, message):
         with pytest.raises(PayloadError, match=message):
             parse_offer(SHORT | change)
+
+
+class TestYmlPrice:
+    @pytest.mark.parametrize(
+        ("price", "currency", "expected"),
+        [
+            ("1 990,50", "RUR", "1990.50"),
+            ("1,600.00", "RUR", "1600.00"),
+            ("700 руб.", "RUR", "700.00"),
+            ("12.345", "USD", None),
+            ("1.600", "UZS", "1600.00"),
+            ("1,5 млн", "UZS", "1500000.00"),
+        ],
+    )
+    def test_is_read_by_its_currency(self, price, currency, expected):
+        offer = SHORT | {"price": [price], "currencyId": [currency]}
+        if expected is None:
+            with pytest.raises(PayloadError, match=r"can mean 12345 or 12\.345: state the decimal"):
+                parse_offer(offer)
+        else:
+            assert parse_offer(offer).records[-1].price == Decimal(expected)
+
+    def test_is_read_by_the_decimal_mark_that_the_user_states(self):
+        offer = SHORT | {"price": ["1,600"], "currencyId": ["RUR"]}
+        head = HEAD | {"decimal": ""}
+
+        assert parse_offer(offer, head, decimal=".").records[-1].price == 1600
+        assert parse_offer(offer, head, decimal=",").records[-1].price == Decimal("1.60")
+
+    @pytest.mark.parametrize(
+        ("others", "expected"), [(["12,500.00"], "1600"), (["12500,50"], "1.60"), (["700"], None)]
+    )
+    def test_is_read_by_the_other_prices_of_the_feed(self, tmp_path, others, expected):
+        offers = "".join(
+            f'<offer id="{number}"><name>A</name><price>{price}</price>'
+            "<currencyId>RUR</currencyId></offer>"
+            for number, price in enumerate(["1,600", *others])
+        )
+        path = tmp_path / "feed.xml"
+        path.write_text(f"<yml_catalog><shop><name>S</name>{offers}</shop></yml_catalog>")
+        documents = [entry.document for entry in documents_of(str(path), 10**6)]
+        [item] = get_adapter("yandex").split(documents[0], Source("feed.xml"))
+
+        if expected is None:
+            with pytest.raises(PayloadError, match="can mean 1600"):
+                get_adapter("yandex").parse(item)
+        else:
+            # Its context says how, so that the stored payload gives the same price again.
+            assert get_adapter("yandex").parse(item).records[-1].price == Decimal(expected)
 
 
 class TestYmlShop:

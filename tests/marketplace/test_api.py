@@ -222,7 +222,7 @@ class TestRefusal:
         [
             ("?shop=%00", "shop must have"),
             (f"?shop={'x' * 256}", "shop must have"),
-            ("?observed_at=yesterday", "observed_at: 'yesterday' is not a time"),
+            ("?observed_at=yesterday", 'observed_at: "yesterday" is not a time'),
             ("?snapshot=some", "snapshot must be one of"),
             ("?obsreved_at=2026-06-01", "no parameter obsreved_at"),
         ],

@@ -60,7 +60,7 @@ class TestText:
             "      never: old_price, currency_text, seller_external_id, is_available, "
             "stock_quantity, variant_title, variant_attributes, barcode, delivery_days\n"
             "First faults (2 of 2)\n"
-            "   table.csv: line 6: rating: '9' is not between 0 and 5\n"
+            '   table.csv: line 6: rating: "9" is not between 0 and 5\n'
             "   table.csv: line 7: has 3 columns, the table has 4\n",
             "",
             0,
@@ -88,7 +88,7 @@ class TestJson:
         assert told["faults"][0] == {
             "place": "table.csv: line 6",
             "field": "rating",
-            "reason": "'9' is not between 0 and 5",
+            "reason": '"9" is not between 0 and 5',
         }
 
 

@@ -276,8 +276,8 @@ class TestUzexDeal:
         ("change", "message"),
         [
             ({"start_cost": -1}, "start_cost: -1 is negative"),
-            ({"deal_cost": "много"}, "deal_cost: 'много' is not a number"),
-            ({"deal_date": "yesterday"}, "deal_date: 'yesterday' is not a time"),
+            ({"deal_cost": "много"}, 'deal_cost: "много" is not a number'),
+            ({"deal_date": "yesterday"}, 'deal_date: "yesterday" is not a time'),
             ({"pcp_count": 2.5}, "pcp_count: 2.5 is not a whole number"),
             ({"customer_name": ["x"]}, r"customer_name: \['x'\] is not text"),
         ],
@@ -427,8 +427,8 @@ class TestUzexItem:
         [
             ({"order_num": None, "rn": None}, "order_num: is missing"),
             ({"quantity": -2}, "quantity: -2 is not a quantity"),
-            ({"price": "1e17"}, "price: '1e17' is too large"),
-            ({"currency_name": "тугрик"}, "currency_name: 'тугрик' is not a known currency"),
+            ({"price": "1e17"}, 'price: "1e17" is too large'),
+            ({"currency_name": "тугрик"}, 'currency_name: "тугрик" is not a known currency'),
             ({"js_properties": ["л"]}, r"js_properties: \['л'\] is not a list of objects"),
         ],
     )

@@ -23,7 +23,7 @@ from marketplace.registry import PLATFORMS
 
 _COUNTS = ("read", "created", "updated", "unchanged", "rejected", "price_points", "seconds")
 _RARE = ("missing", "held", "retries")
-_OPTIONS = ("shop", "lot", "lot_type", "currency")
+_OPTIONS = ("shop", "lot", "lot_type", "currency", "decimal")
 
 
 class Command(BaseCommand):
@@ -75,6 +75,11 @@ class Command(BaseCommand):
         parser.add_argument("--lot", help="the lot of items that do not name it")
         parser.add_argument("--lot-type", help="that lot's type: auction or shop")
         parser.add_argument("--currency", help="the currency of prices that do not name it")
+        parser.add_argument(
+            "--decimal",
+            choices=(".", ","),
+            help='the decimal mark of prices such as "1.600", where nothing else shows it',
+        )
         parser.add_argument(
             "--columns",
             metavar="MAP",

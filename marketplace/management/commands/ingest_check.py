@@ -10,7 +10,7 @@ from marketplace.checks import TAG
 from marketplace.exceptions import MarketplaceError
 from marketplace.loading.survey import RecordSurvey, ShapeSurvey, Survey, survey
 
-_OPTIONS = ("shop", "lot", "lot_type", "currency")
+_OPTIONS = ("shop", "lot", "lot_type", "currency", "decimal")
 
 
 class Command(BaseCommand):

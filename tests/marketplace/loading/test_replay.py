@@ -18,7 +18,7 @@ from ecommerce.platforms import uzum
 from ecommerce.records import Offer as OfferRecord
 from ecommerce.records import Product as ProductRecord
 from marketplace.exceptions import PayloadError, SourceError
-from marketplace.loading.ingest import load_documents
+from marketplace.loading.ingest import ingest, load_documents
 from marketplace.loading.replay import replay
 from tests import content
 
@@ -414,3 +414,19 @@ class TestRefusals:
     def test_a_database_without_payloads(self):
         with pytest.raises(SourceError, match="uzex cannot be replayed"):
             replay("uzex")
+
+
+def test_prices_that_the_other_prices_of_a_feed_settled_stay(tmp_path):
+    offers = "".join(
+        f'<offer id="{number}"><name>A</name><price>{price}</price>'
+        "<currencyId>RUR</currencyId></offer>"
+        for number, price in enumerate(["1.600", "2.300.000"])
+    )
+    path = tmp_path / "feed.xml"
+    path.write_text(f"<yml_catalog><shop><name>S</name>{offers}</shop></yml_catalog>")
+    ingest("yandex", [str(path)])
+
+    replay("yandex")
+
+    prices = PricePoint.objects.order_by("offer__external_id").values_list("price", flat=True)
+    assert list(prices) == [1600, 2300000]

@@ -20,7 +20,8 @@ from ecommerce.models import (
 )
 from marketplace import checks, registry
 from marketplace.exceptions import SourceError
-from marketplace.loading import adapters
+from marketplace.loading import adapters, tables
+from marketplace.loading.adapters import Source
 from marketplace.loading.ingest import ingest
 from marketplace.registry import Platform
 from procurement.models import Lot
@@ -127,6 +128,50 @@ class TestRows:
         assert counts(summary) == (1, 1, 0, 0, 0)
         assert Product.objects.get().title == "Чайник"
         assert Offer.objects.get().price == Decimal("1500.50")
+
+    def test_have_prices_with_words_that_multiply(self, load):
+        load('url,title,price,old,shop\n/7/,Дом,"1,5 млн ₽","2,1 mln",\n/8/,A,15 тыс.,,\n', CARDS)
+
+        found = Offer.objects.order_by("external_id").values_list("price", "old_price")
+        assert list(found) == [(1500000, 2100000), (15000, None)]
+
+    @pytest.mark.parametrize(
+        ("other", "price"), [("2.300.000", 1600), ("2300.50", Decimal("1.60")), ("700", None)]
+    )
+    def test_show_each_other_the_decimal_mark(self, load, settings, other, price):
+        settings.INGEST_BATCH_SIZE = 1
+        summary = load(f"url,title,price,old,shop\n/7/,A,1.600,,\n/8/,B,{other},,\n", CARDS)
+
+        found = Offer.objects.filter(external_id="nm:7").values_list("price", flat=True)
+        assert list(found) == ([] if price is None else [price])
+        assert summary.rejected == (price is None)
+
+    def test_keep_the_decimal_mark_with_what_is_stored(self, tmp_path):
+        path, columns = tmp_path / "table.csv", tmp_path / "map.toml"
+        path.write_text("url,title,price,old,shop\n/7/,A,1.600,,\n/8/,B,2.300.000,,\n")
+        columns.write_text(CARDS)
+        table, another = (tables.load(str(columns), "wildberries") for _ in range(2))
+        documents = [entry.document for entry in table.read(str(path), 10**6)]
+        [item] = table.adapter.split(documents[0], Source("table.csv"))
+
+        assert another.adapter.parse(item).records[-1].price == 1600
+
+    def test_have_the_decimal_mark_that_the_user_states(self, load):
+        text = "url,title,price,old,shop\n/7/,A,1.600,,\n"
+
+        assert load(text, CARDS).rejected == 1
+        load(text, CARDS, options={"decimal": ","})
+
+        assert Offer.objects.get().price == 1600
+        reason = QuarantinedRecord.objects.values_list("reason", flat=True)[0]
+        assert reason.startswith('"1.600" can mean 1600 or 1.600: state the decimal mark')
+
+    def test_whose_currency_has_no_decimals_need_no_other_prices(self, load):
+        columns = CARDS.replace('"RUB"', '"UZS"')
+
+        load("url,title,price,old,shop\n/7/,A,1.600,,\n", columns)
+
+        assert Offer.objects.get().price == 1600
 
     def test_without_a_price_make_no_offer(self, load):
         load("url,title,price,old,shop\n/7/,Чайник,,900,\n", CARDS)

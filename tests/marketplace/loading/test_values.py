@@ -16,6 +16,11 @@ class TestAmount:
             ("5 990 000 soʻm", (Decimal("5990000.00"), "UZS")),
             ("28\u00a0308,50 ₽", (Decimal("28308.50"), "RUB")),
             ("12 у.е.", (Decimal("12.00"), "USD")),
+            ("12 y.e.", (Decimal("12.00"), "USD")),
+            ("12 u.e.", (Decimal("12.00"), "USD")),
+            ("$11 900", (Decimal("11900.00"), "USD")),
+            ("1.299.000 so'm", (Decimal("1299000.00"), "UZS")),
+            ("1,2 mln soʼm", (Decimal("1200000.00"), "UZS")),
             ("15", (Decimal("15.00"), None)),
             ("", (None, None)),
         ],
@@ -37,6 +42,89 @@ class TestMoney:
     def test_refuses_what_does_not_fit(self, value):
         with pytest.raises(PayloadError, match=r"^price: "):
             values.money(value, "price")
+
+    @pytest.mark.parametrize(
+        ("value", "amount"),
+        [
+            ("12.345", None),
+            (12.345, "12.35"),
+            (12.344, "12.34"),
+            (0.125, "0.13"),
+            ("1234.565", "1234.57"),
+            ("1 234,50", "1234.50"),
+        ],
+    )
+    def test_rounds_half_up(self, value, amount):
+        if amount is None:
+            with pytest.raises(PayloadError, match=r"can mean 12345 or 12\.345"):
+                values.money(value, "price")
+        else:
+            assert values.money(value, "price") == Decimal(amount)
+
+    def test_half_a_kopeck_is_rounded_up(self):
+        assert values.money(12345, "price", minor_units=1000) == Decimal("12.35")
+
+
+class TestRating:
+    @pytest.mark.parametrize(
+        ("value", "expected"), [("4,667", "4.67"), (4.665, "4.67"), ("4.5", "4.50"), ("1.000", 1)]
+    )
+    def test_rounds_half_up(self, value, expected):
+        assert values.rating(value, "rating") == Decimal(expected)
+
+
+class TestCount:
+    @pytest.mark.parametrize(
+        ("value", "expected"), [("1,2 тыс. отзывов", 1200), ("1.234", 1234), ("12 шт", 12)]
+    )
+    def test_is_read_from_text(self, value, expected):
+        assert values.count(value, "reviews") == expected
+
+
+class TestBoolean:
+    @pytest.mark.parametrize("value", [True, 1, "Ha", "xa", "bor", "Mavjud", "да", "есть", "ҳа"])
+    def test_yes(self, value):
+        assert values.boolean(value, "available") is True
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            False,
+            0,
+            "yo'q",
+            "yo‘q",
+            "yoʻq",
+            "yoʼq",
+            "Yo`q",
+            "yo´q",
+            "yoq",
+            "нет",
+            "Mavjud  emas",
+            "йўқ",
+        ],
+    )
+    def test_no(self, value):
+        assert values.boolean(value, "available") is False
+
+    def test_refuses_other_words(self):
+        with pytest.raises(PayloadError, match='available: "maybe" is neither true nor false'):
+            values.boolean("maybe", "available")
+
+
+class TestQuote:
+    @pytest.mark.parametrize(
+        ("value", "expected"),
+        [
+            ("it's", '"it\'s"'),
+            ("a\nb\x00c", '"a b c"'),
+            (b"\xd0\xb4\xff", '"д\ufffd"'),
+            ("x" * 100, f'"{"x" * 80}…"'),
+            (Decimal("1.5"), "1.5"),
+            (True, "True"),
+        ],
+    )
+    def test_shows_a_value_in_one_line(self, value, expected):
+        assert values.quote(value) == expected
 
 
 class TestCurrency:

@@ -1,0 +1,133 @@
+"""Names of currencies: "сум", "so'm", "у.е.", "₽", and which of them are written with decimals."""
+
+import re
+from functools import lru_cache
+
+from price_parser import Price
+
+#: Characters that mean the same as another one, or nothing, in numbers and names.
+CLEANED = (
+    dict.fromkeys(map(ord, "ʻʼ‘’`´ʹ′＇٬"), "'")
+    | dict.fromkeys(map(ord, "−‒﹣－"), "-")
+    | {ord("，"): ",", ord("．"): ".", ord("％"): "%", ord("٪"): "%"}
+    # Marks of the direction of writing, and spaces without width.
+    | dict.fromkeys([*range(0x200B, 0x2010), *range(0x202A, 0x202F), 0x2060, 0xFEFF, 0xAD], None)
+)
+#: Published name, casefolded and without dots and apostrophes → ISO 4217 code.
+_CURRENCIES = {
+    "uzs": "UZS",
+    "сом": "UZS",
+    "сум": "UZS",
+    "сума": "UZS",
+    "сумов": "UZS",
+    "сўм": "UZS",
+    "som": "UZS",
+    "sum": "UZS",
+    "so m": "UZS",
+    "уе": "USD",
+    "ye": "USD",
+    "ue": "USD",
+    "уйе": "USD",
+    "uye": "USD",  # OLX of Uzbekistan
+    "$": "USD",
+    "us$": "USD",
+    "usd": "USD",
+    "долл": "USD",
+    "доллар": "USD",
+    "доллара": "USD",
+    "долларов": "USD",
+    "dollar": "USD",
+    "€": "EUR",
+    "eur": "EUR",
+    "евро": "EUR",
+    "rur": "RUB",
+    "rub": "RUB",
+    "руб": "RUB",
+    "рубль": "RUB",
+    "рубля": "RUB",
+    "рублей": "RUB",
+    "₽": "RUB",
+    "kzt": "KZT",
+    "₸": "KZT",
+    "тг": "KZT",
+    "тенге": "KZT",
+    "теңге": "KZT",
+    "tenge": "KZT",
+    "zł": "PLN",
+    "pln": "PLN",
+}
+#: Codes of currencies whose prices are usually written without decimals.
+_WITHOUT_DECIMALS = re.compile(r"UZS|KZT|JPY|KRW|IDR|VND|HUF|CLP|ISK|PYG|IRR|MNT|AMD|XAF|XOF")
+#: Names of currencies whose prices may have three decimals.
+_THREE_DECIMALS = re.compile(
+    r"(?i)KWD|BHD|OMR|JOD|TND|IQD|LYD|[KBJLTI]D|DT|R\.?O|\.?د\.[كبأاعتل]\.?|\.?[عكلتب]\.د\.?|"
+    r"ر\.ع\.?|دينار"
+)
+#: Names that price-parser does not know, casefolded.
+_OTHER_NAMES = re.compile(
+    r"원|元|円|圆|圓|人民币|s'|r|yen|yuan|francs?|pound|stg|lari|лари|ლარი|бат|บาท|nis|kwz|hrn|uah|cny|byn|"
+    r"ден|дин|din|gfr|sfr|chf|frw|ksh|fbu|rbl|gbp|vnđ|dhs|esc|btc|spl|can\$|دينار|ریال|نافكا|ናቕፋ"
+)
+_ISO_CODE = re.compile(r"[a-z]{3}")
+_DOLLARS = re.compile(r"[A-Z]{2,3}\$")
+#: The last and the first word that can name a currency.
+_TOKEN_BEFORE = re.compile(r"([^\s\d()/,;|]+)\s*$")
+_TOKEN_AFTER = re.compile(r"\s*([^\s\d()/,;|]+)")
+
+
+@lru_cache(maxsize=1024)
+def currency_code(name: str) -> str | None:
+    """Return the ISO 4217 code of a published name, None if it is unknown: "so'm" → "UZS"."""
+    plain = name.casefold().translate(CLEANED).replace("'", "").replace(".", "").strip()
+    code = _CURRENCIES.get(plain)
+    return code or (plain.upper() if re.fullmatch(r"[a-z]{3}", plain) else None)
+
+
+def has_decimals(code: str | None) -> bool:
+    """Return whether prices in a currency may be written with decimals; True if it is unknown."""
+    return code is None or not _WITHOUT_DECIMALS.fullmatch(code)
+
+
+def is_another(name: str, code: str) -> bool:
+    """Return whether a published name is certain to mean another currency than a code's."""
+    known = currency_code(name) if name else None
+    return known is not None and known != code
+
+
+def may_have_three_decimals(name: str) -> bool:
+    """Return whether prices in a currency, by its published name, may have three decimals."""
+    return _THREE_DECIMALS.fullmatch(name) is not None
+
+
+def find_currency(before: str, after: str) -> str:
+    """Return the name of the currency beside a number, empty if there is none.
+
+    :param before: the text before the number
+    :param after: the text after it
+    """
+    behind, ahead = _TOKEN_AFTER.match(after), _TOKEN_BEFORE.search(before)
+    name = _name(behind[1]) if behind else ""
+    if not name and behind and _ISO_CODE.fullmatch(behind[1]):
+        code = behind[1].upper()
+        name = code if Price.fromstring(code).currency == code else ""
+    return name or (_name(ahead[1]) if ahead else "")
+
+
+def _name(token: str) -> str:
+    """Return the name of a currency that a token is, or begins or ends with."""
+    plain = token.strip('-+~≈:*!"«»')
+    folded = plain.casefold()
+    if (
+        folded.replace("'", "").replace(".", "") in _CURRENCIES
+        or _OTHER_NAMES.fullmatch(folded)
+        or _DOLLARS.fullmatch(plain)
+        or plain == "L"
+    ):
+        return plain
+    found: str = Price.fromstring(plain).currency or ""
+    if found.strip(".") == plain.strip("."):
+        return found
+    # Words run together, as in "złdo negocjacji", and symbols beside other signs.
+    is_distinct = not found.isascii() or not found.isalpha()
+    is_part = len(found) > 1 or not found.isalpha()
+    return found if found and is_distinct and is_part and plain.startswith(found) else ""
