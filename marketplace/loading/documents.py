@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from marketplace.exceptions import SourceError
-from marketplace.loading import delimited, feed_prices, feeds, json_text, unpacking
+from marketplace.loading import delimited, evidence, feeds, json_text, unpacking
 from marketplace.loading.json_text import clean, parse
 from marketplace.loading.unpacking import STANDARD_INPUT
 
@@ -127,7 +127,7 @@ def _read_stream(
     if read_table and start not in b"{[":
         yield from read_table(stream, name)
     elif start == b"<":
-        for place, document, fault, raw in feed_prices.with_evidence(feeds.read(stream, name)):
+        for place, document, fault, raw in evidence.with_evidence(feeds.read(stream, name)):
             yield Entry(place, document, fault, raw)
     elif start in b"{[" or _is_value(head):
         yield from _read_json(stream, name, max_document, read_line)

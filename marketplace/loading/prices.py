@@ -6,13 +6,12 @@ by the other amounts of the same source; otherwise the number is refused.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 
-from marketplace.exceptions import SourceError
 from marketplace.loading.currencies import (
     CLEANED,
     find_currency,
@@ -20,11 +19,6 @@ from marketplace.loading.currencies import (
     is_another,
     may_have_three_decimals,
 )
-
-#: Entries at the start of a source whose prices show how the source writes them.
-_SAMPLE = 200
-_MAX_SAMPLE = 10_000
-_Entry = TypeVar("_Entry")
 
 #: A letter that is not a digit or "_".
 _LETTER = r"[^\W\d_]"
@@ -182,33 +176,6 @@ def evident_mark(texts: Iterable[str]) -> str:
     """
     marks = {_evident_mark(text) for text in texts} - {""}
     return marks.pop() if len(marks) == 1 else ""
-
-
-def sample(
-    entries: Iterator[_Entry], counts: Callable[[_Entry], bool] = bool
-) -> tuple[list[_Entry], Iterator[_Entry]]:
-    """Return the entries at the start of a source, and those that follow.
-
-    A source that fails within the sample fails after it.
-
-    :param counts: whether an entry may have prices
-    """
-    found: list[_Entry] = []
-    counted = 0
-    try:
-        for entry in entries:
-            found.append(entry)
-            counted += counts(entry)
-            if counted == _SAMPLE or len(found) == _MAX_SAMPLE:
-                break
-    except SourceError as error:
-        return found, _failing(error)
-    return found, entries
-
-
-def _failing(error: SourceError) -> Iterator[Any]:
-    yield from ()
-    raise error
 
 
 def opposite(mark: str) -> str:

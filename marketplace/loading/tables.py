@@ -23,6 +23,7 @@ from marketplace.loading.adapters import (
 )
 from marketplace.loading.currencies import has_decimals
 from marketplace.loading.documents import Entry
+from marketplace.loading.evidence import sample
 from marketplace.loading.mapping import Field, Section, TableMapping
 from marketplace.loading.targets import Plan, Target, get_plan
 from marketplace.registry import get_platform
@@ -127,10 +128,10 @@ class Table:
 
     def _sampled(self, entries: Iterator[Entry]) -> Iterator[Entry]:
         """Yield rows; before the first, learn the decimal mark from the prices of many."""
-        sample, rest = prices.sample(entries)
-        rows = [each.document for each in sample if isinstance(each.document, dict)]
+        start, rest = sample(entries)
+        rows = [each.document for each in start if isinstance(each.document, dict)]
         self.evidence["decimal"] = prices.evident_mark(self._price_texts(rows))
-        yield from sample
+        yield from start
         yield from rest
 
     @cached_property

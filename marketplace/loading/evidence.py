@@ -1,0 +1,65 @@
+"""The decimal mark of a source: what its prices show helps to read those that have two meanings."""
+
+from collections.abc import Callable, Iterator
+from itertools import chain
+from typing import Any, TypeVar
+
+from marketplace.loading import prices
+from marketplace.loading.yml import Found
+
+#: Entries at the start of a source whose prices show how the source writes them.
+_SAMPLE = 200
+_MAX_SAMPLE = 10_000
+_Entry = TypeVar("_Entry")
+_TAGS = ("price", "oldprice", "old_price")
+
+
+def sample(
+    entries: Iterator[_Entry], counts: Callable[[_Entry], bool] = bool
+) -> tuple[list[_Entry], Iterator[_Entry]]:
+    """Return the entries at the start of a source, and those that follow.
+
+    A source that fails within the sample fails after it.
+
+    :param counts: whether an entry may have prices
+    """
+    found: list[_Entry] = []
+    counted = 0
+    try:
+        for entry in entries:
+            found.append(entry)
+            counted += counts(entry)
+            if counted == _SAMPLE or len(found) == _MAX_SAMPLE:
+                break
+    except Exception as error:  # noqa: BLE001 # raised again after the sample
+        return found, _failing(error)
+    return found, entries
+
+
+def _failing(error: Exception) -> Iterator[Any]:
+    yield from ()
+    raise error
+
+
+def with_evidence(found: Iterator[Found]) -> Iterator[Found]:
+    """Yield what a feed holds; the head of an ambiguous offer gets the feed's decimal mark.
+
+    It is empty if the prices show none. It is learned from the offers at the feed's start, so
+    that it is the same each time a feed is read.
+    """
+    start, rest = sample(found, lambda entry: bool(_texts(entry)))
+    decimal = prices.evident_mark(text for entry in start for text in _texts(entry))
+    for entry in chain(start, rest):
+        if any(map(prices.is_ambiguous, _texts(entry))):
+            entry[1]["yml_catalog"]["decimal"] = decimal
+        yield entry
+
+
+def _texts(found: Found) -> list[str]:
+    """Return the prices of an offer as they are written."""
+    offer: Any = found[1].get("offer") if isinstance(found[1], dict) else None
+    if not isinstance(offer, dict):
+        return []
+    elements = [each for tag in _TAGS if isinstance(offer.get(tag), list) for each in offer[tag]]
+    texts = (each.get("#text") if isinstance(each, dict) else each for each in elements)
+    return [text for text in texts if isinstance(text, str)]
