@@ -105,6 +105,8 @@ def _run(
         "badge": show.badge(run.status.capitalize()),
         "at": show.moment(at),
         "age": _age(at, now),
+        "observed": _age(freshness.observed_at if freshness else None, now),
+        "loaded": _age(freshness.loaded_at if freshness else None, now),
         "changed": _age(freshness.changed_at if freshness else None, now),
         "counts": [
             (name, show.number(count))

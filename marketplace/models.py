@@ -95,12 +95,19 @@ class LoadRun(models.Model):
     # Lifecycle
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True, blank=True)
+    newest_observed_at = models.DateTimeField(
+        null=True, blank=True, help_text="The newest observation that it has loaded."
+    )
 
     class Meta:
         abstract = True
         indexes = [
             # Used by db_status: the last run of each platform.
             models.Index(fields=["platform", "-id"], name="%(app_label)s_load_runs_last"),
+            # Used by db_status and /readyz: when a platform was last observed.
+            models.Index(
+                fields=["platform", "newest_observed_at"], name="%(app_label)s_load_runs_observed"
+            ),
         ]
         constraints = [
             # A request that is sent again makes no second run.

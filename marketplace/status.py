@@ -90,6 +90,8 @@ class Freshness(NamedTuple):
     changed_at: datetime | None
     #: End of the last run that wrote price points.
     priced_at: datetime | None
+    #: The newest observation of all that was loaded: how old the data themselves are.
+    observed_at: datetime | None = None
 
 
 class DatabaseStatus(NamedTuple):
@@ -269,6 +271,7 @@ def _freshness(alias: str) -> tuple[Freshness, ...]:
             loaded_at=Max("finished_at", filter=Q(status="completed")),
             changed_at=Max("finished_at", filter=news),
             priced_at=Max("finished_at", filter=Q(price_point_count__gt=0)),
+            observed_at=Max("newest_observed_at"),
         )
     )
     known = {platform: Freshness(platform, *rest) for platform, *rest in times}

@@ -8,7 +8,8 @@ import orjson
 from django.apps import apps
 from django.conf import settings
 from django.db import connections, transaction
-from django.db.models import F, Q
+from django.db.models import DateTimeField, F, Q, Value
+from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from marketplace.exceptions import ReplacedError, SourceError
@@ -224,11 +225,15 @@ class Run:
         count: int | None = found.values_list("record_count", flat=True).first()
         return -1 if count is None else count
 
-    def advance(self, outcome: Outcome, rejected: int, position: int) -> None:
+    def advance(
+        self, outcome: Outcome, rejected: int, position: int, newest: datetime | None = None
+    ) -> None:
         """Write counts and position, in the transaction of the batch they speak of.
 
         What an earlier part of the run has committed comes again, unchanged or rejected as before:
         it is not counted twice.
+
+        :param newest: the newest observation of the batch, if it has any
         """
         read = outcome.created + outcome.updated + outcome.unchanged + rejected
         self._pending = read
@@ -242,6 +247,8 @@ class Run:
             unchanged_count=F("unchanged_count") + outcome.unchanged - again.loaded,
             rejected_count=F("rejected_count") + news.rejected,
             price_point_count=F("price_point_count") + outcome.price_points,
+            # In PostgreSQL, NULL is less than any time.
+            newest_observed_at=Greatest(F("newest_observed_at"), Value(newest, DateTimeField())),
         )
         self._check(found)
         self._progress(read, position, news)

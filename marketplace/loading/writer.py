@@ -354,7 +354,8 @@ class Writer:
             elif batch.rejects:
                 self._judge(batch)
             self._store_rejects(batch.rejects)
-            self.run.advance(outcome, len(batch.rejects), batch.position)
+            newest = max((each.observed_at for each in batch.entrants), default=None)
+            self.run.advance(outcome, len(batch.rejects), batch.position, newest)
             self.run.warn([*batch.warnings, *outcome.warnings])
             if self.is_nested and batch.entrants:
                 batches.clear(self.alias, self.plan)

@@ -48,7 +48,7 @@ class DatabaseCollector(Collector):
         yield from _sizes(facts)
         yield from _connections(facts)
         yield from _loads(facts)
-        yield _freshness(readiness, now)
+        yield from _freshness(readiness, now)
         yield _backups(now)
         yield from _pools()
         yield _failures(facts)
@@ -141,22 +141,27 @@ def _loads(facts: dict[str, Facts]) -> Iterator[Metric]:
     yield _gauge("quarantined_records", text, ["platform"], quarantine)
 
 
-def _freshness(readiness: list[Readiness], now: datetime) -> Metric:
-    ages = [
-        (platform, (now - loaded_at).total_seconds())
-        for each in readiness
-        for platform, loaded_at in each.loaded_at.items()
-        if loaded_at is not None
-    ]
+def _freshness(readiness: list[Readiness], now: datetime) -> Iterator[Metric]:
+    loaded = [item for each in readiness for item in each.loaded_at.items()]
     text = "Seconds since the platform was last loaded to the end; absent if it never was."
-    return _gauge("freshness_seconds", text, ["platform"], ages)
+    yield _gauge("freshness_seconds", text, ["platform"], _ages(loaded, now))
+    observed = [item for each in readiness for item in each.observed_at.items()]
+    text = "Seconds since the newest observation of the platform; absent if there is none."
+    yield _gauge("observation_age_seconds", text, ["platform"], _ages(observed, now))
+
+
+def _ages(
+    moments: Iterable[tuple[str, datetime | None]], now: datetime
+) -> Iterator[tuple[str, float]]:
+    for name, moment in moments:
+        if moment is not None:
+            yield name, (now - moment).total_seconds()
 
 
 def _backups(now: datetime) -> Metric:
     made = {alias: last_backup_at(alias) for alias in ALL_ALIASES}
-    ages = [(alias, (now - at).total_seconds()) for alias, at in made.items() if at is not None]
     text = "Age of the newest complete backup set with the database; absent if there is none."
-    return _gauge("backup_age_seconds", text, ["database"], ages)
+    return _gauge("backup_age_seconds", text, ["database"], _ages(made.items(), now))
 
 
 def _pools() -> Iterator[Metric]:

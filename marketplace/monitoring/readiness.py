@@ -88,6 +88,8 @@ class Readiness(NamedTuple):
     reasons: tuple[Remark, ...] = ()
     #: Platform → end of its last complete load; None is never. Empty where that is unknown.
     loaded_at: dict[str, datetime | None] = {}
+    #: Platform → its newest observation; as `loaded_at`.
+    observed_at: dict[str, datetime | None] = {}
 
     @property
     def is_ready(self) -> bool:
@@ -172,8 +174,11 @@ def _describe(alias: str, conversation: Conversation) -> Readiness:
     if pending:
         text = f"{len(pending)} pending, from {pending[0]}: python manage.py db_migrate"
         reasons.append(Remark("not migrated", text))
-    loaded_at = {} if pending or alias not in ALIASES else _loaded_at(alias, conversation)
-    return Readiness(alias, True, is_read_only, len(pending), tuple(reasons), loaded_at)
+    found = Readiness(alias, True, is_read_only, len(pending), tuple(reasons))
+    if pending or alias not in ALIASES:
+        return found
+    loaded_at, observed_at = _freshness(alias, conversation)
+    return found._replace(loaded_at=loaded_at, observed_at=observed_at)
 
 
 def _failed(alias: str, error: Exception) -> Readiness:
@@ -211,16 +216,22 @@ def _migrations(alias: str) -> list[tuple[tuple[str, str], frozenset[tuple[str, 
     return [(key, frozenset(graph.nodes[key].replaces)) for key in plan if home(key[0]) == alias]
 
 
-def _loaded_at(alias: str, conversation: Conversation) -> dict[str, datetime | None]:
+def _freshness(
+    alias: str, conversation: Conversation
+) -> tuple[dict[str, datetime | None], dict[str, datetime | None]]:
+    """Return when each platform was last loaded to the end, and when it was last observed."""
     table = apps.get_model(alias, "LoadRun")._meta.db_table
-    # By the index (platform, -id): a table of many runs is not read.
+    # By the indexes of platform and -id, or newest observation: a table of many runs is not read.
     text = sql.SQL(
-        "SELECT platform, (SELECT finished_at FROM {} AS run WHERE run.platform = known.platform "
-        "AND status = 'completed' ORDER BY id DESC LIMIT 1) "
+        "SELECT platform, (SELECT finished_at FROM {runs} AS run "
+        "WHERE run.platform = known.platform AND status = 'completed' ORDER BY id DESC LIMIT 1), "
+        "(SELECT max(newest_observed_at) FROM {runs} AS run WHERE run.platform = known.platform) "
         "FROM unnest(%(platforms)s) AS known (platform)"
-    ).format(sql.Identifier(table))
+    ).format(runs=sql.Identifier(table))
     platforms = list(get_database(alias).platforms)
-    return dict(conversation.ask(Question(text, {"platforms": platforms})))
+    rows = conversation.ask(Question(text, {"platforms": platforms}))
+    loaded_at = {platform: loaded_at for platform, loaded_at, _ in rows}
+    return loaded_at, {platform: observed_at for platform, _, observed_at in rows}
 
 
 def _age(moment: datetime | None, now: datetime) -> str:

@@ -52,6 +52,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
                 "reasons": _plain(each.reasons),
                 "warnings": _plain(each.warnings(now)),
                 "loaded_at": each.loaded_at,
+                "observed_at": each.observed_at,
             }
             for each in readiness
         },

@@ -32,7 +32,10 @@ CONNECTED = DatabaseStatus(
             "uzum", "failed", factories.SEEN, factories.SEEN, 124300, 1200, 0, 0, 10, 0, "Cut off."
         ),
     ),
-    freshness=(Freshness("uzum", None, None, None), Freshness("yandex", None, None, None)),
+    freshness=(
+        Freshness("uzum", None, None, None, factories.SEEN),
+        Freshness("yandex", None, None, None),
+    ),
     quarantined=3,
 )
 DOWN = DatabaseStatus(
@@ -83,6 +86,7 @@ class TestFrontPage:
         assert "Size 5 GB Revision head Last backup — Quarantine 3 records" in text
         assert "products 812 345 price history 50 000 000" in text
         assert "124 300 read 1 200 created 0 updated 10 rejected Cut off." in text
+        assert re.search("Last observed: .+ ago Last loaded: never New data: never", text)
         assert "Yandex Market Never loaded" in text
         assert "CLASSIFIEDS C2C Unreachable" in text
         assert "Connection refused. Start the server." in text

@@ -24,7 +24,7 @@ CLASSIFIEDS - C2C classifieds platforms
 load_chunks 0, payloads 0, payload_dictionaries 0, sightings 0, exchange_rates 0
    Last load: olx 3 minutes ago (failed; 1,000 read, 12 created, 0 rejected)
    Freshness:
-      olx: loaded 2 hours ago, last new data 3 minutes ago
+      olx: last observed 5 days ago, last loaded 2 hours ago, last new data 3 minutes ago
    Quarantine: 0
    Last backup: none recorded
 """
@@ -42,7 +42,11 @@ DEFAULT - accounts and sessions of the admin
 class TestDbStatus:
     def test_says_how_a_database_is(self, settings):
         now = timezone.now()
-        factories.load_run("classifieds", finished_at=now - timedelta(hours=2, minutes=1))
+        factories.load_run(
+            "classifieds",
+            finished_at=now - timedelta(hours=2, minutes=1),
+            newest_observed_at=now - timedelta(days=5, minutes=1),
+        )
         factories.load_run(
             "classifieds",
             status="failed",
@@ -146,6 +150,7 @@ class TestDbStatus:
         assert isinstance(ecommerce["size_bytes"], int)
         assert classifieds["runs"][0]["finished_at"] == "2026-11-20T09:05:00Z"
         assert classifieds["freshness"][0]["loaded_at"] == "2026-11-20T09:05:00Z"
+        assert classifieds["freshness"][0]["observed_at"] is None
         assert procurement["is_connected"] is False
         assert "Connection refused" in procurement["error"]
         assert (default["is_connected"], default["revision"], default["rows"]) == (True, "head", {})

@@ -47,6 +47,15 @@ class TestGetStatus:
 
         assert freshness == (Freshness("olx", LATER, FINISHED, FINISHED),)
 
+    def test_tells_the_newest_observation_whichever_run_has_loaded_it(self):
+        for moment in (STARTED, LATER, FINISHED):
+            factories.load_run("classifieds", newest_observed_at=moment)
+        factories.load_run("classifieds", status="failed")
+
+        [freshness] = get_status("classifieds").freshness
+
+        assert freshness.observed_at == LATER
+
     def test_a_failed_run_is_no_loading_but_may_bring_something(self):
         factories.load_run("classifieds", status="failed")
 

@@ -22,7 +22,8 @@ class Command(DatabaseCommand):
     Current Revision: head; or the last applied migration, and how many are pending.
     Rows: counted in small tables, estimated in large ones.
     Last load: the newest run of ingest, of any platform.
-    Freshness: when each platform was last loaded to the end, and last brought anything new.
+    Freshness: the newest observation of each platform's data (last observed), the end of its last
+    complete load (last loaded), and of the last one that brought anything new.
     Quarantine: the records that could not be loaded.
     Queue: what was pushed and waits for ingest_queue, if anything does.
     Last backup: the newest set in BACKUP_DIR that has the database.
@@ -112,7 +113,8 @@ class Command(DatabaseCommand):
     def _freshness(self, freshness: Freshness, now: datetime) -> str:
         if freshness.loaded_at is None and freshness.changed_at is None:
             return self.style.WARNING("never loaded")
-        text = f"loaded {self._ago(freshness.loaded_at, now)}"
+        text = f"last observed {self._ago(freshness.observed_at, now)}"
+        text += f", last loaded {self._ago(freshness.loaded_at, now)}"
         text += f", last new data {self._ago(freshness.changed_at, now)}"
         if freshness.priced_at:
             text += f", last price change {self._ago(freshness.priced_at, now)}"

@@ -114,6 +114,20 @@ class TestCounts:
         assert run.sources.get().record_count == 3
         assert run.finished_at > run.started_at
 
+    def test_the_run_keeps_its_newest_observation(self):
+        load(card(1), at=NOON)
+        load(card(1, price=900), at=NOON - timedelta(days=1))
+        load(card(1), at=NOON + timedelta(days=1))
+        load({"productId": None, "skuList": []}, at=NOON + timedelta(days=2))
+
+        found = LoadRun.objects.order_by("pk").values_list("newest_observed_at", flat=True)
+        assert list(found) == [
+            NOON,
+            NOON - timedelta(days=1),
+            NOON + timedelta(days=1),
+            None,
+        ]
+
     def test_a_run_of_which_nothing_could_be_loaded_failed(self):
         summary = load({"productId": None, "skuList": []})
 

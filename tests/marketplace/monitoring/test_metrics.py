@@ -69,10 +69,17 @@ class TestRender:
         assert read()["quarantined_records", platform("olx")] == 1
 
     def test_tells_how_fresh_data_are(self):
-        factories.load_run("classifieds", finished_at=timezone.now() - timedelta(hours=2))
+        now = timezone.now()
+        factories.load_run(
+            "classifieds",
+            finished_at=now - timedelta(hours=2),
+            newest_observed_at=now - timedelta(hours=9),
+        )
 
         found = read()
 
+        assert 32400 <= found["observation_age_seconds", platform("olx")] < 32500
+        assert ("observation_age_seconds", platform("uzex")) not in found
         assert 7200 <= found["freshness_seconds", platform("olx")] < 7300
         assert ("freshness_seconds", platform("uzex")) not in found
 

@@ -67,7 +67,7 @@ class TestReadyz:
 
         found = body["databases"]["classifieds"]
         assert found["warnings"] == [{"code": "stale", "text": "olx was never loaded to the end"}]
-        assert found["loaded_at"] == {"olx": None}
+        assert found["loaded_at"] == found["observed_at"] == {"olx": None}
 
     def test_refuses_a_database_that_is_not_known(self, client):
         answer = client.get("/readyz?database=warehouse")

@@ -1,0 +1,35 @@
+"""The newest observation that each run has loaded: when a platform was last observed."""
+
+from django.db import migrations, models
+
+# What the runs of earlier releases have loaded is told by the last one of each platform.
+_FILL = """
+UPDATE ecommerce_load_runs AS r SET newest_observed_at = newest.at
+FROM (SELECT platform, max(last_seen_at) AS at FROM ecommerce_products GROUP BY platform) AS newest
+WHERE
+    r.platform = newest.platform
+    AND r.id = (SELECT max(id) FROM ecommerce_load_runs AS last WHERE last.platform = r.platform)
+"""
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("ecommerce", "0012_times_of_rejects"),
+    ]
+
+    operations = [
+        migrations.AddField(
+            model_name="loadrun",
+            name="newest_observed_at",
+            field=models.DateTimeField(
+                blank=True, help_text="The newest observation that it has loaded.", null=True
+            ),
+        ),
+        migrations.RunSQL(_FILL, migrations.RunSQL.noop),
+        migrations.AddIndex(
+            model_name="loadrun",
+            index=models.Index(
+                fields=["platform", "newest_observed_at"], name="ecommerce_load_runs_observed"
+            ),
+        ),
+    ]
