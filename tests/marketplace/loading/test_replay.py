@@ -248,7 +248,7 @@ class TestSound:
             contested = [{"id": 7, "purchasePrice": 100 * number, "availableAmount": 1}]
             when = (START + timedelta(days=at)).isoformat()
             documents.append(product(number, at, skuList=contested) | {"timestamp": when})
-        load_documents("uzum", documents, observed_at=START)
+        load_documents("uzum", documents)
         before = written()
 
         replay("uzum")
