@@ -23,9 +23,9 @@ from django.db import Error, connections
 
 from marketplace.exceptions import MarketplaceError
 from marketplace.postgresql.errors import explain
-from marketplace.presentation import counted as counted
 from marketplace.registry import ALIASES, CONTROL
 from marketplace.routers import home
+from marketplace.wording import counted
 
 
 class ParagraphFormatter(DjangoHelpFormatter):

@@ -15,6 +15,7 @@ from django.utils.text import capfirst
 from marketplace import presentation as show
 from marketplace.registry import ALIASES, DATABASES, get_database, get_platform
 from marketplace.status import DatabaseStatus, Freshness, LastRun, get_statuses
+from marketplace.wording import counted
 
 
 def stylesheet(request: HttpRequest) -> str:
@@ -86,7 +87,7 @@ def _card(status: DatabaseStatus, lists: dict[str, str], now: datetime) -> dict[
         "runs_url": lists.get(f"{alias}_load_runs", ""),
         "quarantined": show.DASH
         if status.quarantined is None
-        else show.counted(status.quarantined, "record"),
+        else counted(status.quarantined, "record"),
         "quarantine_url": lists.get(f"{alias}_quarantine", ""),
     }
 

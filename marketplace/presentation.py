@@ -94,14 +94,6 @@ def number(value: Decimal | float | None, places: int = 0) -> str:
     return f"{value:,.{places}f}".replace(",", " ")
 
 
-def counted(count: int, noun: str, plural: str = "") -> str:
-    """Return a number with its noun: 1 record, 4,000 records.
-
-    :param plural: the noun's plural; with an s if empty
-    """
-    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
-
-
 def money(amount: Decimal | None, currency: str | None) -> str:
     """Return an amount with its currency: 5 300 716 UZS; hundredths only where there are any."""
     if amount is None:

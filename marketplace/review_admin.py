@@ -20,7 +20,7 @@ from marketplace.exceptions import MarketplaceError
 from marketplace.loading import review
 from marketplace.loading.addresses import Address
 from marketplace.postgresql.errors import explain
-from marketplace.presentation import counted
+from marketplace.wording import counted
 
 if TYPE_CHECKING:
     ModelAdmin: TypeAlias = admin.ModelAdmin[Any]

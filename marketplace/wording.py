@@ -1,6 +1,9 @@
 """Words of messages."""
 
 
-def counted(number: int, noun: str) -> str:
-    """Return the number with its noun: 1 migration, 4,000 migrations."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """Return a number with its noun: 1 record, 4,000 records.
+
+    :param plural: the noun's plural; with an s if empty
+    """
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"

@@ -16,6 +16,7 @@ from ecommerce.archive import content, layout, manifests
 from ecommerce.archive.layout import ArchivedFile, Manifest
 from ecommerce.archive.months import Cold
 from marketplace.exceptions import ArchiveError
+from marketplace.wording import counted
 
 _PARAMETER = re.compile(r"%\((\w+)\)s")
 
@@ -121,8 +122,9 @@ def open_manifest(cold: Cold) -> Manifest:
     rows = sum(file.rows for file in manifest.files)
     if not rows == manifest.rows == cold.rows:
         raise ArchiveError(
-            f"{path} is damaged: its files have {rows:,} rows, it says {manifest.rows:,}, and the "
-            f"database {cold.rows:,}. Copy it back from a backup of the archive."
+            f"{path} is damaged: its files have {counted(rows, 'row')}, it says "
+            f"{manifest.rows:,}, and the database {cold.rows:,}. Copy it back from a backup of "
+            "the archive."
         )
     return manifest
 

@@ -7,8 +7,8 @@ from django.db.backends.utils import CursorWrapper
 from psycopg2.sql import SQL, Identifier
 
 from marketplace.backups import server
-from marketplace.presentation import counted
 from marketplace.routers import home
+from marketplace.wording import counted
 
 # Tables that pg_dump writes: not those of extensions, of the server, of a session.
 _TABLES = """

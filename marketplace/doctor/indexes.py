@@ -13,8 +13,8 @@ from marketplace.doctor.findings import Finding, Severity
 from marketplace.doctor.session import Row
 from marketplace.doctor.snapshots import first_seen
 from marketplace.doctor.wording import file_size, moment
-from marketplace.presentation import counted
 from marketplace.registry import CONTROL_APPS
+from marketplace.wording import counted
 
 MIB = 1024 * 1024
 

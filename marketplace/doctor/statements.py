@@ -11,7 +11,6 @@ from django.db.backends.base.base import NO_DB_ALIAS, BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 from psycopg2 import sql
 
-from marketplace import presentation as show
 from marketplace.doctor.examination import Check, Examination
 from marketplace.doctor.findings import Finding, Severity
 from marketplace.doctor.session import LIMITS, Row, rows
@@ -19,6 +18,7 @@ from marketplace.doctor.wording import duration, one_line
 from marketplace.exceptions import MarketplaceError
 from marketplace.postgresql.errors import explain
 from marketplace.sqlfiles import read_sql
+from marketplace.wording import counted
 
 #: Every server has this database. The extension counts for all databases wherever it is created;
 #: here it gets into no backup, which a role that is no superuser could not restore.
@@ -126,11 +126,11 @@ def enable(alias: str) -> bool:
 def _slow(examination: Examination) -> Iterator[Finding]:
     """Find statements that take long each time."""
     try:
-        counted = statements(examination.alias)
+        slow = statements(examination.alias)
     except MarketplaceError as error:
         examination.lack("slow queries", str(error))
         return
-    for each in counted.found:
+    for each in slow.found:
         if each.calls < _ENOUGH_CALLS or each.mean < _SLOW[0] or _is_upkeep(each.query):
             continue
         yield Finding(
@@ -138,12 +138,12 @@ def _slow(examination: Examination) -> Iterator[Finding]:
             severity=Severity.WARNING if each.mean >= _SLOW[1] else Severity.INFO,
             subject=one_line(each.query, 100),
             what=f"It takes {duration(each.mean / 1000)} on average "
-            f"({show.counted(each.calls, 'call')}, {each.share:.0%} of the database's time).",
+            f"({counted(each.calls, 'call')}, {each.share:.0%} of the database's time).",
             why="People or loads wait for it. An index, or fewer rows to read, may mend it.",
             fix=f"python manage.py db_slow --database {examination.alias}  # then EXPLAIN "
             "(ANALYZE, BUFFERS) it",
             evidence={"calls": each.calls, "mean": round(each.mean), "total": round(each.total)},
-            since=counted.since,
+            since=slow.since,
         )
 
 

@@ -13,7 +13,7 @@ from marketplace.exceptions import SourceError
 from marketplace.loading import dialects
 from marketplace.loading.dialects import Dialect, Rows
 from marketplace.loading.encodings import Text, look_ahead
-from marketplace.presentation import counted
+from marketplace.wording import counted
 
 #: (place, row as column → text, fault, raw bytes): a row, or a damaged line.
 Found = tuple[str, Any, str, bytes]

@@ -30,7 +30,7 @@ from marketplace.loading.measures import (
     Tally,
 )
 from marketplace.loading.thresholds import Thresholds, thresholds
-from marketplace.presentation import counted
+from marketplace.wording import counted
 
 #: Faults that have an absolute limit, by the threshold's name; all others are missing fields.
 _SLIPS = (SLIPPED, CURRENCY)

@@ -7,7 +7,7 @@ from typing import Any
 
 from marketplace.exceptions import SourceError
 from marketplace.loading.targets import Plan, Scope
-from marketplace.presentation import counted
+from marketplace.wording import counted
 
 #: What a snapshot may be the whole of; "auto" is the one of both of which there is one only.
 KINDS = ("auto", "shop", "category")
@@ -90,3 +90,9 @@ class Snapshot:
             f"It cannot be told what the snapshot is the whole of: it has {told}. Nothing was "
             f"taken for missing. {advice}."
         )
+
+
+def _counted(kind: str, number: int) -> str:
+    if kind == "category" and number != 1:
+        return f"{number:,} categories"
+    return counted(number, kind)

@@ -34,7 +34,7 @@ from marketplace.loading.recognition import loaded_before
 from marketplace.loading.rows import Rows
 from marketplace.loading.runs import Run
 from marketplace.loading.snapshots import Snapshot
-from marketplace.presentation import counted
+from marketplace.wording import counted
 
 
 @dataclass

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from django.db.backends.utils import CursorWrapper
 from psycopg2.sql import SQL, Composed, Identifier, Literal
 
-from marketplace.cli import counted
 from marketplace.roles.definitions import Role
 from marketplace.roles.passwords import is_password, verifier
+from marketplace.wording import counted
 
 #: Objects that a sentence names before it only counts them.
 _FEW = 3

@@ -3,11 +3,11 @@
 from collections import Counter
 from typing import Any
 
-from marketplace.cli import counted
 from marketplace.roles.definitions import PUBLIC, Role
 from marketplace.roles.inspection import Inspection
 from marketplace.roles.mending import Repair
 from marketplace.roles.objects import Object
+from marketplace.wording import counted
 
 _KINDS = ("DATABASE", "SCHEMA", "TABLE", "SEQUENCE", "FUNCTION")
 

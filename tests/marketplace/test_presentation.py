@@ -2,7 +2,7 @@
 
 import pytest
 
-from marketplace.presentation import counted
+from marketplace.wording import counted
 
 
 class TestCounted:

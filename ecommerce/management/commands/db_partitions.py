@@ -11,7 +11,8 @@ from ecommerce.models import PricePoint
 from ecommerce.partitions import Partition
 from marketplace.cli import DatabaseCommand, add_format_argument
 from marketplace.databases import ensure_partitions
-from marketplace.presentation import counted, size
+from marketplace.presentation import size
+from marketplace.wording import counted
 
 
 class Command(DatabaseCommand):

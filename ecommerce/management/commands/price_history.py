@@ -13,9 +13,10 @@ from ecommerce import queries
 from ecommerce.archive import gaps
 from ecommerce.models import Offer
 from ecommerce.queries import Point
-from marketplace.cli import add_format_argument, counted
+from marketplace.cli import add_format_argument
 from marketplace.exceptions import MarketplaceError
 from marketplace.postgresql.errors import explain
+from marketplace.wording import counted
 
 
 class Command(BaseCommand):

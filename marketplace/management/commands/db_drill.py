@@ -8,9 +8,10 @@ from django.utils import timezone
 
 from marketplace.backups import clients, drill, sets
 from marketplace.backups.drill import Drill
-from marketplace.cli import DatabaseCommand, add_format_argument, counted
+from marketplace.cli import DatabaseCommand, add_format_argument
 from marketplace.databases import ALL_ALIASES
 from marketplace.exceptions import BackupError
+from marketplace.wording import counted
 
 #: Differences that are printed; JSON has all.
 _SHOWN = 20

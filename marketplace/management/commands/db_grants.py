@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from marketplace.cli import DatabaseCommand, add_format_argument, counted
+from marketplace.cli import DatabaseCommand, add_format_argument
 from marketplace.databases import ALL_ALIASES, database_name
 from marketplace.grants import grant
 from marketplace.registry import ALIASES
@@ -13,6 +13,7 @@ from marketplace.roles.accounts import Difference
 from marketplace.roles.inspection import Inspection
 from marketplace.roles.mending import Repair, look, repair
 from marketplace.roles.report import describe, others, sentence
+from marketplace.wording import counted
 
 
 class Command(DatabaseCommand):

@@ -8,10 +8,11 @@ from django.utils import timezone
 
 from marketplace.backups import clients, restore, sets
 from marketplace.backups.restore import Restore
-from marketplace.cli import DatabaseCommand, add_destructive_arguments, counted
+from marketplace.cli import DatabaseCommand, add_destructive_arguments
 from marketplace.databases import ALL_ALIASES, database_name
 from marketplace.exceptions import BackupError
 from marketplace.revisions import get_revision
+from marketplace.wording import counted
 
 
 class Command(DatabaseCommand):

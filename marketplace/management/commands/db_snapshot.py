@@ -4,10 +4,11 @@ from typing import Any
 
 from django.utils import timezone
 
-from marketplace.cli import DatabaseCommand, counted
+from marketplace.cli import DatabaseCommand
 from marketplace.databases import ALL_ALIASES
 from marketplace.doctor.snapshots import KEPT_DAYS, Snapshot, take
 from marketplace.doctor.wording import file_size
+from marketplace.wording import counted
 
 
 class Command(DatabaseCommand):

@@ -8,9 +8,10 @@ from django.core.management.base import CommandParser
 from django.utils import timezone
 from django.utils.timesince import timesince
 
-from marketplace.cli import DatabaseCommand, add_format_argument, counted
+from marketplace.cli import DatabaseCommand, add_format_argument
 from marketplace.registry import ALIASES, CONTROL
 from marketplace.status import DatabaseStatus, Freshness, LastRun, get_statuses
+from marketplace.wording import counted
 
 
 class Command(DatabaseCommand):

@@ -6,9 +6,10 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.utils import timezone
 
-from marketplace.cli import DatabaseCommand, counted
+from marketplace.cli import DatabaseCommand
 from marketplace.databases import ALL_ALIASES
 from marketplace.doctor.vacuum import Done, Task, needs, perform
+from marketplace.wording import counted
 
 
 class Command(DatabaseCommand):

@@ -18,8 +18,8 @@ from marketplace.loading.ingest import Progress, Summary, ingest, resume_all
 from marketplace.loading.replay import replay
 from marketplace.loading.snapshots import KINDS
 from marketplace.loading.values import instant
-from marketplace.presentation import counted
 from marketplace.registry import PLATFORMS
+from marketplace.wording import counted
 
 _COUNTS = ("read", "created", "updated", "unchanged", "rejected", "price_points", "seconds")
 _RARE = ("missing", "held", "retries")

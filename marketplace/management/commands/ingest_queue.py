@@ -7,8 +7,9 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from marketplace.cli import DatabaseCommand, counted
+from marketplace.cli import DatabaseCommand
 from marketplace.loading.worker import Loaded, Worker
+from marketplace.wording import counted
 
 _COUNTS = ("read", "created", "updated", "unchanged", "rejected", "held", "price_points")
 

@@ -15,7 +15,6 @@ from marketplace.cli import (
     IntermixedParser,
     add_destructive_arguments,
     add_format_argument,
-    counted,
 )
 from marketplace.exceptions import MarketplaceError, SourceError
 from marketplace.loading import review
@@ -24,6 +23,7 @@ from marketplace.loading.ingest import Summary
 from marketplace.loading.review import Selection, Waiting
 from marketplace.postgresql.errors import explain
 from marketplace.registry import ALIASES, PLATFORMS, get_database, get_platform
+from marketplace.wording import counted
 
 #: Lines, and characters of each, of a payload that is shown without --full.
 _LINES, _WIDTH = 40, 200

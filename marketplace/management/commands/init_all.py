@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
-from marketplace.cli import DatabaseCommand, add_destructive_arguments, counted
+from marketplace.cli import DatabaseCommand, add_destructive_arguments
 from marketplace.databases import (
     ALL_ALIASES,
     Changes,
@@ -15,6 +15,7 @@ from marketplace.databases import (
     plan_initialization,
 )
 from marketplace.roles.mending import Repair
+from marketplace.wording import counted
 
 
 class Command(DatabaseCommand):

@@ -16,8 +16,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
 from marketplace import embedded
-from marketplace.cli import counted
 from marketplace.demo import ADMIN
+from marketplace.wording import counted
 
 _HOST = "127.0.0.1"
 

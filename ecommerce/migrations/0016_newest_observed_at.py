@@ -4,17 +4,17 @@ from django.db import migrations, models
 
 # What the runs of earlier releases have loaded is told by the last one of each platform.
 _FILL = """
-UPDATE classifieds_load_runs AS r SET newest_observed_at = newest.at
-FROM (SELECT platform, max(last_seen_at) AS at FROM classifieds_listings GROUP BY platform) AS newest
+UPDATE ecommerce_load_runs AS r SET newest_observed_at = newest.at
+FROM (SELECT platform, max(last_seen_at) AS at FROM ecommerce_products GROUP BY platform) AS newest
 WHERE
     r.platform = newest.platform
-    AND r.id = (SELECT max(id) FROM classifieds_load_runs AS last WHERE last.platform = r.platform)
+    AND r.id = (SELECT max(id) FROM ecommerce_load_runs AS last WHERE last.platform = r.platform)
 """
 
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("classifieds", "0007_times_of_rejects"),
+        ("ecommerce", "0015_newest_first"),
     ]
 
     operations = [
@@ -29,7 +29,7 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="loadrun",
             index=models.Index(
-                fields=["platform", "newest_observed_at"], name="classifieds_load_runs_observed"
+                fields=["platform", "newest_observed_at"], name="ecommerce_load_runs_observed"
             ),
         ),
     ]

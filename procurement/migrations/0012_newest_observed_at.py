@@ -14,7 +14,7 @@ WHERE
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("procurement", "0008_times_of_rejects"),
+        ("procurement", "0011_shop_items"),
     ]
 
     operations = [

@@ -9,7 +9,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("classifieds", "0008_warnings"),
+        ("classifieds", "0009_newest_first"),
     ]
 
     operations = [

@@ -27,7 +27,7 @@ SET
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("procurement", "0009_warnings"),
+        ("procurement", "0010_newest_first"),
     ]
 
     operations = [
