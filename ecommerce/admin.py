@@ -41,6 +41,10 @@ from marketplace.tables import FOUND_LIMIT, contains
 
 _IDENTITY = ("platform", "external_id")
 _LIFECYCLE = ("first_seen_at", "last_seen_at", "updated_at")
+
+#: Offers whose keys stand in a query on their price history.
+_LISTED_OFFERS = 50_000
+
 _GLITCHES = (("yes", "Marked"), ("no", "Released"))
 
 
@@ -220,8 +224,16 @@ class _OfferPlatformFilter(PlatformFilter):
 def _in_category(text: str) -> Q:
     """Return the condition that an offer's product is in a category, or one below it."""
     categories = Category.objects.filter(contains("name", text) | contains("path_names", text))
-    products = Product.objects.filter(category__in=categories)
-    return Q(offer__in=Offer.objects.filter(product__in=products))
+    offers = Offer.objects.filter(product__category__in=categories)
+    # So many offers have points among the newest ones, which are read until a page is full.
+    pks = _pks(offers)
+    return Q(offer__in=pks if len(pks) < _LISTED_OFFERS else offers)
+
+
+def _pks(offers: QuerySet[Offer]) -> list[int]:
+    """Return the keys of offers: where PostgreSQL knows how many they are, it does not read the
+    whole history to find the points of a few."""
+    return list(offers.values_list("pk", flat=True)[:_LISTED_OFFERS])
 
 
 def _offers(term: str) -> QuerySet[Offer]:
@@ -294,7 +306,7 @@ class PricePointAdmin(base.ReadOnlyAdmin):
     ) -> tuple[QuerySet[PricePoint], bool]:
         """Keep the points of the offers that the user typed: few offers have few of millions."""
         term = search_term.strip().replace("\0", "")
-        return (queryset.filter(offer__in=_offers(term)) if term else queryset), False
+        return (queryset.filter(offer__in=_pks(_offers(term))) if term else queryset), False
 
     @admin.display(description="platform")
     def platform(self, obj: PricePoint) -> str:

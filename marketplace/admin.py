@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.views.main import ERROR_FLAG
 from django.contrib.auth import admin as auth
 from django.contrib.auth.models import Group, User
 from django.core.exceptions import FieldDoesNotExist, ValidationError
@@ -151,6 +152,9 @@ class ReadOnlyAdmin(ModelAdmin):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Show the list; if a link narrowed it to a related row, say so."""
+        if ERROR_FLAG in request.GET:
+            text = "A filter in the address cannot be read. The whole list is shown."
+            self.message_user(request, text, messages.ERROR)
         narrowed = {"narrowed": list(self._narrowed(request))}
         return super().changelist_view(request, narrowed | (extra_context or {}))
 

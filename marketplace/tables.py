@@ -8,10 +8,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ORDER_VAR
 from django.contrib.postgres.search import SearchVectorField
 from django.core.paginator import Paginator
-from django.db import connections, models
+from django.db import DataError, connections, models
 from django.db.models import F, Q, QuerySet, Value
 from django.db.models.constants import LOOKUP_SEP
 from django.db.models.expressions import OrderBy
@@ -165,6 +166,13 @@ class List(ChangeList):
 
     #: The currency that the list was narrowed to, as it compares amounts; empty if it was not.
     currency = ""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        try:
+            super().__init__(*args, **kwargs)
+        except (ValueError, DataError) as error:
+            # The address has a NUL character, or a damaged regular expression.
+            raise IncorrectLookupParameters(error) from error
 
     def get_ordering_field(self, field_name: Any) -> Any:
         """Return what a column is sorted by, NULLs last; None if it cannot be sorted."""
