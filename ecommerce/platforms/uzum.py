@@ -35,7 +35,7 @@ def _is_product(data: Payload) -> bool:
     is_sold = isinstance(skus, list) and any(
         isinstance(sku, dict) and "purchasePrice" in sku for sku in skus
     )
-    return is_sold or not _PRODUCT_KEYS.isdisjoint(data)
+    return is_sold or skus == [] or not _PRODUCT_KEYS.isdisjoint(data)
 
 
 def _split_product(document: Payload, source: Source) -> Iterator[Item]:

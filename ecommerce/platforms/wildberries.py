@@ -73,7 +73,12 @@ def _recognize_v4(document: Payload) -> bool:
 
 
 def _is_v4(product: Any) -> bool:
-    return isinstance(product, dict) and len(_V4_KEYS.intersection(product)) > 1
+    if not isinstance(product, dict):
+        return False
+    sizes = product.get("sizes")
+    size = sizes[0] if isinstance(sizes, list) and sizes else None
+    is_sized = isinstance(size, dict) and size.keys() >= {"optionId", "price"}
+    return is_sized or len(_V4_KEYS.intersection(product)) > 1
 
 
 def _find_responses(document: Payload) -> Iterator[Any]:

@@ -135,8 +135,7 @@ class Adapter(NamedTuple):
 
         :raises PayloadError: if the document has no shape of this platform, or is refused
         """
-        if not isinstance(document, dict):
-            raise PayloadError(f"expected an object, got {_name_type(document)}")
+        expect_object(document)
         shape = self.recognize(document)
         if shape is None:
             raise PayloadError(self._explain_unknown(document))
@@ -148,8 +147,7 @@ class Adapter(NamedTuple):
         :raises PayloadError: if the item cannot become records
         """
         shape = self.shape(item.shape)
-        if not isinstance(item.payload, dict):
-            raise PayloadError(f"expected an object, got {_name_type(item.payload)}")
+        expect_object(item.payload)
         try:
             parsed = shape.parse(item.payload, item.context)
             if type(parsed.external_id) is not str:
@@ -193,10 +191,14 @@ class Adapter(NamedTuple):
         return text
 
 
-def _name_type(value: Any) -> str:
-    """Return what JSON calls a value's type."""
-    names = {list: "an array", str: "text", bool: "true or false", type(None): "null"}
-    return names.get(type(value), "a number")
+def expect_object(value: Any) -> None:
+    """Refuse what is not an object.
+
+    :raises PayloadError: naming the type of JSON that it has
+    """
+    if not isinstance(value, dict):
+        names = {list: "an array", str: "text", bool: "true or false", type(None): "null"}
+        raise PayloadError(f"expected an object, got {names.get(type(value), 'a number')}")
 
 
 def guarded(

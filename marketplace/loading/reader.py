@@ -10,7 +10,14 @@ from django.conf import settings
 
 from marketplace.exceptions import PayloadError, SourceError
 from marketplace.loading import chunks, documents, recognition, suggestions, tables
-from marketplace.loading.adapters import UNREADABLE_TIME, Adapter, Item, Source, get_adapter
+from marketplace.loading.adapters import (
+    UNREADABLE_TIME,
+    Adapter,
+    Item,
+    Source,
+    expect_object,
+    get_adapter,
+)
 from marketplace.loading.clock import Clock
 from marketplace.loading.documents import Entry, Line
 from marketplace.loading.jobs import Job, Message, SourceEnd, Start, begin, given
@@ -217,8 +224,13 @@ class Stretch:
         fallback: datetime | None = None,
     ) -> None:
         try:
+            if type(item.payload) is not dict:
+                expect_object(item.payload)
             raw = serialize(item.payload)
             content_hash = self.reader.hasher.content(item, raw)
+        except PayloadError as error:
+            self._reject(error, place, to_bytes(item.payload))
+            return
         except (TypeError, ValueError, RecursionError) as error:
             field = find_unstorable(item.payload) or find_unstorable(item.context)
             fault = PayloadError(f"cannot be stored: {error}", field)
