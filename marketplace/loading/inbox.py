@@ -123,17 +123,20 @@ def is_waiting(alias: str, run: Any) -> bool:
     return unfinished(alias).filter(pk=run.pk).exists() and not is_given_up(run)
 
 
-def note_attempt(alias: str, run: Any, step: int = 1) -> None:
-    """Count an attempt to load the run.
+def note_attempt(alias: str, run: Any, step: int = 1) -> bool:
+    """Count an attempt to load the run; return whether it is there, in a database that is restored.
 
     :param step: -1 if the attempt that was counted last says nothing about the run; as many as are
         left if no other one will end better
     """
     with transaction.atomic(using=alias):
         rows = apps.get_model(alias, "LoadRun").objects.select_for_update()
-        row = rows.get(pk=run.pk)
+        row = rows.filter(pk=run.pk, platform=run.platform, started_at=run.started_at).first()
+        if row is None:
+            return False
         row.options["push"]["attempts"] += step
         row.save(update_fields=["options"])
+    return True
 
 
 def _chunks(lines: Iterable[bytes], digest: Any) -> Iterator[bytes]:

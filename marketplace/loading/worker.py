@@ -170,7 +170,8 @@ class Worker:
 
     def _load(self, alias: str, run: Any) -> None:
         name = f"{run.platform}-{run.pk}"
-        inbox.note_attempt(alias, run)
+        if not inbox.note_attempt(alias, run):
+            return
         try:
             summary = ingest.resume(alias, run.pk, progress=self._check)
         except Exception as error:

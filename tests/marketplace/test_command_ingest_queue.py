@@ -324,6 +324,21 @@ class TestFailing:
         # Each worker tries once more with a new session before it says so.
         assert len(resumed.calls) == 2 * (inbox.MAX_ATTEMPTS + 2) + 1
 
+    def test_a_run_that_is_gone_with_its_database_is_left(self, resumed):
+        pk, next_pk = queue(product(1)), queue(product(2))
+
+        def restore(alias, number, progress):
+            if number == pk:
+                apps.get_model("ecommerce", "LoadRun").objects.filter(pk=pk).delete()
+                raise OperationalError("server closed the connection unexpectedly")
+            return resumed.succeed(alias, number, progress)
+
+        resumed.act = restore
+        outcome = self.work()
+
+        assert (outcome.err, outcome.code) == ("", 0)
+        assert [number for _, number in resumed.calls] == [pk, next_pk]
+
 
 class TestWatching:
     @pytest.fixture
