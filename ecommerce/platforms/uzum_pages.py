@@ -21,15 +21,6 @@ _ADDRESS = re.compile(
 )
 
 
-_AVAILABILITY = {
-    "InStock": True,
-    "LimitedAvailability": True,
-    "OutOfStock": False,
-    "SoldOut": False,
-    "Discontinued": False,
-}
-
-
 def _blocks(document: Payload) -> list[Any]:
     graph = document.get("@graph")
     return graph if isinstance(graph, list) else [document]
@@ -76,11 +67,14 @@ def _parse(payload: Payload, context: Payload) -> Parsed:
     categories = _parse_categories(crumbs[0]) if crumbs else []
     published = values.mapping(block.get("offers"), "offers")
     seller = _parse_seller(values.mapping(published.get("seller"), "offers.seller"))
+    is_available = values.availability(published.get("availability"), "offers.availability")
     product = _build_product(block, address[1])._replace(
+        # The other SKUs of the product may be there when the one that is shown is not.
+        is_available=is_available or None,
         category_external_id=categories[-1].external_id if categories else None,
         seller_external_id=seller.external_id if seller else None,
     )
-    offer = _parse_offer(block, published, product, address[2])
+    offer = _parse_offer(block, published, product, address[2], is_available)
     return Parsed(address[1], [*categories, *filter(None, [seller]), product, *offer])
 
 
@@ -94,19 +88,16 @@ def _build_product(block: Payload, product_id: str) -> Product:
         brand=values.text(brand.get("name") if isinstance(brand, dict) else brand, "brand"),
         rating=values.rating(rating.get("ratingValue"), "aggregateRating.ratingValue"),
         review_count=values.count(rating.get("reviewCount"), "aggregateRating.reviewCount"),
-        # The other SKUs of the product may be there when the one that is shown is not.
-        is_available=_read_availability(values.mapping(block.get("offers"), "offers")) or None,
         url=f"{SITE}/product/{product_id}",
         images=_read_images(block),
     )
 
 
 def _parse_offer(
-    block: Payload, published: Payload, product: Product, sku: str | None
+    block: Payload, published: Payload, product: Product, sku: str | None, is_available: bool | None
 ) -> list[Offer]:
     """Return the offer of the SKU that the page shows; a sum of several offers is none of them."""
     price: Decimal | None = values.price(published.get("price"), "offers.price")
-    is_available = _read_availability(published)
     if published.get("@type") == "AggregateOffer" or (price is None and is_available is not False):
         return []
     sku_id = sku or values.text(block.get("sku"), "sku")
@@ -122,11 +113,6 @@ def _parse_offer(
         variant_attributes=variant or None,
     )
     return [offer]
-
-
-def _read_availability(offer: Payload) -> bool | None:
-    status = values.text(offer.get("availability"), "offers.availability") or ""
-    return _AVAILABILITY.get(status.rpartition("/")[2])
 
 
 def _read_images(block: Payload) -> list[str] | None:

@@ -92,7 +92,7 @@ class TestRecords:
         assert set(Product.objects.values_list("external_id", flat=True)) == {"1", "2"}
 
     def test_that_fail_again_stay(self, admin_client):
-        bad = record(1, price="bepul")
+        bad = record(1, price="дорого")
 
         done = act(admin_client, RECORDS, "release", bad, confirmed="yes")
 
