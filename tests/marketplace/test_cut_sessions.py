@@ -4,6 +4,7 @@ import threading
 
 import psycopg2
 import pytest
+from django.contrib import admin
 from django.db import connections
 from django.http import HttpResponse
 from django.urls import path
@@ -40,7 +41,7 @@ def _read(request):
     return HttpResponse(_ask(END if request.GET["cuts"] >= str(len(seen)) else "SELECT 7"))
 
 
-urlpatterns = [path("read/", _read)]
+urlpatterns = [path("read/", _read), path("", admin.site.urls)]
 
 
 @pytest.fixture
