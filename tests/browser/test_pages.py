@@ -231,8 +231,8 @@ class TestLists:
         page.wait_for_url("**price_from=abc**")
 
         assert warnings == 0
-        assert "“abc” is not a number." in page.inner_text("#main")
-        assert "“13.13.2026” is not a date." in page.inner_text("#main")
+        assert '"abc" is not a number.' in page.inner_text("#main")
+        assert '"13.13.2026" is not a date.' in page.inner_text("#main")
         assert page.input_value("[name=price_from]") == "abc"
         assert _overflow(page) <= 0
 

@@ -20,7 +20,8 @@ def wildberries(price, stock):
     size = {"optionId": 70, "stocks": [{"qty": stock}] if stock else []}
     if price:
         size["price"] = {"product": price * 100}
-    product = {"id": 7, "name": "Choynak", "totalQuantity": stock, "sizes": [size]}
+    product = {"id": 7, "name": "Choynak", "supplierId": 1, "totalQuantity": stock}
+    product["sizes"] = [size]
     return {"data": {"products": [product]}}
 
 
