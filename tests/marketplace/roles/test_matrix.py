@@ -37,7 +37,7 @@ STATEMENTS = {
     "SELECT pg_advisory_xact_lock(1)": ANYBODY,
     # Neither data nor harmless.
     "TRUNCATE {t} CASCADE": OWNER,
-    "SELECT setval('{t}_id_seq', 1)": OWNER,
+    "SELECT setval('{t}_id_seq', 1000)": OWNER,
     "UPDATE django_migrations SET name = name": OWNER,
     "DELETE FROM django_migrations": OWNER,
     # Tables.
