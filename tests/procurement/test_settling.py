@@ -104,7 +104,7 @@ class TestShopItems:
         odd = {"platform": "uzex", "external_id": "shop:6", "raw_data": rows[1]}
         Lot.objects.create(**odd, first_seen_at=NOON, last_seen_at=NOON, updated_at=NOON)
 
-        migration = import_module("procurement.migrations.0010_shop_items")
+        migration = import_module("procurement.migrations.0011_shop_items")
         with connections["procurement"].cursor() as cursor:
             cursor.execute(migration.FILL)
             cursor.execute(migration.FILL)

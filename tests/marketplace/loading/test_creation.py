@@ -169,10 +169,10 @@ class TestCreation:
 
     def test_of_what_is_told_at_two_times_makes_the_first(self, created):
         first = card(1) | {"timestamp": "2026-02-01T00:00:00"}
-        second = card(2)
+        second = card(2) | {"timestamp": "2026-03-01T09:00:00"}
         second["data"]["skuList"].append(first["data"]["skuList"][0])
 
-        load([first, second])
+        load_documents("uzum", [first, second], name="cards")
 
         # A product and its offer; then another one that tells of the same offer is merged.
         assert created == [1, 1]
