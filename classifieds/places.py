@@ -247,12 +247,19 @@ def _in_latin(name: str) -> str | None:
 def canonical_city(name: str | None) -> str | None:
     """Return a city's English name: "г. Ташкент", "Тошкент", "Toshkent shahri" → "Tashkent".
 
-    A place that is not known here keeps its published name, in Latin letters.
+    A place that is not known here keeps its published name, in Latin letters; a region is not a
+    city.
     """
     if not name:
         return None
     found = _find_city(name)
-    return found[0] if found else _in_latin(name)
+    if found:
+        return found[0]
+    return None if _is_region(name) else _in_latin(name)
+
+
+def _is_region(name: str) -> bool:
+    return not _REGION_WORDS.isdisjoint(_words(name)) and _region_key(name) in _REGION_BY_KEY
 
 
 @lru_cache(maxsize=4096)

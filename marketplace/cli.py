@@ -142,7 +142,8 @@ class DatabaseCommand(BaseCommand):
         try:
             answer = input()
         except EOFError:
-            raise CommandError("Nobody is there to confirm. Add --force.") from None
+            self.stderr.write("")
+            raise CommandError("Not a terminal: add --force.") from None
         if answer.strip() != name:
             raise CommandError("Not confirmed: nothing was done.")
 

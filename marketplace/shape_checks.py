@@ -227,6 +227,8 @@ def _check_reading(
             return
         for item in guarded(shape.split, sample.document, Source()):
             parsed = adapter.parse(item)
+            if parsed.observed_at not in (None, item.observed_at) and not shape.is_timed:
+                raise PayloadError("parse returns a time: give the Shape is_timed=True")
             check_types(parsed.records, record_types)
             count += len(parsed.records)
     except PayloadError as error:

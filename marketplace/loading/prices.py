@@ -48,6 +48,11 @@ _SPACED_CENTS = re.compile(rf"(?<=\d[.,])[{_SPACES}](?=\d\d(?:\D*$|\s{_LETTER}))
 _CENTS_BEHIND = re.compile(r"(?<=\d)\s?€\s?(\d\d)(?=\D*$)")
 _IN_PARENTHESES = re.compile(r"\([^()]*\)")
 _PERCENT = re.compile(r"\s?%")
+#: A price that the seller does not publish.
+_NOT_PUBLISHED = re.compile(
+    r"(?i)(?:цена\s)?(?:договорная|по договор[её]нности|по запросу)|narxi? kelishiladi|"
+    r"kelishiladi|kelishilgan|келишилади|келишилган|нархи келишилади"
+)
 _FREE = re.compile(r"(?i)(?:free|бесплатно|даром|bepul|tekin|бепул|текин)!*")
 #: What multiplies the number before it, from its start to the end of the word.
 _MULTIPLIERS = [
@@ -119,9 +124,12 @@ def in_currency(code: str | None, evidence: str = "") -> Style:
 
 
 class Reading(NamedTuple):
-    """The one number of a text, and the name of the currency beside it, empty if there is none."""
+    """The one number of a text, and the name of the currency beside it, empty if there is none.
 
-    number: Decimal
+    :param number: None for a price that the seller does not publish
+    """
+
+    number: Decimal | None
     currency: str
 
 
@@ -153,6 +161,8 @@ def _read(cleaned: str, style: Style) -> Reading:
     if _PLAIN.fullmatch(cleaned):
         return Reading(Decimal(cleaned), "")
     if style.is_price:
+        if _NOT_PUBLISHED.fullmatch(cleaned):
+            return Reading(None, "")
         if _FREE.fullmatch(cleaned):
             return Reading(Decimal(0), "")
         cleaned = _CENTS_BEHIND.sub(r",\1 €", _SPACED_CENTS.sub("", cleaned))
@@ -292,10 +302,10 @@ def _settle(digits: str, mark: str, beside: _Beside, style: Style) -> str:
             claims.add(groups)
     if len(claims) != 1:
         meanings = [_number(digits, each) * beside.factor for each in (groups, mark)]
-        more, less = (f"{each:f}" for each in meanings)
+        more, less = (f"{each.normalize():f}" for each in meanings)
         raise ValueError(
-            f"can mean {more} or {less}: state the decimal mark of the source, by decimal in the "
-            "mapping or --decimal on the command line"
+            f"can mean {more} or {less}: state the decimal mark, of a table by decimal in its "
+            "mapping, of a feed by --decimal, in an adapter by prices.in_currency"
         )
     return claims.pop()
 

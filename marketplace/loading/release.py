@@ -25,10 +25,12 @@ class _Called(NamedTuple):
     """How a run was called from which a record comes.
 
     :param columns: a mapping file; empty if none
+    :param source: name of the file
     """
 
     observed_at: datetime
     columns: str
+    source: str
     options: tuple[tuple[str, str], ...]
 
 
@@ -65,7 +67,8 @@ def _times(record: Any) -> list[datetime]:
 def _called(record: Any, observed_at: datetime) -> _Called:
     options = dict(record.options)
     columns = options.pop("columns", None)
-    return _Called(observed_at, columns or "", tuple(sorted(options.items())))
+    source = record.source.rpartition(": ")[0] or "quarantine"
+    return _Called(observed_at, columns or "", source, tuple(sorted(options.items())))
 
 
 def _reload(
@@ -83,12 +86,12 @@ def _reload(
     own = Reader(job)
     writer = Writer(job, run, own, lambda summary: None)
     writer.summary = total
-    for message in _messages(own, records):
+    for message in _messages(own, called.source, records):
         writer.take(message)
 
 
-def _messages(own: Reader, records: Iterable[Any]) -> Iterator[Message]:
-    start = jobs.given(own.job, "quarantine")
+def _messages(own: Reader, source: str, records: Iterable[Any]) -> Iterator[Message]:
+    start = jobs.given(own.job, source)
     yield start.message
     stretch = Stretch(own, start, 0)
     for record in records:

@@ -56,7 +56,8 @@ class Table:
     @property
     def adapter(self) -> Adapter:
         """The adapter of these tables."""
-        shape = Shape(SHAPE, lambda document: True, self._split, self._parse)
+        is_timed = self.mapping.observed_at is not None
+        shape = Shape(SHAPE, lambda document: True, self._split, self._parse, is_timed=is_timed)
         return Adapter(self.platform, (shape, *self.plan.shapes), self.version)
 
     @cached_property

@@ -11,7 +11,7 @@ import pytest
 from django.contrib.postgres.signals import get_citext_oids, get_hstore_oids
 from django.db import OperationalError, connections
 
-from marketplace import embedded
+from marketplace import embedded, registry
 from marketplace.databases import drop_database
 from marketplace.roles.definitions import roles_of
 from marketplace.roles.mending import MAINTENANCE, other_database
@@ -114,3 +114,10 @@ def machine(tmp_path):
     machine = Machine(tmp_path / "data")
     yield machine
     embedded.stop(machine.data_dir)
+
+
+@pytest.fixture
+def _only_olx(monkeypatch):
+    """Leave one platform in classifieds, whichever are registered."""
+    others = [each for each in registry.PLATFORMS if each.database != "classifieds"]
+    monkeypatch.setattr(registry, "PLATFORMS", (*others, registry.get_platform("olx")))

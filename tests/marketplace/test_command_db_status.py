@@ -11,7 +11,10 @@ from marketplace.revisions import all_migrations
 from tests import factories
 from tests.commands import run
 
-pytestmark = pytest.mark.django_db(databases="__all__", transaction=True)
+pytestmark = [
+    pytest.mark.django_db(databases="__all__", transaction=True),
+    pytest.mark.usefixtures("_only_olx"),
+]
 
 CLASSIFIEDS = """\
 CLASSIFIEDS - C2C classifieds platforms

@@ -20,9 +20,9 @@ def project(tmp_path_factory):
     """A copy of the project with a new platform in each database."""
     root = tmp_path_factory.mktemp("copy") / "project"
     shutil.copytree(settings.BASE_DIR, root, ignore=IGNORED, symlinks=True)
-    call(root, "manage.py", "startplatform", "bozor", "ecommerce", "--title", 'The "Bozor"')
-    call(root, "manage.py", "startplatform", "elon", "classifieds")
-    call(root, "manage.py", "startplatform", "savdo", "procurement")
+    call(root, "manage.py", "startplatform", "shopzz", "ecommerce", "--title", 'The "Bozor"')
+    call(root, "manage.py", "startplatform", "adszz", "classifieds")
+    call(root, "manage.py", "startplatform", "lotszz", "procurement")
     return root
 
 
@@ -48,19 +48,19 @@ class TestStartplatform:
         call(project, "-m", "ruff", "format", "--check", ".")
 
     def test_passes_its_own_tests(self, project):
-        files = ["tests/ecommerce/test_bozor.py", "tests/classifieds/test_elon.py"]
-        files += ["tests/procurement/test_savdo.py", "tests/marketplace/loading/test_samples.py"]
+        files = ["tests/ecommerce/test_shopzz.py", "tests/classifieds/test_adszz.py"]
+        files += ["tests/procurement/test_lotszz.py", "tests/marketplace/loading/test_samples.py"]
 
         assert " passed" in call(project, "-m", "pytest", "-q", *files)
 
     def test_says_what_it_would_write(self):
-        outcome = run("startplatform", "bozor", "ecommerce", "--dry-run")
+        outcome = run("startplatform", "shopzz", "ecommerce", "--dry-run")
 
         assert outcome.out == (
-            "Would write ecommerce/platforms/bozor.py, ecommerce/platforms/samples/bozor.json, "
-            "tests/ecommerce/test_bozor.py, marketplace/registry.py\n"
+            "Would write ecommerce/platforms/shopzz.py, ecommerce/platforms/samples/shopzz.json, "
+            "tests/ecommerce/test_shopzz.py, marketplace/registry.py\n"
         )
-        assert not (settings.BASE_DIR / "ecommerce/platforms/bozor.py").exists()
+        assert not (settings.BASE_DIR / "ecommerce/platforms/shopzz.py").exists()
 
     @pytest.mark.parametrize(
         ("name", "database", "message"),
@@ -68,7 +68,7 @@ class TestStartplatform:
             ("uzum", "ecommerce", "The platform uzum is registered already"),
             ("Bozor", "ecommerce", "Bozor cannot be the name of a platform"),
             ("the-bozor", "ecommerce", "the-bozor cannot be the name of a platform"),
-            ("bozor", "default", "There is no database default. Choose from ecommerce,"),
+            ("shopzz", "default", "There is no database default. Choose from ecommerce,"),
             ("schema_org", "ecommerce", "schema_org cannot be the name of a platform"),
         ],
     )

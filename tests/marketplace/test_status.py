@@ -10,6 +10,8 @@ from marketplace.registry import ALIASES, get_database
 from marketplace.status import Freshness, LastRun, get_status, get_statuses
 from tests import factories
 
+pytestmark = pytest.mark.usefixtures("_only_olx")
+
 STARTED = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 FINISHED = datetime(2026, 11, 20, 9, 5, tzinfo=UTC)
 LATER = datetime(2026, 11, 21, 9, 5, tzinfo=UTC)

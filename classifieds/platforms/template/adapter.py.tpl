@@ -5,7 +5,7 @@ $SHAPE is an invented list. Replace it, its sample and its test by what the plat
 
 from collections.abc import Iterator
 
-from classifieds.places import canonical_city
+from classifieds.places import canonical_city, canonical_region
 from classifieds.records import Listing, Seller
 from marketplace.loading import values
 from marketplace.loading.adapters import Item, Parsed, Payload, Shape, Source
@@ -38,6 +38,7 @@ def _parse(payload: Payload, context: Payload) -> Parsed:
         currency=currency,
         location=location,
         city=canonical_city(location),
+        region=canonical_region(location),
         status="active",
         posted_at=values.instant(payload.get("postedAt"), "postedAt"),
     )

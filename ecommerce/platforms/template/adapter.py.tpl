@@ -8,8 +8,12 @@ from collections.abc import Iterator
 from ecommerce.records import Offer, Product, Seller
 from marketplace.loading import values
 from marketplace.loading.adapters import Item, Parsed, Payload, Shape, Source
+from marketplace.loading.prices import in_currency
 
 CURRENCY = "UZS"
+
+#: "1.600" is 1600 in a currency without decimals.
+_STYLE = in_currency(CURRENCY)
 
 #: A key that only this platform's lists have, empty ones too.
 _LIST = "${name}Products"
@@ -29,7 +33,7 @@ def _parse(payload: Payload, context: Payload) -> Parsed:
     product_id = values.identifier(payload.get("id"), "id")
     seller = _parse_seller(values.mapping(payload.get("seller"), "seller"))
     stock = values.count(payload.get("stock"), "stock")
-    price = values.price(payload.get("price"), "price")
+    price = values.price(payload.get("price"), "price", style=_STYLE)
     product = Product(
         external_id=product_id,
         title=values.text(payload.get("name"), "name"),
@@ -46,7 +50,8 @@ def _parse(payload: Payload, context: Payload) -> Parsed:
         product_external_id=product_id,
         price=price,
         currency=CURRENCY,
-        old_price=price and values.old_price(payload.get("oldPrice"), "oldPrice", price),
+        old_price=price
+        and values.old_price(payload.get("oldPrice"), "oldPrice", price, style=_STYLE),
         seller_external_id=product.seller_external_id,
         is_available=product.is_available,
         stock_quantity=stock,

@@ -5,7 +5,7 @@
       {
         "id": 101,
         "name": "Namuna choynak",
-        "price": "129 000",
+        "price": "129.000",
         "oldPrice": 150000,
         "stock": 3,
         "seller": {"id": 7, "name": "Namuna Shop"}

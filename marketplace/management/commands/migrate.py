@@ -17,6 +17,6 @@ class Command(AppDatabaseMixin, migrate.Command):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Name the database, and migrate it."""
-        if options["verbosity"] >= 1 and not options["check_unapplied"]:
+        if options["verbosity"] >= 1:
             self.write_database(options["database"])
         super().handle(*args, **options)

@@ -47,7 +47,8 @@ class Command(BaseCommand):
             f"Wrote {adapter}, {sample}, {test}; registered {name} in {registry}.\n"
             "They load an invented payload. Next:\n"
             "   python manage.py check\n"
-            f"   python -m pytest {test}\n"
+            f"   python -m pytest {test} tests/marketplace/loading/test_samples.py\n"
             f"   python manage.py ingest_check {name} PAYLOAD   (a real one)\n"
-            "Then replace what is invented, as docs/platforms.md explains."
+            "Then replace what is invented, as docs/platforms.md explains. A site that is running "
+            "shows the platform after a restart."
         )

@@ -7,9 +7,13 @@ from collections.abc import Iterator
 
 from marketplace.loading import values
 from marketplace.loading.adapters import Item, Parsed, Payload, Shape, Source
+from marketplace.loading.prices import in_currency
 from procurement.records import Lot, Organization
 
 CURRENCY = "UZS"
+
+#: "1.600" is 1600 in a currency without decimals.
+_STYLE = in_currency(CURRENCY)
 
 #: A key that only this platform's lists have, empty ones too.
 _LIST = "${name}Lots"
@@ -34,8 +38,8 @@ def _parse(payload: Payload, context: Payload) -> Parsed:
         lot_type="auction",
         status="completed" if payload.get("dealCost") else "active",
         # 0 is published where the amount is not known.
-        start_cost=values.price(payload.get("startCost"), "startCost"),
-        deal_cost=values.price(payload.get("dealCost"), "dealCost"),
+        start_cost=values.price(payload.get("startCost"), "startCost", style=_STYLE),
+        deal_cost=values.price(payload.get("dealCost"), "dealCost", style=_STYLE),
         currency=CURRENCY,
         customer_external_id=customer.external_id if customer else None,
         deal_date=values.instant(payload.get("dealDate"), "dealDate"),

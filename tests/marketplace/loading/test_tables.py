@@ -164,7 +164,7 @@ class TestRows:
 
         assert Offer.objects.get().price == 1600
         reason = QuarantinedRecord.objects.values_list("reason", flat=True)[0]
-        assert reason.startswith('"1.600" can mean 1600 or 1.600: state the decimal mark')
+        assert reason.startswith('"1.600" can mean 1600 or 1.6: state the decimal mark')
 
     def test_whose_currency_has_no_decimals_need_no_other_prices(self, load):
         columns = CARDS.replace('"RUB"', '"UZS"')
@@ -290,6 +290,23 @@ class TestHistory:
 
         assert counts(again) == (2, 0, 0, 2, 0)
         assert again.price_points == 0
+        # The rows tell their times: seen again in the same file, they are no newer.
+        assert Offer.objects.get(external_id="nm:7").last_seen_at.day == 22
+
+    def test_a_newer_row_counts_after_loading_twice(self, load):
+        load(self.ROWS, HISTORY)
+        load(self.ROWS, HISTORY)
+
+        load(self.ROWS.replace("8,2024", "7,2024-09-29,130\n8,2024"), HISTORY)
+
+        offer = Offer.objects.get(external_id="nm:7")
+        assert (offer.price, offer.scraped_at.day) == (130, 29)
+        points = PricePoint.objects.filter(offer=offer).order_by("recorded_at")
+        assert [(point.recorded_at.day, point.price) for point in points] == [
+            (8, 100),
+            (15, 110),
+            (29, 130),
+        ]
 
     def test_a_row_that_is_wrong_does_not_take_the_others_with_it(self, load):
         summary = load("id,day,price\n7,2024-09-08,100\n7,8 Sep,90\n7,2024-09-15,110\n", HISTORY)

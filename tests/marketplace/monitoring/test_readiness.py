@@ -13,7 +13,10 @@ from marketplace.monitoring.readiness import _failed, find_trouble, get_readines
 from marketplace.revisions import all_migrations
 from tests import factories
 
-pytestmark = pytest.mark.django_db(databases="__all__", transaction=True)
+pytestmark = [
+    pytest.mark.django_db(databases="__all__", transaction=True),
+    pytest.mark.usefixtures("_only_olx"),
+]
 
 
 def ask(alias):

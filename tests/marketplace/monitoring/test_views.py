@@ -4,6 +4,8 @@ import pytest
 
 from marketplace.databases import ALL_ALIASES
 
+pytestmark = pytest.mark.usefixtures("_only_olx")
+
 TOKEN = "a-token-that-prometheus-has"
 
 
