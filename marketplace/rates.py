@@ -20,6 +20,7 @@ from psycopg2 import sql
 
 from marketplace.exceptions import PayloadError, SourceError
 from marketplace.loading.documents import STANDARD_INPUT
+from marketplace.wording import counted
 
 _ISO_4217 = """
 AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN
@@ -97,7 +98,7 @@ class Summary(NamedTuple):
 
     def __str__(self) -> str:
         return (
-            f"{self.read:,} rate{'' if self.read == 1 else 's'} read, {self.new:,} new, "
+            f"{counted(self.read, 'rate')} read, {self.new:,} new, "
             f"{self.corrected:,} corrected, {self.unchanged:,} unchanged"
         )
 

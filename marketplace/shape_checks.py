@@ -23,6 +23,7 @@ from marketplace.loading.adapters import (
 )
 from marketplace.loading.record_types import check_types
 from marketplace.loading.targets import get_plan
+from marketplace.loading.values import quote
 from marketplace.registry import Platform
 
 #: Names of the shapes that the loader itself has.
@@ -112,8 +113,8 @@ def _check_names(platform: Platform, shapes: tuple[Shape, ...]) -> Iterator[Chec
     for name in dict.fromkeys(names):
         if not isinstance(name, str) or not name or name in _RESERVED or names.count(name) > 1:
             yield _error(
-                f"A shape of {platform.name} has the name {name!r}, which is empty, used twice or "
-                "reserved.",
+                f"A shape of {platform.name} has the name {quote(name)}, which is empty, used "
+                "twice or reserved.",
                 f"Give each shape in {_path(platform)} a name of its own.",
                 "E011",
             )
@@ -167,10 +168,10 @@ def _find_failure(
             adapter.recognize(sample.document)
         except PayloadError as error:
             return _error(
-                f"{adapter.platform} cannot tell whether it has the sample of {sample.shape} of "
+                f"{adapter.platform} fails to recognize the sample of {sample.shape} of "
                 f"{sample.platform}: {error.reason}.",
-                f"recognize in {paths[adapter.platform]} must return False for what it does not "
-                "know.",
+                f"recognize in {paths[adapter.platform]} must return False for a document "
+                "of any other form.",
                 "E012",
             )
     return None

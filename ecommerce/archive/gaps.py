@@ -49,4 +49,4 @@ def lost(since: datetime | None = None, until: datetime | None = None) -> str:
         first, following = months.bounds(gap.month)
         if (since is None or following > since) and (until is None or first < until):
             found.append(gap.month)
-    return f"Lost months: {spans(found)}. What was archived of them is gone." if found else ""
+    return f"Lost months: {spans(found)}. Their archived prices are gone." if found else ""

@@ -194,7 +194,7 @@ def require_lost(month: date) -> ArchivedMonth:
     except ArchiveError:
         return mark
     raise ArchiveError(
-        f"{month:%Y-%m} is not lost: its files are what was archived. Bring it back: "
+        f"{month:%Y-%m} is not lost: its files are complete and unchanged. Bring it back: "
         f"python manage.py db_unarchive {month:%Y-%m}."
     )
 

@@ -96,10 +96,10 @@ def _parse_product_url(value: Any) -> tuple[str, str]:
     url = values.text(value, "product_url") or ""
     host = _host(url)
     if host and host.removeprefix("www.") not in _HOSTS:
-        raise PayloadError(f"{url[:80]} is not an address of Ozon", "product_url")
+        raise PayloadError(f"{values.quote(url)} is not an address of Ozon", "product_url")
     found = _PRODUCT_PATH.search(url)
     if not found:
-        raise PayloadError(f"{url[:80]!r} has no product id", "product_url")
+        raise PayloadError(f"{values.quote(url)} has no product id", "product_url")
     return found[1], values.identifier(found[2], "product_url")
 
 
@@ -301,7 +301,7 @@ def _parse_category(payload: Payload, context: Payload) -> Parsed:
     url = values.text(payload.get("url"), "url")
     category_id = _find_category_id(payload)
     if category_id is None:
-        raise PayloadError(f"{(url or '')[:80]!r} does not end with a category id", "url")
+        raise PayloadError(f"{values.quote(url or '')} does not end with a category id", "url")
     category = Category(
         external_id=values.identifier(category_id, "url"),
         name=values.text(payload.get("title"), "title"),

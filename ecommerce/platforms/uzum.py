@@ -183,7 +183,8 @@ def _pick(entries: list[Any], index: Any, name: str) -> Any:
     field = f"skuList[].characteristics[].{name}"
     position = values.count(index, field)
     if position is None or position >= len(entries):
-        raise PayloadError(f"{index!r} points to none of the {len(entries)} published", field)
+        reason = f"{values.quote(index)} points to none of the {len(entries)} published"
+        raise PayloadError(reason, field)
     return entries[position]
 
 

@@ -246,7 +246,7 @@ def _doubts(offer: Payload) -> tuple[str, ...]:
     word = _availability_word(offer)
     if _read_availability(word)[1]:
         return ()
-    return (f"The availability {values.quote(word)} is not known; it is left open.",)
+    return (f"The availability {values.quote(word)} is not known; it is stored as unknown.",)
 
 
 def _stock(offer: Payload) -> tuple[bool | None, int | None]:

@@ -85,7 +85,7 @@ def _place_blocks(blocks: list[Payload], parts: dict[str | None, Payload]) -> No
             if product_id:
                 _part(parts, product_id)["json_ld"] = [block]
     if described and not parts:
-        raise PayloadError("the page does not say its product", "offers")
+        raise PayloadError("the page does not name its product", "offers")
 
 
 def _block_product(block: Payload) -> str | None:

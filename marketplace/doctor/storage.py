@@ -79,7 +79,7 @@ def _reserve(examination: Examination) -> Iterator[Finding]:
             code="reserve-missing",
             severity=Severity.WARNING,
             subject=reserve.path_of(data_dir).name,
-            what=f"The reserve of {size} for a full disk is not there.",
+            what=f"The reserve of {size} for a full disk is missing.",
             why="If the disk becomes full, the server cannot start before files are removed by "
             "hand.",
             fix=f"python manage.py db_stop  # once twice {size} are free; the next start makes it",
@@ -106,7 +106,7 @@ def _fullness(
         f"use{when}.",
         why="When it is full the server stops, and cannot start before room is made."
         if is_of_server
-        else "When it is full no backup set, or no archived month, can be written.",
+        else "When it is full, backup sets and archived months cannot be written.",
         fix=f"python manage.py db_archive --dry-run  # then {_GUIDE}",
         evidence={"free": disk.free, "total": disk.total, "days": days},
         is_of_server=is_of_server,

@@ -52,8 +52,8 @@ class Source(NamedTuple):
             return read(value, field)
         except PayloadError as error:
             self.warn(
-                f"The time in {error.field} cannot be read: {error.reason}. What has such a time "
-                "is taken as observed when it was loaded first; say --observed-at to set it.",
+                f"The time in {error.field} cannot be read: {error.reason}. The time of the first "
+                "load counts as the time of observation; use --observed-at to set another.",
                 UNREADABLE_TIME,
             )
             return None

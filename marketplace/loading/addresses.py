@@ -64,8 +64,8 @@ def kind_of(address: Address, kinds: Collection[str]) -> str:
         return found[0]
     if found:
         choice = " or ".join(f"{kind} {address}" for kind in found)
-        raise SourceError(f"{address} names more than one thing. Write {choice}.")
-    raise SourceError(f"Nothing that waits is named {address}. See: ingest_review list.")
+        raise SourceError(f"{address} is ambiguous. Write {choice}.")
+    raise SourceError(f"No run, record or glitch {address} is waiting. See: ingest_review list.")
 
 
 def _has(rows: QuerySet[Any] | None, kind: str, address: Address) -> bool:

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from marketplace.loading.preparation import Candidate
 
 _FUTURE = (
-    "The time {at} lies in the future. What has such a time is taken as observed when it was "
-    "loaded first; say --observed-at to set it."
+    "The time {at} lies in the future. The time of the first load counts as the time of "
+    "observation; use --observed-at to set another."
 )
 _STANDING = (
-    "The time {at} stands still while the content changes. What has it is taken as observed when "
-    "it was loaded first; say --observed-at to set it."
+    "The time {at} stays the same while the content changes. The time of the first load counts "
+    "as the time of observation; use --observed-at to set another."
 )
 
 # Per thing by the index of external ids. What the source itself has stored is left out.

@@ -89,7 +89,7 @@ def _read(
     except unpacking.ERRORS as error:
         raise SourceError(
             f"{name} is truncated or damaged: {error}. Fetch the file again and load it once more; "
-            "what was loaded of it is not loaded twice."
+            "records that were loaded are not loaded twice."
         ) from error
     except OSError as error:
         raise SourceError(f"Cannot read {path}: {error.strerror or error}.") from error

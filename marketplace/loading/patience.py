@@ -25,7 +25,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 _TRIES = 8
 
 #: What to do about a load that ended because there was no room.
-_RESUME = "What was committed stays. Resume the load: python manage.py ingest --resume"
+_RESUME = "Committed batches are kept. Resume the load: python manage.py ingest --resume"
 
 logger = logging.getLogger(__name__)
 

@@ -257,7 +257,7 @@ def _check_price(before: str, after: str, currency: str) -> None:
     if _PERCENT.match(after):
         raise ValueError("is a percentage, not a price")
     if _THOUSANDS_OR_CENTS.match(after):
-        raise ValueError("can mean thousands or cents, which the text does not tell")
+        raise ValueError("can mean thousands or cents")
     if before.rstrip().endswith("+"):
         raise ValueError("is an addition to a price, not a price")
     if _UNIT.match(after) and not (currency and after[:1] != "+"):

@@ -9,6 +9,8 @@ from typing import Any
 
 from django.apps import apps
 
+from marketplace.wording import counted
+
 #: Distinct texts that are kept of a source, and shown of a run.
 MAX_WARNINGS = 20
 
@@ -43,4 +45,4 @@ def _sources(names: list[str]) -> str:
     others = len(names) - 1
     if not others:
         return names[0]
-    return f"{names[0]} and {others:,} other source{'s' if others > 1 else ''}"
+    return f"{names[0]} and {counted(others, 'other source')}"

@@ -66,7 +66,7 @@ class Snapshot:
         :raises SourceError: if the records do not tell
         """
         if self.since is None or self.at is None:
-            raise SourceError("The snapshot is empty: nothing was taken for missing.")
+            raise SourceError("The snapshot is empty: nothing was marked missing.")
         kinds = _FIELDS if wanted == "auto" else (wanted,)
         limit = 1 if wanted == "auto" else None
         for kind in kinds:
@@ -76,7 +76,7 @@ class Snapshot:
         raise SourceError(self._explain(wanted))
 
     def _explain(self, wanted: str) -> str:
-        told = "; ".join(
+        named = "; ".join(
             f"{counted(len(ids), kind, '' if kind == 'shop' else 'categories')}"
             f" ({', '.join(sorted(ids)[:_NAMED]) or 'none'}), "
             f"{counted(self.unknown[kind], 'record')} without one"
@@ -87,12 +87,6 @@ class Snapshot:
         else:
             advice = "Load it without --snapshot"
         return (
-            f"It cannot be told what the snapshot is the whole of: it has {told}. Nothing was "
-            f"taken for missing. {advice}."
+            f"Cannot determine the scope of this snapshot: it has {named}. Nothing was marked "
+            f"missing. {advice}."
         )
-
-
-def _counted(kind: str, number: int) -> str:
-    if kind == "category" and number != 1:
-        return f"{number:,} categories"
-    return counted(number, kind)

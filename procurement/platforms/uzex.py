@@ -285,7 +285,7 @@ def _split_references(document: Payload, source: Source) -> Iterator[Item]:
     kind = next((kind for word, kind in kinds.items() if word in text), None)
     if kind is None:
         # Entries of two lists have equal ids, and every platform has lists of this form.
-        reason = "the list does not say its kind: name the file …categories or …regions"
+        reason = "the list does not state its kind: name the file …categories or …regions"
         raise PayloadError(reason, "id")
     for row in rows.get_rows(document):
         yield Item("UZEX-REF", row, {"kind": kind})

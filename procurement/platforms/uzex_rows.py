@@ -84,7 +84,8 @@ def find_lot_type(document: Payload, source: Source) -> str | None:
     option = source.options.get("lot_type")
     if option is not None:
         if option not in SEQUENCES:
-            raise PayloadError(f"{option!r} is not one of {', '.join(SEQUENCES)}", "lot_type")
+            reason = f"{values.quote(option)} is not one of {', '.join(SEQUENCES)}"
+            raise PayloadError(reason, "lot_type")
         return option
     if get_request(document).get("display_on_national") in (1, "1", True):
         return "national_shop"

@@ -112,7 +112,7 @@ class TestAbandon:
         assert "Lost months: 2021-05" in run("db_status", "--database", "ecommerce").out
         assert "2021-05  lost 20" in run("db_partitions").out
         assert run("price_history", "uzum", "10", "--since", "2021-05-02").err == (
-            "Lost months: 2021-05. What was archived of them is gone.\n"
+            "Lost months: 2021-05. Their archived prices are gone.\n"
         )
         assert run("price_history", "uzum", "10", "--since", "2021-06-01").err == ""
 
@@ -132,7 +132,7 @@ class TestRefusal:
         done = run("db_archive", "--abandon", "2021-05", "--force")
 
         assert done.code == 1
-        assert "2021-05 is not lost: its files are what was archived." in done.err
+        assert "2021-05 is not lost: its files are complete and unchanged." in done.err
         assert ArchivedMonth.objects.exists()
 
     def test_of_a_month_that_is_not_archived(self):

@@ -264,7 +264,7 @@ class TestYmlOffer:
     def test_warns_of_an_availability_that_is_not_known(self):
         [warning] = parse_offer(SHORT | {"@available": "maybe"}).warnings
 
-        assert warning == 'The availability "maybe" is not known; it is left open.'
+        assert warning == 'The availability "maybe" is not known; it is stored as unknown.'
         assert parse_offer(SHORT | {"@available": "unknown"}).warnings == ()
 
     @pytest.mark.parametrize(
@@ -636,7 +636,7 @@ class TestYandexPage:
     def test_refuses_a_page_that_does_not_say_its_product(self):
         page = {"json_ld": [{"@type": "Product"}], "offers": []}
 
-        with pytest.raises(PayloadError, match="offers: the page does not say its product"):
+        with pytest.raises(PayloadError, match="offers: the page does not name its product"):
             parse_page(page)
 
     def test_refuses_what_names_no_product_alone(self):

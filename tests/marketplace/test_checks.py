@@ -221,7 +221,7 @@ class TestShapes:
         [error] = check((shape(recognize=fail),), {"T-LIST": SAMPLE})
 
         assert error.id == "marketplace.E012"
-        assert "bazaar cannot tell whether it has the sample of UZ-API of uzum" in error.msg
+        assert "bazaar fails to recognize the sample of UZ-API of uzum" in error.msg
         assert "KeyError: 'no such key' (test_checks.py, line" in error.msg
 
     @pytest.mark.parametrize(

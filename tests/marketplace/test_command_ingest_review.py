@@ -536,8 +536,8 @@ class TestWords:
         assert run("ingest_review", "discard", *held, "--force").code == 0
         assert run("ingest_review", "discard", *records[1:], "--force").code == 0
         assert run("ingest_review", "discard", *marked, "--force").err == (
-            "CommandError: A glitch stays in the price history, and out of lows and averages. "
-            "If its price is right, release it.\n"
+            "CommandError: A glitch stays in the price history, but is left out of lows and "
+            "averages. If its price is right, release it.\n"
         )
         assert not QuarantinedRecord.objects.exists()
 
@@ -552,7 +552,7 @@ class TestWords:
         name = f"uzum-{held.pk}"
 
         assert run("ingest_review", "show", name).err == (
-            f"CommandError: {name} names more than one thing. Write run {name} or record {name}.\n"
+            f"CommandError: {name} is ambiguous. Write run {name} or record {name}.\n"
         )
         assert run("ingest_review", "show", "record", name).code == 0
 
@@ -564,7 +564,7 @@ class TestWords:
     @pytest.mark.parametrize(
         ("words", "message"),
         [
-            (["show", "uzum-999999"], "Nothing that waits is named uzum-999999."),
+            (["show", "uzum-999999"], "No run, record or glitch uzum-999999 is waiting."),
             (["show"], "Say what to show, as ingest_review list names it: run uzum-17."),
             (["release", "records", "uzum-1"], "write record uzum-1."),
             (["release", "uzum-1", "--platform=uzum"], "leave out the ids."),

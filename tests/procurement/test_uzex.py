@@ -249,7 +249,7 @@ class TestUzexDeal:
         ]
 
     def test_refuses_an_unknown_lot_type(self):
-        with pytest.raises(PayloadError, match="lot_type: 'bazaar' is not one of auction, shop"):
+        with pytest.raises(PayloadError, match='lot_type: "bazaar" is not one of auction, shop'):
             parse_one(DEAL, lot_type="bazaar")
 
     def test_refuses_a_row_alone(self):

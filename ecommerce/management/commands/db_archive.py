@@ -41,15 +41,15 @@ class Command(DatabaseCommand):
 
     help = """Move whole months of the price history to Parquet files in ARCHIVE_DIR.
 
-    Each month is written, read again and compared; then detached, while loading goes on, compared once more, and dropped. What was interrupted is gone on with first. An archived month takes no more points; db_unarchive brings it back.
+    Each month is written, read again and compared; then detached, while loading goes on, compared once more, and dropped. Interrupted work is resumed first. An archived month takes no more points; db_unarchive brings it back.
 
     --verify reads all archived months again, and compares them with what was archived.
 
-    What a month was archived as before it was brought back and archived anew stays for ARCHIVE_KEEP_DAYS days, and while BACKUP_DIR has a set from before: a restored database needs it.
+    When a month is archived again, its previous files are kept for ARCHIVE_KEEP_DAYS days, and as long as BACKUP_DIR has a set from before: a database restored from that set needs them.
 
-    --abandon is for archived months whose files are lost for good: it declares them lost. Records of such a month load again, and histories go on without what was in it; db_partitions, db_status, price_history and the pages name the gap. It refuses a month that can be read.
+    --abandon is for archived months whose files are lost for good: it declares them lost. Records of such a month load again, and histories continue without its archived prices; db_partitions, db_status, price_history and the pages name the gap. It refuses a month that can be read.
 
-    Exits with 1 if any month could not be archived or is not what was archived. Back up ARCHIVE_DIR: backups of the database do not hold what is in it.
+    Exits with 1 if any month could not be archived or its files were changed. Back up ARCHIVE_DIR: backups of the database do not contain it.
     """  # noqa: E501 # a line is a paragraph
     choices = (router.db_for_write(PricePoint),)
 

@@ -16,14 +16,14 @@ from marketplace.wording import counted
 
 
 class Command(DatabaseCommand):
-    """Make months ahead, and say how all are."""
+    """Make months ahead, and list all months."""
 
     help = """Create the partitions of the current month and of those ahead, and list all months.
 
     hot: in PostgreSQL, with its rows and size.
-    archived: in Parquet files, by db_archive; and what is wrong with them, as far as their sizes tell.
-    being archived: that was interrupted; db_archive goes on.
-    lost: archived once, and declared lost by db_archive --abandon; what was loaded since is there.
+    archived: moved to Parquet files by db_archive; files that are missing or of a wrong size are named.
+    being archived: db_archive was interrupted; run it again to resume.
+    lost: archived once, and declared lost by db_archive --abandon; it has only what was loaded since.
     missing: ahead, and not made because of --dry-run.
     """  # noqa: E501 # a line is a paragraph
     choices = (router.db_for_write(PricePoint),)

@@ -17,7 +17,7 @@ from marketplace.wording import counted
 class Command(DatabaseCommand):
     """Say how the three databases are, and that of the accounts."""
 
-    help = """Say how each database is, within five seconds, whether or not it answers.
+    help = """Show the state of each database, within five seconds, whether or not it answers.
 
     Status: connected; or unreachable, why, and the next step.
     Current Revision: head; or the last applied migration, and how many are pending.
@@ -29,7 +29,7 @@ class Command(DatabaseCommand):
     Queue: what was pushed and waits for ingest_queue, if anything does.
     Last backup: the newest set in BACKUP_DIR that has the database.
 
-    Of default, the accounts, there is no more to say than revision, size and backup.
+    Of default, the accounts, only revision, size and backup are shown.
 
     Exits with 1 if any database does not answer, or has migrations that are not applied.
     """

@@ -15,8 +15,8 @@ class Command(BaseCommand):
 
     help = (
         "Stop the embedded PostgreSQL. The next command that needs it starts it again. "
-        "--release-reserve is for a full disk, with which the server cannot start: it removes the "
-        "file that keeps room for that. The next start makes it again when there is room."
+        "--release-reserve is for a full disk, on which the server cannot start: it removes a file "
+        "that keeps room for this. The server makes it again when it starts and has room for it."
     )
     requires_system_checks = []
 

@@ -49,12 +49,12 @@ class Command(BaseCommand):
         parser.add_argument(
             "--resume",
             action="store_true",
-            help="go on with the runs that were interrupted: of PLATFORM, or of all",
+            help="resume the interrupted runs of PLATFORM, or of all platforms",
         )
         parser.add_argument(
             "--replay",
             action="store_true",
-            help="read all stored payloads of PLATFORM again, by today's adapters",
+            help="read all stored payloads of PLATFORM again with the current adapter",
         )
         parser.add_argument(
             "--snapshot",
@@ -62,14 +62,14 @@ class Command(BaseCommand):
             const="auto",
             choices=KINDS,
             default="",
-            help="the input is all that there is of its shop or category: what is known of it and "
-            "not in the input is gone; shop or category says of each in the input",
+            help="treat the input as the complete listing of its shop or category: anything else "
+            "stored for it becomes unavailable; with shop or category: of each one in the input",
         )
         parser.add_argument(
             "--observed-at",
             metavar="TIME",
-            help="when the payloads were fetched, whatever they tell themselves (ISO 8601; "
-            "Asia/Tashkent if it has no zone); default: what they tell, or now",
+            help="when the payloads were fetched (ISO 8601; Asia/Tashkent if it has no zone): "
+            "counts more than the times in them; default: those times, or now",
         )
         parser.add_argument("--shop", help="the shop of a feed that does not name it")
         parser.add_argument("--lot", help="the lot of items that do not name it")
@@ -115,7 +115,7 @@ class Command(BaseCommand):
         for failure in summary.failures:
             self.stderr.write(self.style.ERROR(failure))
         records = counted(summary.held, "record")
-        held = f"held {records}" if summary.held else "took nothing for missing"
+        held = f"held {records}" if summary.held else "nothing was marked missing"
         for cause in summary.causes:
             self.stderr.write(self.style.ERROR(f"{held}: {cause}"))
         if summary.causes:
@@ -134,7 +134,7 @@ def _observed_at(value: str | None) -> datetime | None:
 
 
 def _check(options: dict[str, Any]) -> None:
-    """Refuse arguments that say nothing together.
+    """Refuse arguments that do not fit together.
 
     :raises CommandError: naming what to say instead
     """

@@ -1,4 +1,4 @@
-"""Tell what `ingest` would load."""
+"""Show what `ingest` would load."""
 
 import json
 from argparse import ArgumentParser
@@ -20,8 +20,8 @@ class Command(BaseCommand):
     requires_system_checks = [TAG]
 
     help = (
-        "Read what `ingest` would load, and tell what it holds: records of each type, how many of "
-        "them have each field, and what cannot be read. Needs no database and writes nothing."
+        "Read sources as `ingest` does, and show what they contain: records of each type, how many "
+        "of them have each field, and what cannot be read. Needs no database and writes nothing."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -75,15 +75,15 @@ class Command(BaseCommand):
             f"distinct ids {shape.distinct:,}, repeats {shape.repeats:,}"
         )
         for kind, records in shape.records.items():
-            self.stdout.write(f"   {kind} {records.count:,}: {_told(records)}")
+            self.stdout.write(f"   {kind} {records.count:,}: {_coverage(records)}")
             never = [field for field, share in records.coverage.items() if not share]
             if never:
                 self.stdout.write(f"      never: {', '.join(never)}")
 
 
-def _told(records: RecordSurvey) -> str:
-    told = {field: share for field, share in records.coverage.items() if share}
-    return ", ".join(f"{field} {share:g}%" for field, share in told.items())
+def _coverage(records: RecordSurvey) -> str:
+    shares = ((field, share) for field, share in records.coverage.items() if share)
+    return ", ".join(f"{field} {share:g}%" for field, share in shares)
 
 
 def _as_json(found: Survey) -> dict[str, Any]:

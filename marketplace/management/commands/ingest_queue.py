@@ -20,7 +20,7 @@ class Command(DatabaseCommand):
     help = """Load what scrapers have pushed by POST /api/ingest/<platform>.
 
     The runs of a platform are loaded in their order, one at a time; any number of workers may run.
-    What a worker was at when it was killed is gone on with where it was.
+    If a worker is killed, the next one resumes its run.
     """
 
     def add_arguments(self, parser: CommandParser) -> None:

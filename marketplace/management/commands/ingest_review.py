@@ -48,7 +48,7 @@ T = TypeVar("T")
 class Command(DatabaseCommand):
     """List, show, release and discard what waits for a person."""
 
-    help = """Review what loading left to a person.
+    help = """Review held runs, quarantined records and marked prices.
 
     A run is held where a gate found it unlike the platform's recent runs.
     What came before is loaded; the rest waits. A record is in quarantine if
@@ -56,7 +56,7 @@ class Command(DatabaseCommand):
     observation and came back.
 
     list: what waits, and why. show: one of them, with its payload.
-    release: load it as if it had come in time; of a glitch: it is right.
+    release: load it as if it had come in time; for a glitch: accept it.
     discard: throw it away. restore: mark a released glitch again.
 
     Each is named as the list names it: run uzum-17, record uzum-5 uzum-6,
@@ -70,7 +70,7 @@ class Command(DatabaseCommand):
         actions = parser.add_subparsers(
             dest="action", required=True, metavar="ACTION", parser_class=IntermixedParser
         )
-        self._add_listing(actions.add_parser("list", help="Tell what waits, and why."))
+        self._add_listing(actions.add_parser("list", help="Show what waits, and why."))
         show = actions.add_parser("show", help="Show a run, record or glitch, with its payload.")
         _add_words(show, "show")
         show.add_argument("--full", action="store_true", help="Do not shorten payloads.")
@@ -78,7 +78,9 @@ class Command(DatabaseCommand):
         release = actions.add_parser("release", help="Load it, as if it had come in time.")
         _add_words(release, "release")
         _add_common(release)
-        release.add_argument("--dry-run", action="store_true", help="Say what, and do nothing.")
+        release.add_argument(
+            "--dry-run", action="store_true", help="Say what would be done, and do nothing."
+        )
         discard = actions.add_parser("discard", help="Throw it away.")
         _add_words(discard, "discard")
         _add_common(discard)
@@ -263,7 +265,7 @@ class Command(DatabaseCommand):
 
     def _discard_glitch(self, options: Options) -> None:
         raise SourceError(
-            "A glitch stays in the price history, and out of lows and averages. "
+            "A glitch stays in the price history, but is left out of lows and averages. "
             "If its price is right, release it."
         )
 
@@ -324,7 +326,7 @@ def _add_words(parser: CommandParser, action: str) -> None:
 
 
 def _add_common(parser: CommandParser) -> None:
-    """Add by what records are chosen."""
+    """Add the options that choose records by what they have in common."""
     parser.add_argument("--reason", metavar="TEXT", help="Records whose reason contains this.")
     parser.add_argument("--platform", choices=_PLATFORMS, help="Records of this platform.")
 
@@ -332,7 +334,7 @@ def _add_common(parser: CommandParser) -> None:
 def _chosen(options: Options) -> Iterator[tuple[str, list[Address]]]:
     """Yield the kinds of what the user named, each with its rows, each row once.
 
-    :raises SourceError: if that cannot be told, or an option does not fit
+    :raises SourceError: if an id is ambiguous, or an option does not fit
     """
     action, words = options["action"], options["words"]
     kinds, is_common = _KINDS[action], bool(options.get("reason") or options.get("platform"))

@@ -119,6 +119,6 @@ def test_a_reserve_that_was_released_is_missing(settings, tmp_path):
     [finding] = storage._reserve(examination)
 
     assert finding.code == "reserve-missing"
-    assert finding.what == "The reserve of 4.0 kB for a full disk is not there."
+    assert finding.what == "The reserve of 4.0 kB for a full disk is missing."
     reserve.make(tmp_path, 4096)
     assert list(storage._reserve(examination)) == []

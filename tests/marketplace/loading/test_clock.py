@@ -66,7 +66,7 @@ class TestATimeThatStandsStill:
         assert prices() == [500, 600]
         assert summary.since <= Offer.objects.get().scraped_at <= datetime.now(UTC)
         [warning] = summary.warnings
-        assert "2024-01-15 10:00+05:00 stands still while the content changes" in warning
+        assert "2024-01-15 10:00+05:00 stays the same while the content changes" in warning
 
     def test_each_further_content_too(self, feed):
         for price in (500, 600, 700, 650):

@@ -223,7 +223,7 @@ class TestDoubt:
 
         summary = feeds.load(1, [])
 
-        assert summary.failures == ["The snapshot is empty: nothing was taken for missing."]
+        assert summary.failures == ["The snapshot is empty: nothing was marked missing."]
         assert unavailable() == []
 
     def test_a_source_that_cannot_be_read_takes_nothing(self, feeds):
@@ -257,7 +257,7 @@ class TestAuto:
         (failure,) = summary.failures
         assert "2 shops (malika, zamon), 0 records without one; 4 categories" in failure
         assert failure.endswith(
-            "Nothing was taken for missing. Say --snapshot shop or --snapshot category if it is "
+            "Nothing was marked missing. Say --snapshot shop or --snapshot category if it is "
             "the whole of each."
         )
         assert LoadRun.objects.get(pk=summary.run_id).status == LoadRun.Status.FAILED
