@@ -167,7 +167,7 @@ class TestPages:
 
         page = page_of(admin_client, "offer_change", Offer.objects.first().pk)
 
-        assert "Lost months: 2021-05. What was archived" in page
+        assert "Lost months: 2021-05. Their archived prices" in page
 
 
 def test_months_in_a_row_are_named_together():

@@ -51,7 +51,7 @@ class TestDatabaseCommand:
 
         monkeypatch.setattr("builtins.input", nobody)
 
-        with pytest.raises(CommandError, match="Add --force"):
+        with pytest.raises(CommandError, match="Not a terminal: add --force"):
             DatabaseCommand().confirm("All will be lost.", "all")
 
     @pytest.mark.parametrize("name", [*COMMANDS, "db_stop"])

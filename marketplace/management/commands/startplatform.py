@@ -14,7 +14,7 @@ class Command(BaseCommand):
 
     help = (
         "Begin a new platform: write an adapter of an invented payload, its sample and its test, "
-        "which run at once, and register the platform. Then replace what is invented."
+        "which run at once, and register the platform. Then adapt them to real payloads."
     )
     # A broken adapter of another platform is no reason not to begin a new one.
     requires_system_checks = []
@@ -49,6 +49,6 @@ class Command(BaseCommand):
             "   python manage.py check\n"
             f"   python -m pytest {test} tests/marketplace/loading/test_samples.py\n"
             f"   python manage.py ingest_check {name} PAYLOAD   (a real one)\n"
-            "Then replace what is invented, as docs/platforms.md explains. A site that is running "
+            "Then adapt them to the platform, as docs/platforms.md explains. A site that is running "
             "shows the platform after a restart."
         )
