@@ -64,4 +64,7 @@ def _check(name: str, database: str) -> None:
 
 
 def _quoted(title: str) -> str:
-    return '"' + title.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    """Return a text as Python source, with the quotation marks that ruff prefers."""
+    mark = "'" if title.count('"') > title.count("'") else '"'
+    escaped = title.replace("\\", "\\\\").replace(mark, f"\\{mark}")
+    return f"{mark}{escaped}{mark}"
