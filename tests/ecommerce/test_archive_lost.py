@@ -120,7 +120,7 @@ class TestAbandon:
         run("db_archive", "--abandon", "2021-05", "--force")
         load(product(5000, day(4), number=9))
 
-        assert "2021-05  hot, 1 rows, " in run("db_partitions").out
+        assert "2021-05  hot, 1 row, " in run("db_partitions").out
         assert "; lost before 20" in run("db_partitions").out
 
 
