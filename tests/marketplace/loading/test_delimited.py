@@ -212,7 +212,7 @@ class TestShortRows:
 
         assert [(row, fault) for _, row, fault, _ in found] == [
             ({"id": "1", "price": "5", "name": ""}, ""),
-            (None, 'has 1 columns, the table has 3; short_rows does not name "price"'),
+            (None, 'has 1 column, the table has 3; short_rows does not name "price"'),
         ]
 
     def test_whose_values_are_unlike_those_of_full_rows_are_faults(self):

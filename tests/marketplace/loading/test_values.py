@@ -239,5 +239,5 @@ class TestAvailability:
         assert values.availability(published, "avail") is expected
 
     def test_another_word_is_a_fault(self):
-        with pytest.raises(PayloadError, match="avail: 'maybe' is not a known availability"):
+        with pytest.raises(PayloadError, match='avail: "maybe" is not a known availability'):
             values.availability("maybe", "avail")
