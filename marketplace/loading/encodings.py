@@ -21,6 +21,9 @@ T = TypeVar("T")
 
 UTF_8 = "utf-8"
 
+#: What is raised where a file, or packed data, cannot be read on.
+_READING = (OSError, EOFError, zlib.error, zstandard.ZstdError)
+
 #: Of encodings whose texts are equal, the first is chosen.
 CYRILLIC = ("windows-1251", "koi8-r", "cp866", "iso-8859-5", "mac-cyrillic", "cp855")
 
@@ -166,9 +169,15 @@ class Text:
 
 
 def look_ahead(
-    lines: Iterator[T], is_enough: Callable[[list[T]], bool]
+    lines: Iterator[T],
+    is_enough: Callable[[list[T]], bool],
+    deferred: tuple[type[Exception], ...] = _READING,
 ) -> tuple[list[T], Iterator[T]]:
-    """Return the first lines, and the rest; what goes wrong in the first is raised by the rest."""
+    """Return the first lines, and the rest.
+
+    :param is_enough: called with the lines so far, after each of them
+    :param deferred: the errors that are raised by the rest instead; by default those of reading
+    """
     sample: list[T] = []
     failures: list[Exception] = []
     try:
@@ -176,7 +185,7 @@ def look_ahead(
             sample.append(line)
             if is_enough(sample):
                 break
-    except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
+    except deferred as error:
         failures.append(error)
 
     def rest() -> Iterator[T]:

@@ -5,6 +5,7 @@ from itertools import chain
 from typing import Any, TypeVar
 
 from marketplace.loading import prices
+from marketplace.loading.encodings import look_ahead
 from marketplace.loading.yml import Found
 
 #: Entries at the start of a source whose prices show how the source writes them.
@@ -23,22 +24,14 @@ def sample(
 
     :param counts: whether an entry may have prices
     """
-    found: list[_Entry] = []
     counted = 0
-    try:
-        for entry in entries:
-            found.append(entry)
-            counted += counts(entry)
-            if counted == _SAMPLE or len(found) == _MAX_SAMPLE:
-                break
-    except Exception as error:  # noqa: BLE001 # raised again after the sample
-        return found, _failing(error)
-    return found, entries
 
+    def is_enough(found: list[_Entry]) -> bool:
+        nonlocal counted
+        counted += counts(found[-1])
+        return counted == _SAMPLE or len(found) == _MAX_SAMPLE
 
-def _failing(error: Exception) -> Iterator[Any]:
-    yield from ()
-    raise error
+    return look_ahead(entries, is_enough, (Exception,))
 
 
 def with_evidence(found: Iterator[Found]) -> Iterator[Found]:
