@@ -11,7 +11,6 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,7 +24,7 @@ from marketplace.loading.columns import (
     takes_truth,
 )
 from marketplace.loading.delimited import Layout
-from marketplace.loading.mapping_options import TABLE, OptionReader
+from marketplace.loading.mapping_options import TABLE, OptionReader, suggest
 from marketplace.loading.targets import get_plan
 from marketplace.loading.values import quote
 
@@ -211,11 +210,7 @@ class _Reader(OptionReader):
     def _field(self, place: str, record: type[Any], name: str, value: Any) -> Field:
         self.place = place
         if name not in record._fields:
-            near = get_close_matches(name, record._fields, 1)
-            known = (
-                f"Did you mean: {near[0]}" if near else f"Use one of: {', '.join(record._fields)}"
-            )
-            self.refuse("is not a field of this record type", known)
+            self.refuse("is not a field of this record type", suggest(name, record._fields))
         return self._checked(Field(self.column(value), converter(record, name)))
 
     def _observed_at(self, table: dict[str, Any]) -> Field | None:

@@ -5,7 +5,7 @@ Each is checked for its name, its type and its value.
 
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from typing import Any, NoReturn
 from zoneinfo import ZoneInfo
@@ -116,9 +116,7 @@ class OptionReader:
         for option, value in options.items():
             kind = kinds.get(option)
             if kind is None:
-                near = get_close_matches(option, kinds, 1)
-                known = f"Did you mean: {near[0]}" if near else f"Use one of: {', '.join(kinds)}"
-                self.refuse(f"{quote(option)} is not an option", known)
+                self.refuse(f"{quote(option)} is not an option", suggest(option, kinds))
             allowed = kind if isinstance(kind, tuple) else (kind,)
             # A boolean is no whole number here.
             if type(value) not in allowed:
@@ -206,3 +204,9 @@ class OptionReader:
         :raises SourceError: always
         """
         raise SourceError(f"{self.name}, {self.place}: {reason}. {advice}.")
+
+
+def suggest(name: str, known: Collection[str]) -> str:
+    """Return the advice for a name that is not one of the known ones."""
+    near = get_close_matches(name, known, 1)
+    return f"Did you mean: {near[0]}" if near else f"Use one of: {', '.join(known)}"
