@@ -5,9 +5,12 @@ from functools import lru_cache
 
 from price_parser import Price
 
+APOSTROPHES = dict.fromkeys(map(ord, "ʻʼ‘’`´ʹ′＇"), "'")
+
 #: Characters that mean the same as another one, or nothing, in numbers and names.
 CLEANED = (
-    dict.fromkeys(map(ord, "ʻʼ‘’`´ʹ′＇٬"), "'")
+    APOSTROPHES
+    | {ord("٬"): "'"}
     | dict.fromkeys(map(ord, "−‒﹣－"), "-")
     | {ord("，"): ",", ord("．"): ".", ord("％"): "%", ord("٪"): "%"}
     # Marks of the direction of writing, and spaces without width.

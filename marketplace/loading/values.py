@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 
 from marketplace.exceptions import PayloadError
 from marketplace.loading import prices
-from marketplace.loading.currencies import CLEANED, currency_code
+from marketplace.loading.currencies import APOSTROPHES, CLEANED, currency_code
 from marketplace.loading.prices import NUMBER, PRICE, RATING, WHOLE, Style
 
 TASHKENT = ZoneInfo("Asia/Tashkent")
@@ -38,7 +38,6 @@ _MAX_DIGITS = 400
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 
-_APOSTROPHES = dict.fromkeys(map(ord, "ʻʼ‘’`´ʹ′＇"), "'")
 _TAG = re.compile(r"<[^<>]*>")
 _BREAK = re.compile(r"(?i)<\s*(br|/p|/li|/div|/h[1-6])\s*/?\s*>\r?\n?")
 #: A number that has one meaning: not "1.600".
@@ -314,7 +313,7 @@ def availability(value: Any, field: str) -> bool | None:
         return value > 0
     published = text(value, field) or ""
     # Of https://schema.org/InStock the last part counts.
-    word = published.rpartition("/")[2].translate(_APOSTROPHES).casefold().replace("ё", "е")
+    word = published.rpartition("/")[2].translate(APOSTROPHES).casefold().replace("ё", "е")
     word = _NOT_LETTER.sub("", word)
     if word.isdecimal():
         return int(word) > 0
@@ -408,7 +407,7 @@ def normalize_title(title: str | None) -> str | None:
     if not title:
         return None
     # Before NFKC, which turns an acute accent used as an apostrophe into a space and a mark.
-    unified = unicodedata.normalize("NFKC", title.translate(_APOSTROPHES)).casefold()
+    unified = unicodedata.normalize("NFKC", title.translate(APOSTROPHES)).casefold()
     kept = _NOT_WORD.sub(" ", unified.replace("'", "")).replace("_", " ")
     return " ".join(kept.split()) or None
 
