@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.timesince import timesince
 
 from marketplace.cli import DatabaseCommand, add_format_argument
+from marketplace.doctor.wording import file_size
 from marketplace.registry import ALIASES, CONTROL
 from marketplace.status import DatabaseStatus, Freshness, LastRun, get_statuses
 from marketplace.wording import counted
@@ -71,7 +72,8 @@ class Command(DatabaseCommand):
         yield f"   Last backup: {self._backup(status, now)}"
 
     def _facts(self, status: DatabaseStatus, now: datetime) -> Iterator[str]:
-        yield f"   Size: {_size(status.size_bytes)}"
+        size = status.size_bytes
+        yield f"   Size: {'unknown' if size is None else file_size(size)}"
         if status.alias != CONTROL:
             yield from self._contents(status, now)
 
@@ -142,15 +144,6 @@ class Command(DatabaseCommand):
 
 def _moment(run: LastRun) -> datetime:
     return run.finished_at or run.started_at
-
-
-def _size(count: int | None) -> str:
-    if count is None:
-        return "unknown"
-    size, units = float(count), ["bytes", "kB", "MB", "GB"]
-    while size >= 1024 and len(units) > 1:
-        size, units = size / 1024, units[1:]
-    return f"{size:,.0f} {units[0]}" if size >= 10 else f"{size:,.1f} {units[0]}"
 
 
 def _plain(status: DatabaseStatus) -> dict[str, Any]:
