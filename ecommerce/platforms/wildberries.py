@@ -25,7 +25,6 @@ SITE = "https://www.wildberries.ru"
 _V1_KEYS = {"priceU", "salePriceU"}
 _V4_KEYS = {"nmFeedbacks", "nmReviewRating", "root", "siteBrandId", "subjectId", "supplierId"}
 _V4_KEYS |= {"totalQuantity"}
-_SIZE_KEYS = {"optionId", "origName"}
 
 #: Keys of a response whose list is empty, so that no product tells whose it is; each set is enough.
 _ENVELOPES = ({"payloadVersion"}, {"state", "version"}, {"state", "data"}, {"metadata", "total"})
