@@ -1,14 +1,14 @@
-"""The history of prices: what the observations of an offer amount to.
+"""The history of prices, as it follows from the observations of an offer.
 
 The history of an offer is a function of the set of its observations, in whatever order they came.
-In the order of time, an availability that nobody told is that of the observation before. An offer
+In the order of time, an unknown availability is that of the observation before. An offer
 that is out of stock may be observed without a price: then the last price stays; before there is
 one, such an observation says nothing. There is a point for the first observation, and for each
 whose price, old price, currency or availability is another than before. Of two observations of one
 moment, the one that was stored first counts.
 
-What comes in the order of time is appended. What comes late makes the history anew, from all
-observations that are known. Of archived months the archived points are all that is known: see
+Observations that come in the order of time are appended. A late one has the history rebuilt from
+all known observations. Of archived months the archived points are all that is known: see
 `ecommerce.archive.closing`.
 """
 

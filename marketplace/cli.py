@@ -156,7 +156,7 @@ class DatabaseCommand(BaseCommand):
 
 
 class AppDatabaseMixin(BaseCommand):
-    """Has a command of Django work on the database of the apps that are named.
+    """Runs a command of Django on the database of the apps that are named.
 
     Django takes `default` where --database is missing, in which most apps have no tables. An app
     lives in one database, so that its name says enough.

@@ -1,7 +1,7 @@
 """Groups of accounts: who may see what in the admin, and who may decide and administer.
 
-A group only ever gains permissions here: what a person has added to it stays. For fewer
-permissions, make a group of your own.
+Groups only gain permissions here: those that a person has added stay. For fewer permissions, make a
+group of your own.
 """
 
 from django.contrib.auth.models import Group, Permission

@@ -15,7 +15,7 @@ _TEMPLATES = "admin/marketplace"
 
 
 def error_page(request: HttpRequest, status: int, title: str, reason: str) -> HttpResponse:
-    """Return a page about an error; without the navigation for who is not logged in.
+    """Return a page about an error; without the navigation for users who are not logged in.
 
     :raises OperationalError, InterfaceError: if accounts cannot be read
     """

@@ -1,8 +1,7 @@
-"""Room for the embedded server on a full disk: a file that holds it, and can be given up.
+"""The reserve: a file that keeps room for the embedded server, which cannot start on a full disk.
 
-A server whose disk is full stops, and cannot start: that needs room, too. The reserve is a file
-beside its data, allocated in full. Once it is removed there is room to start the server, with which
-more room can be made. Everything here works while no server runs.
+The file is beside the server's data, allocated in full. Once it is removed the server can start,
+and more room can be made. Everything here works while no server runs.
 """
 
 import errno
@@ -30,11 +29,11 @@ def path_of(data_dir: Path) -> Path:
 
 
 def make(data_dir: Path, size: int) -> bool:
-    """Make the reserve where there is room for it; return whether it is there.
+    """Make the reserve if there is room for it; return whether it exists.
 
-    There is room if as much as its size stays free. Of size 0 there is none: it is removed.
+    There is room if the same size stays free beside it.
 
-    :param size: bytes
+    :param size: bytes; 0 removes the reserve
     """
     path = path_of(data_dir)
     if not size:
@@ -88,7 +87,7 @@ def is_hopeless(data_dir: Path) -> bool:
 
 
 def full_disk(data_dir: Path) -> DiskFullError:
-    """Return the error that says so, and how to make room while no server runs."""
+    """Return the error about a full disk, with how to make room while no server runs."""
     disk = shutil.disk_usage(data_dir)
     path = path_of(data_dir)
     if path.exists():

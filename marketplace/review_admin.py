@@ -1,4 +1,4 @@
-"""Releasing and discarding what waits for a person, from the lists and pages of the admin.
+"""Releasing and discarding held runs and quarantined records, from lists and pages of the admin.
 
 Each choice is an action of a list, which the page of a row calls too. It is asked once more, and
 does what `ingest_review` does.
@@ -87,7 +87,7 @@ class ReviewedAdmin(ModelAdmin):
         raise NotImplementedError
 
     def remark(self, row: Any) -> str:
-        """Return what tells a row from others: why it waits."""
+        """Return a text that identifies a row: its source, and why it waits."""
         raise NotImplementedError
 
     def settle(self, verb: str, alias: str, rows: list[Any]) -> Iterator[Result]:
@@ -156,7 +156,7 @@ class ReviewedRunAdmin(ReviewedAdmin):
         return rows.filter(status="held")
 
     def obstacle(self, verb: str, rows: list[Any]) -> str:
-        """Return why not; a run that holds very much takes longer than a page may."""
+        """Return why not: a run that holds many records takes longer than a page may."""
         if not rows:
             return "None of these runs is held, so there is nothing to release or discard."
         large = [run for run in rows if run.held_count > HELD_LIMIT]

@@ -1,4 +1,4 @@
-"""The proof, by samples, that each adapter reads the payloads of its platform and no others.
+"""System checks by samples: each adapter reads the payloads of its platform and no others.
 
 `<database>/platforms/samples/<platform>.json` holds a small invented payload of each shape, under
 the shape's name. Nothing here asks a database.
@@ -51,7 +51,7 @@ class Sample(NamedTuple):
 
 
 def check_shapes(platforms: list[Platform]) -> Iterator[CheckMessage]:
-    """Yield what is wrong with the adapters of some platforms.
+    """Yield the faults of the adapters of some platforms.
 
     :param platforms: ones whose databases exist
     """

@@ -1,4 +1,4 @@
-"""What the items of a batch say together, and with what is stored: tax numbers and deals."""
+"""Completing the items of a batch by one another and by stored rows: tax numbers and deals."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence

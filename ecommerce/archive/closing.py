@@ -144,7 +144,7 @@ def _points(
 
 
 def _is_news(told: _Told, points: list[tuple[Any, ...]]) -> bool:
-    """Return whether a history does not say what was told; by the rule of price_late."""
+    """Return whether an observation would change a history; by the rule of price_late."""
     place = bisect_right(points, told.at, key=lambda point: point[1])
     if not place:
         return True

@@ -1,4 +1,4 @@
-"""What depends on the table of a month: it would keep the table from being dropped."""
+"""Objects that depend on the table of a month, and keep it from being dropped."""
 
 from datetime import date
 from functools import partial

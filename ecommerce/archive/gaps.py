@@ -1,4 +1,4 @@
-"""What charts and tables of the price history leave out, in words."""
+"""Messages about months that charts and tables of the price history leave out."""
 
 from collections.abc import Iterable
 from datetime import date, datetime

@@ -13,7 +13,7 @@ _PHOTO_SIZES = ("800", "720", "540", "480", "240")
 
 
 def parse_names(value: Any, field: str) -> tuple[str | None, str | None, str | None]:
-    """Return a name in any language, in Russian, in Uzbek; plain text does not tell its own."""
+    """Return a name in any language, in Russian, in Uzbek; that of plain text is unknown."""
     if not isinstance(value, dict):
         return values.text(value, field), None, None
     russian = values.text(value.get("ru"), f"{field}.ru")

@@ -216,8 +216,8 @@ def _characteristics(offer: Payload) -> list[dict[str, Any]] | None:
 def _availability(offer: Payload) -> tuple[bool | None, int | None]:
     """Return whether the offer can be bought, and how many pieces are said to be in stock.
 
-    Nothing in stock counts more than `available`, which many shops never change. Where nothing is
-    told, the format says that an offer which is listed can be bought.
+    Nothing in stock counts more than `available`, which many shops never change. By the format, an
+    offer that says neither can be bought.
     """
     word = _availability_word(offer)
     stated, _ = _read_availability(word)

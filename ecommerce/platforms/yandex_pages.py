@@ -266,7 +266,7 @@ def _block_availability(block: Payload) -> bool | None:
 
 
 def _with_availability(offers: list[Offer], told: bool | None) -> list[Offer]:
-    """Return offers with what the page tells of its product: that of several, one can be bought."""
+    """Return offers with the availability of the page's product: of several, one can be bought."""
     if told is None or (told and len(offers) > 1):
         return offers
     return [

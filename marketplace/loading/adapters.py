@@ -30,8 +30,8 @@ class Source(NamedTuple):
 
     :param name: the file's name without its folder ("-" for standard input)
     :param options: what the user said on the command line, such as `shop` or `lot`
-    :param warn: takes what a person should know of the source, though its records are loaded; of
-        a kind (its second argument), if it has one, the first only
+    :param warn: takes a warning about records that are loaded, but not as the user may expect; of
+        the warnings with the same kind (the second argument), only the first is kept
     """
 
     name: str = "-"
@@ -44,7 +44,7 @@ class Source(NamedTuple):
         field: str,
         read: Callable[[Any, str], datetime | None] = values.instant,
     ) -> datetime | None:
-        """Return when a document says that it was made; None, with a warning, if it is unreadable.
+        """Return the time that a document states; None, with a warning, if it cannot be read.
 
         :param read: returns the time, or raises `PayloadError`
         """
@@ -80,10 +80,10 @@ class Item(NamedTuple):
 class Parsed(NamedTuple):
     """What one item says.
 
-    :param external_id: the platform's id of the thing the item is about
+    :param external_id: the platform's id of what the item is about
     :param records: instances of the record types of the app, parents first
     :param observed_at: when the platform said so, if the payload itself tells; aware
-    :param warnings: what a person should know of the item, though it is loaded
+    :param warnings: about records that are loaded, but not as the user may expect
     """
 
     external_id: str

@@ -1,4 +1,4 @@
-"""What runs, records and marked prices are called: their platform and number, as in uzum-17."""
+"""Names of runs, records and marked prices: their platform and number, as in uzum-17."""
 
 from collections.abc import Collection
 from importlib import import_module
@@ -47,10 +47,11 @@ def locate(name: str) -> Address:
 
 
 def kind_of(address: Address, kinds: Collection[str]) -> str:
-    """Return what an address names that waits: "run", "record" or "glitch".
+    """Return the kind of the waiting row that an address names: "run", "record" or "glitch".
 
-    :param kinds: those that it may be; of runs that wait for nobody one is taken if nothing else is
-    :raises SourceError: if it names nothing, or several
+    :param kinds: the kinds that it may be; a run that is not held counts if nothing else has the
+        address
+    :raises SourceError: if no row has the address, or rows of several kinds
     """
     waits = {
         "run": runs_of(address.alias).filter(status="held"),
@@ -98,8 +99,8 @@ def records_of(alias: str) -> QuerySet[Any]:
         output_field=TextField(),
     )
     rows: QuerySet[Any] = QuerySet(apps.get_model(alias, "QuarantinedRecord"), using=alias)
-    told: QuerySet[Any] = rows.annotate(shown=shown)
-    return told
+    annotated: QuerySet[Any] = rows.annotate(shown=shown)
+    return annotated
 
 
 def glitches(alias: str) -> ModuleType | None:

@@ -1,9 +1,8 @@
-"""When what is read was observed: what its documents tell, unless that cannot be.
+"""The time of an observation: the one that its document states, unless that cannot be right.
 
-The time that the user says counts always. A time that lies in the future, or that stands still
-while the content changes, is a fault of the payload: what has it is observed now, with a warning.
-The same bytes stay the same observation: for a file that was loaded before, "now" is its first
-load.
+A time that the user states always counts. A time that lies in the future, or stays the same while
+the content changes, is a fault of the payload: now counts instead, with a warning. The same bytes
+stay the same observation: for a file that was loaded before, "now" is its first load.
 """
 
 from collections.abc import Sequence
@@ -31,7 +30,7 @@ _STANDING = (
     "as the time of observation; use --observed-at to set another."
 )
 
-# Per thing by the index of external ids. What the source itself has stored is left out.
+# By the index of external ids. Payloads that the source itself has stored are left out.
 _CONTRADICTED = """
 SELECT DISTINCT g.at
 FROM unnest(%(ids)s::text[], %(shapes)s::text[], %(hashes)s::uuid[], %(times)s::timestamptz[])
@@ -61,7 +60,7 @@ SELECT EXISTS (
 
 
 class Clock:
-    """Decides the times of what one source holds."""
+    """Decides the times of the observations in one source."""
 
     def __init__(self, start: "Start") -> None:
         self.start = start
@@ -69,7 +68,7 @@ class Clock:
         self.said_at, self.latest = job.said_at, job.latest
         self._alias, self._platform = job.alias, job.platform
         self._warnings: dict[str, str] = {}
-        #: The times that stand still; the newest payload that was stored before the source.
+        #: Times with several contents; the newest payload that was stored before the source.
         self._standing: set[datetime] = set()
         self._before: int | None = None
         models = apps.get_app_config(self._alias).models
@@ -80,7 +79,7 @@ class Clock:
         }
 
     def judge(self, told: datetime) -> datetime | None:
-        """Return the time that a payload tells; None if it does not count."""
+        """Return the time that a payload states; None if it does not count."""
         if self.said_at is not None:
             return None
         if told > self.latest:
@@ -95,7 +94,7 @@ class Clock:
         return found
 
     def move(self, candidates: "list[Candidate]", parsed: Sequence[Parsed | None]) -> None:
-        """Give the items whose time stands still the time at which they were loaded."""
+        """Replace times that stayed the same for other content by the time of the first load."""
         if not self._tables or all(each.entrant.fallback is None for each in candidates):
             return
         self._find_standing(candidates, parsed)
@@ -113,7 +112,7 @@ class Clock:
     def _find_standing(
         self, candidates: "list[Candidate]", parsed: Sequence[Parsed | None]
     ) -> None:
-        # What was recognized says what is known: nothing of it is news.
+        # An item that was recognized has no new content.
         news = [
             (found.external_id, each.entrant)
             for each, found in zip(candidates, parsed, strict=True)
@@ -128,7 +127,7 @@ class Clock:
             self._warn(_STANDING, at)
 
     def _contradicted(self, news: list[tuple[str, Any]]) -> set[datetime]:
-        """Return the times at which other content of the same things is stored."""
+        """Return the times at which other content of the same items is stored."""
         tables = self._tables
         with connections[self._alias].cursor() as cursor:
             if self._before is None:

@@ -40,7 +40,7 @@ class Column:
     :param digits: the digits, in order, in which a number is written
     :param formats: of a time, as for `strptime`, or "unix"; tried in order; ISO 8601 if none
     :param zone: the zone of times that name none
-    :param decimal: the decimal mark, where it cannot be told
+    :param decimal: the decimal mark, where the texts do not show it
     :param evidence: the decimal mark of the other prices of the table
     :param has_decimals: whether prices may have decimals: those in so'm have none
     :param minor_units: how many of the published unit make one of the currency

@@ -28,7 +28,7 @@ class Row(dict[str, str]):
 
 
 class Layout(NamedTuple):
-    """How a table is written; what is empty or None is found by looking at it.
+    """How a table is written; fields that are empty or None are found by looking at it.
 
     :param header: whether the first row names the columns; if not, they are named "1", "2", … ;
         where it stands again in the middle, it is no row

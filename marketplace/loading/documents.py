@@ -42,7 +42,7 @@ class Entry(NamedTuple):
     :param document: the parsed document; None if it is damaged
     :param fault: why it could not be read; empty if it could
     :param raw: the damaged bytes
-    :param warning: what a person should know of the source; then there is no document
+    :param warning: about the source; then there is no document
     """
 
     place: str

@@ -180,7 +180,7 @@ def _limit(fault: str, rows: int, history: list[Tally], limits: Thresholds) -> f
 
 
 def judge_volume(rows: int, recent: list[int], limits: Thresholds) -> list[str]:
-    """Return why nothing may be taken for missing from a snapshot; empty if it is as full as usual.
+    """Return why nothing may be marked missing by a snapshot; empty if it is as full as usual.
 
     A single earlier snapshot is enough to compare with: to hold a sound one costs a word, to take
     half a platform for sold costs its users' trust.
@@ -242,9 +242,9 @@ class Gate:
         return self._earlier[1]
 
     def judge_volume(self, scope: str, rows: int, at: datetime | None = None) -> list[str]:
-        """Return why nothing may be taken for missing from a complete snapshot; empty if it may.
+        """Return why nothing may be marked missing by a complete snapshot; empty if it may.
 
-        What may pass is what later snapshots of the scope are compared to.
+        A snapshot that passes is kept, to compare later ones of its scope to it.
 
         :param at: when it was observed; now if None
         """

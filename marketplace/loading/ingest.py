@@ -43,13 +43,13 @@ def ingest(
 
     A source that cannot be read is named in the summary's `failures`; the others are loaded.
 
-    :param observed_at: time of the observations; if None, what they tell themselves, or the time at
-        which the same file was loaded first, or now
+    :param observed_at: time of the observations; if None, the times in the payloads, or that of the
+        first load of the same file, or now
     :param options: what adapters may use where a payload is silent: shop, lot, lot_type, currency,
         decimal
     :param columns: a mapping file, if the files are tables in another form than the platform's own
-    :param snapshot: "shop", "category" or "auto" if the sources are all that there is of each shop
-        or category in them: what is known of these and not among them is taken for gone
+    :param snapshot: "shop", "category" or "auto" if the sources are the complete listing of each
+        shop or category in them: anything else stored for these is marked missing
     :raises SourceError: if the platform is unknown, or the mapping is wrong
     :raises django.db.Error: if the database cannot be used
     """
@@ -118,10 +118,10 @@ def resume(alias: str, run_id: int, *, progress: Progress = lambda summary: None
 def resume_all(
     platform: str | None = None, *, progress: Progress = lambda summary: None
 ) -> Iterator[Summary]:
-    """Go on with the runs that were interrupted, the oldest first.
+    """Resume the runs that were interrupted, the oldest first.
 
-    A summary's failures tell what cannot be gone on with, such as a run of standard input, and
-    which database cannot be used; the others are loaded.
+    A summary's failures name runs that cannot be resumed, such as one of standard input, and
+    databases that cannot be used; the others are loaded.
 
     :param platform: whose runs; of all platforms if None
     :raises SourceError: if the platform is unknown
@@ -137,7 +137,7 @@ def resume_all(
 
 
 def _resume(alias: str, row: Any, progress: Progress) -> Summary:
-    """Go on with a run; note why it cannot be gone on with, so that it is not tried again."""
+    """Resume a run; note why it cannot be resumed, so that it is not tried again."""
     try:
         return resume(alias, row.pk, progress=progress)
     except SourceError as error:
@@ -146,7 +146,7 @@ def _resume(alias: str, row: Any, progress: Progress) -> Summary:
 
 
 def _release_snapshot(alias: str, row: Any, progress: Progress) -> Summary:
-    """Take for gone what a snapshot lacked that was held for it."""
+    """Mark the items missing that a held snapshot lacked."""
     scope = Scope.from_json(row.options["scope"])
     job = Job(row.platform, (), None, row.started_at, is_released=True)
     run = Run(alias, row.platform, row.source, row.started_at, row.options, pk=row.pk)

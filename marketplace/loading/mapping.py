@@ -1,8 +1,8 @@
 """Mapping files: which columns of a table fill which fields of the records of a database.
 
 A mapping is TOML. A section is named after a record type (`[product]`, `[price_point]`), a key
-after a field of it; the first section is what a row is about. `[table]` says what looking at the
-table does not show, `[skip]` which rows to leave out. A wrong mapping is refused with its file,
+after a field of it; the first section is what a row is about. `[table]` says what the table itself
+does not show, `[skip]` which rows to leave out. A wrong mapping is refused with its file,
 section and key, the reason and the next step.
 """
 
@@ -46,7 +46,7 @@ class Field(NamedTuple):
 
 
 class Section(NamedTuple):
-    """What of a row becomes one record.
+    """A section of a mapping: the columns of a row that become one record.
 
     :param name: others refer to it by their field "<name>_external_id"
     :param rank: place of the record type in its module, where parents come first

@@ -59,7 +59,7 @@ TABLE: dict[str, type | tuple[type, ...]] = {
 
 
 class OptionReader:
-    """Options being read, to name the place of what is wrong in them.
+    """Options being read, with their place for error messages.
 
     :param name: of the file
     :ivar place: the section and key that are read
@@ -199,7 +199,7 @@ class OptionReader:
         return name
 
     def refuse(self, reason: str, advice: str) -> NoReturn:
-        """Refuse the mapping for what is at the place that is read.
+        """Refuse the mapping, naming the place that is being read.
 
         :raises SourceError: always
         """

@@ -140,7 +140,7 @@ class Measures:
     def before(self, moment: float) -> "Measures":
         """Return what was counted of observations that are not later than a moment.
 
-        What tells no time, as the measures of earlier releases, counts as earlier.
+        Measures without a time, which earlier releases wrote, count as earlier.
         """
         tallies = {k: each for k, each in self.tallies.items() if self._is_before(k, moment)}
         volumes = {k: each for k, each in self.volumes.items() if self._is_before(k, moment)}

@@ -35,9 +35,9 @@ class Conflict(MarketplaceError):
 
 
 def patiently(alias: str, work: Callable[[], _Result]) -> _Result:
-    """Return what some work returns; if the connection is lost, wait for it and do it anew.
+    """Return the result of some work; if the connection is lost, wait for it and do the work again.
 
-    So it does where the server's disk is full. What it waits for is logged once. The work must be
+    The same if the server's disk is full. The reason for waiting is logged once. The work must be
     safe to do twice: whether it had reached the database may not be known.
 
     :raises django.db.Error: what the work raises while the connection is sound, and the loss of

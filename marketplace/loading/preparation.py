@@ -44,8 +44,8 @@ class Entrant(NamedTuple):
     :param raw: its payload as JSON, equal for equal payloads
     :param content_hash: by which it is recognized; 32 hexadecimal digits, or empty
     :param document_hash: that of its document, if that tells its time and holds nothing else
-    :param fallback: its time, should the one that its document tells turn out to stand still; None
-        if its document tells none
+    :param fallback: its time, if the one in its document turns out to belong to other content, too;
+        None if its document states no time
     """
 
     shape: str

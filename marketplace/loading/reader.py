@@ -154,7 +154,7 @@ class Stretch:
             yield from self.flush()
 
     def warn(self, text: str, kind: str = "") -> None:
-        """Note what a person should know of the source; a text, and a kind, is kept once."""
+        """Note a warning about the source; each text, and each kind, is kept once."""
         if kind not in self.kinds:
             self.warnings[text] = None
         if kind:

@@ -113,9 +113,9 @@ def loaded_before(
 ) -> set[tuple[str, str]]:
     """Return external id and content hash of the observations that were loaded before.
 
-    They are those whose payload is stored, and of whose thing and shape a payload is stored for the
-    same time: of several payloads of a thing at one time, one alone has the time noted. Databases
-    that keep no payloads know none.
+    Their payload is stored, and some payload of the same item and shape is stored for the same
+    time: of several payloads of an item at one time, only one has the time noted. Databases that
+    keep no payloads know none.
 
     :param told: external id, content hash, shape and time of observations
     """

@@ -1,4 +1,4 @@
-"""Warnings: what a person should know of a run that loaded its records all the same.
+"""Warnings of a run: its records were loaded, but not as the user may expect.
 
 Each source keeps the distinct texts of its warnings. Adding a text again changes nothing, so a
 batch that is read or committed twice neither loses a warning nor doubles it.

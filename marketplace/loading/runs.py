@@ -380,7 +380,7 @@ class Run:
 
 
 def interrupted(alias: str, platform: str) -> list[Any]:
-    """Return the runs of a platform that were interrupted and can be gone on with, oldest first.
+    """Return the runs of a platform that were interrupted and can be resumed, oldest first.
 
     A run that failed because a source cannot be read is none: it was read as far as it can be.
     """
@@ -391,7 +391,7 @@ def interrupted(alias: str, platform: str) -> list[Any]:
 
 
 def give_up(alias: str, row: Any, reason: str) -> None:
-    """Note why an interrupted run cannot be gone on with; it is not asked for again.
+    """Note why an interrupted run cannot be resumed; it is not tried again.
 
     What a gate holds of it can still be released.
 

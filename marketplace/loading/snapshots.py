@@ -1,4 +1,4 @@
-"""Snapshots: sources that are the whole of a shop or category, so that what they lack is gone."""
+"""Snapshots: complete listings of a shop or category, so that anything else stored is missing."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from marketplace.exceptions import SourceError
 from marketplace.loading.targets import Plan, Scope
 from marketplace.wording import counted
 
-#: What a snapshot may be the whole of; "auto" is the one of both of which there is one only.
+#: The scopes that a snapshot may have; "auto" is its only shop, or else its only category.
 KINDS = ("auto", "shop", "category")
 
 _FIELDS = {"shop": "seller_external_id", "category": "category_external_id"}
@@ -60,10 +60,10 @@ class Snapshot:
         self.at = max(filter(None, (self.at, other.at)), default=None)
 
     def scope(self, wanted: str) -> Scope:
-        """Return what it is the whole of.
+        """Return the shops or categories of which it is the complete listing.
 
         :param wanted: one of KINDS
-        :raises SourceError: if the records do not tell
+        :raises SourceError: if the records do not show it
         """
         if self.since is None or self.at is None:
             raise SourceError("The snapshot is empty: nothing was marked missing.")

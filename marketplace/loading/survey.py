@@ -93,7 +93,7 @@ class Survey:
     :param documents: JSON documents, elements of feeds, rows of tables or what of them is one item
     :param fault_count: records that cannot be loaded; `faults` are the first of them
     :param failures: why sources could not be read to their end
-    :param warnings: what else a person should know
+    :param warnings: about records that would be loaded, but not as the user may expect
     """
 
     platform: str
@@ -117,7 +117,7 @@ class Survey:
         return self.shapes.setdefault(name, ShapeSurvey())
 
     def warn(self, source: str, text: str, kind: str = "") -> None:
-        """Note what a person should know of a source; a text, and a kind, is kept once."""
+        """Note a warning about a source; each text, and each kind, is kept once."""
         if kind and (source, kind) in self.kinds:
             return
         self.kinds.add((source, kind))

@@ -160,7 +160,7 @@ class Observations:
 
 
 class Scope(NamedTuple):
-    """What a snapshot is the whole of.
+    """The scope of a snapshot: the shops or categories of which it is the complete listing.
 
     :param kind: "shop" or "category"
     :param external_ids: which ones
@@ -200,7 +200,7 @@ class Plan:
         database say: (alias, platform, list of `Parsed` or None)
     :param after_merge: side effects in the batch's transaction, such as history and events; returns
         the number of price points written
-    :param warn: what a person should know of the merged batch, in its transaction
+    :param warn: warnings about the merged batch, in its transaction
     :param after_create: the same for things that were all just created: record type → their ids,
         and when the first of them was observed; None if new things must be merged as others; may
         raise `creation.Unfit` if these must
@@ -210,8 +210,8 @@ class Plan:
     :param observe: what an item's records say, as observations: (records, observed_at) → list
     :param rebuild: makes a history anew from all observations, the first at a moment counting;
         returns the number of price points written
-    :param find_missing: the items which say that what is known of a snapshot's scope, and is not
-        in it, is gone
+    :param find_missing: items that mark everything stored for a snapshot's scope, and missing from
+        the snapshot, as missing
     :param shapes: the forms of such items
     :param after_run: what time alone brings about, such as the end of ads, up to a moment
     :param coverage: name → (record type, field): what the gates expect most items to have

@@ -48,7 +48,7 @@ def open_source(path: str, opened: ExitStack, warn: Callable[[str], None]) -> An
     """Return a file, or standard input for "-", as an unpacked stream with `peek`.
 
     :param opened: closes what is opened here
-    :param warn: takes what a person should know of the source once it was read
+    :param warn: takes warnings about the source, once it was read
     :raises SourceError: if standard input is closed
     :raises OSError: if the file cannot be opened
     """
@@ -68,7 +68,7 @@ class _Unpacked(io.RawIOBase):
     """The unpacked members or frames of a stream.
 
     Unlike the libraries' own readers, it notices that the last zstd frame is cut off, and ignores
-    what follows the last member or frame, as the command line tools do.
+    bytes after the last member or frame, as the command line tools do.
     """
 
     def __init__(self, packed: Any, form: _Form, warn: Callable[[str], None]) -> None:

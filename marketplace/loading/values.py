@@ -254,8 +254,8 @@ def boolean(value: Any, field: str) -> bool | None:
     return known
 
 
-#: What platforms and shops write of availability: casefolded, letters and digits alone. None is
-#: what does not say whether the thing is there.
+#: Words of platforms and shops for availability: casefolded, letters and digits only. None: a word
+#: that does not say whether the item is in stock.
 _AVAILABILITY = (
     {"true": True, "false": False}
     | dict.fromkeys(
@@ -301,9 +301,9 @@ _AVAILABILITY = (
 
 
 def availability(value: Any, field: str) -> bool | None:
-    """Return whether a thing can be bought: "In stock", "нет в наличии", "sotuvda yo'q", 5 pieces.
+    """Return whether an item can be bought: "In stock", "нет в наличии", "sotuvda yo'q", 5 pieces.
 
-    None for what does not say it, such as "unknown" or "под заказ".
+    None for words that do not say it, such as "unknown" or "под заказ".
 
     :raises PayloadError: if the word is not known
     """

@@ -1,7 +1,7 @@
 """The worker: loads what was pushed, each platform's runs in their order, one at a time.
 
 Any number of workers may be at work, on any number of machines. Of a platform's runs one worker
-loads at a time. What a worker was at when it was killed is gone on with by the next one.
+loads at a time. If a worker is killed, the next one resumes its run.
 """
 
 import logging

@@ -44,10 +44,10 @@ class Summary:
     :param read: records read, repeats included: created + updated + unchanged + rejected
     :param held: further records that a gate holds, until a person releases or discards them
     :param seconds: wall-clock time
-    :param missing: things that a snapshot did not hold, and that are taken for gone
+    :param missing: items that a snapshot lacked, and that were marked missing
     :param failures: why sources could not be read to their end
     :param causes: why records are held
-    :param warnings: what else a person should know
+    :param warnings: about records that were loaded, but not as the user may expect
     :param reasons: reason of rejection → how many records; the first hundred reasons
     """
 
@@ -172,7 +172,7 @@ class Writer:
         self.run.release()
 
     def _take_snapshot(self) -> None:
-        """Load what is missing from the sources as such, unless there may be other reasons."""
+        """Mark the items that the snapshot lacks as missing, unless it may be incomplete."""
         if self.summary.rejected:
             warning = (
                 f"{counted(self.summary.rejected, 'record')} could not be read, so missing items "
