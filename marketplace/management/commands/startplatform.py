@@ -49,6 +49,6 @@ class Command(BaseCommand):
             "   python manage.py check\n"
             f"   python -m pytest {test} tests/marketplace/loading/test_samples.py\n"
             f"   python manage.py ingest_check {name} PAYLOAD   (a real one)\n"
-            "Then adapt them to the platform, as docs/platforms.md explains. A site that is running "
-            "shows the platform after a restart."
+            "Then adapt them to the platform, as docs/platforms.md explains. A running site shows "
+            "the platform after a restart."
         )

@@ -354,7 +354,7 @@ class TestDamage:
         entries = read(file("id,name\n1,a\n2\n3,c\n", "table.csv"))
 
         assert sound(entries) == [{"id": "1", "name": "a"}, {"id": "3", "name": "c"}]
-        assert faults(entries)[0].fault == "has 1 columns, the table has 2"
+        assert faults(entries)[0].fault == "has 1 column, the table has 2"
 
 
 class TestRefusal:

@@ -133,7 +133,8 @@ class TestTouches:
         if is_one_load:
             times = [START + timedelta(days=day) for day in (1, 2)]
             visits = [(second, times[0]), (first, times[1])]
-            load([told | {"timestamp": at.isoformat()} for told, at in visits], days=3)
+            told = [document | {"timestamp": at.isoformat()} for document, at in visits]
+            load_documents("uzum", told, name="cards")
         else:
             load([second], days=1)
             owner = Offer.objects.get(external_id="10").product.external_id

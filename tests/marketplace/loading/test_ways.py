@@ -143,7 +143,7 @@ class TestWays:
 
         for size in (1, 3, 100):
             settings.INGEST_BATCH_SIZE = size
-            load_documents("uzum", file, name="moments", observed_at=START)
+            load_documents("uzum", file, name="moments")
             with connections["ecommerce"].cursor() as cursor:
                 # A product that need not be parsed again when it comes again may all the same be.
                 found.append(content(cursor, "ecommerce", without=["Product.content_hash"]))
@@ -177,12 +177,12 @@ class TestWays:
                 "category": {"@id": "1", "#text": "Смартфоны"},
             },
             {
-                "yml_catalog": shop,
+                "yml_catalog": shop | {"date": "2026-03-01 14:00"},
                 "offer": offer | {"price": ["10"], "currencyId": ["KZT"]},
             },
         ]
 
-        load_documents("yandex", documents, name="feed", observed_at=START)
+        load_documents("yandex", documents, name="feed")
 
         category = Category.objects.get()
         assert category.name == "Смартфоны"
