@@ -17,7 +17,7 @@ from marketplace.exceptions import PayloadError
 from marketplace.loading import values
 from marketplace.loading.adapters import Item, Parsed, Payload, Shape, Source
 
-#: Keys of a product, beside its `skuList`, by which it is told from those of other shops.
+#: Keys of a product, beside its `skuList`, which those of other shops do not have.
 _PRODUCT_KEYS = {"localizableTitle", "ordersAmount", "reviewsAmount", "totalAvailableAmount"}
 
 

@@ -13,7 +13,7 @@ from ecommerce.records import Offer, Product
 from marketplace.loading import values
 from marketplace.loading.adapters import Item, Parsed, Payload, Shape, Source
 
-#: Keys of a card, beside its `productId`, by which it is told from those of other shops.
+#: Keys of a card, beside its `productId`, which those of other shops do not have.
 _CARD_KEYS = {"feedbackQuantity", "minFullPrice", "minSellPrice", "ordersQuantity"}
 
 
@@ -95,7 +95,7 @@ def _parse_card_offers(card: Payload, product_id: str) -> list[Offer]:
         price = values.price(sku.get("sellPrice"), "skuList[].sellPrice")
         if price is None:
             continue
-        # minFullPrice is the old price of the cheapest SKU; those of the others are not told.
+        # minFullPrice is the old price of the cheapest SKU; those of the others are unknown.
         full_price = card.get("minFullPrice") if price == lowest else None
         old_price = values.old_price(full_price, "minFullPrice", price)
         sku_id = values.identifier(sku.get("id"), "skuList[].id")

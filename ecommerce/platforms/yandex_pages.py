@@ -265,12 +265,12 @@ def _block_availability(block: Payload) -> bool | None:
     return values.availability(offers.get("availability"), "availability")
 
 
-def _with_availability(offers: list[Offer], told: bool | None) -> list[Offer]:
+def _with_availability(offers: list[Offer], is_available: bool | None) -> list[Offer]:
     """Return offers with the availability of the page's product: of several, one can be bought."""
-    if told is None or (told and len(offers) > 1):
+    if is_available is None or (is_available and len(offers) > 1):
         return offers
     return [
-        offer._replace(is_available=told) if offer.is_available is None else offer
+        offer._replace(is_available=is_available) if offer.is_available is None else offer
         for offer in offers
     ]
 

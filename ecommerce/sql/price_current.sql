@@ -1,5 +1,5 @@
 -- The current state of offers, as their history has it. A price is changed only where the newest
--- observation told none, or is newer than what is known.
+-- observation has none, or is newer than what is known.
 UPDATE ecommerce_offers AS o
 SET
     is_available = n.is_available,

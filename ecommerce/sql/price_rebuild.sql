@@ -1,5 +1,5 @@
 -- The history as price_evidence has it: a point for the first state, and for each other than the one
--- before it. An availability, or a price, that nobody told is that of the state before. What is
+-- before it. An availability, or a price, that is unknown is that of the state before. What is
 -- observed without a price before the first price is no state of the offer.
 --
 -- A glitch lasted one observation, is wrong beside the points before and after it, and does not
@@ -9,7 +9,7 @@
 --
 -- Writes points that are new or differ; returns how many are new, the keys of points that are none
 -- any more, and the offers whose current state turns out to be another one, as a JSON array.
-WITH told AS (
+WITH evidence AS (
     SELECT
         *,
         min(recorded_at) FILTER (WHERE price IS NOT NULL) OVER (PARTITION BY offer_id) AS first_at
@@ -21,12 +21,12 @@ series AS (
         offer_id,
         recorded_at,
         rank,
-        price AS told_price,
-        old_price AS told_old_price,
-        currency AS told_currency,
-        is_available AS told_available,
+        price AS observed_price,
+        old_price AS observed_old_price,
+        currency AS observed_currency,
+        is_available AS observed_available,
         available_amount
-    FROM told
+    FROM evidence
     WHERE price IS NOT NULL OR recorded_at > first_at
     ORDER BY offer_id, recorded_at, rank, position
 ),
@@ -34,8 +34,8 @@ series AS (
 counted AS (
     SELECT
         *,
-        count(told_available) OVER by_time AS told_count,
-        count(told_price) OVER by_time AS price_count
+        count(observed_available) OVER by_time AS availability_count,
+        count(observed_price) OVER by_time AS price_count
     FROM series
     WINDOW by_time AS (PARTITION BY offer_id ORDER BY recorded_at)
 ),
@@ -43,13 +43,13 @@ counted AS (
 carried AS (
     SELECT
         *,
-        first_value(told_available) OVER (
-            PARTITION BY offer_id, told_count
+        first_value(observed_available) OVER (
+            PARTITION BY offer_id, availability_count
             ORDER BY recorded_at
         ) AS is_available,
-        first_value(told_price) OVER by_price AS price,
-        first_value(told_old_price) OVER by_price AS old_price,
-        first_value(told_currency) OVER by_price AS currency
+        first_value(observed_price) OVER by_price AS price,
+        first_value(observed_old_price) OVER by_price AS old_price,
+        first_value(observed_currency) OVER by_price AS currency
     FROM counted
     WINDOW by_price AS (PARTITION BY offer_id, price_count ORDER BY recorded_at)
 ),
@@ -204,7 +204,7 @@ newest AS (
     SELECT DISTINCT ON (offer_id)
         offer_id,
         recorded_at,
-        told_price IS NULL AS is_silent,
+        observed_price IS NULL AS is_silent,
         price,
         old_price,
         currency,
@@ -214,7 +214,7 @@ newest AS (
     ORDER BY offer_id, recorded_at DESC
 ),
 
--- What the newest observation did not tell is what the one before it told, which may have come late.
+-- Values that the newest observation lacks are those of the one before it, which may be late.
 -- That the offer is out of stock may be known from before it was.
 current AS (
     SELECT n.*, n.is_silent OR n.recorded_at > o.recorded_at AS is_news

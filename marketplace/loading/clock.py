@@ -78,14 +78,14 @@ class Clock:
             if model in models
         }
 
-    def judge(self, told: datetime) -> datetime | None:
+    def judge(self, stated: datetime) -> datetime | None:
         """Return the time that a payload states; None if it does not count."""
         if self.said_at is not None:
             return None
-        if told > self.latest:
-            self._warn(_FUTURE, told)
+        if stated > self.latest:
+            self._warn(_FUTURE, stated)
             return None
-        return told
+        return stated
 
     def take_warnings(self) -> dict[str, None]:
         """Return the warnings that were not taken yet; of each kind, there is one a source."""

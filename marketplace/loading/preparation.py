@@ -392,11 +392,11 @@ class Preparer:
         if isinstance(parsed, Exception):
             rejects.append(reject(entrant, f"cannot be stored: {parsed}"))
             return None
-        told_at = parsed.observed_at
-        if told_at is not None and self.clock:
-            told_at = self.clock.judge(told_at)
-            if told_at is not None and told_at != entrant.observed_at:
-                entrant = entrant._replace(observed_at=told_at)
+        stated_at = parsed.observed_at
+        if stated_at is not None and self.clock:
+            stated_at = self.clock.judge(stated_at)
+            if stated_at is not None and stated_at != entrant.observed_at:
+                entrant = entrant._replace(observed_at=stated_at)
                 candidates[position] = Candidate(entrant, payload)
         return parsed._replace(observed_at=None) if parsed.observed_at else parsed
 
@@ -404,7 +404,7 @@ class Preparer:
         self, candidates: list[Candidate], parsed: list[Parsed | None], rejects: list[Reject]
     ) -> Prepared:
         batch = Prepared(rejects=rejects)
-        told: list[Parsed] = []
+        items: list[Parsed] = []
         for candidate, found in zip(candidates, parsed, strict=True):
             if found is None:
                 continue
@@ -413,22 +413,22 @@ class Preparer:
                 batch.skipped += entrant.is_counted
                 continue
             if found.observed_at is not None:
-                batch.touches.append(Touch(len(told), entrant.content_hash, entrant.observed_at))
+                batch.touches.append(Touch(len(items), entrant.content_hash, entrant.observed_at))
             if found.warnings:
                 batch.warnings |= dict.fromkeys(found.warnings)
             if entrant.is_counted:
-                batch.counted.append(len(told))
+                batch.counted.append(len(items))
             batch.entrants.append(entrant)
             batch.moments.add(entrant.observed_at)
-            told.append(found)
-        batch.measures = self._measure(batch, told)
-        self._encode(batch, told)
+            items.append(found)
+        batch.measures = self._measure(batch, items)
+        self._encode(batch, items)
         if self.is_snapshot:
-            batch.snapshot.observe(self.plan, batch.entrants, told)
+            batch.snapshot.observe(self.plan, batch.entrants, items)
         return batch
 
-    def _measure(self, batch: Prepared, told: list[Parsed]) -> Measures:
-        measures = observe(self.plan, zip(batch.entrants, told, strict=True))
+    def _measure(self, batch: Prepared, items: list[Parsed]) -> Measures:
+        measures = observe(self.plan, zip(batch.entrants, items, strict=True))
         measures.recognized += batch.skipped
         for each in batch.rejects:
             measures.refuse(each.reason)
@@ -436,27 +436,27 @@ class Preparer:
         return measures
 
     def measure_news(self, batch: Prepared, known: set[tuple[str, str]]) -> Measures:
-        """Return the measures of a batch to which what was loaded before adds no faults.
+        """Return the measures of a batch, in which items that were loaded before have no faults.
 
-        :param known: external_id and content hash of what was loaded before
+        :param known: external_id and content hash of the items that were loaded before
         """
-        told = []
+        items = []
         for entrant in batch.entrants:
             parsed = self.parse_item(entrant.item())
             if isinstance(parsed, Exception):
                 raise parsed
             is_known = (parsed.external_id, entrant.content_hash) in known
-            told.append(Parsed(parsed.external_id, []) if is_known else parsed)
-        return self._measure(batch, told)
+            items.append(Parsed(parsed.external_id, []) if is_known else parsed)
+        return self._measure(batch, items)
 
-    def _encode(self, batch: Prepared, told: list[Parsed]) -> None:
-        self._encode_rows(batch, told)
-        for position, (entrant, parsed) in enumerate(zip(batch.entrants, told, strict=True)):
+    def _encode(self, batch: Prepared, items: list[Parsed]) -> None:
+        self._encode_rows(batch, items)
+        for position, (entrant, parsed) in enumerate(zip(batch.entrants, items, strict=True)):
             if parsed.observed_at is None:
                 batch.payloads[parsed.external_id, entrant.content_hash] = position
 
-    def _encode_rows(self, batch: Prepared, told: list[Parsed]) -> None:
-        found = collate(self.plan, zip(batch.entrants, told, strict=True))
+    def _encode_rows(self, batch: Prepared, items: list[Parsed]) -> None:
+        found = collate(self.plan, zip(batch.entrants, items, strict=True))
         batch.rows = [encode(each, found.rows[each.record]) for each in self.plan.targets]
         kind, observations = self.plan.observations, found.observations
         if kind and observations:

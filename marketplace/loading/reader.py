@@ -211,9 +211,9 @@ class Stretch:
             self._reject(error, entry.place, to_bytes(entry.document))
 
     def _time(self, item: Item) -> tuple[datetime | None, datetime | None]:
-        """Return the time that an item's document tells, as far as it counts, and its fallback."""
-        told = item.observed_at and self.clock.judge(item.observed_at)
-        return told, self.start.observed_at if told else None
+        """Return the time in an item's document, if it counts, and its fallback."""
+        stated = item.observed_at and self.clock.judge(item.observed_at)
+        return stated, self.start.observed_at if stated else None
 
     def _add_item(
         self,

@@ -109,7 +109,7 @@ def known_contents(
 
 
 def loaded_before(
-    alias: str, platform: str, told: Sequence[tuple[str, str, str, datetime]]
+    alias: str, platform: str, observations: Sequence[tuple[str, str, str, datetime]]
 ) -> set[tuple[str, str]]:
     """Return external id and content hash of the observations that were loaded before.
 
@@ -117,10 +117,10 @@ def loaded_before(
     time: of several payloads of an item at one time, only one has the time noted. Databases that
     keep no payloads know none.
 
-    :param told: external id, content hash, shape and time of observations
+    :param observations: external id, content hash, shape and time of each
     """
     models = apps.get_app_config(alias).models
-    if "rawpayload" not in models or not told:
+    if "rawpayload" not in models or not observations:
         return set()
     statement = SQL(
         "SELECT g.id, g.hash FROM unnest(%(ids)s::text[], %(hashes)s::text[], %(shapes)s::text[], "
@@ -134,7 +134,8 @@ def loaded_before(
         payloads=Identifier(models["rawpayload"]._meta.db_table),
         sightings=Identifier(models["sighting"]._meta.db_table),
     )
-    columns = zip(("ids", "hashes", "shapes", "times"), zip(*told, strict=True), strict=True)
+    names = ("ids", "hashes", "shapes", "times")
+    columns = zip(names, zip(*observations, strict=True), strict=True)
     values = {"platform": platform} | {name: list(column) for name, column in columns}
     with connections[alias].cursor() as cursor:
         cursor.execute(statement, values)

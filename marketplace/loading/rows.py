@@ -50,7 +50,7 @@ class Row:
         content_hash: bytes | None,
         target: Target,
     ) -> None:
-        """Bring in the same row as told by another item; at the same time, the later one counts."""
+        """Merge the same row of another item into it; at the same time, the later one counts."""
         if at >= self.last:
             newer, older = record, self.record
             if content_hash and self.content_hash and content_hash != self.content_hash:

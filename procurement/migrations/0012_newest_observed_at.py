@@ -2,7 +2,7 @@
 
 from django.db import migrations, models
 
-# What the runs of earlier releases have loaded is told by the last one of each platform.
+# Runs of earlier releases have no such time: the last one of each platform gets it.
 _FILL = """
 UPDATE procurement_load_runs AS r SET newest_observed_at = newest.at
 FROM (SELECT platform, max(last_seen_at) AS at FROM procurement_lots GROUP BY platform) AS newest

@@ -115,10 +115,10 @@ class Command(DatabaseCommand):
         platform, found = options["platform"], list[Waiting]()
 
         def visit(alias: str) -> None:
-            told = review.waiting(alias, platform, is_all=options["all"])
-            found.append(told)
+            waiting = review.waiting(alias, platform, is_all=options["all"])
+            found.append(waiting)
             if options["format"] == "text":
-                self.stdout.write("\n".join(self._lines(told, options["all"])))
+                self.stdout.write("\n".join(self._lines(waiting, options["all"])))
 
         aliases = self.selected(options)
         if platform:
@@ -127,27 +127,28 @@ class Command(DatabaseCommand):
             self.visit(aliases, visit)
         finally:
             if options["format"] == "json":
-                self.print_json([_plain(told) for told in found])
+                self.print_json([_plain(waiting) for waiting in found])
 
-    def _lines(self, told: Waiting, is_all: bool) -> Iterator[str]:
-        yield f"{told.alias.upper()} - {get_database(told.alias).title}"
-        yield f"   Held runs: {self._number(len(told.runs))}"
-        for run in told.runs:
+    def _lines(self, waiting: Waiting, is_all: bool) -> Iterator[str]:
+        yield f"{waiting.alias.upper()} - {get_database(waiting.alias).title}"
+        yield f"   Held runs: {self._number(len(waiting.runs))}"
+        for run in waiting.runs:
             since = _time(run.finished_at or run.started_at)
             held = f"{counted(run.held, 'record')} of {run.source}"
             yield f"      run {run.id}: {held}, since {since}"
             yield from (f"         {cause}" for cause in run.causes)
-        yield f"   Quarantine: {self._number(told.records)}"
-        for group in told.groups:
+        yield f"   Quarantine: {self._number(waiting.records)}"
+        for group in waiting.groups:
             newest = " ".join(["record", *group.newest])
             yield f"      {group.platform} {group.records:,}: {group.reason} ({newest})"
-        rest = told.records - sum(group.records for group in told.groups)
+        rest = waiting.records - sum(group.records for group in waiting.groups)
         if rest:
             yield f"      {rest:,} for other reasons; --all lists them"
-        if told.glitches is not None:
-            more = " or more" if len(told.glitches) >= review.MAX_GLITCHES else ""
-            yield f"   Glitches: {self._number(len(told.glitches))}{more}"
-            yield from map(_describe_glitch, told.glitches if is_all else told.glitches[:_NEWEST])
+        if waiting.glitches is not None:
+            more = " or more" if len(waiting.glitches) >= review.MAX_GLITCHES else ""
+            yield f"   Glitches: {self._number(len(waiting.glitches))}{more}"
+            shown = waiting.glitches if is_all else waiting.glitches[:_NEWEST]
+            yield from map(_describe_glitch, shown)
 
     def _number(self, number: int) -> str:
         return self.style.WARNING(f"{number:,}") if number else "0"
@@ -161,35 +162,35 @@ class Command(DatabaseCommand):
             for address in addresses
         ]
         if options["format"] == "json":
-            each = [told for _, told in described]
+            each = [facts for _, facts in described]
             self.print_json(each if len(each) > 1 else each[0])
             return
-        for place, (kind, told) in enumerate(described):
+        for place, (kind, facts) in enumerate(described):
             if place:
                 self.stdout.write("")
             method: Callable[[review.Json, bool], None] = getattr(self, f"_show_{kind}")
-            method(told, options["full"])
+            method(facts, options["full"])
 
-    def _show_run(self, told: review.Json, is_full: bool) -> None:
-        first = told.pop("first")
-        self._print_facts(told)
+    def _show_run(self, facts: review.Json, is_full: bool) -> None:
+        first = facts.pop("first")
+        self._print_facts(facts)
         for held in first:
             place = f"{held.get('source', '')}: {held['place']}"
             self.stdout.write(f"held {place} ({held.get('shape') or held['reason']})")
             payload = held["payload"] if "payload" in held else held["raw"]
             self._print_payload(payload, is_full)
 
-    def _show_record(self, told: review.Json, is_full: bool) -> None:
-        payload = told.pop("payload")
-        self._print_facts(told)
+    def _show_record(self, facts: review.Json, is_full: bool) -> None:
+        payload = facts.pop("payload")
+        self._print_facts(facts)
         self.stdout.write("payload:")
         self._print_payload(payload, is_full)
 
-    def _show_glitch(self, told: review.Json, is_full: bool) -> None:
-        self._print_facts(told)
+    def _show_glitch(self, facts: review.Json, is_full: bool) -> None:
+        self._print_facts(facts)
 
-    def _print_facts(self, told: dict[str, Any]) -> None:
-        for name, value in told.items():
+    def _print_facts(self, facts: dict[str, Any]) -> None:
+        for name, value in facts.items():
             for text in value if isinstance(value, list) else [value]:
                 if text not in (None, "", {}):
                     self.stdout.write(f"{name.replace('_', ' ')}: {_fact(text)}")
@@ -270,7 +271,7 @@ class Command(DatabaseCommand):
         )
 
     def _may_discard(self, what: str, name: str, options: Options) -> bool:
-        """Return whether something is to be thrown away; ask, unless told not to."""
+        """Return whether something is to be thrown away; ask, unless --force is given."""
         if options["dry_run"]:
             self.stdout.write(f"Would discard {what}.")
         elif not options["force"]:
@@ -384,12 +385,12 @@ def _counts(summary: Summary) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {getattr(summary, name):,}" for name in names)
 
 
-def _plain(told: Waiting) -> dict[str, Any]:
-    plain = told._asdict()
-    plain["runs"] = [run._asdict() for run in told.runs]
-    plain["groups"] = [group._asdict() for group in told.groups]
-    if told.glitches is not None:
-        named = [(f"{each.platform}-{each.pk}", each._asdict()) for each in told.glitches]
+def _plain(waiting: Waiting) -> dict[str, Any]:
+    plain = waiting._asdict()
+    plain["runs"] = [run._asdict() for run in waiting.runs]
+    plain["groups"] = [group._asdict() for group in waiting.groups]
+    if waiting.glitches is not None:
+        named = [(f"{each.platform}-{each.pk}", each._asdict()) for each in waiting.glitches]
         plain["glitches"] = [{"id": name} | each for name, each in named]
     return plain
 
