@@ -165,6 +165,7 @@ _LATIN = str.maketrans(
 )
 _APOSTROPHE = re.compile("[ʻʼ‘’`´ʹ′]")
 _ASIDE = re.compile(r"\([^()]*\)|,.*")
+_IN_PARENTHESES = re.compile(r"\(([^()]*)\)")
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
 #: Words of a name that do not tell places apart; in Latin letters and without apostrophes.
@@ -288,10 +289,13 @@ def canonical_district(name: str | None, city: str | None) -> str | None:
     """
     if not name:
         return None
-    found = _DISTRICT_BY_KEY.get(_district_key(name))
+    # "Куйлюк-1 (Мирабадский район)", "Ташкент, Чилонзор тумани": the district may stand aside.
+    parts = (name, *_IN_PARENTHESES.findall(name), name.rpartition(",")[2])
+    known = (_DISTRICT_BY_KEY.get(_district_key(part)) for part in parts)
+    found = next(filter(None, known), None)
     if found and canonical_city(city) in (None, CAPITAL):
         return found
-    return _in_latin(_DISTRICT_IN_NAME.sub(" ", name))
+    return _in_latin(_DISTRICT_IN_NAME.sub(" ", _IN_PARENTHESES.sub(" ", name)))
 
 
 @lru_cache(maxsize=4096)

@@ -23,7 +23,7 @@ SITE = "https://www.wildberries.ru"
 
 #: Keys of a listed product that other shops do not have.
 _V1_KEYS = {"priceU", "salePriceU"}
-_V4_KEYS = {"nmFeedbacks", "nmReviewRating", "root", "siteBrandId", "subjectId", "supplierId"}
+_V4_KEYS = {"nmFeedbacks", "nmReviewRating", "siteBrandId", "subjectId", "supplierId"}
 _V4_KEYS |= {"totalQuantity"}
 
 #: Keys of a response whose list is empty, so that no product tells whose it is; each set is enough.
@@ -78,7 +78,7 @@ def _is_v4(product: Any) -> bool:
         return False
     sizes = product.get("sizes")
     size = sizes[0] if isinstance(sizes, list) and sizes else None
-    is_sized = isinstance(size, dict) and size.keys() >= {"optionId", "price"}
+    is_sized = isinstance(size, dict) and "optionId" in size
     return is_sized or len(_V4_KEYS.intersection(product)) > 1
 
 

@@ -133,8 +133,3 @@ def _decompressor(alias: str, number: int) -> zstandard.ZstdDecompressor:
     if body is None:
         raise zstandard.ZstdError(f"dictionary {number} is not in {model._meta.db_table}")
     return zstandard.ZstdDecompressor(dict_data=zstandard.ZstdCompressionDict(bytes(body)))
-
-
-def forget_dictionaries() -> None:
-    """Read the dictionaries anew: they may be those of another database now."""
-    _decompressor.cache_clear()

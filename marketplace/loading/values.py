@@ -96,9 +96,13 @@ def identifier(value: Any, field: str) -> str:
 
 
 def tax_number(value: Any, field: str) -> str | None:
-    """Return a tax number without the white space in it: "987 654 321" → "987654321"."""
+    """Return a tax number without the white space in it: "987 654 321" → "987654321".
+
+    Zeros alone, which platforms publish for "none", are None.
+    """
     published = text(value, field)
-    return "".join(published.split()) if published else None
+    number = "".join(published.split()) if published else ""
+    return number if number.strip("0") else None
 
 
 def decimal(value: Any, field: str, style: Style = NUMBER) -> Decimal | None:

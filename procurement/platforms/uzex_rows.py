@@ -114,7 +114,9 @@ def known_lot_type(context: Payload, default: str) -> str:
 
 
 def published_id(value: Any, field: str) -> str | None:
-    """Return an id where there is one; 0 stands for none."""
+    """Return an id where there is one; 0 stands for none, and so do blanks."""
+    if isinstance(value, str):
+        value = value.strip()
     return None if value in (None, "", 0) else values.identifier(value, field)
 
 

@@ -233,6 +233,14 @@ class TestCanonicalDistrict:
         assert {canonical_district(name, "Ташкент") for name in names.split("|")} == {district}
         assert canonical_district(names.split("|")[0].upper(), None) == district
 
+    @pytest.mark.parametrize("name", ["Куйлюк-1 (Мирабадский район)", "Ташкент, Мирабадский район"])
+    def test_one_that_stands_beside_another_place(self, name):
+        assert canonical_district(name, "Ташкент") == canonical_district("Мирабадский", "Ташкент")
+
+    @pytest.mark.parametrize("name", ["Наманган вилояти", "Наманганская область"])
+    def test_a_region_is_not_a_city(self, name):
+        assert canonical_city(name) is None
+
     def test_all_districts_of_the_capital_are_known(self):
         assert len(DISTRICTS) == 12
         assert {canonical_district(name, "Tashkent") for name in DISTRICTS} == set(DISTRICTS)

@@ -285,6 +285,7 @@ class TestWbV4:
         phone = {"id": 1, "name": "Telefon", "price": 100, "brand": "Namuna", "rating": 5}
         pages = [{"products": [phone] * 4}, {"data": {"products": [phone]}}, {"products": []}]
         pages.append({"id": 1, "name": "Telefonlar", "url": "/catalog/telefonlar"})
+        pages.append({"products": [phone | {"totalQuantity": 4, "root": "q"}]})
 
         for page in pages:
             with pytest.raises(PayloadError, match="not a known shape of wildberries"):

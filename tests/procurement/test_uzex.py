@@ -194,7 +194,7 @@ class TestUzexDeal:
 
         assert (lot.status, lot.deal_id, lot.participants_count) == (None, None, 0)
 
-    @pytest.mark.parametrize("inn", [None, "", "0", "12345", "абв"])
+    @pytest.mark.parametrize("inn", [None, "", " ", "0", "000000000", "12345", "абв"])
     def test_identifies_by_name_without_a_tax_number(self, inn):
         customer = parse_one(DEAL | {"customer_inn": inn}).records[0]
 

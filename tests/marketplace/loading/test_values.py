@@ -28,6 +28,7 @@ class TestAmount:
     def test_tells_figures_and_currency(self, published, expected):
         assert values.amount(published, "price") == expected
 
+    @pytest.mark.parametrize("published", ["1 2 quarks", "-5 сум"])
     def test_refuses_what_is_none(self, published):
         with pytest.raises(PayloadError, match=r"^price: "):
             values.amount(published, "price")
