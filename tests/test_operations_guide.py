@@ -64,6 +64,7 @@ def shell(tmp_path_factory):
     run("python manage.py db_stop; DATA_DIR=.data/second python manage.py db_stop")
 
 
+@pytest.mark.timeout(900)
 def test_every_command_runs(shell):
     told, found = "", blocks()
     for heading, commands in found:
