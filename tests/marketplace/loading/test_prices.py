@@ -253,6 +253,8 @@ def outcome(example):
         found = number(example.price_raw or "", Style(is_price=True, decimal=mark))
     except ValueError:
         return "none" if example.amount is None else "refused"
+    if found is None:
+        return "none" if example.amount is None else "refused"
     if example.amount is None:
         return "not a price"
     return "right" if found == example.amount else "wrong"
