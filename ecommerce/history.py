@@ -87,6 +87,9 @@ def points_of(records: Iterable[Any], observed_at: datetime) -> list[PricePoint 
 
 
 def _current(offer: Offer, observed_at: datetime) -> PricePoint:
+    amount = offer.stock_quantity
+    if offer.price is None or (amount is None and offer.is_available is False):
+        amount = 0
     return PricePoint(
         offer_external_id=offer.external_id,
         recorded_at=observed_at,
@@ -94,7 +97,7 @@ def _current(offer: Offer, observed_at: datetime) -> PricePoint:
         currency=offer.currency,
         old_price=offer.old_price,
         is_available=offer.is_available,
-        available_amount=0 if offer.price is None else offer.stock_quantity,
+        available_amount=amount,
     )
 
 
@@ -104,6 +107,9 @@ def _completed(newer: PricePoint, older: PricePoint) -> PricePoint:
         newer = newer._replace(
             price=older.price, old_price=older.old_price, currency=older.currency
         )
+    if newer.is_available is not None and older.is_available not in (None, newer.is_available):
+        # What was in stock by the other record says nothing of this one.
+        older = older._replace(available_amount=None)
     values = (old if new is None else new for new, old in zip(newer, older, strict=True))
     return PricePoint._make(values)
 

@@ -79,6 +79,7 @@ PLAN = Plan(
             records.Product,
             models.Product,
             references={"category_external_id": _CATEGORY, "seller_external_id": _SELLER},
+            amounts={"total_available": "is_available"},
             derived={"title_normalized": lambda product, _: normalize_title(product.title)},
         ),
         Target(
@@ -91,6 +92,7 @@ PLAN = Plan(
             # A price is one observation: without an old price now, there is no discount now.
             replaced=frozenset({"price", "old_price", "currency", "currency_text", "scraped_at"}),
             current=frozenset({"is_available", "stock_quantity"}),
+            amounts={"stock_quantity": "is_available"},
             derived={"scraped_at": lambda _, observed_at: observed_at},
             silent=frozenset({"scraped_at"}),
             required="price",

@@ -10,7 +10,7 @@ SET
         WHEN NOT n.is_news OR n.currency IS NOT DISTINCT FROM o.currency THEN o.currency_text
     END,
     stock_quantity = CASE
-        WHEN n.is_news THEN coalesce(n.available_amount, o.stock_quantity)
+        WHEN n.is_news OR n.is_available IS DISTINCT FROM o.is_available THEN n.available_amount
         ELSE o.stock_quantity
     END,
     scraped_at = greatest(o.scraped_at, n.recorded_at),

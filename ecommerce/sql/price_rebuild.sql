@@ -35,6 +35,7 @@ counted AS (
     SELECT
         *,
         count(observed_available) OVER by_time AS availability_count,
+        count(available_amount) OVER by_time AS amount_count,
         count(observed_price) OVER by_time AS price_count
     FROM series
     WINDOW by_time AS (PARTITION BY offer_id ORDER BY recorded_at)
@@ -47,6 +48,11 @@ carried AS (
             PARTITION BY offer_id, availability_count
             ORDER BY recorded_at
         ) AS is_available,
+        -- An availability that comes without an amount leaves it unknown.
+        first_value(available_amount) OVER (
+            PARTITION BY offer_id, availability_count, amount_count
+            ORDER BY recorded_at
+        ) AS amount_in_stock,
         first_value(observed_price) OVER by_price AS price,
         first_value(observed_old_price) OVER by_price AS old_price,
         first_value(observed_currency) OVER by_price AS currency
@@ -209,7 +215,7 @@ newest AS (
         old_price,
         currency,
         is_available,
-        available_amount
+        amount_in_stock AS available_amount
     FROM compared
     ORDER BY offer_id, recorded_at DESC
 ),

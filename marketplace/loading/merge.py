@@ -21,6 +21,18 @@ _CURRENT = (
     "CASE WHEN EXCLUDED.last_seen_at > t.last_seen_at "
     "THEN COALESCE(EXCLUDED.{c}, t.{c}) ELSE t.{c} END"
 )
+# An amount in stock is observed together with the availability {a}.
+_AMOUNT = (
+    "CASE WHEN EXCLUDED.last_seen_at > t.last_seen_at "
+    "THEN CASE WHEN EXCLUDED.{a} IS NULL THEN COALESCE(EXCLUDED.{c}, t.{c}) "
+    "ELSE EXCLUDED.{c} END "
+)
+_CURRENT_AMOUNT = _AMOUNT + "ELSE t.{c} END"
+_FILLED_AMOUNT = _AMOUNT + (
+    "WHEN t.{a} IS NULL OR (EXCLUDED.last_seen_at = t.last_seen_at "
+    "AND COALESCE(EXCLUDED.{a}, t.{a}) = t.{a}) THEN COALESCE(t.{c}, EXCLUDED.{c}) "
+    "ELSE t.{c} END"
+)
 # Of what two items told at one moment, neither is all that was told.
 _REMEMBERED = (
     "CASE WHEN EXCLUDED.last_seen_at > t.last_seen_at THEN COALESCE(EXCLUDED.{c}, t.{c}) "
@@ -35,6 +47,7 @@ _UNKEPT = "count(*) FILTER (WHERE NOT m.is_new AND p.external_id IS NULL)"
 # What is newer, something else tells: another product may have had the offer since.
 _REPLAYED = "CASE WHEN EXCLUDED.last_seen_at >= t.last_seen_at THEN EXCLUDED.{c} ELSE t.{c} END"
 _REPLAYED_PARTLY = _FILLED.replace(">", ">=")
+_REPLAYED_AMOUNT = _CURRENT_AMOUNT.replace(">", ">=")
 _REPLACED = "CASE WHEN EXCLUDED.last_seen_at > t.last_seen_at THEN EXCLUDED.{c} ELSE t.{c} END"
 
 
@@ -216,12 +229,16 @@ def _merged(name: str, target: Target) -> Composed:
         rule = "COALESCE(t.{c}, EXCLUDED.{c})"
     elif target.replayed:
         is_whole = target.replayed == "whole" and not target.shared
-        rule = _REPLAYED if is_whole else _REPLAYED_PARTLY
+        partly = _REPLAYED_AMOUNT if name in target.amounts else _REPLAYED_PARTLY
+        rule = _REPLAYED if is_whole else partly
     elif name in target.replaced:
         rule = _REPLACED
+    elif name in target.amounts:
+        rule = _CURRENT_AMOUNT if name in target.current else _FILLED_AMOUNT
     elif name in target.current:
         rule = _CURRENT
-    return SQL(rule).format(c=Identifier(name))
+    beside = target.amounts.get(name, name)
+    return SQL(rule).format(c=Identifier(name), a=Identifier(beside))
 
 
 def _changed(columns: dict[str, Composed]) -> Composed:

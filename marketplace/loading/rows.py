@@ -64,6 +64,7 @@ class Row:
             required = target.required_position
             if required is not None and newer[required] is None:
                 replaced = frozenset()
+            replaced |= _unknown_amounts(newer, older, target, is_together=at == self.last)
             values = [
                 old if new is None and position not in replaced else new
                 for position, (new, old) in enumerate(zip(newer, older, strict=True))
@@ -79,6 +80,19 @@ class Row:
             self.first = at
         elif at > self.last:
             self.last = at
+
+
+def _unknown_amounts(newer: Any, older: Any, target: Target, is_together: bool) -> frozenset[int]:
+    """Return the positions of the amounts in stock that an older record does not fill.
+
+    :param is_together: whether both were observed at the same moment
+    """
+    return frozenset(
+        amount
+        for amount, available in target.amount_positions
+        if newer[available] is not None
+        and not (is_together and older[available] in (None, newer[available]))
+    )
 
 
 class Rows(NamedTuple):
@@ -241,7 +255,10 @@ def encode(target: Target, found: dict[str, Row]) -> Rows:
     rows = [found[key] for key in keys]
     records = [row.record for row in rows]
     first, last = [row.first for row in rows], [row.last for row in rows]
-    columns = zip(*map(target.pick_own, records), strict=True)
+    columns = list(zip(*map(target.pick_own, records), strict=True))
+    for amount, available in target.own_amount_positions:
+        if False in columns[available]:
+            columns[amount] = _known_amounts(columns[amount], columns[available])
     texts = [*map(staging.encode_column, columns, target.own_types)]
     for derive in target.derived.values():
         texts.append(staging.encode_column(list(map(derive, records, last))))
@@ -255,6 +272,14 @@ def encode(target: Target, found: dict[str, Row]) -> Rows:
         list(map(target.pick_references, records)),
         [row.item for row in rows],
         _incomplete(target, records),
+    )
+
+
+def _known_amounts(amounts: Iterable[Any], available: Iterable[Any]) -> tuple[Any, ...]:
+    """Return amounts in stock; nothing is left of what is sold out, unless a record says else."""
+    return tuple(
+        0 if amount is None and is_available is False else amount
+        for amount, is_available in zip(amounts, available, strict=True)
     )
 
 

@@ -36,6 +36,9 @@ class Target:
     :param derived: further columns, computed from the record and the time of its observation
     :param current: columns that tell a state of the moment, such as availability: an older
         observation never fills them
+    :param amounts: column of an amount in stock → column of the availability: an observation that
+        says whether something is available replaces the amount; without one, the amount is 0 if
+        it is sold out, and else unknown
     :param silent: columns that follow the time of observation: new values are no change of content
     :param shared: rows that records of several items refer to, such as sellers: a change of one
         does not count as a change of the item
@@ -59,6 +62,7 @@ class Target:
     replaced: frozenset[str] = frozenset()
     derived: Mapping[str, Callable[[Any, Any], Any]] = field(default_factory=dict)
     current: frozenset[str] = frozenset()
+    amounts: Mapping[str, str] = field(default_factory=dict)
     silent: frozenset[str] = frozenset()
     shared: bool = False
     required: str = ""
@@ -112,6 +116,18 @@ class Target:
         """The positions in a record of what the newest observation tells even by its silence."""
         names = self.record._fields
         return frozenset(names.index(name) for name in self.replaced if name in names)
+
+    @cached_property
+    def amount_positions(self) -> list[tuple[int, int]]:
+        """The positions in a record of each amount in stock and of the availability beside it."""
+        names = self.record._fields
+        return [(names.index(name), names.index(beside)) for name, beside in self.amounts.items()]
+
+    @cached_property
+    def own_amount_positions(self) -> list[tuple[int, int]]:
+        """The same positions in what `pick_own` takes out."""
+        names = ["external_id", *(name for name in self.columns if name not in self.derived)]
+        return [(names.index(name), names.index(beside)) for name, beside in self.amounts.items()]
 
     @cached_property
     def required_position(self) -> int | None:

@@ -2,13 +2,16 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import permutations
 
 import pytest
+from django.db import connections
 
 from ecommerce.models import Offer, PricePoint, Product
 from marketplace.loading.ingest import ingest, load_documents
 from marketplace.loading.replay import replay
 from tests import payloads
+from tests.content import empty
 
 pytestmark = pytest.mark.django_db(databases=["ecommerce"])
 
@@ -258,3 +261,74 @@ def case(name):
     if not path.is_file():
         pytest.skip(f"there is no {path}")
     return path
+
+
+def offer(available, quantity=None, price=100):
+    """Return an offer of a price list that tells its availability, and maybe a quantity."""
+    told = {"@id": "7", "name": ["Choynak"], "@available": str(available).lower()}
+    told["currencyId"] = ["UZS"]
+    if price is not None:
+        told["price"] = [str(price)]
+    if quantity is not None:
+        told["quantity"] = [str(quantity)]
+    return {"yml_catalog": {"name": "Shop"}, "offer": told}
+
+
+class TestQuantity:
+    """The quantity is that of the newest observation that tells of the stock."""
+
+    CASES = (
+        ([(False, 0), (True,)], (True, None)),
+        ([(True, 7), (False, None, None), (True,)], (True, None)),
+        ([(True, 7), (False,), (True,)], (True, None)),
+        ([(True, 7), (False,)], (False, 0)),
+        ([(True, 7), (False, None, None)], (False, 0)),
+        ([(False,), (True, 7), (False,)], (False, 0)),
+        ([(True, 7), (False, 0), (True, 3)], (True, 3)),
+    )
+
+    @pytest.fixture(params=CASES, ids=str)
+    def case(self, request):
+        days, expected = request.param
+        return list(enumerate(offer(*told) for told in days)), expected
+
+    def check(self, expected):
+        found, product = Offer.objects.get(), Product.objects.get()
+        assert (found.is_available, found.stock_quantity) == expected
+        assert (product.is_available, product.total_available) == expected
+
+    def test_in_any_order(self, case):
+        days, expected = case
+        for order in permutations(days):
+            for day, document in order:
+                load("yandex", document, day)
+            self.check(expected)
+            with connections["ecommerce"].cursor() as cursor:
+                empty(cursor, "ecommerce")
+
+    def test_in_one_batch(self, case):
+        days, expected = case
+        told = [
+            document | {"yml_catalog": {"name": "Shop", "date": f"2026-03-0{day + 1} 09:00"}}
+            for day, document in days
+        ]
+        load_documents("yandex", told)
+        self.check(expected)
+
+    def test_after_a_replay(self, case):
+        days, expected = case
+        for day, document in days:
+            load("yandex", document, day)
+        Offer.objects.update(stock_quantity=5)
+        Product.objects.update(total_available=5)
+
+        assert replay("yandex").rejected == 0
+
+        self.check(expected)
+
+    def test_the_history_has_what_was_told(self):
+        for day, told in enumerate([(True, 7), (False, None, None), (True,)]):
+            load("yandex", offer(*told), day)
+
+        found = PricePoint.objects.order_by("recorded_at").values_list("available_amount")
+        assert [amount for (amount,) in found] == [7, 0, None]
