@@ -41,8 +41,7 @@ class Column:
     :param formats: of a time, as for `strptime`, or "unix"; tried in order; ISO 8601 if none
     :param zone: the zone of times that name none
     :param decimal: the decimal mark, where the texts do not show it
-    :param evidence: the decimal mark of the other prices of the table
-    :param has_decimals: whether prices may have decimals: those in so'm have none
+    :param style: how a price is written, as far as the row and the table show it
     :param minor_units: how many of the published unit make one of the currency
     :param separator: what stands between the entries of a list
     :param latest_of: columns of times, of which the latest counts; nothing if one of them is empty
@@ -60,8 +59,7 @@ class Column:
     formats: tuple[str, ...] = ()
     zone: ZoneInfo = values.TASHKENT
     decimal: str = ""
-    evidence: str = ""
-    has_decimals: bool = True
+    style: Style | None = None
     minor_units: int = 1
     separator: str = ""
     latest_of: tuple[str, ...] = ()
@@ -172,6 +170,11 @@ def is_price(convert: Converter) -> bool:
     return convert is _price
 
 
+def in_style(column: Column, style: Style) -> Column:
+    """Return the column of a price that is written in a style; its own decimal mark counts more."""
+    return replace(column, style=_style(style, column))
+
+
 def texts(column: Column, row: Payload) -> Iterator[str]:
     """Yield the texts that a row has for a field."""
     for name in column.names:
@@ -198,18 +201,11 @@ def _identifier(value: Any, name: str, column: Column) -> str:
 
 def _style(style: Style, column: Column) -> Style:
     """Return how a column writes its numbers."""
-    if not column.decimal and not column.evidence and column.has_decimals:
-        return style
-    return replace(
-        style,
-        decimal=column.decimal,
-        evidence=column.evidence,
-        has_decimals=column.has_decimals,
-    )
+    return replace(style, decimal=column.decimal) if column.decimal else style
 
 
 def _price(value: Any, name: str, column: Column) -> Decimal | None:
-    return values.price(value, name, column.minor_units, _style(PRICE, column))
+    return values.price(value, name, column.minor_units, column.style or _style(PRICE, column))
 
 
 def _area(value: Any, name: str, column: Column) -> Decimal | None:

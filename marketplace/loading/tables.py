@@ -21,7 +21,6 @@ from marketplace.loading.adapters import (
     Source,
     get_adapter,
 )
-from marketplace.loading.currencies import has_decimals
 from marketplace.loading.documents import Entry
 from marketplace.loading.evidence import sample
 from marketplace.loading.mapping import Field, Section, TableMapping
@@ -52,6 +51,9 @@ class Table:
     mapping: TableMapping
     version: str = ""
     evidence: dict[str, str] = field(default_factory=dict, compare=False)
+    _known_fields: dict[tuple[str, str, str], dict[str, Field]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     @property
     def adapter(self) -> Adapter:
@@ -262,12 +264,17 @@ class Table:
         fields = section.record._fields
         links = {f"{name}_external_id": found for name, found in ids.items()}
         said: dict[str, Any] = {name: found for name, found in links.items() if name in fields}
-        if "currency" in fields and "currency" not in section.fields:
-            said["currency"] = values.currency(context.get("currency"), "currency")
-        described = section.fields
-        if "decimal" in context:
-            described = self._with_evidence(section, row, said.get("currency"), context["decimal"])
-        said |= {name: self._value(each, row) for name, each in described.items()}
+        if "currency" in fields:
+            named = section.fields.get("currency")
+            said["currency"] = (
+                self._value(named, row)
+                if named
+                else values.currency(context.get("currency"), "currency")
+            )
+        described = self._fields(section, said.get("currency") or "", context.get("decimal") or "")
+        said |= {
+            name: self._value(each, row) for name, each in described.items() if name != "currency"
+        }
         if section.chain and ids[section.name] is not None:
             names: list[str] = self._value(section.chain, row)
             said |= {"external_id": ids[section.name], "name": names[-1]}
@@ -293,18 +300,22 @@ class Table:
             for length in range(1, len(names))
         ]
 
-    def _with_evidence(
-        self, section: Section, row: Payload, currency: str | None, decimal: str
-    ) -> dict[str, Field]:
-        """Return the fields with what is known of the prices where one is ambiguous."""
-        named = section.fields.get("currency")
-        code = self._value(named, row) if named else currency
-        described = dict(section.fields)
-        for name, (column, convert) in section.fields.items():
-            if columns.is_price(convert):
-                known = replace(column, evidence=decimal, has_decimals=has_decimals(code))
-                described[name] = Field(known, convert)
-        return described
+    def _fields(self, section: Section, currency: str, decimal: str) -> dict[str, Field]:
+        """Return the fields of a section with what is known of the prices of a row.
+
+        :param currency: the code of the row's currency, empty if it is unknown
+        :param decimal: the decimal mark of the other prices, empty if it is unknown
+        """
+        key = (section.name, currency, decimal)
+        if key not in self._known_fields:
+            style = prices.in_currency(currency, decimal)
+            self._known_fields[key] = {
+                name: each._replace(column=columns.in_style(each.column, style))
+                if columns.is_price(each.convert)
+                else each
+                for name, each in section.fields.items()
+            }
+        return self._known_fields[key]
 
 
 def load(path: str, platform: str) -> Table:

@@ -173,6 +173,40 @@ class TestRows:
 
         assert Offer.objects.get().price == 1600
 
+    def test_whose_price_names_another_currency_are_quarantined(self, load):
+        columns = CARDS.replace('{ constant = "RUB" }', '"cur"')
+        rows = (
+            "/1/,A,1 600 USD,,Uy,UZS",
+            "/2/,B,1 600 so'm,,Uy,UZS",
+            "/3/,C,$15,,Uy,RUB",
+            "/4/,D,100,$150,Uy,RUB",
+            "/5/,E,15 USD,,Uy,у.е.",
+            "/6/,F,15,,Uy,RUB",
+        )
+
+        load("\n".join(["url,title,price,old,shop,cur", *rows]), columns)
+
+        found = Offer.objects.order_by("external_id").values_list("price", "currency")
+        assert list(found) == [(1600, "UZS"), (15, "USD"), (15, "RUB")]
+        reasons = QuarantinedRecord.objects.order_by("id").values_list("field", "reason")
+        assert list(reasons) == [
+            ("price", '"1 600 USD" is not in UZS, the currency of the record'),
+            ("price", '"$15" is not in RUB, the currency of the record'),
+            ("old", '"$150" is not in RUB, the currency of the record'),
+        ]
+
+    def test_whose_price_names_another_currency_than_the_command_are_quarantined(self, load):
+        columns = CARDS.replace('currency = { constant = "RUB" }\n', "")
+
+        summary = load(
+            "url,title,price,old,shop\n/1/,A,$15,,\n/2/,B,15 ₽,,\n",
+            columns,
+            options={"currency": "RUB"},
+        )
+
+        assert summary.rejected == 1
+        assert Offer.objects.get().external_id == "nm:2"
+
     def test_without_a_price_make_no_offer(self, load):
         load("url,title,price,old,shop\n/7/,Чайник,,900,\n", CARDS)
 
