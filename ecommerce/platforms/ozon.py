@@ -14,6 +14,7 @@ from ecommerce.records import Category, Offer, Product, Seller
 from marketplace.exceptions import PayloadError
 from marketplace.loading import values
 from marketplace.loading.adapters import Item, Parsed, Payload, Shape, Source
+from marketplace.loading.evidence import decimal_marks, price_style
 from marketplace.loading.prices import in_currency
 
 CURRENCY = "RUB"
@@ -165,7 +166,7 @@ def _split_feed(document: Payload, source: Source) -> Iterator[Item]:
         "currency": _find_currency(head) or source.options.get("currency"),
     }
     if "decimal" in head:
-        context["decimal"] = source.options.get("decimal") or head["decimal"]
+        context |= decimal_marks(source, head["decimal"])
     updated = source.moment(head.get("date") or _find_updated(head.get("comment")), "updated")
     offer = values.mapping(document.get("offer"), "offer")
     yield Item("OZ-FEED", offer, context, observed_at=updated)
@@ -197,7 +198,7 @@ def _parse_feed(payload: Payload, context: Payload) -> Parsed:
     # These feeds seldom name a currency, and sellers of several countries write them.
     named = _first(payload, "currencyId") or context.get("currency")
     currency = values.currency(named, "currency")
-    style = in_currency(currency, context.get("decimal") or "")
+    style = price_style(currency, context)
     price = values.price(_first(payload, "price"), "price", style=style)
     quantity = _parse_stock(payload)
     product = Product(

@@ -16,7 +16,7 @@ from ecommerce.records import Category, Offer, Product, Seller
 from marketplace.exceptions import PayloadError
 from marketplace.loading import values
 from marketplace.loading.adapters import Item, Parsed, Payload, Shape, Source
-from marketplace.loading.prices import Style, in_currency
+from marketplace.loading.evidence import decimal_marks, price_style
 
 _SUPPLIER = re.compile(r"^[ \t]*(?:supplier|поставщик)[ \t]*[=|]([^|\n]+)", re.I | re.M)
 _EXTENSIONS = re.compile(r"(\.(xml|yml|yaml|txt|json|gz|zst))+$", re.I)
@@ -54,9 +54,9 @@ def _split(document: Payload, source: Source) -> Iterator[Item]:
         "currency": head.get("currency"),
     }
     if "decimal" in head:
-        context["decimal"] = source.options.get("decimal") or head["decimal"] or None
+        context |= decimal_marks(source, head["decimal"])
     kind = "offer" if isinstance(document.get("offer"), dict) else "category"
-    known = {key: value for key, value in context.items() if value is not None}
+    known = {key: value for key, value in context.items() if value not in (None, "")}
     observed_at = source.moment(head.get("date"), "yml_catalog.date")
     yield Item("YML", {kind: document.get(kind)}, known, kind == "offer", observed_at)
 
@@ -142,7 +142,10 @@ def _build_records(offer: Payload, external_id: str, shop: str, context: Payload
             currency=product.currency,
             old_price=product.min_price
             and values.old_price(
-                old_price, "oldprice", product.min_price, style=_style(product.currency, context)
+                old_price,
+                "oldprice",
+                product.min_price,
+                style=price_style(product.currency, context),
             ),
             currency_text=currency_text if currency_text != product.currency else None,
             seller_external_id=shop,
@@ -162,7 +165,7 @@ def _build_seller(shop: str, context: Payload) -> Seller:
 def _build_product(offer: Payload, external_id: str, shop: str, context: Payload) -> Product:
     category = _first(offer, "categoryId")
     currency = values.currency(_currency_text(offer, context), "currencyId")
-    price = values.price(_first(offer, "price"), "price", style=_style(currency, context))
+    price = values.price(_first(offer, "price"), "price", style=price_style(currency, context))
     is_available, stock = _availability(offer)
     return Product(
         external_id,
@@ -183,10 +186,6 @@ def _build_product(offer: Payload, external_id: str, shop: str, context: Payload
         images=list(dict.fromkeys(_texts(offer, "picture"))) or None,
         characteristics=_characteristics(offer),
     )
-
-
-def _style(currency: str | None, context: Payload) -> Style:
-    return in_currency(currency, context.get("decimal") or "")
 
 
 def _currency_text(offer: Payload, context: Payload) -> str | None:

@@ -5,6 +5,7 @@ from itertools import chain
 from typing import Any, TypeVar
 
 from marketplace.loading import prices
+from marketplace.loading.adapters import Payload, Source
 from marketplace.loading.encodings import look_ahead
 from marketplace.loading.yml import Found
 
@@ -46,6 +47,25 @@ def with_evidence(found: Iterator[Found]) -> Iterator[Found]:
         if any(map(prices.is_ambiguous, _texts(entry))):
             entry[1]["yml_catalog"]["decimal"] = decimal
         yield entry
+
+
+def decimal_marks(source: Source, evident: str) -> dict[str, str]:
+    """Return what is known of a source's decimal mark, as part of the context of an item.
+
+    :param evident: the decimal mark that the source's prices show, empty if they show none
+    """
+    stated = source.options.get("decimal")
+    return {"stated_decimal": stated} if stated else {"decimal": evident}
+
+
+def price_style(currency: str | None, context: Payload) -> prices.Style:
+    """Return how the prices of an item are written, by what its context says of the decimal mark.
+
+    :param currency: the code of the item's currency, None if it is unknown
+    """
+    return prices.in_currency(
+        currency, context.get("decimal") or "", context.get("stated_decimal") or ""
+    )
 
 
 def _texts(found: Found) -> list[str]:

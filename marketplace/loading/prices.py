@@ -1,8 +1,8 @@
 """Numbers and prices that are written as text: "1,5 млн so'm", "от 28 308,50 ₽", "1.899,-".
 
 A number is read if it has one meaning. A separator before exactly three digits has two: "1.600" is
-1600 or 1.6. It is settled by the decimal mark of the mapping, by the currency beside the number, or
-by the other amounts of the same source; otherwise the number is refused.
+1600 or 1.6. It is settled by the decimal mark that the mapping or the user states, by the currency
+beside the number, or by the other amounts of the same source; otherwise the number is refused.
 """
 
 import re
@@ -94,6 +94,7 @@ class Style:
     :param is_whole: whether only whole numbers are possible
     :param limit: the largest possible number; 0 if there is none
     :param decimal: the decimal mark that the mapping names
+    :param stated: the decimal mark that the user states for numbers that have two meanings
     :param evidence: the decimal mark of the other amounts of the source
     :param has_decimals: whether prices in the currency are written with decimals
     :param currency: the currency's code; the text must not name another one
@@ -103,6 +104,7 @@ class Style:
     is_whole: bool = False
     limit: int = 0
     decimal: str = ""
+    stated: str = ""
     evidence: str = ""
     has_decimals: bool = True
     currency: str = ""
@@ -115,12 +117,19 @@ RATING = Style(limit=5)
 
 
 @lru_cache(maxsize=256)
-def in_currency(code: str | None, evidence: str = "") -> Style:
+def in_currency(code: str | None, evidence: str = "", stated: str = "") -> Style:
     """Return how prices in a currency are written.
 
     :param evidence: the decimal mark of the other prices of the source
+    :param stated: the decimal mark that the user states; it counts more than all evidence
     """
-    return Style(True, evidence=evidence, has_decimals=has_decimals(code), currency=code or "")
+    return Style(
+        True,
+        stated=stated,
+        evidence=evidence,
+        has_decimals=has_decimals(code),
+        currency=code or "",
+    )
 
 
 class Reading(NamedTuple):
@@ -294,6 +303,8 @@ def _settle(digits: str, mark: str, beside: _Beside, style: Style) -> str:
     thousands = _number(digits, groups)
     if style.limit and thousands > style.limit:
         return mark
+    if style.stated:
+        return style.stated
     claims = {style.evidence, "" if style.has_decimals else groups} - {""}
     if beside.factor == 1:
         if style.is_whole and thousands % 1000:

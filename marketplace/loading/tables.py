@@ -22,7 +22,7 @@ from marketplace.loading.adapters import (
     get_adapter,
 )
 from marketplace.loading.documents import Entry
-from marketplace.loading.evidence import sample
+from marketplace.loading.evidence import decimal_marks, price_style, sample
 from marketplace.loading.mapping import Field, Section, TableMapping
 from marketplace.loading.targets import Plan, Target, get_plan
 from marketplace.registry import get_platform
@@ -51,7 +51,7 @@ class Table:
     mapping: TableMapping
     version: str = ""
     evidence: dict[str, str] = field(default_factory=dict, compare=False)
-    _known_fields: dict[tuple[str, str, str], dict[str, Field]] = field(
+    _known_fields: dict[tuple[str | None, ...], dict[str, Field]] = field(
         default_factory=dict, compare=False, repr=False
     )
 
@@ -178,8 +178,7 @@ class Table:
         rows = document["rows"] if self.mapping.group_by else [document]
         if any(map(prices.is_ambiguous, self._price_texts(rows))):
             # Part of the context, so that the stored payload gives the same amount again.
-            found = self.evidence.get("decimal", "")
-            context["decimal"] = source.options.get("decimal") or found
+            context |= decimal_marks(source, self.evidence.get("decimal", ""))
         sound = []
         for row in rows:
             if self._is_skipped(row):
@@ -271,10 +270,8 @@ class Table:
                 if named
                 else values.currency(context.get("currency"), "currency")
             )
-        described = self._fields(section, said.get("currency") or "", context.get("decimal") or "")
-        said |= {
-            name: self._value(each, row) for name, each in described.items() if name != "currency"
-        }
+        described = self._fields(section, said.get("currency"), context)
+        said |= {name: self._value(each, row) for name, each in described.items()}
         if section.chain and ids[section.name] is not None:
             names: list[str] = self._value(section.chain, row)
             said |= {"external_id": ids[section.name], "name": names[-1]}
@@ -300,20 +297,17 @@ class Table:
             for length in range(1, len(names))
         ]
 
-    def _fields(self, section: Section, currency: str, decimal: str) -> dict[str, Field]:
-        """Return the fields of a section with what is known of the prices of a row.
-
-        :param currency: the code of the row's currency, empty if it is unknown
-        :param decimal: the decimal mark of the other prices, empty if it is unknown
-        """
-        key = (section.name, currency, decimal)
+    def _fields(self, section: Section, currency: str | None, context: Payload) -> dict[str, Field]:
+        """Return the fields of a section but its currency, with how the prices are written."""
+        key = (section.name, currency, context.get("decimal"), context.get("stated_decimal"))
         if key not in self._known_fields:
-            style = prices.in_currency(currency, decimal)
+            style = price_style(currency, context)
             self._known_fields[key] = {
                 name: each._replace(column=columns.in_style(each.column, style))
                 if columns.is_price(each.convert)
                 else each
                 for name, each in section.fields.items()
+                if name != "currency"
             }
         return self._known_fields[key]
 

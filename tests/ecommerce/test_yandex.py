@@ -310,6 +310,17 @@ class TestYmlPrice:
         assert parse_offer(offer, head, decimal=",").records[-1].price == Decimal("1.60")
 
     @pytest.mark.parametrize(
+        ("price", "currency", "evident"),
+        [("1.600", "UZS", "."), ("1.600", "UZS", ""), ("1.600 руб", "RUR", "")],
+    )
+    def test_a_stated_decimal_mark_counts_more_than_the_evidence(self, price, currency, evident):
+        offer = SHORT | {"price": [price], "currencyId": [currency]}
+        head = HEAD | {"decimal": evident}
+
+        assert parse_offer(offer, head, decimal=".").records[-1].price == Decimal("1.60")
+        assert parse_offer(offer, head, decimal=",").records[-1].price == 1600
+
+    @pytest.mark.parametrize(
         ("others", "expected"), [(["12,500.00"], "1600"), (["12500,50"], "1.60"), (["700"], None)]
     )
     def test_is_read_by_the_other_prices_of_the_feed(self, tmp_path, others, expected):

@@ -78,7 +78,8 @@ class Command(BaseCommand):
         parser.add_argument(
             "--decimal",
             choices=(".", ","),
-            help='the decimal mark of prices such as "1.600", where nothing else shows it',
+            help='the decimal mark of prices such as "1.600"; it counts more than the other prices '
+            "and the currency",
         )
         parser.add_argument(
             "--columns",

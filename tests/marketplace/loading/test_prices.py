@@ -164,6 +164,15 @@ class TestEvidence:
         assert number("1.600", in_currency("RUB", ",")) == 1600
         assert number("1.600", in_currency("RUB", ".")) == Decimal("1.6")
 
+    def test_counts_less_than_what_the_user_states(self):
+        assert number("1.600", in_currency("UZS", ".", stated=",")) == 1600
+        assert number("1.600", in_currency("UZS", stated=".")) == Decimal("1.6")
+        assert number("1.600 руб", in_currency("RUB", ",", stated=".")) == Decimal("1.6")
+        assert number("1.600 млн", in_currency("RUB", stated=".")) == 1_600_000
+        # What has one meaning keeps it.
+        assert number("5.50", in_currency("UZS", stated=",")) == Decimal("5.5")
+        assert number("1.600.000", in_currency("UZS", stated=".")) == 1_600_000
+
     def test_that_contradicts_settles_nothing(self):
         with pytest.raises(ValueError, match="can mean"):
             number("1.600", in_currency("UZS", "."))

@@ -166,6 +166,15 @@ class TestRows:
         reason = QuarantinedRecord.objects.values_list("reason", flat=True)[0]
         assert reason.startswith('"1.600" can mean 1600 or 1.6: state the decimal mark')
 
+    @pytest.mark.parametrize(("decimal", "price"), [(",", 1600), (".", Decimal("1.60"))])
+    def test_a_stated_decimal_mark_counts_more_than_the_evidence(self, load, decimal, price):
+        columns = CARDS.replace('"RUB"', '"UZS"')
+        text = "url,title,price,old,shop\n/7/,A,1.600,,\n/8/,B,5.50,,\n"
+
+        load(text, columns, options={"decimal": decimal})
+
+        assert Offer.objects.get(external_id="nm:7").price == price
+
     def test_whose_currency_has_no_decimals_need_no_other_prices(self, load):
         columns = CARDS.replace('"RUB"', '"UZS"')
 
