@@ -14,8 +14,8 @@ from ecommerce.records import Category, Offer, Product, Seller
 from marketplace.exceptions import PayloadError
 from marketplace.loading import values
 from marketplace.loading.adapters import Item, Parsed, Payload, Shape, Source
-from marketplace.loading.evidence import decimal_marks, price_style
-from marketplace.loading.prices import in_currency
+from marketplace.loading.evidence import decimal_marks, price_style, stated_mark
+from marketplace.loading.prices import is_ambiguous
 
 CURRENCY = "RUB"
 SITE = "https://www.ozon.ru"
@@ -57,13 +57,15 @@ def _split_tile(document: Payload, source: Source) -> Iterator[Item]:
     market = values.text(document.get("market"), "market")
     if market and market.casefold() != "ozon":
         raise PayloadError(f"the tile belongs to {market[:80]}, not to Ozon", "market")
-    yield Item("OZ-CSV", document)
+    texts = (document.get(name) for name in ("final_price", "old_price"))
+    is_open = any(isinstance(text, str) and is_ambiguous(text) for text in texts)
+    yield Item("OZ-CSV", document, stated_mark(source) if is_open else {})
 
 
 def _parse_tile(payload: Payload, context: Payload) -> Parsed:
     path, product_id = _parse_product_url(payload.get("product_url"))
     delivery = values.text(payload.get("delivery_time"), "delivery_time")
-    style = in_currency(CURRENCY)
+    style = price_style(CURRENCY, context)
     price = values.price(payload.get("final_price"), "final_price", style=style)
     product = Product(
         external_id=product_id,

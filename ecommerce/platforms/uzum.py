@@ -11,7 +11,14 @@ from decimal import Decimal
 from typing import Any
 
 from ecommerce.platforms import uzum_cards, uzum_pages
-from ecommerce.platforms.uzum_values import CURRENCY, SITE, parse_names, parse_photos, parse_tags
+from ecommerce.platforms.uzum_values import (
+    CURRENCY,
+    PRICE_STYLE,
+    SITE,
+    parse_names,
+    parse_photos,
+    parse_tags,
+)
 from ecommerce.records import Category, Offer, Product, Seller
 from marketplace.exceptions import PayloadError
 from marketplace.loading import values
@@ -141,7 +148,7 @@ def _parse_seller(seller: Payload) -> Seller | None:
 def _parse_sku(
     sku: Payload, product_id: str, seller: Seller | None, characteristics: list[dict[str, Any]]
 ) -> Offer | None:
-    price = values.price(sku.get("purchasePrice"), "skuList[].purchasePrice")
+    price = values.price(sku.get("purchasePrice"), "skuList[].purchasePrice", style=PRICE_STYLE)
     quantity = values.count(sku.get("availableAmount"), "skuList[].availableAmount")
     # What is out of stock may have no price any more.
     if price is None and (quantity != 0 or sku.get("id") is None):
@@ -153,7 +160,8 @@ def _parse_sku(
         product_external_id=product_id,
         price=price,
         currency=CURRENCY,
-        old_price=price and values.old_price(sku.get("fullPrice"), "skuList[].fullPrice", price),
+        old_price=price
+        and values.old_price(sku.get("fullPrice"), "skuList[].fullPrice", price, style=PRICE_STYLE),
         seller_external_id=seller.external_id if seller else None,
         is_available=values.in_stock(quantity),
         stock_quantity=quantity,

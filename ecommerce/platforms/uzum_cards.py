@@ -8,7 +8,14 @@ product.
 from collections.abc import Iterator
 from typing import Any
 
-from ecommerce.platforms.uzum_values import CURRENCY, SITE, parse_names, parse_photos, parse_tags
+from ecommerce.platforms.uzum_values import (
+    CURRENCY,
+    PRICE_STYLE,
+    SITE,
+    parse_names,
+    parse_photos,
+    parse_tags,
+)
 from ecommerce.records import Offer, Product
 from marketplace.loading import values
 from marketplace.loading.adapters import Item, Parsed, Payload, Shape, Source
@@ -73,7 +80,7 @@ def _parse_card(payload: Payload, context: Payload) -> Parsed:
         rating=values.rating(payload.get("rating"), "rating"),
         review_count=values.count(payload.get("feedbackQuantity"), "feedbackQuantity"),
         order_count=values.count(payload.get("ordersQuantity"), "ordersQuantity"),
-        min_price=values.price(payload.get("minSellPrice"), "minSellPrice"),
+        min_price=values.price(payload.get("minSellPrice"), "minSellPrice", style=PRICE_STYLE),
         # The highest price is known only where the card lists its SKUs.
         max_price=max(prices, default=None) if "skuList" in payload else None,
         currency=CURRENCY,
@@ -86,18 +93,18 @@ def _parse_card(payload: Payload, context: Payload) -> Parsed:
 
 
 def _parse_card_offers(card: Payload, product_id: str) -> list[Offer]:
-    lowest = values.price(card.get("minSellPrice"), "minSellPrice")
+    lowest = values.price(card.get("minSellPrice"), "minSellPrice", style=PRICE_STYLE)
     # Where no SKU is named, the product's id alone would not do: products and SKUs are numbered
     # apart, so it may be the id of another product's SKU, and offers are unique by id.
     unnamed = [{"id": f"product:{product_id}", "sellPrice": lowest}]
     offers = []
     for sku in values.objects(card.get("skuList", unnamed), "skuList"):
-        price = values.price(sku.get("sellPrice"), "skuList[].sellPrice")
+        price = values.price(sku.get("sellPrice"), "skuList[].sellPrice", style=PRICE_STYLE)
         if price is None:
             continue
         # minFullPrice is the old price of the cheapest SKU; those of the others are unknown.
         full_price = card.get("minFullPrice") if price == lowest else None
-        old_price = values.old_price(full_price, "minFullPrice", price)
+        old_price = values.old_price(full_price, "minFullPrice", price, style=PRICE_STYLE)
         sku_id = values.identifier(sku.get("id"), "skuList[].id")
         offers.append(Offer(sku_id, product_id, price, CURRENCY, old_price))
     return offers

@@ -15,6 +15,7 @@ from ecommerce.records import Category, Offer, Product, Seller
 from marketplace.exceptions import PayloadError
 from marketplace.loading import values
 from marketplace.loading.adapters import Item, Parsed, Payload, Shape, Source
+from marketplace.loading.prices import in_currency
 
 _ADDRESS = re.compile(
     r"https://(?:www\.)?uzum\.uz/(?:[a-z]{2}/)?product/(?:[^/?#]*-)?(\d+)/?(?:\?(?:.*&)?skuId=(\d+)|[?#]|$)"
@@ -97,7 +98,10 @@ def _parse_offer(
     block: Payload, published: Payload, product: Product, sku: str | None, is_available: bool | None
 ) -> list[Offer]:
     """Return the offer of the SKU that the page shows; a sum of several offers is none of them."""
-    price: Decimal | None = values.price(published.get("price"), "offers.price")
+    currency = values.currency(published.get("priceCurrency"), "offers.priceCurrency")
+    price: Decimal | None = values.price(
+        published.get("price"), "offers.price", style=in_currency(currency)
+    )
     if published.get("@type") == "AggregateOffer" or (price is None and is_available is not False):
         return []
     sku_id = sku or values.text(block.get("sku"), "sku")
@@ -106,7 +110,7 @@ def _parse_offer(
         external_id=values.identifier(sku_id, "sku"),
         product_external_id=product.external_id,
         price=price,
-        currency=values.currency(published.get("priceCurrency"), "offers.priceCurrency"),
+        currency=currency,
         seller_external_id=product.seller_external_id,
         is_available=is_available,
         variant_title=" / ".join(variant.values()) or None,

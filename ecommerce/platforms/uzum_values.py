@@ -4,8 +4,10 @@ from typing import Any
 
 from marketplace.loading import values
 from marketplace.loading.adapters import Payload
+from marketplace.loading.prices import in_currency
 
 CURRENCY = "UZS"
+PRICE_STYLE = in_currency(CURRENCY)
 SITE = "https://uzum.uz"
 
 #: Keys of a photo's sizes, best first. Not by number: "24034" is a crop of 240 pixels.

@@ -14,6 +14,7 @@ from ecommerce.records import Category, Offer, Product, Seller
 from marketplace.exceptions import PayloadError
 from marketplace.loading import values
 from marketplace.loading.adapters import Item, Parsed, Payload, Shape, Source
+from marketplace.loading.prices import Style, in_currency
 
 SITE = "https://market.yandex.uz"
 
@@ -157,12 +158,15 @@ def _merged_facts(records: list[Payload], tiles: list[Payload]) -> list[Payload]
 
 def _record_facts(record: Payload) -> Payload:
     price = values.mapping(record.get("price"), "price")
-    exact = values.money(price.get("valueFmt"), "price.valueFmt")
+    style = _style(price.get("currency"))
+    exact = values.money(price.get("valueFmt"), "price.valueFmt", style=style)
     units = 1 if exact is None else PRICE_UNITS
     return {
         "offer_id": values.identifier(record.get("offerId"), "offerId"),
-        "price": values.money(price.get("value"), "price.value") if exact is None else exact,
-        "old_price": values.money(record.get("oldPrice"), "oldPrice", units),
+        "price": values.money(price.get("value"), "price.value", style=style)
+        if exact is None
+        else exact,
+        "old_price": values.money(record.get("oldPrice"), "oldPrice", units, style),
         "currency": values.text(price.get("currency"), "price.currency"),
         "sku": values.text(record.get("skuId"), "skuId"),
         "title": values.text(record.get("title"), "title"),
@@ -180,18 +184,24 @@ def _tile_facts(tile: Payload) -> Payload:
         price = values.mapping(prices.get(key), key)
         amounts[key] = values.mapping(price.get("amount"), f"{key}.amount")
     actual, old = amounts["actualPrice"], amounts["oldPrice"]
+    style = _style(actual.get("currency"))
     # The count belongs to the tile's own ware; the button may sell another one.
     stock = tile.get("stockCount") if tile.get("wareId") == tile["offerId"] else None
     return {
         "offer_id": values.identifier(tile["offerId"], "offerId"),
-        "price": values.money(actual.get("intPart"), "actualPrice.amount.intPart"),
-        "old_price": values.money(old.get("intPart"), "oldPrice.amount.intPart"),
+        "price": values.money(actual.get("intPart"), "actualPrice.amount.intPart", style=style),
+        "old_price": values.money(old.get("intPart"), "oldPrice.amount.intPart", style=style),
         "currency": values.text(actual.get("currency"), "actualPrice.amount.currency"),
         "stock": values.count(stock, "stockCount"),
         "sku": values.text(tile.get("mskuId"), "mskuId"),
         "title": values.text(values.mapping(product.get("title"), "title").get("value"), "title"),
         "business": values.text(tile.get("businessId"), "businessId"),
     }
+
+
+def _style(currency: Any) -> Style:
+    """Return how the amounts beside a published currency are written."""
+    return in_currency(values.currency(currency, "price.currency"))
 
 
 def _build_offer(facts: Payload, product_id: str) -> Offer:

@@ -54,8 +54,13 @@ def decimal_marks(source: Source, evident: str) -> dict[str, str]:
 
     :param evident: the decimal mark that the source's prices show, empty if they show none
     """
+    return stated_mark(source) or {"decimal": evident}
+
+
+def stated_mark(source: Source) -> dict[str, str]:
+    """Return the decimal mark that the user states, as part of the context of an item."""
     stated = source.options.get("decimal")
-    return {"stated_decimal": stated} if stated else {"decimal": evident}
+    return {"stated_decimal": stated} if stated else {}
 
 
 def price_style(currency: str | None, context: Payload) -> prices.Style:

@@ -15,6 +15,7 @@ from typing import Any
 from marketplace.exceptions import PayloadError
 from marketplace.loading import values
 from marketplace.loading.adapters import Item, Parsed, Payload, Shape, Source
+from marketplace.loading.prices import in_currency
 from procurement.platforms import uzex_rows as rows
 from procurement.records import Lot, LotItem, Reference
 
@@ -73,7 +74,7 @@ def _parse_deal(row: Payload, context: Payload) -> Parsed:
 def _build_deal(row: Payload, external_id: str) -> Lot:
     currency, currency_text = rows.published_currency(row.get("currency_name"))
     # A published cost of 0 means "not known": nothing is bought for nothing.
-    deal_cost = values.price(row.get("deal_cost"), "deal_cost")
+    deal_cost = values.price(row.get("deal_cost"), "deal_cost", style=in_currency(currency))
     deal_id = rows.published_id(row.get("deal_id"), "deal_id")
     deal_date = values.instant(row.get("deal_date"), "deal_date")
     has_deal = bool(deal_id or deal_cost or deal_date)
@@ -86,7 +87,7 @@ def _build_deal(row: Payload, external_id: str) -> Lot:
         status="completed" if has_deal else None,
         is_budget=_is_budget(row),
         category_name=rows.published_name(row.get("category_name"), "category_name"),
-        start_cost=values.price(row.get("start_cost"), "start_cost"),
+        start_cost=values.price(row.get("start_cost"), "start_cost", style=in_currency(currency)),
         deal_cost=deal_cost,
         currency=currency,
         currency_text=currency_text,
@@ -146,7 +147,7 @@ def _parse_shop(row: Payload, context: Payload) -> Parsed:
         # A list whose address is not known may have open lots and ones without a deal.
         status=values.text(context.get("status"), "status"),
         category_name=rows.published_name(row.get("category_name"), "category_name"),
-        start_cost=values.price(row.get("cost"), "cost"),
+        start_cost=values.price(row.get("cost"), "cost", style=in_currency(currency)),
         currency=currency,
         currency_text=currency_text,
         participants_count=values.count(row.get("pcp_count"), "pcp_count"),
@@ -165,7 +166,7 @@ def _build_only_item(row: Payload, lot: Lot) -> LotItem:
         1,
         product_name=lot.title,
         quantity=_quantity(row.get("amount")),
-        price=values.price(row.get("price"), "price"),
+        price=values.price(row.get("price"), "price", style=in_currency(lot.currency)),
         cost=lot.start_cost,
         currency=lot.currency,
         currency_text=lot.currency_text,
@@ -242,8 +243,8 @@ def _build_item(row: Payload, lot_id: str, order_num: int) -> LotItem:
         description=description or rows.published_name(row.get("features"), "features"),
         quantity=_quantity(quantity),
         measure_name=values.text(row.get("measure_name"), "measure_name") or next(measures, None),
-        price=values.price(row.get("price"), "price"),
-        cost=values.price(row.get("cost"), "cost"),
+        price=values.price(row.get("price"), "price", style=in_currency(currency)),
+        cost=values.price(row.get("cost"), "cost", style=in_currency(currency)),
         currency=currency,
         currency_text=currency_text,
         country_name=rows.published_name(row.get("country_name"), "country_name"),
@@ -336,8 +337,8 @@ def _parse_tender(payload: Payload, context: Payload) -> Parsed:
     detail = values.mapping(payload.get("detail"), "detail")
     region = values.text(detail.get("region"), "detail.region")
     customer = rows.build_organization(None, detail.get("buyer"), "customer")
-    amount = values.price(detail.get("amount"), "detail.amount")
     currency, currency_text = rows.published_currency(detail.get("currency"))
+    amount = values.price(detail.get("amount"), "detail.amount", style=in_currency(currency))
     lot = Lot(
         external_id,
         title=title,

@@ -87,6 +87,16 @@ def to_document(element):
 
 
 class TestOzCsv:
+    @pytest.mark.parametrize(("decimal", "price"), [(",", 1600), (".", Decimal("1.60"))])
+    def test_an_ambiguous_price_is_read_by_the_stated_decimal_mark(self, decimal, price):
+        tile = {**TILE, "final_price": "1.600", "old_price": None}
+        with pytest.raises(PayloadError, match=r"can mean 1600 or 1\.6"):
+            parse_all(tile)
+
+        [parsed] = parse_all(tile, decimal=decimal)
+
+        assert parsed.records[-1].price == price
+
     @pytest.mark.parametrize(
         ("name", "rows", "products", "sold_out"),
         [

@@ -69,6 +69,24 @@ def of_type(parsed, record_type):
     return [record for record in parsed.records if isinstance(record, record_type)]
 
 
+class TestTextPrices:
+    """Prices in so'm have no decimals, so that "1.600" has one meaning."""
+
+    def test_of_products_and_cards(self):
+        sku = {**SHIRT["skuList"][0], "purchasePrice": "1.600", "fullPrice": "2.100"}
+        offer = of_type(parse_shirt(skuList=[sku]), Offer)[0]
+        assert (offer.price, offer.old_price) == (1600, 2100)
+
+        card = {**CARD, "minSellPrice": "1.600", "skuList": [{"id": 1, "sellPrice": "1.600"}]}
+        [parsed] = parse_all(card)
+        assert [offer.price for offer in of_type(parsed, Offer)] == [1600]
+
+    def test_in_another_currency_are_refused(self):
+        sku = {**SHIRT["skuList"][0], "purchasePrice": "$15"}
+        with pytest.raises(PayloadError, match="is not in UZS"):
+            parse_shirt(skuList=[sku])
+
+
 class TestUzApi:
     @pytest.fixture
     def parsed(self):

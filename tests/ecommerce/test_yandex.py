@@ -124,6 +124,17 @@ def parse_page(page):
     return {parsed.external_id: parsed for parsed in parse_all([page])}
 
 
+def test_texts_of_pages_are_read_by_their_currency():
+    price = {"value": "1.600", "currency": "UZS"}
+    page = {
+        **PAGE,
+        "product_snippets": {},
+        "offers": [{**PRICED, "price": price, "oldPrice": "2.100"}],
+    }
+    offer = parse_page(page)["77"].records[-1]
+    assert (offer.price, offer.old_price) == (1600, 2100)
+
+
 def count_records(parsed):
     return Counter(type(record).__name__ for entry in parsed for record in entry.records)
 

@@ -222,6 +222,16 @@ class TestUzexDeal:
         assert ids[0] != ids[1]
         assert max(map(len, ids)) <= 200
 
+    def test_reads_amounts_by_their_currency(self):
+        [lot] = [
+            record
+            for record in parse_one(capture([{**DEAL, "deal_cost": "1.600"}])).records
+            if isinstance(record, Lot)
+        ]
+        assert (lot.deal_cost, lot.currency) == (1600, "UZS")
+        with pytest.raises(PayloadError, match="is not in UZS"):
+            parse_one(capture([{**DEAL, "deal_cost": "$15"}]))
+
     def test_derives_the_budget_from_the_type_name(self):
         budget = parse_one(DEAL | {"is_budget": None, "type_name": "Бюджет"}).records[-1]
         unknown = parse_one(DEAL | {"is_budget": None, "type_name": None}).records[-1]
