@@ -33,7 +33,7 @@ from marketplace.secrecy import MIN_TOKEN
 logger = logging.getLogger(__name__)
 
 #: What payloads may omit, as the options of `ingest` say it.
-_OPTIONS = ("shop", "lot", "lot_type", "currency")
+_OPTIONS = ("shop", "lot", "lot_type", "currency", "decimal")
 _PARAMETERS = ("observed_at", "snapshot", *_OPTIONS)
 _SNAPSHOTS = ("shop", "category", "auto")
 _MAX_TEXT = 255
@@ -187,6 +187,8 @@ def _describe(request: HttpRequest, platform: str, now: datetime) -> inbox.Push:
         _check_text(name, value)
     if said.get("snapshot", "auto") not in _SNAPSHOTS:
         raise RefusedError(400, f"snapshot must be one of {', '.join(_SNAPSHOTS)}.")
+    if said.get("decimal", ".") not in (".", ","):
+        raise RefusedError(400, 'decimal must be "." or ",".')
     key = request.headers.get("Idempotency-Key")
     if key is not None:
         _check_text("Idempotency-Key", key)

@@ -117,12 +117,14 @@ class TestPush:
         assert b"\n".join(stored(run)) + b"\n" == body
 
     def test_keeps_what_was_said_beside_the_lines(self, push):
-        push(query="?observed_at=2026-06-01T10:00:00%2B05:00&shop=Malika&lot=7&snapshot=shop")
+        push(
+            query="?observed_at=2026-06-01T10:00:00%2B05:00&shop=Malika&lot=7&snapshot=shop&decimal=,"
+        )
 
         options = runs()[0].options
         assert options.pop("push").keys() == {"digest", "attempts"}
         assert options == {
-            "options": {"shop": "Malika", "lot": "7"},
+            "options": {"shop": "Malika", "lot": "7", "decimal": ","},
             "observed_at": "2026-06-01T05:00:00+00:00",
             "columns": None,
             "snapshot": "shop",
@@ -224,6 +226,7 @@ class TestRefusal:
             (f"?shop={'x' * 256}", "shop must have"),
             ("?observed_at=yesterday", 'observed_at: "yesterday" is not a time'),
             ("?snapshot=some", "snapshot must be one of"),
+            ("?decimal=;", 'decimal must be "." or ","'),
             ("?obsreved_at=2026-06-01", "no parameter obsreved_at"),
         ],
     )
