@@ -51,14 +51,24 @@ def _split(document: Payload, source: Source) -> Iterator[Item]:
         "shop": shop,
         "shop_name": name,
         "url": url,
-        "currency": head.get("currency"),
     }
     if "decimal" in head:
         context |= decimal_marks(source, head["decimal"])
-    kind = "offer" if isinstance(document.get("offer"), dict) else "category"
+    offer = document.get("offer")
+    kind = "offer" if isinstance(offer, dict) else "category"
+    if isinstance(offer, dict) and not _first(offer, "currencyId"):
+        context["currency"] = _find_currency(head) or source.options.get("currency")
     known = {key: value for key, value in context.items() if value not in (None, "")}
     observed_at = source.moment(head.get("date"), "yml_catalog.date")
     yield Item("YML", {kind: document.get(kind)}, known, kind == "offer", observed_at)
+
+
+def _find_currency(head: Payload) -> str | None:
+    """Return the currency that the feed declares, None if it declares none or several."""
+    declared = values.entries(head.get("currencies"), "currencies")
+    ids = (each.get("@id") for each in declared if isinstance(each, dict))
+    names = {name for each in ids if (name := values.text(each, "currencies"))}
+    return names.pop() if len(names) == 1 else None
 
 
 @lru_cache(maxsize=64)  # The head comes with every offer of the feed.
@@ -131,7 +141,7 @@ def _build_records(offer: Payload, external_id: str, shop: str, context: Payload
     if product.min_price is None and product.is_available is not False:
         return records
     if product.currency is None and product.min_price is not None:
-        raise PayloadError("is missing", "currencyId")
+        raise PayloadError("is missing; state the currency by --currency", "currencyId")
     currency_text = _currency_text(offer, context)
     old_price = _first(offer, "oldprice", "old_price")
     records.append(
@@ -189,7 +199,7 @@ def _build_product(offer: Payload, external_id: str, shop: str, context: Payload
 
 
 def _currency_text(offer: Payload, context: Payload) -> str | None:
-    """Return the offer's currency as published, or the one that the feed declares for all."""
+    """Return the offer's currency as published, or that of the feed or of the command."""
     return _first(offer, "currencyId") or values.text(context.get("currency"), "currency")
 
 

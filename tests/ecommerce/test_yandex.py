@@ -221,7 +221,9 @@ class TestYmlOffer:
         assert (offer.currency, offer.currency_text) == ("RUB", "RUR")
 
     def test_takes_the_currency_of_the_feed(self):
-        offer = parse_offer(SHORT | {"currencyId": [""]}, HEAD | {"currency": "KZT"}).records[-1]
+        offer = parse_offer(
+            SHORT | {"currencyId": [""]}, HEAD | {"currencies": [{"@id": "KZT"}]}
+        ).records[-1]
 
         assert (offer.currency, offer.currency_text) == ("KZT", None)
 
@@ -291,6 +293,33 @@ class TestYmlOffer:
     def test_names_the_field_at_fault(self, change, message):
         with pytest.raises(PayloadError, match=message):
             parse_offer(SHORT | change)
+
+
+class TestYmlCurrency:
+    """The currency of offers that do not name theirs."""
+
+    OFFER = {key: value for key, value in SHORT.items() if key != "currencyId"}
+
+    def test_is_the_only_one_of_the_feed(self):
+        head = HEAD | {"currencies": [{"@id": "RUR", "@rate": "1"}]}
+
+        parsed = parse_offer(self.OFFER, head, currency="KZT")
+
+        offer = parsed.records[-1]
+        assert (offer.price, offer.currency, offer.currency_text) == (10, "RUB", "RUR")
+
+    @pytest.mark.parametrize("currencies", [[], [{"@id": "USD"}, {"@id": "KZT"}]])
+    def test_is_that_of_the_command_where_the_feed_has_none_or_several(self, currencies):
+        head = HEAD | {"currencies": currencies}
+
+        assert parse_offer(self.OFFER, head, currency="RUB").records[-1].currency == "RUB"
+        with pytest.raises(PayloadError, match="is missing"):
+            parse_offer(self.OFFER, head)
+
+    def test_is_that_of_the_offer_if_it_names_one(self):
+        head = HEAD | {"currencies": [{"@id": "RUB"}]}
+
+        assert parse_offer(SHORT, head, currency="USD").records[-1].currency == "KZT"
 
 
 class TestYmlPrice:
