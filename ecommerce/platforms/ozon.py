@@ -16,6 +16,7 @@ from marketplace.loading import values
 from marketplace.loading.adapters import Item, Parsed, Payload, Shape, Source
 from marketplace.loading.evidence import decimal_marks, price_style, stated_mark
 from marketplace.loading.prices import is_ambiguous
+from marketplace.loading.yml import text_of
 
 CURRENCY = "RUB"
 SITE = "https://www.ozon.ru"
@@ -230,10 +231,13 @@ def _parse_feed(payload: Payload, context: Payload) -> Parsed:
 
 
 def _first(element: Payload, name: str) -> Any:
-    """Return the text of an element's first child of that name."""
+    """Return the text of an element's first child of that name.
+
+    :raises PayloadError: if it holds other elements instead of text
+    """
     children = element.get(name)
     child = children[0] if isinstance(children, list) and children else children
-    return child.get("#text") if isinstance(child, dict) else child
+    return text_of(child, name)
 
 
 def _parse_stock(payload: Payload) -> int | None:

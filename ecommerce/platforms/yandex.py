@@ -17,6 +17,7 @@ from marketplace.exceptions import PayloadError
 from marketplace.loading import values
 from marketplace.loading.adapters import Item, Parsed, Payload, Shape, Source
 from marketplace.loading.evidence import decimal_marks, price_style
+from marketplace.loading.yml import text_of
 
 _SUPPLIER = re.compile(r"^[ \t]*(?:supplier|поставщик)[ \t]*[=|]([^|\n]+)", re.I | re.M)
 _EXTENSIONS = re.compile(r"(\.(xml|yml|yaml|txt|json|gz|zst))+$", re.I)
@@ -143,7 +144,7 @@ def _build_records(offer: Payload, external_id: str, shop: str, context: Payload
     if product.currency is None and product.min_price is not None:
         raise PayloadError("is missing; state the currency by --currency", "currencyId")
     currency_text = _currency_text(offer, context)
-    old_price = _first(offer, "oldprice", "old_price")
+    old_price = _price_text(offer, "oldprice", "old_price")
     records.append(
         Offer(
             external_id,
@@ -175,7 +176,7 @@ def _build_seller(shop: str, context: Payload) -> Seller:
 def _build_product(offer: Payload, external_id: str, shop: str, context: Payload) -> Product:
     category = _first(offer, "categoryId")
     currency = values.currency(_currency_text(offer, context), "currencyId")
-    price = values.price(_first(offer, "price"), "price", style=price_style(currency, context))
+    price = values.price(_price_text(offer, "price"), "price", style=price_style(currency, context))
     is_available, stock = _availability(offer)
     return Product(
         external_id,
@@ -303,6 +304,15 @@ def _texts(element: Payload, tag: str) -> list[str]:
         for entry in _entries(element, tag)
     )
     return [text for text in found if text]
+
+
+def _price_text(offer: Payload, *tags: str) -> str | None:
+    """Return a price as published; an element that holds others is no price.
+
+    :raises PayloadError: if a price has other elements instead of text
+    """
+    texts = (values.text(text_of(each, tag), tag) for tag in tags for each in _entries(offer, tag))
+    return next(filter(None, texts), None)
 
 
 def _first(element: Payload, *tags: str) -> str | None:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from lxml import etree
 
-from marketplace.exceptions import SourceError
+from marketplace.exceptions import PayloadError, SourceError
 
 #: (place, document, fault, raw bytes): a document, or a damaged offer.
 Found = tuple[str, Any, str, bytes]
@@ -161,6 +161,20 @@ def _entry(element: Any, names: str) -> Any:
     if text:
         found["#text"] = text
     return found
+
+
+def text_of(entry: Any, field: str) -> Any:
+    """Return the text of an element of a document, None if it has only attributes.
+
+    :raises PayloadError: if it holds other elements instead of text
+    """
+    if not isinstance(entry, dict):
+        return entry
+    if "#text" not in entry:
+        inner = [name for name in entry if not name.startswith("@")]
+        if inner:
+            raise PayloadError(f"has no text but the element <{inner[0]}>", field)
+    return entry.get("#text")
 
 
 def _is_text(element: Any, names: str) -> bool:

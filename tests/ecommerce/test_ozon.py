@@ -86,6 +86,11 @@ def to_document(element):
     return document or (element.text or "").strip()
 
 
+def test_a_price_of_a_feed_that_holds_elements_is_refused():
+    with pytest.raises(PayloadError, match="price: has no text but the element <value>"):
+        parse_feed(price=[{"value": ["100"]}])
+
+
 class TestOzCsv:
     @pytest.mark.parametrize(("decimal", "price"), [(",", 1600), (".", Decimal("1.60"))])
     def test_an_ambiguous_price_is_read_by_the_stated_decimal_mark(self, decimal, price):

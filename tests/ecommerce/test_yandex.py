@@ -323,6 +323,17 @@ class TestYmlCurrency:
 
 
 class TestYmlPrice:
+    @pytest.mark.parametrize("tag", ["price", "oldprice", "old_price"])
+    def test_that_holds_elements_instead_of_text_is_refused(self, tag):
+        offer = SHORT | {tag: [{"value": ["100"]}]}
+
+        with pytest.raises(PayloadError, match=rf"{tag}: has no text but the element <value>"):
+            parse_offer(offer)
+
+    @pytest.mark.parametrize("element", [{"@from": "true", "#text": "15"}, "15"])
+    def test_may_have_attributes(self, element):
+        assert parse_offer(SHORT | {"price": [element]}).records[-1].price == 15
+
     @pytest.mark.parametrize(
         ("price", "currency", "expected"),
         [
