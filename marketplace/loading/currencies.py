@@ -59,6 +59,12 @@ _CURRENCIES = {
     "zł": "PLN",
     "pln": "PLN",
 }
+#: Published name → codes of other currencies that it can mean, where the record says so.
+_OTHER_MEANINGS = (
+    dict.fromkeys(("руб", "рубль", "рубля", "рублей"), ("BYN",))
+    | dict.fromkeys(("сом", "som"), ("KGS",))
+    | dict.fromkeys(("$", "dollar"), ("AUD", "CAD", "HKD", "NZD", "SGD"))
+)
 #: Codes of currencies whose prices are usually written without decimals.
 _WITHOUT_DECIMALS = re.compile(r"UZS|KZT|JPY|KRW|IDR|VND|HUF|CLP|ISK|PYG|IRR|MNT|AMD|XAF|XOF")
 #: Names of currencies whose prices may have three decimals.
@@ -81,9 +87,13 @@ _TOKEN_AFTER = re.compile(r"\s*([^\s\d()/,;|]+)")
 @lru_cache(maxsize=1024)
 def currency_code(name: str) -> str | None:
     """Return the ISO 4217 code of a published name, None if it is unknown: "so'm" → "UZS"."""
-    plain = name.casefold().translate(CLEANED).replace("'", "").replace(".", "").strip()
+    plain = _plain(name)
     code = _CURRENCIES.get(plain)
     return code or (plain.upper() if re.fullmatch(r"[a-z]{3}", plain) else None)
+
+
+def _plain(name: str) -> str:
+    return name.casefold().translate(CLEANED).replace("'", "").replace(".", "").strip()
 
 
 def has_decimals(code: str | None) -> bool:
@@ -94,7 +104,7 @@ def has_decimals(code: str | None) -> bool:
 def is_another(name: str, code: str) -> bool:
     """Return whether a published name is certain to mean another currency than a code's."""
     known = currency_code(name) if name else None
-    return known is not None and known != code
+    return known not in (None, code) and code not in _OTHER_MEANINGS.get(_plain(name), ())
 
 
 def may_have_three_decimals(name: str) -> bool:

@@ -146,6 +146,14 @@ class TestPrice:
         with pytest.raises(ValueError, match="is not in USD, the currency of the record"):
             number("700 руб.", in_currency("USD"))
 
+    @pytest.mark.parametrize(
+        ("text", "currency"), [("15 руб.", "BYN"), ("15 сом", "KGS"), ("$15", "CAD")]
+    )
+    def test_may_name_its_currency_as_another_one_is_named(self, text, currency):
+        assert number(text, in_currency(currency)) == 15
+        with pytest.raises(ValueError, match="is not in EUR, the currency of the record"):
+            number(text, in_currency("EUR"))
+
 
 class TestEvidence:
     def test_of_the_mapping_settles_the_decimal_mark(self):
