@@ -24,8 +24,8 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
 from marketplace.bodies import ENCODINGS, Body, Documents, RefusedError, unpack
-from marketplace.exceptions import DatabaseUnavailableError, PayloadError
-from marketplace.loading import inbox, run_warnings
+from marketplace.exceptions import DatabaseUnavailableError, PayloadError, SourceError
+from marketplace.loading import inbox, jobs, run_warnings
 from marketplace.loading.values import instant
 from marketplace.registry import PLATFORMS, get_platform
 from marketplace.secrecy import MIN_TOKEN
@@ -192,7 +192,7 @@ def _describe(request: HttpRequest, platform: str, now: datetime) -> inbox.Push:
     key = request.headers.get("Idempotency-Key")
     if key is not None:
         _check_text("Idempotency-Key", key)
-    moment = _observed_at(said)
+    moment = _observed_at(said, now)
     options: dict[str, Any] = {
         "options": {name: said[name] for name in _OPTIONS if name in said},
         # Without it, what tells no time was observed when the run began: when it was pushed.
@@ -209,11 +209,15 @@ def _check_text(name: str, value: str) -> None:
         raise RefusedError(400, f"{name} must have 1 to {_MAX_TEXT} printable characters.")
 
 
-def _observed_at(said: dict[str, str]) -> datetime | None:
+def _observed_at(said: dict[str, str], now: datetime) -> datetime | None:
     try:
-        return instant(_LOST_PLUS.sub(r"\1+\2", said.get("observed_at", "")), "observed_at")
+        moment = instant(_LOST_PLUS.sub(r"\1+\2", said.get("observed_at", "")), "observed_at")
+        jobs.check_observed_at(moment, now)
+    except SourceError as error:
+        raise RefusedError(400, str(error)) from None
     except PayloadError as error:
         raise RefusedError(400, f"{error}. Write it as 2026-06-01T10:00:00Z.") from None
+    return moment
 
 
 def _encoding(request: HttpRequest) -> str:

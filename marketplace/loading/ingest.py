@@ -50,12 +50,14 @@ def ingest(
     :param columns: a mapping file, if the files are tables in another form than the platform's own
     :param snapshot: "shop", "category" or "auto" if the sources are the complete listing of each
         shop or category in them: anything else stored for these is marked missing
-    :raises SourceError: if the platform is unknown, or the mapping is wrong
+    :raises SourceError: if the platform is unknown, the mapping is wrong, or `observed_at` lies more
+        than a day in the future
     :raises django.db.Error: if the database cannot be used
     """
     names = list(paths)
     sources = tuple(name for path in names for name in expand(path))
     now = timezone.now()
+    jobs.check_observed_at(observed_at, now)
     job = Job(
         _known(platform),
         sources,
@@ -84,8 +86,11 @@ def load_documents(
 
     :param payloads: JSON values as the platform returned them
     :param name: what to call their source in messages and in the run
+    :raises SourceError: if the platform is unknown, or `observed_at` lies more than a day in the
+        future
     """
     now = timezone.now()
+    jobs.check_observed_at(observed_at, now)
     job = Job(_known(platform), (), observed_at, now, dict(options or {}))
     own = Reader(job)
     entries = (_entry(f"payload {n}", payload) for n, payload in enumerate(payloads, 1))

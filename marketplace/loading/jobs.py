@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from django.apps import apps
+from django.utils.timezone import localtime
 
+from marketplace.exceptions import SourceError
 from marketplace.loading import documents
 from marketplace.loading.patience import patiently
 from marketplace.loading.preparation import Prepared
@@ -99,6 +101,19 @@ class Job:
     def alias(self) -> str:
         """The database of the platform."""
         return get_platform(self.platform).database
+
+
+def check_observed_at(moment: datetime | None, now: datetime) -> None:
+    """Refuse a stated time of observation that no observation can have.
+
+    :raises SourceError: if it lies more than a day in the future
+    """
+    if moment and moment > now + _TOLERANCE:
+        at = localtime(moment).isoformat(" ", "minutes")
+        raise SourceError(
+            f"The stated time of observation, {at}, lies more than a day in the future: any "
+            "observation before it would count as late. Check its year and its time zone."
+        )
 
 
 class _Digest:

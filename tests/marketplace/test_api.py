@@ -225,6 +225,7 @@ class TestRefusal:
             ("?shop=%00", "shop must have"),
             (f"?shop={'x' * 256}", "shop must have"),
             ("?observed_at=yesterday", 'observed_at: "yesterday" is not a time'),
+            ("?observed_at=2096-01-01T10:00:00Z", "lies more than a day in the future"),
             ("?snapshot=some", "snapshot must be one of"),
             ("?decimal=;", 'decimal must be "." or ","'),
             ("?obsreved_at=2026-06-01", "no parameter obsreved_at"),

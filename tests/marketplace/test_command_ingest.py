@@ -67,6 +67,10 @@ class TestRefusals:
             (("--replay",), "--replay needs a PLATFORM"),
             (("uzum", "--resume", "--replay"), "Say --resume or --replay, not both."),
             (("uzum", "x.json", "--observed-at", "yesterday"), "--observed-at"),
+            (
+                ("uzum", "x.json", "--observed-at", "2096-01-01"),
+                "2096-01-01 00:00+05:00, lies more than a day in the future",
+            ),
         ],
     )
     def test_name_what_is_wrong(self, arguments, reason):

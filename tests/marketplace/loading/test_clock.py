@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ecommerce.models import LoadRun, Offer, PricePoint, RawPayload
+from marketplace.exceptions import SourceError
 from marketplace.loading.adapters import Source, get_adapter
 from marketplace.loading.ingest import ingest, load_documents, resume
 from marketplace.loading.values import TASHKENT
@@ -194,6 +195,24 @@ class TestATimeThatIsSaid:
         )
 
         assert Offer.objects.get().scraped_at == SAID
+
+
+    def test_of_the_future_is_refused(self, feed):
+        path, at = feed("2024-01-15 10:00", 500), datetime.now(UTC) + timedelta(days=2)
+
+        with pytest.raises(SourceError, match="more than a day in the future"):
+            ingest("yandex", [path], observed_at=at)
+        with pytest.raises(SourceError, match="more than a day in the future"):
+            load_documents("yandex", [], observed_at=at)
+
+        assert not LoadRun.objects.exists()
+
+    def test_of_tomorrow_may_be_a_matter_of_clocks(self, feed):
+        at = datetime.now(UTC) + timedelta(hours=20)
+
+        load(feed("2024-01-15 10:00", 500), observed_at=at)
+
+        assert Offer.objects.get().scraped_at == at
 
 
 class TestATimeInTheFuture:
