@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import HashIndex
+from django.contrib.postgres.indexes import GinIndex, HashIndex
 from django.db import models
 from django.db.models import F, GeneratedField, Q, Value
 from django.db.models.functions import NullIf, Round
@@ -132,6 +132,16 @@ class LoadSource(models.Model):
 
     # Progress
     observed_at = models.DateTimeField(help_text="Time of its records that tell none themselves.")
+    standing_times = ArrayField(
+        models.DateTimeField(),
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text="Times in its documents that do not count: other content had them before.",
+    )
+    newest_payload = models.BigIntegerField(
+        null=True, blank=True, help_text="Id of the newest payload that was stored before it."
+    )
     record_count = models.BigIntegerField(
         default=0, help_text="Written in the transaction of each batch."
     )
@@ -160,6 +170,12 @@ class LoadSource(models.Model):
         indexes = [
             # Used by marketplace.loading.runs.Run.first_load().
             models.Index(fields=["digest"], name="%(app_label)s_load_sources_file"),
+            # Used by marketplace.loading.clock: sources in which a time did not count.
+            GinIndex(
+                fields=["standing_times"],
+                name="%(app_label)s_load_sources_times",
+                condition=~Q(standing_times=[]),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -30,8 +30,17 @@ _STANDING = (
     "as the time of observation; use --observed-at to set another."
 )
 
-# By the index of external ids. Payloads that the source itself has stored are left out.
+# By the index of external ids. Payloads that the source itself has stored are left out. What a
+# source stated at a standing time is stored at the time of the source.
 _CONTRADICTED = """
+WITH moved AS MATERIALIZED (
+    SELECT t.at, s.observed_at
+    FROM {sources} AS s
+    CROSS JOIN LATERAL unnest(s.standing_times) AS t (at)
+    WHERE
+        s.standing_times <> '{{}}' AND s.standing_times && %(times)s::timestamptz[]
+        AND t.at = ANY(%(times)s::timestamptz[])
+)
 SELECT DISTINCT g.at
 FROM unnest(%(ids)s::text[], %(shapes)s::text[], %(hashes)s::uuid[], %(times)s::timestamptz[])
     AS g (id, shape, hash, at)
@@ -42,21 +51,38 @@ CROSS JOIN LATERAL (
         AND content_hash <> uuid_send(g.hash) AND id <= %(before)s
         AND (
             observed_at = g.at
+            OR (g.at, observed_at) IN (SELECT at, observed_at FROM moved)
             OR EXISTS (
                 SELECT FROM {sightings} AS s
-                WHERE s.payload_id = {payloads}.id AND g.at = ANY(s.times)
+                CROSS JOIN LATERAL unnest(s.times) AS seen (at)
+                WHERE
+                    s.payload_id = {payloads}.id
+                    AND (
+                        seen.at = g.at
+                        OR (g.at, seen.at) IN (SELECT at, observed_at FROM moved)
+                    )
             )
         )
     OFFSET 0
 ) AS p
 """
-_LAST = "SELECT coalesce(max(id), 0) FROM {payloads}"
 _IS_MOVED = """
 SELECT EXISTS (
     SELECT FROM {payloads}
-    WHERE platform = %(platform)s AND external_id = ANY(%(ids)s) AND observed_at = %(at)s
+    WHERE
+        platform = %(platform)s AND external_id = ANY(%(ids)s)
+        AND (
+            observed_at = %(at)s
+            OR EXISTS (
+                SELECT FROM {sightings} AS s
+                WHERE s.payload_id = {payloads}.id AND %(at)s = ANY(s.times)
+            )
+        )
 )
 """
+
+
+_MODELS = {"payloads": "rawpayload", "sightings": "sighting", "sources": "loadsource"}
 
 
 class Clock:
@@ -68,14 +94,14 @@ class Clock:
         self.said_at, self.latest = job.said_at, job.latest
         self._alias, self._platform = job.alias, job.platform
         self._warnings: dict[str, str] = {}
-        #: Times with several contents; the newest payload that was stored before the source.
-        self._standing: set[datetime] = set()
-        self._before: int | None = None
+        #: Times with several contents, and those of them that were not taken yet.
+        self._standing = set(start.standing_times)
+        self._new: set[datetime] = set()
         models = apps.get_app_config(self._alias).models
         self._tables = {
             name: Identifier(models[model]._meta.db_table)
-            for name, model in (("payloads", "rawpayload"), ("sightings", "sighting"))
-            if model in models
+            for name, model in _MODELS.items()
+            if "rawpayload" in models
         }
 
     def judge(self, stated: datetime) -> datetime | None:
@@ -91,6 +117,11 @@ class Clock:
         """Return the warnings that were not taken yet; of each kind, there is one a source."""
         found = dict.fromkeys(filter(None, self._warnings.values()))
         self._warnings = dict.fromkeys(self._warnings, "")
+        return found
+
+    def take_standing(self) -> set[datetime]:
+        """Return the times that do not count and were not taken yet."""
+        found, self._new = self._new, set()
         return found
 
     def move(self, candidates: "list[Candidate]", parsed: Sequence[Parsed | None]) -> None:
@@ -123,6 +154,7 @@ class Clock:
             return
         found = patiently(self._alias, lambda: self._contradicted(news))
         self._standing |= found
+        self._new |= found
         for at in sorted(found):
             self._warn(_STANDING, at)
 
@@ -130,9 +162,6 @@ class Clock:
         """Return the times at which other content of the same items is stored."""
         tables = self._tables
         with connections[self._alias].cursor() as cursor:
-            if self._before is None:
-                cursor.execute(SQL(_LAST).format(**tables))
-                self._before = int(cursor.fetchone()[0])
             ids = [key for key, _ in news]
             values: dict[str, Any] = {
                 "platform": self._platform,
@@ -140,7 +169,7 @@ class Clock:
                 "shapes": [each.shape for _, each in news],
                 "hashes": [each.content_hash for _, each in news],
                 "times": [each.observed_at for _, each in news],
-                "before": self._before,
+                "before": self.start.newest_payload,
             }
             cursor.execute(SQL(_CONTRADICTED).format(**tables), values)
             times = {at for (at,) in cursor.fetchall()}

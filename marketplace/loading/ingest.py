@@ -50,8 +50,8 @@ def ingest(
     :param columns: a mapping file, if the files are tables in another form than the platform's own
     :param snapshot: "shop", "category" or "auto" if the sources are the complete listing of each
         shop or category in them: anything else stored for these is marked missing
-    :raises SourceError: if the platform is unknown, the mapping is wrong, or `observed_at` lies more
-        than a day in the future
+    :raises SourceError: if the platform is unknown, the mapping is wrong, or `observed_at` lies
+        more than a day in the future
     :raises django.db.Error: if the database cannot be used
     """
     names = list(paths)
@@ -115,7 +115,9 @@ def resume(alias: str, run_id: int, *, progress: Progress = lambda summary: None
     table = Reader(job).table
     run = Run(alias, row.platform, row.source, row.started_at, row.options, pk=run_id)
     # What a snapshot lacks is told by the whole of it only: it is read from the beginning.
-    begun = {} if job.snapshot else run.begun()
+    begun = run.begun()
+    if job.snapshot:
+        begun = {path: each._replace(position=0, is_complete=False) for path, each in begun.items()}
     job = replace(job, begun=begun)
     return _load(job, run, Reader(job, table), progress)
 

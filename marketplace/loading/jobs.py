@@ -30,12 +30,14 @@ class SourceStart(NamedTuple):
     """A source begins.
 
     :param observed_at: the time of its records that tell none
+    :param newest_payload: id of the newest payload that was stored before the source; 0 if none was
     """
 
     name: str
     path: str
     digest: str
     observed_at: datetime
+    newest_payload: int | None = None
 
 
 class SourceEnd(NamedTuple):
@@ -54,12 +56,16 @@ class Begun(NamedTuple):
     """What an earlier part of the run did with a source.
 
     :param position: documents that are done
+    :param newest_payload: id of the newest payload that was stored before it; None if not known
+    :param standing_times: times in its documents that do not count
     """
 
     digest: str
     observed_at: datetime
     position: int
     is_complete: bool
+    newest_payload: int | None = None
+    standing_times: tuple[datetime, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -160,10 +166,32 @@ class Start:
         job, digest = self.job, self._digest.value
         return patiently(job.alias, lambda: first_load(job.alias, job.platform, digest))
 
+    @cached_property
+    def newest_payload(self) -> int:
+        """Id of the newest payload that was stored before the source; 0 if none was."""
+        if self._begun and self._begun.newest_payload is not None:
+            return self._begun.newest_payload
+        return patiently(self.job.alias, lambda: newest_payload(self.job.alias))
+
+    @property
+    def standing_times(self) -> tuple[datetime, ...]:
+        """The times that do not count according to an earlier part of the run."""
+        return self._begun.standing_times if self._begun else ()
+
     @property
     def is_repeated(self) -> bool:
-        """Whether the same file was loaded before; it is not asked where the time is known."""
+        """Whether the same file was loaded before; it is not asked where the time is stated."""
+        if self._begun:
+            return self._is_of_earlier_run
         return "_first_load" in self.__dict__ and self._first_load is not None
+
+    @cached_property
+    def _is_of_earlier_run(self) -> bool:
+        job, digest = self.job, self._digest.value
+        found = patiently(
+            job.alias, lambda: first_load(job.alias, job.platform, digest, before=job.now)
+        )
+        return found is not None
 
     @property
     def position(self) -> int:
@@ -173,7 +201,8 @@ class Start:
     @property
     def message(self) -> SourceStart:
         """The message that begins the source."""
-        return SourceStart(self.name, self._path, self._digest.value, self.observed_at)
+        digest = self._digest.value
+        return SourceStart(self.name, self._path, digest, self.observed_at, self.newest_payload)
 
 
 def begin(job: Job, source: str | int) -> Start | None:
@@ -215,15 +244,31 @@ def file_digest(path: str) -> str:
         return ""
 
 
-def first_load(alias: str, platform: str, digest: str) -> datetime | None:
+def newest_payload(alias: str) -> int:
+    """Return the id of the payload that was stored last; 0 if there is none."""
+    models = apps.get_app_config(alias).models
+    if "rawpayload" not in models:
+        return 0
+    payloads: Any = models["rawpayload"]._default_manager.using(alias)
+    newest: int | None = payloads.order_by("-pk").values_list("pk", flat=True).first()
+    return newest or 0
+
+
+def first_load(
+    alias: str, platform: str, digest: str, *, before: datetime | None = None
+) -> datetime | None:
     """Return the time that observations of the same file had when it was loaded first.
 
     The same bytes are the same observation: loading them again, in whatever order with others,
     must not make them news.
+
+    :param before: only runs that started before count
     """
     if not digest:
         return None
     sources: Any = apps.get_model(alias, "LoadSource").objects.using(alias)
     known = sources.filter(digest=digest, run__platform=platform).order_by("pk")
+    if before:
+        known = known.filter(run__started_at__lt=before)
     first: datetime | None = known.values_list("observed_at", flat=True).first()
     return first

@@ -198,6 +198,8 @@ class Prepared:
     snapshot: Snapshot = field(default_factory=Snapshot)
     #: Distinct texts, in their order.
     warnings: dict[str, None] = field(default_factory=dict)
+    #: Times in the documents that do not count, as far as no earlier batch of the source has them.
+    standing_times: set[datetime] = field(default_factory=set)
 
     @property
     def has_rows(self) -> bool:
@@ -264,6 +266,7 @@ class Preparer:
             batches = self._batches(candidates, parsed, rejects)
         if self.clock:
             batches[-1].warnings |= self.clock.take_warnings()
+            batches[0].standing_times = self.clock.take_standing()
         yield from batches
 
     def _batches(

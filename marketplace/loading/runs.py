@@ -190,7 +190,14 @@ class Run:
         """Return path → what was done with a source in an earlier part of the run."""
         rows = self._sources.filter(run_id=self.id).order_by("pk")
         return {
-            row.path: Begun(row.digest, row.observed_at, row.position, row.is_complete)
+            row.path: Begun(
+                row.digest,
+                row.observed_at,
+                row.position,
+                row.is_complete,
+                row.newest_payload,
+                tuple(row.standing_times),
+            )
             for row in rows
         }
 
@@ -207,6 +214,7 @@ class Run:
             path=start.path,
             digest=start.digest,
             observed_at=start.observed_at,
+            newest_payload=start.newest_payload,
         )
         self._ahead = _Ahead(self._source.ahead_count, self._source.ahead_rejected_count)
 
@@ -268,6 +276,12 @@ class Run:
             changes["ahead_count"] = F("ahead_count") + news.loaded
             changes["ahead_rejected_count"] = F("ahead_rejected_count") + news.rejected
         self._check(self._source_row.update(**changes))
+
+    def keep_standing(self, times: Iterable[datetime]) -> None:
+        """Keep times in the source's documents that do not count. Safe to call again."""
+        row = self._sources.filter(pk=self._source.pk)
+        (known,) = row.values_list("standing_times", flat=True)
+        self._check(row.update(standing_times=sorted({*known, *times})))
 
     def warn(self, texts: Iterable[str]) -> None:
         """Keep warnings of the source, in the transaction of their batch. Safe to call again."""

@@ -201,6 +201,9 @@ class Writer:
         self.newest = max(filter(None, (self.newest, *batch.moments)), default=None)
         if self.job.snapshot:
             self.snapshot.add(batch.snapshot)
+        if batch.standing_times:
+            # Before what is observed at another time because of it.
+            patiently(self.alias, partial(self.run.keep_standing, batch.standing_times))
         if self.summary.causes:
             self._hold(batch)
             return

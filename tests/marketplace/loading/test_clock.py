@@ -103,6 +103,60 @@ class TestATimeThatStandsStill:
         assert load(feed("2024-01-15 10:00", 600)).warnings != []
         assert prices() == [500, 600]
 
+    def test_earlier_content_that_comes_back(self, feed):
+        load(feed("2024-01-15 10:00", 500))
+        load(feed("2024-01-15 10:00", 600))
+
+        summary = load(feed("2024-01-15 10:00", 500, 80))
+
+        assert Offer.objects.get(external_id="shop:1").price == 500
+        assert prices() == [500, 600, 500]
+        assert summary.since <= Offer.objects.get(external_id="shop:1").scraped_at
+        assert len(summary.warnings) == 1
+
+    def test_content_of_another_day_that_comes_back(self, feed):
+        load(feed("2024-01-14 10:00", 500))
+        for number, price in enumerate((600, 500, 600)):
+            load(feed("2024-01-15 10:00", price, *[80] * number))
+
+        assert prices() == [500, 600, 500, 600]
+
+    def test_earlier_content_that_came_back_stays_the_same_observation(self, feed):
+        paths = [
+            feed("2024-01-15 10:00", *each, name=f"{number}.xml")
+            for number, each in enumerate([(500,), (600,), (500, 80)])
+        ]
+        for path in paths:
+            load(path)
+        before = rows()
+
+        for path in (*paths, *reversed(paths)):
+            load(path)
+
+        assert rows() == before
+
+    def test_an_archive_in_another_form_stays_late(self, feed):
+        for day, price in enumerate((500, 600, 500), 14):
+            load(feed(f"2024-01-{day} 10:00", price))
+        before = rows()
+
+        for day, price in enumerate((500, 600, 500), 14):
+            assert load(feed(f"2024-01-{day} 10:00", price, name=f"new-{day}.xml")).warnings == []
+            path = feed(f"2024-01-{day} 10:00:00", price)
+            assert load(path).warnings == []
+
+        assert rows() == before
+
+    def test_earlier_documents_of_an_api_that_come_back(self):
+        for price in (100, 120, 100):
+            sku = {"id": 70, "purchasePrice": price, "availableAmount": 1}
+            data = {"id": 7, "title": "Choynak", "skuList": [sku]}
+            load_documents(
+                "uzum", [{"payload": {"data": data}, "timestamp": "2024-01-15T10:00:00"}]
+            )
+
+        assert Offer.objects.get().price == 100
+
     def test_other_things_at_the_same_time_are_no_sign_of_it(self, feed):
         load(feed("2024-01-15 10:00", 500))
         path = feed("2024-01-15 10:00", 500, 80)
@@ -138,6 +192,42 @@ class TestATimeThatStandsStill:
         assert (prices(), prices(2)) == ([500, 600], [80, 90])
         assert len(set(Offer.objects.values_list("scraped_at", flat=True))) == 1
         assert len(summary.warnings) == 1
+
+    @pytest.mark.parametrize("at", ["2024-01-15 10:00", "2024-01-16 10:00"])
+    def test_a_run_that_is_resumed_does_not_contradict_itself(self, feed, settings, at):
+        settings.INGEST_BATCH_SIZE = 1
+        load(feed("2024-01-15 10:00", 80))
+        path = feed(at, 90 if at > "2024-01-16" else 80, 500, 600, name="2.xml")
+        with open(path) as file:
+            text = file.read().replace('id="3"', 'id="2"')
+        with open(path, "w") as file:
+            file.write(text)
+
+        def stop(summary):
+            if summary.read == 2:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            ingest("yandex", [path], progress=stop)
+        summary = resume("ecommerce", LoadRun.objects.latest("pk").pk)
+
+        assert summary.warnings == []
+        newest = datetime.fromisoformat(f"{at}+05:00")
+        assert Offer.objects.get(external_id="shop:2").scraped_at == newest
+
+    def test_a_run_that_is_resumed_moves_the_rest_too(self, feed, settings):
+        settings.INGEST_BATCH_SIZE = 1
+        load(feed("2024-01-15 10:00", 500))
+        path = feed("2024-01-15 10:00", 600, 80, name="2.xml")
+
+        def stop(summary):
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            ingest("yandex", [path], progress=stop)
+        resume("ecommerce", LoadRun.objects.latest("pk").pk)
+
+        assert len(set(Offer.objects.values_list("scraped_at", flat=True))) == 1
 
     def test_documents_of_an_api(self):
         def visit(price):
@@ -195,7 +285,6 @@ class TestATimeThatIsSaid:
         )
 
         assert Offer.objects.get().scraped_at == SAID
-
 
     def test_of_the_future_is_refused(self, feed):
         path, at = feed("2024-01-15 10:00", 500), datetime.now(UTC) + timedelta(days=2)
