@@ -50,7 +50,7 @@ class Feeds:
         offers = [
             self.OFFER.format(
                 n=n,
-                price="narxi kelishiladi" if n in faulty else 1000 + n,
+                price="1000 yoki 2000" if n in faulty else 1000 + n,
                 category=categories[n % len(categories)],
             )
             for n in numbers
