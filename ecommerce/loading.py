@@ -95,6 +95,7 @@ PLAN = Plan(
             amounts={"stock_quantity": "is_available"},
             derived={"scraped_at": lambda _, observed_at: observed_at},
             silent=frozenset({"scraped_at"}),
+            history=models.PricePoint,
             required="price",
             extend=extend_sold_out,
             complete=complete_prices,

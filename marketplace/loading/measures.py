@@ -24,24 +24,55 @@ _MAX_REASONS = 20
 # The higher price by the lower one: a slip is within 5% of a power of ten, either way.
 _COMPARE = """
 SELECT
-    count(*),
-    count(*) FILTER (WHERE same AND ratio > %(factor)s),
+    count(*) FILTER (WHERE is_news),
+    count(*) FILTER (WHERE is_news AND same AND ratio > %(factor)s),
     count(*) FILTER (
-        WHERE same AND (
+        WHERE is_news AND same AND (
             ratio BETWEEN 9.5 AND 10.5
             OR ratio BETWEEN 95 AND 105
             OR ratio BETWEEN 950 AND 1050
         )
     ),
-    count(*) FILTER (WHERE NOT same)
-FROM (
-    SELECT
-        t.currency IS NULL OR s.currency IS NOT DISTINCT FROM t.currency AS same,
-        greatest(s.price, t.price) / least(s.price, t.price) AS ratio
-    FROM {stage} AS s
-    JOIN {table} AS t ON t.platform = %(platform)s AND t.external_id = s.external_id
-    WHERE s.price > 0 AND t.price > 0 AND s.last_seen_at > t.last_seen_at
-) AS compared
+    count(*) FILTER (WHERE is_news AND NOT same),
+    count(*) FILTER (WHERE is_late)
+FROM ({pairs}) AS compared
+"""
+_STORED = """
+SELECT
+    s.last_seen_at > t.last_seen_at AS is_news,
+    s.last_seen_at < t.last_seen_at AS is_late,
+    t.currency IS NULL OR s.currency IS NOT DISTINCT FROM t.currency AS same,
+    greatest(s.price, t.price) / least(s.price, t.price) AS ratio
+FROM {stage} AS s
+JOIN {table} AS t ON t.platform = %(platform)s AND t.external_id = s.external_id
+WHERE s.price > 0 AND t.price > 0
+"""
+# A price that came late is compared with the one in effect then, else with the one after it.
+_LATE = """
+SELECT
+    true AS is_news,
+    true AS is_late,
+    h.currency IS NULL OR s.currency IS NOT DISTINCT FROM h.currency AS same,
+    greatest(s.price, h.price) / least(s.price, h.price) AS ratio
+FROM {stage} AS s
+JOIN {table} AS t ON t.platform = %(platform)s AND t.external_id = s.external_id
+CROSS JOIN LATERAL (
+    (
+        SELECT 0 AS place, price, currency FROM {history}
+        WHERE offer_id = t.id AND recorded_at <= s.last_seen_at
+        AND price > 0 AND is_glitch IS NOT TRUE
+        ORDER BY recorded_at DESC LIMIT 1
+    )
+    UNION ALL
+    (
+        SELECT 1, price, currency FROM {history}
+        WHERE offer_id = t.id AND recorded_at > s.last_seen_at
+        AND price > 0 AND is_glitch IS NOT TRUE
+        ORDER BY recorded_at LIMIT 1
+    )
+    ORDER BY place LIMIT 1
+) AS h
+WHERE s.price > 0 AND s.last_seen_at < t.last_seen_at
 """
 
 
@@ -257,12 +288,30 @@ def _measures(
 
 
 def compare_prices(cursor: CursorWrapper, platform: str, target: Target, factor: float) -> Prices:
-    """Compare the staged prices of a target with the live ones, before they are merged.
+    """Compare the staged prices of a target with the stored ones, before they are merged.
 
-    Only what was observed later than the live row counts.
+    One that is newer than the stored row is compared with it. One that is older is compared with
+    the price in effect at its own time, if the target has a history.
     """
+    found = _compare(cursor, _STORED, platform, target, factor)
+    if not found[-1] or target.history is None:
+        return Prices(*found[:-1])
+    late = _compare(cursor, _LATE, platform, target, factor)
+    return Prices(*(one + other for one, other in zip(found[:-1], late, strict=False)))
+
+
+def _compare(
+    cursor: CursorWrapper, pairs: str, platform: str, target: Target, factor: float
+) -> tuple[int, ...]:
+    """Return the numbers of `Prices`, and how many staged prices are older than the stored ones."""
+    history = target.history._meta.db_table if target.history else ""
     statement = SQL(_COMPARE).format(
-        stage=Identifier(target.stage_table), table=Identifier(target.table)
+        pairs=SQL(pairs).format(
+            stage=Identifier(target.stage_table),
+            table=Identifier(target.table),
+            history=Identifier(history or target.table),
+        )
     )
     cursor.execute(statement, {"platform": platform, "factor": factor})
-    return Prices(*cursor.fetchone())
+    found: tuple[int, ...] = cursor.fetchone()
+    return found

@@ -46,6 +46,8 @@ class Target:
         what is stored, unless that is newer; "partial" if it is not all: then what it does
         not say stays, too; else empty
     :param lasting: columns that time changes, too, so that replaying leaves them alone
+    :param history: the model of its price points, with the foreign key `offer` to its rows; None if
+        it has none
     :param required: a column without which no row is created, and that an observation may leave out
         all the same, such as the price of what is out of stock: then `replaced` columns stay, too
     :param extend: stages further rows that a staged batch implies: (cursor, platform); called
@@ -65,6 +67,7 @@ class Target:
     amounts: Mapping[str, str] = field(default_factory=dict)
     silent: frozenset[str] = frozenset()
     shared: bool = False
+    history: type[Model] | None = None
     required: str = ""
     extend: Callable[[CursorWrapper, str], int] | None = None
     complete: Callable[[CursorWrapper, str], None] | None = None

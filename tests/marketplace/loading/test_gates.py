@@ -10,7 +10,8 @@ from types import SimpleNamespace
 import pytest
 from django.db import connections, transaction
 
-from ecommerce.models import LoadRun
+from ecommerce.models import LoadRun, PricePoint
+from ecommerce.models import Offer as StoredOffer
 from ecommerce.records import Category, Offer, Product
 from marketplace.loading import merge, staging
 from marketplace.loading.adapters import Item, Parsed
@@ -22,6 +23,7 @@ from marketplace.loading.gates import (
     judge_volume,
     summarize,
 )
+from marketplace.loading.ingest import load_documents
 from marketplace.loading.measures import Measures, Prices, Tally, compare_prices, observe
 from marketplace.loading.targets import get_plan
 from marketplace.loading.thresholds import Thresholds
@@ -599,6 +601,35 @@ class TestComparePrices:
 
         assert found == (0, 0, 0, 0)
 
+    def test_what_is_late_is_compared_with_the_price_of_its_time(self):
+        self.offer(1, price=5)
+        offer = StoredOffer.objects.get()
+        for hours, price in ((-6, 1000), (-4, 10), (-1, 5)):
+            at = NOON + timedelta(hours=hours)
+            factories.price_point(offer=offer, price=price, recorded_at=at)
+
+        def compare(price, at, currency="UZS"):
+            return self.compare(("1", Decimal(price), currency, at))
+
+        assert compare(1000, -5) == (1, 0, 0, 0)
+        assert compare(10, -5) == (1, 1, 1, 0)
+        assert compare(10, -2) == (1, 0, 0, 0)
+        assert compare(1000, -2) == (1, 1, 1, 0)
+        assert compare(1000, -2, "USD") == (1, 0, 0, 1)
+        # There is no price before it, so it is compared with the one after it.
+        assert compare(1000, -9) == (1, 0, 0, 0)
+        assert compare(10, -9) == (1, 1, 1, 0)
+
+    def test_a_glitch_is_no_price_to_compare_with(self):
+        self.offer(1)
+        offer = StoredOffer.objects.get()
+        for hours, price in ((-6, 1000), (-4, 100)):
+            at = NOON + timedelta(hours=hours)
+            is_glitch = True if price == 100 else None
+            factories.price_point(offer=offer, price=price, recorded_at=at, is_glitch=is_glitch)
+
+        assert self.compare(("1", Decimal(1000), "UZS", -2)) == (1, 0, 0, 0)
+
     def test_what_is_new_has_nothing_to_compare_to(self):
         self.offer(1, platform="ozon")
 
@@ -611,3 +642,39 @@ class TestComparePrices:
         found = self.compare(("1", Decimal(9), "UZS", 1), ("2", Decimal(0), "UZS", 1))
 
         assert found == (0, 0, 0, 0)
+
+
+class TestPricesThatComeLate:
+    """A day of a price list with other prices is held whenever it arrives."""
+
+    def load(self, day, factor=1):
+        offers = [
+            {
+                "yml_catalog": {"name": "Shop"},
+                "offer": {
+                    "@id": str(number),
+                    "name": [f"Choynak {number}"],
+                    "price": [str((1000 + number) * factor)],
+                    "currencyId": ["UZS"],
+                },
+            }
+            for number in range(200)
+        ]
+        return load_documents("yandex", offers, observed_at=NOON + timedelta(days=day))
+
+    @pytest.mark.parametrize("bad", [0, 4])
+    def test_it_is_held(self, bad):
+        for day in (1, 2, 3, 6, 7):
+            assert self.load(day).held == 0
+
+        summary = self.load(bad, 100)
+
+        assert summary.held == 200
+        assert summary.causes == [
+            "100% of 200 prices moved by a factor of 10, 100 or 1,000 (limit 5%): another unit?"
+        ]
+        assert not PricePoint.objects.filter(price__gte=100_000).exists()
+
+    def test_a_sound_day_passes(self):
+        for day in (1, 2, 6, 3, 0):
+            assert self.load(day).held == 0
