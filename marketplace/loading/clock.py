@@ -31,7 +31,8 @@ _STANDING = (
 )
 
 # By the index of external ids. Payloads that the source itself has stored are left out. What a
-# source stated at a standing time is stored at the time of the source.
+# source stated at a standing time is stored at the time of the source. Content that is stored at
+# the same time already is no change: a category of a feed may have the id of an offer.
 _CONTRADICTED = """
 WITH moved AS MATERIALIZED (
     SELECT t.at, s.observed_at
@@ -65,6 +66,21 @@ CROSS JOIN LATERAL (
         )
     OFFSET 0
 ) AS p
+WHERE
+    g.at IN (SELECT at FROM moved)
+    OR NOT EXISTS (
+        SELECT FROM {payloads} AS q
+        WHERE
+            q.platform = %(platform)s AND q.external_id = g.id
+            AND q.content_hash = uuid_send(g.hash)
+            AND (
+                q.observed_at = g.at
+                OR EXISTS (
+                    SELECT FROM {sightings} AS s
+                    WHERE s.payload_id = q.id AND g.at = ANY(s.times)
+                )
+            )
+    )
 """
 _IS_MOVED = """
 SELECT EXISTS (
