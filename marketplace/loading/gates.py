@@ -261,6 +261,11 @@ class Gate:
         if at:
             self.total.since[scope] = at.timestamp()
 
+    def is_cut(self, scope: str, rows: int, at: datetime) -> bool:
+        """Return whether an earlier complete snapshot of the same scope and time had more rows."""
+        same = (run for run in self._runs if run.since.get(scope) == at.timestamp())
+        return any(run.volumes.get(scope, 0) > rows for run in same)
+
     def admit(self, stretch: Measures) -> None:
         """Count a stretch that was committed."""
         self.total.add(stretch, self.limits.rows)

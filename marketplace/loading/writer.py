@@ -8,6 +8,7 @@ from functools import partial
 
 import orjson
 from django.db import DataError, Error, IntegrityError, OperationalError, connections, transaction
+from django.utils.timezone import localtime
 from psycopg2 import errors
 
 from marketplace.exceptions import MarketplaceError, SourceError
@@ -193,6 +194,13 @@ class Writer:
             self.gate.keep_volume(str(scope), self.snapshot.count, scope.at)
             self.run.keep_scope(scope)
             return
+        if self.gate.is_cut(str(scope), self.snapshot.count, scope.at):
+            at = localtime(scope.at).isoformat(" ", "minutes")
+            warning = (
+                f"An earlier snapshot of {scope} has the same time, {at}, and more records. What "
+                "this one lacks stays available; use --observed-at to set another time."
+            )
+            patiently(self.alias, partial(self.run.warn, [warning]))
         for batch in Reader(self.job).missing(scope):
             self.summary.missing += len(batch.counted)
             self._commit(batch)

@@ -206,6 +206,17 @@ class TestShops:
 
 
 class TestDoubt:
+    def test_fewer_records_at_the_same_time_are_warned_of(self, feeds):
+        assert feeds.load(0, ALL).warnings == []
+        assert feeds.load(0, ALL).warnings == []
+
+        (warning,) = feeds.load(0, BUT_ONE).warnings
+
+        assert "An earlier snapshot of shop " in warning
+        assert "has the same time, " in warning
+        assert warning.endswith("use --observed-at to set another time.")
+        assert unavailable() == []
+
     def test_a_record_that_cannot_be_read_may_be_what_seems_missing(self, feeds):
         feeds.load(0, ALL)
 
