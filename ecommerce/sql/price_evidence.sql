@@ -10,7 +10,7 @@ INSERT INTO price_evidence (
     available_amount, price_change, price_change_percent, is_glitch, is_last
 )
 WITH sold_out AS MATERIALIZED (
-    SELECT s.product_external_id, o.id
+    SELECT s.product_external_id, p.id AS product_id, o.id
     FROM (
         SELECT DISTINCT product_external_id
         FROM stage_price_series
@@ -112,4 +112,11 @@ SELECT
     NULL, NULL, NULL, false
 FROM stage_price_series AS s
 INNER JOIN sold_out AS o ON s.product_external_id = o.product_external_id
-WHERE NOT ecommerce_is_archived(s.recorded_at);
+WHERE
+    NOT ecommerce_is_archived(s.recorded_at)
+    -- As in offer_sold_out: a product says nothing of its offers where one of them is observed.
+    AND (o.product_id, s.recorded_at) NOT IN (
+        SELECT f.product_id, t.recorded_at
+        FROM stage_price_series AS t
+        INNER JOIN offers AS f ON t.offer_external_id = f.external_id
+    );

@@ -190,6 +190,42 @@ class TestSeveralOffers:
 
         assert Offer.objects.filter(is_available=True).count() == 2
 
+    def test_a_product_says_nothing_of_offers_where_one_of_them_is_observed(self):
+        """Whatever comes late: one file has two records of the product, one of them sold out."""
+
+        def card(price, *numbers):
+            skus = [{"id": n, "purchasePrice": price, "availableAmount": 1} for n in numbers]
+            return {"payload": {"data": {"id": 7, "title": "a", "skuList": skus}}}
+
+        days = {
+            0: [card(100, 70, 71)],
+            2: [card(110, 70, 71)],
+            4: [card(120, 70), card(0)],
+            6: [card(130, 70, 71)],
+        }
+        found = []
+        for order in ((0, 2, 4, 6), (0, 4, 2, 6), (0, 4, 6, 2), (4, 0, 6, 2)):
+            for day in order:
+                load_documents("uzum", days[day], observed_at=START + day * DAY)
+            rows = PricePoint.objects.order_by("offer__external_id", "recorded_at").values_list(
+                "offer__external_id", "recorded_at", "price", "is_available"
+            )
+            found.append([(key, (at - START).days, int(p), a) for key, at, p, a in rows])
+            with connections["ecommerce"].cursor() as cursor:
+                empty(cursor, "ecommerce")
+
+        assert found == [
+            [
+                ("70", 0, 100, True),
+                ("70", 2, 110, True),
+                ("70", 4, 120, True),
+                ("70", 6, 130, True),
+                ("71", 0, 100, True),
+                ("71", 2, 110, True),
+                ("71", 6, 130, True),
+            ]
+        ] * len(found)
+
 
 class TestTables:
     MAPPING = """
