@@ -176,6 +176,9 @@ class Clock:
 
     def _contradicted(self, news: list[tuple[str, Any]]) -> set[datetime]:
         """Return the times at which other content of the same items is stored."""
+        if not self.start.newest_payload:
+            # Nothing was stored before the source: a first load asks nothing.
+            return set()
         tables = self._tables
         with connections[self._alias].cursor() as cursor:
             ids = [key for key, _ in news]
