@@ -53,6 +53,9 @@ def extend_sold_out(cursor: CursorWrapper, platform: str) -> int:
 
 def complete_prices(cursor: CursorWrapper, platform: str) -> None:
     """Give staged offers without a price the one that was in effect; drop those that had none."""
+    cursor.execute("SELECT EXISTS (SELECT FROM stage_ecommerce_offers WHERE price IS NULL)")
+    if cursor.fetchone() == (False,):
+        return
     cursor.execute(_sql("offer_prices"))
     cursor.execute("DELETE FROM stage_ecommerce_offers WHERE price IS NULL")
 
