@@ -203,9 +203,9 @@ class Stretch:
                 if self._is_full:
                     yield from self._emit(0)
                 at, fallback = self._time(item)
-                self._add_item(
-                    item._replace(observed_at=at), entry.place, document_hash, number, fallback
-                )
+                if at != item.observed_at:
+                    item = item._replace(observed_at=at)
+                self._add_item(item, entry.place, document_hash, number, fallback)
         except PayloadError as error:
             suggestions.check_row(self.reader.adapter, entry.document, self.start.name)
             self._reject(error, entry.place, to_bytes(entry.document))
