@@ -250,7 +250,7 @@ def _receive(what: inbox.Push, body: Body, encoding: str) -> HttpResponse:
         documents = Documents(
             body.in_time(unpack(body.pieces(), encoding)),
             settings.INGEST_API_MAX_UNPACKED,
-            min(settings.INGEST_API_MAX_LINE, settings.INGEST_MAX_DOCUMENT),
+            min(settings.INGEST_API_MAX_LINE, settings.INGEST_MAX_RECORD),
         )
         alias = get_platform(what.platform).database
         receipt = inbox.store(alias, what, documents.lines(), patience=settings.INGEST_API_TIMEOUT)

@@ -282,8 +282,11 @@ PGBOUNCER_METRICS = env.bool("PGBOUNCER_METRICS", default=False)
 #: Records per transaction.
 INGEST_BATCH_SIZE = env.int("INGEST_BATCH_SIZE", default=1000)
 
-#: Bytes of one document after unpacking; a larger one is refused, as it would not fit in memory.
-INGEST_MAX_DOCUMENT = env.int("INGEST_MAX_DOCUMENT", default=256 * 1024 * 1024)
+#: Bytes of one record after unpacking.
+INGEST_MAX_RECORD = env.int("INGEST_MAX_RECORD", default=32 * 1024 * 1024)
+
+#: Levels of arrays and objects in one record.
+INGEST_MAX_DEPTH = env.int("INGEST_MAX_DEPTH", default=100)
 
 
 def _gates() -> Any:

@@ -63,20 +63,20 @@ class Line(NamedTuple):
 TableReader = Callable[[Any, str], Iterator[Entry]]
 
 
-def read(path: str, max_document: int, read_table: TableReader | None = None) -> Iterator[Entry]:
+def read(path: str, max_record: int, read_table: TableReader | None = None) -> Iterator[Entry]:
     """Yield the documents of a file, or of standard input for "-".
 
-    :param max_document: bytes of the largest single JSON document, after unpacking
+    :param max_record: bytes of the largest single JSON document, after unpacking
     :param read_table: reads whatever is no JSON
     :raises SourceError: if it cannot be opened, is empty or of no known form; also after the last
         sound document, if it is truncated
     """
-    yield from _read(path, max_document, read_table, _elements)
+    yield from _read(path, max_record, read_table, _elements)
 
 
 def _read(
     path: str,
-    max_document: int,
+    max_record: int,
     read_table: TableReader | None,
     read_line: Callable[[bytes, str], Iterator[Any]],
 ) -> Iterator[Any]:
@@ -85,7 +85,7 @@ def _read(
     try:
         with ExitStack() as opened:
             stream = unpacking.open_source(path, opened, warnings.append)
-            yield from _read_stream(stream, name, max_document, read_table, read_line)
+            yield from _read_stream(stream, name, max_record, read_table, read_line)
     except unpacking.ERRORS as error:
         raise SourceError(
             f"{name} is truncated or damaged: {error}. Fetch the file again and load it once more; "
@@ -96,14 +96,14 @@ def _read(
     yield from (Entry("", warning=warning) for warning in warnings)
 
 
-def read_unparsed(path: str, max_document: int) -> Iterator[Entry | Line]:
+def read_unparsed(path: str, max_record: int) -> Iterator[Entry | Line]:
     """Yield the documents of a source as `read` does, but JSON lines as they are.
 
     So that what was loaded before can be recognized by its bytes.
 
     :raises SourceError: as `read`
     """
-    yield from _read(path, max_document, None, lambda line, place: iter([Line(place, line)]))
+    yield from _read(path, max_record, None, lambda line, place: iter([Line(place, line)]))
 
 
 def elements(line: Line) -> Iterator[Entry]:
@@ -114,7 +114,7 @@ def elements(line: Line) -> Iterator[Entry]:
 def _read_stream(
     stream: Any,
     name: str,
-    max_document: int,
+    max_record: int,
     read_table: TableReader | None,
     read_line: Callable[[bytes, str], Iterator[Any]],
 ) -> Iterator[Any]:
@@ -130,7 +130,7 @@ def _read_stream(
         for place, document, fault, raw in evidence.with_evidence(feeds.read(stream, name)):
             yield Entry(place, document, fault, raw)
     elif start in b"{[" or _is_value(head):
-        yield from _read_json(stream, name, max_document, read_line)
+        yield from _read_json(stream, name, max_record, read_line)
     elif _is_table(head):
         for place, document, fault, raw in delimited.read(stream, delimited.Layout(), name=name):
             yield Entry(place, document, fault, raw)
@@ -184,21 +184,21 @@ def _excerpt(head: bytes) -> str:
 
 
 def _read_json(
-    stream: Any, name: str, max_document: int, read_line: Callable[[bytes, str], Iterator[Any]]
+    stream: Any, name: str, max_record: int, read_line: Callable[[bytes, str], Iterator[Any]]
 ) -> Iterator[Any]:
     """Yield the documents of JSON lines, or of one JSON text over any number of lines."""
-    head = _read_some(stream, max_document, lines=3)
+    head = _read_some(stream, max_record, lines=3)
     lines = io.BytesIO(head).readlines()
     filled = [line for line in lines if line.strip()][:3]
     if len(filled) > 1 and json_text.are_lines(filled):
-        for number, line in _read_lines(stream, lines, name, max_document):
+        for number, line in _read_lines(stream, lines, name, max_record):
             yield from read_line(line, f"line {number}")
         return
-    text = head + _read_some(stream, max_document)
-    if len(text) > max_document:
+    text = head + _read_some(stream, max_record)
+    if len(text) > max_record:
         raise SourceError(
-            f"{name} holds one JSON text of more than {max_document >> 20} MB. Write one record "
-            "a line (JSON lines), or raise INGEST_MAX_DOCUMENT."
+            f"{name} holds one JSON text of more than {max_record >> 20} MB. Write one record "
+            "a line (JSON lines), or raise INGEST_MAX_RECORD."
         )
     try:
         yield from (Entry(place, document) for place, document in json_text.read(text, name))
@@ -227,7 +227,7 @@ def _read_some(stream: Any, size: int, lines: int = 0) -> bytes:
 
 
 def _read_lines(
-    stream: Any, first: list[bytes], name: str, max_document: int
+    stream: Any, first: list[bytes], name: str, max_record: int
 ) -> Iterator[tuple[int, bytes]]:
     """Yield the lines that are not blank, with their numbers.
 
@@ -237,13 +237,13 @@ def _read_lines(
     while True:
         line = next(lines, b"")
         if not line.endswith(b"\n"):
-            line += stream.readline(max_document + 1)
+            line += stream.readline(max_record + 1)
         if not line:
             return
-        if len(line) > max_document:
+        if len(line) > max_record:
             raise SourceError(
-                f"{name} holds a record of more than {max_document >> 20} MB. "
-                "Raise INGEST_MAX_DOCUMENT if that is right."
+                f"{name} holds a record of more than {max_record >> 20} MB. "
+                "Raise INGEST_MAX_RECORD if that is right."
             )
         number += 1
         if line.strip():

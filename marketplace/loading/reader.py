@@ -67,7 +67,7 @@ class Reader:
     def _open(self, source: str | int) -> Iterator[Entry | Line]:
         if isinstance(source, int):
             return chunks.read(self.job.alias, source, is_held=self.job.is_held)
-        limit = settings.INGEST_MAX_DOCUMENT
+        limit = settings.INGEST_MAX_RECORD
         if self.table:
             return self.table.read(source, limit)
         return documents.read_unparsed(source, limit)
@@ -365,7 +365,7 @@ def _groups(entries: Iterator[Entry | Line]) -> Iterator[list[Entry | Line]]:
 def read_source(path: str, table: Table | None = None) -> Iterator[Entry]:
     """Yield what a source holds: documents of its platform, or rows of a table."""
     read = table.read if table else documents.read
-    return read(path, settings.INGEST_MAX_DOCUMENT)
+    return read(path, settings.INGEST_MAX_RECORD)
 
 
 def to_bytes(payload: Any) -> bytes:

@@ -82,7 +82,7 @@ class Table:
         told = {name for section in sections for name in section.fields}
         return target.replaced if told & target.replaced else frozenset()
 
-    def read(self, path: str, max_document: int) -> Iterator[Entry]:
+    def read(self, path: str, max_record: int) -> Iterator[Entry]:
         """Yield the rows of a file, or what of them is one item, as `documents.read` does.
 
         :raises SourceError: also if the table lacks a column of the mapping
@@ -93,7 +93,7 @@ class Table:
             rows = delimited.read(stream, layout, lambda names: self._check(name, names), name)
             yield from (Entry(*found) for found in rows)
 
-        rows = self._sampled(self._rows(documents.read(path, max_document, read_text)))
+        rows = self._sampled(self._rows(documents.read(path, max_record, read_text)))
         return self._groups(rows) if self.mapping.group_by else rows
 
     def _check(self, name: str, names: list[str]) -> None:

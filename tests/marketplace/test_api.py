@@ -272,7 +272,7 @@ class TestRefusal:
         assert answer.status_code == 413
         assert "INGEST_API_MAX_UNPACKED" in answer.json()["error"]
 
-    @pytest.mark.parametrize("name", ["INGEST_API_MAX_LINE", "INGEST_MAX_DOCUMENT"])
+    @pytest.mark.parametrize("name", ["INGEST_API_MAX_LINE", "INGEST_MAX_RECORD"])
     def test_a_line_that_is_too_long(self, push, settings, name):
         setattr(settings, name, 30)
 

@@ -444,7 +444,7 @@ class TestRefusal:
             assert "holds a record of more than 0 MB" in error
 
     def test_refuses_a_text_that_does_not_fit_in_memory(self, file):
-        with pytest.raises(SourceError, match="INGEST_MAX_DOCUMENT"):
+        with pytest.raises(SourceError, match="INGEST_MAX_RECORD"):
             read(file(json.dumps([{"id": n} for n in range(100)], indent=1)), limit=500)
 
 
