@@ -61,6 +61,13 @@ contradicted AS MATERIALIZED (
                 )
             )
         )
+),
+
+-- Most offers of a batch are known: the others are found by one hashed subplan.
+created AS MATERIALIZED (
+    SELECT external_id, product_external_id, scraped_at
+    FROM stage_ecommerce_offers
+    WHERE external_id NOT IN (SELECT external_id FROM prior_ecommerce_offers)
 )
 
 SELECT product_external_id FROM contradicted
@@ -68,9 +75,9 @@ UNION
 -- An offer that is new, of a product of which something later is known already: that may say that
 -- all its offers, or this one, were out of stock then.
 SELECT s.product_external_id
-FROM stage_ecommerce_offers AS s
+FROM created AS s
 CROSS JOIN LATERAL (
-    SELECT id, platform, product_id
+    SELECT id
     FROM ecommerce_offers
     WHERE platform = %(platform)s AND external_id = s.external_id
     OFFSET 0
@@ -84,7 +91,6 @@ CROSS JOIN LATERAL (
 WHERE
     p.last_seen_at > s.scraped_at
     AND NOT ecommerce_is_archived(s.scraped_at)
-    AND NOT EXISTS (SELECT FROM prior_ecommerce_offers AS b WHERE b.external_id = s.external_id)
 UNION
 SELECT (
     SELECT external_id FROM ecommerce_products WHERE id = contradicted.product_id
