@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 PORT ?= 8000
+# Processes that run the tests, each with an embedded PostgreSQL of its own; 0: one, without xdist.
+WORKERS ?= 2
 BIN := .venv/bin
 
 .PHONY: help install run demo test lint types migrations-check pytest test-pgbouncer bench \
@@ -36,8 +38,8 @@ migrations-check: install ## Check that models and migrations agree, and the sys
 	DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python manage.py makemigrations --check --dry-run
 	DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python manage.py check --fail-level WARNING
 
-pytest: install ## Run the tests.
-	$(BIN)/python -m pytest
+pytest: install ## Run the tests; WORKERS=2.
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 test-pgbouncer: install ## Run the tests through PgBouncer in transaction mode.
 	TEST_PGBOUNCER=1 DATA_DIR=.data/tests-pgbouncer $(BIN)/python -m pytest

@@ -112,6 +112,11 @@ def _let_go(
         _address(**_DIRECTLY)
 
 
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings_xdist_suffix() -> None:
+    """Leave the names of the databases as they are: each worker has a server of its own."""
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _stop_server() -> Iterator[None]:
     """Leave no server behind."""
