@@ -13,10 +13,10 @@ from typing import NamedTuple
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error
 
-from marketplace.backups import clients, facts, files, server, sets
+from marketplace.backups import clients, facts, files, manifests, server, sets
 from marketplace.backups.clients import Client, Running
 from marketplace.backups.facts import Facts
-from marketplace.backups.sets import Dump, File, Manifest
+from marketplace.backups.manifests import Dump, File, Manifest
 from marketplace.backups.snapshot import LOCK_TIMEOUT, Snapshot, frozen
 from marketplace.databases import database_name
 from marketplace.exceptions import BackupError, MarketplaceError
@@ -113,7 +113,7 @@ def back_up(
         ordered = {alias: dumps[alias] for alias in aliases if alias in dumps}
         manifest = Manifest(name, now, datetime.now(UTC), ordered, failed)
         # Last: a set without it is none.
-        sets.write(manifest, path)
+        manifests.write(manifest, path)
     return manifest
 
 

@@ -18,7 +18,7 @@ from django.db.backends.utils import CursorWrapper
 from django.db.migrations.loader import MigrationLoader
 
 from marketplace.backups import clients, scratch, server, sets, verify
-from marketplace.backups.sets import Dump
+from marketplace.backups.manifests import Dump
 from marketplace.databases import database_name
 from marketplace.exceptions import BackupError
 

@@ -11,7 +11,7 @@ from django.db.backends.utils import CursorWrapper
 
 from marketplace import databases
 from marketplace.backups import clients, facts, server, sets, verify
-from marketplace.backups.sets import Dump
+from marketplace.backups.manifests import Dump
 from marketplace.databases import database_name
 from marketplace.exceptions import BackupError
 

@@ -6,30 +6,19 @@ last. Whatever is being written, or removed, has a name that starts with a dot.
 """
 
 import fcntl
-import hashlib
-import json
 import os
 import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from django.conf import settings
-from django.core.serializers.json import DjangoJSONEncoder
 
-from marketplace.backups import files
-from marketplace.backups.facts import Facts
+from marketplace.backups import files, manifests
+from marketplace.backups.manifests import MANIFEST, Manifest
 from marketplace.exceptions import BackupError
-
-MANIFEST = "manifest.json"
-
-#: The mark of this project in a manifest, and the version of its form.
-PROJECT = "marketplace"
-FORM = 1
 
 #: Bytes that backups and restores leave free on a disk. One that gets full stops the server that
 #: lives on it, and with it the live databases.
@@ -41,59 +30,6 @@ _NAME_FORMAT = "%Y-%m-%dT%H-%M-%SZ"
 # What a set's name is put behind while it is written, and while it is removed.
 _UNFINISHED = ".unfinished-"
 _REMOVED = ".removed-"
-
-# What reading a text that is no manifest may raise.
-_MALFORMED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
-
-
-class File(NamedTuple):
-    """A file of a dump."""
-
-    size: int
-    sha256: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Dump(Facts):
-    """One database of a set: what it was in the moment of its snapshot, and the files."""
-
-    #: The moment of the snapshot, by the server's clock.
-    started_at: datetime
-    seconds: float
-    #: Version of pg_dump.
-    client: str
-    #: As pg_dump's option names it: "gzip:2".
-    compression: str
-    #: Path below the database's folder → what it must be.
-    files: dict[str, File]
-
-    @property
-    def bytes(self) -> int:
-        """Bytes of all files."""
-        return sum(file.size for file in self.files.values())
-
-    @property
-    def rows(self) -> int:
-        """Rows of all tables."""
-        return sum(self.tables.values())
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What a set says of itself."""
-
-    name: str
-    created_at: datetime
-    finished_at: datetime
-    #: Alias → its dump.
-    databases: dict[str, Dump]
-    #: Alias → why it is not in the set.
-    failed: dict[str, str]
-
-    @property
-    def bytes(self) -> int:
-        """Bytes of all dumps."""
-        return sum(dump.bytes for dump in self.databases.values())
 
 
 # Names and folders
@@ -184,7 +120,7 @@ def last_backup_at(alias: str | None = None) -> datetime | None:
     return None
 
 
-# The manifest
+# Writing, reading and removing
 
 
 def read(name: str) -> Manifest:
@@ -192,88 +128,7 @@ def read(name: str) -> Manifest:
 
     :raises BackupError: if it has no manifest, or one that was changed or is not of this project
     """
-    path = path_of(name) / MANIFEST
-    try:
-        document = _document(path.read_bytes().decode())
-    except FileNotFoundError:
-        raise BackupError(f"{path} is missing: the set is not complete.") from None
-    except OSError as error:
-        raise BackupError(f"Cannot read {path}: {error.strerror}.") from error
-    except _MALFORMED:
-        document = None
-    if document is None:
-        raise BackupError(f"{path} was changed or is damaged: its SHA-256 does not fit.")
-    told, project, form = (document.get(key) for key in ("name", "project", "form"))
-    if (told, project, form) != (name, PROJECT, FORM):
-        raise BackupError(
-            f"{path} is of the set {told} of {project}, in form {form}: it is not the set {name} "
-            "that this code can read."
-        )
-    try:
-        return _manifest(document)
-    except _MALFORMED as error:
-        raise BackupError(
-            f"{path} says what no backup writes, though its SHA-256 fits: {error!r}. Use another "
-            "set, and move this one away."
-        ) from None
-
-
-def write(manifest: Manifest, path: Path) -> None:
-    """Write the manifest into a set's folder, and see that it is on the disk."""
-    document = {"project": PROJECT, "form": FORM, **asdict(manifest)}
-    for dump in document["databases"].values():
-        dump["files"] = {key: File(*file)._asdict() for key, file in dump["files"].items()}
-    # As a reader gets it: times become texts.
-    document = json.loads(_encoded(document))
-    with open(path / MANIFEST, "w", encoding="utf-8", opener=_private) as file:
-        file.write(_encoded({"sha256": _digest(document)} | document))
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _document(text: str) -> dict[str, Any] | None:
-    """Return what a manifest says, without its hash; nothing if that does not fit."""
-    document: dict[str, Any] = json.loads(text)
-    digest = document.pop("sha256")
-    is_whole = text == _encoded({"sha256": digest} | document) and digest == _digest(document)
-    return document if is_whole else None
-
-
-def _manifest(document: dict[str, Any]) -> Manifest:
-    return Manifest(
-        document["name"],
-        _moment(document["created_at"]),
-        _moment(document["finished_at"]),
-        {alias: _dump(value) for alias, value in document["databases"].items()},
-        dict(document["failed"]),
-    )
-
-
-def _dump(value: dict[str, Any]) -> Dump:
-    told = {path: File(**file) for path, file in value["files"].items()}
-    dump = Dump(**value | {"files": told, "started_at": _moment(value["started_at"])})
-    # Adding up fails if one of them is no number.
-    if min(dump.bytes, dump.rows, dump.size_bytes) < 0:
-        raise ValueError("a number below 0")
-    return dump
-
-
-def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError(f"{text} has no time zone")
-    return moment
-
-
-def _encoded(document: dict[str, Any]) -> str:
-    return json.dumps(document, cls=DjangoJSONEncoder, ensure_ascii=False, indent=1) + "\n"
-
-
-def _digest(document: dict[str, Any]) -> str:
-    return hashlib.sha256(_encoded(document).encode()).hexdigest()
-
-
-# Writing, reading and removing
+    return manifests.read(path_of(name), name)
 
 
 @contextmanager
@@ -383,7 +238,3 @@ def not_writable(error: OSError) -> BackupError:
         f"Cannot write {error.filename or folder()}: {error.strerror}. Set BACKUP_DIR to a folder "
         "that can be written, on a disk with room."
     )
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

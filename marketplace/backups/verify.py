@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from marketplace.backups import clients, files, sets
-from marketplace.backups.sets import Dump, Manifest
+from marketplace.backups import clients, files, manifests, sets
+from marketplace.backups.manifests import Dump, Manifest
 from marketplace.exceptions import BackupError
 
 
@@ -69,7 +69,9 @@ def foreign_files(manifest: Manifest) -> list[str]:
     """Return the files and links of a set that its manifest does not know."""
     known = {f"{alias}/{key}" for alias, dump in manifest.databases.items() for key in dump.files}
     there = files.below(sets.path_of(manifest.name))
-    return [f"{key} is not in the manifest" for key in there if key not in known | {sets.MANIFEST}]
+    return [
+        f"{key} is not in the manifest" for key in there if key not in known | {manifests.MANIFEST}
+    ]
 
 
 def unreadable(path: Path, alias: str, dump: Dump) -> list[str]:

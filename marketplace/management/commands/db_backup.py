@@ -9,8 +9,8 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from marketplace.backups import clients, dump, retention, sets, verify
+from marketplace.backups.manifests import Dump
 from marketplace.backups.retention import YOUNG_HOURS, Keep, Pruning
-from marketplace.backups.sets import Dump
 from marketplace.cli import DatabaseCommand, add_format_argument
 from marketplace.databases import ALL_ALIASES, database_name
 from marketplace.exceptions import BackupError

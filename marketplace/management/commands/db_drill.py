@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
-from marketplace.backups import clients, drill, sets
+from marketplace.backups import clients, drill, manifests, sets
 from marketplace.backups.drill import Drill
 from marketplace.cli import DatabaseCommand, add_format_argument
 from marketplace.databases import ALL_ALIASES
@@ -83,7 +83,7 @@ class Command(DatabaseCommand):
             f"There is no set in {sets.folder()}. Make one: python manage.py db_backup."
         )
 
-    def _aliases(self, manifest: sets.Manifest) -> list[str]:
+    def _aliases(self, manifest: manifests.Manifest) -> list[str]:
         return [alias for alias in self.choices if alias in {*manifest.databases, *manifest.failed}]
 
     def _drill(self, alias: str) -> bool:

@@ -14,7 +14,7 @@ import pytest
 from django.db import connections
 from psycopg2.sql import SQL, Identifier
 
-from marketplace.backups import dump, sets
+from marketplace.backups import dump, manifests, sets
 from marketplace.databases import ALL_ALIASES, database_name
 from tests.marketplace.conftest import ROOT
 
@@ -89,7 +89,7 @@ def back_up(*aliases, now=NOW):
 def rewrite(manifest, **changes):
     """Change what a set says of itself, as if it had been written so."""
     changed = replace(manifest, **changes)
-    sets.write(changed, sets.path_of(manifest.name))
+    manifests.write(changed, sets.path_of(manifest.name))
     return changed
 
 
@@ -98,7 +98,7 @@ def copy(manifest, moment):
     name = sets.stamp(moment)
     shutil.copytree(sets.path_of(manifest.name), sets.folder() / name)
     changed = replace(manifest, name=name)
-    sets.write(changed, sets.path_of(name))
+    manifests.write(changed, sets.path_of(name))
     return changed
 
 

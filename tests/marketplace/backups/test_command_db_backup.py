@@ -9,7 +9,7 @@ import pytest
 from django.db import connections
 
 from marketplace import embedded
-from marketplace.backups import files, scratch, server, sets, verify
+from marketplace.backups import files, manifests, scratch, server, sets, verify
 from marketplace.databases import database_name
 from tests import factories
 from tests.commands import run
@@ -229,7 +229,7 @@ class TestVerify:
     @pytest.mark.parametrize("place", [0, -1])
     def test_names_the_file_in_which_a_byte_was_flipped(self, folder, file, place):
         back_up("default")
-        path = folder / NAME / sets.MANIFEST
+        path = folder / NAME / manifests.MANIFEST
         if file != "manifest":
             path = next((folder / NAME / "default").glob(file))
         flip(path, place)
@@ -254,7 +254,7 @@ class TestVerify:
 
     def test_finds_any_byte_of_the_manifest_that_was_flipped(self, folder):
         back_up("default")
-        path = folder / NAME / sets.MANIFEST
+        path = folder / NAME / manifests.MANIFEST
         for place in range(0, path.stat().st_size, 211):
             flip(path, place)
 
@@ -277,7 +277,7 @@ class TestVerify:
         path = folder / NAME / "default" / key
         # Whole, it is at least 20 bytes.
         path.write_bytes(path.read_bytes()[:15])
-        dump.files[key] = sets.File(15, files.digest(path))
+        dump.files[key] = manifests.File(15, files.digest(path))
         rewrite(manifest)
 
         outcome = run("db_backup", "--verify", NAME)
@@ -378,7 +378,7 @@ class TestUnreadableManifest:
     def path(self, request, folder):
         """A manifest whose hash fits, or that would end whoever reads it."""
         back_up("default")
-        path = folder / NAME / sets.MANIFEST
+        path = folder / NAME / manifests.MANIFEST
         if request.param == "nested":
             path.write_text("[" * 200_000)
             return path
@@ -395,8 +395,8 @@ class TestUnreadableManifest:
             "project": {"project": None},
         }
         document |= changes[request.param]
-        digest = sets._digest(document)
-        path.write_text(sets._encoded({"sha256": digest} | document))
+        digest = manifests._digest(document)
+        path.write_text(manifests._encoded({"sha256": digest} | document))
         return path
 
     def test_is_named_and_stops_nothing(self, path):
@@ -427,6 +427,6 @@ class TestStatus:
 
     def test_does_not_fail_over_a_damaged_manifest(self, folder):
         (folder / NAME).mkdir(parents=True)
-        (folder / NAME / sets.MANIFEST).write_text('{"sha256": 1}')
+        (folder / NAME / manifests.MANIFEST).write_text('{"sha256": 1}')
 
         assert "   Last backup: none recorded" in run("db_status", "--database", "procurement").out

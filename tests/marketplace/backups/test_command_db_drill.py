@@ -6,7 +6,7 @@ from datetime import timedelta
 import psycopg2
 import pytest
 
-from marketplace.backups import sets
+from marketplace.backups import manifests
 from marketplace.databases import ALL_ALIASES, database_name
 from tests import factories
 from tests.commands import run
@@ -237,7 +237,7 @@ class TestDbDrill:
 
     def test_is_not_content_with_a_damaged_manifest(self, folder):
         back_up("default")
-        (folder / NAME / sets.MANIFEST).write_text("{}")
+        (folder / NAME / manifests.MANIFEST).write_text("{}")
 
         outcome = run("db_drill")
 

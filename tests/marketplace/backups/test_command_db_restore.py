@@ -10,7 +10,7 @@ import pytest
 from django.db import connections
 from psycopg2.sql import SQL, Identifier
 
-from marketplace.backups import files, scratch, server, sets
+from marketplace.backups import files, manifests, scratch, server
 from marketplace.databases import database_name, drop_database
 from tests import factories
 from tests.commands import run
@@ -345,7 +345,7 @@ class TestRefusals:
         self.refuses(restore(), "it is of staging_db, and the live database is")
 
     def test_of_a_set_of_another_project(self, folder):
-        path = folder / NAME / sets.MANIFEST
+        path = folder / NAME / manifests.MANIFEST
         path.write_text(path.read_text().replace('"marketplace"', '"other"', 1))
 
         self.refuses(restore(), "was changed or is damaged")
@@ -415,7 +415,7 @@ class TestRefusals:
         key = max(dump.files, key=lambda key: (key != "toc.dat", dump.files[key].size))
         path = folder / NAME / "procurement" / key
         path.write_bytes(path.read_bytes()[:-12])
-        dump.files[key] = sets.File(path.stat().st_size, files.digest(path))
+        dump.files[key] = manifests.File(path.stat().st_size, files.digest(path))
         rewrite(taken)
 
         outcome = restore()
