@@ -55,6 +55,9 @@ _heard: list[int] = []
 #: Lines of what a program said that an error quotes.
 _QUOTED = 3
 
+# Bytes that are read of it: a dump can make PostgreSQL say as much as it likes.
+_LONGEST = 10_000
+
 
 class Client(NamedTuple):
     """One of PostgreSQL's client programs."""
@@ -83,8 +86,9 @@ class Running(NamedTuple):
 
     def complaint(self) -> str:
         """Return the last that it said, on one line."""
-        self.said.seek(0)
-        lines = self.said.read().decode(errors="replace").splitlines()
+        size = self.said.seek(0, os.SEEK_END)
+        self.said.seek(max(size - _LONGEST, 0))
+        lines = self.said.read(_LONGEST).decode(errors="replace").splitlines()
         return " / ".join(line.strip() for line in lines[-_QUOTED:]) or "it said nothing"
 
 

@@ -4,12 +4,18 @@ import errno
 import hashlib
 import os
 import shutil
+import stat
 import time
+from io import BufferedReader
 from pathlib import Path
 
 # How often a folder is tried to be removed, and the seconds between.
 _ATTEMPTS = 50
 _PAUSE = 0.05
+
+
+#: Name of an entry → its device, inode, mode, size and time of change.
+Stamps = dict[str, tuple[int, ...]]
 
 
 def below(path: Path) -> dict[str, Path]:
@@ -22,10 +28,50 @@ def below(path: Path) -> dict[str, Path]:
     }
 
 
+def irregular(path: Path) -> str:
+    """Return what is wrong with what must be a regular file; nothing if it is one.
+
+    :raises OSError: if it cannot be looked at
+    """
+    mode = path.lstat().st_mode
+    if stat.S_ISREG(mode):
+        return ""
+    return "is a link, not a file" if stat.S_ISLNK(mode) else "is not a regular file"
+
+
+def open_regular(path: Path) -> BufferedReader:
+    """Open a regular file for reading. A link is not followed, a pipe is not waited for.
+
+    :raises OSError: if it is something else, or cannot be read
+    """
+    if problem := irregular(path):
+        raise OSError(errno.EINVAL, f"it {problem}", str(path))
+    # It may have been replaced since.
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+    return file
+
+
 def digest(path: Path) -> str:
-    """Return a file's SHA-256."""
-    with open(path, "rb") as file:
+    """Return the SHA-256 of a regular file."""
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def stamps(path: Path) -> Stamps:
+    """Return what changes if a folder or an entry of it is written, replaced or moved.
+
+    Whoever writes a file can set its time of modification back, but not that of its inode.
+    """
+    found = {".": path.lstat()}
+    with os.scandir(path) as entries:
+        found |= {entry.name: entry.stat(follow_symlinks=False) for entry in entries}
+    return {
+        name: (each.st_dev, each.st_ino, each.st_mode, each.st_size, each.st_ctime_ns)
+        for name, each in found.items()
+    }
 
 
 def sync(path: Path) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 
 from django.core.serializers.json import DjangoJSONEncoder
 
+from marketplace.backups import files
 from marketplace.backups.facts import Facts
 from marketplace.exceptions import BackupError
 
@@ -18,6 +20,12 @@ MANIFEST = "manifest.json"
 #: The mark of this project in a manifest, and the version of its form.
 PROJECT = "marketplace"
 FORM = 1
+
+#: Bytes that a manifest has at most. One of 10,000 tables has less than 3 MB.
+MAX_BYTES = 8 * 1024 * 1024
+
+# Names of databases and of pg_dump's files: none of them leads out of the set's folder.
+_PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 
 # What reading a text that is no manifest may raise.
 _MALFORMED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
@@ -81,7 +89,14 @@ def read(folder: Path, name: str) -> Manifest:
     """
     path = folder / MANIFEST
     try:
-        document = _document(path.read_bytes().decode())
+        with files.open_regular(path) as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise BackupError(
+                f"{path} has more than {MAX_BYTES / 1e6:.1f} MB, which no backup writes. Use "
+                "another set, and move this one away."
+            )
+        document = _document(content.decode())
     except FileNotFoundError:
         raise BackupError(f"{path} is missing: the set is not complete.") from None
     except OSError as error:
@@ -112,8 +127,15 @@ def write(manifest: Manifest, folder: Path) -> None:
         dump["files"] = {key: File(*file)._asdict() for key, file in dump["files"].items()}
     # As a reader gets it: times become texts.
     document = json.loads(_encoded(document))
-    with open(folder / MANIFEST, "w", encoding="utf-8", opener=_private) as file:
-        file.write(_encoded({"sha256": _digest(document)} | document))
+    content = _encoded({"sha256": _digest(document)} | document).encode()
+    if len(content) > MAX_BYTES:
+        raise BackupError(
+            f"The manifest of {manifest.name} would have {len(content) / 1e6:.1f} MB, more than "
+            f"the {MAX_BYTES / 1e6:.1f} MB that are read. Back up fewer databases in one set "
+            "(--database)."
+        )
+    with open(folder / MANIFEST, "wb", opener=_private) as file:
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
 
@@ -131,18 +153,24 @@ def _manifest(document: dict[str, Any]) -> Manifest:
         document["name"],
         _moment(document["created_at"]),
         _moment(document["finished_at"]),
-        {alias: _dump(value) for alias, value in document["databases"].items()},
+        {_plain(alias): _dump(value) for alias, value in document["databases"].items()},
         dict(document["failed"]),
     )
 
 
 def _dump(value: dict[str, Any]) -> Dump:
-    told = {path: File(**file) for path, file in value["files"].items()}
+    told = {_plain(path): File(**file) for path, file in value["files"].items()}
     dump = Dump(**value | {"files": told, "started_at": _moment(value["started_at"])})
     # Adding up fails if one of them is no number.
     if min(dump.bytes, dump.rows, dump.size_bytes) < 0:
         raise ValueError("a number below 0")
     return dump
+
+
+def _plain(name: str) -> str:
+    if not _PLAIN.fullmatch(name):
+        raise ValueError(f"{name!r} is not the name of a file or folder of a set")
+    return name
 
 
 def _moment(text: str) -> datetime:

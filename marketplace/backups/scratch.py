@@ -10,7 +10,7 @@ from pathlib import Path
 from django.db.backends.utils import CursorWrapper
 
 from marketplace import databases
-from marketplace.backups import clients, facts, server, sets, verify
+from marketplace.backups import clients, facts, sealing, server, sets, verify
 from marketplace.backups.manifests import Dump
 from marketplace.databases import database_name
 from marketplace.exceptions import BackupError
@@ -95,12 +95,13 @@ def rebuilt(
     """Rebuild a dump in a new database; drop it again if anything fails within.
 
     :param cursor: of the maintenance database
-    :raises BackupError: if pg_restore fails
+    :raises BackupError: if pg_restore fails, or a file is not what the manifest says
     """
     attributes = server.attributes(cursor, database_name(alias)) or dump.attributes
     try:
         server.create(cursor, target, attributes)
-        _fill(cursor, alias, sets.path_of(set_name) / alias, dump, target, jobs)
+        with sealing.sealed(sets.path_of(set_name), alias, dump) as folder:
+            _fill(cursor, alias, folder, dump, target, jobs)
         yield
     except BaseException:
         # Interrupted, too.

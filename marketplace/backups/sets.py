@@ -24,6 +24,9 @@ from marketplace.exceptions import BackupError
 #: lives on it, and with it the live databases.
 RESERVE = 256 * 1024 * 1024
 
+#: Characters that a message quotes of the file that is locked.
+_QUOTED = 200
+
 _NAME = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ")
 _NAME_FORMAT = "%Y-%m-%dT%H-%M-%SZ"
 
@@ -150,7 +153,7 @@ def exclusive() -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise BackupError(
-                f"Another backup is at work in {folder()}: {file.read().strip()}. "
+                f"Another backup is at work in {folder()}: {file.read(_QUOTED).strip()}. "
                 "Wait for it to end, or end it."
             ) from None
         file.truncate(0)
@@ -168,16 +171,14 @@ def in_use(name: str) -> Iterator[None]:
     """
     path = path_of(name) / MANIFEST
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        file = files.open_regular(path)
     except OSError as error:
         raise BackupError(f"Cannot read {path}: {error.strerror}.") from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
+    with file:
+        fcntl.flock(file, fcntl.LOCK_SH)
         # It may have been removed between opening and locking.
         path_of(name)
         yield
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager
@@ -209,7 +210,7 @@ def remove(name: str) -> bool:
     """
     path, hidden = path_of(name), folder() / f"{_REMOVED}{name}"
     try:
-        with open(path / MANIFEST, "rb") as file:
+        with files.open_regular(path / MANIFEST) as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             path.rename(hidden)
     except BlockingIOError:

@@ -35,10 +35,13 @@ def verify(name: str) -> Verification:
 def _verified(manifest: Manifest) -> Verification:
     path = sets.path_of(manifest.name)
     problems = foreign_files(manifest)
+    has_foreign = bool(problems)
     for alias, dump in manifest.databases.items():
         found = damages(path, alias, dump)
-        # What is damaged is not worth reading.
-        problems += found or unreadable(path, alias, dump)
+        problems += found
+        # What is damaged is not worth reading; and pg_restore may prefer a foreign file to ours.
+        if not found and not has_foreign:
+            problems += unreadable(path, alias, dump)
     count = sum(len(dump.files) for dump in manifest.databases.values())
     databases = tuple(manifest.databases)
     return Verification(manifest.name, databases, count, manifest.bytes, tuple(problems))
@@ -48,14 +51,19 @@ def is_complete(manifest: Manifest) -> bool:
     """Return whether all files are there, in their sizes: what can be told without reading them."""
     path = sets.folder() / manifest.name
     return not any(
-        _wrong_size(path / alias / key, file.size)
+        _is_link(path / alias)
+        or any(_wrong_size(path / alias / key, file.size) for key, file in dump.files.items())
         for alias, dump in manifest.databases.items()
-        for key, file in dump.files.items()
     )
 
 
 def damages(path: Path, alias: str, dump: Dump) -> list[str]:
-    """Return which files of a dump are missing, or are not as they were written."""
+    """Return which files of a dump are missing, or are not as they were written.
+
+    :param path: of the set, which may be a link; what is in it may not
+    """
+    if _is_link(path / alias):
+        return [f"{alias} is a link, not a folder"]
     found = []
     for key, file in dump.files.items():
         each = path / alias / key
@@ -95,9 +103,19 @@ def reader(alias: str, dump: Dump, at_least: int = 0) -> clients.Client:
     return clients.find("pg_restore", alias, major, dump.compression.partition(":")[0])
 
 
+def _is_link(path: Path) -> bool:
+    try:
+        return path.is_symlink()
+    except OSError:
+        # What is in it cannot be looked at either.
+        return False
+
+
 def _wrong_size(path: Path, size: int) -> str:
     try:
-        found = path.stat().st_size
+        if problem := files.irregular(path):
+            return problem
+        found = path.lstat().st_size
     except FileNotFoundError:
         return "is missing"
     except OSError as error:
