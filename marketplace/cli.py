@@ -239,6 +239,16 @@ def _is_unread(descriptor: int) -> bool:
     return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
+def add_unsigned_argument(parser: CommandParser) -> None:
+    """Add --unsigned, for commands that read backup sets."""
+    parser.add_argument(
+        "--unsigned",
+        action="store_true",
+        help="Accept a set without a signature, made before BACKUP_SIGNING_KEY was set. A wrong "
+        "signature is refused all the same.",
+    )
+
+
 def add_format_argument(parser: CommandParser) -> None:
     """Add --format."""
     parser.add_argument(

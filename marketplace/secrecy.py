@@ -13,6 +13,9 @@ MIN_KEY, MIN_DIFFERENT = 50, 5
 #: Characters that passwords and tokens have at least.
 MIN_PASSWORD, MIN_TOKEN = 12, 16
 
+#: Characters of a key that signs backups: those who have a set can try keys as fast as they like.
+MIN_SIGNING_KEY = 32
+
 #: Characters that must be left of a secret without the words below.
 _MIN_OWN = 5
 

@@ -377,6 +377,20 @@ BACKUP_KEEP_DAILY = env.int("BACKUP_KEEP_DAILY", default=7)
 BACKUP_KEEP_WEEKLY = env.int("BACKUP_KEEP_WEEKLY", default=4)
 BACKUP_KEEP_MONTHLY = env.int("BACKUP_KEEP_MONTHLY", default=6)
 
+
+def _signing_keys() -> list[str]:
+    """Return the keys of BACKUP_SIGNING_KEY; one that can be guessed would prove nothing."""
+    keys = [key.strip() for key in env.list("BACKUP_SIGNING_KEY", default=[])]
+    keys = [key for key in keys if key]
+    named = [("A key in BACKUP_SIGNING_KEY", key) for key in keys]
+    if faults := list(secrecy.find_secret_faults(named, secrecy.MIN_SIGNING_KEY)):
+        raise ImproperlyConfigured("\n".join(dict.fromkeys(faults)))
+    return keys
+
+
+#: Keys of the signatures of backup sets: the first signs, all verify. Empty: sets are not signed.
+BACKUP_SIGNING_KEY = _signing_keys()
+
 # The doctor.
 
 

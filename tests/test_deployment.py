@@ -231,7 +231,8 @@ class TestCompose:
         prefixes = ["", *(f"{name.upper()}_" for name in ("marketplace", *ALIASES))]
         addresses = {f"{prefix}DB_{part}" for prefix in prefixes for part in ("HOST", "PORT")}
         others = {"DISABLE_SERVER_SIDE_CURSORS", "CONN_MAX_AGE", "PGBOUNCER_METRICS"}
-        assert differing == addresses | others
+        assert differing == addresses | others | {"BACKUP_SIGNING_KEY"}
+        assert site["BACKUP_SIGNING_KEY"] == ""
         assert {site[name] for name in addresses} == {"pgbouncer", "6432"}
         assert site["DISABLE_SERVER_SIDE_CURSORS"] == "true"
 

@@ -138,6 +138,19 @@ class TestRefusals:
         assert "SECRET_KEY" in done.stderr
         assert "DB_PASSWORD" in done.stderr
 
+    @pytest.mark.parametrize(
+        ("keys", "reason"),
+        [
+            (f"{PASSWORD},{PASSWORD[:31]}", "has less than 32"),
+            ("example-key-" * 3, "is an example"),
+        ],
+    )
+    def test_a_key_of_backups_is_refused_on_any_machine(self, place, keys, reason):
+        done = place("check", DEBUG="true", BACKUP_SIGNING_KEY=keys)
+
+        assert f"A key in BACKUP_SIGNING_KEY {reason}" in done.stderr
+        assert done.returncode == 1
+
     def test_gunicorn_does_not_start_either(self, place):
         weak = {"SECRET_KEY": "changeme", "METRICS_TOKEN": "secret"}
         done = subprocess.run(

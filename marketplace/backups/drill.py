@@ -4,7 +4,7 @@ import time
 from datetime import datetime
 from typing import NamedTuple
 
-from marketplace.backups import scratch, server, sets, verify
+from marketplace.backups import scratch, server, sets, signing, verify
 from marketplace.databases import database_name
 from marketplace.exceptions import BackupError
 
@@ -29,15 +29,19 @@ class Drill(NamedTuple):
     dropped: tuple[str, ...]
 
 
-def drill(alias: str, set_name: str, now: datetime, *, jobs: int) -> Drill:
+def drill(
+    alias: str, set_name: str, now: datetime, *, jobs: int, is_unsigned_allowed: bool = False
+) -> Drill:
     """Restore a database of a set into a scratch database, compare it, and drop it.
 
     The live database is not connected to.
 
-    :raises BackupError: if the set lacks the database, the server cannot take it, it cannot be
-        restored, or another drill is at work
+    :param is_unsigned_allowed: whether a set without a signature passes though there is a key
+    :raises BackupError: if the signature is not ours, the set lacks the database, the server cannot
+        take it, it cannot be restored, or another drill is at work
     """
     manifest = sets.read(set_name)
+    note = signing.check(set_name, manifest.signature, is_unsigned_allowed=is_unsigned_allowed)
     if alias not in manifest.databases:
         raise BackupError(f"The set {set_name} has no {alias}.")
     dump, live = manifest.databases[alias], database_name(alias)
@@ -50,13 +54,13 @@ def drill(alias: str, set_name: str, now: datetime, *, jobs: int) -> Drill:
             server.drop(cursor, name)
         scratch.check(cursor, alias, dump)
         found = verify.damages(sets.path_of(set_name), alias, dump)
-        warnings: list[str] = []
+        warnings = [note] if note else []
         restored = time.monotonic()
         if not found:
             with scratch.rebuilt(cursor, alias, set_name, dump, target, jobs=jobs):
                 restored = time.monotonic()
-                found, warnings = scratch.compare(alias, target, dump)
-                warnings += scratch.lacking_files(alias, target)
+                found, others = scratch.compare(alias, target, dump)
+                warnings += others + scratch.lacking_files(alias, target)
             server.drop(cursor, target)
     return Drill(
         alias,

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 from django.core.serializers.json import DjangoJSONEncoder
 
-from marketplace.backups import files
+from marketplace.backups import files, signing
 from marketplace.backups.facts import Facts
+from marketplace.backups.signing import Signature
 from marketplace.exceptions import BackupError
 
 MANIFEST = "manifest.json"
@@ -23,6 +24,9 @@ FORM = 1
 
 #: Bytes that a manifest has at most. One of 10,000 tables has less than 3 MB.
 MAX_BYTES = 8 * 1024 * 1024
+
+# Where a manifest has its signature, which its own hash covers, too.
+_SIGNATURE = "hmac_sha256"
 
 # Names of databases and of pg_dump's files: none of them leads out of the set's folder.
 _PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
@@ -74,6 +78,8 @@ class Manifest:
     databases: dict[str, Dump]
     #: Alias → why it is not in the set.
     failed: dict[str, str]
+    #: What the signature proved when it was read.
+    signature: Signature = Signature.UNSIGNED
 
     @property
     def bytes(self) -> int:
@@ -83,6 +89,8 @@ class Manifest:
 
 def read(folder: Path, name: str) -> Manifest:
     """Return what a set says of itself.
+
+    Its signature is examined, and any passes: see `signing.check`.
 
     :param folder: of the set
     :raises BackupError: if it has no manifest, or one that was changed or is not of this project
@@ -112,7 +120,8 @@ def read(folder: Path, name: str) -> Manifest:
             "that this code can read."
         )
     try:
-        return _manifest(document)
+        signature = signing.examine(document, document.pop(_SIGNATURE, None))
+        return _manifest(document, signature)
     except _MALFORMED as error:
         raise BackupError(
             f"{path} says what no backup writes, though its SHA-256 fits: {error!r}. Use another "
@@ -121,12 +130,15 @@ def read(folder: Path, name: str) -> Manifest:
 
 
 def write(manifest: Manifest, folder: Path) -> None:
-    """Write the manifest into a set's folder, and see that it is on the disk."""
+    """Write the manifest into a set's folder, signed if there is a key; see it on the disk."""
     document = {"project": PROJECT, "form": FORM, **asdict(manifest)}
+    del document["signature"]
     for dump in document["databases"].values():
         dump["files"] = {key: File(*file)._asdict() for key, file in dump["files"].items()}
     # As a reader gets it: times become texts.
     document = json.loads(_encoded(document))
+    if signature := signing.sign(document):
+        document = {_SIGNATURE: signature} | document
     content = _encoded({"sha256": _digest(document)} | document).encode()
     if len(content) > MAX_BYTES:
         raise BackupError(
@@ -148,13 +160,14 @@ def _document(text: str) -> dict[str, Any] | None:
     return document if is_whole else None
 
 
-def _manifest(document: dict[str, Any]) -> Manifest:
+def _manifest(document: dict[str, Any], signature: Signature) -> Manifest:
     return Manifest(
         document["name"],
         _moment(document["created_at"]),
         _moment(document["finished_at"]),
         {_plain(alias): _dump(value) for alias, value in document["databases"].items()},
         dict(document["failed"]),
+        signature,
     )
 
 

@@ -17,7 +17,7 @@ from django.db import Error, connections
 from django.db.backends.utils import CursorWrapper
 from django.db.migrations.loader import MigrationLoader
 
-from marketplace.backups import clients, scratch, server, sets, verify
+from marketplace.backups import clients, scratch, server, sets, signing, verify
 from marketplace.backups.manifests import Dump
 from marketplace.databases import database_name
 from marketplace.exceptions import BackupError
@@ -43,6 +43,8 @@ class Restore(NamedTuple):
     leftovers: tuple[str, ...]
     #: Bytes free on the server's disk; None where it cannot be seen from here.
     room: int | None
+    #: What should be known of the set's signature; empty if there is nothing.
+    note: str
 
     @property
     def is_copy(self) -> bool:
@@ -51,18 +53,26 @@ class Restore(NamedTuple):
 
 
 def plan(
-    alias: str, set_name: str, now: datetime, *, into: str | None = None, is_foreign: bool = False
+    alias: str,
+    set_name: str,
+    now: datetime,
+    *,
+    into: str | None = None,
+    is_foreign: bool = False,
+    is_unsigned_allowed: bool = False,
 ) -> Restore:
     """Look whether a database can be restored, and change nothing.
 
     :param into: a name for a copy beside the live database; None to replace that
     :param is_foreign: whether the set may be of another server or of a database of another name
-    :raises BackupError: if the set is damaged or not of this database, the server cannot take it,
-        or a name is taken or cannot be given
+    :param is_unsigned_allowed: whether a set without a signature passes though there is a key
+    :raises BackupError: if the set is damaged, its signature not ours, or it is not of this
+        database, the server cannot take it, or a name is taken or cannot be given
     """
     if into is not None:
         _check_name(into)
     manifest = sets.read(set_name)
+    note = signing.check(set_name, manifest.signature, is_unsigned_allowed=is_unsigned_allowed)
     if alias not in manifest.databases:
         raise BackupError(
             f"The set {set_name} has no {alias}: it has {', '.join(manifest.databases)}."
@@ -83,7 +93,7 @@ def plan(
         has_live = live in server.names(cursor)
         old = scratch.beside(live, "old", sets.stamp(now)) if has_live and into is None else ""
         left = tuple(scratch.leftovers(cursor, live, "restore"))
-    return Restore(alias, set_name, dump, into or live, old, left, room)
+    return Restore(alias, set_name, dump, into or live, old, left, room, note)
 
 
 def restore(what: Restore, *, jobs: int, say: Say) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from marketplace.backups import clients, files, manifests, sets
+from marketplace.backups import clients, files, manifests, sets, signing
 from marketplace.backups.manifests import Dump, Manifest
 from marketplace.exceptions import BackupError
 
@@ -17,22 +17,36 @@ class Verification(NamedTuple):
     bytes: int
     #: Each names the file, or the database.
     problems: tuple[str, ...]
+    signature: str = ""
+    #: What else should be known.
+    note: str = ""
 
 
-def verify(name: str) -> Verification:
-    """Compare all files of a set with its manifest, and have pg_restore read all of them.
+def verify(name: str, *, is_unsigned_allowed: bool = False) -> Verification:
+    """Check the signature of a set, and then all that `examine` does.
 
     That there is no such set is a problem like others.
+
+    :param is_unsigned_allowed: whether a set without a signature passes though there is a key
     """
     try:
         manifest = sets.read(name)
-        with sets.in_use(name):
-            return _verified(manifest)
+        note = signing.check(name, manifest.signature, is_unsigned_allowed=is_unsigned_allowed)
     except BackupError as error:
         return Verification(name, (), 0, 0, (str(error),))
+    return examine(manifest)._replace(note=note)
 
 
-def _verified(manifest: Manifest) -> Verification:
+def examine(manifest: Manifest) -> Verification:
+    """Compare all files of a set with its manifest, and have pg_restore read all of them."""
+    try:
+        with sets.in_use(manifest.name):
+            return _examined(manifest)
+    except BackupError as error:
+        return Verification(manifest.name, (), 0, 0, (str(error),))
+
+
+def _examined(manifest: Manifest) -> Verification:
     path = sets.path_of(manifest.name)
     problems = foreign_files(manifest)
     has_foreign = bool(problems)
@@ -44,7 +58,14 @@ def _verified(manifest: Manifest) -> Verification:
             problems += unreadable(path, alias, dump)
     count = sum(len(dump.files) for dump in manifest.databases.values())
     databases = tuple(manifest.databases)
-    return Verification(manifest.name, databases, count, manifest.bytes, tuple(problems))
+    return Verification(
+        manifest.name,
+        databases,
+        count,
+        manifest.bytes,
+        tuple(problems),
+        signature=str(manifest.signature),
+    )
 
 
 def is_complete(manifest: Manifest) -> bool:

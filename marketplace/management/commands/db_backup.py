@@ -11,7 +11,8 @@ from django.utils import timezone
 from marketplace.backups import clients, dump, retention, sets, verify
 from marketplace.backups.manifests import Dump
 from marketplace.backups.retention import YOUNG_HOURS, Keep, Pruning
-from marketplace.cli import DatabaseCommand, add_format_argument
+from marketplace.backups.signing import Signature
+from marketplace.cli import DatabaseCommand, add_format_argument, add_unsigned_argument
 from marketplace.databases import ALL_ALIASES, database_name
 from marketplace.exceptions import BackupError
 from marketplace.wording import counted
@@ -68,6 +69,7 @@ class Command(DatabaseCommand):
         parser.add_argument(
             "--dry-run", action="store_true", help="Say what would be done, and do nothing."
         )
+        add_unsigned_argument(parser)
         add_format_argument(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -80,7 +82,7 @@ class Command(DatabaseCommand):
             if options["list"]:
                 self._list()
             elif options["verify"] is not None:
-                self._verify(options["verify"])
+                self._verify(options["verify"], is_unsigned_allowed=options["unsigned"])
             elif options["prune"]:
                 self._prune(keep, is_dry=options["dry_run"])
             elif options["dry_run"]:
@@ -182,11 +184,14 @@ class Command(DatabaseCommand):
                 continue
             dumps = ", ".join(each["databases"])
             line = f"{each['name']}  {_size(each['bytes']):>8}  {dumps}"
+            if _shows(each["signature"]):
+                wrong = each["signature"] == Signature.WRONG
+                line += f"  {(self.style.ERROR if wrong else str)(each['signature'])}"
             if each["failed"]:
                 line += self.style.WARNING(f"  without {', '.join(each['failed'])}")
             self.stdout.write(line)
 
-    def _verify(self, name: str) -> None:
+    def _verify(self, name: str, *, is_unsigned_allowed: bool) -> None:
         if name:
             sets.path_of(name)
         names = [name] if name else sets.names()
@@ -194,7 +199,7 @@ class Command(DatabaseCommand):
             raise CommandError(f"There is no set in {sets.folder()}.")
         found = []
         for each in names:
-            verification = verify.verify(each)
+            verification = verify.verify(each, is_unsigned_allowed=is_unsigned_allowed)
             if verification.problems and not sets.is_there(each):
                 self.stderr.write(f"{each} was removed meanwhile")
                 continue
@@ -210,9 +215,13 @@ class Command(DatabaseCommand):
             )
 
     def _print_verification(self, found: verify.Verification) -> None:
+        if found.note:
+            self._warn([found.note])
         if not found.problems:
             amount = f"{counted(found.files, 'file')}, {_size(found.bytes)}"
-            self.stdout.write(f"{found.name}: ok ({', '.join(found.databases)}; {amount})")
+            names = ", ".join(found.databases)
+            state = f"; {found.signature}" if _shows(found.signature) else ""
+            self.stdout.write(f"{found.name}: ok ({names}; {amount}{state})")
             return
         problems = counted(len(found.problems), "problem")
         self.stdout.write(f"{found.name}: {self.style.ERROR(problems)}")
@@ -250,7 +259,13 @@ def _plain(name: str) -> dict[str, Any]:
     }
     told = {"name": name, "error": "", "created_at": manifest.created_at}
     told |= {"finished_at": manifest.finished_at, "bytes": manifest.bytes}
+    told["signature"] = manifest.signature
     return told | {"databases": databases, "failed": manifest.failed}
+
+
+def _shows(signature: str) -> bool:
+    """Return whether signatures are in use, so that one that is missing is shown, too."""
+    return signature != Signature.UNSIGNED or bool(settings.BACKUP_SIGNING_KEY)
 
 
 def _amount(each: Dump) -> str:

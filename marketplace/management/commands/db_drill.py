@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from marketplace.backups import clients, drill, manifests, sets
 from marketplace.backups.drill import Drill
-from marketplace.cli import DatabaseCommand, add_format_argument
+from marketplace.cli import DatabaseCommand, add_format_argument, add_unsigned_argument
 from marketplace.databases import ALL_ALIASES
 from marketplace.exceptions import BackupError
 from marketplace.wording import counted
@@ -41,11 +41,13 @@ class Command(DatabaseCommand):
             default=min(os.cpu_count() or 1, 8),
             help="Processes that restore at once (default: %(default)s).",
         )
+        add_unsigned_argument(parser)
         add_format_argument(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Drill each database of the set, and print what was found."""
         self.is_json, self.jobs = options["format"] == "json", options["jobs"]
+        self.is_unsigned_allowed = options["unsigned"]
         self.found: list[dict[str, Any]] = []
         try:
             self.set_name = self._newest() if options["set"] is None else options["set"]
@@ -87,7 +89,13 @@ class Command(DatabaseCommand):
         return [alias for alias in self.choices if alias in {*manifest.databases, *manifest.failed}]
 
     def _drill(self, alias: str) -> bool:
-        done = drill.drill(alias, self.set_name, timezone.now(), jobs=self.jobs)
+        done = drill.drill(
+            alias,
+            self.set_name,
+            timezone.now(),
+            jobs=self.jobs,
+            is_unsigned_allowed=self.is_unsigned_allowed,
+        )
         self.found.append({"error": "", **done._asdict()})
         if not self.is_json:
             self._print(done)

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from marketplace.backups import clients, restore, sets
 from marketplace.backups.restore import Restore
-from marketplace.cli import DatabaseCommand, add_destructive_arguments
+from marketplace.cli import DatabaseCommand, add_destructive_arguments, add_unsigned_argument
 from marketplace.databases import ALL_ALIASES, database_name
 from marketplace.exceptions import BackupError
 from marketplace.revisions import get_revision
@@ -56,6 +56,7 @@ class Command(DatabaseCommand):
             action="store_true",
             help="Let a set of another server, or of a database of another name, replace it.",
         )
+        add_unsigned_argument(parser)
         parser.add_argument(
             "--jobs",
             type=int,
@@ -86,7 +87,10 @@ class Command(DatabaseCommand):
             timezone.now(),
             into=options["into"],
             is_foreign=options["foreign"],
+            is_unsigned_allowed=options["unsigned"],
         )
+        if what.note:
+            self._tell(alias, f"warning: {what.note}")
         if self.is_dry:
             for name in what.leftovers:
                 self._say(alias, f"Would drop {name}, which an interrupted restore had left")

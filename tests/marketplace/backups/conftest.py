@@ -30,6 +30,7 @@ _QUERY = "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND relnamesp
 def folder(settings, tmp_path):
     """A folder of sets of the test's own."""
     settings.BACKUP_DIR = tmp_path / "backups"
+    settings.BACKUP_SIGNING_KEY = []
     return settings.BACKUP_DIR
 
 

@@ -323,11 +323,11 @@ class TestVerify:
         newer = copy(manifest, NOW + timedelta(days=1)).name
         whole = verify.verify
 
-        def removing(name):
+        def removing(name, **options):
             if name == newer:
                 with sets.exclusive():
                     sets.remove(name)
-            return whole(name)
+            return whole(name, **options)
 
         monkeypatch.setattr(verify, "verify", removing)
 
