@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Any, NamedTuple
 
+from django.conf import settings
+
 from marketplace.exceptions import SourceError
 from marketplace.loading import dialects
 from marketplace.loading.dialects import Dialect, Rows
-from marketplace.loading.encodings import Text, look_ahead
+from marketplace.loading.encodings import Text, drain, look_ahead
 from marketplace.wording import counted
 
 #: (place, row as column → text, fault, raw bytes): a row, or a damaged line.
@@ -20,7 +22,10 @@ Found = tuple[str, Any, str, bytes]
 
 DELIMITERS = dialects.DELIMITERS
 
-_NUMBER = re.compile(r"\s*[-+−]?\d[\d\s.,]*\s*")
+#: Columns that a table may have: as many as a sheet of a spreadsheet.
+MAX_COLUMNS = 16_384
+
+_NUMBER = re.compile(r"\s*+[-+−]?\d[\d\s.,]*+")
 
 
 class Row(dict[str, str]):
@@ -61,20 +66,25 @@ def read(
     :param name: of the source, for messages
     :raises SourceError: if the first row cannot be read, or the encoding cannot be determined
     """
-    text = Text(stream, layout.encoding, name)
-    sample, rest = look_ahead(iter(text), lambda lines: len(lines) >= dialects.SAMPLE)
+    text = Text(stream, layout.encoding, name, settings.INGEST_MAX_RECORD)
+    sample, rest = look_ahead(iter(text), dialects.is_enough)
     dialect = dialects.find_dialect(
         sample, layout.delimiter, layout.quote, has_header=layout.header
     )
-    rows = Rows(chain(sample, rest), dialect, lambda: text.encoding)
+    seen = dialects.whole(sample)
+    rows = Rows(chain(drain(sample), rest), dialect, lambda: text.encoding)
     header: list[str] = []
     shape = _Shape([], layout)
     for row, fault in rows.read():
         if not shape.columns:
             if fault:
-                raise SourceError(f"The first row of {name} cannot be read: it {fault}.")
+                raise SourceError(
+                    f"The first row of {name} cannot be read: it {fault} (line {rows.start}). "
+                    "Correct the table, and load it again."
+                )
+            _check_width(row, name)
             header = _header(row, layout)
-            shape = _Shape(_unique(header), layout, sample, dialect)
+            shape = _Shape(_unique(header), layout, seen, dialect)
             if check:
                 check(header)
             else:
@@ -84,10 +94,18 @@ def read(
         fault = fault or shape.find_fault(row)
         if fault:
             raw = rows.reject()
-            yield f"line {rows.number}", None, fault, raw
+            yield f"line {rows.start}", None, fault, raw
         # Files put together from several repeat the header.
         elif not (layout.header and header[0] in row[0] and _header(row, layout) == header):
             yield f"line {rows.number}", shape.name_cells(row), "", b""
+
+
+def _check_width(row: list[str], name: str) -> None:
+    if len(row) > MAX_COLUMNS:
+        raise SourceError(
+            f"{name} has {len(row):,} columns, and a table may have {MAX_COLUMNS:,}. If these are "
+            "not columns, set delimiter under [table] of a mapping; else split the table."
+        )
 
 
 class _Shape:
@@ -170,5 +188,8 @@ def _unique(names: list[str]) -> list[str]:
 
 
 def _repeated(names: list[str]) -> list[tuple[int, int]]:
-    positions = enumerate(names)
-    return [(names.index(name), second) for second, name in positions if name in names[:second]]
+    first: dict[str, int] = {}
+    positions = [
+        (first.setdefault(name, position), position) for position, name in enumerate(names)
+    ]
+    return [(one, other) for one, other in positions if one != other]

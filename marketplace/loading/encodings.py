@@ -6,7 +6,6 @@ and by characters that no text has. Where two encodings are about as probable, n
 """
 
 import codecs
-import io
 import re
 import zlib
 from collections.abc import Callable, Iterator
@@ -16,19 +15,18 @@ from typing import Any, NoReturn, TypeVar
 import zstandard
 
 from marketplace.exceptions import SourceError
+from marketplace.loading.lines import MARK, LongLine, read_lines
 
 T = TypeVar("T")
 
 UTF_8 = "utf-8"
+_BYTES = "latin-1"
 
 #: What is raised where a file, or packed data, cannot be read on.
 _READING = (OSError, EOFError, zlib.error, zstandard.ZstdError)
 
 #: Of encodings whose texts are equal, the first is chosen.
 CYRILLIC = ("windows-1251", "koi8-r", "cp866", "iso-8859-5", "mac-cyrillic", "cp855")
-
-#: Name of the error handler that replaces each undecodable byte by a lone surrogate.
-MARK = "marketplace.mark"
 
 #: The longer marks come first: that of UTF-32 begins with that of UTF-16.
 _MARKS = {
@@ -41,6 +39,9 @@ _MARKS = {
 
 #: Bytes that are looked at: of lines that are not ASCII, and of all from the first of them on.
 _MAX_LETTERS, _MAX_BYTES = 4_000, 1_000_000
+
+#: Bytes of one line that are looked at, from the first that is not ASCII on.
+_MAX_LINE_BYTES = 16_000
 
 #: By how much the best encoding must be better than the next.
 _MARGIN = 6
@@ -76,6 +77,8 @@ _RARE = re.compile("[\u0530-\u1fff\u2800-\u2fff\u3400-\u4dbf\U00020000-\U0010fff
 #: A byte that could not be decoded.
 DAMAGE = re.compile("[\udc80-\udcff]")
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+#: At the end: the first bytes of a character of UTF-8, or all of them.
+_CUT_OFF = re.compile(rb"[\xc0-\xff]?[\x80-\xbf]{0,3}\Z")
 _OTHER = re.compile(r"[^\w\x00-\x7f]")
 _MIXED_CASE = re.compile(r"[а-яёў][А-ЯЁЎ]|[А-ЯЁЎ]{2}[а-яёў]")
 #: In the place of a letter: before the rest of a word, or at its end.
@@ -84,34 +87,31 @@ _GLUED = re.compile(
 )
 
 
-def _mark(error: UnicodeError) -> tuple[str, int]:
-    if not isinstance(error, UnicodeDecodeError):
-        raise error
-    damaged = error.object[error.start : error.end]
-    return "".join(chr(0xDC00 + max(byte, 0x80)) for byte in damaged), error.end
-
-
-codecs.register_error(MARK, _mark)
-
-
 class Text:
     """The lines of a stream with their ends, without characters that PostgreSQL cannot store.
 
-    A byte that cannot be decoded becomes a lone surrogate.
+    A byte that cannot be decoded becomes a lone surrogate. A line that is too large becomes a
+    `LongLine`.
 
     :param stream: bytes, with `peek`
     :param encoding: empty if it is not known
     :param name: of the source, for messages
+    :param max_line: bytes of a line; characters if the encoding is known beforehand
     """
 
-    def __init__(self, stream: Any, encoding: str, name: str) -> None:
+    def __init__(self, stream: Any, encoding: str, name: str, max_line: int) -> None:
         self._stream = stream
         self._name = name
+        self._max_line = max_line
         self._encoding = encoding or _marked_encoding(stream.peek(4096)[:4096])
 
     def __iter__(self) -> Iterator[str]:
         for line in self._decode() if self._encoding else self._decode_unmarked():
-            yield line.replace("\0", "") if "\0" in line else line
+            if "\0" in line:
+                text = line.replace("\0", "")
+                yield line.convert(text) if isinstance(line, LongLine) else text
+            else:
+                yield line
 
     @property
     def encoding(self) -> str:
@@ -121,16 +121,13 @@ class Text:
 
     def _decode(self) -> Iterator[str]:
         encoding = self._with_order()
-        text = io.TextIOWrapper(self._stream, encoding=encoding, errors=MARK, newline="")
         try:
-            yield from text
+            yield from read_lines(self._stream, encoding, self._max_line)
         except UnicodeError as error:
             raise SourceError(
                 f'{self._name} cannot be read as "{encoding}": {error}. Correct encoding under '
                 "[table] of the mapping."
             ) from None
-        finally:
-            text.detach()
 
     def _with_order(self) -> str:
         """Return the encoding; where it needs a mark and there is none, with its byte order."""
@@ -147,18 +144,23 @@ class Text:
         )
 
     def _decode_unmarked(self) -> Iterator[str]:
-        lines = iter(self._stream)
-        for number, raw in enumerate(lines, 1):
-            if not raw.isascii():
-                sample, rest = look_ahead(chain([raw], lines), _Enough())
-                self._encoding = detect(b"".join(each for each in sample if not each.isascii()))
+        # All possible encodings have the same line ends. Latin-1 keeps each byte as a character.
+        lines = read_lines(self._stream, _BYTES, self._max_line)
+        for number, line in enumerate(lines, 1):
+            if not line.isascii():
+                sample, rest = look_ahead(chain([line], lines), _Enough())
+                self._encoding = detect(b"".join(map(_interesting, sample)))
                 if not self._encoding:
                     self._refuse(number)
-                lines = chain(sample, rest)
+                lines = chain(drain(sample), rest)
                 break
-            yield from _lines(raw.decode())
-        for raw in lines:
-            yield from _lines(raw.decode(self._encoding, MARK))
+            yield line
+        for line in lines:
+            if line.isascii():
+                yield line
+                continue
+            text = line.encode(_BYTES).decode(self._encoding, MARK)
+            yield line.convert(text) if isinstance(line, LongLine) else text
 
     def _refuse(self, number: int) -> NoReturn:
         raise SourceError(
@@ -166,6 +168,22 @@ class Text:
             f'determined. Set encoding = "…" under [table] of a mapping ({", ".join(CYRILLIC)}, or '
             "any other that Python knows), or convert the file to UTF-8."
         )
+
+
+def _interesting(line: str) -> bytes:
+    """Return what of a line helps to find its encoding: not all of a long one, nor ASCII."""
+    if line.isascii():
+        return b""
+    data = line.encode(_BYTES)
+    if isinstance(line, LongLine):
+        return _CUT_OFF.sub(b"", data) + b"\n"
+    if len(data) <= _MAX_LINE_BYTES:
+        return data
+    first = _NOT_ASCII.search(line)
+    start = first.start() if first else 0
+    part = data[start : start + _MAX_LINE_BYTES]
+    # What is cut off in the middle of a character would be damage.
+    return _CUT_OFF.sub(b"", part) + b"\n"
 
 
 def look_ahead(
@@ -196,25 +214,24 @@ def look_ahead(
     return sample, rest()
 
 
+def drain(items: list[T]) -> Iterator[T]:
+    """Yield what a list holds; nothing is kept, as it may be large."""
+    items.reverse()
+    while items:
+        yield items.pop()
+
+
 class _Enough:
     """Whether lines hold enough to find their encoding; called after each line."""
 
     def __init__(self) -> None:
         self._letters = self._bytes = 0
 
-    def __call__(self, lines: list[bytes]) -> bool:
+    def __call__(self, lines: list[str]) -> bool:
         size = len(lines[-1])
         self._bytes += size
         self._letters += 0 if lines[-1].isascii() else size
         return self._letters >= _MAX_LETTERS or self._bytes >= _MAX_BYTES
-
-
-def _lines(text: str) -> Iterator[str]:
-    """Yield the lines of a text, with ends of all three kinds.
-
-    Not of those other separators at which splitlines() cuts.
-    """
-    return iter(io.StringIO(text, newline=""))
 
 
 def _marked_encoding(head: bytes) -> str:

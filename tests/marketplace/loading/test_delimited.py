@@ -259,3 +259,83 @@ class TestDamage:
             SourceError, match="The first row of the table cannot be read: it is not C"
         ):
             read('a,"b\n1,2\n')
+
+
+class TestLargeRecords:
+    """A record that is larger than INGEST_MAX_RECORD costs itself only."""
+
+    @pytest.fixture(autouse=True)
+    def _small(self, settings):
+        settings.INGEST_MAX_RECORD = 5_000
+
+    @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+    @pytest.mark.parametrize("encoding", ["utf-8", "windows-1251", "utf-16"])
+    def test_a_long_line_is_a_fault_alone(self, end, encoding):
+        long = f"Дом {'x' * 9_000}"
+        data = end.join(["имя,цена", "Чайник белый,1", f"{long},2", "Стакан,3", ""]).encode(
+            encoding
+        )
+
+        assert [row["цена"] for row in documents(data)] == ["1", "3"]
+        [(place, fault, raw)] = faults(data)
+        assert place == "line 3"
+        assert fault.startswith("is larger than a record may be (9,0")
+        assert raw.startswith("Дом xxx".encode())
+        assert len(raw) in range(1000, 1004)
+
+    @pytest.mark.parametrize("text", ["x" * 9_000 + "\na,b", "a,b\n" + "x" * 9_000 + "\na,b"])
+    def test_a_quoted_text_in_it_is_not_read_as_rows(self, text):
+        data = f'n,t\n1,"{text}\nc,d\n""e"",f"\n2,"{text}\nc,d"\n3,"x"\n'
+
+        assert documents(data) == [{"n": "3", "t": "x"}]
+        assert [place for place, _, _ in faults(data)] == [
+            "line 2",
+            f"line {data[: data.index('2,')].count(chr(10)) + 1}",
+        ]
+
+    def test_a_quote_that_is_never_closed_does_not_take_what_follows(self):
+        data = 'n,t\n1,"' + "x" * 9_000 + "\n2,y\n" + '3,"z"\n'
+
+        assert documents(data) == [{"n": "2", "t": "y"}, {"n": "3", "t": "z"}]
+        assert [place for place, _, _ in faults(data)] == ["line 2"]
+
+    def test_many_lines_of_one_row_count_together(self):
+        data = 'n,t\n1,"' + "a line of text\n" * 500 + '"\n2,y\n'
+
+        assert documents(data) == [{"n": "2", "t": "y"}]
+        assert faults(data)[0][1].startswith("is larger than a record may be")
+
+    def test_a_header_that_is_too_large_is_refused(self):
+        with pytest.raises(SourceError, match=r"it is larger .* \(line 1\)"):
+            documents("a," + "x" * 9_000 + "\n1,2\n")
+
+    def test_a_line_of_zeros_is_a_fault(self):
+        data = "n,t\n1,x\n" + "\0" * 9_000 + "\n2,y\n"
+
+        assert [row["n"] for row in documents(data)] == ["1", "2"]
+        assert len(faults(data)) == 1
+
+
+class TestManyColumns:
+    def test_too_many_are_refused(self):
+        header = ",".join(map(str, range(delimited.MAX_COLUMNS + 1)))
+
+        with pytest.raises(SourceError, match="has 16,385 columns"):
+            documents(f"{header}\n1,2\n")
+
+    def test_a_row_of_too_many_cells_is_a_fault_before_they_are_made(self):
+        data = "n,t\n1,x\n" + "a," * 1_000_001 + "\n2,y\n"
+
+        assert [row["n"] for row in documents(data)] == ["1", "2"]
+        assert faults(data)[0][1] == "has more than 1,000,000 delimiters"
+
+
+@pytest.mark.parametrize("cell", [" x", "\t", 'a""b', "'", "Ж"])
+def test_a_large_row_is_cut_as_a_small_one(cell):
+    """The csv module does not cut it."""
+    large = "x" * 1_000_001
+
+    rows = documents(f'n,t,u\n1,{cell},\n2,{cell},{large}\n"3",{cell},{large}\n')
+
+    assert len({row["t"] for row in rows}) <= 1
+    assert len(rows) == (0 if '"' in cell else 3)
