@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from html import unescape
 from typing import Any, Literal
 
+from django.conf import settings
 from lxml import etree
 
 from marketplace.exceptions import PayloadError, SourceError
@@ -33,6 +34,26 @@ _MARKUP = re.compile(
 )
 _SPACES = re.compile(r" {2,}")
 
+#: Elements whose text is read with all markup in it, when they end.
+_READ_WHOLE = ("name", "company", "url", "category")
+
+
+#: Bytes of an offer, and bytes without any element or comment, that are parsed at once; and
+#: elements of an offer.
+_MAX_BYTES, _MAX_TOKEN, _MAX_ELEMENTS = 4 << 20, 1 << 20, 100_000
+
+#: Currencies, and characters of a text, in the head of a feed: it is repeated with each offer.
+_MAX_CURRENCIES, _MAX_TEXT = 1_000, 10_000
+_DECLARES = re.compile(rb"<!(ENTITY|ATTLIST)")
+
+
+class LargeFeedError(Exception):
+    """Raised if something in a feed is too large to be parsed with the rest."""
+
+
+class _TooDeepError(Exception):
+    """Raised if elements are nested too deeply."""
+
 
 class Feed:
     """The state of reading one feed: its head, and how many offers came.
@@ -49,6 +70,10 @@ class Feed:
         self.root: Any = None
         #: The offer that is being read: what stands in it is its own, even another offer.
         self._offer: Any = None
+        #: Bytes that were read, at the last element or comment, and where the offer began.
+        self._bytes = self._event_at = self._offer_at = 0
+        self._elements = 0
+        self._before_root = b""
         self.head: dict[str, Any] = {
             "date": None,
             "name": None,
@@ -62,26 +87,59 @@ class Feed:
         """Yield documents until the end, or until the parser stops."""
         return self.take(etree.iterparse(stream, events=EVENTS, **OPTIONS))
 
+    def expect(self, data: bytes) -> None:
+        """Take note of bytes before the parser gets them.
+
+        :raises LargeFeedError: if the parser would keep too much in memory
+        :raises SourceError: if they declare entities
+        """
+        self._bytes += len(data)
+        if self.root is None:
+            self._check_prolog(data)
+        start = self._event_at if self._offer is None else self._offer_at
+        if self._bytes - self._event_at > _MAX_TOKEN or self._bytes - start > _MAX_BYTES:
+            raise LargeFeedError
+
+    def _check_prolog(self, data: bytes) -> None:
+        """Refuse declarations: the parser would expand them in attributes even of the root."""
+        # Without the zeros of UTF-16.
+        self._before_root += data.replace(b"\0", b"")
+        declared = _DECLARES.search(self._before_root)
+        if declared and b"<!DOCTYPE" in self._before_root[: declared.start()]:
+            self._refuse("attributes" if declared[1] == b"ATTLIST" else "entities")
+
+    def _refuse(self, declared: str) -> None:
+        raise SourceError(
+            f"{self.name} declares XML {declared} and is refused: they are not needed in a "
+            "feed, and can make it expand without bound. Remove the declarations."
+        )
+
     def take(self, events: Any) -> Iterator[Found]:
-        """Yield the documents that the parser's events complete."""
+        """Yield the documents that the parser's events complete.
+
+        :raises LargeFeedError: if an offer has too many elements
+        """
         for event, element in events:
+            self._event_at = self._bytes
             if event == "end":
                 yield from self._end(element)
             elif event == "comment":
                 self._add_comment(element)
+            elif self._offer is not None:
+                self._elements += 1
+                if self._elements > _MAX_ELEMENTS:
+                    raise LargeFeedError
             elif self.root is None:
                 self._start(element)
-            elif self._offer is None and self.tag(element) == "offer":
-                self._offer = element
+            elif self.tag(element) == "offer":
+                self._offer, self._offer_at, self._elements = element, self._bytes, 0
 
     def _start(self, root: Any) -> None:
         self.root = root
+        self._before_root = b""
         dtd = root.getroottree().docinfo.internalDTD
         if dtd is not None and any(True for _ in dtd.iterentities()):
-            raise SourceError(
-                f"{self.name} declares XML entities and is refused: they are not needed in a "
-                "feed, and can make it expand without bound. Remove the declarations."
-            )
+            self._refuse("entities")
         qualified = etree.QName(root)
         if qualified.localname != "yml_catalog":
             raise SourceError(
@@ -97,9 +155,13 @@ class Feed:
             before = before.getprevious()
 
     def _add_comment(self, comment: Any) -> None:
+        if self._offer is not None:
+            return
         text = (comment.text or "").strip()
-        if not self.offers and self._offer is None and text not in self.head["comment"]:
-            self.head["comment"] = f"{self.head['comment']}\n{text}".strip()
+        known = self.head["comment"]
+        if not self.offers and len(known) + len(text) < _MAX_TEXT and text not in known:
+            self.head["comment"] = f"{known}\n{text}".strip()
+        forget_before(comment)
 
     def _end(self, element: Any) -> Iterator[Found]:
         if self._offer is not None:
@@ -113,9 +175,20 @@ class Feed:
         if tag == "category" and inside == "categories":
             yield self.found("category", element)
         elif tag == "currency" and inside == "currencies":
-            self.head["currencies"].append(_attributes(element))
+            self._add_currency(element)
         elif inside == "shop" and tag in ("name", "company", "url"):
-            self.head[tag] = _text(element).strip() or None
+            self.head[tag] = _text(element).strip()[:_MAX_TEXT] or None
+        if inside not in _READ_WHOLE:
+            forget(element)
+
+    def _add_currency(self, element: Any) -> None:
+        if len(self.head["currencies"]) >= _MAX_CURRENCIES:
+            raise SourceError(
+                f"{self.name} has more than {_MAX_CURRENCIES:,} currencies. Correct the feed, or "
+                "fetch it again."
+            )
+        found = {name: value[:_MAX_TEXT] for name, value in _attributes(element).items()}
+        self.head["currencies"].append(found)
 
     def tag(self, element: Any) -> str:
         """Return the tag of an element, without the feed's default namespace."""
@@ -125,10 +198,14 @@ class Feed:
     def found(self, kind: str, element: Any) -> Found:
         """Return the document of an offer or category."""
         place = self.place(kind)
+        max_depth: int = settings.INGEST_MAX_DEPTH
         try:
-            entry = _entry(element, self.names)
-        except RecursionError:
-            return place, None, "is nested too deeply", etree.tostring(element)[:100_000]
+            # The document and the element itself are two levels.
+            entry = _entry(element, self.names, max_depth - 2)
+        except (RecursionError, _TooDeepError):
+            raw = etree.tostring(element, with_tail=False)[:_MAX_TEXT]
+            fault = f"is nested too deeply (INGEST_MAX_DEPTH is {max_depth})"
+            return place, None, fault, raw
         self.sound += kind == "offer"
         if kind == "category" and isinstance(entry, str):
             entry = {"#text": entry}
@@ -145,16 +222,22 @@ def _attributes(element: Any) -> dict[str, Any]:
     return {f"@{name}": value for name, value in element.attrib.items()}
 
 
-def _entry(element: Any, names: str) -> Any:
-    """Return an element as text if it has nothing else, else as a dict; children are lists."""
+def _entry(element: Any, names: str, levels: int) -> Any:
+    """Return an element as text if it has nothing else, else as a dict; children are lists.
+
+    :param levels: of dicts and lists that it may have
+    """
     found = _attributes(element)
     if not len(element):
         text = (element.text or "").strip()
     elif _is_text(element, names):
         text = _SPACES.sub(" ", _text(element)).strip()
     else:
+        if levels < 2:
+            raise _TooDeepError
         for child in element.iterchildren(tag=etree.Element):
-            found.setdefault(child.tag.removeprefix(names), []).append(_entry(child, names))
+            value = _entry(child, names, levels - 2)
+            found.setdefault(child.tag.removeprefix(names), []).append(value)
         text = (element.text or "").strip()
     if not found and element.tag != "offer":
         return text
@@ -206,5 +289,11 @@ def _text(element: Any) -> str:
 def forget(element: Any) -> None:
     """Free the memory of an element that was read, and of those before it."""
     element.clear()
-    while element.getprevious() is not None:
-        del element.getparent()[0]
+    forget_before(element)
+
+
+def forget_before(element: Any) -> None:
+    """Free the memory of what stands before an element in the same one."""
+    parent = element.getparent()
+    while parent is not None and element.getprevious() is not None:
+        del parent[0]
