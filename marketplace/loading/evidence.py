@@ -6,12 +6,14 @@ from typing import Any, TypeVar
 
 from marketplace.loading import prices
 from marketplace.loading.adapters import Payload, Source
-from marketplace.loading.encodings import look_ahead
+from marketplace.loading.encodings import drain, look_ahead
 from marketplace.loading.yml import Found
 
 #: Entries at the start of a source whose prices show how the source writes them.
 _SAMPLE = 200
 _MAX_SAMPLE = 10_000
+#: Characters of them, so that a few large ones do not fill the memory.
+_MAX_SIZE = 16 << 20
 _Entry = TypeVar("_Entry")
 _TAGS = ("price", "oldprice", "old_price")
 
@@ -25,14 +27,29 @@ def sample(
 
     :param counts: whether an entry may have prices
     """
-    counted = 0
+    counted = size = 0
 
     def is_enough(found: list[_Entry]) -> bool:
-        nonlocal counted
+        nonlocal counted, size
         counted += counts(found[-1])
-        return counted == _SAMPLE or len(found) == _MAX_SAMPLE
+        size += size_of(found[-1])
+        return counted == _SAMPLE or len(found) == _MAX_SAMPLE or size >= _MAX_SIZE
 
     return look_ahead(entries, is_enough, (Exception,))
+
+
+def size_of(value: Any) -> int:
+    """Return about how large a document, or a tuple with one, is: the characters of its texts."""
+    size, waiting = 0, [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, str | bytes):
+            size += len(each)
+        elif isinstance(each, dict):
+            waiting.extend(each.values())
+        elif isinstance(each, list | tuple):
+            waiting.extend(each)
+    return size
 
 
 def with_evidence(found: Iterator[Found]) -> Iterator[Found]:
@@ -43,7 +60,7 @@ def with_evidence(found: Iterator[Found]) -> Iterator[Found]:
     """
     start, rest = sample(found, lambda entry: bool(_texts(entry)))
     decimal = prices.evident_mark(text for entry in start for text in _texts(entry))
-    for entry in chain(start, rest):
+    for entry in chain(drain(start), rest):
         if any(map(prices.is_ambiguous, _texts(entry))):
             entry[1]["yml_catalog"]["decimal"] = decimal
         yield entry

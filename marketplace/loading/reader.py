@@ -343,14 +343,18 @@ class HeldStretch(Stretch):
 
 
 def _groups(entries: Iterator[Entry | Line]) -> Iterator[list[Entry | Line]]:
-    """Yield documents together, so that they can be looked up together."""
+    """Yield documents together, so that they can be looked up together.
+
+    Those that are parsed cannot be looked up, and may be large: each is yielded alone.
+    """
     group: list[Entry | Line] = []
     size = 0
     try:
         for entry in entries:
             group.append(entry)
             size += len(entry.raw)
-            if len(group) >= settings.INGEST_BATCH_SIZE or size >= _MAX_BATCH_BYTES:
+            is_parsed = isinstance(entry, Entry)
+            if is_parsed or len(group) >= settings.INGEST_BATCH_SIZE or size >= _MAX_BATCH_BYTES:
                 yield group
                 group, size = [], 0
     except SourceError:

@@ -22,7 +22,8 @@ from marketplace.loading.adapters import (
     get_adapter,
 )
 from marketplace.loading.documents import Entry
-from marketplace.loading.evidence import decimal_marks, price_style, sample
+from marketplace.loading.encodings import drain
+from marketplace.loading.evidence import decimal_marks, price_style, sample, size_of
 from marketplace.loading.mapping import Field, Section, TableMapping
 from marketplace.loading.targets import Plan, Target, get_plan
 from marketplace.registry import get_platform
@@ -32,8 +33,8 @@ SHAPE = "TABLE"
 #: The column that holds a row's key where rows are the values of an object.
 KEY = "@key"
 
-#: Rows that one item may hold, so that memory stays bounded.
-_MAX_GROUP = 10_000
+#: Rows that one item may hold, and characters of them, so that memory stays bounded.
+_MAX_GROUP, _MAX_GROUP_SIZE = 10_000, 16 << 20
 
 _AMOUNTS = {"price", "old_price", "min_price", "max_price", "start_cost", "deal_cost", "cost"}
 _CURRENCIES = {"currency", "currency_text"}
@@ -134,7 +135,7 @@ class Table:
         start, rest = sample(entries)
         rows = [each.document for each in start if isinstance(each.document, dict)]
         self.evidence["decimal"] = prices.evident_mark(self._price_texts(rows))
-        yield from start
+        yield from drain(start)
         yield from rest
 
     @cached_property
@@ -150,19 +151,21 @@ class Table:
 
     def _groups(self, entries: Iterator[Entry]) -> Iterator[Entry]:
         """Yield consecutive rows with the same value in the mapping's `group_by` as one."""
-        place, known, rows = "", None, list[Payload]()
+        place, known, rows, size = "", None, list[Payload](), 0
         try:
             for entry in entries:
                 if not isinstance(entry.document, dict):
                     yield entry
                     continue
                 value = columns.find(entry.document, self.mapping.group_by)
-                if rows and (value != known or len(rows) >= _MAX_GROUP):
+                is_full = len(rows) >= _MAX_GROUP or size >= _MAX_GROUP_SIZE
+                if rows and (value != known or is_full):
                     yield Entry(place, {"rows": rows})
-                    rows = []
+                    rows, size = [], 0
                 if not rows:
                     place, known = entry.place, value
                 rows.append(entry.document)
+                size += size_of(entry.document)
         except SourceError:
             # Those before the place where a source is cut off.
             if rows:

@@ -6,6 +6,7 @@ import pytest
 
 from marketplace.exceptions import SourceError
 from marketplace.loading import documents, evidence
+from marketplace.loading.evidence import sample
 
 
 def test_a_source_that_fails_at_its_start_fails_after_what_was_read():
@@ -34,3 +35,12 @@ def test_the_offers_of_a_truncated_archive_are_read(tmp_path):
 
     # The reader may lose the last block that it could not fill.
     assert len(found) > 50
+
+
+def test_a_sample_of_large_entries_is_short():
+    entries = [{"offer": {"name": ["x" * (9 << 20)]}}] * 5
+
+    start, rest = sample(iter(entries))
+
+    assert len(start) == 2
+    assert len(list(rest)) == 3
