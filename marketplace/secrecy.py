@@ -52,6 +52,15 @@ def is_monotonous(secret: str) -> bool:
     return len(set(secret)) < MIN_DIFFERENT or len(set(pairwise(secret))) <= enough
 
 
+def find_host_faults(hosts: Iterable[str]) -> Iterator[str]:
+    """Yield what is wrong with ALLOWED_HOSTS, and the next step."""
+    if "*" in (host.strip() for host in hosts):
+        yield (
+            "ALLOWED_HOSTS has *, which accepts any host name that a request claims. Set it to the "
+            "names under which the site is reached, such as analytics.example.com."
+        )
+
+
 def find_key_faults(key: str) -> Iterator[str]:
     """Yield what is wrong with SECRET_KEY, and the next step."""
     if not key:

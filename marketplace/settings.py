@@ -265,7 +265,6 @@ CSRF_COOKIE_SECURE = HTTPS
 # Preloading asks browsers' makers to keep a domain on HTTPS for years: its owner's decision.
 SILENCED_SYSTEM_CHECKS = ["security.W021"]
 
-
 # Monitoring.
 
 #: Hours after which /readyz warns that a platform was not loaded to the end.
@@ -316,7 +315,7 @@ INGEST_TOKENS = [
 
 
 def _refuse_known_secrets() -> None:
-    """Refuse to start a site that others use with what anybody could guess.
+    """Refuse to start a site that others use with what anybody could guess, or for any host.
 
     The server of the site runs no system checks: these must be here.
     """
@@ -326,6 +325,7 @@ def _refuse_known_secrets() -> None:
     # What stands before a token may be a token too, whose platform was forgotten.
     tokens = [("A token in INGEST_TOKENS", token) for _, token in INGEST_TOKENS]
     faults = [
+        *secrecy.find_host_faults(ALLOWED_HOSTS),
         *secrecy.find_key_faults(SECRET_KEY),
         *secrecy.find_secret_faults(others),
         *secrecy.find_secret_faults([("METRICS_TOKEN", METRICS_TOKEN), *tokens], secrecy.MIN_TOKEN),

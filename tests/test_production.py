@@ -97,6 +97,7 @@ class TestRefusals:
             ({"SECRET_KEY": "x" * 50}, "SECRET_KEY has hardly any different"),
             ({"SECRET_KEY": "abcde" * 11}, "SECRET_KEY has hardly any different"),
             ({"SECRET_KEY": KEY[:40]}, "SECRET_KEY has less than"),
+            ({"ALLOWED_HOSTS": "analytics.example.com,*"}, "ALLOWED_HOSTS has *"),
             ({"DB_PASSWORD": ""}, "DB_PASSWORD has no password"),
             ({"DB_PASSWORD": "postgres"}, "DB_PASSWORD is an example"),
             ({"DB_PASSWORD": "postgres123456"}, "DB_PASSWORD is a common password"),
