@@ -1,11 +1,12 @@
 """The front page of the admin, and the navigation beside every page."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any
 
 from django.apps import apps
 from django.contrib import admin
+from django.contrib.auth import get_permission_codename
 from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse
@@ -29,14 +30,22 @@ def favicon(request: HttpRequest) -> str:
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """Add what the front page says of each database. It opens whatever of them is down."""
+    """Add what the front page says of each database of which the account may view a table.
+
+    The page opens whatever of them is down.
+    """
+    tables = {alias: _tables(request, alias) for alias in ALIASES}
+    visible = [alias for alias in ALIASES if tables[alias]]
     lists = {
         model._meta.db_table: _list_url(model)
         for model, model_admin in admin.site._registry.items()
         if model_admin.has_view_permission(request)
     }
     now = timezone.now()
-    cards = [_card(status, lists, now) for status in get_statuses(ALIASES)]
+    cards = [
+        _card(_readable(status, tables[status.alias]), lists, now)
+        for status in (get_statuses(visible) if visible else ())
+    ]
     return context | {"databases": cards, "title": "Databases"}
 
 
@@ -67,6 +76,26 @@ def _items(request: HttpRequest, label: str) -> Iterator[dict[str, Any]]:
 
 def _list_url(model: Any) -> str:
     return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+
+
+def _tables(request: HttpRequest, alias: str) -> set[str]:
+    """Return the database's tables that the account may view, without the app's prefix."""
+    return {
+        model._meta.db_table.removeprefix(f"{alias}_")
+        for model in apps.get_app_config(alias).get_models()
+        if request.user.has_perm(f"{alias}.{get_permission_codename('view', model._meta)}")
+    }
+
+
+def _readable(status: DatabaseStatus, tables: Collection[str]) -> DatabaseStatus:
+    """Return the status without what is of other tables than these."""
+    rows = {name: count for name, count in status.rows.items() if name in tables}
+    status = status._replace(rows=rows)
+    if "quarantine" not in tables:
+        status = status._replace(quarantined=None)
+    if "load_runs" not in tables:
+        status = status._replace(platforms=(), runs=(), freshness=())
+    return status
 
 
 def _card(status: DatabaseStatus, lists: dict[str, str], now: datetime) -> dict[str, Any]:

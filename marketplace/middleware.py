@@ -62,7 +62,8 @@ class DatabaseUnavailableMiddleware:
         """Return the page about a database that is known to fail; None if it is not."""
         alias = _alias(request)
         trouble = find_trouble(alias) if alias in ALIASES else None
-        if trouble is None:
+        # Who may not know of it is asked to log in, or refused, by the page: that needs no data.
+        if trouble is None or not _may_know(request, alias):
             return None
         name = connections[alias].settings_dict["NAME"]
         reason = f"{name}: {trouble.text}. It is asked again every few seconds: reload the page."
@@ -85,15 +86,32 @@ class _Cut(HttpResponse):
     """Stands for a page whose session was ended, until it is asked for once more."""
 
 
+#: What a page says instead of a reason, which names servers and roles.
+_HIDDEN = (
+    "The reason is in the server's log. Try again in a minute; if the page still fails, report it "
+    "to an administrator."
+)
+
+
 def _unavailable(request: HttpRequest, title: str, reason: str) -> HttpResponse:
+    shown = reason if _may_know(request, _alias(request)) else _HIDDEN
     try:
-        page = error_page(request, 503, title, reason)
+        page = error_page(request, 503, title, shown)
     except UNREACHABLE as control_error:
         # With the control database down nobody is known, and there is no navigation.
         title, reason = _message(CONTROL, control_error) or (title, reason)
-        page = plain_page(request, 503, title, reason)
+        page = plain_page(request, 503, title, _HIDDEN)
     logger.error("%s: %s", title, reason)
     return page
+
+
+def _may_know(request: HttpRequest, alias: str) -> bool:
+    """Return whether the account may know why a database fails: it has permissions there."""
+    try:
+        user = getattr(request, "user", None)
+        return bool(user and user.is_active and user.has_module_perms(alias))
+    except UNREACHABLE:
+        return False
 
 
 def _alias(request: HttpRequest) -> str:

@@ -4,10 +4,12 @@ import re
 import time
 
 import pytest
+from django.contrib.auth.models import Permission, User
 from django.db import OperationalError, connections
 from django.test.utils import CaptureQueriesContext
 
-from marketplace import dashboard
+from marketplace import dashboard, middleware
+from marketplace.monitoring.readiness import Remark
 from marketplace.registry import ALIASES
 from marketplace.status import DatabaseStatus, Freshness, LastRun
 from tests import factories
@@ -122,6 +124,67 @@ class TestFrontPage:
         assert response.status_code == 200
         assert time.monotonic() - started < 6
         assert "PROCUREMENT B2B Unreachable" in _text(response)
+
+
+@pytest.fixture
+def staff(client):
+    """A browser of an account of staff that may view these models only."""
+
+    def staff(*models):
+        user = User.objects.create_user("reader", is_staff=True)
+        codes = [f"view_{model}" for model in models]
+        user.user_permissions.set(
+            Permission.objects.filter(content_type__app_label="ecommerce", codename__in=codes)
+        )
+        client.force_login(user)
+        return client
+
+    return staff
+
+
+class TestPermissions:
+    def test_without_any_the_front_page_says_whom_to_ask(self, staff):
+        text = _text(staff().get("/"))
+
+        assert "Ask an administrator to add it to a group" in text
+        assert not any(alias in text.lower() for alias in ALIASES)
+
+    def test_the_front_page_shows_the_tables_that_may_be_viewed(self, staff, statuses):
+        statuses(CONNECTED)
+
+        text = _text(staff("product").get("/"))
+
+        assert "ECOMMERCE B2C Connected" in text
+        assert "Size 5 GB" in text
+        assert "products 812 345" in text
+        for hidden in ("price history", "Quarantine", "Last loads", "Uzum", "Cut off."):
+            assert hidden not in text
+
+    def test_only_databases_that_may_be_viewed_are_asked(self, staff, monkeypatch):
+        asked = []
+        monkeypatch.setattr(dashboard, "get_statuses", lambda aliases: asked.extend(aliases) or [])
+
+        staff("product").get("/")
+
+        assert asked == ["ecommerce"]
+
+    def test_the_reason_of_a_failure_is_for_accounts_that_may_view(self, staff, down, monkeypatch):
+        monkeypatch.setattr(middleware, "find_trouble", lambda alias: Remark("silent", "is silent"))
+        browser = staff("product")
+
+        assert "ecommerce_db: is silent" in _text(browser.get("/ecommerce/product/"))
+        assert browser.get("/classifieds/listing/").status_code == 403
+        browser.logout()
+        assert browser.get("/ecommerce/product/").headers["Location"].startswith("/login/")
+
+    def test_a_stranger_does_not_see_why_accounts_cannot_be_read(self, client, down):
+        down("default")
+
+        html = client.post("/login/", {"username": "x", "password": "x"}).content.decode()
+
+        assert "The database default is unreachable" in html
+        assert "server's log" in html.replace("&#x27;", "'")
+        assert "Connection refused" not in html
 
 
 class TestNavigation:
