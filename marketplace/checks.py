@@ -70,6 +70,21 @@ def check_users(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
     ]
 
 
+@register(checks.Tags.security, deploy=True)
+def check_proxies(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """The number of proxies is set where HTTPS needs one: else all clients have its address."""
+    if not settings.HTTPS or settings.TRUSTED_PROXIES:
+        return []
+    return [
+        checks.Warning(
+            "TRUSTED_PROXIES is 0, but HTTPS is on, which needs a proxy in front: all clients have "
+            "the proxy's address, so that failed logins of one lock the others.",
+            hint="Set TRUSTED_PROXIES to the number of proxies that a request passes.",
+            id="marketplace.W002",
+        )
+    ]
+
+
 def _check_model(model: type[Model]) -> Iterator[CheckMessage]:
     label, alias = model._meta.label, home(model._meta.app_label)
     if model._meta.proxy or not model._meta.managed:

@@ -6,12 +6,13 @@ is loaded from tables only, by mappings, needs no module.
 
 from typing import NamedTuple
 
-#: Django's own tables: accounts, permissions, sessions, content types, admin log. It has no
-#: platform data, so that the admin still opens when any of the three databases is down.
+#: Django's own tables: accounts, permissions, sessions, content types, admin log; and the failed
+#: logins of django-axes. It has no platform data, so that the admin still opens when any of the
+#: three databases is down.
 CONTROL = "default"
 
 #: The apps whose models live in the control database.
-CONTROL_APPS = frozenset({"admin", "auth", "contenttypes", "sessions"})
+CONTROL_APPS = frozenset({"admin", "auth", "axes", "contenttypes", "sessions"})
 
 
 class Database(NamedTuple):

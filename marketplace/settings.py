@@ -4,6 +4,7 @@ The defaults fit development on one machine. `.env.example` documents each varia
 """
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.postgres",
     "django_extensions",
+    "axes",
     *registry.ALIASES,
 ]
 
@@ -60,6 +62,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "marketplace.middleware.DatabaseUnavailableMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "marketplace.urls"
@@ -81,6 +84,12 @@ TEMPLATES = [
             ]
         },
     }
+]
+
+AUTHENTICATION_BACKENDS = [
+    # First: it refuses a locked login before the password is compared.
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
 ]
 
 AUTH_PASSWORD_VALIDATORS = [
@@ -264,6 +273,28 @@ CSRF_COOKIE_SECURE = HTTPS
 
 # Preloading asks browsers' makers to keep a domain on HTTPS for years: its owner's decision.
 SILENCED_SYSTEM_CHECKS = ["security.W021"]
+
+#: How many proxies a request passes, each of which appends to X-Forwarded-For. 0: the header is
+#: ignored, and the client is who connects.
+TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
+
+# Logins are throttled by django-axes: `marketplace.login` says how.
+
+AXES_HANDLER = "marketplace.login.LoginThrottle"
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "ip_address"]
+AXES_FAILURE_LIMIT = 10
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+# Else whoever goes on guessing would keep the owner of an account behind the same address out.
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_RESET_ON_SUCCESS = True
+AXES_CLIENT_IP_CALLABLE = "marketplace.login.client_address"
+AXES_LOCKOUT_CALLABLE = "marketplace.login.locked_page"
+# The log names addresses. Accounts are in the table only: people type passwords there by mistake.
+AXES_SENSITIVE_PARAMETERS = ["username"]
+# Successful logins would be kept for ever; expired failures are deleted at the next login.
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
 
 # Monitoring.
 

@@ -58,10 +58,17 @@ def read(machine, **environment):
 
 class TestCheckDeploy:
     def test_is_clean(self, place):
-        done = place("check", "--deploy", "--fail-level", "WARNING", **PRODUCTION)
+        proxy = {"TRUSTED_PROXIES": "1"}
+        done = place("check", "--deploy", "--fail-level", "WARNING", **PRODUCTION | proxy)
 
         assert done.returncode == 0, done.stderr
         assert "no issues" in done.stdout
+
+    def test_misses_the_number_of_proxies(self, place):
+        done = place("check", "--deploy", "--fail-level", "WARNING", **PRODUCTION)
+
+        assert done.returncode == 1
+        assert "Set TRUSTED_PROXIES to the number" in done.stderr
 
 
 class TestHttps:

@@ -40,7 +40,9 @@ from django.contrib import admin
 from django.urls import reverse
 client = Client(SERVER_NAME="localhost")
 User.objects.create_superuser("reader", password="of-this-test")
-assert client.login(username="reader", password="of-this-test")
+for password, status in (("wrong", 200), ("of-this-test", 302)):
+    data = {"username": "reader", "password": password}
+    assert client.post(reverse("admin:login"), data, secure=True).status_code == status
 for model in admin.site._registry:
     page = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
     print(client.get(page, secure=True).status_code, page)
