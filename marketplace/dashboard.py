@@ -24,6 +24,21 @@ def stylesheet(request: HttpRequest) -> str:
     return static("marketplace/admin.css")
 
 
+def theme(request: HttpRequest) -> str:
+    """Return the address of the style sheet of unfold's colors."""
+    return static("marketplace/theme.css")
+
+
+def colors(request: HttpRequest) -> dict[str, dict[str, str]]:
+    """Return the colors that unfold writes into each page: none, as they are in a style sheet."""
+    return {}
+
+
+def script(request: HttpRequest) -> str:
+    """Return the address of the script of our own elements."""
+    return static("marketplace/pictures.js")
+
+
 def favicon(request: HttpRequest) -> str:
     """Return the address of the tab's picture."""
     return static("marketplace/favicon.svg")

@@ -10,6 +10,7 @@ from typing import Any
 
 import django_stubs_ext
 import environ
+from csp import constants as csp
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 
@@ -48,6 +49,7 @@ INSTALLED_APPS = [
     "django.contrib.postgres",
     "django_extensions",
     "axes",
+    "csp",
     *registry.ALIASES,
 ]
 
@@ -55,6 +57,7 @@ MIDDLEWARE = [
     "marketplace.middleware.MonitoringMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -296,6 +299,24 @@ AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
 
+#: What a page may load and do. Inline scripts need the nonce of their page.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [csp.SELF],
+        # unfold's Alpine evaluates the expressions in its templates.
+        "script-src": [csp.SELF, csp.NONCE, csp.UNSAFE_EVAL],
+        "style-src": [csp.SELF, csp.NONCE],
+        # unfold's Alpine writes the width of a list's actions into a style attribute.
+        "style-src-attr": [csp.UNSAFE_INLINE],
+        # Pictures of products are on the platforms' servers.
+        "img-src": [csp.SELF, "data:", "https:", "http:"],
+        "object-src": [csp.NONE],
+        "base-uri": [csp.SELF],
+        "form-action": [csp.SELF],
+        "frame-ancestors": [csp.NONE],
+    }
+}
+
 # Monitoring.
 
 #: Hours after which /readyz warns that a platform was not loaded to the end.
@@ -461,5 +482,7 @@ UNFOLD = {
     "SITE_FAVICONS": [
         {"rel": "icon", "type": "image/svg+xml", "href": "marketplace.dashboard.favicon"}
     ],
-    "STYLES": ["marketplace.dashboard.stylesheet"],
+    "COLORS": "marketplace.dashboard.colors",
+    "STYLES": ["marketplace.dashboard.theme", "marketplace.dashboard.stylesheet"],
+    "SCRIPTS": ["marketplace.dashboard.script"],
 }
