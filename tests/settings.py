@@ -21,7 +21,7 @@ os.environ.setdefault(
 )
 os.environ.setdefault("EMBEDDED_RESERVE", "0")
 
-from marketplace.settings import *  # noqa: F403
+from marketplace.settings import *  # noqa: E402, F403
 
 # Fast, and only ever used for accounts that a test creates.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
