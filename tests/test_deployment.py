@@ -175,6 +175,7 @@ class TestCompose:
             "postgres": "deploy/postgres",
             "pgbackrest": "deploy/postgres",
             "pgbouncer": "deploy/pgbouncer",
+            "proxy": "deploy/nginx",
         }
 
     def test_publishes_on_the_loopback_only(self):
@@ -184,7 +185,8 @@ class TestCompose:
             "postgres": ["127.0.0.1:5434:5432"],
             "redis": [],
             "init": [],
-            "web": ["127.0.0.1:8000:8000"],
+            "web": [],
+            "proxy": ["127.0.0.1:8000:8000"],
             "loader": [],
             "scheduler": [],
             "pgbackrest": [],
@@ -245,6 +247,7 @@ class TestCompose:
             ("postgres", "pg_isready"),
             ("redis", "redis-cli ping"),
             ("web", "/healthz"),
+            ("proxy", "/healthz"),
             ("pgbouncer", "6432"),
             ("pgbackrest", "status: ok"),
             ("prometheus", "/-/healthy"),
@@ -339,6 +342,41 @@ class TestRedis:
             "--maxmemory-policy": "allkeys-lru",
             "--requirepass": "${REDIS_PASSWORD:-}",
         }
+
+
+class TestProxy:
+    DOCKERFILE = (ROOT / "deploy" / "nginx" / "Dockerfile").read_text()
+
+    def test_pins_its_base(self):
+        assert re.findall(r"^FROM (\S+)", self.DOCKERFILE, re.MULTILINE) == ["nginx:1.28.0"]
+
+    def test_may_do_nothing_but_listen(self):
+        service = SERVICES["proxy"]
+
+        assert service["cap_drop"] == ["ALL"]
+        assert service["read_only"]
+        assert re.findall(r"^USER (\S+)", self.DOCKERFILE, re.MULTILINE) == ["nginx"]
+
+    def test_writes_where_it_may(self):
+        template = (ROOT / "deploy" / "nginx" / "nginx.conf.template").read_text()
+        folders = re.findall(r"^ *(?:pid|\w+_temp_path) (/\w+/?\w*/\w+)", template, re.MULTILINE)
+
+        [volume] = SERVICES["proxy"]["volumes"]
+
+        assert SERVICES["proxy"]["tmpfs"] == ["/tmp"]
+        assert volume == "proxy-spool:/var/spool/nginx"
+        assert folders == ["/tmp/nginx", "/var/spool/nginx", "/var/spool/nginx"]
+        # Else it would belong to root.
+        assert f"--owner=nginx --group=nginx {volume.partition(':')[2]}" in self.DOCKERFILE
+
+    def test_knows_the_variables_of_its_configuration(self):
+        template = (ROOT / "deploy" / "nginx" / "nginx.conf.template").read_text()
+        [pattern] = re.findall(r"NGINX_ENVSUBST_FILTER=(\S+)", self.DOCKERFILE)
+
+        names = set(re.findall(r"\$\{(\w+)\}", template))
+
+        assert names == SERVICES["proxy"]["environment"].keys()
+        assert all(re.search(pattern, name) for name in names)
 
 
 class TestImage:
