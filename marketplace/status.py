@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from django.apps import apps
@@ -170,9 +169,9 @@ def _unknown(alias: str) -> DatabaseStatus:
 
 
 def _start_embedded_server(aliases: Sequence[str]) -> None:
-    """Make the embedded server, where there is none yet: that may take longer than the limit."""
+    """Start the embedded server: making it, or a recovery, may take longer than the limit."""
     uses_it = any(not connections[alias].settings_dict["HOST"] for alias in aliases)
-    if uses_it and not Path(settings.DATA_DIR, "postgres", "postmaster.pid").exists():
+    if uses_it:
         try:
             embedded.start(settings.DATA_DIR)
         except MarketplaceError:

@@ -9,8 +9,9 @@ from secrets import token_urlsafe
 import psycopg2
 import pytest
 from django.conf import settings
+from django.db import connections
 
-from marketplace import embedded
+from marketplace import embedded, status
 
 
 def tables(data_dir, name):
@@ -71,6 +72,16 @@ class TestRecovery:
 
         assert done.returncode == 0, done.stderr
         assert "PROCUREMENT: ok" in done.stdout
+
+    def test_its_status_is_asked_for_after_it_has_recovered(self, machine, settings, monkeypatch):
+        machine("db_create")
+        os.kill(postmaster(machine.data_dir), signal.SIGKILL)
+        settings.DATA_DIR = machine.data_dir
+        monkeypatch.setitem(connections["default"].settings_dict, "HOST", "")
+
+        status._start_embedded_server(["default"])
+
+        assert embedded.is_accepting(machine.data_dir)
 
     def test_a_server_whose_socket_is_gone_is_restarted(self, machine):
         machine("db_create")
