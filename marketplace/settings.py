@@ -7,6 +7,7 @@ import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import django_stubs_ext
 import environ
@@ -142,6 +143,8 @@ DB_CONNECT_TIMEOUT = env.int("DB_CONNECT_TIMEOUT", default=3)
 def _database(alias: str) -> dict[str, Any]:
     if _URLS[alias]:
         config: dict[str, Any] = env.db_url_config(_URLS[alias])
+        # The folder of a socket is written as %2Frun%2Fpostgresql.
+        config["HOST"] = unquote(config["HOST"])
     else:
         config = {
             "NAME": env.str(f"{_prefix(alias)}_DB", default=_NAMES[alias]),

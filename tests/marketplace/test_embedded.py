@@ -133,6 +133,10 @@ class TestServersOfOnesOwn:
         [
             ({"DB_HOST": "127.0.0.1", "DB_PORT": "1"}, "Start the server, or correct DB_HOST"),
             ({"DB_HOST": "no-such-host.invalid"}, "Check DB_HOST"),
+            (
+                {"DB_HOST": "db.invalid", "ECOMMERCE_DATABASE_URL": "postgres://u@%2Fno%2Fdir/d"},
+                '"/no/dir/.s.PGSQL.5432" failed',
+            ),
         ],
     )
     def test_a_server_that_is_not_there_is_named(self, machine, environment, message):
