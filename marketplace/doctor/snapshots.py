@@ -86,7 +86,7 @@ def take(alias: str, now: datetime) -> Snapshot:
     """
     facts, sizes = read(alias, "facts")[0], read(alias, "sizes")[0]
     objects = read(alias, "objects")
-    disk = disk_of(alias, sizes["used"])
+    disk = disk_of(alias, sizes["used"], sizes["data_directory"])
     with _open() as history:
         _forget(history, now)
         cursor = history.execute(
@@ -106,20 +106,21 @@ def take(alias: str, now: datetime) -> Snapshot:
     return Snapshot(alias, sizes["size"], tables, indexes, sizes["used"], *disk)
 
 
-def disk_of(alias: str, used: int | None) -> Disk:
+def disk_of(alias: str, used: int | None, data_directory: str | None = None) -> Disk:
     """Return the room on the disk of the database's server.
 
-    It is seen where the server is the embedded one; elsewhere DISK_CAPACITY says how large it is.
+    It is seen where the server is the embedded one. Elsewhere DISK_CAPACITY says how large it is;
+    without, it is seen where the server is on this machine, reached by a socket folder.
 
     :param used: bytes of all databases of the server
+    :param data_directory: of the server; None where the role may not see it
     """
-    if not connections[alias].settings_dict["HOST"]:
-        try:
-            disk = room(Path(settings.DATA_DIR))
-        except OSError:
-            return Disk(None, None)
-        return disk
+    host = connections[alias].settings_dict["HOST"]
     capacity = settings.DISK_CAPACITY.get(alias, settings.DISK_CAPACITY.get(""))
+    if not host:
+        return _seen(settings.DATA_DIR)
+    if capacity is None and data_directory and host.startswith("/"):
+        return _seen(data_directory)
     if capacity is None or used is None:
         return Disk(None, capacity)
     return Disk(max(0, capacity - used), capacity)
@@ -198,6 +199,14 @@ def room(folder: Path) -> Disk:
 
 
 # Details
+
+
+def _seen(folder: str | Path) -> Disk:
+    """Return the room on the disk of a folder; unknown where there is none, as in a container."""
+    try:
+        return room(Path(folder))
+    except OSError:
+        return Disk(None, None)
 
 
 def _points(alias: str, column: str, now: datetime) -> Sequence[Point]:

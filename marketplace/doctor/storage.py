@@ -131,7 +131,7 @@ def measure(examination: Examination) -> Sizes:
         Growth(each["name"], each["kind"], each["bytes"], slopes.get(each["name"]))
         for each in examination.read("objects")[:_LARGEST]
     )
-    disk = snapshots.disk_of(alias, row["used"])
+    disk = snapshots.disk_of(alias, row["used"], row["data_directory"])
     per_day = snapshots.growth(alias, now)
     return Sizes(
         database=Growth(examination.facts["name"], "database", row["size"], per_day),
@@ -156,8 +156,8 @@ def _note(per_day: float | None, disk: snapshots.Disk) -> str:
         )
     if disk.free is None:
         return (
-            "free disk: unknown, as the server is not on this machine: set DISK_CAPACITY to the "
-            "size of its disk"
+            "free disk: unknown, as the server is not on this machine, or this role may not see "
+            "its folder: set DISK_CAPACITY to the size of its disk, or grant the role pg_monitor"
         )
     if per_day is None:
         return (

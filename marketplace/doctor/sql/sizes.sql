@@ -15,6 +15,8 @@ SELECT
         END
         FROM pg_database
     )::bigint AS used,
+    -- Hidden from roles without pg_read_all_settings.
+    (SELECT setting FROM pg_settings WHERE name = 'data_directory') AS data_directory,
     xact_commit AS commits,
     blks_read AS blocks_read,
     blks_hit AS blocks_hit

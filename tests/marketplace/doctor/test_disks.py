@@ -9,7 +9,7 @@ from django.db import connections
 from django.utils import timezone
 
 from marketplace import embedded, reserve
-from marketplace.doctor import storage
+from marketplace.doctor import snapshots, storage
 from marketplace.doctor.diagnosis import diagnose
 from marketplace.doctor.examination import Examination
 from marketplace.doctor.findings import Severity
@@ -97,6 +97,31 @@ class TestPart:
         assert any("grant it pg_monitor" in doubt for doubt in diagnosis.doubts)
 
 
+class TestSocketFolder:
+    """The tests' server is reached by the folder of its socket."""
+
+    def test_a_full_disk_behind_it_is_found(self, use, settings):
+        settings.DISK_CAPACITY = {}
+        use(0.93)
+
+        [disk] = disks("procurement")
+
+        assert (disk.subject, disk.severity) == ("disk", Severity.CRITICAL)
+
+    def test_a_stated_size_counts_more(self, use, settings):
+        settings.DISK_CAPACITY = {"": 1024**5}
+        use(0.93)
+
+        assert disks("procurement") == []
+
+    def test_of_another_machine_s_server_is_not_taken_for_ours(self, settings):
+        settings.DISK_CAPACITY = {}
+
+        disk = snapshots.disk_of("procurement", 10, "/nonexistent/data")
+
+        assert disk == (None, None)
+
+
 class TestOtherDisks:
     @pytest.mark.skipif(
         not SHM.exists() or SHM.stat().st_dev == Path(tempfile.gettempdir()).stat().st_dev,
@@ -106,7 +131,7 @@ class TestOtherDisks:
         settings.BACKUP_DIR, settings.ARCHIVE_DIR = tmp_path, SHM
         use(0.9)
 
-        [disk] = disks("procurement")
+        [disk] = [each for each in disks("procurement") if each.subject != "disk"]
 
         assert (disk.subject, disk.severity) == ("disk of ARCHIVE_DIR", Severity.WARNING)
 
