@@ -33,7 +33,7 @@ CREATE FUNCTION test_full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         ERRCODE = 'disk_full',
         MESSAGE = 'could not extend file "base/1/2": No space left on device';
 END $$;
-CREATE TRIGGER test_full_disk BEFORE INSERT ON ecommerce_products
+CREATE TRIGGER test_full_disk BEFORE INSERT ON {table}
 FOR EACH STATEMENT EXECUTE FUNCTION test_full_disk();
 """
 
@@ -183,7 +183,7 @@ class TestLoad:
     def test_ends_with_the_command_that_resumes_it(self, settings, tmp_path):
         settings.INGEST_PATIENCE, path = 0, tmp_path / "product.json"
         path.write_text('{"payload": {"data": {"id": 1, "title": "Choynak", "skuList": []}}}')
-        self.execute(FILL_TRIGGER)
+        self.execute(FILL_TRIGGER.format(table="ecommerce_products"))
         try:
             done = run("ingest", "uzum", str(path))
         finally:
@@ -195,6 +195,19 @@ class TestLoad:
         assert run("ingest", "uzum", "--resume").code == 0
         assert Product.objects.count() == 1
         assert LoadRun.objects.get().status == "completed"
+
+    def test_that_starts_on_a_full_disk_ends_at_once_and_leaves_nothing(self, tmp_path):
+        path = tmp_path / "product.json"
+        path.write_text('{"payload": {"data": {"id": 1, "title": "Choynak", "skuList": []}}}')
+        self.execute(FILL_TRIGGER.format(table="ecommerce_load_runs"))
+        try:
+            with pytest.raises(OperationalError) as caught:
+                run("ingest", "uzum", str(path))
+        finally:
+            self.execute("DROP FUNCTION test_full_disk() CASCADE")
+
+        assert 'docs/operations.md, "Disk full". Then run it again.' in explain(caught.value)
+        assert not LoadRun.objects.exists()
 
     def test_of_shared_memory_is_another_matter(self):
         message = 'could not resize shared memory segment "/P": No space left on device'
