@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from django.conf import settings
+from django.db import connections
 
 from marketplace import reserve
 from marketplace.databases import lacking_files
@@ -42,11 +43,18 @@ def _disk(examination: Examination) -> Iterator[Finding]:
 
 
 def unseen_disk(alias: str, now: datetime) -> Iterator[Finding]:
-    """Find whether the disk of a database that does not answer is full, as far as it is seen."""
-    disk = snapshots.disk_of(alias, None)
-    for finding in _fullness("disk", disk, _days_to_full(alias, disk, now), is_of_server=True):
-        # What makes room later needs the server.
-        yield replace(finding, fix="python manage.py db_stop --release-reserve  # then " + _GUIDE)
+    """Find whether the disk of a database that does not answer is full, as far as it is seen.
+
+    Where the data are is not known without the server: its socket may be on the same disk.
+    """
+    host = connections[alias].settings_dict["HOST"]
+    disk = snapshots.disk_of(alias, None, host)
+    # What makes room later needs the server.
+    fix = _GUIDE if host else f"python manage.py db_stop --release-reserve  # then {_GUIDE}"
+    subject = f"disk of {host}" if host else "disk"
+    days = _days_to_full(alias, disk, now)
+    for finding in _fullness(subject, disk, days, is_of_server=True):
+        yield replace(finding, fix=fix)
 
 
 def _folders(examination: Examination) -> Iterator[Finding]:

@@ -108,6 +108,18 @@ class TestSocketFolder:
 
         assert (disk.subject, disk.severity) == ("disk", Severity.CRITICAL)
 
+    def test_a_full_disk_is_found_without_the_server(self, use, settings, monkeypatch, tmp_path):
+        settings.DISK_CAPACITY = {}
+        connections["procurement"].close()
+        monkeypatch.setitem(connections["procurement"].settings_dict, "HOST", str(tmp_path))
+        use(0.93)
+
+        unreachable, disk = disks("procurement")
+
+        assert unreachable.code == "database-unreachable"
+        assert (disk.subject, disk.severity) == (f"disk of {tmp_path}", Severity.CRITICAL)
+        assert "Disk full" in disk.fix
+
     def test_a_stated_size_counts_more(self, use, settings):
         settings.DISK_CAPACITY = {"": 1024**5}
         use(0.93)
