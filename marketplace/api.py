@@ -23,7 +23,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from marketplace.bodies import ENCODINGS, Body, Documents, RefusedError, unpack
+from marketplace.bodies import ENCODINGS, Body, Documents, Limits, RefusedError, unpack
 from marketplace.exceptions import DatabaseUnavailableError, PayloadError, SourceError
 from marketplace.loading import inbox, jobs, run_warnings
 from marketplace.loading.values import instant
@@ -100,7 +100,7 @@ def push(request: HttpRequest, platform: str) -> HttpResponse:
     _authorize(request, platform)
     what, encoding = _describe(request, platform, timezone.now()), _encoding(request)
     with _turn():
-        body = Body(request.META, settings.INGEST_API_MAX_BODY, settings.INGEST_API_TIMEOUT)
+        body = Body(request.META, _limits())
         try:
             return _receive(what, body, encoding)
         except _ERRORS as error:
@@ -244,14 +244,21 @@ def _turn() -> Iterator[None]:
         _receiving.release()
 
 
+def _limits() -> Limits:
+    return Limits(
+        settings.INGEST_API_MAX_BODY,
+        settings.INGEST_API_TIMEOUT,
+        settings.INGEST_API_MAX_CPU,
+        settings.INGEST_API_MAX_UNPACKED,
+        min(settings.INGEST_API_MAX_LINE, settings.INGEST_MAX_RECORD),
+        settings.INGEST_API_MAX_RECORDS,
+    )
+
+
 def _receive(what: inbox.Push, body: Body, encoding: str) -> HttpResponse:
     body.check_length()
     with body:
-        documents = Documents(
-            body.in_time(unpack(body.pieces(), encoding)),
-            settings.INGEST_API_MAX_UNPACKED,
-            min(settings.INGEST_API_MAX_LINE, settings.INGEST_MAX_RECORD),
-        )
+        documents = Documents(body.within_limits(unpack(body.pieces(), encoding)), body.limits)
         alias = get_platform(what.platform).database
         receipt = inbox.store(alias, what, documents.lines(), patience=settings.INGEST_API_TIMEOUT)
     name = f"{what.platform}-{receipt.run_id}"

@@ -1,6 +1,7 @@
 """The body of a request as a stream: received within bounds, unpacked, cut into lines, checked.
 
-Nothing here ever holds more than a piece of the body, or one line of it.
+Nothing here ever holds more than a piece of the body, or one line of it. Size, number of documents,
+ratio of compression, time and processor time are bounded: see `Limits`.
 """
 
 import socket
@@ -10,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from threading import Timer
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import zstandard
 
@@ -32,7 +33,14 @@ _ZSTD_WINDOW = 8 << 20
 #: Blank lines in a body; more are an attempt to keep the server busy.
 _MAX_BLANK = 10_000
 
+#: How many times its size a body may become when it is unpacked, once it is larger than `_SMALL`.
+#: Payloads of platforms become 5 to 50 times as large; a bomb, a thousand times and more.
+_MAX_RATIO, _SMALL = 200, 8 << 20
+
 _BOM = b"\xef\xbb\xbf"
+
+#: Digits of a length that is too large in any case.
+_MANY_DIGITS = 19
 
 
 class RefusedError(MarketplaceError):
@@ -56,22 +64,46 @@ class RefusedError(MarketplaceError):
         self.headers = dict(headers or {})
 
 
+class Limits(NamedTuple):
+    """The bounds of a body.
+
+    :param size: bytes as it is sent
+    :param seconds: within which it must be received
+    :param processor_seconds: that receiving, unpacking, checking and storing it may take
+    :param unpacked: bytes after unpacking
+    :param line: bytes of its longest line
+    :param records: documents, and lines that are not blank
+    """
+
+    size: int
+    seconds: float
+    processor_seconds: float
+    unpacked: int
+    line: int
+    records: int
+
+
 class Body:
     """What a client sends, piece by piece, bounded in size and time.
 
-    A context: within it, a client that sends too slowly is cut off when its time is over.
+    A context: within it, a client that sends too slowly is cut off when its time is over. It is
+    received and unpacked by the thread that made it.
+
+    :raises RefusedError: if its Content-Length is not a number
     """
 
-    def __init__(self, environ: Mapping[str, Any], max_size: int, seconds: float) -> None:
+    def __init__(self, environ: Mapping[str, Any], limits: Limits) -> None:
         self._stream: Any = environ["wsgi.input"]
         # gunicorn's own name for it; servers for development offer none.
         self._socket: socket.socket | None = environ.get("gunicorn.socket")
         self._length = _length(environ)
         # Whether reading ends where the body does, though nobody said how long it is.
         self._is_terminated = bool(environ.get("wsgi.input_terminated"))
-        self._max_size = max_size
-        self._seconds = seconds
-        self._deadline = time.monotonic() + seconds
+        self.limits = limits
+        self._seconds = limits.seconds
+        self._deadline = time.monotonic() + limits.seconds
+        # Of this thread alone: what other requests do meanwhile is not this one's fault.
+        self._processor_deadline = time.thread_time() + limits.processor_seconds
         self._received = 0
         self._is_at_end = False
 
@@ -94,10 +126,10 @@ class Body:
 
         :raises RefusedError: with 413; with 411 if the end of the body could not be told
         """
-        if self._length is not None and self._length > self._max_size:
+        if self._length is not None and self._length > self.limits.size:
             raise self._too_large()
         if self._length is None and not self._is_terminated:
-            raise RefusedError(411, "How long is the body? Send the header Content-Length.")
+            raise RefusedError(411, "Content-Length is required. Send this header.")
 
     def pieces(self) -> Iterator[bytes]:
         """Yield the body up to its end.
@@ -106,20 +138,30 @@ class Body:
         """
         while piece := self._receive():
             self._received += len(piece)
-            if self._received > self._max_size:
+            if self._received > self.limits.size:
                 raise self._too_large()
             yield piece
         if self._length is not None and self._received < self._length:
             raise self._broken_off()
         self._is_at_end = True
 
-    def in_time(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+    def within_limits(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
         """Yield what was unpacked, which may be much more than was received.
 
-        :raises RefusedError: if it takes too long
+        :raises RefusedError: if it takes too long, or is a bomb
         """
+        unpacked = 0
         for block in blocks:
             self._check_time()
+            self._check_processor_time()
+            unpacked += len(block)
+            if unpacked > max(_SMALL, self._received * _MAX_RATIO):
+                raise RefusedError(
+                    413,
+                    f"The body unpacks to more than {_MAX_RATIO} times its size "
+                    f"({self._received:,} bytes became {unpacked:,}). Send it in smaller "
+                    "requests, or without Content-Encoding.",
+                )
             yield block
 
     def discard(self, seconds: float) -> None:
@@ -129,7 +171,7 @@ class Body:
         """
         self._deadline = time.monotonic() + seconds
         self._seconds = seconds
-        left = self._max_size
+        left = self.limits.size
         with self, suppress(RefusedError):
             while not self._is_at_end and left > 0 and (piece := self._receive()):
                 self._received += len(piece)
@@ -154,6 +196,14 @@ class Body:
                 "time, or raise INGEST_API_TIMEOUT.",
             )
 
+    def _check_processor_time(self) -> None:
+        if time.thread_time() >= self._processor_deadline:
+            raise RefusedError(
+                413,
+                f"The body takes more than {self.limits.processor_seconds:g} seconds of processor "
+                "time. Send it in several requests, or raise INGEST_API_MAX_CPU.",
+            )
+
     def _cut_off(self) -> None:
         """End the reading that waits for the client."""
         if self._socket is not None:
@@ -164,7 +214,7 @@ class Body:
     def _too_large(self) -> RefusedError:
         return RefusedError(
             413,
-            f"The body has more than {self._max_size:,} bytes. Send it in several requests, or "
+            f"The body has more than {self.limits.size:,} bytes. Send it in several requests, or "
             "compressed, or raise INGEST_API_MAX_BODY.",
         )
 
@@ -181,16 +231,16 @@ class Documents:
     :param count: the documents of the lines that were yielded
     """
 
-    def __init__(self, blocks: Iterable[bytes], max_size: int, max_line: int) -> None:
+    def __init__(self, blocks: Iterable[bytes], limits: Limits) -> None:
         self._blocks = blocks
-        self._max_size = max_size
-        self._max_line = max_line
+        self._limits = limits
         self.count = 0
 
     def lines(self) -> Iterator[bytes]:
         """Yield the lines, blank ones too.
 
-        :raises RefusedError: if one is not JSON or too long, or if there is no document at all
+        :raises RefusedError: if one is not JSON or too long, if there are too many of them or of
+            their documents, or if there is no document at all
         """
         blank = 0
         for number, line in enumerate(self._cut(), 1):
@@ -200,6 +250,9 @@ class Documents:
                 blank += 1
             if blank > _MAX_BLANK:
                 raise RefusedError(400, f"Line {number} is one blank line too many.", number)
+            # A line may be an array of many documents, or of none.
+            if max(self.count, number - blank) > self._limits.records:
+                raise self._too_many(number)
             yield line
         if not self.count:
             raise RefusedError(
@@ -210,11 +263,11 @@ class Documents:
         begun, number, size = b"", 1, 0
         for block in self._blocks:
             size += len(block)
-            if size > self._max_size:
+            if size > self._limits.unpacked:
                 raise RefusedError(
                     413,
-                    f"The body has more than {self._max_size:,} bytes when it is unpacked. Send it "
-                    "in several requests, or raise INGEST_API_MAX_UNPACKED.",
+                    f"The body has more than {self._limits.unpacked:,} bytes when it is unpacked. "
+                    "Send it in several requests, or raise INGEST_API_MAX_UNPACKED.",
                 )
             *whole, rest = block.split(b"\n")
             if whole:
@@ -228,14 +281,22 @@ class Documents:
             yield begun
 
     def _checked(self, line: bytes, number: int) -> bytes:
-        if len(line) > self._max_line:
+        if len(line) > self._limits.line:
             raise RefusedError(
                 413,
-                f"Line {number} has more than {self._max_line:,} bytes. Send one document a line, "
-                "or raise INGEST_API_MAX_LINE.",
+                f"Line {number} has more than {self._limits.line:,} bytes. Send one document a "
+                "line, or raise INGEST_API_MAX_LINE.",
                 number,
             )
         return line.removeprefix(_BOM) if number == 1 else line
+
+    def _too_many(self, number: int) -> RefusedError:
+        return RefusedError(
+            413,
+            f"The body has more than {self._limits.records:,} documents. Send it in several "
+            "requests, or raise INGEST_API_MAX_RECORDS.",
+            number,
+        )
 
 
 def unpack(pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:
@@ -320,8 +381,14 @@ def _count(line: bytes, number: int) -> int:
 
 
 def _length(environ: Mapping[str, Any]) -> int | None:
-    """Return how long the body is said to be; None if it comes in chunks until it ends."""
-    text = str(environ.get("CONTENT_LENGTH") or "")
-    if text.isdecimal():
-        return int(text)
-    return None if environ.get("HTTP_TRANSFER_ENCODING") else 0
+    """Return how long the body is said to be; None if it comes in chunks until it ends.
+
+    :raises RefusedError: if that is not a number
+    """
+    text = str(environ.get("CONTENT_LENGTH") or "").strip()
+    if not text:
+        return None if environ.get("HTTP_TRANSFER_ENCODING") else 0
+    if not (text.isascii() and text.isdecimal()):
+        raise RefusedError(400, "Content-Length is not a whole number. Correct this header.")
+    # Python refuses to convert thousands of digits.
+    return int(text) if len(text) < _MANY_DIGITS else 10**_MANY_DIGITS

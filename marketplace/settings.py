@@ -401,6 +401,12 @@ INGEST_API_MAX_BODY = env.int("INGEST_API_MAX_BODY", default=64 * 1024 * 1024)
 INGEST_API_MAX_UNPACKED = env.int("INGEST_API_MAX_UNPACKED", default=512 * 1024 * 1024)
 INGEST_API_MAX_LINE = env.int("INGEST_API_MAX_LINE", default=8 * 1024 * 1024)
 
+#: Documents of one push at most, and lines.
+INGEST_API_MAX_RECORDS = env.int("INGEST_API_MAX_RECORDS", default=500_000)
+
+#: Seconds of processor time that one push may take.
+INGEST_API_MAX_CPU = env.int("INGEST_API_MAX_CPU", default=20)
+
 #: Seconds within which a push must have been received.
 INGEST_API_TIMEOUT = env.int("INGEST_API_TIMEOUT", default=120)
 

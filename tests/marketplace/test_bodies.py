@@ -8,7 +8,7 @@ import zlib
 import pytest
 import zstandard
 
-from marketplace.bodies import Body, Documents, RefusedError, unpack
+from marketplace.bodies import Body, Documents, Limits, RefusedError, unpack
 
 MEGABYTE = 1 << 20
 
@@ -16,13 +16,24 @@ MEGABYTE = 1 << 20
 CHUNKED = {"CONTENT_LENGTH": "", "HTTP_TRANSFER_ENCODING": "chunked"}
 
 
-def body(data, max_size=MEGABYTE, seconds=60, **environ):
-    environ = {"wsgi.input": io.BytesIO(data), "CONTENT_LENGTH": str(len(data))} | environ
-    return Body(environ, max_size, seconds)
+LIMITS = Limits(
+    size=MEGABYTE,
+    seconds=60,
+    processor_seconds=60,
+    unpacked=MEGABYTE,
+    line=1000,
+    records=10_000,
+)
 
 
-def lines(*blocks, max_size=MEGABYTE, max_line=1000):
-    return list(Documents(blocks, max_size, max_line).lines())
+def body(data, environ=None, **limits):
+    length = str(len(data))
+    environ = {"wsgi.input": io.BytesIO(data), "CONTENT_LENGTH": length} | (environ or {})
+    return Body(environ, LIMITS._replace(**limits))
+
+
+def lines(*blocks, **limits):
+    return list(Documents(blocks, LIMITS._replace(**limits)).lines())
 
 
 def in_pieces(data, size):
@@ -41,7 +52,7 @@ class TestBody:
         assert b"".join(body(data).pieces()) == data
 
     def test_refuses_an_announced_size_before_it_is_read(self):
-        sent = body(b"", CONTENT_LENGTH=str(MEGABYTE + 1))
+        sent = body(b"", {"CONTENT_LENGTH": str(MEGABYTE + 1)})
 
         with pytest.raises(RefusedError, match="more than 1,048,576 bytes") as refused:
             sent.check_length()
@@ -49,7 +60,7 @@ class TestBody:
         assert refused.value.status == 413
 
     def test_refuses_more_than_it_takes_where_no_size_is_announced(self):
-        sent = body(bytes(3 * MEGABYTE), **CHUNKED, **{"wsgi.input_terminated": True})
+        sent = body(bytes(3 * MEGABYTE), {**CHUNKED, "wsgi.input_terminated": True})
         sent.check_length()
 
         with pytest.raises(RefusedError, match="INGEST_API_MAX_BODY") as refused:
@@ -60,13 +71,13 @@ class TestBody:
 
     def test_refuses_a_body_whose_end_cannot_be_told(self):
         with pytest.raises(RefusedError, match="Content-Length") as refused:
-            body(b"{}", **CHUNKED).check_length()
+            body(b"{}", CHUNKED).check_length()
 
         assert refused.value.status == 411
 
     def test_refuses_what_breaks_off(self):
         with pytest.raises(RefusedError, match="after 2 of 10 bytes") as refused:
-            list(body(b"{}", CONTENT_LENGTH="10").pieces())
+            list(body(b"{}", {"CONTENT_LENGTH": "10"}).pieces())
 
         assert refused.value.status == 400
 
@@ -76,7 +87,7 @@ class TestBody:
                 raise ConnectionResetError
 
         with pytest.raises(RefusedError, match="breaks off after 0 of 2 bytes"):
-            list(body(b"{}", **{"wsgi.input": Broken()}).pieces())
+            list(body(b"{}", {"wsgi.input": Broken()}).pieces())
 
     def test_refuses_what_takes_too_long(self):
         with pytest.raises(RefusedError, match="within 0 seconds") as refused:
@@ -86,7 +97,38 @@ class TestBody:
 
     def test_refuses_what_takes_too_long_to_unpack(self):
         with pytest.raises(RefusedError, match="within 0 seconds"):
-            list(body(b"{}", seconds=0).in_time([b"{}"]))
+            list(body(b"{}", seconds=0).within_limits([b"{}"]))
+
+    def test_refuses_what_takes_too_much_processor_time(self):
+        with pytest.raises(RefusedError, match="INGEST_API_MAX_CPU") as refused:
+            list(body(b"{}", processor_seconds=0).within_limits([b"{}"]))
+
+        assert refused.value.status == 413
+
+    @pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("zstd", zstd_lines)])
+    def test_refuses_a_bomb(self, encoding, pack):
+        text = b'{"id":1}\n' * (2 * MEGABYTE)
+        packed = pack(text) if pack is gzip.compress else pack(2 * MEGABYTE)
+        sent = body(packed)
+        unpacked = 0
+
+        with pytest.raises(RefusedError, match="more than 200 times its size") as refused:
+            for block in sent.within_limits(unpack(sent.pieces(), encoding)):
+                unpacked += len(block)
+
+        assert refused.value.status == 413
+        assert unpacked <= 9 * MEGABYTE
+
+    @pytest.mark.parametrize("length", ["-1", "1.5", "ten", "０", "0x10"])
+    def test_refuses_a_length_that_is_not_a_number(self, length):
+        with pytest.raises(RefusedError, match="Content-Length is not") as refused:
+            body(b"{}", {"CONTENT_LENGTH": length})
+
+        assert refused.value.status == 400
+
+    def test_refuses_a_length_of_thousands_of_digits(self):
+        with pytest.raises(RefusedError, match="more than 1,048,576 bytes"):
+            body(b"{}", {"CONTENT_LENGTH": "9" * 5000}).check_length()
 
     def test_discards_the_rest_but_not_without_end(self):
         sent = body(bytes(5 * MEGABYTE))
@@ -176,7 +218,7 @@ class TestDocuments:
     @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
     def test_cuts_lines_wherever_blocks_end(self, size):
         text = '\ufeff{"id": 1}\r\n\n[{"id": "ё"}, {}]\n  \n{"id": 3}'.encode()
-        documents = Documents(in_pieces(text, size), MEGABYTE, 1000)
+        documents = Documents(in_pieces(text, size), LIMITS)
 
         found = list(documents.lines())
 
@@ -231,7 +273,7 @@ class TestDocuments:
             raise AssertionError("it went on reading")
 
         with pytest.raises(RefusedError, match="more than 1,000 bytes") as refused:
-            list(Documents(blocks(), MEGABYTE, 1000).lines())
+            list(Documents(blocks(), LIMITS).lines())
 
         assert (refused.value.status, refused.value.line) == (413, 2)
 
@@ -243,6 +285,17 @@ class TestDocuments:
 
     def test_refuses_what_unpacks_to_too_much(self):
         with pytest.raises(RefusedError, match="when it is unpacked") as refused:
-            lines(b"{}\n" * 10, b"{}\n" * 10, max_size=40)
+            lines(b"{}\n" * 10, b"{}\n" * 10, unpacked=40)
 
         assert refused.value.status == 413
+
+    @pytest.mark.parametrize("line", [b"{}\n", b"[{},{}]\n", b"[]\n"])
+    def test_refuses_too_many(self, line):
+        with pytest.raises(RefusedError, match="more than 10 documents") as refused:
+            lines(b"\n" + line * 11, records=10)
+
+        assert refused.value.status == 413
+        assert "INGEST_API_MAX_RECORDS" in str(refused.value)
+
+    def test_blank_lines_are_no_documents(self):
+        assert len(lines(b"{}\n\n" * 10, records=10)) == 20
