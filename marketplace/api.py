@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 
 from django.apps import apps
 from django.conf import settings
+from django.core.exceptions import SuspiciousOperation
 from django.db import Error
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -46,6 +47,11 @@ _LATER = {"Retry-After": "10"}
 
 #: Seconds for which the rest of a refused body is received.
 _DISCARD_SECONDS = 5.0
+
+_FAILED = (
+    "The server failed to process this request; its log has the reason. Send it again later, with "
+    "the same Idempotency-Key if it has one."
+)
 
 #: Reasons of rejection that are told of a run.
 _MAX_REASONS = 10
@@ -89,6 +95,11 @@ def _answering(view: View) -> View:
             return view(*args, **kwargs)
         except _ERRORS as error:
             return _refuse(error)
+        except SuspiciousOperation as error:
+            return _refuse(RefusedError(400, f"The request cannot be read: {error}"))
+        except Exception:
+            logger.exception("A request failed")
+            return _refuse(RefusedError(500, _FAILED))
 
     return csrf_exempt(answer)
 
@@ -114,7 +125,11 @@ def run(request: HttpRequest, name: str) -> HttpResponse:
     """Tell what became of a run."""
     _check_method(request, "GET", "HEAD")
     platform, _, number = name.rpartition("-")
-    _authorize(request, platform or name)
+    if not platform:
+        raise RefusedError(
+            404, f"{name} is not the id of a run. Write PLATFORM-NUMBER, as in uzum-17."
+        )
+    _authorize(request, platform)
     alias = get_platform(platform).database
     runs = apps.get_model(alias, "LoadRun").objects.filter(platform=platform)
     found = runs.filter(pk=number).first() if re.fullmatch(r"[0-9]{1,18}", number) else None

@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 from django.views.decorators.csrf import requires_csrf_token
 
@@ -40,6 +40,8 @@ def _context(status: int, title: str, reason: str) -> dict[str, object]:
 
 
 def _page(request: HttpRequest, status: int, title: str, reason: str) -> HttpResponse:
+    if request.path.startswith("/api/"):
+        return JsonResponse({"error": reason}, status=status)
     try:
         return error_page(request, status, title, reason)
     except UNREACHABLE:

@@ -11,7 +11,7 @@ from marketplace import api
 urlpatterns = [
     path("api/ingest/runs/<str:name>", api.run, name="api_run"),
     path("api/ingest/<str:platform>", api.push, name="api_push"),
-    re_path("^api/", api.nowhere),
+    re_path("^api(?:/|$)", api.nowhere),
     path("", admin.site.urls),
 ]
 

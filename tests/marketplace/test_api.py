@@ -418,12 +418,20 @@ class TestRun:
         assert answer.status_code == 404
         assert answer.json()["error"].startswith(f"There is no run {name}.")
 
-    @pytest.mark.parametrize("name", ["17", "amazon-17"])
-    def test_one_of_an_unknown_platform(self, ask, name):
-        answer = ask(name)
+    def test_one_of_an_unknown_platform(self, ask):
+        answer = ask("amazon-17")
 
         assert answer.status_code == 404
         assert "There is no platform" in answer.json()["error"]
+
+    @pytest.mark.parametrize("name", ["17", "uzum", "-17"])
+    def test_what_is_not_an_id(self, ask, name):
+        answer = ask(name)
+
+        assert answer.status_code == 404
+        assert answer.json()["error"] == (
+            f"{name} is not the id of a run. Write PLATFORM-NUMBER, as in uzum-17."
+        )
 
     def test_one_of_another_platform(self, ask):
         run = factories.load_run("ecommerce", platform="ozon")

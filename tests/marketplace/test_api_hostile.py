@@ -1,0 +1,161 @@
+"""Hostile requests to the push API: each is answered by JSON with a message, and none by 5xx."""
+
+import gzip
+import itertools
+import json
+
+import pytest
+import zstandard
+from django.apps import apps
+from django.core import signals
+from django.db import close_old_connections
+from django.test import RequestFactory
+
+from marketplace.wsgi import application
+
+pytestmark = pytest.mark.django_db(databases=["ecommerce", "classifieds"])
+
+TOKEN = "uzum-token-of-the-tests"
+PUSH, RUN = "/api/ingest/uzum", "/api/ingest/runs/uzum-1"
+MEGABYTE = 1 << 20
+
+METHODS = ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", ""]
+PLATFORMS = ["amazon", "UZUM", "uzum ", "%00", "uzum%00", "..", "%2e%2e%2fuzum", "a" * 10_000]
+PLATFORMS += ["%F0%9F%92%A9", "%ff%fe", "%D1%83%D0%B7", "uzum;x=1", "uzum'--", "{}", "runs"]
+NUMBERS = ["", "-1", "-", "0", "00", "-0", "+1", "1.5", "1e9", "0x1", "NaN", "%00", "1%00", "'"]
+NUMBERS += [str(2**31), str(2**63 - 1), str(2**63), str(2**64), "9" * 18, "9" * 5000]
+NUMBERS += ["%D9%A1%D9%A2", "%EF%BC%91", "%C2%B2", "1%0A", " 1", "1 OR 1=1", "a" * 5000, "%ff"]
+TOKENS = ["", " ", "wrong", TOKEN[:-1], TOKEN + "x", TOKEN.upper(), "olx-token-of-the-tests"]
+TOKENS += ["токен", "\xff\xfe", "x" * 100_000, "\x00", f"{TOKEN} {TOKEN}"]
+LENGTHS = ["-1", "-0", "9" * 20, "9" * 5000, "1e3", "0x10", "ten", "١", "2, 2", " ", "1000"]
+ENCODINGS = ["br", "deflate", "compress", "gzip, gzip", "gzip,zstd", "*", "g\xffzip", "x" * 100_000]
+CHARSETS = ["hex", "idna", "undefined", "utf-16", "nope", "\x00", '"', "base64", "rot13", "zlib"]
+TYPES = ["", "x", "text/html", "a" * 100_000, "; ; ;", "multipart/form-data; boundary=\xff"]
+TYPES += [f"application/json; charset={charset}" for charset in CHARSETS]
+KEYS = ["", " \t", "x" * 256, "x" * 100_000, "a\x00b", "a\tb", "\x7f", "\u2028"]
+TIMES = ["-1", "0000-00-00", "0001-01-01T00:00:00%2B14:00", "9999-12-31T23:59:59-23:59"]
+TIMES += ["9999-12-31", "2026-02-30", "1e400", "9" * 400, "NaN", "%00", "inf", "now", "%FF"]
+TIMES += ["2026-01-01T00:00:00+99:99", "2026-01-01T25:00", "1780308000000000000", "%D9%A2"]
+QUERIES = ["decimal=..", "decimal=%00", "decimal=%D8%8C", "snapshot=all", "snapshot=SHOP", "nope=1"]
+QUERIES += ["snapshot=%00", "shop=%00", f"shop={'x' * 256}", "lot=%0A", "page=1" * 10_000]
+QUERIES += ["&".join(f"a{n}=1" for n in range(2000)), "%00=%00", "observed_at=2026-01-01&shop=%0D"]
+BODIES = [b"", b" ", b"\n" * 20_000, b"\0" * 10_000, b'{"a": "\0"}', b"{" + b"\0" * 99 + b"}"]
+BODIES += ["{}".encode(name) for name in ("utf-16", "utf-16-be", "utf-32", "utf-32-be")]
+BODIES += [b'{"\xff": 1}', b'{"\xed\xa0\x80": 1}', b"null", b"1", b'"x"', b"[]", b"[[{}]]", b"[1]"]
+BODIES += [b"NaN", b"-Infinity", b"1e999", b"9" * 10_000, b"<html>", b"{}{}", b"{", b"}", b"'{}'"]
+BODIES += [b"[" * 100_000, b"[" * 900 + b"]" * 900, b'{"a":' * 100_000, b"{}\n" * 1001]
+BODIES += [b"[{}" + b",{}" * 1000 + b"]", b"[]\n" * 2000, b" " * (MEGABYTE + 1)]
+PACKED = [b"", b"{}", gzip.compress(b"{}")[:-9], gzip.compress(b"{}")[:5], gzip.compress(b"")]
+PACKED += [b"\x1f\x8b", b"\x1f\x8b" + b"\xff" * 100, gzip.compress(gzip.compress(b"{}"))]
+PACKED += [gzip.compress(text * MEGABYTE) for text in (b"{}\n", b"\0", b"\n")]
+FRAMES = [b"", b"{}", zstandard.compress(b"{}")[:-1], b"\x28\xb5\x2f\xfd", zstandard.compress(b"")]
+FRAMES += [zstandard.compress(text * MEGABYTE) for text in (b"{}\n", b"\0", b"\n")]
+FRAMES += [gzip.compress(b"{}"), zstandard.compress(zstandard.compress(b"{}"))]
+
+
+def ask(method="POST", path=PUSH, body=b"{}", *, token=TOKEN, query="", **variables):
+    """Return a request as a server passes it on: its method, path, body and variables.
+
+    :param variables: of WSGI; a text is encoded as a client would send it
+    """
+    if token is not None:
+        variables = {"HTTP_AUTHORIZATION": f"Bearer {token}"} | variables
+    sent = {name: text.encode().decode("latin-1") for name, text in variables.items()}
+    return method, path, body, {"QUERY_STRING": query} | sent
+
+
+HOSTILE = {
+    "methods": [
+        *itertools.starmap(ask, itertools.product(METHODS, [PUSH, "/api", "/api/", "/api/x"])),
+        *(ask(method, RUN) for method in METHODS[2:]),
+    ],
+    "platforms": [
+        *(ask(path=f"/api/ingest/{name}") for name in PLATFORMS),
+        *(ask("GET", f"/api/ingest/runs/{name}-1") for name in PLATFORMS),
+    ],
+    "numbers": [
+        *(ask("GET", f"/api/ingest/runs/uzum-{number}") for number in NUMBERS),
+        *(ask("GET", f"/api/ingest/runs/{name}") for name in ("uzum", "-", "-1", "", "uzum/1")),
+    ],
+    "tokens": [
+        *(ask(token=token) for token in (None, *TOKENS)),
+        *(ask("GET", RUN, token=token) for token in (None, *TOKENS)),
+        *(ask(HTTP_AUTHORIZATION=text) for text in ("", "Bearer", TOKEN, f"Basic {TOKEN}")),
+    ],
+    "lengths": [
+        *(ask(CONTENT_LENGTH=length) for length in LENGTHS),
+        ask(CONTENT_LENGTH="", HTTP_TRANSFER_ENCODING="chunked"),
+    ],
+    "encodings": [ask(HTTP_CONTENT_ENCODING=name) for name in ENCODINGS],
+    # Of these alone some are accepted: nothing is made of the type.
+    "types": [ask(CONTENT_TYPE=text, query="decimal=%FF") for text in TYPES],
+    "hosts": [ask(HTTP_HOST=host) for host in ("evil.example", "a\0b", "", "[::", "x" * 10_000)],
+    "keys": [ask(HTTP_IDEMPOTENCY_KEY=key) for key in KEYS],
+    "times": [ask(query=f"observed_at={text}") for text in TIMES],
+    "queries": [ask(query=query) for query in QUERIES],
+    "bodies": [ask(body=body) for body in BODIES],
+    "gzip": [ask(body=body, HTTP_CONTENT_ENCODING="gzip") for body in PACKED],
+    "zstd": [ask(body=body, HTTP_CONTENT_ENCODING="zstd") for body in FRAMES],
+}
+
+
+class Environment(RequestFactory):
+    """Makes what a WSGI server passes to the application."""
+
+    def request(self, **variables):
+        return self._base_environ(**variables)
+
+
+@pytest.fixture(autouse=True)
+def _limits(settings):
+    settings.INGEST_TOKENS = [("uzum", TOKEN), ("olx", "olx-token-of-the-tests")]
+    settings.INGEST_API_MAX_RECORDS = 1000
+    settings.INGEST_API_MAX_LINE = settings.INGEST_API_MAX_UNPACKED = MEGABYTE
+    settings.ALLOWED_HOSTS = ["testserver"]
+
+
+@pytest.fixture(autouse=True)
+def _connections_stay():
+    """Keep the test's transaction open from request to request, as Django's test client does."""
+    ends = (signals.request_started, signals.request_finished)
+    for signal in ends:
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in ends:
+        signal.connect(close_old_connections)
+
+
+def send(method, path, body, variables):
+    """Return status, type and content of an answer."""
+    environment = Environment().generic(method, path, body, **variables)
+    answers = []
+
+    def start(status, headers, *_):
+        answers.append((int(status.split()[0]), dict(headers)["Content-Type"]))
+
+    response = application(environment, start)
+    content = b"".join(response)
+    response.close()
+    return *answers[0], content
+
+
+def explain(status, content_type, content, method):
+    """Return what is wrong with an answer; nothing if it is as it should be."""
+    if not 400 <= status < 500:
+        return f"{status}: {content[:300]!r}"
+    if content_type != "application/json":
+        return content_type
+    return "" if method == "HEAD" or json.loads(content)["error"] else "no message"
+
+
+def test_there_are_enough():
+    assert sum(map(len, HOSTILE.values())) >= 125
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_each_is_refused_with_a_reason(kind):
+    answers = [(hostile, send(*hostile)) for hostile in HOSTILE[kind]]
+
+    faults = [(str(hostile)[:300], explain(*told, hostile[0])) for hostile, told in answers]
+    assert [fault for fault in faults if fault[1]] == []
+    assert not apps.get_model("ecommerce", "LoadRun").objects.exists()
