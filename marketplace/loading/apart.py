@@ -75,12 +75,22 @@ def read(job: Job, ahead: Callable[[Prepared], None]) -> Iterator[Message]:
                 return
             if message is None:
                 raise SourceError(
-                    f"The process that reads the sources (pid {pid}) ended unexpectedly. "
-                    "Go on with: ingest --resume."
+                    f"The process that reads the sources (pid {pid}) {_ending(pid)}. Committed "
+                    "batches are kept. Resume the load: python manage.py ingest --resume"
                 )
             if isinstance(message, BaseException):
                 raise message
             yield message
+
+
+def _ending(pid: int) -> str:
+    """Return how a process has ended; it is left to be waited for."""
+    with suppress(OSError):
+        status = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        if status and status.si_code != os.CLD_EXITED:
+            reason = ": is memory short?" if status.si_status == signal.SIGKILL else ""
+            return f"was ended by {signal.Signals(status.si_status).name}{reason}"
+    return "ended unexpectedly"
 
 
 @contextmanager

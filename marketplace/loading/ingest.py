@@ -1,5 +1,6 @@
 """Loading: from sources through a platform's adapter into its database, batch by batch."""
 
+import logging
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from django.apps import apps
-from django.db import Error
+from django.db import Error, connections
 from django.utils import timezone
 
-from marketplace.exceptions import DatabaseUnavailableError, SourceError, name_error
+from marketplace.exceptions import MarketplaceError, SourceError, name_error
 from marketplace.loading import apart, documents, jobs, snapshots
 from marketplace.loading.adapters import get_adapter
 from marketplace.loading.documents import Entry
@@ -25,6 +26,8 @@ from marketplace.loading.values import quote
 from marketplace.loading.writer import Progress, Summary, Writer
 from marketplace.postgresql.errors import explain
 from marketplace.registry import PLATFORMS, get_platform
+
+logger = logging.getLogger(__name__)
 
 __all__ = ["Progress", "Summary", "expand", "ingest", "load_documents", "resume", "resume_all"]
 
@@ -127,8 +130,8 @@ def resume_all(
 ) -> Iterator[Summary]:
     """Resume the runs that were interrupted, the oldest first.
 
-    A summary's failures name runs that cannot be resumed, such as one of standard input, and
-    databases that cannot be used; the others are loaded.
+    Whatever error one of them ends with, the others are resumed. A summary's failures say why a run
+    failed, or cannot be resumed, such as one of standard input, or why a database cannot be used.
 
     :param platform: whose runs; of all platforms if None
     :raises SourceError: if the platform is unknown
@@ -137,19 +140,44 @@ def resume_all(
     for name in names:
         alias = get_platform(name).database
         try:
-            for row in interrupted(alias, name):
-                yield _resume(alias, row, progress)
-        except (Error, DatabaseUnavailableError) as error:
+            rows = interrupted(alias, name)
+        except (Error, MarketplaceError) as error:
+            _renew(alias)
             yield Summary(name, failures=[f"{alias}: {explain(error)}"])
+            continue
+        for row in rows:
+            yield _resume(alias, row, progress)
 
 
 def _resume(alias: str, row: Any, progress: Progress) -> Summary:
     """Resume a run; note why it cannot be resumed, so that it is not tried again."""
+    name = f"{row.platform}-{row.pk}"
     try:
         return resume(alias, row.pk, progress=progress)
-    except SourceError as error:
-        give_up(alias, row, str(error))
-        return Summary(row.platform, row.pk, failures=[str(error)])
+    except Exception as error:  # noqa: BLE001 # of one run: the others must not wait for it
+        failure = name_failure(name, error)
+        if isinstance(error, SourceError):
+            with suppress(Error, MarketplaceError):
+                give_up(alias, row, failure)
+        _renew(alias)
+        return Summary(row.platform, row.pk, failures=[f"{name}: {failure}"])
+
+
+def name_failure(name: str, error: Exception) -> str:
+    """Return why a run failed; an error that nobody expected is also logged, with its traceback.
+
+    :param name: of the run, such as uzum-17
+    """
+    if isinstance(error, Error | MarketplaceError):
+        return explain(error)
+    logger.error("Loading %s failed", name, exc_info=error)
+    return f"{name_error(error)}. The log has a traceback."
+
+
+def _renew(alias: str) -> None:
+    """Drop a connection that an error has made useless: the next work makes a new one."""
+    with suppress(Error, MarketplaceError):
+        connections[alias].close_if_unusable_or_obsolete()
 
 
 def _release_snapshot(alias: str, row: Any, progress: Progress) -> Summary:
@@ -261,8 +289,8 @@ def _load(
                 loader.take(message)
         loader.finish()
     except BaseException as error:
-        # The connection may be what failed; then the next run ends this one.
-        with suppress(Error, DatabaseUnavailableError):
+        # The connection may be what failed, or memory; then the next run ends this one.
+        with suppress(Exception):
             run.finish("held" if job.is_held else "failed", f"{INTERRUPTED}{name_error(error)}")
         raise
     loader.summary.seconds = round(time.monotonic() - started, 3)

@@ -13,7 +13,7 @@ from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from marketplace.exceptions import ReplacedError, SourceError
-from marketplace.loading import chunks, run_warnings
+from marketplace.loading import chunks, json_text, run_warnings
 from marketplace.loading.batches import Outcome
 from marketplace.loading.jobs import Begun, SourceStart
 from marketplace.loading.patience import patiently
@@ -29,6 +29,9 @@ _DEAD = (
 
 #: How the error of a run begins that was stopped in the middle.
 INTERRUPTED = "Interrupted: "
+
+#: The runs whose error says that they were stopped in the middle, so that they can be resumed.
+IS_STOPPED = Q(error=_DEAD) | Q(error__startswith=INTERRUPTED)
 
 _TRY_LOCK = "SELECT pg_try_advisory_lock(%(kind)s, %(run)s)"
 _UNLOCK = "SELECT pg_advisory_unlock(%(kind)s, %(run)s)"
@@ -138,7 +141,10 @@ class Run:
         if self.is_resumed:
             # Why a gate stopped it is still so if this part of the run is interrupted, too.
             error = self.error if self.is_holding() else ""
-            self._row.update(status="running", error=error, finished_at=None)
+            left = self._row.exclude(status="discarded")
+            if not left.update(status="running", error=error, finished_at=None):
+                self.release()
+                raise SourceError(f"Run {self.platform}-{self.id} was discarded meanwhile.")
 
     def renew(self) -> None:
         """Take the lock again, where the connection that had it was lost.
@@ -367,7 +373,7 @@ class Run:
 
     def close(self, status: str, error: str) -> None:
         """Write how the run ended; nothing if its database was replaced."""
-        self._row.update(status=status, error=error.replace("\0", ""), finished_at=timezone.now())
+        self._row.update(status=status, error=json_text.clean(error), finished_at=timezone.now())
 
     def release(self) -> None:
         """Let go of the run: a lock that went with its connection is free already."""
@@ -399,7 +405,7 @@ def interrupted(alias: str, platform: str) -> list[Any]:
     A run that failed because a source cannot be read is none: it was read as far as it can be.
     """
     runs: Any = apps.get_model(alias, "LoadRun").objects.using(alias).filter(platform=platform)
-    stopped = Q(error=_DEAD) | Q(error__startswith=INTERRUPTED) | Q(chunks__is_held=True)
+    stopped = IS_STOPPED | Q(chunks__is_held=True)
     found = runs.filter(Q(status="running") | Q(status="failed") & stopped)
     return [row for row in found.distinct().order_by("pk") if not _is_alive(alias, row)]
 

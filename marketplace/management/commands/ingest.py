@@ -100,8 +100,26 @@ class Command(BaseCommand):
             self._print(summary, options["format"])
         if not summaries:
             self.stderr.write("No run was interrupted: nothing to resume.")
+        if options["resume"]:
+            self._print_failed(summaries)
         if any(summary.is_failure for summary in summaries):
             raise SystemExit(1)
+
+    def _print_failed(self, summaries: list[Summary]) -> None:
+        """Name the runs that failed, and say what to do about them."""
+        failed = [
+            f"{summary.platform}-{summary.run_id}"
+            for summary in summaries
+            if summary.run_id and summary.is_failure and not summary.causes
+        ]
+        if failed:
+            text = f"{len(failed)} of {counted(len(summaries), 'run')} failed: {', '.join(failed)}."
+            self.stderr.write(self.style.ERROR(text))
+            self.stderr.write(
+                f"See why: python manage.py ingest_review show run {failed[0]}. Correct the cause "
+                "and resume again, or give the run up: python manage.py ingest_review discard run "
+                f"{failed[0]}"
+            )
 
     def _print(self, summary: Summary, form: str) -> None:
         if form == "json":
