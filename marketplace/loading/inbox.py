@@ -113,7 +113,7 @@ def unfinished(alias: str) -> QuerySet[Any]:
 
 def is_given_up(run: Any) -> bool:
     """Return whether an unfinished run has failed so often that only a person can go on with it."""
-    return bool(run.status != "queued" and run.options["push"]["attempts"] >= MAX_ATTEMPTS)
+    return bool(run.status != "queued" and run.options["push"].get("attempts", 0) >= MAX_ATTEMPTS)
 
 
 def is_waiting(alias: str, run: Any) -> bool:
@@ -123,18 +123,19 @@ def is_waiting(alias: str, run: Any) -> bool:
     return unfinished(alias).filter(pk=run.pk).exists() and not is_given_up(run)
 
 
-def note_attempt(alias: str, run: Any, step: int = 1) -> bool:
+def note_attempt(alias: str, run: Any, step: float = 1) -> bool:
     """Count an attempt to load the run; return whether it is there, in a database that is restored.
 
-    :param step: -1 if the attempt that was counted last says nothing about the run; as many as are
-        left if no other one will end better
+    :param step: -1 if the attempt that was counted last says nothing about the run, a part of it if
+        it says little; as many as are left if no other one will end better
     """
     with transaction.atomic(using=alias):
         rows = apps.get_model(alias, "LoadRun").objects.select_for_update()
         row = rows.filter(pk=run.pk, platform=run.platform, started_at=run.started_at).first()
         if row is None:
             return False
-        row.options["push"]["attempts"] += step
+        facts = row.options["push"]
+        facts["attempts"] = round(facts.get("attempts", 0) + step, 1)
         row.save(update_fields=["options"])
     return True
 

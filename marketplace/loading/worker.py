@@ -4,11 +4,11 @@ Any number of workers may be at work, on any number of machines. Of a platform's
 loads at a time. If a worker is killed, the next one resumes its run.
 """
 
-import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, NamedTuple
 
 from django.apps import apps
@@ -18,21 +18,24 @@ from django.utils import timezone
 
 from marketplace import embedded
 from marketplace.exceptions import DatabaseUnavailableError, MarketplaceError
-from marketplace.loading import inbox, ingest, runs
+from marketplace.loading import inbox, ingest, json_text, runs
 from marketplace.loading.ingest import Summary
 from marketplace.postgresql.errors import explain, is_cut
 from marketplace.revisions import error_code
 
-logger = logging.getLogger(__name__)
-
 #: Seconds between two looks at the databases.
 INTERVAL = 1.0
 
-#: Seconds after which a database that failed is asked again: the first time, and at most.
+#: Seconds after which a database, or platform, that failed is tried again: the first time, and at
+#: most.
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 
 #: Classes of PostgreSQL's codes that speak of the server and its moment, not of what is loaded.
 _PASSING = ("08", "25", "40", "53", "55", "57")
+
+#: What is taken back of an attempt that such an error ended: it counts as a tenth of one, because
+#: also a run may be what ends the server's processes, or takes longer than a statement may.
+_PASSING_STEP = -0.9
 
 #: The first half of the key of the lock of a platform's turn; any number that nothing else uses.
 _TURN = 0x10AE
@@ -95,12 +98,14 @@ class Worker:
         self.is_stopping = False
         self.on_loaded = on_loaded
         self.on_trouble = on_trouble
-        self._troubles: dict[str, str] = {}
-        self._pauses: dict[str, tuple[float, float]] = {}
+        # The keys are alias and platform: what fails of one platform is not the others' fault. An
+        # empty platform means the database as a whole.
+        self._troubles: dict[tuple[str, str], str] = {}
+        self._pauses: dict[tuple[str, str], tuple[float, float]] = {}
         #: The databases that have answered once.
         self._known: set[str] = set()
         #: Those of which a session was ended, and that have not answered since.
-        self._cut: set[str] = set()
+        self._cut: set[tuple[str, str]] = set()
 
     def stop(self) -> None:
         """Make the worker end after the batch that it is at. Safe to call from a signal handler."""
@@ -111,7 +116,7 @@ class Worker:
         with suppress(StoppedError):
             while self._load_each():
                 pass
-        return list(self._troubles)
+        return list(dict.fromkeys(alias for alias, _ in self._troubles))
 
     def watch(self, parent: int | None = None) -> None:
         """Load whatever comes, until the worker is stopped.
@@ -128,31 +133,47 @@ class Worker:
         return sum(self._load_of(alias) for alias in self.aliases) > 0
 
     def _load_of(self, alias: str) -> bool:
-        again_at, pause = self._pauses.get(alias, (0.0, _FIRST_PAUSE))
-        if time.monotonic() < again_at or (alias in self._known and _is_shut_down(alias)):
+        if alias in self._known and _is_shut_down(alias):
+            return False
+        return self._attempt(alias, "", lambda: self._load_platforms(alias))
+
+    def _load_platforms(self, alias: str) -> bool:
+        platforms = dict.fromkeys(run.platform for run in _takeable(alias))
+        self._known.add(alias)
+        done = [
+            self._attempt(alias, platform, partial(self._load_next, alias, platform))
+            for platform in platforms
+        ]
+        return any(done)
+
+    def _attempt(self, alias: str, platform: str, work: Callable[[], bool]) -> bool:
+        """Return what some work returns; False if it fails, or has failed a moment ago."""
+        key = (alias, platform)
+        again_at, pause = self._pauses.get(key, (0.0, _FIRST_PAUSE))
+        if time.monotonic() < again_at:
             return False
         try:
-            platforms = dict.fromkeys(run.platform for run in _takeable(alias))
-            count = sum(self._load_next(alias, platform) for platform in platforms)
+            is_done = work()
         except (Error, MarketplaceError) as error:
             connections[alias].close()
-            if is_cut(error) and alias not in self._cut:
+            if is_cut(error) and key not in self._cut:
                 # A restore has exchanged the database: a new session finds the other one.
-                self._cut.add(alias)
+                self._cut.add(key)
                 return True
-            self._pauses[alias] = (time.monotonic() + pause, min(pause * 2, _LONGEST_PAUSE))
-            self._note_trouble(alias, explain(error))
+            self._pauses[key] = (time.monotonic() + pause, min(pause * 2, _LONGEST_PAUSE))
+            self._note_trouble(key, explain(error))
             return False
-        self._pauses.pop(alias, None)
-        self._troubles.pop(alias, None)
-        self._cut.discard(alias)
-        self._known.add(alias)
-        return count > 0
+        self._pauses.pop(key, None)
+        self._troubles.pop(key, None)
+        self._cut.discard(key)
+        return is_done
 
-    def _note_trouble(self, alias: str, reason: str) -> None:
-        if self._troubles.get(alias) != reason:
+    def _note_trouble(self, key: tuple[str, str], reason: str) -> None:
+        alias, _ = key
+        known = [told for (other, _), told in self._troubles.items() if other == alias]
+        self._troubles[key] = reason
+        if reason not in known:
             self.on_trouble(alias, reason)
-        self._troubles[alias] = reason
 
     def _load_next(self, alias: str, platform: str) -> bool:
         """Load the platform's oldest run, unless another worker is at one; return whether it did.
@@ -175,16 +196,16 @@ class Worker:
         try:
             summary = ingest.resume(alias, run.pk, progress=self._check)
         except Exception as error:
-            if isinstance(error, StoppedError) or _is_passing(error):
+            is_stopped = isinstance(error, StoppedError)
+            if is_stopped or _is_passing(error):
                 with suppress(Error, MarketplaceError):
                     connections[alias].close()
-                    inbox.note_attempt(alias, run, -1)
+                    inbox.note_attempt(alias, run, -1 if is_stopped else _PASSING_STEP)
                 raise
             connections[alias].close()
-            if not isinstance(error, Error | MarketplaceError):
-                logger.exception("Loading %s failed", name)
-            _note_failure(alias, run, explain(error))
-            self.on_loaded(Loaded(name, None, explain(error)))
+            failure = ingest.name_failure(name, error)
+            _note_failure(alias, run, failure)
+            self.on_loaded(Loaded(name, None, failure))
         else:
             if summary.failures:
                 # All of it was read, to this end: there would be no other.
@@ -213,7 +234,7 @@ def _note_failure(alias: str, run: Any, reason: str) -> None:
     runs: Any = apps.get_model(alias, "LoadRun").objects
     left = runs.filter(pk=run.pk, platform=run.platform, started_at=run.started_at)
     left.filter(status__in=("queued", "running")).update(
-        status="failed", error=reason, finished_at=timezone.now()
+        status="failed", error=json_text.clean(reason), finished_at=timezone.now()
     )
 
 

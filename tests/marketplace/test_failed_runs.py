@@ -126,3 +126,39 @@ class TestResuming:
         monkeypatch.undo()
         assert f"uzum-{bad.pk}" not in run("ingest", "--resume").err
         assert Product.objects.count() == 1
+
+
+class TestWorker:
+    def test_a_platform_whose_run_fails_with_its_database_delays_no_other(self, fail):
+        bad, behind = queue(card(1)), queue(card(2))
+        others = [queue(card(3), platform="ozon"), queue(card(4), platform="ozon")]
+        fail(bad, OperationalError("canceling statement due to statement timeout"))
+
+        outcome = run("ingest_queue", "--database", "ecommerce")
+
+        assert outcome.err.startswith("ECOMMERCE: canceling statement")
+        assert [LoadRun.objects.get(pk=each.pk).read_count for each in others] == [1, 1]
+        # It is the platform's next one: what is behind it keeps its place.
+        assert LoadRun.objects.get(pk=behind.pk).status == "queued"
+
+    def test_such_a_run_is_given_up_in_the_end(self, fail):
+        bad, behind = queue(card(1)), queue(card(2))
+        bad.options["push"]["attempts"] = inbox.MAX_ATTEMPTS - 0.1
+        bad.status = "running"
+        bad.save()
+        fail(bad, OperationalError("canceling statement due to statement timeout"))
+
+        run("ingest_queue", "--database", "ecommerce")
+        run("ingest_queue", "--database", "ecommerce")
+
+        assert LoadRun.objects.get(pk=bad.pk).status == "failed"
+        assert LoadRun.objects.get(pk=behind.pk).status == "completed"
+
+    def test_an_error_that_cannot_be_stored_as_it_is(self, fail):
+        bad = queue(card(1))
+        fail(bad, ValueError("bad text: \0 \ud800"))
+
+        outcome = run("ingest_queue", "--database", "ecommerce")
+
+        assert outcome.code == 1
+        assert "bad text:" in LoadRun.objects.get(pk=bad.pk).error
