@@ -1,4 +1,4 @@
-"""Releasing and discarding held runs and quarantined records, from lists and pages of the admin.
+"""Releasing and discarding runs and quarantined records, from lists and pages of the admin.
 
 Each choice is an action of a list, which the page of a row calls too. It is asked once more, and
 does what `ingest_review` does.
@@ -17,8 +17,8 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from marketplace.exceptions import MarketplaceError
-from marketplace.loading import review
-from marketplace.loading.addresses import Address
+from marketplace.loading import review, run_review
+from marketplace.loading.addresses import Address, waiting_runs
 from marketplace.postgresql.errors import explain
 from marketplace.wording import counted
 
@@ -147,18 +147,30 @@ class ReviewedAdmin(ModelAdmin):
 
 
 class ReviewedRunAdmin(ReviewedAdmin):
-    """Load runs: what a gate holds is loaded, or thrown away."""
+    """Load runs: what a gate holds is loaded, or thrown away; what failed is thrown away."""
 
     kind = "run"
 
     def waiting(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        """Return the runs that a gate holds."""
-        return rows.filter(status="held")
+        """Return the runs that a gate holds, or that failed and keep what they could not load."""
+        return rows.filter(pk__in=waiting_runs(self.opts.app_label).values("pk"))
 
     def obstacle(self, verb: str, rows: list[Any]) -> str:
-        """Return why not: a run that holds many records takes longer than a page may."""
+        """Return why not: a run that holds many records takes longer than a page may.
+
+        A failed run may fail by the memory or time that it takes: no page tries it again.
+        """
         if not rows:
-            return "None of these runs is held, so there is nothing to release or discard."
+            return (
+                "None of these runs is held, or failed with records left, so there is nothing to "
+                "release or discard."
+            )
+        failed = [run for run in rows if run.status == "failed"]
+        if verb == "release" and failed:
+            return (
+                f"{failed[0]} failed. To load it again, run python manage.py ingest_review release "
+                f"run {failed[0].platform}-{failed[0].pk}."
+            )
         large = [run for run in rows if run.held_count > HELD_LIMIT]
         if verb == "release" and large:
             return (
@@ -170,14 +182,16 @@ class ReviewedRunAdmin(ReviewedAdmin):
 
     def question(self, verb: str, rows: list[Any]) -> str:
         """Return the question, with the number of records."""
-        held = counted(sum(run.held_count for run in rows), "held record")
+        is_failed = any(run.status == "failed" for run in rows)
+        left = sum(run_review.count_left(self.opts.app_label, run) for run in rows)
+        held = counted(left, "record" if is_failed else "held record")
         runs = counted(len(rows), "run")
         if verb == "release":
             return f"Load {held} of {runs} now, as if no gate had held them?"
         return f"Delete {held} of {runs} for good? What these runs loaded before stays."
 
     def remark(self, row: Any) -> str:
-        """Return the source of the run, and why it is held."""
+        """Return the source of the run, and why it is held or failed."""
         return f"{row.source}: {row.error}"
 
     def settle(self, verb: str, alias: str, rows: list[Any]) -> Iterator[Result]:
@@ -185,11 +199,11 @@ class ReviewedRunAdmin(ReviewedAdmin):
         for run in rows:
             address = Address(alias, run.platform, run.pk)
             if verb == "discard":
-                held = counted(review.discard_run(address), "record")
+                held = counted(run_review.discard_run(address), "record")
                 yield Result(messages.SUCCESS, f"Discarded {held} of run {address}.")
                 continue
-            held = counted(review.check_held(address), "record")
-            summary = review.release_run(address)
+            held = counted(run_review.check_held(address), "record")
+            summary = run_review.release_run(address)
             yield Result(
                 messages.SUCCESS,
                 f"Released {held} of run {address}: {summary.created:,} created, "

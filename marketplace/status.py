@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from django.apps import apps
@@ -116,10 +117,12 @@ class DatabaseStatus(NamedTuple):
     #: One for each platform.
     freshness: tuple[Freshness, ...] = ()
     quarantined: int | None = None
-    #: Runs that were pushed and are not loaded to their end.
+    #: Runs that were pushed and that a worker will load.
     queued: int | None = None
     #: Runs that a gate holds.
     held: int | None = None
+    #: Runs that were pushed and have failed for good: a person releases or discards them.
+    failed: int | None = None
     #: Months of history that were declared lost.
     lost_months: tuple[str, ...] = ()
     #: The moment of the newest dump in BACKUP_DIR.
@@ -184,6 +187,10 @@ def _held_runs(alias: str) -> int:
     return held
 
 
+def _pushed_runs(alias: str, *, is_failed: bool) -> int:
+    return sum(inbox.is_given_up(run) == is_failed for run in inbox.unfinished(alias))
+
+
 def _facts(alias: str) -> dict[str, Any]:
     revision = get_revision(alias)
     facts = {
@@ -202,8 +209,9 @@ def _contents(alias: str) -> dict[str, Any]:
         "runs": _optional(alias, _last_runs) or (),
         "freshness": _optional(alias, _freshness) or (),
         "quarantined": rows.get("quarantine"),
-        "queued": _optional(alias, lambda alias: inbox.unfinished(alias).count()),
+        "queued": _optional(alias, partial(_pushed_runs, is_failed=False)),
         "held": _optional(alias, _held_runs),
+        "failed": _optional(alias, partial(_pushed_runs, is_failed=True)),
         "lost_months": _optional(alias, lost_months) or (),
     }
 

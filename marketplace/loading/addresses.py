@@ -7,10 +7,11 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from django.apps import apps
-from django.db.models import Case, F, QuerySet, TextField, Value, When
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, TextField, Value, When
 from django.db.models.functions import Concat
 
 from marketplace.exceptions import SourceError
+from marketplace.loading.runs import IS_STOPPED
 from marketplace.loading.values import quote
 from marketplace.registry import ALIASES, PLATFORMS, get_platform
 
@@ -49,12 +50,12 @@ def locate(name: str) -> Address:
 def kind_of(address: Address, kinds: Collection[str]) -> str:
     """Return the kind of the waiting row that an address names: "run", "record" or "glitch".
 
-    :param kinds: the kinds that it may be; a run that is not held counts if nothing else has the
+    :param kinds: the kinds that it may be; a run that does not wait counts if nothing else has the
         address
     :raises SourceError: if no row has the address, or rows of several kinds
     """
     waits = {
-        "run": runs_of(address.alias).filter(status="held"),
+        "run": waiting_runs(address.alias),
         "record": records_of(address.alias),
         "glitch": points_of(address.alias),
     }
@@ -89,6 +90,16 @@ def points_of(alias: str) -> QuerySet[Any] | None:
 def runs_of(alias: str) -> QuerySet[Any]:
     """Return the runs of a database, waiting or not."""
     return QuerySet(apps.get_model(alias, "LoadRun"), using=alias)
+
+
+def waiting_runs(alias: str) -> QuerySet[Any]:
+    """Return the runs that wait for a person: held ones, and failed ones that can be loaded again.
+
+    These keep records that were pushed or held, or were stopped before their files were read.
+    """
+    chunks: QuerySet[Any] = QuerySet(apps.get_model(alias, "LoadChunk"), using=alias)
+    is_left = Exists(chunks.filter(run=OuterRef("pk"))) | IS_STOPPED
+    return runs_of(alias).filter(Q(status="held") | Q(status="failed") & is_left)
 
 
 def records_of(alias: str) -> QuerySet[Any]:

@@ -25,7 +25,7 @@ CHUNK_SIZE = 1 << 20
 SOURCE = "push"
 
 #: What stands for a blank line, so that the lines behind it keep their numbers: no documents.
-_NOTHING = b"[]"
+NOTHING = b"[]"
 
 #: How often a run is tried that fails, or whose process is killed; then it is left to a person.
 MAX_ATTEMPTS = 5
@@ -146,7 +146,7 @@ def _chunks(lines: Iterable[bytes], digest: Any) -> Iterator[bytes]:
     gathered = bytearray()
     for line in lines:
         digest.update(line + b"\n")
-        gathered += (line if line.strip() else _NOTHING) + b"\n"
+        gathered += (line if line.strip() else NOTHING) + b"\n"
         if len(gathered) >= CHUNK_SIZE:
             yield bytes(gathered[:-1])
             gathered.clear()

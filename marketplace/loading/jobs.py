@@ -22,8 +22,8 @@ from marketplace.registry import get_platform
 #: How far clocks may differ.
 _TOLERANCE = timedelta(days=1)
 
-#: What the held part of a run is called.
-HELD = "what was held"
+#: What the held part of a run is called, and what was received.
+HELD, RECEIVED = "what was held", "request"
 
 
 class SourceStart(NamedTuple):
@@ -220,11 +220,16 @@ def begin(job: Job, source: str | int) -> Start | None:
 def _name(source: str | int, job: Job) -> tuple[str, str]:
     """Return what a source is called, and by what it is known within its run."""
     if isinstance(source, int):
-        what = HELD if job.is_held else "request"
-        return what, f"{what} {source}"
+        what = HELD if job.is_held else RECEIVED
+        return what, chunks_path(what, source)
     if source == documents.STANDARD_INPUT:
         return source, source
     return Path(source).name, os.path.abspath(source)
+
+
+def chunks_path(what: str, run_id: int) -> str:
+    """Return by what the chunks of a run are known as its source: HELD or RECEIVED."""
+    return f"{what} {run_id}"
 
 
 def given(job: Job, name: str) -> Start:

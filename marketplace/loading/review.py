@@ -1,23 +1,22 @@
-"""What waits for a person: runs that a gate held, quarantined records, prices marked as glitches.
+"""What waits for a person: held and failed runs, quarantined records, prices marked as glitches.
 
 A run or record is named by its platform and number, "uzum-17", as each database numbers its own.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
-from itertools import groupby, islice
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import orjson
 import zstandard
-from django.apps import apps
 from django.db import transaction
 from django.db.models import Count, QuerySet
 
 from marketplace.exceptions import SourceError
-from marketplace.loading import chunks, ingest, release
-from marketplace.loading.addresses import Address, glitches, points_of, records_of, runs_of
+from marketplace.loading import release
+from marketplace.loading.addresses import Address, glitches, points_of, records_of
+from marketplace.loading.run_review import WaitingRun, list_runs
 from marketplace.registry import get_database
 
 #: Reasons that are told apart; the rest is counted together.
@@ -25,9 +24,6 @@ MAX_GROUPS = 20
 
 #: Records whose ids are named for each reason.
 _NEWEST = 3
-
-#: Held items that are shown.
-_FIRST = 3
 
 #: Marked prices that are read: beyond, the count is told as "1,000 or more".
 MAX_GLITCHES = 1000
@@ -39,17 +35,6 @@ Json = dict[str, Any]
 
 
 # What waits
-
-
-class HeldRun(NamedTuple):
-    """A run that a gate holds."""
-
-    id: str
-    source: str
-    causes: list[str]
-    held: int
-    started_at: datetime
-    finished_at: datetime | None
 
 
 class Group(NamedTuple):
@@ -73,7 +58,7 @@ class Waiting(NamedTuple):
     """
 
     alias: str
-    runs: list[HeldRun]
+    runs: list[WaitingRun]
     records: int
     groups: list[Group]
     glitches: list[Any] | None
@@ -90,26 +75,10 @@ def waiting(alias: str, platform: str | None = None, *, is_all: bool = False) ->
         records = records.filter(platform=platform)
     return Waiting(
         alias,
-        [_held_run(run) for run in _held_runs(alias, platform)],
+        list_runs(alias, platform),
         records.count(),
         list(_groups(records, is_all)),
         _glitches(alias, platform),
-    )
-
-
-def _held_runs(alias: str, platform: str | None) -> QuerySet[Any]:
-    held = runs_of(alias).filter(status="held").order_by("pk")
-    return held.filter(platform=platform) if platform else held
-
-
-def _held_run(run: Any) -> HeldRun:
-    return HeldRun(
-        f"{run.platform}-{run.pk}",
-        run.source,
-        run.error.splitlines(),
-        run.held_count,
-        run.started_at,
-        run.finished_at,
     )
 
 
@@ -125,28 +94,6 @@ def _groups(records: QuerySet[Any], is_all: bool) -> Iterator[Group]:
 
 
 # One of them
-
-
-def describe_run(address: Address) -> Json:
-    """Return a run as JSON: its counts, why it is held, and the first items that are.
-
-    :raises SourceError: if there is no such run
-    """
-    run = _get_run(address)
-    names = ("read", "created", "updated", "unchanged", "rejected", "held", "price_point")
-    held = chunks.read(address.alias, run.pk, is_held=True)
-    lines = islice(held, _FIRST) if run.status == "held" else ()
-    return {
-        "id": str(address),
-        "status": run.status,
-        "source": run.source,
-        "started_at": run.started_at,
-        "finished_at": run.finished_at,
-        "causes": run.error.splitlines(),
-        "counts": {name: getattr(run, f"{name}_count") for name in names},
-        "options": run.options,
-        "first": [orjson.loads(line.raw) for line in lines],
-    }
 
 
 def describe_record(address: Address) -> Json:
@@ -199,50 +146,6 @@ def _one(rows: QuerySet[Any], address: Address, what: str) -> Any:
     if found is None:
         raise SourceError(f"There is no {what} {address}. See what waits: ingest_review list.")
     return found
-
-
-def _get_run(address: Address) -> Any:
-    return _one(runs_of(address.alias), address, "run")
-
-
-# Runs
-
-
-def release_run(
-    address: Address, progress: ingest.Progress = lambda summary: None
-) -> ingest.Summary:
-    """Load what a run holds, as if it had come in time and the gates had let it pass.
-
-    :raises SourceError: if there is no such run, or it holds nothing
-    """
-    check_held(address)
-    return ingest.resume(address.alias, address.pk, progress=progress)
-
-
-def discard_run(address: Address) -> int:
-    """Throw away what a run holds; what it loaded before stays. Return how many records it held.
-
-    :raises SourceError: if there is no such run, or it holds nothing
-    """
-    with transaction.atomic(using=address.alias):
-        # Whoever is about to release it waits, and finds it discarded.
-        runs_of(address.alias).select_for_update().filter(pk=address.pk).first()
-        held = check_held(address)
-        runs_of(address.alias).filter(pk=address.pk).update(status="discarded")
-        parts: Any = apps.get_model(address.alias, "LoadChunk").objects
-        parts.using(address.alias).filter(run_id=address.pk).delete()
-    return held
-
-
-def check_held(address: Address) -> int:
-    """Return how many records a run holds.
-
-    :raises SourceError: if there is no such run, or it holds nothing
-    """
-    run = _get_run(address)
-    if run.status != "held":
-        raise SourceError(f"Run {address} is {run.status}: it holds nothing.")
-    return int(run.held_count)
 
 
 # Quarantined records

@@ -158,7 +158,7 @@ class TestRuns:
 
         done = act(admin_client, RUNS, "discard", run, confirmed="yes")
 
-        assert "None of these runs is held, so there is nothing to release or discard." in done
+        assert "None of these runs is held, or failed with records left, so there is" in done
         assert LoadRun.objects.get(pk=run.pk).status == "completed"
 
     def test_that_hold_very_much_take_a_command(self, admin_client, monkeypatch):

@@ -68,7 +68,8 @@ class TestDbStatus:
 
     def test_says_how_much_was_pushed_and_waits(self):
         for status in ("queued", "failed", "completed"):
-            pushed = factories.load_run("classifieds", status=status, options={"push": {}})
+            facts = {"push": {"attempts": 1}}
+            pushed = factories.load_run("classifieds", status=status, options=facts)
             pushed.chunks.create(number=1, body=b"")
         factories.load_run("classifieds", status="queued")
 

@@ -94,6 +94,9 @@ class Command(DatabaseCommand):
         if status.held:
             text = f"{counted(status.held, 'run')}: python manage.py ingest_review list"
             yield f"   Held: {self.style.WARNING(text)}"
+        if status.failed:
+            text = f"{counted(status.failed, 'run')}: python manage.py ingest_review list"
+            yield f"   Failed: {self.style.WARNING(text)}"
         if status.queued:
             # Without a worker they would wait for ever.
             text = f"{counted(status.queued, 'run')} to load: python manage.py ingest_queue"

@@ -1,7 +1,7 @@
-"""Review what waits for a person: held runs, quarantined records, marked prices."""
+"""Review what waits for a person: held and failed runs, quarantined records, marked prices."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -17,10 +17,11 @@ from marketplace.cli import (
     add_format_argument,
 )
 from marketplace.exceptions import MarketplaceError, SourceError
-from marketplace.loading import review
+from marketplace.loading import review, run_review
 from marketplace.loading.addresses import Address, kind_of, locate
 from marketplace.loading.ingest import Summary
 from marketplace.loading.review import Selection, Waiting
+from marketplace.loading.run_review import WaitingRun
 from marketplace.postgresql.errors import explain
 from marketplace.registry import ALIASES, PLATFORMS, get_database, get_platform
 from marketplace.wording import counted
@@ -48,15 +49,17 @@ T = TypeVar("T")
 class Command(DatabaseCommand):
     """List, show, release and discard what waits for a person."""
 
-    help = """Review held runs, quarantined records and marked prices.
+    help = """Review held and failed runs, quarantined records and marked prices.
 
     A run is held where a gate found it unlike the platform's recent runs.
-    What came before is loaded; the rest waits. A record is in quarantine if
+    What came before is loaded; the rest waits. A run that failed keeps what
+    was pushed until it is loaded or discarded. A record is in quarantine if
     it could not be loaded. A price is marked as a glitch if it lasted one
     observation and came back.
 
     list: what waits, and why. show: one of them, with its payload.
-    release: load it as if it had come in time; for a glitch: accept it.
+    release: load it as if it had come in time; for a failed run: try again;
+    for a glitch: accept it.
     discard: throw it away. restore: mark a released glitch again.
 
     Each is named as the list names it: run uzum-17, record uzum-5 uzum-6,
@@ -131,12 +134,13 @@ class Command(DatabaseCommand):
 
     def _lines(self, waiting: Waiting, is_all: bool) -> Iterator[str]:
         yield f"{waiting.alias.upper()} - {get_database(waiting.alias).title}"
-        yield f"   Held runs: {self._number(len(waiting.runs))}"
-        for run in waiting.runs:
-            since = _time(run.finished_at or run.started_at)
-            held = f"{counted(run.held, 'record')} of {run.source}"
-            yield f"      run {run.id}: {held}, since {since}"
-            yield from (f"         {cause}" for cause in run.causes)
+        failed = [run for run in waiting.runs if run.status == "failed"]
+        held = [run for run in waiting.runs if run.status != "failed"]
+        yield f"   Held runs: {self._number(len(held))}"
+        yield from _describe_runs(held)
+        if failed:
+            yield f"   Failed runs: {self._number(len(failed))}"
+            yield from _describe_runs(failed)
         yield f"   Quarantine: {self._number(waiting.records)}"
         for group in waiting.groups:
             newest = " ".join(["record", *group.newest])
@@ -172,13 +176,16 @@ class Command(DatabaseCommand):
             method(facts, options["full"])
 
     def _show_run(self, facts: review.Json, is_full: bool) -> None:
-        first = facts.pop("first")
+        first, received = facts.pop("first"), facts.pop("received")
         self._print_facts(facts)
         for held in first:
             place = f"{held.get('source', '')}: {held['place']}"
             self.stdout.write(f"held {place} ({held.get('shape') or held['reason']})")
             payload = held["payload"] if "payload" in held else held["raw"]
             self._print_payload(payload, is_full)
+        for line in received:
+            self.stdout.write(f"received {line['place']}")
+            self._print_payload(line["raw"], is_full)
 
     def _show_record(self, facts: review.Json, is_full: bool) -> None:
         payload = facts.pop("payload")
@@ -209,11 +216,11 @@ class Command(DatabaseCommand):
 
     def _release_run(self, options: Options) -> None:
         def release(address: Address) -> bool:
-            held = counted(review.check_held(address), "record")
+            held = counted(run_review.check_held(address), "record")
             if options["dry_run"]:
                 self.stdout.write(f"Would release {held} of run {address}.")
                 return True
-            summary = review.release_run(address)
+            summary = run_review.release_run(address)
             self.stdout.write(f"Released {held} of run {address}: {_counts(summary)}.")
             for failure in summary.failures:
                 self.stderr.write(self.style.ERROR(failure))
@@ -223,9 +230,9 @@ class Command(DatabaseCommand):
 
     def _discard_run(self, options: Options) -> None:
         def discard(address: Address) -> None:
-            held = counted(review.check_held(address), "record")
+            held = counted(run_review.check_held(address), "record")
             if self._may_discard(f"{held} of run {address}", str(address), options):
-                held = counted(review.discard_run(address), "record")
+                held = counted(run_review.discard_run(address), "record")
                 self.stdout.write(f"Discarded {held} of run {address}.")
 
         self._each(options["addresses"], discard)
@@ -309,7 +316,7 @@ class Command(DatabaseCommand):
 
 #: How each kind is described.
 _DESCRIBE: dict[str, Callable[[Address], review.Json]] = {
-    "run": review.describe_run,
+    "run": run_review.describe_run,
     "record": review.describe_record,
     "glitch": review.describe_glitch,
 }
@@ -370,6 +377,13 @@ def _common(options: Options) -> list[Selection]:
     if not found:
         raise SourceError("No quarantined record is like that: see ingest_review list.")
     return found
+
+
+def _describe_runs(runs: Iterable[WaitingRun]) -> Iterator[str]:
+    for run in runs:
+        since = _time(run.finished_at or run.started_at)
+        yield f"      run {run.id}: {counted(run.held, 'record')} of {run.source}, since {since}"
+        yield from (f"         {cause}" for cause in run.causes)
 
 
 def _describe_glitch(glitch: Any) -> str:

@@ -15,7 +15,7 @@ from ecommerce.models import LoadChunk, LoadRun, Offer, QuarantinedRecord
 from marketplace.loading import chunks
 from marketplace.loading.addresses import locate
 from marketplace.loading.ingest import ingest, load_documents, resume
-from marketplace.loading.review import discard_run
+from marketplace.loading.run_review import discard_run
 from tests import factories, payloads
 
 pytestmark = pytest.mark.django_db(databases=["ecommerce", "classifieds"])

@@ -12,7 +12,7 @@ from marketplace.exceptions import SourceError
 from marketplace.loading.addresses import locate
 from marketplace.loading.ingest import ingest, load_documents, resume
 from marketplace.loading.replay import replay
-from marketplace.loading.review import discard_run
+from marketplace.loading.run_review import discard_run
 
 pytestmark = pytest.mark.django_db(databases=["ecommerce", "classifieds"])
 

@@ -1,0 +1,149 @@
+"""Runs that wait for a person: a gate held them, or they failed and can be loaded again."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import islice
+from typing import Any, NamedTuple
+
+import orjson
+from django.apps import apps
+from django.db import Error, transaction
+
+from marketplace.exceptions import MarketplaceError, SourceError
+from marketplace.loading import chunks, inbox, ingest, jobs
+from marketplace.loading.addresses import Address, runs_of, waiting_runs
+from marketplace.loading.documents import Line
+
+#: Held and received items that are shown.
+_FIRST = 3
+
+
+class WaitingRun(NamedTuple):
+    """A run that a gate holds, or that failed.
+
+    :param causes: why
+    :param held: the records that a gate holds, or that were received and are not loaded
+    """
+
+    id: str
+    status: str
+    source: str
+    causes: list[str]
+    held: int
+    started_at: datetime
+    finished_at: datetime | None
+
+
+def list_runs(alias: str, platform: str | None = None) -> list[WaitingRun]:
+    """Return the runs of a database that wait for a person, the oldest first.
+
+    :param platform: whose; of all platforms if None
+    """
+    runs = waiting_runs(alias).order_by("pk")
+    if platform:
+        runs = runs.filter(platform=platform)
+    return [_waiting_run(alias, run) for run in runs]
+
+
+def _waiting_run(alias: str, run: Any) -> WaitingRun:
+    return WaitingRun(
+        f"{run.platform}-{run.pk}",
+        run.status,
+        run.source,
+        run.error.splitlines(),
+        count_left(alias, run),
+        run.started_at,
+        run.finished_at,
+    )
+
+
+def describe_run(address: Address) -> dict[str, Any]:
+    """Return a run as JSON: its counts, why it is held or failed, and the first items it keeps.
+
+    :raises SourceError: if there is no such run
+    """
+    run = _get_run(address)
+    names = ("read", "created", "updated", "unchanged", "rejected", "held", "price_point")
+    held = chunks.read(address.alias, run.pk, is_held=True)
+    lines = islice(held, _FIRST) if run.status == "held" else ()
+    return {
+        "id": str(address),
+        "status": run.status,
+        "source": run.source,
+        "started_at": run.started_at,
+        "finished_at": run.finished_at,
+        "causes": run.error.splitlines(),
+        "counts": {name: getattr(run, f"{name}_count") for name in names},
+        "options": run.options,
+        "first": [orjson.loads(line.raw) for line in lines],
+        "received": [
+            {"place": line.place, "raw": line.raw.decode("utf-8", "replace")}
+            for line in islice(_received(address.alias, run), _FIRST)
+        ],
+    }
+
+
+def _get_run(address: Address) -> Any:
+    run = runs_of(address.alias).filter(platform=address.platform, pk=address.pk).first()
+    if run is None:
+        raise SourceError(f"There is no run {address}. See what waits: ingest_review list.")
+    return run
+
+
+def release_run(
+    address: Address, progress: ingest.Progress = lambda summary: None
+) -> ingest.Summary:
+    """Load what a run holds, as if it had come in time and the gates had let it pass.
+
+    A failed run is loaded from where it failed; the gates judge it as usual.
+
+    :raises SourceError: if there is no such run, it holds nothing, or fails with any other error
+    """
+    check_held(address)
+    try:
+        return ingest.resume(address.alias, address.pk, progress=progress)
+    except (Error, MarketplaceError):
+        raise
+    except Exception as error:
+        failure = ingest.name_failure(str(address), error)
+        raise SourceError(f"Run {address} failed: {failure}") from error
+
+
+def discard_run(address: Address) -> int:
+    """Throw away what a run holds, or failed to load; what it loaded before stays.
+
+    :return: how many records it held
+    :raises SourceError: if there is no such run, or it holds nothing
+    """
+    with transaction.atomic(using=address.alias):
+        # Whoever is about to release it waits, and finds it discarded.
+        runs_of(address.alias).select_for_update().filter(pk=address.pk).first()
+        held = check_held(address)
+        runs_of(address.alias).filter(pk=address.pk).update(status="discarded")
+        parts: Any = apps.get_model(address.alias, "LoadChunk").objects
+        parts.using(address.alias).filter(run_id=address.pk).delete()
+    return held
+
+
+def check_held(address: Address) -> int:
+    """Return how many records a run holds, or failed to load; of files, these are not known.
+
+    :raises SourceError: if there is no such run, or it holds nothing
+    """
+    run = _get_run(address)
+    if not waiting_runs(address.alias).filter(pk=run.pk).exists():
+        raise SourceError(f"Run {address} is {run.status}: it holds nothing.")
+    return count_left(address.alias, run)
+
+
+def count_left(alias: str, run: Any) -> int:
+    """Return how many records a gate holds of a run, or were received and are not loaded."""
+    return int(run.held_count) + sum(1 for _ in _received(alias, run))
+
+
+def _received(alias: str, run: Any) -> Iterator[Line]:
+    """Yield the lines that a run has received and not loaded."""
+    path = jobs.chunks_path(jobs.RECEIVED, run.pk)
+    source = run.sources.filter(path=path).order_by("pk").last()
+    lines = islice(chunks.read(alias, run.pk), source.position if source else 0, None)
+    yield from (line for line in lines if line.raw != inbox.NOTHING)
