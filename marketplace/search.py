@@ -1,5 +1,6 @@
 """Full-text search: the vectors, stored in a column or in an index only, and the queries."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,6 +11,10 @@ from django.db.models.functions import Coalesce
 
 #: Stems Cyrillic words as Russian and Latin ones as English; other languages stay as they are.
 CONFIGURATION = "russian"
+
+#: Minus signs in front of a word: PostgreSQL takes each for a NOT, and fails if more than 32 are
+#: nested. It skips the other characters.
+_NESTED_NOT = re.compile(r"(?<![^\s!&|()])-[\s!&|()-]*-")
 
 
 class Vector(Func):
@@ -49,6 +54,7 @@ def search_vector(*columns: str) -> models.GeneratedField:
 
 def search_query(text: str) -> SearchQuery:
     """Return the query for what a person typed: words, "phrases", or, -without."""
+    text = _NESTED_NOT.sub(" ", text)
     return SearchQuery(text, config=CONFIGURATION, search_type="websearch")
 
 
