@@ -61,6 +61,7 @@ class ListingAdmin(base.ReadOnlyAdmin):
     amounts = ("price",)
     search_vector = "search_vector"
     search_help_text = "Words of the title or text, or the id"
+    narrowed_by = ("category", "seller")
     detail_related = ("category", "seller")
     fieldsets = (
         ("Ad", {"fields": ("title", "url", *_IDENTITY, "status")}),

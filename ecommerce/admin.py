@@ -78,6 +78,7 @@ class ProductAdmin(base.ReadOnlyAdmin):
     amounts = ("min_price",)
     search_texts = Product.SEARCHED
     search_help_text = "Words of the title, or the id"
+    narrowed_by = ("category", "seller")
     detail_related = ("category", "seller")
     fieldsets = (
         (
@@ -166,6 +167,7 @@ class OfferAdmin(base.ReadOnlyAdmin):
     amounts = ("price",)
     search_texts = tuple(f"product__{name}" for name in Product.SEARCHED)
     search_help_text = "Words of the product's title, or the offer's id"
+    narrowed_by = ("product", "seller")
     detail_related = ("product", "seller")
     fieldsets = (
         ("Offer", {"fields": ("product", "seller", "variant_title", "variant_attributes")}),
@@ -305,7 +307,7 @@ class PricePointAdmin(base.ReadOnlyAdmin):
         self, request: HttpRequest, queryset: QuerySet[PricePoint], search_term: str
     ) -> tuple[QuerySet[PricePoint], bool]:
         """Keep the points of the offers that the user typed: few offers have few of millions."""
-        term = search_term.strip().replace("\0", "")
+        term = search_term.strip()
         return (queryset.filter(offer__in=_pks(_offers(term))) if term else queryset), False
 
     @admin.display(description="platform")

@@ -5,11 +5,10 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from django.contrib import admin, messages
-from django.contrib.admin.views.main import ERROR_FLAG
+from django.contrib import admin
 from django.contrib.auth import admin as auth
 from django.contrib.auth.models import Group, User
-from django.core.exceptions import FieldDoesNotExist, ValidationError
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -17,13 +16,14 @@ from unfold import admin as unfold
 from unfold import forms
 
 from marketplace import presentation as show
+from marketplace.addresses import KEY, CheckedAdmin
 from marketplace.filters import DayRangeFilter, PlatformFilter, choice
 from marketplace.loading import run_warnings
 from marketplace.models import LoadRun
 from marketplace.registry import ALIASES, get_database
 from marketplace.review_admin import ReviewedRecordAdmin, ReviewedRunAdmin
 from marketplace.search import matching, search_query
-from marketplace.tables import FOUND_LIMIT, List, ListPaginator, contains, is_heavy
+from marketplace.tables import FOUND_LIMIT, List, contains, is_heavy
 
 if TYPE_CHECKING:
     # unfold has no types: these are the classes that its own derive from.
@@ -45,7 +45,7 @@ class Panel(NamedTuple):
     is_folded: bool = False
 
 
-class ReadOnlyAdmin(ModelAdmin):
+class ReadOnlyAdmin(CheckedAdmin, ModelAdmin):
     """A table that may have millions of rows and that only loading writes."""
 
     #: The symbol and name in the navigation; the name is the model's if empty.
@@ -86,7 +86,6 @@ class ReadOnlyAdmin(ModelAdmin):
     list_before_template = "admin/marketplace/narrowed.html"
     list_filter_submit = True
     list_per_page = 50
-    paginator = ListPaginator
     show_facets = admin.ShowFacets.NEVER
     show_full_result_count = False
 
@@ -136,7 +135,7 @@ class ReadOnlyAdmin(ModelAdmin):
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         """Keep the rows with the id, the words or the name that the user typed."""
-        term = search_term.strip().replace("\0", "")
+        term = search_term.strip()
         if not term:
             return queryset, False
         by_id, by_words = self._by_id(term), self._by_words(term)
@@ -152,9 +151,6 @@ class ReadOnlyAdmin(ModelAdmin):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Show the list; if a link narrowed it to a related row, say so."""
-        if ERROR_FLAG in request.GET:
-            text = "A filter in the address cannot be read. The whole list is shown."
-            self.message_user(request, text, messages.ERROR)
         narrowed = {"narrowed": list(self._narrowed(request))}
         return super().changelist_view(request, narrowed | (extra_context or {}))
 
@@ -222,16 +218,10 @@ class ReadOnlyAdmin(ModelAdmin):
 
     def _narrowed(self, request: HttpRequest) -> Iterable[tuple[str, models.Model]]:
         """Return the rows to which the address narrows the list, with their column's name."""
-        for name, value in request.GET.dict().items():
-            column = name.removesuffix("__id__exact")
-            if column == name or not re.fullmatch(r"[0-9]{1,18}", str(value)):
-                continue
-            try:
-                model = self._related(column)
-            except FieldDoesNotExist:
-                continue
-            row = model._default_manager.filter(pk=value).first()
-            if row is not None:
+        for column in self.narrowed_by:
+            key = request.GET.get(f"{column}__id__exact", "")
+            rows = self._related(column)._default_manager
+            if KEY.fullmatch(key) and (row := rows.filter(pk=key).first()):
                 yield column.replace("_", " "), row
 
     # A row's page.
@@ -375,6 +365,7 @@ class QuarantineAdmin(ReviewedRecordAdmin, ReadOnlyAdmin):
     sortable = ("last_seen_at", "seen_count")
     newest = "last_seen_at"
     search_names = ("reason", "field", "source")
+    narrowed_by = ("run",)
     detail_related = ("run",)
     fieldsets = (
         ("Reason", {"fields": ("reason", "field")}),
@@ -432,7 +423,7 @@ admin.site.unregister((User, Group))
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, ModelAdmin):
+class UserAdmin(CheckedAdmin, DjangoUserAdmin, ModelAdmin):
     """People who may open the admin."""
 
     icon = "person"
@@ -461,7 +452,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
 
 
 @admin.register(Group)
-class GroupAdmin(auth.GroupAdmin, ModelAdmin):
+class GroupAdmin(CheckedAdmin, auth.GroupAdmin, ModelAdmin):
     """Groups of people with the same permissions."""
 
     icon = "group"

@@ -49,3 +49,14 @@ class PayloadError(MarketplaceError):
 def name_error(error: BaseException) -> str:
     """Return an error's type and text: "ValueError: too large"; the type alone if it has none."""
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+class BadParameterError(MarketplaceError):
+    """Raised if a request to the admin has a value that is not valid. Its text says which.
+
+    :param names: the parameters at fault: the address is valid without them
+    """
+
+    def __init__(self, text: str, *names: str) -> None:
+        super().__init__(text)
+        self.names = names

@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django import forms
-from django.contrib import messages
 from django.contrib.admin import FieldListFilter
 from django.core.exceptions import ValidationError
 from django.db.models import DateTimeField, Q, QuerySet
@@ -17,6 +16,8 @@ from django.utils.text import capfirst
 from unfold.contrib.filters import admin as unfold
 from unfold.widgets import INPUT_CLASSES
 
+from marketplace.addresses import clip
+from marketplace.exceptions import BadParameterError
 from marketplace.presentation import CURRENCIES, label
 from marketplace.registry import ALIASES, get_database, get_platform
 
@@ -62,7 +63,7 @@ class _Number(forms.DecimalField):
         except ValidationError:
             number = _NO_NUMBER
         if number is not None and not (number.is_finite() and abs(number) < 10**18):
-            raise ValidationError(f'"{value}" is not a number. Write it as 5300716 or 12.5.')
+            raise ValidationError(f"{clip(value)} is not a number. Write it as 5300716 or 12.5.")
         return number
 
 
@@ -78,7 +79,9 @@ class _Day(forms.DateField):
         except ValidationError:
             day = date.min
         if day is not None and not _FIRST_DAY <= day <= _LAST_DAY:
-            raise ValidationError(f'"{value}" is not a date. Write it as 13.11.2026 or 2026-11-13.')
+            raise ValidationError(
+                f"{clip(value)} is not a date. Write it as 13.11.2026 or 2026-11-13."
+            )
         return day
 
 
@@ -126,8 +129,26 @@ class PlatformFilter(_RadioFilter):
         return [(name, get_platform(name).title) for name in names]
 
     def queryset(self, request: HttpRequest, queryset: Rows) -> Rows:
-        """Keep the platform's rows."""
-        return queryset.filter(**{self.path: self.value()}) if self.value() else queryset
+        """Keep the platform's rows.
+
+        :raises BadParameterError: if the database has no such platform
+        """
+        name = self.value()
+        _check_choice(self, name)
+        return queryset.filter(**{self.path: name}) if name else queryset
+
+
+def _check_choice(spec: Any, value: str | None) -> None:
+    """Check that a value is one of those that a filter offers, or none.
+
+    :raises BadParameterError: if it is another
+    """
+    if value and value not in dict(spec.lookup_choices):
+        raise BadParameterError(
+            f"{capfirst(str(spec.title))}: {clip(value)} is not one of the choices. "
+            "Choose one beside the list.",
+            spec.parameter_name,
+        )
 
 
 class _LimitsFilter:
@@ -140,11 +161,14 @@ class _LimitsFilter:
     used_parameters: dict[str, Any]
 
     def limits(self, request: HttpRequest) -> tuple[Any, Any]:
-        """Return both values, None for no limit; tell the user which one cannot be read."""
+        """Return both values, None for no limit.
+
+        :raises BadParameterError: if one of them is not a number, or not a date
+        """
         form = self._form()
-        for error in dict.fromkeys(error for each in form.errors.values() for error in each):
-            title = capfirst(str(self.title))
-            messages.error(request, f"{title}: {error} The list is shown without this limit.")
+        if form.errors:
+            error = next(iter(form.errors.values()))[0]
+            raise BadParameterError(f"{capfirst(str(self.title))}: {error}", *form.errors)
         first, last = map(form.cleaned_data.get, self._names())
         return first, last
 
@@ -219,12 +243,11 @@ def choice(field: str, choices: Iterable[tuple[str, str]] = YES_NO) -> type[Any]
 
     def queryset(self: Any, request: HttpRequest, rows: Rows) -> Rows:
         value = self.value()
-        if value in (None, ""):
+        _check_choice(self, value)
+        if not value:
             return rows
         if value == _UNKNOWN:
             return rows.filter(**{f"{field}__isnull": True})
-        if value not in dict(offered):
-            return rows.none()
         return rows.filter(**{field: _VALUES.get(value, value)})
 
     return _filter(base, field, "", lookups=lookups, queryset=queryset)
@@ -243,7 +266,7 @@ def matching(name: str, title: str, condition: Callable[[str], Q]) -> type[Any]:
     """
 
     def queryset(self: Any, request: HttpRequest, rows: Rows) -> Rows:
-        value = (self.value() or "").strip().replace("\0", "")
+        value = (self.value() or "").strip()
         return rows.filter(condition(value)) if value else rows
 
     return _filter(_TextFilter, name, title, queryset=queryset)

@@ -14,8 +14,12 @@ UNREACHABLE = (OperationalError, InterfaceError, DatabaseUnavailableError)
 _TEMPLATES = "admin/marketplace"
 
 
-def error_page(request: HttpRequest, status: int, title: str, reason: str) -> HttpResponse:
+def error_page(
+    request: HttpRequest, status: int, title: str, reason: str, without: str = ""
+) -> HttpResponse:
     """Return a page about an error; without the navigation for users who are not logged in.
+
+    :param without: the address without the parameters at fault; empty if there are none
 
     :raises OperationalError, InterfaceError: if accounts cannot be read
     """
@@ -23,6 +27,7 @@ def error_page(request: HttpRequest, status: int, title: str, reason: str) -> Ht
     if user is None or not user.is_authenticated:
         return plain_page(request, status, title, reason)
     context = admin.site.each_context(request) | _context(status, title, reason)
+    context["without"] = without
     page = render_to_string(f"{_TEMPLATES}/error.html", context, request)
     return HttpResponse(page, status=status)
 
@@ -46,6 +51,15 @@ def _page(request: HttpRequest, status: int, title: str, reason: str) -> HttpRes
         return error_page(request, status, title, reason)
     except UNREACHABLE:
         return plain_page(request, status, title, reason)
+
+
+def bad_address(request: HttpRequest, reason: str, without: str) -> HttpResponse:
+    """Return the page about an address or a form with a value that is not valid.
+
+    :param without: the address without the parameters at fault; empty if it is not known
+    """
+    kind = "address" if request.method in ("GET", "HEAD") else "form"
+    return error_page(request, 400, f"This {kind} is not valid", reason, without)
 
 
 # The handlers of marketplace.urls.

@@ -66,6 +66,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "marketplace.middleware.DatabaseUnavailableMiddleware",
+    "marketplace.addresses.BadAddressMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
 

@@ -8,11 +8,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
-from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ORDER_VAR
 from django.contrib.postgres.search import SearchVectorField
 from django.core.paginator import Paginator
-from django.db import DataError, connections, models
+from django.db import connections, models
 from django.db.models import F, Q, QuerySet, Value
 from django.db.models.constants import LOOKUP_SEP
 from django.db.models.expressions import OrderBy
@@ -21,6 +20,7 @@ from django.db.transaction import atomic
 from django.http import HttpRequest
 from unfold import views as unfold
 
+from marketplace.exceptions import BadParameterError
 from marketplace.presentation import CURRENCIES, SOM, label, number
 
 if TYPE_CHECKING:
@@ -79,6 +79,14 @@ class ListPaginator(Paginator[Any]):
         """Return the number of pages that can be opened."""
         limit = REACHABLE if self._estimate > FOUND_LIMIT else FOUND_LIMIT
         return max(1, -(-min(self.count, limit) // self.per_page))
+
+    def validate_number(self, number: Any) -> int:
+        """Return the number of a page that exists: the last one for those beyond the end.
+
+        Rows may have gone since the link was made, and no page is so far that PostgreSQL would
+        have to read a whole table to skip the rows before it.
+        """
+        return super().validate_number(min(int(number), self.num_pages))
 
     @property
     def count_text(self) -> str:
@@ -167,13 +175,6 @@ class List(ChangeList):
     #: The currency that the list was narrowed to, as it compares amounts; empty if it was not.
     currency = ""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        try:
-            super().__init__(*args, **kwargs)
-        except (ValueError, DataError) as error:
-            # The address has a NUL character, or a damaged regular expression.
-            raise IncorrectLookupParameters(error) from error
-
     def get_ordering_field(self, field_name: Any) -> Any:
         """Return what a column is sorted by, NULLs last; None if it cannot be sorted."""
         if field_name not in self.sortable_by:
@@ -183,28 +184,31 @@ class List(ChangeList):
         return order if is_known else Known(order)
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
-        """Return the order; the default one where sorting would have to read too many rows."""
+        """Return the order; the default one where sorting would have to read too many rows.
+
+        :raises BadParameterError: if the address has a column that cannot be sorted
+        """
+        self._check_order()
         slow = self._sorted_names() & set(self.model_admin.sorted_without_index)
-        if slow and not self.query:
-            with time_limit(queryset.db):
-                is_large = queryset.order_by()[: SORTED_LIMIT + 1].count() > SORTED_LIMIT
-            if is_large:
-                self.params.pop(ORDER_VAR)
-                messages.warning(
-                    request,
-                    f"These are more than {number(SORTED_LIMIT)} rows, too many to sort by "
-                    f"{label(slow.pop())}. Search or add a filter first.",
-                )
+        is_read_whole = slow and not self.query
+        if is_read_whole and queryset.order_by()[: SORTED_LIMIT + 1].count() > SORTED_LIMIT:
+            self.params.pop(ORDER_VAR)
+            messages.warning(
+                request,
+                f"These are more than {number(SORTED_LIMIT)} rows, too many to sort by "
+                f"{label(slow.pop())}. Search or add a filter first.",
+            )
         return super().get_ordering(request, queryset)
 
     def get_queryset(
         self, request: HttpRequest, exclude_parameters: list[str | None] | None = None
     ) -> QuerySet[Any]:
         """Return the rows; those of one currency if their amounts are compared."""
-        rows = super().get_queryset(request, exclude_parameters)
-        if request.GET.get("currency") or not self._compares_amounts(request):
-            return rows
-        with time_limit(rows.db):
+        # Some filters and searches ask for the keys that they found.
+        with time_limit(self.root_queryset.db):
+            rows = super().get_queryset(request, exclude_parameters)
+            if request.GET.get("currency") or not self._compares_amounts(request):
+                return rows
             self.currency = main_currency(rows)
         return rows.filter(currency=self.currency) if self.currency else rows
 
@@ -228,8 +232,19 @@ class List(ChangeList):
         with time_limit(self.queryset.db):
             super().get_results(request)
             self.result_list: Any = list(self.result_list)
+        self.page_num = min(self.page_num, self.paginator.num_pages)
         # The pages' footer says the count, and how exact it is.
         self.full_result_count = self.result_count
+
+    def _check_order(self) -> None:
+        for place in self.get_ordering_field_columns() if self.params.get(ORDER_VAR) else ():
+            columns = self.list_display[place : place + 1]
+            if not columns or not self.get_ordering_field(columns[0]):
+                raise BadParameterError(
+                    f"Column {place} of this list cannot be sorted. Click the title of a column "
+                    "that can.",
+                    ORDER_VAR,
+                )
 
     def _sorted_names(self) -> set[str]:
         """Return the columns by which the user sorts."""

@@ -63,6 +63,7 @@ class LotAdmin(base.ReadOnlyAdmin):
     amounts = ("start_cost",)
     search_vector = "search_vector"
     search_help_text = "Words of the title, the number, or the id"
+    narrowed_by = ("customer", "provider")
     detail_related = ("customer", "provider")
     fieldsets = (
         (
@@ -190,6 +191,7 @@ class LotItemAdmin(base.ReadOnlyAdmin):
     amounts = ("price", "cost")
     search_vector = "search_vector"
     search_help_text = "Words of the product, or the item's id"
+    narrowed_by = ("lot",)
     detail_related = ("lot",)
     fieldsets = (
         ("Item", {"fields": ("product_name", "lot", "order_num", "country_name")}),

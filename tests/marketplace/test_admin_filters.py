@@ -32,11 +32,12 @@ PRICED = {
 def show(admin_client):
     """Return a list as its ids, and its page as text."""
 
-    def show(name, **parameters):
+    def show(name, status=200, **parameters):
         response = admin_client.get(reverse(f"admin:{name}_changelist"), parameters)
-        assert response.status_code == 200, response.headers
+        assert response.status_code == status, response.headers
         text = unescape(re.sub(r"\s+", " ", strip_tags(response.content.decode())))
-        return [row.external_id for row in response.context["cl"].result_list], text
+        rows = response.context["cl"].result_list if status == 200 else ()
+        return [row.external_id for row in rows], text
 
     return show
 
@@ -115,13 +116,9 @@ class TestDays:
 
     @pytest.mark.parametrize("day", ["11/13/2026", "31.02.2026", "yesterday", "13.11.9999"])
     def test_what_is_none_is_said(self, show, day):
-        rows, text = show("classifieds_listing", posted_at_from=day)
+        text = show("classifieds_listing", 400, posted_at_from=day)[1]
 
-        assert rows == ["14", "13", "12"]
-        assert (
-            f'Posted: "{day}" is not a date. Write it as 13.11.2026 or 2026-11-13. '
-            "The list is shown without this limit." in text
-        )
+        assert f'Posted: "{day}" is not a date. Write it as 13.11.2026 or 2026-11-13.' in text
 
     def test_of_rates_are_days(self, admin_client):
         for day in (0, 1, 2):
@@ -144,11 +141,8 @@ class TestNumbers:
 
     @pytest.mark.parametrize("number", ["abc", "1e400", "nan", "5 x"])
     def test_what_is_none_is_said(self, show, number):
-        factories.product(external_id="1")
+        text = show("ecommerce_product", 400, min_price_from=number)[1]
 
-        rows, text = show("ecommerce_product", min_price_from=number)
-
-        assert rows == ["1"]
         assert f'Price: "{number}" is not a number. Write it as 5300716 or 12.5.' in text
 
 
@@ -226,28 +220,3 @@ class TestPriceHistory:
         html = admin_client.get(f"/ecommerce/pricepoint/{point.pk}/change/").content.decode()
 
         assert f"Offer {points.pk} at 2026-11-22 14:00 (point {point.pk})" in html
-
-
-class TestAddresses:
-    @pytest.mark.parametrize(
-        "query",
-        [
-            "platform=%00",
-            "external_id__contains=%00",
-            "title__regex=(",
-            "price__gte=abc",
-            "id__in=1,x",
-            "posted_at__gte=xx",
-            "currency=%00&o=1",
-        ],
-    )
-    def test_that_no_filter_can_read_lead_to_the_list(self, admin_client, query):
-        factories.listing(external_id="1")
-
-        response = admin_client.get(f"/classifieds/listing/?{query}", follow=True)
-
-        assert response.status_code == 200
-        rows = [row.external_id for row in response.context["cl"].result_list]
-        is_said = "A filter in the address cannot be read" in response.content.decode()
-        # An unknown choice keeps no row; the rest is ignored, and said to be.
-        assert (rows, is_said) == (([], False) if "currency" in query else (["1"], True))
