@@ -101,7 +101,7 @@ class TestFilters:
 
     @pytest.mark.parametrize(
         ("value", "expected"),
-        [("yes", ["1"]), ("no", ["2"]), ("unknown", ["3"]), ("", ["3", "2", "1"]), ("zzz", [])],
+        [("yes", ["1"]), ("no", ["2"]), ("unknown", ["3"]), ("", ["3", "2", "1"])],
     )
     def test_tells_no_from_unknown(self, show, value, expected):
         for number, is_available in ((1, True), (2, False), (3, None)):
@@ -182,17 +182,11 @@ class TestSorting:
                 if tables.is_nullable(model, name):
                     assert order.nulls_last or not order.descending
 
-    def test_ignores_columns_that_have_no_index(self, show):
-        for number, title in ((1, "b"), (2, "a"), (3, "c")):
-            factories.product(external_id=str(number), title=title)
+    @pytest.mark.parametrize("order", ["0", "99", "-99", "x", "1.x.-", "-"])
+    def test_refuses_columns_that_cannot_be_sorted(self, admin_client, order):
+        response = admin_client.get("/ecommerce/product/", {"o": order})
 
-        assert show("ecommerce_product", o="0")[0] == ["3", "2", "1"]
-
-    @pytest.mark.parametrize("order", ["99", "-99", "x", "1.x.-", "-"])
-    def test_ignores_what_is_no_column(self, show, order):
-        factories.product(external_id="1")
-
-        assert show("ecommerce_product", o=order)[0] == ["1"]
+        assert response.status_code == 400
 
 
 class TestNewestFirst:
@@ -256,9 +250,9 @@ class TestCount:
             factories.product(external_id=str(number))
         _analyze("ecommerce_products")
 
-        codes = [admin_client.get(f"/ecommerce/product/?p={page}").status_code for page in (1, 2)]
+        pages = [admin_client.get(f"/ecommerce/product/?p={page}") for page in (1, 2)]
 
-        assert codes == [200, 302]
+        assert [response.context["cl"].page_num for response in pages] == [1, 1]
 
 
 def _analyze(table):
