@@ -4,7 +4,7 @@ import io
 import sys
 import zlib
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,19 +19,39 @@ ERRORS = (EOFError, zlib.error, zstandard.ZstdError)
 
 _PIECE = 1 << 16
 
+#: Bytes of the largest zstd window, which is in memory whole: the limit of the zstd command, too.
+_MAX_WINDOW = 1 << 27
+
+#: What is packed tighter than 1 : `_MAX_RATIO` and is larger than `_MIN_BOMB` bytes is refused.
+#: JSON and XML become a tenth to a hundredth, very repetitive ones a five-hundredth.
+_MAX_RATIO = 1000
+_MIN_BOMB = 64 << 20
+
+#: Bytes of packed files that are unpacked once before they are read, so that nothing is loaded of a
+#: bomb. A larger one is refused where its first `_MIN_BOMB` bytes show what it is.
+_MAX_TRIAL = 4 << 20
+
 
 class _Form(NamedTuple):
-    """A form of packed data: members (gzip) or frames (zstd), one after the other."""
+    """A form of packed data: members (gzip) or frames (zstd), one after the other.
+
+    :param step: packed bytes that are unpacked at once
+    :param unpack: what a member makes of so many bytes
+    """
 
     name: str
     is_start: Callable[[bytes], bool]
     start: Callable[[], Any]
+    step: int
+    unpack: Callable[[Any, memoryview], bytes]
 
 
 _GZIP = _Form(
     "gzip",
     lambda head: head.startswith(b"\x1f\x8b"),
     lambda: zlib.decompressobj(wbits=31),
+    1 << 12,
+    lambda member, piece: member.decompress(piece, _PIECE),
 )
 _ZSTD = _Form(
     "zstd",
@@ -40,7 +60,10 @@ _ZSTD = _Form(
         head.startswith(b"\x28\xb5\x2f\xfd")
         or (head[1:4] == b"\x2a\x4d\x18" and 0x50 <= head[0] <= 0x5F)
     ),
-    lambda: zstandard.ZstdDecompressor().decompressobj(),
+    lambda: zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW).decompressobj(),
+    # Unpacking cannot be told to stop. A block of 4 bytes may become 128 kB: these become 8 MB.
+    1 << 8,
+    lambda member, piece: member.decompress(piece),
 )
 
 
@@ -49,7 +72,8 @@ def open_source(path: str, opened: ExitStack, warn: Callable[[str], None]) -> An
 
     :param opened: closes what is opened here
     :param warn: takes warnings about the source, once it was read
-    :raises SourceError: if standard input is closed
+    :raises SourceError: if standard input is closed; while reading, also if the source is a
+        decompression bomb, or its zstd window is too large
     :raises OSError: if the file cannot be opened
     """
     packed: Any = sys.stdin.buffer if sys.stdin else None
@@ -60,8 +84,40 @@ def open_source(path: str, opened: ExitStack, warn: Callable[[str], None]) -> An
     head = packed.peek(4)[:4]
     for form in (_GZIP, _ZSTD):
         if form.is_start(head):
-            return opened.enter_context(io.BufferedReader(_Unpacked(packed, form, warn), _PIECE))
+            if path != STANDARD_INPUT and Path(path).stat().st_size <= _MAX_TRIAL:
+                _try(path, form)
+            unpacked = _Unpacked(packed, form, source_name(path), warn)
+            return opened.enter_context(io.BufferedReader(unpacked, _PIECE))
     return packed
+
+
+def _try(path: str, form: _Form) -> None:
+    """Unpack a file to its end, or to its damage, which shows again where it is read.
+
+    :raises SourceError: if it is a bomb, or its zstd window is too large
+    """
+    buffer = bytearray(_PIECE)
+    with Path(path).open("rb") as packed, suppress(*ERRORS):
+        unpacked = _Unpacked(packed, form, source_name(path), lambda warning: None)
+        while unpacked.readinto(buffer):
+            pass
+
+
+def source_name(path: str) -> str:
+    """Return the name of a source in messages."""
+    return "standard input" if path == STANDARD_INPUT else Path(path).name
+
+
+def read_some(stream: Any, size: int) -> bytes:
+    """Return at least so many bytes, or fewer at the end or where packed data are damaged.
+
+    Reading on at such a place raises the damage.
+    """
+    data = bytearray()
+    with suppress(*ERRORS):
+        while len(data) < size and (piece := stream.read1(_PIECE)):
+            data += piece
+    return bytes(data)
 
 
 class _Unpacked(io.RawIOBase):
@@ -71,14 +127,17 @@ class _Unpacked(io.RawIOBase):
     bytes after the last member or frame, as the command line tools do.
     """
 
-    def __init__(self, packed: Any, form: _Form, warn: Callable[[str], None]) -> None:
+    def __init__(self, packed: Any, form: _Form, name: str, warn: Callable[[str], None]) -> None:
         self._packed = packed
         self._form = form
+        self._name = name
         self._warn = warn
         self._member = form.start()
         #: Packed bytes that were read and not unpacked yet.
-        self._rest = b""
-        self._ready = b""
+        self._rest = memoryview(b"")
+        #: Memory views, as what is left of a large piece is not to be copied for each portion.
+        self._ready = memoryview(b"")
+        self._packed_size = self._unpacked_size = 0
         self._is_over = False
         self._failure: Exception | None = None
 
@@ -94,34 +153,56 @@ class _Unpacked(io.RawIOBase):
                     self._start_member()
                 else:
                     self._unpack()
-        except ERRORS as error:
-            self._failure = error
-            raise
+        except (*ERRORS, SourceError) as error:
+            self._failure = self._explained(error)
+            raise self._failure from None
         size = min(len(buffer), len(self._ready))
         buffer[:size], self._ready = self._ready[:size], self._ready[size:]
         return size
 
+    def _explained(self, error: Exception) -> Exception:
+        if "requires too much memory" not in str(error):
+            return error
+        return SourceError(
+            f"{self._name} needs a zstd window of more than {_MAX_WINDOW >> 20} MB. Pack it again "
+            "without --long and --ultra, or unpack it with zstd -d --long=31 and load the result."
+        )
+
     def _unpack(self) -> None:
-        piece = self._rest or self._packed.read(_PIECE)
-        if not piece:
+        if not self._rest and not self._read():
             raise EOFError(f"the {self._form.name} data end in the middle")
-        if self._form is _ZSTD:
-            self._ready, self._rest = self._member.decompress(piece), b""
-        else:
-            # Bounded, as a few bytes of gzip may become many.
-            self._ready = self._member.decompress(piece, _PIECE)
-            self._rest = self._member.unconsumed_tail
+        piece = self._rest[: self._form.step]
+        self._ready = memoryview(self._form.unpack(self._member, piece))
+        left = len(self._member.unconsumed_tail) + len(self._member.unused_data)
+        self._rest = self._rest[len(piece) - left :]
+        self._unpacked_size += len(self._ready)
+        self._packed_size += len(piece) - left
+        self._check_ratio()
+
+    def _read(self) -> bool:
+        """Read more packed bytes; return whether there were any."""
+        piece = self._packed.read(_PIECE)
+        self._rest = memoryview(bytes(self._rest) + piece)
+        return bool(piece)
+
+    def _check_ratio(self) -> None:
+        size, packed = self._unpacked_size, self._packed_size
+        if size > _MIN_BOMB and size > packed * _MAX_RATIO:
+            raise SourceError(
+                f"{self._name} is a decompression bomb: its first {packed:,} bytes unpack to more "
+                f"than {_MAX_RATIO:,} times their size (1 : {size // packed:,}). It was not read "
+                f"on. If it is right, unpack it with {self._form.name} -d and load the result."
+            )
 
     def _start_member(self) -> None:
-        head = self._member.unused_data
-        if len(head) < 4:
-            head += self._packed.read(_PIECE)
-        if self._form.is_start(head):
-            self._member, self._rest = self._form.start(), head
+        if len(self._rest) < 4:
+            self._read()
+        if self._form.is_start(bytes(self._rest[:4])):
+            self._member = self._form.start()
             return
         self._is_over = True
         # Zeros are padding, and no damage.
-        if head.strip(b"\0"):
+        if bytes(self._rest).strip(b"\0"):
             self._warn(
                 f"The bytes after the end of the {self._form.name} data are not {self._form.name} "
                 "and were ignored."

@@ -1,0 +1,59 @@
+"""Unpacking: decompression bombs and large windows are refused, whatever they hold."""
+
+import gzip
+import json
+import os
+
+import pytest
+import zstandard
+
+from marketplace.loading import unpacking
+from tests.marketplace.loading.test_documents import file, read, read_damaged, sound
+
+__all__ = ["file"]
+
+
+@pytest.fixture
+def small_bombs(monkeypatch):
+    monkeypatch.setattr(unpacking, "_MIN_BOMB", 1 << 20)
+
+
+@pytest.mark.usefixtures("small_bombs")
+class TestBombs:
+    @pytest.mark.parametrize(
+        ("unit", "is_tried"), [(b" ", True), (b"{}\n", True), (b" ", False), (b"[", False)]
+    )
+    @pytest.mark.parametrize(("pack", "ratio"), [(gzip.compress, "1,0"), (zstandard.compress, "")])
+    def test_are_refused_with_their_ratio(self, file, monkeypatch, pack, ratio, unit, is_tried):
+        if not is_tried:
+            monkeypatch.setattr(unpacking, "_MAX_TRIAL", 0)
+        path = file(pack(unit * (3_000_000 // len(unit))))
+
+        _, error = read_damaged(path)
+
+        assert "source.json is a decompression bomb: its first " in error
+        assert f"more than 1,000 times their size (1 : {ratio}" in error
+
+    def test_what_repeats_a_lot_is_none(self, file):
+        lines = b"".join(b'{"id": %d, "t": "%s"}\n' % (n, b"x" * 80) for n in range(40_000))
+
+        entries = read(file(zstandard.compress(lines)))
+
+        assert len(sound(entries)) == 40_000
+
+    def test_a_window_that_is_too_large_is_refused(self, file):
+        how = zstandard.ZstdCompressionParameters(window_log=28, compression_level=1)
+        packer = zstandard.ZstdCompressor(compression_params=how).compressobj()
+
+        _, error = read_damaged(file(packer.compress(b'{"id": 1}') + packer.flush()))
+
+        assert error.startswith("source.json needs a zstd window of more than 128 MB.")
+
+
+def test_many_small_frames_and_members_are_read(file):
+    for pack in (gzip.compress, zstandard.compress):
+        lines = [json.dumps({"id": number, "t": os.urandom(8).hex()}) for number in range(3000)]
+
+        entries = read(file(b"".join(pack(line.encode() + b"\n") for line in lines)))
+
+        assert [json.dumps(each) for each in sound(entries)] == lines
