@@ -46,6 +46,10 @@ class PayloadError(MarketplaceError):
         self.reason = reason
 
 
+class NestingError(ValueError):
+    """Raised if a JSON value has more levels of arrays and objects than INGEST_MAX_DEPTH."""
+
+
 def name_error(error: BaseException) -> str:
     """Return an error's type and text: "ValueError: too large"; the type alone if it has none."""
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -297,7 +297,7 @@ def pretty(text: str) -> str:
     """Return JSON with indentation; any other text as it is."""
     try:
         return json.dumps(json.loads(text), ensure_ascii=False, indent=2)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 

@@ -172,6 +172,8 @@ def _serve(job: Job, answer: int) -> NoReturn:
             for message in chain(_safely(job), [_DONE]):
                 pickle.dump(message, answers, protocol=5)
                 answers.flush()
+                # A record may be large: it is freed before the next one is read.
+                del message
         code = 0
     finally:
         # Not sys.exit: nothing of what the other process has open may be flushed or closed here.

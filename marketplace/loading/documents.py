@@ -1,8 +1,8 @@
 """What a source holds: JSON, JSON lines, a YML feed or a CSV table, as a stream of documents.
 
-Sources are plain, gzip or zstd, whatever their name; JSON lines, sound feeds and tables of any size
-are read in constant memory. What is damaged is yielded as a fault with its place and bytes, and
-the reading goes on where the next sound document begins.
+Sources are plain, gzip or zstd, whatever their name, and of any size: memory is bounded by the
+largest record and by the largest text that is parsed whole. What is damaged is yielded as a fault
+with its place and bytes, and the reading goes on where the next sound document begins.
 """
 
 import csv
@@ -10,11 +10,11 @@ import io
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from marketplace.exceptions import SourceError
-from marketplace.loading import delimited, evidence, feeds, json_text, unpacking
+from marketplace.loading import delimited, evidence, feeds, json_stream, json_text, unpacking
+from marketplace.loading.json_pieces import Text
 from marketplace.loading.json_text import clean, parse
 from marketplace.loading.unpacking import STANDARD_INPUT
 
@@ -32,7 +32,7 @@ __all__ = [
 
 _BOM = b"\xef\xbb\xbf"
 _PIECE = 1 << 16
-_BLANK = re.compile(rb"(?:\xef\xbb\xbf|\s)*")
+_BLANK = re.compile(rb"(?:\s++|\xef\xbb\xbf)*+")
 
 
 class Entry(NamedTuple):
@@ -66,7 +66,7 @@ TableReader = Callable[[Any, str], Iterator[Entry]]
 def read(path: str, max_record: int, read_table: TableReader | None = None) -> Iterator[Entry]:
     """Yield the documents of a file, or of standard input for "-".
 
-    :param max_record: bytes of the largest single JSON document, after unpacking
+    :param max_record: bytes of the largest JSON record, after unpacking
     :param read_table: reads whatever is no JSON
     :raises SourceError: if it cannot be opened, is empty or of no known form; also after the last
         sound document, if it is truncated
@@ -80,7 +80,7 @@ def _read(
     read_table: TableReader | None,
     read_line: Callable[[bytes, str], Iterator[Any]],
 ) -> Iterator[Any]:
-    name = "standard input" if path == STANDARD_INPUT else Path(path).name
+    name = unpacking.source_name(path)
     warnings: list[str] = []
     try:
         with ExitStack() as opened:
@@ -187,67 +187,95 @@ def _read_json(
     stream: Any, name: str, max_record: int, read_line: Callable[[bytes, str], Iterator[Any]]
 ) -> Iterator[Any]:
     """Yield the documents of JSON lines, or of one JSON text over any number of lines."""
-    head = _read_some(stream, max_record, lines=3)
+    head = _read_lines_ahead(stream, max_record)
     lines = io.BytesIO(head).readlines()
     filled = [line for line in lines if line.strip()][:3]
-    if len(filled) > 1 and json_text.are_lines(filled):
-        for number, line in _read_lines(stream, lines, name, max_record):
-            yield from read_line(line, f"line {number}")
+    are_lines = _are_lines(filled, max_record)
+    # What is large is not kept while the rest is read.
+    del filled
+    if are_lines:
+        del head
+        for number, line, size in _read_lines(stream, lines, max_record):
+            place = f"line {number}"
+            if size > max_record:
+                yield Entry(place, fault=json_text.too_large(size, max_record), raw=line)
+            else:
+                yield from read_line(line, place)
+            del line
         return
-    text = head + _read_some(stream, max_record)
-    if len(text) > max_record:
-        raise SourceError(
-            f"{name} holds one JSON text of more than {max_record >> 20} MB. Write one record "
-            "a line (JSON lines), or raise INGEST_MAX_RECORD."
-        )
+    limit = min(max_record, json_stream.MAX_WHOLE)
+    del lines
+    text = head + unpacking.read_some(stream, limit + 1 - len(head))
+    del head
     try:
-        yield from (Entry(place, document) for place, document in json_text.read(text, name))
-    except SourceError:
-        # Where the packed data are damaged, that is the reason to give.
-        stream.peek(1)
-        raise
+        whole = _documents(parse(text)) if len(text) <= limit else None
+    except ValueError:
+        whole = None
+    pieces = Text(text, stream, max_record)
+    del text
+    if whole is None:
+        yield from (Entry(*found) for found in json_stream.read(pieces, name))
+        return
+    del pieces
+    yield from whole
+    # Where the packed data are damaged, it shows now.
     stream.peek(1)
 
 
-def _read_some(stream: Any, size: int, lines: int = 0) -> bytes:
-    """Return what comes next, up to the end, or to where packed data are damaged.
-
-    :param size: bytes that suffice
-    :param lines: filled lines that suffice; 0 for any number
-    """
+def _read_lines_ahead(stream: Any, size: int) -> bytes:
+    """Return the beginning of a source: three filled lines, or more bytes than a size."""
     data, count = bytearray(), 0
     # The next attempt to read meets the damage again.
     with suppress(*unpacking.ERRORS):
-        while len(data) <= size and (piece := stream.read1(_PIECE)):
+        while len(data) <= size and count < 3 and (piece := stream.read1(_PIECE)):
             data += piece
             count += sum(bool(line.strip()) for line in piece.split(b"\n")[:-1])
-            if count >= lines > 0:
-                break
     return bytes(data)
 
 
-def _read_lines(
-    stream: Any, first: list[bytes], name: str, max_record: int
-) -> Iterator[tuple[int, bytes]]:
-    """Yield the lines that are not blank, with their numbers.
+def _are_lines(filled: list[bytes], max_record: int) -> bool:
+    """Return whether a source holds JSON lines, by its first lines that are not blank."""
+    if len(filled) > 1:
+        return json_text.are_lines(filled)
+    # A record that is too large, and its line goes on; others may follow.
+    is_large = len(filled[0]) > max_record and filled[0].lstrip().startswith(b"{")
+    return is_large and not json_stream.begins_with_list(filled[0])
 
-    :param first: those that were read already; of the last one maybe the beginning only
+
+def _read_lines(
+    stream: Any, first: list[bytes], max_record: int
+) -> Iterator[tuple[int, bytes, int]]:
+    """Yield the lines that are not blank: number, bytes, size; of too large ones the beginning.
+
+    :param first: those that were read already, which are taken from it; of the last one maybe the
+        beginning only
     """
-    number, lines = 0, iter(first)
+    number = 0
+    first.reverse()
     while True:
-        line = next(lines, b"")
+        line = first.pop() if first else b""
         if not line.endswith(b"\n"):
-            line += stream.readline(max_record + 1)
+            line += stream.readline(max(1, max_record + 1 - len(line)))
         if not line:
             return
-        if len(line) > max_record:
-            raise SourceError(
-                f"{name} holds a record of more than {max_record >> 20} MB. "
-                "Raise INGEST_MAX_RECORD if that is right."
-            )
+        size = len(line)
+        if size > max_record:
+            if not line.endswith(b"\n"):
+                size += _skip_line(stream)
+            line = line[: json_text.SHOWN]
         number += 1
-        if line.strip():
-            yield number, line
+        if size > max_record or line.strip():
+            yield number, line, size
+
+
+def _skip_line(stream: Any) -> int:
+    """Skip the rest of a line; return how many bytes it has."""
+    size = 0
+    while piece := stream.readline(_PIECE):
+        size += len(piece)
+        if piece.endswith(b"\n"):
+            break
+    return size
 
 
 def _elements(data: bytes, place: str) -> Iterator[Entry]:
@@ -262,3 +290,10 @@ def _elements(data: bytes, place: str) -> Iterator[Entry]:
         return
     for number, element in enumerate(value, 1):
         yield Entry(f"{place}, element {number}", element)
+
+
+def _documents(value: Any) -> Iterator[Entry]:
+    if isinstance(value, list):
+        yield from (Entry(f"element {number}", each) for number, each in enumerate(value, 1))
+    else:
+        yield Entry("document", value)

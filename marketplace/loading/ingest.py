@@ -2,6 +2,7 @@
 
 import logging
 import os
+import reprlib
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, suppress
@@ -268,7 +269,7 @@ def _entry(place: str, payload: Any) -> Entry:
     try:
         return Entry(place, documents.clean(payload))
     except ValueError as error:
-        return Entry(place, fault=f"cannot be read: {error}", raw=repr(payload)[:1000].encode())
+        return Entry(place, fault=f"cannot be read: {error}", raw=reprlib.repr(payload).encode())
 
 
 def _load(

@@ -107,6 +107,8 @@ class Reader:
                 pass
             for group in _groups(entries):
                 yield from stretch.add(group)
+                # Freed before the next ones are read.
+                del group
         except SourceError as error:
             failure = str(error)
         yield from stretch.flush()
@@ -354,6 +356,7 @@ def _groups(entries: Iterator[Entry | Line]) -> Iterator[list[Entry | Line]]:
             group.append(entry)
             size += len(entry.raw)
             is_parsed = isinstance(entry, Entry)
+            del entry
             if is_parsed or len(group) >= settings.INGEST_BATCH_SIZE or size >= _MAX_BATCH_BYTES:
                 yield group
                 group, size = [], 0

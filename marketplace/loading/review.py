@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, NamedTuple
 
-import orjson
 import zstandard
 from django.db import transaction
 from django.db.models import Count, QuerySet
 
 from marketplace.exceptions import SourceError
-from marketplace.loading import release
+from marketplace.loading import json_text, release
 from marketplace.loading.addresses import Address, glitches, points_of, records_of
 from marketplace.loading.run_review import WaitingRun, list_runs
 from marketplace.registry import get_database
@@ -136,8 +135,8 @@ def describe_glitch(address: Address) -> Json:
 
 def _payload(raw: bytes) -> Any:
     try:
-        return orjson.loads(raw)
-    except orjson.JSONDecodeError:
+        return json_text.parse(raw)
+    except ValueError:
         return raw.decode("utf-8", "replace")
 
 

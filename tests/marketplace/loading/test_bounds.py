@@ -1,0 +1,183 @@
+"""Bounds: records that are large or deep are rejected alone, and large texts are streamed."""
+
+import json
+
+import pytest
+
+from marketplace.exceptions import NestingError, SourceError
+from marketplace.loading import documents, json_stream, json_text
+from marketplace.loading.json_pieces import Text
+from tests.marketplace.loading.test_documents import (
+    LIMIT,
+    TOO_DEEP,
+    faults,
+    file,
+    read_damaged,
+    sound,
+)
+
+__all__ = ["file"]
+
+SMALL = [
+    {"id": number, "t": 'a"]}\\' * (number % 4), "l": [[{}], {"x": "\\"}]} for number in range(9)
+]
+LARGE = {"id": 99, "t": "\\" * 400 + '"' * 400}
+
+
+def nested(levels):
+    return "[" * levels + "]" * levels
+
+
+def read(path, limit=500):
+    return list(documents.read(str(path), limit))
+
+
+class Trickle:
+    """A stream that gives a few bytes at once."""
+
+    def __init__(self, data, step):
+        self.data, self.step = data, step
+
+    def read1(self, size):
+        piece, self.data = self.data[: self.step], self.data[self.step :]
+        return piece
+
+    def peek(self, size):
+        return self.data[:size]
+
+
+class TestSize:
+    @pytest.mark.parametrize("place", [0, 1, 4, 9])
+    def test_a_line_that_is_too_large_is_rejected_alone(self, file, place):
+        lines = [json.dumps(each) for each in SMALL]
+        large = json.dumps(LARGE)
+        lines.insert(place, large)
+
+        entries = read(file("\n".join(lines) + "\n"))
+
+        assert sound(entries) == SMALL
+        [fault] = faults(entries)
+        assert fault.place == f"line {place + 1}"
+        assert fault.fault.startswith(
+            f"has {len(large) + 1:,} bytes, more than INGEST_MAX_RECORD (500)"
+        )
+        assert fault.raw == large.encode()[:1024]
+
+    @pytest.mark.parametrize("indent", [None, 1])
+    @pytest.mark.parametrize("place", [0, 4, 9])
+    def test_an_element_that_is_too_large_is_rejected_alone(self, file, place, indent):
+        records = [*SMALL[:place], LARGE, *SMALL[place:]]
+
+        entries = read(file(json.dumps(records, indent=indent)))
+
+        assert sound(entries) == SMALL
+        [fault] = faults(entries)
+        assert fault.place == f"element {place + 1}"
+        assert "more than INGEST_MAX_RECORD (500)" in fault.fault
+
+    def test_so_is_a_document_whose_list_is_not_at_its_beginning(self, file):
+        text = json.dumps({"id": 1, "skus": SMALL}) + "\n" + json.dumps(SMALL[3])
+
+        entries = read(file(text))
+
+        assert sound(entries) == [SMALL[3]]
+        assert "more than INGEST_MAX_RECORD (500)" in faults(entries)[0].fault
+
+
+class TestStreaming:
+    @pytest.mark.parametrize("step", [1, 2, 3, 5, 7, 64, 999])
+    def test_the_pieces_in_which_a_text_comes_do_not_matter(self, monkeypatch, step):
+        monkeypatch.setattr(json_stream, "MAX_WHOLE", 100)
+        monkeypatch.setattr("marketplace.loading.json_pieces._PIECE", 1)
+        records = [*SMALL, LARGE, *SMALL, 17, "te\\xt", None, True]
+        for indent in (None, 2):
+            stream = Trickle(json.dumps(records, indent=indent).encode(), step)
+
+            found = list(json_stream.read(Text(b"", stream, 500), "x"))
+
+            assert [each[1] for each in found if not each[2]] == [*SMALL, *records[10:]]
+            assert [each[0] for each in found if each[2]] == ["element 10"]
+
+    def test_an_object_with_a_list_is_read_in_slices(self, file, monkeypatch):
+        monkeypatch.setattr(json_stream, "_SLICE", 4)
+
+        entries = read(file(json.dumps({"data": {"items": SMALL}})), 100)
+
+        slices = [SMALL[:4], SMALL[4:8], SMALL[8:]]
+        assert [each.document for each in entries] == [{"data": {"items": one}} for one in slices]
+
+    def test_the_keys_behind_its_list_are_named(self, file):
+        text = json.dumps({"data": {"items": SMALL, "total": 9}, "next": "]}"})
+
+        *entries, last = read(file(text), 200)
+
+        assert [each.document for each in entries] == [{"data": {"items": SMALL}}]
+        assert last.warning == (
+            "source.json was read in parts: the keys behind its list were ignored: total, next."
+        )
+
+    @pytest.mark.parametrize(
+        ("damage", "reason"),
+        [
+            (', "total": tru}', "Expecting value"),
+            (",}", "Expecting property name enclosed in double quotes"),
+            ("]", "Expecting ',' delimiter"),
+            ("", "Expecting ',' delimiter"),
+            ("}]", "Extra data"),
+        ],
+    )
+    def test_what_is_damaged_behind_its_list_is_an_error(self, file, damage, reason):
+        entries, error = read_damaged(file(json.dumps({"items": SMALL})[:-1] + damage), 200)
+
+        assert sound(entries) == [{"items": SMALL}]
+        assert f": {reason}. The records before it were read (9)." in error
+
+    def test_the_place_of_damage_is_counted_in_characters_over_all_pieces(self, monkeypatch):
+        monkeypatch.setattr("marketplace.loading.json_pieces._PIECE", 1)
+        text = '[{"id": "Ж"},\n{"id": "ЖЖЖ"}, {"id": "Ж", "x": tru}]'
+        stream, found = Trickle(text.encode(), 3), []
+
+        with pytest.raises(SourceError, match="at line 2, column 33: Expecting value"):
+            found.extend(json_stream.read(Text(b"", stream, 40), "x"))
+
+    def test_a_list_of_numbers_is_refused(self, file):
+        with pytest.raises(SourceError, match="its first 1,000 elements are not objects"):
+            read(file(json.dumps(list(range(2000)))))
+
+
+class TestDepth:
+    def test_is_counted_outside_of_strings(self):
+        sound = '{"t": ' + json.dumps(["[{" * 200]) + ', "l": ' + nested(99) + "}"
+
+        assert json_text.parse(sound.encode())["l"]
+
+    @pytest.mark.parametrize("levels", [101, 254, 600, 980, 1023, 1025, 3000, 100_000])
+    @pytest.mark.parametrize("beside", ["1", "NaN", '"\\u0000"', "9" * 30])
+    def test_is_bounded_whatever_stands_beside_it(self, levels, beside):
+        text = f"[{beside}, {nested(levels - 1)}]"
+
+        with pytest.raises(NestingError, match=r"is nested more than 100 levels deep \(INGEST_MAX"):
+            json_text.parse(text.encode())
+
+    @pytest.mark.parametrize("levels", [101, 1000, 50_000])
+    @pytest.mark.parametrize("form", ["{},{},{}", "[{},{},{}]", '{{"items": [{},{},{}]}}'])
+    def test_a_deep_record_is_rejected_alone(self, file, levels, form):
+        deep = '{"l": ' + nested(levels - 1) + "}"
+        form = form.replace(",", "\n") if form[0] == "{" and form[1] == "}" else form
+
+        entries = read(file(form.format('{"id": 1}', deep, '{"id": 2}')), LIMIT)
+
+        text = json.dumps(sound(entries))
+        assert '{"id": 1}' in text
+        assert '{"id": 2}' in text
+        assert [(each.fault, each.raw.strip()) for each in faults(entries)] == [
+            (TOO_DEEP, deep.encode())
+        ]
+
+    def test_of_payloads_in_memory_is_bounded_too(self):
+        value = []
+        for _ in range(2000):
+            value = [value]
+
+        with pytest.raises(NestingError):
+            json_text.clean(value)
