@@ -152,6 +152,7 @@ class TestRefusals:
             (f"{PASSWORD},{PASSWORD[:31]}", "has less than 32"),
             ("example-key-" * 3, "is an example"),
         ],
+        ids=["short", "example"],
     )
     def test_a_key_of_backups_is_refused_on_any_machine(self, place, keys, reason):
         done = place("check", DEBUG="true", BACKUP_SIGNING_KEY=keys)

@@ -103,7 +103,9 @@ WAYS = [
     ("ozon", tile),
     ("ozon", stock_feed),
 ]
-each_way = pytest.mark.parametrize(("platform", "document"), WAYS, ids=lambda way: str(way)[:40])
+each_way = pytest.mark.parametrize(
+    ("platform", "document"), WAYS, ids=lambda way: getattr(way, "__name__", None)
+)
 
 
 def load(platform, document, day):
