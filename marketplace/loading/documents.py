@@ -10,6 +10,7 @@ import io
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from itertools import starmap
 from typing import Any, NamedTuple
 
 from marketplace.exceptions import SourceError
@@ -214,7 +215,7 @@ def _read_json(
     pieces = Text(text, stream, max_record)
     del text
     if whole is None:
-        yield from (Entry(*found) for found in json_stream.read(pieces, name))
+        yield from starmap(Entry, json_stream.read(pieces, name))
         return
     del pieces
     yield from whole

@@ -146,8 +146,8 @@ class Text:
 
     def _refill(self) -> bool:
         """Forget what is behind, and append the next piece; return whether there was one."""
-        # At least as much as is kept, so that copying it takes linear time.
-        piece = unpacking.read_some(self._stream, max(_PIECE, len(self.data) - self.at))
+        # A share of what is kept, so that copying it takes linear time.
+        piece = unpacking.read_some(self._stream, max(_PIECE, (len(self.data) - self.at) // 2))
         if not piece:
             # Where packed data are damaged, this is the reason to give.
             self._stream.peek(1)

@@ -60,15 +60,21 @@ def begins_with_list(data: bytes) -> bool:
 
 def _array(text: Text, name: str) -> Iterator[Found]:
     waiting: list[Found] | None = []
-    for number, each in enumerate(_elements(text), 1):
+    number = 0
+    for each in _elements(text):
+        number += 1
         found = (f"element {number}", each.value, each.fault, each.raw, "")
+        # A record may be large: it is freed before the next one is read.
+        del each
         if waiting is None:
-            text.count += not each.fault
+            text.count += not found[2]
             yield found
+            del found
             continue
         # Part of a list of numbers is no records.
         waiting.append(found)
-        if each.fault or isinstance(each.value, dict):
+        if found[2] or isinstance(found[1], dict):
+            del found
             text.count += sum(not fault for _, _, fault, *_ in waiting)
             yield from waiting
             waiting = None

@@ -16,6 +16,8 @@ from django.apps import apps
 from django.db import router
 from django.utils import timezone
 
+from marketplace.loading import json_text
+
 _LEVEL = 3
 
 #: Of how many payloads, at least, a dictionary is made; fewer are compressed without.
@@ -100,7 +102,7 @@ class Packer:
 
 def serialize(raw: bytes, context: Any) -> bytes:
     """Return what is kept of an item: its payload, given as JSON, and its context."""
-    return orjson.dumps({"payload": orjson.Fragment(raw), "context": context})
+    return json_text.dumps({"payload": orjson.Fragment(raw), "context": context})
 
 
 def unpack(alias: str, body: bytes | memoryview) -> Any:

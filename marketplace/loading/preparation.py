@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from marketplace.exceptions import PayloadError
-from marketplace.loading import recognition, staging
+from marketplace.loading import json_text, recognition, staging
 from marketplace.loading.adapters import Adapter, Item, Parsed, Payload
 from marketplace.loading.clock import Clock
 from marketplace.loading.measures import Measures, observe
@@ -73,7 +73,7 @@ def serialize(value: Any) -> bytes:
     Sorting the keys would cost more than all the rest of it; a platform that orders them anew at
     each visit has its payloads parsed again, which harms nothing.
     """
-    return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)
+    return json_text.dumps(value, orjson.OPT_NON_STR_KEYS)
 
 
 def find_unstorable(payload: Any) -> str:

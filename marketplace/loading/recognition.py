@@ -18,6 +18,7 @@ from django.apps import apps
 from django.db import connections
 from psycopg2.sql import SQL, Identifier
 
+from marketplace.loading import json_text
 from marketplace.loading.adapters import Adapter, Item
 from marketplace.loading.targets import Plan
 
@@ -57,7 +58,7 @@ class Hasher:
         """
         found = self._content.copy()
         found.update(item.shape.encode())
-        found.update(orjson.dumps(item.context, option=_SORTED) if item.context else b"")
+        found.update(json_text.dumps(item.context, _SORTED) if item.context else b"")
         found.update(raw)
         return found.hexdigest()
 

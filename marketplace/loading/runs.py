@@ -324,7 +324,7 @@ class Run:
             run_id=self.id,
             number=number,
             is_held=True,
-            body=chunks.pack([orjson.dumps(line) for line in lines]),
+            body=chunks.pack([json_text.dumps(line) for line in lines]),
         )
         self._row.update(
             held_count=F("held_count") + len(lines),

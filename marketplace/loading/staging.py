@@ -11,9 +11,10 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-import orjson
 from django.db.backends.utils import CursorWrapper
 from psycopg2 import sql
+
+from marketplace.loading import json_text
 
 #: Times that are remembered at most.
 _REMEMBERED = 10_000
@@ -121,7 +122,7 @@ def _has_escapes(text: str) -> bool:
 
 def as_json(value: Any) -> str | None:
     """Return a value as JSON; None, which a column takes as NULL, as it is."""
-    return None if value is None else orjson.dumps(value).decode()
+    return None if value is None else json_text.dumps(value).decode()
 
 
 def _escape(text: str) -> str:
@@ -137,7 +138,7 @@ def _escape(text: str) -> str:
 
 def _encode_json(value: Any) -> str:
     # JSON has no control characters of its own: only its backslashes need escaping.
-    return orjson.dumps(value).decode().replace("\\", "\\\\")
+    return json_text.dumps(value).decode().replace("\\", "\\\\")
 
 
 class _Moments:
