@@ -21,8 +21,8 @@ from marketplace.groups import GROUPS, ensure_groups, missing_groups
 from marketplace.migration_loader import delete_foreign_records, foreign_records
 from marketplace.registry import ALIASES, CONTROL
 from marketplace.revisions import all_migrations, error_code, exclusive, get_revision, migrate
-from marketplace.roles.definitions import roles_of
-from marketplace.roles.mending import MAINTENANCE, Repair, look, missing, other_database, repair
+from marketplace.roles.definitions import MAINTENANCE, roles_of
+from marketplace.roles.mending import Repair, look, missing, other_database, repair
 from marketplace.roles.passwords import require_strong
 
 #: All databases, in the order in which they are created: the admin's first.

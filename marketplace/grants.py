@@ -7,7 +7,7 @@ from psycopg2.sql import SQL, Identifier
 
 from marketplace.exceptions import MarketplaceError
 from marketplace.registry import ALIASES, CONTROL
-from marketplace.roles.definitions import owner_of, roles_of
+from marketplace.roles.definitions import LOCK_FUNCTIONS, owner_of, roles_of
 
 _READ = (
     "GRANT CONNECT ON DATABASE {database} TO {role}",
@@ -34,6 +34,14 @@ _WRITE_LATER = (
     "GRANT USAGE, SELECT ON SEQUENCES TO {role}",
 )
 
+# Loads take turns by advisory locks, which init_all leaves to the roles that load.
+_UNUSABLE_LOCKS = """
+SELECT format('pg_catalog.%%I(%%s)', p.proname, pg_get_function_identity_arguments(p.oid))
+FROM pg_proc AS p
+WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.proname ~ %(functions)s
+    AND NOT has_function_privilege(%(role)s, p.oid, 'EXECUTE')
+"""
+
 
 def grant(alias: str, role: str, *, can_write: bool) -> None:
     """Let a role read a database, and write its data if `can_write`. Safe to run again.
@@ -41,7 +49,8 @@ def grant(alias: str, role: str, *, can_write: bool) -> None:
     It covers the tables that there are and those that the connected role and the database's owner
     create later.
 
-    :raises MarketplaceError: if there is no such role, or it is one of the databases' own
+    :raises MarketplaceError: if there is no such role, it is one of the databases' own, or is to
+        write and cannot be given what loading needs
     """
     connection = connections[alias]
     if any(role == own.name for other in (CONTROL, *ALIASES) for own in roles_of(other)):
@@ -60,6 +69,26 @@ def grant(alias: str, role: str, *, can_write: bool) -> None:
         for creator in _creators(cursor, owner_of(alias)):
             for statement in (*_READ_LATER, *(_WRITE_LATER if can_write else ())):
                 cursor.execute(_composed(statement, creator, role))
+        if can_write:
+            _allow_locks(cursor, alias, role)
+
+
+def _allow_locks(cursor: CursorWrapper, alias: str, role: str) -> None:
+    for name in _unusable_locks(cursor, role):
+        cursor.execute(
+            SQL("GRANT EXECUTE ON FUNCTION {} TO {}").format(SQL(name), Identifier(role))
+        )
+    # PostgreSQL only warns where a right is not one's own to give.
+    if _unusable_locks(cursor, role):
+        raise MarketplaceError(
+            f"{role} may not take advisory locks, without which nothing is loaded. Run this as a "
+            f"superuser: python manage.py db_grants {role} --write --database {alias}"
+        )
+
+
+def _unusable_locks(cursor: CursorWrapper, role: str) -> list[str]:
+    cursor.execute(_UNUSABLE_LOCKS, {"functions": f"^{LOCK_FUNCTIONS}$", "role": role})
+    return [name for (name,) in cursor.fetchall()]
 
 
 def _exists(cursor: CursorWrapper, role: str) -> bool:

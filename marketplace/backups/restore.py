@@ -21,6 +21,7 @@ from marketplace.backups import clients, scratch, server, sets, signing, verify
 from marketplace.backups.manifests import Dump
 from marketplace.databases import database_name
 from marketplace.exceptions import BackupError
+from marketplace.roles.mending import restrict
 
 #: Problems of a set that a message names.
 _SHOWN = 5
@@ -122,6 +123,7 @@ def restore(what: Restore, *, jobs: int, say: Say) -> None:
             if what.old:
                 _advance_sequences(what, building, live, say)
             server.dress(cursor, building, server.attributes(cursor, live) or dump.attributes)
+            restrict(alias, building)
             # Our own connection would be in the way.
             connections[alias].close()
             clients.stop_if_told()

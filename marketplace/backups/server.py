@@ -167,6 +167,8 @@ def create(cursor: CursorWrapper, name: str, told: dict[str, Any]) -> None:
         keyword = SQL("ICU_LOCALE {}" if provider == "icu" else "BUILTIN_LOCALE {}")
         parts.append(keyword.format(Literal(told["locale"])))
     cursor.execute(SQL(" ").join(parts))
+    # Until `dress` gives it the rights of the live one, nobody else works in it.
+    cursor.execute(SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(Identifier(name)))
 
 
 def drop(cursor: CursorWrapper, name: str) -> None:

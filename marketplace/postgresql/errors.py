@@ -36,6 +36,15 @@ _STEPS = (
         "database's URL, for this command.",
     ),
     (
+        r'permission denied for database "postgres"',
+        "Only administrators enter it. As a superuser, if this role is one: GRANT CONNECT ON "
+        "DATABASE postgres TO …;",
+    ),
+    (
+        r"too many connections for (role|database)",
+        "Close idle connections of it, or see its limit: python manage.py db_grants.",
+    ),
+    (
         r"permission denied",
         "Use a role that may, such as the owner. One that is not ours gets access by "
         "python manage.py db_grants ROLE --write.",

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from django.db.backends.utils import CursorWrapper
 from psycopg2.sql import SQL, Composed, Identifier, Literal
 
-from marketplace.roles.definitions import Role
+from marketplace.roles.definitions import PUBLIC, Role, database_limit
 from marketplace.roles.passwords import is_password, verifier
 from marketplace.wording import counted
 
@@ -28,6 +28,11 @@ SELECT
     nullif(r.rolvaliduntil, 'infinity')::text,
     coalesce(r.rolvaliduntil <= now(), false),
     r.rolconnlimit,
+    current_setting('max_connections')::integer
+        - current_setting('superuser_reserved_connections')::integer
+        - coalesce(current_setting('reserved_connections', true), '0')::integer,
+    d.datconnlimit,
+    has_parameter_privilege('temp_file_limit', 'SET'),
     coalesce(r.rolconfig, '{}'),
     coalesce(here.setconfig, '{}'),
     d.datname
@@ -73,6 +78,12 @@ class Account(NamedTuple):
     is_expired: bool
     #: Connections it may have at once; -1: any number.
     connection_limit: int
+    #: Connections of the server that are not reserved.
+    available: int
+    #: Connections that its database may have at once; -1: any number.
+    database_limit: int
+    #: Whether the connected role may set parameters of superusers.
+    may_bound: bool
     #: What its sessions start with: everywhere, and in this database, which wins.
     settings: dict[str, str]
     settings_here: dict[str, str]
@@ -128,10 +139,47 @@ def find_faults(
         yield from _login(cursor, alias, role, account.can_login)
     yield from _limits(role, account)
     yield from _contradictions(role, account)
-    for key, value in role.settings:
+    yield from _lacking(role, account, role.settings)
+    yield from find_excess_connections(role, account)
+    if account.may_bound:
+        yield from find_lacking_bounds(role, account)
+
+
+def find_excess_connections(role: Role, account: Account) -> Iterator[Difference]:
+    """Find that a role may take more connections than it should; fewer are allowed."""
+    limit = role.limit(account.available)
+    # Zero keeps the role out, which is another difference.
+    if account.connection_limit < 0 or account.connection_limit > limit:
+        statement = SQL("ALTER ROLE {} CONNECTION LIMIT {}").format(
+            Identifier(role.name), Literal(limit)
+        )
+        problem = f"may have more than {counted(limit, 'connection')} at once"
+        yield Difference(role.name, problem, (), (statement,))
+
+
+def find_database_excess(account: Account) -> Iterator[Difference]:
+    """Find that the roles of a database together may take the connections of the others."""
+    limit = database_limit(account.available)
+    if account.database_limit < 0 or account.database_limit > limit:
+        statement = SQL("ALTER DATABASE {} CONNECTION LIMIT {}").format(
+            Identifier(account.database), Literal(limit)
+        )
+        problem = f"may have more than {counted(limit, 'connection')} at once to"
+        yield Difference(PUBLIC, problem, (f"database {account.database}",), (statement,))
+
+
+def find_lacking_bounds(role: Role, account: Account) -> Iterator[Difference]:
+    """Find the settings that a role cannot change, and does not have."""
+    yield from _lacking(role, account, role.bounds)
+
+
+def _lacking(
+    role: Role, account: Account, settings: Sequence[tuple[str, str]]
+) -> Iterator[Difference]:
+    for key, value in settings:
         if account.settings.get(key) != value:
             statement = SQL("ALTER ROLE {} SET {} = {}").format(
-                name, Identifier(key), Literal(value)
+                Identifier(role.name), Identifier(key), Literal(value)
             )
             yield Difference(role.name, f"lacks the setting {key} = {value}", (), (statement,))
 
@@ -144,13 +192,14 @@ def _limits(role: Role, account: Account) -> Iterator[Difference]:
         problem = f"cannot log in any more: VALID UNTIL {account.valid_until}"
         yield Difference(role.name, problem, (), (statement,))
     if account.connection_limit == 0:
-        statement = SQL("ALTER ROLE {} CONNECTION LIMIT -1").format(name)
+        limit = Literal(role.limit(account.available))
+        statement = SQL("ALTER ROLE {} CONNECTION LIMIT {}").format(name, limit)
         yield Difference(role.name, "may open no connection: CONNECTION LIMIT 0", (), (statement,))
 
 
 def _contradictions(role: Role, account: Account) -> Iterator[Difference]:
     """Find settings of the role's sessions that go against what it is for."""
-    name, wanted = Identifier(role.name), dict(role.settings)
+    name, wanted = Identifier(role.name), dict((*role.settings, *role.bounds))
     for key, value in account.settings.items():
         if key not in wanted and _contradicts(role, key, value):
             statement = SQL("ALTER ROLE {} RESET {}").format(name, Identifier(key))
@@ -173,7 +222,7 @@ def _contradicts(role: Role, key: str, value: str) -> bool:
     match key:
         case "default_transaction_read_only":
             # The owner migrates; who only reads is told by its own settings.
-            return role.tables != ("SELECT",) and text in _YES
+            return not role.is_reader and text in _YES
         case "search_path":
             return "public" not in re.split(r'[\s,"]+', text)
         case "role":

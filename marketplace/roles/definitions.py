@@ -1,17 +1,39 @@
 """Which roles a database has, and what each may do there."""
 
 import os
+import re
 from hashlib import sha256
 from typing import NamedTuple
 
 from django.db import connections
 
+from marketplace.exceptions import MarketplaceError
 from marketplace.registry import ALIASES, CONTROL
 
 OWNER = "owner"
 
 #: What PostgreSQL calls everybody.
 PUBLIC = "PUBLIC"
+
+#: The database of every server in which administrators and tools meet.
+MAINTENANCE = "postgres"
+
+#: Advisory locks, which share their memory with all other locks of the server.
+LOCK_FUNCTIONS = r"pg_(?:try_)?advisory_(?:xact_)?lock(?:_shared)?"
+
+#: With which anybody could fill the disk: by large objects, and by the log.
+FILLING_FUNCTIONS = (
+    r"lo_creat|lo_create|lo_from_bytea|lo_put|lo_truncate|lo_truncate64|lowrite"
+    r"|pg_logical_emit_message"
+)
+
+#: Connections of the server that all analysts together may take, and those of one database: a part,
+#: so that some are always left to the others.
+_ANALYSTS_PART = 1 / 3
+_DATABASE_PART = 3 / 4
+
+#: Seconds of PostgreSQL's units; a statement_timeout without one is in milliseconds.
+_SECONDS = {"us": 1e-6, "ms": 1e-3, "": 1e-3, "s": 1, "min": 60, "h": 3600, "d": 86400}
 
 #: Bytes of an identifier.
 _MAX_NAME = 63
@@ -34,8 +56,28 @@ class Role(NamedTuple):
     sequences: tuple[str, ...] = ()
     #: Whether it may call the functions that create something with their owner's rights.
     may_create: bool = False
+    #: Whether it takes advisory locks, and looks into the maintenance database.
+    may_lock: bool = False
     #: Settings of its sessions.
     settings: tuple[tuple[str, str], ...] = ()
+    #: Settings that the role cannot change, and only who may set parameters of superusers can give.
+    bounds: tuple[tuple[str, str], ...] = ()
+    #: Connections that it may have at once, if that is no more than its part of the server's.
+    connections: int | None = None
+    part: float = 1 / 2
+
+    @property
+    def is_reader(self) -> bool:
+        """Return whether it only reads."""
+        return self.tables == ("SELECT",)
+
+    def limit(self, available: int) -> int:
+        """Return how many connections it may have at once, at most.
+
+        :param available: connections of the server that are not reserved for superusers
+        """
+        share = max(1, int(available * self.part))
+        return share if self.connections is None else min(self.connections, share)
 
     def wanted(self, kind: str, name: str, alias: str) -> set[str]:
         """Return the privileges that the role should have on an object."""
@@ -43,6 +85,10 @@ class Role(NamedTuple):
             # By their name: what creates a month only adds. Others may drop or lock.
             creates = name.startswith(f"{alias}_create_")
             return {"EXECUTE"} if self.may_create and creates else set()
+        if kind == "SYSTEM FUNCTION":
+            return {"EXECUTE"} if self.may_lock and re.fullmatch(LOCK_FUNCTIONS, name) else set()
+        if kind == "SYSTEM DATABASE":
+            return {"CONNECT"} if self.may_lock and name == MAINTENANCE else set()
         if kind == "TABLE" and name == "django_migrations":
             # Who writes here decides which migrations are run.
             return {"SELECT"} & set(self.tables)
@@ -76,7 +122,7 @@ def roles_of(alias: str) -> tuple[Role, ...]:
     # The schema belongs to whoever owns the database, which of a copy is another: foreign keys are
     # checked with the rights of their table's owner.
     roles = [
-        make(OWNER, owner)._replace(schema=("CREATE", "USAGE")),
+        make(OWNER, owner)._replace(schema=("CREATE", "USAGE"), may_lock=True),
         _writer(make("loader" if analyst else "app", writer)),
     ]
     return (*roles, *(_analyst(make("analyst", password)) for password in analyst))
@@ -93,6 +139,27 @@ def foreign_roles(alias: str) -> set[str]:
     return others - {role.name for role in roles_of(alias)}
 
 
+def analysts() -> set[str]:
+    """Return the names of the roles of all databases that only read."""
+    return {role.name for alias in ALIASES for role in roles_of(alias) if role.is_reader}
+
+
+def database_limit(available: int) -> int:
+    """Return how many connections a database may have at once, at most."""
+    return max(1, int(available * _DATABASE_PART))
+
+
+def statement_timeout() -> str:
+    """Return after how long a statement of an analyst is canceled, as PostgreSQL writes it."""
+    return os.environ.get("ANALYST_STATEMENT_TIMEOUT") or "5min"
+
+
+def statement_seconds() -> float:
+    """Return the same in seconds; 0 where there is no limit, or it is not readable here."""
+    found = re.fullmatch(r"(\d+)\s*(us|ms|s|min|h|d|)", statement_timeout().strip())
+    return int(found[1]) * _SECONDS[found[2]] if found else 0.0
+
+
 def _writer(role: Role) -> Role:
     return role._replace(
         # Loading stages batches in temporary tables.
@@ -101,6 +168,8 @@ def _writer(role: Role) -> Role:
         tables=_CHANGES,
         sequences=("USAGE", "SELECT"),
         may_create=True,
+        # Loads of a platform take turns.
+        may_lock=True,
     )
 
 
@@ -112,11 +181,29 @@ def _analyst(role: Role) -> Role:
         tables=("SELECT",),
         settings=(
             ("default_transaction_read_only", "on"),
-            ("statement_timeout", os.environ.get("ANALYST_STATEMENT_TIMEOUT") or "5min"),
+            ("statement_timeout", statement_timeout()),
             # A forgotten transaction keeps vacuum from cleaning up behind the loaders.
             ("idle_in_transaction_session_timeout", "10min"),
         ),
+        # Of each session: a sort that outgrows work_mem is written to the disk of the tables.
+        bounds=(("temp_file_limit", os.environ.get("ANALYST_TEMP_FILE_LIMIT") or "5GB"),),
+        connections=_analyst_connections(),
+        part=_ANALYSTS_PART / len(ALIASES),
     )
+
+
+def _analyst_connections() -> int:
+    """Return the setting.
+
+    :raises MarketplaceError: if it is not a number of connections
+    """
+    text = os.environ.get("ANALYST_CONNECTIONS") or "10"
+    if not text.isdecimal() or int(text) < 1:
+        raise MarketplaceError(
+            f"ANALYST_CONNECTIONS is {text}. Set it to the number of connections that an analyst "
+            "role may have at once: 1 or more."
+        )
+    return int(text)
 
 
 def _passwords(alias: str) -> list[tuple[str, str]]:

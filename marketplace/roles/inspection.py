@@ -11,12 +11,21 @@ from marketplace.roles.accounts import (
     Account,
     Difference,
     find_creation,
+    find_database_excess,
+    find_excess_connections,
     find_faults,
+    find_lacking_bounds,
     find_memberships,
     read_accounts,
 )
-from marketplace.roles.definitions import PUBLIC, Role, foreign_roles, roles_of
-from marketplace.roles.objects import EVERYWHERE, Object, read_objects
+from marketplace.roles.definitions import (
+    PUBLIC,
+    Role,
+    analysts,
+    foreign_roles,
+    roles_of,
+)
+from marketplace.roles.objects import EVERYWHERE, SYSTEM, Object, read_objects
 
 _HEIRS = """
 SELECT rolname FROM pg_roles
@@ -35,6 +44,8 @@ WHERE d.defaclnamespace IN (0, 'public'::regnamespace) AND d.defaclobjtype IN ('
     AND pg_get_userbyid(d.defaclrole) <> %(owner)s
     AND pg_get_userbyid(a.grantee) <> ALL(%(known)s)
 """
+
+_USERS = "SELECT rolname FROM pg_roles WHERE rolcanlogin AND NOT rolsuper"
 
 
 class Inspection(NamedTuple):
@@ -76,12 +87,41 @@ def inspect(cursor: CursorWrapper, alias: str) -> Inspection:
         *find_memberships(cursor, [role.name for role in present]),
         *(_ownership(cursor, objects, roles[0].name) if roles[0].name in accounts else ()),
         *_search_paths(objects, roles[0].name),
+        *_database_excess(present, accounts),
         *_lacks(objects, present, alias),
-        *_bereaved(objects, roles, alias),
+        *_bereaved(cursor, objects, roles, alias),
         *_excesses(objects, roles, alias),
         *_promises(cursor, objects, roles, alias),
     ]
     return Inspection(roles, accounts, objects, tuple(found))
+
+
+def find_unbounded(cursor: CursorWrapper, alias: str) -> list[Difference]:
+    """Return by what a role could starve the server, whoever may change it. Without roles: nothing.
+
+    :param alias: of the cursor's database
+    """
+    roles = roles_of(alias)
+    accounts = read_accounts(cursor, [role.name for role in roles])
+    present = [role for role in roles if role.name in accounts]
+    if not present:
+        return []
+    objects = [
+        item._replace(is_guarded=True)
+        for item in read_objects(cursor, roles[0].name)
+        if item.is_system
+    ]
+    return [
+        *(
+            item
+            for role in present
+            for find in (find_excess_connections, find_lacking_bounds)
+            for item in find(role, accounts[role.name])
+        ),
+        *_database_excess(present, accounts),
+        *_lacks(objects, present, alias),
+        *_excesses(objects, roles, alias),
+    ]
 
 
 # What they own and may do
@@ -126,6 +166,11 @@ def _search_paths(objects: Iterable[Object], owner: str) -> Iterator[Difference]
             yield Difference(owner, problem, (item.label,), (statement.format(SQL(item.identity)),))
 
 
+def _database_excess(present: Sequence[Role], accounts: dict[str, Account]) -> Iterator[Difference]:
+    if present:
+        yield from find_database_excess(accounts[present[0].name])
+
+
 def _lacks(objects: Iterable[Object], roles: Sequence[Role], alias: str) -> Iterator[Difference]:
     groups: dict[tuple[str, str, str], list[Object]] = defaultdict(list)
     for item in objects:
@@ -141,25 +186,51 @@ def _lacks(objects: Iterable[Object], roles: Sequence[Role], alias: str) -> Iter
         yield Difference(role_name, f"lacks {rights} on", labels, (statement,))
 
 
-def _bereaved(objects: Sequence[Object], roles: Sequence[Role], alias: str) -> Iterator[Difference]:
-    """Find other roles with tables to read or write, who could do it only as everybody could."""
-    (database,) = (item for item in objects if item.kind == "DATABASE")
+def _bereaved(
+    cursor: CursorWrapper, objects: Sequence[Object], roles: Sequence[Role], alias: str
+) -> Iterator[Difference]:
+    """Find other roles with tables to read or write, who could do it only as everybody could.
+
+    And whoever logs in and is no analyst, for what administrators and tools do elsewhere.
+    """
     known = {role.name for role in roles} | foreign_roles(alias) | {PUBLIC}
-    users: dict[str, set[str]] = defaultdict(set)
+    readers: set[str] = set()
+    writers: set[str] = set()
     for item in objects:
         if item.kind == "TABLE":
             for grantee in item.grants.keys() - known - {item.owner}:
-                loads = "INSERT" in item.grants[grantee]
-                users[grantee] |= {"CONNECT", "TEMPORARY"} if loads else {"CONNECT"}
-    for user in sorted(users):
-        losing = users[user] & database.grants.get(PUBLIC, {}).keys()
-        losing -= database.grants.get(user, {}).keys()
-        if losing and user != database.owner:
-            rights = ", ".join(sorted(losing))
-            statement = _change("GRANT", rights, [database], user)
-            yield Difference(
-                user, f"has only as PUBLIC {rights} on", (database.label,), (statement,)
-            )
+                readers.add(grantee)
+                writers |= {grantee} if "INSERT" in item.grants[grantee] else set()
+    cursor.execute(_USERS)
+    users = {name for (name,) in cursor.fetchall()} - analysts() - {role.name for role in roles}
+    owner = roles[0]
+    for names, right, kind in (
+        (readers, "CONNECT", "DATABASE"),
+        (writers, "TEMPORARY", "DATABASE"),
+        (writers, "EXECUTE", "SYSTEM FUNCTION"),
+        (users, "CONNECT", "SYSTEM DATABASE"),
+    ):
+        # Of the server's, what our own writers need.
+        items = [
+            item
+            for item in objects
+            if item.kind == kind and (not item.is_system or owner.wanted(kind, item.name, alias))
+        ]
+        for name in sorted(names):
+            losing = [item for item in items if _has_as_public(item, name, right)]
+            if losing:
+                yield Difference(
+                    name,
+                    f"has only as PUBLIC {right} on",
+                    tuple(item.label for item in losing),
+                    (_change("GRANT", right, losing, name),),
+                )
+
+
+def _has_as_public(item: Object, name: str, right: str) -> bool:
+    """Return whether a role has a right, which everybody will lose, and not by itself."""
+    as_public = item.is_guarded and right in item.grants.get(PUBLIC, {})
+    return as_public and name != item.owner and right not in item.grants.get(name, {})
 
 
 def _excesses(objects: Iterable[Object], roles: Sequence[Role], alias: str) -> Iterator[Difference]:
@@ -208,7 +279,8 @@ def _excess(
     """Return the rights that a role has and should not."""
     if grantee in ours:
         return rights - ours[grantee].wanted(item.kind, item.name, alias)
-    if grantee == PUBLIC or grantee in foreign:
+    # The other databases' roles have rights of their own on what is the server's.
+    if grantee == PUBLIC or (grantee in foreign and item.kind != "SYSTEM DATABASE"):
         return rights
     # Other roles are the user's own affair, but for what belongs to the owner alone.
     return rights & {"CREATE"} if item.kind in ("DATABASE", "SCHEMA") else set()
@@ -219,7 +291,12 @@ def _change(verb: str, privileges: str, items: Sequence[Object], grantee: str) -
     parts = {
         "verb": SQL(verb),
         "rights": SQL(privileges),
-        "kind": SQL(items[0].kind.replace("FUNCTION", "ROUTINE").removeprefix(EVERYWHERE)),
+        "kind": SQL(
+            items[0]
+            .kind.replace("FUNCTION", "ROUTINE")
+            .removeprefix(EVERYWHERE)
+            .removeprefix(SYSTEM)
+        ),
         "role": SQL(PUBLIC) if grantee == PUBLIC else Identifier(grantee),
         "owner": Identifier(items[0].owner),
         "names": SQL(", ").join([SQL(item.identity) for item in items]),

@@ -16,12 +16,9 @@ from psycopg2.sql import SQL, Identifier
 from marketplace.exceptions import DatabaseUnavailableError
 from marketplace.revisions import LOCK_TIMEOUT, error_code
 from marketplace.roles.accounts import Difference
-from marketplace.roles.definitions import owner_of, roles_of
+from marketplace.roles.definitions import MAINTENANCE, owner_of, roles_of
 from marketplace.roles.inspection import Inspection, inspect
 from marketplace.roles.passwords import require_strong
-
-#: Every server has this database; it is where those who change roles meet.
-MAINTENANCE = "postgres"
 
 #: Seconds to wait for another process that changes roles.
 _TURN_TIMEOUT = 60
@@ -115,6 +112,19 @@ def repair(alias: str, database_name: str | None = None) -> Repair:
             return Repair()
         with _turn(alias), _patience(cursor):
             return _repair(cursor, alias)
+
+
+def restrict(alias: str, database_name: str) -> None:
+    """Take from everybody, in a rebuilt database, the functions with which it starves the server.
+
+    A dump of an earlier version does not say so. Where the connected role may not, nothing changes.
+
+    :raises OperationalError: if it cannot be reached
+    """
+    with other_database(alias, database_name) as cursor:
+        for difference in inspect(cursor, alias).differences:
+            if any(label.startswith("system function") for label in difference.objects):
+                _mend(cursor, difference)
 
 
 def follow_migrations(

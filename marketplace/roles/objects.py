@@ -1,11 +1,16 @@
 """What in a database has an owner, and who has which right on it."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db.backends.utils import CursorWrapper
 
+from marketplace.roles.definitions import FILLING_FUNCTIONS, LOCK_FUNCTIONS, MAINTENANCE
+
 #: How the kinds begin of what is made later in any schema.
 EVERYWHERE = "ALL "
+
+#: How the kinds begin of what every server has, and the connected role may not have rights to give.
+SYSTEM = "SYSTEM "
 
 # All that is ours, with each single right on it; what belongs to an extension is the extension's. A
 # sequence of a column has its table's owner. In the order of mending: who is given a table must be
@@ -72,6 +77,18 @@ WITH objects AS (
         ON d.defaclrole = r.oid AND d.defaclobjtype = kinds.code
         AND d.defaclnamespace = kinds.namespace
     WHERE r.rolname = %(owner)s
+    UNION ALL
+    SELECT 'SYSTEM FUNCTION', p.proname,
+        format('pg_catalog.%%I(%%s)', p.proname, pg_get_function_identity_arguments(p.oid)),
+        p.proowner, true, pg_has_role(p.proowner, 'USAGE'), true,
+        coalesce(p.proacl, acldefault('f', p.proowner)), NULL
+    FROM pg_proc AS p
+    WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.proname ~ %(functions)s
+    UNION ALL
+    SELECT 'SYSTEM DATABASE', datname, quote_ident(datname), datdba, true,
+        pg_has_role(datdba, 'USAGE'), true, coalesce(datacl, acldefault('d', datdba)), NULL
+    FROM pg_database
+    WHERE datname = ANY(%(databases)s) AND datname <> current_database()
 )
 SELECT o.kind, o.name, o.identity, pg_get_userbyid(o.owner), o.is_linked, o.is_guarded, o.is_pinned,
     CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee) END, a.privilege_type,
@@ -84,7 +101,7 @@ LEFT JOIN LATERAL (
 ) AS a ON true
 ORDER BY array_position(
     array['DATABASE', 'SCHEMA', 'TABLE', 'SEQUENCE', 'FUNCTION', 'TABLES', 'SEQUENCES',
-        'ALL TABLES', 'ALL SEQUENCES'], o.kind
+        'ALL TABLES', 'ALL SEQUENCES', 'SYSTEM FUNCTION', 'SYSTEM DATABASE'], o.kind
 ), o.name, o.identity, a.is_whole DESC
 """
 
@@ -99,13 +116,19 @@ class Object(NamedTuple):
     owner: str
     #: Whether its owner follows from that of something else.
     is_linked: bool
-    #: Whether rights on it matter: a function that runs with its caller's rights gives none.
+    #: Whether rights on it matter: a function that runs with its caller's rights gives none, and
+    #: those on what is the server's are not everybody's to give.
     is_guarded: bool
     is_pinned: bool
     #: Role → privilege → whether it may pass it on.
     grants: dict[str, dict[str, bool]]
     #: Role → those of its privileges that it has on columns only.
     columns: dict[str, set[str]]
+
+    @property
+    def is_system(self) -> bool:
+        """Return whether it is the server's, and no part of what is ours."""
+        return self.kind.startswith(SYSTEM)
 
     @property
     def is_everywhere(self) -> bool:
@@ -126,8 +149,16 @@ class Object(NamedTuple):
 
 
 def read_objects(cursor: CursorWrapper, owner: str) -> list[Object]:
-    """Return all that the cursor's database has of ours; also what its owner will make later."""
-    cursor.execute(_OBJECTS, {"owner": owner})
+    """Return all that the cursor's database has of ours; also what its owner will make later.
+
+    And what every server lets everybody do, and with which it can be starved.
+    """
+    values: dict[str, Any] = {
+        "owner": owner,
+        "functions": f"^(?:{LOCK_FUNCTIONS}|{FILLING_FUNCTIONS})$",
+        "databases": [MAINTENANCE, "template1"],
+    }
+    cursor.execute(_OBJECTS, values)
     found: dict[tuple[str, str], Object] = {}
     for (
         kind,

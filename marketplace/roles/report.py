@@ -35,7 +35,8 @@ def others(found: Inspection) -> list[str]:
     """Return what roles that are not the database's own were given there, a line for each."""
     ours = {role.name for role in found.roles} | {PUBLIC}
     owners = {item.owner for item in found.objects}
-    names = {name for item in found.objects for name in item.grants} - ours - owners
+    shown = [item for item in found.objects if item.kind in _KINDS]
+    names = {name for item in shown for name in item.grants} - ours - owners
     return [f"{name}  {'; '.join(_rights(found, name))}" for name in sorted(names)]
 
 

@@ -13,8 +13,8 @@ from django.db import OperationalError, connections
 
 from marketplace import embedded, registry
 from marketplace.databases import drop_database
-from marketplace.roles.definitions import roles_of
-from marketplace.roles.mending import MAINTENANCE, other_database
+from marketplace.roles.definitions import MAINTENANCE, roles_of
+from marketplace.roles.mending import other_database
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -50,8 +50,15 @@ def _drop(alias):
     drop_database(alias)
     connections[alias].close()
     with other_database(alias, MAINTENANCE) as cursor:
-        for role in roles_of(alias):
-            cursor.execute(f"DROP ROLE IF EXISTS {role.name}")
+        drop_roles(cursor, *(role.name for role in roles_of(alias)))
+
+
+def drop_roles(cursor, *names):
+    """Drop those of the roles that there are, with what they may do in the cursor's database."""
+    for name in names:
+        cursor.execute("SELECT FROM pg_roles WHERE rolname = %s", [name])
+        if cursor.fetchone() is not None:
+            cursor.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
 
 
 @pytest.fixture

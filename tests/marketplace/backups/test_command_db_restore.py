@@ -7,11 +7,14 @@ from itertools import chain, repeat
 
 import psycopg2
 import pytest
+from django.conf import settings
 from django.db import connections
 from psycopg2.sql import SQL, Identifier
 
+from marketplace import embedded
 from marketplace.backups import files, manifests, scratch, server
 from marketplace.databases import database_name, drop_database
+from marketplace.roles.mending import repair
 from tests import factories
 from tests.commands import run
 from tests.marketplace.backups.conftest import (
@@ -24,6 +27,7 @@ from tests.marketplace.backups.conftest import (
     rewrite,
     start,
 )
+from tests.marketplace.conftest import drop_roles
 from tests.marketplace.stage import wait
 
 pytestmark = pytest.mark.django_db(databases=["procurement"], transaction=True)
@@ -280,6 +284,60 @@ class TestDbRestore:
         assert f"Type {live} to go on: " in outcome.err
         assert outcome.code == 1
         assert fingerprint(live) == before
+
+
+class TestRoles:
+    """What a role can do in a database with its locks, and with the disk."""
+
+    LOCKS = "pg_advisory_lock(bigint)"
+    FILLS = "lo_create(oid)"
+
+    @pytest.fixture
+    def restorer(self, live, monkeypatch):
+        """Restore as a role that creates databases, and is no superuser."""
+        repair("procurement")
+        with connect("postgres") as cursor:
+            drop_roles(cursor, "test_restorer")
+        execute("postgres", "CREATE ROLE test_restorer LOGIN CREATEDB IN ROLE {}", f"{live}_owner")
+        back_up("procurement")
+        connections["procurement"].close()
+        socket = str(embedded.socket_directory(settings.DATA_DIR))
+        with monkeypatch.context() as patch:
+            for key, value in {"HOST": socket, "PORT": "5432", "USER": "test_restorer"}.items():
+                patch.setitem(connections["procurement"].settings_dict, key, value)
+            yield
+            connections["procurement"].close()
+        execute("postgres", "DROP ROLE {}", "test_restorer")
+
+    def may(self, name, *functions):
+        """Return whether everybody and the loader may call the functions."""
+        loader = f"{database_name('procurement')}_loader"
+        question = f"SELECT has_function_privilege('public', '{{}}', 'EXECUTE'), \
+            has_function_privilege('{loader}', '{{}}', 'EXECUTE')"
+        return [execute(name, question.format(each, each))[0] for each in functions]
+
+    @pytest.mark.parametrize("is_earlier", [False, True])
+    def test_everybody_is_given_less_than_by_a_new_database(self, live, is_earlier):
+        repair("procurement")
+        if is_earlier:
+            # As a version that did not know of this left it.
+            execute(live, f"GRANT EXECUTE ON FUNCTION {self.LOCKS}, {self.FILLS} TO PUBLIC")
+        back_up("procurement")
+
+        outcome = restore("--into", "a_copy")
+
+        assert outcome.code == 0
+        assert self.may("a_copy", self.LOCKS, self.FILLS) == [(False, True), (False, False)]
+        repair("procurement")
+
+    def test_a_role_that_is_no_superuser_restores_all_the_same(self, live, restorer):
+        assert self.may(live, self.LOCKS, self.FILLS) == [(False, True), (False, False)]
+
+        outcome = restore("--into", "a_copy")
+
+        assert "all as dumped" in outcome.out
+        assert outcome.code == 0
+        assert self.may("a_copy", self.LOCKS, self.FILLS) == [(True, True), (True, True)]
 
 
 class TestDropOld:

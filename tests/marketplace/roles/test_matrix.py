@@ -1,5 +1,7 @@
 """Each role, in each database, with each kind of statement: only what it may do succeeds."""
 
+from contextlib import ExitStack, suppress
+
 import psycopg2
 import pytest
 
@@ -34,7 +36,28 @@ STATEMENTS = {
     "MERGE INTO {t} USING {t} AS s ON s.id = {t}.id WHEN MATCHED THEN DELETE": WRITER,
     "SELECT nextval('{t}_id_seq')": WRITER,
     "CREATE TEMPORARY TABLE staging (LIKE {t})": WRITER,
-    "SELECT pg_advisory_xact_lock(1)": ANYBODY,
+    # Locks, whose memory is that of all databases.
+    "SELECT pg_advisory_xact_lock(1)": WRITER,
+    "SELECT pg_advisory_lock(1)": WRITER,
+    "SELECT pg_try_advisory_lock(1, 2)": WRITER,
+    "SELECT pg_advisory_lock_shared(1)": WRITER,
+    "SELECT pg_try_advisory_xact_lock_shared(1, 2)": WRITER,
+    "LOCK TABLE {t} IN ACCESS EXCLUSIVE MODE": WRITER,
+    # The disk.
+    "SELECT lo_create(0)": NOBODY,
+    "SELECT lo_creat(-1)": NOBODY,
+    "SELECT lo_from_bytea(0, 'novel')": NOBODY,
+    "SELECT pg_logical_emit_message(false, 'novel', 'novel')": NOBODY,
+    "SET temp_file_limit = -1": NOBODY,
+    "ALTER ROLE CURRENT_USER SET temp_file_limit = -1": NOBODY,
+    # Connections.
+    "ALTER ROLE CURRENT_USER CONNECTION LIMIT -1": NOBODY,
+    "ALTER DATABASE {d} CONNECTION LIMIT -1": OWNER,
+    # What PostgreSQL leaves to everybody: see "Limits of a role" in docs/operations.md.
+    "SET statement_timeout = 0": ANYBODY,
+    "SET work_mem = '1GB'": ANYBODY,
+    "SELECT pg_sleep(0)": ANYBODY,
+    "NOTIFY novel": ANYBODY,
     # Neither data nor harmless.
     "TRUNCATE {t} CASCADE": OWNER,
     "SELECT setval('{t}_id_seq', 1000)": OWNER,
@@ -230,6 +253,19 @@ class TestMatrix:
 
         assert entered == [alias]
 
+    def test_databases_of_the_server(self, server, alias, kind):
+        entered = []
+
+        for name in ("postgres", "template1"):
+            role, secret = f"{DATABASES[alias]}_{kind}", password(alias, kind)
+            with suppress(psycopg2.OperationalError), server.connect(role, name, secret) as other:
+                entered.append(name)
+                assert not attempt(other, "CREATE TEMPORARY TABLE novel (id int)")
+                assert not attempt(other, "CREATE TABLE novel (id int)")
+
+        # Where those who change roles take turns.
+        assert entered == ([] if kind == "analyst" else ["postgres"])
+
     def test_no_password_but_its_own(self, server, alias, kind):
         name = DATABASES[alias]
 
@@ -243,13 +279,37 @@ class TestAnalyst:
     def test_reads_only_for_a_while(self, server, alias):
         with server.enter(alias, "analyst") as connection, connection.cursor() as cursor:
             settings = {}
-            for name in ("default_transaction_read_only", "statement_timeout"):
+            for name in ("default_transaction_read_only", "statement_timeout", "temp_file_limit"):
                 cursor.execute(f"SHOW {name}")
                 settings[name] = cursor.fetchone()[0]
 
-            assert settings == {"default_transaction_read_only": "on", "statement_timeout": "5min"}
+            assert settings == {
+                "default_transaction_read_only": "on",
+                "statement_timeout": "5min",
+                "temp_file_limit": "5GB",
+            }
             with pytest.raises(psycopg2.errors.ReadOnlySqlTransaction):
                 cursor.execute(f"TRUNCATE {TABLES[alias]}")
+
+
+class TestConnections:
+    def test_are_left_to_the_other_databases(self, server):
+        taken = {}
+
+        with ExitStack() as stack:
+            for kind in ("analyst", "loader", "owner"):
+                with pytest.raises(psycopg2.OperationalError, match="too many connections for"):
+                    for taken[kind] in range(100):
+                        stack.enter_context(server.enter("ecommerce", kind))
+
+            # Sessions of other tests may not have ended yet.
+            assert 1 <= taken["analyst"] <= 10
+            assert 40 <= taken["loader"] <= 48
+            assert sum(taken.values()) <= 72
+            for alias, kind in [role for role in ROLES if role[0] != "ecommerce"]:
+                with server.enter(alias, kind) as connection:
+                    assert attempt(connection, f"TABLE {TABLES[alias]}") is True
+            assert server.do("SELECT 1") == [(1,)]
 
 
 class TestLeftovers:

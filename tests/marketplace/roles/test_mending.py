@@ -6,15 +6,18 @@ from contextlib import contextmanager
 import pytest
 from django.conf import settings
 from django.db import connections
+from django.utils import timezone
 
 from marketplace import embedded
 from marketplace.databases import ask_all, create_database
+from marketplace.doctor.diagnosis import diagnose
 from marketplace.grants import grant
 from marketplace.revisions import migrate
-from marketplace.roles.definitions import roles_of
-from marketplace.roles.mending import MAINTENANCE, look, other_database, repair
+from marketplace.roles.definitions import MAINTENANCE, roles_of
+from marketplace.roles.mending import look, other_database, repair
 from marketplace.roles.passwords import matches
 from tests.commands import run
+from tests.marketplace.conftest import drop_roles
 
 pytestmark = pytest.mark.django_db(databases=["ecommerce", "classifieds"], transaction=True)
 
@@ -114,6 +117,39 @@ FAULTS = {
     f"ALTER ROLE {LOADER} CONNECTION LIMIT 0": (
         f"{LOADER} may open no connection: CONNECTION LIMIT 0"
     ),
+    f"ALTER ROLE {ANALYST} CONNECTION LIMIT -1": (
+        f"{ANALYST} may have more than 10 connections at once"
+    ),
+    f"ALTER ROLE {LOADER} CONNECTION LIMIT 90": (
+        f"{LOADER} may have more than 48 connections at once"
+    ),
+    "ALTER DATABASE test_ecommerce_db CONNECTION LIMIT -1": (
+        "PUBLIC may have more than 72 connections at once to database test_ecommerce_db"
+    ),
+    f"ALTER ROLE {ANALYST} RESET temp_file_limit": (
+        f"{ANALYST} lacks the setting temp_file_limit = 5GB"
+    ),
+    f"ALTER ROLE {ANALYST} IN DATABASE test_ecommerce_db SET temp_file_limit = -1": (
+        f"{ANALYST} starts with temp_file_limit = -1 in database test_ecommerce_db"
+    ),
+    "GRANT EXECUTE ON FUNCTION lo_create TO PUBLIC": (
+        "PUBLIC should not have EXECUTE on system function lo_create"
+    ),
+    f"GRANT EXECUTE ON FUNCTION pg_advisory_lock(bigint) TO {ANALYST}": (
+        f"{ANALYST} should not have EXECUTE on system function pg_advisory_lock"
+    ),
+    f"REVOKE EXECUTE ON FUNCTION pg_advisory_lock(bigint) FROM {LOADER}": (
+        f"{LOADER} lacks EXECUTE on system function pg_advisory_lock"
+    ),
+    "GRANT TEMPORARY ON DATABASE postgres TO PUBLIC": (
+        "PUBLIC should not have TEMPORARY on system database postgres"
+    ),
+    "GRANT CONNECT ON DATABASE template1 TO PUBLIC": (
+        "PUBLIC should not have CONNECT on system database template1"
+    ),
+    f"GRANT CONNECT ON DATABASE postgres TO {ANALYST}": (
+        f"{ANALYST} should not have CONNECT on system database postgres"
+    ),
     f"ALTER ROLE {LOADER} SET default_transaction_read_only = true": (
         f"{LOADER} starts with default_transaction_read_only = true"
     ),
@@ -139,7 +175,7 @@ FAULTS = {
 CHOICES = {
     f"ALTER ROLE {LOADER} VALID UNTIL '2999-01-01 00:00Z'": "VALID UNTIL 'infinity'",
     f"ALTER ROLE {LOADER} VALID UNTIL 'infinity'": "VALID UNTIL 'infinity'",
-    f"ALTER ROLE {LOADER} CONNECTION LIMIT 5": "CONNECTION LIMIT -1",
+    f"ALTER ROLE {LOADER} CONNECTION LIMIT 5": "CONNECTION LIMIT 48",
     f"ALTER ROLE {LOADER} SET work_mem = '64MB'": "RESET work_mem",
     f"ALTER ROLE {LOADER} SET search_path = '$user', public": "RESET search_path",
     f"ALTER ROLE {LOADER} SET default_transaction_read_only = off": (
@@ -176,8 +212,9 @@ def deployer(monkeypatch, scratch):
     def be(attributes):
         scratch("classifieds")
         with other_database("classifieds", MAINTENANCE) as cursor:
-            cursor.execute("DROP ROLE IF EXISTS test_deployer")
+            drop_roles(cursor, "test_deployer")
             cursor.execute(f"CREATE ROLE test_deployer LOGIN {attributes}")
+            cursor.execute("GRANT CONNECT ON DATABASE postgres TO test_deployer")
         connections["classifieds"].close()
         address = {
             "HOST": str(embedded.socket_directory(settings.DATA_DIR)),
@@ -218,7 +255,7 @@ class TestFaults:
         assert (
             "logs in; until 2999-01-01 00:00:00+00; at most 5 connections at once;" in outcome.out
         )
-        query(f"ALTER ROLE {LOADER} VALID UNTIL 'infinity' CONNECTION LIMIT -1")
+        query(f"ALTER ROLE {LOADER} VALID UNTIL 'infinity' CONNECTION LIMIT 48")
 
     @pytest.mark.parametrize("limit", ["VALID UNTIL '2020-01-01'", "CONNECTION LIMIT 0"])
     def test_one_that_is_kept_out_is_not_said_to_log_in(self, roles, limit):
@@ -254,6 +291,48 @@ class TestFaults:
             asked = f"has_database_privilege('test_stranger', 'test_ecommerce_db', '{right}')"
             assert query(f"SELECT {asked}") == [(True,)]
         assert differences() == []
+
+    def test_what_others_could_do_on_the_server_is_kept(self, roles):
+        query("ALTER ROLE test_stranger LOGIN; GRANT INSERT ON ecommerce_offers TO test_stranger")
+        query("GRANT CONNECT ON DATABASE postgres TO PUBLIC")
+        query("GRANT EXECUTE ON FUNCTION pg_advisory_lock(bigint), lo_create TO PUBLIC")
+
+        repair(ALIAS)
+
+        enters = "SELECT has_database_privilege(%s, 'postgres', 'CONNECT')"
+        locks = "SELECT has_function_privilege(%s, 'pg_advisory_lock(bigint)', 'EXECUTE')"
+        fills = "SELECT has_function_privilege(%s, 'lo_create(oid)', 'EXECUTE')"
+        with connections[ALIAS].cursor() as cursor:
+            for role, expected in (
+                ("test_stranger", [True, True, False]),
+                (LOADER, [True, True, False]),
+                (ANALYST, [False, False, False]),
+            ):
+                answers = []
+                for question in (enters, locks, fills):
+                    cursor.execute(question, [role])
+                    answers += cursor.fetchone()
+                assert answers == expected, role
+        assert differences() == []
+
+    def test_the_setting_counts_up_to_a_part_of_the_server(self, roles, monkeypatch):
+        found = {}
+        for setting in ("3", "1000"):
+            monkeypatch.setenv("ANALYST_CONNECTIONS", setting)
+            repair(ALIAS)
+            found[setting] = look(ALIAS).accounts[ANALYST].connection_limit
+        monkeypatch.delenv("ANALYST_CONNECTIONS")
+
+        # Fewer than allowed are left as they are.
+        query(f"ALTER ROLE {ANALYST} CONNECTION LIMIT -1")
+        monkeypatch.setenv("ANALYST_CONNECTIONS", "1000")
+        repair(ALIAS)
+
+        assert found == {"3": 3, "1000": 3}
+        # A third of the 97 that are not reserved, for three analysts.
+        assert look(ALIAS).accounts[ANALYST].connection_limit == 10
+        monkeypatch.setenv("ANALYST_CONNECTIONS", "many")
+        assert "ANALYST_CONNECTIONS is many" in run("db_grants", "--database", ALIAS).err
 
     def test_what_was_promised_to_a_role_is_kept_when_the_owner_changes(self, roles):
         query("ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO test_stranger")
@@ -369,6 +448,12 @@ class TestDeployers:
         assert second == ("CLASSIFIEDS: nothing to do\n", "", 0)
         assert (back.code, again.code) == (0, 0)
         assert differences("classifieds") == []
+        # What only a superuser may do is no difference, and db_doctor says it.
+        [diagnosis] = diagnose(["classifieds"], timezone.now(), only=["role-unbounded"])
+        found = " ".join(finding.what for finding in diagnosis.findings)
+        assert "PUBLIC should not have EXECUTE on system function" in found
+        assert "scratch_classifieds_analyst lacks the setting temp_file_limit" in found
+        assert "connections" not in found
 
     def test_one_whose_databases_a_superuser_puts_in_order_stays_able_to_migrate(self, deployer):
         deployer("CREATEDB")
