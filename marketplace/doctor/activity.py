@@ -6,6 +6,7 @@ from marketplace.doctor.examination import Check, Examination
 from marketplace.doctor.findings import Finding, Severity
 from marketplace.doctor.session import Row
 from marketplace.doctor.wording import duration, one_line
+from marketplace.roles.definitions import database_limit, roles_of, statement_seconds
 
 _MINUTE = 60
 _HOUR = 60 * _MINUTE
@@ -17,6 +18,9 @@ _WAIT = (30, 10 * _MINUTE)
 
 #: Shares of the connections that are in use.
 _FULL = (0.8, 0.95)
+
+#: Shares of the memory for locks that one session has filled.
+_LOCKED = (0.25, 0.75)
 
 _SHOWN = 120
 
@@ -82,6 +86,48 @@ def _blocked(examination: Examination) -> Iterator[Finding]:
         )
 
 
+def _analysts(examination: Examination) -> Iterator[Finding]:
+    """Find statements of analysts who have switched their timeout off, as anybody can."""
+    limit = statement_seconds()
+    readers = {role.name for role in roles_of(examination.alias) if role.is_reader}
+    if not limit or not readers:
+        return
+    for row in _sessions(examination, "statements of analysts"):
+        seconds = row["state_seconds"] or 0
+        # Canceling takes a moment, too.
+        if row["role"] not in readers or row["state"] != "active" or seconds < limit + _MINUTE:
+            continue
+        yield Finding(
+            code="analyst-statement-long",
+            severity=Severity.WARNING,
+            subject=f"session {row['pid']}",
+            what=f"{_who(row)} has run a statement for {duration(seconds)}, and "
+            f"ANALYST_STATEMENT_TIMEOUT is {duration(limit)}: {one_line(row['query'], _SHOWN)}",
+            why=f"Its session has set statement_timeout itself. {_HOLDS}.",
+            fix=f"SELECT pg_terminate_backend({row['pid']});  -- ends the session",
+            evidence=_evidence(row, seconds),
+        )
+
+
+def _locks(examination: Examination) -> Iterator[Finding]:
+    """Find sessions that fill the memory for the locks of all."""
+    for row in examination.read("locks"):
+        share = row["held"] / row["capacity"]
+        if share >= _LOCKED[0]:
+            yield Finding(
+                code="locks-many",
+                severity=_severity(share, _LOCKED),
+                subject=f"session {row['pid']}",
+                what=f"{_who(row)} holds {row['held']:,} locks; the server has room for about "
+                f"{row['capacity']:,}.",
+                why='When that is full, statements of all databases fail with "out of shared '
+                'memory".',
+                fix=f"SELECT pg_terminate_backend({row['pid']});  -- if it should not; or raise "
+                "max_locks_per_transaction, which takes a restart of the server",
+                evidence={"pid": row["pid"], "role": row["role"], "locks": row["held"]},
+            )
+
+
 def _prepared(examination: Examination) -> Iterator[Finding]:
     """Find transactions that were prepared, and neither committed nor rolled back."""
     for row in examination.read("prepared"):
@@ -109,7 +155,8 @@ def _own_limit(examination: Examination) -> Iterator[Finding]:
             subject=examination.facts["name"],
             what=f"{used} of {limit} connections that the database allows are in use.",
             why="At the limit loads and pages of this database are refused.",
-            fix=f'ALTER DATABASE "{examination.facts["name"]}" CONNECTION LIMIT -1;',
+            fix=f'ALTER DATABASE "{examination.facts["name"]}" CONNECTION LIMIT '
+            f"{database_limit(row['available'])};  -- or raise max_connections, if it is that",
             evidence={"used": used, "limit": limit},
         )
 
@@ -171,6 +218,8 @@ CHECKS: Iterable[Check] = (
     Check("long transactions", ("transaction-long",), _long),
     Check("idle transactions", ("transaction-idle",), _idle),
     Check("blocked queries", ("query-blocked",), _blocked),
+    Check("statements of analysts", ("analyst-statement-long",), _analysts),
+    Check("locks of one session", ("locks-many",), _locks),
     Check("prepared transactions", ("transaction-prepared",), _prepared),
     Check("connections of the database", ("connections-database",), _own_limit),
     Check("connections of the server", ("connections-server",), _server_limit),

@@ -11,6 +11,7 @@ from marketplace.databases import ask_all, database_name
 from marketplace.doctor import (
     activity,
     backups,
+    bounds,
     indexes,
     schema,
     servers,
@@ -31,7 +32,7 @@ TIME_LIMIT = 120.0
 #: All checks, in the order in which they are run and told.
 CHECKS: tuple[Check, ...] = tuple(
     check
-    for family in (servers, storage, backups, schema, activity, indexes, upkeep, statements)
+    for family in (servers, storage, backups, schema, bounds, activity, indexes, upkeep, statements)
     for check in family.CHECKS
 )
 

@@ -220,7 +220,8 @@ def _how_to_enable(alias: str) -> str:
     return (
         "The server does not show its statements. As a superuser: python manage.py dbshell "
         f"--database {alias} -- -d {_MAINTENANCE} -c 'CREATE EXTENSION pg_stat_statements'. It "
-        "must also be among shared_preload_libraries, which takes a restart of the server."
+        "must also be among shared_preload_libraries, which takes a restart of the server. A role "
+        f"that is not ours also needs: GRANT CONNECT ON DATABASE {_MAINTENANCE} TO …;"
     )
 
 

@@ -1,6 +1,7 @@
 """Each defect is found, on the database that has it and on no other."""
 
 import time
+from contextlib import closing
 from datetime import timedelta
 from itertools import cycle
 from threading import Thread
@@ -304,7 +305,7 @@ class TestSeeded:
             with session("ecommerce"), session("ecommerce"):
                 findings = found("connections-database")
         finally:
-            execute("ecommerce", "ALTER DATABASE doctor_ecommerce CONNECTION LIMIT -1")
+            execute("ecommerce", "ALTER DATABASE doctor_ecommerce CONNECTION LIMIT 72")
 
         assert is_alone("ecommerce", findings)
         assert findings["ecommerce"][0].severity is Severity.CRITICAL
@@ -321,7 +322,71 @@ class TestSeeded:
         assert findings["classifieds"][0].fix == fix
 
 
+class TestRoles:
+    @pytest.mark.parametrize(
+        ("statement", "undo", "what"),
+        [
+            (
+                "GRANT EXECUTE ON FUNCTION lo_create TO PUBLIC",
+                "REVOKE EXECUTE ON FUNCTION lo_create FROM PUBLIC",
+                "PUBLIC should not have EXECUTE on system function lo_create.",
+            ),
+            (
+                "ALTER ROLE doctor_ecommerce_analyst CONNECTION LIMIT -1",
+                "ALTER ROLE doctor_ecommerce_analyst CONNECTION LIMIT 10",
+                "doctor_ecommerce_analyst may have more than 10 connections at once.",
+            ),
+        ],
+    )
+    def test_that_could_starve_the_server(self, execute, statement, undo, what):
+        execute("ecommerce", statement)
+        try:
+            findings = found("role-unbounded")
+        finally:
+            execute("ecommerce", undo)
+
+        assert is_alone("ecommerce", findings)
+        assert findings["ecommerce"][0].what == what
+
+    def test_what_is_the_servers_is_told_once(self, execute):
+        execute("ecommerce", "GRANT TEMPORARY ON DATABASE postgres TO PUBLIC")
+        try:
+            findings = found("role-unbounded")
+        finally:
+            execute("ecommerce", "REVOKE TEMPORARY ON DATABASE postgres FROM PUBLIC")
+
+        assert is_alone("ecommerce", findings)
+
+
 class TestSessions:
+    def test_locks_of_one_session(self, execute, session):
+        with session("classifieds") as opened:
+            opened.cursor().execute(
+                "SELECT count(pg_advisory_lock(id)) FROM generate_series(1, 8000) AS id"
+            )
+            findings = found("locks-many")
+
+        assert is_alone("classifieds", findings)
+        assert "holds 8,0" in findings["classifieds"][0].what
+
+    def test_analyst_without_a_timeout(self, execute, socket):
+        role, query = "doctor_classifieds_analyst", "SELECT pg_sleep(60)"
+        execute("classifieds", f"ALTER ROLE {role} LOGIN")
+        with closing(psycopg2.connect(host=socket, dbname="doctor_classifieds", user=role)) as own:
+            own.cursor().execute("SET statement_timeout = 0")
+            sleeper = Thread(target=_until_canceled, args=(own, query))
+            sleeper.start()
+            pid = own.info.backend_pid
+            _wait_for(execute, "classifieds", f"pid = {pid} AND query = '{query}'")
+
+            findings = found("analyst-statement-long")
+            execute("classifieds", f"SELECT pg_cancel_backend({pid})")
+            sleeper.join()
+
+        execute("classifieds", f"ALTER ROLE {role} NOLOGIN")
+        assert is_alone("classifieds", findings)
+        assert "ANALYST_STATEMENT_TIMEOUT is 5 minutes" in findings["classifieds"][0].what
+
     def test_long_transaction(self, execute, session):
         query = "SELECT pg_sleep(60)"
         with session("procurement") as opened:

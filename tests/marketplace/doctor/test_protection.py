@@ -144,6 +144,8 @@ class TestLeastPrivilege:
     @pytest.fixture
     def role(self, execute, monkeypatch):
         execute("ecommerce", "CREATE ROLE visitor LOGIN")
+        # Where the statements are counted.
+        execute("ecommerce", "GRANT CONNECT ON DATABASE postgres TO visitor")
         for alias in ALL_ALIASES:
             name = connections[alias].settings_dict["NAME"]
             execute(alias, f"GRANT CONNECT ON DATABASE {name} TO visitor")
