@@ -47,6 +47,7 @@ listen_addresses = ''
 unix_socket_directories = '{sockets}'
 unix_socket_permissions = 0700
 max_connections = 100
+max_locks_per_transaction = 256
 shared_buffers = 128MB
 work_mem = 16MB
 maintenance_work_mem = 256MB
