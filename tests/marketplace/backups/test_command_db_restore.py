@@ -137,7 +137,9 @@ class TestDbRestore:
     def properties(self, name):
         with connect(name) as cursor:
             cursor.execute(
-                "SELECT pg_get_userbyid(datdba), datacl::text, datconnlimit, "
+                "SELECT pg_get_userbyid(datdba), "
+                "(SELECT array_agg(item::text ORDER BY item::text) FROM unnest(datacl) AS item), "
+                "datconnlimit, "
                 "shobj_description(oid, 'pg_database') FROM pg_database "
                 "WHERE datname = current_database()"
             )
@@ -307,6 +309,8 @@ class TestRoles:
                 patch.setitem(connections["procurement"].settings_dict, key, value)
             yield
             connections["procurement"].close()
+        # It owns the extensions of the copy.
+        execute("postgres", "DROP DATABASE IF EXISTS a_copy WITH (FORCE)")
         execute("postgres", "DROP ROLE {}", "test_restorer")
 
     def may(self, name, *functions):
