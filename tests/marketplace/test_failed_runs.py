@@ -167,7 +167,7 @@ class TestWorker:
 
     def test_an_error_that_cannot_be_stored_as_it_is(self, fail):
         bad = queue(card(1))
-        fail(bad, ValueError("bad text: \0 \ud800"))
+        fail(bad, ValueError("bad text: \0"))
 
         outcome = run("ingest_queue", "--database", "ecommerce")
 
