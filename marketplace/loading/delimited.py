@@ -79,7 +79,7 @@ def read(
         if not shape.columns:
             if fault:
                 raise SourceError(
-                    f"The first row of {name} cannot be read: it {fault} (line {rows.start}). "
+                    f"The first row of {name} (line {rows.start}) cannot be read: it {fault}. "
                     "Correct the table, and load it again."
                 )
             _check_width(row, name)

@@ -14,6 +14,7 @@ from django.conf import settings
 
 from marketplace.loading.encodings import DAMAGE, UTF_8
 from marketplace.loading.lines import LongLine
+from marketplace.loading.oversize import KEPT, too_large
 
 DELIMITERS = ",;\t|"
 
@@ -27,9 +28,6 @@ MAX_SAMPLE = 1_000_000
 #: Characters of a row from which on its cells are counted before they are made, and how many there
 #: may be: each takes some 60 bytes, even if it is empty.
 _LARGE, _MAX_CELLS = 1_000_000, 1_000_000
-
-#: Bytes that are kept of a row that is too large.
-_KEPT = 1_000
 
 _DECIMAL = re.compile(r"\s*[-+−]?\d[\d\s]*,\d+\s*")
 
@@ -158,10 +156,7 @@ class Rows:
     def _check_size(self, line: str) -> None:
         size = self._size + (line.size - len(line) if isinstance(line, LongLine) else 0)
         if size > self._max_size:
-            raise _TooLargeError(
-                f"is larger than a record may be ({size:,} bytes, INGEST_MAX_RECORD is "
-                f"{self._max_size:,})"
-            )
+            raise _TooLargeError(too_large(size, self._max_size))
         self._cells += line.count(self._dialect.delimiter)
         if self._cells > _MAX_CELLS:
             raise _TooLargeError(f"has more than {_MAX_CELLS:,} delimiters")
@@ -249,7 +244,7 @@ class Rows:
         if not self._is_one:
             self._give_back(1)
         self._reader = self._start()
-        kept = first[:_KEPT] if self._is_one or isinstance(first, LongLine) else first
+        kept = first[:KEPT] if self._is_one or isinstance(first, LongLine) else first
         return kept.encode(UTF_8, "surrogateescape")
 
 

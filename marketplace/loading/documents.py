@@ -14,7 +14,15 @@ from itertools import starmap
 from typing import Any, NamedTuple
 
 from marketplace.exceptions import SourceError
-from marketplace.loading import delimited, evidence, feeds, json_stream, json_text, unpacking
+from marketplace.loading import (
+    delimited,
+    evidence,
+    feeds,
+    json_stream,
+    json_text,
+    oversize,
+    unpacking,
+)
 from marketplace.loading.json_pieces import Text
 from marketplace.loading.json_text import clean, parse
 from marketplace.loading.unpacking import STANDARD_INPUT
@@ -199,7 +207,7 @@ def _read_json(
         for number, line, size in _read_lines(stream, lines, max_record):
             place = f"line {number}"
             if size > max_record:
-                yield Entry(place, fault=json_text.too_large(size, max_record), raw=line)
+                yield Entry(place, fault=oversize.too_large(size, max_record), raw=line)
             else:
                 yield from read_line(line, place)
             del line
@@ -263,7 +271,7 @@ def _read_lines(
         if size > max_record:
             if not line.endswith(b"\n"):
                 size += _skip_line(stream)
-            line = line[: json_text.SHOWN]
+            line = line[: oversize.KEPT]
         number += 1
         if size > max_record or line.strip():
             yield number, line, size

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from marketplace.loading.feed_units import OPAQUE, Scanner
 
 #: Bytes of a text, a comment or a tag that a parser is given.
-_MAX_TOKEN = 1 << 20
+MAX_TOKEN = 1 << 20
 _TAG = re.compile(rb"""<(?:[^<>"']++|"[^"<]*+"|'[^'<]*+')*+>""")
 
 
@@ -41,7 +41,7 @@ class Rest:
         :raises LargeTagError: if it cannot be parsed in bounded memory
         """
         start, self._at = self._at, max(self._at, end)
-        if end - start <= _MAX_TOKEN:
+        if end - start <= MAX_TOKEN:
             if start < end:
                 yield self._scanner.read(start, end)
             return
@@ -53,7 +53,7 @@ class Rest:
         :param width: of what stands in its place
         """
         self._at = end
-        if end - start > _MAX_TOKEN:
+        if end - start > MAX_TOKEN:
             self.dropped += self._scanner.count_lines(start, end)
             return b""
         lines = self._scanner.read(start, end).split(b"\n")
@@ -63,7 +63,7 @@ class Rest:
     def place(self, position: int) -> tuple[int, int]:
         """Return the line and column of a position."""
         line = 1 + self._scanner.count_lines(0, position)
-        start = max(0, position - _MAX_TOKEN)
+        start = max(0, position - MAX_TOKEN)
         return line, position - start - self._scanner.read(start, position).rfind(b"\n")
 
     def _read_tokens(self, at: int, end: int) -> Iterator[bytes]:
@@ -71,11 +71,11 @@ class Rest:
         held = bytearray()
         while at < end:
             stop = self._token_end(at, end)
-            if stop - at <= _MAX_TOKEN:
+            if stop - at <= MAX_TOKEN:
                 held += self._scanner.read(at, stop)
             else:
                 self.dropped += self._scanner.count_lines(at, stop)
-            if len(held) >= _MAX_TOKEN:
+            if len(held) >= MAX_TOKEN:
                 yield bytes(held)
                 held.clear()
             at = stop
@@ -90,9 +90,9 @@ class Rest:
                 return min(stop, end) if stop >= 0 else end
         found = self._scanner.find(b"<", at + 1, end)
         following = found if found >= 0 else end
-        if not head.startswith(b"<") or following - at <= _MAX_TOKEN:
+        if not head.startswith(b"<") or following - at <= MAX_TOKEN:
             return following
-        tag = self._scanner.match(_TAG, at, min(end, at + _MAX_TOKEN))
+        tag = self._scanner.match(_TAG, at, min(end, at + MAX_TOKEN))
         if tag is None:
             raise LargeTagError(at)
         return tag.end()

@@ -19,8 +19,9 @@ from django.conf import settings
 from lxml import etree
 
 from marketplace.exceptions import SourceError
-from marketplace.loading.feed_rest import LargeTagError, Rest
+from marketplace.loading.feed_rest import MAX_TOKEN, LargeTagError, Rest
 from marketplace.loading.feed_units import Scanner, Unit
+from marketplace.loading.oversize import KEPT, too_large
 from marketplace.loading.yml import EVENTS, OPTIONS, Feed, Found, LargeFeedError
 
 #: Bytes of a feed that are kept in memory, for reading it again; more are kept in a file.
@@ -34,9 +35,6 @@ _DECLARATION = re.compile(rb"^\s*<\?xml[^>]*\?>")
 _LARGE, MAX_NODES = 1 << 20, 200_000
 _NODE = re.compile(rb"""<[^/!?]|&(?!(?:lt|gt|amp|quot|apos);|\#)|=\s*["']""")
 _TEXT = re.compile(rb"<!--.*?-->|<!\[CDATA\[.*?\]\]>", re.DOTALL)
-
-#: Bytes that are kept of an offer that is too large.
-_KEPT = 1_000
 
 
 class _Damage(NamedTuple):
@@ -145,7 +143,7 @@ class _DamagedFeed:
 
     def _refuse_open(self, unit: Unit) -> None:
         """Refuse a feed that ends in the middle of an offer, if the rest of it is large."""
-        if self._scanner.size - unit.start > _PIECE:
+        if self._scanner.size - unit.start > MAX_TOKEN:
             if self._damage is None:
                 self._damage = self._damage_at(unit.start, f"</{unit.kind}> is missing")
             raise self._failure(f"The sound offers were read ({self._feed.sound:,})")
@@ -159,7 +157,7 @@ class _DamagedFeed:
             for piece in self._rest.read(end):
                 self._feed_parser(piece)
         except LargeTagError as error:
-            self._damage = self._damage_at(error.start, f"a tag is larger than {_PIECE:,} bytes")
+            self._damage = self._damage_at(error.start, f"a tag is larger than {MAX_TOKEN:,} bytes")
             raise self._failure(f"The sound offers were read ({self._feed.sound:,})") from None
 
     def _mark(self, start: int, end: int) -> None:
@@ -210,16 +208,13 @@ class _DamagedFeed:
 
     def _parse_alone(self, unit: Unit, end: int) -> Found:
         if end - unit.start > self._max_unit:
-            raw = self._scanner.read(unit.start, unit.start + _KEPT)
-            fault = (
-                f"is larger than a record may be ({end - unit.start:,} bytes, INGEST_MAX_RECORD is "
-                f"{self._max_unit:,})"
-            )
+            raw = self._scanner.read(unit.start, unit.start + KEPT)
+            fault = too_large(end - unit.start, self._max_unit)
             return self._feed.place(unit.kind), None, fault, raw
         raw = self._scanner.read(unit.start, end)
         if len(raw) > _LARGE and len(_NODE.findall(_TEXT.sub(b"", raw))) > MAX_NODES:
             fault = f"has more than {MAX_NODES:,} elements and attributes"
-            return self._feed.place(unit.kind), None, fault, raw[:_KEPT]
+            return self._feed.place(unit.kind), None, fault, raw[:KEPT]
         try:
             if not unit.is_whole:
                 raise ValueError(f"</{unit.kind}> is missing")
@@ -234,7 +229,7 @@ class _DamagedFeed:
 
     def _wrap(self, raw: bytes) -> bytes:
         """Return the bytes of an element as a document with the declarations of the feed."""
-        declaration = _DECLARATION.match(self._scanner.read(0, _KEPT))
+        declaration = _DECLARATION.match(self._scanner.read(0, KEPT))
         names = self._open[-1].nsmap if self._open else {}
         spaces = "".join(
             f" xmlns{':' * bool(prefix)}{prefix or ''}={quoteattr(uri)}"

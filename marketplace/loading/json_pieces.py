@@ -6,7 +6,8 @@ from typing import Any, NamedTuple, NoReturn
 
 from marketplace.exceptions import NestingError
 from marketplace.loading import unpacking
-from marketplace.loading.json_text import SHOWN, explain, parse, too_large
+from marketplace.loading.json_text import explain, parse
+from marketplace.loading.oversize import KEPT, too_large
 
 #: A string as a regular expression. Possessive, as all here are: they never look back.
 STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
@@ -118,7 +119,7 @@ class Text:
 
     def _skip(self) -> Record:
         """Pass the next value, however large it is, with only its beginning in memory."""
-        begin, size = self.data[self.at : self.at + SHOWN], 0
+        begin, size = self.data[self.at : self.at + KEPT], 0
         if begin[:1] not in (b"{", b"[", b'"'):
             self.fail("the number is too long")
         end, at = _End(begin[:1]), self.at + 1

@@ -19,9 +19,6 @@ _FAST_DECODER = msgspec.json.Decoder()
 #: Digits of a whole number that Python converts at most; their time grows with the square.
 _MAX_DIGITS = 4300
 
-#: Bytes that are kept of a record that is too large.
-SHOWN = 1024
-
 
 def parse(data: bytes) -> Any:
     """Return the JSON value of some bytes, without what PostgreSQL cannot store.
@@ -40,7 +37,7 @@ def parse(data: bytes) -> Any:
         _check_depth(value)
         return _clean(value)
     except RecursionError:
-        raise _nesting_error() from None
+        raise nesting_error() from None
     if data.count(b"{") + data.count(b"[") > settings.INGEST_MAX_DEPTH:
         _check_depth(value)
     return _clean(value) if b"\\u0000" in data else value
@@ -69,14 +66,6 @@ def explain(error: ValueError) -> str:
     return f"is not JSON: {error}"
 
 
-def too_large(size: int, max_record: int) -> str:
-    """Return the reason for the quarantine of a record of too many bytes."""
-    return (
-        f"has {size:,} bytes, more than INGEST_MAX_RECORD ({max_record:,}): only its first "
-        f"{SHOWN:,} bytes are kept here. Raise the setting and load the source again"
-    )
-
-
 def clean(value: Any) -> Any:
     """Return a JSON value without NUL characters, lone surrogates and overlong whole numbers.
 
@@ -98,10 +87,11 @@ def _check_depth(value: Any) -> None:
         ]
         if not level:
             return
-    raise _nesting_error()
+    raise nesting_error()
 
 
-def _nesting_error() -> NestingError:
+def nesting_error() -> NestingError:
+    """Return the error about a record with too many levels."""
     return NestingError(
         f"is nested more than {settings.INGEST_MAX_DEPTH} levels deep (INGEST_MAX_DEPTH)"
     )
@@ -134,7 +124,7 @@ def _decode(text: str) -> Any:
     try:
         return _DECODER.decode(text)
     except RecursionError:
-        raise _nesting_error() from None
+        raise nesting_error() from None
 
 
 def are_lines(lines: list[bytes]) -> bool:

@@ -7,11 +7,13 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from marketplace.loading.oversize import KEPT
+
 #: Name of the error handler that replaces each undecodable byte by a lone surrogate.
 MARK = "marketplace.mark"
 
-#: Characters that are kept of a line that is too large, and read of it at a time.
-_KEPT, _PIECE = 1_000, 1 << 20
+#: Characters that are read at a time of a line that is too large.
+_PIECE = 1 << 20
 
 _ENDS = ("\n", "\r")
 
@@ -41,7 +43,7 @@ class LongLine(str):
     @classmethod
     def read(cls, first: str, read: Callable[[int], str]) -> "LongLine":
         """Return a line of which the first part was read; the rest is read, but not kept."""
-        line, size, quotes, escaped, part = cls(first[:_KEPT]), 0, {'"': 0, "'": 0}, 0, first
+        line, size, quotes, escaped, part = cls(first[:KEPT]), 0, {'"': 0, "'": 0}, 0, first
         while part:
             size += len(part)
             escaped += part.count('\\"')

@@ -12,7 +12,8 @@ from typing import Any, Literal
 from django.conf import settings
 from lxml import etree
 
-from marketplace.exceptions import PayloadError, SourceError
+from marketplace.exceptions import NestingError, PayloadError, SourceError
+from marketplace.loading.json_text import nesting_error
 
 #: (place, document, fault, raw bytes): a document, or a damaged offer.
 Found = tuple[str, Any, str, bytes]
@@ -37,7 +38,6 @@ _SPACES = re.compile(r" {2,}")
 #: Elements whose text is read with all markup in it, when they end.
 _READ_WHOLE = ("name", "company", "url", "category")
 
-
 #: Bytes of an offer, and bytes without any element or comment, that are parsed at once; and
 #: elements of an offer.
 _MAX_BYTES, _MAX_TOKEN, _MAX_ELEMENTS = 4 << 20, 1 << 20, 100_000
@@ -49,10 +49,6 @@ _DECLARES = re.compile(rb"<!(ENTITY|ATTLIST)")
 
 class LargeFeedError(Exception):
     """Raised if something in a feed is too large to be parsed with the rest."""
-
-
-class _TooDeepError(Exception):
-    """Raised if elements are nested too deeply."""
 
 
 class Feed:
@@ -161,14 +157,14 @@ class Feed:
         known = self.head["comment"]
         if not self.offers and len(known) + len(text) < _MAX_TEXT and text not in known:
             self.head["comment"] = f"{known}\n{text}".strip()
-        forget_before(comment)
+        _forget_before(comment)
 
     def _end(self, element: Any) -> Iterator[Found]:
         if self._offer is not None:
             if element is self._offer:
                 self._offer = None
                 yield self.found("offer", element)
-                forget(element)
+                _forget(element)
             return
         tag, parent = self.tag(element), element.getparent()
         inside = self.tag(parent) if parent is not None else ""
@@ -179,7 +175,7 @@ class Feed:
         elif inside == "shop" and tag in ("name", "company", "url"):
             self.head[tag] = _text(element).strip()[:_MAX_TEXT] or None
         if inside not in _READ_WHOLE:
-            forget(element)
+            _forget(element)
 
     def _add_currency(self, element: Any) -> None:
         if len(self.head["currencies"]) >= _MAX_CURRENCIES:
@@ -198,14 +194,12 @@ class Feed:
     def found(self, kind: str, element: Any) -> Found:
         """Return the document of an offer or category."""
         place = self.place(kind)
-        max_depth: int = settings.INGEST_MAX_DEPTH
         try:
             # The document and the element itself are two levels.
-            entry = _entry(element, self.names, max_depth - 2)
-        except (RecursionError, _TooDeepError):
+            entry = _entry(element, self.names, settings.INGEST_MAX_DEPTH - 2)
+        except (RecursionError, NestingError):
             raw = etree.tostring(element, with_tail=False)[:_MAX_TEXT]
-            fault = f"is nested too deeply (INGEST_MAX_DEPTH is {max_depth})"
-            return place, None, fault, raw
+            return place, None, str(nesting_error()), raw
         self.sound += kind == "offer"
         if kind == "category" and isinstance(entry, str):
             entry = {"#text": entry}
@@ -226,6 +220,7 @@ def _entry(element: Any, names: str, levels: int) -> Any:
     """Return an element as text if it has nothing else, else as a dict; children are lists.
 
     :param levels: of dicts and lists that it may have
+    :raises NestingError: if it has more of them
     """
     found = _attributes(element)
     if not len(element):
@@ -234,7 +229,7 @@ def _entry(element: Any, names: str, levels: int) -> Any:
         text = _SPACES.sub(" ", _text(element)).strip()
     else:
         if levels < 2:
-            raise _TooDeepError
+            raise nesting_error()
         for child in element.iterchildren(tag=etree.Element):
             value = _entry(child, names, levels - 2)
             found.setdefault(child.tag.removeprefix(names), []).append(value)
@@ -286,13 +281,13 @@ def _text(element: Any) -> str:
     return "".join(parts)
 
 
-def forget(element: Any) -> None:
+def _forget(element: Any) -> None:
     """Free the memory of an element that was read, and of those before it."""
     element.clear()
-    forget_before(element)
+    _forget_before(element)
 
 
-def forget_before(element: Any) -> None:
+def _forget_before(element: Any) -> None:
     """Free the memory of what stands before an element in the same one."""
     parent = element.getparent()
     while parent is not None and element.getprevious() is not None:

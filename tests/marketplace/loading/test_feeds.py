@@ -401,8 +401,9 @@ class TestLarge:
         assert [offer["@id"] for offer in offers(entries)] == ["1", "3"]
         [fault] = [entry for entry in entries if entry.fault]
         assert fault.place == "offer 2"
-        assert fault.fault.startswith("is larger than a record may be (2,4")
-        assert len(fault.raw) == 1000
+        assert fault.fault.startswith("has 2,4")
+        assert "more than INGEST_MAX_RECORD (1,048,576)" in fault.fault
+        assert len(fault.raw) == 1024
 
     def test_an_offer_within_the_limit_is_whole(self, tmp_path):
         xml = [OFFER.format(id=1), f"<offer id='2'><name>{self.TEXT}</name></offer>"]
@@ -485,4 +486,4 @@ class TestDepth:
 
         assert [offer["@id"] for offer in offers(entries)] == ["1", "3"]
         [fault] = [entry.fault for entry in entries if entry.fault]
-        assert fault == "is nested too deeply (INGEST_MAX_DEPTH is 12)"
+        assert fault == "is nested more than 12 levels deep (INGEST_MAX_DEPTH)"
