@@ -92,6 +92,18 @@ def runs_of(alias: str) -> QuerySet[Any]:
     return QuerySet(apps.get_model(alias, "LoadRun"), using=alias)
 
 
+def get_row(rows: QuerySet[Any], address: Address, kind: str) -> Any:
+    """Return the row that an address names.
+
+    :param kind: of the row, for the message: "run" or "quarantined record"
+    :raises SourceError: if it does not exist
+    """
+    row = rows.filter(platform=address.platform, pk=address.pk).first()
+    if row is None:
+        raise SourceError(f"There is no {kind} {address}. See what waits: ingest_review list.")
+    return row
+
+
 def waiting_runs(alias: str) -> QuerySet[Any]:
     """Return the runs that wait for a person: held ones, and failed ones that can be loaded again.
 

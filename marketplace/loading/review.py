@@ -14,7 +14,7 @@ from django.db.models import Count, QuerySet
 
 from marketplace.exceptions import SourceError
 from marketplace.loading import json_text, release
-from marketplace.loading.addresses import Address, glitches, points_of, records_of
+from marketplace.loading.addresses import Address, get_row, glitches, points_of, records_of
 from marketplace.loading.run_review import WaitingRun, list_runs
 from marketplace.registry import get_database
 
@@ -100,7 +100,7 @@ def describe_record(address: Address) -> Json:
 
     :raises SourceError: if there is no such record
     """
-    record = _one(records_of(address.alias), address, "quarantined record")
+    record = get_row(records_of(address.alias), address, "quarantined record")
     names = ["external_id", "source", "shape", "context", "options", "observed_at", "times"]
     names += ["first_seen_at", "last_seen_at", "seen_count"]
     told = {name: getattr(record, name) for name in names}
@@ -138,13 +138,6 @@ def _payload(raw: bytes) -> Any:
         return json_text.parse(raw)
     except ValueError:
         return raw.decode("utf-8", "replace")
-
-
-def _one(rows: QuerySet[Any], address: Address, what: str) -> Any:
-    found = rows.filter(platform=address.platform, pk=address.pk).first()
-    if found is None:
-        raise SourceError(f"There is no {what} {address}. See what waits: ingest_review list.")
-    return found
 
 
 # Quarantined records
@@ -198,7 +191,7 @@ def select(addresses: list[Address]) -> list[Selection]:
     :raises SourceError: if one of them does not exist
     """
     for address in addresses:
-        _one(records_of(address.alias), address, "quarantined record")
+        get_row(records_of(address.alias), address, "quarantined record")
     ordered = sorted(set(addresses))
     return [
         Selection(alias, platform, tuple(address.pk for address in same))

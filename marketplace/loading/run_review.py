@@ -11,7 +11,7 @@ from django.db import Error, transaction
 
 from marketplace.exceptions import MarketplaceError, SourceError
 from marketplace.loading import chunks, inbox, ingest, jobs
-from marketplace.loading.addresses import Address, runs_of, waiting_runs
+from marketplace.loading.addresses import Address, get_row, runs_of, waiting_runs
 from marketplace.loading.documents import Line
 
 #: Held and received items that are shown.
@@ -84,10 +84,7 @@ def describe_run(address: Address) -> dict[str, Any]:
 
 
 def _get_run(address: Address) -> Any:
-    run = runs_of(address.alias).filter(platform=address.platform, pk=address.pk).first()
-    if run is None:
-        raise SourceError(f"There is no run {address}. See what waits: ingest_review list.")
-    return run
+    return get_row(runs_of(address.alias), address, "run")
 
 
 def release_run(
