@@ -1,4 +1,4 @@
-"""What an address or a form of the admin may have; all else is answered 400, with the reason."""
+"""Checks of the addresses and forms of the admin: others are answered 400, with the reason."""
 
 import logging
 import re
@@ -25,6 +25,7 @@ from django.http import HttpRequest, HttpResponse
 from psycopg2 import errors as pg
 
 from marketplace.exceptions import BadParameterError
+from marketplace.loading.values import quote
 from marketplace.pages import bad_address
 from marketplace.tables import ListPaginator
 
@@ -48,7 +49,7 @@ KEY = re.compile("[0-9]{1,18}")
 #: Parameters that every list reads, beside those of its filters.
 _COMMON = {*IGNORED_PARAMS, PAGE_VAR, ERROR_FLAG}
 
-#: How those that have a syntax are written, and the correct form; an empty one is as good as none.
+#: Pattern and description of parameters that have a syntax; an empty value is not checked.
 _SYNTAX = {
     PAGE_VAR: (re.compile("[1-9][0-9]{0,17}"), "a page number, such as 2"),
     ORDER_VAR: (
@@ -70,11 +71,6 @@ _UNREADABLE = (
 )
 
 
-def clip(value: str) -> str:
-    """Return a value as a message quotes it: its first characters, in quotation marks."""
-    return f'"{value[:60]}…"' if len(value) > 60 else f'"{value}"'
-
-
 def check_characters(request: HttpRequest) -> None:
     """Check what holds for all addresses: PostgreSQL's text has no NUL character.
 
@@ -84,10 +80,10 @@ def check_characters(request: HttpRequest) -> None:
         raise BadParameterError("The address has a NUL character.")
     for name, values in request.GET.lists():
         if any("\0" in text for text in (name, *values)):
-            raise BadParameterError(f"{clip(name)} has a NUL character.", name)
+            raise BadParameterError(f"{quote(name)} has a NUL character.", name)
         if any(len(text) > VALUE_LIMIT for text in (name, *values)):
             raise BadParameterError(
-                f"{clip(name)} is longer than {VALUE_LIMIT:,} characters. Shorten it.", name
+                f"{quote(name)} is longer than {VALUE_LIMIT:,} characters. Shorten it.", name
             )
 
 
@@ -102,7 +98,8 @@ class CheckedAdmin(ModelAdmin):
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """Return the list.
 
-        :raises BadParameterError: if its address has what the list does not offer, or cannot read
+        :raises BadParameterError: if its address has a parameter that the list does not offer, or a
+            value that it cannot read
         """
         self._check_address(request)
         try:
@@ -121,7 +118,7 @@ class CheckedAdmin(ModelAdmin):
         """
         for key in request.POST.getlist(ACTION_CHECKBOX_NAME):
             if not KEY.fullmatch(key):
-                raise BadParameterError(f"{clip(key)} is not the key of a row.")
+                raise BadParameterError(f"{quote(key)} is not the key of a row.")
         return super().response_action(request, queryset, *args, **kwargs)
 
     def _check_address(self, request: HttpRequest) -> None:
@@ -131,11 +128,11 @@ class CheckedAdmin(ModelAdmin):
             text = str(value)
             if name not in offered:
                 raise BadParameterError(
-                    f"{clip(name)} is not a filter of this list. Use the filters beside the list.",
+                    f"{quote(name)} is not a filter of this list. Use the filters beside the list.",
                     *(set(request.GET) - offered),
                 )
             if name in narrowing and not KEY.fullmatch(text):
-                raise BadParameterError(f"{clip(text)} is not the key of a row.", name)
+                raise BadParameterError(f"{quote(text)} is not the key of a row.", name)
             if name == SEARCH_VAR and len(text) > SEARCH_LIMIT:
                 raise BadParameterError(
                     f"The search is longer than {SEARCH_LIMIT} characters. Search for fewer words.",
@@ -144,7 +141,7 @@ class CheckedAdmin(ModelAdmin):
             if text and name in _SYNTAX:
                 pattern, correct = _SYNTAX[name]
                 if not pattern.fullmatch(text):
-                    raise BadParameterError(f"{clip(text)} is not {correct}.", name)
+                    raise BadParameterError(f"{quote(text)} is not {correct}.", name)
 
     def _filter_parameters(self, request: HttpRequest) -> Iterator[str]:
         """Yield the parameters that the list's filters read."""
@@ -220,7 +217,7 @@ def explain(error: Exception) -> BadParameterError | None:
     if isinstance(error, BadParameterError):
         return error
     if isinstance(error, DisallowedModelAdminToField):
-        return BadParameterError("_to_field names a column that nothing refers to.", "_to_field")
+        return BadParameterError("_to_field names a column that no table refers to.", "_to_field")
     if isinstance(error, InvalidPage):
         return BadParameterError(f"This page does not exist: {error}.", "page")
     if isinstance(error, DataError) and isinstance(error.__cause__, _UNREADABLE):

@@ -16,8 +16,8 @@ from django.utils.text import capfirst
 from unfold.contrib.filters import admin as unfold
 from unfold.widgets import INPUT_CLASSES
 
-from marketplace.addresses import clip
 from marketplace.exceptions import BadParameterError
+from marketplace.loading.values import quote
 from marketplace.presentation import CURRENCIES, label
 from marketplace.registry import ALIASES, get_database, get_platform
 
@@ -63,7 +63,7 @@ class _Number(forms.DecimalField):
         except ValidationError:
             number = _NO_NUMBER
         if number is not None and not (number.is_finite() and abs(number) < 10**18):
-            raise ValidationError(f"{clip(value)} is not a number. Write it as 5300716 or 12.5.")
+            raise ValidationError(f"{quote(value)} is not a number. Write it as 5300716 or 12.5.")
         return number
 
 
@@ -80,7 +80,7 @@ class _Day(forms.DateField):
             day = date.min
         if day is not None and not _FIRST_DAY <= day <= _LAST_DAY:
             raise ValidationError(
-                f"{clip(value)} is not a date. Write it as 13.11.2026 or 2026-11-13."
+                f"{quote(value)} is not a date. Write it as 13.11.2026 or 2026-11-13."
             )
         return day
 
@@ -145,7 +145,7 @@ def _check_choice(spec: Any, value: str | None) -> None:
     """
     if value and value not in dict(spec.lookup_choices):
         raise BadParameterError(
-            f"{capfirst(str(spec.title))}: {clip(value)} is not one of the choices. "
+            f"{capfirst(str(spec.title))}: {quote(value)} is not one of the choices. "
             "Choose one beside the list.",
             spec.parameter_name,
         )
