@@ -49,8 +49,8 @@ def grant(alias: str, role: str, *, can_write: bool) -> None:
     It covers the tables that there are and those that the connected role and the database's owner
     create later.
 
-    :raises MarketplaceError: if there is no such role, it is one of the databases' own, or is to
-        write and cannot be given what loading needs
+    :raises MarketplaceError: if there is no such role, it is one of the databases' own, or it
+        cannot be granted the advisory locks that writing needs
     """
     connection = connections[alias]
     if any(role == own.name for other in (CONTROL, *ALIASES) for own in roles_of(other)):
@@ -78,10 +78,10 @@ def _allow_locks(cursor: CursorWrapper, alias: str, role: str) -> None:
         cursor.execute(
             SQL("GRANT EXECUTE ON FUNCTION {} TO {}").format(SQL(name), Identifier(role))
         )
-    # PostgreSQL only warns where a right is not one's own to give.
+    # PostgreSQL only warns if the connected role may not grant a right.
     if _unusable_locks(cursor, role):
         raise MarketplaceError(
-            f"{role} may not take advisory locks, without which nothing is loaded. Run this as a "
+            f"{role} may not take advisory locks, which every load needs. Run this as a "
             f"superuser: python manage.py db_grants {role} --write --database {alias}"
         )
 

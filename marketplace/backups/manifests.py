@@ -1,4 +1,4 @@
-"""What a backup set says of itself: `manifest.json` in its folder."""
+"""The description of a backup set: `manifest.json` in its folder."""
 
 import hashlib
 import json
@@ -31,7 +31,7 @@ _SIGNATURE = "hmac_sha256"
 # Names of databases and of pg_dump's files: none of them leads out of the set's folder.
 _PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 
-# What reading a text that is no manifest may raise.
+# Errors of reading a text that is not a manifest.
 _MALFORMED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
@@ -69,7 +69,7 @@ class Dump(Facts):
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a set says of itself."""
+    """The description of a set."""
 
     name: str
     created_at: datetime
@@ -88,9 +88,9 @@ class Manifest:
 
 
 def read(folder: Path, name: str) -> Manifest:
-    """Return what a set says of itself.
+    """Return the description of a set.
 
-    Its signature is examined, and any passes: see `signing.check`.
+    Its signature is examined, but not refused: `signing.check` does that.
 
     :param folder: of the set
     :raises BackupError: if it has no manifest, or one that was changed or is not of this project
@@ -101,8 +101,8 @@ def read(folder: Path, name: str) -> Manifest:
             content = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             raise BackupError(
-                f"{path} has more than {MAX_BYTES / 1e6:.1f} MB, which no backup writes. Use "
-                "another set, and move this one away."
+                f"{path} has more than {MAX_BYTES >> 20} MiB, the limit of a manifest. Use another "
+                "set, and move this one away."
             )
         document = _document(content.decode())
     except FileNotFoundError:
@@ -113,10 +113,10 @@ def read(folder: Path, name: str) -> Manifest:
         document = None
     if document is None:
         raise BackupError(f"{path} was changed or is damaged: its SHA-256 does not fit.")
-    told, project, form = (document.get(key) for key in ("name", "project", "form"))
-    if (told, project, form) != (name, PROJECT, FORM):
+    stated, project, form = (document.get(key) for key in ("name", "project", "form"))
+    if (stated, project, form) != (name, PROJECT, FORM):
         raise BackupError(
-            f"{path} is of the set {told} of {project}, in form {form}: it is not the set {name} "
+            f"{path} is of the set {stated} of {project}, in form {form}: it is not the set {name} "
             "that this code can read."
         )
     try:
@@ -124,13 +124,13 @@ def read(folder: Path, name: str) -> Manifest:
         return _manifest(document, signature)
     except _MALFORMED as error:
         raise BackupError(
-            f"{path} says what no backup writes, though its SHA-256 fits: {error!r}. Use another "
-            "set, and move this one away."
+            f"{path} has a value that is not valid, though its SHA-256 fits: {error!r}. Use "
+            "another set, and move this one away."
         ) from None
 
 
 def write(manifest: Manifest, folder: Path) -> None:
-    """Write the manifest into a set's folder, signed if there is a key; see it on the disk."""
+    """Write the manifest into a set's folder, signed if there is a key, and sync it."""
     document = {"project": PROJECT, "form": FORM, **asdict(manifest)}
     del document["signature"]
     for dump in document["databases"].values():
@@ -142,9 +142,8 @@ def write(manifest: Manifest, folder: Path) -> None:
     content = _encoded({"sha256": _digest(document)} | document).encode()
     if len(content) > MAX_BYTES:
         raise BackupError(
-            f"The manifest of {manifest.name} would have {len(content) / 1e6:.1f} MB, more than "
-            f"the {MAX_BYTES / 1e6:.1f} MB that are read. Back up fewer databases in one set "
-            "(--database)."
+            f"The manifest of {manifest.name} would have {len(content):,} bytes, more than the "
+            f"limit of {MAX_BYTES >> 20} MiB. Back up fewer databases in one set (--database)."
         )
     with open(folder / MANIFEST, "wb", opener=_private) as file:
         file.write(content)
@@ -153,7 +152,7 @@ def write(manifest: Manifest, folder: Path) -> None:
 
 
 def _document(text: str) -> dict[str, Any] | None:
-    """Return what a manifest says, without its hash; nothing if that does not fit."""
+    """Return the content of a manifest without its hash; None if that does not fit."""
     document: dict[str, Any] = json.loads(text)
     digest = document.pop("sha256")
     is_whole = text == _encoded({"sha256": digest} | document) and digest == _digest(document)
@@ -172,9 +171,9 @@ def _manifest(document: dict[str, Any], signature: Signature) -> Manifest:
 
 
 def _dump(value: dict[str, Any]) -> Dump:
-    told = {_plain(path): File(**file) for path, file in value["files"].items()}
-    dump = Dump(**value | {"files": told, "started_at": _moment(value["started_at"])})
-    # Adding up fails if one of them is no number.
+    paths = {_plain(path): File(**file) for path, file in value["files"].items()}
+    dump = Dump(**value | {"files": paths, "started_at": _moment(value["started_at"])})
+    # Adding up fails if one of them is not a number.
     if min(dump.bytes, dump.rows, dump.size_bytes) < 0:
         raise ValueError("a number below 0")
     return dump

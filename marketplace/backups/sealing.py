@@ -1,7 +1,7 @@
-"""Giving pg_restore the bytes that were hashed, whoever can write to the set meanwhile.
+"""Giving pg_restore the bytes that were hashed, even if somebody writes to the set meanwhile.
 
-In a set's own folder it would take a file `3001.dat` in place of `3001.dat.gz`, though only that is
-in the manifest; and a file could be replaced after it was hashed.
+In a set's own folder, pg_restore would read a file `3001.dat` in place of `3001.dat.gz`, though
+only the latter is in the manifest; and a file could be replaced after it was hashed.
 """
 
 import tempfile
@@ -22,15 +22,15 @@ _BLOCK = 1024 * 1024
 
 @contextmanager
 def sealed(path: Path, alias: str, dump: Dump) -> Iterator[Path]:
-    """Give a private folder with the files of a dump, and none besides, to read them from.
+    """Yield a private folder with the files of a dump and no others, for pg_restore to read.
 
     The statements are a copy, hashed after it was made. The rows are links to files that are hashed
-    before, and that must not have been touched after.
+    before, and that must not have been changed after.
 
     :param path: of the set
-    :raises BackupError: if a file is not what the manifest says, or was touched meanwhile
+    :raises BackupError: if a file is not what the manifest says, or was changed meanwhile
     """
-    # What a link leads to later is of no account.
+    # If the folder is a link, it does not matter where that leads later.
     source = path.resolve() / alias
     with tempfile.TemporaryDirectory(prefix="marketplace-restore-") as name:
         private = Path(name)
@@ -42,8 +42,8 @@ def sealed(path: Path, alias: str, dump: Dump) -> Iterator[Path]:
     after = _stamps(source)
     if changed := sorted(key for key in before | after if before.get(key) != after.get(key)):
         raise BackupError(
-            f"{source / changed[0]} was changed while it was read. See that nothing writes to the "
-            "set, and run this again."
+            f"{source / changed[0]} was changed while it was read. Make sure that nothing writes "
+            "to the set, and run this again."
         )
 
 

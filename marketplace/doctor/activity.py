@@ -120,10 +120,10 @@ def _locks(examination: Examination) -> Iterator[Finding]:
                 subject=f"session {row['pid']}",
                 what=f"{_who(row)} holds {row['held']:,} locks; the server has room for about "
                 f"{row['capacity']:,}.",
-                why='When that is full, statements of all databases fail with "out of shared '
-                'memory".',
-                fix=f"SELECT pg_terminate_backend({row['pid']});  -- if it should not; or raise "
-                "max_locks_per_transaction, which takes a restart of the server",
+                why="When the memory for locks is full, statements of all databases fail with "
+                '"out of shared memory".',
+                fix=f"SELECT pg_terminate_backend({row['pid']});  -- ends the session; or raise "
+                "max_locks_per_transaction, which needs a restart of the server",
                 evidence={"pid": row["pid"], "role": row["role"], "locks": row["held"]},
             )
 
@@ -156,7 +156,8 @@ def _own_limit(examination: Examination) -> Iterator[Finding]:
             what=f"{used} of {limit} connections that the database allows are in use.",
             why="At the limit loads and pages of this database are refused.",
             fix=f'ALTER DATABASE "{examination.facts["name"]}" CONNECTION LIMIT '
-            f"{database_limit(row['available'])};  -- or raise max_connections, if it is that",
+            f"{database_limit(row['available'])};  -- if that is the limit already, raise "
+            "max_connections",
             evidence={"used": used, "limit": limit},
         )
 

@@ -1,4 +1,4 @@
-"""What keeps one role from starving the server, and is not set."""
+"""Limits that keep one role from exhausting the server, and that are not set."""
 
 from collections.abc import Iterable, Iterator
 
@@ -18,14 +18,14 @@ def _bounds(examination: Examination) -> Iterator[Finding]:
         objects = ", ".join(sorted(set(difference.objects)))
         yield Finding(
             code="role-unbounded",
-            # On a managed server there is nobody who could set all of them.
+            # On a managed server there is no superuser who could set all of them.
             severity=Severity.WARNING if is_superuser else Severity.INFO,
             subject=f"{difference.role} {difference.problem} {objects}".strip(),
             what=f"{difference}.",
             why="A single role can take the connections, the locks or the disk that the loads and "
             "pages of all databases need.",
             fix=f"python manage.py db_grants --repair --database {examination.alias}  # as a "
-            "superuser; others may set the connection limits only",
+            "superuser; other roles can set only the connection limits",
             evidence={"role": difference.role, "objects": len(difference.objects)},
             is_of_server=objects.startswith("system database"),
         )

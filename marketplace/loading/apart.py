@@ -88,7 +88,8 @@ def _ending(pid: int) -> str:
     with suppress(OSError):
         status = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
         if status and status.si_code != os.CLD_EXITED:
-            reason = ": is memory short?" if status.si_status == signal.SIGKILL else ""
+            is_killed = status.si_status == signal.SIGKILL
+            reason = ", probably because the machine ran out of memory" if is_killed else ""
             return f"was ended by {signal.Signals(status.si_status).name}{reason}"
     return "ended unexpectedly"
 

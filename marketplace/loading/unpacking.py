@@ -19,16 +19,16 @@ ERRORS = (EOFError, zlib.error, zstandard.ZstdError)
 
 _PIECE = 1 << 16
 
-#: Bytes of the largest zstd window, which is in memory whole: the limit of the zstd command, too.
+#: Bytes of the largest zstd window, which is held in memory: the default limit of the zstd command.
 _MAX_WINDOW = 1 << 27
 
-#: What is packed tighter than 1 : `_MAX_RATIO` and is larger than `_MIN_BOMB` bytes is refused.
-#: JSON and XML become a tenth to a hundredth, very repetitive ones a five-hundredth.
+#: A source that unpacks to more than `_MIN_BOMB` bytes and to more than `_MAX_RATIO` times its size
+#: is refused. JSON and XML unpack to 10 to 100 times their size, very repetitive ones to 500 times.
 _MAX_RATIO = 1000
 _MIN_BOMB = 64 << 20
 
-#: Bytes of packed files that are unpacked once before they are read, so that nothing is loaded of a
-#: bomb. A larger one is refused where its first `_MIN_BOMB` bytes show what it is.
+#: Packed files of up to so many bytes are unpacked once before they are read, so that nothing of a
+#: bomb is loaded. A larger bomb is refused while it is read, once `_MIN_BOMB` bytes are unpacked.
 _MAX_TRIAL = 4 << 20
 
 
@@ -36,7 +36,7 @@ class _Form(NamedTuple):
     """A form of packed data: members (gzip) or frames (zstd), one after the other.
 
     :param step: packed bytes that are unpacked at once
-    :param unpack: what a member makes of so many bytes
+    :param unpack: returns the unpacked bytes of a piece; its arguments are the member and the piece
     """
 
     name: str
@@ -61,7 +61,8 @@ _ZSTD = _Form(
         or (head[1:4] == b"\x2a\x4d\x18" and 0x50 <= head[0] <= 0x5F)
     ),
     lambda: zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW).decompressobj(),
-    # Unpacking cannot be told to stop. A block of 4 bytes may become 128 kB: these become 8 MB.
+    # The library cannot limit its output: a block of 4 bytes may become 128 KiB, so a step of 256
+    # bytes may become 8 MiB.
     1 << 8,
     lambda member, piece: member.decompress(piece),
 )
@@ -135,7 +136,7 @@ class _Unpacked(io.RawIOBase):
         self._member = form.start()
         #: Packed bytes that were read and not unpacked yet.
         self._rest = memoryview(b"")
-        #: Memory views, as what is left of a large piece is not to be copied for each portion.
+        #: Both are memory views, so that the rest of a large piece is not copied for each portion.
         self._ready = memoryview(b"")
         self._packed_size = self._unpacked_size = 0
         self._is_over = False
@@ -164,7 +165,7 @@ class _Unpacked(io.RawIOBase):
         if "requires too much memory" not in str(error):
             return error
         return SourceError(
-            f"{self._name} needs a zstd window of more than {_MAX_WINDOW >> 20} MB. Pack it again "
+            f"{self._name} needs a zstd window of more than {_MAX_WINDOW >> 20} MiB. Pack it again "
             "without --long and --ultra, or unpack it with zstd -d --long=31 and load the result."
         )
 
@@ -190,8 +191,9 @@ class _Unpacked(io.RawIOBase):
         if size > _MIN_BOMB and size > packed * _MAX_RATIO:
             raise SourceError(
                 f"{self._name} is a decompression bomb: its first {packed:,} bytes unpack to more "
-                f"than {_MAX_RATIO:,} times their size (1 : {size // packed:,}). It was not read "
-                f"on. If it is right, unpack it with {self._form.name} -d and load the result."
+                f"than {_MAX_RATIO:,} times their size (1 : {size // packed:,}). The rest was not "
+                f"read. If the size is right, unpack it with {self._form.name} -d and load the "
+                "result."
             )
 
     def _start_member(self) -> None:

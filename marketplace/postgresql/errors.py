@@ -37,12 +37,13 @@ _STEPS = (
     ),
     (
         r'permission denied for database "postgres"',
-        "Only administrators enter it. As a superuser, if this role is one: GRANT CONNECT ON "
-        "DATABASE postgres TO …;",
+        "Only administrators may connect to it. If the role is an administrator's, run as a "
+        "superuser: GRANT CONNECT ON DATABASE postgres TO …;",
     ),
     (
         r"too many connections for (role|database)",
-        "Close idle connections of it, or see its limit: python manage.py db_grants.",
+        "Close idle connections of that role or database, or see its limit: python manage.py "
+        "db_grants.",
     ),
     (
         r"permission denied",

@@ -130,7 +130,7 @@ class TestResuming:
 
         bad.refresh_from_db()
         assert f"uzum-{bad.pk}: The process that reads the sources (pid " in outcome.err
-        assert "was ended by SIGKILL: is memory short?" in outcome.err
+        assert "SIGKILL, probably because the machine ran out of memory. Com" in outcome.err
         assert (bad.status, bad.chunks.count()) == ("failed", 1)
         assert type(good).objects.get(pk=good.pk).read_count == 1
 

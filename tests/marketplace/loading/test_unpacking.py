@@ -47,7 +47,7 @@ class TestBombs:
 
         _, error = read_damaged(file(packer.compress(b'{"id": 1}') + packer.flush()))
 
-        assert error.startswith("source.json needs a zstd window of more than 128 MB.")
+        assert error.startswith("source.json needs a zstd window of more than 128 MiB.")
 
 
 def test_many_small_frames_and_members_are_read(file):
