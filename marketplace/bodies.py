@@ -89,7 +89,7 @@ class Body:
     A context: within it, a client that sends too slowly is cut off when its time is over. It is
     received and unpacked by the thread that made it.
 
-    :raises RefusedError: if its Content-Length is not a number
+    :raises RefusedError: if Content-Length is not a whole number
     """
 
     def __init__(self, environ: Mapping[str, Any], limits: Limits) -> None:
@@ -102,7 +102,7 @@ class Body:
         self.limits = limits
         self._seconds = limits.seconds
         self._deadline = time.monotonic() + limits.seconds
-        # Of this thread alone: what other requests do meanwhile is not this one's fault.
+        # Of this thread alone: other requests do not count.
         self._processor_deadline = time.thread_time() + limits.processor_seconds
         self._received = 0
         self._is_at_end = False
@@ -148,7 +148,7 @@ class Body:
     def within_limits(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
         """Yield what was unpacked, which may be much more than was received.
 
-        :raises RefusedError: if it takes too long, or is a bomb
+        :raises RefusedError: if it takes too long, or is a decompression bomb
         """
         unpacked = 0
         for block in blocks:
@@ -239,8 +239,8 @@ class Documents:
     def lines(self) -> Iterator[bytes]:
         """Yield the lines, blank ones too.
 
-        :raises RefusedError: if one is not JSON or too long, if there are too many of them or of
-            their documents, or if there is no document at all
+        :raises RefusedError: if a line is not JSON or is too long, if there are too many lines or
+            documents, or if there is no document
         """
         blank = 0
         for number, line in enumerate(self._cut(), 1):
@@ -381,9 +381,9 @@ def _count(line: bytes, number: int) -> int:
 
 
 def _length(environ: Mapping[str, Any]) -> int | None:
-    """Return how long the body is said to be; None if it comes in chunks until it ends.
+    """Return the length that the headers state; None if the body comes in chunks until it ends.
 
-    :raises RefusedError: if that is not a number
+    :raises RefusedError: if Content-Length is not a whole number
     """
     text = str(environ.get("CONTENT_LENGTH") or "").strip()
     if not text:

@@ -49,7 +49,7 @@ class LoginThrottle(AxesDatabaseHandler):  # type: ignore[misc]
     def reset_user_attempts(self, request: HttpRequest, credentials: Credentials = None) -> int:
         """Delete the failures of an account that has logged in from its address; return how many.
 
-        Those of other accounts stay, or whoever has an account could go on guessing passwords.
+        Those of other accounts stay, or the owner of one account could go on guessing passwords.
         """
         by_both, _ = self.filter_user_attempts(request, credentials)
         count, _ = by_both.delete()
@@ -60,7 +60,7 @@ def client_address(request: HttpRequest) -> str | None:
     """Return the address of the client; of IPv6 its network of 64 bits. None if there is none.
 
     Behind TRUSTED_PROXIES proxies it is the entry of X-Forwarded-For that the first of them wrote:
-    entries before it are the client's own words. Without proxies the header is ignored.
+    the client may have written the entries before it. Without proxies the header is ignored.
     """
     text = request.META.get("REMOTE_ADDR", "")
     entries = [*filter(str.strip, request.META.get("HTTP_X_FORWARDED_FOR", "").split(","))]

@@ -62,7 +62,7 @@ class DatabaseUnavailableMiddleware:
         """Return the page about a database that is known to fail; None if it is not."""
         alias = _alias(request)
         trouble = find_trouble(alias) if alias in ALIASES else None
-        # Who may not know of it is asked to log in, or refused, by the page: that needs no data.
+        # The page itself asks other users to log in, or refuses them; it needs no data for that.
         if trouble is None or not _may_know(request, alias):
             return None
         name = connections[alias].settings_dict["NAME"]

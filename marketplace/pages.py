@@ -20,7 +20,6 @@ def error_page(
     """Return a page about an error; without the navigation for users who are not logged in.
 
     :param without: the address without the parameters at fault; empty if there are none
-
     :raises OperationalError, InterfaceError: if accounts cannot be read
     """
     user = getattr(request, "user", None)

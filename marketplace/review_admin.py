@@ -147,7 +147,7 @@ class ReviewedAdmin(ModelAdmin):
 
 
 class ReviewedRunAdmin(ReviewedAdmin):
-    """Load runs: what a gate holds is loaded, or thrown away; what failed is thrown away."""
+    """Load runs: held runs are released or discarded, failed ones are discarded."""
 
     kind = "run"
 
@@ -158,7 +158,7 @@ class ReviewedRunAdmin(ReviewedAdmin):
     def obstacle(self, verb: str, rows: list[Any]) -> str:
         """Return why not: a run that holds many records takes longer than a page may.
 
-        A failed run may fail by the memory or time that it takes: no page tries it again.
+        No page loads a failed run again, because it may have failed by its memory or time.
         """
         if not rows:
             return (

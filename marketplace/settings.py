@@ -281,8 +281,8 @@ CSRF_COOKIE_SECURE = HTTPS
 # Preloading asks browsers' makers to keep a domain on HTTPS for years: its owner's decision.
 SILENCED_SYSTEM_CHECKS = ["security.W021"]
 
-#: How many proxies a request passes, each of which appends to X-Forwarded-For. 0: the header is
-#: ignored, and the client is who connects.
+#: Number of proxies that append to X-Forwarded-For. 0: the header is ignored, and the client's
+#: address is that of the connection.
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
 
 # Logins are throttled by django-axes: `marketplace.login` says how.
@@ -291,7 +291,7 @@ AXES_HANDLER = "marketplace.login.LoginThrottle"
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "ip_address"]
 AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = timedelta(minutes=15)
-# Else whoever goes on guessing would keep the owner of an account behind the same address out.
+# Otherwise, attempts during a lock would keep out the owner of an account behind the same address.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_RESET_ON_SUCCESS = True
 AXES_CLIENT_IP_CALLABLE = "marketplace.login.client_address"
@@ -371,7 +371,7 @@ INGEST_TOKENS = [
 
 
 def _refuse_known_secrets() -> None:
-    """Refuse to start a site that others use with what anybody could guess, or for any host.
+    """Refuse to start a site that others use with secrets that can be guessed, or for any host.
 
     The server of the site runs no system checks: these must be here.
     """
@@ -402,7 +402,7 @@ INGEST_API_MAX_BODY = env.int("INGEST_API_MAX_BODY", default=64 * 1024 * 1024)
 INGEST_API_MAX_UNPACKED = env.int("INGEST_API_MAX_UNPACKED", default=512 * 1024 * 1024)
 INGEST_API_MAX_LINE = env.int("INGEST_API_MAX_LINE", default=8 * 1024 * 1024)
 
-#: Documents of one push at most, and lines.
+#: Documents of one push at most, and lines that are not blank.
 INGEST_API_MAX_RECORDS = env.int("INGEST_API_MAX_RECORDS", default=500_000)
 
 #: Seconds of processor time that one push may take.

@@ -55,7 +55,7 @@ _heard: list[int] = []
 #: Lines of what a program said that an error quotes.
 _QUOTED = 3
 
-# Bytes that are read of it: a dump can make PostgreSQL say as much as it likes.
+# Bytes that are read of a program's messages: a dump can make them arbitrarily long.
 _LONGEST = 10_000
 
 

@@ -37,8 +37,8 @@ def drill(
     The live database is not connected to.
 
     :param is_unsigned_allowed: whether a set without a signature passes though there is a key
-    :raises BackupError: if the signature is not ours, the set lacks the database, the server cannot
-        take it, it cannot be restored, or another drill is at work
+    :raises BackupError: if the signature is not valid, the set lacks the database, the server
+        cannot take it, it cannot be restored, or another drill is at work
     """
     manifest = sets.read(set_name)
     note = signing.check(set_name, manifest.signature, is_unsigned_allowed=is_unsigned_allowed)

@@ -29,7 +29,7 @@ def below(path: Path) -> dict[str, Path]:
 
 
 def irregular(path: Path) -> str:
-    """Return what is wrong with what must be a regular file; nothing if it is one.
+    """Return why an entry is not a regular file; an empty string if it is one.
 
     :raises OSError: if it cannot be looked at
     """
@@ -61,9 +61,9 @@ def digest(path: Path) -> str:
 
 
 def stamps(path: Path) -> Stamps:
-    """Return what changes if a folder or an entry of it is written, replaced or moved.
+    """Return values that differ after a folder or an entry of it was written, replaced or moved.
 
-    Whoever writes a file can set its time of modification back, but not that of its inode.
+    A program that writes a file can set back its time of modification, but not that of its inode.
     """
     found = {".": path.lstat()}
     with os.scandir(path) as entries:

@@ -44,7 +44,7 @@ class Restore(NamedTuple):
     leftovers: tuple[str, ...]
     #: Bytes free on the server's disk; None where it cannot be seen from here.
     room: int | None
-    #: What should be known of the set's signature; empty if there is nothing.
+    #: A warning about the set's signature; empty if there is none.
     note: str
 
     @property
@@ -67,7 +67,7 @@ def plan(
     :param into: a name for a copy beside the live database; None to replace that
     :param is_foreign: whether the set may be of another server or of a database of another name
     :param is_unsigned_allowed: whether a set without a signature passes though there is a key
-    :raises BackupError: if the set is damaged, its signature not ours, or it is not of this
+    :raises BackupError: if the set is damaged, its signature is not valid, it is not of this
         database, the server cannot take it, or a name is taken or cannot be given
     """
     if into is not None:

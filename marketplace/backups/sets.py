@@ -24,7 +24,7 @@ from marketplace.exceptions import BackupError
 #: lives on it, and with it the live databases.
 RESERVE = 256 * 1024 * 1024
 
-#: Characters that a message quotes of the file that is locked.
+#: Characters of the lock file that a message quotes.
 _QUOTED = 200
 
 _NAME = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ")

@@ -1,8 +1,8 @@
-"""Signatures of manifests: a set that somebody rewrote, hashes and all, is not taken for ours.
+"""Signatures of manifests: a set that somebody rewrote together with its hashes is refused.
 
-The hashes of a manifest show damage. Whoever can write to BACKUP_DIR can compute them anew, but not
-an HMAC without its key. Manifests are signed with the first key of BACKUP_SIGNING_KEY, and each of
-the keys verifies.
+The hashes of a manifest show damage. Whoever can write to BACKUP_DIR can compute them again, but
+not an HMAC without its key. Manifests are signed with the first key of BACKUP_SIGNING_KEY, and each
+of the keys verifies.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from django.conf import settings
 
 from marketplace.exceptions import BackupError
 
-#: What is signed starts so, so that no signature of something else with the same key fits.
+#: Prefix of the signed text: a signature of anything else with the same key is not valid.
 _PURPOSE = b"marketplace backup manifest\n"
 
 
@@ -57,7 +57,7 @@ def check(name: str, signature: Signature, *, is_unsigned_allowed: bool) -> str:
 
     :param name: of the set
     :param is_unsigned_allowed: whether a set without a signature passes
-    :return: what the user should know, as a sentence; empty if there is nothing
+    :return: a warning, as a sentence; empty if there is none
     :raises BackupError: if the set is not signed, or by none of the keys
     """
     if signature == Signature.UNCHECKED:

@@ -18,7 +18,7 @@ class Verification(NamedTuple):
     #: Each names the file, or the database.
     problems: tuple[str, ...]
     signature: str = ""
-    #: What else should be known.
+    #: A warning about the signature; empty if there is none.
     note: str = ""
 
 
@@ -53,7 +53,7 @@ def _examined(manifest: Manifest) -> Verification:
     for alias, dump in manifest.databases.items():
         found = damages(path, alias, dump)
         problems += found
-        # What is damaged is not worth reading; and pg_restore may prefer a foreign file to ours.
+        # Damaged files are not read; and pg_restore may prefer a foreign file to that of the dump.
         if not found and not has_foreign:
             problems += unreadable(path, alias, dump)
     count = sum(len(dump.files) for dump in manifest.databases.values())
@@ -81,7 +81,7 @@ def is_complete(manifest: Manifest) -> bool:
 def damages(path: Path, alias: str, dump: Dump) -> list[str]:
     """Return which files of a dump are missing, or are not as they were written.
 
-    :param path: of the set, which may be a link; what is in it may not
+    :param path: of the set, which may be a link; its entries may not
     """
     if _is_link(path / alias):
         return [f"{alias} is a link, not a folder"]
@@ -128,7 +128,7 @@ def _is_link(path: Path) -> bool:
     try:
         return path.is_symlink()
     except OSError:
-        # What is in it cannot be looked at either.
+        # Its entries cannot be read either.
         return False
 
 

@@ -109,8 +109,8 @@ def take(alias: str, now: datetime) -> Snapshot:
 def disk_of(alias: str, used: int | None, data_directory: str | None = None) -> Disk:
     """Return the room on the disk of the database's server.
 
-    It is seen where the server is the embedded one. Elsewhere DISK_CAPACITY says how large it is;
-    without, it is seen where the server is on this machine, reached by a socket folder.
+    The disk of the embedded server is measured. For others, DISK_CAPACITY says how large it is;
+    without that, it is measured if the host is the folder of a socket on this machine.
 
     :param used: bytes of all databases of the server
     :param data_directory: of the server; None where the role may not see it
@@ -202,7 +202,7 @@ def room(folder: Path) -> Disk:
 
 
 def _seen(folder: str | Path) -> Disk:
-    """Return the room on the disk of a folder; unknown where there is none, as in a container."""
+    """Return the room on the disk of a folder; unknown if it is not here, as in a container."""
     try:
         return room(Path(folder))
     except OSError:

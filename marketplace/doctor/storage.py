@@ -43,13 +43,13 @@ def _disk(examination: Examination) -> Iterator[Finding]:
 
 
 def unseen_disk(alias: str, now: datetime) -> Iterator[Finding]:
-    """Find whether the disk of a database that does not answer is full, as far as it is seen.
+    """Find whether the disk of a database that does not answer is full, if it can be measured.
 
-    Where the data are is not known without the server: its socket may be on the same disk.
+    Without the server, the folder of its data is not known: that of its socket stands for it.
     """
     host = connections[alias].settings_dict["HOST"]
     disk = snapshots.disk_of(alias, None, host)
-    # What makes room later needs the server.
+    # The usual commands that make room need the server.
     fix = _GUIDE if host else f"python manage.py db_stop --release-reserve  # then {_GUIDE}"
     subject = f"disk of {host}" if host else "disk"
     days = _days_to_full(alias, disk, now)

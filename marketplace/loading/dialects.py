@@ -21,12 +21,12 @@ DELIMITERS = ",;\t|"
 #: Lines that one row may span. A quote that is never closed would take the rest of the table.
 MAX_LINES = 1000
 
-#: Lines that are looked at, and characters.
+#: Lines of the sample, and its characters.
 SAMPLE = 50
 MAX_SAMPLE = 1_000_000
 
-#: Characters of a row from which on its cells are counted before they are made, and how many there
-#: may be: each takes some 60 bytes, even if it is empty.
+#: Characters from which on the cells of a row are counted before they are made, and their limit: a
+#: cell takes some 60 bytes, even if it is empty.
 _LARGE, _MAX_CELLS = 1_000_000, 1_000_000
 
 _DECIMAL = re.compile(r"\s*[-+−]?\d[\d\s]*,\d+\s*")
@@ -187,9 +187,9 @@ class Rows:
                 yield row, fault
 
     def _find_end(self) -> None:
-        """Take the other lines of a row that is too large, up to that where its quote is closed.
+        """Take the other lines of a row that is too large, up to the one that closes its quote.
 
-        Where that is not among the next lines, it may never be closed, and none is taken.
+        If the next lines do not close it, it may never be closed, and none is taken.
         """
         count, size = len(self._taken), 0
         is_open = sum(map(self._dialect.count_quotes, self._taken)) % 2
@@ -208,7 +208,10 @@ class Rows:
             self._give_back(count)
 
     def _give_back(self, count: int) -> None:
-        """Have the lines that were taken, but for so many, be read again."""
+        """Give back the lines that were taken, except the first ones: they are read again.
+
+        :param count: of lines that stay taken
+        """
         others = self._taken[count:]
         del self._taken[count:]
         self._waiting.extendleft(reversed(others))
@@ -236,9 +239,9 @@ class Rows:
         )
 
     def reject(self) -> bytes:
-        """Return the first line of what was taken; the others are read again.
+        """Return the first line of those that were taken; the others are read again.
 
-        Of what is too large, the beginning is returned.
+        Only the beginning is returned of a row that is too large.
         """
         first = self._taken[0]
         if not self._is_one:

@@ -200,7 +200,7 @@ def _read_json(
     lines = io.BytesIO(head).readlines()
     filled = [line for line in lines if line.strip()][:3]
     are_lines = _are_lines(filled, max_record)
-    # What is large is not kept while the rest is read.
+    # Large lines are not kept while the rest is read.
     del filled
     if are_lines:
         del head
@@ -227,7 +227,7 @@ def _read_json(
         return
     del pieces
     yield from whole
-    # Where the packed data are damaged, it shows now.
+    # If the packed data are damaged, this raises the error.
     stream.peek(1)
 
 
@@ -246,7 +246,7 @@ def _are_lines(filled: list[bytes], max_record: int) -> bool:
     """Return whether a source holds JSON lines, by its first lines that are not blank."""
     if len(filled) > 1:
         return json_text.are_lines(filled)
-    # A record that is too large, and its line goes on; others may follow.
+    # The first record is too large, and its line goes on: others may follow.
     is_large = len(filled[0]) > max_record and filled[0].lstrip().startswith(b"{")
     return is_large and not json_stream.begins_with_list(filled[0])
 
@@ -254,10 +254,9 @@ def _are_lines(filled: list[bytes], max_record: int) -> bool:
 def _read_lines(
     stream: Any, first: list[bytes], max_record: int
 ) -> Iterator[tuple[int, bytes, int]]:
-    """Yield the lines that are not blank: number, bytes, size; of too large ones the beginning.
+    """Yield the lines that are not blank: number, bytes, size. Too large ones are cut off.
 
-    :param first: those that were read already, which are taken from it; of the last one maybe the
-        beginning only
+    :param first: the lines that were read already, the last one maybe in part; the list is emptied
     """
     number = 0
     first.reverse()

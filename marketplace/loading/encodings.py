@@ -171,7 +171,7 @@ class Text:
 
 
 def _interesting(line: str) -> bytes:
-    """Return what of a line helps to find its encoding: not all of a long one, nor ASCII."""
+    """Return the bytes of a line that help to find its encoding: of a long line, only some."""
     if line.isascii():
         return b""
     data = line.encode(_BYTES)
@@ -182,7 +182,7 @@ def _interesting(line: str) -> bytes:
     first = _NOT_ASCII.search(line)
     start = first.start() if first else 0
     part = data[start : start + _MAX_LINE_BYTES]
-    # What is cut off in the middle of a character would be damage.
+    # A character that is cut off would look like damage.
     return _CUT_OFF.sub(b"", part) + b"\n"
 
 

@@ -12,7 +12,7 @@ from marketplace.loading.yml import Found
 #: Entries at the start of a source whose prices show how the source writes them.
 _SAMPLE = 200
 _MAX_SAMPLE = 10_000
-#: Characters of them, so that a few large ones do not fill the memory.
+#: Characters of the entries, so that a few large ones do not fill the memory.
 _MAX_SIZE = 16 << 20
 _Entry = TypeVar("_Entry")
 _TAGS = ("price", "oldprice", "old_price")

@@ -1,6 +1,6 @@
-"""What stands between the offers of a damaged or large feed, as bytes for a parser.
+"""The bytes between the offers of a damaged or large feed, for a parser.
 
-What is large and has no meaning there is dropped: text, comments, sections and instructions.
+Large texts, comments, sections and instructions are dropped: they have no meaning there.
 """
 
 import re
@@ -36,7 +36,7 @@ class Rest:
         self._at = 0
 
     def read(self, end: int) -> Iterator[bytes]:
-        """Yield what stands before a position, from where the last reading ended.
+        """Yield the bytes before a position, from where the last reading ended.
 
         :raises LargeTagError: if it cannot be parsed in bounded memory
         """
@@ -50,7 +50,7 @@ class Rest:
     def skip(self, start: int, end: int, width: int) -> bytes:
         """Leave a unit out; return blanks that keep the places behind it as they are.
 
-        :param width: of what stands in its place
+        :param width: of the element that stands in its place
         """
         self._at = end
         if end - start > MAX_TOKEN:
@@ -82,7 +82,7 @@ class Rest:
         yield bytes(held)
 
     def _token_end(self, at: int, end: int) -> int:
-        """Return where a text, a tag, or a comment or the like ends that begins at a position."""
+        """Return the end of the text, tag, comment or the like that begins at a position."""
         head = self._scanner.read(at, at + 9)
         for opening in OPAQUE:
             if head.startswith(opening):

@@ -1,6 +1,6 @@
 """The offers and categories of a damaged feed, found by their tags, in one pass and bounded memory.
 
-A feed is looked at by its bytes: it is too damaged for a parser, or too large for one.
+The bytes of the feed are searched, because it is too damaged or too large for a parser.
 """
 
 import mmap
@@ -14,10 +14,10 @@ _WINDOW = 4 << 20
 #: Bytes by which windows overlap: more than a token has.
 _OVERLAP = 64
 
-#: Levels of units within each other, and units within one, after which its end tag is missing.
+#: Levels of units within each other, and units within one: beyond, its end tag counts as missing.
 _MAX_DEPTH, _MAX_INNER = 100, 2_000
 
-#: Beginning of what is no markup → its end.
+#: Beginning of a section that is not markup → its end.
 OPAQUE = {b"<!--": b"-->", b"<![CDATA[": b"]]>", b"<?": b"?>"}
 
 #: It begins with one literal, which is searched for quickly.
@@ -45,7 +45,7 @@ class Unit(NamedTuple):
 
 
 class _Open(NamedTuple):
-    """A unit whose end tag did not come yet."""
+    """A unit whose end tag was not found yet."""
 
     kind: str
     start: int
@@ -64,7 +64,7 @@ class Scanner:
         self._file = file
         self._data = mmap.mmap(file, 0, access=mmap.ACCESS_READ)
         self._max_unit = max_unit
-        #: Ends of what is no markup that do not occur any more.
+        #: Ends of such sections that do not occur any more.
         self._absent: set[bytes] = set()
 
     def close(self) -> None:
@@ -73,7 +73,7 @@ class Scanner:
 
     def read(self, start: int, end: int) -> bytes:
         """Return the bytes between two positions."""
-        # What is read through the map counts as memory of this process.
+        # Bytes that are read through the map would count as memory of this process.
         return os.pread(self._file, end - start, start)
 
     def count_lines(self, start: int, end: int) -> int:
@@ -98,25 +98,25 @@ class Scanner:
         return -1
 
     def find_end(self, opaque: bytes, start: int) -> int:
-        """Return where a comment or the like ends that begins at a position; -1 if it does not."""
+        """Return the end of a comment or the like that begins at a position; -1 if it has none."""
         closing = OPAQUE[opaque]
         if closing in self._absent:
             return -1
         found = self.find(closing, start + len(opaque))
         if found < 0:
-            # Another one would be looked for up to the end again.
+            # The next search would read to the end again.
             self._absent.add(closing)
             return -1
         return found + len(closing)
 
     def _release(self, start: int, end: int) -> None:
-        """Let the system take back the memory of what was read between two positions."""
+        """Let the system take back the memory of the bytes between two positions."""
         if hasattr(mmap, "MADV_DONTNEED"):
             first = start // mmap.PAGESIZE * mmap.PAGESIZE
             self._data.madvise(mmap.MADV_DONTNEED, first, end - first)
 
     def units(self) -> Iterator[Unit]:
-        """Yield the outermost offers and categories, those without an end tag with their begin."""
+        """Yield the outermost offers and categories, also those without an end tag."""
         opened: list[_Open] = []
         count = 0
         for kind, is_start, start, end, is_empty in self._tokens():
@@ -168,7 +168,7 @@ class Scanner:
 
 
 def _break(opened: list[_Open]) -> Iterator[Unit]:
-    """Take the outermost unit as one without an end tag; yield it, and those in it."""
+    """Treat the outermost unit as one without an end tag; yield it, and the units in it."""
     first = opened.pop(0)
     after = first.inner[0].start if first.inner else opened[0].start if opened else None
     yield Unit(first.kind, False, first.start, after, [])

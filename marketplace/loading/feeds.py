@@ -71,7 +71,7 @@ def read(stream: BinaryIO, name: str) -> Iterator[Found]:
             damage = _Damage.of(error)
         except LargeFeedError:
             pass
-        # It holds what was parsed so far.
+        # The parsed part of the feed is freed.
         del feed
         while piece := stream.read(_PIECE):
             copy.write(piece)

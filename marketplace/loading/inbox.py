@@ -126,8 +126,8 @@ def is_waiting(alias: str, run: Any) -> bool:
 def note_attempt(alias: str, run: Any, step: float = 1) -> bool:
     """Count an attempt to load the run; return whether it is there, in a database that is restored.
 
-    :param step: -1 if the attempt that was counted last says nothing about the run, a part of it if
-        it says little; as many as are left if no other one will end better
+    :param step: -1 takes back the attempt that was counted last, a fraction takes back a part of
+        it; as many as are left if no other attempt will end better
     """
     with transaction.atomic(using=alias):
         rows = apps.get_model(alias, "LoadRun").objects.select_for_update()

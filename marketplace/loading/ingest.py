@@ -176,7 +176,7 @@ def name_failure(name: str, error: Exception) -> str:
 
 
 def _renew(alias: str) -> None:
-    """Drop a connection that an error has made useless: the next work makes a new one."""
+    """Close a connection that an error has made unusable, so that the next run opens a new one."""
     with suppress(Error, MarketplaceError):
         connections[alias].close_if_unusable_or_obsolete()
 

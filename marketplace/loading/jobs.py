@@ -22,7 +22,7 @@ from marketplace.registry import get_platform
 #: How far clocks may differ.
 _TOLERANCE = timedelta(days=1)
 
-#: What the held part of a run is called, and what was received.
+#: Names of the two sources of a run that are stored in the database: held and received records.
 HELD, RECEIVED = "what was held", "request"
 
 

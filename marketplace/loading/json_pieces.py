@@ -16,15 +16,15 @@ _PIECE = 1 << 18
 _SPACE = re.compile(rb"[ \t\n\r]*")
 _CONTINUATION = bytes(range(0x80, 0xC0))
 _FLAT = rb'[\[{](?:[^"\[\]{}]++|' + STRING + rb")*+[\]}]"
-#: What does not change the depth, and then maybe what does, or the quote of a string that goes on
-#: in the next piece.
+#: Bytes that do not change the depth; then maybe a byte that does, or the quote of a string that
+#: continues in the next piece.
 _NEXT = re.compile(rb'(?:[^"\[\]{}]++|' + STRING + rb"|" + _FLAT + rb')*+(["\[\]{}])?', re.DOTALL)
 _IN_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _SCALAR_END = re.compile(rb'[\s,:"\[\]{}]')
 
 
 class Record(NamedTuple):
-    """A value of a text, or why it is none.
+    """A value of a text, or why it is not one.
 
     :param raw: its bytes if it is at fault
     :param size: in bytes
@@ -147,7 +147,7 @@ class Text:
 
     def _refill(self) -> bool:
         """Forget what is behind, and append the next piece; return whether there was one."""
-        # A share of what is kept, so that copying it takes linear time.
+        # The piece grows with the bytes that are kept, so that copying them takes linear time.
         piece = unpacking.read_some(self._stream, max(_PIECE, (len(self.data) - self.at) // 2))
         if not piece:
             # Where packed data are damaged, this is the reason to give.
@@ -189,6 +189,6 @@ class _End:
     def _find_quote(self, data: bytes, at: int) -> int:
         end = _IN_STRING.match(data, at + self._is_escaped).end()  # type: ignore[union-attr]
         self._is_in_string = end == len(data) or data[end] != ord('"')
-        # In front of the quote stands a lone backslash at most, which ends the piece.
+        # The only other byte that stops the match is a lone backslash at the end of the piece.
         self._is_escaped = self._is_in_string and end < len(data)
         return -1 if self._is_in_string else end + 1

@@ -17,8 +17,8 @@ from marketplace.loading.json_text import parse
 #: Bytes of a text that may be parsed whole.
 MAX_WHOLE = 32 << 20
 
-#: Elements and bytes of a slice of a list; they are no settings, as a run that is resumed counts
-#: the slices that are done.
+#: Elements and bytes of a slice of a list. They are not settings, because a resumed run counts the
+#: slices that are done.
 _SLICE = 1000
 _SLICE_SIZE = 2 << 20
 
@@ -71,7 +71,7 @@ def _array(text: Text, name: str) -> Iterator[Found]:
             yield found
             del found
             continue
-        # Part of a list of numbers is no records.
+        # Elements of a list of numbers are not records.
         waiting.append(found)
         if found[2] or isinstance(found[1], dict):
             del found

@@ -107,7 +107,7 @@ def release_run(
 
 
 def discard_run(address: Address) -> int:
-    """Throw away what a run holds, or failed to load; what it loaded before stays.
+    """Delete the records that a run holds or failed to load; the records it loaded before stay.
 
     :return: how many records it held
     :raises SourceError: if there is no such run, or it holds nothing
@@ -123,7 +123,7 @@ def discard_run(address: Address) -> int:
 
 
 def check_held(address: Address) -> int:
-    """Return how many records a run holds, or failed to load; of files, these are not known.
+    """Return how many records a run holds or failed to load; those of files are not known: 0.
 
     :raises SourceError: if there is no such run, or it holds nothing
     """

@@ -33,8 +33,8 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 #: Classes of PostgreSQL's codes that speak of the server and its moment, not of what is loaded.
 _PASSING = ("08", "25", "40", "53", "55", "57")
 
-#: What is taken back of an attempt that such an error ended: it counts as a tenth of one, because
-#: also a run may be what ends the server's processes, or takes longer than a statement may.
+#: Correction of the count of attempts: one that such an error ended counts as a tenth, because the
+#: run itself may have ended the server's process, or may take longer than a statement may.
 _PASSING_STEP = -0.9
 
 #: The first half of the key of the lock of a platform's turn; any number that nothing else uses.
@@ -98,8 +98,8 @@ class Worker:
         self.is_stopping = False
         self.on_loaded = on_loaded
         self.on_trouble = on_trouble
-        # The keys are alias and platform: what fails of one platform is not the others' fault. An
-        # empty platform means the database as a whole.
+        # The keys are alias and platform, so that a failure of one platform does not delay others.
+        # An empty platform means the database as a whole.
         self._troubles: dict[tuple[str, str], str] = {}
         self._pauses: dict[tuple[str, str], tuple[float, float]] = {}
         #: The databases that have answered once.

@@ -288,7 +288,7 @@ def _forget(element: Any) -> None:
 
 
 def _forget_before(element: Any) -> None:
-    """Free the memory of what stands before an element in the same one."""
+    """Free the memory of the siblings before an element."""
     parent = element.getparent()
     while parent is not None and element.getprevious() is not None:
         del parent[0]

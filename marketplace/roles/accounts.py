@@ -82,7 +82,7 @@ class Account(NamedTuple):
     available: int
     #: Connections that its database may have at once; -1: any number.
     database_limit: int
-    #: Whether the connected role may set parameters of superusers.
+    #: Whether the connected role may set superusers' parameters.
     may_bound: bool
     #: What its sessions start with: everywhere, and in this database, which wins.
     settings: dict[str, str]

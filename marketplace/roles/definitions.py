@@ -21,14 +21,14 @@ MAINTENANCE = "postgres"
 #: Advisory locks, which share their memory with all other locks of the server.
 LOCK_FUNCTIONS = r"pg_(?:try_)?advisory_(?:xact_)?lock(?:_shared)?"
 
-#: With which anybody could fill the disk: by large objects, and by the log.
+#: Functions with which anybody could fill the disk: by large objects, and by the write-ahead log.
 FILLING_FUNCTIONS = (
     r"lo_creat|lo_create|lo_from_bytea|lo_put|lo_truncate|lo_truncate64|lowrite"
     r"|pg_logical_emit_message"
 )
 
-#: Connections of the server that all analysts together may take, and those of one database: a part,
-#: so that some are always left to the others.
+#: The parts of the server's connections that all analysts together, and one database, may take, so
+#: that some are always left to the others.
 _ANALYSTS_PART = 1 / 3
 _DATABASE_PART = 3 / 4
 
@@ -56,11 +56,11 @@ class Role(NamedTuple):
     sequences: tuple[str, ...] = ()
     #: Whether it may call the functions that create something with their owner's rights.
     may_create: bool = False
-    #: Whether it takes advisory locks, and looks into the maintenance database.
+    #: Whether it may take advisory locks, and connect to the maintenance database.
     may_lock: bool = False
     #: Settings of its sessions.
     settings: tuple[tuple[str, str], ...] = ()
-    #: Settings that the role cannot change, and only who may set parameters of superusers can give.
+    #: Settings that the role cannot change: only a role that may set superusers' parameters can.
     bounds: tuple[tuple[str, str], ...] = ()
     #: Connections that it may have at once, if that is no more than its part of the server's.
     connections: int | None = None
@@ -150,12 +150,12 @@ def database_limit(available: int) -> int:
 
 
 def statement_timeout() -> str:
-    """Return after how long a statement of an analyst is canceled, as PostgreSQL writes it."""
+    """Return the time after which an analyst's statement is canceled, as PostgreSQL writes it."""
     return os.environ.get("ANALYST_STATEMENT_TIMEOUT") or "5min"
 
 
 def statement_seconds() -> float:
-    """Return the same in seconds; 0 where there is no limit, or it is not readable here."""
+    """Return the same time in seconds; 0 if there is no limit, or its form is not known here."""
     found = re.fullmatch(r"(\d+)\s*(us|ms|s|min|h|d|)", statement_timeout().strip())
     return int(found[1]) * _SECONDS[found[2]] if found else 0.0
 
@@ -193,7 +193,7 @@ def _analyst(role: Role) -> Role:
 
 
 def _analyst_connections() -> int:
-    """Return the setting.
+    """Return ANALYST_CONNECTIONS.
 
     :raises MarketplaceError: if it is not a number of connections
     """

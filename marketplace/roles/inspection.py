@@ -97,7 +97,9 @@ def inspect(cursor: CursorWrapper, alias: str) -> Inspection:
 
 
 def find_unbounded(cursor: CursorWrapper, alias: str) -> list[Difference]:
-    """Return by what a role could starve the server, whoever may change it. Without roles: nothing.
+    """Return the missing limits with which a role could exhaust the server; none without roles.
+
+    The limits that the connected role cannot set are included.
 
     :param alias: of the cursor's database
     """
@@ -189,9 +191,10 @@ def _lacks(objects: Iterable[Object], roles: Sequence[Role], alias: str) -> Iter
 def _bereaved(
     cursor: CursorWrapper, objects: Sequence[Object], roles: Sequence[Role], alias: str
 ) -> Iterator[Difference]:
-    """Find other roles with tables to read or write, who could do it only as everybody could.
+    """Find other roles whose access to the database depends on PUBLIC, which is about to lose it.
 
-    And whoever logs in and is no analyst, for what administrators and tools do elsewhere.
+    These are roles that may read or write tables and, for the databases of the server, those that
+    can log in and are not analysts: administrators and tools connect there.
     """
     known = {role.name for role in roles} | foreign_roles(alias) | {PUBLIC}
     readers: set[str] = set()
@@ -210,7 +213,7 @@ def _bereaved(
         (writers, "EXECUTE", "SYSTEM FUNCTION"),
         (users, "CONNECT", "SYSTEM DATABASE"),
     ):
-        # Of the server's, what our own writers need.
+        # Of the server's objects, those that our own writers need.
         items = [
             item
             for item in objects
@@ -228,7 +231,7 @@ def _bereaved(
 
 
 def _has_as_public(item: Object, name: str, right: str) -> bool:
-    """Return whether a role has a right, which everybody will lose, and not by itself."""
+    """Return whether a role has a right only through PUBLIC, which will lose it."""
     as_public = item.is_guarded and right in item.grants.get(PUBLIC, {})
     return as_public and name != item.owner and right not in item.grants.get(name, {})
 
@@ -279,7 +282,7 @@ def _excess(
     """Return the rights that a role has and should not."""
     if grantee in ours:
         return rights - ours[grantee].wanted(item.kind, item.name, alias)
-    # The other databases' roles have rights of their own on what is the server's.
+    # The other databases' roles have rights of their own on the server's databases.
     if grantee == PUBLIC or (grantee in foreign and item.kind != "SYSTEM DATABASE"):
         return rights
     # Other roles are the user's own affair, but for what belongs to the owner alone.

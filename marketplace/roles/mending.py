@@ -115,9 +115,9 @@ def repair(alias: str, database_name: str | None = None) -> Repair:
 
 
 def restrict(alias: str, database_name: str) -> None:
-    """Take from everybody, in a rebuilt database, the functions with which it starves the server.
+    """Revoke from PUBLIC, in a rebuilt database, the functions that can exhaust the server.
 
-    A dump of an earlier version does not say so. Where the connected role may not, nothing changes.
+    A dump of an earlier version lacks this. Without the right to revoke them, nothing changes.
 
     :raises OperationalError: if it cannot be reached
     """

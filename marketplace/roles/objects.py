@@ -9,7 +9,8 @@ from marketplace.roles.definitions import FILLING_FUNCTIONS, LOCK_FUNCTIONS, MAI
 #: How the kinds begin of what is made later in any schema.
 EVERYWHERE = "ALL "
 
-#: How the kinds begin of what every server has, and the connected role may not have rights to give.
+#: Prefix of the kinds of objects that every server has; the connected role may be unable to grant
+#: rights on them.
 SYSTEM = "SYSTEM "
 
 # All that is ours, with each single right on it; what belongs to an extension is the extension's. A
@@ -117,7 +118,7 @@ class Object(NamedTuple):
     #: Whether its owner follows from that of something else.
     is_linked: bool
     #: Whether rights on it matter: a function that runs with its caller's rights gives none, and
-    #: those on what is the server's are not everybody's to give.
+    #: rights on the server's objects cannot be granted by every role.
     is_guarded: bool
     is_pinned: bool
     #: Role → privilege → whether it may pass it on.
@@ -127,7 +128,7 @@ class Object(NamedTuple):
 
     @property
     def is_system(self) -> bool:
-        """Return whether it is the server's, and no part of what is ours."""
+        """Return whether it belongs to the server, not to our database."""
         return self.kind.startswith(SYSTEM)
 
     @property
@@ -151,7 +152,7 @@ class Object(NamedTuple):
 def read_objects(cursor: CursorWrapper, owner: str) -> list[Object]:
     """Return all that the cursor's database has of ours; also what its owner will make later.
 
-    And what every server lets everybody do, and with which it can be starved.
+    The server's functions and databases that are open to PUBLIC and can exhaust it are included.
     """
     values: dict[str, Any] = {
         "owner": owner,

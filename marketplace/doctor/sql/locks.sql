@@ -1,5 +1,5 @@
--- Of the locks in the memory that all sessions of the server share. Others are the session's own, or
--- those of serializable transactions, which have a memory of theirs.
+-- Locks in the memory that all sessions of the server share. Fast-path locks are in the session's own
+-- memory, and predicate locks of serializable transactions (SIReadLock) in a memory of their own.
 SELECT
     activity.pid,
     activity.usename AS role,
