@@ -88,7 +88,7 @@ def check_characters(request: HttpRequest) -> None:
 
 
 class CheckedAdmin(ModelAdmin):
-    """A table whose list takes from its address what the list offers, and nothing else."""
+    """A table whose list accepts only the parameters that it offers."""
 
     #: Foreign keys: links from the related row's page narrow the list to the rows of that row.
     narrowed_by: tuple[str, ...] = ()
@@ -112,7 +112,7 @@ class CheckedAdmin(ModelAdmin):
     def response_action(
         self, request: HttpRequest, queryset: QuerySet[Any], *args: Any, **kwargs: Any
     ) -> Any:
-        """Do what was chosen in the list.
+        """Run the action that was chosen in the list.
 
         :raises BadParameterError: if a chosen row has a key that is not valid
         """
@@ -213,7 +213,7 @@ def _list_without(request: HttpRequest, names: tuple[str, ...]) -> str:
 
 
 def explain(error: Exception) -> BadParameterError | None:
-    """Return what is wrong with the request; None if it is not the request that is at fault."""
+    """Return the fault of the request; None if the error has another cause."""
     if isinstance(error, BadParameterError):
         return error
     if isinstance(error, DisallowedModelAdminToField):

@@ -45,7 +45,7 @@ def favicon(request: HttpRequest) -> str:
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """Add what the front page says of each database of which the account may view a table.
+    """Add the state of each database of which the account may view a table.
 
     The page opens whatever of them is down.
     """
@@ -103,7 +103,7 @@ def _tables(request: HttpRequest, alias: str) -> set[str]:
 
 
 def _readable(status: DatabaseStatus, tables: Collection[str]) -> DatabaseStatus:
-    """Return the status without what is of other tables than these."""
+    """Return the status without the facts about other tables."""
     rows = {name: count for name, count in status.rows.items() if name in tables}
     status = status._replace(rows=rows)
     if "quarantine" not in tables:

@@ -86,7 +86,7 @@ class _Cut(HttpResponse):
     """Stands for a page whose session was ended, until it is asked for once more."""
 
 
-#: What a page says instead of a reason, which names servers and roles.
+#: Stands for a reason that the account may not know: reasons name servers and roles.
 _HIDDEN = (
     "The reason is in the server's log. Try again in a minute; if the page still fails, report it "
     "to an administrator."

@@ -303,7 +303,7 @@ AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
 
-#: What a page may load and do. Inline scripts need the nonce of their page.
+#: The sources that a page may use. Inline scripts need the nonce of their page.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [csp.SELF],

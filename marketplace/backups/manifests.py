@@ -78,7 +78,7 @@ class Manifest:
     databases: dict[str, Dump]
     #: Alias → why it is not in the set.
     failed: dict[str, str]
-    #: What the signature proved when it was read.
+    #: The result of checking its signature when it was read.
     signature: Signature = Signature.UNSIGNED
 
     @property

@@ -20,7 +20,7 @@ _PURPOSE = b"marketplace backup manifest\n"
 
 
 class Signature(StrEnum):
-    """What the signature of a manifest proves."""
+    """The result of checking the signature of a manifest."""
 
     UNSIGNED = "unsigned"
     VALID = "signed"
@@ -37,9 +37,9 @@ def sign(document: dict[str, Any]) -> str | None:
 
 
 def examine(document: dict[str, Any], signature: object) -> Signature:
-    """Return what a signature proves.
+    """Return the result of checking a signature.
 
-    :param document: what was signed, as JSON has it
+    :param document: the signed document, as JSON has it
     :param signature: as read, None if there is none
     """
     if signature is None:

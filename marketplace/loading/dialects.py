@@ -132,7 +132,7 @@ class Rows:
 
     @property
     def start(self) -> int:
-        """The number of the first line of what was taken."""
+        """The number of the first line that was taken."""
         return self.number - len(self._taken) + 1
 
     def _take(self) -> str:

@@ -215,7 +215,7 @@ def look_ahead(
 
 
 def drain(items: list[T]) -> Iterator[T]:
-    """Yield what a list holds; nothing is kept, as it may be large."""
+    """Yield the items of a list and empty it, because they may be large."""
     items.reverse()
     while items:
         yield items.pop()

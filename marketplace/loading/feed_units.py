@@ -68,7 +68,7 @@ class Scanner:
         self._absent: set[bytes] = set()
 
     def close(self) -> None:
-        """Free what the system holds for this object."""
+        """Unmap the file."""
         self._data.close()
 
     def read(self, start: int, end: int) -> bytes:

@@ -228,7 +228,10 @@ def _name(source: str | int, job: Job) -> tuple[str, str]:
 
 
 def chunks_path(what: str, run_id: int) -> str:
-    """Return by what the chunks of a run are known as its source: HELD or RECEIVED."""
+    """Return the path of a run's stored source.
+
+    :param what: HELD or RECEIVED
+    """
     return f"{what} {run_id}"
 
 

@@ -146,7 +146,7 @@ class Text:
         return line + lines, column + len(before.translate(None, _CONTINUATION))
 
     def _refill(self) -> bool:
-        """Forget what is behind, and append the next piece; return whether there was one."""
+        """Drop the bytes that were read, append the next piece; return whether there was one."""
         # The piece grows with the bytes that are kept, so that copying them takes linear time.
         piece = unpacking.read_some(self._stream, max(_PIECE, (len(self.data) - self.at) // 2))
         if not piece:

@@ -170,7 +170,7 @@ class Worker:
 
     def _note_trouble(self, key: tuple[str, str], reason: str) -> None:
         alias, _ = key
-        known = [told for (other, _), told in self._troubles.items() if other == alias]
+        known = [text for (other, _), text in self._troubles.items() if other == alias]
         self._troubles[key] = reason
         if reason not in known:
             self.on_trouble(alias, reason)

@@ -1,4 +1,4 @@
-"""A run that fails, whatever with, stops no other; what it keeps is loaded again or discarded."""
+"""A run that fails with any error stops no other; its records are loaded again or discarded."""
 
 import json
 import os

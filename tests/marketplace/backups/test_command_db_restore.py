@@ -296,7 +296,7 @@ class TestRoles:
 
     @pytest.fixture
     def restorer(self, live, monkeypatch):
-        """Restore as a role that creates databases, and is no superuser."""
+        """Restore as a role that creates databases and is not a superuser."""
         repair("procurement")
         with connect("postgres") as cursor:
             drop_roles(cursor, "test_restorer")

@@ -41,7 +41,7 @@ def accepted(*options):
 
 
 def tamper(manifest, folder):
-    """Change rows, and write manifest and hashes anew."""
+    """Change rows, and write manifest and hashes again."""
     path = next((folder / NAME / "default").glob("*.dat.gz"))
     path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()).replace(b"a", b"b")))
     known = manifest.databases["default"].files

@@ -448,7 +448,7 @@ class TestDeployers:
         assert second == ("CLASSIFIEDS: nothing to do\n", "", 0)
         assert (back.code, again.code) == (0, 0)
         assert differences("classifieds") == []
-        # What only a superuser may do is no difference, and db_doctor says it.
+        # Limits that only a superuser can set are not differences; db_doctor reports them.
         [diagnosis] = diagnose(["classifieds"], timezone.now(), only=["role-unbounded"])
         found = " ".join(finding.what for finding in diagnosis.findings)
         assert "PUBLIC should not have EXECUTE on system function" in found
