@@ -24,7 +24,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from marketplace.bodies import ENCODINGS, Body, Documents, Limits, RefusedError, unpack
+from marketplace.bodies import Body, Documents, Limits, RefusedError
+from marketplace.body_encodings import ENCODINGS, unpack
 from marketplace.exceptions import DatabaseUnavailableError, PayloadError, SourceError
 from marketplace.loading import inbox, jobs, run_warnings
 from marketplace.loading.values import instant

@@ -8,7 +8,8 @@ import zlib
 import pytest
 import zstandard
 
-from marketplace.bodies import Body, Documents, Limits, RefusedError, unpack
+from marketplace.bodies import Body, Documents, Limits, RefusedError
+from marketplace.body_encodings import unpack
 
 MEGABYTE = 1 << 20
 
