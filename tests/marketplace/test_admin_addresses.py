@@ -140,7 +140,7 @@ class TestReasons:
             ("o=0", "Column 0 of this list cannot be sorted."),
             ("o=x", '"x" is not a sort order.'),
             ("p=x", '"x" is not a page number'),
-            ("_to_field=url", "_to_field names a column that nothing refers to."),
+            ("_to_field=url", "_to_field names a column that no table refers to."),
         ],
     )
     def test_name_the_value_and_lead_to_the_list_without_it(self, refuse, query, reason):
