@@ -95,7 +95,7 @@ class TestManifest:
         os.truncate(folder / NAME / manifests.MANIFEST, 2 * 1024**3)
 
         for said in refusals():
-            assert "manifest.json has more than 8.4 MB" in said
+            assert "manifest.json has more than 8 MiB" in said
 
 
 class TestSealing:
