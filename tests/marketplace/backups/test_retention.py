@@ -75,7 +75,8 @@ class TestRetention:
 
     def test_never_removes_the_last_good_set(self, folder):
         good = copy(back_up("default"), NOW - timedelta(days=30))
-        flip(next((folder / NAME / "default").glob("*.gz")), 30)
+        files = (folder / NAME / "default").glob("*.gz")
+        flip(max(files, key=lambda path: path.stat().st_size), 30)
 
         options = ["--keep-daily", "0", "--keep-weekly", "0", "--keep-monthly", "0"]
         outcome = run("db_backup", "--prune", "--dry-run", *options)
