@@ -4,6 +4,7 @@ Beyond the standard, NaN and Infinity are accepted, which some scrapers write fo
 """
 
 import json
+import math
 from json import JSONDecodeError
 from typing import Any
 
@@ -24,7 +25,8 @@ def parse(data: bytes) -> Any:
     """Return the JSON value of some bytes, without what PostgreSQL cannot store.
 
     NUL characters are removed from text, lone surrogates become U+FFFD. NaN and Infinity are None.
-    Whole numbers are exact; those of more than 4,300 digits are text.
+    Whole numbers are exact. Those of more than 4,300 digits are text, as are numbers beyond the
+    range of floats, such as 1e400.
 
     :raises NestingError: if it has more than INGEST_MAX_DEPTH levels
     :raises ValueError: if it is not JSON; `explain` says why
@@ -49,10 +51,20 @@ def dumps(value: Any, option: int = 0) -> bytes:
     :param option: of orjson
     :raises TypeError: if JSON cannot hold it
     """
+    return storable(value, option)[1]
+
+
+def storable(value: Any, option: int = 0) -> tuple[Any, bytes]:
+    """Return a value as it is read back from what is stored, and what is stored, as `dumps` does.
+
+    :param option: of orjson
+    :raises TypeError: if JSON cannot hold it
+    """
     try:
-        return orjson.dumps(value, option=option)
+        return value, orjson.dumps(value, option=option)
     except TypeError:
-        return orjson.dumps(clean(value), option=option)
+        value = clean(value)
+        return value, orjson.dumps(value, option=option)
 
 
 def explain(error: ValueError) -> str:
@@ -117,7 +129,13 @@ def _whole_number(digits: str) -> int | str:
     return int(digits) if len(digits) <= _MAX_DIGITS else digits
 
 
-_DECODER = json.JSONDecoder(parse_constant=lambda name: None, parse_int=_whole_number)
+def _number(published: str) -> float | str:
+    return published if math.isinf(number := float(published)) else number
+
+
+_DECODER = json.JSONDecoder(
+    parse_constant=lambda name: None, parse_int=_whole_number, parse_float=_number
+)
 
 
 def _decode(text: str) -> Any:

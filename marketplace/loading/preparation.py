@@ -76,6 +76,20 @@ def serialize(value: Any) -> bytes:
     return json_text.dumps(value, orjson.OPT_NON_STR_KEYS)
 
 
+def as_stored(item: Item) -> tuple[Item, bytes]:
+    """Return an item as a replay will read it, and its payload as `serialize` does.
+
+    Whole numbers beyond 64 bits are text in what is stored, so they are text from the beginning.
+
+    :raises TypeError: if JSON cannot hold it
+    """
+    payload, raw = json_text.storable(item.payload, orjson.OPT_NON_STR_KEYS)
+    context = json_text.storable(item.context)[0] if item.context else item.context
+    if payload is not item.payload or context is not item.context:
+        item = item._replace(payload=payload, context=context)
+    return item, raw
+
+
 def find_unstorable(payload: Any) -> str:
     """Return the field of a payload that JSON cannot hold, as adapters name fields; empty if none.
 

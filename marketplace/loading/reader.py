@@ -28,6 +28,7 @@ from marketplace.loading.preparation import (
     Prepared,
     Preparer,
     Reject,
+    as_stored,
     find_unstorable,
     serialize,
 )
@@ -228,7 +229,7 @@ class Stretch:
         try:
             if type(item.payload) is not dict:
                 expect_object(item.payload)
-            raw = serialize(item.payload)
+            item, raw = as_stored(item)
             content_hash = self.reader.hasher.content(item, raw)
         except PayloadError as error:
             self._reject(error, place, to_bytes(item.payload))

@@ -34,6 +34,8 @@ _MICRODEGREE = Decimal("0.000001")
 
 _MAX_INTEGER = 2**63 - 1
 _MAX_COUNT = 2**31
+#: Whole numbers up to here are exact as floats.
+_MAX_EXACT = 2**53
 _MAX_DIGITS = 400
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _LATEST = datetime(2100, 1, 1, tzinfo=UTC)
@@ -86,6 +88,8 @@ def identifier(value: Any, field: str) -> str:
     if type(value) is int:
         return str(value)
     if isinstance(value, float) and value.is_integer():
+        if abs(value) > _MAX_EXACT:
+            raise _fault(field, value, "is not exact: a float of more than 2^53")
         value = int(value)
     found = text(value, field)
     if found is None:
@@ -152,7 +156,7 @@ def integer(value: Any, field: str, style: Style = WHOLE) -> int | None:
     number = decimal(value, field, style)
     if number is None:
         return None
-    if abs(number) > _MAX_INTEGER:
+    if abs(number) > (_MAX_EXACT if isinstance(value, float) else _MAX_INTEGER):
         raise _fault(field, value, "is too large")
     if number != number.to_integral_value():
         raise _fault(field, value, "is not a whole number")

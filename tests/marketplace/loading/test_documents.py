@@ -171,9 +171,12 @@ class TestText:
             ("9" * 5000, "9" * 5000),
             ("123456789012345678.5", 123456789012345678.5),
             ("-0", 0),
+            ("1e308", 1e308),
+            ("1e400", "1e400"),
+            ("-1.5E400", "-1.5E400"),
         ],
     )
-    def test_whole_numbers_are_exact_whatever_stands_beside_them(self, file, number, value):
+    def test_numbers_are_exact_whatever_stands_beside_them(self, file, number, value):
         neighbors = ["", ', "t": "\\ud83d"', ', "t": NaN', ', "t": "99999999999999999999"']
         records = [f'{{"id": {number}{neighbor}}}' for neighbor in neighbors]
 

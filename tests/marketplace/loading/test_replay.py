@@ -1,5 +1,6 @@
 """Replaying: what an adapter misread is put right, as if it had always been read so."""
 
+import json
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -141,6 +142,13 @@ def misreading(monkeypatch, edit):
         yield
 
 
+def load_text(tmp_path, number, **overrides):
+    """Load a product with a number of any size wherever it says "X"."""
+    path = tmp_path / "numbers.jsonl"
+    path.write_text(json.dumps(product(1, 0, **overrides)).replace('"X"', number))
+    ingest("uzum", [str(path)], observed_at=START)
+
+
 def written():
     """Return which transaction wrote each row, and where it is."""
     found = {}
@@ -264,6 +272,23 @@ class TestSound:
         replay("uzum")
 
         assert written() == before
+
+    @pytest.mark.parametrize("number", ["1" + "0" * 25, "-1" + "0" * 25, "1e400", "1" * 5000])
+    def test_reads_numbers_beyond_64_bits_as_they_were_loaded(self, tmp_path, number):
+        load_text(tmp_path, number, title="X", more="X")
+        before = written()
+        [stored] = Product.objects.all()
+
+        replay("uzum")
+
+        assert written() == before
+        assert stored.title == number
+
+    def test_what_it_would_refuse_is_refused_when_it_is_loaded(self, tmp_path):
+        load_text(tmp_path, "1" * 250, seller={"id": "X", "title": "Malika"})
+
+        assert not Product.objects.exists()
+        assert "longer than 200 characters" in models.QuarantinedRecord.objects.get().reason
 
     def test_ends_completed(self):
         load_days(range(1))

@@ -241,3 +241,12 @@ class TestAvailability:
     def test_another_word_is_a_fault(self):
         with pytest.raises(PayloadError, match='avail: "maybe" is not a known availability'):
             values.availability("maybe", "avail")
+
+
+class TestIdentifier:
+    def test_is_the_same_whether_published_as_a_number_or_as_text(self):
+        assert {values.identifier(each, "id") for each in (123, 123.0, "123 ")} == {"123"}
+
+    def test_a_float_that_does_not_hold_all_digits_is_a_fault(self):
+        with pytest.raises(PayloadError, match="is not exact"):
+            values.identifier(float("12345678901234567"), "id")
