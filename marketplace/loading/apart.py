@@ -1,6 +1,7 @@
 """Reading in a process of its own, so that parsing goes on while the database works.
 
-Between the two processes goes a pipe; a few batches wait in it, so memory stays flat.
+Between the two processes goes a pipe; a few batches wait in it, so memory stays flat. After a large
+batch, the reader goes on only when it was written, of which a second pipe tells it.
 """
 
 import ctypes
@@ -31,6 +32,9 @@ from marketplace.loading.reader import Reader
 #: Bytes of files from which on a process of its own reads them.
 _MANY_BYTES = 4_000_000
 _PACKED = (".gz", ".zst")
+
+#: Bytes of payloads from which on a batch is large: one of its records is.
+_LARGE = 16 << 20
 
 #: From <linux/prctl.h>.
 _PR_SET_PDEATHSIG = 1
@@ -68,7 +72,7 @@ def read(job: Job, ahead: Callable[[Prepared], None]) -> Iterator[Message]:
     :param ahead: what a thread does with a batch while the one before it is being written
     :raises SourceError: if that process ends before it is done
     """
-    with _started(job, ahead) as (pid, messages):
+    with _started(job, ahead) as (pid, messages, written):
         while True:
             message = messages.get()
             if message == _DONE:
@@ -80,7 +84,13 @@ def read(job: Job, ahead: Callable[[Prepared], None]) -> Iterator[Message]:
                 )
             if isinstance(message, BaseException):
                 raise message
+            is_large = _is_large(message)
             yield message
+            # It is freed before the next one is read.
+            del message
+            if is_large:
+                with suppress(BrokenPipeError):
+                    os.write(written, b".")
 
 
 def _ending(pid: int) -> str:
@@ -97,9 +107,13 @@ def _ending(pid: int) -> str:
 @contextmanager
 def _started(
     job: Job, ahead: Callable[[Prepared], None]
-) -> Iterator[tuple[int, "queue.Queue[Any]"]]:
-    """Start the process that reads, and a thread that takes what it sends."""
+) -> Iterator[tuple[int, "queue.Queue[Any]", int]]:
+    """Start the process that reads, and a thread that takes what it sends.
+
+    Yields its id, what it sends, and where to write that a large batch was written.
+    """
     answer_in, answer_out = os.pipe()
+    written_in, written_out = os.pipe()
     with suppress(AttributeError, OSError):
         # Fewer, larger portions: each wakes the other process up.
         fcntl.fcntl(answer_out, fcntl.F_SETPIPE_SZ, 1 << 20)
@@ -109,14 +123,16 @@ def _started(
         pid = os.fork()
     if not pid:
         os.close(answer_in)
-        _serve(job, answer_out)
+        os.close(written_out)
+        _serve(job, answer_out, written_in)
     os.close(answer_out)
+    os.close(written_in)
     messages: queue.Queue[Any] = queue.Queue(maxsize=1)
     is_over = threading.Event()
     taker = threading.Thread(target=_take, args=(answer_in, messages, is_over, ahead), daemon=True)
     taker.start()
     try:
-        yield pid, messages
+        yield pid, messages, written_out
     finally:
         is_over.set()
         with suppress(ProcessLookupError):
@@ -125,6 +141,7 @@ def _started(
             with suppress(queue.Empty):
                 messages.get(timeout=0.05)
         taker.join()
+        os.close(written_out)
         with suppress(ChildProcessError):
             os.waitpid(pid, 0)
 
@@ -156,8 +173,15 @@ def _receive(answers: BinaryIO, ahead: Callable[[Prepared], None]) -> Any:
     return message
 
 
-def _serve(job: Job, answer: int) -> NoReturn:
-    """Write the messages of a job to a file descriptor, and end this process."""
+def _is_large(message: Message | BaseException | str) -> bool:
+    return isinstance(message, Prepared) and message.size > _LARGE
+
+
+def _serve(job: Job, answer: int, written: int) -> NoReturn:
+    """Write the messages of a job to a file descriptor, and end this process.
+
+    :param written: file descriptor with a byte for each large batch that was written
+    """
     code = 1
     try:
         # Ctrl-C reaches both processes: the one that writes decides what becomes of the run.
@@ -173,8 +197,11 @@ def _serve(job: Job, answer: int) -> NoReturn:
             for message in chain(_safely(job), [_DONE]):
                 pickle.dump(message, answers, protocol=5)
                 answers.flush()
+                is_large = _is_large(message)
                 # A record may be large: it is freed before the next one is read.
                 del message
+                if is_large:
+                    os.read(written, 1)
         code = 0
     finally:
         # Not sys.exit: nothing of what the other process has open may be flushed or closed here.

@@ -288,6 +288,8 @@ def _load(
         with closing(messages):  # type: ignore[type-var]
             for message in messages:
                 loader.take(message)
+                # It may be large: it is freed before the next one is received.
+                del message
         loader.finish()
     except BaseException as error:
         # The connection may be what failed, or memory; then the next run ends this one.

@@ -225,6 +225,12 @@ class Prepared:
         """How many records the batch is, by the counts of a run."""
         return self.skipped + len(self.counted) + len(self.rejects)
 
+    @property
+    def size(self) -> int:
+        """Bytes of the payloads."""
+        size = sum(len(each.raw) for each in self.entrants)
+        return size + sum(len(each.payload) for each in self.rejects)
+
     def observations(self) -> list[tuple[str, str, str, datetime]]:
         """Return external id, content hash, shape and time of what was parsed."""
         told = ((key, self.entrants[position]) for key, position in self.payloads.items())
