@@ -244,45 +244,58 @@ def store_rejects(
     """Put records into quarantine. One that is there already is counted, not repeated."""
     if not rejects:
         return
+    # Those of equal bytes are one row, which a statement may write once.
+    alike: dict[bytes, list[Reject]] = {}
+    for reject in rejects:
+        alike.setdefault(digest(reject.payload), []).append(reject)
     table = apps.get_model(alias, "QuarantinedRecord")._meta.db_table
+    row = SQL("({})").format(SQL(", ").join([SQL("%s")] * len(_QUARANTINED)))
     statement = SQL(
-        "INSERT INTO {table} AS t ({names}) VALUES ({values}) "
+        "INSERT INTO {table} AS t ({names}) VALUES {rows} "
         "ON CONFLICT (platform, content_hash) DO UPDATE SET reason = EXCLUDED.reason, "
         "field = EXCLUDED.field, source = EXCLUDED.source, run_id = EXCLUDED.run_id, "
         "shape = EXCLUDED.shape, context = EXCLUDED.context, options = EXCLUDED.options, "
-        "last_seen_at = EXCLUDED.last_seen_at, seen_count = t.seen_count + 1, "
+        "last_seen_at = EXCLUDED.last_seen_at, seen_count = t.seen_count + EXCLUDED.seen_count, "
         "times = ARRAY(SELECT DISTINCT unnest(t.times || EXCLUDED.times) ORDER BY 1)"
     ).format(
         table=Identifier(table),
         names=SQL(", ").join(map(Identifier, _QUARANTINED)),
-        values=SQL(", ").join(SQL("%({})s").format(SQL(name)) for name in _QUARANTINED),
+        rows=SQL(", ").join([row] * len(alike)),
     )
-    given = {"platform": platform, "source": source, "run_id": run_id, "now": now}
+    given = {
+        "platform": platform,
+        "source": source,
+        "run_id": run_id,
+        "first_seen_at": now,
+        "last_seen_at": now,
+        "options": staging.as_json(dict(options)),
+    }
+    values: list[Any] = []
+    for content_hash in sorted(alike):
+        found = _quarantined(content_hash, alike[content_hash], given)
+        values += [found[name] for name in _QUARANTINED]
     with connections[alias].cursor() as cursor:
-        for reject in sorted(rejects, key=lambda each: digest(each.payload)):
-            cursor.execute(statement, _quarantined(reject, options, given))
+        cursor.execute(statement, values)
 
 
 def _quarantined(
-    reject: Reject, options: Mapping[str, str], given: Mapping[str, Any]
+    content_hash: bytes, alike: list[Reject], given: Mapping[str, Any]
 ) -> dict[str, Any]:
-    now = given["now"]
+    """Return the row of rejects of equal bytes: as the last one tells it, with the times of all."""
+    reject = alike[-1]
     return {
         **given,
         "external_id": reject.external_id[:255].replace("\0", ""),
-        "content_hash": digest(reject.payload),
+        "content_hash": content_hash,
         "reason": reject.reason.replace("\0", ""),
         "field": reject.field[:255].replace("\0", ""),
         "source": f"{given['source']}: {reject.place}",
         "payload": zstandard.compress(reject.payload, _COMPRESSION_LEVEL),
         "shape": reject.shape,
         "context": staging.as_json(reject.context),
-        "options": staging.as_json(dict(options)),
         "observed_at": reject.observed_at,
-        "times": [reject.observed_at] if reject.observed_at else [],
-        "first_seen_at": now,
-        "last_seen_at": now,
-        "seen_count": 1,
+        "times": sorted({each.observed_at for each in alike if each.observed_at}),
+        "seen_count": len(alike),
     }
 
 

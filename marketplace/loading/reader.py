@@ -167,6 +167,8 @@ class Stretch:
         lines = [number for number, each in enumerate(hashes) if each is not None]
         # Of a snapshot even what is not new must be told, as the rest is missing.
         wanted = [] if self.reader.job.snapshot else [each for each in hashes if each is not None]
+        if not wanted:
+            return set()
         alias = self.reader.job.alias
         found = patiently(alias, lambda: recognition.known_documents(alias, wanted))
         return {lines[number] for number in found}

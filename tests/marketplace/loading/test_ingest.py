@@ -458,6 +458,15 @@ class TestQuarantine:
 
         assert QuarantinedRecord.objects.get().seen_count == 2
 
+    def test_so_are_records_of_one_batch(self):
+        bad = card(2) | {"productId": None}
+
+        summary = load(bad, card(3) | {"productId": None}, bad)
+
+        assert counts(summary) == (3, 0, 0, 0, 3)
+        assert sorted(each.seen_count for each in QuarantinedRecord.objects.all()) == [1, 2]
+        assert "-: payload 3" in {each.source for each in QuarantinedRecord.objects.all()}
+
     def test_a_record_that_was_rejected_at_several_times_is_released_at_each(self, monkeypatch):
         """An adapter cannot read the price of Monday, which comes back on Wednesday."""
         with monkeypatch.context() as context:
