@@ -17,6 +17,7 @@ from marketplace.addresses import CheckedAdmin, check_characters, explain
 from marketplace.exceptions import BadParameterError
 from marketplace.groups import ensure_groups
 from marketplace.tables import ListPaginator
+from procurement.admin import ReferenceAdmin
 from tests import factories, hostile
 
 pytestmark = [
@@ -168,6 +169,17 @@ class TestPages:
 
         assert len(response.context["cl"].result_list) == shown
         assert response.context["cl"].page_num == (1 if page == "1" else 2)
+
+    def test_that_are_left_out_have_no_link(self, admin_client, monkeypatch):
+        monkeypatch.setattr(ReferenceAdmin, "list_per_page", 1)
+        for _ in range(20):
+            factories.reference()
+
+        page = admin_client.get("/procurement/reference/?p=10").content.decode()
+
+        assert "…</span>" in page
+        assert {*re.findall(r'href="\?p=([^"]*)"', page)} >= {"1", "9", "11", "20"}
+        assert re.findall(r'href="\?p=[^"]*[^0-9"][^"]*"', page) == []
 
     def test_are_not_so_many_that_a_whole_table_is_skipped(self, monkeypatch):
         monkeypatch.setattr(ListPaginator, "_estimate", 10**9)
