@@ -60,6 +60,9 @@ log_timezone = 'UTC'
 {extra}
 """
 
+# 8 MB for notifications that nobody has read yet. Nothing here sends any, but every role may.
+_SINCE_17 = "max_notify_queue_pages = 1024\n"
+
 
 def program(name: str) -> Path:
     """Return the path of one of PostgreSQL's programs: `psql`, `pg_dump`, `initdb`, …
@@ -186,6 +189,8 @@ def _configure(data_dir: Path, extra: str) -> None:
     sockets.mkdir(mode=0o700, exist_ok=True)
     _give_to_system_user(sockets)
     conf = data_dir / "postgres" / "postgresql.auto.conf"
+    version = int((data_dir / "postgres" / "PG_VERSION").read_text())
+    extra = f"{_SINCE_17}{extra}" if version >= 17 else extra
     text = _CONFIGURATION.format(sockets=sockets, extra=extra)
     # On a full disk the file would be left empty.
     if not conf.exists() or conf.read_text() != text:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from django.db.backends.utils import CursorWrapper
 from psycopg2.sql import SQL, Composed, Identifier, Literal
 
-from marketplace.roles.definitions import PUBLIC, Role, database_limit
+from marketplace.roles.definitions import BOUNDS, PUBLIC, Role, database_limit
 from marketplace.roles.passwords import is_password, verifier
 from marketplace.wording import counted
 
@@ -32,7 +32,9 @@ SELECT
         - current_setting('superuser_reserved_connections')::integer
         - coalesce(current_setting('reserved_connections', true), '0')::integer,
     d.datconnlimit,
-    has_parameter_privilege('temp_file_limit', 'SET'),
+    array(
+        SELECT bound FROM unnest(%(bounds)s) AS bound WHERE has_parameter_privilege(bound, 'SET')
+    ),
     coalesce(r.rolconfig, '{}'),
     coalesce(here.setconfig, '{}'),
     d.datname
@@ -82,8 +84,8 @@ class Account(NamedTuple):
     available: int
     #: Connections that its database may have at once; -1: any number.
     database_limit: int
-    #: Whether the connected role may set superusers' parameters.
-    may_bound: bool
+    #: Superusers' parameters that the connected role may set.
+    settable: Sequence[str]
     #: What its sessions start with: everywhere, and in this database, which wins.
     settings: dict[str, str]
     settings_here: dict[str, str]
@@ -108,7 +110,7 @@ class Account(NamedTuple):
 
 def read_accounts(cursor: CursorWrapper, names: Sequence[str]) -> dict[str, Account]:
     """Return, by name, those of the roles that there are."""
-    cursor.execute(_ROLES, {"names": list(names)})
+    cursor.execute(_ROLES, {"names": list(names), "bounds": [*BOUNDS]})
     return {
         name: Account._make([*state, _settings(everywhere), _settings(here), database])
         for name, *state, everywhere, here, database in cursor.fetchall()
@@ -141,8 +143,8 @@ def find_faults(
     yield from _contradictions(role, account)
     yield from _lacking(role, account, role.settings)
     yield from find_excess_connections(role, account)
-    if account.may_bound:
-        yield from find_lacking_bounds(role, account)
+    settable = [bound for bound in role.bounds if bound[0] in account.settable]
+    yield from _lacking(role, account, settable)
 
 
 def find_excess_connections(role: Role, account: Account) -> Iterator[Difference]:

@@ -21,11 +21,20 @@ MAINTENANCE = "postgres"
 #: Advisory locks, which share their memory with all other locks of the server.
 LOCK_FUNCTIONS = r"pg_(?:try_)?advisory_(?:xact_)?lock(?:_shared)?"
 
+#: Exports a snapshot, a file on the server, for a dump by several processes.
+SNAPSHOT_FUNCTION = "pg_export_snapshot"
+
+#: Functions that our own roles need, but analysts do not.
+_WRITERS_FUNCTIONS = f"{LOCK_FUNCTIONS}|{SNAPSHOT_FUNCTION}"
+
 #: Functions with which anybody could fill the disk: by large objects, and by the write-ahead log.
 FILLING_FUNCTIONS = (
     r"lo_creat|lo_create|lo_from_bytea|lo_put|lo_truncate|lo_truncate64|lowrite"
     r"|pg_logical_emit_message"
 )
+
+#: Parameters that only a superuser sets, or a role that was granted the privilege.
+BOUNDS = ("temp_file_limit", "log_min_messages")
 
 #: The parts of the server's connections that all analysts together, and one database, may take, so
 #: that some are always left to the others.
@@ -56,7 +65,7 @@ class Role(NamedTuple):
     sequences: tuple[str, ...] = ()
     #: Whether it may call the functions that create something with their owner's rights.
     may_create: bool = False
-    #: Whether it may take advisory locks, and connect to the maintenance database.
+    #: Whether it may take advisory locks, export snapshots, and connect to the maintenance database.
     may_lock: bool = False
     #: Settings of its sessions.
     settings: tuple[tuple[str, str], ...] = ()
@@ -86,7 +95,8 @@ class Role(NamedTuple):
             creates = name.startswith(f"{alias}_create_")
             return {"EXECUTE"} if self.may_create and creates else set()
         if kind == "SYSTEM FUNCTION":
-            return {"EXECUTE"} if self.may_lock and re.fullmatch(LOCK_FUNCTIONS, name) else set()
+            is_ours = self.may_lock and re.fullmatch(_WRITERS_FUNCTIONS, name)
+            return {"EXECUTE"} if is_ours else set()
         if kind == "SYSTEM DATABASE":
             return {"CONNECT"} if self.may_lock and name == MAINTENANCE else set()
         if kind == "TABLE" and name == "django_migrations":
@@ -185,8 +195,12 @@ def _analyst(role: Role) -> Role:
             # A forgotten transaction keeps vacuum from cleaning up behind the loaders.
             ("idle_in_transaction_session_timeout", "10min"),
         ),
-        # Of each session: a sort that outgrows work_mem is written to the disk of the tables.
-        bounds=(("temp_file_limit", os.environ.get("ANALYST_TEMP_FILE_LIMIT") or "5GB"),),
+        bounds=(
+            # Of each session: a sort that outgrows work_mem is written to the disk of the tables.
+            ("temp_file_limit", os.environ.get("ANALYST_TEMP_FILE_LIMIT") or "5GB"),
+            # A statement can write a gigabyte into the server's log, as a message or an error.
+            ("log_min_messages", "fatal"),
+        ),
         connections=_analyst_connections(),
         part=_ANALYSTS_PART / len(ALIASES),
     )

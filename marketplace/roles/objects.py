@@ -4,7 +4,12 @@ from typing import Any, NamedTuple
 
 from django.db.backends.utils import CursorWrapper
 
-from marketplace.roles.definitions import FILLING_FUNCTIONS, LOCK_FUNCTIONS, MAINTENANCE
+from marketplace.roles.definitions import (
+    FILLING_FUNCTIONS,
+    LOCK_FUNCTIONS,
+    MAINTENANCE,
+    SNAPSHOT_FUNCTION,
+)
 
 #: How the kinds begin of what is made later in any schema.
 EVERYWHERE = "ALL "
@@ -156,7 +161,7 @@ def read_objects(cursor: CursorWrapper, owner: str) -> list[Object]:
     """
     values: dict[str, Any] = {
         "owner": owner,
-        "functions": f"^(?:{LOCK_FUNCTIONS}|{FILLING_FUNCTIONS})$",
+        "functions": f"^(?:{LOCK_FUNCTIONS}|{SNAPSHOT_FUNCTION}|{FILLING_FUNCTIONS})$",
         "databases": [MAINTENANCE, "template1"],
     }
     cursor.execute(_OBJECTS, values)

@@ -86,7 +86,7 @@ class TestOld:
     def test_is_told_when_a_night_had_none(self, data, folder):
         assert run("db_backup", "--database", "procurement").code == 0
 
-        [found] = look(timedelta(hours=30)).findings
+        [found] = look(timedelta(hours=30, minutes=30)).findings
 
         assert (found.code, found.severity) == ("backup-old", Severity.WARNING)
         assert found.what.startswith(f"The newest backup in {folder} is 30 hours old, of 2")

@@ -48,7 +48,13 @@ STATEMENTS = {
     "SELECT lo_creat(-1)": NOBODY,
     "SELECT lo_from_bytea(0, 'novel')": NOBODY,
     "SELECT pg_logical_emit_message(false, 'novel', 'novel')": NOBODY,
+    "SELECT pg_export_snapshot()": WRITER,
     "SET temp_file_limit = -1": NOBODY,
+    "SET log_min_messages = log": NOBODY,
+    "ALTER ROLE CURRENT_USER SET log_min_messages = log": NOBODY,
+    "SELECT pg_create_physical_replication_slot('novel')": NOBODY,
+    "CREATE FUNCTION pg_temp.novel() RETURNS int LANGUAGE sql AS 'SELECT 1'": WRITER,
+    "DECLARE novel CURSOR WITH HOLD FOR SELECT 1": ANYBODY,
     "ALTER ROLE CURRENT_USER SET temp_file_limit = -1": NOBODY,
     # Connections.
     "ALTER ROLE CURRENT_USER CONNECTION LIMIT -1": NOBODY,
@@ -290,6 +296,23 @@ class TestAnalyst:
             }
             with pytest.raises(psycopg2.errors.ReadOnlySqlTransaction):
                 cursor.execute(f"TRUNCATE {TABLES[alias]}")
+
+    def test_writes_nothing_to_the_log(self, server):
+        log = server.machine.data_dir / "postgres" / "server.log"
+
+        with server.enter("ecommerce", "analyst") as connection:
+            for statement in (
+                "DO $$ BEGIN RAISE LOG '%', repeat('novel', 9); END $$",
+                "SELECT repeat('novel', 9)::int",
+                "SET client_min_messages = error; SET debug_print_plan = on; SELECT 1",
+            ):
+                attempt(connection, statement)
+
+        assert "novelnovel" not in log.read_text()
+        assert "PLANNEDSTMT" not in log.read_text()
+
+    def test_leaves_no_room_on_the_disk_for_notifications(self, server):
+        assert server.do("SHOW max_notify_queue_pages") == [("1024",)]
 
 
 class TestConnections:
