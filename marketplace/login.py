@@ -24,6 +24,9 @@ from marketplace import presentation as show
 #: Failures of any accounts from one address that lock it: an office may share one address.
 ADDRESS_FAILURE_LIMIT = 50
 
+#: Characters of a name in the table of failures.
+_NAME_LENGTH = 255
+
 Credentials = Mapping[str, Any] | None
 
 
@@ -54,6 +57,12 @@ class LoginThrottle(AxesDatabaseHandler):  # type: ignore[misc]
         by_both, _ = self.filter_user_attempts(request, credentials)
         count, _ = by_both.delete()
         return int(count)
+
+
+def account_name(request: HttpRequest, credentials: Credentials = None) -> str | None:
+    """Return the name of the account that was typed, cut to what the table of failures can hold."""
+    name = (request.POST if credentials is None else credentials).get("username")
+    return None if name is None else str(name)[:_NAME_LENGTH]
 
 
 def client_address(request: HttpRequest) -> str | None:

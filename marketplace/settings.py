@@ -294,6 +294,7 @@ AXES_COOLOFF_TIME = timedelta(minutes=15)
 # Otherwise, attempts during a lock would keep out the owner of an account behind the same address.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_RESET_ON_SUCCESS = True
+AXES_USERNAME_CALLABLE = "marketplace.login.account_name"
 AXES_CLIENT_IP_CALLABLE = "marketplace.login.client_address"
 AXES_LOCKOUT_CALLABLE = "marketplace.login.locked_page"
 # The log names addresses. Accounts are in the table only: people type passwords there by mistake.

@@ -104,6 +104,11 @@ class TestThrottle:
         left = AccessAttempt.objects.values_list("username", "ip_address")
         assert set(left) == {("admin", ELSEWHERE), ("somebody", HERE)}
 
+    def test_counts_names_that_are_longer_than_any(self, login):
+        answers = [login("wrong", "x" * 300) for _ in range(settings.AXES_FAILURE_LIMIT)]
+
+        assert [answer.status_code for answer in answers] == [200] * 9 + [429]
+
     def test_is_ended_by_a_command(self, login):
         fail()
 
