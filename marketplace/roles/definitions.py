@@ -65,7 +65,7 @@ class Role(NamedTuple):
     sequences: tuple[str, ...] = ()
     #: Whether it may call the functions that create something with their owner's rights.
     may_create: bool = False
-    #: Whether it may take advisory locks, export snapshots, and connect to the maintenance database.
+    #: Whether it may take advisory locks, export snapshots, and connect to MAINTENANCE.
     may_lock: bool = False
     #: Settings of its sessions.
     settings: tuple[tuple[str, str], ...] = ()
