@@ -12,7 +12,7 @@ from threading import Timer
 from types import TracebackType
 from typing import Any, NamedTuple
 
-from marketplace.exceptions import MarketplaceError
+from marketplace.exceptions import MarketplaceError, NestingError
 from marketplace.loading import json_text
 
 #: Bytes that are received at a time.
@@ -295,10 +295,9 @@ def _count(line: bytes, number: int) -> int:
     try:
         value = json_text.parse(line)
     except ValueError as error:
-        reason = json_text.explain(error)
-        raise RefusedError(
-            400, f"Line {number} {reason}. Send one JSON document a line.", number
-        ) from None
+        advice = "" if isinstance(error, NestingError) else " Send one JSON document a line."
+        text = f"Line {number} {json_text.explain(error)}.{advice}"
+        raise RefusedError(400, text, number) from None
     found = value if isinstance(value, list) else [value]
     for document in found:
         if not isinstance(document, dict):

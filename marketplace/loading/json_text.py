@@ -105,7 +105,8 @@ def _check_depth(value: Any) -> None:
 def nesting_error() -> NestingError:
     """Return the error about a record with too many levels."""
     return NestingError(
-        f"is nested more than {settings.INGEST_MAX_DEPTH} levels deep (INGEST_MAX_DEPTH)"
+        f"is nested more than {settings.INGEST_MAX_DEPTH} levels deep (INGEST_MAX_DEPTH); raise "
+        "that setting if the depth is right"
     )
 
 

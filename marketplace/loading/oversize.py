@@ -12,5 +12,5 @@ def too_large(size: int, max_record: int) -> str:
     """
     return (
         f"has {size:,} bytes, more than INGEST_MAX_RECORD ({max_record:,}); raise that setting if "
-        "the size is right"
+        "the size is right, and load the source again"
     )

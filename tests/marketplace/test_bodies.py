@@ -254,6 +254,12 @@ class TestDocuments:
         assert (refused.value.status, refused.value.line) == (400, 17)
         assert "Line 17" in str(refused.value)
 
+    def test_advises_on_depth_and_not_on_lines_if_a_line_is_too_deep(self):
+        deep = b'{"a": ' + b"[" * 150 + b"]" * 150 + b"}"
+
+        with pytest.raises(RefusedError, match=r"raise that setting if the depth is right\.$"):
+            lines(deep)
+
     @pytest.mark.parametrize("text", [b"", b"\n\n  \n", b"[]\n", b"\xef\xbb\xbf"])
     def test_refuses_a_body_without_documents(self, text):
         with pytest.raises(RefusedError, match="no document") as refused:

@@ -15,7 +15,10 @@ from marketplace.loading.documents import Entry
 from tests import payloads
 
 LIMIT = 1 << 20
-TOO_DEEP = "is nested more than 100 levels deep (INGEST_MAX_DEPTH)"
+TOO_DEEP = (
+    "is nested more than 100 levels deep (INGEST_MAX_DEPTH); raise that setting if the depth is "
+    "right"
+)
 SUITES = payloads.ROOT.parent / "suites"
 
 
