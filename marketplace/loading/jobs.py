@@ -147,7 +147,7 @@ class Start:
     def __init__(self, job: Job, name: str, path: str, digest: _Digest, begun: Begun | None):
         self.job = job
         self.name = name
-        self._path = path
+        self.path = path
         self._digest = digest
         self._begun = begun
 
@@ -202,7 +202,7 @@ class Start:
     def message(self) -> SourceStart:
         """The message that begins the source."""
         digest = self._digest.value
-        return SourceStart(self.name, self._path, digest, self.observed_at, self.newest_payload)
+        return SourceStart(self.name, self.path, digest, self.observed_at, self.newest_payload)
 
 
 def begin(job: Job, source: str | int) -> Start | None:

@@ -212,7 +212,8 @@ class Stretch:
                     item = item._replace(observed_at=at)
                 self._add_item(item, entry.place, document_hash, number, fallback)
         except PayloadError as error:
-            suggestions.check_row(self.reader.adapter, entry.document, self.start.name)
+            start = self.start
+            suggestions.check_row(self.reader.adapter, entry.document, start.name, start.path)
             self._reject(error, entry.place, to_bytes(entry.document))
 
     def _time(self, item: Item) -> tuple[datetime | None, datetime | None]:

@@ -12,11 +12,12 @@ from marketplace.loading.delimited import Row
 from marketplace.registry import PLATFORMS, get_platform
 
 
-def check_row(adapter: Adapter, document: Any, name: str) -> None:
+def check_row(adapter: Adapter, document: Any, name: str, path: str = "") -> None:
     """Refuse the table that a document is a row of, unless the platform recognizes its columns.
 
     :param document: as it was read; what is not a row of a table is let pass
     :param name: of the file, for the message
+    :param path: of the file, for the command line; the name if it is empty
     :raises SourceError: naming the mappings that fit, and the command line to use
     """
     if not isinstance(document, Row) or adapter.recognize(document) is not None:
@@ -31,14 +32,14 @@ def check_row(adapter: Adapter, document: Any, name: str) -> None:
     if own:
         others = f" These fit, too: {', '.join(own[1:])}." if own[1:] else ""
         raise SourceError(
-            f"{text} A shipped mapping fits: {_command(platform, name, own[0])}{others}"
+            f"{text} A shipped mapping fits: {_command(platform, path or name, own[0])}{others}"
         )
     foreign = [*_owners(document), *(owner for owner, _ in fitting)]
     if foreign:
         raise SourceError(f"{text} It looks like a table of {foreign[0]}: load it as that.")
     raise SourceError(
         f"{text} No shipped mapping fits. Write one, as README says under Tables of any source, "
-        f"and run: {_command(platform, name, 'MAP.toml')}"
+        f"and run: {_command(platform, path or name, 'MAP.toml')}"
     )
 
 
@@ -49,9 +50,9 @@ def _owners(row: Row) -> Iterator[str]:
             yield platform.name
 
 
-def _command(platform: str, name: str, columns: str) -> str:
-    path = f'"{name}"' if " " in name else name
-    return f"python manage.py ingest {platform} {path} --columns {columns}"
+def _command(platform: str, path: str, columns: str) -> str:
+    quoted = f'"{path}"' if " " in path else path
+    return f"python manage.py ingest {platform} {quoted} --columns {columns}"
 
 
 def _fitting(database: str, columns: set[str]) -> Iterator[tuple[str, str]]:

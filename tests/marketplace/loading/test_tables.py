@@ -590,7 +590,7 @@ class TestUnknownTable:
         assert outcome.err.splitlines()[0] == (
             "new cards.csv is a table, and wildberries has no shape with its columns (brand, "
             "title, url, review_count, current_price). A shipped mapping fits: python manage.py "
-            'ingest wildberries "new cards.csv" --columns ecommerce/columns/wb-csv-a.toml'
+            f'ingest wildberries "{path}" --columns ecommerce/columns/wb-csv-a.toml'
         )
         assert (outcome.code, QuarantinedRecord.objects.count()) == (1, 0)
 
