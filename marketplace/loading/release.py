@@ -100,11 +100,23 @@ def _messages(own: Reader, source: str, records: Iterable[Any]) -> Iterator[Mess
     yield SourceEnd()
 
 
+def _read(line: Line, reason: str) -> list[Entry | Line]:
+    """Return a line, or, if it still cannot be parsed, its fault with the reason that is known.
+
+    The text may be a row of a table, or the beginning of a record that is too large: why it is no
+    JSON says nothing about it.
+    """
+    first = next(documents.elements(line), None)
+    if first is None or not first.fault:
+        return [line]
+    return [Entry(line.place, fault=reason, raw=line.raw)]
+
+
 def _enter(stretch: Stretch, record: Any) -> Iterator[Prepared]:
     raw = zstandard.decompress(record.payload)
     place = record.source.rpartition(": ")[2]
     if not record.shape:
-        yield from stretch.add([Line(place, raw)])
+        yield from stretch.add(_read(Line(place, raw), record.reason))
         return
     [entry] = documents.elements(Line(place, raw))
     if entry.fault or not isinstance(entry.document, dict):

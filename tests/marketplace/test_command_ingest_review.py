@@ -395,6 +395,18 @@ class TestRecords:
         assert Product.objects.count() == 2
         assert (left.pk, left.field, left.reason) == (records[2].pk, "productId", "is missing")
 
+    @pytest.mark.parametrize("raw", [b'Zolla,"T-"shirt,500', b'{"productId": 1, "title": "lon'])
+    def test_damaged_text_keeps_its_reason(self, raw):
+        record = factories.quarantined(
+            "ecommerce", raw, platform="uzum", shape="", field="", reason="is not CSV: odd"
+        )
+
+        outcome = run("ingest_review", "release", "record", f"uzum-{record.pk}")
+
+        left = QuarantinedRecord.objects.get()
+        assert outcome.out == "Released 0 records of uzum; 1 failed again.\n"
+        assert (left.pk, left.reason) == (record.pk, "is not CSV: odd")
+
     def test_by_reason(self, records):
         outcome = run("ingest_review", "release", "records", "--reason", "price: is ODD: 1")
 
