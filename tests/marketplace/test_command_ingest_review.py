@@ -504,9 +504,12 @@ class TestWords:
     @pytest.fixture
     def names(self):
         """One of each kind; the kinds and names that the list prints."""
-        held_run(card(1))
-        factories.quarantined("ecommerce", orjson.dumps(card(2)), platform="uzum")
-        factories.quarantined("ecommerce", orjson.dumps(card(3)), platform="uzum")
+        # Sequences go on from test to test: their numbers may be the same for two kinds.
+        held_run(card(1), pk=1_000_001)
+        for number in (2, 3):
+            factories.quarantined(
+                "ecommerce", orjson.dumps(card(number)), platform="uzum", pk=2_000_000 + number
+            )
         glitch()
         out = run("ingest_review", "list", "--database=ecommerce").out
         return [found.split() for found in re.findall(r"(?:run|record|glitch)(?: uzum-\d+)+", out)]
