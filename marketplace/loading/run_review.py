@@ -129,7 +129,8 @@ def check_held(address: Address) -> int:
     """
     run = _get_run(address)
     if not waiting_runs(address.alias).filter(pk=run.pk).exists():
-        raise SourceError(f"Run {address} is {run.status}: it holds nothing.")
+        advice = " Load its sources again." if run.status == "failed" else ""
+        raise SourceError(f"Run {address} is {run.status}: it holds nothing.{advice}")
     return count_left(address.alias, run)
 
 

@@ -301,6 +301,13 @@ class TestReleaseRuns:
         )
         assert Product.objects.count() == 1
 
+    def test_names_the_next_step_of_a_failed_run_without_records(self):
+        failed = factories.load_run("ecommerce", platform="uzum", status="failed")
+
+        err = run("ingest_review", "release", "run", f"uzum-{failed.pk}").err
+
+        assert f"Run uzum-{failed.pk} is failed: it holds nothing. Load its sources again.\n" in err
+
     def test_a_dry_run_does_nothing(self):
         held = held_run(card(1))
 
