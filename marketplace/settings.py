@@ -322,6 +322,39 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
+#: Django writes to stderr with DEBUG only. Without it, errors with a traceback and refused requests
+#: are written, too; answers such as the 503 of /readyz, which repeat, are not.
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {
+        "production": {"()": "django.utils.log.RequireDebugFalse"},
+        "traceback": {
+            "()": "django.utils.log.CallbackFilter",
+            "callback": lambda record: bool(record.exc_info),
+        },
+    },
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {
+        "errors": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["production", "traceback"],
+            "level": "ERROR",
+        },
+        "refused": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["production"],
+            "level": "WARNING",
+        },
+    },
+    "loggers": {
+        "django.request": {"handlers": ["errors"]},
+        "django.security": {"handlers": ["refused"]},
+    },
+}
+
 # Monitoring.
 
 #: Hours after which /readyz warns that a platform was not loaded to the end.

@@ -281,3 +281,28 @@ class TestSecrecy:
         [fault] = find_password_faults("DB_PASSWORD", config)
 
         assert "the role's name" in fault
+
+
+class TestLog:
+    LOG = """
+import logging
+request, security = map(logging.getLogger, ("django.request", "django.security.DisallowedHost"))
+try:
+    1 / 0
+except ZeroDivisionError as error:
+    request.error("Internal Server Error: /", exc_info=error)
+request.error("Service Unavailable: /readyz")
+security.error("Invalid HTTP_HOST header")
+"""
+
+    def test_has_errors_with_their_traceback_and_refused_requests(self, place):
+        done = place("shell", "--no-imports", "-c", self.LOG, **PRODUCTION)
+
+        assert done.stderr.count("Internal Server Error: /") == 1
+        assert "ZeroDivisionError: division by zero" in done.stderr
+        assert done.stderr.count("Invalid HTTP_HOST header") == 1
+
+    def test_has_no_line_for_each_answer_that_something_is_down(self, place):
+        done = place("shell", "--no-imports", "-c", self.LOG, **PRODUCTION)
+
+        assert "readyz" not in done.stderr
