@@ -85,11 +85,12 @@ class Running(NamedTuple):
         self.said.close()
 
     def complaint(self) -> str:
-        """Return the last that it said, on one line."""
+        """Return the last lines that it said, without empty ones, on one line."""
         size = self.said.seek(0, os.SEEK_END)
         self.said.seek(max(size - _LONGEST, 0))
         lines = self.said.read(_LONGEST).decode(errors="replace").splitlines()
-        return " / ".join(line.strip() for line in lines[-_QUOTED:]) or "it said nothing"
+        texts = [line.strip() for line in lines if line.strip()]
+        return " / ".join(texts[-_QUOTED:]) or "it said nothing"
 
 
 def major_of(version: str) -> int:

@@ -3,6 +3,7 @@ import shutil
 import signal
 import threading
 from dataclasses import replace
+from io import BytesIO
 from itertools import chain, repeat
 
 import psycopg2
@@ -12,7 +13,7 @@ from django.db import connections
 from psycopg2.sql import SQL, Identifier
 
 from marketplace import embedded
-from marketplace.backups import files, manifests, scratch, server
+from marketplace.backups import clients, files, manifests, scratch, server
 from marketplace.databases import database_name, drop_database
 from marketplace.roles.mending import repair
 from tests import factories
@@ -286,6 +287,14 @@ class TestDbRestore:
         assert f"Type {live} to go on: " in outcome.err
         assert outcome.code == 1
         assert fingerprint(live) == before
+
+
+def test_a_program_is_quoted_with_its_reason():
+    said = b"reading\npg_restore: error: permission denied\nHINT: ask\nCommand was: CREATE\n\n\n"
+
+    complaint = clients.Running(None, BytesIO(said)).complaint()
+
+    assert complaint == "pg_restore: error: permission denied / HINT: ask / Command was: CREATE"
 
 
 class TestRoles:
