@@ -158,6 +158,8 @@ def _take(
             messages.put(message)
             if message is None or message == _DONE:
                 return
+            # It may be large, and the next one may be long in coming.
+            del message
 
 
 def _receive(answers: BinaryIO, ahead: Callable[[Prepared], None]) -> Any:

@@ -165,9 +165,6 @@ class Rows:
         """Yield the rows that are not blank, each with its fault or nothing."""
         while True:
             self._taken, self._is_one = [], False
-            if self._size > _LARGE:
-                # The reader keeps the memory of its longest cell.
-                self._reader = self._start()
             self._size = self._cells = 0
             fault, row = "", []
             try:
@@ -183,8 +180,12 @@ class Rows:
                 fault = self._find_fault(row) or f"is not CSV: {error}"
             else:
                 fault = self._find_fault(row)
+            if self._size > _LARGE:
+                # The reader keeps the memory of its longest cell, four bytes for each character.
+                self._reader = self._start()
             if fault or any(map(str.strip, row)):
                 yield row, fault
+                del row
 
     def _find_end(self) -> None:
         """Take the other lines of a row that is too large, up to the one that closes its quote.

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from itertools import chain, islice
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -20,6 +20,7 @@ from marketplace.loading.adapters import (
 )
 from marketplace.loading.clock import Clock
 from marketplace.loading.documents import Entry, Line
+from marketplace.loading.encodings import drain
 from marketplace.loading.jobs import Job, Message, SourceEnd, Start, begin, given
 from marketplace.loading.patience import patiently
 from marketplace.loading.preparation import (
@@ -82,9 +83,10 @@ class Reader:
         """
         messages = self._batches(entries, start, position)
         # The start is told with the first batch: until then it need not be known.
-        first = next(messages)
+        first = [next(messages)]
         yield start.message
-        yield from chain([first], messages)
+        yield first.pop()
+        yield from messages
 
     def missing(self, scope: Scope) -> Iterator[Prepared]:
         """Yield the batches of what a snapshot did not hold."""
@@ -292,16 +294,13 @@ class Stretch:
         warnings, self.warnings = self.warnings, {}
         self.candidates, self.rejects, self.skipped, self.size = [], [], 0, 0
         self.done = (0, 0)
-        before: Prepared | None = None
-        for batch in self.reader.preparer.prepare(candidates, rejects):
-            if before:
-                yield before
-            before = batch
-        if before:
-            before.position = position
-            before.skipped += skipped
-            before.warnings |= warnings
-            yield before
+        batches = list(self.reader.preparer.prepare(candidates, rejects))
+        batches[-1].position = position
+        batches[-1].skipped += skipped
+        batches[-1].warnings |= warnings
+        # They may be large: what is yielded is not kept.
+        del candidates, rejects
+        yield from drain(batches)
 
     def _emit_done(self) -> Iterator[Prepared]:
         """Yield what was gathered of documents that are done, so that a batch ends with one."""
