@@ -50,6 +50,10 @@ class NestingError(ValueError):
     """Raised if a JSON value has more levels of arrays and objects than INGEST_MAX_DEPTH."""
 
 
+class TooManyValuesError(NestingError):
+    """Raised if a JSON value has so many values in it that they do not fit in memory."""
+
+
 def name_error(error: BaseException) -> str:
     """Return an error's type and text: "ValueError: too large"; the type alone if it has none."""
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -12,13 +12,17 @@ import msgspec
 import orjson
 from django.conf import settings
 
-from marketplace.exceptions import NestingError
+from marketplace.exceptions import NestingError, TooManyValuesError
 
 # orjson is as fast, but rounds whole numbers beyond 64 bits without a word.
 _FAST_DECODER = msgspec.json.Decoder()
 
 #: Digits of a whole number that Python converts at most; their time grows with the square.
 _MAX_DIGITS = 4300
+
+#: Bytes of a text from which on its values are counted before it is parsed, and how many it may
+#: have: each takes up to 150 bytes. Commas and opening brackets are counted, in strings, too.
+_LARGE, MAX_VALUES = 4 << 20, 2_000_000
 
 
 def parse(data: bytes) -> Any:
@@ -29,8 +33,11 @@ def parse(data: bytes) -> Any:
     range of floats, such as 1e400.
 
     :raises NestingError: if it has more than INGEST_MAX_DEPTH levels
+    :raises TooManyValuesError: if it has more than 2,000,000 values
     :raises ValueError: if it is not JSON; `explain` says why
     """
+    if len(data) > _LARGE and sum(map(data.count, (b",", b"{", b"["))) > MAX_VALUES:
+        raise TooManyValuesError(f"has more than {MAX_VALUES:,} values")
     try:
         value = _FAST_DECODER.decode(data)
     except msgspec.DecodeError:
@@ -163,6 +170,8 @@ def are_lines(lines: list[bytes]) -> bool:
 def _is_document(line: bytes) -> bool:
     try:
         return isinstance(parse(line), dict | list)
+    except TooManyValuesError:
+        return True
     except ValueError:
         return False
 

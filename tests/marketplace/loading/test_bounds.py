@@ -145,6 +145,29 @@ class TestStreaming:
             read(file(json.dumps(list(range(2000)))))
 
 
+class TestValues:
+    @pytest.mark.parametrize("form", ["{},{},{}", "[{},{},{}]"])
+    @pytest.mark.parametrize("many", ['{"l":[1,2,3,4,5,6]}', '{"l":[{},{},{},{}]}'])
+    def test_a_record_with_very_many_is_rejected_alone(self, file, monkeypatch, form, many):
+        monkeypatch.setattr(json_text, "_LARGE", 10)
+        monkeypatch.setattr(json_text, "MAX_VALUES", 6)
+        form = form.replace(",", "\n") if form[0] == "{" else form
+
+        entries = read(file(form.format('{"id": 1}', many, '{"id": 2}')))
+
+        assert sound(entries) == [{"id": 1}, {"id": 2}]
+        [fault] = faults(entries)
+        assert (fault.fault, fault.raw.strip()) == ("has more than 6 values", many.encode())
+
+    def test_so_is_a_line_with_very_many_records(self, file, monkeypatch):
+        monkeypatch.setattr(json_text, "_LARGE", 10)
+        monkeypatch.setattr(json_text, "MAX_VALUES", 6)
+
+        entries = read(file("[{},{},{},{}]\n{}\n{}"))
+
+        assert (sound(entries), len(faults(entries))) == ([{}, {}], 1)
+
+
 class TestDepth:
     def test_is_counted_outside_of_strings(self):
         sound = '{"t": ' + json.dumps(["[{" * 200]) + ', "l": ' + nested(99) + "}"
