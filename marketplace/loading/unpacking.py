@@ -22,9 +22,8 @@ _PIECE = 1 << 16
 #: Bytes of the largest zstd window, which is held in memory: the default limit of the zstd command.
 _MAX_WINDOW = 1 << 27
 
-#: A source that unpacks to more than `_MIN_BOMB` bytes and to more than `_MAX_RATIO` times its size
-#: is refused. JSON and XML unpack to 10 to 100 times their size, very repetitive ones to 500 times.
-_MAX_RATIO = 1000
+#: A source that unpacks to more bytes than this, and to more than `max_ratio` of its form times its
+#: size, is refused.
 _MIN_BOMB = 64 << 20
 
 #: Packed files of up to so many bytes are unpacked once before they are read, so that nothing of a
@@ -36,6 +35,7 @@ class _Form(NamedTuple):
     """A form of packed data: members (gzip) or frames (zstd), one after the other.
 
     :param step: packed bytes that are unpacked at once
+    :param max_ratio: how many times its size a sound source unpacks to at most
     :param unpack: returns the unpacked bytes of a piece; its arguments are the member and the piece
     """
 
@@ -43,6 +43,7 @@ class _Form(NamedTuple):
     is_start: Callable[[bytes], bool]
     start: Callable[[], Any]
     step: int
+    max_ratio: int
     unpack: Callable[[Any, memoryview], bytes]
 
 
@@ -51,6 +52,8 @@ _GZIP = _Form(
     lambda head: head.startswith(b"\x1f\x8b"),
     lambda: zlib.decompressobj(wbits=31),
     1 << 12,
+    # It looks 32 KiB back, so that JSON and tables shrink to a hundredth at most.
+    200,
     lambda member, piece: member.decompress(piece, _PIECE),
 )
 _ZSTD = _Form(
@@ -64,6 +67,8 @@ _ZSTD = _Form(
     # The library cannot limit its output: a block of 4 bytes may become 128 KiB, so a step of 256
     # bytes may become 8 MiB.
     1 << 8,
+    # With a large window, a file of many days has hardly more than what changed.
+    1000,
     lambda member, piece: member.decompress(piece),
 )
 
@@ -187,11 +192,11 @@ class _Unpacked(io.RawIOBase):
         return bool(piece)
 
     def _check_ratio(self) -> None:
-        size, packed = self._unpacked_size, self._packed_size
-        if size > _MIN_BOMB and size > packed * _MAX_RATIO:
+        size, packed, ratio = self._unpacked_size, self._packed_size, self._form.max_ratio
+        if size > _MIN_BOMB and size > packed * ratio:
             raise SourceError(
                 f"{self._name} is a decompression bomb: its first {packed:,} bytes unpack to more "
-                f"than {_MAX_RATIO:,} times their size (1 : {size // packed:,}). The rest was not "
+                f"than {ratio:,} times their size (1 : {size // packed:,}). The rest was not "
                 f"read. If the size is right, unpack it with {self._form.name} -d and load the "
                 "result."
             )
