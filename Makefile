@@ -39,7 +39,7 @@ migrations-check: install ## Check that models and migrations agree, and the sys
 	DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python manage.py check --fail-level WARNING
 
 pytest: install ## Run the tests; WORKERS=2.
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-pgbouncer: install ## Run the tests through PgBouncer in transaction mode.
 	TEST_PGBOUNCER=1 DATA_DIR=.data/tests-pgbouncer $(BIN)/python -m pytest

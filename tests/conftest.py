@@ -73,7 +73,20 @@ def pytest_runtest_teardown(item: pytest.Item) -> None:
         _address(**pooled)
 
 
+#: Modules that take minutes: they run first, so that no worker waits for another in the end.
+_LONG = (
+    "test_operations_guide.py",
+    "test_price_history.py",
+    "monitoring/test_faults.py",
+    "test_concurrent_loads.py",
+    "test_kills.py",
+    "test_archive_kills.py",
+    "test_bench",
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not any(name in item.nodeid for name in _LONG))
     if IS_POOLED and not pooler.program():
         for item in items:
             item.add_marker(pytest.mark.skip(reason=pooler.ABSENT))
