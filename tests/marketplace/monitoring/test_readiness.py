@@ -111,9 +111,9 @@ class TestGetReadiness:
         assert found.is_ready
 
     def test_warns_of_platforms_that_were_never_loaded(self):
-        [warning] = ask("procurement").warnings(timezone.now())
+        warnings = ask("procurement").warnings(timezone.now())
 
-        assert warning.text == "uzex was never loaded to the end"
+        assert "uzex was never loaded to the end" in [warning.text for warning in warnings]
 
     def test_warns_of_nothing_that_is_fresh(self):
         now = timezone.now()
