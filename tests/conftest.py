@@ -130,6 +130,12 @@ def django_db_modify_db_settings_xdist_suffix() -> None:
     """Leave the names of the databases as they are: each worker has a server of its own."""
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Stop the server that the checks of `make test` started, where workers have their own."""
+    if settings.EMBEDDED_POSTGRES:
+        embedded.stop(settings.DATA_DIR)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _stop_server() -> Iterator[None]:
     """Leave no server behind."""
