@@ -76,18 +76,21 @@ def serialize(value: Any) -> bytes:
     return json_text.dumps(value, orjson.OPT_NON_STR_KEYS)
 
 
-def as_stored(item: Item) -> tuple[Item, bytes]:
-    """Return an item as a replay will read it, and its payload as `serialize` does.
+def as_stored(item: Item) -> tuple[Item, bytes, bytes]:
+    """Return an item as a replay will read it, its payload as `serialize` does, and its context.
 
+    The context is JSON with sorted keys; nothing if there is none.
     Whole numbers beyond 64 bits are text in what is stored, so they are text from the beginning.
 
     :raises TypeError: if JSON cannot hold it
     """
     payload, raw = json_text.storable(item.payload, orjson.OPT_NON_STR_KEYS)
-    context = json_text.storable(item.context)[0] if item.context else item.context
+    context, raw_context = item.context, b""
+    if context:
+        context, raw_context = json_text.storable(context, orjson.OPT_SORT_KEYS)
     if payload is not item.payload or context is not item.context:
         item = item._replace(payload=payload, context=context)
-    return item, raw
+    return item, raw, raw_context
 
 
 def find_unstorable(payload: Any) -> str:

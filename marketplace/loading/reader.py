@@ -234,8 +234,8 @@ class Stretch:
         try:
             if type(item.payload) is not dict:
                 expect_object(item.payload)
-            item, raw = as_stored(item)
-            content_hash = self.reader.hasher.content(item, raw)
+            item, raw, raw_context = as_stored(item)
+            content_hash = self.reader.hasher.content(item.shape, raw, raw_context)
         except PayloadError as error:
             self._reject(error, place, to_bytes(item.payload))
             return

@@ -18,8 +18,7 @@ from django.apps import apps
 from django.db import connections
 from psycopg2.sql import SQL, Identifier
 
-from marketplace.loading import json_text
-from marketplace.loading.adapters import Adapter, Item
+from marketplace.loading.adapters import Adapter
 from marketplace.loading.targets import Plan
 
 
@@ -51,14 +50,16 @@ class Hasher:
         found.update(raw.rstrip())
         return found.hexdigest()
 
-    def content(self, item: Item, raw: bytes) -> str:
+    def content(self, shape: str, raw: bytes, raw_context: bytes) -> str:
         """Return the hash of what an item says, as 32 hexadecimal digits.
 
+        :param shape: name of its shape
         :param raw: its payload as JSON, equal for equal payloads
+        :param raw_context: its context as JSON with sorted keys; empty if there is none
         """
         found = self._content.copy()
-        found.update(item.shape.encode())
-        found.update(json_text.dumps(item.context, _SORTED) if item.context else b"")
+        found.update(shape.encode())
+        found.update(raw_context)
         found.update(raw)
         return found.hexdigest()
 
