@@ -12,7 +12,7 @@ from threading import Timer
 from types import TracebackType
 from typing import Any, NamedTuple
 
-from marketplace.exceptions import MarketplaceError, NestingError
+from marketplace.exceptions import MarketplaceError, RecordLimitError
 from marketplace.loading import json_text
 
 #: Bytes that are received at a time.
@@ -295,7 +295,7 @@ def _count(line: bytes, number: int) -> int:
     try:
         value = json_text.parse(line)
     except ValueError as error:
-        advice = "" if isinstance(error, NestingError) else " Send one JSON document a line."
+        advice = "" if isinstance(error, RecordLimitError) else " Send one JSON document a line."
         text = f"Line {number} {json_text.explain(error)}.{advice}"
         raise RefusedError(400, text, number) from None
     found = value if isinstance(value, list) else [value]

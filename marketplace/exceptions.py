@@ -46,11 +46,15 @@ class PayloadError(MarketplaceError):
         self.reason = reason
 
 
-class NestingError(ValueError):
+class RecordLimitError(ValueError):
+    """Raised if a JSON value is more than one record may be."""
+
+
+class NestingError(RecordLimitError):
     """Raised if a JSON value has more levels of arrays and objects than INGEST_MAX_DEPTH."""
 
 
-class TooManyValuesError(NestingError):
+class TooManyValuesError(RecordLimitError):
     """Raised if a JSON value has so many values in it that they do not fit in memory."""
 
 

@@ -4,7 +4,7 @@ import re
 from json import JSONDecodeError
 from typing import Any, NamedTuple, NoReturn
 
-from marketplace.exceptions import NestingError
+from marketplace.exceptions import RecordLimitError
 from marketplace.loading import unpacking
 from marketplace.loading.json_text import explain, parse
 from marketplace.loading.oversize import KEPT, too_large
@@ -86,7 +86,7 @@ class Text:
         except JSONDecodeError as error:
             reason = error.msg.removesuffix(" at").removesuffix(" starting")
             self.fail(reason, len(error.doc[: error.pos].encode()))
-        except NestingError as error:
+        except RecordLimitError as error:
             if end < 0:
                 self.fail(str(error))
             value, fault = None, explain(error)

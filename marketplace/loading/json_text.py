@@ -12,13 +12,15 @@ import msgspec
 import orjson
 from django.conf import settings
 
-from marketplace.exceptions import NestingError, TooManyValuesError
+from marketplace.exceptions import NestingError, RecordLimitError, TooManyValuesError
 
 # orjson is as fast, but rounds whole numbers beyond 64 bits without a word.
 _FAST_DECODER = msgspec.json.Decoder()
 
 #: Digits of a whole number that Python converts at most; their time grows with the square.
 _MAX_DIGITS = 4300
+
+_CONTAINERS = (dict, list)
 
 #: Bytes of a text from which on its values are counted before it is parsed, and how many it may
 #: have: each takes up to 150 bytes. Commas and opening brackets are counted, in strings, too.
@@ -80,7 +82,7 @@ def explain(error: ValueError) -> str:
         return f"is not UTF-8 at byte {error.start + 1:,}"
     if isinstance(error, JSONDecodeError):
         return f"is not JSON: {error.msg} at column {error.colno:,}"
-    if isinstance(error, NestingError):
+    if isinstance(error, RecordLimitError):
         return str(error)
     return f"is not JSON: {error}"
 
@@ -96,13 +98,13 @@ def clean(value: Any) -> Any:
 
 
 def _check_depth(value: Any) -> None:
-    level = [value] if isinstance(value, dict | list) else []
+    level = [value] if isinstance(value, _CONTAINERS) else []
     for _ in range(settings.INGEST_MAX_DEPTH):
         level = [
             part
             for each in level
             for part in (each.values() if isinstance(each, dict) else each)
-            if isinstance(part, dict | list)
+            if isinstance(part, _CONTAINERS)
         ]
         if not level:
             return
