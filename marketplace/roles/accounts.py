@@ -152,9 +152,7 @@ def find_excess_connections(role: Role, account: Account) -> Iterator[Difference
     limit = role.limit(account.available)
     # Zero keeps the role out, which is another difference.
     if account.connection_limit < 0 or account.connection_limit > limit:
-        statement = SQL("ALTER ROLE {} CONNECTION LIMIT {}").format(
-            Identifier(role.name), Literal(limit)
-        )
+        statement = _connection_limit(role, limit)
         problem = f"may have more than {counted(limit, 'connection')} at once"
         yield Difference(role.name, problem, (), (statement,))
 
@@ -194,9 +192,12 @@ def _limits(role: Role, account: Account) -> Iterator[Difference]:
         problem = f"cannot log in any more: VALID UNTIL {account.valid_until}"
         yield Difference(role.name, problem, (), (statement,))
     if account.connection_limit == 0:
-        limit = Literal(role.limit(account.available))
-        statement = SQL("ALTER ROLE {} CONNECTION LIMIT {}").format(name, limit)
+        statement = _connection_limit(role, role.limit(account.available))
         yield Difference(role.name, "may open no connection: CONNECTION LIMIT 0", (), (statement,))
+
+
+def _connection_limit(role: Role, limit: int) -> Composed:
+    return SQL("ALTER ROLE {} CONNECTION LIMIT {}").format(Identifier(role.name), Literal(limit))
 
 
 def _contradictions(role: Role, account: Account) -> Iterator[Difference]:

@@ -257,10 +257,16 @@ def _plain(name: str) -> dict[str, Any]:
         }
         for alias, each in manifest.databases.items()
     }
-    told = {"name": name, "error": "", "created_at": manifest.created_at}
-    told |= {"finished_at": manifest.finished_at, "bytes": manifest.bytes}
-    told["signature"] = manifest.signature
-    return told | {"databases": databases, "failed": manifest.failed}
+    return {
+        "name": name,
+        "error": "",
+        "created_at": manifest.created_at,
+        "finished_at": manifest.finished_at,
+        "bytes": manifest.bytes,
+        "signature": manifest.signature,
+        "databases": databases,
+        "failed": manifest.failed,
+    }
 
 
 def _shows(signature: str) -> bool:
