@@ -115,9 +115,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 @pytest.fixture(scope="session", autouse=IS_POOLED)
-def _let_go(
-    pytestconfig: pytest.Config, _stop_server: None, django_db_setup: None
-) -> Iterator[None]:
+def _let_go(pytestconfig: pytest.Config, django_db_setup: None) -> Iterator[None]:
     """Let the databases be dropped in the end."""
     yield
     if instance := pytestconfig.stash.get(_INSTANCE, None):
@@ -130,15 +128,11 @@ def django_db_modify_db_settings_xdist_suffix() -> None:
     """Leave the names of the databases as they are: each worker has a server of its own."""
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Stop the server that the checks of `make test` started, where workers have their own."""
-    if settings.EMBEDDED_POSTGRES:
-        embedded.stop(settings.DATA_DIR)
+    """Leave no server behind, when the databases are dropped.
 
-
-@pytest.fixture(scope="session", autouse=True)
-def _stop_server() -> Iterator[None]:
-    """Leave no server behind."""
-    yield
+    Each worker stops its own, and the main process the one that `make test` started for its checks.
+    """
     if settings.EMBEDDED_POSTGRES:
         embedded.stop(settings.DATA_DIR)

@@ -156,6 +156,6 @@ def test_there_are_enough():
 def test_each_is_refused_with_a_reason(kind):
     answers = [(hostile, send(*hostile)) for hostile in HOSTILE[kind]]
 
-    faults = [(str(hostile)[:300], explain(*told, hostile[0])) for hostile, told in answers]
+    faults = [(str(hostile)[:300], explain(*answer, hostile[0])) for hostile, answer in answers]
     assert [fault for fault in faults if fault[1]] == []
     assert not apps.get_model("ecommerce", "LoadRun").objects.exists()

@@ -3,6 +3,7 @@
 import time
 from contextlib import closing
 from datetime import timedelta
+from functools import partial
 from itertools import cycle
 from threading import Thread
 
@@ -186,6 +187,15 @@ def found(code, now=LATER):
     return {each.alias: each.findings for each in diagnoses}
 
 
+def found_while(code, execute, statement, undo):
+    """Return the findings of a code by database, between a statement and the one that undoes it."""
+    execute(statement)
+    try:
+        return found(code)
+    finally:
+        execute(undo)
+
+
 def is_alone(alias, findings):
     """Return whether the database has findings, and no other has."""
     return [each for each in findings if findings[each]] == [alias]
@@ -290,11 +300,12 @@ class TestSeeded:
         assert findings["procurement"][0].evidence["rate"] < 0.8
 
     def test_replication_slot(self, execute):
-        execute("procurement", "SELECT pg_create_logical_replication_slot('forgotten', 'pgoutput')")
-        try:
-            findings = found("slot-inactive")
-        finally:
-            execute("procurement", "SELECT pg_drop_replication_slot('forgotten')")
+        findings = found_while(
+            "slot-inactive",
+            partial(execute, "procurement"),
+            "SELECT pg_create_logical_replication_slot('forgotten', 'pgoutput')",
+            "SELECT pg_drop_replication_slot('forgotten')",
+        )
 
         assert is_alone("procurement", findings)
         assert findings["procurement"][0].subject == "forgotten"
@@ -311,11 +322,12 @@ class TestSeeded:
         assert findings["ecommerce"][0].severity is Severity.CRITICAL
 
     def test_setting_of_a_database(self, execute):
-        execute("classifieds", "ALTER DATABASE doctor_classifieds SET synchronous_commit = off")
-        try:
-            findings = found("setting-synchronous-commit")
-        finally:
-            execute("classifieds", "ALTER DATABASE doctor_classifieds RESET synchronous_commit")
+        findings = found_while(
+            "setting-synchronous-commit",
+            partial(execute, "classifieds"),
+            "ALTER DATABASE doctor_classifieds SET synchronous_commit = off",
+            "ALTER DATABASE doctor_classifieds RESET synchronous_commit",
+        )
 
         assert is_alone("classifieds", findings)
         fix = 'ALTER DATABASE "doctor_classifieds" RESET synchronous_commit;'
@@ -339,21 +351,18 @@ class TestRoles:
         ],
     )
     def test_that_could_starve_the_server(self, execute, statement, undo, what):
-        execute("ecommerce", statement)
-        try:
-            findings = found("role-unbounded")
-        finally:
-            execute("ecommerce", undo)
+        findings = found_while("role-unbounded", partial(execute, "ecommerce"), statement, undo)
 
         assert is_alone("ecommerce", findings)
         assert findings["ecommerce"][0].what == what
 
     def test_what_is_the_servers_is_told_once(self, execute):
-        execute("ecommerce", "GRANT TEMPORARY ON DATABASE postgres TO PUBLIC")
-        try:
-            findings = found("role-unbounded")
-        finally:
-            execute("ecommerce", "REVOKE TEMPORARY ON DATABASE postgres FROM PUBLIC")
+        findings = found_while(
+            "role-unbounded",
+            partial(execute, "ecommerce"),
+            "GRANT TEMPORARY ON DATABASE postgres TO PUBLIC",
+            "REVOKE TEMPORARY ON DATABASE postgres FROM PUBLIC",
+        )
 
         assert is_alone("ecommerce", findings)
 
