@@ -215,7 +215,7 @@ def _generate(year: list[date], rows: int) -> None:
     from bench import server
     from ecommerce.archive import months
     from ecommerce.partitions import ensure
-    from marketplace.databases import initialize
+    from marketplace.databases.initialization import initialize
 
     alias = months.alias()
     initialize(alias, year[-1], drop_first=True)

@@ -63,7 +63,7 @@ def _fill(products: int) -> None:
     from bench import base, files, full, server
     from bench.corpus import START
     from bench.results import run, show
-    from marketplace.databases import initialize
+    from marketplace.databases.initialization import initialize
     from marketplace.registry import ALIASES, CONTROL
 
     server.make_all_empty()
@@ -85,7 +85,7 @@ def _fill(products: int) -> None:
 
 
 def _turn(folder: Path) -> Turn:
-    from marketplace import embedded
+    from marketplace.postgresql import embedded
 
     folder.mkdir(parents=True, exist_ok=True)
     dump = str(embedded.program("pg_dump"))

@@ -12,8 +12,8 @@ from psycopg2 import sql
 from bench.contenders import MANIFEST
 from bench.corpus import START
 from ecommerce import partitions
-from marketplace import embedded
-from marketplace.databases import database_name, initialize
+from marketplace.databases.initialization import database_name, initialize
+from marketplace.postgresql import embedded
 from marketplace.registry import ALIASES, CONTROL
 
 #: State of a database → what the template with it is called.

@@ -14,8 +14,8 @@ from classifieds.models import (
 )
 from classifieds.places import CITIES, DISTRICTS
 from marketplace import admin as base
-from marketplace import presentation as show
-from marketplace.filters import (
+from marketplace.admin_site import formatting as show
+from marketplace.admin_site.filters import (
     CurrencyFilter,
     DayRangeFilter,
     PlatformFilter,

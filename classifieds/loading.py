@@ -4,10 +4,10 @@ from functools import partial
 
 from django.db.backends.utils import CursorWrapper
 
-from classifieds import models, records, snapshots
+from classifieds import full_listings, models, records
 from classifieds.places import canonical_district
 from marketplace.loading.targets import Plan, Reference, Target
-from marketplace.sqlfiles import read_sql
+from marketplace.postgresql.sql_files import read_sql
 
 _sql = partial(read_sql, __file__)
 
@@ -49,9 +49,9 @@ PLAN = Plan(
         ),
     ),
     after_merge=after_merge,
-    find_missing=snapshots.find_missing,
-    shapes=snapshots.SHAPES,
-    after_run=snapshots.expire,
+    find_missing=full_listings.find_missing,
+    shapes=full_listings.SHAPES,
+    after_run=full_listings.expire,
     coverage={
         # Price alone, not "or on request": an ad whose price was lost reads as on request.
         "price": (records.Listing, "price"),

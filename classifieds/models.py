@@ -5,7 +5,7 @@ from django.db import models
 from django.db.models import F, Func, Q
 
 from marketplace import models as base
-from marketplace.search import SearchableQuerySet, search_vector
+from marketplace.postgresql.search import SearchableQuerySet, search_vector
 
 
 class Category(base.PlatformRow):

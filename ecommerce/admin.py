@@ -9,7 +9,7 @@ from django.db import router
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from ecommerce import glitches
+from ecommerce import outliers
 from ecommerce.archive import gaps
 from ecommerce.models import (
     Category,
@@ -25,9 +25,8 @@ from ecommerce.models import (
 from ecommerce.panels import history_panels, offer_panel, price_range, variant_name
 from ecommerce.queries import price_statistics
 from marketplace import admin as base
-from marketplace import presentation as show
-from marketplace.exceptions import ArchiveError, MarketplaceError
-from marketplace.filters import (
+from marketplace.admin_site import formatting as show
+from marketplace.admin_site.filters import (
     CurrencyFilter,
     DayRangeFilter,
     PlatformFilter,
@@ -36,8 +35,9 @@ from marketplace.filters import (
     matching,
     text,
 )
+from marketplace.admin_site.large_tables import FOUND_LIMIT, contains
+from marketplace.exceptions import ArchiveError, MarketplaceError
 from marketplace.registry import get_database
-from marketplace.tables import FOUND_LIMIT, contains
 
 _IDENTITY = ("platform", "external_id")
 _LIFECYCLE = ("first_seen_at", "last_seen_at", "updated_at")
@@ -328,12 +328,12 @@ class PricePointAdmin(base.ReadOnlyAdmin):
     @admin.action(description="Release: the price is right", permissions=["review"])
     def release(self, request: HttpRequest, queryset: QuerySet[PricePoint]) -> None:
         """Let marked prices count again."""
-        self._settle(request, queryset, glitches.release, "released")
+        self._settle(request, queryset, outliers.release, "released")
 
     @admin.action(description="Restore: it is a glitch after all", permissions=["review"])
     def restore(self, request: HttpRequest, queryset: QuerySet[PricePoint]) -> None:
         """Mark released prices again."""
-        self._settle(request, queryset, glitches.restore, "marked again")
+        self._settle(request, queryset, outliers.restore, "marked again")
 
     def _settle(
         self,

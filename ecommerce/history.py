@@ -22,8 +22,8 @@ from django.db.backends.utils import CursorWrapper
 from ecommerce.archive import closing
 from ecommerce.records import Offer, PricePoint, Product
 from marketplace.loading import staging
-from marketplace.loading.creation import Unfit
-from marketplace.sqlfiles import read_sql
+from marketplace.loading.bulk_insert import Unfit
+from marketplace.postgresql.sql_files import read_sql
 
 _sql = partial(read_sql, __file__)
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from django.db.backends.utils import CursorWrapper
 
-from ecommerce import history, models, records, snapshots
+from ecommerce import full_listings, history, models, records
 from ecommerce.history import points_of
 from ecommerce.partitions import ensure
 from marketplace.loading.targets import Observations, Plan, Reference, Target
 from marketplace.loading.values import normalize_title
-from marketplace.sqlfiles import read_sql
+from marketplace.postgresql.sql_files import read_sql
 
 _sql = partial(read_sql, __file__)
 
@@ -118,8 +118,8 @@ PLAN = Plan(
     find_late=history.find_late,
     observe=points_of,
     rebuild=history.rebuild,
-    find_missing=snapshots.find_missing,
-    shapes=snapshots.SHAPES,
+    find_missing=full_listings.find_missing,
+    shapes=full_listings.SHAPES,
     coverage={
         "price": (records.Offer, "price"),
         "title": (records.Product, "title"),

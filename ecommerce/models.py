@@ -6,7 +6,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from marketplace import models as base
-from marketplace.search import SearchableQuerySet, search_vector, vector_of
+from marketplace.postgresql.search import SearchableQuerySet, search_vector, vector_of
 
 _DISCOUNT = "Percent below old_price; NULL without one."
 

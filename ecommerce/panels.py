@@ -10,9 +10,9 @@ from django.utils.html import format_html
 
 from ecommerce.archive import gaps, months
 from ecommerce.models import Offer, PricePoint, Product
-from marketplace import presentation as show
 from marketplace.admin import Panel
-from marketplace.charts import COLORS, Point, Series, price_chart
+from marketplace.admin_site import formatting as show
+from marketplace.admin_site.charts import COLORS, Point, Series, price_chart
 
 #: Offers and changes that a product's page shows; the rest is a link away.
 SHOWN_OFFERS, SHOWN_CHANGES = 50, 30

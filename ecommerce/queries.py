@@ -21,7 +21,7 @@ from django.db.transaction import atomic
 from ecommerce.archive import cold, months
 from ecommerce.archive.months import Cold
 from ecommerce.models import Category, PricePoint
-from marketplace.sqlfiles import read_sql
+from marketplace.postgresql.sql_files import read_sql
 
 _sql = partial(read_sql, __file__)
 

@@ -15,15 +15,15 @@ from django.http import HttpRequest, HttpResponse
 from unfold import admin as unfold
 from unfold import forms
 
-from marketplace import presentation as show
-from marketplace.addresses import KEY, CheckedAdmin
-from marketplace.filters import DayRangeFilter, PlatformFilter, choice
+from marketplace.admin_site import formatting as show
+from marketplace.admin_site.addresses import KEY, CheckedAdmin
+from marketplace.admin_site.filters import DayRangeFilter, PlatformFilter, choice
+from marketplace.admin_site.large_tables import FOUND_LIMIT, List, contains, is_heavy
+from marketplace.admin_site.review import ReviewedRecordAdmin, ReviewedRunAdmin
 from marketplace.loading import run_warnings
 from marketplace.models import LoadRun
+from marketplace.postgresql.search import matching, search_query
 from marketplace.registry import ALIASES, get_database
-from marketplace.review_admin import ReviewedRecordAdmin, ReviewedRunAdmin
-from marketplace.search import matching, search_query
-from marketplace.tables import FOUND_LIMIT, List, contains, is_heavy
 
 if TYPE_CHECKING:
     # unfold has no types: these are the classes that its own derive from.

@@ -12,8 +12,8 @@ class MarketplaceConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the system checks and what follows a migration; prepare the loader of those."""
-        from marketplace import checks, migration_loader  # noqa: F401 # checks register themselves
-        from marketplace.roles.mending import follow_migrations
+        from marketplace.databases import migration_loader  # checks register themselves
+        from marketplace.databases.roles.reconcile import follow_migrations
 
         migration_loader.install()
         post_migrate.connect(follow_migrations, dispatch_uid="roles")

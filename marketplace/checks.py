@@ -9,12 +9,12 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, register
 from django.db.models import Model
 
-from marketplace.embedded import SUPERUSER
+from marketplace.loading.adapter_checks import check_shapes
 from marketplace.loading.thresholds import find_faults
+from marketplace.postgresql.embedded import SUPERUSER
 from marketplace.registry import ALIASES, CONTROL, PLATFORMS
 from marketplace.routers import home
-from marketplace.secrecy import MIN_TOKEN
-from marketplace.shape_checks import check_shapes
+from marketplace.secret_checks import MIN_TOKEN
 
 #: The checks that a load needs. Those of adapters are not among them: a fault of one must not end
 #: the loads of other platforms.

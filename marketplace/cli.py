@@ -22,10 +22,10 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import Error, connections
 
 from marketplace.exceptions import MarketplaceError
+from marketplace.humanize import counted
 from marketplace.postgresql.errors import explain
 from marketplace.registry import ALIASES, CONTROL
 from marketplace.routers import home
-from marketplace.wording import counted
 
 
 class ParagraphFormatter(DjangoHelpFormatter):

@@ -21,11 +21,11 @@ from django.contrib.auth import get_user_model
 from django.db.models import Q
 
 from marketplace import rates
+from marketplace.humanize import counted
 from marketplace.loading import ingest
 from marketplace.loading.adapters import Payload
 from marketplace.loading.values import TASHKENT
 from marketplace.registry import ALIASES, get_platform
-from marketplace.wording import counted
 
 #: The last day of the demonstration's time; nothing in it comes later.
 END = datetime(2026, 11, 20, 20, tzinfo=TASHKENT)

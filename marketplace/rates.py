@@ -19,8 +19,8 @@ from django.db import connections, transaction
 from psycopg2 import sql
 
 from marketplace.exceptions import PayloadError, SourceError
-from marketplace.loading.documents import STANDARD_INPUT
-from marketplace.wording import counted
+from marketplace.humanize import counted
+from marketplace.loading.formats.documents import STANDARD_INPUT
 
 _ISO_4217 = """
 AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN

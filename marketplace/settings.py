@@ -15,7 +15,7 @@ from csp import constants as csp
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 
-from marketplace import registry, secrecy
+from marketplace import registry, secret_checks
 
 # Django's generic classes take their type arguments at run time too.
 django_stubs_ext.monkeypatch()
@@ -55,7 +55,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "marketplace.middleware.MonitoringMiddleware",
+    "marketplace.admin_site.middleware.MonitoringMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -65,14 +65,14 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "marketplace.middleware.DatabaseUnavailableMiddleware",
-    "marketplace.addresses.BadAddressMiddleware",
+    "marketplace.admin_site.middleware.DatabaseUnavailableMiddleware",
+    "marketplace.admin_site.addresses.BadAddressMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "marketplace.urls"
 
-CSRF_FAILURE_VIEW = "marketplace.pages.csrf_failure"
+CSRF_FAILURE_VIEW = "marketplace.admin_site.error_pages.csrf_failure"
 
 WSGI_APPLICATION = "marketplace.wsgi.application"
 
@@ -101,7 +101,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {
         "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
-        "OPTIONS": {"min_length": secrecy.MIN_PASSWORD},
+        "OPTIONS": {"min_length": secret_checks.MIN_PASSWORD},
     },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
@@ -254,7 +254,7 @@ def _secret_key() -> str:
     if key:
         return key
     if EMBEDDED_POSTGRES:
-        from marketplace.embedded import development_secret
+        from marketplace.postgresql.embedded import development_secret
 
         return development_secret(DATA_DIR)
     return ""
@@ -285,18 +285,18 @@ SILENCED_SYSTEM_CHECKS = ["security.W021"]
 #: address is that of the connection.
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
 
-# Logins are throttled by django-axes: `marketplace.login` says how.
+# Logins are throttled by django-axes: `marketplace.admin_site.login` says how.
 
-AXES_HANDLER = "marketplace.login.LoginThrottle"
+AXES_HANDLER = "marketplace.admin_site.login.LoginThrottle"
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "ip_address"]
 AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 # Otherwise, attempts during a lock would keep out the owner of an account behind the same address.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_RESET_ON_SUCCESS = True
-AXES_USERNAME_CALLABLE = "marketplace.login.account_name"
-AXES_CLIENT_IP_CALLABLE = "marketplace.login.client_address"
-AXES_LOCKOUT_CALLABLE = "marketplace.login.locked_page"
+AXES_USERNAME_CALLABLE = "marketplace.admin_site.login.account_name"
+AXES_CLIENT_IP_CALLABLE = "marketplace.admin_site.login.client_address"
+AXES_LOCKOUT_CALLABLE = "marketplace.admin_site.login.locked_page"
 # The log names addresses. Accounts are in the table only: people type passwords there by mistake.
 AXES_SENSITIVE_PARAMETERS = ["username"]
 # Successful logins would be kept for ever; expired failures are deleted at the next login.
@@ -415,14 +415,16 @@ def _refuse_known_secrets() -> None:
     # What stands before a token may be a token too, whose platform was forgotten.
     tokens = [("A token in INGEST_TOKENS", token) for _, token in INGEST_TOKENS]
     faults = [
-        *secrecy.find_host_faults(ALLOWED_HOSTS),
-        *secrecy.find_key_faults(SECRET_KEY),
-        *secrecy.find_secret_faults(others),
-        *secrecy.find_secret_faults([("METRICS_TOKEN", METRICS_TOKEN), *tokens], secrecy.MIN_TOKEN),
+        *secret_checks.find_host_faults(ALLOWED_HOSTS),
+        *secret_checks.find_key_faults(SECRET_KEY),
+        *secret_checks.find_secret_faults(others),
+        *secret_checks.find_secret_faults(
+            [("METRICS_TOKEN", METRICS_TOKEN), *tokens], secret_checks.MIN_TOKEN
+        ),
     ]
     for alias, config in DATABASES.items():
         name = f"{_prefix(alias)}_DATABASE_URL" if _URLS[alias] else "DB_PASSWORD"
-        faults += secrecy.find_password_faults(name, config)
+        faults += secret_checks.find_password_faults(name, config)
     if faults:
         raise ImproperlyConfigured("\n".join(dict.fromkeys(faults)))
 
@@ -479,7 +481,7 @@ def _signing_keys() -> list[str]:
     keys = [key.strip() for key in env.list("BACKUP_SIGNING_KEY", default=[])]
     keys = [key for key in keys if key]
     named = [("A key in BACKUP_SIGNING_KEY", key) for key in keys]
-    if faults := list(secrecy.find_secret_faults(named, secrecy.MIN_SIGNING_KEY)):
+    if faults := list(secret_checks.find_secret_faults(named, secret_checks.MIN_SIGNING_KEY)):
         raise ImproperlyConfigured("\n".join(dict.fromkeys(faults)))
     return keys
 
@@ -521,12 +523,19 @@ UNFOLD = {
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,
     "SITE_URL": None,
-    "DASHBOARD_CALLBACK": "marketplace.dashboard.dashboard",
-    "SIDEBAR": {"show_search": True, "navigation": "marketplace.dashboard.navigation"},
+    "DASHBOARD_CALLBACK": "marketplace.admin_site.front_page.dashboard",
+    "SIDEBAR": {"show_search": True, "navigation": "marketplace.admin_site.front_page.navigation"},
     "SITE_FAVICONS": [
-        {"rel": "icon", "type": "image/svg+xml", "href": "marketplace.dashboard.favicon"}
+        {
+            "rel": "icon",
+            "type": "image/svg+xml",
+            "href": "marketplace.admin_site.front_page.favicon",
+        }
     ],
-    "COLORS": "marketplace.dashboard.colors",
-    "STYLES": ["marketplace.dashboard.theme", "marketplace.dashboard.stylesheet"],
-    "SCRIPTS": ["marketplace.dashboard.script"],
+    "COLORS": "marketplace.admin_site.front_page.colors",
+    "STYLES": [
+        "marketplace.admin_site.front_page.theme",
+        "marketplace.admin_site.front_page.stylesheet",
+    ],
+    "SCRIPTS": ["marketplace.admin_site.front_page.script"],
 }

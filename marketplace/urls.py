@@ -1,12 +1,12 @@
 """The pages: the admin is the front page. Beside it there is the API for scrapers.
 
-`/healthz`, `/readyz` and `/metrics` are answered before any page: see `marketplace.middleware`.
+`/healthz`, `/readyz` and `/metrics` are answered before any page: see `marketplace.admin_site.middleware`.
 """
 
 from django.contrib import admin
 from django.urls import path, re_path
 
-from marketplace import api
+from marketplace.push import api
 
 urlpatterns = [
     path("api/ingest/runs/<str:name>", api.run, name="api_run"),
@@ -15,7 +15,7 @@ urlpatterns = [
     path("", admin.site.urls),
 ]
 
-handler400 = "marketplace.pages.bad_request"
-handler403 = "marketplace.pages.permission_denied"
-handler404 = "marketplace.pages.not_found"
-handler500 = "marketplace.pages.server_error"
+handler400 = "marketplace.admin_site.error_pages.bad_request"
+handler403 = "marketplace.admin_site.error_pages.permission_denied"
+handler404 = "marketplace.admin_site.error_pages.not_found"
+handler500 = "marketplace.admin_site.error_pages.server_error"

@@ -6,8 +6,8 @@ from typing import Any
 from django.contrib import admin
 
 from marketplace import admin as base
-from marketplace import presentation as show
-from marketplace.filters import (
+from marketplace.admin_site import formatting as show
+from marketplace.admin_site.filters import (
     CurrencyFilter,
     DayRangeFilter,
     PlatformFilter,

@@ -5,7 +5,7 @@ from functools import partial
 from django.db.backends.utils import CursorWrapper
 
 from marketplace.loading.targets import Plan, Reference, Target
-from marketplace.sqlfiles import read_sql
+from marketplace.postgresql.sql_files import read_sql
 from procurement import models, records, settling
 
 _sql = partial(read_sql, __file__)

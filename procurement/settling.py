@@ -8,8 +8,8 @@ from django.db.backends.utils import CursorWrapper
 
 from marketplace.loading import values
 from marketplace.loading.adapters import Parsed
-from marketplace.loading.patience import patiently
-from marketplace.sqlfiles import read_sql
+from marketplace.loading.retry import patiently
+from marketplace.postgresql.sql_files import read_sql
 from procurement import models
 from procurement.records import Lot, Organization
 

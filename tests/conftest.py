@@ -8,8 +8,8 @@ import pytest
 from django.conf import settings
 from django.db import connections
 
-from marketplace import embedded
-from marketplace.monitoring import facts, pool, readiness
+from marketplace.monitoring import measurements, pgbouncer, readiness
+from marketplace.postgresql import embedded
 from tests import pooler
 
 #: Whether all that tests ask of databases goes through PgBouncer.
@@ -96,7 +96,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _forget() -> Iterator[None]:
     """Ask anew in each test how the databases are."""
     yield
-    for module in (facts, pool, readiness):
+    for module in (measurements, pgbouncer, readiness):
         module.forget()
 
 

@@ -8,7 +8,7 @@ import zstandard
 from django.apps import apps
 from django.db import connections, router
 
-from marketplace.loading.recognition import digest
+from marketplace.loading.deduplication import digest
 from marketplace.registry import get_database
 
 #: When a row was observed unless a test says otherwise: 14:00 in Tashkent.

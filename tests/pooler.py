@@ -15,7 +15,7 @@ from pathlib import Path
 import psycopg2
 from django.conf import settings
 
-from marketplace import embedded
+from marketplace.postgresql import embedded
 
 INI = Path(settings.BASE_DIR) / "deploy" / "pgbouncer" / "pgbouncer.ini"
 

@@ -14,8 +14,8 @@ import yaml
 from django.conf import settings
 from django.utils import timezone
 
+from marketplace.databases.roles.definitions import roles_of
 from marketplace.registry import ALIASES
-from marketplace.roles.definitions import roles_of
 from marketplace.schedule import read
 
 ROOT = Path(settings.BASE_DIR)

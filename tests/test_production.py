@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from marketplace.secrecy import (
+from marketplace.secret_checks import (
     find_key_faults,
     find_password_faults,
     find_secret_faults,

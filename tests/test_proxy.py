@@ -12,9 +12,9 @@ from socket import create_connection
 import pytest
 from django.conf import settings
 
-from marketplace import embedded
+from marketplace.postgresql import embedded
 from tests.marketplace.conftest import Machine
-from tests.marketplace.test_api_server import Server, answer, product
+from tests.marketplace.push.test_api_server import Server, answer, product
 from tests.proxy import MAX_BODY, TEMPLATE, proxy
 
 #: What a client sends that then waits, with a host that is known.

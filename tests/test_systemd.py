@@ -12,7 +12,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from marketplace import embedded
+from marketplace.postgresql import embedded
 from tests.marketplace.conftest import ROOT, Machine
 from tests.marketplace.stage import wait
 

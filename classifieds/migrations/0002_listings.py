@@ -6,7 +6,7 @@ import django.db.models.deletion
 import django.db.models.functions.comparison
 from django.db import migrations, models
 
-import marketplace.search
+import marketplace.postgresql.search
 
 
 class Migration(migrations.Migration):
@@ -109,8 +109,8 @@ class Migration(migrations.Migration):
                     "search_vector",
                     models.GeneratedField(
                         db_persist=True,
-                        expression=marketplace.search.Vector(
-                            marketplace.search.Joined(
+                        expression=marketplace.postgresql.search.Vector(
+                            marketplace.postgresql.search.Joined(
                                 django.db.models.functions.comparison.Coalesce(
                                     models.F("title"), models.Value("")
                                 ),

@@ -19,7 +19,7 @@ from classifieds.records import Category, Listing, Seller
 from marketplace.exceptions import PayloadError
 from marketplace.loading import values
 from marketplace.loading.adapters import Item, Parsed, Payload, Shape, Source
-from marketplace.loading.prices import Style
+from marketplace.loading.values.prices import Style
 
 _STATUSES = {
     **{"active": "active", "sold": "sold", "outdated": "expired", "expired": "expired"},

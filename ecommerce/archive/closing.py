@@ -18,8 +18,8 @@ import ecommerce
 from ecommerce.archive import cold, months
 from marketplace.exceptions import ArchiveError
 from marketplace.loading import staging
-from marketplace.loading.batches import Refused
-from marketplace.sqlfiles import read_sql
+from marketplace.loading.batch import Refused
+from marketplace.postgresql.sql_files import read_sql
 
 _sql = partial(read_sql, ecommerce.__file__)
 

@@ -16,7 +16,7 @@ from ecommerce.archive import content, layout, manifests
 from ecommerce.archive.layout import ArchivedFile, Manifest
 from ecommerce.archive.months import Cold
 from marketplace.exceptions import ArchiveError
-from marketplace.wording import counted
+from marketplace.humanize import counted
 
 _PARAMETER = re.compile(r"%\((\w+)\)s")
 

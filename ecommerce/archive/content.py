@@ -11,7 +11,7 @@ from django.db.backends.utils import CursorWrapper
 from duckdb import DuckDBPyConnection
 from psycopg2.sql import SQL, Identifier
 
-from marketplace.wording import counted
+from marketplace.humanize import counted
 
 #: Column → its type in the files. The first two are not in the table: they name the offer.
 COLUMNS = {

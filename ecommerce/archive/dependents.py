@@ -8,7 +8,7 @@ from django.db import connections
 import ecommerce
 from ecommerce.archive import months
 from marketplace.exceptions import ArchiveError
-from marketplace.sqlfiles import read_sql
+from marketplace.postgresql.sql_files import read_sql
 
 _sql = partial(read_sql, ecommerce.__file__)
 

@@ -10,7 +10,7 @@ import django.db.models.functions.comparison
 import django.db.models.functions.math
 from django.db import migrations, models
 
-import marketplace.search
+import marketplace.postgresql.search
 
 
 class Migration(migrations.Migration):
@@ -157,8 +157,8 @@ class Migration(migrations.Migration):
                     "search_vector",
                     models.GeneratedField(
                         db_persist=True,
-                        expression=marketplace.search.Vector(
-                            marketplace.search.Joined(
+                        expression=marketplace.postgresql.search.Vector(
+                            marketplace.postgresql.search.Joined(
                                 django.db.models.functions.comparison.Coalesce(
                                     models.F("name"), models.Value("")
                                 ),
@@ -264,8 +264,8 @@ class Migration(migrations.Migration):
                     "search_vector",
                     models.GeneratedField(
                         db_persist=True,
-                        expression=marketplace.search.Vector(
-                            marketplace.search.Joined(
+                        expression=marketplace.postgresql.search.Vector(
+                            marketplace.postgresql.search.Joined(
                                 django.db.models.functions.comparison.Coalesce(
                                     models.F("title"), models.Value("")
                                 ),

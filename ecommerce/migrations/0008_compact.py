@@ -4,7 +4,7 @@ import django.contrib.postgres.indexes
 import django.db.models.functions.comparison
 from django.db import migrations, models
 
-import marketplace.search
+import marketplace.postgresql.search
 
 
 class Migration(migrations.Migration):
@@ -34,8 +34,8 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="product",
             index=django.contrib.postgres.indexes.GinIndex(
-                marketplace.search.Vector(
-                    marketplace.search.Joined(
+                marketplace.postgresql.search.Vector(
+                    marketplace.postgresql.search.Joined(
                         django.db.models.functions.comparison.Coalesce(
                             models.F("title"), models.Value("")
                         ),

@@ -14,9 +14,9 @@ from ecommerce.records import Category, Offer, Product, Seller
 from marketplace.exceptions import PayloadError
 from marketplace.loading import values
 from marketplace.loading.adapters import Item, Parsed, Payload, Shape, Source
-from marketplace.loading.evidence import decimal_marks, price_style, stated_mark
-from marketplace.loading.prices import is_ambiguous
-from marketplace.loading.yml import text_of
+from marketplace.loading.formats.yml import text_of
+from marketplace.loading.values.decimal_marks import decimal_marks, price_style, stated_mark
+from marketplace.loading.values.prices import is_ambiguous
 
 CURRENCY = "RUB"
 SITE = "https://www.ozon.ru"

@@ -15,7 +15,7 @@ from ecommerce.records import Category, Offer, Product, Seller
 from marketplace.exceptions import PayloadError
 from marketplace.loading import values
 from marketplace.loading.adapters import Item, Parsed, Payload, Shape, Source
-from marketplace.loading.prices import in_currency
+from marketplace.loading.values.prices import in_currency
 
 _ADDRESS = re.compile(
     r"https://(?:www\.)?uzum\.uz/(?:[a-z]{2}/)?product/(?:[^/?#]*-)?(\d+)/?(?:\?(?:.*&)?skuId=(\d+)|[?#]|$)"

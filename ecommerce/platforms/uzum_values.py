@@ -4,7 +4,7 @@ from typing import Any
 
 from marketplace.loading import values
 from marketplace.loading.adapters import Payload
-from marketplace.loading.prices import in_currency
+from marketplace.loading.values.prices import in_currency
 
 CURRENCY = "UZS"
 PRICE_STYLE = in_currency(CURRENCY)

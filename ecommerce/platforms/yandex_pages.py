@@ -14,7 +14,7 @@ from ecommerce.records import Category, Offer, Product, Seller
 from marketplace.exceptions import PayloadError
 from marketplace.loading import values
 from marketplace.loading.adapters import Item, Parsed, Payload, Shape, Source
-from marketplace.loading.prices import Style, in_currency
+from marketplace.loading.values.prices import Style, in_currency
 
 SITE = "https://market.yandex.uz"
 

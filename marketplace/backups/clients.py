@@ -19,8 +19,8 @@ from typing import IO, Any, NamedTuple
 from django.conf import settings
 from django.db import connections
 
-from marketplace import embedded
 from marketplace.exceptions import BackupError, EmbeddedServerError
+from marketplace.postgresql import embedded
 
 #: What of a connection's parameters libpq also takes from the environment.
 _VARIABLES = {

@@ -4,8 +4,8 @@ import time
 from datetime import datetime
 from typing import NamedTuple
 
-from marketplace.backups import scratch, server, sets, signing, verify
-from marketplace.databases import database_name
+from marketplace.backups import scratch, sets, signing, target_databases, verify
+from marketplace.databases.initialization import database_name
 from marketplace.exceptions import BackupError
 
 
@@ -47,11 +47,11 @@ def drill(
     dump, live = manifest.databases[alias], database_name(alias)
     target = scratch.beside(live, "drill", set_name)
     began = time.monotonic()
-    with server.session(alias) as cursor, sets.in_use(set_name):
-        server.take_turn(cursor, f"drill of {live}")
+    with target_databases.session(alias) as cursor, sets.in_use(set_name):
+        target_databases.take_turn(cursor, f"drill of {live}")
         left = scratch.leftovers(cursor, live, "drill")
         for name in left:
-            server.drop(cursor, name)
+            target_databases.drop(cursor, name)
         scratch.check(cursor, alias, dump)
         found = verify.damages(sets.path_of(set_name), alias, dump)
         warnings = [note] if note else []
@@ -61,7 +61,7 @@ def drill(
                 restored = time.monotonic()
                 found, others = scratch.compare(alias, target, dump)
                 warnings += others + scratch.lacking_files(alias, target)
-            server.drop(cursor, target)
+            target_databases.drop(cursor, target)
     return Drill(
         alias,
         set_name,

@@ -13,12 +13,13 @@ from typing import NamedTuple
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error
 
-from marketplace.backups import clients, facts, files, manifests, server, sets
+from marketplace.backups import clients, files, manifests, sets, target_databases
+from marketplace.backups import content as facts
 from marketplace.backups.clients import Client, Running
-from marketplace.backups.facts import Facts
+from marketplace.backups.content import Facts
 from marketplace.backups.manifests import Dump, File, Manifest
 from marketplace.backups.snapshot import LOCK_TIMEOUT, Snapshot, frozen
-from marketplace.databases import database_name
+from marketplace.databases.initialization import database_name
 from marketplace.exceptions import BackupError, MarketplaceError
 from marketplace.postgresql.errors import explain
 
@@ -121,7 +122,7 @@ def back_up(
 
 
 def _item(alias: str) -> Item:
-    with server.session(alias, database_name(alias)) as cursor:
+    with target_databases.session(alias, database_name(alias)) as cursor:
         cursor.execute(
             "SELECT current_setting('server_version_num')::int / 10000, "
             "pg_database_size(current_database())"

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from django.core.serializers.json import DjangoJSONEncoder
 
 from marketplace.backups import files, signing
-from marketplace.backups.facts import Facts
+from marketplace.backups.content import Facts
 from marketplace.backups.signing import Signature
 from marketplace.exceptions import BackupError
 

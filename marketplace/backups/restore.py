@@ -17,11 +17,11 @@ from django.db import Error, connections
 from django.db.backends.utils import CursorWrapper
 from django.db.migrations.loader import MigrationLoader
 
-from marketplace.backups import clients, scratch, server, sets, signing, verify
+from marketplace.backups import clients, scratch, sets, signing, target_databases, verify
 from marketplace.backups.manifests import Dump
-from marketplace.databases import database_name
+from marketplace.databases.initialization import database_name
+from marketplace.databases.roles.reconcile import restrict
 from marketplace.exceptions import BackupError
-from marketplace.roles.mending import restrict
 
 #: Problems of a set that a message names.
 _SHOWN = 5
@@ -80,18 +80,18 @@ def plan(
         )
     dump = manifest.databases[alias]
     live = database_name(alias)
-    with server.session(alias) as cursor:
+    with target_databases.session(alias) as cursor:
         if into is None:
             _check_migrations(alias, dump)
             if not is_foreign:
                 _check_origin(cursor, set_name, live, dump)
-        elif into in server.names(cursor):
+        elif into in target_databases.names(cursor):
             raise BackupError(
                 f"There is a database {into} already. Choose another name, or drop it."
             )
         room = scratch.check(cursor, alias, dump)
         _check_files(set_name, alias, dump)
-        has_live = live in server.names(cursor)
+        has_live = live in target_databases.names(cursor)
         old = scratch.beside(live, "old", sets.stamp(now)) if has_live and into is None else ""
         left = tuple(scratch.leftovers(cursor, live, "restore"))
     return Restore(alias, set_name, dump, into or live, old, left, room, note)
@@ -106,8 +106,8 @@ def restore(what: Restore, *, jobs: int, say: Say) -> None:
     """
     alias, dump, live = what.alias, what.dump, database_name(what.alias)
     building = scratch.beside(live, "restore", what.set_name)
-    with server.session(alias) as cursor, sets.in_use(what.set_name):
-        server.take_turn(cursor, f"restore of {live}")
+    with target_databases.session(alias) as cursor, sets.in_use(what.set_name):
+        target_databases.take_turn(cursor, f"restore of {live}")
         _remove_leftovers(cursor, live, say)
         if what.room is None:
             say(
@@ -122,13 +122,15 @@ def restore(what: Restore, *, jobs: int, say: Say) -> None:
             scratch.analyze(alias, building)
             if what.old:
                 _advance_sequences(what, building, live, say)
-            server.dress(cursor, building, server.attributes(cursor, live) or dump.attributes)
+            target_databases.dress(
+                cursor, building, target_databases.attributes(cursor, live) or dump.attributes
+            )
             restrict(alias, building)
             # Our own connection would be in the way.
             connections[alias].close()
             clients.stop_if_told()
-            comment = f"{server.REPLACED}{what.set_name}"
-            server.exchange(cursor, alias, building, what.target, what.old, comment)
+            comment = f"{target_databases.REPLACED}{what.set_name}"
+            target_databases.exchange(cursor, alias, building, what.target, what.old, comment)
         if what.old:
             # What was loaded between the first time and the exchange.
             _advance_sequences(what, live, what.old, say)
@@ -137,17 +139,17 @@ def restore(what: Restore, *, jobs: int, say: Say) -> None:
 def replaced(alias: str) -> list[str]:
     """Return the databases that restores of this one have replaced, and that are still there."""
     start = f"{database_name(alias)}_old_"
-    with server.session(alias) as cursor:
-        found = server.replaced(cursor)
+    with target_databases.session(alias) as cursor:
+        found = target_databases.replaced(cursor)
     return [name for name in found if name.startswith(start) and scratch.is_reserved(name)]
 
 
 def drop_replaced(alias: str) -> list[str]:
     """Drop the databases that restores of this one have replaced; return their names."""
     names = replaced(alias)
-    with server.session(alias) as cursor:
+    with target_databases.session(alias) as cursor:
         for name in names:
-            server.drop(cursor, name)
+            target_databases.drop(cursor, name)
     return names
 
 
@@ -203,13 +205,13 @@ def _check_files(set_name: str, alias: str, dump: Dump) -> None:
 
 def _remove_leftovers(cursor: CursorWrapper, live: str, say: Say) -> None:
     for name in scratch.leftovers(cursor, live, "restore"):
-        server.drop(cursor, name)
+        target_databases.drop(cursor, name)
         say(f"dropped {name}, which an interrupted restore had left")
 
 
 def _advance_sequences(what: Restore, name: str, source: str, say: Say) -> None:
     try:
-        server.advance_sequences(what.alias, name, source)
+        target_databases.advance_sequences(what.alias, name, source)
     except Error as error:
         # A database that cannot be read is what a restore is for.
         say(

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from django.db.backends.utils import CursorWrapper
 
-from marketplace import databases
-from marketplace.backups import clients, facts, sealing, server, sets, verify
+from marketplace.backups import clients, content, sealing, sets, target_databases, verify
 from marketplace.backups.manifests import Dump
-from marketplace.databases import database_name
+from marketplace.databases import initialization
+from marketplace.databases.initialization import database_name
 from marketplace.exceptions import BackupError
 
 #: Bytes on the server's disk for each byte of the database; its log comes on top.
@@ -57,14 +57,16 @@ def check(cursor: CursorWrapper, alias: str, dump: Dump) -> int | None:
             "a server that is not older."
         )
     verify.reader(alias, dump, major)
-    if missing := server.missing_roles(cursor, dump.roles):
+    if missing := target_databases.missing_roles(cursor, dump.roles):
         raise BackupError(
             f"The server lacks the roles {', '.join(missing)}, to which the dump grants something. "
             "Create them: python manage.py init_all, or CREATE ROLE."
         )
-    free = server.free_bytes(cursor, alias)
+    free = target_databases.free_bytes(cursor, alias)
     needed = (
-        dump.size_bytes * _MARGIN + min(dump.size_bytes, server.log_bytes(cursor)) + sets.RESERVE
+        dump.size_bytes * _MARGIN
+        + min(dump.size_bytes, target_databases.log_bytes(cursor))
+        + sets.RESERVE
     )
     if free is not None and free < needed:
         raise BackupError(
@@ -83,7 +85,7 @@ def leftovers(cursor: CursorWrapper, live: str, purpose: str) -> list[str]:
     start = f"{live}_{purpose}_"
     return [
         name
-        for name in server.names(cursor)
+        for name in target_databases.names(cursor)
         if name.startswith(start) and is_reserved(name) and len(name) == len(start) + 16
     ]
 
@@ -97,28 +99,28 @@ def rebuilt(
     :param cursor: of the maintenance database
     :raises BackupError: if pg_restore fails, or a file is not what the manifest says
     """
-    attributes = server.attributes(cursor, database_name(alias)) or dump.attributes
+    attributes = target_databases.attributes(cursor, database_name(alias)) or dump.attributes
     try:
-        server.create(cursor, target, attributes)
+        target_databases.create(cursor, target, attributes)
         with sealing.sealed(sets.path_of(set_name), alias, dump) as folder:
             _fill(cursor, alias, folder, dump, target, jobs)
         yield
     except BaseException:
         # Interrupted, too.
-        server.drop(cursor, target)
+        target_databases.drop(cursor, target)
         raise
 
 
-def compare(alias: str, name: str, dump: Dump) -> facts.Comparison:
+def compare(alias: str, name: str, dump: Dump) -> content.Comparison:
     """Return how a rebuilt database differs from what the manifest says."""
-    with server.session(alias, name) as cursor:
-        return facts.compare(cursor, alias, dump)
+    with target_databases.session(alias, name) as cursor:
+        return content.compare(cursor, alias, dump)
 
 
 def lacking_files(alias: str, name: str) -> list[str]:
     """Return a sentence for each part of a rebuilt database in files that are not there."""
-    with server.session(alias, name) as cursor:
-        found = databases.lacking_files(alias, cursor)
+    with target_databases.session(alias, name) as cursor:
+        found = initialization.lacking_files(alias, cursor)
     return [
         f"{what} is archived: it is in no backup set, and cannot be read: {why}"
         for what, why in found
@@ -127,7 +129,7 @@ def lacking_files(alias: str, name: str) -> list[str]:
 
 def analyze(alias: str, name: str) -> None:
     """Gather the statistics without which the first queries of a rebuilt database are slow."""
-    with server.session(alias, name) as cursor:
+    with target_databases.session(alias, name) as cursor:
         cursor.execute("ANALYZE")
 
 
@@ -152,7 +154,7 @@ def _watch(cursor: CursorWrapper, alias: str, program: clients.Running) -> None:
         try:
             code = program.process.wait(_PAUSE)
         except subprocess.TimeoutExpired:
-            free = server.free_bytes(cursor, alias)
+            free = target_databases.free_bytes(cursor, alias)
             if free is None or free >= sets.RESERVE:
                 continue
             raise BackupError(

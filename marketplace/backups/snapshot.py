@@ -10,10 +10,10 @@ from django.db.backends.utils import CursorWrapper
 from psycopg2 import errorcodes
 from psycopg2.sql import SQL, Identifier, Literal
 
-from marketplace.backups import facts, server
-from marketplace.databases import database_name
+from marketplace.backups import content, target_databases
+from marketplace.databases.initialization import database_name
+from marketplace.databases.revisions import error_code
 from marketplace.exceptions import BackupError
-from marketplace.revisions import error_code
 
 #: Seconds for which a table that a migration holds is waited for.
 LOCK_TIMEOUT = 60
@@ -39,7 +39,7 @@ def frozen(alias: str) -> Iterator[Snapshot]:
     :raises OperationalError: if the database cannot be reached
     :raises BackupError: if a table stays locked, or its tables change all the time
     """
-    with server.session(alias, database_name(alias)) as cursor:
+    with target_databases.session(alias, database_name(alias)) as cursor:
         for _ in range(_ATTEMPTS):
             snapshot = _attempt(cursor)
             if snapshot:
@@ -53,18 +53,18 @@ def frozen(alias: str) -> Iterator[Snapshot]:
 
 
 def _attempt(cursor: CursorWrapper) -> Snapshot | None:
-    tables = facts.tables(cursor)
+    tables = content.tables(cursor)
     cursor.execute(_BEGIN)
     if not _lock(cursor, tables):
         return None
     cursor.execute("SELECT pg_export_snapshot(), statement_timestamp()")
     identifier, moment = cursor.fetchone()
     # What is not locked may be gone before pg_dump comes to it.
-    is_whole = set(facts.tables(cursor)) == set(tables)
+    is_whole = set(content.tables(cursor)) == set(tables)
     return Snapshot(cursor, identifier, moment) if is_whole else None
 
 
-def _lock(cursor: CursorWrapper, tables: list[facts.Table]) -> bool:
+def _lock(cursor: CursorWrapper, tables: list[content.Table]) -> bool:
     """Lock the tables before the snapshot is taken, as it is by the first query."""
     if not tables:
         return True

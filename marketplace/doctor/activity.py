@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Iterator
 
+from marketplace.databases.roles.definitions import database_limit, roles_of, statement_seconds
 from marketplace.doctor.examination import Check, Examination
 from marketplace.doctor.findings import Finding, Severity
 from marketplace.doctor.session import Row
-from marketplace.doctor.wording import duration, one_line
-from marketplace.roles.definitions import database_limit, roles_of, statement_seconds
+from marketplace.humanize import duration, one_line
 
 _MINUTE = 60
 _HOUR = 60 * _MINUTE

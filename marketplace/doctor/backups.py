@@ -14,7 +14,7 @@ from marketplace.backups import sets
 from marketplace.doctor.examination import Check, Examination
 from marketplace.doctor.findings import Finding, Severity
 from marketplace.doctor.session import reading
-from marketplace.doctor.wording import duration, moment
+from marketplace.humanize import duration, moment
 from marketplace.registry import CONTROL
 
 #: A set a night, and time to make it: as the alert BackupOld of `deploy/prometheus` has it.

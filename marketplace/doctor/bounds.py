@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 
+from marketplace.databases.roles.inspection import find_unbounded
 from marketplace.doctor.examination import Check, Examination
 from marketplace.doctor.findings import Finding, Severity
 from marketplace.doctor.session import reading
-from marketplace.roles.inspection import find_unbounded
 
 
 def _bounds(examination: Examination) -> Iterator[Finding]:

@@ -7,24 +7,24 @@ from functools import partial
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error
 
-from marketplace.databases import ask_all, database_name
+from marketplace.databases.initialization import ask_all, database_name
+from marketplace.databases.revisions import error_code
 from marketplace.doctor import (
     activity,
     backups,
     bounds,
     indexes,
+    maintenance,
     schema,
     servers,
     statements,
     storage,
-    upkeep,
 )
 from marketplace.doctor.examination import Check, Examination
 from marketplace.doctor.findings import Diagnosis, Finding, Severity
 from marketplace.doctor.session import read
 from marketplace.exceptions import MarketplaceError
 from marketplace.postgresql.errors import explain
-from marketplace.revisions import error_code
 
 #: Seconds for all databases together: one that hangs is told as such then.
 TIME_LIMIT = 120.0
@@ -32,7 +32,17 @@ TIME_LIMIT = 120.0
 #: All checks, in the order in which they are run and told.
 CHECKS: tuple[Check, ...] = tuple(
     check
-    for family in (servers, storage, backups, schema, bounds, activity, indexes, upkeep, statements)
+    for family in (
+        servers,
+        storage,
+        backups,
+        schema,
+        bounds,
+        activity,
+        indexes,
+        maintenance,
+        statements,
+    )
     for check in family.CHECKS
 )
 

@@ -11,10 +11,9 @@ from django.db.models import Model
 from marketplace.doctor.examination import ENOUGH_DAYS, Check, Examination
 from marketplace.doctor.findings import Finding, Severity
 from marketplace.doctor.session import Row
-from marketplace.doctor.snapshots import first_seen
-from marketplace.doctor.wording import file_size, moment
+from marketplace.doctor.size_history import first_seen
+from marketplace.humanize import counted, file_size, moment
 from marketplace.registry import CONTROL_APPS
-from marketplace.wording import counted
 
 MIB = 1024 * 1024
 

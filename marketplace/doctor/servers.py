@@ -6,7 +6,7 @@ from typing import NamedTuple
 from marketplace.doctor.examination import Check, Examination
 from marketplace.doctor.findings import Finding, Severity
 from marketplace.doctor.session import Row
-from marketplace.doctor.wording import duration, file_size, moment
+from marketplace.humanize import duration, file_size, moment
 
 GIB = 1024**3
 

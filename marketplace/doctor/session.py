@@ -8,7 +8,7 @@ from django.db import connections
 from django.db.backends.utils import CursorWrapper
 from django.db.transaction import atomic
 
-from marketplace.sqlfiles import read_sql
+from marketplace.postgresql.sql_files import read_sql
 
 #: For one transaction, so that it holds behind PgBouncer in transaction mode too.
 LIMITS = """

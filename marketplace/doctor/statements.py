@@ -14,11 +14,10 @@ from psycopg2 import sql
 from marketplace.doctor.examination import Check, Examination
 from marketplace.doctor.findings import Finding, Severity
 from marketplace.doctor.session import LIMITS, Row, rows
-from marketplace.doctor.wording import duration, one_line
 from marketplace.exceptions import MarketplaceError
+from marketplace.humanize import counted, duration, one_line
 from marketplace.postgresql.errors import explain
-from marketplace.sqlfiles import read_sql
-from marketplace.wording import counted
+from marketplace.postgresql.sql_files import read_sql
 
 #: Every server has this database. The extension counts for all databases wherever it is created;
 #: here it gets into no backup, which a role that is no superuser could not restore.

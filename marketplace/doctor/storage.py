@@ -8,13 +8,13 @@ from pathlib import Path
 from django.conf import settings
 from django.db import connections
 
-from marketplace import reserve
-from marketplace.databases import lacking_files
-from marketplace.doctor import snapshots
+from marketplace.databases.initialization import lacking_files
+from marketplace.doctor import size_history
 from marketplace.doctor.examination import Check, Examination
 from marketplace.doctor.findings import Finding, Growth, Severity, Sizes
 from marketplace.doctor.session import reading
-from marketplace.doctor.wording import file_size
+from marketplace.humanize import file_size
+from marketplace.postgresql import reserve
 
 #: Days until the disk is full, and the share of it that is in use: a warning, and critical.
 _DAYS = (30, 7)
@@ -34,7 +34,7 @@ def _disk(examination: Examination) -> Iterator[Finding]:
     examination.sizes = sizes = measure(examination)
     if sizes.note:
         examination.doubts.append(sizes.note)
-    disk, subject = snapshots.Disk(sizes.disk_free, sizes.disk_total), "disk"
+    disk, subject = size_history.Disk(sizes.disk_free, sizes.disk_total), "disk"
     if disk.free is None and disk.total:
         # Who may not see the other databases knows at least this one.
         disk = disk._replace(free=max(0, disk.total - sizes.database.size))
@@ -48,7 +48,7 @@ def unseen_disk(alias: str, now: datetime) -> Iterator[Finding]:
     Without the server, the folder of its data is not known: that of its socket stands for it.
     """
     host = connections[alias].settings_dict["HOST"]
-    disk = snapshots.disk_of(alias, None, host)
+    disk = size_history.disk_of(alias, None, host)
     # The usual commands that make room need the server.
     fix = _GUIDE if host else f"python manage.py db_stop --release-reserve  # then {_GUIDE}"
     subject = f"disk of {host}" if host else "disk"
@@ -65,7 +65,7 @@ def _folders(examination: Examination) -> Iterator[Finding]:
         device = _device(folder)
         if device is not None and device not in known:
             known.add(device)
-            disk = snapshots.room(folder)
+            disk = size_history.room(folder)
             yield from _fullness(f"disk of {name}", disk, None, is_of_server=False)
 
 
@@ -96,7 +96,7 @@ def _reserve(examination: Examination) -> Iterator[Finding]:
 
 
 def _fullness(
-    subject: str, disk: snapshots.Disk, days: float | None, *, is_of_server: bool
+    subject: str, disk: size_history.Disk, days: float | None, *, is_of_server: bool
 ) -> Iterator[Finding]:
     """Find whether a disk is full, or soon will be; nothing where it is not seen."""
     if disk.free is None or not disk.total:
@@ -134,13 +134,13 @@ def measure(examination: Examination) -> Sizes:
     """Return the sizes as they are, and as the history says that they grow."""
     alias, now = examination.alias, examination.now
     row = examination.read("sizes")[0]
-    slopes = snapshots.object_growth(alias, now)
+    slopes = size_history.object_growth(alias, now)
     largest = tuple(
         Growth(each["name"], each["kind"], each["bytes"], slopes.get(each["name"]))
         for each in examination.read("objects")[:_LARGEST]
     )
-    disk = snapshots.disk_of(alias, row["used"], row["data_directory"])
-    per_day = snapshots.growth(alias, now)
+    disk = size_history.disk_of(alias, row["used"], row["data_directory"])
+    per_day = size_history.growth(alias, now)
     return Sizes(
         database=Growth(examination.facts["name"], "database", row["size"], per_day),
         largest=largest,
@@ -151,12 +151,12 @@ def measure(examination: Examination) -> Sizes:
     )
 
 
-def _days_to_full(alias: str, disk: snapshots.Disk, now: datetime) -> float | None:
-    filled = snapshots.disk_growth(alias, now)
+def _days_to_full(alias: str, disk: size_history.Disk, now: datetime) -> float | None:
+    filled = size_history.disk_growth(alias, now)
     return disk.free / filled if disk.free is not None and filled and filled > 0 else None
 
 
-def _note(per_day: float | None, disk: snapshots.Disk) -> str:
+def _note(per_day: float | None, disk: size_history.Disk) -> str:
     if disk.free is None and disk.total:
         return (
             "free disk: unknown, as this role may not see the sizes of the server's other "
@@ -170,7 +170,7 @@ def _note(per_day: float | None, disk: snapshots.Disk) -> str:
     if per_day is None:
         return (
             "growth and days until the disk is full: not enough history, two snapshots "
-            f"{snapshots.ENOUGH_HOURS} hours apart are needed: let db_snapshot run every day"
+            f"{size_history.ENOUGH_HOURS} hours apart are needed: let db_snapshot run every day"
         )
     return ""
 

@@ -7,8 +7,8 @@ from typing import Any
 import zstandard
 from django.apps import apps
 
-from marketplace.loading.documents import Line
-from marketplace.loading.patience import patiently
+from marketplace.loading.formats.documents import Line
+from marketplace.loading.retry import patiently
 
 
 def read(alias: str, run_id: int, *, is_held: bool = False) -> Iterator[Line]:

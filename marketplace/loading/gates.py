@@ -20,7 +20,8 @@ from typing import Any
 
 from django.apps import apps
 
-from marketplace.loading.measures import (
+from marketplace.humanize import counted
+from marketplace.loading.quality_metrics import (
     CURRENCY,
     MOVED,
     REPEATED,
@@ -30,7 +31,6 @@ from marketplace.loading.measures import (
     Tally,
 )
 from marketplace.loading.thresholds import Thresholds, thresholds
-from marketplace.wording import counted
 
 #: Faults that have an absolute limit, by the threshold's name; all others are missing fields.
 _SLIPS = (SLIPPED, CURRENCY)

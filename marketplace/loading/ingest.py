@@ -16,12 +16,14 @@ from django.db import Error, connections
 from django.utils import timezone
 
 from marketplace.exceptions import MarketplaceError, SourceError, name_error
-from marketplace.loading import apart, documents, jobs, snapshots
+from marketplace.loading import full_listings, reader_process
+from marketplace.loading import sources as jobs
 from marketplace.loading.adapters import get_adapter
-from marketplace.loading.documents import Entry
-from marketplace.loading.jobs import Job, Message, SourceEnd
+from marketplace.loading.formats import documents
+from marketplace.loading.formats.documents import Entry
 from marketplace.loading.reader import Reader
 from marketplace.loading.runs import INTERRUPTED, Run, give_up, interrupted
+from marketplace.loading.sources import Job, Message, SourceEnd
 from marketplace.loading.targets import Scope, get_plan
 from marketplace.loading.values import quote
 from marketplace.loading.writer import Progress, Summary, Writer
@@ -237,9 +239,9 @@ def _snapshot(platform: str, kind: str) -> str:
 
     :raises SourceError: if it cannot
     """
-    if kind and kind not in snapshots.KINDS:
+    if kind and kind not in full_listings.KINDS:
         raise SourceError(
-            f"Unknown snapshot {quote(kind)}. Use one of: {', '.join(snapshots.KINDS)}."
+            f"Unknown snapshot {quote(kind)}. Use one of: {', '.join(full_listings.KINDS)}."
         )
     if kind and get_plan(get_platform(platform).database).find_missing is None:
         raise SourceError(f"{platform} has no snapshots: what it does not list is not gone.")
@@ -282,8 +284,8 @@ def _load(
     started = time.monotonic()
     loader = Writer(job, run, own, progress)
     if messages is None:
-        is_apart = apart.is_worth_it(job)
-        messages = apart.read(job, loader.pack_ahead) if is_apart else own.read_all()
+        is_apart = reader_process.is_worth_it(job)
+        messages = reader_process.read(job, loader.pack_ahead) if is_apart else own.read_all()
     try:
         with closing(messages):  # type: ignore[type-var]
             for message in messages:

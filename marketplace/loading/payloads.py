@@ -16,7 +16,7 @@ from django.apps import apps
 from django.db import router
 from django.utils import timezone
 
-from marketplace.loading import json_text
+from marketplace.loading.formats import json_text
 
 _LEVEL = 3
 

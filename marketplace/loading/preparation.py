@@ -13,16 +13,17 @@ from typing import Any, NamedTuple
 import orjson
 
 from marketplace.exceptions import PayloadError
-from marketplace.loading import json_text, recognition, staging
+from marketplace.loading import deduplication, staging
 from marketplace.loading.adapters import Adapter, Item, Parsed, Payload
-from marketplace.loading.clock import Clock
-from marketplace.loading.measures import Measures, observe
-from marketplace.loading.patience import patiently
-from marketplace.loading.recognition import Known
+from marketplace.loading.deduplication import Known
+from marketplace.loading.formats import json_text
+from marketplace.loading.full_listings import Snapshot
+from marketplace.loading.quality_metrics import Measures, observe
 from marketplace.loading.record_types import check_columns, check_types
+from marketplace.loading.retry import patiently
 from marketplace.loading.rows import Rows, collate, encode
-from marketplace.loading.snapshots import Snapshot
 from marketplace.loading.targets import Plan
+from marketplace.loading.values.document_times import Clock
 
 #: Levels of a payload down to which the field is looked for that cannot be stored.
 _MAX_DEPTH = 20
@@ -373,7 +374,7 @@ class Preparer:
         hashes = [candidate.entrant.content_hash for candidate in candidates]
         found = patiently(
             self.alias,
-            lambda: recognition.known_contents(
+            lambda: deduplication.known_contents(
                 self.alias, self.adapter.platform, self.plan, hashes
             ),
         )

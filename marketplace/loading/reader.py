@@ -9,7 +9,7 @@ import orjson
 from django.conf import settings
 
 from marketplace.exceptions import PayloadError, SourceError
-from marketplace.loading import chunks, documents, recognition, suggestions, tables
+from marketplace.loading import chunks, deduplication
 from marketplace.loading.adapters import (
     UNREADABLE_TIME,
     Adapter,
@@ -18,11 +18,12 @@ from marketplace.loading.adapters import (
     expect_object,
     get_adapter,
 )
-from marketplace.loading.clock import Clock
-from marketplace.loading.documents import Entry, Line
-from marketplace.loading.encodings import drain
-from marketplace.loading.jobs import Job, Message, SourceEnd, Start, begin, given
-from marketplace.loading.patience import patiently
+from marketplace.loading.deduplication import Hasher
+from marketplace.loading.formats import documents
+from marketplace.loading.formats.documents import Entry, Line
+from marketplace.loading.formats.encodings import drain
+from marketplace.loading.mapped import suggestions, tables
+from marketplace.loading.mapped.tables import Table
 from marketplace.loading.preparation import (
     Candidate,
     Entrant,
@@ -33,9 +34,10 @@ from marketplace.loading.preparation import (
     find_unstorable,
     serialize,
 )
-from marketplace.loading.recognition import Hasher
-from marketplace.loading.tables import Table
+from marketplace.loading.retry import patiently
+from marketplace.loading.sources import Job, Message, SourceEnd, Start, begin, given
 from marketplace.loading.targets import Plan, Scope, get_plan
+from marketplace.loading.values.document_times import Clock
 
 #: Bytes of payloads in a batch at most, so that a few thousand large ones do not fill the memory.
 _MAX_BATCH_BYTES = 10_000_000
@@ -172,7 +174,7 @@ class Stretch:
         if not wanted:
             return set()
         alias = self.reader.job.alias
-        found = patiently(alias, lambda: recognition.known_documents(alias, wanted))
+        found = patiently(alias, lambda: deduplication.known_documents(alias, wanted))
         return {lines[number] for number in found}
 
     def add_item(self, item: Item, place: str) -> Iterator[Prepared]:

@@ -11,13 +11,14 @@ from django.apps import apps
 from django.utils import timezone
 
 from marketplace.exceptions import name_error
-from marketplace.loading import documents, jobs
+from marketplace.loading import sources
 from marketplace.loading.adapters import Item
-from marketplace.loading.documents import Entry, Line
-from marketplace.loading.jobs import Job, Message, SourceEnd
+from marketplace.loading.formats import documents
+from marketplace.loading.formats.documents import Entry, Line
 from marketplace.loading.preparation import Prepared
 from marketplace.loading.reader import Reader, Stretch
 from marketplace.loading.runs import INTERRUPTED, Run
+from marketplace.loading.sources import Job, Message, SourceEnd
 from marketplace.loading.writer import Summary, Writer
 
 
@@ -91,7 +92,7 @@ def _reload(
 
 
 def _messages(own: Reader, source: str, records: Iterable[Any]) -> Iterator[Message]:
-    start = jobs.given(own.job, source)
+    start = sources.given(own.job, source)
     yield start.message
     stretch = Stretch(own, start, 0)
     for record in records:

@@ -21,13 +21,14 @@ from django.utils import timezone
 from psycopg2.sql import SQL, Identifier
 
 from marketplace.exceptions import DatabaseUnavailableError, SourceError, name_error
-from marketplace.loading import batches, late, payloads
+from marketplace.loading import batch as batches
+from marketplace.loading import late_arrivals, payloads
 from marketplace.loading.adapters import Parsed, get_adapter
-from marketplace.loading.jobs import SourceStart
-from marketplace.loading.late import Version
-from marketplace.loading.patience import insistently, patiently
+from marketplace.loading.late_arrivals import Version
 from marketplace.loading.preparation import Candidate, Entrant, Prepared, Preparer, Reject
+from marketplace.loading.retry import insistently, patiently
 from marketplace.loading.runs import INTERRUPTED, Run
+from marketplace.loading.sources import SourceStart
 from marketplace.loading.targets import Plan, get_plan
 from marketplace.loading.writer import Progress, Summary
 from marketplace.registry import get_platform
@@ -177,7 +178,7 @@ def _replay(
         with transaction.atomic(using=alias):
             # What a loader brings meanwhile waits, and comes after what is read here.
             _lock(alias, preparer, external_ids)
-            versions = list(late.versions(alias, platform, external_ids))
+            versions = list(late_arrivals.versions(alias, platform, external_ids))
             whole, partial = _prepare(alias, preparer, versions, shared, rejects)
             done = _write(alias, preparer, whole, "whole")
             also = _write(alias, preparer, partial, "partial")
@@ -276,6 +277,6 @@ def _write(alias: str, preparer: Preparer, batch: Prepared, replayed: str) -> ba
 
 def _rebuild(alias: str, preparer: Preparer, versions: list[Version]) -> int:
     """Make the histories anew; return how many points are new."""
-    observed = late.observations(alias, preparer.adapter, preparer.plan, versions)
+    observed = late_arrivals.observations(alias, preparer.adapter, preparer.plan, versions)
     with connections[alias].cursor() as cursor:
         return preparer.plan.rebuild(cursor, preparer.adapter.platform, observed)

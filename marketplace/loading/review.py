@@ -13,8 +13,9 @@ from django.db import transaction
 from django.db.models import Count, QuerySet
 
 from marketplace.exceptions import SourceError
-from marketplace.loading import json_text, release
+from marketplace.loading import release
 from marketplace.loading.addresses import Address, get_row, glitches, points_of, records_of
+from marketplace.loading.formats import json_text
 from marketplace.loading.run_review import WaitingRun, list_runs
 from marketplace.registry import get_database
 

@@ -10,9 +10,10 @@ from django.apps import apps
 from django.db import Error, transaction
 
 from marketplace.exceptions import MarketplaceError, SourceError
-from marketplace.loading import chunks, inbox, ingest, jobs
+from marketplace.loading import chunks, ingest, sources
 from marketplace.loading.addresses import Address, get_row, runs_of, waiting_runs
-from marketplace.loading.documents import Line
+from marketplace.loading.formats.documents import Line
+from marketplace.push import inbox
 
 #: Held and received items that are shown.
 _FIRST = 3
@@ -141,7 +142,7 @@ def count_left(alias: str, run: Any) -> int:
 
 def _received(alias: str, run: Any) -> Iterator[Line]:
     """Yield the lines that a run has received and not loaded."""
-    path = jobs.chunks_path(jobs.RECEIVED, run.pk)
+    path = sources.chunks_path(sources.RECEIVED, run.pk)
     source = run.sources.filter(path=path).order_by("pk").last()
     lines = islice(chunks.read(alias, run.pk), source.position if source else 0, None)
     yield from (line for line in lines if line.raw != inbox.NOTHING)

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.apps import apps
 
-from marketplace.wording import counted
+from marketplace.humanize import counted
 
 #: Distinct texts that are kept of a source, and shown of a run.
 MAX_WARNINGS = 20

@@ -13,11 +13,12 @@ from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from marketplace.exceptions import ReplacedError, SourceError
-from marketplace.loading import chunks, json_text, run_warnings
-from marketplace.loading.batches import Outcome
-from marketplace.loading.jobs import Begun, SourceStart
-from marketplace.loading.patience import patiently
+from marketplace.loading import chunks, run_warnings
+from marketplace.loading.batch import Outcome
+from marketplace.loading.formats import json_text
 from marketplace.loading.preparation import Prepared, Reject
+from marketplace.loading.retry import patiently
+from marketplace.loading.sources import Begun, SourceStart
 from marketplace.loading.targets import Scope
 
 #: The first half of the key of the lock that a run holds; any number that nothing else uses.

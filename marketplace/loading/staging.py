@@ -14,7 +14,7 @@ from uuid import UUID
 from django.db.backends.utils import CursorWrapper
 from psycopg2 import sql
 
-from marketplace.loading import json_text
+from marketplace.loading.formats import json_text
 
 #: Times that are remembered at most.
 _REMEMBERED = 10_000

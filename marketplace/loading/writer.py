@@ -12,14 +12,15 @@ from django.utils.timezone import localtime
 from psycopg2 import errors
 
 from marketplace.exceptions import MarketplaceError, SourceError
-from marketplace.loading import batches, late, measures
+from marketplace.humanize import counted
+from marketplace.loading import batch as batches
+from marketplace.loading import late_arrivals, quality_metrics
 from marketplace.loading.adapters import Parsed
-from marketplace.loading.batches import Outcome
-from marketplace.loading.creation import Unfit
+from marketplace.loading.batch import Outcome
+from marketplace.loading.bulk_insert import Unfit
+from marketplace.loading.deduplication import loaded_before
+from marketplace.loading.full_listings import Snapshot
 from marketplace.loading.gates import Gate
-from marketplace.loading.jobs import Job, Message, SourceEnd, SourceStart
-from marketplace.loading.measures import Prices
-from marketplace.loading.patience import insistently, patiently
 from marketplace.loading.payloads import Packer
 from marketplace.loading.preparation import (
     Candidate,
@@ -30,12 +31,12 @@ from marketplace.loading.preparation import (
     find_longest,
     reject,
 )
+from marketplace.loading.quality_metrics import Prices
 from marketplace.loading.reader import Reader
-from marketplace.loading.recognition import loaded_before
+from marketplace.loading.retry import insistently, patiently
 from marketplace.loading.rows import Rows
 from marketplace.loading.runs import Run
-from marketplace.loading.snapshots import Snapshot
-from marketplace.wording import counted
+from marketplace.loading.sources import Job, Message, SourceEnd, SourceStart
 
 
 @dataclass
@@ -360,7 +361,7 @@ class Writer:
                 outcome = batches.write(
                     self.alias, self.job.platform, self.plan, batch, self.packer
                 )
-                points = late.rebuild(self.alias, self.adapter, self.plan)
+                points = late_arrivals.rebuild(self.alias, self.adapter, self.plan)
                 outcome = outcome._replace(price_points=outcome.price_points + points)
             elif batch.rejects:
                 self._judge(batch)
@@ -383,7 +384,7 @@ class Writer:
                 Prices(0, 0, 0, 0).note(batch.measures)
                 continue
             with connections[self.alias].cursor() as cursor:
-                prices = measures.compare_prices(
+                prices = quality_metrics.compare_prices(
                     cursor, self.job.platform, target, self.gate.limits.factor
                 )
             prices.note(batch.measures)
@@ -395,10 +396,10 @@ class Writer:
         """Return what the gates object to in a batch apart from what was loaded before."""
         known = loaded_before(self.alias, self.job.platform, batch.observations())
         if known:
-            prices = batch.measures.tallies.get(measures.PRICES)
+            prices = batch.measures.tallies.get(quality_metrics.PRICES)
             batch.measures = self.preparer.measure_news(batch, known)
             if prices:
-                batch.measures.tallies[measures.PRICES] = prices
+                batch.measures.tallies[quality_metrics.PRICES] = prices
         return self.gate.judge(batch.measures)
 
     def _store_rejects(self, rejects: list[Reject]) -> None:

@@ -14,9 +14,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from marketplace.backups.sets import last_backup_at
-from marketplace.databases import ALL_ALIASES
-from marketplace.monitoring.facts import Facts, get_facts
-from marketplace.monitoring.pool import get_pools
+from marketplace.databases.initialization import ALL_ALIASES
+from marketplace.monitoring.measurements import Facts, get_facts
+from marketplace.monitoring.pgbouncer import get_pools
 from marketplace.monitoring.readiness import Readiness, get_readiness
 from marketplace.registry import ALIASES, get_database
 

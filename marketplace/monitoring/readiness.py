@@ -16,8 +16,8 @@ from django.conf import settings
 from django.db.migrations.loader import MigrationLoader
 from psycopg2 import errorcodes, sql
 
-from marketplace.databases import ALL_ALIASES
-from marketplace.monitoring.asking import Conversation, Inquiry, Question, SilenceError, converse
+from marketplace.databases.initialization import ALL_ALIASES
+from marketplace.databases.probe import Conversation, Inquiry, Question, SilenceError, converse
 from marketplace.postgresql.errors import is_cut
 from marketplace.registry import ALIASES, get_database
 from marketplace.routers import home

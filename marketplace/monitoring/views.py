@@ -15,7 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from marketplace.databases import ALL_ALIASES
+from marketplace.databases.initialization import ALL_ALIASES
 from marketplace.monitoring.metrics import render
 from marketplace.monitoring.readiness import Remark, get_readiness
 
@@ -70,7 +70,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     return HttpResponse(render(), content_type=CONTENT_TYPE_LATEST)
 
 
-#: Answered before anything else: see `marketplace.middleware.MonitoringMiddleware`.
+#: Answered before anything else: see `marketplace.admin_site.middleware.MonitoringMiddleware`.
 VIEWS: dict[str, Callable[[HttpRequest], HttpResponseBase]] = {
     "/healthz": healthz,
     "/readyz": readyz,

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import OperationalError
 from django.db.backends.postgresql import base, client, operations
 
-from marketplace import embedded
+from marketplace.postgresql import embedded
 from marketplace.postgresql.errors import is_cut
 
 #: Bytes of a statement that the query log keeps: it holds 9,000 statements, and one of a load may

@@ -10,7 +10,7 @@ import django.db.models.functions.comparison
 import django.db.models.functions.math
 from django.db import migrations, models
 
-import marketplace.search
+import marketplace.postgresql.search
 
 
 class Migration(migrations.Migration):
@@ -139,8 +139,8 @@ class Migration(migrations.Migration):
                     "search_vector",
                     models.GeneratedField(
                         db_persist=True,
-                        expression=marketplace.search.Vector(
-                            marketplace.search.Joined(
+                        expression=marketplace.postgresql.search.Vector(
+                            marketplace.postgresql.search.Joined(
                                 django.db.models.functions.comparison.Coalesce(
                                     models.F("title"), models.Value("")
                                 ),
@@ -360,8 +360,8 @@ class Migration(migrations.Migration):
                     "search_vector",
                     models.GeneratedField(
                         db_persist=True,
-                        expression=marketplace.search.Vector(
-                            marketplace.search.Joined(
+                        expression=marketplace.postgresql.search.Vector(
+                            marketplace.postgresql.search.Joined(
                                 django.db.models.functions.comparison.Coalesce(
                                     models.F("product_name"), models.Value("")
                                 ),

@@ -15,7 +15,7 @@ from typing import Any
 from marketplace.exceptions import PayloadError
 from marketplace.loading import values
 from marketplace.loading.adapters import Item, Parsed, Payload, Shape, Source
-from marketplace.loading.prices import in_currency
+from marketplace.loading.values.prices import in_currency
 from procurement.platforms import uzex_rows as rows
 from procurement.records import Lot, LotItem, Reference
 

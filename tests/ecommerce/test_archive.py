@@ -13,9 +13,9 @@ from ecommerce import queries
 from ecommerce.archive import export, layout, manifests, months, moving
 from ecommerce.archive.months import Place
 from ecommerce.models import ArchivedMonth, Offer
+from marketplace.databases.revisions import all_migrations
+from marketplace.databases.verification import verify
 from marketplace.exceptions import ArchiveError
-from marketplace.revisions import all_migrations
-from marketplace.verification import verify
 from tests import factories
 from tests.commands import run
 from tests.ecommerce.archiving import (

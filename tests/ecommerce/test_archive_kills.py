@@ -7,8 +7,8 @@ import time
 import psycopg2
 import pytest
 
-from marketplace import embedded
-from marketplace.embedded import SUPERUSER
+from marketplace.postgresql import embedded
+from marketplace.postgresql.embedded import SUPERUSER
 from tests.marketplace.conftest import machine  # noqa: F401 # a fixture
 
 #: At how many moments it is killed; ARCHIVE_KILLS sets more.

@@ -15,7 +15,7 @@ from ecommerce.platforms import yandex
 from ecommerce.records import Offer as OfferRecord
 from ecommerce.records import PricePoint as PointRecord
 from marketplace.loading.adapters import Adapter, Source
-from marketplace.loading.documents import read
+from marketplace.loading.formats.documents import read
 from marketplace.loading.ingest import ingest, load_documents
 from tests import factories, payloads
 from tests.ecommerce import price_model

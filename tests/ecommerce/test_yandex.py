@@ -10,7 +10,7 @@ from ecommerce.platforms import yandex
 from ecommerce.records import Category, Offer, Product, Seller
 from marketplace.exceptions import PayloadError
 from marketplace.loading.adapters import Adapter, Source, get_adapter
-from marketplace.loading.documents import read as documents_of
+from marketplace.loading.formats.documents import read as documents_of
 from tests import payloads
 from tests.mutation import mutate
 

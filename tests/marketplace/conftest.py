@@ -11,10 +11,11 @@ import pytest
 from django.contrib.postgres.signals import get_citext_oids, get_hstore_oids
 from django.db import OperationalError, connections
 
-from marketplace import embedded, registry
-from marketplace.databases import drop_database
-from marketplace.roles.definitions import MAINTENANCE, roles_of
-from marketplace.roles.mending import other_database
+from marketplace import registry
+from marketplace.databases.initialization import drop_database
+from marketplace.databases.roles.definitions import MAINTENANCE, roles_of
+from marketplace.databases.roles.reconcile import other_database
+from marketplace.postgresql import embedded
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -8,8 +8,8 @@ from contextlib import closing
 import psycopg2
 from psycopg2.sql import SQL, Identifier
 
-from marketplace import embedded
-from marketplace.embedded import SUPERUSER
+from marketplace.postgresql import embedded
+from marketplace.postgresql.embedded import SUPERUSER
 from tests.content import content
 from tests.marketplace.conftest import Machine
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from marketplace import schedule
 from marketplace.schedule import Job, ScheduleError, Scheduler, read
 from tests.commands import run
-from tests.marketplace.test_command_serve import wait_for
+from tests.marketplace.commands.test_serve import wait_for
 
 TASHKENT = ZoneInfo("Asia/Tashkent")
 

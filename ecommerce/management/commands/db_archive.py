@@ -13,11 +13,11 @@ from django.utils import timezone
 from ecommerce.archive import dependents, layout, months, moving
 from ecommerce.archive.moving import Moved
 from ecommerce.models import PricePoint
+from marketplace.admin_site.formatting import size
 from marketplace.cli import DatabaseCommand, add_destructive_arguments, add_format_argument
 from marketplace.exceptions import ArchiveError, BackupError, MarketplaceError
+from marketplace.humanize import counted
 from marketplace.postgresql.errors import explain
-from marketplace.presentation import size
-from marketplace.wording import counted
 
 
 def days(text: str) -> timedelta:

@@ -9,10 +9,10 @@ from django.utils import timezone
 from ecommerce import partitions
 from ecommerce.models import PricePoint
 from ecommerce.partitions import Partition
+from marketplace.admin_site.formatting import size
 from marketplace.cli import DatabaseCommand, add_format_argument
-from marketplace.databases import ensure_partitions
-from marketplace.presentation import size
-from marketplace.wording import counted
+from marketplace.databases.initialization import ensure_partitions
+from marketplace.humanize import counted
 
 
 class Command(DatabaseCommand):

@@ -9,9 +9,9 @@ from django.db import router
 from ecommerce.archive import layout, moving
 from ecommerce.archive.moving import Moved
 from ecommerce.models import PricePoint
+from marketplace.admin_site.formatting import size
 from marketplace.cli import DatabaseCommand
-from marketplace.presentation import size
-from marketplace.wording import counted
+from marketplace.humanize import counted
 
 
 class Command(DatabaseCommand):

@@ -15,8 +15,8 @@ from ecommerce.models import Offer
 from ecommerce.queries import Point
 from marketplace.cli import add_format_argument
 from marketplace.exceptions import MarketplaceError
+from marketplace.humanize import counted
 from marketplace.postgresql.errors import explain
-from marketplace.wording import counted
 
 
 class Command(BaseCommand):

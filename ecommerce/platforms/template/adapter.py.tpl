@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ecommerce.records import Offer, Product, Seller
 from marketplace.loading import values
 from marketplace.loading.adapters import Item, Parsed, Payload, Shape, Source
-from marketplace.loading.prices import in_currency
+from marketplace.loading.values.prices import in_currency
 
 CURRENCY = "UZS"
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from marketplace.cli import DatabaseCommand
-from marketplace.databases import ALL_ALIASES, create_database, database_name
+from marketplace.databases.initialization import ALL_ALIASES, create_database, database_name
 
 
 class Command(DatabaseCommand):

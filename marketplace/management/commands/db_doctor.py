@@ -8,11 +8,10 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from marketplace.cli import DatabaseCommand, add_format_argument
-from marketplace.databases import ALL_ALIASES
+from marketplace.databases.initialization import ALL_ALIASES
 from marketplace.doctor.diagnosis import CODES, diagnose
 from marketplace.doctor.findings import Diagnosis, Finding, Growth, Severity, Sizes
-from marketplace.doctor.wording import file_size, moment
-from marketplace.wording import counted
+from marketplace.humanize import counted, file_size, moment
 
 #: Tables and indexes that the text shows; JSON has more.
 _SHOWN = 5

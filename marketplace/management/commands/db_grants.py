@@ -6,14 +6,14 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from marketplace.cli import DatabaseCommand, add_format_argument
-from marketplace.databases import ALL_ALIASES, database_name
-from marketplace.grants import grant
+from marketplace.databases.initialization import ALL_ALIASES, database_name
+from marketplace.databases.roles.accounts import Difference
+from marketplace.databases.roles.grants import grant
+from marketplace.databases.roles.inspection import Inspection
+from marketplace.databases.roles.reconcile import Repair, look, repair
+from marketplace.databases.roles.report import describe, others, sentence
+from marketplace.humanize import counted
 from marketplace.registry import ALIASES
-from marketplace.roles.accounts import Difference
-from marketplace.roles.inspection import Inspection
-from marketplace.roles.mending import Repair, look, repair
-from marketplace.roles.report import describe, others, sentence
-from marketplace.wording import counted
 
 
 class Command(DatabaseCommand):

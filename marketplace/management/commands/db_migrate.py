@@ -6,8 +6,8 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from marketplace.cli import DatabaseCommand
-from marketplace.databases import ALL_ALIASES
-from marketplace.revisions import get_revision, migrate
+from marketplace.databases.initialization import ALL_ALIASES
+from marketplace.databases.revisions import get_revision, migrate
 
 
 class Command(DatabaseCommand):

@@ -5,8 +5,8 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from marketplace.cli import DatabaseCommand, add_destructive_arguments
+from marketplace.databases.revisions import Rollback, rollback
 from marketplace.registry import ALIASES
-from marketplace.revisions import Rollback, rollback
 
 
 class Command(DatabaseCommand):

@@ -6,10 +6,9 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from marketplace.cli import DatabaseCommand, add_format_argument
-from marketplace.databases import ALL_ALIASES
+from marketplace.databases.initialization import ALL_ALIASES
 from marketplace.doctor.statements import Statement, Statements, statements
-from marketplace.doctor.wording import moment, one_line
-from marketplace.wording import counted
+from marketplace.humanize import counted, moment, one_line
 
 _ORDERS = ("total", "mean", "longest", "calls", "rows")
 

@@ -5,10 +5,9 @@ from typing import Any
 from django.utils import timezone
 
 from marketplace.cli import DatabaseCommand
-from marketplace.databases import ALL_ALIASES
-from marketplace.doctor.snapshots import KEPT_DAYS, Snapshot, take
-from marketplace.doctor.wording import file_size
-from marketplace.wording import counted
+from marketplace.databases.initialization import ALL_ALIASES
+from marketplace.doctor.size_history import KEPT_DAYS, Snapshot, take
+from marketplace.humanize import counted, file_size
 
 
 class Command(DatabaseCommand):

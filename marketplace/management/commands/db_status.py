@@ -9,10 +9,9 @@ from django.utils import timezone
 from django.utils.timesince import timesince
 
 from marketplace.cli import DatabaseCommand, add_format_argument
-from marketplace.doctor.wording import file_size
+from marketplace.humanize import counted, file_size
+from marketplace.monitoring.status import DatabaseStatus, Freshness, LastRun, get_statuses
 from marketplace.registry import ALIASES, CONTROL
-from marketplace.status import DatabaseStatus, Freshness, LastRun, get_statuses
-from marketplace.wording import counted
 
 
 class Command(DatabaseCommand):

@@ -6,8 +6,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
-from marketplace import embedded, reserve
-from marketplace.doctor.wording import file_size
+from marketplace.humanize import file_size
+from marketplace.postgresql import embedded, reserve
 
 
 class Command(BaseCommand):

@@ -7,9 +7,9 @@ from django.core.management.base import CommandParser
 from django.utils import timezone
 
 from marketplace.cli import DatabaseCommand
-from marketplace.databases import ALL_ALIASES
+from marketplace.databases.initialization import ALL_ALIASES
 from marketplace.doctor.vacuum import Done, Task, needs, perform
-from marketplace.wording import counted
+from marketplace.humanize import counted
 
 
 class Command(DatabaseCommand):

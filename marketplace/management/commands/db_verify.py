@@ -5,9 +5,9 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from marketplace.cli import DatabaseCommand, add_format_argument
-from marketplace.databases import ALL_ALIASES
-from marketplace.verification import Verification, verify
-from marketplace.wording import counted
+from marketplace.databases.initialization import ALL_ALIASES
+from marketplace.databases.verification import Verification, verify
+from marketplace.humanize import counted
 
 _NEXT_STEP = (
     "Next: python manage.py db_migrate for what is pending; undo by hand what was changed by hand, "

@@ -14,12 +14,12 @@ from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from marketplace.checks import TAG
 from marketplace.exceptions import MarketplaceError
+from marketplace.humanize import counted
+from marketplace.loading.full_listings import KINDS
 from marketplace.loading.ingest import Progress, Summary, ingest, resume_all
 from marketplace.loading.replay import replay
-from marketplace.loading.snapshots import KINDS
 from marketplace.loading.values import instant
 from marketplace.registry import PLATFORMS
-from marketplace.wording import counted
 
 _COUNTS = ("read", "created", "updated", "unchanged", "rejected", "price_points", "seconds")
 _RARE = ("missing", "held", "retries")

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from marketplace.checks import TAG
 from marketplace.exceptions import MarketplaceError
-from marketplace.loading.survey import RecordSurvey, ShapeSurvey, Survey, survey
+from marketplace.loading.preview import RecordSurvey, ShapeSurvey, Survey, survey
 
 _OPTIONS = ("shop", "lot", "lot_type", "currency", "decimal")
 

@@ -8,8 +8,8 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from marketplace.cli import DatabaseCommand
-from marketplace.loading.worker import Loaded, Worker
-from marketplace.wording import counted
+from marketplace.humanize import counted
+from marketplace.push.worker import Loaded, Worker
 
 _COUNTS = ("read", "created", "updated", "unchanged", "rejected", "held", "price_points")
 

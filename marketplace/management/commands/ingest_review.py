@@ -17,6 +17,7 @@ from marketplace.cli import (
     add_format_argument,
 )
 from marketplace.exceptions import MarketplaceError, SourceError
+from marketplace.humanize import counted
 from marketplace.loading import review, run_review
 from marketplace.loading.addresses import Address, kind_of, locate
 from marketplace.loading.ingest import Summary
@@ -24,7 +25,6 @@ from marketplace.loading.review import Selection, Waiting
 from marketplace.loading.run_review import WaitingRun
 from marketplace.postgresql.errors import explain
 from marketplace.registry import ALIASES, PLATFORMS, get_database, get_platform
-from marketplace.wording import counted
 
 #: Lines, and characters of each, of a payload that is shown without --full.
 _LINES, _WIDTH = 40, 200

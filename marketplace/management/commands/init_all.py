@@ -7,15 +7,15 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from marketplace.cli import DatabaseCommand, add_destructive_arguments
-from marketplace.databases import (
+from marketplace.databases.initialization import (
     ALL_ALIASES,
     Changes,
     database_name,
     initialize,
     plan_initialization,
 )
-from marketplace.roles.mending import Repair
-from marketplace.wording import counted
+from marketplace.databases.roles.reconcile import Repair
+from marketplace.humanize import counted
 
 
 class Command(DatabaseCommand):

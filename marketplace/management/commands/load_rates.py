@@ -6,8 +6,8 @@ from django.core.management.base import CommandError, CommandParser
 
 from marketplace.cli import DatabaseCommand, add_format_argument
 from marketplace.exceptions import MarketplaceError
+from marketplace.humanize import counted
 from marketplace.rates import Reading, load_rates, read_rates
-from marketplace.wording import counted
 
 
 class Command(DatabaseCommand):

@@ -15,9 +15,9 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
-from marketplace import embedded
 from marketplace.demo import ADMIN
-from marketplace.wording import counted
+from marketplace.humanize import counted
+from marketplace.postgresql import embedded
 
 _HOST = "127.0.0.1"
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from marketplace.loading import values
 from marketplace.loading.adapters import Item, Parsed, Payload, Shape, Source
-from marketplace.loading.prices import in_currency
+from marketplace.loading.values.prices import in_currency
 from procurement.records import Lot, Organization
 
 CURRENCY = "UZS"

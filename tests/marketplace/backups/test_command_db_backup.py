@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 from django.db import connections
 
-from marketplace import embedded
-from marketplace.backups import files, manifests, scratch, server, sets, verify
-from marketplace.databases import database_name
+from marketplace.backups import files, manifests, scratch, sets, target_databases, verify
+from marketplace.databases.initialization import database_name
+from marketplace.postgresql import embedded
 from tests import factories
 from tests.commands import run
 from tests.marketplace.backups.conftest import NAME, NOW, back_up, copy, flip, rewrite
@@ -106,7 +106,7 @@ class TestDbBackup:
             "(platform, external_id, first_seen_at, last_seen_at, updated_at) "
             "VALUES ('uzex', %(key)s, %(at)s, %(at)s, %(at)s)"
         )
-        with server.session("procurement", database_name("procurement")) as cursor:
+        with target_databases.session("procurement", database_name("procurement")) as cursor:
             writer = threading.Thread(target=write)
             writer.start()
             manifest = back_up("procurement")
@@ -116,7 +116,7 @@ class TestDbBackup:
         dump = manifest.databases["procurement"]
         assert dump.tables["public.procurement_organizations"] < count
         with (
-            server.session("procurement") as cursor,
+            target_databases.session("procurement") as cursor,
             scratch.rebuilt(cursor, "procurement", NAME, dump, "scratch_copy", jobs=1),
         ):
             assert scratch.compare("procurement", "scratch_copy", dump) == ([], [])

@@ -12,10 +12,10 @@ from django.conf import settings
 from django.db import connections
 from psycopg2.sql import SQL, Identifier
 
-from marketplace import embedded
-from marketplace.backups import clients, files, manifests, scratch, server
-from marketplace.databases import database_name, drop_database
-from marketplace.roles.mending import repair
+from marketplace.backups import clients, files, manifests, scratch, target_databases
+from marketplace.databases.initialization import database_name, drop_database
+from marketplace.databases.roles.reconcile import repair
+from marketplace.postgresql import embedded
 from tests import factories
 from tests.commands import run
 from tests.marketplace.backups.conftest import (
@@ -444,7 +444,7 @@ class TestRefusals:
 
     def test_of_filling_the_disk(self, monkeypatch):
         rooms = chain([10**12], repeat(5_000_000))
-        monkeypatch.setattr(server, "free_bytes", lambda cursor, alias: next(rooms))
+        monkeypatch.setattr(target_databases, "free_bytes", lambda cursor, alias: next(rooms))
         monkeypatch.setattr(scratch, "_PAUSE", 0.001)
 
         self.refuses(restore(), "The server's disk has only 5 MB left: given up")

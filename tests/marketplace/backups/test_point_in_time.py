@@ -5,7 +5,7 @@ from contextlib import closing
 import psycopg2
 import pytest
 
-from marketplace import embedded
+from marketplace.postgresql import embedded
 from tests.marketplace.stage import wait
 
 _CONFIGURATION = """

@@ -15,8 +15,8 @@ from django.db import connections
 from django.test import override_settings
 from django.utils import timezone
 
-from marketplace import embedded
-from marketplace.databases import ALL_ALIASES, ensure_partitions, initialize
+from marketplace.databases.initialization import ALL_ALIASES, ensure_partitions, initialize
+from marketplace.postgresql import embedded
 from marketplace.registry import ALIASES
 
 #: Autovacuum is on, and comes too late to mend what a test breaks.

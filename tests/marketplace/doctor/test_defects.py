@@ -13,11 +13,11 @@ from django.db import connections
 from django.utils import timezone
 
 from ecommerce.partitions import names_ahead
-from marketplace.databases import ALL_ALIASES
+from marketplace.databases.initialization import ALL_ALIASES
 from marketplace.doctor.diagnosis import diagnose
 from marketplace.doctor.findings import Severity
 from marketplace.doctor.schema import aged
-from marketplace.doctor.snapshots import take
+from marketplace.doctor.size_history import take
 from marketplace.registry import ALIASES
 
 from .conftest import LATER

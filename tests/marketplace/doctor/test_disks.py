@@ -8,12 +8,12 @@ import pytest
 from django.db import connections
 from django.utils import timezone
 
-from marketplace import embedded, reserve
-from marketplace.doctor import snapshots, storage
+from marketplace.doctor import size_history, storage
 from marketplace.doctor.diagnosis import diagnose
 from marketplace.doctor.examination import Examination
 from marketplace.doctor.findings import Severity
 from marketplace.exceptions import EmbeddedServerError
+from marketplace.postgresql import embedded, reserve
 
 SHM = Path("/dev/shm")
 
@@ -129,7 +129,7 @@ class TestSocketFolder:
     def test_of_another_machine_s_server_is_not_taken_for_ours(self, settings):
         settings.DISK_CAPACITY = {}
 
-        disk = snapshots.disk_of("procurement", 10, "/nonexistent/data")
+        disk = size_history.disk_of("procurement", 10, "/nonexistent/data")
 
         assert disk == (None, None)
 

@@ -8,12 +8,12 @@ import pytest
 from django.db import InternalError, connections
 from django.utils import timezone
 
-from marketplace import embedded
-from marketplace.databases import ALL_ALIASES
+from marketplace.databases.initialization import ALL_ALIASES
 from marketplace.doctor.diagnosis import diagnose
 from marketplace.doctor.findings import Severity
 from marketplace.doctor.session import reading
-from marketplace.doctor.snapshots import take
+from marketplace.doctor.size_history import take
+from marketplace.postgresql import embedded
 from tests.commands import run
 from tests.marketplace.conftest import Machine
 

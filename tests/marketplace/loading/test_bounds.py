@@ -5,8 +5,8 @@ import json
 import pytest
 
 from marketplace.exceptions import NestingError, SourceError
-from marketplace.loading import documents, json_stream, json_text
-from marketplace.loading.json_pieces import Text
+from marketplace.loading.formats import documents, json_stream, json_text
+from marketplace.loading.formats.json_pieces import Text
 from tests.marketplace.loading.test_documents import (
     LIMIT,
     TOO_DEEP,
@@ -88,7 +88,7 @@ class TestStreaming:
     @pytest.mark.parametrize("step", [1, 2, 3, 5, 7, 64, 999])
     def test_the_pieces_in_which_a_text_comes_do_not_matter(self, monkeypatch, step):
         monkeypatch.setattr(json_stream, "MAX_WHOLE", 100)
-        monkeypatch.setattr("marketplace.loading.json_pieces._PIECE", 1)
+        monkeypatch.setattr("marketplace.loading.formats.json_pieces._PIECE", 1)
         records = [*SMALL, LARGE, *SMALL, 17, "te\\xt", None, True]
         for indent in (None, 2):
             stream = Trickle(json.dumps(records, indent=indent).encode(), step)
@@ -133,7 +133,7 @@ class TestStreaming:
         assert f": {reason}. The records before it were read (9)." in error
 
     def test_the_place_of_damage_is_counted_in_characters_over_all_pieces(self, monkeypatch):
-        monkeypatch.setattr("marketplace.loading.json_pieces._PIECE", 1)
+        monkeypatch.setattr("marketplace.loading.formats.json_pieces._PIECE", 1)
         text = '[{"id": "Ж"},\n{"id": "ЖЖЖ"}, {"id": "Ж", "x": tru}]'
         stream, found = Trickle(text.encode(), 3), []
 

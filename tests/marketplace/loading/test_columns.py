@@ -9,8 +9,8 @@ import pytest
 from classifieds.records import Listing
 from ecommerce.records import Offer, Product
 from marketplace.exceptions import PayloadError
-from marketplace.loading import columns
-from marketplace.loading.columns import Column
+from marketplace.loading.mapped import columns
+from marketplace.loading.mapped.columns import Column
 
 EMPTY = frozenset({"", "—"})
 #: What the ids in addresses of OLX are written in.

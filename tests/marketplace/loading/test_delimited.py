@@ -5,8 +5,8 @@ import io
 import pytest
 
 from marketplace.exceptions import SourceError
-from marketplace.loading import delimited, dialects
-from marketplace.loading.delimited import Layout
+from marketplace.loading.formats import delimited, dialects
+from marketplace.loading.formats.delimited import Layout
 
 ROWS = [{"имя": "Чайник", "цена": "1,5"}, {"имя": "Стакан", "цена": "2,5"}]
 

@@ -10,8 +10,8 @@ import pytest
 import zstandard
 
 from marketplace.exceptions import SourceError
-from marketplace.loading import documents
-from marketplace.loading.documents import Entry
+from marketplace.loading.formats import documents
+from marketplace.loading.formats.documents import Entry
 from tests import payloads
 
 LIMIT = 1 << 20

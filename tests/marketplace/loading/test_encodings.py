@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from marketplace.loading.encodings import CYRILLIC, detect
+from marketplace.loading.formats.encodings import CYRILLIC, detect
 
 SENTENCES = [
     "Чайник электрический, 1,7 л, белый",

@@ -3,7 +3,7 @@
 import pytest
 
 from marketplace.exceptions import SourceError
-from marketplace.loading import documents
+from marketplace.loading.formats import documents
 
 FEED = """<?xml version="1.0" encoding="{encoding}"?>
 {doctype}<yml_catalog date="2026-07-03 18:10">

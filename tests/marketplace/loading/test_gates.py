@@ -24,7 +24,7 @@ from marketplace.loading.gates import (
     summarize,
 )
 from marketplace.loading.ingest import load_documents
-from marketplace.loading.measures import Measures, Prices, Tally, compare_prices, observe
+from marketplace.loading.quality_metrics import Measures, Prices, Tally, compare_prices, observe
 from marketplace.loading.targets import get_plan
 from marketplace.loading.thresholds import Thresholds
 from tests import factories

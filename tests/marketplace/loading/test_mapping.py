@@ -7,7 +7,7 @@ from django.conf import settings
 
 from ecommerce.records import Offer, PricePoint, Product
 from marketplace.exceptions import SourceError
-from marketplace.loading import mapping
+from marketplace.loading.mapped import mapping
 
 SOUND = """
 [table]

@@ -13,8 +13,8 @@ from datetime import datetime
 import pytest
 from django.apps import apps
 
-from marketplace.loading import documents
 from marketplace.loading.adapters import Source, get_adapter
+from marketplace.loading.formats import documents
 from marketplace.loading.ingest import expand, ingest, load_documents
 from marketplace.loading.targets import get_plan
 from marketplace.loading.values import TASHKENT

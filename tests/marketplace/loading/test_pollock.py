@@ -5,8 +5,8 @@ import io
 from collections import Counter
 
 from marketplace.exceptions import SourceError
-from marketplace.loading import delimited
-from marketplace.loading.delimited import Layout
+from marketplace.loading.formats import delimited
+from marketplace.loading.formats.delimited import Layout
 from tests import suites
 
 #: Two tables in one file with the same columns: the rows of the second are read, too.

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from marketplace.loading import prices, values
-from marketplace.loading.prices import NUMBER, PRICE, RATING, WHOLE, Style, in_currency
+from marketplace.loading import values
+from marketplace.loading.values import prices
+from marketplace.loading.values.prices import NUMBER, PRICE, RATING, WHOLE, Style, in_currency
 
 #: The tests of price-parser's source package, which hold its published examples.
 EXAMPLES = Path(

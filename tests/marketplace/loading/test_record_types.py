@@ -12,8 +12,8 @@ from ecommerce.platforms import uzum
 from ecommerce.records import PricePoint
 from marketplace.exceptions import PayloadError
 from marketplace.loading.ingest import ingest
+from marketplace.loading.preview import survey
 from marketplace.loading.record_types import check_columns, check_types
-from marketplace.loading.survey import survey
 from marketplace.loading.values import TASHKENT
 from procurement.records import Lot
 from tests.marketplace.loading.test_mutations import uzum as card

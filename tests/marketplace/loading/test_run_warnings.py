@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 import pytest
 
 from ecommerce.models import LoadRun, LoadSource
-from marketplace.loading import jobs
-from marketplace.loading.documents import Entry
+from marketplace.loading import sources
+from marketplace.loading.formats.documents import Entry
 from marketplace.loading.ingest import load_documents
-from marketplace.loading.jobs import Job
 from marketplace.loading.reader import Reader
 from marketplace.loading.run_warnings import MAX_WARNINGS, merge, of_run
 from marketplace.loading.runs import Run
+from marketplace.loading.sources import Job
 from marketplace.loading.writer import Writer
 
 START = datetime(2026, 3, 1, 9, tzinfo=UTC)
@@ -28,7 +28,7 @@ def load(entries, pk=None):
     own = Reader(job)
     run = Run("ecommerce", "uzum", "choynak.json", START, {}, pk)
     writer = Writer(job, run, own, lambda summary: None)
-    for message in own.batches(iter(entries), jobs.given(job, "choynak.json")):
+    for message in own.batches(iter(entries), sources.given(job, "choynak.json")):
         writer.take(message)
     writer.finish()
     return writer.summary

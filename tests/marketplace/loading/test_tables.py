@@ -20,9 +20,10 @@ from ecommerce.models import (
 )
 from marketplace import checks, registry
 from marketplace.exceptions import SourceError
-from marketplace.loading import adapters, tables
+from marketplace.loading import adapters
 from marketplace.loading.adapters import Source
 from marketplace.loading.ingest import ingest
+from marketplace.loading.mapped import tables
 from marketplace.registry import Platform
 from procurement.models import Lot
 from tests.commands import run

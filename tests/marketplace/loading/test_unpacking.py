@@ -7,7 +7,7 @@ import os
 import pytest
 import zstandard
 
-from marketplace.loading import unpacking
+from marketplace.loading.formats import unpacking
 from tests.marketplace.loading.test_documents import file, read, read_damaged, sound
 
 __all__ = ["file"]

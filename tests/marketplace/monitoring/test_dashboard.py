@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from marketplace.monitoring import metrics
 from marketplace.monitoring.metrics import render
-from marketplace.monitoring.pool import Pool
+from marketplace.monitoring.pgbouncer import Pool
 
 pytestmark = pytest.mark.django_db(databases="__all__", transaction=True)
 

@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from marketplace.monitoring import metrics
 from marketplace.monitoring.metrics import render
-from marketplace.monitoring.pool import _sum
+from marketplace.monitoring.pgbouncer import _sum
 from marketplace.registry import PLATFORMS
 from tests import factories
 

@@ -8,7 +8,7 @@ from secrets import token_urlsafe
 import psycopg2
 import pytest
 
-from marketplace import embedded
+from marketplace.postgresql import embedded
 from tests.marketplace.conftest import Machine
 
 DATABASES = {

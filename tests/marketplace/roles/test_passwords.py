@@ -3,8 +3,8 @@
 import pytest
 from django.db import connections
 
-from marketplace.roles.definitions import roles_of
-from marketplace.roles.passwords import is_password, matches, verifier
+from marketplace.databases.roles.definitions import roles_of
+from marketplace.databases.roles.passwords import is_password, matches, verifier
 
 pytestmark = pytest.mark.django_db(databases=["classifieds"])
 

@@ -1,0 +1,221 @@
+"""Charts as inline SVG: pure functions from series to text, without scripts or other sites.
+
+Colors come from the style sheet: the classes mp-s0 … mp-s7, the text's own color for the rest.
+"""
+
+import math
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import NamedTuple
+
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from marketplace.admin_site.formatting import DASH, moment, money, percent
+
+#: Series that can be told apart by color.
+COLORS = 8
+
+#: Width and height for a desk and for a telephone: the letters keep their size on both.
+WIDE, NARROW = (960, 300), (340, 260)
+
+_TOP, _RIGHT, _BOTTOM, _LEFT = 28, 14, 28, 58
+
+
+class Point(NamedTuple):
+    """A value that holds until the next point; `is_available` is None where nobody says."""
+
+    at: datetime
+    value: Decimal
+    is_available: bool | None = None
+
+
+class Series(NamedTuple):
+    """A line: its points in the order of time, and until when the last one is known to hold."""
+
+    label: str
+    points: Sequence[Point]
+    until: datetime
+
+
+class Frame(NamedTuple):
+    """What part of time and value a chart shows, and how large it is."""
+
+    width: int
+    height: int
+    start: datetime
+    end: datetime
+    ticks: Sequence[Decimal]
+
+    def x(self, at: datetime) -> float:
+        """Return the horizontal place of a time."""
+        share = (at - self.start) / (self.end - self.start)
+        return round(_LEFT + share * (self.width - _LEFT - _RIGHT), 1)
+
+    def y(self, value: Decimal) -> float:
+        """Return the vertical place of a value."""
+        low, high = self.ticks[0], self.ticks[-1]
+        share = float((value - low) / (high - low))
+        return round(self.height - _BOTTOM - share * (self.height - _TOP - _BOTTOM), 1)
+
+
+def price_chart(series: Sequence[Series], unit: str) -> SafeString:
+    """Return the chart of up to eight prices over time with its legend; empty without points."""
+    shown = [one for one in series if one.points][:COLORS]
+    if not shown:
+        return SafeString("")
+    return format_html(
+        '<figure class="mp-chart" data-chart="prices"><div class="mp-wide">{}</div>'
+        '<div class="mp-narrow">{}</div>{}</figure>',
+        step_lines(shown, unit, *WIDE),
+        step_lines(shown, unit, *NARROW),
+        _legend(shown, unit),
+    )
+
+
+def step_lines(series: Sequence[Series], unit: str, width: int, height: int) -> SafeString:
+    """Return an SVG with one step line a series; dashed where it was not available."""
+    frame = _frame(series, width, height)
+    return format_html(
+        '<svg viewBox="0 0 {} {}" role="img" aria-label="Prices in {} from {} to {}">{}{}{}</svg>',
+        width,
+        height,
+        unit or "their currency",
+        f"{timezone.localtime(frame.start):%Y-%m-%d}",
+        f"{timezone.localtime(frame.end):%Y-%m-%d}",
+        _value_axis(frame, unit),
+        _time_axis(frame),
+        format_html_join("", "{}", ((_line(one, i, frame, unit),) for i, one in enumerate(series))),
+    )
+
+
+def value_ticks(low: Decimal, high: Decimal, count: int = 4) -> list[Decimal]:
+    """Return about `count` round numbers that enclose low and high."""
+    if low == high:
+        margin = abs(low) / 10 or Decimal(1)
+        low, high = max(low - margin, Decimal(0)), high + margin
+    rough = (high - low) / count
+    scale = Decimal(10) ** math.floor(rough.log10())
+    step = next(scale * factor for factor in (1, 2, 5, 10) if scale * factor >= rough)
+    first, last = math.floor(low / step), math.ceil(high / step)
+    return [step * index for index in range(first, last + 1)]
+
+
+def short(value: Decimal) -> str:
+    """Return a number for an axis: 950, 12.5 k, 5.3 M."""
+    for size, letter in ((Decimal(10**9), " bn"), (Decimal(10**6), " M"), (Decimal(1000), " k")):
+        if abs(value) >= size:
+            return f"{(value / size).quantize(Decimal('0.001')).normalize():f}{letter}"
+    return f"{value.normalize():f}"
+
+
+def _frame(series: Sequence[Series], width: int, height: int) -> Frame:
+    values = [point.value for one in series for point in one.points]
+    start = min(one.points[0].at for one in series)
+    end = max(max(one.until, one.points[-1].at) for one in series)
+    if end - start < timedelta(hours=1):
+        start, end = start - timedelta(hours=12), end + timedelta(hours=12)
+    return Frame(width, height, start, end, value_ticks(min(values), max(values)))
+
+
+def _value_axis(frame: Frame, unit: str) -> SafeString:
+    right = frame.width - _RIGHT
+    lines = format_html_join(
+        "",
+        '<line class="mp-grid" x1="{}" x2="{}" y1="{}" y2="{}"/>'
+        '<text class="mp-tick" x="{}" y="{}" text-anchor="end">{}</text>',
+        (
+            (_LEFT, right, frame.y(tick), frame.y(tick), _LEFT - 6, frame.y(tick) + 4, short(tick))
+            for tick in frame.ticks
+        ),
+    )
+    return format_html("{}{}", lines, _unit(frame, unit))
+
+
+def _unit(frame: Frame, unit: str) -> SafeString:
+    return format_html(
+        '<text class="mp-tick" x="{}" y="{}" text-anchor="end">{}</text>',
+        _LEFT - 6,
+        12,
+        unit,
+    )
+
+
+def _time_axis(frame: Frame) -> SafeString:
+    count = max(2, (frame.width - _LEFT) // 130)
+    span = frame.end - frame.start
+    pattern = "%d %b %Y" if span > timedelta(days=300) else "%d %b"
+    if span < timedelta(days=3):
+        pattern = "%d %b %H:%M"
+    labels = []
+    for index in range(count + 1):
+        at = frame.start + span * index / count
+        anchor = "start" if index == 0 else "end" if index == count else "middle"
+        text = f"{timezone.localtime(at):{pattern}}"
+        labels.append((frame.x(at), frame.height - 8, anchor, text))
+    return format_html_join(
+        "", '<text class="mp-tick" x="{}" y="{}" text-anchor="{}">{}</text>', labels
+    )
+
+
+def _line(one: Series, index: int, frame: Frame, unit: str) -> SafeString:
+    solid: list[str] = []
+    dashed: list[str] = []
+    following = [*one.points[1:], None]
+    for point, after in zip(one.points, following, strict=True):
+        end = after.at if after else max(one.until, point.at)
+        drop = f"V{frame.y(after.value)}" if after else ""
+        step = f"M{frame.x(point.at)} {frame.y(point.value)}H{frame.x(end)}{drop}"
+        (dashed if point.is_available is False else solid).append(step)
+    return format_html(
+        '<g class="mp-s{}"><path class="mp-line" d="{}"/><path class="mp-line mp-out" d="{}"/>'
+        "{}</g>",
+        index,
+        "".join(solid),
+        "".join(dashed),
+        _dots(one, frame, unit),
+    )
+
+
+def _dots(one: Series, frame: Frame, unit: str) -> SafeString:
+    return format_html_join(
+        "",
+        '<circle cx="{}" cy="{}" r="2.5"><title>{} · {} · {}{}</title></circle>',
+        (
+            (
+                frame.x(point.at),
+                frame.y(point.value),
+                one.label,
+                moment(point.at),
+                money(point.value, unit),
+                " · not available" if point.is_available is False else "",
+            )
+            for point in one.points
+        ),
+    )
+
+
+def _legend(series: Sequence[Series], unit: str) -> SafeString:
+    return format_html(
+        '<figcaption><ul class="mp-legend">{}</ul><p>A line is dashed while the offer was not '
+        "available.</p></figcaption>",
+        format_html_join(
+            "",
+            '<li class="mp-s{}"><i></i><span>{}</span> <b>{}</b> <small>{}</small></li>',
+            (
+                (index, one.label, money(one.points[-1].value, unit), _change(one))
+                for index, one in enumerate(series)
+            ),
+        ),
+    )
+
+
+def _change(one: Series) -> str:
+    """Return by how much the last value differs from the first."""
+    first, last = one.points[0].value, one.points[-1].value
+    if not first:
+        return DASH
+    change = (last - first) * 100 / first
+    return f"{'+' if change > 0 else ''}{percent(round(change, 1))}"

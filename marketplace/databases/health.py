@@ -1,0 +1,32 @@
+"""Whether the databases answer, for monitoring."""
+
+import asyncio
+
+from django.db import Error, connections
+
+from marketplace.databases.initialization import ask_all
+from marketplace.exceptions import MarketplaceError
+from marketplace.registry import ALIASES
+
+#: Seconds after which a database that has not answered counts as unhealthy.
+TIME_LIMIT = 4.0
+
+
+async def check_all_databases_health() -> dict[str, bool]:
+    """Return whether each of the three databases answers a query, within `TIME_LIMIT`."""
+    return await asyncio.to_thread(check_health)
+
+
+def check_health() -> dict[str, bool]:
+    """Do the same without asyncio."""
+    answers = ask_all(_is_healthy, ALIASES, seconds=TIME_LIMIT)
+    return {alias: answers.get(alias, False) for alias in ALIASES}
+
+
+def _is_healthy(alias: str) -> bool:
+    try:
+        with connections[alias].cursor() as cursor:
+            cursor.execute("SELECT 1")
+            return bool(cursor.fetchone() == (1,))
+    except (Error, MarketplaceError):
+        return False

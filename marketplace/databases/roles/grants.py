@@ -1,0 +1,109 @@
+"""What a role of your own may do in a database: read it, or load data into it."""
+
+from django.db import connections, transaction
+from django.db.backends.utils import CursorWrapper
+from psycopg2 import sql
+from psycopg2.sql import SQL, Identifier
+
+from marketplace.databases.roles.definitions import LOCK_FUNCTIONS, owner_of, roles_of
+from marketplace.exceptions import MarketplaceError
+from marketplace.registry import ALIASES, CONTROL
+
+_READ = (
+    "GRANT CONNECT ON DATABASE {database} TO {role}",
+    "GRANT USAGE ON SCHEMA public TO {role}",
+    "GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}",
+)
+_WRITE = (
+    # Loading stages batches in temporary tables.
+    "GRANT TEMPORARY ON DATABASE {database} TO {role}",
+    "GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}",
+    "GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {role}",
+    # Creating the months of price history that are missing.
+    "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO {role}",
+)
+
+# Tables that later migrations and new months create, by whoever creates them.
+_READ_LATER = (
+    "ALTER DEFAULT PRIVILEGES FOR ROLE {creator} IN SCHEMA public GRANT SELECT ON TABLES TO {role}",
+)
+_WRITE_LATER = (
+    "ALTER DEFAULT PRIVILEGES FOR ROLE {creator} IN SCHEMA public "
+    "GRANT INSERT, UPDATE, DELETE ON TABLES TO {role}",
+    "ALTER DEFAULT PRIVILEGES FOR ROLE {creator} IN SCHEMA public "
+    "GRANT USAGE, SELECT ON SEQUENCES TO {role}",
+)
+
+# Loads take turns by advisory locks, which init_all leaves to the roles that load.
+_UNUSABLE_LOCKS = """
+SELECT format('pg_catalog.%%I(%%s)', p.proname, pg_get_function_identity_arguments(p.oid))
+FROM pg_proc AS p
+WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.proname ~ %(functions)s
+    AND NOT has_function_privilege(%(role)s, p.oid, 'EXECUTE')
+"""
+
+
+def grant(alias: str, role: str, *, can_write: bool) -> None:
+    """Let a role read a database, and write its data if `can_write`. Safe to run again.
+
+    It covers the tables that there are and those that the connected role and the database's owner
+    create later.
+
+    :raises MarketplaceError: if there is no such role, it is one of the databases' own, or it
+        cannot be granted the advisory locks that writing needs
+    """
+    connection = connections[alias]
+    if any(role == own.name for other in (CONTROL, *ALIASES) for own in roles_of(other)):
+        raise MarketplaceError(
+            f"{role} has its own rights, and gets no others. To mend them: "
+            f"python manage.py db_grants --repair"
+        )
+    with transaction.atomic(using=alias), connection.cursor() as cursor:
+        if not _exists(cursor, role):
+            raise MarketplaceError(
+                f"There is no role {role}. Create it: python manage.py dbshell --database "
+                f"{alias} -- -c \"CREATE ROLE {role} LOGIN PASSWORD '…'\""
+            )
+        for statement in (*_READ, *(_WRITE if can_write else ())):
+            cursor.execute(_composed(statement, connection.settings_dict["NAME"], role))
+        for creator in _creators(cursor, owner_of(alias)):
+            for statement in (*_READ_LATER, *(_WRITE_LATER if can_write else ())):
+                cursor.execute(_composed(statement, creator, role))
+        if can_write:
+            _allow_locks(cursor, alias, role)
+
+
+def _allow_locks(cursor: CursorWrapper, alias: str, role: str) -> None:
+    for name in _unusable_locks(cursor, role):
+        cursor.execute(
+            SQL("GRANT EXECUTE ON FUNCTION {} TO {}").format(SQL(name), Identifier(role))
+        )
+    # PostgreSQL only warns if the connected role may not grant a right.
+    if _unusable_locks(cursor, role):
+        raise MarketplaceError(
+            f"{role} may not take advisory locks, which every load needs. Run this as a "
+            f"superuser: python manage.py db_grants {role} --write --database {alias}"
+        )
+
+
+def _unusable_locks(cursor: CursorWrapper, role: str) -> list[str]:
+    cursor.execute(_UNUSABLE_LOCKS, {"functions": f"^{LOCK_FUNCTIONS}$", "role": role})
+    return [name for (name,) in cursor.fetchall()]
+
+
+def _exists(cursor: CursorWrapper, role: str) -> bool:
+    cursor.execute("SELECT FROM pg_roles WHERE rolname = %(role)s", {"role": role})
+    return cursor.fetchone() is not None
+
+
+def _creators(cursor: CursorWrapper, owner: str) -> list[str]:
+    """Return who creates tables: the connected role, and the owner if there is one."""
+    query = "SELECT rolname FROM pg_roles WHERE rolname IN (current_user, %(owner)s)"
+    cursor.execute(query, {"owner": owner})
+    return [name for (name,) in cursor.fetchall()]
+
+
+def _composed(statement: str, name: str, role: str) -> sql.Composed:
+    """Fill in the database's or the creator's name, and the role's."""
+    names = {"database": Identifier(name), "creator": Identifier(name), "role": Identifier(role)}
+    return SQL(statement).format(**names)

@@ -1,0 +1,195 @@
+"""Tables in text form: rows and their faults.
+
+A damaged row is a fault, and reading continues behind it: if it spans several lines, with the
+second of them, because its quotation mark was never closed.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from itertools import chain
+from typing import Any, NamedTuple
+
+from django.conf import settings
+
+from marketplace.exceptions import SourceError
+from marketplace.humanize import counted
+from marketplace.loading.formats import dialects
+from marketplace.loading.formats.dialects import Dialect, Rows
+from marketplace.loading.formats.encodings import Text, drain, look_ahead
+
+#: (place, row as column → text, fault, raw bytes): a row, or a damaged line.
+Found = tuple[str, Any, str, bytes]
+
+DELIMITERS = dialects.DELIMITERS
+
+#: Columns that a table may have: as many as a sheet of a spreadsheet.
+MAX_COLUMNS = 16_384
+
+_NUMBER = re.compile(r"\s*+[-+−]?\d[\d\s.,]*+")
+
+
+class Row(dict[str, str]):
+    """A row of a table: column → text. A type of its own, to tell it from an object of JSON."""
+
+
+class Layout(NamedTuple):
+    """How a table is written; fields that are empty or None are found by looking at it.
+
+    :param header: whether the first row names the columns; if not, they are named "1", "2", … ;
+        where it stands again in the middle, it is no row
+    :param names: the columns' names where no header gives them
+    :param short_rows: whether a row may end early; or the columns that may be missing at its end
+    :param quote: the quotation mark of cells; empty if cells are never quoted
+    """
+
+    encoding: str = ""
+    delimiter: str = ""
+    header: bool = True
+    names: tuple[str, ...] = ()
+    short_rows: bool | tuple[str, ...] = False
+    quote: str | None = None
+
+
+def read(
+    stream: Any,
+    layout: Layout,
+    check: Callable[[list[str]], None] | None = None,
+    name: str = "the table",
+) -> Iterator[Found]:
+    """Yield the rows of a table.
+
+    Columns without a name are named by their number. Of columns with the same name, the second
+    is named "name (2)"; where nobody checks which are read, rows that differ in them are faults.
+
+    :param stream: bytes, with `peek`
+    :param check: called once with the columns' names; raises `SourceError` to refuse the table
+    :param name: of the source, for messages
+    :raises SourceError: if the first row cannot be read, or the encoding cannot be determined
+    """
+    text = Text(stream, layout.encoding, name, settings.INGEST_MAX_RECORD)
+    sample, rest = look_ahead(iter(text), dialects.is_enough)
+    dialect = dialects.find_dialect(
+        sample, layout.delimiter, layout.quote, has_header=layout.header
+    )
+    seen = dialects.whole(sample)
+    rows = Rows(chain(drain(sample), rest), dialect, lambda: text.encoding)
+    header: list[str] = []
+    shape = _Shape([], layout)
+    for row, fault in rows.read():
+        if not shape.columns:
+            if fault:
+                raise SourceError(
+                    f"The first row of {name} (line {rows.start}) cannot be read: it {fault}. "
+                    "Correct the table, and load it again."
+                )
+            _check_width(row, name)
+            header = _header(row, layout)
+            shape = _Shape(_unique(header), layout, seen, dialect)
+            if check:
+                check(header)
+            else:
+                shape.repeated = _repeated(header)
+            if layout.header:
+                continue
+        fault = fault or shape.find_fault(row)
+        if fault:
+            raw = rows.reject()
+            yield f"line {rows.start}", None, fault, raw
+        # Files put together from several repeat the header.
+        elif not (layout.header and header[0] in row[0] and _header(row, layout) == header):
+            yield f"line {rows.number}", shape.name_cells(row), "", b""
+
+
+def _check_width(row: list[str], name: str) -> None:
+    if len(row) > MAX_COLUMNS:
+        raise SourceError(
+            f"{name} has {len(row):,} columns, and a table may have {MAX_COLUMNS:,}. If these are "
+            "not columns, set delimiter under [table] of a mapping; else split the table."
+        )
+
+
+class _Shape:
+    """What the rows of a table have in common.
+
+    :param repeated: pairs of positions of columns with the same name
+    """
+
+    def __init__(
+        self,
+        columns: list[str],
+        layout: Layout,
+        sample: list[str] | None = None,
+        dialect: Dialect | None = None,
+    ) -> None:
+        self.columns = columns
+        self.repeated: list[tuple[int, int]] = []
+        self._short_rows = layout.short_rows
+        self._full: list[list[str]] = []
+        if layout.short_rows is True and sample and dialect:
+            sound = Rows(iter(sample), dialect).read()
+            rows = [row for row, fault in sound if not fault and len(row) == len(columns)]
+            self._full = rows[layout.header :]
+
+    def find_fault(self, row: list[str]) -> str:
+        """Return why a row does not fit the columns; empty if it does."""
+        if len(row) != len(self.columns):
+            return self._find_width_fault(row)
+        for first, second in self.repeated:
+            if row[first] != row[second]:
+                name = self.columns[first]
+                return (
+                    f'has two values in columns named "{name}": "{row[first][:80]}" and '
+                    f'"{row[second][:80]}"; give one of the columns another name'
+                )
+        return ""
+
+    def name_cells(self, row: list[str]) -> Row:
+        """Return a row as column → text."""
+        missing = len(self.columns) - len(row)
+        return Row(zip(self.columns, row + [""] * missing if missing else row, strict=True))
+
+    def _find_width_fault(self, row: list[str]) -> str:
+        fault = f"has {counted(len(row), 'column')}, the table has {len(self.columns)}"
+        if len(row) > len(self.columns) or not self._short_rows:
+            return fault
+        if isinstance(self._short_rows, tuple):
+            absent = set(self.columns[len(row) :]) - set(self._short_rows)
+            names = ", ".join(f'"{each}"' for each in sorted(absent))
+            return f"{fault}; short_rows does not name {names}" if absent else ""
+        for position, cell in enumerate(row):
+            if cell.strip() and self._kinds(position) == {not _NUMBER.fullmatch(cell)}:
+                name = self.columns[position]
+                return f'{fault}, and "{cell[:80]}" is not like other values of column "{name}"'
+        return ""
+
+    def _kinds(self, position: int) -> set[bool]:
+        """Return which kinds of values full rows have in a column: whether they are numbers."""
+        cells = (row[position] for row in self._full)
+        return {bool(_NUMBER.fullmatch(cell)) for cell in cells if cell.strip()}
+
+
+def _header(row: list[str], layout: Layout) -> list[str]:
+    if layout.names:
+        return list(layout.names)
+    if not layout.header:
+        return [str(number) for number in range(1, len(row) + 1)]
+    names = (name.strip().lstrip("\ufeff") for name in row)
+    return [name or str(number) for number, name in enumerate(names, 1)]
+
+
+def _unique(names: list[str]) -> list[str]:
+    """Return the names of columns, of which those that occur again are numbered."""
+    counts: dict[str, int] = {}
+    unique = []
+    for name in names:
+        counts[name] = counts.get(name, 0) + 1
+        unique.append(f"{name} ({counts[name]})" if counts[name] > 1 else name)
+    return unique
+
+
+def _repeated(names: list[str]) -> list[tuple[int, int]]:
+    first: dict[str, int] = {}
+    positions = [
+        (first.setdefault(name, position), position) for position, name in enumerate(names)
+    ]
+    return [(one, other) for one, other in positions if one != other]

@@ -1,0 +1,307 @@
+"""What a source holds: JSON, JSON lines, a YML feed or a CSV table, as a stream of documents.
+
+Sources are plain, gzip or zstd, whatever their name, and of any size: memory is bounded by the
+largest record and by the largest text that is parsed whole. What is damaged is yielded as a fault
+with its place and bytes, and the reading goes on where the next sound document begins.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from itertools import starmap
+from typing import Any, NamedTuple
+
+from marketplace.exceptions import SourceError
+from marketplace.loading.formats import (
+    delimited,
+    feeds,
+    json_stream,
+    json_text,
+    oversize,
+    unpacking,
+)
+from marketplace.loading.formats.json_pieces import Text
+from marketplace.loading.formats.json_text import clean, parse
+from marketplace.loading.formats.unpacking import STANDARD_INPUT
+from marketplace.loading.values import decimal_marks
+
+__all__ = [
+    "STANDARD_INPUT",
+    "Entry",
+    "Line",
+    "TableReader",
+    "clean",
+    "elements",
+    "parse",
+    "read",
+    "read_unparsed",
+]
+
+_BOM = b"\xef\xbb\xbf"
+_PIECE = 1 << 16
+_BLANK = re.compile(rb"(?:\s++|\xef\xbb\xbf)*+")
+
+
+class Entry(NamedTuple):
+    """A document, the damaged place where one should be, or a warning.
+
+    :param place: where in the source, for messages: "line 17"
+    :param document: the parsed document; None if it is damaged
+    :param fault: why it could not be read; empty if it could
+    :param raw: the damaged bytes
+    :param warning: about the source; then there is no document
+    """
+
+    place: str
+    document: Any = None
+    fault: str = ""
+    raw: bytes = b""
+    warning: str = ""
+
+
+class Line(NamedTuple):
+    """A line of JSON lines that is not parsed yet."""
+
+    place: str
+    raw: bytes
+
+
+#: Reads what is no JSON as a table of a known form: (stream, name of the source) → documents.
+TableReader = Callable[[Any, str], Iterator[Entry]]
+
+
+def read(path: str, max_record: int, read_table: TableReader | None = None) -> Iterator[Entry]:
+    """Yield the documents of a file, or of standard input for "-".
+
+    :param max_record: bytes of the largest JSON record, after unpacking
+    :param read_table: reads whatever is no JSON
+    :raises SourceError: if it cannot be opened, is empty or of no known form; also after the last
+        sound document, if it is truncated
+    """
+    yield from _read(path, max_record, read_table, _elements)
+
+
+def _read(
+    path: str,
+    max_record: int,
+    read_table: TableReader | None,
+    read_line: Callable[[bytes, str], Iterator[Any]],
+) -> Iterator[Any]:
+    name = unpacking.source_name(path)
+    warnings: list[str] = []
+    try:
+        with ExitStack() as opened:
+            stream = unpacking.open_source(path, opened, warnings.append)
+            yield from _read_stream(stream, name, max_record, read_table, read_line)
+    except unpacking.ERRORS as error:
+        raise SourceError(
+            f"{name} is truncated or damaged: {error}. Fetch the file again and load it once more; "
+            "records that were loaded are not loaded twice."
+        ) from error
+    except OSError as error:
+        raise SourceError(f"Cannot read {path}: {error.strerror or error}.") from error
+    yield from (Entry("", warning=warning) for warning in warnings)
+
+
+def read_unparsed(path: str, max_record: int) -> Iterator[Entry | Line]:
+    """Yield the documents of a source as `read` does, but JSON lines as they are.
+
+    So that what was loaded before can be recognized by its bytes.
+
+    :raises SourceError: as `read`
+    """
+    yield from _read(path, max_record, None, lambda line, place: iter([Line(place, line)]))
+
+
+def elements(line: Line) -> Iterator[Entry]:
+    """Yield the document that a line holds, or the elements of an array of documents."""
+    return _elements(line.raw, line.place)
+
+
+def _read_stream(
+    stream: Any,
+    name: str,
+    max_record: int,
+    read_table: TableReader | None,
+    read_line: Callable[[bytes, str], Iterator[Any]],
+) -> Iterator[Any]:
+    head = _skip_blank(stream)
+    start = head.lstrip()[:1]
+    if not start:
+        raise SourceError(f"{name} is empty.")
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")) and not read_table:
+        raise SourceError(f"{name} is UTF-16. Convert it: iconv -f UTF-16 -t UTF-8 {name}.")
+    if read_table and start not in b"{[":
+        yield from read_table(stream, name)
+    elif start == b"<":
+        for place, document, fault, raw in decimal_marks.with_evidence(feeds.read(stream, name)):
+            yield Entry(place, document, fault, raw)
+    elif start in b"{[" or _is_value(head):
+        yield from _read_json(stream, name, max_record, read_line)
+    elif _is_table(head):
+        for place, document, fault, raw in delimited.read(stream, delimited.Layout(), name=name):
+            yield Entry(place, document, fault, raw)
+    else:
+        raise SourceError(
+            f"{name} is neither JSON, nor a YML feed, nor a CSV table with a row below its header. "
+            f"It starts with: {_excerpt(head)}. Name a file of the platform, or fetch it again."
+        )
+
+
+def _skip_blank(stream: Any) -> bytes:
+    """Skip byte order marks, white space before XML, and blank pages; return what comes next."""
+    while head := stream.peek(4096):
+        blank = _BLANK.match(head).end()  # type: ignore[union-attr] # it matches anything
+        if blank == len(head) or (blank and head[blank : blank + 1] == b"<"):
+            stream.read(blank)
+        elif head.startswith(_BOM):
+            stream.read(len(_BOM))
+        else:
+            return bytes(head)
+    return b""
+
+
+def _is_value(head: bytes) -> bool:
+    """Return whether a source is a JSON number, text, true, false or null: no record, but JSON."""
+    try:
+        parse(head)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_table(head: bytes) -> bool:
+    """Return whether another line has as many cells as the first, which are the names of columns.
+
+    A page with an error message may have commas, too, but not the same number in each line.
+    """
+    lines = [line for line in head.decode("utf-8", "replace").splitlines() if line.strip()]
+    is_cut_off = len(lines) < 3 and len(head) >= 4096
+    for mark in delimited.DELIMITERS:
+        first, *others = csv.reader(lines, delimiter=mark)
+        if len(first) > 1 and (is_cut_off or any(len(row) == len(first) for row in others)):
+            return True
+    return False
+
+
+def _excerpt(head: bytes) -> str:
+    """Return the beginning of a source, as far as it can be shown."""
+    text = head.lstrip()[:40].decode("utf-8", "replace").split("\n")[0]
+    return "".join(char if char.isprintable() else "\ufffd" for char in text).strip()
+
+
+def _read_json(
+    stream: Any, name: str, max_record: int, read_line: Callable[[bytes, str], Iterator[Any]]
+) -> Iterator[Any]:
+    """Yield the documents of JSON lines, or of one JSON text over any number of lines."""
+    head = _read_lines_ahead(stream, max_record)
+    lines = io.BytesIO(head).readlines()
+    filled = [line for line in lines if line.strip()][:3]
+    are_lines = _are_lines(filled, max_record)
+    # Large lines are not kept while the rest is read.
+    del filled
+    if are_lines:
+        del head
+        for number, line, size in _read_lines(stream, lines, max_record):
+            place = f"line {number}"
+            if size > max_record:
+                yield Entry(place, fault=oversize.too_large(size, max_record), raw=line)
+            else:
+                yield from read_line(line, place)
+            del line
+        return
+    limit = min(max_record, json_stream.MAX_WHOLE)
+    del lines
+    text = head + unpacking.read_some(stream, limit + 1 - len(head))
+    del head
+    try:
+        whole = _documents(parse(text)) if len(text) <= limit else None
+    except ValueError:
+        whole = None
+    pieces = Text(text, stream, max_record)
+    del text
+    if whole is None:
+        yield from starmap(Entry, json_stream.read(pieces, name))
+        return
+    del pieces
+    yield from whole
+    # If the packed data are damaged, this raises the error.
+    stream.peek(1)
+
+
+def _read_lines_ahead(stream: Any, size: int) -> bytes:
+    """Return the beginning of a source: three filled lines, or more bytes than a size."""
+    data, count = bytearray(), 0
+    # The next attempt to read meets the damage again.
+    with suppress(*unpacking.ERRORS):
+        while len(data) <= size and count < 3 and (piece := stream.read1(_PIECE)):
+            data += piece
+            count += sum(bool(line.strip()) for line in piece.split(b"\n")[:-1])
+    return bytes(data)
+
+
+def _are_lines(filled: list[bytes], max_record: int) -> bool:
+    """Return whether a source holds JSON lines, by its first lines that are not blank."""
+    if len(filled) > 1:
+        return json_text.are_lines(filled)
+    # The first record is too large, and its line goes on: others may follow.
+    is_large = len(filled[0]) > max_record and filled[0].lstrip().startswith(b"{")
+    return is_large and not json_stream.begins_with_list(filled[0])
+
+
+def _read_lines(
+    stream: Any, first: list[bytes], max_record: int
+) -> Iterator[tuple[int, bytes, int]]:
+    """Yield the lines that are not blank: number, bytes, size. Too large ones are cut off.
+
+    :param first: the lines that were read already, the last one maybe in part; the list is emptied
+    """
+    number = 0
+    first.reverse()
+    while True:
+        line = first.pop() if first else b""
+        if not line.endswith(b"\n"):
+            line += stream.readline(max(1, max_record + 1 - len(line)))
+        if not line:
+            return
+        size = len(line)
+        if size > max_record:
+            if not line.endswith(b"\n"):
+                size += _skip_line(stream)
+            line = line[: oversize.KEPT]
+        number += 1
+        if size > max_record or line.strip():
+            yield number, line, size
+
+
+def _skip_line(stream: Any) -> int:
+    """Skip the rest of a line; return how many bytes it has."""
+    size = 0
+    while piece := stream.readline(_PIECE):
+        size += len(piece)
+        if piece.endswith(b"\n"):
+            break
+    return size
+
+
+def _elements(data: bytes, place: str) -> Iterator[Entry]:
+    """Yield a document, or the elements of an array of documents."""
+    try:
+        value = parse(data)
+    except ValueError as error:
+        yield Entry(place, fault=json_text.explain(error), raw=data)
+        return
+    if not isinstance(value, list):
+        yield Entry(place, value)
+        return
+    for number, element in enumerate(value, 1):
+        yield Entry(f"{place}, element {number}", element)
+
+
+def _documents(value: Any) -> Iterator[Entry]:
+    if isinstance(value, list):
+        yield from (Entry(f"element {number}", each) for number, each in enumerate(value, 1))
+    else:
+        yield Entry("document", value)

@@ -1,0 +1,299 @@
+"""Text in any encoding; that of text without a mark is UTF-8, or one of the encodings of Cyrillic.
+
+A wrong encoding turns Cyrillic text into other Cyrillic text, so that nothing fails. Each encoding
+is therefore tried, and its text judged by pairs of letters, by the case of letters within a word,
+and by characters that no text has. Where two encodings are about as probable, none is chosen.
+"""
+
+import codecs
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from itertools import chain, pairwise
+from typing import Any, NoReturn, TypeVar
+
+import zstandard
+
+from marketplace.exceptions import SourceError
+from marketplace.loading.formats.lines import MARK, LongLine, read_lines
+
+T = TypeVar("T")
+
+UTF_8 = "utf-8"
+_BYTES = "latin-1"
+
+#: What is raised where a file, or packed data, cannot be read on.
+_READING = (OSError, EOFError, zlib.error, zstandard.ZstdError)
+
+#: Of encodings whose texts are equal, the first is chosen.
+CYRILLIC = ("windows-1251", "koi8-r", "cp866", "iso-8859-5", "mac-cyrillic", "cp855")
+
+#: The longer marks come first: that of UTF-32 begins with that of UTF-16.
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+
+#: Bytes that are looked at: of lines that are not ASCII, and of all from the first of them on.
+_MAX_LETTERS, _MAX_BYTES = 4_000, 1_000_000
+
+#: Bytes of one line that are looked at, from the first that is not ASCII on.
+_MAX_LINE_BYTES = 16_000
+
+#: By how much the best encoding must be better than the next.
+_MARGIN = 6
+
+#: What a character costs that does not belong where it is; a common pair of letters gains 1.
+_PENALTY = 6
+
+#: Characters of several bytes after which valid UTF-8 cannot be anything else.
+_ENOUGH = 8
+
+#: The letters that often follow a letter, in Russian and in Uzbek: nine of ten pairs in a text.
+_FOLLOWERS = (
+    "а:бвгдежзйклмнпрстфхцчшщюя б:аеилноруы в:аеиклнорстуы г:аеилору д:авежикнорсуы "
+    "е:абвгдежзйклмнопрстхцчш ж:адеин з:авдеикмноруы и:абвгдежзийклмнопрстфхцчюя й:кнст "
+    "к:авеилорстуц л:аеиклноуыьюя м:аеимнопуы н:агдеикностуцыья о:бвгдежзийклмнопрстфхчшя "
+    "п:аеилорту р:авгдежикмностуыья с:авеиклмнопрстуыья т:авеиклнорсуыья ў:зйлнқрт "
+    "у:абвгдежзклмнпрстхчшю ф:аеиор х:анор ц:авеи ч:аеикн ш:аеикн щ:аеи ы:веймстхш ь:екнстю "
+    "э:кл ю:тчщ я:демнтщю қ:аиув ғ:аиу ҳ:аоу"
+)
+_COMMON = {
+    first + second
+    for first, _, seconds in (entry.partition(":") for entry in _FOLLOWERS.split())
+    for second in seconds
+}
+_LETTERS = frozenset("абвгдеёжзийклмнопрстуфхцчшщъыьэюяўқғҳ")
+#: Letters that are words.
+_SHORT = frozenset("авикосуяэ")
+#: Characters other than letters that texts do have.
+_USUAL = frozenset("«»°±№—–…“”„‘’•·©®™€§¾½¼²³×÷\u00a0\u00ad\u202f\u2009₽₸₴")
+_WORD = re.compile(r"[^\W\d_]+")
+#: Scripts and symbols that are rather bytes of another encoding which happen to be valid UTF-8.
+_RARE = re.compile("[\u0530-\u1fff\u2800-\u2fff\u3400-\u4dbf\U00020000-\U0010ffff]")
+#: A byte that could not be decoded.
+DAMAGE = re.compile("[\udc80-\udcff]")
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+#: At the end: the first bytes of a character of UTF-8, or all of them.
+_CUT_OFF = re.compile(rb"[\xc0-\xff]?[\x80-\xbf]{0,3}\Z")
+_OTHER = re.compile(r"[^\w\x00-\x7f]")
+_MIXED_CASE = re.compile(r"[а-яёў][А-ЯЁЎ]|[А-ЯЁЎ]{2}[а-яёў]")
+#: In the place of a letter: before the rest of a word, or at its end.
+_GLUED = re.compile(
+    r"[^\w\s\x00-\x7f](?=[а-яёў])|(?<=[А-Яа-яЁёЎў])[€÷§№±¤]|(?<![\w.,])\u00a0(?=[а-яёў])"
+)
+
+
+class Text:
+    """The lines of a stream with their ends, without characters that PostgreSQL cannot store.
+
+    A byte that cannot be decoded becomes a lone surrogate. A line that is too large becomes a
+    `LongLine`.
+
+    :param stream: bytes, with `peek`
+    :param encoding: empty if it is not known
+    :param name: of the source, for messages
+    :param max_line: bytes of a line; characters if the encoding is known beforehand
+    """
+
+    def __init__(self, stream: Any, encoding: str, name: str, max_line: int) -> None:
+        self._stream = stream
+        self._name = name
+        self._max_line = max_line
+        self._encoding = encoding or _marked_encoding(stream.peek(4096)[:4096])
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self._decode() if self._encoding else self._decode_unmarked():
+            if "\0" in line:
+                text = line.replace("\0", "")
+                yield line.convert(text) if isinstance(line, LongLine) else text
+            else:
+                yield line
+
+    @property
+    def encoding(self) -> str:
+        """The encoding, for messages; UTF-8 as long as all was ASCII."""
+        name = (self._encoding or UTF_8).lower().removesuffix("-sig")
+        return name.upper() if name.startswith("utf") else name
+
+    def _decode(self) -> Iterator[str]:
+        encoding = self._with_order()
+        try:
+            yield from read_lines(self._stream, encoding, self._max_line)
+        except UnicodeError as error:
+            raise SourceError(
+                f'{self._name} cannot be read as "{encoding}": {error}. Correct encoding under '
+                "[table] of the mapping."
+            ) from None
+
+    def _with_order(self) -> str:
+        """Return the encoding; where it needs a mark and there is none, with its byte order."""
+        head = self._stream.peek(4096)[:4096]
+        name = codecs.lookup(self._encoding).name
+        if name not in _MARKS.values() or name == "utf-8-sig" or head.startswith(tuple(_MARKS)):
+            return self._encoding
+        guessed = _marked_encoding(head)
+        if guessed.startswith(name):
+            return guessed
+        raise SourceError(
+            f"{self._name} does not begin with a byte order mark. Set encoding = "
+            f'"{name}-le" or "{name}-be" under [table] of the mapping.'
+        )
+
+    def _decode_unmarked(self) -> Iterator[str]:
+        # All possible encodings have the same line ends. Latin-1 keeps each byte as a character.
+        lines = read_lines(self._stream, _BYTES, self._max_line)
+        for number, line in enumerate(lines, 1):
+            if not line.isascii():
+                sample, rest = look_ahead(chain([line], lines), _Enough())
+                self._encoding = detect(b"".join(map(_interesting, sample)))
+                if not self._encoding:
+                    self._refuse(number)
+                lines = chain(drain(sample), rest)
+                break
+            yield line
+        for line in lines:
+            if line.isascii():
+                yield line
+                continue
+            text = line.encode(_BYTES).decode(self._encoding, MARK)
+            yield line.convert(text) if isinstance(line, LongLine) else text
+
+    def _refuse(self, number: int) -> NoReturn:
+        raise SourceError(
+            f"{self._name} is not UTF-8 from line {number} on, and its encoding cannot be "
+            f'determined. Set encoding = "…" under [table] of a mapping ({", ".join(CYRILLIC)}, or '
+            "any other that Python knows), or convert the file to UTF-8."
+        )
+
+
+def _interesting(line: str) -> bytes:
+    """Return the bytes of a line that help to find its encoding: of a long line, only some."""
+    if line.isascii():
+        return b""
+    data = line.encode(_BYTES)
+    if isinstance(line, LongLine):
+        return _CUT_OFF.sub(b"", data) + b"\n"
+    if len(data) <= _MAX_LINE_BYTES:
+        return data
+    first = _NOT_ASCII.search(line)
+    start = first.start() if first else 0
+    part = data[start : start + _MAX_LINE_BYTES]
+    # A character that is cut off would look like damage.
+    return _CUT_OFF.sub(b"", part) + b"\n"
+
+
+def look_ahead(
+    lines: Iterator[T],
+    is_enough: Callable[[list[T]], bool],
+    deferred: tuple[type[Exception], ...] = _READING,
+) -> tuple[list[T], Iterator[T]]:
+    """Return the first lines, and the rest.
+
+    :param is_enough: called with the lines so far, after each of them
+    :param deferred: the errors that are raised by the rest instead; by default those of reading
+    """
+    sample: list[T] = []
+    failures: list[Exception] = []
+    try:
+        for line in lines:
+            sample.append(line)
+            if is_enough(sample):
+                break
+    except deferred as error:
+        failures.append(error)
+
+    def rest() -> Iterator[T]:
+        for failure in failures:
+            raise failure
+        yield from lines
+
+    return sample, rest()
+
+
+def drain(items: list[T]) -> Iterator[T]:
+    """Yield the items of a list and empty it, because they may be large."""
+    items.reverse()
+    while items:
+        yield items.pop()
+
+
+class _Enough:
+    """Whether lines hold enough to find their encoding; called after each line."""
+
+    def __init__(self) -> None:
+        self._letters = self._bytes = 0
+
+    def __call__(self, lines: list[str]) -> bool:
+        size = len(lines[-1])
+        self._bytes += size
+        self._letters += 0 if lines[-1].isascii() else size
+        return self._letters >= _MAX_LETTERS or self._bytes >= _MAX_BYTES
+
+
+def _marked_encoding(head: bytes) -> str:
+    """Return the encoding that a mark at the beginning names, or the zeros of UTF-16 betray."""
+    for mark, encoding in _MARKS.items():
+        if head.startswith(mark):
+            return encoding
+    zeros = [index % 2 for index, byte in enumerate(head) if byte == 0]
+    # A few may be dirt, and those of dirt are not all at even or all at odd places.
+    if len(zeros) < 3 or len(set(zeros)) != 1:
+        return ""
+    return "utf-16-le" if zeros[0] else "utf-16-be"
+
+
+def detect(sample: bytes) -> str:
+    """Return the encoding of some lines that are not ASCII; empty if it cannot be determined."""
+    # The sample may be all of a text that was cut off in the middle of a letter.
+    text = codecs.getincrementaldecoder(UTF_8)("surrogateescape").decode(sample)
+    if _has_sound_lines(text):
+        return UTF_8
+    damage = len(DAMAGE.findall(text))
+    sound = len(_NOT_ASCII.findall(text)) - damage - len(_RARE.findall(text))
+    scores = {text: (_score(text, damage) + 3 * sound, UTF_8)}
+    for encoding in CYRILLIC:
+        text = sample.decode(encoding, MARK)
+        unusual = sum(other not in _USUAL for other in _OTHER.findall(text))
+        scores.setdefault(text, (_score(text, unusual) + (encoding == CYRILLIC[0]), encoding))
+    (best, encoding), (second, _) = sorted(scores.values(), reverse=True)[:2]
+    # Bytes in another encoding are rarely valid UTF-8.
+    margin = 2 if encoding == UTF_8 and not damage else _MARGIN
+    return encoding if best > 0 and best - second >= margin else ""
+
+
+def _has_sound_lines(text: str) -> bool:
+    """Return whether enough lines are valid UTF-8 for the others to be damaged UTF-8."""
+    lines = [line for line in text.split("\n") if not line.isascii()]
+    sound = [line for line in lines if not DAMAGE.search(line)]
+    characters = "".join(_NOT_ASCII.findall("".join(sound)))
+    is_plausible = len(sound) == len(lines) or not _RARE.search(characters)
+    return is_plausible and len(characters) >= _ENOUGH and 4 * len(sound) >= len(lines)
+
+
+def _score(text: str, unusual: int) -> int:
+    """Return how much a text looks like Russian or Uzbek in Cyrillic; 0 says nothing.
+
+    :param unusual: how many of its characters no text has
+    """
+    glued = len(_GLUED.findall(text))
+    return sum(map(_score_word, _WORD.findall(text))) - _PENALTY * (unusual + glued)
+
+
+def _score_word(word: str) -> int:
+    if word.isascii():
+        return 0
+    lower = word.lower()
+    foreign = sum(letter not in _LETTERS for letter in lower)
+    if foreign == len(lower):
+        # Another script, such as Latin with accents, or Cyrillic of other languages.
+        return -_PENALTY * sum("\u0400" <= letter <= "\u052f" for letter in lower)
+    if len(lower) == 1:
+        return 0 if lower in _SHORT else -1
+    pairs = [first + second for first, second in pairwise(lower)]
+    common = sum(pair in _COMMON for pair in pairs)
+    mixed = len(_MIXED_CASE.findall(word))
+    return 2 * common - len(pairs) - _PENALTY * (foreign + mixed)

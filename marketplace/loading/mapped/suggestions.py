@@ -1,0 +1,70 @@
+"""What to do with a table that no shape of its platform recognizes: load it by a mapping."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.conf import settings
+
+from marketplace.exceptions import SourceError
+from marketplace.loading.adapters import Adapter, get_adapter
+from marketplace.loading.formats.delimited import Row
+from marketplace.loading.mapped import mapping
+from marketplace.registry import PLATFORMS, get_platform
+
+
+def check_row(adapter: Adapter, document: Any, name: str, path: str = "") -> None:
+    """Refuse the table that a document is a row of, unless the platform recognizes its columns.
+
+    :param document: as it was read; what is not a row of a table is let pass
+    :param name: of the file, for the message
+    :param path: of the file, for the command line; the name if it is empty
+    :raises SourceError: naming the mappings that fit, and the command line to use
+    """
+    if not isinstance(document, Row) or adapter.recognize(document) is not None:
+        return
+    columns, platform = list(document), adapter.platform
+    text = (
+        f"{name} is a table, and {platform} has no shape with its columns "
+        f"({', '.join(columns)[:300]})."
+    )
+    fitting = list(_fitting(get_platform(platform).database, set(columns)))
+    own = [path for owner, path in fitting if owner in ("", platform)]
+    if own:
+        others = f" These fit, too: {', '.join(own[1:])}." if own[1:] else ""
+        raise SourceError(
+            f"{text} A shipped mapping fits: {_command(platform, path or name, own[0])}{others}"
+        )
+    foreign = [*_owners(document), *(owner for owner, _ in fitting)]
+    if foreign:
+        raise SourceError(f"{text} It looks like a table of {foreign[0]}: load it as that.")
+    raise SourceError(
+        f"{text} No shipped mapping fits. Write one, as README says under Tables of any source, "
+        f"and run: {_command(platform, path or name, 'MAP.toml')}"
+    )
+
+
+def _owners(row: Row) -> Iterator[str]:
+    """Yield the platforms that recognize the columns of a table."""
+    for platform in PLATFORMS:
+        if get_adapter(platform.name).recognize(row) is not None:
+            yield platform.name
+
+
+def _command(platform: str, path: str, columns: str) -> str:
+    quoted = f'"{path}"' if " " in path else path
+    return f"python manage.py ingest {platform} {quoted} --columns {columns}"
+
+
+def _fitting(database: str, columns: set[str]) -> Iterator[tuple[str, str]]:
+    """Yield the shipped mappings whose columns a table has, that which reads the most first.
+
+    Each as the platform whose tables it reads, and its path.
+    """
+    found = []
+    for path in sorted((settings.BASE_DIR / database / "columns").glob("*.toml")):
+        each = mapping.load(str(path), database)
+        wanted = [names for _, names in each.columns()]
+        # Tables without a header have no names to compare.
+        if each.layout.header and all(columns.intersection(names) for names in wanted):
+            found.append((-len(wanted), each.platform, str(path.relative_to(settings.BASE_DIR))))
+    yield from ((platform, path) for _, platform, path in sorted(found))

@@ -1,0 +1,288 @@
+"""What can be said of a database at a glance: does it answer, how far is it, how fresh is it."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
+
+from django.apps import apps
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.db import Error, OperationalError, ProgrammingError, connections
+from django.db.models import Max, Q, QuerySet
+from django.db.transaction import atomic
+from psycopg2 import sql
+
+from marketplace.backups.sets import last_backup_at
+from marketplace.databases.initialization import ask_all, database_name, lost_months
+from marketplace.databases.revisions import get_revision
+from marketplace.exceptions import MarketplaceError
+from marketplace.postgresql import embedded
+from marketplace.postgresql.errors import explain
+from marketplace.push import inbox
+from marketplace.registry import ALIASES, CONTROL, get_database
+
+#: What lives in the database `default`.
+CONTROL_TITLE = "accounts and sessions of the admin"
+
+#: Seconds for all databases together, so that a command says all there is to say within five.
+TIME_LIMIT = 4.0
+
+#: Rows of a table of up to this many bytes are counted; those of a larger one are estimated.
+COUNTED_SIZE = 16 * 1024 * 1024
+
+# A query that waits for a migration or reads for long is given up: what it asks is unknown then.
+_LIMITS = (
+    "SELECT set_config('statement_timeout', '2s', true), set_config('lock_timeout', '500ms', true)"
+)
+
+# Density at the last VACUUM or ANALYZE times present size, as the planner does it; for a table
+# that never had one, the count that the server keeps in memory.
+_ESTIMATES = """
+SELECT
+    parent.relname,
+    sum(pg_relation_size(leaf.oid))::bigint,
+    sum(
+        CASE
+            WHEN leaf.relpages > 0 AND leaf.reltuples >= 0
+                THEN leaf.reltuples / leaf.relpages * (
+                    pg_relation_size(leaf.oid) / current_setting('block_size')::bigint
+                )
+            ELSE pg_stat_get_live_tuples(leaf.oid)
+        END
+    )::bigint
+FROM pg_class AS parent
+LEFT JOIN pg_inherits ON pg_inherits.inhparent = parent.oid
+JOIN pg_class AS leaf ON leaf.oid = coalesce(pg_inherits.inhrelid, parent.oid)
+WHERE
+    parent.relname = ANY(%(tables)s)
+    AND parent.relnamespace = current_schema()::regnamespace
+GROUP BY parent.relname
+"""
+
+T = TypeVar("T")
+
+
+class LastRun(NamedTuple):
+    """The newest run of `ingest` for a platform."""
+
+    platform: str
+    status: str
+    started_at: datetime
+    finished_at: datetime | None
+    read: int
+    created: int
+    updated: int
+    unchanged: int
+    rejected: int
+    price_points: int
+    error: str
+
+
+class Freshness(NamedTuple):
+    """When a platform's data were last renewed. None is never."""
+
+    platform: str
+    #: End of the last run that read all of its sources.
+    loaded_at: datetime | None
+    #: End of the last run that brought anything new: a platform whose runs end well but bring
+    #: nothing for days returns empty or stale pages.
+    changed_at: datetime | None
+    #: End of the last run that wrote price points.
+    priced_at: datetime | None
+    #: The newest observation of all that was loaded: how old the data themselves are.
+    observed_at: datetime | None = None
+
+
+class DatabaseStatus(NamedTuple):
+    """What is known of a database. None is unknown."""
+
+    alias: str
+    title: str
+    name: str
+    platforms: tuple[str, ...]
+    is_connected: bool = False
+    #: Why it is unreachable, or the rest unknown, and the next step.
+    error: str = ""
+    #: "head", the last applied migration, "none", or "" where it is unknown.
+    revision: str = ""
+    pending: tuple[str, ...] = ()
+    size_bytes: int | None = None
+    #: Table without the app's prefix → rows.
+    rows: dict[str, int] = {}
+    #: The tables among them that are too large to count: their number is an estimate.
+    estimated: tuple[str, ...] = ()
+    #: The newest run of each platform that has one.
+    runs: tuple[LastRun, ...] = ()
+    #: One for each platform.
+    freshness: tuple[Freshness, ...] = ()
+    quarantined: int | None = None
+    #: Runs that were pushed and that a worker will load.
+    queued: int | None = None
+    #: Runs that a gate holds.
+    held: int | None = None
+    #: Runs that were pushed and have failed for good: a person releases or discards them.
+    failed: int | None = None
+    #: Months of history that were declared lost.
+    lost_months: tuple[str, ...] = ()
+    #: The moment of the newest dump in BACKUP_DIR.
+    last_backup_at: datetime | None = None
+
+
+def get_statuses(aliases: Iterable[str] = ALIASES) -> list[DatabaseStatus]:
+    """Return the status of several databases, asked at once, within `TIME_LIMIT` seconds.
+
+    Raises nothing, and leaves no connection open: safe in a web process.
+    """
+    aliases = tuple(aliases)
+    _start_embedded_server(aliases)
+    answers = ask_all(get_status, aliases, seconds=TIME_LIMIT)
+    return [answers.get(alias) or _unknown(alias)._replace(error=_SILENT) for alias in aliases]
+
+
+def get_status(alias: str) -> DatabaseStatus:
+    """Return the status of one database. Raises nothing.
+
+    :param alias: one of the three, or `default`, which has neither tables to count nor loads
+    """
+    status = _unknown(alias)
+    try:
+        with atomic(using=alias):
+            with connections[alias].cursor() as cursor:
+                cursor.execute(_LIMITS)
+            status = status._replace(is_connected=True)
+            return status._replace(**_facts(alias))
+    except (Error, MarketplaceError, ImproperlyConfigured) as error:
+        return status._replace(error=explain(error))
+
+
+_SILENT = (
+    f"it did not answer within {TIME_LIMIT:g} seconds. Check that the server runs and is not "
+    "overloaded, or correct DB_HOST and DB_PORT, or the database's URL."
+)
+
+
+def _unknown(alias: str) -> DatabaseStatus:
+    if alias == CONTROL:
+        status = DatabaseStatus(alias, CONTROL_TITLE, database_name(alias), ())
+    else:
+        database = get_database(alias)
+        status = DatabaseStatus(alias, database.title, database_name(alias), database.platforms)
+    return status._replace(last_backup_at=last_backup_at(alias))
+
+
+def _start_embedded_server(aliases: Sequence[str]) -> None:
+    """Start the embedded server: making it, or a recovery, may take longer than the limit."""
+    uses_it = any(not connections[alias].settings_dict["HOST"] for alias in aliases)
+    if uses_it:
+        try:
+            embedded.start(settings.DATA_DIR)
+        except MarketplaceError:
+            # Connecting fails for the same reason, which becomes the status.
+            return
+
+
+def _held_runs(alias: str) -> int:
+    held: int = apps.get_model(alias, "LoadRun").objects.filter(status="held").count()
+    return held
+
+
+def _pushed_runs(alias: str, *, is_failed: bool) -> int:
+    return sum(inbox.is_given_up(run) == is_failed for run in inbox.unfinished(alias))
+
+
+def _facts(alias: str) -> dict[str, Any]:
+    revision = get_revision(alias)
+    facts = {
+        "revision": revision.current,
+        "pending": revision.pending,
+        "size_bytes": _optional(alias, _size),
+    }
+    return facts if alias == CONTROL else facts | _contents(alias)
+
+
+def _contents(alias: str) -> dict[str, Any]:
+    rows, estimated = _optional(alias, _rows) or ({}, ())
+    return {
+        "rows": rows,
+        "estimated": estimated,
+        "runs": _optional(alias, _last_runs) or (),
+        "freshness": _optional(alias, _freshness) or (),
+        "quarantined": rows.get("quarantine"),
+        "queued": _optional(alias, partial(_pushed_runs, is_failed=False)),
+        "held": _optional(alias, _held_runs),
+        "failed": _optional(alias, partial(_pushed_runs, is_failed=True)),
+        "lost_months": _optional(alias, lost_months) or (),
+    }
+
+
+def _optional(alias: str, function: Callable[[str], T]) -> T | None:
+    """Return the function's answer, or None where a table is locked, absent or outdated."""
+    try:
+        with atomic(using=alias):
+            return function(alias)
+    except (OperationalError, ProgrammingError):
+        return None
+
+
+def _size(alias: str) -> int:
+    with connections[alias].cursor() as cursor:
+        cursor.execute("SELECT pg_database_size(current_database())")
+        return int(cursor.fetchone()[0])
+
+
+def _rows(alias: str) -> tuple[dict[str, int], tuple[str, ...]]:
+    tables = [model._meta.db_table for model in apps.get_app_config(alias).get_models()]
+    with connections[alias].cursor() as cursor:
+        cursor.execute(_ESTIMATES, {"tables": tables})
+        found = {table: (size, rows) for table, size, rows in cursor.fetchall()}
+    small = [table for table, (size, _) in found.items() if size <= COUNTED_SIZE]
+    rows = {table: rows for table, (_, rows) in found.items()}
+    counted = _optional(alias, lambda alias: _count(alias, small)) or {}
+    rows |= counted
+    names = {table: table.removeprefix(f"{alias}_") for table in tables if table in rows}
+    estimated = tuple(name for table, name in names.items() if table not in counted)
+    return {name: rows[table] for table, name in names.items()}, estimated
+
+
+def _count(alias: str, tables: Sequence[str]) -> dict[str, int]:
+    if not tables:
+        return {}
+    counts = [
+        sql.SQL("SELECT {}, count(*) FROM {}").format(sql.Literal(table), sql.Identifier(table))
+        for table in tables
+    ]
+    with connections[alias].cursor() as cursor:
+        cursor.execute(sql.SQL(" UNION ALL ").join(counts))
+        return dict(cursor.fetchall())
+
+
+def _runs(alias: str) -> QuerySet[Any]:
+    return QuerySet(apps.get_model(alias, "LoadRun"), using=alias)
+
+
+def _last_runs(alias: str) -> tuple[LastRun, ...]:
+    counts = ("read", "created", "updated", "unchanged", "rejected", "price_point")
+    fields = ["platform", "status", "started_at", "finished_at"]
+    fields += [f"{count}_count" for count in counts]
+    newest = _runs(alias).order_by("platform", "-pk").distinct("platform")
+    return tuple(LastRun(*values) for values in newest.values_list(*fields, "error"))
+
+
+def _freshness(alias: str) -> tuple[Freshness, ...]:
+    news = Q(created_count__gt=0) | Q(updated_count__gt=0) | Q(price_point_count__gt=0)
+    times = (
+        _runs(alias)
+        .values_list("platform")
+        .annotate(
+            loaded_at=Max("finished_at", filter=Q(status="completed")),
+            changed_at=Max("finished_at", filter=news),
+            priced_at=Max("finished_at", filter=Q(price_point_count__gt=0)),
+            observed_at=Max("newest_observed_at"),
+        )
+    )
+    known = {platform: Freshness(platform, *rest) for platform, *rest in times}
+    return tuple(
+        known.get(platform, Freshness(platform, None, None, None))
+        for platform in get_database(alias).platforms
+    )

@@ -1,0 +1,272 @@
+"""The front page, the navigation, and what is shown when a database is down."""
+
+import re
+import time
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.db import OperationalError, connections
+from django.test.utils import CaptureQueriesContext
+
+from marketplace.admin_site import front_page, middleware
+from marketplace.monitoring.readiness import Remark
+from marketplace.monitoring.status import DatabaseStatus, Freshness, LastRun
+from marketplace.registry import ALIASES
+from tests import factories
+
+pytestmark = [
+    pytest.mark.django_db(databases="__all__"),
+    # The folder of collected static files is made where the project is deployed.
+    pytest.mark.filterwarnings("ignore:No directory at"),
+]
+
+CONNECTED = DatabaseStatus(
+    alias="ecommerce",
+    title="B2C e-commerce platforms",
+    name="ecommerce_db",
+    platforms=("uzum", "yandex"),
+    is_connected=True,
+    revision="head",
+    size_bytes=5 * 1024**3,
+    rows={"products": 812345, "price_history": 50000000},
+    runs=(
+        LastRun(
+            "uzum", "failed", factories.SEEN, factories.SEEN, 124300, 1200, 0, 0, 10, 0, "Cut off."
+        ),
+    ),
+    freshness=(
+        Freshness("uzum", None, None, None, factories.SEEN),
+        Freshness("yandex", None, None, None),
+    ),
+    quarantined=3,
+)
+DOWN = DatabaseStatus(
+    alias="classifieds",
+    title="C2C classifieds platforms",
+    name="classifieds_db",
+    platforms=("olx",),
+    error="Connection refused. Start the server.",
+)
+
+
+@pytest.fixture
+def statuses(monkeypatch):
+    """Say what is known of the databases."""
+
+    def say(*known):
+        monkeypatch.setattr(front_page, "get_statuses", lambda aliases: list(known))
+
+    return say
+
+
+@pytest.fixture
+def down(monkeypatch):
+    """Make a database refuse connections."""
+
+    def fail(*args, **kwargs):
+        raise OperationalError("connection to server failed: Connection refused")
+
+    def down(alias):
+        monkeypatch.setattr(connections[alias], "cursor", fail)
+
+    return down
+
+
+def _text(response):
+    html = response.content.decode()
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html[html.index('class="mp-page') :]))
+
+
+class TestFrontPage:
+    def test_says_how_each_database_is(self, admin_client, statuses):
+        statuses(CONNECTED, DOWN)
+
+        response = admin_client.get("/")
+
+        text = _text(response)
+        assert "ECOMMERCE B2C Connected B2C e-commerce platforms" in text
+        assert "Size 5 GB Revision head Last backup — Quarantine 3 records" in text
+        assert "products 812 345 price history 50 000 000" in text
+        assert "124 300 read 1 200 created 0 updated 10 rejected Cut off." in text
+        assert re.search("Last observed: .+ ago Last loaded: never New data: never", text)
+        assert "Yandex Market Never loaded" in text
+        assert "CLASSIFIEDS C2C Unreachable" in text
+        assert "Connection refused. Start the server." in text
+
+    def test_links_to_tables(self, admin_client, statuses):
+        statuses(CONNECTED)
+
+        html = admin_client.get("/").content.decode()
+
+        for name in ("product", "pricepoint", "quarantinedrecord", "loadrun"):
+            assert f'class="mp-link" href="/ecommerce/{name}/"' in html
+
+    def test_opens_with_every_database_asked(self, admin_client):
+        response = admin_client.get("/")
+
+        cards = [card["status"].alias for card in response.context["databases"]]
+        assert cards == list(ALIASES)
+
+    def test_is_cheap(self, admin_client, statuses):
+        statuses(CONNECTED, DOWN)
+
+        with CaptureQueriesContext(connections["default"]) as queries:
+            admin_client.get("/")
+
+        assert len(queries) <= 4
+
+    def test_opens_within_seconds_while_a_server_is_mute(self, admin_client, move, mute_port):
+        move("procurement", mute_port)
+
+        started = time.monotonic()
+        response = admin_client.get("/")
+
+        assert response.status_code == 200
+        assert time.monotonic() - started < 6
+        assert "PROCUREMENT B2B Unreachable" in _text(response)
+
+
+@pytest.fixture
+def staff(client):
+    """A browser of an account of staff that may view these models only."""
+
+    def staff(*models):
+        user = User.objects.create_user("reader", is_staff=True)
+        codes = [f"view_{model}" for model in models]
+        user.user_permissions.set(
+            Permission.objects.filter(content_type__app_label="ecommerce", codename__in=codes)
+        )
+        client.force_login(user)
+        return client
+
+    return staff
+
+
+class TestPermissions:
+    def test_without_any_the_front_page_says_whom_to_ask(self, staff):
+        text = _text(staff().get("/"))
+
+        assert "Ask an administrator to add it to a group" in text
+        assert not any(alias in text.lower() for alias in ALIASES)
+
+    def test_the_front_page_shows_the_tables_that_may_be_viewed(self, staff, statuses):
+        statuses(CONNECTED)
+
+        text = _text(staff("product").get("/"))
+
+        assert "ECOMMERCE B2C Connected" in text
+        assert "Size 5 GB" in text
+        assert "products 812 345" in text
+        for hidden in ("price history", "Quarantine", "Last loads", "Uzum", "Cut off."):
+            assert hidden not in text
+
+    def test_only_databases_that_may_be_viewed_are_asked(self, staff, monkeypatch):
+        asked = []
+        monkeypatch.setattr(front_page, "get_statuses", lambda aliases: asked.extend(aliases) or [])
+
+        staff("product").get("/")
+
+        assert asked == ["ecommerce"]
+
+    def test_the_reason_of_a_failure_is_for_accounts_that_may_view(self, staff, down, monkeypatch):
+        monkeypatch.setattr(middleware, "find_trouble", lambda alias: Remark("silent", "is silent"))
+        browser = staff("product")
+
+        assert "ecommerce_db: is silent" in _text(browser.get("/ecommerce/product/"))
+        assert browser.get("/classifieds/listing/").status_code == 403
+        browser.logout()
+        assert browser.get("/ecommerce/product/").headers["Location"].startswith("/login/")
+
+    def test_a_stranger_does_not_see_why_accounts_cannot_be_read(self, client, down):
+        down("default")
+
+        html = client.post("/login/", {"username": "x", "password": "x"}).content.decode()
+
+        assert "The database default is unreachable" in html
+        assert "server's log" in html.replace("&#x27;", "'")
+        assert "Connection refused" not in html
+
+
+class TestNavigation:
+    def test_groups_the_tables_by_database(self, admin_client, statuses):
+        statuses(CONNECTED)
+
+        groups = admin_client.get("/").context["sidebar_navigation"]
+
+        titles = {
+            group.get("title"): [item["title"] for item in group["items"]] for group in groups
+        }
+        assert list(titles) == [None, "E-commerce", "Classifieds", "Procurement", "Accounts"]
+        assert titles["Procurement"] == [
+            "Lots",
+            "Lot items",
+            "Organizations",
+            "Audit trail",
+            "References",
+            "Load runs",
+            "Quarantine",
+            "Exchange rates",
+        ]
+
+
+class TestUnavailable:
+    @pytest.mark.parametrize("path", ["", "1/change/"])
+    def test_says_why_and_what_to_do(self, admin_client, down, path):
+        down("classifieds")
+
+        response = admin_client.get(f"/classifieds/listing/{path}")
+
+        assert response.status_code == 503
+        assert "The database classifieds is unreachable" in _text(response)
+        assert "Connection refused. Start the server" in _text(response)
+        assert 'href="/ecommerce/product/"' in response.content.decode()
+
+    def test_leaves_the_others_alone(self, admin_client, down):
+        down("classifieds")
+
+        assert admin_client.get("/procurement/lot/").status_code == 200
+
+    def test_names_the_control_database(self, admin_client, down):
+        down("default")
+
+        response = admin_client.get("/ecommerce/product/")
+
+        assert response.status_code == 503
+        assert "The database default is unreachable" in response.content.decode()
+
+    def test_refuses_a_login_while_accounts_are_unknown(self, client, down):
+        down("default")
+
+        response = client.post("/login/", {"username": "admin", "password": "password"})
+
+        assert response.status_code == 503
+
+    def test_says_that_tables_are_missing(self, admin_client):
+        with connections["classifieds"].cursor() as cursor:
+            cursor.execute("ALTER TABLE classifieds_sellers RENAME TO elsewhere")
+
+        response = admin_client.get("/classifieds/seller/")
+
+        assert response.status_code == 503
+        assert "python manage.py db_migrate --database classifieds" in _text(response)
+
+    def test_stops_a_list_that_takes_too_long(self, admin_client, monkeypatch):
+        monkeypatch.setattr("marketplace.admin_site.large_tables.TIME_LIMIT", 1)
+        monkeypatch.setattr(
+            "marketplace.admin_site.large_tables._ESTIMATE",
+            "SELECT 1 FROM pg_sleep(1) WHERE %(table)s <> ''",
+        )
+
+        response = admin_client.get("/classifieds/listing/")
+
+        assert response.status_code == 503
+        assert "This list takes too long" in _text(response)
+
+    def test_leaves_other_errors_to_be_reported(self, admin_client, monkeypatch):
+        def fail(*args):
+            raise ValueError("a mistake of ours")
+
+        monkeypatch.setattr(front_page, "get_statuses", fail)
+
+        with pytest.raises(ValueError, match="a mistake of ours"):
+            admin_client.get("/")

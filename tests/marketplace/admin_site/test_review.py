@@ -1,0 +1,278 @@
+"""Quarantined records and held runs are released and discarded in the admin."""
+
+import re
+from datetime import UTC, datetime
+
+import orjson
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.utils.html import strip_tags
+
+from ecommerce.models import LoadChunk, LoadRun, Product, QuarantinedRecord
+from marketplace.admin_site import review
+from marketplace.loading import chunks
+from tests import factories
+
+pytestmark = [
+    pytest.mark.django_db(databases="__all__"),
+    # The folder of collected static files is made where the project is deployed.
+    pytest.mark.filterwarnings("ignore:No directory at"),
+]
+
+RECORDS, RUNS = "/ecommerce/quarantinedrecord/", "/ecommerce/loadrun/"
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+def card(number, price=1000):
+    return {
+        "productId": number,
+        "title": f"Choynak {number}",
+        "minSellPrice": price,
+        "skuList": [{"id": number * 10, "sellPrice": price}],
+    }
+
+
+def record(number, price=1000):
+    """Make a record that was rejected by an earlier adapter, and that today's reads."""
+    payload = orjson.dumps(card(number, price))
+    return factories.quarantined(
+        "ecommerce", payload, platform="uzum", shape="UZ-GQL-CARD", observed_at=NOON
+    )
+
+
+def held(*cards):
+    """Make a run that holds some cards."""
+    run = factories.load_run(
+        "ecommerce",
+        platform="uzum",
+        status="held",
+        error="price is missing in 97% of 1,000 records",
+        held_count=len(cards),
+    )
+    lines = [
+        orjson.dumps(
+            {
+                "shape": "UZ-GQL-CARD",
+                "payload": each,
+                "context": {},
+                "is_counted": True,
+                "observed_at": NOON.isoformat(),
+                "place": f"line {number}",
+                "source": "cards.jsonl",
+            }
+        )
+        for number, each in enumerate(cards, 1)
+    ]
+    LoadChunk.objects.create(run=run, is_held=True, number=1, body=chunks.pack(lines))
+    return run
+
+
+def act(client, url, action, *rows, **values):
+    """Choose an action of a list; return its page as text."""
+    data = {"action": action, "_selected_action": [row.pk for row in rows]} | values
+    response = client.post(url, data, follow=True)
+    assert response.status_code == 200
+    return re.sub(r"\s+", " ", strip_tags(response.content.decode()))
+
+
+class TestRecords:
+    def test_are_released_after_a_question(self, admin_client):
+        first, second = record(1), record(2)
+
+        question = act(admin_client, RECORDS, "release", first, second)
+
+        assert "Load 2 quarantined records again?" in question
+        assert f"uzum-{first.pk}" in question
+        assert QuarantinedRecord.objects.count() == 2
+
+        done = act(admin_client, RECORDS, "release", first, second, confirmed="yes")
+
+        assert "Released 2 records of uzum." in done
+        assert not QuarantinedRecord.objects.exists()
+        assert set(Product.objects.values_list("external_id", flat=True)) == {"1", "2"}
+
+    def test_that_fail_again_stay(self, admin_client):
+        bad = record(1, price="дорого")
+
+        done = act(admin_client, RECORDS, "release", bad, confirmed="yes")
+
+        assert "1 record of uzum could not be loaded again. See the reason in the list." in done
+        assert QuarantinedRecord.objects.get().pk == bad.pk
+
+    def test_are_discarded_after_a_question(self, admin_client):
+        first, second = record(1), record(2)
+
+        assert "Delete 1 quarantined record for good?" in (
+            act(admin_client, RECORDS, "discard", first)
+        )
+        assert QuarantinedRecord.objects.count() == 2
+        assert "Discarded 1 record of uzum." in (
+            act(admin_client, RECORDS, "discard", first, confirmed="yes")
+        )
+        assert QuarantinedRecord.objects.get() == second
+        assert not Product.objects.exists()
+
+    def test_are_not_released_by_the_thousand(self, admin_client, monkeypatch):
+        monkeypatch.setattr(review, "ROW_LIMIT", 1)
+
+        done = act(admin_client, RECORDS, "release", record(1), record(2), confirmed="yes")
+
+        assert "Use python manage.py ingest_review release record." in done
+        assert QuarantinedRecord.objects.count() == 2
+
+    def test_an_error_is_a_message(self, admin_client, monkeypatch):
+        row = record(1)
+        QuarantinedRecord.objects.update(options={"columns": "gone.toml"})
+
+        done = act(admin_client, RECORDS, "release", row, confirmed="yes")
+
+        assert "gone.toml" in done
+        assert QuarantinedRecord.objects.exists()
+
+
+class TestRuns:
+    def test_are_released_after_a_question(self, admin_client):
+        run = held(card(1), card(2))
+
+        question = act(admin_client, RUNS, "release", run)
+
+        assert "Load 2 held records of 1 run now, as if no gate had held them?" in question
+        assert not Product.objects.exists()
+
+        done = act(admin_client, RUNS, "release", run, confirmed="yes")
+
+        assert f"Released 2 records of run uzum-{run.pk}: " in done
+        assert Product.objects.count() == 2
+        assert LoadRun.objects.get(pk=run.pk).status == "completed"
+
+    def test_are_discarded(self, admin_client):
+        run = held(card(1))
+
+        done = act(admin_client, RUNS, "discard", run, confirmed="yes")
+
+        assert f"Discarded 1 record of run uzum-{run.pk}." in done
+        assert LoadRun.objects.get(pk=run.pk).status == "discarded"
+
+    def test_that_hold_nothing_are_left_alone(self, admin_client):
+        run = factories.load_run("ecommerce", platform="uzum")
+
+        done = act(admin_client, RUNS, "discard", run, confirmed="yes")
+
+        assert "None of these runs is held, or failed with records left, so there is" in done
+        assert LoadRun.objects.get(pk=run.pk).status == "completed"
+
+    def test_that_hold_very_much_take_a_command(self, admin_client, monkeypatch):
+        monkeypatch.setattr(review, "HELD_LIMIT", 1)
+        run = held(card(1), card(2))
+
+        done = act(admin_client, RUNS, "release", run)
+
+        assert f"Run python manage.py ingest_review release run uzum-{run.pk}." in done
+
+
+class TestPages:
+    @pytest.mark.parametrize(("url", "make"), [(RECORDS, record), (RUNS, lambda n: held(card(n)))])
+    def test_have_both_buttons(self, admin_client, url, make):
+        row = make(1)
+
+        html = admin_client.get(f"{url}{row.pk}/change/").content.decode()
+
+        form = html[html.index("mp-review") :]
+        assert f'action="{url}" class="mp-card mp-review"' in html
+        assert f'name="_selected_action" value="{row.pk}"' in form
+        assert 'name="action" value="release"' in form
+        assert 'name="action" value="discard"' in form
+        kind = "record" if url == RECORDS else "run"
+        assert f"ingest_review show {kind} uzum-{row.pk}" in form
+
+    def test_of_runs_that_hold_nothing_have_none(self, admin_client):
+        run = factories.load_run("ecommerce", platform="uzum")
+
+        assert "mp-review" not in admin_client.get(f"{RUNS}{run.pk}/change/").content.decode()
+
+
+class TestPermissions:
+    @pytest.fixture
+    def reader(self, client):
+        """Return the client of a person who may look, and that person."""
+        user = User.objects.create_user("reader", is_staff=True)
+        self.grant(user, "view_quarantinedrecord")
+        client.force_login(user)
+        return client, user
+
+    def grant(self, user, codename):
+        user.user_permissions.add(
+            Permission.objects.get(codename=codename, content_type__app_label="ecommerce")
+        )
+
+    def test_who_may_only_look_decides_nothing(self, reader):
+        client, _ = reader
+        row = record(1)
+
+        act(client, RECORDS, "discard", row, confirmed="yes")
+
+        assert QuarantinedRecord.objects.exists()
+        assert "mp-review" not in client.get(f"{RECORDS}{row.pk}/change/").content.decode()
+
+    def test_who_may_change_decides(self, reader):
+        client, user = reader
+        self.grant(user, "change_quarantinedrecord")
+
+        act(client, RECORDS, "discard", record(1), confirmed="yes")
+
+        assert not QuarantinedRecord.objects.exists()
+
+    def test_a_question_is_no_answer(self, reader):
+        client, user = reader
+        self.grant(user, "change_quarantinedrecord")
+        row = record(1)
+
+        client.get(RECORDS, {"action": "discard", "_selected_action": row.pk, "confirmed": "yes"})
+
+        assert QuarantinedRecord.objects.exists()
+
+
+class TestPayload:
+    @pytest.mark.parametrize(
+        ("field", "expected"),
+        [
+            ("price", '<mark>  "price": "bepul",</mark>'),
+            ("skus[0].id", '<mark>      "id": 1</mark>'),
+            ("skus", '<mark>  "skus": [\n    {\n      "id": 1\n    }\n  ]</mark>'),
+        ],
+    )
+    def test_marks_the_field_at_fault(self, admin_client, field, expected):
+        payload = b'{"price":"bepul","skus":[{"id":1}]}'
+        row = factories.quarantined("ecommerce", payload, platform="uzum", field=field)
+
+        html = admin_client.get(f"{RECORDS}{row.pk}/change/").content.decode()
+
+        assert expected.replace('"', "&quot;") in html
+        assert html.count("<mark>") == 1
+
+    @pytest.mark.parametrize("field", ["", "other", "a(b", "<b>"])
+    def test_marks_nothing_else(self, admin_client, field):
+        row = factories.quarantined("ecommerce", b'{"a": "<b>"}', platform="uzum", field=field)
+
+        html = admin_client.get(f"{RECORDS}{row.pk}/change/").content.decode()
+
+        assert "<mark>" not in html
+        assert "&quot;a&quot;: &quot;&lt;b&gt;&quot;" in html
+
+
+class TestRates:
+    def test_have_a_unit(self, admin_client):
+        factories.rate("ecommerce")
+
+        assert "11 987.33 so&#x27;m for 1 USD" in (
+            admin_client.get("/ecommerce/exchangerate/").content.decode()
+        )
+
+
+class TestSources:
+    def test_of_a_run_are_whole_on_its_page(self, admin_client):
+        source = ", ".join(f"/data/platform/part-{number:03}.jsonl" for number in range(30))
+        run = factories.load_run("ecommerce", platform="uzum", source=source)
+
+        assert source in admin_client.get(f"{RUNS}{run.pk}/change/").content.decode()
+        assert source[:350] in admin_client.get(RUNS).content.decode()

@@ -1,0 +1,74 @@
+import pytest
+
+from marketplace.databases.initialization import create_database
+from marketplace.databases.revisions import get_revision, migrate
+from tests.commands import run
+
+pytestmark = pytest.mark.django_db(databases=["classifieds"], transaction=True)
+
+CHOICES = (
+    "CommandError: Name the database to roll back and how many migrations to undo: "
+    "db_rollback ecommerce|classifieds|procurement N\n"
+)
+
+
+@pytest.fixture
+def migrated(scratch):
+    scratch("classifieds")
+    create_database("classifieds")
+    return migrate("classifieds")
+
+
+class TestDbRollback:
+    @pytest.mark.parametrize("arguments", [[], ["classifieds"], ["2"], ["default", "1"]])
+    def test_never_guesses(self, arguments):
+        assert run("db_rollback", *arguments) == ("", CHOICES, 1)
+
+    @pytest.mark.parametrize("steps", ["1", "-1"])
+    def test_says_what_it_would_undo(self, migrated, steps):
+        outcome = run("db_rollback", "classifieds", steps, "--dry-run")
+
+        assert outcome == (
+            f"CLASSIFIEDS: Would unapply {migrated[-1]}, back to {migrated[-2]}\n",
+            "",
+            0,
+        )
+        assert get_revision("classifieds").current == "head"
+
+    def test_undoes_what_was_confirmed(self, migrated, monkeypatch):
+        monkeypatch.setattr("builtins.input", lambda: "classifieds")
+
+        outcome = run("db_rollback", "classifieds", "1")
+
+        change = f"{migrated[-1]}, back to {migrated[-2]}"
+        assert outcome == (
+            f"CLASSIFIEDS: Unapplied {change}\n",
+            f"CLASSIFIEDS: Will unapply {change}, with the data of what they made. "
+            "Type classifieds to go on: ",
+            0,
+        )
+        assert get_revision("classifieds").current == migrated[-2]
+
+    def test_keeps_what_was_not_confirmed(self, migrated, monkeypatch):
+        monkeypatch.setattr("builtins.input", lambda: "yes")
+
+        outcome = run("db_rollback", "classifieds", "1")
+
+        assert (outcome.out, outcome.code) == ("", 1)
+        assert "CLASSIFIEDS: Not confirmed: nothing was done.\n" in outcome.err
+        assert get_revision("classifieds").current == "head"
+
+    def test_force_asks_nothing(self, migrated):
+        outcome = run("db_rollback", "classifieds", "2", "--force")
+
+        assert outcome == (
+            f"CLASSIFIEDS: Unapplied {migrated[-1]}, {migrated[-2]}, back to {migrated[-3]}\n",
+            "",
+            0,
+        )
+
+    def test_refuses_more_than_there_are(self, migrated):
+        outcome = run("db_rollback", "classifieds", "99", "--force")
+
+        assert (outcome.out, outcome.code) == ("", 1)
+        assert f"classifieds has {len(migrated)} applied" in outcome.err

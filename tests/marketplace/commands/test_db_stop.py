@@ -1,0 +1,33 @@
+import shutil
+
+import pytest
+
+from marketplace.postgresql import embedded
+from tests.commands import run
+
+
+@pytest.fixture
+def data_dir(settings):
+    """The folder of a server that no other test uses."""
+    settings.DATA_DIR, settings.EMBEDDED_POSTGRES = settings.DATA_DIR / "stopped", True
+    yield settings.DATA_DIR
+    embedded.stop(settings.DATA_DIR)
+    shutil.rmtree(settings.DATA_DIR)
+
+
+class TestDbStop:
+    def test_stops_the_server(self, data_dir):
+        embedded.start(data_dir)
+
+        first, second = run("db_stop"), run("db_stop")
+
+        assert first == ("Stopped the embedded PostgreSQL.\n", "", 0)
+        assert second == ("It is not running.\n", "", 0)
+        assert not embedded.is_accepting(data_dir)
+
+    def test_says_that_none_is_in_use(self, settings):
+        settings.EMBEDDED_POSTGRES = False
+
+        assert run("db_stop").out == (
+            "No embedded PostgreSQL is in use: the settings name a server for each database.\n"
+        )

@@ -1,0 +1,134 @@
+from datetime import date
+from threading import Event
+
+import pytest
+from django.db import connections
+
+from marketplace.databases.initialization import (
+    Changes,
+    ask_all,
+    create_database,
+    database_exists,
+    drop_database,
+    ensure_partitions,
+    initialize,
+    plan_initialization,
+)
+from marketplace.databases.revisions import all_migrations
+from marketplace.databases.roles.reconcile import Repair
+
+pytestmark = pytest.mark.django_db(databases=["ecommerce", "classifieds"], transaction=True)
+
+TODAY = date(2031, 11, 20)
+
+MONTHS = [
+    "ecommerce_price_history_2031_11",
+    "ecommerce_price_history_2031_12",
+    "ecommerce_price_history_2032_01",
+    "ecommerce_price_history_2032_02",
+]
+
+ROLES = ("scratch_ecommerce_owner", "scratch_ecommerce_loader", "scratch_ecommerce_analyst")
+
+
+def query(alias, statement):
+    with connections[alias].cursor() as cursor:
+        cursor.execute(statement)
+        return cursor.fetchall()
+
+
+class TestCreateDatabase:
+    def test_creates_once(self, scratch):
+        scratch("classifieds")
+
+        assert create_database("classifieds") is True
+        assert create_database("classifieds") is False
+
+        assert query("classifieds", "SHOW server_encoding") == [("UTF8",)]
+
+    def test_one_of_many_at_once_creates(self, scratch):
+        scratch("classifieds")
+        connections["classifieds"].close()
+
+        def create(_name):
+            return create_database("classifieds")
+
+        created = ask_all(create, ["a", "b", "c", "d"], seconds=30)
+
+        assert sorted(created.values()) == [False, False, False, True]
+
+
+class TestDropDatabase:
+    def test_ends_connections_of_others(self, scratch):
+        scratch("classifieds")
+        create_database("classifieds")
+        other = connections["classifieds"].copy()
+        other.connect()
+
+        assert drop_database("classifieds") is True
+        assert drop_database("classifieds") is False
+
+        assert not database_exists("classifieds")
+        other.close()
+
+
+class TestInitialize:
+    def test_creates_migrates_and_makes_partitions(self, scratch):
+        scratch("ecommerce")
+        expected = Changes(False, True, all_migrations("ecommerce"), tuple(MONTHS))
+
+        planned = plan_initialization("ecommerce", TODAY)
+        done = initialize("ecommerce", TODAY)
+
+        assert planned._replace(roles=Repair()) == done._replace(roles=Repair()) == expected
+        assert planned.roles.made == done.roles.made == ROLES
+
+    def test_finds_nothing_to_do_the_second_time(self, scratch):
+        scratch("ecommerce")
+        initialize("ecommerce", TODAY)
+
+        assert plan_initialization("ecommerce", TODAY) == Changes(False, False, (), ())
+        assert initialize("ecommerce", TODAY) == Changes(False, False, (), ())
+
+    def test_drops_first(self, scratch):
+        scratch("classifieds")
+        create_database("classifieds")
+        query("classifieds", "CREATE TABLE precious (id int); SELECT 1")
+        expected = Changes(True, True, all_migrations("classifieds"), ())
+
+        planned = plan_initialization("classifieds", TODAY, drop_first=True)
+        assert query("classifieds", "SELECT to_regclass('precious')::text") == [("precious",)]
+        done = initialize("classifieds", TODAY, drop_first=True)
+
+        assert planned._replace(roles=Repair()) == done._replace(roles=Repair()) == expected
+
+        assert query("classifieds", "SELECT to_regclass('precious')::text") == [(None,)]
+
+
+class TestEnsurePartitions:
+    def test_makes_the_months_that_are_missing(self, scratch):
+        scratch("ecommerce")
+        initialize("ecommerce", date(2031, 10, 31))
+
+        assert ensure_partitions("ecommerce", TODAY) == MONTHS[-1:]
+        assert ensure_partitions("ecommerce", TODAY) == []
+
+    def test_does_nothing_for_an_app_without_any(self):
+        assert ensure_partitions("classifieds", TODAY) == []
+
+
+class TestAskAll:
+    def test_leaves_out_what_is_late(self):
+        never = Event()
+
+        def answer(alias):
+            return never.wait(10) if alias == "slow" else alias.upper()
+
+        answers = ask_all(answer, ["slow", "fast"], seconds=0.2)
+        never.set()
+
+        assert answers == {"fast": "FAST"}
+
+    def test_raises_what_a_call_raises(self):
+        with pytest.raises(ZeroDivisionError):
+            ask_all(lambda alias: 1 // 0, ["a"], seconds=5)

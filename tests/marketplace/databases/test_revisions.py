@@ -1,0 +1,137 @@
+from contextlib import contextmanager
+
+import pytest
+from django.db import connections
+
+from marketplace.databases import revisions
+from marketplace.databases.initialization import create_database
+from marketplace.databases.revisions import (
+    Revision,
+    all_migrations,
+    get_revision,
+    migrate,
+    rollback,
+)
+from marketplace.exceptions import MarketplaceError
+
+pytestmark = pytest.mark.django_db(databases=["default", "classifieds"], transaction=True)
+
+
+@pytest.fixture
+def migrated(scratch):
+    """A migrated database; the names of its migrations."""
+    scratch("classifieds")
+    create_database("classifieds")
+    return migrate("classifieds")
+
+
+@contextmanager
+def other_session(statement):
+    """Another session, in a transaction that has run a statement."""
+    connection = connections["classifieds"].copy()
+    connection.set_autocommit(False)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+        yield
+    finally:
+        connection.rollback()
+        connection.close()
+
+
+class TestGetRevision:
+    def test_is_head_when_all_are_applied(self, migrated):
+        assert get_revision("classifieds") == Revision("head", (), ())
+
+    def test_counts_pending_ones(self, migrated):
+        rollback("classifieds", 2)
+
+        assert get_revision("classifieds") == Revision(migrated[-3], tuple(migrated[-2:]), ())
+
+    def test_is_none_before_the_first(self, scratch):
+        scratch("classifieds")
+        create_database("classifieds")
+
+        assert get_revision("classifieds") == Revision("none", all_migrations("classifieds"), ())
+
+    def test_counts_only_the_own_app(self, migrated):
+        with connections["classifieds"].cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO django_migrations (app, name, applied) VALUES "
+                "('procurement', '0099_of_another', now()), ('classifieds', '0099_newer', now())"
+            )
+
+        assert get_revision("classifieds") == Revision("head", (), ("0099_newer",))
+
+    def test_names_the_apps_of_the_control_database(self):
+        assert get_revision("default").current == "head"
+        assert "auth.0001_initial" in all_migrations("default")
+
+
+class TestMigrate:
+    def test_applies_and_records_the_own_app_only(self, migrated):
+        with connections["classifieds"].cursor() as cursor:
+            cursor.execute("SELECT app, name FROM django_migrations ORDER BY id")
+            recorded = cursor.fetchall()
+
+        assert recorded == [("classifieds", name) for name in migrated]
+        assert tuple(migrated) == all_migrations("classifieds")
+
+    def test_finds_nothing_to_do_the_second_time(self, migrated):
+        assert migrate("classifieds") == []
+
+    def test_waits_for_its_turn_only_so_long(self, migrated, monkeypatch):
+        monkeypatch.setattr(revisions, "TURN_TIMEOUT", 0.3)
+        lock = "SELECT pg_advisory_lock(hashtextextended('marketplace migrations', 0))"
+
+        with other_session(lock), pytest.raises(MarketplaceError, match="Another process"):
+            migrate("classifieds")
+
+        assert migrate("classifieds") == []
+
+
+class TestRollback:
+    def test_undoes_the_last_ones(self, migrated):
+        change = rollback("classifieds", 2)
+
+        assert change == (tuple(reversed(migrated[-2:])), migrated[-3])
+
+    def test_undoes_all(self, migrated):
+        change = rollback("classifieds", len(migrated))
+
+        assert change == (tuple(reversed(migrated)), "none")
+        assert get_revision("classifieds").current == "none"
+
+    def test_dry_run_undoes_nothing(self, migrated):
+        change = rollback("classifieds", 1, dry_run=True)
+
+        assert change == ((migrated[-1],), migrated[-2])
+        assert get_revision("classifieds").current == "head"
+
+    @pytest.mark.parametrize("steps", [0, -1, 99])
+    def test_refuses_more_than_there_are(self, migrated, steps):
+        with pytest.raises(MarketplaceError, match=f"Cannot go back {steps} migrations"):
+            rollback("classifieds", steps)
+
+    def test_refuses_what_the_code_does_not_know(self, migrated):
+        with connections["classifieds"].cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO django_migrations (app, name, applied) "
+                "VALUES ('classifieds', '0099_newer', now())"
+            )
+
+        with pytest.raises(MarketplaceError, match="0099_newer"):
+            rollback("classifieds", 1)
+
+    def test_gives_up_on_a_table_in_use(self, migrated, monkeypatch):
+        monkeypatch.setattr(revisions, "LOCK_TIMEOUT", 1)
+        # What came after that migration leaves its tables alone.
+        rollback("classifieds", migrated[::-1].index("0003_loading"))
+
+        with (
+            other_session("SELECT * FROM classifieds_load_runs"),
+            pytest.raises(MarketplaceError, match="A table is in use"),
+        ):
+            rollback("classifieds", 1)
+
+        assert get_revision("classifieds").current == "0003_loading"

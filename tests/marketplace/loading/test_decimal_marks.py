@@ -1,0 +1,47 @@
+"""The start of a source shows how its prices are written, and nothing of it is lost for that."""
+
+import gzip
+
+import pytest
+
+from marketplace.exceptions import SourceError
+from marketplace.loading.formats import documents
+from marketplace.loading.values import decimal_marks
+from marketplace.loading.values.decimal_marks import sample
+
+
+def test_a_source_that_fails_at_its_start_fails_after_what_was_read():
+    def failing():
+        yield from (1, 2)
+        raise EOFError
+
+    start, rest = decimal_marks.sample(failing())
+
+    assert start == [1, 2]
+    with pytest.raises(EOFError):
+        next(rest)
+
+
+def test_the_offers_of_a_truncated_archive_are_read(tmp_path):
+    note = "<description>" + "x" * 4000 + "</description>"
+    offers = "".join(f'<offer id="{n}"><price>{n}</price>{note}</offer>' for n in range(1, 151))
+    packed = gzip.compress(f"<yml_catalog><shop>{offers}</shop></yml_catalog>".encode(), 0)
+    path = tmp_path / "feed.xml.gz"
+    path.write_bytes(packed[: len(packed) // 2])
+    found = []
+
+    with pytest.raises(SourceError, match="truncated"):
+        for entry in documents.read(str(path), 10**6):
+            found.append(entry.document["offer"]["@id"])
+
+    # The reader may lose the last block that it could not fill.
+    assert len(found) > 50
+
+
+def test_a_sample_of_large_entries_is_short():
+    entries = [{"offer": {"name": ["x" * (9 << 20)]}}] * 5
+
+    start, rest = sample(iter(entries))
+
+    assert len(start) == 2
+    assert len(list(rest)) == 3

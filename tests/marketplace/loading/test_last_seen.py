@@ -1,0 +1,146 @@
+"""What is seen again, unchanged: with the same outcome as if it had been merged."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+
+import pytest
+from django.db import connections
+
+from bench import corpus
+from classifieds.demo import feeds as classifieds_feeds
+from ecommerce.demo import feeds as ecommerce_feeds
+from ecommerce.models import Category, Offer, Product, Seller
+from marketplace.loading import deduplication
+from marketplace.loading.ingest import load_documents
+from tests.content import content, differences, empty
+
+pytestmark = pytest.mark.django_db(databases=["ecommerce", "classifieds"], transaction=True)
+
+START = datetime(2026, 3, 1, 9, tzinfo=UTC)
+
+
+def documents(alias, platform):
+    """Documents of one visit."""
+    feeds = {"ecommerce": ecommerce_feeds, "classifieds": classifieds_feeds}[alias]
+    feed = next(feed for feed in feeds(1) if feed.platform == platform)
+    return list(islice(feed.documents, 60))
+
+
+def card(number, seller, category, parent):
+    """A product whose category has a parent."""
+    return {
+        "data": {
+            "id": number,
+            "title": f"Choynak {number}",
+            "seller": {"id": seller, "title": "Malika Savdo"},
+            "category": {
+                "id": category,
+                "title": "Choynaklar",
+                "parent": {"id": parent, "title": "Idishlar"},
+            },
+            "skuList": [{"id": number * 10, "purchasePrice": 1000, "availableAmount": 1}],
+        }
+    }
+
+
+def load(cards, days):
+    return load_documents("uzum", cards, name="cards", observed_at=START + timedelta(days=days))
+
+
+def seen(model):
+    """external_id → the day on which it was seen last."""
+    return {row.external_id: (row.last_seen_at - START).days for row in model.objects.all()}
+
+
+class TestTouches:
+    @pytest.mark.parametrize(
+        ("alias", "platform"),
+        [
+            ("ecommerce", "uzum"),
+            ("ecommerce", "yandex"),
+            ("ecommerce", "wildberries"),
+            ("ecommerce", "ozon"),
+            ("classifieds", "olx"),
+        ],
+    )
+    def test_are_like_merging(self, alias, platform, monkeypatch, settings):
+        settings.INGEST_BATCH_SIZE = 20
+        own = documents(alias, platform)
+
+        def load_visits():
+            for day in (1, 2, 3):
+                # In another order, by another number: what is newest is told by another thing.
+                visit = own[day:] + own[:day] if day < 3 else own[: len(own) // 2]
+                at = START + timedelta(days=day)
+                load_documents(platform, visit, name="visit", observed_at=at)
+            with connections[alias].cursor() as cursor:
+                return content(cursor, alias)
+
+        found = load_visits()
+        with connections[alias].cursor() as cursor:
+            empty(cursor, alias)
+        monkeypatch.setattr(deduplication, "known_contents", lambda *given: {})
+        expected = load_visits()
+
+        assert differences(expected, found) == []
+
+    def test_of_payloads_that_tell_their_times_are_like_merging(self, monkeypatch, settings):
+        settings.INGEST_BATCH_SIZE = 16
+
+        def load_visits():
+            for visit in (corpus.FIRST, corpus.RESCRAPED):
+                items = [corpus.document(number, visit) for number in range(100)]
+                load_documents("uzum", items, name="visit", observed_at=START)
+            with connections["ecommerce"].cursor() as cursor:
+                return content(cursor)
+
+        found = load_visits()
+        with connections["ecommerce"].cursor() as cursor:
+            empty(cursor)
+        monkeypatch.setattr(deduplication, "known_contents", lambda *given: {})
+        expected = load_visits()
+
+        assert differences(expected, found) == []
+
+    def test_move_what_is_above_as_far_as_it_was_told(self):
+        load([card(1, 7, 20, 10), card(2, 8, 21, 10)], days=0)
+        load([card(1, 7, 20, 10)], days=1)
+
+        again = load([card(2, 8, 21, 10)], days=3)
+
+        assert again.unchanged == 1
+        assert seen(Seller) == {"7": 1, "8": 3}
+        assert seen(Category) == {"20": 1, "21": 3, "10": 3}
+
+    def test_leave_what_was_not_told_the_last_time(self):
+        without = card(1, 7, 20, 10)
+        del without["data"]["seller"]
+        load([card(1, 7, 20, 10)], days=0)
+        load([without], days=1)
+
+        again = load([without], days=2)
+
+        assert again.unchanged == 1
+        assert seen(Seller) == {"7": 0}
+        assert seen(Category) == {"20": 2, "10": 2}
+
+    @pytest.mark.parametrize("is_one_load", [False, True])
+    def test_bring_back_an_offer_that_another_product_had(self, is_one_load):
+        first, second = card(1, 7, 20, 10), card(2, 7, 20, 10)
+        second["data"]["skuList"].append(first["data"]["skuList"][0])
+        load([first], days=0)
+
+        if is_one_load:
+            times = [START + timedelta(days=day) for day in (1, 2)]
+            visits = [(second, times[0]), (first, times[1])]
+            told = [document | {"timestamp": at.isoformat()} for document, at in visits]
+            load_documents("uzum", told, name="cards")
+        else:
+            load([second], days=1)
+            owner = Offer.objects.get(external_id="10").product.external_id
+            load([first], days=2)
+            assert owner == "2"
+
+        offer = Offer.objects.get(external_id="10")
+        assert (offer.product.external_id, (offer.last_seen_at - START).days) == ("1", 2)
+        assert Product.objects.count() == 2

@@ -1,0 +1,34 @@
+"""What is in memory at once of the process that reads and the one that writes."""
+
+import json
+
+import pytest
+from django.test import override_settings
+
+from ecommerce.models import Product
+from marketplace.loading import batch, reader_process
+from marketplace.loading.ingest import ingest
+
+pytestmark = pytest.mark.django_db(databases="__all__", transaction=True)
+
+CARDS = 5
+
+
+@override_settings(INGEST_BATCH_SIZE=1)
+def test_after_a_large_batch_the_next_is_read_when_it_was_written(tmp_path, monkeypatch):
+    path = tmp_path / "cards.jsonl"
+    skus = [[{"id": number, "sellPrice": 1000}] for number in range(CARDS)]
+    cards = [
+        {"productId": number, "title": "Choynak", "skuList": skus[number]}
+        for number in range(CARDS)
+    ]
+    path.write_text("\n".join(map(json.dumps, cards)))
+    events = []
+    monkeypatch.setattr(reader_process, "_MANY_BYTES", 0)
+    monkeypatch.setattr(reader_process, "_LARGE", 0)
+    monkeypatch.setattr(batch, "pack_ahead", lambda *_: events.append("received"))
+
+    ingest("uzum", [str(path)], progress=lambda summary: events.append("written"))
+
+    assert events == ["received", "written"] * CARDS
+    assert Product.objects.count() == CARDS

@@ -1,0 +1,298 @@
+"""Connections that are lost at any statement of a load: it goes on, and does nothing twice.
+
+Each statement is tried, and each commit: it may be lost before the server has it, or the server's
+answer may be. LOSSES=all in the environment tries all of them; without it, every few.
+"""
+
+import json
+import os
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import psycopg2
+import pytest
+from django.apps import apps
+from django.db import connections
+from django.db.backends.postgresql.base import DatabaseWrapper
+from psycopg2.sql import SQL, Identifier
+
+from ecommerce.models import LoadChunk, LoadRun, LoadSource
+from marketplace.exceptions import SourceError
+from marketplace.loading import retry
+from marketplace.loading.ingest import ingest, resume
+from marketplace.loading.replay import replay
+from marketplace.loading.runs import LOCK, Run
+from tests.content import content, differences
+
+pytestmark = pytest.mark.django_db(databases=["ecommerce"], transaction=True)
+
+STEP = 1 if os.environ.get("LOSSES") == "all" else 23
+START = datetime(2026, 3, 1, 9, tzinfo=UTC)
+
+
+class Saboteur:
+    """Count the statements of a database, and cut the connection at one of them.
+
+    :param number: at which
+    :param is_done: whether the server does it, and only its answer is lost
+    """
+
+    def __init__(self, number=-1, is_done=False):
+        self.number, self.is_done = number, is_done
+        self.count = 0
+
+    def __call__(self, session, work):
+        self.count += 1
+        if self.count != self.number:
+            return work()
+        if self.is_done:
+            work()
+        _terminate(session)
+        if self.is_done:
+            raise psycopg2.OperationalError("the answer is lost")
+        return work()
+
+
+def _terminate(session):
+    """End a session from another one, and wait until it has ended."""
+    with connections["ecommerce"].copy().cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(%(pid)s, 5000)", {"pid": session.info.backend_pid}
+        )
+        assert cursor.fetchone() == (True,)
+    cursor.db.close()
+
+
+@pytest.fixture
+def sabotage(monkeypatch):
+    """Let a saboteur watch the database."""
+    saboteurs = [Saboteur()]
+    monkeypatch.setattr(retry, "_FIRST_PAUSE", 0)
+
+    class Cursor(psycopg2.extensions.cursor):
+        def execute(self, *arguments):
+            return saboteurs[-1](self.connection, lambda: super(Cursor, self).execute(*arguments))
+
+        def copy_expert(self, *arguments, **options):
+            return saboteurs[-1](
+                self.connection, lambda: super(Cursor, self).copy_expert(*arguments, **options)
+            )
+
+    def create_cursor(wrapper, name=None):
+        if wrapper is not connections["ecommerce"]:
+            return wrapper.connection.cursor()
+        if name:
+            return wrapper.connection.cursor(name, scrollable=False, withhold=wrapper.autocommit)
+        return wrapper.connection.cursor(cursor_factory=Cursor)
+
+    def commit(wrapper):
+        if wrapper.connection is not None:
+            with wrapper.wrap_database_errors:
+                saboteurs[-1](wrapper.connection, wrapper.connection.commit)
+
+    monkeypatch.setattr(DatabaseWrapper, "create_cursor", create_cursor)
+    monkeypatch.setattr(DatabaseWrapper, "_commit", commit)
+
+    def watch(*arguments):
+        saboteurs.append(Saboteur(*arguments))
+        return saboteurs[-1]
+
+    return watch
+
+
+def empty():
+    tables = [model._meta.db_table for model in apps.get_app_config("ecommerce").get_models()]
+    with connections["ecommerce"].cursor() as cursor:
+        cursor.execute(
+            SQL("TRUNCATE {} RESTART IDENTITY CASCADE").format(
+                SQL(", ").join(map(Identifier, tables))
+            )
+        )
+
+
+def told():
+    """What the tables say, and what became of the runs."""
+    with connections["ecommerce"].cursor() as cursor:
+        found = content(cursor)
+    runs = LoadRun.objects.order_by("pk")
+    names = ["status", "error", "read_count", "created_count", "updated_count", "unchanged_count"]
+    names += ["rejected_count", "held_count", "price_point_count"]
+    sources = LoadSource.objects.order_by("pk")
+    chunks = LoadChunk.objects.order_by("pk")
+    found["runs"] = dict(enumerate(runs.values(*names), 1))
+    kept = ("run_id", "path", "record_count", "position", "is_complete")
+    found["sources"] = dict(enumerate(sources.values(*kept), 1))
+    found["chunks"] = {
+        n: {"run": chunk.run_id, "number": chunk.number, "size": len(chunk.body)}
+        for n, chunk in enumerate(chunks, 1)
+    }
+    return found
+
+
+def card(number, price):
+    """A product of the only shop."""
+    sku = {"id": number * 10, "purchasePrice": price, "availableAmount": 1}
+    shop = {"id": 7, "title": "Malika Savdo"}
+    return {"data": {"id": number, "title": f"Choynak {number}", "seller": shop, "skuList": [sku]}}
+
+
+def day(number, factor=1):
+    return [card(n, (1000 + 7 * n + 13 * ((n + number) // 10)) * factor) for n in range(1, 61)]
+
+
+def _write(path, cards):
+    path.write_text("\n".join(map(json.dumps, cards)))
+    return str(path)
+
+
+@pytest.fixture
+def loads(tmp_path, settings):
+    """What is loaded: two days, the first of them with records that cannot be."""
+    settings.INGEST_BATCH_SIZE = 20
+    damaged = [*day(0)[:30], {"data": {"skuList": []}}, *day(0)[30:]]
+    first = _write(tmp_path / "first.jsonl", damaged)
+    second = _write(tmp_path / "second.jsonl", day(1))
+    slipped = _write(tmp_path / "slipped.jsonl", [*day(2)[:20], *day(2, factor=100)[20:]])
+
+    def load(path, number):
+        return ingest("uzum", [path], observed_at=START + timedelta(days=number))
+
+    def fill():
+        for number in range(2):
+            load((first, second)[number], number)
+
+    def files():
+        ingest("uzum", [first, second], observed_at=START)
+
+    def hold():
+        assert load(slipped, 3).causes
+
+    def prepare_release():
+        fill()
+        hold()
+
+    def release():
+        resume("ecommerce", LoadRun.objects.latest("pk").pk)
+
+    def snapshot():
+        kept = _write(tmp_path / "snapshot.jsonl", day(1)[:55])
+        moment = START + timedelta(days=3)
+        assert ingest("uzum", [kept], observed_at=moment, snapshot="shop").missing == 5
+
+    return {
+        "paths": [first, second],
+        "files": (empty, files),
+        "hold": (fill, hold),
+        "release": (prepare_release, release),
+        "snapshot": (fill, snapshot),
+        "replay": (fill, lambda: replay("uzum")),
+    }
+
+
+def beginning(counter, load):
+    """Return how many statements a load takes before it begins its first source."""
+    seen = []
+
+    def start(run, source):
+        seen.append(counter.count)
+        return begin(run, source)
+
+    begin, Run.start_source = Run.start_source, start
+    try:
+        load()
+    finally:
+        Run.start_source = begin
+    return seen[0]
+
+
+@pytest.mark.parametrize("is_done", [False, True], ids=["question", "answer"])
+@pytest.mark.parametrize("name", ["files", "hold", "release", "snapshot", "replay"])
+def test_a_lost_connection_changes_nothing(loads, sabotage, name, is_done):
+    prepare, load = loads[name]
+    empty()
+    prepare()
+    counter = sabotage()
+    first = beginning(counter, load) + 1
+    expected, last = told(), counter.count
+
+    faults = []
+    for number in range(first, last + 1, STEP):
+        sabotage()
+        empty()
+        prepare()
+        sabotage(number, is_done)
+        try:
+            load()
+        except Exception as error:  # noqa: BLE001 # told, whatever it is
+            faults.append(f"{number} of {last}: {error!r}")
+            connections["ecommerce"].close()
+            continue
+        sabotage()
+        faults += [f"{number} of {last}: {each}" for each in differences(expected, told())[:2]]
+
+    assert not faults, "\n".join(faults)
+
+
+@contextmanager
+def another_session():
+    other = connections["ecommerce"].copy()
+    try:
+        with other.cursor() as cursor:
+            yield cursor
+    finally:
+        other.close()
+
+
+def take_lock(cursor, run_id):
+    """Return whether a session can take a run."""
+    values = {"kind": LOCK, "run": run_id}
+    cursor.execute("SELECT pg_try_advisory_lock(%(kind)s, %(run)s)", values)
+    return cursor.fetchone()[0]
+
+
+class TestLock:
+    """A run is loaded by one process at a time, also after its connection was lost."""
+
+    def test_is_taken_again(self, loads, sabotage):
+        paths = loads["paths"]
+        first = beginning(sabotage(), lambda: ingest("uzum", paths)) + 1
+        free = []
+
+        def ask(summary):
+            with another_session() as cursor:
+                free.append(take_lock(cursor, summary.run_id))
+
+        for number in range(first, first + 40, 5):
+            sabotage(number)
+            ingest("uzum", paths, progress=ask)
+
+        assert set(free) == {False}
+
+    def test_that_another_process_has_taken_ends_the_load(self, loads):
+        with another_session() as cursor:
+
+            def take(summary):
+                if summary.read == 20:
+                    _terminate(connections["ecommerce"].connection)
+                    assert take_lock(cursor, summary.run_id)
+
+            with pytest.raises(SourceError, match=r"Run uzum-\d+ was taken by another process"):
+                ingest("uzum", loads["paths"], progress=take)
+
+        run = LoadRun.objects.get()
+        assert (run.status, run.read_count) == (LoadRun.Status.RUNNING, 20)
+
+    def test_of_a_connection_that_only_this_side_has_lost_is_taken_over(self, loads):
+        def lose(summary):
+            if summary.read == 20:
+                # As a network does: the server still waits for the next statement.
+                kept.append(connections["ecommerce"].connection)
+                connections["ecommerce"].connection = None
+
+        kept = []
+
+        summary = ingest("uzum", loads["paths"], progress=lose)
+
+        assert (summary.read, LoadRun.objects.get().status) == (121, LoadRun.Status.COMPLETED)
+        with pytest.raises(psycopg2.OperationalError):
+            kept[0].cursor().execute("SELECT 1")

@@ -1,0 +1,176 @@
+import time
+from datetime import UTC, datetime
+
+import pytest
+from django.db import connections
+
+from marketplace.databases.initialization import create_database
+from marketplace.monitoring import status
+from marketplace.monitoring.status import Freshness, LastRun, get_status, get_statuses
+from marketplace.registry import ALIASES, get_database
+from tests import factories
+
+pytestmark = pytest.mark.usefixtures("_only_olx")
+
+STARTED = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
+FINISHED = datetime(2026, 11, 20, 9, 5, tzinfo=UTC)
+LATER = datetime(2026, 11, 21, 9, 5, tzinfo=UTC)
+
+
+@pytest.mark.django_db(databases=["classifieds"])
+class TestGetStatus:
+    def test_says_what_an_empty_database_is(self):
+        found = get_status("classifieds")
+
+        assert found.is_connected
+        assert (found.revision, found.pending, found.error) == ("head", (), "")
+        assert found.platforms == ("olx",)
+        assert found.size_bytes > 1_000_000
+        assert found.rows["listings"] == 0
+        assert found.runs == ()
+        assert found.freshness == (Freshness("olx", None, None, None),)
+        assert found.quarantined == 0
+
+    def test_says_the_newest_run_of_a_platform(self):
+        factories.load_run("classifieds", read_count=1)
+        factories.load_run(
+            "classifieds", status="failed", finished_at=None, rejected_count=1, error="Truncated."
+        )
+
+        runs = get_status("classifieds").runs
+
+        assert runs == (LastRun("olx", "failed", STARTED, None, 3, 2, 0, 1, 1, 0, "Truncated."),)
+
+    def test_tells_loading_from_bringing_anything_new(self):
+        factories.load_run("classifieds", price_point_count=1)
+        factories.load_run("classifieds", created_count=0, finished_at=LATER)
+
+        freshness = get_status("classifieds").freshness
+
+        assert freshness == (Freshness("olx", LATER, FINISHED, FINISHED),)
+
+    def test_tells_the_newest_observation_whichever_run_has_loaded_it(self):
+        for moment in (STARTED, LATER, FINISHED):
+            factories.load_run("classifieds", newest_observed_at=moment)
+        factories.load_run("classifieds", status="failed")
+
+        [freshness] = get_status("classifieds").freshness
+
+        assert freshness.observed_at == LATER
+
+    def test_a_failed_run_is_no_loading_but_may_bring_something(self):
+        factories.load_run("classifieds", status="failed")
+
+        freshness = get_status("classifieds").freshness
+
+        assert freshness == (Freshness("olx", None, FINISHED, None),)
+
+    def test_estimates_large_tables(self, monkeypatch):
+        for _ in range(5):
+            factories.load_run("classifieds")
+        with connections["classifieds"].cursor() as cursor:
+            cursor.execute("ANALYZE classifieds_load_runs")
+            cursor.execute("DELETE FROM classifieds_load_runs")
+
+        counted = get_status("classifieds").rows["load_runs"]
+        monkeypatch.setattr(status, "COUNTED_SIZE", 0)
+        estimated = get_status("classifieds").rows["load_runs"]
+
+        assert (counted, estimated) == (0, 5)
+
+    def test_survives_a_table_that_is_absent(self):
+        with connections["classifieds"].cursor() as cursor:
+            cursor.execute(
+                "DROP TABLE classifieds_quarantine, classifieds_load_sources, "
+                "classifieds_load_runs, classifieds_load_chunks"
+            )
+
+        found = get_status("classifieds")
+
+        assert found.is_connected
+        assert (found.runs, found.freshness, found.quarantined) == ((), (), None)
+        assert "listings" in found.rows
+
+
+@pytest.mark.django_db(databases="__all__", transaction=True)
+class TestGetStatuses:
+    def test_asks_all(self):
+        found = get_statuses()
+
+        assert [status.alias for status in found] == list(ALIASES)
+        assert all(status.is_connected for status in found)
+
+    def test_sums_up_partitions(self, monkeypatch):
+        with connections["ecommerce"].cursor() as cursor:
+            for month in ("2031-01-05", "2031-02-05"):
+                cursor.execute("SELECT ecommerce_create_price_month(%(m)s)", {"m": month})
+                cursor.execute(
+                    "INSERT INTO ecommerce_price_history (offer_id, price, currency, recorded_at) "
+                    "SELECT id, 1, 'UZS', %(m)s FROM generate_series(1, 50) AS id",
+                    {"m": month},
+                )
+            cursor.execute("ANALYZE ecommerce_price_history")
+
+        counted = get_status("ecommerce").rows["price_history"]
+        monkeypatch.setattr(status, "COUNTED_SIZE", 0)
+        estimated = get_status("ecommerce").rows["price_history"]
+
+        assert (counted, estimated) == (100, 100)
+
+    def test_says_why_a_server_is_unreachable_and_what_to_do(self, move):
+        move("ecommerce", 1)
+
+        ecommerce, classifieds, procurement = get_statuses()
+
+        assert not ecommerce.is_connected
+        assert "Connection refused. Start the server" in ecommerce.error
+        assert ecommerce.platforms == get_database("ecommerce").platforms
+        assert classifieds.is_connected and procurement.is_connected
+
+    @pytest.mark.parametrize("connect_timeout", [1, 30])
+    def test_does_not_wait_for_a_server_that_hangs(self, move, mute_port, connect_timeout):
+        move("procurement", mute_port)
+        options = connections["procurement"].settings_dict["OPTIONS"]
+        before, options["connect_timeout"] = options["connect_timeout"], connect_timeout
+        start = time.monotonic()
+
+        ecommerce, classifieds, procurement = get_statuses()
+        options["connect_timeout"] = before
+
+        assert time.monotonic() - start < 5
+        assert ecommerce.is_connected and classifieds.is_connected
+        assert "time" in procurement.error or "did not answer" in procurement.error
+
+    def test_does_not_wait_for_a_locked_table(self):
+        other = connections["classifieds"].copy()
+        other.set_autocommit(False)
+        with other.cursor() as cursor:
+            cursor.execute("LOCK TABLE classifieds_listings")
+        start = time.monotonic()
+
+        (classifieds,) = get_statuses(["classifieds"])
+        other.rollback()
+        other.close()
+
+        assert time.monotonic() - start < 5
+        assert classifieds.is_connected
+        assert classifieds.rows == {}
+
+    def test_says_that_a_database_does_not_exist(self, scratch):
+        name = scratch("classifieds")
+
+        (classifieds,) = get_statuses(["classifieds"])
+
+        assert not classifieds.is_connected
+        assert f'database "{name}" does not exist. Create it' in classifieds.error
+
+    def test_says_what_is_pending_in_a_new_database(self, scratch):
+        scratch("classifieds")
+        create_database("classifieds")
+
+        (classifieds,) = get_statuses(["classifieds"])
+
+        assert classifieds.is_connected
+        assert classifieds.revision == "none"
+        assert classifieds.pending[0] == "0001_extensions"
+        assert (classifieds.rows, classifieds.quarantined) == ({}, None)

@@ -1,0 +1,161 @@
+"""The embedded server, as a user meets it: real processes, real kills."""
+
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from secrets import token_urlsafe
+
+import psycopg2
+import pytest
+from django.conf import settings
+from django.db import connections
+
+from marketplace.monitoring import status
+from marketplace.postgresql import embedded
+
+
+def tables(data_dir, name):
+    connection = psycopg2.connect(
+        host=str(embedded.socket_directory(data_dir)), user=embedded.SUPERUSER, dbname=name
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        found = {name for (name,) in cursor.fetchall()}
+    connection.close()
+    return found
+
+
+def postmaster(data_dir):
+    return int((data_dir / "postgres" / "postmaster.pid").read_text().split()[0])
+
+
+class TestFirstCommand:
+    def test_migrate_works_and_creates_only_its_tables(self, machine):
+        done = machine("migrate", "--database=procurement")
+
+        assert (done.returncode, done.stderr) == (0, "")
+        assert tables(machine.data_dir, "procurement_db") == {
+            "django_migrations",
+            "procurement_exchange_rates",
+            "procurement_load_chunks",
+            "procurement_load_runs",
+            "procurement_load_sources",
+            "procurement_lot_events",
+            "procurement_lot_items",
+            "procurement_lots",
+            "procurement_organizations",
+            "procurement_quarantine",
+            "procurement_references",
+        }
+        for other in ("marketplace_db", "ecommerce_db", "classifieds_db"):
+            assert tables(machine.data_dir, other) == set()
+
+    def test_two_at_once_share_one_server(self, machine):
+        with ThreadPoolExecutor(2) as pool:
+            done = list(pool.map(lambda _: machine("init_all"), range(2)))
+
+        assert [one.returncode for one in done] == [0, 0], [one.stderr for one in done]
+        assert machine("db_verify").returncode == 0
+
+    def test_psql_comes_with_it(self, machine):
+        done = machine("dbshell", "--database=ecommerce", "--", "-Atc", "SELECT 40 + 2")
+
+        assert done.stdout == "42\n"
+
+
+class TestRecovery:
+    def test_a_killed_server_is_started_again_with_its_data(self, machine):
+        machine("init_all")
+        os.kill(postmaster(machine.data_dir), signal.SIGKILL)
+
+        done = machine("db_verify")
+
+        assert done.returncode == 0, done.stderr
+        assert "PROCUREMENT: ok" in done.stdout
+
+    def test_its_status_is_asked_for_after_it_has_recovered(self, machine, settings, monkeypatch):
+        machine("db_create")
+        os.kill(postmaster(machine.data_dir), signal.SIGKILL)
+        settings.DATA_DIR = machine.data_dir
+        monkeypatch.setitem(connections["default"].settings_dict, "HOST", "")
+
+        status._start_embedded_server(["default"])
+
+        assert embedded.is_accepting(machine.data_dir)
+
+    def test_a_server_whose_socket_is_gone_is_restarted(self, machine):
+        machine("db_create")
+        (embedded.socket_directory(machine.data_dir) / ".s.PGSQL.5432").unlink()
+
+        done = machine("db_create")
+
+        assert done.returncode == 0, done.stderr
+
+    def test_stop_ends_it(self, machine):
+        machine("db_create")
+
+        done = machine("db_stop")
+
+        assert done.stdout == "Stopped the embedded PostgreSQL.\n"
+        assert not (machine.data_dir / "postgres" / "postmaster.pid").exists()
+        assert not embedded.is_accepting(machine.data_dir)
+
+
+class TestBadPlaces:
+    @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a file system of Linux")
+    def test_a_folder_that_cannot_be_written_is_named(self, machine):
+        done = machine("db_create", DATA_DIR="/proc/marketplace")
+
+        assert done.returncode == 1
+        assert "Cannot write /proc/marketplace" in done.stderr
+        assert "Set DATA_DIR" in done.stderr
+        assert "Traceback" not in done.stderr
+
+    def test_a_long_path_has_its_socket_elsewhere(self, tmp_path):
+        long = tmp_path / ("x" * 120)
+
+        directory = embedded.socket_directory(long)
+
+        assert not directory.is_relative_to(long)
+        assert len(str(directory)) < 90
+
+    def test_the_secret_key_is_made_once(self, tmp_path):
+        first = embedded.development_secret(tmp_path)
+
+        assert embedded.development_secret(tmp_path) == first
+        assert len(first) >= 50
+        assert (tmp_path / "secret_key").stat().st_mode & 0o077 == 0
+
+
+class TestServersOfOnesOwn:
+    @pytest.mark.parametrize(
+        ("environment", "message"),
+        [
+            ({"DB_HOST": "127.0.0.1", "DB_PORT": "1"}, "Start the server, or correct DB_HOST"),
+            ({"DB_HOST": "no-such-host.invalid"}, "Check DB_HOST"),
+            (
+                {"DB_HOST": "db.invalid", "ECOMMERCE_DATABASE_URL": "postgres://u@%2Fno%2Fdir/d"},
+                '"/no/dir/.s.PGSQL.5432" failed',
+            ),
+        ],
+    )
+    def test_a_server_that_is_not_there_is_named(self, machine, environment, message):
+        secrets = {"SECRET_KEY": token_urlsafe(50), "DB_PASSWORD": token_urlsafe(24)}
+        done = machine("migrate", "--database=ecommerce", **secrets, **environment)
+
+        assert done.returncode == 1
+        assert message in done.stderr
+        assert "Traceback" not in done.stderr
+
+    def test_tables_that_are_missing_are_named(self, machine):
+        payload = machine.data_dir.parent / "card.json"
+        payload.write_text('{"productId": 1, "skuList": []}')
+
+        done = machine("ingest", "uzum", str(payload))
+
+        assert done.returncode == 1
+        assert "Create the tables: python manage.py init_all" in done.stderr
+
+    def test_settings_use_the_embedded_server_here(self):
+        assert (not os.environ.get("DB_HOST")) == settings.EMBEDDED_POSTGRES

@@ -1,0 +1,217 @@
+"""A full disk under the embedded server: it is named, and there is a way back."""
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+from django.db import OperationalError, connections
+
+from ecommerce.models import LoadRun, Product
+from marketplace.exceptions import DiskFullError
+from marketplace.loading import retry
+from marketplace.loading.retry import patiently
+from marketplace.postgresql import embedded, reserve
+from marketplace.postgresql.errors import explain, is_disk_full
+from tests.commands import run
+from tests.marketplace.conftest import ROOT
+
+MB = 1024 * 1024
+
+#: What PostgreSQL raises where a table cannot grow.
+FULL = """
+DO $$ BEGIN
+    RAISE EXCEPTION USING
+        ERRCODE = 'disk_full',
+        MESSAGE = 'could not extend file "base/1/2": No space left on device';
+END $$
+"""
+
+FILL_TRIGGER = """
+CREATE FUNCTION test_full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    RAISE EXCEPTION USING
+        ERRCODE = 'disk_full',
+        MESSAGE = 'could not extend file "base/1/2": No space left on device';
+END $$;
+CREATE TRIGGER test_full_disk BEFORE INSERT ON {table}
+FOR EACH STATEMENT EXECUTE FUNCTION test_full_disk();
+"""
+
+
+@pytest.fixture
+def room(monkeypatch):
+    """Let the disk have so many bytes free."""
+    usage = shutil.disk_usage("/")
+
+    def leave(free):
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=free))
+
+    return leave
+
+
+class TestReserve:
+    def test_takes_its_room_at_once(self, tmp_path):
+        assert reserve.make(tmp_path, 4 * MB)
+
+        stat = reserve.path_of(tmp_path).stat()
+        assert (stat.st_size, stat.st_blocks * 512) == (4 * MB, 4 * MB)
+
+    @pytest.mark.parametrize("size", [2 * MB, 8 * MB])
+    def test_is_made_anew_in_another_size(self, tmp_path, size):
+        reserve.make(tmp_path, 4 * MB)
+
+        assert reserve.make(tmp_path, size)
+        assert reserve.path_of(tmp_path).stat().st_size == size
+
+    def test_of_no_size_is_none(self, tmp_path):
+        reserve.make(tmp_path, 4 * MB)
+
+        assert not reserve.make(tmp_path, 0)
+        assert not reserve.path_of(tmp_path).exists()
+
+    def test_is_not_made_where_it_would_fill_the_disk(self, tmp_path, room):
+        room(7 * MB)
+
+        assert not reserve.make(tmp_path, 4 * MB)
+        assert not reserve.path_of(tmp_path).exists()
+
+    def test_that_is_released_gives_its_room_back(self, tmp_path):
+        reserve.make(tmp_path, 4 * MB)
+
+        assert reserve.release(tmp_path) == 4 * MB
+        assert reserve.release(tmp_path) == 0
+
+
+class TestFullDisk:
+    def test_is_why_a_server_does_not_start(self, tmp_path, room):
+        reserve.make(tmp_path, 4 * MB)
+        room(4096)
+
+        with pytest.raises(DiskFullError) as caught:
+            embedded.start(tmp_path)
+
+        assert f"The disk of {tmp_path} is full: 4.0 kB of " in str(caught.value)
+        assert "needs about 64 MB to start" in str(caught.value)
+        assert "python manage.py db_stop --release-reserve" in str(caught.value)
+        assert "server.log" not in str(caught.value)
+
+    def test_without_a_reserve_names_what_can_go(self, tmp_path, room):
+        room(4096)
+
+        with pytest.raises(DiskFullError, match=f"but none in {tmp_path}/postgres"):
+            embedded.start(tmp_path)
+
+    def test_is_left_by_the_reserve(self, machine):
+        """On a real disk that is full: a server that crashed is started again."""
+        machine.data_dir.mkdir()
+        script = f"""
+            mount -t tmpfs -o size=200m,mode=0755 tmpfs {machine.data_dir} || exit 77
+            {sys.executable} manage.py db_create --database procurement
+            fallocate -l $(df --output=avail -B1 {machine.data_dir} | tail -1) \\
+                {machine.data_dir}/filler
+            kill -9 $(head -1 {machine.data_dir}/postgres/postmaster.pid)
+            {sys.executable} manage.py db_status --database procurement
+            {sys.executable} manage.py db_stop --release-reserve
+            {sys.executable} manage.py db_status --database procurement
+            {sys.executable} manage.py db_stop
+        """
+        done = subprocess.run(
+            ["unshare", "--mount", "--propagation", "private", "bash", "-c", script],
+            cwd=ROOT,
+            env=machine.environment | {"EMBEDDED_RESERVE": "32MB"},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        if done.returncode == 77 or "unshare:" in done.stderr:
+            pytest.skip("Only a user who may mount file systems can have a small disk.")
+
+        full, released, running = done.stdout.partition("Released 32 MB: ")
+        assert "Status: unreachable: The disk of" in full
+        assert "db_stop --release-reserve" in full
+        assert released
+        assert "Status: connected" in running
+
+
+class TestCommand:
+    def test_releases_the_reserve_which_the_next_start_makes_again(self, machine):
+        machine.environment["EMBEDDED_RESERVE"] = "4MB"
+        machine("db_create", "--database", "procurement")
+        path = reserve.path_of(machine.data_dir)
+        assert path.stat().st_size == 4 * MB
+
+        done = machine("db_stop", "--release-reserve")
+
+        assert done.stdout.startswith("Released 4.0 MB: ")
+        assert done.stdout.endswith("are free now.\nStopped the embedded PostgreSQL.\n")
+        assert not path.exists()
+        again = machine("db_stop", "--release-reserve")
+        assert again.stdout.startswith("There is no reserve to release: ")
+        machine("db_create", "--database", "procurement")
+        assert path.stat().st_size == 4 * MB
+
+    def test_a_size_that_cannot_be_read_is_named(self, machine):
+        done = machine("db_stop", EMBEDDED_RESERVE="plenty")
+
+        assert "EMBEDDED_RESERVE is plenty. Write a size such as 128MB" in done.stderr
+
+
+@pytest.mark.django_db(databases=["ecommerce"], transaction=True)
+class TestLoad:
+    def execute(self, statement):
+        with connections["ecommerce"].cursor() as cursor:
+            cursor.execute(statement)
+
+    def test_waits_for_room_and_says_so_once(self, monkeypatch, caplog):
+        monkeypatch.setattr(retry, "_FIRST_PAUSE", 0)
+        tries = []
+
+        def work():
+            tries.append(1)
+            if len(tries) < 4:
+                self.execute(FULL)
+            return "done"
+
+        assert patiently("ecommerce", work) == "done"
+        [record] = caplog.records
+        assert (
+            "The disk of the server of ecommerce is full: could not extend file" in record.message
+        )
+        assert 'docs/operations.md, "Disk full"' in record.message
+
+    def test_ends_with_the_command_that_resumes_it(self, settings, tmp_path):
+        settings.INGEST_PATIENCE, path = 0, tmp_path / "product.json"
+        path.write_text('{"payload": {"data": {"id": 1, "title": "Choynak", "skuList": []}}}')
+        self.execute(FILL_TRIGGER.format(table="ecommerce_products"))
+        try:
+            done = run("ingest", "uzum", str(path))
+        finally:
+            self.execute("DROP FUNCTION test_full_disk() CASCADE")
+
+        assert done.code == 1
+        assert "is full: could not extend file" in done.err
+        assert "Resume the load: python manage.py ingest --resume" in done.err
+        assert run("ingest", "uzum", "--resume").code == 0
+        assert Product.objects.count() == 1
+        assert LoadRun.objects.get().status == "completed"
+
+    def test_that_starts_on_a_full_disk_ends_at_once_and_leaves_nothing(self, tmp_path):
+        path = tmp_path / "product.json"
+        path.write_text('{"payload": {"data": {"id": 1, "title": "Choynak", "skuList": []}}}')
+        self.execute(FILL_TRIGGER.format(table="ecommerce_load_runs"))
+        try:
+            with pytest.raises(OperationalError) as caught:
+                run("ingest", "uzum", str(path))
+        finally:
+            self.execute("DROP FUNCTION test_full_disk() CASCADE")
+
+        assert 'docs/operations.md, "Disk full". Then run it again.' in explain(caught.value)
+        assert not LoadRun.objects.exists()
+
+    def test_of_shared_memory_is_another_matter(self):
+        message = 'could not resize shared memory segment "/P": No space left on device'
+        error = OperationalError(message)
+
+        assert not is_disk_full(error)
+        assert "POSTGRES_SHM" in explain(error)
