@@ -52,11 +52,11 @@ CROSS JOIN generate_series(1, 3) AS n;
 ANALYZE ecommerce_categories, ecommerce_products, ecommerce_offers;
 """
 
-# Prices walk about; a few are glitches. Times have microseconds, so that none occurs twice.
+# Prices walk about; a few are outliers. Times have microseconds, so that none occurs twice.
 _POINTS = """
 INSERT INTO ecommerce_price_history (
     offer_id, price, old_price, currency, is_available, available_amount,
-    price_change, price_change_percent, recorded_at, is_glitch
+    price_change, price_change_percent, recorded_at, is_outlier
 )
 SELECT
     1 + n %% %(offers)s,
@@ -75,7 +75,7 @@ FROM generate_series(%(start)s::bigint, %(start)s::bigint + %(count)s - 1) AS n
 _PLAIN = """
 SELECT currency, count(*), min(price), max(price), sum(price)
 FROM {points}
-WHERE is_glitch IS NOT TRUE
+WHERE is_outlier IS NOT TRUE
 GROUP BY currency
 """
 

@@ -146,14 +146,14 @@ class ListingAdmin(base.ReadOnlyAdmin):
             ("Price", self.amount(obj)),
             ("Status", show.badge(obj.get_status_display()) if obj.status else show.DASH),
             ("City", obj.city or show.DASH),
-            ("Posted", show.figure(show.moment(obj.posted_at))),
+            ("Posted", show.figure(show.format_time(obj.posted_at))),
         ]
 
     def panels(self, obj: Listing) -> list[base.Panel]:
         """Return the text, the events and the parameters."""
         events = obj.events.order_by("-recorded_at", "-pk")[:SHOWN_EVENTS]
         rows = [
-            (show.moment(event.recorded_at), event.get_kind_display(), *_change(event))
+            (show.format_time(event.recorded_at), event.get_kind_display(), *_change(event))
             for event in events
         ]
         return [

@@ -266,20 +266,20 @@ class PayloadDictionary(base.PayloadDictionary):
         db_table = "classifieds_payload_dictionaries"
 
 
-class Sighting(base.Sighting):
+class PayloadObservation(base.PayloadObservation):
     """When a payload of this database's platforms was observed again."""
 
     # No constraint in the database: rows are only made from payloads, which are never deleted.
     payload = models.ForeignKey(
         RawPayload,
         models.DO_NOTHING,
-        related_name="sightings",
+        related_name="payload_observations",
         db_constraint=False,
         db_index=False,
     )
 
-    class Meta(base.Sighting.Meta):
-        db_table = "classifieds_sightings"
+    class Meta(base.PayloadObservation.Meta):
+        db_table = "classifieds_payload_observations"
 
 
 class ExchangeRate(base.ExchangeRate):

@@ -45,7 +45,7 @@ _LIFECYCLE = ("first_seen_at", "last_seen_at", "updated_at")
 #: Offers whose keys stand in a query on their price history.
 _LISTED_OFFERS = 50_000
 
-_GLITCHES = (("yes", "Marked"), ("no", "Released"))
+_OUTLIERES = (("yes", "Marked"), ("no", "Released"))
 
 
 @admin.register(Product)
@@ -189,7 +189,7 @@ class OfferAdmin(base.ReadOnlyAdmin):
         return show.two_lines(show.figure(show.money(obj.price, obj.currency)), old)
 
     def figures(self, obj: Offer) -> list[tuple[str, str]]:
-        """Return the price and its discount, and what it used to be, glitches left out."""
+        """Return the price and its discount, and what it used to be, outliers left out."""
         lowest, average = _past(obj)
         return [
             ("Price", show.figure(show.money(obj.price, obj.currency))),
@@ -267,13 +267,13 @@ class PricePointAdmin(base.ReadOnlyAdmin):
         "price_change",
         "price_change_percent",
         "is_available",
-        "is_glitch",
+        "is_outlier",
     )
     list_filter = (
         _OfferPlatformFilter,
         matching("category", "category or a part of its name", _in_category),
         choice("is_available"),
-        choice("is_glitch", _GLITCHES),
+        choice("is_outlier", _OUTLIERES),
         ("price", RangeFilter),
         CurrencyFilter,
         ("price_change_percent", RangeFilter),
@@ -292,7 +292,7 @@ class PricePointAdmin(base.ReadOnlyAdmin):
         ("Price", {"fields": ("price", "old_price", "discount_percent")}),
         ("Stock", {"fields": ("is_available", "available_amount")}),
         ("Change", {"fields": ("price_change", "price_change_percent")}),
-        ("Trust", {"fields": ("is_glitch",)}),
+        ("Trust", {"fields": ("is_outlier",)}),
     )
 
     def changelist_view(
@@ -330,7 +330,7 @@ class PricePointAdmin(base.ReadOnlyAdmin):
         """Let marked prices count again."""
         self._settle(request, queryset, outliers.release, "released")
 
-    @admin.action(description="Restore: it is a glitch after all", permissions=["review"])
+    @admin.action(description="Restore: it is a outlier after all", permissions=["review"])
     def restore(self, request: HttpRequest, queryset: QuerySet[PricePoint]) -> None:
         """Mark released prices again."""
         self._settle(request, queryset, outliers.restore, "marked again")

@@ -22,7 +22,7 @@ from django.db.backends.utils import CursorWrapper
 from ecommerce.archive import closing
 from ecommerce.records import Offer, PricePoint, Product
 from marketplace.loading import staging
-from marketplace.loading.bulk_insert import Unfit
+from marketplace.loading.bulk_insert import MergeRequiredError
 from marketplace.postgresql.sql_files import read_sql
 
 _sql = partial(read_sql, __file__)
@@ -51,7 +51,7 @@ _EVIDENCE_COLUMNS = {
     **_SERIES_COLUMNS,
     "price_change": "numeric(18,2)",
     "price_change_percent": "numeric(22,2)",
-    "is_glitch": "boolean",
+    "is_outlier": "boolean",
     "is_last": "boolean",
 }
 for _name in ("offer_external_id", "product_external_id"):
@@ -118,10 +118,10 @@ def begin(cursor: CursorWrapper, offers: list[int], since: datetime) -> int:
     """Write the first points of offers that were just created; return how many they are.
 
     :param since: when the first of them was observed
-    :raises Unfit: if that may be in an archived month, which takes no points
+    :raises MergeRequiredError: if that may be in an archived month, which takes no points
     """
     if closing.is_closed(cursor, since):
-        raise Unfit(f"Months up to that of {since:%Y-%m-%d} may be archived.")
+        raise MergeRequiredError(f"Months up to that of {since:%Y-%m-%d} may be archived.")
     cursor.execute(_sql("price_begin"), {"offers": offers})
     return int(cursor.rowcount)
 
@@ -129,7 +129,7 @@ def begin(cursor: CursorWrapper, offers: list[int], since: datetime) -> int:
 def append(cursor: CursorWrapper, platform: str) -> int:
     """Write the points of a merged batch, as far as it is newer than what was known.
 
-    Returns how many points are new. Marks the glitches that it reveals.
+    Returns how many points are new. Marks the outliers that it reveals.
 
     :raises Refused: if items would change a month that is archived
     """
@@ -205,7 +205,7 @@ def _rebuild(cursor: CursorWrapper, platform: str) -> int:
 
 
 def _mark(cursor: CursorWrapper, offers: list[int], times: list[datetime], prices: Any) -> None:
-    """Mark the last prices that a new one shows to be glitches."""
+    """Mark the last prices that a new one shows to be outliers."""
     cursor.execute(
         _sql("price_doubts"),
         {

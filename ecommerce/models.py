@@ -252,7 +252,7 @@ class PricePoint(models.Model):
     price_change_percent = models.DecimalField(max_digits=22, decimal_places=2, null=True)
 
     # Trust
-    is_glitch = models.BooleanField(
+    is_outlier = models.BooleanField(
         null=True,
         help_text="True: one wrong observation, left out of lows and averages. "
         "False: a person looked at it and kept it.",
@@ -270,11 +270,11 @@ class PricePoint(models.Model):
             ),
         ]
         indexes = [
-            # Used by glitches.waiting() and by the admin's list of marked prices: few of millions.
+            # Used by outliers.waiting() and by the admin's list of marked prices: few of millions.
             models.Index(
                 fields=["recorded_at"],
-                name="ecommerce_price_glitches",
-                condition=Q(is_glitch=True),
+                name="ecommerce_price_outliers",
+                condition=Q(is_outlier=True),
             ),
             # Used by the admin's list: the newest first, and from a day to a day.
             models.Index(fields=["recorded_at"], name="ecommerce_price_recorded"),
@@ -379,20 +379,20 @@ class PayloadDictionary(base.PayloadDictionary):
         db_table = "ecommerce_payload_dictionaries"
 
 
-class Sighting(base.Sighting):
+class PayloadObservation(base.PayloadObservation):
     """When a payload of this database's platforms was observed again."""
 
     # No constraint in the database: rows are only made from payloads, which are never deleted.
     payload = models.ForeignKey(
         RawPayload,
         models.DO_NOTHING,
-        related_name="sightings",
+        related_name="payload_observations",
         db_constraint=False,
         db_index=False,
     )
 
-    class Meta(base.Sighting.Meta):
-        db_table = "ecommerce_sightings"
+    class Meta(base.PayloadObservation.Meta):
+        db_table = "ecommerce_payload_observations"
 
 
 class ExchangeRate(base.ExchangeRate):

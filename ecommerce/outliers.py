@@ -1,7 +1,7 @@
-"""Prices that loading marked as glitches, and what a person says of them.
+"""Prices that loading marked as outliers, and what a person says of them.
 
-A glitch is a price that lasted one observation and came back, and that was wrong beside its
-neighbors: `ecommerce_is_glitch` in the database says how wrong. It stays in the history, and is
+A outlier is a price that lasted one observation and came back, and that was wrong beside its
+neighbors: `ecommerce_is_outlier` in the database says how wrong. It stays in the history, and is
 left out of `ecommerce_price_statistics`.
 """
 
@@ -13,7 +13,7 @@ from ecommerce.models import PricePoint
 from marketplace.exceptions import MarketplaceError
 
 
-class Glitch(NamedTuple):
+class Outlier(NamedTuple):
     """A marked price.
 
     :param pk: of its point in the history
@@ -31,9 +31,9 @@ class Glitch(NamedTuple):
     currency: str | None
 
 
-def waiting(alias: str, platform: str, limit: int) -> list[Glitch]:
+def waiting(alias: str, platform: str, limit: int) -> list[Outlier]:
     """Return the marked prices of a platform, the newest first."""
-    points = PricePoint.objects.using(alias).filter(is_glitch=True, offer__platform=platform)
+    points = PricePoint.objects.using(alias).filter(is_outlier=True, offer__platform=platform)
     found = points.select_related("offer__product").only(
         "price",
         "price_change",
@@ -43,12 +43,12 @@ def waiting(alias: str, platform: str, limit: int) -> list[Glitch]:
         "offer__external_id",
         "offer__product__title",
     )
-    return [_glitch(point) for point in found.order_by("-recorded_at", "-pk")[:limit]]
+    return [_outlier(point) for point in found.order_by("-recorded_at", "-pk")[:limit]]
 
 
-def _glitch(point: PricePoint) -> Glitch:
+def _outlier(point: PricePoint) -> Outlier:
     change = point.price_change
-    return Glitch(
+    return Outlier(
         pk=point.pk,
         platform=point.offer.platform,
         offer=point.offer.external_id,
@@ -65,7 +65,7 @@ def release(alias: str, pk: int) -> None:
 
     :raises MarketplaceError: if there is no such price, or it is not marked
     """
-    _settle(alias, pk, is_glitch=False)
+    _settle(alias, pk, is_outlier=False)
 
 
 def restore(alias: str, pk: int) -> None:
@@ -73,14 +73,14 @@ def restore(alias: str, pk: int) -> None:
 
     :raises MarketplaceError: if there is no such price, or it was not released
     """
-    _settle(alias, pk, is_glitch=True)
+    _settle(alias, pk, is_outlier=True)
 
 
-def _settle(alias: str, pk: int, *, is_glitch: bool) -> None:
+def _settle(alias: str, pk: int, *, is_outlier: bool) -> None:
     points = PricePoint.objects.using(alias).filter(pk=pk)
     # One statement: loading may be judging the same point.
-    if not points.filter(is_glitch=not is_glitch).update(is_glitch=is_glitch):
-        state = "marked as a glitch" if not is_glitch else "a released glitch"
+    if not points.filter(is_outlier=not is_outlier).update(is_outlier=is_outlier):
+        state = "marked as a outlier" if not is_outlier else "a released outlier"
         raise MarketplaceError(
             f"Price point {pk} is not {state}. See the price history in the admin."
             if points.exists()

@@ -47,7 +47,7 @@ def offer_panel(obj: Product, offers: QuerySet[Offer]) -> Panel:
             show.money(offer.old_price, offer.currency),
             show.percent(offer.discount_percent),
             show.flag(offer.is_available),
-            show.moment(offer.last_seen_at),
+            show.format_time(offer.last_seen_at),
         )
         for offer in shown[:SHOWN_OFFERS]
     ]
@@ -68,11 +68,11 @@ def history_panels(history: QuerySet[PricePoint]) -> Iterable[Panel]:
     )
     for currency in sorted({point.currency or "" for point in newest}):
         points = [point for point in newest if (point.currency or "") == currency]
-        kept = [point for point in points if not point.is_glitch]
+        kept = [point for point in points if not point.is_outlier]
         series = _series(kept)
         notes = [f"The {COLORS} offers with the most changes."] if len(series) > COLORS else []
         if len(kept) < len(points):
-            notes.append(f"Glitches are left out: {len(points) - len(kept)}.")
+            notes.append(f"Outliers are left out: {len(points) - len(kept)}.")
         if len(newest) == CHARTED_POINTS:
             notes.append(f"Drawn of the newest {CHARTED_POINTS:,} changes.")
         notes.append(left_out)
@@ -114,7 +114,7 @@ def _changes(points: Sequence[PricePoint]) -> str:
     headers = ("When", "Offer", "Price", "Change", "%", "Available")
     rows = [
         (
-            show.moment(point.recorded_at),
+            show.format_time(point.recorded_at),
             show.admin_link(point.offer, _label(point.offer)),
             _price(point),
             show.change(point.price_change, point.currency),
@@ -128,7 +128,7 @@ def _changes(points: Sequence[PricePoint]) -> str:
 
 def _price(point: PricePoint) -> str:
     text = show.money(point.price, point.currency)
-    return show.two_lines(text, "glitch") if point.is_glitch else text
+    return show.two_lines(text, "outlier") if point.is_outlier else text
 
 
 def variant_name(offer: Offer) -> str:

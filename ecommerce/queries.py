@@ -32,7 +32,7 @@ _CENTS = Decimal("0.01")
 
 
 class PriceStatistics(NamedTuple):
-    """The prices of an offer in its present currency, glitches left out; None without any.
+    """The prices of an offer in its present currency, outliers left out; None without any.
 
     :param avg_price: each price weighs as long as it held, the last one until it was seen last
     :param lowest_at: when the lowest price was first shown
@@ -42,7 +42,7 @@ class PriceStatistics(NamedTuple):
 
     currency: str | None
     point_count: int
-    glitch_count: int
+    outlier_count: int
     min_price: Decimal | None
     max_price: Decimal | None
     avg_price: Decimal | None
@@ -63,11 +63,11 @@ class Point(NamedTuple):
     available_amount: int | None
     price_change: Decimal | None
     price_change_percent: Decimal | None
-    is_glitch: bool | None
+    is_outlier: bool | None
 
 
 class Extremes(NamedTuple):
-    """The prices of an offer in a currency and period, glitches left out.
+    """The prices of an offer in a currency and period, outliers left out.
 
     :param avg_price: of the points, each weighing the same
     """
@@ -83,7 +83,7 @@ class Extremes(NamedTuple):
 
 
 class MonthlyPrices(NamedTuple):
-    """The points of a platform in a month and currency; prices without glitches.
+    """The points of a platform in a month and currency; prices without outliers.
 
     :param unavailable_count: points that say that an offer is not available
     """
@@ -92,7 +92,7 @@ class MonthlyPrices(NamedTuple):
     month: date
     currency: str | None
     point_count: int
-    glitch_count: int
+    outlier_count: int
     unavailable_count: int
     min_price: Decimal | None
     max_price: Decimal | None
@@ -100,7 +100,7 @@ class MonthlyPrices(NamedTuple):
 
 
 class DailyChanges(NamedTuple):
-    """The points of a platform on a day, glitches left out."""
+    """The points of a platform on a day, outliers left out."""
 
     platform: str
     day: date
@@ -147,7 +147,7 @@ def price_statistics(offer_id: int) -> PriceStatistics | None:
             "prices": [point.price for point in points],
             "currencies": [point.currency for point in points],
             "times": [point.recorded_at for point in points],
-            "glitches": [point.is_glitch for point in points],
+            "outliers": [point.is_outlier for point in points],
         }
         cursor.execute(_sql("price_statistics"), values)
         row = cursor.fetchone()
@@ -168,9 +168,9 @@ def price_points(
 
 
 def prices_at(offers: Iterable[int], moment: datetime) -> dict[int, Point]:
-    """Return the point in effect at a moment of each offer that was known then; no glitches."""
+    """Return the point in effect at a moment of each offer that was known then; no outliers."""
     points = price_points(offers, until=moment + timedelta(microseconds=1))
-    return {point.offer_id: point for point in points if not point.is_glitch}
+    return {point.offer_id: point for point in points if not point.is_outlier}
 
 
 def price_extremes(

@@ -13,7 +13,7 @@ from marketplace.loading.adapter_checks import check_shapes
 from marketplace.loading.thresholds import find_faults
 from marketplace.postgresql.embedded import SUPERUSER
 from marketplace.registry import ALIASES, CONTROL, PLATFORMS
-from marketplace.routers import home
+from marketplace.routers import database_of
 from marketplace.secret_checks import MIN_TOKEN
 
 #: The checks that a load needs. Those of adapters are not among them: a fault of one must not end
@@ -86,7 +86,7 @@ def check_proxies(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
 
 
 def _check_model(model: type[Model]) -> Iterator[CheckMessage]:
-    label, alias = model._meta.label, home(model._meta.app_label)
+    label, alias = model._meta.label, database_of(model._meta.app_label)
     if model._meta.proxy or not model._meta.managed:
         return
     if alias is None:
@@ -98,7 +98,7 @@ def _check_model(model: type[Model]) -> Iterator[CheckMessage]:
         )
     for field in model._meta.get_fields():
         target = field.related_model if field.concrete and field.is_relation else None
-        if isinstance(target, type) and home(target._meta.app_label) != alias:
+        if isinstance(target, type) and database_of(target._meta.app_label) != alias:
             yield Error(
                 f"{label}.{field.name} points to {target._meta.label} in another database.",
                 hint="Keep the other row's natural key in a plain field instead.",

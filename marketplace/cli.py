@@ -25,7 +25,7 @@ from marketplace.exceptions import MarketplaceError
 from marketplace.humanize import counted
 from marketplace.postgresql.errors import explain
 from marketplace.registry import ALIASES, CONTROL
-from marketplace.routers import home
+from marketplace.routers import database_of
 
 
 class ParagraphFormatter(DjangoHelpFormatter):
@@ -184,7 +184,7 @@ class AppDatabaseMixin(BaseCommand):
         return super().execute(*args, **options)
 
     def _choose(self, named: str | None, apps: Sequence[str]) -> str:
-        homes = {app: alias for app in apps if (alias := home(app)) is not None}
+        homes = {app: alias for app in apps if (alias := database_of(app)) is not None}
         aliases = set(homes.values())
         if len(aliases) > 1:
             listed = ", ".join(f"{app} in {alias}" for app, alias in homes.items())

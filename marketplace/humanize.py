@@ -25,7 +25,7 @@ def duration(seconds: float) -> str:
     return f"{seconds:,.0f} second{'' if round(seconds) == 1 else 's'}"
 
 
-def moment(value: datetime) -> str:
+def format_time(value: datetime) -> str:
     """Return a time in the project's zone, with its offset: 2025-11-22 18:17+05:00."""
     return timezone.localtime(value).isoformat(sep=" ", timespec="minutes")
 

@@ -79,7 +79,7 @@ class LoadRun(models.Model):
     status = models.CharField(max_length=16, choices=Status, default=Status.RUNNING)
     error = models.TextField(blank=True, help_text="Why the run failed, or was held.")
     options = models.JSONField(default=dict, help_text="How it was called, to resume it.")
-    measures = models.JSONField(
+    quality_metrics = models.JSONField(
         null=True, blank=True, help_text="What its gates measured; later runs are compared to it."
     )
 
@@ -132,7 +132,7 @@ class LoadSource(models.Model):
 
     # Progress
     observed_at = models.DateTimeField(help_text="Time of its records that tell none themselves.")
-    standing_times = ArrayField(
+    stale_times = ArrayField(
         models.DateTimeField(),
         default=list,
         db_default=[],
@@ -145,16 +145,16 @@ class LoadSource(models.Model):
     record_count = models.BigIntegerField(
         default=0, help_text="Written in the transaction of each batch."
     )
-    position = models.BigIntegerField(
+    checkpoint = models.BigIntegerField(
         default=0, help_text="Documents whose records are committed: where a resumed run goes on."
     )
-    ahead_count = models.BigIntegerField(
+    uncheckpointed_count = models.BigIntegerField(
         default=0,
         db_default=0,
-        help_text="Records loaded beyond the position: a resumed run reads them again.",
+        help_text="Records loaded beyond the checkpoint: a resumed run reads them again.",
     )
-    ahead_rejected_count = models.BigIntegerField(
-        default=0, db_default=0, help_text="Records put into quarantine beyond the position."
+    uncheckpointed_rejected_count = models.BigIntegerField(
+        default=0, db_default=0, help_text="Records put into quarantine beyond the checkpoint."
     )
     is_complete = models.BooleanField(default=False, help_text="Whether it was read to its end.")
     warnings = ArrayField(
@@ -172,9 +172,9 @@ class LoadSource(models.Model):
             models.Index(fields=["digest"], name="%(app_label)s_load_sources_file"),
             # Used by marketplace.loading.clock: sources in which a time did not count.
             GinIndex(
-                fields=["standing_times"],
+                fields=["stale_times"],
                 name="%(app_label)s_load_sources_times",
-                condition=~Q(standing_times=[]),
+                condition=~Q(stale_times=[]),
             ),
         ]
 
@@ -185,7 +185,7 @@ class LoadSource(models.Model):
 class LoadChunk(models.Model):
     """A part of what a run is still to load: of a request that was received, or held by a gate."""
 
-    number = models.IntegerField(help_text="Its place among the parts of its run.")
+    sequence = models.IntegerField(help_text="Its place among the parts of its run.")
     is_held = models.BooleanField(
         default=False, help_text="Whether a gate holds it; else it was received."
     )
@@ -195,11 +195,13 @@ class LoadChunk(models.Model):
         abstract = True
         constraints = [
             # Used by the worker that reads the parts of a run in order.
-            models.UniqueConstraint(fields=["run", "number"], name="%(app_label)s_load_chunks_key"),
+            models.UniqueConstraint(
+                fields=["run", "sequence"], name="%(app_label)s_load_chunks_key"
+            ),
         ]
 
     def __str__(self) -> str:
-        return f"Part {self.number} (chunk {self.pk})"
+        return f"Part {self.sequence} (chunk {self.pk})"
 
 
 class QuarantinedRecord(models.Model):
@@ -227,7 +229,7 @@ class QuarantinedRecord(models.Model):
 
     # Lifecycle
     observed_at = models.DateTimeField(null=True, blank=True)
-    times = ArrayField(
+    observed_times = ArrayField(
         models.DateTimeField(),
         default=list,
         db_default=[],
@@ -300,7 +302,7 @@ class PayloadDictionary(models.Model):
     """A zstd dictionary: what payloads of a platform have in common, so that each needs less."""
 
     # The number is in the header of each frame that needs this dictionary.
-    number = models.BigIntegerField(unique=True)
+    dictionary_id = models.BigIntegerField(unique=True)
     platform = models.CharField(max_length=32)
     shape = models.CharField(max_length=64)
     body = models.BinaryField()
@@ -311,21 +313,21 @@ class PayloadDictionary(models.Model):
         verbose_name_plural = "payload dictionaries"
 
     def __str__(self) -> str:
-        return f"{self.platform} {self.shape} (dictionary {self.number})"
+        return f"{self.platform} {self.shape} (dictionary {self.dictionary_id})"
 
 
-class Sighting(models.Model):
+class PayloadObservation(models.Model):
     """When a payload was observed again after its first time: one row a payload and month."""
 
     month = models.DateField(help_text="First day of the month, UTC.")
-    times = ArrayField(models.DateTimeField(), help_text="In the order of loading.")
+    observed_times = ArrayField(models.DateTimeField(), help_text="In the order of loading.")
 
     class Meta:
         abstract = True
         constraints = [
             # Used by marketplace.loading: the times of a payload.
             models.UniqueConstraint(
-                fields=["payload", "month"], name="%(app_label)s_sightings_key"
+                fields=["payload", "month"], name="%(app_label)s_payload_observations_key"
             ),
         ]
 

@@ -7,7 +7,7 @@ from django.db.models import Model
 from marketplace.registry import ALIASES, CONTROL, CONTROL_APPS
 
 
-def home(app_label: str) -> str | None:
+def database_of(app_label: str) -> str | None:
     """Return the alias of the database in which an app's tables live; None if it has none."""
     if app_label in ALIASES:
         return app_label
@@ -19,16 +19,16 @@ class AppRouter:
 
     def db_for_read(self, model: type[Model], **hints: Any) -> str | None:
         """Read from the app's database."""
-        return home(model._meta.app_label)
+        return database_of(model._meta.app_label)
 
     def db_for_write(self, model: type[Model], **hints: Any) -> str | None:
         """Write to the app's database."""
-        return home(model._meta.app_label)
+        return database_of(model._meta.app_label)
 
     def allow_relation(self, obj1: Model, obj2: Model, **hints: Any) -> bool:
         """Relate only what lives in one database."""
-        return home(obj1._meta.app_label) == home(obj2._meta.app_label)
+        return database_of(obj1._meta.app_label) == database_of(obj2._meta.app_label)
 
     def allow_migrate(self, db: str, app_label: str, **hints: Any) -> bool:
         """Create an app's tables in its database only; those of unknown apps nowhere."""
-        return home(app_label) == db
+        return database_of(app_label) == db

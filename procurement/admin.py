@@ -129,7 +129,7 @@ class LotAdmin(base.ReadOnlyAdmin):
     @admin.display(description="deal", ordering="deal_date")
     def day(self, obj: Lot) -> str:
         """Return the day of the deal."""
-        return show.figure(show.moment(obj.deal_date).split()[0])
+        return show.figure(show.format_time(obj.deal_date).split()[0])
 
     @admin.display(description="start and deal cost", ordering="start_cost")
     def cost(self, obj: Lot) -> str:
@@ -321,7 +321,7 @@ def _item_panel(obj: Lot) -> base.Panel:
 
 def _event_rows(event: LotEvent) -> list[tuple[Any, ...]]:
     """Return a row a changed column: when, what, column, before, after."""
-    when, what = show.moment(event.recorded_at), event.get_kind_display()
+    when, what = show.format_time(event.recorded_at), event.get_kind_display()
     if not event.changes:
         return [(when, what, show.DASH, show.DASH, show.DASH)]
     return [

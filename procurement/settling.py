@@ -8,7 +8,7 @@ from django.db.backends.utils import CursorWrapper
 
 from marketplace.loading import values
 from marketplace.loading.adapters import Parsed
-from marketplace.loading.retry import patiently
+from marketplace.loading.retry import retry_on_disconnect
 from marketplace.postgresql.sql_files import read_sql
 from procurement import models
 from procurement.records import Lot, Organization
@@ -39,7 +39,7 @@ def _restore_tax_numbers(alias: str, platform: str, parsed: list[Parsed | None])
         return
     wanted = {f"0{inn}" for inn in short}
     stored = models.Organization.objects.using(alias).filter(platform=platform, inn__in=wanted)
-    known = patiently(alias, lambda: list(stored.values_list("inn", "name")))
+    known = retry_on_disconnect(alias, lambda: list(stored.values_list("inn", "name")))
     known += [(each.inn, each.name) for each in _organizations(parsed) if each.inn in wanted]
     names = {(inn, values.normalize_title(name)) for inn, name in known if name}
     for position, item in enumerate(parsed):

@@ -9,7 +9,14 @@ from django.db.models import UniqueConstraint
 from psycopg2.sql import SQL, Identifier
 
 #: Models that tell of loading, not of what was loaded.
-LOADING = {"LoadRun", "LoadSource", "LoadChunk", "PayloadDictionary", "Sighting", "ExchangeRate"}
+LOADING = {
+    "LoadRun",
+    "LoadSource",
+    "LoadChunk",
+    "PayloadDictionary",
+    "PayloadObservation",
+    "ExchangeRate",
+}
 
 #: What says when, and by which run, something was written.
 _WRITTEN = {"id", "updated_at", "created_at", "run"}
@@ -20,7 +27,7 @@ _SHOWN = 12
 
 _TIMES = (
     "(SELECT string_agg(at::text, ' ' ORDER BY at) FROM "
-    "(SELECT t.observed_at AS at UNION ALL SELECT unnest(s.times) "
+    "(SELECT t.observed_at AS at UNION ALL SELECT unnest(s.observed_times) "
     "FROM {} s WHERE s.payload_id = t.id) AS seen)"
 )
 
@@ -84,9 +91,11 @@ def _rows(cursor, model, without):
     columns = [_column(each) for each in model._meta.concrete_fields if each.name not in names]
     is_payload = model.__name__ == "RawPayload"
     if is_payload:
-        sightings = model._meta.apps.get_model(model._meta.app_label, "Sighting")
-        seen = SQL(_TIMES).format(Identifier(sightings._meta.db_table))
-        columns.append(Column("times", seen))
+        payload_observations = model._meta.apps.get_model(
+            model._meta.app_label, "PayloadObservation"
+        )
+        seen = SQL(_TIMES).format(Identifier(payload_observations._meta.db_table))
+        columns.append(Column("observed_times", seen))
     cursor.execute(
         SQL("SELECT {} FROM {} t ORDER BY t.id").format(
             SQL(", ").join(column.value for column in columns), Identifier(model._meta.db_table)

@@ -37,7 +37,7 @@ _COLUMNS = (
     "available_amount",
     "price_change",
     "price_change_percent",
-    "is_glitch",
+    "is_outlier",
     "rank",
     "position",
     "is_last",
@@ -148,12 +148,12 @@ def _is_news(told: _Told, points: list[tuple[Any, ...]]) -> bool:
     place = bisect_right(points, told.at, key=lambda point: point[1])
     if not place:
         return True
-    _, at, price, old_price, currency, is_available, *_, is_glitch = points[place - 1]
+    _, at, price, old_price, currency, is_available, *_, is_outlier = points[place - 1]
     if at == told.at:
         # The first state known of a moment counts.
         return False
     return (
-        is_glitch is not None
+        is_outlier is not None
         or (price, old_price, currency) != (told.price, told.old_price, told.currency)
         or (told.is_available is not None and told.is_available != is_available)
     )

@@ -193,7 +193,7 @@ def read_csv(
 _POINTS_OF = """
 SELECT
     offer_id, epoch_us(recorded_at), price, old_price, currency, is_available, available_amount,
-    price_change, price_change_percent, is_glitch
+    price_change, price_change_percent, is_outlier
 FROM points
 WHERE
     offer_id IN (SELECT unnest(CAST(%(offers)s AS bigint[])))

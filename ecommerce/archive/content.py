@@ -28,7 +28,7 @@ COLUMNS = {
     "available_amount": "INTEGER",
     "price_change": "DECIMAL(18,2)",
     "price_change_percent": "DECIMAL(22,2)",
-    "is_glitch": "BOOLEAN",
+    "is_outlier": "BOOLEAN",
 }
 
 #: Columns of the table that a row is made of; discount_percent follows from them.

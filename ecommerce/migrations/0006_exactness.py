@@ -21,7 +21,10 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("number", models.IntegerField(help_text="Its place among the parts of its run.")),
+                (
+                    "sequence",
+                    models.IntegerField(help_text="Its place among the parts of its run."),
+                ),
                 (
                     "is_held",
                     models.BooleanField(
@@ -44,7 +47,7 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("number", models.BigIntegerField(unique=True)),
+                ("dictionary_id", models.BigIntegerField(unique=True)),
                 ("platform", models.CharField(max_length=32)),
                 ("shape", models.CharField(max_length=64)),
                 ("body", models.BinaryField()),
@@ -57,7 +60,7 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name="Sighting",
+            name="PayloadObservation",
             fields=[
                 (
                     "id",
@@ -67,7 +70,7 @@ class Migration(migrations.Migration):
                 ),
                 ("month", models.DateField(help_text="First day of the month, UTC.")),
                 (
-                    "times",
+                    "observed_times",
                     django.contrib.postgres.fields.ArrayField(
                         base_field=models.DateTimeField(),
                         help_text="In the order of loading.",
@@ -76,7 +79,7 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "db_table": "ecommerce_sightings",
+                "db_table": "ecommerce_payload_observations",
                 "abstract": False,
             },
         ),
@@ -97,7 +100,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name="loadrun",
-            name="measures",
+            name="quality_metrics",
             field=models.JSONField(
                 blank=True,
                 help_text="What its gates measured; later runs are compared to it.",
@@ -121,7 +124,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name="loadsource",
-            name="position",
+            name="checkpoint",
             field=models.BigIntegerField(
                 default=0,
                 help_text="Documents whose records are committed: where a resumed run goes on.",
@@ -129,7 +132,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name="pricepoint",
-            name="is_glitch",
+            name="is_outlier",
             field=models.BooleanField(
                 help_text="True: one wrong observation, left out of lows and averages. False: a person looked at it and kept it.",
                 null=True,
@@ -239,26 +242,26 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.AddField(
-            model_name="sighting",
+            model_name="payloadobservation",
             name="payload",
             field=models.ForeignKey(
                 db_constraint=False,
                 db_index=False,
                 on_delete=django.db.models.deletion.DO_NOTHING,
-                related_name="sightings",
+                related_name="payload_observations",
                 to="ecommerce.rawpayload",
             ),
         ),
         migrations.AddConstraint(
             model_name="loadchunk",
             constraint=models.UniqueConstraint(
-                fields=("run", "number"), name="ecommerce_load_chunks_key"
+                fields=("run", "sequence"), name="ecommerce_load_chunks_key"
             ),
         ),
         migrations.AddConstraint(
-            model_name="sighting",
+            model_name="payloadobservation",
             constraint=models.UniqueConstraint(
-                fields=("payload", "month"), name="ecommerce_sightings_key"
+                fields=("payload", "month"), name="ecommerce_payload_observations_key"
             ),
         ),
     ]

@@ -6,10 +6,10 @@ changes its columns drops them first.
 
 from django.db import migrations
 
-# A price that came back (within 5%) is a glitch if it was at most half of both neighbors, 0
+# A price that came back (within 5%) is a outlier if it was at most half of both neighbors, 0
 # included; or about 10 or 100 times as much (within 5%). NULL neighbors make none.
 _IS_GLITCH = """
-CREATE FUNCTION ecommerce_is_glitch(price numeric, price_before numeric, price_after numeric)
+CREATE FUNCTION ecommerce_is_outlier(price numeric, price_before numeric, price_after numeric)
 RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
@@ -37,7 +37,7 @@ SELECT
     o.id AS offer_id,
     o.currency,
     s.point_count,
-    s.glitch_count,
+    s.outlier_count,
     s.min_price,
     s.max_price,
     s.avg_price,
@@ -48,7 +48,7 @@ FROM ecommerce_offers AS o
 CROSS JOIN LATERAL (
     SELECT
         count(*) FILTER (WHERE NOT p.is_left_out) AS point_count,
-        count(*) FILTER (WHERE p.is_left_out) AS glitch_count,
+        count(*) FILTER (WHERE p.is_left_out) AS outlier_count,
         min(p.price) FILTER (WHERE NOT p.is_left_out) AS min_price,
         max(p.price) FILTER (WHERE NOT p.is_left_out) AS max_price,
         round(
@@ -70,11 +70,11 @@ CROSS JOIN LATERAL (
             h.price,
             h.currency,
             h.recorded_at,
-            h.is_glitch IS TRUE AS is_left_out,
+            h.is_outlier IS TRUE AS is_left_out,
             extract(
                 epoch FROM coalesce(
                     lead(h.recorded_at) OVER (
-                        PARTITION BY h.is_glitch IS TRUE
+                        PARTITION BY h.is_outlier IS TRUE
                         ORDER BY h.recorded_at
                     ),
                     greatest(o.scraped_at, h.recorded_at)
@@ -89,7 +89,7 @@ CROSS JOIN LATERAL (
 
 _REVERSE = """
 DROP VIEW ecommerce_price_statistics;
-DROP FUNCTION ecommerce_is_glitch;
+DROP FUNCTION ecommerce_is_outlier;
 """
 
 

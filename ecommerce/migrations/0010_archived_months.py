@@ -74,7 +74,7 @@ def _refuse_if_archived(apps: Any, schema_editor: BaseDatabaseSchemaEditor) -> N
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("ecommerce", "0009_glitches"),
+        ("ecommerce", "0009_outliers"),
     ]
 
     operations = [

@@ -11,20 +11,20 @@ class Migration(migrations.Migration):
     operations = [
         migrations.AddField(
             model_name="loadsource",
-            name="ahead_count",
+            name="uncheckpointed_count",
             field=models.BigIntegerField(
                 db_default=0,
                 default=0,
-                help_text="Records loaded beyond the position: a resumed run reads them again.",
+                help_text="Records loaded beyond the checkpoint: a resumed run reads them again.",
             ),
         ),
         migrations.AddField(
             model_name="loadsource",
-            name="ahead_rejected_count",
+            name="uncheckpointed_rejected_count",
             field=models.BigIntegerField(
                 db_default=0,
                 default=0,
-                help_text="Records put into quarantine beyond the position.",
+                help_text="Records put into quarantine beyond the checkpoint.",
             ),
         ),
     ]

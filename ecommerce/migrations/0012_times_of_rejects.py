@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
     operations = [
         migrations.AddField(
             model_name="quarantinedrecord",
-            name="times",
+            name="observed_times",
             field=django.contrib.postgres.fields.ArrayField(
                 base_field=models.DateTimeField(),
                 blank=True,

@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name="loadsource",
-            name="standing_times",
+            name="stale_times",
             field=django.contrib.postgres.fields.ArrayField(
                 base_field=models.DateTimeField(),
                 blank=True,
@@ -35,8 +35,8 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="loadsource",
             index=django.contrib.postgres.indexes.GinIndex(
-                condition=models.Q(("standing_times", []), _negated=True),
-                fields=["standing_times"],
+                condition=models.Q(("stale_times", []), _negated=True),
+                fields=["stale_times"],
                 name="ecommerce_load_sources_times",
             ),
         ),

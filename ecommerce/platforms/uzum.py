@@ -105,7 +105,7 @@ def _build_product(data: Payload, product_id: str, prices: list[Decimal]) -> Pro
     )
 
 
-@values.remembered
+@values.memoize
 def _parse_categories(category: Payload) -> list[Category]:
     """Return a product's category and those above it, the root first."""
     chain = []
@@ -125,7 +125,7 @@ def _parse_categories(category: Payload) -> list[Category]:
     return categories
 
 
-@values.remembered
+@values.memoize
 def _parse_seller(seller: Payload) -> Seller | None:
     if not seller:
         return None

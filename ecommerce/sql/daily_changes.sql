@@ -1,4 +1,4 @@
--- Changes of prices by platform and day of UTC; a glitch is none.
+-- Changes of prices by platform and day of UTC; a outlier is none.
 SELECT
     platform,
     CAST(moment AS date) AS day,
@@ -6,5 +6,5 @@ SELECT
     count(*) FILTER (WHERE price_change > 0),
     count(*) FILTER (WHERE price_change < 0)
 FROM points
-WHERE recorded_at >= %(since)s AND recorded_at < %(until)s AND is_glitch IS NOT TRUE
+WHERE recorded_at >= %(since)s AND recorded_at < %(until)s AND is_outlier IS NOT TRUE
 GROUP BY 1, 2

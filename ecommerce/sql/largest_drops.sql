@@ -1,4 +1,4 @@
--- The changes by which prices fell most, in percent; glitches are none.
+-- The changes by which prices fell most, in percent; outliers are none.
 SELECT
     platform,
     offer_id,
@@ -10,7 +10,7 @@ FROM points
 WHERE
     recorded_at >= %(since)s
     AND recorded_at < %(until)s
-    AND is_glitch IS NOT TRUE
+    AND is_outlier IS NOT TRUE
     AND price_change_percent < 0
 ORDER BY price_change_percent, 3, 2
 LIMIT %(limit)s

@@ -1,14 +1,14 @@
--- Points by platform, month of UTC and currency; a glitch counts as such only.
+-- Points by platform, month of UTC and currency; a outlier counts as such only.
 SELECT
     platform,
     CAST(date_trunc('month', moment) AS date) AS month,
     currency,
-    count(*) FILTER (WHERE is_glitch IS NOT TRUE),
-    count(*) FILTER (WHERE is_glitch IS TRUE),
+    count(*) FILTER (WHERE is_outlier IS NOT TRUE),
+    count(*) FILTER (WHERE is_outlier IS TRUE),
     count(*) FILTER (WHERE is_available IS FALSE),
-    min(price) FILTER (WHERE is_glitch IS NOT TRUE),
-    max(price) FILTER (WHERE is_glitch IS NOT TRUE),
-    sum(price) FILTER (WHERE is_glitch IS NOT TRUE)
+    min(price) FILTER (WHERE is_outlier IS NOT TRUE),
+    max(price) FILTER (WHERE is_outlier IS NOT TRUE),
+    sum(price) FILTER (WHERE is_outlier IS NOT TRUE)
 FROM points
 WHERE recorded_at >= %(since)s AND recorded_at < %(until)s
 GROUP BY 1, 2, 3

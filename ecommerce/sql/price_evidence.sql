@@ -7,7 +7,7 @@
 --   3  what the offer is
 INSERT INTO price_evidence (
     offer_id, rank, position, recorded_at, price, old_price, currency, is_available,
-    available_amount, price_change, price_change_percent, is_glitch, is_last
+    available_amount, price_change, price_change_percent, is_outlier, is_last
 )
 WITH sold_out AS MATERIALIZED (
     SELECT s.product_external_id, p.id AS product_id, o.id
@@ -78,7 +78,7 @@ SELECT
     h.available_amount,
     h.price_change,
     h.price_change_percent,
-    h.is_glitch,
+    h.is_outlier,
     h.recorded_at = max(h.recorded_at) OVER (PARTITION BY h.offer_id)
 FROM offers AS o
 CROSS JOIN LATERAL (

@@ -1,4 +1,4 @@
--- The lowest and highest prices of some offers by currency, glitches left out.
+-- The lowest and highest prices of some offers by currency, outliers left out.
 SELECT
     offer_id,
     currency,
@@ -13,5 +13,5 @@ WHERE
     offer_id = ANY(CAST(%(offers)s AS bigint []))
     AND recorded_at >= %(since)s
     AND recorded_at < %(until)s
-    AND is_glitch IS NOT TRUE
+    AND is_outlier IS NOT TRUE
 GROUP BY 1, 2

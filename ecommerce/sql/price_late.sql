@@ -1,6 +1,6 @@
 -- The products of which the batch tells something that came late and that the history does not say:
 -- the price of a moment before the last one known, other than the point in effect then; or the same
--- as a glitch, which therefore lasted. The first state known of a moment counts.
+-- as a outlier, which therefore lasted. The first state known of a moment counts.
 --
 -- Archived months are closed: what is told of them is no business of this.
 --
@@ -52,7 +52,7 @@ contradicted AS MATERIALIZED (
         OR (
             known.recorded_at < late.recorded_at
             AND (
-                known.is_glitch IS NOT NULL
+                known.is_outlier IS NOT NULL
                 OR (known.price, known.old_price, known.currency)
                 IS DISTINCT FROM (late.price, late.old_price, late.currency)
                 OR (

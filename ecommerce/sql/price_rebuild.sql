@@ -2,8 +2,8 @@
 -- before it. An availability, or a price, that is unknown is that of the state before. What is
 -- observed without a price before the first price is no state of the offer.
 --
--- A glitch lasted one observation, is wrong beside the points before and after it, and does not
--- follow another glitch. What a person said of a point stays, and changes the verdict on no other.
+-- A outlier lasted one observation, is wrong beside the points before and after it, and does not
+-- follow another outlier. What a person said of a point stays, and changes the verdict on no other.
 --
 -- Archived months are closed: their points are read, and never written.
 --
@@ -93,10 +93,10 @@ compared AS MATERIALIZED (
         ecommerce_is_archived(s.recorded_at) AS is_closed,
         -- The verdict on a point whose payloads are gone stays; but that of the last one was open.
         s.rank > 0 AND NOT coalesce(h.is_last, true) AS is_settled,
-        h.is_glitch AS stored_verdict,
+        h.is_outlier AS stored_verdict,
         (
             h.price, h.old_price, h.currency, h.is_available, h.available_amount,
-            h.price_change, h.price_change_percent, h.is_glitch
+            h.price_change, h.price_change_percent, h.is_outlier
         ) AS stored_values
     FROM spans AS s
     LEFT JOIN price_evidence AS h
@@ -121,7 +121,7 @@ suspected AS (
         seen_count = 1
         AND is_comparable
         AND is_comparable_next
-        AND ecommerce_is_glitch(price, last_price, next_price)
+        AND ecommerce_is_outlier(price, last_price, next_price)
         AND (NOT is_settled OR stored_verdict IS NOT NULL) AS is_suspect
     FROM points
 ),
@@ -154,7 +154,7 @@ judged AS (
                 PARTITION BY offer_id, streak
                 ORDER BY recorded_at
             ) %% 2 = 1 THEN true
-        END AS is_glitch
+        END AS is_outlier
     FROM grouped
 ),
 
@@ -171,11 +171,11 @@ final AS MATERIALIZED (
 written AS (
     INSERT INTO ecommerce_price_history AS t (
         offer_id, recorded_at, price, old_price, currency, is_available, available_amount,
-        price_change, price_change_percent, is_glitch
+        price_change, price_change_percent, is_outlier
     )
     SELECT
         offer_id, recorded_at, price, old_price, currency, is_available, available_amount,
-        price_change, price_change_percent, is_glitch
+        price_change, price_change_percent, is_outlier
     FROM final
     WHERE
         NOT is_closed
@@ -183,7 +183,7 @@ written AS (
             NOT is_stored
             OR stored_values IS DISTINCT FROM (
                 price, old_price, currency, is_available, available_amount,
-                price_change, price_change_percent, is_glitch
+                price_change, price_change_percent, is_outlier
             )
         )
     ORDER BY offer_id, recorded_at
@@ -197,7 +197,7 @@ written AS (
         available_amount = excluded.available_amount,
         price_change = excluded.price_change,
         price_change_percent = excluded.price_change_percent,
-        is_glitch = excluded.is_glitch
+        is_outlier = excluded.is_outlier
 ),
 
 gone AS (

@@ -3,7 +3,7 @@
 SELECT
     o.currency,
     s.point_count,
-    s.glitch_count,
+    s.outlier_count,
     s.min_price,
     s.max_price,
     s.avg_price,
@@ -14,7 +14,7 @@ FROM ecommerce_offers AS o
 CROSS JOIN LATERAL (
     SELECT
         count(*) FILTER (WHERE NOT p.is_left_out) AS point_count,
-        count(*) FILTER (WHERE p.is_left_out) AS glitch_count,
+        count(*) FILTER (WHERE p.is_left_out) AS outlier_count,
         min(p.price) FILTER (WHERE NOT p.is_left_out) AS min_price,
         max(p.price) FILTER (WHERE NOT p.is_left_out) AS max_price,
         round(
@@ -36,28 +36,28 @@ CROSS JOIN LATERAL (
             h.price,
             h.currency,
             h.recorded_at,
-            h.is_glitch IS TRUE AS is_left_out,
+            h.is_outlier IS TRUE AS is_left_out,
             extract(
                 epoch FROM coalesce(
                     lead(h.recorded_at) OVER (
-                        PARTITION BY h.is_glitch IS TRUE
+                        PARTITION BY h.is_outlier IS TRUE
                         ORDER BY h.recorded_at
                     ),
                     greatest(o.scraped_at, h.recorded_at)
                 ) - h.recorded_at
             ) AS seconds
         FROM (
-            SELECT price, currency, recorded_at, is_glitch
+            SELECT price, currency, recorded_at, is_outlier
             FROM ecommerce_price_history
             WHERE offer_id = o.id
             UNION ALL
-            SELECT price, currency, recorded_at, is_glitch
+            SELECT price, currency, recorded_at, is_outlier
             FROM unnest(
                 %(prices)s::numeric[],
                 %(currencies)s::varchar[],
                 %(times)s::timestamptz[],
-                %(glitches)s::boolean[]
-            ) AS archived (price, currency, recorded_at, is_glitch)
+                %(outliers)s::boolean[]
+            ) AS archived (price, currency, recorded_at, is_outlier)
         ) AS h
     ) AS p
     WHERE p.currency IS NOT DISTINCT FROM o.currency

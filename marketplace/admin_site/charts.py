@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from marketplace.admin_site.formatting import DASH, moment, money, percent
+from marketplace.admin_site.formatting import DASH, format_time, money, percent
 
 #: Series that can be told apart by color.
 COLORS = 8
@@ -188,7 +188,7 @@ def _dots(one: Series, frame: Frame, unit: str) -> SafeString:
                 frame.x(point.at),
                 frame.y(point.value),
                 one.label,
-                moment(point.at),
+                format_time(point.at),
                 money(point.value, unit),
                 " · not available" if point.is_available is False else "",
             )

@@ -127,7 +127,7 @@ def percent_change(value: Decimal | None) -> str:
     return f"{'+' if value and value > 0 else ''}{percent(value)}"
 
 
-def moment(value: datetime | None) -> str:
+def format_time(value: datetime | None) -> str:
     """Return a time in the project's zone: 2025-11-22 18:17."""
     return DASH if value is None else f"{timezone.localtime(value):%Y-%m-%d %H:%M}"
 
@@ -350,7 +350,7 @@ def _plain(value: Any, name: str, short: bool) -> str:
     if isinstance(value, bool):
         return flag(value)
     if isinstance(value, datetime):
-        return figure(moment(value))
+        return figure(format_time(value))
     if isinstance(value, date):
         return figure(value.isoformat())
     if isinstance(value, int):

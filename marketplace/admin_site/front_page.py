@@ -122,7 +122,7 @@ def _card(status: DatabaseStatus, lists: dict[str, str], now: datetime) -> dict[
         "status": status,
         "badge": show.badge("Connected" if status.is_connected else "Unreachable"),
         "size": show.size(status.size_bytes),
-        "backup": show.moment(status.last_backup_at),
+        "backup": show.format_time(status.last_backup_at),
         "rows": [
             (name.replace("_", " "), show.number(count), lists.get(f"{alias}_{name}", ""))
             for name, count in status.rows.items()
@@ -148,7 +148,7 @@ def _run(
         "platform": title,
         "run": run,
         "badge": show.badge(run.status.capitalize()),
-        "at": show.moment(at),
+        "at": show.format_time(at),
         "age": _age(at, now),
         "observed": _age(freshness.observed_at if freshness else None, now),
         "loaded": _age(freshness.loaded_at if freshness else None, now),

@@ -94,7 +94,7 @@ def locked_page(
     wait = opens_at - timezone.now()
     context = admin.site.each_context(request) | {
         "title": "Too many failed logins",
-        "opens_at": show.moment(opens_at),
+        "opens_at": show.format_time(opens_at),
         "wait": show.duration(wait),
     }
     page = render(request, "admin/marketplace/locked.html", context, status=429)

@@ -8,7 +8,7 @@ from psycopg2.sql import SQL, Identifier
 
 from marketplace.backups import target_databases as server
 from marketplace.humanize import counted
-from marketplace.routers import home
+from marketplace.routers import database_of
 
 # Tables that pg_dump writes: not those of extensions, of the server, of a session.
 _TABLES = """
@@ -227,7 +227,7 @@ def _heads(cursor: CursorWrapper, alias: str) -> dict[str, str]:
         return {}
     # A later row of the same app takes the place of the earlier one.
     rows = _asked(cursor, "SELECT app, name FROM django_migrations ORDER BY id")
-    return {app: name for app, name in rows if home(app) == alias}
+    return {app: name for app, name in rows if database_of(app) == alias}
 
 
 def _asked(cursor: CursorWrapper, query: str) -> list[Any]:

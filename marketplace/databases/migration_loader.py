@@ -9,7 +9,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
-from marketplace.routers import home
+from marketplace.routers import database_of
 
 _load_all = MigrationLoader.load_disk
 
@@ -23,7 +23,7 @@ def _load_disk(self: MigrationLoader) -> None:
     _load_all(self)
     if self.connection is None:
         return
-    foreign = {app for app in self.migrated_apps if home(app) != self.connection.alias}
+    foreign = {app for app in self.migrated_apps if database_of(app) != self.connection.alias}
     self.migrated_apps -= foreign
     self.unmigrated_apps |= foreign
     for key in [key for key in self.disk_migrations if key[0] in foreign]:
@@ -47,7 +47,7 @@ def foreign_records(connection: BaseDatabaseWrapper) -> list[int]:
     if not recorder.has_table():
         return []
     rows = recorder.migration_qs.values_list("pk", "app")
-    return [pk for pk, app in rows if home(app) not in (None, connection.alias)]
+    return [pk for pk, app in rows if database_of(app) not in (None, connection.alias)]
 
 
 def delete_foreign_records(connection: BaseDatabaseWrapper) -> int:

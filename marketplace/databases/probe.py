@@ -24,7 +24,7 @@ Row = tuple[Any, ...]
 T = TypeVar("T")
 
 
-class SilenceError(psycopg2.OperationalError):
+class ProbeTimeoutError(psycopg2.OperationalError):
     """Raised if a database has not answered in time."""
 
 
@@ -35,13 +35,13 @@ class Question(NamedTuple):
     values: dict[str, Any] = {}
 
 
-class Conversation:
+class ProbeConnection:
     """A connection of its own to a database, which ends in time whatever the server does.
 
     Each question is a transaction. The embedded server is not started by it.
 
     :param seconds: for all questions together, connecting included
-    :raises psycopg2.Error: if it cannot connect; `SilenceError` if that takes too long
+    :raises psycopg2.Error: if it cannot connect; `ProbeTimeoutError` if that takes too long
     """
 
     def __init__(self, parameters: dict[str, Any], seconds: float) -> None:
@@ -55,7 +55,7 @@ class Conversation:
             self.close()
             raise
 
-    def __enter__(self) -> "Conversation":
+    def __enter__(self) -> "ProbeConnection":
         """Return itself."""
         return self
 
@@ -70,7 +70,7 @@ class Conversation:
     def ask(self, question: Question) -> list[Row]:
         """Return the rows that answer a question.
 
-        :raises psycopg2.Error: if it fails; `SilenceError` if there is no answer in time
+        :raises psycopg2.Error: if it fails; `ProbeTimeoutError` if there is no answer in time
         """
         with self._connection.cursor() as cursor:
             cursor.execute(_LIMITS + question.text, question.values)
@@ -93,16 +93,16 @@ class Conversation:
             events = select.POLLIN if state == extensions.POLL_READ else select.POLLOUT
             poll.register(self._connection.fileno(), events)
             if milliseconds <= 0 or not poll.poll(milliseconds):
-                raise SilenceError("timeout expired")
+                raise ProbeTimeoutError("timeout expired")
             poll.unregister(self._connection.fileno())
 
 
-def converse(alias: str, seconds: float) -> Conversation:
+def converse(alias: str, seconds: float) -> ProbeConnection:
     """Connect to a database as the project does.
 
-    :raises psycopg2.Error: as `Conversation` does
+    :raises psycopg2.Error: as `ProbeConnection` does
     """
-    return Conversation(connections[alias].get_connection_params(), seconds)
+    return ProbeConnection(connections[alias].get_connection_params(), seconds)
 
 
 class _Call(NamedTuple):
@@ -110,7 +110,7 @@ class _Call(NamedTuple):
     answer: "Future[tuple[float, Any]]"
 
 
-class Inquiry(Generic[T]):
+class CachedProbe(Generic[T]):
     """A function of an alias that may take long, called in a thread of its own.
 
     Its answer is remembered for a while. While a call is on its way no other is begun for the same
@@ -178,17 +178,17 @@ class Inquiry(Generic[T]):
 
 
 def ask_each(
-    conversation: Conversation, questions: Iterable[tuple[str, Question]]
+    conversation: ProbeConnection, questions: Iterable[tuple[str, Question]]
 ) -> dict[str, list[Row]]:
     """Return the answers by name; a question that fails, as where its table is locked, has none.
 
-    :raises SilenceError: if the server does not answer in time
+    :raises ProbeTimeoutError: if the server does not answer in time
     """
     answers = {}
     for name, question in questions:
         try:
             answers[name] = conversation.ask(question)
-        except SilenceError:
+        except ProbeTimeoutError:
             raise
         except psycopg2.Error:
             continue

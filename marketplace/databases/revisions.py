@@ -14,7 +14,7 @@ from psycopg2 import errorcodes
 
 from marketplace.exceptions import DatabaseUnavailableError, MarketplaceError
 from marketplace.registry import ALIASES, CONTROL
-from marketplace.routers import home
+from marketplace.routers import database_of
 
 #: Seconds that a migration waits for a table in use. While it waits, all later queries of that
 #: table queue behind it.
@@ -54,7 +54,7 @@ def get_revision(alias: str) -> Revision:
     pending = tuple(_label(key) for key in keys if key not in done)
     replaced = {key for migration in loader.disk_migrations.values() for key in migration.replaces}
     known = replaced | loader.disk_migrations.keys()
-    unknown = [key for key in done if home(key[0]) == alias and key not in known]
+    unknown = [key for key in done if database_of(key[0]) == alias and key not in known]
     current = _last(applied) if pending else "head"
     return Revision(current, pending, tuple(_label(key) for key in sorted(unknown)))
 
@@ -178,9 +178,9 @@ def _call_migrate(alias: str, *arguments: str) -> None:
 
 def _chain(loader: MigrationLoader, alias: str) -> list[Key]:
     """Return the migrations of the database's own apps, in the order of applying."""
-    leaves = [leaf for leaf in loader.graph.leaf_nodes() if home(leaf[0]) == alias]
+    leaves = [leaf for leaf in loader.graph.leaf_nodes() if database_of(leaf[0]) == alias]
     keys = [key for leaf in leaves for key in loader.graph.forwards_plan(leaf)]
-    return list(dict.fromkeys(key for key in keys if home(key[0]) == alias))
+    return list(dict.fromkeys(key for key in keys if database_of(key[0]) == alias))
 
 
 def _label(key: Key) -> str:

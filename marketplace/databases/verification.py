@@ -19,7 +19,7 @@ from marketplace.postgresql.catalog import (
     describe_tables,
     table_names,
 )
-from marketplace.routers import home
+from marketplace.routers import database_of
 
 #: Django's spelling of a type → PostgreSQL's.
 _TYPES = {"varchar": "character varying", "char": "character", "double": "double precision"}
@@ -75,7 +75,7 @@ def _models() -> list[type[Model]]:
 
 
 def _home(model: type[Model]) -> str | None:
-    return home(model._meta.app_label)
+    return database_of(model._meta.app_label)
 
 
 def _fields(model: type[Model]) -> list[Any]:

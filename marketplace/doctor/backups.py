@@ -14,7 +14,7 @@ from marketplace.backups import sets
 from marketplace.doctor.examination import Check, Examination
 from marketplace.doctor.findings import Finding, Severity
 from marketplace.doctor.session import reading
-from marketplace.humanize import duration, moment
+from marketplace.humanize import duration, format_time
 from marketplace.registry import CONTROL
 
 #: A set a night, and time to make it: as the alert BackupOld of `deploy/prometheus` has it.
@@ -59,7 +59,7 @@ def _old(examination: Examination, newest: datetime) -> Finding:
         code="backup-old",
         severity=Severity.WARNING,
         subject=examination.facts["name"],
-        what=f"The newest backup in {sets.folder()} is {age} old, of {moment(newest)}; there "
+        what=f"The newest backup in {sets.folder()} is {age} old, of {format_time(newest)}; there "
         f"should be one every night.",
         why="What was changed since then is lost if the database is.",
         fix=_fix(examination),

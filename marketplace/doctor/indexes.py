@@ -12,7 +12,7 @@ from marketplace.doctor.examination import ENOUGH_DAYS, Check, Examination
 from marketplace.doctor.findings import Finding, Severity
 from marketplace.doctor.session import Row
 from marketplace.doctor.size_history import first_seen
-from marketplace.humanize import counted, file_size, moment
+from marketplace.humanize import counted, file_size, format_time
 from marketplace.registry import CONTROL_APPS
 
 MIB = 1024 * 1024
@@ -59,7 +59,7 @@ def _too_young(examination: Examination) -> str:
     if examination.since is None:
         return "the server does not say since when its statistics count"
     return (
-        f"the statistics count since {moment(examination.since)} "
+        f"the statistics count since {format_time(examination.since)} "
         f"({examination.days:.0f} days; {ENOUGH_DAYS} are needed)"
     )
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from marketplace.doctor.examination import Check, Examination
 from marketplace.doctor.findings import Finding, Severity
 from marketplace.doctor.session import Row
-from marketplace.humanize import duration, file_size, moment
+from marketplace.humanize import duration, file_size, format_time
 
 GIB = 1024**3
 
@@ -212,12 +212,12 @@ def _archiver(examination: Examination) -> Iterator[Finding]:
     if row["mode"] == "off" or row["failed_at"] is None:
         return
     if row["archived_at"] is None or row["failed_at"] > row["archived_at"]:
-        newest = moment(row["archived_at"]) if row["archived_at"] else "never"
+        newest = format_time(row["archived_at"]) if row["archived_at"] else "never"
         yield Finding(
             code="archive-failing",
             severity=Severity.CRITICAL,
             subject=row["failed_file"],
-            what=f"Archiving the log fails since {moment(row['failed_at'])} at the "
+            what=f"Archiving the log fails since {format_time(row['failed_at'])} at the "
             f"latest; the last success: {newest}.",
             why="A recovery ends at the last file archived, and the log piles up until the disk "
             "is full.",

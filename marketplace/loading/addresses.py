@@ -31,7 +31,7 @@ class Address(NamedTuple):
 
 
 def locate(name: str) -> Address:
-    """Return the row that "uzum-17" names; of glitches also "ecommerce-17".
+    """Return the row that "uzum-17" names; of outliers also "ecommerce-17".
 
     :raises SourceError: if it names none
     """
@@ -48,7 +48,7 @@ def locate(name: str) -> Address:
 
 
 def kind_of(address: Address, kinds: Collection[str]) -> str:
-    """Return the kind of the waiting row that an address names: "run", "record" or "glitch".
+    """Return the kind of the waiting row that an address names: "run", "record" or "outlier".
 
     :param kinds: the kinds that it may be; a run that does not wait counts if nothing else has the
         address
@@ -57,7 +57,7 @@ def kind_of(address: Address, kinds: Collection[str]) -> str:
     waits = {
         "run": waiting_runs(address.alias),
         "record": records_of(address.alias),
-        "glitch": points_of(address.alias),
+        "outlier": points_of(address.alias),
     }
     found = [kind for kind in kinds if kind in waits and _has(waits[kind], kind, address)]
     if not found and "run" in kinds and _has(runs_of(address.alias), "run", address):
@@ -67,24 +67,24 @@ def kind_of(address: Address, kinds: Collection[str]) -> str:
     if found:
         choice = " or ".join(f"{kind} {address}" for kind in found)
         raise SourceError(f"{address} is ambiguous. Write {choice}.")
-    raise SourceError(f"No run, record or glitch {address} is waiting. See: ingest_review list.")
+    raise SourceError(f"No run, record or outlier {address} is waiting. See: ingest_review list.")
 
 
 def _has(rows: QuerySet[Any] | None, kind: str, address: Address) -> bool:
     if rows is None:
         return False
     if not address.platform:
-        # Of a database only its glitches are named.
-        return kind == "glitch" and rows.filter(pk=address.pk).exists()
-    path = "offer__platform" if kind == "glitch" else "platform"
+        # Of a database only its outliers are named.
+        return kind == "outlier" and rows.filter(pk=address.pk).exists()
+    path = "offer__platform" if kind == "outlier" else "platform"
     return rows.filter(pk=address.pk, **{path: address.platform}).exists()
 
 
 def points_of(alias: str) -> QuerySet[Any] | None:
     """Return the prices that were marked, or released; None if the database marks none."""
-    if glitches(alias) is None:
+    if outliers(alias) is None:
         return None
-    return QuerySet(apps.get_model(alias, "PricePoint"), using=alias).exclude(is_glitch=None)
+    return QuerySet(apps.get_model(alias, "PricePoint"), using=alias).exclude(is_outlier=None)
 
 
 def runs_of(alias: str) -> QuerySet[Any]:
@@ -126,7 +126,7 @@ def records_of(alias: str) -> QuerySet[Any]:
     return annotated
 
 
-def glitches(alias: str) -> ModuleType | None:
+def outliers(alias: str) -> ModuleType | None:
     """Return the module of an app that marks prices; None if it has none."""
-    name = f"{alias}.glitches"
+    name = f"{alias}.outliers"
     return import_module(name) if find_spec(name) else None

@@ -14,8 +14,8 @@ from marketplace.exceptions import MarketplaceError
 from marketplace.loading import bulk_insert, last_seen, merge, staging
 from marketplace.loading.deduplication import digest
 from marketplace.loading.payloads import Packer
-from marketplace.loading.preparation import Prepared, Reject
-from marketplace.loading.retry import Conflict
+from marketplace.loading.preparation import Batch, Reject
+from marketplace.loading.retry import ConflictError
 from marketplace.loading.targets import Plan, Target
 
 _COMPRESSION_LEVEL = 3
@@ -42,7 +42,7 @@ _QUARANTINED = (
     "context",
     "options",
     "observed_at",
-    "times",
+    "observed_times",
     "first_seen_at",
     "last_seen_at",
     "seen_count",
@@ -75,7 +75,7 @@ class Outcome(NamedTuple):
     warnings: tuple[str, ...] = ()
 
 
-def learn(packer: Packer, batch: Prepared) -> None:
+def learn(packer: Packer, batch: Batch) -> None:
     """Have the dictionaries that the payloads of a batch need; outside of its transaction.
 
     What a batch that is rolled back has learned is of use all the same.
@@ -88,13 +88,13 @@ def learn(packer: Packer, batch: Prepared) -> None:
             packer.learn(shape, [each.raw for each in batch.entrants if each.shape == shape])
 
 
-def is_all_new(alias: str, platform: str, plan: Plan, batch: Prepared) -> bool:
+def is_all_new(alias: str, platform: str, plan: Plan, batch: Batch) -> bool:
     """Return whether a batch's things can be created, there being nothing to merge them into."""
     with connections[alias].cursor() as cursor:
         return bulk_insert.is_all_new(cursor, platform, plan, batch.rows, batch.points)
 
 
-def stage(alias: str, plan: Plan, batch: Prepared) -> None:
+def stage(alias: str, plan: Plan, batch: Batch) -> None:
     """Send a batch to its temporary tables; must be called in the transaction that is to hold it.
 
     Of a batch that is all new, only what may be known all the same.
@@ -128,14 +128,14 @@ def _definitions(plan: Plan) -> list[Composed]:
     return [*found, last_seen.definition()]
 
 
-def write(alias: str, platform: str, plan: Plan, batch: Prepared, packer: Packer | None) -> Outcome:
+def write(alias: str, platform: str, plan: Plan, batch: Batch, packer: Packer | None) -> Outcome:
     """Merge a batch that was staged in the same transaction.
 
     :param packer: packs the payloads to be kept; if None, they are kept already
 
     :raises django.db.Error: if the database refuses any of it
-    :raises Conflict: if another loader came between two steps
-    :raises Unfit: if a batch that is all new must be merged all the same
+    :raises ConflictError: if another loader came between two steps
+    :raises MergeRequiredError: if a batch that is all new must be merged all the same
     :raises Stale: if another loader came between recognizing and writing
     """
     created: set[int] = set()
@@ -164,7 +164,7 @@ def write(alias: str, platform: str, plan: Plan, batch: Prepared, packer: Packer
 
 
 def _create(
-    cursor: CursorWrapper, platform: str, plan: Plan, batch: Prepared
+    cursor: CursorWrapper, platform: str, plan: Plan, batch: Batch
 ) -> tuple[set[int], set[int], int]:
     """Create a batch that is all new.
 
@@ -189,7 +189,7 @@ def _create(
     return {item for item in items if item is not None}, changed, points
 
 
-def _touch(cursor: CursorWrapper, alias: str, platform: str, plan: Plan, batch: Prepared) -> None:
+def _touch(cursor: CursorWrapper, alias: str, platform: str, plan: Plan, batch: Batch) -> None:
     touched = last_seen.apply(cursor, alias, platform, plan)
     if any(touch.entrant not in touched for touch in batch.touches):
         raise Stale(f"A thing of {platform} changed while it was loaded. Load the file again.")
@@ -214,7 +214,7 @@ def _merge(cursor: CursorWrapper, platform: str, target: Target) -> tuple[set[in
     cursor.execute(merge.upsert(target), values)
     new, changed, unkept = cursor.fetchone()
     if unkept:
-        raise Conflict(
+        raise ConflictError(
             f"{target.table} changed while a batch was merged into it. Load the file again."
         )
     found = set(changed or ())
@@ -225,7 +225,7 @@ def _merge(cursor: CursorWrapper, platform: str, target: Target) -> tuple[set[in
     return set(new or ()), found
 
 
-def _count(batch: Prepared, created: set[int], changed: set[int], points: int) -> Outcome:
+def _count(batch: Batch, created: set[int], changed: set[int], points: int) -> Outcome:
     counted = set(batch.counted)
     new = len(counted & created)
     updated = len((counted & changed) - created)
@@ -256,7 +256,7 @@ def store_rejects(
         "field = EXCLUDED.field, source = EXCLUDED.source, run_id = EXCLUDED.run_id, "
         "shape = EXCLUDED.shape, context = EXCLUDED.context, options = EXCLUDED.options, "
         "last_seen_at = EXCLUDED.last_seen_at, seen_count = t.seen_count + EXCLUDED.seen_count, "
-        "times = ARRAY(SELECT DISTINCT unnest(t.times || EXCLUDED.times) ORDER BY 1)"
+        "observed_times = ARRAY(SELECT DISTINCT unnest(t.observed_times || EXCLUDED.observed_times) ORDER BY 1)"
     ).format(
         table=Identifier(table),
         names=SQL(", ").join(map(Identifier, _QUARANTINED)),
@@ -294,12 +294,12 @@ def _quarantined(
         "shape": reject.shape,
         "context": staging.as_json(reject.context),
         "observed_at": reject.observed_at,
-        "times": sorted({each.observed_at for each in alike if each.observed_at}),
+        "observed_times": sorted({each.observed_at for each in alike if each.observed_at}),
         "seen_count": len(alike),
     }
 
 
-def _store_payloads(cursor: CursorWrapper, alias: str, packer: Packer, batch: Prepared) -> None:
+def _store_payloads(cursor: CursorWrapper, alias: str, packer: Packer, batch: Batch) -> None:
     """Keep each new version of a payload, and the times at which known ones were seen again."""
     if not batch.payloads or not packer.is_keeping:
         return
@@ -320,7 +320,7 @@ def _store_payloads(cursor: CursorWrapper, alias: str, packer: Packer, batch: Pr
         elif (key[0], entrant.shape) not in told:
             again.append((stored[key], entrant.observed_at))
         told.add((key[0], entrant.shape))
-    _note_sightings(cursor, alias, again)
+    _note_payload_observations(cursor, alias, again)
     staging.copy(cursor, table, _PAYLOAD_COLUMNS, _payload_rows(packer, batch, new))
 
 
@@ -332,7 +332,7 @@ def _precedence(payload: tuple[tuple[str, str], int]) -> int:
     return -payload[1]
 
 
-def pack_ahead(packer: Packer, batch: Prepared) -> None:
+def pack_ahead(packer: Packer, batch: Batch) -> None:
     """Pack the payloads of a batch, as far as their dictionaries are at hand.
 
     Another thread may do it while the database works on the batch before.
@@ -344,7 +344,7 @@ def pack_ahead(packer: Packer, batch: Prepared) -> None:
 
 
 def _payload_rows(
-    packer: Packer, batch: Prepared, new: list[tuple[str, int]]
+    packer: Packer, batch: Batch, new: list[tuple[str, int]]
 ) -> Iterator[tuple[Any, ...]]:
     for external_id, position in new:
         entrant = batch.entrants[position]
@@ -360,7 +360,7 @@ def _payload_rows(
         )
 
 
-def _note_sightings(
+def _note_payload_observations(
     cursor: CursorWrapper, alias: str, again: Iterable[tuple[int, datetime]]
 ) -> None:
     """Note that stored payloads were observed again.
@@ -372,18 +372,20 @@ def _note_sightings(
         return
     cursor.execute(
         SQL(
-            "INSERT INTO {sightings} AS s (payload_id, month, times) "
+            "INSERT INTO {payload_observations} AS s (payload_id, month, observed_times) "
             "SELECT p.id, date_trunc('month', g.at AT TIME ZONE 'UTC')::date, ARRAY[g.at] "
             "FROM unnest(%(ids)s::bigint[], %(times)s::timestamptz[]) AS g (id, at) "
             "JOIN {payloads} p ON p.id = g.id WHERE p.observed_at <> g.at AND NOT EXISTS ("
             "SELECT FROM {payloads} q WHERE q.platform = p.platform "
             "AND q.external_id = p.external_id AND q.shape = p.shape AND (q.observed_at = g.at "
-            "OR EXISTS (SELECT FROM {sightings} r WHERE r.payload_id = q.id "
-            "AND g.at = ANY(r.times)))) ORDER BY p.id "
-            "ON CONFLICT (payload_id, month) DO UPDATE SET times = s.times || EXCLUDED.times "
-            "WHERE NOT EXCLUDED.times <@ s.times"
+            "OR EXISTS (SELECT FROM {payload_observations} r WHERE r.payload_id = q.id "
+            "AND g.at = ANY(r.observed_times)))) ORDER BY p.id "
+            "ON CONFLICT (payload_id, month) DO UPDATE SET observed_times = s.observed_times || EXCLUDED.observed_times "
+            "WHERE NOT EXCLUDED.observed_times <@ s.observed_times"
         ).format(
-            sightings=Identifier(apps.get_model(alias, "Sighting")._meta.db_table),
+            payload_observations=Identifier(
+                apps.get_model(alias, "PayloadObservation")._meta.db_table
+            ),
             payloads=Identifier(apps.get_model(alias, "RawPayload")._meta.db_table),
         ),
         {"ids": [pk for pk, _ in pairs], "times": [at for _, at in pairs]},

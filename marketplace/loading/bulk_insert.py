@@ -19,7 +19,7 @@ from marketplace.loading.rows import Rows
 from marketplace.loading.targets import Plan, Target
 
 
-class Unfit(MarketplaceError):
+class MergeRequiredError(MarketplaceError):
     """Raised if a batch that is all new must be merged all the same."""
 
 

@@ -8,7 +8,7 @@ import zstandard
 from django.apps import apps
 
 from marketplace.loading.formats.documents import Line
-from marketplace.loading.retry import patiently
+from marketplace.loading.retry import retry_on_disconnect
 
 
 def read(alias: str, run_id: int, *, is_held: bool = False) -> Iterator[Line]:
@@ -17,11 +17,11 @@ def read(alias: str, run_id: int, *, is_held: bool = False) -> Iterator[Line]:
     :param is_held: those that a gate holds; else those that were received
     """
     chunks: Any = apps.get_model(alias, "LoadChunk").objects.using(alias)
-    found = chunks.filter(run_id=run_id, is_held=is_held).order_by("number")
-    numbers = patiently(alias, lambda: list(found.values_list("pk", flat=True)))
+    found = chunks.filter(run_id=run_id, is_held=is_held).order_by("sequence")
+    numbers = retry_on_disconnect(alias, lambda: list(found.values_list("pk", flat=True)))
     place = 0
     for pk in numbers:
-        for line in unpack(patiently(alias, partial(_body, chunks, pk))):
+        for line in unpack(retry_on_disconnect(alias, partial(_body, chunks, pk))):
             place += 1
             yield Line(f"line {place}", line)
 

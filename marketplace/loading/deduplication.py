@@ -22,7 +22,7 @@ from marketplace.loading.adapters import Adapter
 from marketplace.loading.targets import Plan
 
 
-class Known(NamedTuple):
+class ExistingVersion(NamedTuple):
     """The thing whose newest observation said what an item says.
 
     :param last_seen_at: when that was
@@ -91,9 +91,9 @@ def known_documents(alias: str, hashes: Sequence[str]) -> set[int]:
 
 def known_contents(
     alias: str, platform: str, plan: Plan, hashes: Sequence[str]
-) -> dict[int, Known]:
+) -> dict[int, ExistingVersion]:
     """Return the positions of the items that say what is known, each with the thing it is about."""
-    found: dict[int, Known] = {}
+    found: dict[int, ExistingVersion] = {}
     for target in plan.anchors if hashes else ():
         statement = SQL(
             "SELECT h.position, t.external_id, t.last_seen_at "
@@ -106,7 +106,7 @@ def known_contents(
         with connections[alias].cursor() as cursor:
             cursor.execute(statement, {"hashes": _array(hashes), "platform": platform})
             for position, external_id, last_seen_at in cursor.fetchall():
-                found[position - 1] = Known(external_id, last_seen_at)
+                found[position - 1] = ExistingVersion(external_id, last_seen_at)
     return found
 
 
@@ -131,10 +131,10 @@ def loaded_before(
         "AND p.external_id = g.id AND p.content_hash = decode(g.hash, 'hex')) "
         "AND EXISTS (SELECT FROM {payloads} q WHERE q.platform = %(platform)s "
         "AND q.external_id = g.id AND q.shape = g.shape AND (q.observed_at = g.at OR EXISTS "
-        "(SELECT FROM {sightings} s WHERE s.payload_id = q.id AND g.at = ANY(s.times))))"
+        "(SELECT FROM {payload_observations} s WHERE s.payload_id = q.id AND g.at = ANY(s.observed_times))))"
     ).format(
         payloads=Identifier(models["rawpayload"]._meta.db_table),
-        sightings=Identifier(models["sighting"]._meta.db_table),
+        payload_observations=Identifier(models["payloadobservation"]._meta.db_table),
     )
     names = ("ids", "hashes", "shapes", "times")
     columns = zip(names, zip(*observations, strict=True), strict=True)

@@ -145,7 +145,7 @@ def _lock(anchor: Target) -> Composed:
 
 
 def _touch(alias: str, plan: Plan, anchor: Target) -> Composed:
-    """Return the statement that touches anchors, what depends on them, and notes the sighting.
+    """Return the statement that touches anchors, what depends on them, and notes the payload_observation.
 
     What came to say the same after it was looked for is not locked, and therefore left alone.
     """
@@ -159,7 +159,7 @@ def _touch(alias: str, plan: Plan, anchor: Target) -> Composed:
         "FROM later WHERE t.id = later.id){others} SELECT array_agg(item) FROM seen"
     ).format(
         anchor=Identifier(anchor.table),
-        others=SQL("").join([*_dependents(plan, anchor), *_sightings(alias)]),
+        others=SQL("").join([*_dependents(plan, anchor), *_payload_observations(alias)]),
     )
 
 
@@ -171,7 +171,7 @@ def _told_with(plan: Plan, anchor: Target) -> list[tuple[Target, str]]:
     return [
         (target, column)
         for target in plan.targets
-        if not target.is_anchor
+        if not target.has_content_hash
         for column in _columns(target, anchor)
     ]
 
@@ -196,20 +196,20 @@ def _dependents(plan: Plan, anchor: Target) -> list[Composed]:
     return found
 
 
-def _sightings(alias: str) -> list[Composed]:
-    """Return what notes the sighting of the payload; nothing where no payloads are kept."""
+def _payload_observations(alias: str) -> list[Composed]:
+    """Return what notes the payload_observation of the payload; nothing where no payloads are kept."""
     models = apps.get_app_config(alias).models
-    if "sighting" not in models:
+    if "payloadobservation" not in models:
         return []
     statement = SQL(
-        ", noted AS (INSERT INTO {sightings} AS n (payload_id, month, times) "
+        ", noted AS (INSERT INTO {payload_observations} AS n (payload_id, month, observed_times) "
         "SELECT p.id, date_trunc('month', later.observed_at AT TIME ZONE 'UTC')::date, "
         "ARRAY[later.observed_at] FROM later JOIN {payloads} p ON p.platform = %(platform)s "
         "AND p.external_id = later.external_id AND p.content_hash = later.content_hash "
         "ORDER BY p.id "
-        "ON CONFLICT (payload_id, month) DO UPDATE SET times = n.times || EXCLUDED.times)"
+        "ON CONFLICT (payload_id, month) DO UPDATE SET observed_times = n.observed_times || EXCLUDED.observed_times)"
     ).format(
-        sightings=Identifier(models["sighting"]._meta.db_table),
+        payload_observations=Identifier(models["payloadobservation"]._meta.db_table),
         payloads=Identifier(models["rawpayload"]._meta.db_table),
     )
     return [statement]

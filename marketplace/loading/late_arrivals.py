@@ -45,14 +45,14 @@ def rebuild(alias: str, adapter: Adapter, plan: Plan) -> int:
 def versions(alias: str, platform: str, external_ids: Iterable[str]) -> Iterator[Version]:
     """Yield all versions of the payloads of some things, in the order in which they came."""
     statement = SQL(
-        # A subquery looks at the index of sightings, whatever the statistics say.
+        # A subquery looks at the index of payload_observations, whatever the statistics say.
         "SELECT p.shape, p.external_id, p.body, p.observed_at, ("
-        "SELECT array_agg(t.at) FROM {sightings} s CROSS JOIN LATERAL unnest(s.times) AS t (at) "
+        "SELECT array_agg(t.at) FROM {payload_observations} s CROSS JOIN LATERAL unnest(s.observed_times) AS t (at) "
         "WHERE s.payload_id = p.id) FROM {payloads} p "
         "WHERE p.platform = %(platform)s AND p.external_id = ANY(%(ids)s) ORDER BY p.id"
     ).format(
         payloads=Identifier(apps.get_model(alias, "RawPayload")._meta.db_table),
-        sightings=Identifier(apps.get_model(alias, "Sighting")._meta.db_table),
+        payload_observations=Identifier(apps.get_model(alias, "PayloadObservation")._meta.db_table),
     )
     with connections[alias].cursor() as cursor:
         cursor.execute(statement, {"platform": platform, "ids": list(external_ids)})

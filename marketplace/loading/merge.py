@@ -56,7 +56,7 @@ def stage_columns(target: Target) -> list[tuple[str, str]]:
     connection = connections[router.db_for_write(target.model)]
     types = [(name, str(field.db_type(connection))) for name, field in target.columns.items()]
     times = [("first_seen_at", "timestamptz"), ("last_seen_at", "timestamptz")]
-    remembered = [("content_hash", "bytea")] if target.is_anchor else []
+    remembered = [("content_hash", "bytea")] if target.has_content_hash else []
     references = [(name, "text") for name in target.references]
     # The position in the batch of the item that the row counts for.
     position = ("item", "integer")
@@ -86,7 +86,7 @@ def upsert(target: Target) -> Composed:
     names = [*target.columns, *_references(target)]
     columns = {name: _merged(name, target) for name in names}
     contradicted = SQL("").format()
-    if target.is_anchor:
+    if target.has_content_hash:
         names.append("content_hash")
         if not target.replayed:
             contradicted = SQL(_CONTRADICTED).format(c=Identifier("content_hash"))

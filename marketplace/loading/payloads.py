@@ -80,7 +80,7 @@ class Packer:
             return None
         body = known.as_bytes()
         self._model.objects.create(
-            number=known.dict_id(),
+            dictionary_id=known.dict_id(),
             platform=self.platform,
             shape=shape,
             body=body,
@@ -130,7 +130,7 @@ def _decompressor(alias: str, number: int) -> zstandard.ZstdDecompressor:
     if not number:
         return zstandard.ZstdDecompressor()
     model: Any = apps.get_model(alias, "PayloadDictionary")
-    stored = model.objects.using(router.db_for_read(model)).filter(number=number)
+    stored = model.objects.using(router.db_for_read(model)).filter(dictionary_id=number)
     body = stored.values_list("body", flat=True).first()
     if body is None:
         raise zstandard.ZstdError(f"dictionary {number} is not in {model._meta.db_table}")

@@ -15,12 +15,12 @@ import orjson
 from marketplace.exceptions import PayloadError
 from marketplace.loading import deduplication, staging
 from marketplace.loading.adapters import Adapter, Item, Parsed, Payload
-from marketplace.loading.deduplication import Known
+from marketplace.loading.deduplication import ExistingVersion
 from marketplace.loading.formats import json_text
 from marketplace.loading.full_listings import Snapshot
 from marketplace.loading.quality_metrics import Measures, observe
 from marketplace.loading.record_types import check_columns, check_types
-from marketplace.loading.retry import patiently
+from marketplace.loading.retry import retry_on_disconnect
 from marketplace.loading.rows import Rows, collate, encode
 from marketplace.loading.targets import Plan
 from marketplace.loading.values.document_times import Clock
@@ -39,7 +39,7 @@ _FAULTS = (PayloadError, TypeError, ValueError, ArithmeticError, RecursionError)
 MAX_ID = 255
 
 
-class Entrant(NamedTuple):
+class BatchItem(NamedTuple):
     """An item on its way into the database, as it can be handed to another process.
 
     :param raw: its payload as JSON, equal for equal payloads
@@ -145,14 +145,14 @@ def _is_storable(value: Any) -> bool:
     return True
 
 
-class Candidate(NamedTuple):
+class ParsedItem(NamedTuple):
     """An entrant with what the process that read it has at hand.
 
     :param payload: its payload; None if it was parsed already
     :param told: what it says, or why it cannot be parsed; None if that is not known yet
     """
 
-    entrant: Entrant
+    entrant: BatchItem
     payload: Payload | None
     told: Parsed | Exception | None = None
 
@@ -186,7 +186,7 @@ class Touch(NamedTuple):
 
 
 @dataclass
-class Prepared:
+class Batch:
     """A batch, ready to be written.
 
     :param position: how many documents of the source are done with it
@@ -202,7 +202,7 @@ class Prepared:
 
     position: int = 0
     skipped: int = 0
-    entrants: list[Entrant] = field(default_factory=list)
+    entrants: list[BatchItem] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     touches: list[Touch] = field(default_factory=list)
     rows: list[Rows] = field(default_factory=list)
@@ -217,7 +217,7 @@ class Prepared:
     #: Distinct texts, in their order.
     warnings: dict[str, None] = field(default_factory=dict)
     #: Times in the documents that do not count, as far as no earlier batch of the source has them.
-    standing_times: set[datetime] = field(default_factory=set)
+    stale_times: set[datetime] = field(default_factory=set)
 
     @property
     def has_rows(self) -> bool:
@@ -269,7 +269,7 @@ class Preparer:
         self._owned = {target.record for target in plan.targets if not target.shared}
         self._timed = {shape.name for shape in adapter.shapes if shape.is_timed}
 
-    def prepare(self, candidates: list[Candidate], rejects: list[Reject]) -> Iterator[Prepared]:
+    def prepare(self, candidates: list[ParsedItem], rejects: list[Reject]) -> Iterator[Batch]:
         """Yield the batches of some items: one, unless a thing is in them at different times.
 
         Two states of a thing at different times are two batches, so that both leave a trace; no
@@ -290,12 +290,12 @@ class Preparer:
             batches = self._batches(candidates, parsed, rejects)
         if self.clock:
             batches[-1].warnings |= self.clock.take_warnings()
-            batches[0].standing_times = self.clock.take_standing()
+            batches[0].stale_times = self.clock.take_standing()
         yield from batches
 
     def _batches(
-        self, candidates: list[Candidate], parsed: list[Parsed | None], rejects: list[Reject]
-    ) -> list[Prepared]:
+        self, candidates: list[ParsedItem], parsed: list[Parsed | None], rejects: list[Reject]
+    ) -> list[Batch]:
         self.plan.settle(self.alias, self.adapter.platform, parsed)
         turns = [0, *self._turns(candidates, parsed), len(candidates)]
         parts = [slice(*ends) for ends in pairwise(turns)]
@@ -303,7 +303,7 @@ class Preparer:
         return [*batches, self._batch(candidates[parts[-1]], parsed[parts[-1]], rejects)]
 
     def _reject_wrong_types(
-        self, candidates: list[Candidate], parsed: list[Parsed | None], rejects: list[Reject]
+        self, candidates: list[ParsedItem], parsed: list[Parsed | None], rejects: list[Reject]
     ) -> bool:
         """Reject the items with values of a wrong type; return whether there was any."""
         before = len(rejects)
@@ -316,8 +316,8 @@ class Preparer:
         return len(rejects) > before
 
     def _in_time(
-        self, candidates: list[Candidate], parsed: list[Parsed | None]
-    ) -> tuple[list[Candidate], list[Parsed | None]]:
+        self, candidates: list[ParsedItem], parsed: list[Parsed | None]
+    ) -> tuple[list[ParsedItem], list[Parsed | None]]:
         """Return items in the order of their times; of one time, in the order in which they came.
 
         So that of those of one time the last counts, whatever other times come between them.
@@ -328,7 +328,9 @@ class Preparer:
         order = sorted(range(len(times)), key=times.__getitem__)
         return [candidates[each] for each in order], [parsed[each] for each in order]
 
-    def _turns(self, candidates: list[Candidate], parsed: Sequence[Parsed | None]) -> Iterator[int]:
+    def _turns(
+        self, candidates: list[ParsedItem], parsed: Sequence[Parsed | None]
+    ) -> Iterator[int]:
         """Yield the positions at which a thing that came before is told of at another time."""
         if len({each.entrant.observed_at for each in candidates}) < 2:
             return
@@ -348,31 +350,31 @@ class Preparer:
         return [(kind, record.external_id) for kind, record in kinds if kind in self._owned]
 
     def parse(
-        self, candidates: list[Candidate], rejects: list[Reject]
-    ) -> list[tuple[Entrant, Parsed]]:
+        self, candidates: list[ParsedItem], rejects: list[Reject]
+    ) -> list[tuple[BatchItem, Parsed]]:
         """Return what can be parsed, with what it says; the rest is added to the rejects."""
         parsed = self._parse(candidates, {}, rejects)
         self._reject_wrong_types(candidates, parsed, rejects)
         pairs = zip(candidates, parsed, strict=True)
         return [(candidate.entrant, found) for candidate, found in pairs if found is not None]
 
-    def fold(self, versions: list[tuple[Entrant, Parsed]]) -> Prepared:
+    def fold(self, versions: list[tuple[BatchItem, Parsed]]) -> Batch:
         """Return one batch of all versions of some things, told in the order given.
 
         It counts each thing once, keeps no payload and remembers no hash.
         """
-        batch, told = Prepared(), [parsed for _, parsed in versions]
+        batch, told = Batch(), [parsed for _, parsed in versions]
         batch.entrants = [entrant for entrant, _ in versions]
         last = {found.external_id: position for position, found in enumerate(told)}
         batch.counted = sorted(last.values())
         self._encode_rows(batch, told)
         return batch
 
-    def _recognize(self, candidates: list[Candidate]) -> dict[int, Known]:
+    def _recognize(self, candidates: list[ParsedItem]) -> dict[int, ExistingVersion]:
         if not self.is_recognizing:
             return {}
         hashes = [candidate.entrant.content_hash for candidate in candidates]
-        found = patiently(
+        found = retry_on_disconnect(
             self.alias,
             lambda: deduplication.known_contents(
                 self.alias, self.adapter.platform, self.plan, hashes
@@ -387,7 +389,7 @@ class Preparer:
         }
 
     def _parse(
-        self, candidates: list[Candidate], known: dict[int, Known], rejects: list[Reject]
+        self, candidates: list[ParsedItem], known: dict[int, ExistingVersion], rejects: list[Reject]
     ) -> list[Parsed | None]:
         """Return what each item says: nothing but its id if it is known, None if it is rejected."""
         parsed: list[Parsed | None] = [None] * len(candidates)
@@ -408,7 +410,7 @@ class Preparer:
         return parse_item(self.adapter, item)
 
     def _parse_one(
-        self, candidates: list[Candidate], position: int, rejects: list[Reject]
+        self, candidates: list[ParsedItem], position: int, rejects: list[Reject]
     ) -> Parsed | None:
         entrant, payload, parsed = candidates[position]
         if parsed is None:
@@ -424,13 +426,13 @@ class Preparer:
             stated_at = self.clock.judge(stated_at)
             if stated_at is not None and stated_at != entrant.observed_at:
                 entrant = entrant._replace(observed_at=stated_at)
-                candidates[position] = Candidate(entrant, payload)
+                candidates[position] = ParsedItem(entrant, payload)
         return parsed._replace(observed_at=None) if parsed.observed_at else parsed
 
     def _batch(
-        self, candidates: list[Candidate], parsed: list[Parsed | None], rejects: list[Reject]
-    ) -> Prepared:
-        batch = Prepared(rejects=rejects)
+        self, candidates: list[ParsedItem], parsed: list[Parsed | None], rejects: list[Reject]
+    ) -> Batch:
+        batch = Batch(rejects=rejects)
         items: list[Parsed] = []
         for candidate, found in zip(candidates, parsed, strict=True):
             if found is None:
@@ -454,7 +456,7 @@ class Preparer:
             batch.snapshot.observe(self.plan, batch.entrants, items)
         return batch
 
-    def _measure(self, batch: Prepared, items: list[Parsed]) -> Measures:
+    def _measure(self, batch: Batch, items: list[Parsed]) -> Measures:
         measures = observe(self.plan, zip(batch.entrants, items, strict=True))
         measures.recognized += batch.skipped
         for each in batch.rejects:
@@ -462,7 +464,7 @@ class Preparer:
         measures.date({entrant.observed_at for entrant in batch.entrants})
         return measures
 
-    def measure_news(self, batch: Prepared, known: set[tuple[str, str]]) -> Measures:
+    def measure_news(self, batch: Batch, known: set[tuple[str, str]]) -> Measures:
         """Return the measures of a batch, in which items that were loaded before have no faults.
 
         :param known: external_id and content hash of the items that were loaded before
@@ -476,13 +478,13 @@ class Preparer:
             items.append(Parsed(parsed.external_id, []) if is_known else parsed)
         return self._measure(batch, items)
 
-    def _encode(self, batch: Prepared, items: list[Parsed]) -> None:
+    def _encode(self, batch: Batch, items: list[Parsed]) -> None:
         self._encode_rows(batch, items)
         for position, (entrant, parsed) in enumerate(zip(batch.entrants, items, strict=True)):
             if parsed.observed_at is None:
                 batch.payloads[parsed.external_id, entrant.content_hash] = position
 
-    def _encode_rows(self, batch: Prepared, items: list[Parsed]) -> None:
+    def _encode_rows(self, batch: Batch, items: list[Parsed]) -> None:
         found = collate(self.plan, zip(batch.entrants, items, strict=True))
         batch.rows = [encode(each, found.rows[each.record]) for each in self.plan.targets]
         kind, observations = self.plan.observations, found.observations
@@ -493,7 +495,7 @@ class Preparer:
             batch.moments |= {getattr(each, kind.time) for each in observations}
 
 
-def reject(entrant: Entrant, reason: str, field: str = "", external_id: str = "") -> Reject:
+def reject(entrant: BatchItem, reason: str, field: str = "", external_id: str = "") -> Reject:
     """Return what puts an item into quarantine."""
     return Reject(
         external_id,

@@ -60,14 +60,14 @@ CROSS JOIN LATERAL (
     (
         SELECT 0 AS place, price, currency FROM {history}
         WHERE offer_id = t.id AND recorded_at <= s.last_seen_at
-        AND price > 0 AND is_glitch IS NOT TRUE
+        AND price > 0 AND is_outlier IS NOT TRUE
         ORDER BY recorded_at DESC LIMIT 1
     )
     UNION ALL
     (
         SELECT 1, price, currency FROM {history}
         WHERE offer_id = t.id AND recorded_at > s.last_seen_at
-        AND price > 0 AND is_glitch IS NOT TRUE
+        AND price > 0 AND is_outlier IS NOT TRUE
         ORDER BY recorded_at LIMIT 1
     )
     ORDER BY place LIMIT 1

@@ -25,16 +25,16 @@ from marketplace.loading.formats.encodings import drain
 from marketplace.loading.mapped import suggestions, tables
 from marketplace.loading.mapped.tables import Table
 from marketplace.loading.preparation import (
-    Candidate,
-    Entrant,
-    Prepared,
+    Batch,
+    BatchItem,
+    ParsedItem,
     Preparer,
     Reject,
     as_stored,
     find_unstorable,
     serialize,
 )
-from marketplace.loading.retry import patiently
+from marketplace.loading.retry import retry_on_disconnect
 from marketplace.loading.sources import Job, Message, SourceEnd, Start, begin, given
 from marketplace.loading.targets import Plan, Scope, get_plan
 from marketplace.loading.values.document_times import Clock
@@ -90,21 +90,21 @@ class Reader:
         yield first.pop()
         yield from messages
 
-    def missing(self, scope: Scope) -> Iterator[Prepared]:
+    def missing(self, scope: Scope) -> Iterator[Batch]:
         """Yield the batches of what a snapshot did not hold."""
-        find, stretch = self.plan.find_missing, Stretch(self, given(self.job, str(scope)), 0)
+        find, stretch = self.plan.find_missing, BatchBuilder(self, given(self.job, str(scope)), 0)
         if find is None:
             return
         # All are found before the first is written: what is written would not be found any more.
         alias, platform = self.job.alias, self.job.platform
-        for item in patiently(alias, lambda: list(find(alias, platform, scope))):
+        for item in retry_on_disconnect(alias, lambda: list(find(alias, platform, scope))):
             yield from stretch.add_item(item, str(scope))
         yield from stretch.flush()
 
     def _batches(
         self, entries: Iterator[Entry | Line], start: Start, position: int
     ) -> Iterator[Message]:
-        kind = HeldStretch if self.job.is_held else Stretch
+        kind = HeldBatchBuilder if self.job.is_held else BatchBuilder
         stretch = kind(self, start, position)
         failure = ""
         try:
@@ -120,7 +120,7 @@ class Reader:
         yield SourceEnd(failure)
 
 
-class Stretch:
+class BatchBuilder:
     """The items that are gathered for the next batch."""
 
     def __init__(self, reader: Reader, start: Start, position: int) -> None:
@@ -129,7 +129,7 @@ class Stretch:
         self.source = Source(start.name, reader.job.options, self.warn)
         self.clock = reader.preparer.clock = Clock(start)
         self.position = position
-        self.candidates: list[Candidate] = []
+        self.candidates: list[ParsedItem] = []
         self.rejects: list[Reject] = []
         self.skipped = self.size = 0
         #: Distinct texts, in their order, and the kinds of which there was one.
@@ -138,7 +138,7 @@ class Stretch:
         #: How many candidates and rejects are of documents that are done.
         self.done = (0, 0)
 
-    def add(self, group: list[Entry | Line]) -> Iterator[Prepared]:
+    def add(self, group: list[Entry | Line]) -> Iterator[Batch]:
         """Take documents; yield the batches that are full."""
         # What is observed at a time that the user says is observed then, seen before or not.
         is_said = self.reader.job.said_at is not None
@@ -174,18 +174,16 @@ class Stretch:
         if not wanted:
             return set()
         alias = self.reader.job.alias
-        found = patiently(alias, lambda: deduplication.known_documents(alias, wanted))
+        found = retry_on_disconnect(alias, lambda: deduplication.known_documents(alias, wanted))
         return {lines[number] for number in found}
 
-    def add_item(self, item: Item, place: str) -> Iterator[Prepared]:
+    def add_item(self, item: Item, place: str) -> Iterator[Batch]:
         """Take an item that was split already."""
         self._add_item(item, place, None, 0)
         if self._is_full:
             yield from self._emit(self.position)
 
-    def _add_document(
-        self, document: Entry | Line, document_hash: str | None
-    ) -> Iterator[Prepared]:
+    def _add_document(self, document: Entry | Line, document_hash: str | None) -> Iterator[Batch]:
         if isinstance(document, Line):
             entries = list(documents.elements(document))
             is_alone = len(entries) == 1
@@ -201,7 +199,7 @@ class Stretch:
                 continue
             yield from self._add_entry(entry, document_hash if is_alone else None)
 
-    def _add_entry(self, entry: Entry, document_hash: str | None) -> Iterator[Prepared]:
+    def _add_entry(self, entry: Entry, document_hash: str | None) -> Iterator[Batch]:
         try:
             items = iter(self.reader.adapter.split(entry.document, self.source))
             for number, item in enumerate(items):
@@ -250,7 +248,7 @@ class Stretch:
             # The document holds several things: its hash would speak of the first one only.
             self._forget_document(document_hash)
             document_hash = None
-        entrant = Entrant(
+        entrant = BatchItem(
             item.shape,
             raw,
             item.context,
@@ -263,7 +261,7 @@ class Stretch:
         )
         preparer = self.reader.preparer
         told = preparer.parse_item(item) if preparer.is_eager else None
-        self.candidates.append(Candidate(entrant, None if told else item.payload, told))
+        self.candidates.append(ParsedItem(entrant, None if told else item.payload, told))
         self.size += len(raw)
 
     def _forget_document(self, document_hash: str | None) -> None:
@@ -287,7 +285,7 @@ class Stretch:
         count = len(self.candidates) + len(self.rejects)
         return count >= settings.INGEST_BATCH_SIZE or self.size >= _MAX_BATCH_BYTES
 
-    def _emit(self, position: int) -> Iterator[Prepared]:
+    def _emit(self, position: int) -> Iterator[Batch]:
         """Yield what was gathered; only the last batch may say that its documents are done.
 
         :param position: how many documents are done with it; 0 if it is all of one that is not
@@ -304,7 +302,7 @@ class Stretch:
         del candidates, rejects
         yield from drain(batches)
 
-    def _emit_done(self) -> Iterator[Prepared]:
+    def _emit_done(self) -> Iterator[Batch]:
         """Yield what was gathered of documents that are done, so that a batch ends with one."""
         candidates, rejects = self.done
         begun = self.candidates[candidates:], self.rejects[rejects:]
@@ -314,16 +312,16 @@ class Stretch:
         self.size = sum(len(each.entrant.raw) for each in self.candidates)
         self.size += sum(len(each.payload) for each in self.rejects)
 
-    def flush(self) -> Iterator[Prepared]:
+    def flush(self) -> Iterator[Batch]:
         """Yield the rest."""
         if self.candidates or self.rejects or self.skipped or self.warnings:
             yield from self._emit(self.position)
 
 
-class HeldStretch(Stretch):
+class HeldBatchBuilder(BatchBuilder):
     """The items of a run that was held: they were split already, and know their times."""
 
-    def add(self, group: list[Entry | Line]) -> Iterator[Prepared]:
+    def add(self, group: list[Entry | Line]) -> Iterator[Batch]:
         """Take held items; yield the batches that are full."""
         for line in group:
             held = orjson.loads(line.raw)
@@ -343,7 +341,7 @@ class HeldStretch(Stretch):
             Reject("", held["reason"], held["field"], place, raw, at, shape, context)
         )
 
-    def _add_held(self, held: dict[str, Any]) -> Iterator[Prepared]:
+    def _add_held(self, held: dict[str, Any]) -> Iterator[Batch]:
         at = datetime.fromisoformat(held["observed_at"])
         item = Item(held["shape"], held["payload"], held["context"], held["is_counted"], at)
         yield from self.add_item(item, held["place"])

@@ -25,7 +25,7 @@ from django.db import Error, connections
 
 from marketplace.exceptions import MarketplaceError, SourceError, name_error
 from marketplace.loading.formats import documents
-from marketplace.loading.preparation import Prepared
+from marketplace.loading.preparation import Batch
 from marketplace.loading.reader import Reader
 from marketplace.loading.sources import Job, Message
 
@@ -66,7 +66,7 @@ def _has_descriptor(source: str | int) -> bool:
         return False
 
 
-def read(job: Job, ahead: Callable[[Prepared], None]) -> Iterator[Message]:
+def read(job: Job, ahead: Callable[[Batch], None]) -> Iterator[Message]:
     """Yield as `Reader.read_all` does, while another process reads.
 
     :param ahead: what a thread does with a batch while the one before it is being written
@@ -106,7 +106,7 @@ def _ending(pid: int) -> str:
 
 @contextmanager
 def _started(
-    job: Job, ahead: Callable[[Prepared], None]
+    job: Job, ahead: Callable[[Batch], None]
 ) -> Iterator[tuple[int, "queue.Queue[Any]", int]]:
     """Start the process that reads, and a thread that takes what it sends.
 
@@ -150,7 +150,7 @@ def _take(
     descriptor: int,
     messages: "queue.Queue[Any]",
     is_over: threading.Event,
-    ahead: Callable[[Prepared], None],
+    ahead: Callable[[Batch], None],
 ) -> None:
     with open(descriptor, "rb", buffering=1 << 20) as answers:
         while not is_over.is_set():
@@ -162,11 +162,11 @@ def _take(
             del message
 
 
-def _receive(answers: BinaryIO, ahead: Callable[[Prepared], None]) -> Any:
+def _receive(answers: BinaryIO, ahead: Callable[[Batch], None]) -> Any:
     """Return a message; None if the other process has ended, the error if one was made here."""
     try:
         message = pickle.load(answers)
-        if isinstance(message, Prepared):
+        if isinstance(message, Batch):
             ahead(message)
     except (EOFError, OSError, pickle.UnpicklingError):
         return None
@@ -176,7 +176,7 @@ def _receive(answers: BinaryIO, ahead: Callable[[Prepared], None]) -> Any:
 
 
 def _is_large(message: Message | BaseException | str) -> bool:
-    return isinstance(message, Prepared) and message.size > _LARGE
+    return isinstance(message, Batch) and message.size > _LARGE
 
 
 def _serve(job: Job, answer: int, written: int) -> NoReturn:

@@ -15,8 +15,8 @@ from marketplace.loading import sources
 from marketplace.loading.adapters import Item
 from marketplace.loading.formats import documents
 from marketplace.loading.formats.documents import Entry, Line
-from marketplace.loading.preparation import Prepared
-from marketplace.loading.reader import Reader, Stretch
+from marketplace.loading.preparation import Batch
+from marketplace.loading.reader import BatchBuilder, Reader
 from marketplace.loading.runs import INTERRUPTED, Run
 from marketplace.loading.sources import Job, Message, SourceEnd
 from marketplace.loading.writer import Summary, Writer
@@ -62,7 +62,7 @@ def reload_records(alias: str, platform: str, records: Sequence[Any]) -> Summary
 
 
 def _times(record: Any) -> list[datetime]:
-    return list(record.times) or [record.observed_at or record.first_seen_at]
+    return list(record.observed_times) or [record.observed_at or record.first_seen_at]
 
 
 def _called(record: Any, observed_at: datetime) -> _Called:
@@ -94,7 +94,7 @@ def _reload(
 def _messages(own: Reader, source: str, records: Iterable[Any]) -> Iterator[Message]:
     start = sources.given(own.job, source)
     yield start.message
-    stretch = Stretch(own, start, 0)
+    stretch = BatchBuilder(own, start, 0)
     for record in records:
         yield from _enter(stretch, record)
     yield from stretch.flush()
@@ -113,7 +113,7 @@ def _read(line: Line, reason: str) -> list[Entry | Line]:
     return [Entry(line.place, fault=reason, raw=line.raw)]
 
 
-def _enter(stretch: Stretch, record: Any) -> Iterator[Prepared]:
+def _enter(stretch: BatchBuilder, record: Any) -> Iterator[Batch]:
     raw = zstandard.decompress(record.payload)
     place = record.source.rpartition(": ")[2]
     if not record.shape:

@@ -25,8 +25,8 @@ from marketplace.loading import batch as batches
 from marketplace.loading import late_arrivals, payloads
 from marketplace.loading.adapters import Parsed, get_adapter
 from marketplace.loading.late_arrivals import Version
-from marketplace.loading.preparation import Candidate, Entrant, Prepared, Preparer, Reject
-from marketplace.loading.retry import insistently, patiently
+from marketplace.loading.preparation import Batch, BatchItem, ParsedItem, Preparer, Reject
+from marketplace.loading.retry import retry_on_conflict, retry_on_disconnect
 from marketplace.loading.runs import INTERRUPTED, Run
 from marketplace.loading.sources import SourceStart
 from marketplace.loading.targets import Plan, get_plan
@@ -55,7 +55,7 @@ def replay(platform: str, *, progress: Progress = lambda summary: None) -> Summa
         )
     now = timezone.now()
     run = Run(alias, platform, "replay", now, {})
-    patiently(alias, partial(run.start_source, SourceStart("replay", "", "", now)))
+    retry_on_disconnect(alias, partial(run.start_source, SourceStart("replay", "", "", now)))
     summary = Summary(platform, run.id)
     preparer = Preparer(alias, adapter, get_plan(alias), is_recognizing=False)
     shared = _Shared(preparer.plan)
@@ -69,8 +69,8 @@ def replay(platform: str, *, progress: Progress = lambda summary: None) -> Summa
         with suppress(Error, DatabaseUnavailableError):
             run.finish("failed", f"{INTERRUPTED}{name_error(error)}")
         raise
-    patiently(alias, run.end_source)
-    patiently(alias, partial(run.finish, "completed"))
+    retry_on_disconnect(alias, run.end_source)
+    retry_on_disconnect(alias, partial(run.finish, "completed"))
     summary.seconds = round(time.monotonic() - started, 3)
     return summary
 
@@ -118,7 +118,7 @@ class _Shared:
 
     def told(
         self, alias: str, platform: str, rows: Iterable[tuple[Any, ...]]
-    ) -> Iterator[tuple[Entrant, Parsed]]:
+    ) -> Iterator[tuple[BatchItem, Parsed]]:
         """Yield rows, each as an item that says it."""
         for kind, external_id, at, records in rows:
             record = records[0]
@@ -126,7 +126,7 @@ class _Shared:
                 known: Any = self._targets[kind].model._default_manager.using(alias)
                 stored = known.filter(platform=platform, external_id=external_id).first()
                 record = next((each for each in records if _is_stored(each, stored)), record)
-            entrant = Entrant("", b"", {}, False, at, external_id, "")
+            entrant = BatchItem("", b"", {}, False, at, external_id, "")
             yield entrant, Parsed(external_id, [record])
 
 
@@ -155,7 +155,7 @@ def _steps(alias: str, platform: str) -> Iterator[list[str]]:
     while True:
         following = stored.filter(external_id__gt=last).order_by("external_id")
         page = following.values_list("external_id", flat=True).distinct()[:_STEP]
-        ids: list[str] = patiently(alias, partial(list, page.all()))
+        ids: list[str] = retry_on_disconnect(alias, partial(list, page.all()))
         if not ids:
             return
         yield ids
@@ -207,7 +207,7 @@ def _commit(alias: str, work: Callable[[], _Result], summary: Summary) -> _Resul
     def note() -> None:
         summary.retries += 1
 
-    return insistently(partial(patiently, alias, work), note)
+    return retry_on_conflict(partial(retry_on_disconnect, alias, work), note)
 
 
 def _lock(alias: str, preparer: Preparer, external_ids: list[str]) -> None:
@@ -230,7 +230,7 @@ def _prepare(
     versions: list[Version],
     shared: _Shared,
     rejects: list[Reject],
-) -> tuple[Prepared, Prepared]:
+) -> tuple[Batch, Batch]:
     """Return the newest state of each thing, as its versions together tell it.
 
     First of the things of which each version can be read, then of those of which some cannot: what
@@ -257,14 +257,16 @@ def _place(external_id: str) -> str:
     return f"payload of {external_id}"
 
 
-def _candidate(alias: str, version: Version) -> Candidate:
+def _candidate(alias: str, version: Version) -> ParsedItem:
     stored = payloads.unpack(alias, version.body)
     raw, place = orjson.dumps(stored["payload"]), _place(version.external_id)
     at, context = max(version.times), stored["context"]
-    return Candidate(Entrant(version.shape, raw, context, True, at, place, ""), stored["payload"])
+    return ParsedItem(
+        BatchItem(version.shape, raw, context, True, at, place, ""), stored["payload"]
+    )
 
 
-def _write(alias: str, preparer: Preparer, batch: Prepared, replayed: str) -> batches.Outcome:
+def _write(alias: str, preparer: Preparer, batch: Batch, replayed: str) -> batches.Outcome:
     """Merge a batch; must be called in the transaction that is to hold it."""
     if not batch.entrants:
         return batches.Outcome()

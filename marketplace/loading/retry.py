@@ -30,11 +30,11 @@ _RESUME = "Committed batches are kept. Resume the load: python manage.py ingest 
 logger = logging.getLogger(__name__)
 
 
-class Conflict(MarketplaceError):
+class ConflictError(MarketplaceError):
     """Raised if another loader came between two steps of some work, which must begin anew."""
 
 
-def patiently(alias: str, work: Callable[[], _Result]) -> _Result:
+def retry_on_disconnect(alias: str, work: Callable[[], _Result]) -> _Result:
     """Return the result of some work; if the connection is lost, wait for it and do the work again.
 
     The same if the server's disk is full. The reason for waiting is logged once. The work must be
@@ -103,17 +103,17 @@ def _is_lost(alias: str, session: Any) -> bool:
     return connection.connection is not session or not connection.is_usable()
 
 
-def insistently(work: Callable[[], _Result], note: Callable[[], None]) -> _Result:
+def retry_on_conflict(work: Callable[[], _Result], note: Callable[[], None]) -> _Result:
     """Return what a transaction returns; if it collides with another one, do it anew.
 
     :param note: called before each further attempt
     :raises django.db.OperationalError: if it is still chosen to end a deadlock
-    :raises Conflict: if others still come between
+    :raises ConflictError: if others still come between
     """
     for attempt in range(1, _TRIES):
         try:
             return work()
-        except (OperationalError, Conflict) as error:
+        except (OperationalError, ConflictError) as error:
             if not _is_conflict(error):
                 raise
         note()
@@ -123,6 +123,6 @@ def insistently(work: Callable[[], _Result], note: Callable[[], None]) -> _Resul
 
 
 def _is_conflict(error: Exception) -> bool:
-    return isinstance(error, Conflict) or isinstance(
+    return isinstance(error, ConflictError) or isinstance(
         error.__cause__, errors.DeadlockDetected | errors.SerializationFailure
     )

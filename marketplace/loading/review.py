@@ -1,4 +1,4 @@
-"""What waits for a person: held and failed runs, quarantined records, prices marked as glitches.
+"""What waits for a person: held and failed runs, quarantined records, prices marked as outliers.
 
 A run or record is named by its platform and number, "uzum-17", as each database numbers its own.
 """
@@ -14,7 +14,7 @@ from django.db.models import Count, QuerySet
 
 from marketplace.exceptions import SourceError
 from marketplace.loading import release
-from marketplace.loading.addresses import Address, get_row, glitches, points_of, records_of
+from marketplace.loading.addresses import Address, get_row, outliers, points_of, records_of
 from marketplace.loading.formats import json_text
 from marketplace.loading.run_review import WaitingRun, list_runs
 from marketplace.registry import get_database
@@ -26,7 +26,7 @@ MAX_GROUPS = 20
 _NEWEST = 3
 
 #: Marked prices that are read: beyond, the count is told as "1,000 or more".
-MAX_GLITCHES = 1000
+MAX_OUTLIERES = 1000
 
 #: Records that are loaded again, or deleted, in one go.
 _STEP = 1000
@@ -53,15 +53,15 @@ class Waiting(NamedTuple):
     """What waits in a database.
 
     :param groups: the most frequent reasons; `records` counts all records
-    :param glitches: the newest prices that are marked, MAX_GLITCHES at most, as the app's
-        `glitches.waiting` tells them; None for a database that marks none
+    :param outliers: the newest prices that are marked, MAX_OUTLIERES at most, as the app's
+        `outliers.waiting` tells them; None for a database that marks none
     """
 
     alias: str
     runs: list[WaitingRun]
     records: int
     groups: list[Group]
-    glitches: list[Any] | None
+    outliers: list[Any] | None
 
 
 def waiting(alias: str, platform: str | None = None, *, is_all: bool = False) -> Waiting:
@@ -78,7 +78,7 @@ def waiting(alias: str, platform: str | None = None, *, is_all: bool = False) ->
         list_runs(alias, platform),
         records.count(),
         list(_groups(records, is_all)),
-        _glitches(alias, platform),
+        _outliers(alias, platform),
     )
 
 
@@ -102,7 +102,15 @@ def describe_record(address: Address) -> Json:
     :raises SourceError: if there is no such record
     """
     record = get_row(records_of(address.alias), address, "quarantined record")
-    names = ["external_id", "source", "shape", "context", "options", "observed_at", "times"]
+    names = [
+        "external_id",
+        "source",
+        "shape",
+        "context",
+        "options",
+        "observed_at",
+        "observed_times",
+    ]
     names += ["first_seen_at", "last_seen_at", "seen_count"]
     told = {name: getattr(record, name) for name in names}
     run = record.run_id and f"{record.platform}-{record.run_id}"
@@ -110,21 +118,21 @@ def describe_record(address: Address) -> Json:
     return {"id": str(address), "reason": record.shown, "run": run, **told, "payload": payload}
 
 
-def describe_glitch(address: Address) -> Json:
+def describe_outlier(address: Address) -> Json:
     """Return a price that was marked, or released, as JSON.
 
     :raises SourceError: if the database marks no prices, or has no such price
     """
     points = points_of(address.alias)
     if points is None:
-        raise SourceError(f"{address.alias} marks no prices as glitches.")
+        raise SourceError(f"{address.alias} marks no prices as outliers.")
     point = points.filter(pk=address.pk).select_related("offer__product").first()
     if point is None or address.platform not in ("", point.offer.platform):
-        raise SourceError(f"There is no glitch {address}. See what waits: ingest_review list.")
+        raise SourceError(f"There is no outlier {address}. See what waits: ingest_review list.")
     before = None if point.price_change is None else point.price - point.price_change
     return {
         "id": str(address),
-        "status": "marked" if point.is_glitch else "released",
+        "status": "marked" if point.is_outlier else "released",
         "price": point.price,
         "price_before": before,
         "currency": point.currency,
@@ -232,25 +240,25 @@ def _steps(selection: Selection) -> Iterator[tuple[str, list[int]]]:
             yield platform, pks[start : start + _STEP]
 
 
-# Glitches
+# Outliers
 
 
-def _glitches(alias: str, platform: str | None) -> list[Any] | None:
-    module = glitches(alias)
+def _outliers(alias: str, platform: str | None) -> list[Any] | None:
+    module = outliers(alias)
     if module is None:
         return None
     platforms = [platform] if platform else get_database(alias).platforms
-    found = [each for name in platforms for each in module.waiting(alias, name, MAX_GLITCHES)]
-    return sorted(found, key=lambda each: each.recorded_at, reverse=True)[:MAX_GLITCHES]
+    found = [each for name in platforms for each in module.waiting(alias, name, MAX_OUTLIERES)]
+    return sorted(found, key=lambda each: each.recorded_at, reverse=True)[:MAX_OUTLIERES]
 
 
-def settle_glitch(address: Address, verdict: str) -> None:
+def settle_outlier(address: Address, verdict: str) -> None:
     """Say of a marked price that it is right ("release"), or mark one again ("restore").
 
     :raises SourceError: if the database marks no prices, or has no such price
     """
-    module = glitches(address.alias)
+    module = outliers(address.alias)
     if module is None:
-        raise SourceError(f"{address.alias} marks no prices as glitches.")
+        raise SourceError(f"{address.alias} marks no prices as outliers.")
     settle: Callable[[str, int], None] = getattr(module, verdict)
     settle(address.alias, address.pk)

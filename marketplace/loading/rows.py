@@ -17,7 +17,7 @@ TOLD_BY_OTHERS = b"\0"
 
 
 class Told(Protocol):
-    """An item, as far as its rows depend on it: see `preparation.Entrant`."""
+    """An item, as far as its rows depend on it: see `preparation.BatchItem`."""
 
     @property
     def observed_at(self) -> datetime:
@@ -193,7 +193,12 @@ class Collated:
     ) -> None:
         key, known = record.external_id, self.rows[target.record]
         row = known.get(key)
-        if row is not None and row.record is record and target.shared and not target.is_anchor:
+        if (
+            row is not None
+            and row.record is record
+            and target.shared
+            and not target.has_content_hash
+        ):
             # What the adapter remembers: nothing of it is new but the time.
             row.extend(item.observed_at)
             if key == external_id:
@@ -201,7 +206,7 @@ class Collated:
             return
         is_own = key == external_id
         content_hash = None
-        if target.is_anchor and item.content_hash:
+        if target.has_content_hash and item.content_hash:
             content_hash = bytes.fromhex(item.content_hash) if is_own else TOLD_BY_OTHERS
         counted = position if is_own or not target.shared else None
         if row is None:
@@ -264,7 +269,7 @@ def encode(target: Target, found: dict[str, Row]) -> Rows:
         texts.append(staging.encode_column(list(map(derive, records, last))))
     texts.append(staging.encode_column(first))
     texts.append(texts[-1] if first == last else staging.encode_column(last))
-    if target.is_anchor:
+    if target.has_content_hash:
         texts.append(staging.encode_column([row.content_hash for row in rows]))
     return Rows(
         keys,

@@ -144,5 +144,5 @@ def _received(alias: str, run: Any) -> Iterator[Line]:
     """Yield the lines that a run has received and not loaded."""
     path = sources.chunks_path(sources.RECEIVED, run.pk)
     source = run.sources.filter(path=path).order_by("pk").last()
-    lines = islice(chunks.read(alias, run.pk), source.position if source else 0, None)
+    lines = islice(chunks.read(alias, run.pk), source.checkpoint if source else 0, None)
     yield from (line for line in lines if line.raw != inbox.NOTHING)

@@ -16,9 +16,9 @@ from marketplace.exceptions import ReplacedError, SourceError
 from marketplace.loading import chunks, run_warnings
 from marketplace.loading.batch import Outcome
 from marketplace.loading.formats import json_text
-from marketplace.loading.preparation import Prepared, Reject
-from marketplace.loading.retry import patiently
-from marketplace.loading.sources import Begun, SourceStart
+from marketplace.loading.preparation import Batch, Reject
+from marketplace.loading.retry import retry_on_disconnect
+from marketplace.loading.sources import Checkpoint, SourceStart
 from marketplace.loading.targets import Scope
 
 #: The first half of the key of the lock that a run holds; any number that nothing else uses.
@@ -178,7 +178,7 @@ class Run:
         :param commit: adds what it returns to the list that it is given, within its transaction
         """
         if self._count is None:
-            self._count = patiently(self.alias, self.record_count)
+            self._count = retry_on_disconnect(self.alias, self.record_count)
         before = self._count
         reached: list[_Result] = []
 
@@ -189,21 +189,21 @@ class Run:
                 return reached[-1]
             return commit(reached)
 
-        done = patiently(self.alias, attempt)
+        done = retry_on_disconnect(self.alias, attempt)
         self._count = before + self._pending
         return done
 
-    def begun(self) -> dict[str, Begun]:
+    def begun(self) -> dict[str, Checkpoint]:
         """Return path → what was done with a source in an earlier part of the run."""
         rows = self._sources.filter(run_id=self.id).order_by("pk")
         return {
-            row.path: Begun(
+            row.path: Checkpoint(
                 row.digest,
                 row.observed_at,
-                row.position,
+                row.checkpoint,
                 row.is_complete,
                 row.newest_payload,
-                tuple(row.standing_times),
+                tuple(row.stale_times),
             )
             for row in rows
         }
@@ -213,7 +213,7 @@ class Run:
         self._check(self._row.count())
         known = self._sources.filter(run_id=self.id, path=start.path, digest=start.digest)
         if not self.is_resumed:
-            known = known.filter(record_count=0, position=0, is_complete=False)
+            known = known.filter(record_count=0, checkpoint=0, is_complete=False)
         self._count = None
         self._source = known.order_by("pk").last() or self._sources.create(
             run_id=self.id,
@@ -223,7 +223,9 @@ class Run:
             observed_at=start.observed_at,
             newest_payload=start.newest_payload,
         )
-        self._ahead = _Ahead(self._source.ahead_count, self._source.ahead_rejected_count)
+        self._ahead = _Ahead(
+            self._source.uncheckpointed_count, self._source.uncheckpointed_rejected_count
+        )
 
     def end_source(self) -> None:
         """Note that a source was read to its end."""
@@ -278,17 +280,23 @@ class Run:
     def _progress(self, read: int, position: int, news: "_Ahead") -> None:
         changes: dict[str, Any] = {"record_count": F("record_count") + read}
         if position:
-            changes |= {"position": position, "ahead_count": 0, "ahead_rejected_count": 0}
+            changes |= {
+                "checkpoint": position,
+                "uncheckpointed_count": 0,
+                "uncheckpointed_rejected_count": 0,
+            }
         else:
-            changes["ahead_count"] = F("ahead_count") + news.loaded
-            changes["ahead_rejected_count"] = F("ahead_rejected_count") + news.rejected
+            changes["uncheckpointed_count"] = F("uncheckpointed_count") + news.loaded
+            changes["uncheckpointed_rejected_count"] = (
+                F("uncheckpointed_rejected_count") + news.rejected
+            )
         self._check(self._source_row.update(**changes))
 
     def keep_standing(self, times: Iterable[datetime]) -> None:
         """Keep times in the source's documents that do not count. Safe to call again."""
         row = self._sources.filter(pk=self._source.pk)
-        (known,) = row.values_list("standing_times", flat=True)
-        self._check(row.update(standing_times=sorted({*known, *times})))
+        (known,) = row.values_list("stale_times", flat=True)
+        self._check(row.update(stale_times=sorted({*known, *times})))
 
     def warn(self, texts: Iterable[str]) -> None:
         """Keep warnings of the source, in the transaction of their batch. Safe to call again."""
@@ -308,22 +316,22 @@ class Run:
 
     def next_chunk(self) -> int:
         """Return the number of the chunk that comes next."""
-        last = self._chunks.filter(run_id=self.id).order_by("number").last()
-        return last.number + 1 if last else 1
+        last = self._chunks.filter(run_id=self.id).order_by("sequence").last()
+        return last.sequence + 1 if last else 1
 
-    def hold(self, batch: Prepared, causes: list[str], number: int) -> None:
+    def hold(self, batch: Batch, causes: list[str], number: int) -> None:
         """Keep a batch for later, in the transaction that also notes that its source was read.
 
         :param number: of its chunk; one that is there already is the same
         """
-        if self._chunks.filter(run_id=self.id, number=number).exists():
+        if self._chunks.filter(run_id=self.id, sequence=number).exists():
             return
         self._check(self._row.update(error="\n".join(causes)))
         lines = [*map(_held_item, batch.entrants), *map(_held_reject, batch.rejects)]
         lines = [line | {"source": self.source_name} for line in lines]
         self._chunks.create(
             run_id=self.id,
-            number=number,
+            sequence=number,
             is_held=True,
             body=chunks.pack([json_text.dumps(line) for line in lines]),
         )
@@ -355,12 +363,12 @@ class Run:
 
     def measured(self) -> dict[str, Any] | None:
         """Return what the gates measured in an earlier part of the run."""
-        found: dict[str, Any] | None = self._row.values_list("measures", flat=True).get()
+        found: dict[str, Any] | None = self._row.values_list("quality_metrics", flat=True).get()
         return found
 
     def measure(self, measures: dict[str, Any]) -> None:
         """Keep what the gates measured."""
-        self._check(self._row.update(measures=measures))
+        self._check(self._row.update(quality_metrics=measures))
 
     def finish(self, status: str, error: str = "") -> None:
         """Close the run and let go of it, unless another process has taken it."""

@@ -15,8 +15,8 @@ from django.utils.timezone import localtime
 
 from marketplace.exceptions import SourceError
 from marketplace.loading.formats import documents
-from marketplace.loading.preparation import Prepared
-from marketplace.loading.retry import patiently
+from marketplace.loading.preparation import Batch
+from marketplace.loading.retry import retry_on_disconnect
 from marketplace.registry import get_platform
 
 #: How far clocks may differ.
@@ -49,15 +49,15 @@ class SourceEnd(NamedTuple):
     failure: str = ""
 
 
-Message = SourceStart | Prepared | SourceEnd
+Message = SourceStart | Batch | SourceEnd
 
 
-class Begun(NamedTuple):
+class Checkpoint(NamedTuple):
     """What an earlier part of the run did with a source.
 
     :param position: documents that are done
     :param newest_payload: id of the newest payload that was stored before it; None if not known
-    :param standing_times: times in its documents that do not count
+    :param stale_times: times in its documents that do not count
     """
 
     digest: str
@@ -65,7 +65,7 @@ class Begun(NamedTuple):
     position: int
     is_complete: bool
     newest_payload: int | None = None
-    standing_times: tuple[datetime, ...] = ()
+    stale_times: tuple[datetime, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Job:
     now: datetime
     options: Mapping[str, str] = field(default_factory=dict)
     columns: str | None = None
-    begun: Mapping[str, Begun] = field(default_factory=dict)
+    begun: Mapping[str, Checkpoint] = field(default_factory=dict)
     is_held: bool = False
     is_released: bool = False
     snapshot: str = ""
@@ -144,7 +144,7 @@ class _Digest:
 class Start:
     """The start of a source: what is known of it, found out when it is needed."""
 
-    def __init__(self, job: Job, name: str, path: str, digest: _Digest, begun: Begun | None):
+    def __init__(self, job: Job, name: str, path: str, digest: _Digest, begun: Checkpoint | None):
         self.job = job
         self.name = name
         self.path = path
@@ -164,19 +164,19 @@ class Start:
     @cached_property
     def _first_load(self) -> datetime | None:
         job, digest = self.job, self._digest.value
-        return patiently(job.alias, lambda: first_load(job.alias, job.platform, digest))
+        return retry_on_disconnect(job.alias, lambda: first_load(job.alias, job.platform, digest))
 
     @cached_property
     def newest_payload(self) -> int:
         """Id of the newest payload that was stored before the source; 0 if none was."""
         if self._begun and self._begun.newest_payload is not None:
             return self._begun.newest_payload
-        return patiently(self.job.alias, lambda: newest_payload(self.job.alias))
+        return retry_on_disconnect(self.job.alias, lambda: newest_payload(self.job.alias))
 
     @property
-    def standing_times(self) -> tuple[datetime, ...]:
+    def stale_times(self) -> tuple[datetime, ...]:
         """The times that do not count according to an earlier part of the run."""
-        return self._begun.standing_times if self._begun else ()
+        return self._begun.stale_times if self._begun else ()
 
     @property
     def is_repeated(self) -> bool:
@@ -188,7 +188,7 @@ class Start:
     @cached_property
     def _is_of_earlier_run(self) -> bool:
         job, digest = self.job, self._digest.value
-        found = patiently(
+        found = retry_on_disconnect(
             job.alias, lambda: first_load(job.alias, job.platform, digest, before=job.now)
         )
         return found is not None

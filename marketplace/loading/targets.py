@@ -91,14 +91,14 @@ class Target:
         return f"prior_{self.table}"
 
     @cached_property
-    def is_anchor(self) -> bool:
+    def has_content_hash(self) -> bool:
         """Whether its rows are what items are about, and remember what they said."""
         return any(field.name == "content_hash" for field in self.model._meta.get_fields())
 
     @cached_property
     def told_columns(self) -> list[str]:
         """The columns that a record tells with its times and hash; no references."""
-        remembered = ["content_hash"] if self.is_anchor else []
+        remembered = ["content_hash"] if self.has_content_hash else []
         return ["external_id", *self.columns, "first_seen_at", "last_seen_at", *remembered]
 
     @cached_property
@@ -222,7 +222,7 @@ class Plan:
     :param warn: warnings about the merged batch, in its transaction
     :param after_create: the same for things that were all just created: record type → their ids,
         and when the first of them was observed; None if new things must be merged as others; may
-        raise `creation.Unfit` if these must
+        raise `creation.MergeRequiredError` if these must
     :param after_replay: those of them that make no history
     :param find_late: the external_ids of the items of the batch whose history an observation that
         came late contradicts
@@ -259,7 +259,7 @@ class Plan:
     @cached_property
     def anchors(self) -> tuple[Target, ...]:
         """The targets whose rows remember what the newest observation said."""
-        return tuple(target for target in self.targets if target.is_anchor)
+        return tuple(target for target in self.targets if target.has_content_hash)
 
     @cached_property
     def record_types(self) -> frozenset[type[Any]]:

@@ -17,15 +17,15 @@ from marketplace.loading import batch as batches
 from marketplace.loading import late_arrivals, quality_metrics
 from marketplace.loading.adapters import Parsed
 from marketplace.loading.batch import Outcome
-from marketplace.loading.bulk_insert import Unfit
+from marketplace.loading.bulk_insert import MergeRequiredError
 from marketplace.loading.deduplication import loaded_before
 from marketplace.loading.full_listings import Snapshot
 from marketplace.loading.gates import Gate
 from marketplace.loading.payloads import Packer
 from marketplace.loading.preparation import (
-    Candidate,
-    Entrant,
-    Prepared,
+    Batch,
+    BatchItem,
+    ParsedItem,
     Preparer,
     Reject,
     find_longest,
@@ -33,7 +33,7 @@ from marketplace.loading.preparation import (
 )
 from marketplace.loading.quality_metrics import Prices
 from marketplace.loading.reader import Reader
-from marketplace.loading.retry import insistently, patiently
+from marketplace.loading.retry import retry_on_conflict, retry_on_disconnect
 from marketplace.loading.rows import Rows
 from marketplace.loading.runs import Run
 from marketplace.loading.sources import Job, Message, SourceEnd, SourceStart
@@ -134,14 +134,14 @@ class Writer:
 
     def take(self, message: Message) -> None:
         """Do what the reader says."""
-        if isinstance(message, Prepared):
+        if isinstance(message, Batch):
             self._take_batch(message)
         elif isinstance(message, SourceStart):
-            patiently(self.alias, partial(self.run.start_source, message))
+            retry_on_disconnect(self.alias, partial(self.run.start_source, message))
         else:
             self._end_source(message)
 
-    def pack_ahead(self, batch: Prepared) -> None:
+    def pack_ahead(self, batch: Batch) -> None:
         """Pack the payloads of a batch that is to be taken; may be called in another thread."""
         batches.pack_ahead(self.packer, batch)
 
@@ -149,7 +149,7 @@ class Writer:
         if end.failure:
             self.summary.failures.append(end.failure)
         else:
-            patiently(self.alias, self.run.end_source)
+            retry_on_disconnect(self.alias, self.run.end_source)
 
     def finish(self) -> None:
         """Close the run: what a snapshot lacks is missing, what has expired has."""
@@ -157,9 +157,9 @@ class Writer:
             self._take_snapshot()
         if self.newest:
             after = partial(self.plan.after_run, self.alias, self.job.platform, self.newest)
-            patiently(self.alias, after)
-        patiently(self.alias, self._close)
-        self.summary.warnings = patiently(self.alias, self.run.warnings)
+            retry_on_disconnect(self.alias, after)
+        retry_on_disconnect(self.alias, self._close)
+        self.summary.warnings = retry_on_disconnect(self.alias, self.run.warnings)
 
     def _close(self) -> None:
         is_read = not self.summary.failures and any(
@@ -181,7 +181,7 @@ class Writer:
                 "cannot be determined; nothing was marked missing. Release what is in quarantine, "
                 "and load the snapshot again."
             )
-            patiently(self.alias, partial(self.run.warn, [warning]))
+            retry_on_disconnect(self.alias, partial(self.run.warn, [warning]))
             return
         try:
             scope = self.snapshot.scope(self.job.snapshot)
@@ -201,18 +201,18 @@ class Writer:
                 f"An earlier snapshot of {scope} has the same time, {at}, and more records. What "
                 "this one lacks stays available; use --observed-at to set another time."
             )
-            patiently(self.alias, partial(self.run.warn, [warning]))
+            retry_on_disconnect(self.alias, partial(self.run.warn, [warning]))
         for batch in Reader(self.job).missing(scope):
             self.summary.missing += len(batch.counted)
             self._commit(batch)
 
-    def _take_batch(self, batch: Prepared) -> None:
+    def _take_batch(self, batch: Batch) -> None:
         self.newest = max(filter(None, (self.newest, *batch.moments)), default=None)
         if self.job.snapshot:
             self.snapshot.add(batch.snapshot)
-        if batch.standing_times:
+        if batch.stale_times:
             # Before what is observed at another time because of it.
-            patiently(self.alias, partial(self.run.keep_standing, batch.standing_times))
+            retry_on_disconnect(self.alias, partial(self.run.keep_standing, batch.stale_times))
         if self.summary.causes:
             self._hold(batch)
             return
@@ -222,34 +222,34 @@ class Writer:
             self.summary.causes = held.causes
             self._hold(batch)
 
-    def _hold(self, batch: Prepared) -> None:
-        number = patiently(self.alias, self.run.next_chunk)
+    def _hold(self, batch: Batch) -> None:
+        number = retry_on_disconnect(self.alias, self.run.next_chunk)
 
         def hold() -> None:
             self.run.renew()
             with transaction.atomic(using=self.alias):
                 self.run.hold(batch, self.summary.causes, number)
 
-        patiently(self.alias, hold)
+        retry_on_disconnect(self.alias, hold)
         # What was loaded before needs no person.
         self.summary.add(Outcome(unchanged=batch.skipped), [])
         self.summary.held += len(batch.counted) + len(batch.rejects)
         self.progress(self.summary)
 
-    def _commit(self, batch: Prepared) -> None:
+    def _commit(self, batch: Batch) -> None:
         """Commit a batch; where the database refuses it, commit its halves instead.
 
         So a record that breaks a constraint ends up alone, and goes to quarantine.
         """
         try:
-            outcome = insistently(partial(self._commit_patiently, batch), self._note_retry)
+            outcome = retry_on_conflict(partial(self._commit_patiently, batch), self._note_retry)
         except batches.Stale:
             self._commit_again(batch.entrants, batch)
             return
         except batches.Refused as refused:
             self._commit_others(batch, refused)
             return
-        except Unfit:
+        except MergeRequiredError:
             self._commit_merged(batch)
             return
         except (DataError, IntegrityError, OperationalError) as error:
@@ -265,12 +265,12 @@ class Writer:
         self.summary.add(outcome, batch.rejects)
         self.progress(self.summary)
 
-    def _commit_merged(self, batch: Prepared) -> None:
+    def _commit_merged(self, batch: Batch) -> None:
         """Commit a batch that seemed all new, but cannot be created as a whole."""
         batch.is_new = False
         self._commit(batch)
 
-    def _commit_others(self, batch: Prepared, refused: batches.Refused) -> None:
+    def _commit_others(self, batch: Batch, refused: batches.Refused) -> None:
         """Put the items that are refused into quarantine, and commit the others.
 
         :raises Refused: if it names none of them
@@ -281,43 +281,41 @@ class Writer:
             raise refused
         rejects = [*batch.rejects, *(self._reject(each, reason) for each, reason in found)]
         left = [each for n, each in entrants if n not in refused.reasons]
-        rest = Prepared(batch.position, batch.skipped, rejects=rejects, warnings=batch.warnings)
+        rest = Batch(batch.position, batch.skipped, rejects=rejects, warnings=batch.warnings)
         if left:
             self._commit_again(left, rest)
         else:
             self._commit_rejects(rest)
 
-    def _commit_rejects(self, batch: Prepared) -> None:
+    def _commit_rejects(self, batch: Batch) -> None:
         """Commit a batch that has nothing but rejects."""
         batch.rows = [Rows()] * len(self.plan.targets)
         self._commit(batch)
 
-    def _commit_halves(self, batch: Prepared, error: Error) -> None:
+    def _commit_halves(self, batch: Batch, error: Error) -> None:
         entrants = batch.entrants
         if len(entrants) == 1:
             refused = self._refused(entrants[0], error)
             rejects = [*batch.rejects, refused]
             self._commit_rejects(
-                Prepared(batch.position, batch.skipped, rejects=rejects, warnings=batch.warnings)
+                Batch(batch.position, batch.skipped, rejects=rejects, warnings=batch.warnings)
             )
             return
         middle = len(entrants) // 2
-        rest = Prepared(
-            batch.position, batch.skipped, rejects=batch.rejects, warnings=batch.warnings
-        )
-        self._commit_again(entrants[:middle], Prepared())
+        rest = Batch(batch.position, batch.skipped, rejects=batch.rejects, warnings=batch.warnings)
+        self._commit_again(entrants[:middle], Batch())
         self._commit_again(entrants[middle:], rest)
 
-    def _commit_again(self, entrants: list[Entrant], like: Prepared) -> None:
+    def _commit_again(self, entrants: list[BatchItem], like: Batch) -> None:
         """Commit entrants as they are now, whatever was known of them before."""
-        candidates = [Candidate(entrant, orjson.loads(entrant.raw)) for entrant in entrants]
+        candidates = [ParsedItem(entrant, orjson.loads(entrant.raw)) for entrant in entrants]
         prepared = list(self.preparer.prepare(candidates, list(like.rejects)))
         prepared[-1].position, prepared[-1].skipped = like.position, like.skipped
         prepared[-1].warnings |= like.warnings
         for batch in prepared:
             self._commit(batch)
 
-    def _refused(self, entrant: Entrant, error: Exception) -> Reject:
+    def _refused(self, entrant: BatchItem, error: Exception) -> Reject:
         message = str(error).strip().splitlines()[0]
         diagnostics = getattr(error.__cause__, "diag", None)
         name = getattr(diagnostics, "column_name", None) or ""
@@ -325,7 +323,7 @@ class Writer:
             name = find_longest(orjson.loads(entrant.raw))
         return self._reject(entrant, f"refused by the database: {message}", name)
 
-    def _reject(self, entrant: Entrant, reason: str, name: str = "") -> Reject:
+    def _reject(self, entrant: BatchItem, reason: str, name: str = "") -> Reject:
         """Return what puts an item into quarantine that could be parsed, so that its id is known.
 
         :param name: of the field at fault, or of its column
@@ -337,14 +335,14 @@ class Writer:
     def _note_retry(self) -> None:
         self.summary.retries += 1
 
-    def _commit_patiently(self, batch: Prepared) -> Outcome:
+    def _commit_patiently(self, batch: Batch) -> Outcome:
         """Commit a batch once, even if the connection is lost while it is committed."""
         if self.is_nested:
             return self._commit_once(batch)
         outcome: Outcome = self.run.once(partial(self._commit_once, batch))
         return outcome
 
-    def _commit_once(self, batch: Prepared, reached: list[Outcome] | None = None) -> Outcome:
+    def _commit_once(self, batch: Batch, reached: list[Outcome] | None = None) -> Outcome:
         outcome = Outcome(unchanged=batch.skipped)
         if batch.moments:
             self.plan.before_batch(self.alias, batch.moments)
@@ -375,7 +373,7 @@ class Writer:
                 reached.append(outcome)
         return outcome
 
-    def _judge(self, batch: Prepared) -> None:
+    def _judge(self, batch: Batch) -> None:
         """Raise `_Held` if the gates object to a batch that is staged."""
         priced = [each for each in self.plan.targets if each.record is self.plan.priced]
         for target in priced if batch.has_rows else ():
@@ -392,7 +390,7 @@ class Writer:
         if causes:
             raise _Held(causes)
 
-    def _judge_news(self, batch: Prepared) -> list[str]:
+    def _judge_news(self, batch: Batch) -> list[str]:
         """Return what the gates object to in a batch apart from what was loaded before."""
         known = loaded_before(self.alias, self.job.platform, batch.observations())
         if known:

@@ -7,7 +7,7 @@ import psycopg2
 from django.apps import apps
 from psycopg2 import sql
 
-from marketplace.databases.probe import Inquiry, Question, Row, ask_each, converse
+from marketplace.databases.probe import CachedProbe, Question, Row, ask_each, converse
 from marketplace.registry import ALIASES
 
 #: Seconds for all databases together. Prometheus gives up after ten.
@@ -94,4 +94,4 @@ def _table(alias: str, model: str) -> sql.Identifier:
     return sql.Identifier(apps.get_model(alias, model)._meta.db_table)
 
 
-_inquiry = Inquiry(_gather, keep=KEEP)
+_inquiry = CachedProbe(_gather, keep=KEEP)

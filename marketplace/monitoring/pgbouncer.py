@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import connections
 from psycopg2 import sql
 
-from marketplace.databases.probe import Conversation, Inquiry
+from marketplace.databases.probe import CachedProbe, ProbeConnection
 from marketplace.registry import CONTROL
 
 #: Seconds within which it answers, or is taken for down.
@@ -49,7 +49,7 @@ def forget() -> None:
 def _look(alias: str) -> list[Pool] | None:
     try:
         parameters = connections[alias].get_connection_params() | {"dbname": "pgbouncer"}
-        with Conversation(parameters, TIME_LIMIT * 0.9) as conversation:
+        with ProbeConnection(parameters, TIME_LIMIT * 0.9) as conversation:
             rows = conversation.ask_named(sql.SQL("SHOW POOLS"))
     except psycopg2.Error:
         return None
@@ -71,4 +71,4 @@ def _pool(name: str, rows: list[dict[str, Any]]) -> Pool:
     return Pool(name, clients, servers, wait)
 
 
-_inquiry = Inquiry(_look, keep=KEEP)
+_inquiry = CachedProbe(_look, keep=KEEP)

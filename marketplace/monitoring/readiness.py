@@ -17,10 +17,16 @@ from django.db.migrations.loader import MigrationLoader
 from psycopg2 import errorcodes, sql
 
 from marketplace.databases.initialization import ALL_ALIASES
-from marketplace.databases.probe import Conversation, Inquiry, Question, SilenceError, converse
+from marketplace.databases.probe import (
+    CachedProbe,
+    ProbeConnection,
+    ProbeTimeoutError,
+    Question,
+    converse,
+)
 from marketplace.postgresql.errors import is_cut
 from marketplace.registry import ALIASES, get_database
-from marketplace.routers import home
+from marketplace.routers import database_of
 
 #: Seconds for all databases together: answers come within two, whatever hangs.
 TIME_LIMIT = 1.5
@@ -111,7 +117,7 @@ def get_readiness(aliases: Sequence[str] = ALL_ALIASES) -> list[Readiness]:
     Raises nothing. Reads only, over connections of its own.
     """
     answers = _inquiry.ask(aliases, seconds=TIME_LIMIT)
-    return [answers.get(alias) or _failed(alias, SilenceError("timeout")) for alias in aliases]
+    return [answers.get(alias) or _failed(alias, ProbeTimeoutError("timeout")) for alias in aliases]
 
 
 def note_trouble(alias: str) -> None:
@@ -165,7 +171,7 @@ def _look_within(alias: str, seconds: float) -> Readiness:
         return _describe(alias, conversation)
 
 
-def _describe(alias: str, conversation: Conversation) -> Readiness:
+def _describe(alias: str, conversation: ProbeConnection) -> Readiness:
     [(setting,)] = conversation.ask(Question(sql.SQL("SHOW transaction_read_only")))
     reasons, is_read_only = [], setting == "on"
     if is_read_only:
@@ -191,7 +197,7 @@ def _failed(alias: str, error: Exception) -> Readiness:
     return Readiness(alias, reasons=(Remark("failed", text),))
 
 
-def _pending(alias: str, conversation: Conversation) -> list[str]:
+def _pending(alias: str, conversation: ProbeConnection) -> list[str]:
     question = Question(sql.SQL("SELECT app, name FROM django_migrations"))
     try:
         applied = set(conversation.ask(question))
@@ -211,13 +217,15 @@ def _migrations(alias: str) -> list[tuple[tuple[str, str], frozenset[tuple[str, 
     """Return the migrations of the database's own apps in order, each with those it replaces."""
     # The code of a process does not change: neither do its migrations.
     graph = MigrationLoader(None, ignore_no_migrations=True).graph
-    leaves = [leaf for leaf in graph.leaf_nodes() if home(leaf[0]) == alias]
+    leaves = [leaf for leaf in graph.leaf_nodes() if database_of(leaf[0]) == alias]
     plan = dict.fromkeys(key for leaf in leaves for key in graph.forwards_plan(leaf))
-    return [(key, frozenset(graph.nodes[key].replaces)) for key in plan if home(key[0]) == alias]
+    return [
+        (key, frozenset(graph.nodes[key].replaces)) for key in plan if database_of(key[0]) == alias
+    ]
 
 
 def _freshness(
-    alias: str, conversation: Conversation
+    alias: str, conversation: ProbeConnection
 ) -> tuple[dict[str, datetime | None], dict[str, datetime | None]]:
     """Return when each platform was last loaded to the end, and when it was last observed."""
     table = apps.get_model(alias, "LoadRun")._meta.db_table
@@ -240,7 +248,7 @@ def _age(moment: datetime | None, now: datetime) -> str:
     return f"was last loaded to the end {(now - moment) // timedelta(hours=1)} hours ago"
 
 
-_inquiry = Inquiry(_look, keep=KEEP)
+_inquiry = CachedProbe(_look, keep=KEEP)
 
 #: The databases that failed a page and have not answered since.
 _suspects: set[str] = set()

@@ -173,7 +173,7 @@ def _create_run(alias: str, push: Push) -> Any | None:
 def _create_chunks(alias: str, run: Any, chunks: Iterable[bytes]) -> None:
     objects = apps.get_model(alias, "LoadChunk").objects
     for number, chunk in enumerate(chunks, 1):
-        objects.create(run=run, number=number, body=packing.pack([chunk]))
+        objects.create(run=run, sequence=number, body=packing.pack([chunk]))
 
 
 def _recognize(alias: str, push: Push, digest: str) -> Receipt:

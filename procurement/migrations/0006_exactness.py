@@ -20,7 +20,10 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("number", models.IntegerField(help_text="Its place among the parts of its run.")),
+                (
+                    "sequence",
+                    models.IntegerField(help_text="Its place among the parts of its run."),
+                ),
                 (
                     "is_held",
                     models.BooleanField(
@@ -51,7 +54,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name="loadrun",
-            name="measures",
+            name="quality_metrics",
             field=models.JSONField(
                 blank=True,
                 help_text="What its gates measured; later runs are compared to it.",
@@ -75,7 +78,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name="loadsource",
-            name="position",
+            name="checkpoint",
             field=models.BigIntegerField(
                 default=0,
                 help_text="Documents whose records are committed: where a resumed run goes on.",
@@ -171,7 +174,7 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="loadchunk",
             constraint=models.UniqueConstraint(
-                fields=("run", "number"), name="procurement_load_chunks_key"
+                fields=("run", "sequence"), name="procurement_load_chunks_key"
             ),
         ),
     ]

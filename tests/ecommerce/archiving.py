@@ -17,7 +17,7 @@ MAY, JUNE, JULY = date(2021, 5, 1), date(2021, 6, 1), date(2021, 7, 1)
 
 _COLUMNS = (
     "id, offer_id, price, old_price, currency, discount_percent, is_available, available_amount, "
-    "price_change, price_change_percent, recorded_at, is_glitch"
+    "price_change, price_change_percent, recorded_at, is_outlier"
 )
 
 _PLATFORMS = ("uzum", "wildberries", "uzum", "ozon")
@@ -59,7 +59,7 @@ def _make_points(offer, since, days, dice):
             available_amount=dice.choice([None, 0, 5]),
             price_change=dice.choice([None, change]),
             price_change_percent=dice.choice([None, change / 100]),
-            is_glitch=dice.choice([None] * 6 + [True, False]),
+            is_outlier=dice.choice([None] * 6 + [True, False]),
         )
         moment += timedelta(days=dice.randint(1, 9), microseconds=dice.randint(0, 10**9))
 

@@ -160,6 +160,6 @@ def one_by_one(observations):
 
 
 def marked():
-    """Return the hours of the points that are marked as glitches."""
-    points = StoredPoint.objects.filter(is_glitch=True).order_by("recorded_at")
+    """Return the hours of the points that are marked as outliers."""
+    points = StoredPoint.objects.filter(is_outlier=True).order_by("recorded_at")
     return [round((point.recorded_at - START) / HOUR) for point in points]

@@ -18,7 +18,7 @@ COLUMNS = (
     "available_amount",
     "price_change",
     "price_change_percent",
-    "is_glitch",
+    "is_outlier",
 )
 
 
@@ -47,7 +47,7 @@ class Point(NamedTuple):
     amount: int | None
     change: Decimal | None
     percent: Decimal | None
-    is_glitch: bool | None
+    is_outlier: bool | None
 
 
 def history(observations, is_marking=True):
@@ -109,14 +109,14 @@ def _marked(points, counts):
     found = list(points)
     for index in range(1, len(points) - 1):
         before, point, after = points[index - 1 : index + 2]
-        is_alone = counts[index] == 1 and not found[index - 1].is_glitch
+        is_alone = counts[index] == 1 and not found[index - 1].is_outlier
         is_same = before.currency == point.currency == after.currency
-        if is_alone and is_same and is_glitch(point.price, before.price, after.price):
-            found[index] = point._replace(is_glitch=True)
+        if is_alone and is_same and is_outlier(point.price, before.price, after.price):
+            found[index] = point._replace(is_outlier=True)
     return found
 
 
-def is_glitch(price, before, after):
+def is_outlier(price, before, after):
     if not before or abs(after - before) > before * Decimal("0.05"):
         return False
     low, high = sorted((before, after))

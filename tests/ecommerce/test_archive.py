@@ -57,7 +57,7 @@ class TestRollback:
         )
         assert ArchivedMonth.objects.count() == 2
         with pytest.raises(CommandError, match="0010_archived_months is kept: 2 months"):
-            call_command("migrate", "ecommerce", "0009_glitches", database="ecommerce", verbosity=0)
+            call_command("migrate", "ecommerce", "0009_outliers", database="ecommerce", verbosity=0)
         run("db_migrate", "--database", "ecommerce")
         assert run("db_archive", "--verify").out.count("verified") == 2
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from ecommerce import queries
 from ecommerce.archive import layout, months, moving
 from ecommerce.archive.months import Place
-from ecommerce.models import Offer, PricePoint, QuarantinedRecord, RawPayload, Sighting
+from ecommerce.models import Offer, PayloadObservation, PricePoint, QuarantinedRecord, RawPayload
 from ecommerce.partitions import ensure
 from marketplace.loading.ingest import load_documents
 from tests import factories
@@ -126,7 +126,7 @@ class TestClosedMonth:
         load(product(1100, day(5, month=6)))
         archive(MAY)
         # Points may be all that is left of what was seen.
-        Sighting.objects.all().delete()
+        PayloadObservation.objects.all().delete()
         RawPayload.objects.filter(observed_at__lt=day(1, month=6)).delete()
 
         load(product(1050, day(2, month=6)))
@@ -138,14 +138,14 @@ class TestClosedMonth:
             (day(5, month=6), 1100, 50),
         ]
 
-    def test_a_glitch_is_found_beside_an_archived_price(self):
+    def test_a_outlier_is_found_beside_an_archived_price(self):
         load(product(1000, day(3)))
         archive(MAY)
 
         load(product(10_000, day(1, month=6)))
         load(product(1000, day(2, month=6)))
 
-        marks = PricePoint.objects.order_by("recorded_at").values_list("price", "is_glitch")
+        marks = PricePoint.objects.order_by("recorded_at").values_list("price", "is_outlier")
         assert list(marks) == [(Decimal(10_000), True), (Decimal(1000), None)]
 
     def test_a_past_price_of_it_stays_in_its_payload(self):

@@ -188,7 +188,7 @@ class TestSeeded:
         return key, days[place].at
 
     def found(self):
-        points = PricePoint.objects.filter(is_glitch=True)
+        points = PricePoint.objects.filter(is_outlier=True)
         return set(points.values_list("offer__external_id", "recorded_at"))
 
     def test_nearly_all_are_marked_and_nearly_nothing_else(self, market):
@@ -215,7 +215,7 @@ class TestStatistics:
     def of(self, observations):
         """Return the statistics of the model's points, which are all of one currency."""
         points = price_model.history(observations)
-        kept = [point for point in points if not point.is_glitch]
+        kept = [point for point in points if not point.is_outlier]
         ends = [*(point.at for point in kept[1:]), max(observations).at]
         spans = [(end - point.at).total_seconds() for point, end in zip(kept, ends, strict=True)]
         pairs = list(zip(kept, spans, strict=True))
@@ -251,7 +251,7 @@ class TestStatistics:
 
         assert price_statistics(Offer.objects.get().pk).avg_price == 325
 
-    def test_while_a_glitch_lasted_the_price_before_it_held(self):
+    def test_while_a_outlier_lasted_the_price_before_it_held(self):
         one_by_one([seen(0, 100), seen(1, 10_000), seen(4, 104), seen(8, 104)])
 
         assert price_statistics(Offer.objects.get().pk).avg_price == 102
@@ -279,19 +279,19 @@ class TestAPersonsWord:
         return PricePoint.objects.get(recorded_at=START + 2 * HOUR)
 
     def load(self):
-        """Load a glitch; return the statistics as if it was none."""
+        """Load a outlier; return the statistics as if it was none."""
         load([seen(0, 100), seen(2, 1), seen(4, 100), seen(6, 100)])
         offer = Offer.objects.get()
-        PricePoint.objects.filter(is_glitch=True).update(is_glitch=None)
+        PricePoint.objects.filter(is_outlier=True).update(is_outlier=None)
         without = price_statistics(offer.pk)
-        PricePoint.objects.filter(pk=self.point().pk).update(is_glitch=True)
+        PricePoint.objects.filter(pk=self.point().pk).update(is_outlier=True)
         return without
 
     def test_a_release_restores_the_statistics_exactly(self):
         without = self.load()
         offer = Offer.objects.get().pk
         with_mark = price_statistics(offer)
-        assert (with_mark.min_price, with_mark.glitch_count) == (100, 1)
+        assert (with_mark.min_price, with_mark.outlier_count) == (100, 1)
 
         outliers.release("ecommerce", self.point().pk)
 
@@ -308,7 +308,7 @@ class TestAPersonsWord:
         load([seen(8, 1), seen(9, 100), seen(3, 90), seen(5, 120)])
         rebuild({OFFER: [seen(0, 100), seen(2, 1), seen(3, 100)]})
 
-        assert (self.point().pk, self.point().is_glitch) == (released, False)
+        assert (self.point().pk, self.point().is_outlier) == (released, False)
         assert marked() == [8]
 
     def test_a_word_on_one_changes_the_verdict_on_no_other(self):
@@ -326,7 +326,7 @@ class TestAPersonsWord:
 
         with pytest.raises(MarketplaceError, match=rf"Price point {first.pk} is not marked as a"):
             outliers.release("ecommerce", first.pk)
-        with pytest.raises(MarketplaceError, match="is not a released glitch"):
+        with pytest.raises(MarketplaceError, match="is not a released outlier"):
             outliers.restore("ecommerce", self.point().pk)
         with pytest.raises(MarketplaceError, match="There is no price point 999 in ecommerce"):
             outliers.release("ecommerce", 999)
@@ -349,8 +349,8 @@ class TestInTheDatabase:
     def test_its_rule_is_that_of_the_model(self, price):
         for before, after in ((100, 100), (100, 105), (105, 100), (100, 106), (0, 0), (None, 1)):
             with connections["ecommerce"].cursor() as cursor:
-                cursor.execute("SELECT ecommerce_is_glitch(%s, %s, %s)", (price, before, after))
+                cursor.execute("SELECT ecommerce_is_outlier(%s, %s, %s)", (price, before, after))
                 [found] = cursor.fetchone()
 
             known = price is not None and before is not None
-            assert found is (known and price_model.is_glitch(price, before, after))
+            assert found is (known and price_model.is_outlier(price, before, after))

@@ -1,4 +1,4 @@
-"""Glitches in the admin: listed, released, left out of the figures."""
+"""Outliers in the admin: listed, released, left out of the figures."""
 
 import pytest
 from django.contrib.auth.models import Permission
@@ -32,7 +32,7 @@ def act(client, action, points):
 
 class TestAdmin:
     def test_marked_prices_can_be_listed(self, admin_client, points):
-        response = admin_client.get(reverse(LIST), {"is_glitch": "yes"})
+        response = admin_client.get(reverse(LIST), {"is_outlier": "yes"})
 
         assert list(response.context["cl"].result_list) == [points[1]]
 
@@ -41,7 +41,7 @@ class TestAdmin:
 
         assert told[-1] == "1 released."
         assert len([text for text in told if "is not marked" in text]) == 2
-        assert PricePoint.objects.get(pk=points[1].pk).is_glitch is False
+        assert PricePoint.objects.get(pk=points[1].pk).is_outlier is False
         assert act(admin_client, "restore", points[1:2]) == ["1 marked again."]
         assert marked() == [1]
 
@@ -59,7 +59,7 @@ class TestAdmin:
 
         html = admin_client.get(url).content.decode()
 
-        assert "Glitches are left out: 1." in html
+        assert "Outliers are left out: 1." in html
         figures = html[html.index("Lowest price") :]
         assert figures.index("100 UZS") < figures.index("Average price")
 

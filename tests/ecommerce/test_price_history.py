@@ -10,7 +10,7 @@ from django.db import connections
 
 from ecommerce import history
 from ecommerce.loading import points_of
-from ecommerce.models import Offer, PricePoint, RawPayload, Sighting
+from ecommerce.models import Offer, PayloadObservation, PricePoint, RawPayload
 from ecommerce.platforms import yandex
 from ecommerce.records import Offer as OfferRecord
 from ecommerce.records import PricePoint as PointRecord
@@ -202,7 +202,7 @@ class TestWhatIsAPoint:
 
         assert price_model.stored()[1][6:8] == (90, None)
 
-    def test_a_glitch_does_not_hide_the_change_back(self):
+    def test_a_outlier_does_not_hide_the_change_back(self):
         load([seen(0, 100), seen(1, 1000), seen(2, 100)])
 
         assert [point.change for point in price_model.stored()] == [None, 900, -900]
@@ -253,7 +253,7 @@ class TestWhatCameLate:
         assert self.find_late(seen(0, 101)) == []
         assert self.find_late(seen(6, 101)) == []
 
-    def test_a_repeat_of_a_glitch_is_looked_at(self):
+    def test_a_repeat_of_a_outlier_is_looked_at(self):
         load([seen(0, 100), seen(2, 1), seen(6, 100)])
 
         assert self.find_late(seen(3, 1)) == [OFFER]
@@ -332,7 +332,7 @@ def load_state():
 
 
 def forget_payloads():
-    Sighting.objects.all().delete()
+    PayloadObservation.objects.all().delete()
     RawPayload.objects.all().delete()
 
 

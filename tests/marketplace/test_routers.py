@@ -7,7 +7,7 @@ from django.contrib.sessions.models import Session
 
 from classifieds.models import Listing
 from ecommerce.models import Product, Seller
-from marketplace.routers import AppRouter, home
+from marketplace.routers import AppRouter, database_of
 from procurement.models import Lot
 
 ALL = ("default", "ecommerce", "classifieds", "procurement")
@@ -43,6 +43,8 @@ class TestRouter:
         assert not AppRouter().allow_relation(Product(), User())
 
     def test_every_model_has_a_home(self):
-        homeless = [model for model in apps.get_models() if home(model._meta.app_label) is None]
+        homeless = [
+            model for model in apps.get_models() if database_of(model._meta.app_label) is None
+        ]
 
         assert homeless == []

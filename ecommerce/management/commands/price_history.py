@@ -92,6 +92,6 @@ def _line(point: Point) -> str:
         f"{point.price:>18,.2f} {point.currency or '':3}",
         f"{point.price_change_percent:+.2f}%" if point.price_change_percent is not None else "",
         "not available" if point.is_available is False else "",
-        "glitch" if point.is_glitch else "",
+        "outlier" if point.is_outlier else "",
     ]
     return "  ".join(part for part in parts if part)

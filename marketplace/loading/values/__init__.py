@@ -459,7 +459,7 @@ def entries(value: Any, field: str) -> list[Any]:
     return value
 
 
-def remembered(parse: Callable[[dict[str, Any]], _Result]) -> Callable[[dict[str, Any]], _Result]:
+def memoize(parse: Callable[[dict[str, Any]], _Result]) -> Callable[[dict[str, Any]], _Result]:
     """Have a function of an object with an `id` return what it returned for an equal one.
 
     For what is told again and again, such as the seller in each of his products: to compare it

@@ -15,10 +15,10 @@ from django.utils.timezone import localtime
 from psycopg2.sql import SQL, Identifier
 
 from marketplace.loading.adapters import Parsed
-from marketplace.loading.retry import patiently
+from marketplace.loading.retry import retry_on_disconnect
 
 if TYPE_CHECKING:
-    from marketplace.loading.preparation import Candidate
+    from marketplace.loading.preparation import ParsedItem
     from marketplace.loading.sources import Start
 
 _FUTURE = (
@@ -37,9 +37,9 @@ _CONTRADICTED = """
 WITH moved AS MATERIALIZED (
     SELECT t.at, s.observed_at
     FROM {sources} AS s
-    CROSS JOIN LATERAL unnest(s.standing_times) AS t (at)
+    CROSS JOIN LATERAL unnest(s.stale_times) AS t (at)
     WHERE
-        s.standing_times <> '{{}}' AND s.standing_times && %(times)s::timestamptz[]
+        s.stale_times <> '{{}}' AND s.stale_times && %(times)s::timestamptz[]
         AND t.at = ANY(%(times)s::timestamptz[])
 )
 SELECT DISTINCT g.at
@@ -54,8 +54,8 @@ CROSS JOIN LATERAL (
             observed_at = g.at
             OR (g.at, observed_at) IN (SELECT at, observed_at FROM moved)
             OR EXISTS (
-                SELECT FROM {sightings} AS s
-                CROSS JOIN LATERAL unnest(s.times) AS seen (at)
+                SELECT FROM {payload_observations} AS s
+                CROSS JOIN LATERAL unnest(s.observed_times) AS seen (at)
                 WHERE
                     s.payload_id = {payloads}.id
                     AND (
@@ -76,8 +76,8 @@ WHERE
             AND (
                 q.observed_at = g.at
                 OR EXISTS (
-                    SELECT FROM {sightings} AS s
-                    WHERE s.payload_id = q.id AND g.at = ANY(s.times)
+                    SELECT FROM {payload_observations} AS s
+                    WHERE s.payload_id = q.id AND g.at = ANY(s.observed_times)
                 )
             )
     )
@@ -90,15 +90,19 @@ SELECT EXISTS (
         AND (
             observed_at = %(at)s
             OR EXISTS (
-                SELECT FROM {sightings} AS s
-                WHERE s.payload_id = {payloads}.id AND %(at)s = ANY(s.times)
+                SELECT FROM {payload_observations} AS s
+                WHERE s.payload_id = {payloads}.id AND %(at)s = ANY(s.observed_times)
             )
         )
 )
 """
 
 
-_MODELS = {"payloads": "rawpayload", "sightings": "sighting", "sources": "loadsource"}
+_MODELS = {
+    "payloads": "rawpayload",
+    "payload_observations": "payloadobservation",
+    "sources": "loadsource",
+}
 
 
 class Clock:
@@ -111,7 +115,7 @@ class Clock:
         self._alias, self._platform = job.alias, job.platform
         self._warnings: dict[str, str] = {}
         #: Times with several contents, and those of them that were not taken yet.
-        self._standing = set(start.standing_times)
+        self._standing = set(start.stale_times)
         self._new: set[datetime] = set()
         models = apps.get_app_config(self._alias).models
         self._tables = {
@@ -140,7 +144,7 @@ class Clock:
         found, self._new = self._new, set()
         return found
 
-    def move(self, candidates: "list[Candidate]", parsed: Sequence[Parsed | None]) -> None:
+    def move(self, candidates: "list[ParsedItem]", parsed: Sequence[Parsed | None]) -> None:
         """Replace times that stayed the same for other content by the time of the first load."""
         if not self._tables or all(each.entrant.fallback is None for each in candidates):
             return
@@ -157,7 +161,7 @@ class Clock:
         self._warnings.setdefault(text, text.format(at=localtime(at).isoformat(" ", "minutes")))
 
     def _find_standing(
-        self, candidates: "list[Candidate]", parsed: Sequence[Parsed | None]
+        self, candidates: "list[ParsedItem]", parsed: Sequence[Parsed | None]
     ) -> None:
         # An item that was recognized has no new content.
         news = [
@@ -168,7 +172,7 @@ class Clock:
         news = [(key, each) for key, each in news if each.observed_at not in self._standing]
         if not news:
             return
-        found = patiently(self._alias, lambda: self._contradicted(news))
+        found = retry_on_disconnect(self._alias, lambda: self._contradicted(news))
         self._standing |= found
         self._new |= found
         for at in sorted(found):

@@ -11,7 +11,7 @@ from marketplace.cli import DatabaseCommand, add_format_argument
 from marketplace.databases.initialization import ALL_ALIASES
 from marketplace.doctor.diagnosis import CODES, diagnose
 from marketplace.doctor.findings import Diagnosis, Finding, Growth, Severity, Sizes
-from marketplace.humanize import counted, file_size, moment
+from marketplace.humanize import counted, file_size, format_time
 
 #: Tables and indexes that the text shows; JSON has more.
 _SHOWN = 5
@@ -80,7 +80,7 @@ class Command(DatabaseCommand):
         yield f"      {finding.what}"
         yield f"      Why: {finding.why}"
         if finding.since:
-            yield f"      Counted since: {moment(finding.since)}"
+            yield f"      Counted since: {format_time(finding.since)}"
         lines = finding.fix.splitlines()
         yield from (
             f"      {'    ' if number else 'Run:'} {line}" for number, line in enumerate(lines)

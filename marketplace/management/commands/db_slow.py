@@ -8,7 +8,7 @@ from django.core.management.base import CommandParser
 from marketplace.cli import DatabaseCommand, add_format_argument
 from marketplace.databases.initialization import ALL_ALIASES
 from marketplace.doctor.statements import Statement, Statements, statements
-from marketplace.humanize import counted, moment, one_line
+from marketplace.humanize import counted, format_time, one_line
 
 _ORDERS = ("total", "mean", "longest", "calls", "rows")
 
@@ -69,7 +69,7 @@ class Command(DatabaseCommand):
 
     def _print(self, alias: str, all_of_them: Statements, chosen: Sequence[Statement]) -> None:
         number = counted(len(all_of_them.found), "statement")
-        since = f" since {moment(all_of_them.since)}" if all_of_them.since else ""
+        since = f" since {format_time(all_of_them.since)}" if all_of_them.since else ""
         self.stdout.write(f"{alias.upper()}: {number} took {_time(all_of_them.total)}{since}")
         if chosen:
             titles = ("share", "total", "mean", "calls", "rows", "cached")

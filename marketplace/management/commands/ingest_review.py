@@ -34,10 +34,10 @@ _NEWEST = 3
 
 #: What each action may be about. "records" are chosen by what they have in common.
 _KINDS = {
-    "show": ("run", "record", "glitch"),
-    "release": ("run", "record", "records", "glitch"),
-    "discard": ("run", "record", "records", "glitch"),
-    "restore": ("glitch",),
+    "show": ("run", "record", "outlier"),
+    "release": ("run", "record", "records", "outlier"),
+    "discard": ("run", "record", "records", "outlier"),
+    "restore": ("outlier",),
 }
 
 _PLATFORMS = [platform.name for platform in PLATFORMS]
@@ -54,16 +54,16 @@ class Command(DatabaseCommand):
     A run is held where a gate found it unlike the platform's recent runs.
     What came before is loaded; the rest waits. A run that failed keeps what
     was pushed until it is loaded or discarded. A record is in quarantine if
-    it could not be loaded. A price is marked as a glitch if it lasted one
+    it could not be loaded. A price is marked as a outlier if it lasted one
     observation and came back.
 
     list: what waits, and why. show: one of them, with its payload.
     release: load it as if it had come in time; for a failed run: try again;
-    for a glitch: accept it.
-    discard: throw it away. restore: mark a released glitch again.
+    for a outlier: accept it.
+    discard: throw it away. restore: mark a released outlier again.
 
     Each is named as the list names it: run uzum-17, record uzum-5 uzum-6,
-    glitch uzum-9. The first word may be left out where the number means one
+    outlier uzum-9. The first word may be left out where the number means one
     of them only. Records that have something in common are chosen by
     release records --reason TEXT --platform NAME, and so discarded.
     """
@@ -74,7 +74,7 @@ class Command(DatabaseCommand):
             dest="action", required=True, metavar="ACTION", parser_class=IntermixedParser
         )
         self._add_listing(actions.add_parser("list", help="Show what waits, and why."))
-        show = actions.add_parser("show", help="Show a run, record or glitch, with its payload.")
+        show = actions.add_parser("show", help="Show a run, record or outlier, with its payload.")
         _add_words(show, "show")
         show.add_argument("--full", action="store_true", help="Do not shorten payloads.")
         add_format_argument(show)
@@ -88,7 +88,7 @@ class Command(DatabaseCommand):
         _add_words(discard, "discard")
         _add_common(discard)
         add_destructive_arguments(discard)
-        restore = actions.add_parser("restore", help="Mark released prices as glitches again.")
+        restore = actions.add_parser("restore", help="Mark released prices as outliers again.")
         _add_words(restore, "restore")
 
     def _add_listing(self, parser: CommandParser) -> None:
@@ -148,11 +148,11 @@ class Command(DatabaseCommand):
         rest = waiting.records - sum(group.records for group in waiting.groups)
         if rest:
             yield f"      {rest:,} for other reasons; --all lists them"
-        if waiting.glitches is not None:
-            more = " or more" if len(waiting.glitches) >= review.MAX_GLITCHES else ""
-            yield f"   Glitches: {self._number(len(waiting.glitches))}{more}"
-            shown = waiting.glitches if is_all else waiting.glitches[:_NEWEST]
-            yield from map(_describe_glitch, shown)
+        if waiting.outliers is not None:
+            more = " or more" if len(waiting.outliers) >= review.MAX_OUTLIERES else ""
+            yield f"   Outliers: {self._number(len(waiting.outliers))}{more}"
+            shown = waiting.outliers if is_all else waiting.outliers[:_NEWEST]
+            yield from map(_describe_outlier, shown)
 
     def _number(self, number: int) -> str:
         return self.style.WARNING(f"{number:,}") if number else "0"
@@ -193,7 +193,7 @@ class Command(DatabaseCommand):
         self.stdout.write("payload:")
         self._print_payload(payload, is_full)
 
-    def _show_glitch(self, facts: review.Json, is_full: bool) -> None:
+    def _show_outlier(self, facts: review.Json, is_full: bool) -> None:
         self._print_facts(facts)
 
     def _print_facts(self, facts: dict[str, Any]) -> None:
@@ -271,9 +271,9 @@ class Command(DatabaseCommand):
 
         self._each(chosen, discard)
 
-    def _discard_glitch(self, options: Options) -> None:
+    def _discard_outlier(self, options: Options) -> None:
         raise SourceError(
-            "A glitch stays in the price history, but is left out of lows and averages. "
+            "A outlier stays in the price history, but is left out of lows and averages. "
             "If its price is right, release it."
         )
 
@@ -285,19 +285,19 @@ class Command(DatabaseCommand):
             self.confirm(f"This throws away {what}.", name)
         return not options["dry_run"]
 
-    def _release_glitch(self, options: Options) -> None:
+    def _release_outlier(self, options: Options) -> None:
         def release(address: Address) -> None:
             if not options["dry_run"]:
-                review.settle_glitch(address, "release")
+                review.settle_outlier(address, "release")
             done = "Would release" if options["dry_run"] else "Released"
-            self.stdout.write(f"{done} glitch {address}.")
+            self.stdout.write(f"{done} outlier {address}.")
 
         self._each(options["addresses"], release)
 
-    def _restore_glitch(self, options: Options) -> None:
+    def _restore_outlier(self, options: Options) -> None:
         def restore(address: Address) -> None:
-            review.settle_glitch(address, "restore")
-            self.stdout.write(f"Restored glitch {address}.")
+            review.settle_outlier(address, "restore")
+            self.stdout.write(f"Restored outlier {address}.")
 
         self._each(options["addresses"], restore)
 
@@ -318,7 +318,7 @@ class Command(DatabaseCommand):
 _DESCRIBE: dict[str, Callable[[Address], review.Json]] = {
     "run": run_review.describe_run,
     "record": review.describe_record,
-    "glitch": review.describe_glitch,
+    "outlier": review.describe_outlier,
 }
 
 
@@ -386,12 +386,12 @@ def _describe_runs(runs: Iterable[WaitingRun]) -> Iterator[str]:
         yield from (f"         {cause}" for cause in run.causes)
 
 
-def _describe_glitch(glitch: Any) -> str:
-    price, unit = f"{glitch.price:,}", glitch.currency or ""
-    before = "" if glitch.price_before is None else f" after {glitch.price_before:,}"
-    name = f"{glitch.platform}-{glitch.pk}"
+def _describe_outlier(outlier: Any) -> str:
+    price, unit = f"{outlier.price:,}", outlier.currency or ""
+    before = "" if outlier.price_before is None else f" after {outlier.price_before:,}"
+    name = f"{outlier.platform}-{outlier.pk}"
     text = f"{price}{before} {unit}".strip()
-    return f"      glitch {name}: {text} of offer {glitch.offer}, {_time(glitch.recorded_at)}"
+    return f"      outlier {name}: {text} of offer {outlier.offer}, {_time(outlier.recorded_at)}"
 
 
 def _counts(summary: Summary) -> str:
@@ -403,9 +403,9 @@ def _plain(waiting: Waiting) -> dict[str, Any]:
     plain = waiting._asdict()
     plain["runs"] = [run._asdict() for run in waiting.runs]
     plain["groups"] = [group._asdict() for group in waiting.groups]
-    if waiting.glitches is not None:
-        named = [(f"{each.platform}-{each.pk}", each._asdict()) for each in waiting.glitches]
-        plain["glitches"] = [{"id": name} | each for name, each in named]
+    if waiting.outliers is not None:
+        named = [(f"{each.platform}-{each.pk}", each._asdict()) for each in waiting.outliers]
+        plain["outliers"] = [{"id": name} | each for name, each in named]
     return plain
 
 

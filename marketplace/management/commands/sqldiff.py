@@ -6,7 +6,7 @@ from django.core.management.base import CommandError
 from django_extensions.management.commands import sqldiff
 
 from marketplace.registry import CONTROL
-from marketplace.routers import home
+from marketplace.routers import database_of
 
 
 class Command(sqldiff.Command):
@@ -18,7 +18,7 @@ class Command(sqldiff.Command):
         :raises CommandError: if one does
         """
         for app in options["app_label"]:
-            alias = home(app)
+            alias = database_of(app)
             if alias not in (None, CONTROL):
                 raise CommandError(
                     f"sqldiff reads the database {CONTROL} only, and {app} lives in {alias}. "

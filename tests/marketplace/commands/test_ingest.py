@@ -97,7 +97,7 @@ class TestResuming:
     def test_goes_on_with_an_interrupted_run(self, file):
         run("ingest", "uzum", file)
         LoadRun.objects.update(status="failed", error="Interrupted: by a person.")
-        LoadRun.objects.get().sources.update(is_complete=False, position=0)
+        LoadRun.objects.get().sources.update(is_complete=False, checkpoint=0)
 
         found = run("ingest", "uzum", "--resume")
 

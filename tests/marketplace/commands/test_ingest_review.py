@@ -60,21 +60,21 @@ def answer(monkeypatch):
     return answer
 
 
-def glitch(hour=1, is_glitch=True, **overrides):
+def outlier(hour=1, is_outlier=True, **overrides):
     """Make a price of an offer that was a tenth of the one before."""
     return factories.price_point(
         offer=factories.offer(external_id=f"o{hour}"),
         price=Decimal(100),
         price_change=Decimal(-900),
         recorded_at=NOON.replace(hour=hour),
-        is_glitch=is_glitch,
+        is_outlier=is_outlier,
         **overrides,
     )
 
 
 class TestList:
     def test_tells_what_waits_and_why(self):
-        older, newer = glitch(1), glitch(2)
+        older, newer = outlier(1), outlier(2)
         held = held_run(card(1), card(2), source="cards.jsonl", error=f"{CAUSE}\nanother cause")
         records = [
             factories.quarantined("classifieds", b"{%d}" % number, platform="olx")
@@ -91,9 +91,9 @@ class TestList:
             f"         {CAUSE}\n"
             "         another cause\n"
             "   Quarantine: 0\n"
-            "   Glitches: 2\n"
-            f"      glitch uzum-{newer.pk}: {price} o2, 2026-11-20 07:00\n"
-            f"      glitch uzum-{older.pk}: {price} o1, 2026-11-20 06:00\n"
+            "   Outliers: 2\n"
+            f"      outlier uzum-{newer.pk}: {price} o2, 2026-11-20 07:00\n"
+            f"      outlier uzum-{older.pk}: {price} o1, 2026-11-20 06:00\n"
             "CLASSIFIEDS - C2C classifieds platforms\n"
             "   Held runs: 0\n"
             "   Quarantine: 6\n"
@@ -140,7 +140,7 @@ class TestList:
         assert all(f"olx-{pk}" in out for pk in pks)
 
     def test_tells_the_same_to_a_program(self):
-        held, marked = held_run(card(1)), glitch()
+        held, marked = held_run(card(1)), outlier()
         record = factories.quarantined("ecommerce", b"1", platform="uzum")
 
         told = json.loads(run("ingest_review", "list", "--format=json").out)
@@ -158,20 +158,20 @@ class TestList:
         ]
         assert told[0]["records"] == 1
         assert (
-            told[0]["glitches"][0] | {"id": f"uzum-{marked.pk}", "price": "100.00"}
-            == (told[0]["glitches"][0])
+            told[0]["outliers"][0] | {"id": f"uzum-{marked.pk}", "price": "100.00"}
+            == (told[0]["outliers"][0])
         )
-        assert told[1]["glitches"] is None
+        assert told[1]["outliers"] is None
 
-    def test_tells_the_newest_glitches_unless_told_otherwise(self):
+    def test_tells_the_newest_outliers_unless_told_otherwise(self):
         for hour in range(5):
-            glitch(hour)
+            outlier(hour)
         arguments = ("ingest_review", "list", "--platform=uzum")
 
         short, full = run(*arguments).out, run(*arguments, "--all").out
 
         assert (short.count("of offer"), full.count("of offer")) == (3, 5)
-        assert "   Glitches: 5\n" in short
+        assert "   Outliers: 5\n" in short
 
     def test_goes_on_when_a_database_is_down(self, move):
         move("ecommerce", 1)
@@ -467,42 +467,44 @@ class TestRecords:
         assert list(prices) == [(1000, None), (5, -995)]
 
 
-class TestGlitches:
+class TestOutliers:
     def test_are_released_and_restored(self):
-        points = [glitch(1), glitch(2)]
+        points = [outlier(1), outlier(2)]
         names = [f"ecommerce-{points[0].pk}", f"uzum-{points[1].pk}"]
 
-        released = run("ingest_review", "release", "glitch", *names)
+        released = run("ingest_review", "release", "outlier", *names)
 
-        assert released.out == "".join(f"Released glitch {name}.\n" for name in names)
-        assert set(PricePoint.objects.values_list("is_glitch", flat=True)) == {False}
+        assert released.out == "".join(f"Released outlier {name}.\n" for name in names)
+        assert set(PricePoint.objects.values_list("is_outlier", flat=True)) == {False}
 
-        restored = run("ingest_review", "restore", "glitch", names[0])
+        restored = run("ingest_review", "restore", "outlier", names[0])
 
-        assert restored == (f"Restored glitch {names[0]}.\n", "", 0)
-        assert PricePoint.objects.get(pk=points[0].pk).is_glitch
+        assert restored == (f"Restored outlier {names[0]}.\n", "", 0)
+        assert PricePoint.objects.get(pk=points[0].pk).is_outlier
 
     def test_a_dry_run_does_nothing(self):
-        name = f"ecommerce-{glitch().pk}"
+        name = f"ecommerce-{outlier().pk}"
 
-        outcome = run("ingest_review", "release", "glitch", name, "--dry-run")
+        outcome = run("ingest_review", "release", "outlier", name, "--dry-run")
 
-        assert outcome.out == f"Would release glitch {name}.\n"
-        assert PricePoint.objects.get().is_glitch
+        assert outcome.out == f"Would release outlier {name}.\n"
+        assert PricePoint.objects.get().is_outlier
 
     def test_a_price_that_is_not_marked(self):
-        sound, marked = glitch(1, is_glitch=None), glitch(2)
+        sound, marked = outlier(1, is_outlier=None), outlier(2)
 
-        outcome = run("ingest_review", "release", "glitch", f"uzum-{sound.pk}", f"uzum-{marked.pk}")
+        outcome = run(
+            "ingest_review", "release", "outlier", f"uzum-{sound.pk}", f"uzum-{marked.pk}"
+        )
 
-        assert outcome.out == f"Released glitch uzum-{marked.pk}.\n"
-        assert outcome.err.startswith(f"Price point {sound.pk} is not marked as a glitch.")
+        assert outcome.out == f"Released outlier uzum-{marked.pk}.\n"
+        assert outcome.err.startswith(f"Price point {sound.pk} is not marked as a outlier.")
         assert outcome.code == 1
 
     def test_not_every_database_marks_prices(self):
-        outcome = run("ingest_review", "release", "glitch", "olx-7")
+        outcome = run("ingest_review", "release", "outlier", "olx-7")
 
-        assert outcome.err.startswith("classifieds marks no prices as glitches.\n")
+        assert outcome.err.startswith("classifieds marks no prices as outliers.\n")
 
 
 class TestWords:
@@ -517,9 +519,9 @@ class TestWords:
             factories.quarantined(
                 "ecommerce", orjson.dumps(card(number)), platform="uzum", pk=2_000_000 + number
             )
-        glitch()
+        outlier()
         out = run("ingest_review", "list", "--database=ecommerce").out
-        return [found.split() for found in re.findall(r"(?:run|record|glitch)(?: uzum-\d+)+", out)]
+        return [found.split() for found in re.findall(r"(?:run|record|outlier)(?: uzum-\d+)+", out)]
 
     def test_are_shown(self, names):
         outcomes = [run("ingest_review", "show", *words) for words in names]
@@ -543,7 +545,7 @@ class TestWords:
             assert run("ingest_review", "release", *words).code == 0
 
         assert run("ingest_review", "list", "--database=ecommerce").out.endswith(
-            "   Held runs: 0\n   Quarantine: 0\n   Glitches: 0\n"
+            "   Held runs: 0\n   Quarantine: 0\n   Outliers: 0\n"
         )
 
     def test_are_released_together_without_their_kinds(self, names):
@@ -558,7 +560,7 @@ class TestWords:
         assert run("ingest_review", "discard", *held, "--force").code == 0
         assert run("ingest_review", "discard", *records[1:], "--force").code == 0
         assert run("ingest_review", "discard", *marked, "--force").err == (
-            "CommandError: A glitch stays in the price history, but is left out of lows and "
+            "CommandError: A outlier stays in the price history, but is left out of lows and "
             "averages. If its price is right, release it.\n"
         )
         assert not QuarantinedRecord.objects.exists()
@@ -586,12 +588,12 @@ class TestWords:
     @pytest.mark.parametrize(
         ("words", "message"),
         [
-            (["show", "uzum-999999"], "No run, record or glitch uzum-999999 is waiting."),
+            (["show", "uzum-999999"], "No run, record or outlier uzum-999999 is waiting."),
             (["show"], "Say what to show, as ingest_review list names it: run uzum-17."),
             (["release", "records", "uzum-1"], "write record uzum-1."),
             (["release", "uzum-1", "--platform=uzum"], "leave out the ids."),
-            (["show", "glitch", "olx-1"], "classifieds marks no prices as glitches."),
-            (["show", "glitch", "uzum-999999"], "There is no glitch uzum-999999."),
+            (["show", "outlier", "olx-1"], "classifieds marks no prices as outliers."),
+            (["show", "outlier", "uzum-999999"], "There is no outlier uzum-999999."),
         ],
     )
     def test_what_does_not_fit(self, words, message):

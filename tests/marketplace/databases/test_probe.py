@@ -7,7 +7,7 @@ import psycopg2
 import pytest
 from psycopg2 import sql
 
-from marketplace.databases.probe import Inquiry, Question, SilenceError, ask_each, converse
+from marketplace.databases.probe import CachedProbe, ProbeTimeoutError, Question, ask_each, converse
 
 pytestmark = pytest.mark.django_db(databases=["classifieds"], transaction=True)
 
@@ -24,11 +24,11 @@ class TestConversation:
     def test_gives_up_connecting_to_a_server_that_is_silent(self, move, mute_port):
         move("classifieds", mute_port)
 
-        with pytest.raises(SilenceError):
+        with pytest.raises(ProbeTimeoutError):
             converse("classifieds", 0.2)
 
     def test_gives_up_a_question(self):
-        with converse("classifieds", 0.5) as conversation, pytest.raises(SilenceError):
+        with converse("classifieds", 0.5) as conversation, pytest.raises(ProbeTimeoutError):
             conversation.ask(SLEEP)
 
     def test_has_the_server_end_what_nobody_waits_for(self):
@@ -66,7 +66,7 @@ class Slow:
 class TestInquiry:
     def test_leaves_out_what_does_not_answer_in_time(self):
         slow = Slow()
-        inquiry = Inquiry(lambda alias: slow(alias) if alias == "slow" else alias, keep=0)
+        inquiry = CachedProbe(lambda alias: slow(alias) if alias == "slow" else alias, keep=0)
 
         answers = inquiry.ask(["slow", "quick"], seconds=0.2)
         slow.may_answer.set()
@@ -75,7 +75,7 @@ class TestInquiry:
 
     def test_asks_once_however_many_wait(self):
         slow = Slow()
-        inquiry = Inquiry(slow, keep=60)
+        inquiry = CachedProbe(slow, keep=60)
         before = threading.active_count()
 
         for _ in range(20):
@@ -89,7 +89,7 @@ class TestInquiry:
 
     def test_remembers_an_answer(self):
         calls = []
-        inquiry = Inquiry(calls.append, keep=60)
+        inquiry = CachedProbe(calls.append, keep=60)
 
         inquiry.ask(["one"], seconds=30)
         inquiry.ask(["one"], seconds=30)
@@ -100,7 +100,7 @@ class TestInquiry:
 
     def test_asks_again_when_the_answer_is_old(self):
         calls = []
-        inquiry = Inquiry(calls.append, keep=-1)
+        inquiry = CachedProbe(calls.append, keep=-1)
 
         inquiry.ask(["one"], seconds=30)
         inquiry.ask(["one"], seconds=30)

@@ -620,13 +620,13 @@ class TestComparePrices:
         assert compare(1000, -9) == (1, 0, 0, 0)
         assert compare(10, -9) == (1, 1, 1, 0)
 
-    def test_a_glitch_is_no_price_to_compare_with(self):
+    def test_a_outlier_is_no_price_to_compare_with(self):
         self.offer(1)
         offer = StoredOffer.objects.get()
         for hours, price in ((-6, 1000), (-4, 100)):
             at = NOON + timedelta(hours=hours)
-            is_glitch = True if price == 100 else None
-            factories.price_point(offer=offer, price=price, recorded_at=at, is_glitch=is_glitch)
+            is_outlier = True if price == 100 else None
+            factories.price_point(offer=offer, price=price, recorded_at=at, is_outlier=is_outlier)
 
         assert self.compare(("1", Decimal(1000), "UZS", -2)) == (1, 0, 0, 0)
 

@@ -403,7 +403,9 @@ class TestOrderOfDays:
     def test_what_was_loaded_by_an_earlier_release_is_known_by_its_payloads(self):
         self.load_all(self.DAYS)
         for run in LoadRun.objects.all():
-            run.measures = {k: v for k, v in run.measures.items() if k not in ("since", "until")}
+            run.quality_metrics = {
+                k: v for k, v in run.quality_metrics.items() if k not in ("since", "until")
+            }
             run.save()
 
         assert set(self.load_all(self.DAYS[:3])) == {(0, 0, 0)}

@@ -120,7 +120,7 @@ def told():
     sources = LoadSource.objects.order_by("pk")
     chunks = LoadChunk.objects.order_by("pk")
     found["runs"] = dict(enumerate(runs.values(*names), 1))
-    kept = ("run_id", "path", "record_count", "position", "is_complete")
+    kept = ("run_id", "path", "record_count", "checkpoint", "is_complete")
     found["sources"] = dict(enumerate(sources.values(*kept), 1))
     found["chunks"] = {
         n: {"run": chunk.run_id, "number": chunk.number, "size": len(chunk.body)}

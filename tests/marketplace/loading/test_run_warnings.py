@@ -67,7 +67,7 @@ class TestRuns:
         entries.insert(1, Entry("line 2", warning="The end is odd."))
         pk = load(entries).run_id
         # As if it had been killed before the position was written.
-        LoadSource.objects.update(position=0, is_complete=False)
+        LoadSource.objects.update(checkpoint=0, is_complete=False)
 
         assert load(entries, pk).warnings == ["choynak.json: The end is odd."]
 

@@ -10,7 +10,7 @@ from django.db import OperationalError, connections
 from ecommerce.models import LoadRun, Product
 from marketplace.exceptions import DiskFullError
 from marketplace.loading import retry
-from marketplace.loading.retry import patiently
+from marketplace.loading.retry import retry_on_disconnect
 from marketplace.postgresql import embedded, reserve
 from marketplace.postgresql.errors import explain, is_disk_full
 from tests.commands import run
@@ -173,7 +173,7 @@ class TestLoad:
                 self.execute(FULL)
             return "done"
 
-        assert patiently("ecommerce", work) == "done"
+        assert retry_on_disconnect("ecommerce", work) == "done"
         [record] = caplog.records
         assert (
             "The disk of the server of ecommerce is full: could not extend file" in record.message

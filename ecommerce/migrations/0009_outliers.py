@@ -1,4 +1,4 @@
-"""An index of the prices that are marked as glitches: few of millions."""
+"""An index of the prices that are marked as outliers: few of millions."""
 
 from django.db import migrations, models
 
@@ -12,9 +12,9 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="pricepoint",
             index=models.Index(
-                condition=models.Q(("is_glitch", True)),
+                condition=models.Q(("is_outlier", True)),
                 fields=["recorded_at"],
-                name="ecommerce_price_glitches",
+                name="ecommerce_price_outliers",
             ),
         ),
     ]
