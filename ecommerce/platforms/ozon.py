@@ -14,8 +14,8 @@ from ecommerce.records import Category, Offer, Product, Seller
 from marketplace.exceptions import PayloadError
 from marketplace.loading import values
 from marketplace.loading.adapters import Item, Parsed, Payload, Shape, Source
+from marketplace.loading.formats.decimal_marks import decimal_marks, price_style, stated_mark
 from marketplace.loading.formats.yml import text_of
-from marketplace.loading.values.decimal_marks import decimal_marks, price_style, stated_mark
 from marketplace.loading.values.prices import is_ambiguous
 
 CURRENCY = "RUB"

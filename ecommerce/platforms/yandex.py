@@ -16,8 +16,8 @@ from ecommerce.records import Category, Offer, Product, Seller
 from marketplace.exceptions import PayloadError
 from marketplace.loading import values
 from marketplace.loading.adapters import Item, Parsed, Payload, Shape, Source
+from marketplace.loading.formats.decimal_marks import decimal_marks, price_style
 from marketplace.loading.formats.yml import text_of
-from marketplace.loading.values.decimal_marks import decimal_marks, price_style
 
 _SUPPLIER = re.compile(r"^[ \t]*(?:supplier|поставщик)[ \t]*[=|]([^|\n]+)", re.I | re.M)
 _EXTENSIONS = re.compile(r"(\.(xml|yml|yaml|txt|json|gz|zst))+$", re.I)

@@ -16,6 +16,7 @@ from marketplace.exceptions import PayloadError
 from marketplace.loading import deduplication, staging
 from marketplace.loading.adapters import Adapter, Item, Parsed, Payload
 from marketplace.loading.deduplication import ExistingVersion
+from marketplace.loading.document_times import Clock
 from marketplace.loading.formats import json_text
 from marketplace.loading.full_listings import Snapshot
 from marketplace.loading.quality_metrics import Measures, observe
@@ -23,7 +24,6 @@ from marketplace.loading.record_types import check_columns, check_types
 from marketplace.loading.retry import retry_on_disconnect
 from marketplace.loading.rows import Rows, collate, encode
 from marketplace.loading.targets import Plan
-from marketplace.loading.values.document_times import Clock
 
 #: Levels of a payload down to which the field is looked for that cannot be stored.
 _MAX_DEPTH = 20

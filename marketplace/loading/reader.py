@@ -19,6 +19,7 @@ from marketplace.loading.adapters import (
     get_adapter,
 )
 from marketplace.loading.deduplication import Hasher
+from marketplace.loading.document_times import Clock
 from marketplace.loading.formats import documents
 from marketplace.loading.formats.documents import Entry, Line
 from marketplace.loading.formats.encodings import drain
@@ -37,7 +38,6 @@ from marketplace.loading.preparation import (
 from marketplace.loading.retry import retry_on_disconnect
 from marketplace.loading.sources import Job, Message, SourceEnd, Start, begin, given
 from marketplace.loading.targets import Plan, Scope, get_plan
-from marketplace.loading.values.document_times import Clock
 
 #: Bytes of payloads in a batch at most, so that a few thousand large ones do not fill the memory.
 _MAX_BATCH_BYTES = 10_000_000

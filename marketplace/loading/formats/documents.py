@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from marketplace.exceptions import SourceError
 from marketplace.loading.formats import (
+    decimal_marks,
     delimited,
     feeds,
     json_stream,
@@ -25,7 +26,6 @@ from marketplace.loading.formats import (
 from marketplace.loading.formats.json_pieces import Text
 from marketplace.loading.formats.json_text import clean, parse
 from marketplace.loading.formats.unpacking import STANDARD_INPUT
-from marketplace.loading.values import decimal_marks
 
 __all__ = [
     "STANDARD_INPUT",

@@ -22,13 +22,13 @@ from marketplace.loading.adapters import (
     get_adapter,
 )
 from marketplace.loading.formats import delimited, documents
+from marketplace.loading.formats.decimal_marks import decimal_marks, price_style, sample, size_of
 from marketplace.loading.formats.documents import Entry
 from marketplace.loading.formats.encodings import drain
 from marketplace.loading.mapped import columns, mapping
 from marketplace.loading.mapped.mapping import Field, Section, TableMapping
 from marketplace.loading.targets import Plan, Target, get_plan
 from marketplace.loading.values import prices
-from marketplace.loading.values.decimal_marks import decimal_marks, price_style, sample, size_of
 from marketplace.registry import get_platform
 
 SHAPE = "TABLE"

@@ -5,9 +5,8 @@ import gzip
 import pytest
 
 from marketplace.exceptions import SourceError
-from marketplace.loading.formats import documents
-from marketplace.loading.values import decimal_marks
-from marketplace.loading.values.decimal_marks import sample
+from marketplace.loading.formats import decimal_marks, documents
+from marketplace.loading.formats.decimal_marks import sample
 
 
 def test_a_source_that_fails_at_its_start_fails_after_what_was_read():
