@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.RunSQL(
-            "UPDATE procurement_quarantine SET times = ARRAY[observed_at] "
+            "UPDATE procurement_quarantine SET observed_times = ARRAY[observed_at] "
             "WHERE observed_at IS NOT NULL",
             migrations.RunSQL.noop,
         ),
