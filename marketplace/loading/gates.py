@@ -76,7 +76,7 @@ def baseline(alias: str, platform: str) -> Baseline:
 def recent_runs(alias: str, platform: str) -> list[Measures]:
     """Return the measures of the last completed runs of a platform, newest observations first."""
     runs = apps.get_model(alias, "LoadRun").objects.using(alias)
-    told = runs.filter(platform=platform, status="completed", measures__isnull=False)
+    told = runs.filter(platform=platform, status="completed", quality_metrics__isnull=False)
     stored = told.order_by("-pk").values_list("quality_metrics", flat=True)[:_MAX_RUNS]
     return sorted(map(Measures.from_json, stored), key=lambda run: -(run.until or 0))
 
