@@ -427,7 +427,7 @@ class TestGate:
     def store(self, *runs, **overrides):
         for measures in runs:
             factories.load_run(
-                "ecommerce", platform="uzum", measures=measures.as_json(), **overrides
+                "ecommerce", platform="uzum", quality_metrics=measures.as_json(), **overrides
             )
 
     def test_compares_to_the_completed_runs_of_the_platform(self):
@@ -436,7 +436,7 @@ class TestGate:
         wrong = run(stretch(price=1000))
         for status in ("failed", "held", "discarded", "running"):
             self.store(wrong, status=status)
-        factories.load_run("ecommerce", platform="ozon", measures=wrong.as_json())
+        factories.load_run("ecommerce", platform="ozon", quality_metrics=wrong.as_json())
 
         known = baseline("ecommerce", "uzum")
 

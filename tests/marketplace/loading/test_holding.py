@@ -443,7 +443,7 @@ class TestThresholds:
         history()
 
         assert load(slipped(), 4).causes == []
-        assert LoadRun.objects.filter(measures=None).count() == 0
+        assert LoadRun.objects.filter(quality_metrics=None).count() == 0
 
 
 class TestOtherDatabases:
