@@ -98,10 +98,10 @@ def known_contents(
         statement = SQL(
             "SELECT h.position, t.external_id, t.last_seen_at "
             "FROM unnest(%(hashes)s::uuid[]) WITH ORDINALITY AS h (hash, position) "
-            # OFFSET: by the index, hash by hash. A table that was just made has no statistics, and
-            # joining it would scan it for each batch.
-            "CROSS JOIN LATERAL (SELECT external_id, last_seen_at FROM {table} "
-            "WHERE content_hash = uuid_send(h.hash) AND platform = %(platform)s OFFSET 0) AS t"
+            # OFFSET 0 makes the planner look each hash up in the index of hashes. A new table has
+            # no statistics: the planner would scan it, or all rows of the platform, for each hash.
+            "CROSS JOIN LATERAL (SELECT platform, external_id, last_seen_at FROM {table} "
+            "WHERE content_hash = uuid_send(h.hash) OFFSET 0) AS t WHERE t.platform = %(platform)s"
         ).format(table=Identifier(target.table))
         with connections[alias].cursor() as cursor:
             cursor.execute(statement, {"hashes": _array(hashes), "platform": platform})
