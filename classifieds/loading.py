@@ -45,7 +45,7 @@ PLAN = Plan(
                 )
             },
             keep_prior=True,
-            lasting=frozenset({"status"}),
+            kept_on_replay=frozenset({"status"}),
         ),
     ),
     after_merge=after_merge,

@@ -21,8 +21,8 @@ from django.db.backends.utils import CursorWrapper
 
 from ecommerce.archive import closing
 from ecommerce.records import Offer, PricePoint, Product
+from marketplace.exceptions import MergeRequiredError
 from marketplace.loading import staging
-from marketplace.loading.bulk_insert import MergeRequiredError
 from marketplace.postgresql.sql_files import read_sql
 
 _sql = partial(read_sql, __file__)
@@ -131,7 +131,7 @@ def append(cursor: CursorWrapper, platform: str) -> int:
 
     Returns how many points are new. Marks the outliers that it reveals.
 
-    :raises Refused: if items would change a month that is archived
+    :raises ItemsRefusedError: if items would change a month that is archived
     """
     closing.refuse_changes(cursor, platform)
     cursor.execute(_sql("price_news"), {"platform": platform})

@@ -1,5 +1,7 @@
 """Errors that a user can act on. Only `cli.py`, `manage.py` and the admin make them messages."""
 
+from collections.abc import Mapping
+
 
 class MarketplaceError(Exception):
     """Raised if something cannot be done. Its text names the thing, the reason, the next step."""
@@ -44,6 +46,22 @@ class PayloadError(MarketplaceError):
         super().__init__(f"{field}: {reason}" if field else reason)
         self.field = field
         self.reason = reason
+
+
+class ItemsRefusedError(MarketplaceError):
+    """Raised if items of a batch cannot be loaded in the current state of the database.
+
+    :param reasons: index of the item in the batch → reason; the key None holds a reason that
+        cannot be attributed to a single item
+    """
+
+    def __init__(self, reasons: Mapping[int | None, str]) -> None:
+        super().__init__("; ".join(sorted(set(reasons.values()))))
+        self.reasons = reasons
+
+
+class MergeRequiredError(MarketplaceError):
+    """Raised if a batch of new items cannot be inserted in bulk, so that it must be merged."""
 
 
 class RecordLimitError(ValueError):

@@ -16,9 +16,8 @@ from django.db.backends.utils import CursorWrapper
 
 import ecommerce
 from ecommerce.archive import cold, months
-from marketplace.exceptions import ArchiveError
+from marketplace.exceptions import ArchiveError, ItemsRefusedError
 from marketplace.loading import staging
-from marketplace.loading.batch import Refused
 from marketplace.postgresql.sql_files import read_sql
 
 _sql = partial(read_sql, ecommerce.__file__)
@@ -69,7 +68,7 @@ def is_closed(cursor: CursorWrapper, moment: datetime) -> bool:
 def refuse_changes(cursor: CursorWrapper, platform: str) -> None:
     """Refuse the items of a staged and merged batch that would change an archived month.
 
-    :raises Refused: if there are any, or the archive cannot be read, so that they may be
+    :raises ItemsRefusedError: if there are any, or the archive cannot be read, so that they may be
     """
     cursor.execute(_sql("price_closed"), {"platform": platform})
     told = [_Told(*row) for row in cursor.fetchall()]
@@ -78,10 +77,12 @@ def refuse_changes(cursor: CursorWrapper, platform: str) -> None:
     try:
         known = _points(cursor, platform, {each.offer_id for each in told})
     except ArchiveError as error:
-        raise Refused(dict.fromkeys((t.item for t in told), _unread(cursor, error))) from error
+        raise ItemsRefusedError(
+            dict.fromkeys((t.item for t in told), _unread(cursor, error))
+        ) from error
     refused = {each.item: _reason(each) for each in told if _is_news(each, known[each.offer_id])}
     if refused:
-        raise Refused(refused)
+        raise ItemsRefusedError(refused)
 
 
 def add_evidence(cursor: CursorWrapper, platform: str) -> None:
@@ -89,7 +90,7 @@ def add_evidence(cursor: CursorWrapper, platform: str) -> None:
 
     Where the archive cannot be read, offers without archived points need none.
 
-    :raises Refused: if the archive cannot be read, and items of a staged batch need it
+    :raises ItemsRefusedError: if the archive cannot be read, and items of a staged batch need it
     :raises ArchiveError: if other work needs it, such as a replay
     """
     archived = months.cold(cursor)
@@ -115,7 +116,7 @@ def _refuse_unproven(cursor: CursorWrapper, platform: str, error: ArchiveError) 
     reason = _unread(cursor, error)
     if not items:
         raise ArchiveError(reason) from error
-    raise Refused(dict.fromkeys(items, reason)) from error
+    raise ItemsRefusedError(dict.fromkeys(items, reason)) from error
 
 
 def _unread(cursor: CursorWrapper, error: ArchiveError) -> str:

@@ -50,19 +50,8 @@ _QUARANTINED = (
 )
 
 
-class Stale(MarketplaceError):
-    """Raised if what was recognized as unchanged is not what it was any more: it must be parsed."""
-
-
-class Refused(MarketplaceError):
-    """Raised if items of a batch may not be loaded as things are.
-
-    :param reasons: position of an item's entrant → why; None for what no single one tells
-    """
-
-    def __init__(self, reasons: Mapping[int | None, str]) -> None:
-        super().__init__("; ".join(sorted(set(reasons.values()))))
-        self.reasons = reasons
+class StaleVersionError(MarketplaceError):
+    """Raised if an item was recognized as unchanged, but its row changed before the write."""
 
 
 class Outcome(NamedTuple):
@@ -82,10 +71,10 @@ def learn(packer: Packer, batch: Batch) -> None:
     """
     if not packer.is_keeping:
         return
-    shapes = {batch.entrants[position].shape for position in batch.payloads.values()}
+    shapes = {batch.items[position].shape for position in batch.payloads.values()}
     for shape in shapes:
         if not packer.knows(shape):
-            packer.learn(shape, [each.raw for each in batch.entrants if each.shape == shape])
+            packer.learn(shape, [each.raw for each in batch.items if each.shape == shape])
 
 
 def is_all_new(alias: str, platform: str, plan: Plan, batch: Batch) -> bool:
@@ -110,7 +99,7 @@ def stage(alias: str, plan: Plan, batch: Batch) -> None:
         if plan.observations:
             columns = list(plan.observations.columns)
             staging.copy_lines(cursor, plan.observations.table, columns, batch.points)
-        last_seen.stage(cursor, batch.touches)
+        last_seen.stage(cursor, batch.seen_again)
 
 
 def _definitions(plan: Plan) -> list[Composed]:
@@ -136,7 +125,7 @@ def write(alias: str, platform: str, plan: Plan, batch: Batch, packer: Packer | 
     :raises django.db.Error: if the database refuses any of it
     :raises ConflictError: if another loader came between two steps
     :raises MergeRequiredError: if a batch that is all new must be merged all the same
-    :raises Stale: if another loader came between recognizing and writing
+    :raises StaleVersionError: if another loader came between recognizing and writing
     """
     created: set[int] = set()
     changed: set[int] = set()
@@ -156,7 +145,7 @@ def write(alias: str, platform: str, plan: Plan, batch: Batch, packer: Packer | 
             warnings = plan.warn(cursor, platform)
         if packer is not None:
             _store_payloads(cursor, alias, packer, batch)
-        if batch.touches:
+        if batch.seen_again:
             _touch(cursor, alias, platform, plan, batch)
         # Foreign keys are checked at the end of the transaction; here a fault is this batch's.
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
@@ -190,9 +179,11 @@ def _create(
 
 
 def _touch(cursor: CursorWrapper, alias: str, platform: str, plan: Plan, batch: Batch) -> None:
-    touched = last_seen.apply(cursor, alias, platform, plan)
-    if any(touch.entrant not in touched for touch in batch.touches):
-        raise Stale(f"A thing of {platform} changed while it was loaded. Load the file again.")
+    updated = last_seen.apply(cursor, alias, platform, plan)
+    if any(item.position not in updated for item in batch.seen_again):
+        raise StaleVersionError(
+            f"A thing of {platform} changed while it was loaded. Load the file again."
+        )
 
 
 def clear(alias: str, plan: Plan) -> None:
@@ -314,12 +305,12 @@ def _store_payloads(cursor: CursorWrapper, alias: str, packer: Packer, batch: Ba
     stored = {(external_id, content): pk for external_id, content, pk in cursor.fetchall()}
     new, again, told = [], [], set[tuple[str, str]]()
     for key, position in sorted(batch.payloads.items(), key=_precedence):
-        entrant = batch.entrants[position]
+        item = batch.items[position]
         if key not in stored:
             new.append((key[0], position))
-        elif (key[0], entrant.shape) not in told:
-            again.append((stored[key], entrant.observed_at))
-        told.add((key[0], entrant.shape))
+        elif (key[0], item.shape) not in told:
+            again.append((stored[key], item.observed_at))
+        told.add((key[0], item.shape))
     _note_payload_observations(cursor, alias, again)
     staging.copy(cursor, table, _PAYLOAD_COLUMNS, _payload_rows(packer, batch, new))
 
@@ -338,25 +329,25 @@ def pack_ahead(packer: Packer, batch: Batch) -> None:
     Another thread may do it while the database works on the batch before.
     """
     for position in batch.payloads.values():
-        entrant = batch.entrants[position]
-        if packer.knows(entrant.shape):
-            batch.packed[position] = packer.pack(entrant.shape, entrant.raw, entrant.context)
+        item = batch.items[position]
+        if packer.knows(item.shape):
+            batch.packed[position] = packer.pack(item.shape, item.raw, item.context)
 
 
 def _payload_rows(
     packer: Packer, batch: Batch, new: list[tuple[str, int]]
 ) -> Iterator[tuple[Any, ...]]:
     for external_id, position in new:
-        entrant = batch.entrants[position]
+        item = batch.items[position]
         packed = batch.packed.get(position)
         yield (
             packer.platform,
-            entrant.shape,
+            item.shape,
             external_id,
-            bytes.fromhex(entrant.content_hash),
-            entrant.document_hash,
-            entrant.observed_at,
-            packed or packer.pack(entrant.shape, entrant.raw, entrant.context),
+            bytes.fromhex(item.content_hash),
+            item.document_hash,
+            item.observed_at,
+            packed or packer.pack(item.shape, item.raw, item.context),
         )
 
 

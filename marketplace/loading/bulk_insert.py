@@ -13,14 +13,9 @@ from typing import Any
 from django.db.backends.utils import CursorWrapper
 from psycopg2.sql import SQL, Identifier
 
-from marketplace.exceptions import MarketplaceError
 from marketplace.loading import staging
 from marketplace.loading.rows import Rows
 from marketplace.loading.targets import Plan, Target
-
-
-class MergeRequiredError(MarketplaceError):
-    """Raised if a batch that is all new must be merged all the same."""
 
 
 def is_all_new(
@@ -82,7 +77,7 @@ class Creator:
         staging.copy_lines(
             self.cursor,
             target.table,
-            [*target.told_columns, *columns, "id", "platform", "updated_at"],
+            [*target.record_columns, *columns, "id", "platform", "updated_at"],
             rows.created(self._tails(target, rows, ids)),
         )
         self.ids[target.record] = dict(zip(rows.keys, ids, strict=True))

@@ -94,7 +94,7 @@ def known_contents(
 ) -> dict[int, ExistingVersion]:
     """Return the positions of the items that say what is known, each with the thing it is about."""
     found: dict[int, ExistingVersion] = {}
-    for target in plan.anchors if hashes else ():
+    for target in plan.hashed_targets if hashes else ():
         statement = SQL(
             "SELECT h.position, t.external_id, t.last_seen_at "
             "FROM unnest(%(hashes)s::uuid[]) WITH ORDINALITY AS h (hash, position) "

@@ -144,30 +144,30 @@ class Clock:
         found, self._new = self._new, set()
         return found
 
-    def move(self, candidates: "list[ParsedItem]", parsed: Sequence[Parsed | None]) -> None:
+    def move(self, parsed_items: "list[ParsedItem]", parsed: Sequence[Parsed | None]) -> None:
         """Replace times that stayed the same for other content by the time of the first load."""
-        if not self._tables or all(each.entrant.fallback is None for each in candidates):
+        if not self._tables or all(each.item.fallback is None for each in parsed_items):
             return
-        self._find_standing(candidates, parsed)
+        self._find_standing(parsed_items, parsed)
         if not self._standing:
             return
-        for position, candidate in enumerate(candidates):
-            entrant = candidate.entrant
-            if entrant.fallback is not None and entrant.observed_at in self._standing:
-                moved = entrant._replace(observed_at=entrant.fallback, fallback=None)
-                candidates[position] = candidate._replace(entrant=moved)
+        for position, parsed_item in enumerate(parsed_items):
+            item = parsed_item.item
+            if item.fallback is not None and item.observed_at in self._standing:
+                moved = item._replace(observed_at=item.fallback, fallback=None)
+                parsed_items[position] = parsed_item._replace(item=moved)
 
     def _warn(self, text: str, at: datetime) -> None:
         self._warnings.setdefault(text, text.format(at=localtime(at).isoformat(" ", "minutes")))
 
     def _find_standing(
-        self, candidates: "list[ParsedItem]", parsed: Sequence[Parsed | None]
+        self, parsed_items: "list[ParsedItem]", parsed: Sequence[Parsed | None]
     ) -> None:
         # An item that was recognized has no new content.
         news = [
-            (found.external_id, each.entrant)
-            for each, found in zip(candidates, parsed, strict=True)
-            if found is not None and found.observed_at is None and each.entrant.fallback
+            (found.external_id, each.item)
+            for each, found in zip(parsed_items, parsed, strict=True)
+            if found is not None and found.observed_at is None and each.item.fallback
         ]
         news = [(key, each) for key, each in news if each.observed_at not in self._standing]
         if not news:

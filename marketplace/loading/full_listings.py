@@ -33,17 +33,17 @@ class Snapshot:
     since: datetime | None = None
     at: datetime | None = None
 
-    def observe(self, plan: Plan, entrants: Iterable[Any], told: Iterable[Any]) -> None:
+    def observe(self, plan: Plan, items: Iterable[Any], told: Iterable[Any]) -> None:
         """Count the items of a batch, given with what they say."""
-        anchors = {target.record for target in plan.anchors}
-        for entrant, parsed in zip(entrants, told, strict=True):
-            if not entrant.is_counted:
+        hashed = {target.record for target in plan.hashed_targets}
+        for item, parsed in zip(items, told, strict=True):
+            if not item.is_counted:
                 continue
             self.count += 1
-            moment = entrant.observed_at
+            moment = item.observed_at
             self.since = min(moment, self.since or moment)
             self.at = max(moment, self.at or moment)
-            about = [each for each in parsed.records if type(each) in anchors]
+            about = [each for each in parsed.records if type(each) in hashed]
             for kind, name in _FIELDS.items():
                 named = {getattr(each, name, None) for each in parsed.records}
                 named.discard(None)

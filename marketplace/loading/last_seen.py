@@ -7,10 +7,10 @@ from django.db.backends.utils import CursorWrapper
 from psycopg2.sql import SQL, Composed, Identifier
 
 from marketplace.loading import staging
-from marketplace.loading.preparation import Touch
+from marketplace.loading.preparation import SeenAgain
 from marketplace.loading.targets import Plan, Target
 
-TABLE = "stage_touches"
+TABLE = "stage_seen_again"
 
 _COLUMNS = (("item", "integer"), ("content_hash", "bytea"), ("observed_at", "timestamptz"))
 
@@ -20,23 +20,21 @@ def definition() -> Composed:
     return staging.definition(TABLE, _COLUMNS)
 
 
-def stage(cursor: CursorWrapper, touches: list[Touch]) -> None:
+def stage(cursor: CursorWrapper, items: list[SeenAgain]) -> None:
     """Send what is to be touched to its temporary table."""
-    rows = (
-        (touch.entrant, bytes.fromhex(touch.content_hash), touch.observed_at) for touch in touches
-    )
+    rows = ((item.position, bytes.fromhex(item.content_hash), item.observed_at) for item in items)
     staging.copy(cursor, TABLE, [name for name, _ in _COLUMNS], rows)
 
 
 def apply(cursor: CursorWrapper, alias: str, platform: str, plan: Plan) -> set[int]:
-    """Touch what is staged and still says the same; return its items' positions.
+    """SeenAgain what is staged and still says the same; return its items' positions.
 
     Rows are locked parents first, as merging does. An item that is not returned has changed since
     it was recognized.
     """
     touched: set[int] = set()
     values: dict[str, Any] = {"platform": platform}
-    for target in plan.anchors:
+    for target in plan.hashed_targets:
         for parent in _parents(plan, target):
             cursor.execute(parent, values)
         # A statement of its own: the one after it must see what a loader that was waited for left.
@@ -88,7 +86,7 @@ def _touch_parent(
         for column in _columns(target, parent)
     ]
     return SQL(
-        "WITH RECURSIVE anchors AS (SELECT t.*, s.observed_at FROM stage_touches s "
+        "WITH RECURSIVE anchors AS (SELECT t.*, s.observed_at FROM stage_seen_again s "
         "JOIN {anchor} t ON t.content_hash = s.content_hash AND t.platform = %(platform)s "
         "WHERE t.last_seen_at < s.observed_at){dependents}, "
         "told AS (SELECT id, min(was) AS was, max(at) AS at FROM ({told}) AS each GROUP BY id), "
@@ -137,7 +135,7 @@ def _columns(target: Target, parent: Target) -> list[str]:
 def _lock(anchor: Target) -> Composed:
     """Return the statement that locks the anchors that are to be touched, and tells their ids."""
     return SQL(
-        "WITH locked AS (SELECT t.id FROM stage_touches s JOIN {anchor} t "
+        "WITH locked AS (SELECT t.id FROM stage_seen_again s JOIN {anchor} t "
         "ON t.content_hash = s.content_hash AND t.platform = %(platform)s "
         "WHERE t.last_seen_at <= s.observed_at "
         'ORDER BY t.external_id COLLATE "C" FOR UPDATE OF t) SELECT array_agg(id) FROM locked'
@@ -151,7 +149,7 @@ def _touch(alias: str, plan: Plan, anchor: Target) -> Composed:
     """
     return SQL(
         "WITH seen AS (SELECT t.id, t.external_id, t.content_hash, t.last_seen_at AS was, "
-        "s.observed_at, s.item FROM stage_touches s JOIN {anchor} t "
+        "s.observed_at, s.item FROM stage_seen_again s JOIN {anchor} t "
         "ON t.content_hash = s.content_hash AND t.id = ANY(%(locked)s::bigint[]) "
         "WHERE t.last_seen_at <= s.observed_at), "
         "later AS (SELECT DISTINCT ON (id) * FROM seen WHERE was < observed_at), "
@@ -180,7 +178,7 @@ def _dependents(plan: Plan, anchor: Target) -> list[Composed]:
     """Return what touches the rows that were observed together with their anchor."""
     found = []
     for target, column in _told_with(plan, anchor):
-        times = ("last_seen_at", *sorted(target.silent))
+        times = ("last_seen_at", *sorted(target.untracked))
         part = SQL(
             ", {name} AS (UPDATE {table} d SET {times} FROM later "
             "WHERE d.{column} = later.id AND d.last_seen_at = later.was)"

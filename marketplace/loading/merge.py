@@ -92,7 +92,7 @@ def upsert(target: Target) -> Composed:
             contradicted = SQL(_CONTRADICTED).format(c=Identifier("content_hash"))
         rule = "t.{c}" if target.replayed else _REMEMBERED
         columns["content_hash"] = SQL(rule).format(c=Identifier("content_hash"))
-    silent = target.silent | {"content_hash"}
+    untracked = target.untracked | {"content_hash"}
     return SQL(
         "WITH merged AS (INSERT INTO {table} AS t "
         "(platform, external_id, first_seen_at, last_seen_at, updated_at{names}) "
@@ -120,7 +120,9 @@ def upsert(target: Target) -> Composed:
         assignments=SQL("").join(
             SQL("{} = {}, ").format(Identifier(name), merged) for name, merged in columns.items()
         ),
-        changed=_changed({name: merged for name, merged in columns.items() if name not in silent}),
+        changed=_changed(
+            {name: merged for name, merged in columns.items() if name not in untracked}
+        ),
         contradicted=contradicted,
     )
 
@@ -225,7 +227,7 @@ def _joins(target: Target) -> list[Composed]:
 def _merged(name: str, target: Target) -> Composed:
     """Return the value of a column after the merge of EXCLUDED into t."""
     rule = _FILLED
-    if target.replayed and name in target.lasting:
+    if target.replayed and name in target.kept_on_replay:
         rule = "COALESCE(t.{c}, EXCLUDED.{c})"
     elif target.replayed:
         is_whole = target.replayed == "whole" and not target.shared

@@ -59,7 +59,7 @@ class BatchItem(NamedTuple):
     document_hash: str | None = None
     fallback: datetime | None = None
 
-    def item(self, payload: Payload | None = None) -> Item:
+    def to_item(self, payload: Payload | None = None) -> Item:
         """Return the item.
 
         :param payload: its payload, if it is at hand already
@@ -146,15 +146,15 @@ def _is_storable(value: Any) -> bool:
 
 
 class ParsedItem(NamedTuple):
-    """An entrant with what the process that read it has at hand.
+    """An item of a batch, with its payload or what was parsed from it.
 
     :param payload: its payload; None if it was parsed already
-    :param told: what it says, or why it cannot be parsed; None if that is not known yet
+    :param parsed: its records, or the error that parsing raised; None if it is not parsed yet
     """
 
-    entrant: BatchItem
+    item: BatchItem
     payload: Payload | None
-    told: Parsed | Exception | None = None
+    parsed: Parsed | Exception | None = None
 
 
 class Reject(NamedTuple):
@@ -174,13 +174,13 @@ class Reject(NamedTuple):
     context: Payload | None = None
 
 
-class Touch(NamedTuple):
-    """An item that says what its thing's newest observation said, at a later time.
+class SeenAgain(NamedTuple):
+    """An unchanged item, observed again at a later time.
 
-    :param entrant: its position among the batch's entrants
+    :param position: its index in the batch's items
     """
 
-    entrant: int
+    position: int
     content_hash: str
     observed_at: datetime
 
@@ -195,16 +195,16 @@ class Batch:
     :param is_new: whether nothing is known of its things; None if that is not known
     :param points: lines of COPY text of further observations
     :param moments: all times of observation
-    :param payloads: external_id and content hash of what was parsed → the position of its entrant
-    :param packed: position of an entrant → its payload as it is kept, if it is packed already
-    :param counted: positions of the entrants that count as records
+    :param payloads: external_id and content hash of what was parsed → the position of its item
+    :param packed: position of an item → its payload as it is kept, if it is packed already
+    :param counted: positions of the items that count as records
     """
 
     position: int = 0
     skipped: int = 0
-    entrants: list[BatchItem] = field(default_factory=list)
+    items: list[BatchItem] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
-    touches: list[Touch] = field(default_factory=list)
+    seen_again: list[SeenAgain] = field(default_factory=list)
     rows: list[Rows] = field(default_factory=list)
     is_new: bool | None = None
     points: bytes = b""
@@ -232,13 +232,13 @@ class Batch:
     @property
     def size(self) -> int:
         """Bytes of the payloads."""
-        size = sum(len(each.raw) for each in self.entrants)
+        size = sum(len(each.raw) for each in self.items)
         return size + sum(len(each.payload) for each in self.rejects)
 
     def observations(self) -> list[tuple[str, str, str, datetime]]:
         """Return external id, content hash, shape and time of what was parsed."""
-        told = ((key, self.entrants[position]) for key, position in self.payloads.items())
-        return [(*key, entrant.shape, entrant.observed_at) for key, entrant in told]
+        told = ((key, self.items[position]) for key, position in self.payloads.items())
+        return [(*key, item.shape, item.observed_at) for key, item in told]
 
 
 class Preparer:
@@ -269,41 +269,41 @@ class Preparer:
         self._owned = {target.record for target in plan.targets if not target.shared}
         self._timed = {shape.name for shape in adapter.shapes if shape.is_timed}
 
-    def prepare(self, candidates: list[ParsedItem], rejects: list[Reject]) -> Iterator[Batch]:
+    def prepare(self, parsed_items: list[ParsedItem], rejects: list[Reject]) -> Iterator[Batch]:
         """Yield the batches of some items: one, unless a thing is in them at different times.
 
         Two states of a thing at different times are two batches, so that both leave a trace; no
         less so if it is not the items' own, but an offer that two products tell of.
         """
-        known = self._recognize(candidates)
-        self.is_eager = len(known) < len(candidates) * _EAGER
-        parsed = self._parse(candidates, known, rejects)
+        known = self._recognize(parsed_items)
+        self.is_eager = len(known) < len(parsed_items) * _EAGER
+        parsed = self._parse(parsed_items, known, rejects)
         if self.clock:
-            self.clock.move(candidates, parsed)
-        candidates, parsed = self._in_time(candidates, parsed)
+            self.clock.move(parsed_items, parsed)
+        parsed_items, parsed = self._in_time(parsed_items, parsed)
         try:
-            batches = self._batches(candidates, parsed, rejects)
+            batches = self._batches(parsed_items, parsed, rejects)
         except TypeError:
             # A search for each would cost every load; so it is done where something failed.
-            if not self._reject_wrong_types(candidates, parsed, rejects):
+            if not self._reject_wrong_types(parsed_items, parsed, rejects):
                 raise
-            batches = self._batches(candidates, parsed, rejects)
+            batches = self._batches(parsed_items, parsed, rejects)
         if self.clock:
             batches[-1].warnings |= self.clock.take_warnings()
             batches[0].stale_times = self.clock.take_standing()
         yield from batches
 
     def _batches(
-        self, candidates: list[ParsedItem], parsed: list[Parsed | None], rejects: list[Reject]
+        self, parsed_items: list[ParsedItem], parsed: list[Parsed | None], rejects: list[Reject]
     ) -> list[Batch]:
         self.plan.settle(self.alias, self.adapter.platform, parsed)
-        turns = [0, *self._turns(candidates, parsed), len(candidates)]
+        turns = [0, *self._turns(parsed_items, parsed), len(parsed_items)]
         parts = [slice(*ends) for ends in pairwise(turns)]
-        batches = [self._batch(candidates[part], parsed[part], []) for part in parts[:-1]]
-        return [*batches, self._batch(candidates[parts[-1]], parsed[parts[-1]], rejects)]
+        batches = [self._batch(parsed_items[part], parsed[part], []) for part in parts[:-1]]
+        return [*batches, self._batch(parsed_items[parts[-1]], parsed[parts[-1]], rejects)]
 
     def _reject_wrong_types(
-        self, candidates: list[ParsedItem], parsed: list[Parsed | None], rejects: list[Reject]
+        self, parsed_items: list[ParsedItem], parsed: list[Parsed | None], rejects: list[Reject]
     ) -> bool:
         """Reject the items with values of a wrong type; return whether there was any."""
         before = len(rejects)
@@ -312,33 +312,33 @@ class Preparer:
                 check_types(found.records if found else [], self.plan.record_types)
             except PayloadError as error:
                 parsed[position] = None
-                rejects.append(reject(candidates[position].entrant, error.reason, error.field))
+                rejects.append(reject(parsed_items[position].item, error.reason, error.field))
         return len(rejects) > before
 
     def _in_time(
-        self, candidates: list[ParsedItem], parsed: list[Parsed | None]
+        self, parsed_items: list[ParsedItem], parsed: list[Parsed | None]
     ) -> tuple[list[ParsedItem], list[Parsed | None]]:
         """Return items in the order of their times; of one time, in the order in which they came.
 
         So that of those of one time the last counts, whatever other times come between them.
         """
-        times = [candidate.entrant.observed_at for candidate in candidates]
+        times = [parsed_item.item.observed_at for parsed_item in parsed_items]
         if len(set(times)) < 2:
-            return candidates, parsed
+            return parsed_items, parsed
         order = sorted(range(len(times)), key=times.__getitem__)
-        return [candidates[each] for each in order], [parsed[each] for each in order]
+        return [parsed_items[each] for each in order], [parsed[each] for each in order]
 
     def _turns(
-        self, candidates: list[ParsedItem], parsed: Sequence[Parsed | None]
+        self, parsed_items: list[ParsedItem], parsed: Sequence[Parsed | None]
     ) -> Iterator[int]:
         """Yield the positions at which a thing that came before is told of at another time."""
-        if len({each.entrant.observed_at for each in candidates}) < 2:
+        if len({each.item.observed_at for each in parsed_items}) < 2:
             return
         times: dict[Any, datetime] = {}
-        for position, (candidate, told) in enumerate(zip(candidates, parsed, strict=True)):
+        for position, (parsed_item, told) in enumerate(zip(parsed_items, parsed, strict=True)):
             if told is None:
                 continue
-            observed_at = candidate.entrant.observed_at
+            observed_at = parsed_item.item.observed_at
             things = [told.external_id, *self._own(told)]
             if any(times.setdefault(thing, observed_at) != observed_at for thing in things):
                 yield position
@@ -350,13 +350,13 @@ class Preparer:
         return [(kind, record.external_id) for kind, record in kinds if kind in self._owned]
 
     def parse(
-        self, candidates: list[ParsedItem], rejects: list[Reject]
+        self, parsed_items: list[ParsedItem], rejects: list[Reject]
     ) -> list[tuple[BatchItem, Parsed]]:
         """Return what can be parsed, with what it says; the rest is added to the rejects."""
-        parsed = self._parse(candidates, {}, rejects)
-        self._reject_wrong_types(candidates, parsed, rejects)
-        pairs = zip(candidates, parsed, strict=True)
-        return [(candidate.entrant, found) for candidate, found in pairs if found is not None]
+        parsed = self._parse(parsed_items, {}, rejects)
+        self._reject_wrong_types(parsed_items, parsed, rejects)
+        pairs = zip(parsed_items, parsed, strict=True)
+        return [(parsed_item.item, found) for parsed_item, found in pairs if found is not None]
 
     def fold(self, versions: list[tuple[BatchItem, Parsed]]) -> Batch:
         """Return one batch of all versions of some things, told in the order given.
@@ -364,16 +364,16 @@ class Preparer:
         It counts each thing once, keeps no payload and remembers no hash.
         """
         batch, told = Batch(), [parsed for _, parsed in versions]
-        batch.entrants = [entrant for entrant, _ in versions]
+        batch.items = [item for item, _ in versions]
         last = {found.external_id: position for position, found in enumerate(told)}
         batch.counted = sorted(last.values())
         self._encode_rows(batch, told)
         return batch
 
-    def _recognize(self, candidates: list[ParsedItem]) -> dict[int, ExistingVersion]:
+    def _recognize(self, parsed_items: list[ParsedItem]) -> dict[int, ExistingVersion]:
         if not self.is_recognizing:
             return {}
-        hashes = [candidate.entrant.content_hash for candidate in candidates]
+        hashes = [parsed_item.item.content_hash for parsed_item in parsed_items]
         found = retry_on_disconnect(
             self.alias,
             lambda: deduplication.known_contents(
@@ -384,23 +384,26 @@ class Preparer:
         return {
             position: known
             for position, known in found.items()
-            if candidates[position].entrant.observed_at >= known.last_seen_at
-            and candidates[position].entrant.shape not in self._timed
+            if parsed_items[position].item.observed_at >= known.last_seen_at
+            and parsed_items[position].item.shape not in self._timed
         }
 
     def _parse(
-        self, candidates: list[ParsedItem], known: dict[int, ExistingVersion], rejects: list[Reject]
+        self,
+        parsed_items: list[ParsedItem],
+        known: dict[int, ExistingVersion],
+        rejects: list[Reject],
     ) -> list[Parsed | None]:
         """Return what each item says: nothing but its id if it is known, None if it is rejected."""
-        parsed: list[Parsed | None] = [None] * len(candidates)
-        for position in range(len(candidates)):
+        parsed: list[Parsed | None] = [None] * len(parsed_items)
+        for position in range(len(parsed_items)):
             if position not in known:
-                parsed[position] = self._parse_one(candidates, position, rejects)
+                parsed[position] = self._parse_one(parsed_items, position, rejects)
         # A thing that other items of the batch tell of, too, may be another one after them.
         told = Counter(found.external_id for found in parsed if found is not None)
         for position, (external_id, last_seen_at) in known.items():
             if external_id in told:
-                parsed[position] = self._parse_one(candidates, position, rejects)
+                parsed[position] = self._parse_one(parsed_items, position, rejects)
             else:
                 parsed[position] = Parsed(external_id, [], last_seen_at)
         return parsed
@@ -410,58 +413,60 @@ class Preparer:
         return parse_item(self.adapter, item)
 
     def _parse_one(
-        self, candidates: list[ParsedItem], position: int, rejects: list[Reject]
+        self, parsed_items: list[ParsedItem], position: int, rejects: list[Reject]
     ) -> Parsed | None:
-        entrant, payload, parsed = candidates[position]
+        item, payload, parsed = parsed_items[position]
         if parsed is None:
-            parsed = self.parse_item(entrant.item(payload))
+            parsed = self.parse_item(item.to_item(payload))
         if isinstance(parsed, PayloadError):
-            rejects.append(reject(entrant, parsed.reason, parsed.field))
+            rejects.append(reject(item, parsed.reason, parsed.field))
             return None
         if isinstance(parsed, Exception):
-            rejects.append(reject(entrant, f"cannot be stored: {parsed}"))
+            rejects.append(reject(item, f"cannot be stored: {parsed}"))
             return None
         stated_at = parsed.observed_at
         if stated_at is not None and self.clock:
             stated_at = self.clock.judge(stated_at)
-            if stated_at is not None and stated_at != entrant.observed_at:
-                entrant = entrant._replace(observed_at=stated_at)
-                candidates[position] = ParsedItem(entrant, payload)
+            if stated_at is not None and stated_at != item.observed_at:
+                item = item._replace(observed_at=stated_at)
+                parsed_items[position] = ParsedItem(item, payload)
         return parsed._replace(observed_at=None) if parsed.observed_at else parsed
 
     def _batch(
-        self, candidates: list[ParsedItem], parsed: list[Parsed | None], rejects: list[Reject]
+        self, parsed_items: list[ParsedItem], parsed: list[Parsed | None], rejects: list[Reject]
     ) -> Batch:
         batch = Batch(rejects=rejects)
-        items: list[Parsed] = []
-        for candidate, found in zip(candidates, parsed, strict=True):
+        accepted: list[Parsed] = []
+        for parsed_item, found in zip(parsed_items, parsed, strict=True):
             if found is None:
                 continue
-            entrant = candidate.entrant
-            if found.observed_at == entrant.observed_at:
-                batch.skipped += entrant.is_counted
+            item = parsed_item.item
+            if found.observed_at == item.observed_at:
+                batch.skipped += item.is_counted
                 continue
             if found.observed_at is not None:
-                batch.touches.append(Touch(len(items), entrant.content_hash, entrant.observed_at))
+                batch.seen_again.append(
+                    SeenAgain(len(accepted), item.content_hash, item.observed_at)
+                )
             if found.warnings:
                 batch.warnings |= dict.fromkeys(found.warnings)
-            if entrant.is_counted:
-                batch.counted.append(len(items))
-            batch.entrants.append(entrant)
-            batch.moments.add(entrant.observed_at)
-            items.append(found)
-        batch.measures = self._measure(batch, items)
-        self._encode(batch, items)
+            if item.is_counted:
+                batch.counted.append(len(accepted))
+            batch.items.append(item)
+            batch.moments.add(item.observed_at)
+            accepted.append(found)
+        batch.measures = self._measure(batch, accepted)
+        self._encode(batch, accepted)
         if self.is_snapshot:
-            batch.snapshot.observe(self.plan, batch.entrants, items)
+            batch.snapshot.observe(self.plan, batch.items, accepted)
         return batch
 
-    def _measure(self, batch: Batch, items: list[Parsed]) -> Measures:
-        measures = observe(self.plan, zip(batch.entrants, items, strict=True))
+    def _measure(self, batch: Batch, parsed: list[Parsed]) -> Measures:
+        measures = observe(self.plan, zip(batch.items, parsed, strict=True))
         measures.recognized += batch.skipped
         for each in batch.rejects:
             measures.refuse(each.reason)
-        measures.date({entrant.observed_at for entrant in batch.entrants})
+        measures.date({item.observed_at for item in batch.items})
         return measures
 
     def measure_news(self, batch: Batch, known: set[tuple[str, str]]) -> Measures:
@@ -469,23 +474,23 @@ class Preparer:
 
         :param known: external_id and content hash of the items that were loaded before
         """
-        items = []
-        for entrant in batch.entrants:
-            parsed = self.parse_item(entrant.item())
+        measured = []
+        for item in batch.items:
+            parsed = self.parse_item(item.to_item())
             if isinstance(parsed, Exception):
                 raise parsed
-            is_known = (parsed.external_id, entrant.content_hash) in known
-            items.append(Parsed(parsed.external_id, []) if is_known else parsed)
-        return self._measure(batch, items)
+            is_known = (parsed.external_id, item.content_hash) in known
+            measured.append(Parsed(parsed.external_id, []) if is_known else parsed)
+        return self._measure(batch, measured)
 
-    def _encode(self, batch: Batch, items: list[Parsed]) -> None:
-        self._encode_rows(batch, items)
-        for position, (entrant, parsed) in enumerate(zip(batch.entrants, items, strict=True)):
-            if parsed.observed_at is None:
-                batch.payloads[parsed.external_id, entrant.content_hash] = position
+    def _encode(self, batch: Batch, parsed: list[Parsed]) -> None:
+        self._encode_rows(batch, parsed)
+        for position, (item, content) in enumerate(zip(batch.items, parsed, strict=True)):
+            if content.observed_at is None:
+                batch.payloads[content.external_id, item.content_hash] = position
 
-    def _encode_rows(self, batch: Batch, items: list[Parsed]) -> None:
-        found = collate(self.plan, zip(batch.entrants, items, strict=True))
+    def _encode_rows(self, batch: Batch, parsed: list[Parsed]) -> None:
+        found = collate(self.plan, zip(batch.items, parsed, strict=True))
         batch.rows = [encode(each, found.rows[each.record]) for each in self.plan.targets]
         kind, observations = self.plan.observations, found.observations
         if kind and observations:
@@ -495,15 +500,15 @@ class Preparer:
             batch.moments |= {getattr(each, kind.time) for each in observations}
 
 
-def reject(entrant: BatchItem, reason: str, field: str = "", external_id: str = "") -> Reject:
+def reject(item: BatchItem, reason: str, field: str = "", external_id: str = "") -> Reject:
     """Return what puts an item into quarantine."""
     return Reject(
         external_id,
         reason,
         field,
-        entrant.place,
-        entrant.raw,
-        entrant.observed_at,
-        entrant.shape,
-        entrant.context,
+        item.place,
+        item.raw,
+        item.observed_at,
+        item.shape,
+        item.context,
     )

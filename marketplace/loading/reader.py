@@ -129,13 +129,13 @@ class BatchBuilder:
         self.source = Source(start.name, reader.job.options, self.warn)
         self.clock = reader.preparer.clock = Clock(start)
         self.position = position
-        self.candidates: list[ParsedItem] = []
+        self.parsed_items: list[ParsedItem] = []
         self.rejects: list[Reject] = []
         self.skipped = self.size = 0
         #: Distinct texts, in their order, and the kinds of which there was one.
         self.warnings: dict[str, None] = {}
         self.kinds = {UNREADABLE_TIME} if reader.job.said_at else set[str]()
-        #: How many candidates and rejects are of documents that are done.
+        #: How many parsed_items and rejects are of documents that are done.
         self.done = (0, 0)
 
     def add(self, group: list[Entry | Line]) -> Iterator[Batch]:
@@ -189,7 +189,7 @@ class BatchBuilder:
             is_alone = len(entries) == 1
         else:
             entries, is_alone = [document], False
-        self.done = (len(self.candidates), len(self.rejects))
+        self.done = (len(self.parsed_items), len(self.rejects))
         for entry in entries:
             if entry.warning:
                 self.warn(entry.warning)
@@ -248,7 +248,7 @@ class BatchBuilder:
             # The document holds several things: its hash would speak of the first one only.
             self._forget_document(document_hash)
             document_hash = None
-        entrant = BatchItem(
+        batch_item = BatchItem(
             item.shape,
             raw,
             item.context,
@@ -260,19 +260,20 @@ class BatchBuilder:
             fallback,
         )
         preparer = self.reader.preparer
-        told = preparer.parse_item(item) if preparer.is_eager else None
-        self.candidates.append(ParsedItem(entrant, None if told else item.payload, told))
+        parsed = preparer.parse_item(item) if preparer.is_eager else None
+        payload = None if parsed else item.payload
+        self.parsed_items.append(ParsedItem(batch_item, payload, parsed))
         self.size += len(raw)
 
     def _forget_document(self, document_hash: str | None) -> None:
         if document_hash is None:
             return
-        for position in range(len(self.candidates) - 1, -1, -1):
-            candidate = self.candidates[position]
-            if candidate.entrant.document_hash != document_hash:
+        for position in range(len(self.parsed_items) - 1, -1, -1):
+            parsed_item = self.parsed_items[position]
+            if parsed_item.item.document_hash != document_hash:
                 break
-            entrant = candidate.entrant._replace(document_hash=None)
-            self.candidates[position] = candidate._replace(entrant=entrant)
+            item = parsed_item.item._replace(document_hash=None)
+            self.parsed_items[position] = parsed_item._replace(item=item)
 
     def _reject(self, error: PayloadError, place: str, raw: bytes) -> None:
         """Put aside what could not be split: its id is not known."""
@@ -282,7 +283,7 @@ class BatchBuilder:
 
     @property
     def _is_full(self) -> bool:
-        count = len(self.candidates) + len(self.rejects)
+        count = len(self.parsed_items) + len(self.rejects)
         return count >= settings.INGEST_BATCH_SIZE or self.size >= _MAX_BATCH_BYTES
 
     def _emit(self, position: int) -> Iterator[Batch]:
@@ -290,31 +291,31 @@ class BatchBuilder:
 
         :param position: how many documents are done with it; 0 if it is all of one that is not
         """
-        candidates, rejects, skipped = self.candidates, self.rejects, self.skipped
+        parsed_items, rejects, skipped = self.parsed_items, self.rejects, self.skipped
         warnings, self.warnings = self.warnings, {}
-        self.candidates, self.rejects, self.skipped, self.size = [], [], 0, 0
+        self.parsed_items, self.rejects, self.skipped, self.size = [], [], 0, 0
         self.done = (0, 0)
-        batches = list(self.reader.preparer.prepare(candidates, rejects))
+        batches = list(self.reader.preparer.prepare(parsed_items, rejects))
         batches[-1].position = position
         batches[-1].skipped += skipped
         batches[-1].warnings |= warnings
         # They may be large: what is yielded is not kept.
-        del candidates, rejects
+        del parsed_items, rejects
         yield from drain(batches)
 
     def _emit_done(self) -> Iterator[Batch]:
         """Yield what was gathered of documents that are done, so that a batch ends with one."""
-        candidates, rejects = self.done
-        begun = self.candidates[candidates:], self.rejects[rejects:]
-        self.candidates, self.rejects = self.candidates[:candidates], self.rejects[:rejects]
+        parsed_items, rejects = self.done
+        begun = self.parsed_items[parsed_items:], self.rejects[rejects:]
+        self.parsed_items, self.rejects = self.parsed_items[:parsed_items], self.rejects[:rejects]
         yield from self.flush()
-        self.candidates, self.rejects = begun
-        self.size = sum(len(each.entrant.raw) for each in self.candidates)
+        self.parsed_items, self.rejects = begun
+        self.size = sum(len(each.item.raw) for each in self.parsed_items)
         self.size += sum(len(each.payload) for each in self.rejects)
 
     def flush(self) -> Iterator[Batch]:
         """Yield the rest."""
-        if self.candidates or self.rejects or self.skipped or self.warnings:
+        if self.parsed_items or self.rejects or self.skipped or self.warnings:
             yield from self._emit(self.position)
 
 

@@ -126,8 +126,8 @@ class _Shared:
                 known: Any = self._targets[kind].model._default_manager.using(alias)
                 stored = known.filter(platform=platform, external_id=external_id).first()
                 record = next((each for each in records if _is_stored(each, stored)), record)
-            entrant = BatchItem("", b"", {}, False, at, external_id, "")
-            yield entrant, Parsed(external_id, [record])
+            item = BatchItem("", b"", {}, False, at, external_id, "")
+            yield item, Parsed(external_id, [record])
 
 
 def _is_stored(record: Any, row: Any) -> bool:
@@ -182,7 +182,7 @@ def _replay(
             whole, partial = _prepare(alias, preparer, versions, shared, rejects)
             done = _write(alias, preparer, whole, "whole")
             also = _write(alias, preparer, partial, "partial")
-            is_any = bool(whole.entrants or partial.entrants)
+            is_any = bool(whole.items or partial.items)
             points = _rebuild(alias, preparer, versions) if is_any else 0
             outcome = batches.Outcome(
                 done.created + also.created,
@@ -214,7 +214,7 @@ def _lock(alias: str, preparer: Preparer, external_ids: list[str]) -> None:
     """Lock the things that are to be replayed, in the order of their ids."""
     values: dict[str, Any] = {"platform": preparer.adapter.platform, "ids": external_ids}
     with connections[alias].cursor() as cursor:
-        for target in preparer.plan.anchors:
+        for target in preparer.plan.hashed_targets:
             cursor.execute(
                 SQL(
                     "SELECT FROM {} WHERE platform = %(platform)s AND external_id = ANY(%(ids)s) "
@@ -240,10 +240,10 @@ def _prepare(
     # Of two versions of one moment the first that came counts: it is told last.
     ordered = versions[::-1]
     ordered.sort(key=lambda version: max(version.times))
-    candidates = [_candidate(alias, each) for each in ordered if each.shape in known]
+    parsed_items = [_parsed_item(alias, each) for each in ordered if each.shape in known]
     parsed = [
-        (entrant, shared.take(told, entrant.observed_at))
-        for entrant, told in preparer.parse(candidates, rejects)
+        (item, shared.take(told, item.observed_at))
+        for item, told in preparer.parse(parsed_items, rejects)
     ]
     unread = {_place(each.external_id) for each in versions if each.shape not in known}
     unread |= {each.place for each in rejects}
@@ -257,7 +257,7 @@ def _place(external_id: str) -> str:
     return f"payload of {external_id}"
 
 
-def _candidate(alias: str, version: Version) -> ParsedItem:
+def _parsed_item(alias: str, version: Version) -> ParsedItem:
     stored = payloads.unpack(alias, version.body)
     raw, place = orjson.dumps(stored["payload"]), _place(version.external_id)
     at, context = max(version.times), stored["context"]
@@ -268,7 +268,7 @@ def _candidate(alias: str, version: Version) -> ParsedItem:
 
 def _write(alias: str, preparer: Preparer, batch: Batch, replayed: str) -> batches.Outcome:
     """Merge a batch; must be called in the transaction that is to hold it."""
-    if not batch.entrants:
+    if not batch.items:
         return batches.Outcome()
     plan = _plan(preparer.plan, replayed)
     batches.stage(alias, plan, batch)

@@ -99,7 +99,7 @@ class Rows(NamedTuple):
     """The rows of one target in a batch, in the order of their keys.
 
     :param keys: the `external_id` of each
-    :param told: COPY text of each, in the order of `Target.told_columns`, without the line's end
+    :param told: COPY text of each, in the order of `Target.record_columns`, without the line's end
     :param references: of each, the external_ids in the order of `Target.references`
     :param items: of each, the position of the item that it counts for
     :param incomplete: positions of those that lack what their target requires

@@ -327,7 +327,7 @@ class Run:
         if self._chunks.filter(run_id=self.id, sequence=number).exists():
             return
         self._check(self._row.update(error="\n".join(causes)))
-        lines = [*map(_held_item, batch.entrants), *map(_held_reject, batch.rejects)]
+        lines = [*map(_held_item, batch.items), *map(_held_reject, batch.rejects)]
         lines = [line | {"source": self.source_name} for line in lines]
         self._chunks.create(
             run_id=self.id,
@@ -451,14 +451,14 @@ def _is_alive(alias: str, row: Any) -> bool:
     return not is_free
 
 
-def _held_item(entrant: Any) -> dict[str, Any]:
+def _held_item(item: Any) -> dict[str, Any]:
     return {
-        "shape": entrant.shape,
-        "payload": orjson.Fragment(entrant.raw),
-        "context": entrant.context,
-        "is_counted": entrant.is_counted,
-        "observed_at": entrant.observed_at.isoformat(),
-        "place": entrant.place,
+        "shape": item.shape,
+        "payload": orjson.Fragment(item.raw),
+        "context": item.context,
+        "is_counted": item.is_counted,
+        "observed_at": item.observed_at.isoformat(),
+        "place": item.place,
     }
 
 

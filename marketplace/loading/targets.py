@@ -39,13 +39,13 @@ class Target:
     :param amounts: column of an amount in stock → column of the availability: an observation that
         says whether something is available replaces the amount; without one, the amount is 0 if
         it is sold out, and else unknown
-    :param silent: columns that follow the time of observation: new values are no change of content
+    :param untracked: columns that follow the time of observation: new values are no change of content
     :param shared: rows that records of several items refer to, such as sellers: a change of one
         does not count as a change of the item
     :param replayed: "whole" if what is staged is all that was observed, read anew: then it replaces
         what is stored, unless that is newer; "partial" if it is not all: then what it does
         not say stays, too; else empty
-    :param lasting: columns that time changes, too, so that replaying leaves them alone
+    :param kept_on_replay: columns that time changes, too, so that replaying leaves them alone
     :param history: the model of its price points, with the foreign key `offer` to its rows; None if
         it has none
     :param required: a column without which no row is created, and that an observation may leave out
@@ -65,7 +65,7 @@ class Target:
     derived: Mapping[str, Callable[[Any, Any], Any]] = field(default_factory=dict)
     current: frozenset[str] = frozenset()
     amounts: Mapping[str, str] = field(default_factory=dict)
-    silent: frozenset[str] = frozenset()
+    untracked: frozenset[str] = frozenset()
     shared: bool = False
     history: type[Model] | None = None
     required: str = ""
@@ -73,7 +73,7 @@ class Target:
     complete: Callable[[CursorWrapper, str], None] | None = None
     keep_prior: bool = False
     replayed: str = ""
-    lasting: frozenset[str] = frozenset()
+    kept_on_replay: frozenset[str] = frozenset()
 
     @property
     def table(self) -> str:
@@ -96,14 +96,14 @@ class Target:
         return any(field.name == "content_hash" for field in self.model._meta.get_fields())
 
     @cached_property
-    def told_columns(self) -> list[str]:
+    def record_columns(self) -> list[str]:
         """The columns that a record tells with its times and hash; no references."""
         remembered = ["content_hash"] if self.has_content_hash else []
         return ["external_id", *self.columns, "first_seen_at", "last_seen_at", *remembered]
 
     @cached_property
     def pick_own(self) -> Callable[[Any], tuple[Any, ...]]:
-        """Take out of a record its id and what are columns, in the order of `told_columns`."""
+        """Take out of a record its id and what are columns, in the order of `record_columns`."""
         names = [name for name in self.columns if name not in self.derived]
         return _picker(self.record, ["external_id", *names])
 
@@ -222,7 +222,7 @@ class Plan:
     :param warn: warnings about the merged batch, in its transaction
     :param after_create: the same for things that were all just created: record type → their ids,
         and when the first of them was observed; None if new things must be merged as others; may
-        raise `creation.MergeRequiredError` if these must
+        raise `MergeRequiredError` if these must
     :param after_replay: those of them that make no history
     :param find_late: the external_ids of the items of the batch whose history an observation that
         came late contradicts
@@ -257,7 +257,7 @@ class Plan:
     priced: type[Any] | None = None
 
     @cached_property
-    def anchors(self) -> tuple[Target, ...]:
+    def hashed_targets(self) -> tuple[Target, ...]:
         """The targets whose rows remember what the newest observation said."""
         return tuple(target for target in self.targets if target.has_content_hash)
 

@@ -11,13 +11,17 @@ from django.db import DataError, Error, IntegrityError, OperationalError, connec
 from django.utils.timezone import localtime
 from psycopg2 import errors
 
-from marketplace.exceptions import MarketplaceError, SourceError
+from marketplace.exceptions import (
+    ItemsRefusedError,
+    MarketplaceError,
+    MergeRequiredError,
+    SourceError,
+)
 from marketplace.humanize import counted
 from marketplace.loading import batch as batches
 from marketplace.loading import late_arrivals, quality_metrics
 from marketplace.loading.adapters import Parsed
 from marketplace.loading.batch import Outcome
-from marketplace.loading.bulk_insert import MergeRequiredError
 from marketplace.loading.deduplication import loaded_before
 from marketplace.loading.full_listings import Snapshot
 from marketplace.loading.gates import Gate
@@ -243,17 +247,17 @@ class Writer:
         """
         try:
             outcome = retry_on_conflict(partial(self._commit_patiently, batch), self._note_retry)
-        except batches.Stale:
-            self._commit_again(batch.entrants, batch)
+        except batches.StaleVersionError:
+            self._commit_again(batch.items, batch)
             return
-        except batches.Refused as refused:
+        except ItemsRefusedError as refused:
             self._commit_others(batch, refused)
             return
         except MergeRequiredError:
             self._commit_merged(batch)
             return
         except (DataError, IntegrityError, OperationalError) as error:
-            if not batch.entrants or (isinstance(error, OperationalError) and not _is_limit(error)):
+            if not batch.items or (isinstance(error, OperationalError) and not _is_limit(error)):
                 raise
             if batch.is_new:
                 self._commit_merged(batch)
@@ -270,17 +274,17 @@ class Writer:
         batch.is_new = False
         self._commit(batch)
 
-    def _commit_others(self, batch: Batch, refused: batches.Refused) -> None:
+    def _commit_others(self, batch: Batch, refused: ItemsRefusedError) -> None:
         """Put the items that are refused into quarantine, and commit the others.
 
-        :raises Refused: if it names none of them
+        :raises ItemsRefusedError: if it names none of them
         """
-        entrants = list(enumerate(batch.entrants))
-        found = [(each, refused.reasons[n]) for n, each in entrants if n in refused.reasons]
+        items = list(enumerate(batch.items))
+        found = [(each, refused.reasons[n]) for n, each in items if n in refused.reasons]
         if not found:
             raise refused
         rejects = [*batch.rejects, *(self._reject(each, reason) for each, reason in found)]
-        left = [each for n, each in entrants if n not in refused.reasons]
+        left = [each for n, each in items if n not in refused.reasons]
         rest = Batch(batch.position, batch.skipped, rejects=rejects, warnings=batch.warnings)
         if left:
             self._commit_again(left, rest)
@@ -293,44 +297,44 @@ class Writer:
         self._commit(batch)
 
     def _commit_halves(self, batch: Batch, error: Error) -> None:
-        entrants = batch.entrants
-        if len(entrants) == 1:
-            refused = self._refused(entrants[0], error)
+        items = batch.items
+        if len(items) == 1:
+            refused = self._refused(items[0], error)
             rejects = [*batch.rejects, refused]
             self._commit_rejects(
                 Batch(batch.position, batch.skipped, rejects=rejects, warnings=batch.warnings)
             )
             return
-        middle = len(entrants) // 2
+        middle = len(items) // 2
         rest = Batch(batch.position, batch.skipped, rejects=batch.rejects, warnings=batch.warnings)
-        self._commit_again(entrants[:middle], Batch())
-        self._commit_again(entrants[middle:], rest)
+        self._commit_again(items[:middle], Batch())
+        self._commit_again(items[middle:], rest)
 
-    def _commit_again(self, entrants: list[BatchItem], like: Batch) -> None:
-        """Commit entrants as they are now, whatever was known of them before."""
-        candidates = [ParsedItem(entrant, orjson.loads(entrant.raw)) for entrant in entrants]
-        prepared = list(self.preparer.prepare(candidates, list(like.rejects)))
+    def _commit_again(self, items: list[BatchItem], like: Batch) -> None:
+        """Commit items as they are now, whatever was known of them before."""
+        parsed_items = [ParsedItem(item, orjson.loads(item.raw)) for item in items]
+        prepared = list(self.preparer.prepare(parsed_items, list(like.rejects)))
         prepared[-1].position, prepared[-1].skipped = like.position, like.skipped
         prepared[-1].warnings |= like.warnings
         for batch in prepared:
             self._commit(batch)
 
-    def _refused(self, entrant: BatchItem, error: Exception) -> Reject:
+    def _refused(self, item: BatchItem, error: Exception) -> Reject:
         message = str(error).strip().splitlines()[0]
         diagnostics = getattr(error.__cause__, "diag", None)
         name = getattr(diagnostics, "column_name", None) or ""
         if not name and _is_limit(error):
-            name = find_longest(orjson.loads(entrant.raw))
-        return self._reject(entrant, f"refused by the database: {message}", name)
+            name = find_longest(orjson.loads(item.raw))
+        return self._reject(item, f"refused by the database: {message}", name)
 
-    def _reject(self, entrant: BatchItem, reason: str, name: str = "") -> Reject:
+    def _reject(self, item: BatchItem, reason: str, name: str = "") -> Reject:
         """Return what puts an item into quarantine that could be parsed, so that its id is known.
 
         :param name: of the field at fault, or of its column
         """
-        parsed = self.preparer.parse_item(entrant.item())
+        parsed = self.preparer.parse_item(item.to_item())
         external_id = parsed.external_id if isinstance(parsed, Parsed) else ""
-        return reject(entrant, reason, name, external_id)
+        return reject(item, reason, name, external_id)
 
     def _note_retry(self) -> None:
         self.summary.retries += 1
@@ -348,7 +352,7 @@ class Writer:
             self.plan.before_batch(self.alias, batch.moments)
         batches.learn(self.packer, batch)
         with transaction.atomic(using=self.alias):
-            if batch.entrants:
+            if batch.items:
                 if batch.is_new is not False:
                     # Asked anew when it is tried again: another loader may have come between.
                     batch.is_new = batches.is_all_new(
@@ -364,10 +368,10 @@ class Writer:
             elif batch.rejects:
                 self._judge(batch)
             self._store_rejects(batch.rejects)
-            newest = max((each.observed_at for each in batch.entrants), default=None)
+            newest = max((each.observed_at for each in batch.items), default=None)
             self.run.advance(outcome, len(batch.rejects), batch.position, newest)
             self.run.warn([*batch.warnings, *outcome.warnings])
-            if self.is_nested and batch.entrants:
+            if self.is_nested and batch.items:
                 batches.clear(self.alias, self.plan)
             if reached is not None:
                 reached.append(outcome)

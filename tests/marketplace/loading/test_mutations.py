@@ -207,8 +207,8 @@ def load(platform, name, loaded):
 
 def things(platform):
     """Return the rows that items of a platform are about."""
-    anchors = get_plan(get_platform(platform).database).anchors
-    return [target.model.objects.filter(platform=platform) for target in anchors]
+    hashed = get_plan(get_platform(platform).database).hashed_targets
+    return [target.model.objects.filter(platform=platform) for target in hashed]
 
 
 def missing(platform, ids):
