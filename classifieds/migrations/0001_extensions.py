@@ -1,6 +1,6 @@
-"""Extensions: distances on the globe, for ads within a radius."""
+"""The extensions cube and earthdistance: listings are searched within a radius."""
 
-import django.contrib.postgres.operations
+from django.contrib.postgres.operations import CreateExtension
 from django.db import migrations
 
 
@@ -9,11 +9,4 @@ class Migration(migrations.Migration):
 
     dependencies = []
 
-    operations = [
-        django.contrib.postgres.operations.CreateExtension(
-            name="cube",
-        ),
-        django.contrib.postgres.operations.CreateExtension(
-            name="earthdistance",
-        ),
-    ]
+    operations = [CreateExtension("cube"), CreateExtension("earthdistance")]

@@ -1,6 +1,6 @@
-"""Extensions: trigrams, for the search in parts of names."""
+"""The extension pg_trgm: organizations are searched by a part of their name."""
 
-import django.contrib.postgres.operations
+from django.contrib.postgres.operations import TrigramExtension
 from django.db import migrations
 
 
@@ -9,6 +9,4 @@ class Migration(migrations.Migration):
 
     dependencies = []
 
-    operations = [
-        django.contrib.postgres.operations.TrigramExtension(),
-    ]
+    operations = [TrigramExtension()]

@@ -45,19 +45,19 @@ class TestRollback:
     def test_is_refused_while_months_are_archived(self):
         make_history()
         archive(MAY, JUNE)
-        steps = len(get_migrations_since("0010_archived_months"))
+        steps = len(get_migrations_since("0007_price_months"))
 
         outcome = run("db_rollback", "ecommerce", str(steps), "--force")
 
         assert (outcome.out, outcome.code) == ("", 1)
         assert outcome.err.startswith(
-            "ECOMMERCE: 0010_archived_months is kept: 2 months are archived, and only this "
+            "ECOMMERCE: 0007_price_months is kept: 2 months are archived, and only this "
             "migration's table knows of the files in ARCHIVE_DIR. First: python manage.py "
             "db_unarchive 2021-05 2021-06\n"
         )
         assert ArchivedMonth.objects.count() == 2
-        with pytest.raises(CommandError, match="0010_archived_months is kept: 2 months"):
-            call_command("migrate", "ecommerce", "0009_outliers", database="ecommerce", verbosity=0)
+        with pytest.raises(CommandError, match="0007_price_months is kept: 2 months"):
+            call_command("migrate", "ecommerce", "0006_rates", database="ecommerce", verbosity=0)
         run("db_migrate", "--database", "ecommerce")
         assert run("db_archive", "--verify").out.count("verified") == 2
 
@@ -65,13 +65,13 @@ class TestRollback:
         make_history()
         archive(MAY)
         unarchive(MAY)
-        steps = len(get_migrations_since("0010_archived_months"))
+        steps = len(get_migrations_since("0007_price_months"))
 
         outcome = run("db_rollback", "ecommerce", str(steps), "--force")
         again = run("db_migrate", "--database", "ecommerce")
 
         assert (outcome.err, outcome.code) == ("", 0)
-        assert "0010_archived_months" in again.out
+        assert "0007_price_months" in again.out
 
 
 def get_migrations_since(name):

@@ -2,14 +2,12 @@
 
 import json
 from datetime import datetime, timedelta
-from importlib import import_module
 
 import pytest
-from django.db import connections
 
 from marketplace.loading.ingest import ingest
 from marketplace.loading.values import TASHKENT
-from procurement.models import Lot, LotItem, Organization
+from procurement.models import Lot, Organization
 
 pytestmark = pytest.mark.django_db(databases=["procurement"])
 
@@ -90,28 +88,6 @@ class TestTaxNumbers:
 
         assert organizations() == {("012345678", "Zero lead"), ("305911928", "Qurilish")}
         assert Organization.objects.filter(external_id="inn:305911928").exists()
-
-
-class TestShopItems:
-    def test_stored_lots_get_their_item_as_loaded_ones_do(self, tmp_path):
-        row = {"id": 5, "pcp_count": 1, "product_name": "Papka", "cost": 37500.0}
-        rows = [row | {"price": 12500.0, "amount": 3.0}, row | {"id": 6, "price": "x", "amount": 1}]
-        (tmp_path / "shop.json").write_text(json.dumps(rows[:1]))
-        ingest("uzex", [str(tmp_path / "shop.json")], observed_at=NOON)
-        names = ("external_id", "product_name", "quantity", "price", "cost", "currency")
-        [loaded] = LotItem.objects.values_list(*names)
-        LotItem.objects.all().delete()
-        odd = {"platform": "uzex", "external_id": "shop:6", "raw_data": rows[1]}
-        Lot.objects.create(**odd, first_seen_at=NOON, last_seen_at=NOON, updated_at=NOON)
-
-        migration = import_module("procurement.migrations.0011_shop_items")
-        with connections["procurement"].cursor() as cursor:
-            cursor.execute(migration.FILL)
-            cursor.execute(migration.FILL)
-
-        filled, unknown = LotItem.objects.order_by("external_id").values_list(*names)
-        assert filled == loaded
-        assert (unknown[0], unknown[3]) == ("shop:6:1", None)
 
 
 class TestSecondDeals:

@@ -1,12 +1,12 @@
-"""Conversion between currencies, with the rate of a day or the last one before it.
+"""Exchange rates, and conversion with the rate of a day or the last one before it.
 
-The bodies are parsed here, once: whatever search path a session has, they read this table.
-Whoever changes its columns drops the functions first.
+PostgreSQL parses the bodies of the functions when they are created, so they do not depend on a
+session's search path. Drop them before you change a column of the table.
 """
 
-from django.db import migrations
+from django.db import migrations, models
 
-# UZS for one unit; NULL where no rate is known.
+# Returns UZS for one unit of the currency, or NULL if no rate is known.
 _RATE = """
 CREATE FUNCTION classifieds_rate(currency text, day date) RETURNS numeric
 LANGUAGE sql STABLE PARALLEL SAFE
@@ -24,8 +24,8 @@ BEGIN ATOMIC
 END;
 """
 
-# NULL where a rate or an argument is. One expression without a subquery, so that the planner can
-# put it in the place of the call: what is in the target currency already then costs nothing.
+# Returns NULL if a rate or an argument is NULL. The body is one expression without a subquery, so
+# that the planner can inline it: an amount in the target currency then costs nothing.
 _CONVERT = """
 CREATE FUNCTION classifieds_convert(amount numeric, currency text, target text, day date)
 RETURNS numeric
@@ -45,7 +45,7 @@ BEGIN ATOMIC
 END;
 """
 
-# The day of the rate that a conversion used, the older one of two; NULL where it used none.
+# Returns the day of the rate that a conversion used, the older day of two, or NULL if it used none.
 _RATE_DAY = """
 CREATE FUNCTION classifieds_rate_day(currency text, target text, day date) RETURNS date
 LANGUAGE sql STABLE PARALLEL SAFE
@@ -72,10 +72,40 @@ DROP FUNCTION classifieds_rate;
 
 
 class Migration(migrations.Migration):
-    dependencies = [
-        ("classifieds", "0003_loading"),
-    ]
+    dependencies = [("classifieds", "0004_payloads")]
 
     operations = [
+        migrations.CreateModel(
+            name="ExchangeRate",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        verbose_name="ID", primary_key=True, serialize=False, auto_created=True
+                    ),
+                ),
+                ("currency", models.CharField(max_length=3, help_text="ISO 4217.")),
+                ("rate_date", models.DateField()),
+                (
+                    "rate",
+                    models.DecimalField(
+                        max_digits=20,
+                        decimal_places=6,
+                        help_text="UZS for one unit of the currency.",
+                    ),
+                ),
+            ],
+            options={
+                "db_table": "classifieds_exchange_rates",
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("currency", "rate_date"), name="classifieds_exchange_rates_key"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(rate__gt=0), name="classifieds_exchange_rates_positive"
+                    ),
+                ],
+            },
+        ),
         migrations.RunSQL(_RATE + _CONVERT + _RATE_DAY, _REVERSE),
     ]

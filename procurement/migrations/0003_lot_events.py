@@ -1,6 +1,5 @@
-"""Audit events of lots: append-only, which the database itself enforces."""
+"""Events of lots, the audit trail: append-only, which a trigger enforces."""
 
-import django.db.models.deletion
 from django.db import migrations, models
 
 _APPEND_ONLY = """
@@ -23,9 +22,7 @@ DROP FUNCTION procurement_refuse_change;
 
 
 class Migration(migrations.Migration):
-    dependencies = [
-        ("procurement", "0002_lots"),
-    ]
+    dependencies = [("procurement", "0002_lots_and_items")]
 
     operations = [
         migrations.CreateModel(
@@ -34,7 +31,13 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                        verbose_name="ID", primary_key=True, serialize=False, auto_created=True
+                    ),
+                ),
+                (
+                    "lot",
+                    models.ForeignKey(
+                        "procurement.lot", models.DO_NOTHING, related_name="events", db_index=False
                     ),
                 ),
                 (
@@ -44,26 +47,18 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("changes", models.JSONField(help_text="Column → [before, after].")),
-                ("payload", models.JSONField(help_text="The payload that said so.", null=True)),
+                ("payload", models.JSONField(null=True, help_text="The payload that said so.")),
                 (
                     "recorded_at",
                     models.DateTimeField(help_text="When the platform showed the new state."),
                 ),
                 ("created_at", models.DateTimeField(help_text="When it was written here.")),
-                (
-                    "lot",
-                    models.ForeignKey(
-                        db_index=False,
-                        on_delete=django.db.models.deletion.DO_NOTHING,
-                        related_name="events",
-                        to="procurement.lot",
-                    ),
-                ),
             ],
             options={
                 "db_table": "procurement_lot_events",
                 "indexes": [
-                    models.Index(fields=["lot", "recorded_at"], name="procurement_lot_events_lot")
+                    models.Index(fields=["lot", "recorded_at"], name="procurement_lot_events_lot"),
+                    models.Index(fields=["recorded_at"], name="procurement_events_recorded"),
                 ],
             },
         ),
