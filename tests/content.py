@@ -137,7 +137,7 @@ def _by_key(model, rows):
 
 def _unpack(cursor, model, rows):
     dictionaries = apps.get_model(model._meta.app_label, "PayloadDictionary")._meta.db_table
-    cursor.execute(SQL("SELECT number, body FROM {}").format(Identifier(dictionaries)))
+    cursor.execute(SQL("SELECT dictionary_id, body FROM {}").format(Identifier(dictionaries)))
     known = {
         number: zstandard.ZstdDecompressor(dict_data=zstandard.ZstdCompressionDict(bytes(body)))
         for number, body in cursor.fetchall()
