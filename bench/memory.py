@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connections
 
-from marketplace.databases.initialization import database_name
+from marketplace.databases.names import database_name
 from marketplace.exceptions import MarketplaceError
 from marketplace.registry import CONTROL, get_platform
 

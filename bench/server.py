@@ -12,7 +12,8 @@ from psycopg2 import sql
 from bench.contenders import MANIFEST
 from bench.corpus import START
 from ecommerce import partitions
-from marketplace.databases.initialization import database_name, initialize
+from marketplace.databases.initialization import initialize
+from marketplace.databases.names import database_name
 from marketplace.postgresql import embedded
 from marketplace.registry import ALIASES, CONTROL
 

@@ -1,6 +1,6 @@
-"""The pages: the admin is the front page. Beside it there is the API for scrapers.
+"""URLs: the admin site is the front page, and scrapers push to the API under `/api/`.
 
-`/healthz`, `/readyz` and `/metrics` are answered before any page: see `marketplace.admin_site.middleware`.
+`/healthz`, `/readyz` and `/metrics` are answered by `marketplace.admin_site.middleware`.
 """
 
 from django.contrib import admin

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from marketplace.backups import scratch, sets, signing, target_databases, verify
-from marketplace.databases.initialization import database_name
+from marketplace.databases.names import database_name
 from marketplace.exceptions import BackupError
 
 

@@ -19,7 +19,7 @@ from marketplace.backups.clients import Client, Running
 from marketplace.backups.content import Facts
 from marketplace.backups.manifests import Dump, File, Manifest
 from marketplace.backups.snapshot import LOCK_TIMEOUT, Snapshot, frozen
-from marketplace.databases.initialization import database_name
+from marketplace.databases.names import database_name
 from marketplace.exceptions import BackupError, MarketplaceError
 from marketplace.postgresql.errors import explain
 

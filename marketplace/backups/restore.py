@@ -19,7 +19,7 @@ from django.db.migrations.loader import MigrationLoader
 
 from marketplace.backups import clients, scratch, sets, signing, target_databases, verify
 from marketplace.backups.manifests import Dump
-from marketplace.databases.initialization import database_name
+from marketplace.databases.names import database_name
 from marketplace.databases.roles.reconcile import restrict
 from marketplace.exceptions import BackupError
 

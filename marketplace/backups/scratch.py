@@ -11,8 +11,8 @@ from django.db.backends.utils import CursorWrapper
 
 from marketplace.backups import clients, content, sealing, sets, target_databases, verify
 from marketplace.backups.manifests import Dump
-from marketplace.databases import initialization
-from marketplace.databases.initialization import database_name
+from marketplace.databases import partitions
+from marketplace.databases.names import database_name
 from marketplace.exceptions import BackupError
 
 #: Bytes on the server's disk for each byte of the database; its log comes on top.
@@ -120,7 +120,7 @@ def compare(alias: str, name: str, dump: Dump) -> content.Comparison:
 def lacking_files(alias: str, name: str) -> list[str]:
     """Return a sentence for each part of a rebuilt database in files that are not there."""
     with target_databases.session(alias, name) as cursor:
-        found = initialization.lacking_files(alias, cursor)
+        found = partitions.lacking_files(alias, cursor)
     return [
         f"{what} is archived: it is in no backup set, and cannot be read: {why}"
         for what, why in found

@@ -11,9 +11,9 @@ from psycopg2 import errorcodes
 from psycopg2.sql import SQL, Identifier, Literal
 
 from marketplace.backups import content, target_databases
-from marketplace.databases.initialization import database_name
-from marketplace.databases.revisions import error_code
+from marketplace.databases.names import database_name
 from marketplace.exceptions import BackupError
+from marketplace.postgresql.errors import error_code
 
 #: Seconds for which a table that a migration holds is waited for.
 LOCK_TIMEOUT = 60

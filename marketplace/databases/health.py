@@ -4,7 +4,7 @@ import asyncio
 
 from django.db import Error, connections
 
-from marketplace.databases.initialization import ask_all
+from marketplace.databases.parallel import run_on_all
 from marketplace.exceptions import MarketplaceError
 from marketplace.registry import ALIASES
 
@@ -19,7 +19,7 @@ async def check_all_databases_health() -> dict[str, bool]:
 
 def check_health() -> dict[str, bool]:
     """Do the same without asyncio."""
-    answers = ask_all(_is_healthy, ALIASES, seconds=TIME_LIMIT)
+    answers = run_on_all(_is_healthy, ALIASES, seconds=TIME_LIMIT)
     return {alias: answers.get(alias, False) for alias in ALIASES}
 
 

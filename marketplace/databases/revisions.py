@@ -6,13 +6,14 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from django.core.management import call_command
-from django.db import Error, OperationalError, ProgrammingError, connections
+from django.db import OperationalError, ProgrammingError, connections
 from django.db.backends.utils import CursorWrapper
 from django.db.migrations.exceptions import IrreversibleError, MigrationSchemaMissing
 from django.db.migrations.loader import MigrationLoader
 from psycopg2 import errorcodes
 
 from marketplace.exceptions import DatabaseUnavailableError, MarketplaceError
+from marketplace.postgresql.errors import error_code
 from marketplace.registry import ALIASES, CONTROL
 from marketplace.routers import database_of
 
@@ -129,11 +130,6 @@ def exclusive(alias: str) -> Iterator[None]:
     finally:
         # Ends the session, and with it the lock and the timeout, however the block ended.
         connection.close()
-
-
-def error_code(error: Error) -> str | None:
-    """Return PostgreSQL's code of the error."""
-    return getattr(error.__cause__, "pgcode", None)
 
 
 def _take_turn(cursor: CursorWrapper, alias: str) -> None:

@@ -7,8 +7,8 @@ from functools import partial
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error
 
-from marketplace.databases.initialization import ask_all, database_name
-from marketplace.databases.revisions import error_code
+from marketplace.databases.names import database_name
+from marketplace.databases.parallel import run_on_all
 from marketplace.doctor import (
     activity,
     backups,
@@ -24,7 +24,7 @@ from marketplace.doctor.examination import Check, Examination
 from marketplace.doctor.findings import Diagnosis, Finding, Severity
 from marketplace.doctor.session import read
 from marketplace.exceptions import MarketplaceError
-from marketplace.postgresql.errors import explain
+from marketplace.postgresql.errors import error_code, explain
 
 #: Seconds for all databases together: one that hangs is told as such then.
 TIME_LIMIT = 120.0
@@ -66,7 +66,7 @@ def diagnose(
     :param now: the clock of all checks
     :param only: codes of findings; all without any
     """
-    answers = ask_all(partial(examine, now=now, only=only), aliases, seconds=seconds)
+    answers = run_on_all(partial(examine, now=now, only=only), aliases, seconds=seconds)
     silent = f"It did not answer within {seconds:g} seconds. Check that the server is not stopped."
     found = [answers.get(alias) or _unreachable(alias, silent, now, only) for alias in aliases]
     _tell_once(found)

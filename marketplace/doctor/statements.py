@@ -105,23 +105,6 @@ def statements(alias: str) -> Statements:
     raise MarketplaceError(_how_to_enable(alias))
 
 
-def enable(alias: str) -> bool:
-    """Have the database's server show its statements, if the role may; return whether it does.
-
-    Safe to run twice and at once.
-    """
-    connection = _connection(alias, _MAINTENANCE)
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
-    except Error:
-        # Without the privilege, the library, or the database: db_slow says what to do.
-        return False
-    finally:
-        connection.close()
-    return True
-
-
 def _slow(examination: Examination) -> Iterator[Finding]:
     """Find statements that take long each time."""
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import connections
 
-from marketplace.databases.initialization import lacking_files
+from marketplace.databases.partitions import lacking_files
 from marketplace.doctor import size_history
 from marketplace.doctor.examination import Check, Examination
 from marketplace.doctor.findings import Finding, Growth, Severity, Sizes

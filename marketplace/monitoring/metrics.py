@@ -14,7 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from marketplace.backups.sets import last_backup_at
-from marketplace.databases.initialization import ALL_ALIASES
+from marketplace.databases.names import ALL_ALIASES
 from marketplace.monitoring.measurements import Facts, get_facts
 from marketplace.monitoring.pgbouncer import get_pools
 from marketplace.monitoring.readiness import Readiness, get_readiness

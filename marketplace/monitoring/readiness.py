@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db.migrations.loader import MigrationLoader
 from psycopg2 import errorcodes, sql
 
-from marketplace.databases.initialization import ALL_ALIASES
+from marketplace.databases.names import ALL_ALIASES
 from marketplace.databases.probe import (
     CachedProbe,
     ProbeConnection,

@@ -14,7 +14,9 @@ from django.db.transaction import atomic
 from psycopg2 import sql
 
 from marketplace.backups.sets import last_backup_at
-from marketplace.databases.initialization import ask_all, database_name, lost_months
+from marketplace.databases.names import database_name
+from marketplace.databases.parallel import run_on_all
+from marketplace.databases.partitions import lost_months
 from marketplace.databases.revisions import get_revision
 from marketplace.exceptions import MarketplaceError
 from marketplace.postgresql import embedded
@@ -136,7 +138,7 @@ def get_statuses(aliases: Iterable[str] = ALIASES) -> list[DatabaseStatus]:
     """
     aliases = tuple(aliases)
     _start_embedded_server(aliases)
-    answers = ask_all(get_status, aliases, seconds=TIME_LIMIT)
+    answers = run_on_all(get_status, aliases, seconds=TIME_LIMIT)
     return [answers.get(alias) or _unknown(alias)._replace(error=_SILENT) for alias in aliases]
 
 

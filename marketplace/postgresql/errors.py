@@ -64,6 +64,11 @@ _STEPS = (
 )
 
 
+def error_code(error: Error) -> str | None:
+    """Return the error's SQLSTATE, or None if the server did not report one."""
+    return getattr(error.__cause__, "pgcode", None)
+
+
 def is_disk_full(error: Exception) -> bool:
     """Return whether an error says that the server's disk is full."""
     if isinstance(error, DiskFullError):

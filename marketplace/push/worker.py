@@ -16,13 +16,12 @@ from django.conf import settings
 from django.db import Error, InterfaceError, OperationalError, connections
 from django.utils import timezone
 
-from marketplace.databases.revisions import error_code
 from marketplace.exceptions import DatabaseUnavailableError, MarketplaceError
 from marketplace.loading import ingest, runs
 from marketplace.loading.formats import json_text
 from marketplace.loading.ingest import Summary
 from marketplace.postgresql import embedded
-from marketplace.postgresql.errors import explain, is_cut
+from marketplace.postgresql.errors import error_code, explain, is_cut
 from marketplace.push import inbox
 
 #: Seconds between two looks at the databases.

@@ -12,9 +12,9 @@ from django.contrib.postgres.signals import get_citext_oids, get_hstore_oids
 from django.db import OperationalError, connections
 
 from marketplace import registry
-from marketplace.databases.initialization import drop_database
-from marketplace.databases.roles.definitions import MAINTENANCE, roles_of
-from marketplace.databases.roles.reconcile import other_database
+from marketplace.databases.creation import drop_database
+from marketplace.databases.roles.definitions import roles_of
+from marketplace.databases.server import MAINTENANCE_DATABASE, connect_to_database
 from marketplace.postgresql import embedded
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,7 +50,7 @@ def _drop(alias):
         connections[alias].ensure_connection()
     drop_database(alias)
     connections[alias].close()
-    with other_database(alias, MAINTENANCE) as cursor:
+    with connect_to_database(alias, MAINTENANCE_DATABASE) as cursor:
         drop_roles(cursor, *(role.name for role in roles_of(alias)))
 
 

@@ -4,7 +4,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connections
 
-from marketplace.databases.initialization import create_database
+from marketplace.databases.creation import create_database
 from marketplace.databases.migration_loader import foreign_records
 from marketplace.databases.revisions import all_migrations, get_revision, migrate
 from marketplace.registry import ALIASES

@@ -11,7 +11,7 @@ from ecommerce.models import PricePoint
 from ecommerce.partitions import Partition
 from marketplace.admin_site.formatting import size
 from marketplace.cli import DatabaseCommand, add_format_argument
-from marketplace.databases.initialization import ensure_partitions
+from marketplace.databases.partitions import ensure_partitions
 from marketplace.humanize import counted
 
 

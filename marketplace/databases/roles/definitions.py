@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from django.db import connections
 
+from marketplace.databases.server import MAINTENANCE_DATABASE
 from marketplace.exceptions import MarketplaceError
 from marketplace.registry import ALIASES, CONTROL
 
@@ -14,9 +15,6 @@ OWNER = "owner"
 
 #: What PostgreSQL calls everybody.
 PUBLIC = "PUBLIC"
-
-#: The database of every server in which administrators and tools meet.
-MAINTENANCE = "postgres"
 
 #: Advisory locks, which share their memory with all other locks of the server.
 LOCK_FUNCTIONS = r"pg_(?:try_)?advisory_(?:xact_)?lock(?:_shared)?"
@@ -65,7 +63,7 @@ class Role(NamedTuple):
     sequences: tuple[str, ...] = ()
     #: Whether it may call the functions that create something with their owner's rights.
     may_create: bool = False
-    #: Whether it may take advisory locks, export snapshots, and connect to MAINTENANCE.
+    #: Whether it may take advisory locks, export snapshots, and connect to MAINTENANCE_DATABASE.
     may_lock: bool = False
     #: Settings of its sessions.
     settings: tuple[tuple[str, str], ...] = ()
@@ -98,7 +96,7 @@ class Role(NamedTuple):
             is_ours = self.may_lock and re.fullmatch(_WRITERS_FUNCTIONS, name)
             return {"EXECUTE"} if is_ours else set()
         if kind == "SYSTEM DATABASE":
-            return {"CONNECT"} if self.may_lock and name == MAINTENANCE else set()
+            return {"CONNECT"} if self.may_lock and name == MAINTENANCE_DATABASE else set()
         if kind == "TABLE" and name == "django_migrations":
             # Who writes here decides which migrations are run.
             return {"SELECT"} & set(self.tables)

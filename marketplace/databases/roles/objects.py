@@ -7,9 +7,9 @@ from django.db.backends.utils import CursorWrapper
 from marketplace.databases.roles.definitions import (
     FILLING_FUNCTIONS,
     LOCK_FUNCTIONS,
-    MAINTENANCE,
     SNAPSHOT_FUNCTION,
 )
+from marketplace.databases.server import MAINTENANCE_DATABASE
 
 #: How the kinds begin of what is made later in any schema.
 EVERYWHERE = "ALL "
@@ -162,7 +162,7 @@ def read_objects(cursor: CursorWrapper, owner: str) -> list[Object]:
     values: dict[str, Any] = {
         "owner": owner,
         "functions": f"^(?:{LOCK_FUNCTIONS}|{SNAPSHOT_FUNCTION}|{FILLING_FUNCTIONS})$",
-        "databases": [MAINTENANCE, "template1"],
+        "databases": [MAINTENANCE_DATABASE, "template1"],
     }
     cursor.execute(_OBJECTS, values)
     found: dict[tuple[str, str], Object] = {}

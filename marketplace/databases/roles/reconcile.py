@@ -8,17 +8,18 @@ from typing import NamedTuple
 from django.apps import AppConfig
 from django.core.management.base import OutputWrapper
 from django.db import Error, OperationalError, connections
-from django.db.backends.base.base import NO_DB_ALIAS
 from django.db.backends.utils import CursorWrapper
 from psycopg2 import errorcodes
 from psycopg2.sql import SQL, Identifier
 
-from marketplace.databases.revisions import LOCK_TIMEOUT, error_code
+from marketplace.databases.revisions import LOCK_TIMEOUT
 from marketplace.databases.roles.accounts import Difference
-from marketplace.databases.roles.definitions import MAINTENANCE, owner_of, roles_of
+from marketplace.databases.roles.definitions import owner_of, roles_of
 from marketplace.databases.roles.inspection import Inspection, inspect
 from marketplace.databases.roles.passwords import require_strong
+from marketplace.databases.server import MAINTENANCE_DATABASE, connect_to_database
 from marketplace.exceptions import DatabaseUnavailableError
+from marketplace.postgresql.errors import error_code
 
 #: Seconds to wait for another process that changes roles.
 _TURN_TIMEOUT = 60
@@ -60,19 +61,6 @@ class Repair(NamedTuple):
         return any(left.difference.problem == "is missing" for left in self.left)
 
 
-@contextmanager
-def other_database(alias: str, name: str) -> Iterator[CursorWrapper]:
-    """Connect to another database of the alias's server, as the alias's own user."""
-    # Under its own alias django.contrib.postgres would look for types in the alias's database.
-    connection = connections[alias].copy(NO_DB_ALIAS)
-    connection.settings_dict["NAME"] = name
-    try:
-        with connection.cursor() as cursor:
-            yield cursor
-    finally:
-        connection.close()
-
-
 def look(alias: str, database_name: str | None = None) -> Inspection:
     """Return what the database's roles may do, and what differs from what they should.
 
@@ -86,7 +74,7 @@ def look(alias: str, database_name: str | None = None) -> Inspection:
 def missing(alias: str) -> tuple[str, ...]:
     """Return which of the database's roles there are not, whether or not it exists itself."""
     names = [role.name for role in roles_of(alias)]
-    with other_database(alias, MAINTENANCE) as cursor:
+    with connect_to_database(alias, MAINTENANCE_DATABASE) as cursor:
         cursor.execute(
             "SELECT rolname FROM pg_roles WHERE rolname = ANY(%(names)s)", {"names": names}
         )
@@ -121,7 +109,7 @@ def restrict(alias: str, database_name: str) -> None:
 
     :raises OperationalError: if it cannot be reached
     """
-    with other_database(alias, database_name) as cursor:
+    with connect_to_database(alias, database_name) as cursor:
         for difference in inspect(cursor, alias).differences:
             if any(label.startswith("system function") for label in difference.objects):
                 _mend(cursor, difference)
@@ -246,7 +234,7 @@ def _join(cursor: CursorWrapper, found: Inspection) -> None:
 def _cursor(alias: str, database_name: str | None) -> Iterator[CursorWrapper]:
     """Connect to the alias's database, or to another one of its server."""
     if database_name is not None:
-        with other_database(alias, database_name) as cursor:
+        with connect_to_database(alias, database_name) as cursor:
             yield cursor
         return
     with connections[alias].cursor() as cursor:
@@ -263,7 +251,7 @@ def _turn(alias: str) -> Iterator[None]:
     with ExitStack() as stack:
         # Who may not enter it goes on without: what collides is tried again.
         with suppress(OperationalError):
-            _wait(stack.enter_context(other_database(alias, MAINTENANCE)))
+            _wait(stack.enter_context(connect_to_database(alias, MAINTENANCE_DATABASE)))
         yield
 
 

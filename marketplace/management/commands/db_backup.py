@@ -13,7 +13,7 @@ from marketplace.backups.manifests import Dump
 from marketplace.backups.retention import YOUNG_HOURS, Keep, Pruning
 from marketplace.backups.signing import Signature
 from marketplace.cli import DatabaseCommand, add_format_argument, add_unsigned_argument
-from marketplace.databases.initialization import ALL_ALIASES, database_name
+from marketplace.databases.names import ALL_ALIASES, database_name
 from marketplace.exceptions import BackupError
 from marketplace.humanize import counted
 

@@ -3,7 +3,8 @@
 from typing import Any
 
 from marketplace.cli import DatabaseCommand
-from marketplace.databases.initialization import ALL_ALIASES, create_database, database_name
+from marketplace.databases.creation import create_database
+from marketplace.databases.names import ALL_ALIASES, database_name
 
 
 class Command(DatabaseCommand):

@@ -8,7 +8,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from marketplace.cli import DatabaseCommand, add_format_argument
-from marketplace.databases.initialization import ALL_ALIASES
+from marketplace.databases.names import ALL_ALIASES
 from marketplace.doctor.diagnosis import CODES, diagnose
 from marketplace.doctor.findings import Diagnosis, Finding, Growth, Severity, Sizes
 from marketplace.humanize import counted, file_size, format_time

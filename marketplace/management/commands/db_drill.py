@@ -9,7 +9,7 @@ from django.utils import timezone
 from marketplace.backups import clients, drill, manifests, sets
 from marketplace.backups.drill import Drill
 from marketplace.cli import DatabaseCommand, add_format_argument, add_unsigned_argument
-from marketplace.databases.initialization import ALL_ALIASES
+from marketplace.databases.names import ALL_ALIASES
 from marketplace.exceptions import BackupError
 from marketplace.humanize import counted
 

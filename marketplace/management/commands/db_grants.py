@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from marketplace.cli import DatabaseCommand, add_format_argument
-from marketplace.databases.initialization import ALL_ALIASES, database_name
+from marketplace.databases.names import ALL_ALIASES, database_name
 from marketplace.databases.roles.accounts import Difference
 from marketplace.databases.roles.grants import grant
 from marketplace.databases.roles.inspection import Inspection

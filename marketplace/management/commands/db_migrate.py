@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from marketplace.cli import DatabaseCommand
-from marketplace.databases.initialization import ALL_ALIASES
+from marketplace.databases.names import ALL_ALIASES
 from marketplace.databases.revisions import get_revision, migrate
 
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 from marketplace.backups import clients, restore, sets
 from marketplace.backups.restore import Restore
 from marketplace.cli import DatabaseCommand, add_destructive_arguments, add_unsigned_argument
-from marketplace.databases.initialization import ALL_ALIASES, database_name
+from marketplace.databases.names import ALL_ALIASES, database_name
 from marketplace.databases.revisions import get_revision
 from marketplace.exceptions import BackupError
 from marketplace.humanize import counted

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from marketplace.cli import DatabaseCommand, add_format_argument
-from marketplace.databases.initialization import ALL_ALIASES
+from marketplace.databases.names import ALL_ALIASES
 from marketplace.doctor.statements import Statement, Statements, statements
 from marketplace.humanize import counted, format_time, one_line
 

@@ -5,7 +5,7 @@ from typing import Any
 from django.utils import timezone
 
 from marketplace.cli import DatabaseCommand
-from marketplace.databases.initialization import ALL_ALIASES
+from marketplace.databases.names import ALL_ALIASES
 from marketplace.doctor.size_history import KEPT_DAYS, Snapshot, take
 from marketplace.humanize import counted, file_size
 

@@ -7,7 +7,7 @@ from django.core.management.base import CommandParser
 from django.utils import timezone
 
 from marketplace.cli import DatabaseCommand
-from marketplace.databases.initialization import ALL_ALIASES
+from marketplace.databases.names import ALL_ALIASES
 from marketplace.doctor.vacuum import Done, Task, needs, perform
 from marketplace.humanize import counted
 

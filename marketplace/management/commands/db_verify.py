@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from marketplace.cli import DatabaseCommand, add_format_argument
-from marketplace.databases.initialization import ALL_ALIASES
+from marketplace.databases.names import ALL_ALIASES
 from marketplace.databases.verification import Verification, verify
 from marketplace.humanize import counted
 

@@ -7,13 +7,8 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from marketplace.cli import DatabaseCommand, add_destructive_arguments
-from marketplace.databases.initialization import (
-    ALL_ALIASES,
-    Changes,
-    database_name,
-    initialize,
-    plan_initialization,
-)
+from marketplace.databases.initialization import Changes, initialize, plan_initialization
+from marketplace.databases.names import ALL_ALIASES, database_name
 from marketplace.databases.roles.reconcile import Repair
 from marketplace.humanize import counted
 

@@ -15,7 +15,7 @@ from django.db import connections
 from psycopg2.sql import SQL, Identifier
 
 from marketplace.backups import dump, manifests, sets
-from marketplace.databases.initialization import ALL_ALIASES, database_name
+from marketplace.databases.names import ALL_ALIASES, database_name
 from tests.marketplace.conftest import ROOT
 
 #: When a set is begun unless a test says otherwise.

@@ -9,7 +9,7 @@ import pytest
 from django.db import connections
 
 from marketplace.backups import files, manifests, scratch, sets, target_databases, verify
-from marketplace.databases.initialization import database_name
+from marketplace.databases.names import database_name
 from marketplace.postgresql import embedded
 from tests import factories
 from tests.commands import run

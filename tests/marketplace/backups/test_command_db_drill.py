@@ -7,7 +7,7 @@ import psycopg2
 import pytest
 
 from marketplace.backups import manifests
-from marketplace.databases.initialization import ALL_ALIASES, database_name
+from marketplace.databases.names import ALL_ALIASES, database_name
 from tests import factories
 from tests.commands import run
 from tests.marketplace.backups.conftest import (

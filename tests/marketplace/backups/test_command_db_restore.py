@@ -13,7 +13,8 @@ from django.db import connections
 from psycopg2.sql import SQL, Identifier
 
 from marketplace.backups import clients, files, manifests, scratch, target_databases
-from marketplace.databases.initialization import database_name, drop_database
+from marketplace.databases.creation import drop_database
+from marketplace.databases.names import database_name
 from marketplace.databases.roles.reconcile import repair
 from marketplace.postgresql import embedded
 from tests import factories

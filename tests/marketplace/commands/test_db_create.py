@@ -1,6 +1,6 @@
 import pytest
 
-from marketplace.databases.initialization import database_exists
+from marketplace.databases.creation import database_exists
 from tests.commands import run
 
 pytestmark = pytest.mark.django_db(databases=["classifieds"], transaction=True)

@@ -1,6 +1,6 @@
 import pytest
 
-from marketplace.databases.initialization import create_database
+from marketplace.databases.creation import create_database
 from marketplace.databases.revisions import all_migrations, get_revision
 from tests.commands import run
 

@@ -1,6 +1,6 @@
 import pytest
 
-from marketplace.databases.initialization import create_database
+from marketplace.databases.creation import create_database
 from marketplace.databases.revisions import get_revision, migrate
 from tests.commands import run
 

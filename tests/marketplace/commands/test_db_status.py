@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from marketplace.databases.initialization import create_database
+from marketplace.databases.creation import create_database
 from marketplace.databases.revisions import all_migrations
 from marketplace.registry import get_database
 from tests import factories

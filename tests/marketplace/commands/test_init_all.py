@@ -6,7 +6,7 @@ import pytest
 from django.conf import settings
 from django.db import connections
 
-from marketplace.databases.initialization import create_database, database_exists
+from marketplace.databases.creation import create_database, database_exists
 from marketplace.databases.revisions import all_migrations
 from tests.commands import run
 

@@ -4,16 +4,10 @@ from threading import Event
 import pytest
 from django.db import connections
 
-from marketplace.databases.initialization import (
-    Changes,
-    ask_all,
-    create_database,
-    database_exists,
-    drop_database,
-    ensure_partitions,
-    initialize,
-    plan_initialization,
-)
+from marketplace.databases.creation import create_database, database_exists, drop_database
+from marketplace.databases.initialization import Changes, initialize, plan_initialization
+from marketplace.databases.parallel import run_on_all
+from marketplace.databases.partitions import ensure_partitions
 from marketplace.databases.revisions import all_migrations
 from marketplace.databases.roles.reconcile import Repair
 
@@ -53,7 +47,7 @@ class TestCreateDatabase:
         def create(_name):
             return create_database("classifieds")
 
-        created = ask_all(create, ["a", "b", "c", "d"], seconds=30)
+        created = run_on_all(create, ["a", "b", "c", "d"], seconds=30)
 
         assert sorted(created.values()) == [False, False, False, True]
 
@@ -124,11 +118,11 @@ class TestAskAll:
         def answer(alias):
             return never.wait(10) if alias == "slow" else alias.upper()
 
-        answers = ask_all(answer, ["slow", "fast"], seconds=0.2)
+        answers = run_on_all(answer, ["slow", "fast"], seconds=0.2)
         never.set()
 
         assert answers == {"fast": "FAST"}
 
     def test_raises_what_a_call_raises(self):
         with pytest.raises(ZeroDivisionError):
-            ask_all(lambda alias: 1 // 0, ["a"], seconds=5)
+            run_on_all(lambda alias: 1 // 0, ["a"], seconds=5)

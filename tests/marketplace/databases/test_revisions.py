@@ -4,7 +4,7 @@ import pytest
 from django.db import connections
 
 from marketplace.databases import revisions
-from marketplace.databases.initialization import create_database
+from marketplace.databases.creation import create_database
 from marketplace.databases.revisions import (
     Revision,
     all_migrations,

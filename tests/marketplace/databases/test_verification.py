@@ -1,7 +1,7 @@
 import pytest
 from django.db import connections
 
-from marketplace.databases.initialization import ALL_ALIASES
+from marketplace.databases.names import ALL_ALIASES
 from marketplace.databases.verification import verify
 
 pytestmark = pytest.mark.django_db(databases="__all__")

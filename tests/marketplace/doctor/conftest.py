@@ -15,7 +15,9 @@ from django.db import connections
 from django.test import override_settings
 from django.utils import timezone
 
-from marketplace.databases.initialization import ALL_ALIASES, ensure_partitions, initialize
+from marketplace.databases.initialization import initialize
+from marketplace.databases.names import ALL_ALIASES
+from marketplace.databases.partitions import ensure_partitions
 from marketplace.postgresql import embedded
 from marketplace.registry import ALIASES
 

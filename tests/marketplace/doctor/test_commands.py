@@ -7,7 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connections
 
-from marketplace.databases.initialization import ALL_ALIASES
+from marketplace.databases.names import ALL_ALIASES
 from marketplace.doctor import vacuum
 from marketplace.doctor.diagnosis import CHECKS, CODES
 from marketplace.doctor.statements import Statement

@@ -13,7 +13,7 @@ from django.db import connections
 from django.utils import timezone
 
 from ecommerce.partitions import names_ahead
-from marketplace.databases.initialization import ALL_ALIASES
+from marketplace.databases.names import ALL_ALIASES
 from marketplace.doctor.diagnosis import diagnose
 from marketplace.doctor.findings import Severity
 from marketplace.doctor.schema import aged

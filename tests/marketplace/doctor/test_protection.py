@@ -8,7 +8,7 @@ import pytest
 from django.db import InternalError, connections
 from django.utils import timezone
 
-from marketplace.databases.initialization import ALL_ALIASES
+from marketplace.databases.names import ALL_ALIASES
 from marketplace.doctor.diagnosis import diagnose
 from marketplace.doctor.findings import Severity
 from marketplace.doctor.session import reading

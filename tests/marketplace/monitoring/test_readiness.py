@@ -7,7 +7,8 @@ from django.db import connections
 from django.utils import timezone
 from psycopg2 import sql
 
-from marketplace.databases.initialization import ALL_ALIASES, create_database
+from marketplace.databases.creation import create_database
+from marketplace.databases.names import ALL_ALIASES
 from marketplace.databases.revisions import all_migrations
 from marketplace.monitoring import readiness
 from marketplace.monitoring.readiness import _failed, find_trouble, get_readiness, note_trouble

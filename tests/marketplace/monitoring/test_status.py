@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 import pytest
 from django.db import connections
 
-from marketplace.databases.initialization import create_database
+from marketplace.databases.creation import create_database
 from marketplace.monitoring import status
 from marketplace.monitoring.status import Freshness, LastRun, get_status, get_statuses
 from marketplace.registry import ALIASES, get_database

@@ -2,7 +2,7 @@
 
 import pytest
 
-from marketplace.databases.initialization import ALL_ALIASES
+from marketplace.databases.names import ALL_ALIASES
 
 pytestmark = pytest.mark.usefixtures("_only_olx")
 

@@ -11,7 +11,7 @@ from django.urls import path
 from psycopg2.sql import SQL, Identifier
 
 from marketplace.backups import target_databases
-from marketplace.databases.initialization import database_name
+from marketplace.databases.names import database_name
 from marketplace.monitoring import readiness
 from marketplace.push import worker
 from tests.marketplace.push.test_command_ingest_queue import product, queue

@@ -8,12 +8,14 @@ from django.conf import settings
 from django.db import connections
 from django.utils import timezone
 
-from marketplace.databases.initialization import ask_all, create_database
+from marketplace.databases.creation import create_database
+from marketplace.databases.parallel import run_on_all
 from marketplace.databases.revisions import migrate
-from marketplace.databases.roles.definitions import MAINTENANCE, roles_of
+from marketplace.databases.roles.definitions import roles_of
 from marketplace.databases.roles.grants import grant
 from marketplace.databases.roles.passwords import matches
-from marketplace.databases.roles.reconcile import look, other_database, repair
+from marketplace.databases.roles.reconcile import look, repair
+from marketplace.databases.server import MAINTENANCE_DATABASE, connect_to_database
 from marketplace.doctor.diagnosis import diagnose
 from marketplace.postgresql import embedded
 from tests.commands import run
@@ -211,7 +213,7 @@ def deployer(monkeypatch, scratch):
 
     def be(attributes):
         scratch("classifieds")
-        with other_database("classifieds", MAINTENANCE) as cursor:
+        with connect_to_database("classifieds", MAINTENANCE_DATABASE) as cursor:
             drop_roles(cursor, "test_deployer")
             cursor.execute(f"CREATE ROLE test_deployer LOGIN {attributes}")
             cursor.execute("GRANT CONNECT ON DATABASE postgres TO test_deployer")
@@ -398,7 +400,7 @@ class TestInstallations:
         migrate("classifieds")
         connections["classifieds"].close()
 
-        done = ask_all(lambda _: repair("classifieds"), ["a", "b", "c", "d"], seconds=60)
+        done = run_on_all(lambda _: repair("classifieds"), ["a", "b", "c", "d"], seconds=60)
 
         assert sorted(len(each.made) for each in done.values()) == [0, 0, 0, 3]
         assert [each.left for each in done.values()] == [()] * 4
@@ -406,7 +408,7 @@ class TestInstallations:
 
     def test_a_copy_has_the_rights_of_its_database(self, roles):
         connections[ALIAS].close()
-        with other_database(ALIAS, MAINTENANCE) as cursor:
+        with connect_to_database(ALIAS, MAINTENANCE_DATABASE) as cursor:
             cursor.execute("DROP DATABASE IF EXISTS test_copy")
             cursor.execute("CREATE DATABASE test_copy TEMPLATE test_ecommerce_db")
 
