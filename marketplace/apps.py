@@ -13,7 +13,7 @@ class MarketplaceConfig(AppConfig):
     def ready(self) -> None:
         """Register the system checks and what follows a migration; prepare the loader of those."""
         from marketplace.databases import migration_loader  # checks register themselves
-        from marketplace.databases.roles.reconcile import follow_migrations
+        from marketplace.databases.roles.reconcile import reconcile_after_migration
 
         migration_loader.install()
-        post_migrate.connect(follow_migrations, dispatch_uid="roles")
+        post_migrate.connect(reconcile_after_migration, dispatch_uid="roles")

@@ -13,7 +13,7 @@ from psycopg2 import errors as pg
 from marketplace.admin_site.error_pages import UNREACHABLE, error_page, plain_page
 from marketplace.monitoring.readiness import find_trouble, note_trouble
 from marketplace.monitoring.views import VIEWS
-from marketplace.postgresql.errors import explain, is_cut
+from marketplace.postgresql.errors import explain, is_disconnect
 from marketplace.registry import ALIASES, CONTROL
 
 logger = logging.getLogger(__name__)
@@ -74,8 +74,12 @@ class DatabaseUnavailableMiddleware:
         found = _message(_alias(request), error)
         if found is None:
             return None
-        if is_cut(error) and request.method in ("GET", "HEAD") and not hasattr(request, "is_cut"):
-            request.is_cut = True  # type: ignore[attr-defined]
+        if (
+            is_disconnect(error)
+            and request.method in ("GET", "HEAD")
+            and not hasattr(request, "is_retry")
+        ):
+            request.is_retry = True  # type: ignore[attr-defined]
             return _Cut(status=503)
         if isinstance(error, UNREACHABLE):
             note_trouble(_alias(request))

@@ -20,7 +20,7 @@ from django.db.migrations.loader import MigrationLoader
 from marketplace.backups import clients, scratch, sets, signing, target_databases, verify
 from marketplace.backups.manifests import Dump
 from marketplace.databases.names import database_name
-from marketplace.databases.roles.reconcile import restrict
+from marketplace.databases.roles.reconcile import revoke_public_functions
 from marketplace.exceptions import BackupError
 
 #: Problems of a set that a message names.
@@ -125,7 +125,7 @@ def restore(what: Restore, *, jobs: int, say: Say) -> None:
             target_databases.dress(
                 cursor, building, target_databases.attributes(cursor, live) or dump.attributes
             )
-            restrict(alias, building)
+            revoke_public_functions(alias, building)
             # Our own connection would be in the way.
             connections[alias].close()
             clients.stop_if_told()

@@ -1,4 +1,4 @@
-"""Whether the databases answer, for monitoring."""
+"""Health of the databases, for monitoring."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ from marketplace.databases.parallel import run_on_all
 from marketplace.exceptions import MarketplaceError
 from marketplace.registry import ALIASES
 
-#: Seconds after which a database that has not answered counts as unhealthy.
+#: Seconds after which a database without an answer counts as unhealthy.
 TIME_LIMIT = 4.0
 
 
@@ -18,9 +18,9 @@ async def check_all_databases_health() -> dict[str, bool]:
 
 
 def check_health() -> dict[str, bool]:
-    """Do the same without asyncio."""
-    answers = run_on_all(_is_healthy, ALIASES, seconds=TIME_LIMIT)
-    return {alias: answers.get(alias, False) for alias in ALIASES}
+    """Return whether each database answers a query, like `check_all_databases_health`."""
+    results = run_on_all(_is_healthy, ALIASES, seconds=TIME_LIMIT)
+    return {alias: results.get(alias, False) for alias in ALIASES}
 
 
 def _is_healthy(alias: str) -> bool:

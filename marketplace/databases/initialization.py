@@ -11,7 +11,12 @@ from marketplace.databases.partitions import ensure_partitions, partition_names_
 from marketplace.databases.revisions import all_migrations, get_revision, migrate
 from marketplace.databases.roles.definitions import roles_of
 from marketplace.databases.roles.passwords import require_strong
-from marketplace.databases.roles.reconcile import Repair, look, missing, repair
+from marketplace.databases.roles.reconcile import (
+    Reconciliation,
+    inspect_roles,
+    missing_roles,
+    reconcile,
+)
 from marketplace.databases.statement_statistics import enable_statement_statistics
 from marketplace.groups import GROUPS, ensure_groups, missing_groups
 from marketplace.registry import CONTROL
@@ -25,7 +30,7 @@ class Changes(NamedTuple):
     migrations: tuple[str, ...]
     partitions: tuple[str, ...]
     #: The changes of the database's roles and their privileges.
-    roles: Repair = Repair()
+    roles: Reconciliation = Reconciliation()
     #: Number of deleted migration records of other databases' apps, which earlier versions wrote.
     foreign_records: int = 0
     #: Groups of accounts that were created or received permissions.
@@ -52,7 +57,7 @@ def initialize(alias: str, today: date, *, drop_first: bool = False) -> Changes:
         migrations=tuple(migrate(alias)),
         partitions=tuple(ensure_partitions(alias, today)),
         groups=tuple(ensure_groups()) if alias == CONTROL else (),
-        roles=repair(alias),
+        roles=reconcile(alias),
     )
     # db_slow and db_doctor read it. Where it cannot be enabled, they name the remedy.
     enable_statement_statistics(alias)
@@ -79,7 +84,7 @@ def plan_initialization(alias: str, today: date, *, drop_first: bool = False) ->
         is_created=True,
         migrations=all_migrations(alias),
         partitions=tuple(names),
-        roles=Repair(made=missing(alias)),
+        roles=Reconciliation(made=missing_roles(alias)),
         groups=tuple(GROUPS) if alias == CONTROL else (),
     )
 
@@ -90,10 +95,10 @@ def _missing_groups(alias: str) -> list[str]:
     return missing_groups() if _has_table(alias, "auth_permission") else list(GROUPS)
 
 
-def _plan_roles(alias: str) -> Repair:
+def _plan_roles(alias: str) -> Reconciliation:
     """Return the result that `repair` would have, without the privileges of roles to create."""
-    inspection = look(alias)
-    return Repair(inspection.missing, () if inspection.missing else inspection.differences)
+    inspection = inspect_roles(alias)
+    return Reconciliation(inspection.missing, () if inspection.missing else inspection.differences)
 
 
 def _has_table(alias: str, name: str) -> bool:

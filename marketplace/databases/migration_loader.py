@@ -1,8 +1,9 @@
-"""Migrations of one database: those of the apps that live there, and no others.
+"""Restrict each database to the migrations of its own apps.
 
-Django loads, applies and records the migrations of every installed app in every database, even
-where the router lets them create nothing. Here each database knows the migrations of its own apps
-only, so that `migrate`, `showmigrations`, `runserver` and the table `django_migrations` agree.
+Django loads, applies and records the migrations of all installed apps in every database, even
+where the router prevents them from creating tables. With this loader a database has the migrations
+of its own apps only, so that `migrate`, `showmigrations`, `runserver` and the table
+`django_migrations` agree.
 """
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -15,10 +16,10 @@ _load_all = MigrationLoader.load_disk
 
 
 def _load_disk(self: MigrationLoader) -> None:
-    """Load the migrations of the apps that live in the connection's database.
+    """Load the migrations of the apps whose tables are in the connection's database.
 
-    The other apps count as apps without migrations: their models stay in the project state, from
-    which Django makes content types and permissions.
+    The other apps count as apps without migrations. Their models remain in the project state, from
+    which Django creates content types and permissions.
     """
     _load_all(self)
     if self.connection is None:
@@ -31,17 +32,17 @@ def _load_disk(self: MigrationLoader) -> None:
 
 
 def install() -> None:
-    """Have Django load migrations in this way, in whichever command it does so.
+    """Make all of Django's commands load migrations this way.
 
-    Django has no hook for it: the loader is made by the executor and by several commands.
+    Django has no hook for this: the executor and several commands create the loader themselves.
     """
     MigrationLoader.load_disk = _load_disk  # type: ignore[method-assign]
 
 
 def foreign_records(connection: BaseDatabaseWrapper) -> list[int]:
-    """Return the ids in `django_migrations` of migrations of apps of other databases.
+    """Return the ids of records in `django_migrations` that belong to apps of other databases.
 
-    Earlier versions of this project recorded them.
+    Earlier versions of this project wrote such records.
     """
     recorder = MigrationRecorder(connection)
     if not recorder.has_table():
@@ -51,9 +52,9 @@ def foreign_records(connection: BaseDatabaseWrapper) -> list[int]:
 
 
 def delete_foreign_records(connection: BaseDatabaseWrapper) -> int:
-    """Delete the records of migrations of apps of other databases; return their number.
+    """Delete the migration records of apps of other databases; return their number.
 
-    Safe to run twice. Those migrations had created nothing here.
+    Safe to run repeatedly. Those migrations created no objects here.
     """
     ids = foreign_records(connection)
     if ids:

@@ -12,7 +12,7 @@ from django.apps import apps
 from django.db.backends.utils import CursorWrapper
 from django.utils.module_loading import module_has_submodule
 
-from marketplace.databases.revisions import exclusive
+from marketplace.databases.revisions import migration_lock
 from marketplace.registry import ALIASES
 
 
@@ -27,7 +27,7 @@ def ensure_partitions(alias: str, today: date) -> list[str]:
     module = _partitions_module(alias)
     if module is None:
         return []
-    with exclusive(alias):
+    with migration_lock(alias):
         return list(module.ensure_ahead(alias, today))
 
 

@@ -1,8 +1,8 @@
-"""Questions to databases that always end, however their server hangs.
+"""Queries with a hard time limit, however the server hangs.
 
-A server that is stopped, or lost behind a network, keeps a usual connection waiting for ever. Here
-the client itself gives up, by the clock; and of each question to each database at most one is on
-its way in a process, so that being asked often makes neither threads nor connections.
+A regular connection blocks indefinitely if the server process is stopped or the network drops its
+packets. A `ProbeConnection` enforces the limit in the client. A `CachedProbe` runs at most one call
+per database at a time, so that frequent polling does not multiply threads or connections.
 """
 
 import select
@@ -16,8 +16,8 @@ import psycopg2
 from django.db import connections
 from psycopg2 import extensions, sql
 
-# Parts of one message, hence of one transaction, so that they hold behind a pooler too. They end a
-# question at the server whose asker has gone.
+# Sent in the same message as the query, hence in the same transaction, so that the limits also
+# apply behind a pooler. They end the query on the server after the client has given up.
 _LIMITS = sql.SQL("SET LOCAL statement_timeout = '3s'; SET LOCAL lock_timeout = '500ms'; ")
 
 Row = tuple[Any, ...]
@@ -25,30 +25,30 @@ T = TypeVar("T")
 
 
 class ProbeTimeoutError(psycopg2.OperationalError):
-    """Raised if a database has not answered in time."""
+    """Raised if a database does not answer in time."""
 
 
-class Question(NamedTuple):
-    """A query and its values."""
+class Query(NamedTuple):
+    """The text of a query and its parameters."""
 
     text: sql.Composable
     values: dict[str, Any] = {}
 
 
 class ProbeConnection:
-    """A connection of its own to a database, which ends in time whatever the server does.
+    """A separate connection to a database, with one time limit for all its queries.
 
-    Each question is a transaction. The embedded server is not started by it.
+    Each query is a transaction of its own. The connection never starts the embedded server.
 
-    :param seconds: for all questions together, connecting included
-    :raises psycopg2.Error: if it cannot connect; `ProbeTimeoutError` if that takes too long
+    :param seconds: the limit for connecting and all queries together
+    :raises psycopg2.Error: if connecting fails; `ProbeTimeoutError` if it takes too long
     """
 
     def __init__(self, parameters: dict[str, Any], seconds: float) -> None:
         self._deadline = time.monotonic() + seconds
-        # The server's answers are awaited here, not in libpq, which waits for ever.
-        known = {k: v for k, v in parameters.items() if k != "cursor_factory"}
-        self._connection = psycopg2.connect(**known, async_=True)
+        # libpq would wait for the server without a limit, so this class waits itself.
+        arguments = {k: v for k, v in parameters.items() if k != "cursor_factory"}
+        self._connection = psycopg2.connect(**arguments, async_=True)
         try:
             self._wait()
         except BaseException:
@@ -56,30 +56,33 @@ class ProbeConnection:
             raise
 
     def __enter__(self) -> "ProbeConnection":
-        """Return itself."""
+        """Return the connection itself."""
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """End it."""
+        """Close the connection."""
         self.close()
 
     def close(self) -> None:
-        """End it, without waiting for the server."""
+        """Close the connection without waiting for the server."""
         self._connection.close()
 
-    def ask(self, question: Question) -> list[Row]:
-        """Return the rows that answer a question.
+    def query(self, query: Query) -> list[Row]:
+        """Run a query and return its rows.
 
-        :raises psycopg2.Error: if it fails; `ProbeTimeoutError` if there is no answer in time
+        :raises psycopg2.Error: if the query fails; `ProbeTimeoutError` if the limit is exceeded
         """
         with self._connection.cursor() as cursor:
-            cursor.execute(_LIMITS + question.text, question.values)
+            cursor.execute(_LIMITS + query.text, query.values)
             self._wait()
             rows: list[Row] = cursor.fetchall()
             return rows
 
-    def ask_named(self, text: sql.Composable) -> list[dict[str, Any]]:
-        """Return rows as column → value, asked without limits at the server: it is a pooler."""
+    def query_named(self, text: sql.Composable) -> list[dict[str, Any]]:
+        """Run a statement of a pooler's console; return its rows as column → value.
+
+        The statement is sent without the limits on the server, which a console does not accept.
+        """
         with self._connection.cursor() as cursor:
             cursor.execute(text)
             self._wait()
@@ -97,99 +100,102 @@ class ProbeConnection:
             poll.unregister(self._connection.fileno())
 
 
-def converse(alias: str, seconds: float) -> ProbeConnection:
-    """Connect to a database as the project does.
+def connect_probe(alias: str, seconds: float) -> ProbeConnection:
+    """Connect to a database with the parameters of Django's settings.
 
     :raises psycopg2.Error: as `ProbeConnection` does
     """
     return ProbeConnection(connections[alias].get_connection_params(), seconds)
 
 
+def query_each(
+    connection: ProbeConnection, queries: Iterable[tuple[str, Query]]
+) -> dict[str, list[Row]]:
+    """Run several named queries; return the rows by name.
+
+    A query that fails, for example because its table is locked, is left out.
+
+    :raises ProbeTimeoutError: if the server does not answer in time
+    """
+    rows = {}
+    for name, query in queries:
+        try:
+            rows[name] = connection.query(query)
+        except ProbeTimeoutError:
+            raise
+        except psycopg2.Error:
+            continue
+    return rows
+
+
 class _Call(NamedTuple):
     started_at: float
-    answer: "Future[tuple[float, Any]]"
+    #: The time when the call ended, and its result.
+    outcome: "Future[tuple[float, Any]]"
 
 
 class CachedProbe(Generic[T]):
-    """A function of an alias that may take long, called in a thread of its own.
+    """A slow function of an alias, called in a background thread, with its results cached.
 
-    Its answer is remembered for a while. While a call is on its way no other is begun for the same
-    alias, whoever asks. Safe to use from several threads.
+    At most one call per alias runs at a time, regardless of the number of callers. Thread-safe.
 
-    :param function: raises nothing
-    :param keep: seconds for which an answer is good
+    :param function: must not raise
+    :param keep: seconds for which a result is reused
     """
 
     def __init__(self, function: Callable[[str], T], *, keep: float) -> None:
         self._function = function
         self._keep = keep
         self._calls: dict[str, _Call] = {}
-        #: The newest answers, however old they are.
-        self._answers: dict[str, T] = {}
+        #: The newest results, regardless of their age.
+        self._results: dict[str, T] = {}
         self._lock = Lock()
 
-    def ask(self, aliases: Sequence[str], *, seconds: float) -> dict[str, T]:
-        """Return the answers by alias; what has not answered in time is left out.
+    def results(self, aliases: Sequence[str], *, seconds: float) -> dict[str, T]:
+        """Return the results by alias; aliases without a result in time are left out.
 
-        :param seconds: from the beginning of a call, which may be earlier than this one
+        :param seconds: the limit from the start of a call, which may have started earlier
         """
         calls = {alias: self._call(alias) for alias in aliases}
-        ends = [call.started_at for call in calls.values()]
-        left = max(0.0, max(ends, default=0.0) + seconds - time.monotonic())
-        done, _ = wait([call.answer for call in calls.values()], timeout=left)
+        starts = [call.started_at for call in calls.values()]
+        remaining = max(0.0, max(starts, default=0.0) + seconds - time.monotonic())
+        done, _ = wait([call.outcome for call in calls.values()], timeout=remaining)
         return {
-            alias: call.answer.result()[1] for alias, call in calls.items() if call.answer in done
+            alias: call.outcome.result()[1] for alias, call in calls.items() if call.outcome in done
         }
 
-    def last(self, alias: str) -> T | None:
-        """Return the newest answer without waiting; None if there is none. Asks if it is old."""
+    def latest(self, alias: str) -> T | None:
+        """Return the newest result without waiting, or None; start a call if it is outdated."""
         self._call(alias)
-        return self._answers.get(alias)
+        return self._results.get(alias)
 
     def forget(self) -> None:
-        """Forget all answers."""
+        """Discard all cached results."""
         with self._lock:
             self._calls.clear()
-            self._answers.clear()
+            self._results.clear()
 
     def _call(self, alias: str) -> _Call:
+        """Return the running or cached call, or start a new one."""
         now = time.monotonic()
         with self._lock:
             call = self._calls.get(alias)
-            if call and not (call.answer.done() and call.answer.result()[0] + self._keep < now):
+            if call and not (call.outcome.done() and call.outcome.result()[0] + self._keep < now):
                 return call
             call = _Call(now, Future())
-            # A daemon, because a thread that waits must not delay the end of the process.
-            Thread(target=self._answer, args=(alias, call), daemon=True).start()
+            # A daemon thread: a call that hangs must not delay the exit of the process.
+            Thread(target=self._run, args=(alias, call), daemon=True).start()
             self._calls[alias] = call
         return call
 
-    def _answer(self, alias: str, call: _Call) -> None:
+    def _run(self, alias: str, call: _Call) -> None:
         try:
-            answer = self._function(alias)
+            result = self._function(alias)
         except BaseException as error:
-            # Whoever waits gets it; the next one asks again.
+            # The waiting callers receive the error. The next caller starts a new call.
             with self._lock:
                 self._calls.pop(alias, None)
-            call.answer.set_exception(error)
+            call.outcome.set_exception(error)
             raise
-        self._answers[alias] = answer
-        call.answer.set_result((time.monotonic(), answer))
-
-
-def ask_each(
-    conversation: ProbeConnection, questions: Iterable[tuple[str, Question]]
-) -> dict[str, list[Row]]:
-    """Return the answers by name; a question that fails, as where its table is locked, has none.
-
-    :raises ProbeTimeoutError: if the server does not answer in time
-    """
-    answers = {}
-    for name, question in questions:
-        try:
-            answers[name] = conversation.ask(question)
-        except ProbeTimeoutError:
-            raise
-        except psycopg2.Error:
-            continue
-    return answers
+        self._results[alias] = result
+        call.outcome.set_result((time.monotonic(), result))

@@ -1,4 +1,4 @@
-"""How far a database's migrations are applied: look, go forward, go back."""
+"""The migration state of a database: read it, apply migrations, undo them."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -17,38 +17,38 @@ from marketplace.postgresql.errors import error_code
 from marketplace.registry import ALIASES, CONTROL
 from marketplace.routers import database_of
 
-#: Seconds that a migration waits for a table in use. While it waits, all later queries of that
+#: Seconds that a migration waits for a locked table. While it waits, all later queries of that
 #: table queue behind it.
 LOCK_TIMEOUT = 10
 
 #: Seconds to wait while another process migrates the same database.
-TURN_TIMEOUT = 600
+MIGRATION_LOCK_TIMEOUT = 600
 
 Key = tuple[str, str]
 
 
 class Revision(NamedTuple):
-    """How far a database's own migrations are applied."""
+    """The migration state of a database."""
 
     #: "head", the last applied migration, or "none".
     current: str
-    #: Names of the migrations to apply, in order.
+    #: Names of the migrations that are not applied, in order.
     pending: tuple[str, ...]
-    #: Names of applied migrations that the code does not have.
+    #: Names of applied migrations that the code does not contain.
     unknown: tuple[str, ...]
 
 
 class Rollback(NamedTuple):
-    """What going back undid, or would undo."""
+    """The migrations that a rollback undid, or would undo."""
 
-    #: Names of the migrations, in the order of undoing.
+    #: Names of the migrations, in the order in which they are undone.
     unapplied: tuple[str, ...]
-    #: The last migration still applied, or "none".
+    #: The last migration that remains applied, or "none".
     current: str
 
 
 def get_revision(alias: str) -> Revision:
-    """Return how far the migrations of the database's own apps are applied."""
+    """Return the migration state of the database's own apps."""
     loader = MigrationLoader(connections[alias])
     keys, done = _chain(loader, alias), loader.applied_migrations
     applied = [key for key in keys if key in done]
@@ -69,51 +69,53 @@ def all_migrations(alias: str) -> tuple[str, ...]:
 def migrate(alias: str) -> list[str]:
     """Apply the pending migrations of the database's own apps; return their names.
 
-    Safe to run twice and at once: one process migrates, the others wait and find nothing to do.
+    Safe to run repeatedly and concurrently: one process migrates while the others wait.
 
-    :raises MarketplaceError: if a table stays locked, or the role may not create tables
+    :raises MarketplaceError: if a table stays locked, or the role lacks the privilege to create
+        tables
     """
-    with exclusive(alias):
+    with migration_lock(alias):
         pending = get_revision(alias).pending
-        # The control database has the permissions of all apps, which a migration of another
-        # database may change.
+        # The control database stores the permissions of all apps, which migrations of other
+        # databases may change.
         if pending or alias == CONTROL:
-            _call_migrate(alias)
+            _run_migrate(alias)
     return list(pending)
 
 
 def rollback(alias: str, steps: int, *, dry_run: bool = False) -> Rollback:
-    """Undo the last migrations of the app that owns the database; return what that undid.
+    """Undo the last `steps` migrations of the app that owns the database.
 
-    :raises MarketplaceError: if fewer are applied, one cannot be undone, the code lacks one of
-        them, or a table stays locked
+    :param dry_run: whether only to return the result
+    :raises MarketplaceError: if fewer migrations are applied, one is irreversible or missing from
+        the code, or a table stays locked
     """
-    with exclusive(alias):
+    with migration_lock(alias):
         if unknown := get_revision(alias).unknown:
             raise MarketplaceError(
-                f"{alias} has migrations that this code does not know: {', '.join(unknown)}. "
-                "Go back with the code that has them."
+                f"{alias} has migrations that this code does not contain: {', '.join(unknown)}. "
+                "Roll back with the version of the code that contains them."
             )
         loader = MigrationLoader(connections[alias])
         applied = [key for key in _chain(loader, alias) if key in loader.applied_migrations]
         if not 1 <= steps <= len(applied):
             raise MarketplaceError(
-                f"Cannot go back {steps} migrations: {alias} has {len(applied)} applied. "
-                f"See them with: python manage.py showmigrations {alias} --database={alias}."
+                f"Cannot undo {steps} migrations: {alias} has {len(applied)} applied. "
+                f"List them: python manage.py showmigrations {alias} --database={alias}."
             )
         kept, undone = applied[:-steps], applied[-steps:]
         if not dry_run:
-            _call_migrate(alias, alias, kept[-1][1] if kept else "zero")
+            _run_migrate(alias, alias, kept[-1][1] if kept else "zero")
     return Rollback(tuple(_label(key) for key in reversed(undone)), _last(kept))
 
 
 @contextmanager
-def exclusive(alias: str) -> Iterator[None]:
-    """Hold the lock of migrations on the database; wait for tables only so long."""
+def migration_lock(alias: str) -> Iterator[None]:
+    """Hold the migration lock of the database, with `LOCK_TIMEOUT` for tables in the block."""
     connection = connections[alias]
     try:
         with connection.cursor() as cursor:
-            _take_turn(cursor, alias)
+            _acquire_lock(cursor, alias)
             cursor.execute(
                 "SELECT set_config('lock_timeout', %(timeout)s, false)",
                 {"timeout": f"{LOCK_TIMEOUT}s"},
@@ -123,19 +125,19 @@ def exclusive(alias: str) -> Iterator[None]:
         if error_code(error) != errorcodes.LOCK_NOT_AVAILABLE:
             raise
         raise MarketplaceError(
-            f"A table is in use: a migration waited {LOCK_TIMEOUT} seconds for it. What was "
-            "applied before stays. Wait for the long query to end, or end it (pg_stat_activity "
-            "lists it), and run this again."
+            f"A table is in use: a migration waited {LOCK_TIMEOUT} seconds for it. Migrations "
+            "that were applied before are kept. Wait for the long query to end, or cancel it "
+            "(pg_stat_activity lists it), and run this again."
         ) from error
     finally:
-        # Ends the session, and with it the lock and the timeout, however the block ended.
+        # Closing the session releases the lock and resets the timeout.
         connection.close()
 
 
-def _take_turn(cursor: CursorWrapper, alias: str) -> None:
-    # Asks again and again: a statement that waits for the lock would hold a snapshot, for which
-    # the other process's CREATE INDEX CONCURRENTLY would wait in turn.
-    deadline = time.monotonic() + TURN_TIMEOUT
+def _acquire_lock(cursor: CursorWrapper, alias: str) -> None:
+    # Polls, because a statement that waits for the lock would hold an MVCC snapshot, for which the
+    # CREATE INDEX CONCURRENTLY of the other process would wait in turn.
+    deadline = time.monotonic() + MIGRATION_LOCK_TIMEOUT
     query = "SELECT pg_try_advisory_lock(hashtextextended('marketplace migrations', 0))"
     while True:
         cursor.execute(query)
@@ -143,13 +145,13 @@ def _take_turn(cursor: CursorWrapper, alias: str) -> None:
             return
         if time.monotonic() > deadline:
             raise DatabaseUnavailableError(
-                f"Another process has been migrating {alias} for {TURN_TIMEOUT} seconds. "
+                f"Another process has been migrating {alias} for {MIGRATION_LOCK_TIMEOUT} seconds. "
                 "Wait for it to end, and run this again."
             )
         time.sleep(0.2)
 
 
-def _call_migrate(alias: str, *arguments: str) -> None:
+def _run_migrate(alias: str, *arguments: str) -> None:
     try:
         call_command(
             "migrate", *arguments, database=alias, verbosity=0, interactive=False, skip_checks=True
@@ -159,8 +161,8 @@ def _call_migrate(alias: str, *arguments: str) -> None:
     except MigrationSchemaMissing as error:
         reason = str(error.__context__ or error).splitlines()[0]
         raise MarketplaceError(
-            f"The first table cannot be created: {reason}. If it is a privilege, run as the "
-            "database's owner: GRANT CREATE ON SCHEMA public TO "
+            f"The first table cannot be created: {reason}. If a privilege is missing, run as "
+            "the database's owner: GRANT CREATE ON SCHEMA public TO "
             f"{connections[alias].settings_dict['USER']};"
         ) from error
     except ProgrammingError as error:
@@ -173,14 +175,14 @@ def _call_migrate(alias: str, *arguments: str) -> None:
 
 
 def _chain(loader: MigrationLoader, alias: str) -> list[Key]:
-    """Return the migrations of the database's own apps, in the order of applying."""
+    """Return the migrations of the database's own apps, in the order of their application."""
     leaves = [leaf for leaf in loader.graph.leaf_nodes() if database_of(leaf[0]) == alias]
     keys = [key for leaf in leaves for key in loader.graph.forwards_plan(leaf)]
     return list(dict.fromkeys(key for key in keys if database_of(key[0]) == alias))
 
 
 def _label(key: Key) -> str:
-    """Return the migration's name, with its app's where the database has several apps."""
+    """Return the migration's name, prefixed with the app if the database has several apps."""
     app, name = key
     return name if app in ALIASES else f"{app}.{name}"
 

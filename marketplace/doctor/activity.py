@@ -2,7 +2,11 @@
 
 from collections.abc import Iterable, Iterator
 
-from marketplace.databases.roles.definitions import database_limit, roles_of, statement_seconds
+from marketplace.databases.roles.definitions import (
+    database_connection_limit,
+    roles_of,
+    statement_timeout_seconds,
+)
 from marketplace.doctor.examination import Check, Examination
 from marketplace.doctor.findings import Finding, Severity
 from marketplace.doctor.session import Row
@@ -88,7 +92,7 @@ def _blocked(examination: Examination) -> Iterator[Finding]:
 
 def _analysts(examination: Examination) -> Iterator[Finding]:
     """Find statements of analysts who have switched their timeout off, as anybody can."""
-    limit = statement_seconds()
+    limit = statement_timeout_seconds()
     readers = {role.name for role in roles_of(examination.alias) if role.is_reader}
     if not limit or not readers:
         return
@@ -156,8 +160,8 @@ def _own_limit(examination: Examination) -> Iterator[Finding]:
             what=f"{used} of {limit} connections that the database allows are in use.",
             why="At the limit loads and pages of this database are refused.",
             fix=f'ALTER DATABASE "{examination.facts["name"]}" CONNECTION LIMIT '
-            f"{database_limit(row['available'])};  -- if that is the limit already, raise "
-            "max_connections",
+            f"{database_connection_limit(row['available'])};  -- if that is the limit already, "
+            "raise max_connections",
             evidence={"used": used, "limit": limit},
         )
 

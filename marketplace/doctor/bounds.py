@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from marketplace.databases.roles.inspection import find_unbounded
+from marketplace.databases.roles.inspection import find_missing_limits
 from marketplace.doctor.examination import Check, Examination
 from marketplace.doctor.findings import Finding, Severity
 from marketplace.doctor.session import reading
@@ -11,7 +11,7 @@ from marketplace.doctor.session import reading
 def _bounds(examination: Examination) -> Iterator[Finding]:
     """Find limits and rights that `db_grants --repair` would set, as a superuser."""
     with reading(examination.alias) as cursor:
-        found = find_unbounded(cursor, examination.alias)
+        found = find_missing_limits(cursor, examination.alias)
         cursor.execute("SELECT current_setting('is_superuser') = 'on'")
         (is_superuser,) = cursor.fetchone()
     for difference in found:

@@ -7,7 +7,7 @@ import psycopg2
 from django.apps import apps
 from psycopg2 import sql
 
-from marketplace.databases.probe import CachedProbe, Question, Row, ask_each, converse
+from marketplace.databases.probe import CachedProbe, Query, Row, connect_probe, query_each
 from marketplace.registry import ALIASES
 
 #: Seconds for all databases together. Prometheus gives up after ten.
@@ -62,7 +62,7 @@ def get_facts(aliases: tuple[str, ...]) -> dict[str, Facts]:
 
     Raises nothing. Reads only, over connections of its own.
     """
-    return _inquiry.ask(aliases, seconds=TIME_LIMIT)
+    return _inquiry.results(aliases, seconds=TIME_LIMIT)
 
 
 def forget() -> None:
@@ -73,21 +73,21 @@ def forget() -> None:
 def _gather(alias: str) -> Facts:
     questions = list(_questions(alias))
     try:
-        with converse(alias, TIME_LIMIT * 0.9) as conversation:
-            rows = ask_each(conversation, questions)
+        with connect_probe(alias, TIME_LIMIT * 0.9) as conversation:
+            rows = query_each(conversation, questions)
     except psycopg2.Error:
         rows = {}
     return Facts(rows, len(questions) - len(rows))
 
 
-def _questions(alias: str) -> Iterator[tuple[str, Question]]:
-    yield "size", Question(_SIZE)
-    yield "tables", Question(_TABLES)
-    yield "sessions", Question(_SESSIONS)
-    yield "server", Question(_SERVER)
+def _questions(alias: str) -> Iterator[tuple[str, Query]]:
+    yield "size", Query(_SIZE)
+    yield "tables", Query(_TABLES)
+    yield "sessions", Query(_SESSIONS)
+    yield "server", Query(_SERVER)
     if alias in ALIASES:
-        yield "runs", Question(_RUNS.format(_table(alias, "LoadRun")))
-        yield "quarantine", Question(_QUARANTINE.format(_table(alias, "QuarantinedRecord")))
+        yield "runs", Query(_RUNS.format(_table(alias, "LoadRun")))
+        yield "quarantine", Query(_QUARANTINE.format(_table(alias, "QuarantinedRecord")))
 
 
 def _table(alias: str, model: str) -> sql.Identifier:

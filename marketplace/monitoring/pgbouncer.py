@@ -38,7 +38,7 @@ def get_pools() -> list[Pool] | None:
     """Return the pools; None if PgBouncer does not answer, or there is none. Raises nothing."""
     if not settings.PGBOUNCER_METRICS:
         return None
-    return _inquiry.ask([CONTROL], seconds=TIME_LIMIT).get(CONTROL)
+    return _inquiry.results([CONTROL], seconds=TIME_LIMIT).get(CONTROL)
 
 
 def forget() -> None:
@@ -50,7 +50,7 @@ def _look(alias: str) -> list[Pool] | None:
     try:
         parameters = connections[alias].get_connection_params() | {"dbname": "pgbouncer"}
         with ProbeConnection(parameters, TIME_LIMIT * 0.9) as conversation:
-            rows = conversation.ask_named(sql.SQL("SHOW POOLS"))
+            rows = conversation.query_named(sql.SQL("SHOW POOLS"))
     except psycopg2.Error:
         return None
     return _sum(rows)

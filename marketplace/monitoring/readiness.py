@@ -21,10 +21,10 @@ from marketplace.databases.probe import (
     CachedProbe,
     ProbeConnection,
     ProbeTimeoutError,
-    Question,
-    converse,
+    Query,
+    connect_probe,
 )
-from marketplace.postgresql.errors import is_cut
+from marketplace.postgresql.errors import is_disconnect
 from marketplace.registry import ALIASES, get_database
 from marketplace.routers import database_of
 
@@ -116,7 +116,7 @@ def get_readiness(aliases: Sequence[str] = ALL_ALIASES) -> list[Readiness]:
 
     Raises nothing. Reads only, over connections of its own.
     """
-    answers = _inquiry.ask(aliases, seconds=TIME_LIMIT)
+    answers = _inquiry.results(aliases, seconds=TIME_LIMIT)
     return [answers.get(alias) or _failed(alias, ProbeTimeoutError("timeout")) for alias in aliases]
 
 
@@ -135,7 +135,7 @@ def find_trouble(alias: str) -> Remark | None:
     """
     if alias not in _suspects:
         return None
-    known = _inquiry.last(alias)
+    known = _inquiry.latest(alias)
     if known is None:
         return None
     if known.is_up:
@@ -161,18 +161,18 @@ def _look(alias: str) -> Readiness:
 def _look_within(alias: str, seconds: float) -> Readiness:
     end = time.monotonic() + seconds
     try:
-        with converse(alias, seconds) as conversation:
+        with connect_probe(alias, seconds) as conversation:
             return _describe(alias, conversation)
     except psycopg2.Error as error:
-        if not is_cut(error):
+        if not is_disconnect(error):
             raise
     # A restore has exchanged the database meanwhile.
-    with converse(alias, end - time.monotonic()) as conversation:
+    with connect_probe(alias, end - time.monotonic()) as conversation:
         return _describe(alias, conversation)
 
 
 def _describe(alias: str, conversation: ProbeConnection) -> Readiness:
-    [(setting,)] = conversation.ask(Question(sql.SQL("SHOW transaction_read_only")))
+    [(setting,)] = conversation.query(Query(sql.SQL("SHOW transaction_read_only")))
     reasons, is_read_only = [], setting == "on"
     if is_read_only:
         reasons.append(Remark("read-only", "its server takes no changes: a standby, or read-only"))
@@ -198,9 +198,9 @@ def _failed(alias: str, error: Exception) -> Readiness:
 
 
 def _pending(alias: str, conversation: ProbeConnection) -> list[str]:
-    question = Question(sql.SQL("SELECT app, name FROM django_migrations"))
+    question = Query(sql.SQL("SELECT app, name FROM django_migrations"))
     try:
-        applied = set(conversation.ask(question))
+        applied = set(conversation.query(question))
     except psycopg2.Error as error:
         if error.pgcode != errorcodes.UNDEFINED_TABLE:
             raise
@@ -237,7 +237,7 @@ def _freshness(
         "FROM unnest(%(platforms)s) AS known (platform)"
     ).format(runs=sql.Identifier(table))
     platforms = list(get_database(alias).platforms)
-    rows = conversation.ask(Question(text, {"platforms": platforms}))
+    rows = conversation.query(Query(text, {"platforms": platforms}))
     loaded_at = {platform: loaded_at for platform, loaded_at, _ in rows}
     return loaded_at, {platform: observed_at for platform, _, observed_at in rows}
 

@@ -8,7 +8,7 @@ from django.db import OperationalError
 from django.db.backends.postgresql import base, client, operations
 
 from marketplace.postgresql import embedded
-from marketplace.postgresql.errors import is_cut
+from marketplace.postgresql.errors import is_disconnect
 
 #: Bytes of a statement that the query log keeps: it holds 9,000 statements, and one of a load may
 #: have megabytes of parameters.
@@ -74,7 +74,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             try:
                 return super().get_new_connection(conn_params)
             except self.Database.OperationalError as error:
-                if not is_cut(error):
+                if not is_disconnect(error):
                     raise
             time.sleep(pause)
         return super().get_new_connection(conn_params)

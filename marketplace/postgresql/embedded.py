@@ -125,7 +125,7 @@ def start(data_dir: Path, extra: str = "") -> bool:
             _configure(data_dir, extra or os.environ.get("EMBEDDED_POSTGRES_CONF", ""))
             _launch(data_dir)
             _create_databases(data_dir)
-        reserve.make(data_dir, settings.EMBEDDED_RESERVE)
+        reserve.ensure(data_dir, settings.EMBEDDED_RESERVE)
     return True
 
 
@@ -316,13 +316,13 @@ def _lock(data_dir: Path) -> Iterator[None]:
 @contextmanager
 def _room(data_dir: Path) -> Iterator[None]:
     """Say of a server that cannot be started that its disk is full, if it is."""
-    if reserve.is_hopeless(data_dir):
-        raise reserve.full_disk(data_dir)
+    if reserve.is_exhausted(data_dir):
+        raise reserve.disk_full_error(data_dir)
     try:
         yield
     except (EmbeddedServerError, psycopg2.Error) as error:
         if reserve.is_full(data_dir):
-            raise reserve.full_disk(data_dir) from error
+            raise reserve.disk_full_error(data_dir) from error
         raise
 
 
@@ -334,7 +334,7 @@ def _writable(data_dir: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in reserve.FULL:
-            raise reserve.full_disk(data_dir) from error
+            raise reserve.disk_full_error(data_dir) from error
         raise EmbeddedServerError(
             f"Cannot write {error.filename or data_dir}: {error.strerror}. Set DATA_DIR to a "
             "folder that can be written, or DB_HOST to a PostgreSQL server."

@@ -87,7 +87,7 @@ _CUT = re.compile(
 )
 
 
-def is_cut(error: BaseException) -> bool:
+def is_disconnect(error: BaseException) -> bool:
     """Return whether the server ended a session, as a restore does: a new one may work."""
     return _CUT.search(str(error)) is not None
 

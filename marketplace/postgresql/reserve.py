@@ -28,7 +28,7 @@ def path_of(data_dir: Path) -> Path:
     return data_dir / "postgres.reserve"
 
 
-def make(data_dir: Path, size: int) -> bool:
+def ensure(data_dir: Path, size: int) -> bool:
     """Make the reserve if there is room for it; return whether it exists.
 
     There is room if the same size stays free beside it.
@@ -81,12 +81,12 @@ def is_full(data_dir: Path) -> bool:
     return free(data_dir) < START_ROOM
 
 
-def is_hopeless(data_dir: Path) -> bool:
+def is_exhausted(data_dir: Path) -> bool:
     """Return whether hardly anything can be written: a server need not be tried."""
     return free(data_dir) < _LEAST_ROOM
 
 
-def full_disk(data_dir: Path) -> DiskFullError:
+def disk_full_error(data_dir: Path) -> DiskFullError:
     """Return the error about a full disk, with how to make room while no server runs."""
     disk = shutil.disk_usage(data_dir)
     path = path_of(data_dir)

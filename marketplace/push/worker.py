@@ -21,7 +21,7 @@ from marketplace.loading import ingest, runs
 from marketplace.loading.formats import json_text
 from marketplace.loading.ingest import Summary
 from marketplace.postgresql import embedded
-from marketplace.postgresql.errors import error_code, explain, is_cut
+from marketplace.postgresql.errors import error_code, explain, is_disconnect
 from marketplace.push import inbox
 
 #: Seconds between two looks at the databases.
@@ -157,7 +157,7 @@ class Worker:
             is_done = work()
         except (Error, MarketplaceError) as error:
             connections[alias].close()
-            if is_cut(error) and key not in self._cut:
+            if is_disconnect(error) and key not in self._cut:
                 # A restore has exchanged the database: a new session finds the other one.
                 self._cut.add(key)
                 return True

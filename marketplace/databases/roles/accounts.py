@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from django.db.backends.utils import CursorWrapper
 from psycopg2.sql import SQL, Composed, Identifier, Literal
 
-from marketplace.databases.roles.definitions import BOUNDS, PUBLIC, Role, database_limit
+from marketplace.databases.roles.definitions import BOUNDS, PUBLIC, Role, database_connection_limit
 from marketplace.databases.roles.passwords import is_password, verifier
 from marketplace.humanize import counted
 
@@ -159,7 +159,7 @@ def find_excess_connections(role: Role, account: Account) -> Iterator[Difference
 
 def find_database_excess(account: Account) -> Iterator[Difference]:
     """Find that the roles of a database together may take the connections of the others."""
-    limit = database_limit(account.available)
+    limit = database_connection_limit(account.available)
     if account.database_limit < 0 or account.database_limit > limit:
         statement = SQL("ALTER DATABASE {} CONNECTION LIMIT {}").format(
             Identifier(account.database), Literal(limit)

@@ -152,7 +152,7 @@ def analysts() -> set[str]:
     return {role.name for alias in ALIASES for role in roles_of(alias) if role.is_reader}
 
 
-def database_limit(available: int) -> int:
+def database_connection_limit(available: int) -> int:
     """Return how many connections a database may have at once, at most."""
     return max(1, int(available * _DATABASE_PART))
 
@@ -162,7 +162,7 @@ def statement_timeout() -> str:
     return os.environ.get("ANALYST_STATEMENT_TIMEOUT") or "5min"
 
 
-def statement_seconds() -> float:
+def statement_timeout_seconds() -> float:
     """Return the same time in seconds; 0 if there is no limit, or its form is not known here."""
     found = re.fullmatch(r"(\d+)\s*(us|ms|s|min|h|d|)", statement_timeout().strip())
     return int(found[1]) * _SECONDS[found[2]] if found else 0.0

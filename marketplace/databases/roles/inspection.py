@@ -90,7 +90,7 @@ def inspect(cursor: CursorWrapper, alias: str) -> Inspection:
     return Inspection(roles, accounts, objects, tuple(found))
 
 
-def find_unbounded(cursor: CursorWrapper, alias: str) -> list[Difference]:
+def find_missing_limits(cursor: CursorWrapper, alias: str) -> list[Difference]:
     """Return the missing limits with which a role could exhaust the server; none without roles.
 
     The limits that the connected role cannot set are included.

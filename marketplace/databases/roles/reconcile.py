@@ -45,7 +45,7 @@ class Left(NamedTuple):
     reason: str
 
 
-class Repair(NamedTuple):
+class Reconciliation(NamedTuple):
     """What putting the roles in order did."""
 
     #: Names of the roles that it created.
@@ -61,7 +61,7 @@ class Repair(NamedTuple):
         return any(left.difference.problem == "is missing" for left in self.left)
 
 
-def look(alias: str, database_name: str | None = None) -> Inspection:
+def inspect_roles(alias: str, database_name: str | None = None) -> Inspection:
     """Return what the database's roles may do, and what differs from what they should.
 
     :param database_name: another database of the same server, with the same roles: a copy
@@ -71,7 +71,7 @@ def look(alias: str, database_name: str | None = None) -> Inspection:
         return inspect(cursor, alias)
 
 
-def missing(alias: str) -> tuple[str, ...]:
+def missing_roles(alias: str) -> tuple[str, ...]:
     """Return which of the database's roles there are not, whether or not it exists itself."""
     names = [role.name for role in roles_of(alias)]
     with connect_to_database(alias, MAINTENANCE_DATABASE) as cursor:
@@ -82,7 +82,7 @@ def missing(alias: str) -> tuple[str, ...]:
     return tuple(name for name in names if name not in present)
 
 
-def repair(alias: str, database_name: str | None = None) -> Repair:
+def reconcile(alias: str, database_name: str | None = None) -> Reconciliation:
     """Create the database's roles, and give each what it should have and no more.
 
     What the connected role may not do, or what is locked for too long, is left, with the reason.
@@ -97,12 +97,12 @@ def repair(alias: str, database_name: str | None = None) -> Repair:
     with _cursor(alias, database_name) as cursor:
         found = inspect(cursor, alias)
         if not found.differences:
-            return Repair()
+            return Reconciliation()
         with _turn(alias), _patience(cursor):
             return _repair(cursor, alias)
 
 
-def restrict(alias: str, database_name: str) -> None:
+def revoke_public_functions(alias: str, database_name: str) -> None:
     """Revoke from PUBLIC, in a rebuilt database, the functions that can exhaust the server.
 
     A dump of an earlier version lacks this. Without the right to revoke them, nothing changes.
@@ -115,7 +115,7 @@ def restrict(alias: str, database_name: str) -> None:
                 _mend(cursor, difference)
 
 
-def follow_migrations(
+def reconcile_after_migration(
     sender: AppConfig,
     using: str,
     plan: Sequence[object] = (),
@@ -129,15 +129,15 @@ def follow_migrations(
     """
     if sender.name != "marketplace" or not plan or connections[using].in_atomic_block:
         return
-    if owner_of(using) in look(using).logins:
-        for left in repair(using).left:
+    if owner_of(using) in inspect_roles(using).logins:
+        for left in reconcile(using).left:
             (stdout or OutputWrapper(sys.stderr)).write(f"{left.difference}: {left.reason}")
 
 
 # Details
 
 
-def _repair(cursor: CursorWrapper, alias: str) -> Repair:
+def _repair(cursor: CursorWrapper, alias: str) -> Reconciliation:
     """Mend what differs until nothing does, or nothing more can be done."""
     done: dict[str, Difference] = {}
     reasons: dict[str, str] = {}
@@ -166,7 +166,7 @@ def _next(cursor: CursorWrapper, alias: str) -> Sequence[Difference]:
 
 def _outcome(
     rest: Inspection, done: dict[str, Difference], reasons: dict[str, str], user: str
-) -> Repair:
+) -> Reconciliation:
     """Sum up, after another look.
 
     :param done: what statements were run for
@@ -177,7 +177,7 @@ def _outcome(
     made = tuple(item.role for item in mended if item.problem == "is missing")
     # PostgreSQL only warns where a right is not one's own to give.
     no_effect = f"it had no effect, as {user} may not do it, or somebody undid it"
-    return Repair(
+    return Reconciliation(
         made,
         tuple(item for item in mended if item.problem != "is missing"),
         tuple(Left(item, reasons.get(str(item), no_effect)) for item in rest.differences),

@@ -6,7 +6,7 @@ from typing import Any
 from marketplace.databases.roles.definitions import PUBLIC, Role
 from marketplace.databases.roles.inspection import Inspection
 from marketplace.databases.roles.objects import Object
-from marketplace.databases.roles.reconcile import Repair
+from marketplace.databases.roles.reconcile import Reconciliation
 from marketplace.humanize import counted
 
 _KINDS = ("DATABASE", "SCHEMA", "TABLE", "SEQUENCE", "FUNCTION")
@@ -40,7 +40,7 @@ def others(found: Inspection) -> list[str]:
     return [f"{name}  {'; '.join(_rights(found, name))}" for name in sorted(names)]
 
 
-def describe(found: Inspection, done: Repair) -> dict[str, Any]:
+def describe(found: Inspection, done: Reconciliation) -> dict[str, Any]:
     """Return the same for JSON."""
     reasons = {str(left.difference): left.reason for left in done.left}
     return {

@@ -10,7 +10,7 @@ from marketplace.databases.names import ALL_ALIASES, database_name
 from marketplace.databases.roles.accounts import Difference
 from marketplace.databases.roles.grants import grant
 from marketplace.databases.roles.inspection import Inspection
-from marketplace.databases.roles.reconcile import Repair, look, repair
+from marketplace.databases.roles.reconcile import Reconciliation, inspect_roles, reconcile
 from marketplace.databases.roles.report import describe, others, sentence
 from marketplace.humanize import counted
 from marketplace.registry import ALIASES
@@ -68,16 +68,16 @@ class Command(DatabaseCommand):
         self.visit(self.selected(options) if options["database"] else ALIASES, work)
 
     def _show(self, alias: str) -> bool:
-        return self._print(alias, look(alias))
+        return self._print(alias, inspect_roles(alias))
 
     def _mend(self, alias: str) -> bool:
-        done = repair(alias)
-        is_well = self._print(alias, look(alias), done)
+        done = reconcile(alias)
+        is_well = self._print(alias, inspect_roles(alias), done)
         return is_well and not done.left
 
-    def _print(self, alias: str, found: Inspection, done: Repair | None = None) -> bool:
+    def _print(self, alias: str, found: Inspection, done: Reconciliation | None = None) -> bool:
         """Print the roles and what is wrong; return whether nothing is."""
-        done = done or Repair()
+        done = done or Reconciliation()
         self.stdout.write(
             f"{alias.upper()}: {counted(len(found.logins), 'role')} of database "
             f"{database_name(alias)}"
@@ -107,8 +107,8 @@ class Command(DatabaseCommand):
         answers: dict[str, Any] = {}
 
         def work(alias: str) -> bool:
-            done = repair(alias) if options["repair"] else Repair()
-            found = look(alias)
+            done = reconcile(alias) if options["repair"] else Reconciliation()
+            found = inspect_roles(alias)
             answers[alias] = describe(found, done)
             return not found.differences
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 from marketplace.cli import DatabaseCommand, add_destructive_arguments
 from marketplace.databases.initialization import Changes, initialize, plan_initialization
 from marketplace.databases.names import ALL_ALIASES, database_name
-from marketplace.databases.roles.reconcile import Repair
+from marketplace.databases.roles.reconcile import Reconciliation
 from marketplace.humanize import counted
 
 
@@ -86,7 +86,7 @@ def _sentence(alias: str, changes: Changes, is_dry: bool) -> str:
     return ("Would " if is_dry else "") + ", ".join(parts)
 
 
-def _role_steps(roles: Repair) -> list[tuple[object, str, str, str]]:
+def _role_steps(roles: Reconciliation) -> list[tuple[object, str, str, str]]:
     if roles.made:
         return [(True, "created", "create", counted(len(roles.made), "role"))]
     return [
@@ -94,7 +94,7 @@ def _role_steps(roles: Repair) -> list[tuple[object, str, str, str]]:
     ]
 
 
-def _notes(alias: str, roles: Repair) -> list[str]:
+def _notes(alias: str, roles: Reconciliation) -> list[str]:
     """Return what the user should know about the roles."""
     mend = f"python manage.py db_grants --repair --database {alias}"
     notes = []

@@ -15,7 +15,7 @@ from psycopg2.sql import SQL, Identifier
 from marketplace.backups import clients, files, manifests, scratch, target_databases
 from marketplace.databases.creation import drop_database
 from marketplace.databases.names import database_name
-from marketplace.databases.roles.reconcile import repair
+from marketplace.databases.roles.reconcile import reconcile
 from marketplace.postgresql import embedded
 from tests import factories
 from tests.commands import run
@@ -307,7 +307,7 @@ class TestRoles:
     @pytest.fixture
     def restorer(self, live, monkeypatch):
         """Restore as a role that creates databases and is not a superuser."""
-        repair("procurement")
+        reconcile("procurement")
         with connect("postgres") as cursor:
             drop_roles(cursor, "test_restorer")
         execute("postgres", "CREATE ROLE test_restorer LOGIN CREATEDB IN ROLE {}", f"{live}_owner")
@@ -332,7 +332,7 @@ class TestRoles:
 
     @pytest.mark.parametrize("is_earlier", [False, True])
     def test_everybody_is_given_less_than_by_a_new_database(self, live, is_earlier):
-        repair("procurement")
+        reconcile("procurement")
         if is_earlier:
             # As a version that did not know of this left it.
             execute(live, f"GRANT EXECUTE ON FUNCTION {self.LOCKS}, {self.FILLS} TO PUBLIC")
@@ -342,7 +342,7 @@ class TestRoles:
 
         assert outcome.code == 0
         assert self.may("a_copy", self.LOCKS, self.FILLS) == [(False, True), (False, False)]
-        repair("procurement")
+        reconcile("procurement")
 
     def test_a_role_that_is_no_superuser_restores_all_the_same(self, live, restorer):
         assert self.may(live, self.LOCKS, self.FILLS) == [(False, True), (False, False)]

@@ -9,7 +9,7 @@ from marketplace.databases.initialization import Changes, initialize, plan_initi
 from marketplace.databases.parallel import run_on_all
 from marketplace.databases.partitions import ensure_partitions
 from marketplace.databases.revisions import all_migrations
-from marketplace.databases.roles.reconcile import Repair
+from marketplace.databases.roles.reconcile import Reconciliation
 
 pytestmark = pytest.mark.django_db(databases=["ecommerce", "classifieds"], transaction=True)
 
@@ -74,7 +74,11 @@ class TestInitialize:
         planned = plan_initialization("ecommerce", TODAY)
         done = initialize("ecommerce", TODAY)
 
-        assert planned._replace(roles=Repair()) == done._replace(roles=Repair()) == expected
+        assert (
+            planned._replace(roles=Reconciliation())
+            == done._replace(roles=Reconciliation())
+            == expected
+        )
         assert planned.roles.made == done.roles.made == ROLES
 
     def test_finds_nothing_to_do_the_second_time(self, scratch):
@@ -94,7 +98,11 @@ class TestInitialize:
         assert query("classifieds", "SELECT to_regclass('precious')::text") == [("precious",)]
         done = initialize("classifieds", TODAY, drop_first=True)
 
-        assert planned._replace(roles=Repair()) == done._replace(roles=Repair()) == expected
+        assert (
+            planned._replace(roles=Reconciliation())
+            == done._replace(roles=Reconciliation())
+            == expected
+        )
 
         assert query("classifieds", "SELECT to_regclass('precious')::text") == [(None,)]
 

@@ -7,47 +7,53 @@ import psycopg2
 import pytest
 from psycopg2 import sql
 
-from marketplace.databases.probe import CachedProbe, ProbeTimeoutError, Question, ask_each, converse
+from marketplace.databases.probe import (
+    CachedProbe,
+    ProbeTimeoutError,
+    Query,
+    connect_probe,
+    query_each,
+)
 
 pytestmark = pytest.mark.django_db(databases=["classifieds"], transaction=True)
 
-SLEEP = Question(sql.SQL("SELECT pg_sleep(60)"))
-ONE = Question(sql.SQL("SELECT %(one)s::integer"), {"one": 1})
-ABSENT = Question(sql.SQL("SELECT * FROM no_such_table"))
+SLEEP = Query(sql.SQL("SELECT pg_sleep(60)"))
+ONE = Query(sql.SQL("SELECT %(one)s::integer"), {"one": 1})
+ABSENT = Query(sql.SQL("SELECT * FROM no_such_table"))
 
 
 class TestConversation:
     def test_answers(self):
-        with converse("classifieds", 5) as conversation:
-            assert conversation.ask(ONE) == [(1,)]
+        with connect_probe("classifieds", 5) as conversation:
+            assert conversation.query(ONE) == [(1,)]
 
     def test_gives_up_connecting_to_a_server_that_is_silent(self, move, mute_port):
         move("classifieds", mute_port)
 
         with pytest.raises(ProbeTimeoutError):
-            converse("classifieds", 0.2)
+            connect_probe("classifieds", 0.2)
 
     def test_gives_up_a_question(self):
-        with converse("classifieds", 0.5) as conversation, pytest.raises(ProbeTimeoutError):
-            conversation.ask(SLEEP)
+        with connect_probe("classifieds", 0.5) as conversation, pytest.raises(ProbeTimeoutError):
+            conversation.query(SLEEP)
 
     def test_has_the_server_end_what_nobody_waits_for(self):
-        setting = Question(sql.SQL("SHOW statement_timeout"))
+        setting = Query(sql.SQL("SHOW statement_timeout"))
 
-        with converse("classifieds", 5) as conversation:
-            assert conversation.ask(setting) == [("3s",)]
+        with connect_probe("classifieds", 5) as conversation:
+            assert conversation.query(setting) == [("3s",)]
 
     def test_goes_on_after_a_question_that_fails(self):
         questions = [("absent", ABSENT), ("one", ONE)]
 
-        with converse("classifieds", 5) as conversation:
-            assert ask_each(conversation, questions) == {"one": [(1,)]}
+        with connect_probe("classifieds", 5) as conversation:
+            assert query_each(conversation, questions) == {"one": [(1,)]}
 
     def test_says_why_it_cannot_connect(self, move):
         move("classifieds", 1)
 
         with pytest.raises(psycopg2.OperationalError, match="refused"):
-            converse("classifieds", 5)
+            connect_probe("classifieds", 5)
 
 
 class Slow:
@@ -68,7 +74,7 @@ class TestInquiry:
         slow = Slow()
         inquiry = CachedProbe(lambda alias: slow(alias) if alias == "slow" else alias, keep=0)
 
-        answers = inquiry.ask(["slow", "quick"], seconds=0.2)
+        answers = inquiry.results(["slow", "quick"], seconds=0.2)
         slow.may_answer.set()
 
         assert answers == {"quick": "quick"}
@@ -79,10 +85,10 @@ class TestInquiry:
         before = threading.active_count()
 
         for _ in range(20):
-            inquiry.ask(["slow"], seconds=0)
+            inquiry.results(["slow"], seconds=0)
         while_waiting = threading.active_count()
         slow.may_answer.set()
-        answers = inquiry.ask(["slow"], seconds=30)
+        answers = inquiry.results(["slow"], seconds=30)
 
         assert while_waiting <= before + 1
         assert (answers, slow.calls) == ({"slow": "slow 1"}, ["slow"])
@@ -91,10 +97,10 @@ class TestInquiry:
         calls = []
         inquiry = CachedProbe(calls.append, keep=60)
 
-        inquiry.ask(["one"], seconds=30)
-        inquiry.ask(["one"], seconds=30)
+        inquiry.results(["one"], seconds=30)
+        inquiry.results(["one"], seconds=30)
         inquiry.forget()
-        inquiry.ask(["one"], seconds=30)
+        inquiry.results(["one"], seconds=30)
 
         assert calls == ["one", "one"]
 
@@ -102,7 +108,7 @@ class TestInquiry:
         calls = []
         inquiry = CachedProbe(calls.append, keep=-1)
 
-        inquiry.ask(["one"], seconds=30)
-        inquiry.ask(["one"], seconds=30)
+        inquiry.results(["one"], seconds=30)
+        inquiry.results(["one"], seconds=30)
 
         assert calls == ["one", "one"]

@@ -81,7 +81,7 @@ class TestMigrate:
         assert migrate("classifieds") == []
 
     def test_waits_for_its_turn_only_so_long(self, migrated, monkeypatch):
-        monkeypatch.setattr(revisions, "TURN_TIMEOUT", 0.3)
+        monkeypatch.setattr(revisions, "MIGRATION_LOCK_TIMEOUT", 0.3)
         lock = "SELECT pg_advisory_lock(hashtextextended('marketplace migrations', 0))"
 
         with other_session(lock), pytest.raises(MarketplaceError, match="Another process"):
@@ -110,7 +110,7 @@ class TestRollback:
 
     @pytest.mark.parametrize("steps", [0, -1, 99])
     def test_refuses_more_than_there_are(self, migrated, steps):
-        with pytest.raises(MarketplaceError, match=f"Cannot go back {steps} migrations"):
+        with pytest.raises(MarketplaceError, match=f"Cannot undo {steps} migrations"):
             rollback("classifieds", steps)
 
     def test_refuses_what_the_code_does_not_know(self, migrated):

@@ -157,5 +157,5 @@ def test_a_reserve_that_was_released_is_missing(settings, tmp_path):
 
     assert finding.code == "reserve-missing"
     assert finding.what == "The reserve of 4.0 kB for a full disk is missing."
-    reserve.make(tmp_path, 4096)
+    reserve.ensure(tmp_path, 4096)
     assert list(storage._reserve(examination)) == []

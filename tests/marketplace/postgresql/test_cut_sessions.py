@@ -72,7 +72,7 @@ def test_a_probe_asks_once_more(monkeypatch):
     def cut_once(alias, conversation):
         if not cut:
             cut.append(alias)
-            conversation.ask(readiness.Question(SQL(END)))
+            conversation.query(readiness.Query(SQL(END)))
         return describe(alias, conversation)
 
     monkeypatch.setattr(readiness, "_describe", cut_once)

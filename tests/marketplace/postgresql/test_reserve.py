@@ -51,32 +51,32 @@ def room(monkeypatch):
 
 class TestReserve:
     def test_takes_its_room_at_once(self, tmp_path):
-        assert reserve.make(tmp_path, 4 * MB)
+        assert reserve.ensure(tmp_path, 4 * MB)
 
         stat = reserve.path_of(tmp_path).stat()
         assert (stat.st_size, stat.st_blocks * 512) == (4 * MB, 4 * MB)
 
     @pytest.mark.parametrize("size", [2 * MB, 8 * MB])
     def test_is_made_anew_in_another_size(self, tmp_path, size):
-        reserve.make(tmp_path, 4 * MB)
+        reserve.ensure(tmp_path, 4 * MB)
 
-        assert reserve.make(tmp_path, size)
+        assert reserve.ensure(tmp_path, size)
         assert reserve.path_of(tmp_path).stat().st_size == size
 
     def test_of_no_size_is_none(self, tmp_path):
-        reserve.make(tmp_path, 4 * MB)
+        reserve.ensure(tmp_path, 4 * MB)
 
-        assert not reserve.make(tmp_path, 0)
+        assert not reserve.ensure(tmp_path, 0)
         assert not reserve.path_of(tmp_path).exists()
 
     def test_is_not_made_where_it_would_fill_the_disk(self, tmp_path, room):
         room(7 * MB)
 
-        assert not reserve.make(tmp_path, 4 * MB)
+        assert not reserve.ensure(tmp_path, 4 * MB)
         assert not reserve.path_of(tmp_path).exists()
 
     def test_that_is_released_gives_its_room_back(self, tmp_path):
-        reserve.make(tmp_path, 4 * MB)
+        reserve.ensure(tmp_path, 4 * MB)
 
         assert reserve.release(tmp_path) == 4 * MB
         assert reserve.release(tmp_path) == 0
@@ -84,7 +84,7 @@ class TestReserve:
 
 class TestFullDisk:
     def test_is_why_a_server_does_not_start(self, tmp_path, room):
-        reserve.make(tmp_path, 4 * MB)
+        reserve.ensure(tmp_path, 4 * MB)
         room(4096)
 
         with pytest.raises(DiskFullError) as caught:

@@ -14,7 +14,7 @@ from marketplace.databases.revisions import migrate
 from marketplace.databases.roles.definitions import roles_of
 from marketplace.databases.roles.grants import grant
 from marketplace.databases.roles.passwords import matches
-from marketplace.databases.roles.reconcile import look, repair
+from marketplace.databases.roles.reconcile import inspect_roles, reconcile
 from marketplace.databases.server import MAINTENANCE_DATABASE, connect_to_database
 from marketplace.doctor.diagnosis import diagnose
 from marketplace.postgresql import embedded
@@ -193,14 +193,14 @@ def query(statement, alias=ALIAS):
 
 
 def differences(alias=ALIAS, name=None):
-    return [str(difference) for difference in look(alias, name).differences]
+    return [str(difference) for difference in inspect_roles(alias, name).differences]
 
 
 @pytest.fixture
 def roles():
     """The roles of two databases, and one that is none of theirs."""
-    repair("ecommerce")
-    repair("classifieds")
+    reconcile("ecommerce")
+    reconcile("classifieds")
     assert differences("ecommerce") == differences("classifieds") == []
     query("CREATE ROLE test_stranger")
     yield
@@ -237,7 +237,7 @@ class TestFaults:
         query(statement)
 
         assert differences() == [FAULTS[statement]]
-        assert [str(difference) for difference in repair(ALIAS).mended] == [FAULTS[statement]]
+        assert [str(difference) for difference in reconcile(ALIAS).mended] == [FAULTS[statement]]
         assert differences() == []
 
     @pytest.mark.parametrize("statement", CHOICES)
@@ -249,7 +249,7 @@ class TestFaults:
 
     def test_a_choice_is_shown(self, roles, monkeypatch):
         monkeypatch.setenv("ECOMMERCE_LOADER_PASSWORD", "Kq4-of-a-choice")
-        repair(ALIAS)
+        reconcile(ALIAS)
         query(f"ALTER ROLE {LOADER} VALID UNTIL '2999-01-01 00:00Z' CONNECTION LIMIT 5")
 
         outcome = run("db_grants", "--database", "ecommerce")
@@ -268,7 +268,7 @@ class TestFaults:
 
         assert f"{LOADER}   is kept from logging in; CONNECT" in shown.out
         assert json.loads(told.out)["ecommerce"]["roles"][LOADER]["can_log_in"] is False
-        repair(ALIAS)
+        reconcile(ALIAS)
 
     def test_rights_on_columns_are_shown_as_such(self, roles):
         query("GRANT SELECT (id) ON ecommerce_offers TO test_stranger")
@@ -281,13 +281,13 @@ class TestFaults:
         grant(ALIAS, "test_stranger", can_write=True)
 
         assert differences() == []
-        assert repair(ALIAS) == repair(ALIAS)
+        assert reconcile(ALIAS) == reconcile(ALIAS)
 
     def test_what_a_user_could_do_as_everybody_could_is_kept(self, roles):
         query("GRANT SELECT, INSERT ON ecommerce_offers TO test_stranger")
         query("GRANT CONNECT, TEMPORARY ON DATABASE test_ecommerce_db TO PUBLIC")
 
-        repair(ALIAS)
+        reconcile(ALIAS)
 
         for right in ("CONNECT", "TEMPORARY"):
             asked = f"has_database_privilege('test_stranger', 'test_ecommerce_db', '{right}')"
@@ -299,7 +299,7 @@ class TestFaults:
         query("GRANT CONNECT ON DATABASE postgres TO PUBLIC")
         query("GRANT EXECUTE ON FUNCTION pg_advisory_lock(bigint), lo_create TO PUBLIC")
 
-        repair(ALIAS)
+        reconcile(ALIAS)
 
         enters = "SELECT has_database_privilege(%s, 'postgres', 'CONNECT')"
         locks = "SELECT has_function_privilege(%s, 'pg_advisory_lock(bigint)', 'EXECUTE')"
@@ -321,18 +321,18 @@ class TestFaults:
         found = {}
         for setting in ("3", "1000"):
             monkeypatch.setenv("ANALYST_CONNECTIONS", setting)
-            repair(ALIAS)
-            found[setting] = look(ALIAS).accounts[ANALYST].connection_limit
+            reconcile(ALIAS)
+            found[setting] = inspect_roles(ALIAS).accounts[ANALYST].connection_limit
         monkeypatch.delenv("ANALYST_CONNECTIONS")
 
         # Fewer than allowed are left as they are.
         query(f"ALTER ROLE {ANALYST} CONNECTION LIMIT -1")
         monkeypatch.setenv("ANALYST_CONNECTIONS", "1000")
-        repair(ALIAS)
+        reconcile(ALIAS)
 
         assert found == {"3": 3, "1000": 3}
         # A third of the 97 that are not reserved, for three analysts.
-        assert look(ALIAS).accounts[ANALYST].connection_limit == 10
+        assert inspect_roles(ALIAS).accounts[ANALYST].connection_limit == 10
         monkeypatch.setenv("ANALYST_CONNECTIONS", "many")
         assert "ANALYST_CONNECTIONS is many" in run("db_grants", "--database", ALIAS).err
 
@@ -340,7 +340,7 @@ class TestFaults:
         query("ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO test_stranger")
 
         assert differences() == ["test_stranger lacks SELECT on later tables"]
-        repair(ALIAS)
+        reconcile(ALIAS)
         query(f"SET ROLE {OWNER}; CREATE TABLE later (); RESET ROLE")
         assert query("SELECT has_table_privilege('test_stranger', 'later', 'SELECT')") == [(True,)]
         query("DROP TABLE later")
@@ -354,7 +354,7 @@ class TestPasswords:
             sentence = f"{LOADER} does not log in with ECOMMERCE_LOADER_PASSWORD"
 
             assert differences() == [sentence]
-            repair(ALIAS)
+            reconcile(ALIAS)
             assert differences() == []
 
     @pytest.mark.parametrize("command", ["init_all", "db_grants --repair", "init_all --dry-run"])
@@ -388,11 +388,11 @@ class TestInstallations:
         create_database("classifieds")
         migrate("classifieds")
 
-        done = repair("classifieds")
+        done = reconcile("classifieds")
 
         assert done.made == tuple(role.name for role in roles_of("classifieds"))
         assert done.left == ()
-        assert repair("classifieds") == ((), (), (), ())
+        assert reconcile("classifieds") == ((), (), (), ())
 
     def test_many_at_once(self, scratch):
         scratch("classifieds")
@@ -400,7 +400,7 @@ class TestInstallations:
         migrate("classifieds")
         connections["classifieds"].close()
 
-        done = run_on_all(lambda _: repair("classifieds"), ["a", "b", "c", "d"], seconds=60)
+        done = run_on_all(lambda _: reconcile("classifieds"), ["a", "b", "c", "d"], seconds=60)
 
         assert sorted(len(each.made) for each in done.values()) == [0, 0, 0, 3]
         assert [each.left for each in done.values()] == [()] * 4
@@ -415,7 +415,7 @@ class TestInstallations:
             assert f"{OWNER} does not own database test_copy (postgres does)" in differences(
                 ALIAS, "test_copy"
             )
-            assert repair(ALIAS, "test_copy").left == ()
+            assert reconcile(ALIAS, "test_copy").left == ()
             assert differences(ALIAS, "test_copy") == []
             cursor.execute("DROP DATABASE test_copy")
 
