@@ -1,4 +1,4 @@
-"""What a snapshot did not hold, and what time alone ends: ads that are not published any more."""
+"""Ads that are not published any more: missing from a full listing, or past their own date."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -26,7 +26,7 @@ _TOLD = (
 
 
 def find_missing(alias: str, platform: str, scope: Scope) -> Iterator[Item]:
-    """Yield an item for each active ad that is not in the snapshot."""
+    """Yield an item for each active ad that is not in the full listing."""
     path = "seller" if scope.kind == "shop" else "category"
     gone = Listing.objects.using(alias).filter(
         platform=platform,

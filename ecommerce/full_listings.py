@@ -1,4 +1,4 @@
-"""What a snapshot of a shop or category did not hold: products that are not for sale any more."""
+"""Products that a full listing of a shop or category lacks: they are not for sale any more."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -18,7 +18,7 @@ _TOLD = ("id", "price", "old_price", "currency", "currency_text")
 
 
 def find_missing(alias: str, platform: str, scope: Scope) -> Iterator[Item]:
-    """Yield an item for each product with offers that were for sale and are not in the snapshot."""
+    """Yield an item for each product with offers for sale that the full listing lacks."""
     offers = Offer.objects.using(alias).filter(platform=platform, last_seen_at__lt=scope.since)
     gone = offers.filter(_within(scope)).exclude(is_available=False).order_by("product_id", "pk")
     siblings = Offer.objects.using(alias).filter(product=OuterRef("product"))

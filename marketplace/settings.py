@@ -392,8 +392,11 @@ def _gates() -> Any:
 #: What the gates let pass, by platform: see `marketplace.loading.thresholds`.
 INGEST_GATES = _gates()
 
-#: Whether a process of its own reads and parses where there is much to load.
-INGEST_READ_APART = env.bool("INGEST_READ_APART", default=True)
+#: Whether large inputs are read and parsed in a process of their own. INGEST_READ_APART is a
+#: deprecated alias of the variable.
+INGEST_READER_PROCESS = env.bool(
+    "INGEST_READER_PROCESS", default=env.bool("INGEST_READ_APART", default=True)
+)
 
 #: Seconds for which a load waits for a database that went away in the middle of it.
 INGEST_PATIENCE = env.int("INGEST_PATIENCE", default=300)

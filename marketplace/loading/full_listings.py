@@ -1,4 +1,4 @@
-"""Snapshots: complete listings of a shop or category, so that anything else stored is missing."""
+"""Full listings: input that lists all there is of a shop or category."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from marketplace.exceptions import SourceError
 from marketplace.humanize import counted
 from marketplace.loading.targets import Plan, Scope
 
-#: The scopes that a snapshot may have; "auto" is its only shop, or else its only category.
+#: The scopes that a full listing may have; "auto" is its only shop, or else its only category.
 KINDS = ("auto", "shop", "category")
 
 _FIELDS = {"shop": "seller_external_id", "category": "category_external_id"}
@@ -19,8 +19,8 @@ _NAMED = 5
 
 
 @dataclass
-class Snapshot:
-    """What was read of a snapshot so far.
+class FullListing:
+    """What was read of a full listing so far.
 
     :param count: its records
     :param found: "shop" and "category" → the external ids that the records told
@@ -50,7 +50,7 @@ class Snapshot:
                 self.found[kind].update(filter(None, named))
                 self.unknown[kind] += bool(about) and not named
 
-    def add(self, other: "Snapshot") -> None:
+    def add(self, other: "FullListing") -> None:
         """Add what another batch told."""
         self.count += other.count
         for kind in _FIELDS:
@@ -66,7 +66,7 @@ class Snapshot:
         :raises SourceError: if the records do not show it
         """
         if self.since is None or self.at is None:
-            raise SourceError("The snapshot is empty: nothing was marked missing.")
+            raise SourceError("The full listing is empty: nothing was marked missing.")
         kinds = _FIELDS if wanted == "auto" else (wanted,)
         limit = 1 if wanted == "auto" else None
         for kind in kinds:
@@ -83,10 +83,10 @@ class Snapshot:
             for kind, ids in self.found.items()
         )
         if wanted == "auto":
-            advice = "Say --snapshot shop or --snapshot category if it is the whole of each"
+            advice = "Use --full-listing shop or --full-listing category if it is the whole of each"
         else:
-            advice = "Load it without --snapshot"
+            advice = "Load it without --full-listing"
         return (
-            f"Cannot determine the scope of this snapshot: it has {named}. Nothing was marked "
+            f"Cannot determine the scope of this full listing: it has {named}. Nothing was marked "
             f"missing. {advice}."
         )

@@ -55,7 +55,7 @@ class Baseline:
     """What recent runs of a platform were like, newest first.
 
     :param tallies: key → the rows of each run, where they are enough to compare with
-    :param volumes: scope → the volumes of its complete snapshots since the last one that a person
+    :param volumes: scope → the volumes of its full listings since the last one that a person
         released
     :param tail: the newest stretches that were too small to be judged
     """
@@ -180,12 +180,12 @@ def _limit(fault: str, rows: int, history: list[Tally], limits: Thresholds) -> f
 
 
 def judge_volume(rows: int, recent: list[int], limits: Thresholds) -> list[str]:
-    """Return why nothing may be marked missing by a snapshot; empty if it is as full as usual.
+    """Return why nothing may be marked missing by a full listing; empty if it is as full as usual.
 
-    A single earlier snapshot is enough to compare with: to hold a sound one costs a word, to take
-    half a platform for sold costs its users' trust.
+    A single earlier full listing is enough: holding a sound one costs a confirmation,
+    marking half a platform as sold costs the trust of its users.
 
-    :param recent: the rows of earlier complete snapshots of the same scope, newest first
+    :param recent: the rows of earlier full listings of the same scope, newest first
     """
     if not limits.is_enabled or not recent:
         return []
@@ -193,7 +193,7 @@ def judge_volume(rows: int, recent: list[int], limits: Thresholds) -> list[str]:
     if rows >= usual * limits.volume:
         return []
     return [
-        f"the snapshot has {counted(rows, 'row')}, {_percent(rows / usual)} of the usual "
+        f"the full listing has {counted(rows, 'row')}, {_percent(rows / usual)} of the usual "
         f"{usual:,.0f} (limit {_percent(limits.volume)}): was it read to its end?"
     ]
 
@@ -242,9 +242,9 @@ class Gate:
         return self._earlier[1]
 
     def judge_volume(self, scope: str, rows: int, at: datetime | None = None) -> list[str]:
-        """Return why nothing may be marked missing by a complete snapshot; empty if it may.
+        """Return why nothing may be marked missing by a full listing; empty if it may.
 
-        A snapshot that passes is kept, to compare later ones of its scope to it.
+        A full listing that passes is kept, to compare later ones of its scope to it.
 
         :param at: when it was observed; now if None
         """
@@ -256,13 +256,13 @@ class Gate:
         return []
 
     def keep_volume(self, scope: str, rows: int, at: datetime | None = None) -> None:
-        """Have later snapshots of a scope compared to one; parameters as of `judge_volume`."""
+        """Have later full listings of a scope compared to one; parameters as of `judge_volume`."""
         self.total.volumes[scope] = rows
         if at:
             self.total.since[scope] = at.timestamp()
 
     def is_cut(self, scope: str, rows: int, at: datetime) -> bool:
-        """Return whether an earlier complete snapshot of the same scope and time had more rows."""
+        """Return whether an earlier full listing of the same scope and time had more rows."""
         same = (run for run in self._runs if run.since.get(scope) == at.timestamp())
         return any(run.volumes.get(scope, 0) > rows for run in same)
 

@@ -42,7 +42,7 @@ def ingest(
     observed_at: datetime | None = None,
     options: Mapping[str, str] | None = None,
     columns: str | None = None,
-    snapshot: str = "",
+    full_listing: str = "",
     progress: Progress = lambda summary: None,
 ) -> Summary:
     """Load files, folders and standard input ("-"). Loading the same again changes nothing.
@@ -54,8 +54,8 @@ def ingest(
     :param options: what adapters may use where a payload is silent: shop, lot, lot_type, currency,
         decimal
     :param columns: a mapping file, if the files are tables in another form than the platform's own
-    :param snapshot: "shop", "category" or "auto" if the sources are the complete listing of each
-        shop or category in them: anything else stored for these is marked missing
+    :param full_listing: "shop", "category" or "auto" if the sources are the complete listing of
+        each shop or category in them: anything else stored for these is marked missing
     :raises SourceError: if the platform is unknown, the mapping is wrong, or `observed_at` lies
         more than a day in the future
     :raises django.db.Error: if the database cannot be used
@@ -71,7 +71,7 @@ def ingest(
         now,
         dict(options or {}),
         columns,
-        snapshot=_snapshot(platform, snapshot),
+        full_listing=_check_full_listing(platform, full_listing),
     )
     # What is wrong with the mapping shows before a run begins.
     own = Reader(job)
@@ -115,14 +115,14 @@ def resume(alias: str, run_id: int, *, progress: Progress = lambda summary: None
     if row is None:
         raise SourceError(f"{alias} has no run {run_id}. See them in the admin, under Load runs.")
     if row.status in ("held", "failed") and row.options.get("scope"):
-        return _release_snapshot(alias, row, progress)
+        return _release_missing(alias, row, progress)
     job = _remaining(alias, row)
     # What is wrong with the mapping shows before the run is taken.
     table = Reader(job).table
     run = Run(alias, row.platform, row.source, row.started_at, row.options, pk=run_id)
-    # What a snapshot lacks is told by the whole of it only: it is read from the beginning.
+    # What a full listing lacks is told by the whole of it only: it is read from the beginning.
     begun = run.begun()
-    if job.snapshot:
+    if job.full_listing:
         begun = {path: each._replace(position=0, is_complete=False) for path, each in begun.items()}
     job = replace(job, begun=begun)
     return _load(job, run, Reader(job, table), progress)
@@ -183,8 +183,8 @@ def _renew(alias: str) -> None:
         connections[alias].close_if_unusable_or_obsolete()
 
 
-def _release_snapshot(alias: str, row: Any, progress: Progress) -> Summary:
-    """Mark the items missing that a held snapshot lacked."""
+def _release_missing(alias: str, row: Any, progress: Progress) -> Summary:
+    """Mark the items missing that a held full listing lacked."""
     scope = Scope.from_json(row.options["scope"])
     job = Job(row.platform, (), None, row.started_at, is_released=True)
     run = Run(alias, row.platform, row.source, row.started_at, row.options, pk=row.pk)
@@ -229,22 +229,22 @@ def _remaining(alias: str, row: Any) -> Job:
     options, columns = called.get("options", {}), called.get("columns")
     job = Job(row.platform, tuple(paths), observed_at, row.started_at, options, columns)
     if is_held:
-        # A part of a snapshot does not tell what the whole of it lacks.
+        # A part of a full listing does not tell what the whole of it lacks.
         return replace(job, is_held=True)
-    return replace(job, snapshot=called.get("snapshot", ""))
+    return replace(job, full_listing=called.get("full_listing", called.get("snapshot", "")))
 
 
-def _snapshot(platform: str, kind: str) -> str:
-    """Return of what the sources are a snapshot, if that can be.
+def _check_full_listing(platform: str, kind: str) -> str:
+    """Return of what the sources are the full listing, if that can be.
 
     :raises SourceError: if it cannot
     """
     if kind and kind not in full_listings.KINDS:
         raise SourceError(
-            f"Unknown snapshot {quote(kind)}. Use one of: {', '.join(full_listings.KINDS)}."
+            f"Unknown full listing {quote(kind)}. Use one of: {', '.join(full_listings.KINDS)}."
         )
     if kind and get_plan(get_platform(platform).database).find_missing is None:
-        raise SourceError(f"{platform} has no snapshots: what it does not list is not gone.")
+        raise SourceError(f"{platform} has no full listings: what it does not list is not gone.")
     return kind
 
 
@@ -262,7 +262,7 @@ def _as_json(job: Job, paths: list[str]) -> dict[str, Any]:
         "observed_at": job.observed_at and job.observed_at.isoformat(),
         "options": dict(job.options),
         "columns": job.columns and os.path.abspath(job.columns),
-        "snapshot": job.snapshot,
+        "full_listing": job.full_listing,
     }
 
 

@@ -18,7 +18,7 @@ from marketplace.loading.adapters import Adapter, Item, Parsed, Payload
 from marketplace.loading.deduplication import ExistingVersion
 from marketplace.loading.document_times import Clock
 from marketplace.loading.formats import json_text
-from marketplace.loading.full_listings import Snapshot
+from marketplace.loading.full_listings import FullListing
 from marketplace.loading.quality_metrics import Measures, observe
 from marketplace.loading.record_types import check_columns, check_types
 from marketplace.loading.retry import retry_on_disconnect
@@ -213,7 +213,7 @@ class Batch:
     packed: dict[int, bytes] = field(default_factory=dict)
     counted: list[int] = field(default_factory=list)
     measures: Measures = field(default_factory=Measures)
-    snapshot: Snapshot = field(default_factory=Snapshot)
+    full_listing: FullListing = field(default_factory=FullListing)
     #: Distinct texts, in their order.
     warnings: dict[str, None] = field(default_factory=dict)
     #: Times in the documents that do not count, as far as no earlier batch of the source has them.
@@ -245,7 +245,7 @@ class Preparer:
     """Prepare the batches of one run.
 
     :param is_recognizing: whether what was seen before is looked for, and left out
-    :param is_snapshot: whether what is told is the whole of something
+    :param is_full_listing: whether what is told is the whole of something
     """
 
     def __init__(
@@ -255,13 +255,13 @@ class Preparer:
         plan: Plan,
         *,
         is_recognizing: bool = True,
-        is_snapshot: bool = False,
+        is_full_listing: bool = False,
     ) -> None:
         self.alias = alias
         self.adapter = adapter
         self.plan = plan
-        self.is_recognizing = is_recognizing and not is_snapshot
-        self.is_snapshot = is_snapshot
+        self.is_recognizing = is_recognizing and not is_full_listing
+        self.is_full_listing = is_full_listing
         #: Whether most of what comes is new, so that it is best parsed as soon as it is read.
         self.is_eager = False
         #: Decides what the times of payloads count; if None, those that items have stand.
@@ -457,8 +457,8 @@ class Preparer:
             accepted.append(found)
         batch.measures = self._measure(batch, accepted)
         self._encode(batch, accepted)
-        if self.is_snapshot:
-            batch.snapshot.observe(self.plan, batch.items, accepted)
+        if self.is_full_listing:
+            batch.full_listing.observe(self.plan, batch.items, accepted)
         return batch
 
     def _measure(self, batch: Batch, parsed: list[Parsed]) -> Measures:

@@ -116,7 +116,7 @@ class Measures:
     :param tallies: RECORDS, PRICES, and each shape (with its shop or table) → its rows
     :param recognized: items known to be unchanged, which are in no tally
     :param reasons: why records could not be read → how many
-    :param volumes: scope of a snapshot that was read to its end → its rows
+    :param volumes: scope of a full listing that was read to its end → its rows
     :param is_released: whether a person let it pass
     :param since: key of a tally, or scope → its oldest observation, in seconds since 1970
     :param until: the newest observation; None if it is not known

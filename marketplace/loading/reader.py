@@ -54,7 +54,9 @@ class Reader:
         self.table = table or (tables.load(job.columns, job.platform) if job.columns else None)
         self.adapter: Adapter = self.table.adapter if self.table else get_adapter(job.platform)
         self.plan: Plan = self.table.plan if self.table else get_plan(job.alias)
-        self.preparer = Preparer(job.alias, self.adapter, self.plan, is_snapshot=bool(job.snapshot))
+        self.preparer = Preparer(
+            job.alias, self.adapter, self.plan, is_full_listing=bool(job.full_listing)
+        )
         self.hasher = Hasher(self.adapter, job.options)
 
     def read_all(self) -> Iterator[Message]:
@@ -91,7 +93,7 @@ class Reader:
         yield from messages
 
     def missing(self, scope: Scope) -> Iterator[Batch]:
-        """Yield the batches of what a snapshot did not hold."""
+        """Yield the batches of what a full listing did not hold."""
         find, stretch = self.plan.find_missing, BatchBuilder(self, given(self.job, str(scope)), 0)
         if find is None:
             return
@@ -169,8 +171,10 @@ class BatchBuilder:
 
     def _known(self, hashes: list[str | None]) -> set[int]:
         lines = [number for number, each in enumerate(hashes) if each is not None]
-        # Of a snapshot even what is not new must be told, as the rest is missing.
-        wanted = [] if self.reader.job.snapshot else [each for each in hashes if each is not None]
+        # Of a full listing even what is not new must be told, as the rest is missing.
+        wanted = (
+            [] if self.reader.job.full_listing else [each for each in hashes if each is not None]
+        )
         if not wanted:
             return set()
         alias = self.reader.job.alias

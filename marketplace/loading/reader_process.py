@@ -45,7 +45,7 @@ _DONE = "done"
 
 def is_worth_it(job: Job) -> bool:
     """Return whether there is so much to read that a second process pays."""
-    if not settings.INGEST_READ_APART or connections[job.alias].in_atomic_block:
+    if not settings.INGEST_READER_PROCESS or connections[job.alias].in_atomic_block:
         return False
     size = 0
     for source in job.sources:

@@ -344,7 +344,7 @@ class Run:
         self.warn(batch.warnings)
 
     def keep_scope(self, scope: Scope | None) -> None:
-        """Keep of what a held snapshot is the whole, until it is released."""
+        """Keep the scope of a held full listing until it is released."""
         self._check(self._row.count())
         row = self._row.get()
         row.options = {**row.options, "scope": scope and scope.as_json()}

@@ -79,7 +79,7 @@ class Job:
     :param columns: a mapping file
     :param is_held: whether the run's chunks are what a gate held
     :param is_released: whether a person let everything pass
-    :param snapshot: "shop", "category" or "auto" if the sources are the whole of it; else empty
+    :param full_listing: "shop", "category" or "auto" if the sources are the whole of it; else empty
     """
 
     platform: str
@@ -91,7 +91,7 @@ class Job:
     begun: Mapping[str, Checkpoint] = field(default_factory=dict)
     is_held: bool = False
     is_released: bool = False
-    snapshot: str = ""
+    full_listing: str = ""
 
     @property
     def said_at(self) -> datetime | None:

@@ -179,7 +179,7 @@ class Observations:
 
 
 class Scope(NamedTuple):
-    """The scope of a snapshot: the shops or categories of which it is the complete listing.
+    """The scope of a full listing: the shops or categories that it lists completely.
 
     :param kind: "shop" or "category"
     :param external_ids: which ones
@@ -229,8 +229,8 @@ class Plan:
     :param observe: what an item's records say, as observations: (records, observed_at) → list
     :param rebuild: makes a history anew from all observations, the first at a moment counting;
         returns the number of price points written
-    :param find_missing: items that mark everything stored for a snapshot's scope, and missing from
-        the snapshot, as missing
+    :param find_missing: items that mark everything stored for the scope of a full listing, and
+        not in that listing, as missing
     :param shapes: the forms of such items
     :param after_run: what time alone brings about, such as the end of ads, up to a moment
     :param coverage: name → (record type, field): what the gates expect most items to have

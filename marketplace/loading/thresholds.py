@@ -37,7 +37,7 @@ class Thresholds:
     :param slipped: share of prices that moved by a factor of 10, 100 or 1,000, within 5%
     :param currency: share of prices whose currency is another one, or is not told any more
     :param few: prices that slipped, or changed their currency, that are no reason to hold anything
-    :param volume: share of the usual rows of a snapshot that it must have
+    :param volume: share of the usual rows that a full listing must have
     """
 
     is_enabled: bool = True

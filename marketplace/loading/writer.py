@@ -23,7 +23,7 @@ from marketplace.loading import late_arrivals, quality_metrics
 from marketplace.loading.adapters import Parsed
 from marketplace.loading.batch import Outcome
 from marketplace.loading.deduplication import loaded_before
-from marketplace.loading.full_listings import Snapshot
+from marketplace.loading.full_listings import FullListing
 from marketplace.loading.gates import Gate
 from marketplace.loading.payloads import Packer
 from marketplace.loading.preparation import (
@@ -50,7 +50,7 @@ class Summary:
     :param read: records read, repeats included: created + updated + unchanged + rejected
     :param held: further records that a gate holds, until a person releases or discards them
     :param seconds: wall-clock time
-    :param missing: items that a snapshot lacked, and that were marked missing
+    :param missing: items that a full listing lacked, and that were marked missing
     :param failures: why sources could not be read to their end
     :param causes: why records are held
     :param warnings: about records that were loaded, but not as the user may expect
@@ -133,7 +133,7 @@ class Writer:
             # It was killed while it held: what a gate has stopped stays stopped.
             self.summary.causes = [run.error or "A gate held an earlier part of the run."]
         self.newest: datetime | None = None
-        self.snapshot = Snapshot()
+        self.full_listing = FullListing()
         self.is_nested = connections[job.alias].in_atomic_block
 
     def take(self, message: Message) -> None:
@@ -156,9 +156,9 @@ class Writer:
             retry_on_disconnect(self.alias, self.run.end_source)
 
     def finish(self) -> None:
-        """Close the run: what a snapshot lacks is missing, what has expired has."""
-        if self.job.snapshot and not self.summary.failures and not self.summary.causes:
-            self._take_snapshot()
+        """Close the run: what a full listing lacks is missing, what has expired has."""
+        if self.job.full_listing and not self.summary.failures and not self.summary.causes:
+            self._mark_missing()
         if self.newest:
             after = partial(self.plan.after_run, self.alias, self.job.platform, self.newest)
             retry_on_disconnect(self.alias, after)
@@ -177,33 +177,33 @@ class Writer:
             self.run.close("held" if self.summary.causes else status, self.summary.why_failed)
         self.run.release()
 
-    def _take_snapshot(self) -> None:
-        """Mark the items that the snapshot lacks as missing, unless it may be incomplete."""
+    def _mark_missing(self) -> None:
+        """Mark the items that the full listing lacks as missing, unless it may be incomplete."""
         if self.summary.rejected:
             warning = (
                 f"{counted(self.summary.rejected, 'record')} could not be read, so missing items "
                 "cannot be determined; nothing was marked missing. Release what is in quarantine, "
-                "and load the snapshot again."
+                "and load the full listing again."
             )
             retry_on_disconnect(self.alias, partial(self.run.warn, [warning]))
             return
         try:
-            scope = self.snapshot.scope(self.job.snapshot)
+            scope = self.full_listing.scope(self.job.full_listing)
         except SourceError as error:
             self.summary.failures.append(str(error))
             return
-        causes = self.gate.judge_volume(str(scope), self.snapshot.count, scope.at)
+        causes = self.gate.judge_volume(str(scope), self.full_listing.count, scope.at)
         if causes:
             self.summary.causes = causes
             # Once a person has released it, it is what later ones are compared to.
-            self.gate.keep_volume(str(scope), self.snapshot.count, scope.at)
+            self.gate.keep_volume(str(scope), self.full_listing.count, scope.at)
             self.run.keep_scope(scope)
             return
-        if self.gate.is_cut(str(scope), self.snapshot.count, scope.at):
+        if self.gate.is_cut(str(scope), self.full_listing.count, scope.at):
             at = localtime(scope.at).isoformat(" ", "minutes")
             warning = (
-                f"An earlier snapshot of {scope} has the same time, {at}, and more records. What "
-                "this one lacks stays available; use --observed-at to set another time."
+                f"An earlier full listing of {scope} has the same time, {at}, and more records. "
+                "What this one lacks stays available; use --observed-at to set another time."
             )
             retry_on_disconnect(self.alias, partial(self.run.warn, [warning]))
         for batch in Reader(self.job).missing(scope):
@@ -212,8 +212,8 @@ class Writer:
 
     def _take_batch(self, batch: Batch) -> None:
         self.newest = max(filter(None, (self.newest, *batch.moments)), default=None)
-        if self.job.snapshot:
-            self.snapshot.add(batch.snapshot)
+        if self.job.full_listing:
+            self.full_listing.add(batch.full_listing)
         if batch.stale_times:
             # Before what is observed at another time because of it.
             retry_on_disconnect(self.alias, partial(self.run.keep_standing, batch.stale_times))

@@ -37,8 +37,11 @@ logger = logging.getLogger(__name__)
 
 #: What payloads may omit, as the options of `ingest` say it.
 _OPTIONS = ("shop", "lot", "lot_type", "currency", "decimal")
-_PARAMETERS = ("observed_at", "snapshot", *_OPTIONS)
-_SNAPSHOTS = ("shop", "category", "auto")
+_PARAMETERS = ("observed_at", "full_listing", *_OPTIONS)
+_FULL_LISTINGS = ("shop", "category", "auto")
+
+#: Deprecated alias of full_listing.
+_SNAPSHOT = "snapshot"
 _MAX_TEXT = 255
 
 #: A "+" that was not escaped in the address arrives as a space.
@@ -198,12 +201,13 @@ def _describe(request: HttpRequest, platform: str, now: datetime) -> inbox.Push:
     """Return what is pushed according to the head of the request."""
     said = {name: str(value) for name, value in request.GET.items() if value}
     for name, value in said.items():
-        if name not in _PARAMETERS:
+        if name not in (*_PARAMETERS, _SNAPSHOT):
             known = ", ".join(_PARAMETERS)
             raise RefusedError(400, f"There is no parameter {name}. Choose from {known}.")
         _check_text(name, value)
-    if said.get("snapshot", "auto") not in _SNAPSHOTS:
-        raise RefusedError(400, f"snapshot must be one of {', '.join(_SNAPSHOTS)}.")
+    full_listing = said.get("full_listing", said.get(_SNAPSHOT, ""))
+    if full_listing not in ("", *_FULL_LISTINGS):
+        raise RefusedError(400, f"full_listing must be one of {', '.join(_FULL_LISTINGS)}.")
     if said.get("decimal", ".") not in (".", ","):
         raise RefusedError(400, 'decimal must be "." or ",".')
     key = request.headers.get("Idempotency-Key")
@@ -215,7 +219,7 @@ def _describe(request: HttpRequest, platform: str, now: datetime) -> inbox.Push:
         # Without it, what tells no time was observed when the run began: when it was pushed.
         "observed_at": moment and moment.astimezone(UTC).isoformat(),
         "columns": None,
-        "snapshot": said.get("snapshot", ""),
+        "full_listing": full_listing,
         "paths": [],
     }
     return inbox.Push(platform, key, options, said, now)

@@ -1,7 +1,7 @@
 """Load what a platform returned."""
 
 import json
-from argparse import ArgumentParser
+from argparse import SUPPRESS, ArgumentParser
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime
@@ -57,13 +57,23 @@ class Command(BaseCommand):
             help="read all stored payloads of PLATFORM again with the current adapter",
         )
         parser.add_argument(
-            "--snapshot",
+            "--full-listing",
             nargs="?",
             const="auto",
             choices=KINDS,
             default="",
             help="treat the input as the complete listing of its shop or category: anything else "
             "stored for it becomes unavailable; with shop or category: of each one in the input",
+        )
+        parser.add_argument(
+            # Deprecated alias of --full-listing.
+            "--snapshot",
+            dest="full_listing",
+            nargs="?",
+            const="auto",
+            choices=KINDS,
+            default="",
+            help=SUPPRESS,
         )
         parser.add_argument(
             "--observed-at",
@@ -181,7 +191,7 @@ def _summaries(options: dict[str, Any], progress: Progress) -> Iterator[Summary]
             observed_at=_observed_at(options["observed_at"]),
             options={name: options[name] for name in _OPTIONS if options[name]},
             columns=options["columns"],
-            snapshot=options["snapshot"],
+            full_listing=options["full_listing"],
             progress=progress,
         )
 

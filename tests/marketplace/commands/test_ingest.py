@@ -48,6 +48,12 @@ class TestLoading:
         times = {offer.scraped_at.isoformat() for offer in Offer.objects.all()}
         assert times == {"2026-05-01T07:00:00+00:00"}
 
+    @pytest.mark.parametrize("option", ["--full-listing", "--snapshot"])
+    def test_full_listing_has_the_alias_snapshot(self, file, option):
+        run("ingest", "uzum", file, option, "shop")
+
+        assert LoadRun.objects.get().options["full_listing"] == "shop"
+
     def test_an_empty_file_is_a_failure(self, tmp_path):
         (tmp_path / "empty.jsonl").write_text("")
 

@@ -1,4 +1,4 @@
-"""Snapshots: what a shop or category does not list any more, and ads whose own date has passed."""
+"""Full listings of a shop or category, and ads that end at a date of their own."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -60,8 +60,8 @@ class Feeds:
         path.write_text(self.FEED.format(date=date, shop=shop, offers="".join(offers)))
         return str(path)
 
-    def load(self, at, numbers, *, snapshot="shop", **told):
-        return ingest("yandex", [self.write(at, numbers, **told)], snapshot=snapshot)
+    def load(self, at, numbers, *, full_listing="shop", **told):
+        return ingest("yandex", [self.write(at, numbers, **told)], full_listing=full_listing)
 
 
 @pytest.fixture
@@ -162,7 +162,7 @@ class TestShops:
     def test_without_a_word_nothing_is_missing(self, feeds):
         feeds.load(0, ALL)
 
-        summary = feeds.load(1, BUT_ONE, snapshot="")
+        summary = feeds.load(1, BUT_ONE, full_listing="")
 
         assert (summary.missing, unavailable()) == (0, [])
 
@@ -171,7 +171,7 @@ class TestShops:
             feeds.load(0, ALL, shop=shop)
         paths = [feeds.write(1, BUT_ONE), feeds.write(1, BUT_ONE, shop="Zamon")]
 
-        summary = ingest("yandex", paths, snapshot="shop")
+        summary = ingest("yandex", paths, full_listing="shop")
 
         assert summary.missing == 2
         assert unavailable() == ["malika:10", "zamon:10"]
@@ -212,7 +212,7 @@ class TestDoubt:
 
         (warning,) = feeds.load(0, BUT_ONE).warnings
 
-        assert "An earlier snapshot of shop " in warning
+        assert "An earlier full listing of shop " in warning
         assert "has the same time, " in warning
         assert warning.endswith("use --observed-at to set another time.")
         assert unavailable() == []
@@ -225,23 +225,23 @@ class TestDoubt:
         (warning,) = summary.warnings
         text = "1 record could not be read, so missing items cannot be determined"
         assert f": {text}" in warning
-        assert warning.endswith("Release what is in quarantine, and load the snapshot again.")
+        assert warning.endswith("Release what is in quarantine, and load the full listing again.")
         assert (summary.missing, unavailable()) == (0, [])
         assert QuarantinedRecord.objects.count() == 1
 
-    def test_an_empty_snapshot_takes_nothing(self, feeds):
+    def test_an_empty_full_listing_marks_nothing_missing(self, feeds):
         feeds.load(0, ALL)
 
         summary = feeds.load(1, [])
 
-        assert summary.failures == ["The snapshot is empty: nothing was marked missing."]
+        assert summary.failures == ["The full listing is empty: nothing was marked missing."]
         assert unavailable() == []
 
     def test_a_source_that_cannot_be_read_takes_nothing(self, feeds):
         feeds.load(0, ALL)
         paths = [feeds.write(1, BUT_ONE), str(feeds.folder / "gone.xml")]
 
-        summary = ingest("yandex", paths, snapshot="shop")
+        summary = ingest("yandex", paths, full_listing="shop")
 
         assert len(summary.failures) == 1
         assert (summary.missing, unavailable()) == (0, [])
@@ -249,9 +249,9 @@ class TestDoubt:
 
 class TestAuto:
     def test_takes_the_only_shop(self, feeds):
-        feeds.load(0, ALL, categories=(1, 2), snapshot="auto")
+        feeds.load(0, ALL, categories=(1, 2), full_listing="auto")
 
-        summary = feeds.load(1, BUT_ONE, categories=(1, 2), snapshot="auto")
+        summary = feeds.load(1, BUT_ONE, categories=(1, 2), full_listing="auto")
 
         assert summary.missing == 1
         assert unavailable() == ["malika:10"]
@@ -263,13 +263,13 @@ class TestAuto:
             feeds.write(1, BUT_ONE, shop=shop, categories=(1, 2)) for shop in ("Malika", "Zamon")
         ]
 
-        summary = ingest("yandex", paths, snapshot="auto")
+        summary = ingest("yandex", paths, full_listing="auto")
 
         (failure,) = summary.failures
         assert "2 shops (malika, zamon), 0 records without one; 4 categories" in failure
         assert failure.endswith(
-            "Nothing was marked missing. Say --snapshot shop or --snapshot category if it is "
-            "the whole of each."
+            "Nothing was marked missing. Use --full-listing shop or --full-listing category if it "
+            "is the whole of each."
         )
         assert LoadRun.objects.get(pk=summary.run_id).status == LoadRun.Status.FAILED
         assert (summary.missing, unavailable()) == (0, [])
@@ -281,7 +281,7 @@ class TestCategories:
         feeds.load(0, ALL, categories=(1, 2))
         audio = [n for n in ALL if n % 2]
 
-        summary = feeds.load(1, audio[:-1], categories=(1, 2), snapshot="category")
+        summary = feeds.load(1, audio[:-1], categories=(1, 2), full_listing="category")
 
         assert summary.missing == 1
         assert unavailable() == ["malika:9"]
@@ -394,7 +394,7 @@ class TestAds:
         def load(at, numbers):
             path = tmp_path / f"{at}.json"
             path.write_bytes(orjson.dumps({"data": [ad(n) for n in numbers]}))
-            return ingest("olx", [str(path)], observed_at=day(at), snapshot="shop")
+            return ingest("olx", [str(path)], observed_at=day(at), full_listing="shop")
 
         return load
 
@@ -429,13 +429,13 @@ class TestAds:
 
 
 class TestRefusals:
-    def test_a_platform_without_snapshots(self):
-        with pytest.raises(SourceError, match="uzex has no snapshots"):
-            ingest("uzex", ["lots.json"], snapshot="auto")
+    def test_a_platform_without_full_listings(self):
+        with pytest.raises(SourceError, match="uzex has no full listings"):
+            ingest("uzex", ["lots.json"], full_listing="auto")
 
     def test_an_unknown_kind(self):
-        with pytest.raises(SourceError, match='Unknown snapshot "all"'):
-            ingest("yandex", ["feed.xml"], snapshot="all")
+        with pytest.raises(SourceError, match='Unknown full listing "all"'):
+            ingest("yandex", ["feed.xml"], full_listing="all")
 
 
 class TestExpiry:

@@ -404,22 +404,23 @@ class TestNothingToObject:
 class TestVolume:
     def test_half_of_the_usual_is_named(self):
         assert judge_volume(480, [920, 1000, 900], LIMITS) == [
-            "the snapshot has 480 rows, 52% of the usual 920 (limit 70%): was it read to its end?"
+            "the full listing has 480 rows, 52% of the usual 920 (limit 70%): was it read to its "
+            "end?"
         ]
 
     def test_enough_rows_pass(self):
         assert judge_volume(644, [920, 1000, 900], LIMITS) == []
         assert judge_volume(5000, [920], LIMITS) == []
 
-    def test_the_first_snapshot_passes_and_the_second_is_compared_to_it(self):
+    def test_the_first_full_listing_passes_and_the_second_is_compared_to_it(self):
         assert judge_volume(3, [], LIMITS) == []
         assert judge_volume(500, [1000], LIMITS) != []
 
-    def test_snapshots_without_rows(self):
+    def test_full_listings_without_rows(self):
         assert judge_volume(0, [1000], LIMITS) != []
         assert judge_volume(0, [0, 0], LIMITS) == []
 
-    def test_ten_snapshots_count(self):
+    def test_ten_full_listings_count(self):
         assert judge_volume(500, [500] * 10 + [9000] * 50, LIMITS) == []
 
 
@@ -471,7 +472,7 @@ class TestGate:
         assert gate.total.tallies["UZ-API"].count == 2000
         assert gate.total.tallies["UZ-API"].faults == {"price": 50}
 
-    def test_a_snapshot_is_compared_to_those_of_its_scope(self):
+    def test_a_full_listing_is_compared_to_those_of_its_scope(self):
         self.store(*[Measures(volumes={"lg": 400, "mi": 90})] * 3)
 
         gate = Gate("ecommerce", "uzum")
@@ -498,7 +499,7 @@ class TestGate:
             "price is missing in 70% of 1,000 records of UZ-API (usually 2%, limit 22%)"
         ]
 
-    def test_a_snapshot_is_compared_to_earlier_ones(self):
+    def test_a_full_listing_is_compared_to_earlier_ones(self):
         for at, rows in [(9, 400), (8, 400), (1, 150)]:
             self.store(Measures(volumes={"lg": rows}, since={"lg": at}, until=at))
         gate = Gate("ecommerce", "uzum")
@@ -509,7 +510,7 @@ class TestGate:
         assert judge(2, 140) == judge(0, 7) == []
         assert judge(10, 140) != []
 
-    def test_a_snapshot_that_was_released_is_the_new_measure(self):
+    def test_a_full_listing_that_was_released_is_the_new_measure(self):
         self.store(*[Measures(volumes={"lg": 400})] * 3)
         self.store(Measures(volumes={"lg": 150}, is_released=True))
 

@@ -480,7 +480,7 @@ class TestOtherDatabases:
         assert set(Listing.objects.values_list("price", flat=True)) == {500}
 
 
-class TestSnapshots:
+class TestFullListings:
     FEED = (
         '<?xml version="1.0"?><yml_catalog date="{date}"><shop><name>Malika</name><currencies>'
         '<currency id="UZS" rate="1"/></currencies><offers>{offers}</offers></shop></yml_catalog>'
@@ -495,12 +495,12 @@ class TestSnapshots:
         path = folder / f"malika-{at}.xml"
         moment = START + timedelta(days=at)
         path.write_text(self.FEED.format(date=moment.isoformat(), offers="".join(offers)))
-        return ingest("yandex", [str(path)], snapshot="shop")
+        return ingest("yandex", [str(path)], full_listing="shop")
 
     def state(self):
         return list(Offer.objects.order_by("external_id").values("external_id", "is_available"))
 
-    def test_half_a_snapshot_takes_nothing_for_missing(self, tmp_path):
+    def test_half_a_full_listing_marks_nothing_missing(self, tmp_path):
         for at in range(3):
             self.feed(tmp_path, at, 80)
         before = self.state()
@@ -509,12 +509,12 @@ class TestSnapshots:
 
         run = LoadRun.objects.get(pk=summary.run_id)
         assert summary.causes == [
-            "the snapshot has 40 rows, 50% of the usual 80 (limit 70%): was it read to its end?"
+            "the full listing has 40 rows, 50% of the usual 80 (limit 70%): was it read to its end?"
         ]
         assert (run.status, run.error) == (LoadRun.Status.HELD, summary.causes[0])
         assert self.state() == before
 
-    def test_a_snapshot_that_is_almost_full_passes(self, tmp_path):
+    def test_a_full_listing_that_is_almost_complete_passes(self, tmp_path):
         for at in range(3):
             self.feed(tmp_path, at, 80)
 

@@ -32,3 +32,12 @@ def test_after_a_large_batch_the_next_is_read_when_it_was_written(tmp_path, monk
 
     assert events == ["received", "written"] * CARDS
     assert Product.objects.count() == CARDS
+
+
+@pytest.mark.parametrize("variable", ["INGEST_READER_PROCESS", "INGEST_READ_APART"])
+def test_the_setting_can_be_set_by_its_deprecated_name(machine, variable):
+    code = "from django.conf import settings; print(settings.INGEST_READER_PROCESS)"
+
+    outcome = machine("shell", "--no-imports", "--command", code, **{variable: "false"})
+
+    assert outcome.stdout.splitlines()[-1] == "False", outcome.stderr

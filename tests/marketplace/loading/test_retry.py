@@ -174,17 +174,17 @@ def loads(tmp_path, settings):
     def release():
         resume("ecommerce", LoadRun.objects.latest("pk").pk)
 
-    def snapshot():
-        kept = _write(tmp_path / "snapshot.jsonl", day(1)[:55])
+    def full_listing():
+        kept = _write(tmp_path / "full-listing.jsonl", day(1)[:55])
         moment = START + timedelta(days=3)
-        assert ingest("uzum", [kept], observed_at=moment, snapshot="shop").missing == 5
+        assert ingest("uzum", [kept], observed_at=moment, full_listing="shop").missing == 5
 
     return {
         "paths": [first, second],
         "files": (empty, files),
         "hold": (fill, hold),
         "release": (prepare_release, release),
-        "snapshot": (fill, snapshot),
+        "full-listing": (fill, full_listing),
         "replay": (fill, lambda: replay("uzum")),
     }
 
@@ -206,7 +206,7 @@ def beginning(counter, load):
 
 
 @pytest.mark.parametrize("is_done", [False, True], ids=["question", "answer"])
-@pytest.mark.parametrize("name", ["files", "hold", "release", "snapshot", "replay"])
+@pytest.mark.parametrize("name", ["files", "hold", "release", "full-listing", "replay"])
 def test_a_lost_connection_changes_nothing(loads, sabotage, name, is_done):
     prepare, load = loads[name]
     empty()

@@ -118,7 +118,7 @@ class TestPush:
 
     def test_keeps_what_was_said_beside_the_lines(self, push):
         push(
-            query="?observed_at=2026-06-01T10:00:00%2B05:00&shop=Malika&lot=7&snapshot=shop&decimal=,"
+            query="?observed_at=2026-06-01T10:00:00%2B05:00&shop=Malika&lot=7&full_listing=shop&decimal=,"
         )
 
         options = runs()[0].options
@@ -127,9 +127,14 @@ class TestPush:
             "options": {"shop": "Malika", "lot": "7", "decimal": ","},
             "observed_at": "2026-06-01T05:00:00+00:00",
             "columns": None,
-            "snapshot": "shop",
+            "full_listing": "shop",
             "paths": [],
         }
+
+    def test_accepts_snapshot_as_an_alias_of_full_listing(self, push):
+        push(query="?snapshot=category")
+
+        assert runs()[0].options["full_listing"] == "category"
 
     def test_takes_the_plus_of_a_time_that_was_not_escaped(self, push):
         push(query="?observed_at=2026-06-01T10:00:00+05:00")
@@ -226,7 +231,8 @@ class TestRefusal:
             (f"?shop={'x' * 256}", "shop must have"),
             ("?observed_at=yesterday", 'observed_at: "yesterday" is not a time'),
             ("?observed_at=2096-01-01T10:00:00Z", "lies more than a day in the future"),
-            ("?snapshot=some", "snapshot must be one of"),
+            ("?full_listing=some", "full_listing must be one of"),
+            ("?snapshot=some", "full_listing must be one of"),
             ("?decimal=;", 'decimal must be "." or ","'),
             ("?obsreved_at=2026-06-01", "no parameter obsreved_at"),
         ],

@@ -36,8 +36,15 @@ KEYS = ["", " \t", "x" * 256, "x" * 100_000, "a\x00b", "a\tb", "\x7f", "\u2028"]
 TIMES = ["-1", "0000-00-00", "0001-01-01T00:00:00%2B14:00", "9999-12-31T23:59:59-23:59"]
 TIMES += ["9999-12-31", "2026-02-30", "1e400", "9" * 400, "NaN", "%00", "inf", "now", "%FF"]
 TIMES += ["2026-01-01T00:00:00+99:99", "2026-01-01T25:00", "1780308000000000000", "%D9%A2"]
-QUERIES = ["decimal=..", "decimal=%00", "decimal=%D8%8C", "snapshot=all", "snapshot=SHOP", "nope=1"]
-QUERIES += ["snapshot=%00", "shop=%00", f"shop={'x' * 256}", "lot=%0A", "page=1" * 10_000]
+QUERIES = ["decimal=..", "decimal=%00", "decimal=%D8%8C", "full_listing=all", "nope=1"]
+QUERIES += [
+    "snapshot=SHOP",
+    "full_listing=%00",
+    "shop=%00",
+    f"shop={'x' * 256}",
+    "lot=%0A",
+    "page=1" * 10_000,
+]
 QUERIES += ["&".join(f"a{n}=1" for n in range(2000)), "%00=%00", "observed_at=2026-01-01&shop=%0D"]
 BODIES = [b"", b" ", b"\n" * 20_000, b"\0" * 10_000, b'{"a": "\0"}', b"{" + b"\0" * 99 + b"}"]
 BODIES += ["{}".encode(name) for name in ("utf-16", "utf-16-be", "utf-32", "utf-32-be")]

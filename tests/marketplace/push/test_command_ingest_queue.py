@@ -46,7 +46,7 @@ def product(number, price=1000):
 def queue(*documents, platform="uzum", observed_at=NOW):
     """Push documents; return the number of their run."""
     called = {"options": {}, "observed_at": observed_at.isoformat(), "columns": None}
-    push = inbox.Push(platform, None, called | {"snapshot": "", "paths": []}, {}, NOW)
+    push = inbox.Push(platform, None, called | {"full_listing": "", "paths": []}, {}, NOW)
     lines = [json.dumps(document).encode() if document else b"" for document in documents]
     return inbox.store(ALIASES[platform], push, lines, patience=5).run_id
 

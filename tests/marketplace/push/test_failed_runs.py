@@ -39,7 +39,7 @@ def card(number):
 def queue(*documents, platform="uzum"):
     """Push documents; return the run."""
     alias = get_platform(platform).database
-    options = {"options": {}, "observed_at": None, "columns": None, "snapshot": "", "paths": []}
+    options = {"options": {}, "observed_at": None, "columns": None, "full_listing": "", "paths": []}
     push = inbox.Push(platform, None, options, {}, NOW)
     lines = [json.dumps(document).encode() for document in documents]
     pk = inbox.store(alias, push, lines, patience=5).run_id

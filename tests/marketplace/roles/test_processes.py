@@ -105,7 +105,7 @@ class TestLoader:
 
     def test_runs_every_command_of_loading(self, server, products, loaded):
         for arguments in (
-            ["ingest", "uzum", products, "--snapshot", "shop"],
+            ["ingest", "uzum", products, "--full-listing", "shop"],
             ["ingest", "--replay", "uzum"],
             ["ingest", "--resume"],
             ["ingest_review", "list"],
