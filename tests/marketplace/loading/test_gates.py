@@ -524,7 +524,7 @@ class TestGate:
     def test_a_run_stores_what_later_ones_read(self):
         self.store(run(stretch(price=20)))
 
-        stored = LoadRun.objects.get().measures
+        stored = LoadRun.objects.get().quality_metrics
 
         assert Measures.from_json(stored).tallies["UZ-API"].faults == {"price": 20}
 
