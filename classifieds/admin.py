@@ -1,4 +1,4 @@
-"""The pages of the classifieds database."""
+"""The pages of the classifieds database, in the order of the navigation."""
 
 from django.contrib import admin
 
@@ -13,8 +13,13 @@ from classifieds.models import (
     Seller,
 )
 from classifieds.places import CITIES, DISTRICTS
-from marketplace import admin as base
-from marketplace.admin_site import formatting as show
+from marketplace.admin_site import elements, formatting
+from marketplace.admin_site.common_tables import (
+    ExchangeRateAdmin,
+    LoadRunAdmin,
+    QuarantineAdmin,
+    RawPayloadAdmin,
+)
 from marketplace.admin_site.filters import (
     CurrencyFilter,
     DayRangeFilter,
@@ -23,16 +28,14 @@ from marketplace.admin_site.filters import (
     choice,
     text,
 )
+from marketplace.admin_site.read_only import IDENTITY, LIFECYCLE, Panel, ReadOnlyAdmin
 
-#: Pictures and events that a listing's page shows.
-SHOWN_IMAGES, SHOWN_EVENTS = 6, 100
-
-_IDENTITY = ("platform", "external_id")
-_LIFECYCLE = ("first_seen_at", "last_seen_at", "updated_at")
+#: Pictures and events that the page of a listing shows at most.
+IMAGE_LIMIT, EVENT_LIMIT = 6, 100
 
 
 @admin.register(Listing)
-class ListingAdmin(base.ReadOnlyAdmin):
+class ListingAdmin(ReadOnlyAdmin):
     """Classified ads."""
 
     icon = "campaign"
@@ -61,16 +64,16 @@ class ListingAdmin(base.ReadOnlyAdmin):
     amounts = ("price",)
     search_vector = "search_vector"
     search_help_text = "Words of the title or text, or the id"
-    narrowed_by = ("category", "seller")
+    related_filters = ("category", "seller")
     detail_related = ("category", "seller")
     fieldsets = (
-        ("Ad", {"fields": ("title", "url", *_IDENTITY, "status")}),
+        ("Ad", {"fields": ("title", "url", *IDENTITY, "status")}),
         (
             "Seller and category",
             {"fields": ("seller", "similar", "category_name", "category_path", "category")},
         ),
         (
-            "Place",
+            "Location",
             {
                 "fields": (
                     "city",
@@ -84,7 +87,7 @@ class ListingAdmin(base.ReadOnlyAdmin):
         ),
         ("Price", {"fields": ("amount", "is_negotiable", "is_price_on_request", "currency_text")}),
         (
-            "Particulars",
+            "Details",
             {
                 "fields": (
                     "condition",
@@ -99,72 +102,72 @@ class ListingAdmin(base.ReadOnlyAdmin):
             },
         ),
         (
-            "Life of the ad",
-            {"fields": ("posted_at", "bumped_at", "expires_at", "sold_at", *_LIFECYCLE)},
+            "Timestamps",
+            {"fields": ("posted_at", "bumped_at", "expires_at", "sold_at", *LIFECYCLE)},
         ),
     )
 
     @admin.display(description="title")
     def name(self, obj: Listing) -> str:
         """Return the title, or the id of an ad without one."""
-        return show.clip(obj.title or f"Ad {obj.external_id}", 80)
+        return elements.clip(obj.title or f"Ad {obj.external_id}", 80)
 
     @admin.display(description="price", ordering="price")
     def amount(self, obj: Listing) -> str:
-        """Return the price; where there is none, whether it is told on request."""
+        """Return the price, or that it is available on request."""
         if obj.price is None and obj.is_price_on_request:
             return "On request"
-        return show.figure(show.money(obj.price, obj.currency))
+        return elements.figure(formatting.money(obj.price, obj.currency))
 
     @admin.display(description="coordinates")
     def coordinates(self, obj: Listing) -> str:
-        """Return the place with a link to a map."""
+        """Return the coordinates with a link to a map."""
         if obj.latitude is None or obj.longitude is None:
-            return show.DASH
-        place = f"{obj.latitude:f}, {obj.longitude:f}"
-        return show.out_link(
+            return formatting.DASH
+        coordinates = f"{obj.latitude:f}, {obj.longitude:f}"
+        return elements.external_link(
             "https://www.openstreetmap.org/"
             f"?mlat={obj.latitude:f}&mlon={obj.longitude:f}#map=15/{obj.latitude:f}/{obj.longitude:f}",
-            f"{place} on OpenStreetMap",
+            f"{coordinates} on OpenStreetMap",
         )
 
-    @admin.display(description="more")
+    @admin.display(description="more ads")
     def similar(self, obj: Listing) -> str:
-        """Return a link to the seller's other ads."""
+        """Return a link to all ads of the seller."""
         if obj.seller is None:
-            return show.DASH
-        url = show.list_url(Listing, seller__id__exact=obj.seller.pk)
-        return show.link(url, "All ads of this seller")
+            return formatting.DASH
+        url = elements.list_url(Listing, seller__id__exact=obj.seller.pk)
+        return elements.link(url, "All ads of this seller")
 
     def images(self, obj: Listing) -> list[str]:
-        """Return the first pictures."""
-        return show.web_urls(obj.images)[:SHOWN_IMAGES]
+        """Return the URLs of the first pictures."""
+        return elements.web_urls(obj.images)[:IMAGE_LIMIT]
 
     def figures(self, obj: Listing) -> list[tuple[str, str]]:
-        """Return the price, the state and the place."""
+        """Return the price, the status, the city and the date."""
         return [
             ("Price", self.amount(obj)),
-            ("Status", show.badge(obj.get_status_display()) if obj.status else show.DASH),
-            ("City", obj.city or show.DASH),
-            ("Posted", show.figure(show.format_time(obj.posted_at))),
+            ("Status", elements.badge(obj.get_status_display()) if obj.status else formatting.DASH),
+            ("City", obj.city or formatting.DASH),
+            ("Posted", elements.figure(formatting.format_time(obj.posted_at))),
         ]
 
-    def panels(self, obj: Listing) -> list[base.Panel]:
-        """Return the text, the events and the parameters."""
-        events = obj.events.order_by("-recorded_at", "-pk")[:SHOWN_EVENTS]
+    def panels(self, obj: Listing) -> list[Panel]:
+        """Return the description, the events and the attributes."""
+        events = obj.events.order_by("-recorded_at", "-pk")[:EVENT_LIMIT]
         rows = [
-            (show.format_time(event.recorded_at), event.get_kind_display(), *_change(event))
+            (formatting.format_time(event.recorded_at), event.get_kind_display(), *_change(event))
             for event in events
         ]
         return [
-            base.Panel("Text of the ad", show.paragraphs(obj.description)),
-            base.Panel("Events", show.table(("When", "What", "Before", "After"), rows)),
-            base.Panel("Parameters", show.as_json(obj.attributes), is_folded=True),
+            Panel("Description", elements.paragraphs(obj.description)),
+            Panel("Events", elements.table(("Time", "Event", "Before", "After"), rows)),
+            Panel("Attributes", elements.as_json(obj.attributes), is_folded=True),
         ]
 
 
 @admin.register(ListingEvent)
-class ListingEventAdmin(base.ReadOnlyAdmin):
+class ListingEventAdmin(ReadOnlyAdmin):
     """Changes of ads."""
 
     icon = "history"
@@ -176,9 +179,9 @@ class ListingEventAdmin(base.ReadOnlyAdmin):
     )
     list_select_related = ("listing",)
     sortable = ("recorded_at",)
-    newest = "recorded_at"
+    time_column = "recorded_at"
     search_ids = ("listing__external_id",)
-    search_help_text = "The ad's id"
+    search_help_text = "Id of the ad"
     detail_related = ("listing",)
     fieldsets = (
         ("Event", {"fields": ("recorded_at", "kind", "listing")}),
@@ -197,7 +200,7 @@ class ListingEventAdmin(base.ReadOnlyAdmin):
 
 
 @admin.register(Category)
-class CategoryAdmin(base.ReadOnlyAdmin):
+class CategoryAdmin(ReadOnlyAdmin):
     """Nodes of the category trees."""
 
     icon = "account_tree"
@@ -209,18 +212,19 @@ class CategoryAdmin(base.ReadOnlyAdmin):
     detail_related = ("parent",)
     fieldsets = (
         ("Category", {"fields": ("name", "path", "parent", "level", "listings")}),
-        ("Identification", {"fields": _IDENTITY}),
-        ("Seen", {"fields": _LIFECYCLE}),
+        ("Identification", {"fields": IDENTITY}),
+        ("Timestamps", {"fields": LIFECYCLE}),
     )
 
     @admin.display(description="listings")
     def listings(self, obj: Category) -> str:
-        """Return a link to the category's ads."""
-        return show.link(show.list_url(Listing, category__id__exact=obj.pk), "Its ads")
+        """Return a link to the ads of the category."""
+        url = elements.list_url(Listing, category__id__exact=obj.pk)
+        return elements.link(url, "Ads in this category")
 
 
 @admin.register(Seller)
-class SellerAdmin(base.ReadOnlyAdmin):
+class SellerAdmin(ReadOnlyAdmin):
     """People and businesses that post ads."""
 
     icon = "storefront"
@@ -228,37 +232,38 @@ class SellerAdmin(base.ReadOnlyAdmin):
     list_filter = (PlatformFilter, choice("is_business"), ("registered_at", DayRangeFilter))
     sortable = ("registered_at",)
     search_names = ("name",)
-    search_help_text = "A part of the name, or the id"
+    search_help_text = "Part of the name, or the id"
     fieldsets = (
         ("Seller", {"fields": ("name", "is_business", "registered_at", "listings")}),
-        ("Identification", {"fields": _IDENTITY}),
-        ("Seen", {"fields": _LIFECYCLE}),
+        ("Identification", {"fields": IDENTITY}),
+        ("Timestamps", {"fields": LIFECYCLE}),
     )
 
     @admin.display(description="name")
     def title(self, obj: Seller) -> str:
         """Return the name, or the id of a seller without one."""
-        return show.clip(obj.name or f"Seller {obj.external_id}", 60)
+        return elements.clip(obj.name or f"Seller {obj.external_id}", 60)
 
     @admin.display(description="listings")
     def listings(self, obj: Seller) -> str:
-        """Return a link to the seller's ads."""
-        return show.link(show.list_url(Listing, seller__id__exact=obj.pk), "Its ads")
+        """Return a link to the ads of the seller."""
+        url = elements.list_url(Listing, seller__id__exact=obj.pk)
+        return elements.link(url, "Ads of this seller")
 
-    def panels(self, obj: Seller) -> list[base.Panel]:
-        """Return what has no column of its own."""
-        return [base.Panel("Attributes", show.as_json(obj.attributes), is_folded=True)]
+    def panels(self, obj: Seller) -> list[Panel]:
+        """Return the attributes that have no column of their own."""
+        return [Panel("Attributes", elements.as_json(obj.attributes), is_folded=True)]
 
 
-admin.site.register(LoadRun, base.LoadRunAdmin)
-admin.site.register(QuarantinedRecord, base.QuarantineAdmin)
-admin.site.register(RawPayload, base.RawPayloadAdmin)
-admin.site.register(ExchangeRate, base.ExchangeRateAdmin)
+admin.site.register(LoadRun, LoadRunAdmin)
+admin.site.register(QuarantinedRecord, QuarantineAdmin)
+admin.site.register(RawPayload, RawPayloadAdmin)
+admin.site.register(ExchangeRate, ExchangeRateAdmin)
 
 
 def _change(event: ListingEvent) -> tuple[str, str]:
-    """Return what the event changed: before and after."""
+    """Return the value that an event changed: before and after."""
     if event.kind == ListingEvent.Kind.STATUS:
-        return event.old_status or show.DASH, event.new_status or show.DASH
-    before = show.money(event.old_price, event.old_currency)
-    return before, show.money(event.new_price, event.new_currency)
+        return event.old_status or formatting.DASH, event.new_status or formatting.DASH
+    before = formatting.money(event.old_price, event.old_currency)
+    return before, formatting.money(event.new_price, event.new_currency)

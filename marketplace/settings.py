@@ -66,7 +66,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "marketplace.admin_site.middleware.DatabaseUnavailableMiddleware",
-    "marketplace.admin_site.addresses.BadAddressMiddleware",
+    "marketplace.admin_site.query_validation.QueryValidationMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
 

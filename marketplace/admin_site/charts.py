@@ -1,6 +1,6 @@
-"""Charts as inline SVG: pure functions from series to text, without scripts or other sites.
+"""Charts as inline SVG, without scripts or external resources.
 
-Colors come from the style sheet: the classes mp-s0 … mp-s7, the text's own color for the rest.
+The colors of series are the classes mp-s0 to mp-s7 of the style sheet.
 """
 
 import math
@@ -15,17 +15,17 @@ from django.utils.safestring import SafeString
 
 from marketplace.admin_site.formatting import DASH, format_time, money, percent
 
-#: Series that can be told apart by color.
-COLORS = 8
+#: Number of series colors, and so of series that a chart shows.
+MAX_SERIES = 8
 
-#: Width and height for a desk and for a telephone: the letters keep their size on both.
+#: Width and height for wide and for narrow screens: the font size is the same on both.
 WIDE, NARROW = (960, 300), (340, 260)
 
 _TOP, _RIGHT, _BOTTOM, _LEFT = 28, 14, 28, 58
 
 
 class Point(NamedTuple):
-    """A value that holds until the next point; `is_available` is None where nobody says."""
+    """A value that is valid until the next point; `is_available` is None if unknown."""
 
     at: datetime
     value: Decimal
@@ -33,7 +33,7 @@ class Point(NamedTuple):
 
 
 class Series(NamedTuple):
-    """A line: its points in the order of time, and until when the last one is known to hold."""
+    """A line: its points in the order of time, and the end of validity of the last one."""
 
     label: str
     points: Sequence[Point]
@@ -41,7 +41,7 @@ class Series(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """What part of time and value a chart shows, and how large it is."""
+    """The size of a chart, and its ranges of time and value."""
 
     width: int
     height: int
@@ -50,20 +50,20 @@ class Frame(NamedTuple):
     ticks: Sequence[Decimal]
 
     def x(self, at: datetime) -> float:
-        """Return the horizontal place of a time."""
+        """Return the x coordinate of a time."""
         share = (at - self.start) / (self.end - self.start)
         return round(_LEFT + share * (self.width - _LEFT - _RIGHT), 1)
 
     def y(self, value: Decimal) -> float:
-        """Return the vertical place of a value."""
+        """Return the y coordinate of a value."""
         low, high = self.ticks[0], self.ticks[-1]
         share = float((value - low) / (high - low))
         return round(self.height - _BOTTOM - share * (self.height - _TOP - _BOTTOM), 1)
 
 
 def price_chart(series: Sequence[Series], unit: str) -> SafeString:
-    """Return the chart of up to eight prices over time with its legend; empty without points."""
-    shown = [one for one in series if one.points][:COLORS]
+    """Return a chart of the first MAX_SERIES series with a legend; empty without points."""
+    shown = [line for line in series if line.points][:MAX_SERIES]
     if not shown:
         return SafeString("")
     return format_html(
@@ -76,23 +76,25 @@ def price_chart(series: Sequence[Series], unit: str) -> SafeString:
 
 
 def step_lines(series: Sequence[Series], unit: str, width: int, height: int) -> SafeString:
-    """Return an SVG with one step line a series; dashed where it was not available."""
+    """Return an SVG with a step line for each series, dashed where it was not available."""
     frame = _frame(series, width, height)
     return format_html(
         '<svg viewBox="0 0 {} {}" role="img" aria-label="Prices in {} from {} to {}">{}{}{}</svg>',
         width,
         height,
-        unit or "their currency",
+        unit or "an unknown currency",
         f"{timezone.localtime(frame.start):%Y-%m-%d}",
         f"{timezone.localtime(frame.end):%Y-%m-%d}",
         _value_axis(frame, unit),
         _time_axis(frame),
-        format_html_join("", "{}", ((_line(one, i, frame, unit),) for i, one in enumerate(series))),
+        format_html_join(
+            "", "{}", ((_line(line, i, frame, unit),) for i, line in enumerate(series))
+        ),
     )
 
 
 def value_ticks(low: Decimal, high: Decimal, count: int = 4) -> list[Decimal]:
-    """Return about `count` round numbers that enclose low and high."""
+    """Return about `count` round numbers, the first at most `low`, the last at least `high`."""
     if low == high:
         margin = abs(low) / 10 or Decimal(1)
         low, high = max(low - margin, Decimal(0)), high + margin
@@ -104,7 +106,7 @@ def value_ticks(low: Decimal, high: Decimal, count: int = 4) -> list[Decimal]:
 
 
 def short(value: Decimal) -> str:
-    """Return a number for an axis: 950, 12.5 k, 5.3 M."""
+    """Return a number for an axis: 950, 12.5 k, 5.3 M, 2 bn."""
     for size, letter in ((Decimal(10**9), " bn"), (Decimal(10**6), " M"), (Decimal(1000), " k")):
         if abs(value) >= size:
             return f"{(value / size).quantize(Decimal('0.001')).normalize():f}{letter}"
@@ -112,9 +114,9 @@ def short(value: Decimal) -> str:
 
 
 def _frame(series: Sequence[Series], width: int, height: int) -> Frame:
-    values = [point.value for one in series for point in one.points]
-    start = min(one.points[0].at for one in series)
-    end = max(max(one.until, one.points[-1].at) for one in series)
+    values = [point.value for line in series for point in line.points]
+    start = min(line.points[0].at for line in series)
+    end = max(max(line.until, line.points[-1].at) for line in series)
     if end - start < timedelta(hours=1):
         start, end = start - timedelta(hours=12), end + timedelta(hours=12)
     return Frame(width, height, start, end, value_ticks(min(values), max(values)))
@@ -160,12 +162,12 @@ def _time_axis(frame: Frame) -> SafeString:
     )
 
 
-def _line(one: Series, index: int, frame: Frame, unit: str) -> SafeString:
+def _line(line: Series, index: int, frame: Frame, unit: str) -> SafeString:
     solid: list[str] = []
     dashed: list[str] = []
-    following = [*one.points[1:], None]
-    for point, after in zip(one.points, following, strict=True):
-        end = after.at if after else max(one.until, point.at)
+    following = [*line.points[1:], None]
+    for point, after in zip(line.points, following, strict=True):
+        end = after.at if after else max(line.until, point.at)
         drop = f"V{frame.y(after.value)}" if after else ""
         step = f"M{frame.x(point.at)} {frame.y(point.value)}H{frame.x(end)}{drop}"
         (dashed if point.is_available is False else solid).append(step)
@@ -175,11 +177,11 @@ def _line(one: Series, index: int, frame: Frame, unit: str) -> SafeString:
         index,
         "".join(solid),
         "".join(dashed),
-        _dots(one, frame, unit),
+        _dots(line, frame, unit),
     )
 
 
-def _dots(one: Series, frame: Frame, unit: str) -> SafeString:
+def _dots(line: Series, frame: Frame, unit: str) -> SafeString:
     return format_html_join(
         "",
         '<circle cx="{}" cy="{}" r="2.5"><title>{} · {} · {}{}</title></circle>',
@@ -187,34 +189,34 @@ def _dots(one: Series, frame: Frame, unit: str) -> SafeString:
             (
                 frame.x(point.at),
                 frame.y(point.value),
-                one.label,
+                line.label,
                 format_time(point.at),
                 money(point.value, unit),
                 " · not available" if point.is_available is False else "",
             )
-            for point in one.points
+            for point in line.points
         ),
     )
 
 
 def _legend(series: Sequence[Series], unit: str) -> SafeString:
     return format_html(
-        '<figcaption><ul class="mp-legend">{}</ul><p>A line is dashed while the offer was not '
+        '<figcaption><ul class="mp-legend">{}</ul><p>A dashed line means that the offer was not '
         "available.</p></figcaption>",
         format_html_join(
             "",
             '<li class="mp-s{}"><i></i><span>{}</span> <b>{}</b> <small>{}</small></li>',
             (
-                (index, one.label, money(one.points[-1].value, unit), _change(one))
-                for index, one in enumerate(series)
+                (index, line.label, money(line.points[-1].value, unit), _change(line))
+                for index, line in enumerate(series)
             ),
         ),
     )
 
 
-def _change(one: Series) -> str:
-    """Return by how much the last value differs from the first."""
-    first, last = one.points[0].value, one.points[-1].value
+def _change(line: Series) -> str:
+    """Return the change from the first value to the last, in percent."""
+    first, last = line.points[0].value, line.points[-1].value
     if not first:
         return DASH
     change = (last - first) * 100 / first

@@ -1,4 +1,4 @@
-"""Filters of the admin's lists. None of them asks the database which values there are."""
+"""Filters of the lists. None of them queries the database for the values of a column."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -22,7 +22,7 @@ from marketplace.loading.values import quote
 from marketplace.registry import ALIASES, get_database, get_platform
 
 if TYPE_CHECKING:
-    # unfold has no types: these are the classes that its own derive from.
+    # unfold has no types. Its classes derive from these.
     from django.contrib.admin import SimpleListFilter
 
     _DateFilter: TypeAlias = FieldListFilter
@@ -37,43 +37,43 @@ else:
     _RadioFilter = unfold.RadioFilter
     _TextFilter = unfold.TextFilter
 
-#: Choices of a column that is true, false or unknown.
+#: Choices of a boolean column.
 YES_NO = (("yes", "Yes"), ("no", "No"))
 
-_VALUES = {"yes": True, "no": False}
+_BOOLEANS = {"yes": True, "no": False}
 _UNKNOWN = "unknown"
 
-#: Days are written as 13.11.2026, or as 2026-11-13.
-_DAYS = ("%d.%m.%Y", "%Y-%m-%d")
-_NO_NUMBER = Decimal("nan")
+#: Formats of dates that users may type: 13.11.2026 or 2026-11-13.
+_DATE_FORMATS = ("%d.%m.%Y", "%Y-%m-%d")
+_NOT_A_NUMBER = Decimal("nan")
 _FIRST_DAY, _LAST_DAY = date(1970, 1, 1), date(2200, 1, 1)
 
 Rows = QuerySet[Any]
 
 
-class _Number(forms.DecimalField):
-    """A number as a person writes it: 5 300 716, 12,5."""
+class _NumberField(forms.DecimalField):
+    """A number as people write it: 5 300 716 or 12,5."""
 
     widget = forms.TextInput
 
     def to_python(self, value: Any) -> Any:
-        """Return the number; None for an empty text."""
+        """Return the number, or None for an empty text."""
         try:
             number = super().to_python(re.sub(r"\s", "", value or "").replace(",", "."))
         except ValidationError:
-            number = _NO_NUMBER
+            number = _NOT_A_NUMBER
         if number is not None and not (number.is_finite() and abs(number) < 10**18):
             raise ValidationError(f"{quote(value)} is not a number. Write it as 5300716 or 12.5.")
         return number
 
 
-class _Day(forms.DateField):
-    """A day, in the order that is usual here or in that of ISO 8601."""
+class _DayField(forms.DateField):
+    """A date in the local format or in that of ISO 8601."""
 
-    input_formats = _DAYS
+    input_formats = _DATE_FORMATS
 
     def to_python(self, value: Any) -> date | None:
-        """Return the day; None for an empty text."""
+        """Return the date, or None for an empty text."""
         try:
             day = super().to_python((value or "").strip())
         except ValidationError:
@@ -86,9 +86,9 @@ class _Day(forms.DateField):
 
 
 class _RangeForm(forms.Form):
-    """Two fields: from and to, both of which may be empty."""
+    """The two ends of a range, both of which may be empty."""
 
-    field_class: type[forms.Field] = _Number
+    field_class: type[forms.Field] = _NumberField
     example = ""
     css_class = ""
 
@@ -105,7 +105,7 @@ class _RangeForm(forms.Form):
 
 
 class _DayRangeForm(_RangeForm):
-    field_class = _Day
+    field_class = _DayField
     example = "dd.mm.yyyy"
     css_class = "vCustomDateField"
 
@@ -114,22 +114,22 @@ class _DayRangeForm(_RangeForm):
 
 
 class PlatformFilter(_RadioFilter):
-    """One of the platforms of the table's database."""
+    """A platform of the table's database."""
 
     title = "platform"
     parameter_name = "platform"
 
-    #: The path to the platform's name.
+    #: Path of the column with the name of the platform.
     path = "platform"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Return the registered platforms."""
+        """Return the registered platforms of the database: name and title."""
         label = model_admin.model._meta.app_label
         names = get_database(label).platforms if label in ALIASES else ()
         return [(name, get_platform(name).title) for name in names]
 
     def queryset(self, request: HttpRequest, queryset: Rows) -> Rows:
-        """Keep the platform's rows.
+        """Return the rows of the platform.
 
         :raises BadParameterError: if the database has no such platform
         """
@@ -138,21 +138,21 @@ class PlatformFilter(_RadioFilter):
         return queryset.filter(**{self.path: name}) if name else queryset
 
 
-def _check_choice(spec: Any, value: str | None) -> None:
-    """Check that a value is one of those that a filter offers, or none.
+def _check_choice(list_filter: Any, value: str | None) -> None:
+    """Check that a value is empty or a choice of the filter.
 
-    :raises BadParameterError: if it is another
+    :raises BadParameterError: if it is not
     """
-    if value and value not in dict(spec.lookup_choices):
+    if value and value not in dict(list_filter.lookup_choices):
         raise BadParameterError(
-            f"{capfirst(str(spec.title))}: {quote(value)} is not one of the choices. "
-            "Choose one beside the list.",
-            spec.parameter_name,
+            f"{capfirst(str(list_filter.title))}: {quote(value)} is not one of the choices. "
+            "Choose one in the filters of the list.",
+            list_filter.parameter_name,
         )
 
 
-class _LimitsFilter:
-    """What filters from one value to another have in common: the form that reads both."""
+class _RangeMixin:
+    """The form of a filter with a lower and an upper limit."""
 
     form_class: type[_RangeForm] = _RangeForm
     field_path: str
@@ -161,9 +161,9 @@ class _LimitsFilter:
     used_parameters: dict[str, Any]
 
     def limits(self, request: HttpRequest) -> tuple[Any, Any]:
-        """Return both values, None for no limit.
+        """Return the lower and the upper limit; None for a limit that is not set.
 
-        :raises BadParameterError: if one of them is not a number, or not a date
+        :raises BadParameterError: if a limit is not a valid number or date
         """
         form = self._form()
         if form.errors:
@@ -173,7 +173,7 @@ class _LimitsFilter:
         return first, last
 
     def choices(self, changelist: Any) -> Iterator[Any]:
-        """Yield the form that the page shows, with the user's values and their errors."""
+        """Yield the form with the values of the user and their errors."""
         yield {"request": self.request, "parameter_name": self.field_path, "form": self._form()}
 
     def _form(self) -> _RangeForm:
@@ -184,13 +184,13 @@ class _LimitsFilter:
         return f"{self.field_path}_from", f"{self.field_path}_to"
 
 
-class RangeFilter(_LimitsFilter, _NumberFilter):
-    """From a number to a number, both included; for computed columns too."""
+class RangeFilter(_RangeMixin, _NumberFilter):
+    """Rows between two numbers, both included. Supports generated columns."""
 
     def __init__(
         self, field: Any, request: HttpRequest, params: Any, *args: Any, **kwargs: Any
     ) -> None:
-        # The class between refuses computed columns, which have a type of their own.
+        # Skips the constructor of unfold's class, which does not accept generated columns.
         FieldListFilter.__init__(self, field, request, params, *args, **kwargs)
         self.title = label(self.field_path)
         self.request = request
@@ -200,15 +200,15 @@ class RangeFilter(_LimitsFilter, _NumberFilter):
                 self.used_parameters[name] = params.pop(name)[-1]
 
     def queryset(self, request: HttpRequest, queryset: Rows) -> Rows:
-        """Keep the rows between the numbers."""
+        """Return the rows between the numbers."""
         for lookup, value in zip(("gte", "lte"), self.limits(request), strict=True):
             if value is not None:
                 queryset = queryset.filter(**{f"{self.field_path}__{lookup}": value})
         return queryset
 
 
-class DayRangeFilter(_LimitsFilter, _DateFilter):
-    """From a day to a day, both included, in the project's time zone."""
+class DayRangeFilter(_RangeMixin, _DateFilter):
+    """Rows between two days, both included, in the project's time zone."""
 
     form_class = _DayRangeForm
 
@@ -217,7 +217,7 @@ class DayRangeFilter(_LimitsFilter, _DateFilter):
         self.title = label(self.field_path)
 
     def queryset(self, request: HttpRequest, queryset: Rows) -> Rows:
-        """Keep the rows between the first day's start and the last day's end."""
+        """Return the rows from the start of the first day to the end of the last one."""
         name, (first, last) = self.field_path, self.limits(request)
         if first:
             queryset = queryset.filter(**{f"{name}__gte": self._start(first)})
@@ -226,20 +226,20 @@ class DayRangeFilter(_LimitsFilter, _DateFilter):
         return queryset
 
     def _start(self, day: date) -> date | datetime:
-        """Return when a day begins; the day itself for a column of days."""
+        """Return the start of a day as a time, or the day itself for a column of dates."""
         if not isinstance(self.field, DateTimeField):
             return day
         return timezone.make_aware(datetime.combine(day, time.min))
 
 
 def choice(field: str, choices: Iterable[tuple[str, str]] = YES_NO) -> type[Any]:
-    """Return a filter that offers `choices` of a column, and the unknown."""
-    offered = [*choices, (_UNKNOWN, "Unknown")]
-    # A list of buttons that does not fit the screen is a list to choose from.
-    base = _DropdownFilter if len(offered) > 8 else _RadioFilter
+    """Return a filter by `choices` of a column, and by rows where it is NULL."""
+    all_choices = [*choices, (_UNKNOWN, "Unknown")]
+    # Many radio buttons do not fit the screen.
+    base = _DropdownFilter if len(all_choices) > 8 else _RadioFilter
 
     def lookups(self: Any, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return offered
+        return all_choices
 
     def queryset(self: Any, request: HttpRequest, rows: Rows) -> Rows:
         value = self.value()
@@ -248,21 +248,21 @@ def choice(field: str, choices: Iterable[tuple[str, str]] = YES_NO) -> type[Any]
             return rows
         if value == _UNKNOWN:
             return rows.filter(**{f"{field}__isnull": True})
-        return rows.filter(**{field: _VALUES.get(value, value)})
+        return rows.filter(**{field: _BOOLEANS.get(value, value)})
 
     return _filter(base, field, "", lookups=lookups, queryset=queryset)
 
 
 def text(field: str, lookup: str = "icontains", title: str = "") -> type[Any]:
-    """Return a filter by a text that the user types; `lookup` is icontains, startswith, …"""
+    """Return a filter that compares a column with a typed text by `lookup`."""
     return matching(field, title or label(field), lambda text: Q(**{f"{field}__{lookup}": text}))
 
 
 def matching(name: str, title: str, condition: Callable[[str], Q]) -> type[Any]:
-    """Return a filter by a text that the user types.
+    """Return a filter by a typed text.
 
-    :param name: the parameter in the address
-    :param condition: which rows have the text
+    :param name: the parameter in the URL
+    :param condition: returns the condition on the rows for a text
     """
 
     def queryset(self: Any, request: HttpRequest, rows: Rows) -> Rows:
@@ -273,9 +273,9 @@ def matching(name: str, title: str, condition: Callable[[str], Q]) -> type[Any]:
 
 
 def _filter(base: type[Any], field: str, title: str, **methods: Any) -> type[Any]:
-    own = {"title": title or label(field), "parameter_name": field}
-    return type(f"{field}_filter", (base,), own | methods)
+    attributes = {"title": title or label(field), "parameter_name": field}
+    return type(f"{field}_filter", (base,), attributes | methods)
 
 
-#: One of the currencies in which platforms publish prices.
+#: A currency in which platforms publish prices.
 CurrencyFilter = choice("currency", CURRENCIES)

@@ -1,4 +1,7 @@
-"""The front page of the admin, and the navigation beside every page."""
+"""The front page of the admin, the navigation of all pages, and their style sheets and scripts.
+
+The functions that take a request are the callbacks of UNFOLD in `marketplace.settings`.
+"""
 
 from collections.abc import Collection, Iterator
 from datetime import datetime
@@ -13,41 +16,41 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import capfirst
 
-from marketplace.admin_site import formatting as show
+from marketplace.admin_site import elements, formatting
 from marketplace.humanize import counted
 from marketplace.monitoring.status import DatabaseStatus, Freshness, LastRun, get_statuses
 from marketplace.registry import ALIASES, DATABASES, get_database, get_platform
 
 
 def stylesheet(request: HttpRequest) -> str:
-    """Return the address of the style sheet of our own elements."""
+    """Return the URL of the style sheet of the project's own elements."""
     return static("marketplace/admin.css")
 
 
 def theme(request: HttpRequest) -> str:
-    """Return the address of the style sheet of unfold's colors."""
+    """Return the URL of the style sheet with the colors of unfold."""
     return static("marketplace/theme.css")
 
 
 def colors(request: HttpRequest) -> dict[str, dict[str, str]]:
-    """Return the colors that unfold writes into each page: none, as they are in a style sheet."""
+    """Return no colors for unfold to write into each page: a style sheet has them."""
     return {}
 
 
 def script(request: HttpRequest) -> str:
-    """Return the address of the script of our own elements."""
+    """Return the URL of the project's own script."""
     return static("marketplace/pictures.js")
 
 
 def favicon(request: HttpRequest) -> str:
-    """Return the address of the tab's picture."""
+    """Return the URL of the icon of the browser tab."""
     return static("marketplace/favicon.svg")
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """Add the state of each database of which the account may view a table.
+    """Add the status of each database in which the account may view a table.
 
-    The page opens whatever of them is down.
+    The page also opens if some of the databases are down.
     """
     tables = {alias: _tables(request, alias) for alias in ALIASES}
     visible = [alias for alias in ALIASES if tables[alias]]
@@ -58,14 +61,14 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     }
     now = timezone.now()
     cards = [
-        _card(_readable(status, tables[status.alias]), lists, now)
+        _card(_permitted(status, tables[status.alias]), lists, now)
         for status in (get_statuses(visible) if visible else ())
     ]
     return context | {"databases": cards, "title": "Databases"}
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
-    """Return the groups of links: the front page, one group a database, the accounts."""
+    """Return groups of links: the front page, the tables of each database, the accounts."""
     groups: list[dict[str, Any]] = [
         {
             "title": apps.get_app_config(database.alias).verbose_name,
@@ -81,7 +84,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def _items(request: HttpRequest, label: str) -> Iterator[dict[str, Any]]:
-    # In the order in which the app registered them: the order in which people need them.
+    # The apps register their tables in the order of the navigation.
     for model, model_admin in admin.site._registry.items():
         if model._meta.app_label == label and model_admin.has_view_permission(request):
             name = getattr(model_admin, "nav_title", "") or model._meta.verbose_name_plural
@@ -94,7 +97,7 @@ def _list_url(model: Any) -> str:
 
 
 def _tables(request: HttpRequest, alias: str) -> set[str]:
-    """Return the database's tables that the account may view, without the app's prefix."""
+    """Return the names of the tables that the account may view, without the app's prefix."""
     return {
         model._meta.db_table.removeprefix(f"{alias}_")
         for model in apps.get_app_config(alias).get_models()
@@ -102,8 +105,8 @@ def _tables(request: HttpRequest, alias: str) -> set[str]:
     }
 
 
-def _readable(status: DatabaseStatus, tables: Collection[str]) -> DatabaseStatus:
-    """Return the status without the facts about other tables."""
+def _permitted(status: DatabaseStatus, tables: Collection[str]) -> DatabaseStatus:
+    """Return the status without facts about tables that are not in `tables`."""
     rows = {name: count for name, count in status.rows.items() if name in tables}
     status = status._replace(rows=rows)
     if "quarantine" not in tables:
@@ -114,22 +117,26 @@ def _readable(status: DatabaseStatus, tables: Collection[str]) -> DatabaseStatus
 
 
 def _card(status: DatabaseStatus, lists: dict[str, str], now: datetime) -> dict[str, Any]:
+    """Return the variables of the template of a database.
+
+    :param lists: the URLs of the lists that the account may view, by table
+    """
     alias = status.alias
     runs = {run.platform: run for run in status.runs}
     freshness = {fresh.platform: fresh for fresh in status.freshness}
     return {
         "kind": get_database(alias).kind,
         "status": status,
-        "badge": show.badge("Connected" if status.is_connected else "Unreachable"),
-        "size": show.size(status.size_bytes),
-        "backup": show.format_time(status.last_backup_at),
+        "badge": elements.badge("Connected" if status.is_connected else "Unreachable"),
+        "size": formatting.size(status.size_bytes),
+        "backup": formatting.format_time(status.last_backup_at),
         "rows": [
-            (name.replace("_", " "), show.number(count), lists.get(f"{alias}_{name}", ""))
+            (name.replace("_", " "), formatting.number(count), lists.get(f"{alias}_{name}", ""))
             for name, count in status.rows.items()
         ],
         "runs": [_run(name, runs.get(name), freshness.get(name), now) for name in status.platforms],
         "runs_url": lists.get(f"{alias}_load_runs", ""),
-        "quarantined": show.DASH
+        "quarantined": formatting.DASH
         if status.quarantined is None
         else counted(status.quarantined, "record"),
         "quarantine_url": lists.get(f"{alias}_quarantine", ""),
@@ -139,7 +146,7 @@ def _card(status: DatabaseStatus, lists: dict[str, str], now: datetime) -> dict[
 def _run(
     platform: str, run: LastRun | None, freshness: Freshness | None, now: datetime
 ) -> dict[str, Any]:
-    """Return what the card says of a platform's last load and of how fresh its data are."""
+    """Return the variables for the last load of a platform and the age of its data."""
     title = get_platform(platform).title
     if run is None:
         return {"platform": title}
@@ -147,14 +154,14 @@ def _run(
     return {
         "platform": title,
         "run": run,
-        "badge": show.badge(run.status.capitalize()),
-        "at": show.format_time(at),
+        "badge": elements.badge(run.status.capitalize()),
+        "at": formatting.format_time(at),
         "age": _age(at, now),
         "observed": _age(freshness.observed_at if freshness else None, now),
         "loaded": _age(freshness.loaded_at if freshness else None, now),
         "changed": _age(freshness.changed_at if freshness else None, now),
         "counts": [
-            (name, show.number(count))
+            (name, formatting.number(count))
             for name, count in (
                 ("read", run.read),
                 ("created", run.created),
@@ -166,4 +173,4 @@ def _run(
 
 
 def _age(at: datetime | None, now: datetime) -> str:
-    return f"{show.duration(now - at)} ago" if at else "never"
+    return f"{formatting.duration(now - at)} ago" if at else "never"

@@ -1,4 +1,4 @@
-"""The queries of lists over large tables: bounded counts, indexed search, sorting."""
+"""Lists of large tables: bounded counts and pages, sorting, conditions that use an index."""
 
 import re
 from collections import Counter
@@ -24,23 +24,23 @@ from marketplace.admin_site.formatting import CURRENCIES, SOM, label, number
 from marketplace.exceptions import BadParameterError
 
 if TYPE_CHECKING:
-    # unfold has no types: this is the class that its own derives from.
+    # unfold has no types. Its class derives from this one.
     from django.contrib.admin.views.main import ChangeList
 else:
     ChangeList = unfold.ChangeList
 
-#: Rows that a search or a filter finds at most, so that none of them reads a whole table.
-FOUND_LIMIT = 10_000
+#: Rows that a search or filter counts and returns at most, so that none reads a whole table.
+MATCH_LIMIT = 10_000
 
-#: Rows of a whole table that can be reached by turning pages.
-REACHABLE = 100_000
+#: Rows of an unfiltered table that its pages show at most.
+BROWSE_LIMIT = 100_000
 
-#: Milliseconds after which a list gives up: a filter without an index may have to read millions
-#: of rows to find few.
-TIME_LIMIT = 15_000
+#: Milliseconds after which a query of a list is cancelled: a filter without an index may have to
+#: read millions of rows to find a few.
+QUERY_TIMEOUT = 15_000
 
 #: Rows that are sorted by a column without an index at most.
-SORTED_LIMIT = 1_000_000
+SORT_LIMIT = 1_000_000
 
 _ESTIMATE = """
     SELECT coalesce(sum(greatest(reltuples, 0)), 0)::bigint FROM pg_class
@@ -52,13 +52,13 @@ _ESTIMATE = """
 
 
 class ListPaginator(Paginator[Any]):
-    """Pages of a large table: it is never counted from end to end."""
+    """Pages of a large table, without counting all of its rows."""
 
     template_name = "admin/marketplace/pagination.html"
 
     @cached_property
     def _estimate(self) -> int:
-        """Return the planner's estimate of all rows; 0 for a list that is filtered."""
+        """Return the planner's estimate of all rows; 0 for a list with filters."""
         rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
         if rows.query.where:
             return 0
@@ -68,61 +68,61 @@ class ListPaginator(Paginator[Any]):
 
     @cached_property
     def count(self) -> int:
-        """Return the number of rows: estimated if all of a large table, else counted so far."""
-        if self._estimate > FOUND_LIMIT:
+        """Return the estimate for a large table, otherwise a count of MATCH_LIMIT + 1 at most."""
+        if self._estimate > MATCH_LIMIT:
             return self._estimate
         rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
-        return rows.order_by()[: FOUND_LIMIT + 1].count()
+        return rows.order_by()[: MATCH_LIMIT + 1].count()
 
     @cached_property
     def num_pages(self) -> int:
         """Return the number of pages that can be opened."""
-        limit = REACHABLE if self._estimate > FOUND_LIMIT else FOUND_LIMIT
+        limit = BROWSE_LIMIT if self._estimate > MATCH_LIMIT else MATCH_LIMIT
         return max(1, -(-min(self.count, limit) // self.per_page))
 
     def validate_number(self, number: Any) -> int:
-        """Return the number of a page that exists: the last one for those beyond the end.
+        """Return the number of an existing page: the last one for numbers beyond the end.
 
-        Rows may have gone since the link was made, and no page is so far that PostgreSQL would
-        have to read a whole table to skip the rows before it.
+        Rows may have been deleted since the link was made. The limit of pages also keeps
+        PostgreSQL from reading a whole table to skip the rows before a page.
         """
         return super().validate_number(min(int(number), self.num_pages))
 
     @property
     def count_text(self) -> str:
-        """Return the number of rows as it is known: 8 123, about 812 345 or 10 000+."""
-        if self._estimate > FOUND_LIMIT:
+        """Return the number of rows with its precision: 8 123, about 812 345 or 10 000+."""
+        if self._estimate > MATCH_LIMIT:
             return f"about {number(self.count)}"
-        if self.count > FOUND_LIMIT:
-            return f"{number(FOUND_LIMIT)}+"
+        if self.count > MATCH_LIMIT:
+            return f"{number(MATCH_LIMIT)}+"
         return number(self.count)
 
 
 class ILike(PostgresOperatorLookup):
-    """`ILIKE`, which a trigram index serves; Django's icontains is an UPPER() that it does not."""
+    """`ILIKE`, which can use a trigram index; Django's icontains with `UPPER()` cannot."""
 
     lookup_name = "ilike"
     postgres_operator = "ILIKE"
 
 
 def contains(column: str, text: str) -> Q:
-    """Keep the rows whose column has `text` in it; no sign of it is taken for a pattern."""
+    """Return the condition that a column contains `text`, which is not read as a pattern."""
     pattern = re.sub(r"([\\%_])", r"\\\1", text)
     return Q(ILike(F(column), Value(f"%{pattern}%")))
 
 
-def is_heavy(field: "models.Field[Any, Any]") -> bool:
-    """Return whether a field is too large for a list."""
+def is_large_field(field: "models.Field[Any, Any]") -> bool:
+    """Return whether the values of a field are too large for a list."""
     kind = field.output_field if isinstance(field, models.GeneratedField) else field
-    large = isinstance(kind, SearchVectorField | models.JSONField | models.BinaryField)
-    return large or field.name == "description"
+    is_large = isinstance(kind, SearchVectorField | models.JSONField | models.BinaryField)
+    return is_large or field.name == "description"
 
 
-class Known(F):
-    """A column by which a list is sorted, the unknown last in either direction."""
+class NullsLast(F):
+    """A column by which a list is sorted, with NULLs last in both directions."""
 
     def desc(self, **kwargs: Any) -> OrderBy:
-        """Return the column, largest first."""
+        """Return the column in descending order."""
         return super().desc(**{"nulls_last": True, **kwargs})
 
 
@@ -130,82 +130,82 @@ def is_nullable(model: type[models.Model], path: str) -> bool:
     """Return whether a column of the model, or of a related one, may be NULL."""
     *relations, name = path.removeprefix("-").split(LOOKUP_SEP)
     for relation in relations:
-        relating: Any = model._meta.get_field(relation)
-        if relating.null:
+        foreign_key: Any = model._meta.get_field(relation)
+        if foreign_key.null:
             return True
-        model = relating.related_model
+        model = foreign_key.related_model
     if name == "pk":
         return False
     field: Any = model._meta.get_field(name)
-    # A computed column says so in the type of its value.
-    is_computed = isinstance(field, models.GeneratedField)
-    return bool(field.output_field.null if is_computed else field.null)
+    # A generated field states it in its output field.
+    is_generated = isinstance(field, models.GeneratedField)
+    return bool(field.output_field.null if is_generated else field.null)
 
 
 @contextmanager
-def time_limit(alias: str) -> Iterator[None]:
-    """Run the queries of a list in a transaction that cancels each of them after TIME_LIMIT."""
+def query_timeout(alias: str) -> Iterator[None]:
+    """Run queries in a transaction in which each is cancelled after QUERY_TIMEOUT."""
     with atomic(using=alias):
         with connections[alias].cursor() as cursor:
             cursor.execute(
                 "SELECT set_config('statement_timeout', %(limit)s, true)",
-                {"limit": str(TIME_LIMIT)},
+                {"limit": str(QUERY_TIMEOUT)},
             )
         yield
 
 
 def main_currency(rows: QuerySet[Any]) -> str:
-    """Return so'm if any row is priced in it, else the most frequent currency; empty if none is.
+    """Return UZS if any row has it, otherwise the most frequent currency; empty if none has one.
 
-    At most FOUND_LIMIT rows are counted.
+    At most MATCH_LIMIT rows are counted.
     """
     priced = rows.order_by().exclude(currency=None)
     if priced.filter(currency=SOM).exists():
         return SOM
-    counts = Counter(priced.values_list("currency", flat=True)[:FOUND_LIMIT])
+    counts = Counter(priced.values_list("currency", flat=True)[:MATCH_LIMIT])
     return next((str(currency) for currency, _ in counts.most_common(1)), "")
 
 
-class List(ChangeList):
-    """A list that is read in bounded time, and whose header says no number of rows."""
+class LargeTableChangeList(ChangeList):
+    """A list that is read in bounded time, and whose header shows no number of rows."""
 
     model_admin: Any
     sortable_by: Any
 
-    #: The currency that the list was narrowed to, as it compares amounts; empty if it was not.
+    #: Currency to which the list was restricted to compare amounts; empty if it was not.
     currency = ""
 
     def get_ordering_field(self, field_name: Any) -> Any:
-        """Return what a column is sorted by, NULLs last; None if it cannot be sorted."""
+        """Return the sort key of a column with NULLs last, or None if it is not sortable."""
         if field_name not in self.sortable_by:
             return None
         order: Any = super().get_ordering_field(field_name)
-        is_known = not isinstance(order, str) or not is_nullable(self.model, order)
-        return order if is_known else Known(order)
+        is_nullable_name = isinstance(order, str) and is_nullable(self.model, order)
+        return NullsLast(order) if is_nullable_name else order
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
-        """Return the order; the default one where sorting would have to read too many rows.
+        """Return the order; the default one if sorting would have to read too many rows.
 
-        :raises BadParameterError: if the address has a column that cannot be sorted
+        :raises BadParameterError: if the URL names a column that is not sortable
         """
-        self._check_order()
-        slow = self._sorted_names() & set(self.model_admin.sorted_without_index)
-        is_read_whole = slow and not self.query
-        if is_read_whole and queryset.order_by()[: SORTED_LIMIT + 1].count() > SORTED_LIMIT:
+        self._validate_order()
+        unindexed = self._sorted_names() & set(self.model_admin.sortable_without_index)
+        is_searchless = unindexed and not self.query
+        if is_searchless and queryset.order_by()[: SORT_LIMIT + 1].count() > SORT_LIMIT:
             self.params.pop(ORDER_VAR)
             messages.warning(
                 request,
-                f"These are more than {number(SORTED_LIMIT)} rows, too many to sort by "
-                f"{label(slow.pop())}. Search or add a filter first.",
+                f"The list has more than {number(SORT_LIMIT)} rows, too many to sort by "
+                f"{label(unindexed.pop())}. Search or add a filter first.",
             )
         return super().get_ordering(request, queryset)
 
     def get_queryset(
         self, request: HttpRequest, exclude_parameters: list[str | None] | None = None
     ) -> QuerySet[Any]:
-        """Return the rows; those of one currency if their amounts are compared."""
-        # Some filters and searches ask for the keys that they found.
-        with time_limit(self.root_queryset.db):
+        """Return the rows, of one currency only if their amounts are compared."""
+        # Some filters and searches run queries of their own.
+        with query_timeout(self.root_queryset.db):
             rows = super().get_queryset(request, exclude_parameters)
             if request.GET.get("currency") or not self._compares_amounts(request):
                 return rows
@@ -214,50 +214,50 @@ class List(ChangeList):
 
     @property
     def is_filtered(self) -> bool:
-        """Whether the list may lack rows of the table."""
+        """Whether the list has a condition, so that it may not show all rows of the table."""
         return bool(self.queryset.query.where)
 
     @property
     def currency_title(self) -> str:
-        """The name of the currency that the list was narrowed to."""
+        """The name of the currency to which the list was restricted."""
         return dict(CURRENCIES).get(self.currency, self.currency)
 
     @property
     def other_currencies(self) -> list[tuple[str, str]]:
-        """The currencies that the list could show instead: code and name."""
-        return [each for each in CURRENCIES if each[0] != self.currency]
+        """The currencies that the user can choose instead: code and name."""
+        return [currency for currency in CURRENCIES if currency[0] != self.currency]
 
     def get_results(self, request: HttpRequest) -> None:
-        """Read the page's rows, and count all as far as they are counted."""
-        with time_limit(self.queryset.db):
+        """Read the rows of the page and the bounded count."""
+        with query_timeout(self.queryset.db):
             super().get_results(request)
             self.result_list: Any = list(self.result_list)
         self.page_num = min(self.page_num, self.paginator.num_pages)
-        # The pages' footer says the count, and how exact it is.
+        # The footer shows the count with its precision.
         self.full_result_count = self.result_count
 
-    def _check_order(self) -> None:
-        for place in self.get_ordering_field_columns() if self.params.get(ORDER_VAR) else ():
-            columns = self.list_display[place : place + 1]
+    def _validate_order(self) -> None:
+        for index in self.get_ordering_field_columns() if self.params.get(ORDER_VAR) else ():
+            columns = self.list_display[index : index + 1]
             if not columns or not self.get_ordering_field(columns[0]):
                 raise BadParameterError(
-                    f"Column {place} of this list cannot be sorted. Click the title of a column "
+                    f"Column {index} of this list cannot be sorted. Click the title of a column "
                     "that can.",
                     ORDER_VAR,
                 )
 
     def _sorted_names(self) -> set[str]:
-        """Return the columns by which the user sorts."""
+        """Return the names of the columns by which the user sorts."""
         if not self.params.get(ORDER_VAR):
             return set()
         count = len(self.list_display)
-        places = [place for place in self.get_ordering_field_columns() if place < count]
-        orders = [self.get_ordering_field(self.list_display[place]) for place in places]
+        indexes = [index for index in self.get_ordering_field_columns() if index < count]
+        orders = [self.get_ordering_field(self.list_display[index]) for index in indexes]
         return {getattr(order, "name", order) for order in orders if order}
 
     def _compares_amounts(self, request: HttpRequest) -> bool:
         """Return whether the user filters or sorts by amounts of money."""
         amounts = self.model_admin.amounts
-        ends = [f"{name}_{end}" for name in amounts for end in ("from", "to")]
-        is_filtered = any(request.GET.get(end, "").strip() for end in ends)
+        parameters = [f"{name}_{end}" for name in amounts for end in ("from", "to")]
+        is_filtered = any(request.GET.get(name, "").strip() for name in parameters)
         return is_filtered or bool(self._sorted_names() & set(amounts))

@@ -1,7 +1,4 @@
-"""Middleware: a database that does not answer is a page that says so, not an error report.
-
-What machines ask about the site's health is answered before everything else.
-"""
+"""Middleware: health endpoints, and error pages for databases that cannot be reached."""
 
 import logging
 from collections.abc import Callable
@@ -20,38 +17,38 @@ logger = logging.getLogger(__name__)
 
 
 class MonitoringMiddleware:
-    """Answer `/healthz`, `/readyz` and `/metrics` at once, the first of all middleware.
+    """Answer `/healthz`, `/readyz` and `/metrics` before all other middleware.
 
-    Whoever probes a container asks for an address, not for a host of ALLOWED_HOSTS, and by plain
-    HTTP; and none of these needs a session.
+    Probes of a container use its IP address, which is not in ALLOWED_HOSTS, and plain HTTP. The
+    endpoints need no session.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Answer the request, or let it pass."""
+        """Answer the request, or pass it on."""
         view = VIEWS.get(request.path_info)
         return view(request) if view else self.get_response(request)
 
 
 class DatabaseUnavailableMiddleware:
-    """Answer 503 with the reason and the next step where a page's database fails.
+    """Answer 503 with the reason and the next step if the database of a page fails.
 
-    Once one has, its pages are answered at once until it answers again, instead of having each
-    wait: one that hangs would take all threads, and with them the pages of the others.
+    After a failure, pages of this database get the 503 immediately until it answers again.
+    Otherwise requests that wait for one database would occupy all threads of the server.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Let the request pass; a page that only reads once more where its session was ended.
+        """Pass the request on; repeat a GET or HEAD whose database session was terminated.
 
-        A restore does that, and the next session finds the restored database.
+        A restore terminates sessions, and a new one connects to the restored database.
         """
         response = self.get_response(request)
-        if isinstance(response, _Cut):
+        if isinstance(response, _SessionTerminated):
             connections.close_all()
             response = self.get_response(request)
         return response
@@ -59,38 +56,40 @@ class DatabaseUnavailableMiddleware:
     def process_view(
         self, request: HttpRequest, view: object, arguments: object, options: object
     ) -> HttpResponse | None:
-        """Return the page about a database that is known to fail; None if it is not."""
+        """Return the page about a database that is known to fail, otherwise None."""
         alias = _alias(request)
         trouble = find_trouble(alias) if alias in ALIASES else None
-        # The page itself asks other users to log in, or refuses them; it needs no data for that.
-        if trouble is None or not _may_know(request, alias):
+        # Other users get a redirect to the login or a 403 from the view, without any query.
+        if trouble is None or not _may_see_reason(request, alias):
             return None
         name = connections[alias].settings_dict["NAME"]
-        reason = f"{name}: {trouble.text}. It is asked again every few seconds: reload the page."
+        reason = (
+            f"{name}: {trouble.text}. The database is probed every few seconds. Reload the page."
+        )
         return _unavailable(request, f"The database {alias} is unreachable", reason)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """Return the page about the failed database; None for errors of another kind."""
-        found = _message(_alias(request), error)
-        if found is None:
+        """Return the page about the failed database, or None for other errors."""
+        message = _message(_alias(request), error)
+        if message is None:
             return None
         if (
             is_disconnect(error)
             and request.method in ("GET", "HEAD")
-            and not hasattr(request, "is_retry")
+            and not hasattr(request, "is_repeated")
         ):
-            request.is_retry = True  # type: ignore[attr-defined]
-            return _Cut(status=503)
+            request.is_repeated = True  # type: ignore[attr-defined]
+            return _SessionTerminated(status=503)
         if isinstance(error, UNREACHABLE):
             note_trouble(_alias(request))
-        return _unavailable(request, *found)
+        return _unavailable(request, *message)
 
 
-class _Cut(HttpResponse):
-    """Stands for a page whose session was ended, until it is asked for once more."""
+class _SessionTerminated(HttpResponse):
+    """A placeholder for the response of a request that will be repeated."""
 
 
-#: Stands for a reason that the account may not know: reasons name servers and roles.
+#: Shown instead of a reason to accounts without permissions: reasons name servers and roles.
 _HIDDEN = (
     "The reason is in the server's log. Try again in a minute; if the page still fails, report it "
     "to an administrator."
@@ -98,19 +97,19 @@ _HIDDEN = (
 
 
 def _unavailable(request: HttpRequest, title: str, reason: str) -> HttpResponse:
-    shown = reason if _may_know(request, _alias(request)) else _HIDDEN
+    shown = reason if _may_see_reason(request, _alias(request)) else _HIDDEN
     try:
         page = error_page(request, 503, title, shown)
     except UNREACHABLE as control_error:
-        # With the control database down nobody is known, and there is no navigation.
+        # Without the control database there are no accounts and no navigation.
         title, reason = _message(CONTROL, control_error) or (title, reason)
         page = plain_page(request, 503, title, _HIDDEN)
     logger.error("%s: %s", title, reason)
     return page
 
 
-def _may_know(request: HttpRequest, alias: str) -> bool:
-    """Return whether the account may know why a database fails: it has permissions there."""
+def _may_see_reason(request: HttpRequest, alias: str) -> bool:
+    """Return whether the account may see why a database fails: it has permissions there."""
     try:
         user = getattr(request, "user", None)
         return bool(user and user.is_active and user.has_module_perms(alias))
@@ -119,7 +118,7 @@ def _may_know(request: HttpRequest, alias: str) -> bool:
 
 
 def _alias(request: HttpRequest) -> str:
-    """Return the database that the page shows; the names of its addresses begin with it."""
+    """Return the database of the page: the first part of the name of its URL pattern."""
     match = request.resolver_match
     label = (match.url_name or "").split("_")[0] if match else ""
     label = match.kwargs.get("app_label", label) if match else label
@@ -127,12 +126,12 @@ def _alias(request: HttpRequest) -> str:
 
 
 def _message(alias: str, error: Exception) -> tuple[str, str] | None:
-    """Return the page's title and text; None if the database is not at fault."""
+    """Return the title and text of the error page, or None if the database is not at fault."""
     name = connections[alias].settings_dict["NAME"]
     if isinstance(error.__cause__, pg.QueryCanceled):
         return "This list takes too long", (
-            "Its query was stopped, so that it does not slow the database down. Search for fewer "
-            "rows: add a filter, or a word to the search."
+            "Its query was cancelled to protect the database. Narrow the list down: add a filter, "
+            "or a word to the search."
         )
     if isinstance(error, UNREACHABLE):
         return f"The database {alias} is unreachable", f"{name}: {explain(error)}"

@@ -1,7 +1,7 @@
-"""Releasing and discarding runs and quarantined records, from lists and pages of the admin.
+"""Review of runs and quarantined records: release and discard, from lists and from pages of rows.
 
-Each choice is an action of a list, which the page of a row calls too. It is asked once more, and
-does what `ingest_review` does.
+Both are actions of the list, which the page of a row calls, too. They ask for a confirmation and
+then do the same as `ingest_review`.
 """
 
 from collections.abc import Iterator
@@ -25,73 +25,75 @@ from marketplace.postgresql.errors import explain
 if TYPE_CHECKING:
     ModelAdmin: TypeAlias = admin.ModelAdmin[Any]
 else:
-    # A mixin: the class beside it is a ModelAdmin.
+    # A mixin: it is combined with a ModelAdmin.
     ModelAdmin = object
 
-#: Rows that one choice may be about, and records that a request may load: more takes a command.
-#: Django takes 1000 fields of a form by default.
-ROW_LIMIT, HELD_LIMIT = 500, 10_000
+#: Rows of one action: Django accepts 1000 fields of a form by default.
+ROW_LIMIT = 500
 
-#: Rows that the confirmation names.
-_NAMED = 10
+#: Held records that one request loads. More need the command.
+HELD_LIMIT = 10_000
+
+#: Rows that the confirmation page lists.
+_LISTED_ROWS = 10
 
 
 class Result(NamedTuple):
-    """What became of some rows.
+    """A message about the outcome of an action.
 
-    :param level: of the message, such as messages.SUCCESS
+    :param level: such as messages.SUCCESS
     """
 
     level: int
     text: str
 
 
-class ReviewedAdmin(ModelAdmin):
-    """A table with rows that a person may release or discard: its actions."""
+class ReviewMixin(ModelAdmin):
+    """A table whose rows a user can release or discard."""
 
-    #: What `ingest_review` calls a row.
+    #: Name of a row in the arguments of `ingest_review`.
     kind = ""
 
     def has_review_permission(self, request: HttpRequest) -> bool:
-        """Return whether the user may decide; loaded rows cannot be edited by anybody."""
+        """Return whether the user may release and discard: this takes the change permission."""
         codename = get_permission_codename("change", self.opts)
         return request.user.has_perm(f"{self.opts.app_label}.{codename}")
 
-    @admin.action(description="Release: load them now", permissions=["review"])
+    @admin.action(description="Release selected (load now)", permissions=["review"])
     def release(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
-        """Load what was chosen."""
-        return self._decide(request, queryset, "release")
+        """Load the selected rows."""
+        return self._review(request, queryset, "release")
 
-    @admin.action(description="Discard: delete them for good", permissions=["review"])
+    @admin.action(description="Discard selected (delete permanently)", permissions=["review"])
     def discard(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
-        """Delete what was chosen."""
-        return self._decide(request, queryset, "discard")
+        """Delete the selected rows."""
+        return self._review(request, queryset, "discard")
 
-    # What a table says and does.
+    # Hooks of the tables.
 
-    def waiting(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        """Return those of the rows that can be released and discarded."""
+    def reviewable(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the rows that can be released or discarded."""
         return rows
 
     def obstacle(self, verb: str, rows: list[Any]) -> str:
-        """Return why the rows cannot be released or discarded here; empty if they can."""
+        """Return why the rows cannot be released or discarded here, or an empty string."""
         command = f"python manage.py ingest_review {verb} {self.kind}"
         if not rows:
-            return f"None of these rows can be {verb}d."
+            return f"None of the selected rows can be {verb}d."
         if len(rows) > ROW_LIMIT:
-            return f"At most {ROW_LIMIT:,} rows are {verb}d at once here. Use {command}."
+            return f"At most {ROW_LIMIT:,} rows can be {verb}d at once. For more, run {command}."
         return ""
 
     def question(self, verb: str, rows: list[Any]) -> str:
-        """Return the question that is asked first."""
+        """Return the question of the confirmation page."""
         raise NotImplementedError
 
-    def remark(self, row: Any) -> str:
-        """Return a text that identifies a row: its source, and why it waits."""
+    def describe(self, row: Any) -> str:
+        """Return the source of a row and the reason why it needs a review."""
         raise NotImplementedError
 
-    def settle(self, verb: str, alias: str, rows: list[Any]) -> Iterator[Result]:
-        """Release or discard the rows, and yield what became of them.
+    def apply(self, verb: str, alias: str, rows: list[Any]) -> Iterator[Result]:
+        """Release or discard the rows, and yield the results.
 
         :raises MarketplaceError: if that is not possible
         """
@@ -100,34 +102,38 @@ class ReviewedAdmin(ModelAdmin):
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        """Show the row, with buttons if it waits and the user may decide."""
+        """Show the row, with buttons if it can be reviewed and the user may do so."""
         obj: Any = kwargs.get("obj")
         rows = self.model._default_manager.filter(pk=obj.pk) if obj else None
-        if rows is not None and self.has_review_permission(request) and self.waiting(rows).exists():
+        if (
+            rows is not None
+            and self.has_review_permission(request)
+            and self.reviewable(rows).exists()
+        ):
             context |= {
                 "review_url": reverse(f"admin:{_name(self.opts)}_changelist"),
                 "review_name": f"{self.kind} {obj.platform}-{obj.pk}",
             }
         return super().render_change_form(request, context, *args, **kwargs)
 
-    def _decide(
+    def _review(
         self, request: HttpRequest, queryset: QuerySet[Any], verb: str
     ) -> HttpResponse | None:
-        found = self.waiting(queryset).order_by("platform", "pk")
-        rows = list(found[: ROW_LIMIT + 1])
+        reviewable = self.reviewable(queryset).order_by("platform", "pk")
+        rows = list(reviewable[: ROW_LIMIT + 1])
         obstacle = self.obstacle(verb, rows)
         if obstacle:
             self.message_user(request, obstacle, messages.WARNING)
         elif request.POST.get("confirmed"):
-            for result in self._settle(verb, rows):
+            for result in self._apply(verb, rows):
                 self.message_user(request, result.text, result.level)
         else:
             return self._confirm(request, verb, rows)
         return None
 
-    def _settle(self, verb: str, rows: list[Any]) -> Iterator[Result]:
+    def _apply(self, verb: str, rows: list[Any]) -> Iterator[Result]:
         try:
-            yield from self.settle(verb, self.opts.app_label, rows)
+            yield from self.apply(verb, self.opts.app_label, rows)
         except (MarketplaceError, Error) as error:
             yield Result(messages.ERROR, explain(error))
 
@@ -138,32 +144,35 @@ class ReviewedAdmin(ModelAdmin):
             "title": verb.capitalize(),
             "verb": verb,
             "question": self.question(verb, rows),
-            "named": [(f"{row.platform}-{row.pk}", self.remark(row)) for row in rows[:_NAMED]],
-            "more": len(rows) - _NAMED,
+            "listed_rows": [
+                (f"{row.platform}-{row.pk}", self.describe(row)) for row in rows[:_LISTED_ROWS]
+            ],
+            "more_count": len(rows) - _LISTED_ROWS,
             "rows": rows,
             "list_url": reverse(f"admin:{_name(self.opts)}_changelist"),
         }
         return TemplateResponse(request, "admin/marketplace/confirm.html", context)
 
 
-class ReviewedRunAdmin(ReviewedAdmin):
-    """Load runs: held runs are released or discarded, failed ones are discarded."""
+class RunReviewMixin(ReviewMixin):
+    """Load runs: held runs can be released or discarded, failed runs can be discarded."""
 
     kind = "run"
 
-    def waiting(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        """Return the runs that a gate holds, or that failed and keep what they could not load."""
+    def reviewable(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the runs that a gate holds, and the failed runs with records left to load."""
         return rows.filter(pk__in=waiting_runs(self.opts.app_label).values("pk"))
 
     def obstacle(self, verb: str, rows: list[Any]) -> str:
-        """Return why not: a run that holds many records takes longer than a page may.
+        """Return why the runs cannot be released or discarded here, or an empty string.
 
-        No page loads a failed run again, because it may have failed by its memory or time.
+        A run with many held records takes too long for a request. A failed run is not loaded again
+        by a request, because it may exceed the memory or the time of the server again.
         """
         if not rows:
             return (
-                "None of these runs is held, or failed with records left, so there is nothing to "
-                "release or discard."
+                "None of the selected runs is held, or has failed with records left to load. There "
+                "is nothing to release or discard."
             )
         failed = [run for run in rows if run.status == "failed"]
         if verb == "release" and failed:
@@ -175,7 +184,7 @@ class ReviewedRunAdmin(ReviewedAdmin):
         if verb == "release" and large:
             return (
                 f"{large[0]} holds {counted(large[0].held_count, 'record')}, too many to load "
-                "while a page waits. Run python manage.py ingest_review release run "
+                "in a request. Run python manage.py ingest_review release run "
                 f"{large[0].platform}-{large[0].pk}."
             )
         return super().obstacle(verb, rows)
@@ -183,19 +192,19 @@ class ReviewedRunAdmin(ReviewedAdmin):
     def question(self, verb: str, rows: list[Any]) -> str:
         """Return the question, with the number of records."""
         is_failed = any(run.status == "failed" for run in rows)
-        left = sum(run_review.count_left(self.opts.app_label, run) for run in rows)
-        held = counted(left, "record" if is_failed else "held record")
+        remaining = sum(run_review.count_left(self.opts.app_label, run) for run in rows)
+        held = counted(remaining, "record" if is_failed else "held record")
         runs = counted(len(rows), "run")
         if verb == "release":
-            return f"Load {held} of {runs} now, as if no gate had held them?"
-        return f"Delete {held} of {runs} for good? What these runs loaded before stays."
+            return f"Load {held} of {runs} now, regardless of the gates?"
+        return f"Delete {held} of {runs} permanently? Records that are already loaded are kept."
 
-    def remark(self, row: Any) -> str:
-        """Return the source of the run, and why it is held or failed."""
+    def describe(self, row: Any) -> str:
+        """Return the source of the run and why it is held or failed."""
         return f"{row.source}: {row.error}"
 
-    def settle(self, verb: str, alias: str, rows: list[Any]) -> Iterator[Result]:
-        """Release or discard the runs, one after the other."""
+    def apply(self, verb: str, alias: str, rows: list[Any]) -> Iterator[Result]:
+        """Release or discard the runs one by one."""
         for run in rows:
             address = Address(alias, run.platform, run.pk)
             if verb == "discard":
@@ -214,8 +223,8 @@ class ReviewedRunAdmin(ReviewedAdmin):
                 yield Result(messages.ERROR, failure)
 
 
-class ReviewedRecordAdmin(ReviewedAdmin):
-    """Quarantined records: they are loaded again, or deleted."""
+class RecordReviewMixin(ReviewMixin):
+    """Quarantined records: they can be loaded again or deleted."""
 
     kind = "record"
 
@@ -223,28 +232,28 @@ class ReviewedRecordAdmin(ReviewedAdmin):
         """Return the question, with the number of records."""
         records = counted(len(rows), "quarantined record")
         if verb == "release":
-            return f"Load {records} again? Those that still cannot be loaded stay, with a reason."
-        return f"Delete {records} for good? Only their source can bring them back."
+            return f"Load {records} again? Records that are rejected again stay in quarantine."
+        return f"Delete {records} permanently? They can only be restored from their source."
 
-    def remark(self, row: Any) -> str:
-        """Return the source of the record, and why it is in quarantine."""
+    def describe(self, row: Any) -> str:
+        """Return the source of the record and why it is in quarantine."""
         return f"{row.source}: {f'{row.field}: ' if row.field else ''}{row.reason}"
 
-    def settle(self, verb: str, alias: str, rows: list[Any]) -> Iterator[Result]:
-        """Release or discard the records, platform by platform."""
-        for platform, same in groupby(rows, key=lambda row: row.platform):
-            chosen = review.Selection(alias, platform, tuple(row.pk for row in same))
+    def apply(self, verb: str, alias: str, rows: list[Any]) -> Iterator[Result]:
+        """Release or discard the records of each platform."""
+        for platform, records in groupby(rows, key=lambda row: row.platform):
+            selection = review.Selection(alias, platform, tuple(row.pk for row in records))
             if verb == "discard":
-                deleted = counted(review.discard_records(chosen), "record")
+                deleted = counted(review.discard_records(selection), "record")
                 yield Result(messages.SUCCESS, f"Discarded {deleted} of {platform}.")
                 continue
-            loaded, again = review.release_records(chosen)
+            loaded, rejected = review.release_records(selection)
             if loaded:
                 text = f"Released {counted(loaded, 'record')} of {platform}."
                 yield Result(messages.SUCCESS, text)
-            if again:
-                text = f"{counted(again, 'record')} of {platform} could not be loaded again."
-                yield Result(messages.WARNING, f"{text} See the reason in the list.")
+            if rejected:
+                text = f"{counted(rejected, 'record')} of {platform} could not be loaded."
+                yield Result(messages.WARNING, f"{text} See the reasons in the list.")
 
 
 def _name(opts: Any) -> str:

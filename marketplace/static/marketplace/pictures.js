@@ -1,4 +1,4 @@
-// Removes pictures that cannot be loaded; errors of pictures do not bubble.
+// Removes pictures that cannot be loaded. Their errors do not bubble, so the listener captures.
 document.addEventListener(
     "error",
     ({ target }) => {

@@ -1,0 +1,160 @@
+"""The pages of tables that several databases have: runs, quarantine, payloads, exchange rates."""
+
+from typing import Any
+
+from django.contrib import admin
+
+from marketplace.admin_site import elements, formatting
+from marketplace.admin_site.field_values import (
+    PAYLOAD_LIMIT,
+    RAW_PAYLOAD_LIMIT,
+    payload_text,
+)
+from marketplace.admin_site.filters import DayRangeFilter, PlatformFilter, choice
+from marketplace.admin_site.read_only import Panel, ReadOnlyAdmin
+from marketplace.admin_site.review import RecordReviewMixin, RunReviewMixin
+from marketplace.loading import run_warnings
+from marketplace.models import LoadRun
+
+#: Characters of a run's source in the list.
+_SOURCE_LENGTH = 400
+
+
+class LoadRunAdmin(RunReviewMixin, ReadOnlyAdmin):
+    """Runs of `ingest`, and of pushes."""
+
+    icon = "sync"
+    actions = ("release", "discard")  # type: ignore[assignment]
+    list_display = (
+        "started_at",
+        "platform",
+        "status",
+        "took",
+        "read_count",
+        "created_count",
+        "updated_count",
+        "unchanged_count",
+        "rejected_count",
+        "held_count",
+        "files",
+    )
+    list_filter = (
+        PlatformFilter,
+        choice("status", LoadRun.Status.choices),
+        ("started_at", DayRangeFilter),
+    )
+    sortable = ("started_at",)
+    time_column = "started_at"
+    search_ids = ()
+    search_names = ("source", "error")
+    fieldsets = (
+        ("Run", {"fields": ("platform", "status", "started_at", "finished_at", "took", "source")}),
+        (
+            "Records",
+            {
+                "fields": (
+                    "read_count",
+                    "created_count",
+                    "updated_count",
+                    "unchanged_count",
+                    "rejected_count",
+                    "held_count",
+                    "price_point_count",
+                    "quarantined",
+                )
+            },
+        ),
+        ("Outcome", {"fields": ("error", "warnings")}),
+    )
+
+    @admin.display(description="took")
+    def took(self, obj: LoadRun) -> str:
+        """Return the duration of the run; a dash while it runs."""
+        finished = obj.finished_at
+        duration = finished - obj.started_at if finished else None
+        return elements.figure(formatting.duration(duration))
+
+    @admin.display(description="warnings")
+    def warnings(self, obj: Any) -> str:
+        """Return the warnings of the run, one on each line."""
+        return elements.paragraphs("\n".join(run_warnings.of_run(obj)))
+
+    @admin.display(description="source")
+    def files(self, obj: LoadRun) -> str:
+        """Return the names of the files, cut to a few lines."""
+        return elements.clip(obj.source, _SOURCE_LENGTH)
+
+    @admin.display(description="quarantined")
+    def quarantined(self, obj: Any) -> str:
+        """Return a link to the quarantined records of the run."""
+        url = elements.list_url(obj.quarantine.model, run__id__exact=obj.pk)
+        return elements.link(url, "Records last rejected in this run")
+
+
+class QuarantineAdmin(RecordReviewMixin, ReadOnlyAdmin):
+    """Records that could not be loaded."""
+
+    icon = "report"
+    actions = ("release", "discard")  # type: ignore[assignment]
+    nav_title = "Quarantine"
+    empty_text = "No record has been rejected."
+    empty_command = ""
+    list_display = ("reason", "field", "platform", "external_id", "seen_count", "last_seen_at")
+    list_filter = (PlatformFilter, ("last_seen_at", DayRangeFilter))
+    sortable = ("last_seen_at", "seen_count")
+    time_column = "last_seen_at"
+    search_names = ("reason", "field", "source")
+    related_filters = ("run",)
+    detail_related = ("run",)
+    fieldsets = (
+        ("Reason", {"fields": ("reason", "field")}),
+        ("Record", {"fields": ("platform", "external_id", "source", "run", "content_hash")}),
+        ("Occurrences", {"fields": ("first_seen_at", "last_seen_at", "seen_count")}),
+    )
+
+    def panels(self, obj: Any) -> list[Panel]:
+        """Return the payload of the record, with the field at fault highlighted."""
+        note = f"At most {formatting.number(PAYLOAD_LIMIT)} bytes are shown."
+        text = payload_text(obj._meta.app_label, obj.payload)
+        return [Panel("Payload", elements.highlighted_json(text, obj.field), note)]
+
+
+class RawPayloadAdmin(ReadOnlyAdmin):
+    """Payloads as the platforms returned them, one row for each version."""
+
+    icon = "data_object"
+    list_display = ("external_id", "platform", "shape", "observed_at")
+    sortable = ("observed_at",)
+    time_column = "observed_at"
+    list_filter = (PlatformFilter, ("observed_at", DayRangeFilter))
+    fieldsets = (
+        ("Payload", {"fields": ("platform", "external_id", "shape")}),
+        ("Version", {"fields": ("observed_at", "content_hash")}),
+    )
+
+    def panels(self, obj: Any) -> list[Panel]:
+        """Return the payload."""
+        text = payload_text(obj._meta.app_label, obj.body, RAW_PAYLOAD_LIMIT)
+        return [Panel("Content", elements.preformatted(text))]
+
+
+class ExchangeRateAdmin(ReadOnlyAdmin):
+    """Daily exchange rates."""
+
+    icon = "currency_exchange"
+    empty_text = (
+        "Prices in other currencies cannot be converted without exchange rates. To load them, run:"
+    )
+    empty_command = "python manage.py load_rates"
+    list_display = ("currency", "rate_date", "price")
+    list_filter = (("rate_date", DayRangeFilter),)
+    sortable = ("rate_date",)
+    time_column = "rate_date"
+    search_ids = ()
+    search_names = ("currency",)
+    fieldsets = (("Rate", {"fields": ("currency", "rate_date", "price")}),)
+
+    @admin.display(description="rate")
+    def price(self, obj: Any) -> str:
+        """Return the price of one unit of the currency."""
+        return elements.figure(f"{formatting.quantity(obj.rate)} so'm for 1 {obj.currency}")
