@@ -1,4 +1,4 @@
-"""Charts are pure: points in, SVG out."""
+"""Charts: points in, SVG out."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,7 @@ START = datetime(2026, 7, 25, tzinfo=UTC)
 
 
 def _series(*values, label="256 ГБ", until=120):
-    """Make a series with a value every ten days; a value may come with its availability."""
+    """Return a series with a value every ten days, each a number or (number, availability)."""
     points = []
     for index, value in enumerate(values):
         amount, is_available = value if isinstance(value, tuple) else (value, True)
@@ -31,7 +31,7 @@ def _series(*values, label="256 ГБ", until=120):
 
 
 class TestPriceChart:
-    def test_is_nothing_without_points(self):
+    def test_is_empty_without_points(self):
         assert price_chart([], "UZS") == ""
         assert price_chart([_series()], "UZS") == ""
 
@@ -68,7 +68,7 @@ class TestStepLines:
 
         assert path == "M58.0 272.0H946.0V28.0M946.0 28.0H946.0"
 
-    def test_dashes_what_was_not_available(self):
+    def test_dashes_periods_without_availability(self):
         svg = step_lines([_series((100, True), (90, False), (95, None))], "UZS", 960, 300)
 
         solid, dashed = re.findall(r'class="mp-line(?: mp-out)?" d="([^"]*)"', svg)
@@ -82,7 +82,7 @@ class TestStepLines:
         for label in (">4 M<", ">5 M<", ">25 Jul<", ">22 Nov<", ">UZS<"):
             assert label in svg
 
-    def test_keeps_everything_inside(self):
+    def test_stays_inside_the_frame(self):
         width, height = NARROW
         svg = step_lines([_series(1, 999_999_999, 5)], "UZS", width, height)
 
@@ -91,7 +91,7 @@ class TestStepLines:
         assert all(0 <= float(y) <= height for y in re.findall(r' (?:cy|y|y1)="([\d.]+)"', svg))
 
     @pytest.mark.parametrize("series", [_series(5, until=0), _series(0, until=0), _series(7, 7, 7)])
-    def test_survives_what_has_no_extent(self, series):
+    def test_accepts_series_without_extent(self, series):
         assert step_lines([series], "", *NARROW).startswith("<svg")
 
 
@@ -116,5 +116,5 @@ class TestShort:
         ("value", "text"),
         [("950", "950"), ("0", "0"), ("12500", "12.5 k"), ("5300000", "5.3 M"), ("2E9", "2 bn")],
     )
-    def test_names_the_size(self, value, text):
+    def test_abbreviates_thousands_and_more(self, value, text):
         assert short(Decimal(value)) == text

@@ -1,4 +1,4 @@
-"""Filters of the lists: amounts within one currency, days and numbers as people write them."""
+"""Filters of the lists: amounts in one currency, dates and numbers in the formats of users."""
 
 import re
 from datetime import timedelta
@@ -30,7 +30,7 @@ PRICED = {
 
 @pytest.fixture
 def show(admin_client):
-    """Return a list as its ids, and its page as text."""
+    """Return the ids of a list, and its page as text."""
 
     def show(name, status=200, **parameters):
         response = admin_client.get(reverse(f"admin:{name}_changelist"), parameters)
@@ -45,13 +45,13 @@ def show(admin_client):
 class TestOneCurrency:
     @pytest.fixture(params=PRICED)
     def priced(self, request):
-        """Three rows in so'm and one in rubles between them; list, amount, its column."""
+        """Three rows in UZS and one in RUB; return the list, the amount and its column number."""
         make, amount, column = PRICED[request.param]
         for number, price, currency in ((1, 3, "UZS"), (2, 1, "UZS"), (3, 2, "RUB"), (4, 5, "UZS")):
             make(external_id=str(number), **{amount: price, "currency": currency})
         return request.param, amount, column
 
-    def test_prices_are_sorted_within_the_most_usual_one(self, show, priced):
+    def test_sorting_by_price_shows_the_main_currency(self, show, priced):
         name, _, column = priced
 
         rows, text = show(name, o=column)
@@ -59,7 +59,7 @@ class TestOneCurrency:
         assert rows == ["2", "1", "4"]
         assert "only rows in so'm (UZS) are shown. Show instead: rubles (RUB)," in text
 
-    def test_prices_are_filtered_within_it(self, show, priced):
+    def test_filter_by_price_shows_the_main_currency(self, show, priced):
         name, amount, _ = priced
 
         rows, text = show(name, **{f"{amount}_to": "3"})
@@ -67,7 +67,7 @@ class TestOneCurrency:
         assert rows == ["2", "1"]
         assert "only rows in so'm (UZS) are shown" in text
 
-    def test_the_user_may_choose_another(self, show, priced):
+    def test_user_can_choose_another_currency(self, show, priced):
         name, amount, _ = priced
 
         rows, text = show(name, currency="RUB", **{f"{amount}_to": "3"})
@@ -75,25 +75,25 @@ class TestOneCurrency:
         assert rows == ["3"]
         assert "Prices are compared" not in text
 
-    def test_all_are_shown_where_no_prices_are_compared(self, show, priced):
+    def test_all_currencies_are_shown_without_comparison(self, show, priced):
         rows, text = show(priced[0])
 
         assert rows == ["4", "3", "2", "1"]
         assert "Prices are compared" not in text
 
-    def test_where_there_is_no_som_the_most_frequent_one_is_taken(self, show):
+    def test_most_frequent_currency_without_uzs(self, show):
         for number, currency in ((1, "KZT"), (2, "RUB"), (3, "RUB"), (4, None)):
             factories.offer(external_id=str(number), currency=currency, price=number)
 
         assert show("ecommerce_offer", o="3")[0] == ["2", "3"]
 
-    def test_unknown_currencies_can_be_chosen(self, show):
+    def test_unknown_currency_can_be_chosen(self, show):
         factories.offer(external_id="1", currency=None)
         factories.offer(external_id="2")
 
         assert show("ecommerce_offer", currency="unknown", o="3")[0] == ["1"]
 
-    def test_percents_need_none(self, show):
+    def test_sorting_by_percent_shows_all_currencies(self, show):
         factories.offer(external_id="1", price=50, old_price=100)
         factories.offer(external_id="2", price=90, old_price=100, currency="RUB")
 
@@ -108,19 +108,19 @@ class TestDays:
             factories.listing(external_id=str(day), posted_at=at)
 
     @pytest.mark.parametrize("day", ["13.11.2026", "2026-11-13", " 13.11.2026 "])
-    def test_are_written_in_the_usual_order_or_that_of_iso(self, show, day):
+    def test_local_and_iso_formats_are_accepted(self, show, day):
         rows, text = show("classifieds_listing", posted_at_from=day, posted_at_to=day)
 
         assert rows == ["13"]
         assert "is not a date" not in text
 
     @pytest.mark.parametrize("day", ["11/13/2026", "31.02.2026", "yesterday", "13.11.9999"])
-    def test_what_is_none_is_said(self, show, day):
+    def test_invalid_date_is_explained(self, show, day):
         text = show("classifieds_listing", 400, posted_at_from=day)[1]
 
         assert f'Posted: "{day}" is not a date. Write it as 13.11.2026 or 2026-11-13.' in text
 
-    def test_of_rates_are_days(self, admin_client):
+    def test_filter_of_a_date_column(self, admin_client):
         for day in (0, 1, 2):
             factories.rate("ecommerce", rate_date=factories.SEEN.date() + timedelta(days=day))
         days = {"rate_date_from": "21.11.2026", "rate_date_to": "21.11.2026"}
@@ -133,14 +133,14 @@ class TestDays:
 
 class TestNumbers:
     @pytest.mark.parametrize("number", ["100,5", "100.5", "1 00,5"])
-    def test_are_written_with_spaces_and_a_comma(self, show, number):
+    def test_spaces_and_decimal_comma_are_accepted(self, show, number):
         factories.product(external_id="1", min_price=100)
         factories.product(external_id="2", min_price=101)
 
         assert show("ecommerce_product", min_price_from=number)[0] == ["2"]
 
     @pytest.mark.parametrize("number", ["abc", "1e400", "nan", "5 x"])
-    def test_what_is_none_is_said(self, show, number):
+    def test_invalid_number_is_explained(self, show, number):
         text = show("ecommerce_product", 400, min_price_from=number)[1]
 
         assert f'Price: "{number}" is not a number. Write it as 5300716 or 12.5.' in text
@@ -160,7 +160,7 @@ class TestPriceHistory:
 
     @pytest.fixture(autouse=True)
     def points(self):
-        """Points 1 to 3, loaded in another order than they were observed in."""
+        """Create points 1 to 3 in another order than that of their times."""
         phones = factories.category(name="Смартфоны", path_names="Электроника > Смартфоны")
         product = factories.product(external_id="p77", title="Смартфон Galaxy", category=phones)
         phone = factories.offer(external_id="o77", product=product)
@@ -174,29 +174,29 @@ class TestPriceHistory:
             factories.price_point(price=price, offer=offer, recorded_at=at)
         return phone
 
-    def test_begins_with_the_newest_observation(self, show):
+    def test_newest_observation_comes_first(self, show):
         assert show()[0] == [3, 2, 1]
 
-    def test_is_sorted(self, show):
+    def test_sorting(self, show):
         assert show(o="5")[0] == [1, 2, 3]
         assert show(o="1")[0] == [1, 2, 3]
 
     @pytest.mark.parametrize("term", ["смартфоны", "o77", "p77"])
-    def test_is_searched(self, show, term):
+    def test_search(self, show, term):
         assert show(q=term)[0] == [3, 2]
 
-    def test_is_searched_by_our_own_id_of_the_offer(self, show, points):
+    def test_search_by_primary_key_of_the_offer(self, show, points):
         assert show(q=str(points.pk))[0] == [3, 2]
 
-    def test_is_filtered_by_platform(self, show):
+    def test_filter_by_platform(self, show):
         assert show(platform="ozon")[0] == [1]
 
     @pytest.mark.parametrize("name", ["смартф", "электроника"])
-    def test_is_filtered_by_category_and_those_above(self, show, name):
+    def test_filter_by_category_and_its_ancestors(self, show, name):
         assert show(category=name)[0] == [3, 2]
 
-    def test_is_not_sorted_as_a_whole_by_what_has_no_index(self, show, monkeypatch):
-        monkeypatch.setattr(large_tables, "SORTED_LIMIT", 2)
+    def test_large_table_is_not_sorted_without_index(self, show, monkeypatch):
+        monkeypatch.setattr(large_tables, "SORT_LIMIT", 2)
 
         prices, response = show(o="5")
 
@@ -207,14 +207,14 @@ class TestPriceHistory:
         assert show(o="5", q="o77")[0] == [2, 3]
         assert show(o="5", platform="uzum")[0] == [2, 3]
 
-    def test_the_newest_are_found_by_an_index(self):
+    def test_default_order_uses_an_index(self):
         with connections["ecommerce"].cursor() as cursor:
             cursor.execute("SET LOCAL enable_sort = off")
             plan = PricePoint.objects.order_by("-recorded_at").explain()
 
         assert "recorded_at_idx" in plan
 
-    def test_titles_have_the_time_of_tashkent(self, admin_client, points):
+    def test_titles_use_the_time_zone_of_the_project(self, admin_client, points):
         point = points.price_points.latest("recorded_at")
 
         html = admin_client.get(f"/ecommerce/pricepoint/{point.pk}/change/").content.decode()

@@ -1,4 +1,4 @@
-"""What the lists find, count and sort."""
+"""Lists: search, filters, sorting, counts."""
 
 from datetime import timedelta
 
@@ -28,13 +28,14 @@ MODELS = [
 
 @pytest.fixture
 def show(admin_client):
-    """Return a list as its rows and the text about their number."""
+    """Return the ids of a list and the text with the number of rows."""
 
     def show(name, **parameters):
         response = admin_client.get(reverse(f"admin:{name}_changelist"), parameters)
         assert response.status_code == 200, response.headers
-        found = response.context["cl"]
-        return [row.external_id for row in found.result_list], found.paginator.count_text
+        changelist = response.context["cl"]
+        ids = [row.external_id for row in changelist.result_list]
+        return ids, changelist.paginator.count_text
 
     return show
 
@@ -65,7 +66,7 @@ class TestSearch:
         assert show("ecommerce_seller", q="LIKA sav") == (["1"], "1")
 
     @pytest.mark.parametrize("term", ["100%", "a_b", "\\"])
-    def test_takes_no_sign_for_a_pattern(self, show, term):
+    def test_does_not_read_characters_as_a_pattern(self, show, term):
         factories.seller(external_id="1", name="ACB 1000")
         factories.seller(external_id="2", name=f"x {term} y")
 
@@ -84,16 +85,16 @@ class TestSearch:
         assert show("procurement_lot", q="24110009") == (["2"], "1")
 
     def test_uses_the_trigram_index(self):
-        found = Seller.objects.filter(large_tables.ILike(F("name"), Value("%savdo%")))
+        sellers = Seller.objects.filter(large_tables.ILike(F("name"), Value("%savdo%")))
 
-        with connections[found.db].cursor() as cursor:
+        with connections[sellers.db].cursor() as cursor:
             cursor.execute("SET LOCAL enable_seqscan = off")
-            plan = found.explain()
+            plan = sellers.explain()
         assert "ecommerce_sellers_name" in plan
 
 
 class TestFilters:
-    def test_keeps_a_platform(self, show):
+    def test_platform(self, show):
         factories.product(external_id="1", platform="uzum")
         factories.product(external_id="2", platform="ozon")
 
@@ -103,21 +104,21 @@ class TestFilters:
         ("value", "expected"),
         [("yes", ["1"]), ("no", ["2"]), ("unknown", ["3"]), ("", ["3", "2", "1"])],
     )
-    def test_tells_no_from_unknown(self, show, value, expected):
+    def test_distinguishes_no_from_unknown(self, show, value, expected):
         for number, is_available in ((1, True), (2, False), (3, None)):
             factories.product(external_id=str(number), is_available=is_available)
 
         assert show("ecommerce_product", is_available=value)[0] == expected
 
-    def test_keeps_a_range_of_prices(self, show):
+    def test_range_of_prices(self, show):
         for number, price in ((1, 99), (2, 100), (3, 200), (4, 201), (5, None)):
             factories.product(external_id=str(number), min_price=price, max_price=price)
 
-        found, _ = show("ecommerce_product", min_price_from="100", min_price_to="2 00,0")
+        ids, _ = show("ecommerce_product", min_price_from="100", min_price_to="2 00,0")
 
-        assert found == ["3", "2"]
+        assert ids == ["3", "2"]
 
-    def test_keeps_days_of_tashkent(self, show):
+    def test_days_in_the_time_zone_of_the_project(self, show):
         factories.listing(external_id="1", posted_at="2026-11-19T23:59:59+05:00")
         factories.listing(external_id="2", posted_at="2026-11-20T00:00:00+05:00")
         factories.listing(external_id="3", posted_at="2026-11-20T23:59:59+05:00")
@@ -127,20 +128,20 @@ class TestFilters:
 
         assert show("classifieds_listing", **days)[0] == ["3", "2"]
 
-    def test_keeps_a_branch_of_categories(self, show):
+    def test_prefix_of_a_category_path(self, show):
         factories.listing(external_id="1", category_path="transport/cars")
         factories.listing(external_id="2", category_path="real-estate/transport")
 
         assert show("classifieds_listing", category_path="transport")[0] == ["1"]
 
-    def test_keeps_computed_savings(self, show):
+    def test_generated_column(self, show):
         factories.lot(external_id="1", start_cost=100, deal_cost=90)
         factories.lot(external_id="2", start_cost=100, deal_cost=60)
         factories.lot(external_id="3", start_cost=100, deal_cost=None)
 
         assert show("procurement_lot", savings_percent_from="20")[0] == ["2"]
 
-    def test_says_to_which_row_a_link_narrowed_it(self, admin_client):
+    def test_related_row_is_named(self, admin_client):
         seller = factories.seller(name="Malika Savdo")
         factories.offer(external_id="1", seller=seller)
         factories.offer(external_id="2")
@@ -153,44 +154,44 @@ class TestFilters:
 
 class TestSorting:
     @pytest.mark.parametrize(("order", "expected"), [("2", "123"), ("-2", "213")])
-    def test_puts_the_unknown_last(self, show, order, expected):
+    def test_puts_nulls_last(self, show, order, expected):
         for number, price in ((1, 5), (2, 7), (3, None)):
             factories.product(external_id=str(number), min_price=price)
 
         assert show("ecommerce_product", o=order)[0] == list(expected)
 
     @pytest.mark.parametrize(("order", "expected"), [("4", "213"), ("-4", "123")])
-    def test_puts_unknown_discounts_last(self, show, order, expected):
+    def test_puts_nulls_of_a_generated_column_last(self, show, order, expected):
         for number, old_price in ((1, 200), (2, 150), (3, None)):
             factories.offer(external_id=str(number), price=100, old_price=old_price)
 
         assert show("ecommerce_offer", o=order)[0] == list(expected)
 
     @pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.db_table)
-    def test_puts_the_unknown_last_in_every_column(self, admin_client, model):
+    def test_puts_nulls_last_in_every_column(self, admin_client, model):
         model_admin = admin.site._registry[model]
         offset = 1 if model_admin.actions else 0
         names = list(map(str, model_admin.list_display))
-        places = [names.index(name) + offset for name in model_admin.sortable]
+        indexes = [names.index(name) + offset for name in model_admin.sortable]
 
-        for place in places:
+        for index in indexes:
             for sign in ("", "-"):
                 url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
-                rows = admin_client.get(url, {"o": f"{sign}{place}"}).context["cl"].queryset
+                rows = admin_client.get(url, {"o": f"{sign}{index}"}).context["cl"].queryset
                 order, *_ = rows.query.order_by
                 name = order.expression.name if isinstance(order, OrderBy) else order
                 if large_tables.is_nullable(model, name):
                     assert order.nulls_last or not order.descending
 
     @pytest.mark.parametrize("order", ["0", "99", "-99", "x", "1.x.-", "-"])
-    def test_refuses_columns_that_cannot_be_sorted(self, admin_client, order):
+    def test_rejects_columns_that_cannot_be_sorted(self, admin_client, order):
         response = admin_client.get("/ecommerce/product/", {"o": order})
 
         assert response.status_code == 400
 
 
-class TestNewestFirst:
-    def test_of_events_the_newest_observation_comes_first(self, admin_client):
+class TestDefaultOrder:
+    def test_newest_row_comes_first(self, admin_client):
         listing, lot = factories.listing(), factories.lot()
         for day in (1, 2, 0):
             at = factories.SEEN + timedelta(days=day)
@@ -218,22 +219,22 @@ class TestCount:
         assert show("ecommerce_product")[1] == "1"
 
     def test_estimates_a_large_one(self, show, monkeypatch):
-        monkeypatch.setattr(large_tables, "FOUND_LIMIT", 2)
+        monkeypatch.setattr(large_tables, "MATCH_LIMIT", 2)
         for number in range(4):
             factories.product(external_id=str(number))
         _analyze("ecommerce_products")
 
         assert show("ecommerce_product")[1] == "about 4"
 
-    def test_stops_counting_what_a_filter_keeps(self, show, monkeypatch):
-        monkeypatch.setattr(large_tables, "FOUND_LIMIT", 2)
+    def test_bounds_the_count_of_a_filtered_list(self, show, monkeypatch):
+        monkeypatch.setattr(large_tables, "MATCH_LIMIT", 2)
         for number in range(4):
             factories.product(external_id=str(number))
 
         assert show("ecommerce_product", platform="uzum")[1] == "2+"
 
-    def test_adds_up_partitions(self, admin_client, monkeypatch):
-        monkeypatch.setattr(large_tables, "FOUND_LIMIT", 2)
+    def test_adds_up_the_estimates_of_partitions(self, admin_client, monkeypatch):
+        monkeypatch.setattr(large_tables, "MATCH_LIMIT", 2)
         offer = factories.offer()
         for month in (9, 10, 11):
             factories.price_point(offer=offer, recorded_at=factories.SEEN.replace(month=month))
@@ -243,9 +244,9 @@ class TestCount:
 
         assert response.context["cl"].paginator.count_text == "about 3"
 
-    def test_opens_no_page_beyond_what_can_be_reached(self, admin_client, monkeypatch):
-        monkeypatch.setattr(large_tables, "FOUND_LIMIT", 2)
-        monkeypatch.setattr(large_tables, "REACHABLE", 50)
+    def test_bounds_the_number_of_pages(self, admin_client, monkeypatch):
+        monkeypatch.setattr(large_tables, "MATCH_LIMIT", 2)
+        monkeypatch.setattr(large_tables, "BROWSE_LIMIT", 50)
         for number in range(60):
             factories.product(external_id=str(number))
         _analyze("ecommerce_products")

@@ -1,4 +1,4 @@
-"""Logins are throttled by account and address, and by address."""
+"""Throttling of logins by account and IP address, and by IP address."""
 
 import re
 
@@ -24,7 +24,7 @@ HERE, ELSEWHERE = "192.0.2.1", "192.0.2.2"
 
 @pytest.fixture
 def login(client, admin_user):
-    """Log in, and return the answer."""
+    """Log in, and return the response."""
 
     def login(password="password", username="admin", address=HERE, **headers):
         data = {"username": username, "password": password}
@@ -34,36 +34,38 @@ def login(client, admin_user):
 
 
 def fail(username="admin", failures=settings.AXES_FAILURE_LIMIT, address=HERE):
-    """Have logins failed."""
+    """Store failed logins."""
     AccessAttempt.objects.create(
         username=username, ip_address=address, failures_since_start=failures
     )
 
 
 class TestThrottle:
-    def test_locks_an_account_for_an_address(self, login):
-        answers = [login(f"wrong-{number}") for number in range(settings.AXES_FAILURE_LIMIT)]
+    def test_locks_an_account_for_one_address(self, login):
+        responses = [login(f"wrong-{number}") for number in range(settings.AXES_FAILURE_LIMIT)]
 
-        assert {answer.status_code for answer in answers[:-1]} == {200}
-        assert answers[-1].status_code == 429
+        assert {response.status_code for response in responses[:-1]} == {200}
+        assert responses[-1].status_code == 429
         assert login().status_code == 429
         assert login(address=ELSEWHERE).status_code == 302
 
-    def test_says_when_to_try_again(self, login):
+    def test_states_the_end_of_the_lock(self, login):
         fail()
 
-        answer = login()
+        response = login()
 
-        assert 0 < int(answer["Retry-After"]) <= settings.AXES_COOLOFF_TIME.total_seconds()
-        assert re.search(r"Try again in .+, at \d{4}-\d\d-\d\d \d\d:\d\d", answer.content.decode())
+        assert 0 < int(response["Retry-After"]) <= settings.AXES_COOLOFF_TIME.total_seconds()
+        assert re.search(
+            r"Try again in .+, at \d{4}-\d\d-\d\d \d\d:\d\d", response.content.decode()
+        )
 
-    def test_counts_failures_of_every_browser(self, login):
+    def test_counts_failures_of_all_browsers(self, login):
         for number in range(settings.AXES_FAILURE_LIMIT):
-            answer = login("wrong", **{"user-agent": f"browser {number}"})
+            response = login("wrong", **{"user-agent": f"browser {number}"})
 
-        assert answer.status_code == 429
+        assert response.status_code == 429
 
-    def test_leaves_other_accounts_of_the_address_alone(self, login):
+    def test_other_accounts_of_the_address_are_not_locked(self, login):
         fail("somebody", failures=ADDRESS_FAILURE_LIMIT - 1)
 
         assert login().status_code == 302
@@ -75,7 +77,7 @@ class TestThrottle:
         assert login().status_code == 429
         assert login(address=ELSEWHERE).status_code == 302
 
-    def test_ends_by_itself_whatever_is_tried_meanwhile(self, login):
+    def test_further_attempts_do_not_extend_the_lock(self, login):
         fail()
         started = AccessAttempt.objects.get().attempt_time
         login("wrong")
@@ -86,7 +88,7 @@ class TestThrottle:
         assert login().status_code == 302
         assert not AccessAttempt.objects.exists()
 
-    def test_deletes_expired_failures_of_everybody(self, login):
+    def test_deletes_expired_failures_of_all_accounts(self, login):
         fail("somebody", address=ELSEWHERE)
         AccessAttempt.objects.update(attempt_time="2025-11-22T12:00:00Z")
 
@@ -94,7 +96,7 @@ class TestThrottle:
 
         assert [attempt.username for attempt in AccessAttempt.objects.all()] == ["admin"]
 
-    def test_a_login_forgets_only_its_own_failures(self, login):
+    def test_login_deletes_only_its_own_failures(self, login):
         fail(failures=3)
         fail(failures=3, address=ELSEWHERE)
         fail("somebody", failures=3)
@@ -104,19 +106,19 @@ class TestThrottle:
         left = AccessAttempt.objects.values_list("username", "ip_address")
         assert set(left) == {("admin", ELSEWHERE), ("somebody", HERE)}
 
-    def test_counts_names_that_are_longer_than_any(self, login):
-        answers = [login("wrong", "x" * 300) for _ in range(settings.AXES_FAILURE_LIMIT)]
+    def test_counts_names_longer_than_the_column(self, login):
+        responses = [login("wrong", "x" * 300) for _ in range(settings.AXES_FAILURE_LIMIT)]
 
-        assert [answer.status_code for answer in answers] == [200] * 9 + [429]
+        assert [response.status_code for response in responses] == [200] * 9 + [429]
 
-    def test_is_ended_by_a_command(self, login):
+    def test_command_unlocks_an_account(self, login):
         fail()
 
         call_command("axes_reset_username", "admin")
 
         assert login().status_code == 302
 
-    def test_needs_the_control_database_only(self, login, monkeypatch):
+    def test_uses_the_control_database_only(self, login, monkeypatch):
         def refuse(*args, **kwargs):
             raise OperationalError("connection to server failed: Connection refused")
 
@@ -149,7 +151,7 @@ class TestClientAddress:
             (1, "::ffff:198.51.100.7", "198.51.100.7"),
         ],
     )
-    def test_is_what_the_first_trusted_proxy_saw(self, settings, proxies, forwarded, address):
+    def test_is_the_entry_of_the_first_trusted_proxy(self, settings, proxies, forwarded, address):
         settings.TRUSTED_PROXIES = proxies
         request = RequestFactory().get(
             "/", REMOTE_ADDR=HERE, headers={"x-forwarded-for": forwarded}
@@ -157,5 +159,5 @@ class TestClientAddress:
 
         assert client_address(request) == address
 
-    def test_is_unknown_by_a_socket_file(self):
+    def test_is_unknown_for_a_unix_socket(self):
         assert client_address(RequestFactory().get("/", REMOTE_ADDR="")) is None

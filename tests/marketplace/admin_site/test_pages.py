@@ -1,4 +1,4 @@
-"""Every table has a list and pages of its rows, and each of them is cheap."""
+"""Every table has a list and pages of rows, which issue few queries."""
 
 from contextlib import ExitStack
 
@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:No directory at"),
 ]
 
-#: Queries that a page may issue, over all databases.
+#: Queries of a page at most, over all databases.
 QUERY_LIMIT = 15
 
 MODELS = [
@@ -46,7 +46,7 @@ def _get(client, url):
 
 @pytest.fixture
 def rows():
-    """Three rows of every table, all related to one another."""
+    """Create three related rows in every table."""
     for _ in range(3):
         _ecommerce()
         _classifieds()
@@ -89,7 +89,7 @@ class TestLists:
         assert {"ecommerce_price_history", "classifieds_quarantine"} <= tables
 
     @pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.db_table)
-    def test_is_cheap(self, admin_client, rows, model):
+    def test_issues_few_queries(self, admin_client, rows, model):
         response, queries = _get(admin_client, _list_url(model))
 
         assert response.status_code == 200
@@ -106,7 +106,7 @@ class TestLists:
         assert all(queries <= QUERY_LIMIT for _, queries in results)
 
     @pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.db_table)
-    def test_reads_nothing_large(self, admin_client, rows, model):
+    def test_does_not_read_large_columns(self, admin_client, rows, model):
         response = admin_client.get(_list_url(model))
 
         deferred = response.context["cl"].result_list[0].get_deferred_fields()
@@ -116,7 +116,7 @@ class TestLists:
 
 class TestRows:
     @pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.db_table)
-    def test_is_cheap(self, admin_client, rows, model):
+    def test_issues_few_queries(self, admin_client, rows, model):
         row = model.objects.order_by("pk").first()
 
         response, queries = _get(admin_client, _row_url(row))
@@ -139,7 +139,7 @@ class TestRows:
         assert model.objects.filter(pk=row.pk).exists()
 
     @pytest.mark.parametrize("key", ["0", "x", "9" * 30])
-    def test_unknown_row_leads_to_the_front_page(self, admin_client, key):
+    def test_unknown_row_redirects_to_the_front_page(self, admin_client, key):
         response = admin_client.get(f"/ecommerce/product/{key}/change/")
 
         assert response.status_code == 302
@@ -147,13 +147,13 @@ class TestRows:
 
 
 class TestPermissions:
-    def test_shows_nothing_to_a_stranger(self, client):
+    def test_anonymous_user_is_redirected_to_the_login(self, client):
         response = client.get("/ecommerce/product/")
 
         assert response.status_code == 302
         assert response.headers["Location"] == "/login/?next=/ecommerce/product/"
 
-    def test_shows_an_analyst_what_was_granted(self, client):
+    def test_analyst_sees_permitted_tables_only(self, client):
         user = User.objects.create_user("analyst", is_staff=True)
         user.user_permissions.add(Permission.objects.get(codename="view_product"))
         client.force_login(user)
@@ -176,7 +176,7 @@ class TestAccounts:
         assert [response.status_code for response, _ in results] == [200, 200]
         assert all(queries <= QUERY_LIMIT for _, queries in results)
 
-    def test_adds_a_person(self, admin_client):
+    def test_adds_an_account(self, admin_client):
         password = "a-long-enough-secret"
         values = {"username": "analyst", "password1": password, "password2": password}
 
@@ -185,7 +185,7 @@ class TestAccounts:
         assert response.status_code == 302
         assert User.objects.get(username="analyst").check_password(password)
 
-    def test_login_without_a_page_leads_to_the_front_page(self, client, admin_user):
+    def test_login_redirects_to_the_front_page(self, client, admin_user):
         values = {"username": "admin", "password": "password"}
 
         response = client.post("/login/", values)

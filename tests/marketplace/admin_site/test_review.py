@@ -1,4 +1,4 @@
-"""Quarantined records and held runs are released and discarded in the admin."""
+"""Review of quarantined records and runs in the admin."""
 
 import re
 from datetime import UTC, datetime
@@ -33,7 +33,7 @@ def card(number, price=1000):
 
 
 def record(number, price=1000):
-    """Make a record that was rejected by an earlier adapter, and that today's reads."""
+    """Create a quarantined record that can be loaded now, as if the adapter had been corrected."""
     payload = orjson.dumps(card(number, price))
     return factories.quarantined(
         "ecommerce", payload, platform="uzum", shape="UZ-GQL-CARD", observed_at=NOON
@@ -41,7 +41,7 @@ def record(number, price=1000):
 
 
 def held(*cards):
-    """Make a run that holds some cards."""
+    """Create a run that holds cards."""
     run = factories.load_run(
         "ecommerce",
         platform="uzum",
@@ -53,7 +53,7 @@ def held(*cards):
         orjson.dumps(
             {
                 "shape": "UZ-GQL-CARD",
-                "payload": each,
+                "payload": payload,
                 "context": {},
                 "is_counted": True,
                 "observed_at": NOON.isoformat(),
@@ -61,14 +61,14 @@ def held(*cards):
                 "source": "cards.jsonl",
             }
         )
-        for number, each in enumerate(cards, 1)
+        for number, payload in enumerate(cards, 1)
     ]
-    LoadChunk.objects.create(run=run, is_held=True, number=1, body=chunks.pack(lines))
+    LoadChunk.objects.create(run=run, is_held=True, sequence=1, body=chunks.pack(lines))
     return run
 
 
 def act(client, url, action, *rows, **values):
-    """Choose an action of a list; return its page as text."""
+    """Run an action of a list, and return the next page as text."""
     data = {"action": action, "_selected_action": [row.pk for row in rows]} | values
     response = client.post(url, data, follow=True)
     assert response.status_code == 200
@@ -76,7 +76,7 @@ def act(client, url, action, *rows, **values):
 
 
 class TestRecords:
-    def test_are_released_after_a_question(self, admin_client):
+    def test_are_released_after_confirmation(self, admin_client):
         first, second = record(1), record(2)
 
         question = act(admin_client, RECORDS, "release", first, second)
@@ -91,18 +91,18 @@ class TestRecords:
         assert not QuarantinedRecord.objects.exists()
         assert set(Product.objects.values_list("external_id", flat=True)) == {"1", "2"}
 
-    def test_that_fail_again_stay(self, admin_client):
+    def test_rejected_record_stays(self, admin_client):
         bad = record(1, price="дорого")
 
         done = act(admin_client, RECORDS, "release", bad, confirmed="yes")
 
-        assert "1 record of uzum could not be loaded again. See the reason in the list." in done
+        assert "1 record of uzum could not be loaded. See the reasons in the list." in done
         assert QuarantinedRecord.objects.get().pk == bad.pk
 
-    def test_are_discarded_after_a_question(self, admin_client):
+    def test_are_discarded_after_confirmation(self, admin_client):
         first, second = record(1), record(2)
 
-        assert "Delete 1 quarantined record for good?" in (
+        assert "Delete 1 quarantined record permanently?" in (
             act(admin_client, RECORDS, "discard", first)
         )
         assert QuarantinedRecord.objects.count() == 2
@@ -112,15 +112,15 @@ class TestRecords:
         assert QuarantinedRecord.objects.get() == second
         assert not Product.objects.exists()
 
-    def test_are_not_released_by_the_thousand(self, admin_client, monkeypatch):
+    def test_number_of_rows_is_bounded(self, admin_client, monkeypatch):
         monkeypatch.setattr(review, "ROW_LIMIT", 1)
 
         done = act(admin_client, RECORDS, "release", record(1), record(2), confirmed="yes")
 
-        assert "Use python manage.py ingest_review release record." in done
+        assert "For more, run python manage.py ingest_review release record." in done
         assert QuarantinedRecord.objects.count() == 2
 
-    def test_an_error_is_a_message(self, admin_client, monkeypatch):
+    def test_error_is_shown_as_a_message(self, admin_client, monkeypatch):
         row = record(1)
         QuarantinedRecord.objects.update(options={"columns": "gone.toml"})
 
@@ -131,12 +131,12 @@ class TestRecords:
 
 
 class TestRuns:
-    def test_are_released_after_a_question(self, admin_client):
+    def test_are_released_after_confirmation(self, admin_client):
         run = held(card(1), card(2))
 
         question = act(admin_client, RUNS, "release", run)
 
-        assert "Load 2 held records of 1 run now, as if no gate had held them?" in question
+        assert "Load 2 held records of 1 run now, regardless of the gates?" in question
         assert not Product.objects.exists()
 
         done = act(admin_client, RUNS, "release", run, confirmed="yes")
@@ -153,15 +153,15 @@ class TestRuns:
         assert f"Discarded 1 record of run uzum-{run.pk}." in done
         assert LoadRun.objects.get(pk=run.pk).status == "discarded"
 
-    def test_that_hold_nothing_are_left_alone(self, admin_client):
+    def test_run_without_held_records_is_not_changed(self, admin_client):
         run = factories.load_run("ecommerce", platform="uzum")
 
         done = act(admin_client, RUNS, "discard", run, confirmed="yes")
 
-        assert "None of these runs is held, or failed with records left, so there is" in done
+        assert "None of the selected runs is held, or has failed with records left to load." in done
         assert LoadRun.objects.get(pk=run.pk).status == "completed"
 
-    def test_that_hold_very_much_take_a_command(self, admin_client, monkeypatch):
+    def test_run_with_many_held_records_needs_the_command(self, admin_client, monkeypatch):
         monkeypatch.setattr(review, "HELD_LIMIT", 1)
         run = held(card(1), card(2))
 
@@ -172,7 +172,7 @@ class TestRuns:
 
 class TestPages:
     @pytest.mark.parametrize(("url", "make"), [(RECORDS, record), (RUNS, lambda n: held(card(n)))])
-    def test_have_both_buttons(self, admin_client, url, make):
+    def test_row_has_both_buttons(self, admin_client, url, make):
         row = make(1)
 
         html = admin_client.get(f"{url}{row.pk}/change/").content.decode()
@@ -185,7 +185,7 @@ class TestPages:
         kind = "record" if url == RECORDS else "run"
         assert f"ingest_review show {kind} uzum-{row.pk}" in form
 
-    def test_of_runs_that_hold_nothing_have_none(self, admin_client):
+    def test_run_without_held_records_has_no_buttons(self, admin_client):
         run = factories.load_run("ecommerce", platform="uzum")
 
         assert "mp-review" not in admin_client.get(f"{RUNS}{run.pk}/change/").content.decode()
@@ -194,7 +194,7 @@ class TestPages:
 class TestPermissions:
     @pytest.fixture
     def reader(self, client):
-        """Return the client of a person who may look, and that person."""
+        """Return the client of a user who may view quarantined records, and the user."""
         user = User.objects.create_user("reader", is_staff=True)
         self.grant(user, "view_quarantinedrecord")
         client.force_login(user)
@@ -205,7 +205,7 @@ class TestPermissions:
             Permission.objects.get(codename=codename, content_type__app_label="ecommerce")
         )
 
-    def test_who_may_only_look_decides_nothing(self, reader):
+    def test_view_permission_does_not_suffice(self, reader):
         client, _ = reader
         row = record(1)
 
@@ -214,7 +214,7 @@ class TestPermissions:
         assert QuarantinedRecord.objects.exists()
         assert "mp-review" not in client.get(f"{RECORDS}{row.pk}/change/").content.decode()
 
-    def test_who_may_change_decides(self, reader):
+    def test_change_permission_suffices(self, reader):
         client, user = reader
         self.grant(user, "change_quarantinedrecord")
 
@@ -222,7 +222,7 @@ class TestPermissions:
 
         assert not QuarantinedRecord.objects.exists()
 
-    def test_a_question_is_no_answer(self, reader):
+    def test_get_request_changes_nothing(self, reader):
         client, user = reader
         self.grant(user, "change_quarantinedrecord")
         row = record(1)
@@ -241,7 +241,7 @@ class TestPayload:
             ("skus", '<mark>  "skus": [\n    {\n      "id": 1\n    }\n  ]</mark>'),
         ],
     )
-    def test_marks_the_field_at_fault(self, admin_client, field, expected):
+    def test_highlights_the_field_at_fault(self, admin_client, field, expected):
         payload = b'{"price":"bepul","skus":[{"id":1}]}'
         row = factories.quarantined("ecommerce", payload, platform="uzum", field=field)
 
@@ -251,7 +251,7 @@ class TestPayload:
         assert html.count("<mark>") == 1
 
     @pytest.mark.parametrize("field", ["", "other", "a(b", "<b>"])
-    def test_marks_nothing_else(self, admin_client, field):
+    def test_highlights_no_other_field(self, admin_client, field):
         row = factories.quarantined("ecommerce", b'{"a": "<b>"}', platform="uzum", field=field)
 
         html = admin_client.get(f"{RECORDS}{row.pk}/change/").content.decode()
@@ -270,7 +270,7 @@ class TestRates:
 
 
 class TestSources:
-    def test_of_a_run_are_whole_on_its_page(self, admin_client):
+    def test_are_cut_in_the_list_only(self, admin_client):
         source = ", ".join(f"/data/platform/part-{number:03}.jsonl" for number in range(30))
         run = factories.load_run("ecommerce", platform="uzum", source=source)
 

@@ -1,4 +1,4 @@
-"""What the pages of rows say."""
+"""The content of the pages of rows."""
 
 import re
 from datetime import timedelta
@@ -19,7 +19,7 @@ pytestmark = [
 
 @pytest.fixture
 def page(admin_client):
-    """Return the page of a row as its HTML and as its text."""
+    """Return the HTML and the text of the page of a row."""
 
     def page(row):
         name = f"admin:{row._meta.app_label}_{row._meta.model_name}_change"
@@ -38,7 +38,7 @@ class TestProduct:
 
         assert "Price 5 300 716 – 6 100 000.50 UZS" in text
 
-    def test_shows_a_dash_for_the_unknown(self, page):
+    def test_shows_a_dash_for_unknown_values(self, page):
         product = factories.product(min_price=None, max_price=None, rating=None)
 
         _, text = page(product)
@@ -46,7 +46,7 @@ class TestProduct:
         assert "Price — " in text
         assert "Rating — " in text
 
-    def test_shows_times_of_tashkent(self, page):
+    def test_shows_times_in_the_time_zone_of_the_project(self, page):
         _, text = page(factories.product())
 
         assert "Last seen 2026-11-20 14:00" in text
@@ -76,7 +76,7 @@ class TestProduct:
         assert "256 ГБ · Artel 90 UZS -10 %" in text
         assert "2026-11-25 14:00 256 ГБ · Artel 90 UZS -10 UZS -10 % —" in text
 
-    def test_opens_no_script_as_an_image_or_a_link(self, page):
+    def test_does_not_link_to_scripts(self, page):
         hostile = "javascript:alert(1)"
         product = factories.product(
             images=[hostile], url=hostile, title="<script>alert(1)</script>"
@@ -98,7 +98,7 @@ class TestProduct:
 
 
 class TestListing:
-    def test_shows_the_place_and_the_events(self, page):
+    def test_shows_the_location_and_the_events(self, page):
         listing = factories.listing(latitude="41.3648", longitude="69.2871")
         factories.listing_event(listing=listing)
 
@@ -107,7 +107,7 @@ class TestListing:
         assert "openstreetmap.org/?mlat=41.364800&amp;mlon=69.287100" in html
         assert "2026-11-20 14:00 Price changed 13 000 USD 12 500.50 USD" in text
 
-    def test_shows_a_few_pictures_when_they_come_into_view(self, page):
+    def test_loads_a_few_pictures_lazily(self, page):
         images = [f"https://img.example/{number}.jpg" for number in range(9)]
 
         html, _ = page(factories.listing(images=images))
@@ -123,7 +123,7 @@ class TestLot:
 
         assert "Savings 2 300 715.50 UZS Savings, percent of start 15.04 %" in text
 
-    def test_shows_no_savings_where_a_cost_is_unknown(self, page):
+    def test_shows_no_savings_if_a_cost_is_unknown(self, page):
         _, text = page(factories.lot(start_cost=None))
 
         assert "Start cost — Deal cost 13 000 000 UZS Savings — " in text
@@ -150,19 +150,19 @@ class TestQuarantine:
         assert "Reason is not a number: &#x27;bepul&#x27; Field price" in text
         assert "{ &quot;цена&quot;: 1 }" in text
 
-    def test_cuts_a_large_payload_off(self, page):
+    def test_cuts_off_a_large_payload(self, page):
         html, text = page(factories.quarantined("classifieds", b"x" * 1_000_000))
 
         assert "cut off after 20 000 bytes" in text
         assert len(html) < 60_000
 
-    def test_says_that_a_payload_cannot_be_unpacked(self, page):
+    def test_damaged_payload_is_explained(self, page):
         row = factories.quarantined("classifieds")
         type(row).objects.update(payload=b"no zstd")
 
         _, text = page(row)
 
-        assert "The payload cannot be unpacked" in text
+        assert "The payload cannot be decompressed" in text
 
 
 class TestRawPayload:

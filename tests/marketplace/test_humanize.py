@@ -1,4 +1,4 @@
-"""How values look in the pages and in the messages of commands."""
+"""Counts and nouns in messages."""
 
 import pytest
 
@@ -12,5 +12,5 @@ class TestCounted:
     def test_agrees_with_its_noun(self, count, expected):
         assert counted(count, "row") == expected
 
-    def test_of_other_plurals(self):
+    def test_accepts_irregular_plurals(self):
         assert [counted(n, "index", "indexes") for n in (1, 2)] == ["1 index", "2 indexes"]

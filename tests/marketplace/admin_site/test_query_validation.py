@@ -1,4 +1,4 @@
-"""Addresses and forms that no page offers are answered 400, with the reason and a way back."""
+"""Invalid URLs and forms get a 400 with the reason and a link to a valid page."""
 
 import re
 from html import unescape
@@ -13,8 +13,12 @@ from django.urls import resolve
 
 from classifieds.admin import ListingAdmin
 from classifieds.models import Listing
-from marketplace.admin_site.addresses import CheckedAdmin, check_characters, explain
 from marketplace.admin_site.large_tables import ListPaginator
+from marketplace.admin_site.query_validation import (
+    QueryValidationMixin,
+    as_parameter_error,
+    validate_url,
+)
 from marketplace.exceptions import BadParameterError
 from marketplace.groups import ensure_groups
 from procurement.admin import ReferenceAdmin
@@ -26,7 +30,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:No directory at"),
 ]
 
-#: Alerts of the page about an address that is not valid.
+#: The alert of the page about invalid input.
 ALERT = re.compile(r'role="alert">\s*<h2>This (?:address|form) is not valid</h2>\s*<p>([^<]+)</p>')
 
 ACTION = {"action": "release", "index": "0"}
@@ -34,7 +38,7 @@ ACTION = {"action": "release", "index": "0"}
 
 @pytest.fixture
 def analyst():
-    """Return a client of a user who may see all tables and change none."""
+    """Return the client of a user who may view all tables and change none."""
     ensure_groups()
     user = User.objects.create_user("analyst", is_staff=True)
     user.groups.add(Group.objects.get(name="analyst"))
@@ -44,77 +48,77 @@ def analyst():
 
 
 @pytest.fixture
-def refuse(admin_client):
-    """Return the reason that the page gives for refusing an address, and its first link."""
+def rejection(admin_client):
+    """Return the reason on the page about invalid input, and its first link."""
 
-    def refuse(url, data=None):
+    def rejection(url, data=None):
         response = admin_client.post(url, data) if data else admin_client.get(url)
         html = response.content.decode()
         assert response.status_code == 400, url[:100]
         link = re.search(r'<p class="mp-note"><a class="mp-link" href="([^"]*)">([^<]*)', html)
         return unescape(ALERT.search(html).group(1)), tuple(map(unescape, link.groups()))
 
-    return refuse
+    return rejection
 
 
-def answer(user, url):
-    """Return the status of the answer to an address; the page is not made, which takes long."""
+def status_of(user, url):
+    """Return the status of the response to a URL, without rendering the page, which is slow."""
     request = RequestFactory().get(url)
     request.resolver_match = match = resolve(request.path_info)
     request.user = user
     try:
-        check_characters(request)
+        validate_url(request)
         return match.func(request, *match.args, **match.kwargs).status_code
     except (BadParameterError, SuspiciousOperation, DataError) as error:
-        return 400 if explain(error) else 500
+        return 400 if as_parameter_error(error) else 500
 
 
 def unexpected(client, urls, expected):
-    """Return the addresses with another answer than the expected ones; a 400 must say why."""
+    """Return the URLs with an unexpected status, or with a 400 without a reason."""
     client.raise_request_exception = False
-    answers = [(url, client.get(url)) for url in urls]
+    responses = [(url, client.get(url)) for url in urls]
     return [
         (url[:100], response.status_code)
-        for url, response in answers
+        for url, response in responses
         if response.status_code not in expected
         or (response.status_code == 400 and not ALERT.search(response.content.decode()))
     ]
 
 
-class TestHostileAddresses:
-    def test_all_lists_check_theirs(self):
-        unchecked = [
+class TestHostileUrls:
+    def test_all_lists_validate_their_query(self):
+        unvalidated = [
             model
             for model, model_admin in admin.site._registry.items()
-            if not isinstance(model_admin, CheckedAdmin)
+            if not isinstance(model_admin, QueryValidationMixin)
         ]
 
-        assert unchecked == []
+        assert unvalidated == []
 
-    def test_of_lists_are_refused(self, admin_user):
+    def test_unknown_parameters_are_rejected(self, admin_user):
         for model in admin.site._registry:
-            answers = {url: answer(admin_user, url) for url in hostile.unreadable_lists(model)}
+            statuses = {url: status_of(admin_user, url) for url in hostile.invalid_list_urls(model)}
 
-            assert [url for url, status in answers.items() if status != 400] == []
+            assert [url for url, status in statuses.items() if status != 400] == []
 
-    def test_of_filters_are_refused_or_searched_for(self, admin_user):
+    def test_filter_values_are_rejected_or_searched(self, admin_user):
         for model in admin.site._registry:
-            answers = {url: answer(admin_user, url) for url in hostile.odd_filters(model)}
+            statuses = {url: status_of(admin_user, url) for url in hostile.filter_urls(model)}
 
-            # Some of the values are texts to search for, or numbers.
-            assert [url for url, status in answers.items() if status not in (200, 400)] == []
+            # Some of the values are valid texts or numbers.
+            assert [url for url, status in statuses.items() if status not in (200, 400)] == []
 
-    def test_that_can_be_read_are_shown(self, admin_client):
-        assert unexpected(admin_client, hostile.readable_lists(), {200}) == []
+    def test_unusual_valid_queries_are_accepted(self, admin_client):
+        assert unexpected(admin_client, hostile.valid_list_urls(), {200}) == []
 
-    def test_of_rows_lead_nowhere(self, admin_client):
-        assert unexpected(admin_client, hostile.row_pages(), {302, 400, 403, 404}) == []
+    def test_invalid_row_keys_cause_no_error(self, admin_client):
+        assert unexpected(admin_client, hostile.row_urls(), {302, 400, 403, 404}) == []
 
-    def test_of_other_pages_are_refused(self, admin_client):
-        assert unexpected(admin_client, hostile.other_pages(), {200, 302, 400, 403, 404}) == []
+    def test_other_pages_cause_no_error(self, admin_client):
+        assert unexpected(admin_client, hostile.other_urls(), {200, 302, 400, 403, 404}) == []
 
-    def test_are_refused_to_all_users(self, admin_client, analyst):
-        lists = [url for model in admin.site._registry for url in hostile.unreadable_lists(model)]
+    def test_users_without_permissions_get_400_or_403(self, admin_client, analyst):
+        lists = [url for model in admin.site._registry for url in hostile.invalid_list_urls(model)]
 
         assert len(lists) >= 1350
         assert unexpected(admin_client, lists[::40], {400}) == []
@@ -126,10 +130,10 @@ class TestReasons:
         ("query", "reason"),
         [
             ("title__regex=(", '"title__regex" is not a filter of this list.'),
-            ("platform__exact=%00", '"platform__exact" has a NUL character.'),
+            ("platform__exact=%00", '"platform__exact" contains a NUL character.'),
             ("content_hash='", '"content_hash" is not a filter of this list.'),
             ("price__gte=1e999999", '"price__gte" is not a filter of this list.'),
-            ("platform=%00", '"platform" has a NUL character.'),
+            ("platform=%00", '"platform" contains a NUL character.'),
             ("platform=uzum", 'Platform: "uzum" is not one of the choices.'),
             ("status=zzz", 'Status: "zzz" is not one of the choices.'),
             ("price_from=1e999999", 'Price: "1e999999" is not a number.'),
@@ -144,24 +148,24 @@ class TestReasons:
             ("_to_field=url", "_to_field names a column that no table refers to."),
         ],
     )
-    def test_name_the_value_and_lead_to_the_list_without_it(self, refuse, query, reason):
-        said, link = refuse(f"/classifieds/listing/?city=Tashkent&p=2&{query}")
+    def test_reason_names_the_value_and_link_removes_it(self, rejection, query, reason):
+        text, link = rejection(f"/classifieds/listing/?city=Tashkent&p=2&{query}")
 
-        assert said.startswith(reason)
+        assert text.startswith(reason)
         assert link == ("/classifieds/listing/?city=Tashkent", "Show the list without this filter")
 
-    def test_lead_to_the_whole_list_where_nothing_else_is_left(self, refuse):
-        assert refuse("/auth/user/?id__regex=(")[1] == ("/auth/user/", "Show the whole list")
+    def test_link_leads_to_the_whole_list_without_other_filters(self, rejection):
+        assert rejection("/auth/user/?id__regex=(")[1] == ("/auth/user/", "Show the whole list")
 
-    def test_are_given_for_the_filters_of_accounts(self, refuse):
-        said, _ = refuse("/auth/user/?is_staff__exact=x")
+    def test_filters_of_accounts_are_validated(self, rejection):
+        text, _ = rejection("/auth/user/?is_staff__exact=x")
 
-        assert said == "A filter has a value that is not valid."
+        assert text == "A filter has a value that is not valid."
 
 
 class TestPages:
     @pytest.mark.parametrize(("page", "shown"), [("1", 50), ("2", 3), ("3", 3), ("9" * 18, 3)])
-    def test_beyond_the_end_are_the_last_one(self, admin_client, page, shown):
+    def test_number_beyond_the_end_shows_the_last_page(self, admin_client, page, shown):
         for _ in range(53):
             factories.reference()
 
@@ -170,7 +174,7 @@ class TestPages:
         assert len(response.context["cl"].result_list) == shown
         assert response.context["cl"].page_num == (1 if page == "1" else 2)
 
-    def test_that_are_left_out_have_no_link(self, admin_client, monkeypatch):
+    def test_ellipsis_has_no_link(self, admin_client, monkeypatch):
         monkeypatch.setattr(ReferenceAdmin, "list_per_page", 1)
         for _ in range(20):
             factories.reference()
@@ -181,7 +185,7 @@ class TestPages:
         assert {*re.findall(r'href="\?p=([^"]*)"', page)} >= {"1", "9", "11", "20"}
         assert re.findall(r'href="\?p=[^"]*[^0-9"][^"]*"', page) == []
 
-    def test_are_not_so_many_that_a_whole_table_is_skipped(self, monkeypatch):
+    def test_offset_of_the_last_page_is_bounded(self, monkeypatch):
         monkeypatch.setattr(ListPaginator, "_estimate", 10**9)
         pages = ListPaginator(Listing.objects.order_by("pk"), 50)
 
@@ -193,19 +197,19 @@ class TestPages:
 class TestActions:
     @pytest.mark.parametrize("key", ["abc", "\0", "9" * 30, "9" * 5000, "-1", ""])
     @pytest.mark.parametrize("action", ["release", "delete_selected"])
-    def test_with_an_odd_key_are_refused(self, refuse, key, action):
+    def test_invalid_key_is_rejected(self, rejection, key, action):
         url = "/auth/user/" if action == "delete_selected" else "/ecommerce/quarantinedrecord/"
 
-        said, _ = refuse(url, ACTION | {"action": action, "_selected_action": key})
+        text, _ = rejection(url, ACTION | {"action": action, "_selected_action": key})
 
-        assert said.endswith("is not the key of a row.")
+        assert text.endswith("is not the key of a row.")
 
     @pytest.mark.parametrize(
-        "odd", [{"action": "\0"}, {"index": "x"}, {"index": "-7"}, {"select_across": "x"}]
+        "values", [{"action": "\0"}, {"index": "x"}, {"index": "-7"}, {"select_across": "x"}]
     )
-    def test_that_are_odd_change_nothing(self, admin_client, odd):
+    def test_invalid_action_changes_nothing(self, admin_client, values):
         record = factories.quarantined("ecommerce")
-        form = ACTION | {"_selected_action": str(record.pk)} | odd
+        form = ACTION | {"_selected_action": str(record.pk)} | values
 
         response = admin_client.post("/ecommerce/quarantinedrecord/", form, follow=True)
 
@@ -213,12 +217,12 @@ class TestActions:
         assert type(record).objects.filter(pk=record.pk).exists()
 
 
-class TestLastResort:
-    """A value that no check has found, and an error of the program."""
+class TestMissingValidation:
+    """Errors of PostgreSQL for a value that was not validated, and for a fault of the program."""
 
     @pytest.fixture
     def run(self, monkeypatch):
-        """Have the list of ads run a statement as it searches."""
+        """Make the list of ads run a statement in its search."""
 
         def run(statement):
             def search(self, request, rows, term):
@@ -230,16 +234,16 @@ class TestLastResort:
 
         return run
 
-    def test_is_a_page_too_and_the_connection_stays_usable(self, run, refuse, admin_client, caplog):
+    def test_unreadable_value_gets_400(self, run, rejection, admin_client, caplog):
         run("SELECT '('::text ~ '('")
 
-        said, _ = refuse("/classifieds/listing/")
+        text, _ = rejection("/classifieds/listing/")
 
-        assert said.startswith("The database cannot read a value of the request: invalid regular")
-        assert "A value reached PostgreSQL unchecked" in caplog.text
+        assert text.startswith("The database cannot read a value of the request: invalid regular")
+        assert "A value reached PostgreSQL without validation" in caplog.text
         assert Listing.objects.count() == 0
 
-    def test_does_not_hide_errors_of_the_program(self, run, admin_client):
+    def test_fault_of_the_program_is_not_hidden(self, run, admin_client):
         run("SELECT 1 / 0")
 
         with pytest.raises(DataError, match="division by zero"):

@@ -1,4 +1,4 @@
-"""The front page, the navigation, and what is shown when a database is down."""
+"""The front page, the navigation, and the pages of a database that is down."""
 
 import re
 import time
@@ -51,12 +51,12 @@ DOWN = DatabaseStatus(
 
 @pytest.fixture
 def statuses(monkeypatch):
-    """Say what is known of the databases."""
+    """Set the statuses of the databases."""
 
-    def say(*known):
-        monkeypatch.setattr(front_page, "get_statuses", lambda aliases: list(known))
+    def set_statuses(*statuses):
+        monkeypatch.setattr(front_page, "get_statuses", lambda aliases: list(statuses))
 
-    return say
+    return set_statuses
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def _text(response):
 
 
 class TestFrontPage:
-    def test_says_how_each_database_is(self, admin_client, statuses):
+    def test_shows_the_status_of_each_database(self, admin_client, statuses):
         statuses(CONNECTED, DOWN)
 
         response = admin_client.get("/")
@@ -93,7 +93,7 @@ class TestFrontPage:
         assert "CLASSIFIEDS C2C Unreachable" in text
         assert "Connection refused. Start the server." in text
 
-    def test_links_to_tables(self, admin_client, statuses):
+    def test_links_to_lists(self, admin_client, statuses):
         statuses(CONNECTED)
 
         html = admin_client.get("/").content.decode()
@@ -101,13 +101,13 @@ class TestFrontPage:
         for name in ("product", "pricepoint", "quarantinedrecord", "loadrun"):
             assert f'class="mp-link" href="/ecommerce/{name}/"' in html
 
-    def test_opens_with_every_database_asked(self, admin_client):
+    def test_shows_a_card_for_each_database(self, admin_client):
         response = admin_client.get("/")
 
         cards = [card["status"].alias for card in response.context["databases"]]
         assert cards == list(ALIASES)
 
-    def test_is_cheap(self, admin_client, statuses):
+    def test_issues_few_queries(self, admin_client, statuses):
         statuses(CONNECTED, DOWN)
 
         with CaptureQueriesContext(connections["default"]) as queries:
@@ -115,7 +115,7 @@ class TestFrontPage:
 
         assert len(queries) <= 4
 
-    def test_opens_within_seconds_while_a_server_is_mute(self, admin_client, move, mute_port):
+    def test_opens_within_seconds_if_a_server_does_not_answer(self, admin_client, move, mute_port):
         move("procurement", mute_port)
 
         started = time.monotonic()
@@ -128,7 +128,7 @@ class TestFrontPage:
 
 @pytest.fixture
 def staff(client):
-    """A browser of an account of staff that may view these models only."""
+    """Return the client of a staff account that may view only the given models."""
 
     def staff(*models):
         user = User.objects.create_user("reader", is_staff=True)
@@ -143,13 +143,13 @@ def staff(client):
 
 
 class TestPermissions:
-    def test_without_any_the_front_page_says_whom_to_ask(self, staff):
+    def test_front_page_without_permissions_refers_to_an_administrator(self, staff):
         text = _text(staff().get("/"))
 
         assert "Ask an administrator to add it to a group" in text
         assert not any(alias in text.lower() for alias in ALIASES)
 
-    def test_the_front_page_shows_the_tables_that_may_be_viewed(self, staff, statuses):
+    def test_front_page_shows_permitted_tables_only(self, staff, statuses):
         statuses(CONNECTED)
 
         text = _text(staff("product").get("/"))
@@ -160,24 +160,26 @@ class TestPermissions:
         for hidden in ("price history", "Quarantine", "Last loads", "Uzum", "Cut off."):
             assert hidden not in text
 
-    def test_only_databases_that_may_be_viewed_are_asked(self, staff, monkeypatch):
-        asked = []
-        monkeypatch.setattr(front_page, "get_statuses", lambda aliases: asked.extend(aliases) or [])
+    def test_only_permitted_databases_are_queried(self, staff, monkeypatch):
+        queried = []
+        monkeypatch.setattr(
+            front_page, "get_statuses", lambda aliases: queried.extend(aliases) or []
+        )
 
         staff("product").get("/")
 
-        assert asked == ["ecommerce"]
+        assert queried == ["ecommerce"]
 
-    def test_the_reason_of_a_failure_is_for_accounts_that_may_view(self, staff, down, monkeypatch):
+    def test_reason_of_a_failure_is_shown_with_permission_only(self, staff, down, monkeypatch):
         monkeypatch.setattr(middleware, "find_trouble", lambda alias: Remark("silent", "is silent"))
-        browser = staff("product")
+        client = staff("product")
 
-        assert "ecommerce_db: is silent" in _text(browser.get("/ecommerce/product/"))
-        assert browser.get("/classifieds/listing/").status_code == 403
-        browser.logout()
-        assert browser.get("/ecommerce/product/").headers["Location"].startswith("/login/")
+        assert "ecommerce_db: is silent" in _text(client.get("/ecommerce/product/"))
+        assert client.get("/classifieds/listing/").status_code == 403
+        client.logout()
+        assert client.get("/ecommerce/product/").headers["Location"].startswith("/login/")
 
-    def test_a_stranger_does_not_see_why_accounts_cannot_be_read(self, client, down):
+    def test_anonymous_user_does_not_see_why_accounts_cannot_be_read(self, client, down):
         down("default")
 
         html = client.post("/login/", {"username": "x", "password": "x"}).content.decode()
@@ -211,7 +213,7 @@ class TestNavigation:
 
 class TestUnavailable:
     @pytest.mark.parametrize("path", ["", "1/change/"])
-    def test_says_why_and_what_to_do(self, admin_client, down, path):
+    def test_shows_the_reason_and_the_next_step(self, admin_client, down, path):
         down("classifieds")
 
         response = admin_client.get(f"/classifieds/listing/{path}")
@@ -221,7 +223,7 @@ class TestUnavailable:
         assert "Connection refused. Start the server" in _text(response)
         assert 'href="/ecommerce/product/"' in response.content.decode()
 
-    def test_leaves_the_others_alone(self, admin_client, down):
+    def test_other_databases_are_not_affected(self, admin_client, down):
         down("classifieds")
 
         assert admin_client.get("/procurement/lot/").status_code == 200
@@ -234,14 +236,14 @@ class TestUnavailable:
         assert response.status_code == 503
         assert "The database default is unreachable" in response.content.decode()
 
-    def test_refuses_a_login_while_accounts_are_unknown(self, client, down):
+    def test_login_without_control_database_gets_503(self, client, down):
         down("default")
 
         response = client.post("/login/", {"username": "admin", "password": "password"})
 
         assert response.status_code == 503
 
-    def test_says_that_tables_are_missing(self, admin_client):
+    def test_missing_table_is_explained(self, admin_client):
         with connections["classifieds"].cursor() as cursor:
             cursor.execute("ALTER TABLE classifieds_sellers RENAME TO elsewhere")
 
@@ -250,8 +252,8 @@ class TestUnavailable:
         assert response.status_code == 503
         assert "python manage.py db_migrate --database classifieds" in _text(response)
 
-    def test_stops_a_list_that_takes_too_long(self, admin_client, monkeypatch):
-        monkeypatch.setattr("marketplace.admin_site.large_tables.TIME_LIMIT", 1)
+    def test_slow_list_is_cancelled(self, admin_client, monkeypatch):
+        monkeypatch.setattr("marketplace.admin_site.large_tables.QUERY_TIMEOUT", 1)
         monkeypatch.setattr(
             "marketplace.admin_site.large_tables._ESTIMATE",
             "SELECT 1 FROM pg_sleep(1) WHERE %(table)s <> ''",
@@ -262,11 +264,11 @@ class TestUnavailable:
         assert response.status_code == 503
         assert "This list takes too long" in _text(response)
 
-    def test_leaves_other_errors_to_be_reported(self, admin_client, monkeypatch):
+    def test_other_exceptions_are_not_handled(self, admin_client, monkeypatch):
         def fail(*args):
-            raise ValueError("a mistake of ours")
+            raise ValueError("a fault of the program")
 
         monkeypatch.setattr(front_page, "get_statuses", fail)
 
-        with pytest.raises(ValueError, match="a mistake of ours"):
+        with pytest.raises(ValueError, match="a fault of the program"):
             admin_client.get("/")

@@ -1,4 +1,4 @@
-"""Pages about errors, and lists without rows: what is wrong, and a way back."""
+"""Error pages and empty lists: the reason and a link to continue."""
 
 import pytest
 from django.contrib.auth.models import User
@@ -13,52 +13,52 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:No directory at"),
 ]
 
-NAVIGATION, WAY_BACK = 'id="nav-sidebar', '<a class="mp-link" href="/">Go to the front page</a>'
+NAVIGATION, HOME_LINK = 'id="nav-sidebar', '<a class="mp-link" href="/">Go to the front page</a>'
 
 
 def read(response):
-    """Return the status and the page."""
+    """Return the status and the HTML of a response."""
     return response.status_code, response.content.decode()
 
 
 class TestErrors:
-    def test_an_unknown_address(self, admin_client):
+    def test_unknown_url(self, admin_client):
         status, html = read(admin_client.get("/nowhere/"))
 
         assert status == 404
         assert "<title> Page not found | Marketplace analytics</title>" in html
         assert "There is no page at /nowhere/." in html
-        assert WAY_BACK in html
+        assert HOME_LINK in html
         assert NAVIGATION in html
 
-    def test_a_stranger_is_asked_to_log_in(self, client):
+    def test_anonymous_user_is_redirected_to_the_login(self, client):
         assert client.get("/nowhere/").headers["Location"] == "/login/?next=/nowhere/"
 
-    def test_what_the_user_may_not_see(self, client):
+    def test_missing_permission(self, client):
         client.force_login(User.objects.create_user("reader", is_staff=True))
 
         status, html = read(client.get("/ecommerce/product/"))
 
         assert status == 403
         assert "Ask an administrator to grant it." in html
-        assert WAY_BACK in html
+        assert HOME_LINK in html
         assert NAVIGATION in html
 
-    def test_a_filter_that_is_not_allowed(self, admin_client):
+    def test_unknown_filter(self, admin_client):
         status, html = read(admin_client.get("/ecommerce/offer/?product__seller__name=x"))
 
         assert status == 400
         assert "This address is not valid" in html
         assert '<a class="mp-link" href="/ecommerce/offer/">Show the whole list</a>' in html
 
-    def test_a_host_that_is_not_ours(self, client):
+    def test_unknown_host(self, client):
         status, html = read(client.get("/", headers={"host": "evil.example"}))
 
         assert status == 400
-        assert WAY_BACK in html
+        assert HOME_LINK in html
         assert NAVIGATION not in html
 
-    def test_an_error_of_the_program(self, admin_client, monkeypatch):
+    def test_unhandled_exception(self, admin_client, monkeypatch):
         admin_client.raise_request_exception = False
         monkeypatch.setattr("marketplace.admin_site.front_page.get_statuses", lambda aliases: 1 / 0)
 
@@ -67,10 +67,10 @@ class TestErrors:
         assert status == 500
         assert "The error is in the server" in html
         assert "Try again" in html
-        assert WAY_BACK in html
+        assert HOME_LINK in html
         assert "ZeroDivisionError" not in html
 
-    def test_a_form_without_its_token(self, admin_user):
+    def test_form_without_csrf_token(self, admin_user):
         client = Client(enforce_csrf_checks=True)
         client.force_login(admin_user)
 
@@ -78,15 +78,15 @@ class TestErrors:
 
         assert status == 403
         assert "The form has expired" in html
-        assert WAY_BACK in html
+        assert HOME_LINK in html
 
-    def test_a_page_needs_no_accounts(self):
+    def test_request_without_user(self):
         request = RequestFactory().get("/nowhere/")
 
         status, html = read(error_pages.not_found(request, Exception()))
 
         assert status == 404
-        assert WAY_BACK in html
+        assert HOME_LINK in html
 
 
 class TestEmptyLists:
@@ -94,11 +94,11 @@ class TestEmptyLists:
         ("name", "expected"),
         [
             ("product", ["No products yet", "python manage.py ingest PLATFORM FILE…"]),
-            ("quarantinedrecord", ["Every record that was read could be loaded."]),
+            ("quarantinedrecord", ["No record has been rejected."]),
             ("exchangerate", ["No exchange rates yet", "python manage.py load_rates"]),
         ],
     )
-    def test_say_what_to_do(self, admin_client, name, expected):
+    def test_explain_how_to_load_data(self, admin_client, name, expected):
         _, html = read(admin_client.get(f"/ecommerce/{name}/"))
 
         assert all(text in html for text in expected)
@@ -107,16 +107,16 @@ class TestEmptyLists:
         assert "/add/" not in html
 
     @pytest.mark.parametrize("query", ["q=zzz", "platform=ozon", "seller__id__exact=1"])
-    def test_can_be_left_where_filters_made_them(self, admin_client, query):
+    def test_link_to_clear_filters(self, admin_client, query):
         factories.product(title="Чайник")
 
         _, html = read(admin_client.get(f"/ecommerce/product/?{query}"))
 
-        assert "No products match the search and the filters." in html
+        assert "No products match the search and filters." in html
         assert '<a class="mp-link" href="?">Clear search and filters</a>' in html
         assert "python manage.py ingest" not in html
 
-    def test_offer_to_add_what_can_be_added(self, admin_client):
+    def test_link_to_add_a_row(self, admin_client):
         _, html = read(admin_client.get("/auth/group/"))
 
         assert "No groups yet" in html
