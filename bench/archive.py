@@ -140,7 +140,7 @@ def measure(rows: int, repeats: int) -> dict[str, Any]:
     year = [date(YEAR, month, 1) for month in range(1, 7)]
     show(f"generating {rows:,} points")
     _generate(year, rows)
-    sizes = {each.month: each.bytes for each in months.tables()}
+    sizes = {each.month: each.bytes for each in months.table_months()}
     show("asking the table")
     hot = {name: _median(ask, repeats) for name, ask in _questions()}
     show("deleting and dropping a month")
@@ -178,10 +178,10 @@ def _check() -> None:
     """Check all files, as a process does before it reads them first."""
     from django.db import connections
 
-    from ecommerce.archive import cold, layout, months
+    from ecommerce.archive import layout, months, reading
 
     with connections[months.alias()].cursor() as cursor:
-        layout.check_fast(cold.files_of(months.cold(cursor)))
+        layout.check_fast(reading.files_of(months.file_months(cursor)))
 
 
 def _questions() -> list[tuple[str, Callable[[], Any]]]:
@@ -198,14 +198,14 @@ def _plain() -> Any:
     """Add up all points by the shortest statement in the system that has them."""
     from django.db import connections
 
-    from ecommerce.archive import cold, months
+    from ecommerce.archive import months, reading
 
     with connections[months.alias()].cursor() as cursor:
-        archived = months.cold(cursor)
+        archived = months.file_months(cursor)
         if not archived:
             cursor.execute(_PLAIN.format(points="ecommerce_price_history"))
             return cursor.fetchall()
-    with cold.points(archived) as archive:
+    with reading.points(archived) as archive:
         return archive.execute(_PLAIN.format(points="points")).fetchall()
 
 
@@ -288,7 +288,7 @@ def _archive(year: list[date]) -> tuple[list[Any], float]:
 
     started = time.perf_counter()
     moved = []
-    with layout.exclusive() as work:
+    with layout.exclusive_lock() as work:
         for month in year:
             show(f"archiving {month:%Y-%m}")
             moved.append(moving.archive(month, work, datetime.now(UTC)))
@@ -299,7 +299,7 @@ def _unarchive(month: date) -> float:
     from ecommerce.archive import layout, moving
 
     started = time.perf_counter()
-    with layout.exclusive() as work:
+    with layout.exclusive_lock() as work:
         moving.unarchive(month, work)
     return time.perf_counter() - started
 

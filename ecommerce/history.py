@@ -9,7 +9,7 @@ moment, the one that was stored first counts.
 
 Observations that come in the order of time are appended. A late one has the history rebuilt from
 all known observations. Of archived months the archived points are all that is known: see
-`ecommerce.archive.closing`.
+`ecommerce.archive.closed_months`.
 """
 
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from django.db.backends.utils import CursorWrapper
 
-from ecommerce.archive import closing
+from ecommerce.archive import closed_months
 from ecommerce.records import Offer, PricePoint, Product
 from marketplace.exceptions import MergeRequiredError
 from marketplace.loading import staging
@@ -120,7 +120,7 @@ def begin(cursor: CursorWrapper, offers: list[int], since: datetime) -> int:
     :param since: when the first of them was observed
     :raises MergeRequiredError: if that may be in an archived month, which takes no points
     """
-    if closing.is_closed(cursor, since):
+    if closed_months.is_closed(cursor, since):
         raise MergeRequiredError(f"Months up to that of {since:%Y-%m-%d} may be archived.")
     cursor.execute(_sql("price_begin"), {"offers": offers})
     return int(cursor.rowcount)
@@ -133,7 +133,7 @@ def append(cursor: CursorWrapper, platform: str) -> int:
 
     :raises ItemsRefusedError: if items would change a month that is archived
     """
-    closing.refuse_changes(cursor, platform)
+    closed_months.refuse_changes(cursor, platform)
     cursor.execute(_sql("price_news"), {"platform": platform})
     count, has_past, offers, times, prices = cursor.fetchone()
     if offers:
@@ -189,7 +189,7 @@ def _clear(cursor: CursorWrapper) -> None:
 def _rebuild(cursor: CursorWrapper, platform: str) -> int:
     """Bring the history to what stage_price_series and all that is stored say."""
     cursor.execute(_sql("price_evidence"), {"platform": platform})
-    closing.add_evidence(cursor, platform)
+    closed_months.add_evidence(cursor, platform)
     # Joins of a table without statistics may take forever.
     cursor.execute("ANALYZE price_evidence")
     cursor.execute(_sql("price_rebuild"), {})

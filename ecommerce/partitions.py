@@ -8,7 +8,7 @@ from django.db import ProgrammingError, connections
 from django.db.backends.utils import CursorWrapper
 from psycopg2.errors import DuplicateTable
 
-from ecommerce.archive import cold, layout, months
+from ecommerce.archive import layout, months, reading
 from ecommerce.archive.months import Place
 
 #: Months after the current one that have a partition before anything is loaded into them.
@@ -38,9 +38,9 @@ class Partition(NamedTuple):
 
 def report(today: date) -> list[Partition]:
     """Return the months of the price history in order, and those ahead that are missing."""
-    marks = {mark.month: mark for mark in months.archived()}
+    marks = {mark.month: mark for mark in months.marks()}
     found = {month: Partition(month, "missing") for month in _months(today)}
-    lost = months.lost()
+    lost = months.lost_months()
     found |= {each.month: Partition(each.month, "lost", each.row_count) for each in lost}
     for month, mark in marks.items():
         state = "archived" if mark.archived_at else "being archived"
@@ -49,7 +49,7 @@ def report(today: date) -> list[Partition]:
         for name, problem in lacking_files(cursor):
             month = layout.month_of(name)
             found[month] = found[month]._replace(problem=problem)
-    for each in months.tables():
+    for each in months.table_months():
         is_hot = each.place is Place.ATTACHED and each.month not in marks
         state = "hot" if is_hot else "being archived"
         found[each.month] = Partition(each.month, state, each.rows, each.is_estimate, each.bytes)
@@ -60,7 +60,7 @@ def report(today: date) -> list[Partition]:
 
 def lost() -> list[str]:
     """Return the months of the price history that were declared lost."""
-    return [str(each) for each in months.lost()]
+    return [str(each) for each in months.lost_months()]
 
 
 def lacking_files(cursor: CursorWrapper) -> list[tuple[str, str]]:
@@ -71,7 +71,10 @@ def lacking_files(cursor: CursorWrapper) -> list[tuple[str, str]]:
     cursor.execute("SELECT to_regclass('ecommerce_archived_months') IS NOT NULL")
     if cursor.fetchone() != (True,):
         return []
-    return [(f"{month:%Y-%m}", why) for month, why in cold.lacking(months.cold(cursor))]
+    return [
+        (f"{month:%Y-%m}", why)
+        for month, why in reading.unreadable_months(months.file_months(cursor))
+    ]
 
 
 def names_ahead(today: date) -> list[str]:

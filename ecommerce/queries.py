@@ -18,8 +18,8 @@ from django.db import connections, router
 from django.db.backends.utils import CursorWrapper
 from django.db.transaction import atomic
 
-from ecommerce.archive import cold, months
-from ecommerce.archive.months import Cold
+from ecommerce.archive import months, reading
+from ecommerce.archive.months import FileMonth
 from ecommerce.models import Category, PricePoint
 from marketplace.postgresql.sql_files import read_sql
 
@@ -140,7 +140,7 @@ def price_statistics(offer_id: int) -> PriceStatistics | None:
     :raises ArchiveError: if an archived month cannot be read; so do all questions here
     """
     with _history(*ALWAYS) as (cursor, archived):
-        rows = cold.points_of(archived, [offer_id], *ALWAYS) if archived else []
+        rows = reading.points_of(archived, [offer_id], *ALWAYS) if archived else []
         points = [Point(*row) for row in rows]
         values: dict[str, Any] = {
             "offer_id": offer_id,
@@ -163,7 +163,7 @@ def price_points(
         cursor.execute(_sql("price_points"), values)
         rows = cursor.fetchall()
         if archived:
-            rows += cold.points_of(archived, values["offers"], since, until)
+            rows += reading.points_of(archived, values["offers"], since, until)
     return sorted((Point(*row) for row in rows), key=lambda point: point[:2])
 
 
@@ -266,7 +266,7 @@ COPY (
 
 
 @contextmanager
-def _history(since: datetime, until: datetime) -> Iterator[tuple[CursorWrapper, list[Cold]]]:
+def _history(since: datetime, until: datetime) -> Iterator[tuple[CursorWrapper, list[FileMonth]]]:
     """Open the price history as it is now: yield a cursor, and the archived months of a period."""
     alias = router.db_for_read(PricePoint)
     is_nested = connections[alias].in_atomic_block
@@ -276,7 +276,7 @@ def _history(since: datetime, until: datetime) -> Iterator[tuple[CursorWrapper, 
         # A month may be on its way out: whoever takes it waits for those who hold this. So what
         # the first statement after it sees as attached stays so.
         cursor.execute("LOCK TABLE ONLY ecommerce_price_history IN ACCESS SHARE MODE")
-        yield cursor, months.cold(cursor, since, until)
+        yield cursor, months.file_months(cursor, since, until)
 
 
 def _ask(
@@ -287,20 +287,20 @@ def _ask(
         cursor.execute(_HOT + _sql(name), {**values, "platform": platform})
         yield from cursor.fetchall()
         if archived:
-            with cold.points(archived, platform) as archive:
+            with reading.points(archived, platform) as archive:
                 if has_categories:
                     _show_categories(cursor, archive)
-                yield from cold.fetch(archive, _sql(name), values)
+                yield from reading.fetch(archive, _sql(name), values)
 
 
 def _show_categories(cursor: CursorWrapper, archive: Any) -> None:
     """Make the table `offer_categories` of what PostgreSQL says now."""
-    with cold.temporary_folder() as folder:
+    with reading.temporary_folder() as folder:
         path = Path(folder) / "offers.csv"
         with path.open("wb") as file, cursor.db.wrap_database_errors:
             cursor.copy_expert(_CATEGORIES, file)
         columns = {"offer_id": "BIGINT", "category_id": "BIGINT"}
-        cold.read_csv(archive, path, "offer_categories", columns)
+        reading.read_csv(archive, path, "offer_categories", columns)
 
 
 def _merged(

@@ -8,7 +8,7 @@ from textwrap import shorten
 from django.db.models import QuerySet
 from django.utils.html import format_html
 
-from ecommerce.archive import gaps, months
+from ecommerce.archive import months, notices
 from ecommerce.models import Offer, PricePoint, Product
 from marketplace.admin_site import elements, formatting
 from marketplace.admin_site.charts import MAX_SERIES, Point, Series, price_chart
@@ -65,8 +65,8 @@ def history_panels(history: QuerySet[PricePoint]) -> Iterable[Panel]:
 
     Both cover the months in PostgreSQL and name the months that are archived or lost.
     """
-    archived = gaps.archived()
-    left_out = gaps.left_out(archived)
+    archived = notices.archived_months()
+    left_out = notices.omitted_months(archived)
     newest = list(
         history.select_related("offer__seller")
         .defer("offer__variant_attributes", "offer__seller__attributes")

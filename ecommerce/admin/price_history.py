@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from ecommerce import outliers
-from ecommerce.archive import gaps
+from ecommerce.archive import notices
 from ecommerce.models import Category, Offer, PricePoint, Product
 from marketplace.admin_site import elements, formatting
 from marketplace.admin_site.filters import (
@@ -116,7 +116,7 @@ class PricePointAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Show the list, with a message about months that it does not include."""
-        if request.method == "GET" and (note := gaps.left_out(gaps.archived())):
+        if request.method == "GET" and (note := notices.omitted_months(notices.archived_months())):
             self.message_user(request, note)
         return super().changelist_view(request, extra_context)
 

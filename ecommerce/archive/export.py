@@ -15,9 +15,9 @@ from django.db.transaction import atomic
 from duckdb import DuckDBPyConnection
 from psycopg2.sql import SQL, Identifier, Literal
 
-from ecommerce.archive import cold, content, layout, manifests, months
+from ecommerce.archive import content, layout, manifests, months, reading
 from ecommerce.archive.content import Fingerprint
-from ecommerce.archive.layout import ArchivedFile, Manifest
+from ecommerce.archive.layout import ArchivedFile, ArchiveManifest
 from marketplace.exceptions import ArchiveError
 
 #: Rows that are skipped or read as one, as the offers and times that each holds are known.
@@ -43,7 +43,7 @@ TO '{path}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {group}, KV_METADA
 """
 
 
-def export(month: date, work: Path, now: datetime) -> Manifest:
+def export(month: date, work: Path, now: datetime) -> ArchiveManifest:
     """Write a month's table to the archive, and compare it; return the manifest.
 
     What the archive had of the month stays, for databases that are restored. Of what fails nothing
@@ -63,7 +63,7 @@ def export(month: date, work: Path, now: datetime) -> Manifest:
     return manifest
 
 
-def _export(month: date, work: Path, now: datetime) -> Manifest:
+def _export(month: date, work: Path, now: datetime) -> ArchiveManifest:
     table = months.table_name(month)
     with tempfile.TemporaryDirectory(dir=work) as name:
         folder = Path(name)
@@ -87,8 +87,8 @@ def compare(files: list[ArchivedFile], expected: Fingerprint, offers: str) -> No
     for file in files:
         layout.check(file)
     names = ", ".join(str(layout.root() / file.path) for file in files) or "no file"
-    with cold.connect(what=f"{names} cannot be read again") as archive:
-        cold.show_files(archive, (layout.root() / file.path for file in files))
+    with reading.connect(what=f"{names} cannot be read again") as archive:
+        reading.show_files(archive, (layout.root() / file.path for file in files))
         found = content.fingerprint_files(archive)
         found_offers = content.offers_hash_of_files(archive)
     if found != expected:
@@ -100,7 +100,7 @@ def compare(files: list[ArchivedFile], expected: Fingerprint, offers: str) -> No
         raise ArchiveError(f"The files name other offers than were archived. Files: {names}.")
 
 
-def fingerprint_of(manifest: Manifest) -> Fingerprint:
+def fingerprint_of(manifest: ArchiveManifest) -> Fingerprint:
     """Return the fingerprint that a manifest tells."""
     return Fingerprint(
         manifest.rows, manifest.min_recorded_at, manifest.max_recorded_at, manifest.content_hash
@@ -136,10 +136,10 @@ def _copy_out(cursor: CursorWrapper, table: str, path: Path) -> None:
     columns = [names.get(name, SQL("h.{}").format(Identifier(name))) for name in content.COLUMNS]
     statement = SQL(_COPY).format(columns=SQL(", ").join(columns), table=Identifier(table))
     with path.open("wb") as file, zstandard.ZstdCompressor(level=1).stream_writer(file) as writer:
-        copy_expert(cursor, "SET LOCAL timezone = 'UTC'", statement, writer)
+        copy_with_setting(cursor, "SET LOCAL timezone = 'UTC'", statement, writer)
 
 
-def copy_expert(cursor: CursorWrapper, before: str, statement: Any, file: IO[bytes]) -> None:
+def copy_with_setting(cursor: CursorWrapper, before: str, statement: Any, file: IO[bytes]) -> None:
     """Execute a COPY, in a session that a statement before has prepared."""
     cursor.execute(before)
     # Django translates the errors of execute(), not those of copy_expert().
@@ -150,10 +150,10 @@ def copy_expert(cursor: CursorWrapper, before: str, statement: Any, file: IO[byt
 def _write_files(month: date, work: Path, content_hash: str) -> list[ArchivedFile]:
     """Write a file a platform, and put them where they belong."""
     what = f"{month:%Y-%m} cannot be written to {layout.root()}"
-    with cold.connect(work / "temporary", what=what) as archive:
+    with reading.connect(work / "temporary", what=what) as archive:
         archive.execute("ATTACH $path AS work", {"path": str(work / "rows.duckdb")})
         archive.execute("USE work")
-        cold.read_csv(archive, work / "rows.csv.zst", "rows", content.COLUMNS)
+        reading.read_csv(archive, work / "rows.csv.zst", "rows", content.COLUMNS)
         query = "SELECT platform, count(*) FROM rows GROUP BY platform ORDER BY platform"
         counts = archive.execute(query).fetchall()
         return [
@@ -192,8 +192,8 @@ def _write_file(
 
 def _manifest(
     month: date, expected: Fingerprint, offers: str, files: list[ArchivedFile], now: datetime
-) -> Manifest:
-    return Manifest(
+) -> ArchiveManifest:
+    return ArchiveManifest(
         schema_version=layout.SCHEMA_VERSION,
         table=months.TABLE,
         month=f"{month:%Y-%m}",

@@ -48,7 +48,7 @@ class ArchivedFile:
 
 
 @dataclass(frozen=True)
-class Manifest:
+class ArchiveManifest:
     """What an archived month consists of.
 
     :param content_hash: of the values of all rows, in any order; see `ecommerce.archive.content`
@@ -95,7 +95,7 @@ _STEPS = dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _FULL) | dict.
 
 
 @contextmanager
-def writing() -> Iterator[None]:
+def explain_write_errors() -> Iterator[None]:
     """Say of an error of the archive's disk what it is and what to do.
 
     :raises ArchiveError: if there is one within
@@ -110,7 +110,7 @@ def writing() -> Iterator[None]:
 
 
 @contextmanager
-def exclusive() -> Iterator[Path]:
+def exclusive_lock() -> Iterator[Path]:
     """Hold the archive for oneself; yield an empty folder in it for what is being written.
 
     What a process left there that was killed is removed.
@@ -118,7 +118,7 @@ def exclusive() -> Iterator[Path]:
     :raises ArchiveError: if the archive cannot be written, or another process holds it
     """
     work = root() / ".partial"
-    with writing():
+    with explain_write_errors():
         root().mkdir(parents=True, exist_ok=True)
         descriptor = os.open(root() / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
     try:
@@ -128,7 +128,7 @@ def exclusive() -> Iterator[Path]:
             raise ArchiveError(
                 f"Another process is writing to {root()}. Wait for it to end, and run this again."
             ) from None
-        with writing():
+        with explain_write_errors():
             _clear(work)
             work.mkdir()
         yield work

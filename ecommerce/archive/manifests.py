@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ecommerce.archive import layout
-from ecommerce.archive.layout import ArchivedFile, Manifest
+from ecommerce.archive.layout import ArchivedFile, ArchiveManifest
 from marketplace.exceptions import ArchiveError
 
 _NAME = re.compile(r"(\d{4}-\d\d)(-[0-9a-f]{16})?\.json")
@@ -51,7 +51,7 @@ def _path(month: date, content_hash: str) -> Path:
     return folder() / f"{month:%Y-%m}-{content_hash[-16:]}.json"
 
 
-def read(path: Path) -> Manifest:
+def read(path: Path) -> ArchiveManifest:
     """Return a manifest.
 
     :raises ArchiveError: if it is absent, damaged, or was changed since it was written
@@ -59,7 +59,9 @@ def read(path: Path) -> Manifest:
     try:
         told = json.loads(path.read_bytes())
         digest = told.pop("sha256", None)
-        manifest = Manifest(**told | {"files": [ArchivedFile(**each) for each in told["files"]]})
+        manifest = ArchiveManifest(
+            **told | {"files": [ArchivedFile(**each) for each in told["files"]]}
+        )
         datetime.fromisoformat(manifest.written_at)
     except OSError as error:
         raise ArchiveError(
@@ -73,7 +75,7 @@ def read(path: Path) -> Manifest:
     return manifest
 
 
-def write(month: date, manifest: Manifest) -> None:
+def write(month: date, manifest: ArchiveManifest) -> None:
     """Write a month's manifest, in one moment, and so that a crash does not undo it."""
     path, document = _path(month, manifest.content_hash), asdict(manifest)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -124,7 +126,7 @@ def remove_superseded(
     return Removed(removed, size)
 
 
-def _of(month: date) -> list[tuple[Path, Manifest]]:
+def _of(month: date) -> list[tuple[Path, ArchiveManifest]]:
     """Return the manifests of a month, the newest last.
 
     :raises ArchiveError: if one of them is damaged
@@ -150,7 +152,7 @@ def _all() -> list[tuple[Path, date]]:
     return [(path, layout.month_of(name[1])) for path, name in names if name]
 
 
-def _written_at(manifest: Manifest) -> datetime:
+def _written_at(manifest: ArchiveManifest) -> datetime:
     return datetime.fromisoformat(manifest.written_at)
 
 

@@ -39,7 +39,7 @@ _DETACHING = {
 }
 
 
-class Cold(NamedTuple):
+class FileMonth(NamedTuple):
     """A month that is read from files.
 
     :param rows: like `content_hash` what its manifest must say
@@ -50,7 +50,7 @@ class Cold(NamedTuple):
     content_hash: str
 
 
-class Month(NamedTuple):
+class TableMonth(NamedTuple):
     """A month that has a table.
 
     :param rows: counted in a small table, estimated in a large one
@@ -74,7 +74,7 @@ WHERE class.oid = to_regclass(%(table)s)
 """
 
 # What is attached is read there, even if it is about to be archived.
-_COLD = """
+_FILE_MONTHS = """
 SELECT month, row_count, content_hash
 FROM ecommerce_archived_months AS a
 WHERE
@@ -95,7 +95,7 @@ WHERE
 ORDER BY month
 """
 
-_TABLES = r"""
+_TABLE_MONTHS = r"""
 SELECT
     class.relname,
     inheriting.inhparent IS NOT NULL,
@@ -158,20 +158,20 @@ def _place(is_attached: bool | None, is_pending: bool | None) -> Place:
     return Place.ATTACHED if is_attached else Place.DETACHED
 
 
-def cold(
+def file_months(
     cursor: CursorWrapper, since: datetime | None = None, until: datetime | None = None
-) -> list[Cold]:
+) -> list[FileMonth]:
     """Return the archived months that a period touches, as the cursor's snapshot sees them."""
-    cursor.execute(_COLD, {"since": since, "until": until})
-    return [Cold(*row) for row in cursor.fetchall()]
+    cursor.execute(_FILE_MONTHS, {"since": since, "until": until})
+    return [FileMonth(*row) for row in cursor.fetchall()]
 
 
-def archived() -> list[ArchivedMonth]:
+def marks() -> list[ArchivedMonth]:
     """Return the months that are archived, or about to be."""
     return list(ArchivedMonth.objects.using(alias()).order_by("month"))
 
 
-def lost() -> list[LostMonth]:
+def lost_months() -> list[LostMonth]:
     """Return the months that were declared lost."""
     return list(LostMonth.objects.using(alias()).order_by("month"))
 
@@ -181,10 +181,10 @@ def mark_of(month: date) -> ArchivedMonth | None:
     return ArchivedMonth.objects.using(alias()).filter(month=month).first()
 
 
-def tables() -> list[Month]:
+def table_months() -> list[TableMonth]:
     """Return the months that have a table, in order."""
     with connections[alias()].cursor() as cursor:
-        cursor.execute(_TABLES)
+        cursor.execute(_TABLE_MONTHS)
         return [_month(cursor, *row) for row in cursor.fetchall()]
 
 
@@ -196,14 +196,14 @@ def _month(
     rows: int,
     size: int,
     total: int,
-) -> Month:
+) -> TableMonth:
     year, number = name.removeprefix(f"{TABLE}_").split("_")
     is_estimate = size > _COUNTED_SIZE
     if not is_estimate:
         cursor.execute(SQL("SELECT count(*) FROM {}").format(Identifier(name)))
         rows = cursor.fetchone()[0]
     where = _place(is_attached, is_pending)
-    return Month(date(int(year), int(number), 1), where, rows, is_estimate, total)
+    return TableMonth(date(int(year), int(number), 1), where, rows, is_estimate, total)
 
 
 # Changes

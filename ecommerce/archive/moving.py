@@ -23,10 +23,10 @@ from django.db.backends.utils import CursorWrapper
 from django.db.transaction import atomic
 from psycopg2.sql import SQL, Identifier
 
-from ecommerce.archive import cold, content, dependents, export, layout, manifests, months
-from ecommerce.archive.layout import Manifest
+from ecommerce.archive import content, dependents, export, layout, manifests, months, reading
+from ecommerce.archive.layout import ArchiveManifest
 from ecommerce.archive.manifests import Removed
-from ecommerce.archive.months import Cold, Place
+from ecommerce.archive.months import FileMonth, Place
 from ecommerce.models import ArchivedMonth
 from marketplace.backups import sets
 from marketplace.exceptions import ArchiveError
@@ -35,7 +35,7 @@ from marketplace.exceptions import ArchiveError
 _TRIES = 3
 
 
-class Moved(NamedTuple):
+class MovedMonth(NamedTuple):
     """What became of a month, or would.
 
     :param bytes: of its table before, with indexes
@@ -49,35 +49,37 @@ class Moved(NamedTuple):
     files: int
 
 
-def due(older_than: timedelta, now: datetime) -> list[date]:
+def due_months(older_than: timedelta, now: datetime) -> list[date]:
     """Return the months to archive: those that ended so long ago, and those that were begun.
 
     :raises django.db.Error: if the database cannot be asked
     """
-    begun = [each.month for each in months.archived() if each.archived_at is None]
+    begun = [each.month for each in months.marks() if each.archived_at is None]
     ended = [
-        each.month for each in months.tables() if months.bounds(each.month)[1] <= now - older_than
+        each.month
+        for each in months.table_months()
+        if months.bounds(each.month)[1] <= now - older_than
     ]
     # What was begun comes first: PostgreSQL detaches one month at a time.
     return list(dict.fromkeys([*begun, *ended]))
 
 
-def plan(month: date) -> Moved:
+def plan(month: date) -> MovedMonth:
     """Return what archiving a month would do; its files are not known before."""
-    found = next((each for each in months.tables() if each.month == month), None)
-    return Moved(month, found.rows if found else 0, found.bytes if found else 0, 0, 0)
+    found = next((each for each in months.table_months() if each.month == month), None)
+    return MovedMonth(month, found.rows if found else 0, found.bytes if found else 0, 0, 0)
 
 
-def archive(month: date, work: Path, now: datetime) -> Moved:
+def archive(month: date, work: Path, now: datetime) -> MovedMonth:
     """Archive a month; go on where an earlier call was interrupted.
 
-    :param work: the folder that `layout.exclusive` gave
+    :param work: the folder that `layout.exclusive_lock` gave
     :raises ArchiveError: if something depends on its table, its files are not what was written, the
         disk refuses, or rows keep coming
     :raises django.db.Error: if the database refuses, or sessions read on for too long
     """
     try:
-        with layout.writing():
+        with layout.explain_write_errors():
             return _archive(month, work, now)
     except (ArchiveError, Error):
         # Without its database it stays closed until the next call.
@@ -94,7 +96,7 @@ def _give_back(month: date) -> None:
         months.reopen(month)
 
 
-def _archive(month: date, work: Path, now: datetime) -> Moved:
+def _archive(month: date, work: Path, now: datetime) -> MovedMonth:
     dependents.require_none(month)
     size = plan(month).bytes
     for _ in range(_TRIES):
@@ -121,7 +123,7 @@ def _is_whole(month: date) -> bool:
     if mark is None:
         return False
     try:
-        manifest = cold.open_manifest(_cold(mark))
+        manifest = reading.open_manifest(_file_month(mark))
         for file in manifest.files:
             layout.check(file)
     except ArchiveError:
@@ -132,7 +134,7 @@ def _is_whole(month: date) -> bool:
     return found == export.fingerprint_of(manifest)
 
 
-def _finished(month: date, now: datetime, size: int) -> Moved:
+def _finished(month: date, now: datetime, size: int) -> MovedMonth:
     mark = months.mark_of(month)
     if mark is None:
         raise ArchiveError(f"There is nothing of {month:%Y-%m} to archive.")
@@ -140,11 +142,11 @@ def _finished(month: date, now: datetime, size: int) -> Moved:
     if mark.archived_at is None:
         months.drop(month, now)
     total = sum(file.bytes for file in manifest.files)
-    return Moved(month, manifest.rows, size, total, len(manifest.files))
+    return MovedMonth(month, manifest.rows, size, total, len(manifest.files))
 
 
-def _cold(mark: ArchivedMonth) -> Cold:
-    return Cold(mark.month, mark.row_count, mark.content_hash)
+def _file_month(mark: ArchivedMonth) -> FileMonth:
+    return FileMonth(mark.month, mark.row_count, mark.content_hash)
 
 
 def remove_superseded(now: datetime) -> Removed:
@@ -153,7 +155,7 @@ def remove_superseded(now: datetime) -> Removed:
     Those stay that a database may name which is restored from one of the backup sets, and all for
     ARCHIVE_KEEP_DAYS days after they were superseded: sets may be kept elsewhere.
 
-    To be called by who has the archive for themselves, see `layout.exclusive`.
+    To be called by who has the archive for themselves, see `layout.exclusive_lock`.
 
     :raises ArchiveError: if the archive cannot be written
     :raises BackupError: if the folder of the backup sets cannot be read
@@ -164,18 +166,18 @@ def remove_superseded(now: datetime) -> Removed:
     def is_needed(superseded_at: datetime) -> bool:
         return now - superseded_at < keep or any(each < superseded_at for each in backed_up)
 
-    current = [(mark.month, mark.content_hash) for mark in months.archived()]
-    with layout.writing():
+    current = [(mark.month, mark.content_hash) for mark in months.marks()]
+    with layout.explain_write_errors():
         return manifests.remove_superseded(current, is_needed)
 
 
-def verify(mark: ArchivedMonth, *, is_thorough: bool = False) -> Manifest:
+def verify(mark: ArchivedMonth, *, is_thorough: bool = False) -> ArchiveManifest:
     """Compare the files of an archived month with their manifest, and that with the database.
 
     :param is_thorough: whether to read all values, too
     :raises ArchiveError: if any differs, by the file's name
     """
-    manifest = cold.open_manifest(_cold(mark))
+    manifest = reading.open_manifest(_file_month(mark))
     for file in manifest.files:
         layout.check(file)
     if is_thorough:
@@ -183,7 +185,7 @@ def verify(mark: ArchivedMonth, *, is_thorough: bool = False) -> Manifest:
     return manifest
 
 
-def require_lost(month: date) -> ArchivedMonth:
+def require_unreadable(month: date) -> ArchivedMonth:
     """Return what the database says of an archived month whose files cannot be read.
 
     :raises ArchiveError: if it is not archived, or can be read
@@ -199,23 +201,23 @@ def require_lost(month: date) -> ArchivedMonth:
     )
 
 
-def unarchive(month: date, work: Path) -> Moved:
+def unarchive(month: date, work: Path) -> MovedMonth:
     """Bring a month back: its table is as it was, ids included. All of it happens or nothing does.
 
     Its files stay where they are, see `remove_superseded`.
 
-    :param work: the folder that `layout.exclusive` gave
+    :param work: the folder that `layout.exclusive_lock` gave
     :raises ArchiveError: if it is not archived, its files are not what was written, the disk
         refuses, or the connected role is not the owner
     :raises django.db.Error: if the database refuses
     """
     months.require_owner()
     mark = require_archived(month)
-    with layout.writing():
+    with layout.explain_write_errors():
         return _unarchive(month, verify(mark, is_thorough=True), work)
 
 
-def _unarchive(month: date, manifest: Manifest, work: Path) -> Moved:
+def _unarchive(month: date, manifest: ArchiveManifest, work: Path) -> MovedMonth:
     rows = work / f"{month:%Y-%m}.csv.zst"
     _write_rows(manifest, rows)
     alias, table = months.alias(), months.table_name(month)
@@ -258,7 +260,7 @@ def require_archived(month: date) -> ArchivedMonth:
     """
     mark = months.mark_of(month)
     if mark is None:
-        known = months.names(each.month for each in months.archived()) or "none"
+        known = months.names(each.month for each in months.marks()) or "none"
         raise ArchiveError(f"{month:%Y-%m} is not archived. Archived months: {known}.")
     where = months.place(month)
     if where is Place.ATTACHED:
@@ -274,7 +276,7 @@ def require_archived(month: date) -> ArchivedMonth:
     return mark
 
 
-def describe(month: date) -> Moved:
+def describe(month: date) -> MovedMonth:
     """Return what bringing a month back would do.
 
     :raises ArchiveError: as `unarchive`
@@ -282,10 +284,10 @@ def describe(month: date) -> Moved:
     return _moved(month, verify(require_archived(month)))
 
 
-def _moved(month: date, manifest: Manifest) -> Moved:
-    sizes = {each.month: each.bytes for each in months.tables()}
+def _moved(month: date, manifest: ArchiveManifest) -> MovedMonth:
+    sizes = {each.month: each.bytes for each in months.table_months()}
     total = sum(file.bytes for file in manifest.files)
-    return Moved(month, manifest.rows, sizes.get(month, 0), total, len(manifest.files))
+    return MovedMonth(month, manifest.rows, sizes.get(month, 0), total, len(manifest.files))
 
 
 _WRITE_ROWS = """
@@ -298,7 +300,7 @@ COPY (
 """
 
 
-def _write_rows(manifest: Manifest, path: Path) -> None:
+def _write_rows(manifest: ArchiveManifest, path: Path) -> None:
     columns = {name: name for name in content.WRITTEN}
     columns["recorded_at"] = "strftime(recorded_at AT TIME ZONE 'UTC', '%Y-%m-%d %H:%M:%S.%f+00')"
     statement = _WRITE_ROWS.format(
@@ -307,8 +309,8 @@ def _write_rows(manifest: Manifest, path: Path) -> None:
         path=str(path).replace("'", "''"),
     )
     what = f"{manifest.month} cannot be brought back, and stays in the archive"
-    with cold.connect(path.parent, what=what) as archive:
-        cold.show_files(archive, (layout.root() / file.path for file in manifest.files))
+    with reading.connect(path.parent, what=what) as archive:
+        reading.show_files(archive, (layout.root() / file.path for file in manifest.files))
         archive.execute(statement)
 
 
@@ -320,4 +322,4 @@ def _copy_in(cursor: CursorWrapper, table: str, path: Path) -> None:
         path.open("rb") as file,
         zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True) as reader,
     ):
-        export.copy_expert(cursor, "SET LOCAL timezone = 'UTC'", statement, reader)
+        export.copy_with_setting(cursor, "SET LOCAL timezone = 'UTC'", statement, reader)

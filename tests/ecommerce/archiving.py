@@ -78,13 +78,13 @@ def rows(month):
 
 def archive(*wanted):
     """Archive months."""
-    with layout.exclusive() as work:
+    with layout.exclusive_lock() as work:
         return [moving.archive(month, work, timezone.now()) for month in wanted]
 
 
 def unarchive(*wanted):
     """Bring months back."""
-    with layout.exclusive() as work:
+    with layout.exclusive_lock() as work:
         return [moving.unarchive(month, work) for month in wanted]
 
 

@@ -21,7 +21,7 @@ def archive_dir(settings, tmp_path, transactional_db):
     settings.ARCHIVE_DIR = tmp_path / "archive"
     yield settings.ARCHIVE_DIR
     with connections["ecommerce"].cursor() as cursor:
-        for each in months.tables():
+        for each in months.table_months():
             if each.month.year <= 2021:
                 table = Identifier(months.table_name(each.month))
                 cursor.execute(SQL("DROP TABLE {}").format(table))

@@ -143,7 +143,10 @@ class TestArchive:
         assert months.place(MAY) is Place.ATTACHED
 
     def test_is_refused_while_another_process_writes(self):
-        with layout.exclusive(), pytest.raises(ArchiveError, match="Another process is writing"):
+        with (
+            layout.exclusive_lock(),
+            pytest.raises(ArchiveError, match="Another process is writing"),
+        ):
             archive(MAY)
 
 

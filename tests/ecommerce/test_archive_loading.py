@@ -209,7 +209,7 @@ class TestMeanwhile:
         loader.start()
         try:
             wait(lambda: len(loaded) > 3, "the loader does not load")
-            with layout.exclusive() as work:
+            with layout.exclusive_lock() as work:
                 moving.archive(MAY, work, timezone.now())
                 moving.archive(JUNE, work, timezone.now())
             count = len(loaded)

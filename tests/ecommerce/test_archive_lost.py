@@ -8,7 +8,7 @@ from io import StringIO
 import pytest
 from django.urls import reverse
 
-from ecommerce.archive import gaps
+from ecommerce.archive import notices
 from ecommerce.models import ArchivedMonth, LostMonth, Offer, PricePoint
 from tests.commands import run
 from tests.ecommerce.archiving import JULY, JUNE, MAY, archive
@@ -173,7 +173,7 @@ class TestPages:
 def test_months_in_a_row_are_named_together():
     found = [JUNE, MAY, JULY, date(2021, 12, 1), date(2022, 1, 1), date(2023, 1, 1)]
 
-    assert gaps.spans(found) == "2021-05 to 2021-07, 2021-12 to 2022-01, 2023-01"
+    assert notices.format_months(found) == "2021-05 to 2021-07, 2021-12 to 2022-01, 2023-01"
 
 
 def history_of_table(number):

@@ -11,7 +11,7 @@ from django.db import Error, router
 from django.utils import timezone
 
 from ecommerce.archive import dependents, layout, months, moving
-from ecommerce.archive.moving import Moved
+from ecommerce.archive.moving import MovedMonth
 from ecommerce.models import PricePoint
 from marketplace.admin_site.formatting import size
 from marketplace.cli import DatabaseCommand, add_destructive_arguments, add_format_argument
@@ -93,11 +93,11 @@ class Command(DatabaseCommand):
         if not options["dry_run"]:
             months.require_owner()
         now = timezone.now()
-        due = moving.due(options["older_than"], now)
+        due = moving.due_months(options["older_than"], now)
         if not due:
             self._say(alias, f"nothing to archive: no month ended {_age(options)} ago")
             if not options["dry_run"] and layout.root().exists():
-                with layout.exclusive():
+                with layout.exclusive_lock():
                     self._clean(alias)
             return True
         if options["dry_run"]:
@@ -109,13 +109,13 @@ class Command(DatabaseCommand):
                 f"{layout.root()}, and dropped from {alias}: {months.names(due)}.",
                 alias,
             )
-        with layout.exclusive() as work:
+        with layout.exclusive_lock() as work:
             succeeded = [self._archive_month(alias, month, work) for month in due]
             self._clean(alias)
         return all(succeeded)
 
     def _abandon(self, alias: str, options: dict[str, Any]) -> bool:
-        marks = [moving.require_lost(each) for each in options["abandon"]]
+        marks = [moving.require_unreadable(each) for each in options["abandon"]]
         rows = counted(sum(mark.row_count for mark in marks), "row")
         if not options["dry_run"] and not options["force"]:
             self.confirm(
@@ -124,7 +124,7 @@ class Command(DatabaseCommand):
         for mark in marks:
             if not options["dry_run"]:
                 months.abandon(mark, timezone.now())
-            moved = Moved(mark.month, mark.row_count, 0, 0, 0)
+            moved = MovedMonth(mark.month, mark.row_count, 0, 0, 0)
             self._report(alias, moved, "Would abandon" if options["dry_run"] else "abandoned")
         return True
 
@@ -161,7 +161,7 @@ class Command(DatabaseCommand):
         return True
 
     def _verify(self, alias: str) -> bool:
-        marks = [each for each in months.archived() if each.archived_at]
+        marks = [each for each in months.marks() if each.archived_at]
         if not marks:
             self._say(alias, "nothing is archived")
         # All of them, whether or not others fail.
@@ -175,11 +175,11 @@ class Command(DatabaseCommand):
             self._fail(alias, mark.month, explain(error))
             return False
         total = sum(file.bytes for file in manifest.files)
-        moved = Moved(mark.month, manifest.rows, 0, total, len(manifest.files))
+        moved = MovedMonth(mark.month, manifest.rows, 0, total, len(manifest.files))
         self._report(alias, moved, "verified")
         return True
 
-    def _report(self, alias: str, moved: Moved, verb: str) -> None:
+    def _report(self, alias: str, moved: MovedMonth, verb: str) -> None:
         self.found.append({"alias": alias, "error": "", "action": verb, **moved._asdict()})
         places = [f"{size(moved.bytes)} in PostgreSQL"] if moved.bytes else []
         if moved.files:

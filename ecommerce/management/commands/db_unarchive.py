@@ -7,7 +7,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import router
 
 from ecommerce.archive import layout, moving
-from ecommerce.archive.moving import Moved
+from ecommerce.archive.moving import MovedMonth
 from ecommerce.models import PricePoint
 from marketplace.admin_site.formatting import size
 from marketplace.cli import DatabaseCommand
@@ -40,13 +40,13 @@ class Command(DatabaseCommand):
                 for month in wanted:
                     self._report(alias, moving.describe(month), "Would bring back")
                 return
-            with layout.exclusive() as work:
+            with layout.exclusive_lock() as work:
                 for month in wanted:
                     self._report(alias, moving.unarchive(month, work), "brought back")
 
         self.visit(self.selected(options), bring)
 
-    def _report(self, alias: str, moved: Moved, verb: str) -> None:
+    def _report(self, alias: str, moved: MovedMonth, verb: str) -> None:
         table = f", {size(moved.bytes)} in PostgreSQL" if moved.bytes else ""
         self.stdout.write(
             f"{alias.upper()}: {verb} {moved.month:%Y-%m}: {counted(moved.rows, 'row')} from "

@@ -10,7 +10,7 @@ from django.db import Error
 from django.utils.dateparse import parse_date, parse_datetime
 
 from ecommerce import queries
-from ecommerce.archive import gaps
+from ecommerce.archive import notices
 from ecommerce.models import Offer
 from ecommerce.queries import Point
 from marketplace.cli import add_format_argument
@@ -43,7 +43,7 @@ class Command(BaseCommand):
         try:
             offer = _offer(options["platform"], options["offer"])
             points = queries.price_points([offer], since, until)
-            lost = gaps.lost(since, until)
+            lost = notices.lost_months(since, until)
         except (Error, MarketplaceError) as error:
             raise CommandError(explain(error)) from error
         if lost:

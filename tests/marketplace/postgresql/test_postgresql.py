@@ -33,7 +33,7 @@ class TestDebugCursor:
     def test_copies_out(self, tmp_path):
         path = tmp_path / "rows"
         with connections["ecommerce"].cursor() as cursor, path.open("wb") as file:
-            export.copy_expert(cursor, "SELECT 1", "COPY (VALUES (7)) TO STDOUT", file)
+            export.copy_with_setting(cursor, "SELECT 1", "COPY (VALUES (7)) TO STDOUT", file)
 
         assert path.read_bytes() == b"7\n"
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from django.db.backends.utils import CursorWrapper
 
 import ecommerce
-from ecommerce.archive import cold, months
+from ecommerce.archive import months, reading
 from marketplace.exceptions import ArchiveError, ItemsRefusedError
 from marketplace.loading import staging
 from marketplace.postgresql.sql_files import read_sql
@@ -93,13 +93,13 @@ def add_evidence(cursor: CursorWrapper, platform: str) -> None:
     :raises ItemsRefusedError: if the archive cannot be read, and items of a staged batch need it
     :raises ArchiveError: if other work needs it, such as a replay
     """
-    archived = months.cold(cursor)
+    archived = months.file_months(cursor)
     if not archived:
         return
     cursor.execute(_OFFERS)
     offers = [offer for (offer,) in cursor.fetchall()]
     try:
-        rows = cold.points_of(archived, offers, *_ALWAYS, platform)
+        rows = reading.points_of(archived, offers, *_ALWAYS, platform)
     except ArchiveError as error:
         _refuse_unproven(cursor, platform, error)
         return
@@ -121,7 +121,7 @@ def _refuse_unproven(cursor: CursorWrapper, platform: str, error: ArchiveError) 
 
 def _unread(cursor: CursorWrapper, error: ArchiveError) -> str:
     """Return why a record must wait for the archive, and the next step."""
-    lost = [f"{month:%Y-%m}" for month, _ in cold.lacking(months.cold(cursor))]
+    lost = [f"{month:%Y-%m}" for month, _ in reading.unreadable_months(months.file_months(cursor))]
     give_up = f" If they are lost: python manage.py db_archive --abandon {' '.join(lost)}."
     return (
         f"needs archived prices, which cannot be read: {error}{give_up if lost else ''} Then "
@@ -137,7 +137,7 @@ def _points(
     values: dict[str, Any] = {"offers": list(offers), "since": since, "until": until}
     cursor.execute(_sql("price_points"), values)
     rows = cursor.fetchall()
-    rows += cold.points_of(months.cold(cursor), values["offers"], since, until, platform)
+    rows += reading.points_of(months.file_months(cursor), values["offers"], since, until, platform)
     found = defaultdict(list)
     for row in sorted(rows, key=lambda row: row[:2]):
         found[row[0]].append(row)

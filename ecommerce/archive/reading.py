@@ -13,8 +13,8 @@ from django.conf import settings
 from duckdb import DuckDBPyConnection
 
 from ecommerce.archive import content, layout, manifests
-from ecommerce.archive.layout import ArchivedFile, Manifest
-from ecommerce.archive.months import Cold
+from ecommerce.archive.layout import ArchivedFile, ArchiveManifest
+from ecommerce.archive.months import FileMonth
 from marketplace.exceptions import ArchiveError
 from marketplace.humanize import counted
 
@@ -100,36 +100,36 @@ def show_files(archive: DuckDBPyConnection, paths: Iterable[Path]) -> None:
     found.project(_POINTS).create_view("points")
 
 
-def open_manifest(cold: Cold) -> Manifest:
+def open_manifest(file_month: FileMonth) -> ArchiveManifest:
     """Return the manifest of an archived month.
 
     :raises ArchiveError: if it is absent, damaged, or another than the database names
     """
-    path = manifests.path_of(cold.month, cold.content_hash)
+    path = manifests.path_of(file_month.month, file_month.content_hash)
     manifest = manifests.read(path)
     if manifest.schema_version != layout.SCHEMA_VERSION:
         raise ArchiveError(
             f"{path} is of version {manifest.schema_version}, which this code does not read. Use "
             "the code that wrote it."
         )
-    month = f"{cold.month:%Y-%m}"
-    if (manifest.month, manifest.content_hash) != (month, cold.content_hash):
+    month = f"{file_month.month:%Y-%m}"
+    if (manifest.month, manifest.content_hash) != (month, file_month.content_hash):
         raise ArchiveError(
             f"{path} is not what the database names: it is {manifest.month}, and its content is "
-            f"{manifest.content_hash}, expected {month} and {cold.content_hash}. Copy the archive "
-            "back from the backup of the same time as the database's."
+            f"{manifest.content_hash}, expected {month} and {file_month.content_hash}. Copy the "
+            "archive back from the backup of the same time as the database's."
         )
     rows = sum(file.rows for file in manifest.files)
-    if not rows == manifest.rows == cold.rows:
+    if not rows == manifest.rows == file_month.rows:
         raise ArchiveError(
             f"{path} is damaged: its files have {counted(rows, 'row')}, it says "
-            f"{manifest.rows:,}, and the database {cold.rows:,}. Copy it back from a backup of "
-            "the archive."
+            f"{manifest.rows:,}, and the database {file_month.rows:,}. Copy it back from a backup "
+            "of the archive."
         )
     return manifest
 
 
-def lacking(months: Iterable[Cold]) -> Iterator[tuple[date, str]]:
+def unreadable_months(months: Iterable[FileMonth]) -> Iterator[tuple[date, str]]:
     """Yield the archived months whose files are not those that the database names, and the reason.
 
     Compares manifests and the sizes of files, and reads no file.
@@ -142,7 +142,7 @@ def lacking(months: Iterable[Cold]) -> Iterator[tuple[date, str]]:
             yield month.month, str(error)
 
 
-def files_of(months: Iterable[Cold], platform: str | None = None) -> list[ArchivedFile]:
+def files_of(months: Iterable[FileMonth], platform: str | None = None) -> list[ArchivedFile]:
     """Return the files of archived months.
 
     :raises ArchiveError: as `open_manifest`
@@ -152,7 +152,9 @@ def files_of(months: Iterable[Cold], platform: str | None = None) -> list[Archiv
 
 
 @contextmanager
-def points(months: Iterable[Cold], platform: str | None = None) -> Iterator[DuckDBPyConnection]:
+def points(
+    months: Iterable[FileMonth], platform: str | None = None
+) -> Iterator[DuckDBPyConnection]:
     """Open a DuckDB with the view `points`: the rows of archived months.
 
     :raises ArchiveError: if a file is absent or damaged, by its name
@@ -204,7 +206,7 @@ ORDER BY offer_id, recorded_at
 
 
 def points_of(
-    months: Iterable[Cold],
+    months: Iterable[FileMonth],
     offers: Iterable[int],
     since: datetime,
     until: datetime,
