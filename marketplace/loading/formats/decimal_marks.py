@@ -59,7 +59,7 @@ def with_evidence(found: Iterator[Found]) -> Iterator[Found]:
     that it is the same each time a feed is read.
     """
     start, rest = sample(found, lambda entry: bool(_texts(entry)))
-    decimal = prices.evident_mark(text for entry in start for text in _texts(entry))
+    decimal = prices.find_decimal_mark(text for entry in start for text in _texts(entry))
     for entry in chain(drain(start), rest):
         if any(map(prices.is_ambiguous, _texts(entry))):
             entry[1]["yml_catalog"]["decimal"] = decimal

@@ -137,7 +137,7 @@ class Table:
         """Yield rows; before the first, learn the decimal mark from the prices of many."""
         start, rest = sample(entries)
         rows = [each.document for each in start if isinstance(each.document, dict)]
-        self.evidence["decimal"] = prices.evident_mark(self._price_texts(rows))
+        self.evidence["decimal"] = prices.find_decimal_mark(self._price_texts(rows))
         yield from drain(start)
         yield from rest
 

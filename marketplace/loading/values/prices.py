@@ -1,8 +1,9 @@
-"""Numbers and prices that are written as text: "1,5 млн so'm", "от 28 308,50 ₽", "1.899,-".
+"""Numbers and prices in texts: "1,5 млн so'm", "от 28 308,50 ₽", "1.899,-".
 
-A number is read if it has one meaning. A separator before exactly three digits has two: "1.600" is
-1600 or 1.6. It is settled by the decimal mark that the mapping or the user states, by the currency
-beside the number, or by the other amounts of the same source; otherwise the number is refused.
+A text is read if it has exactly one meaning. A separator before exactly three digits is ambiguous:
+"1.600" is 1600 or 1.6. The decimal mark that the mapping or the user states resolves it, or the
+currency next to the number, or the other amounts of the same source. A number that remains
+ambiguous is an error.
 """
 
 import re
@@ -12,92 +13,55 @@ from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import NamedTuple
 
-from marketplace.loading.values.currencies import (
-    CLEANED,
-    find_currency,
-    has_decimals,
-    is_another,
-    may_have_three_decimals,
-)
+from marketplace.loading.values.contexts import LETTER, MULTIPLIER, PERCENT, Context, read_context
+from marketplace.loading.values.currencies import CLEANED, has_decimals, may_have_three_decimals
 
-#: A letter that is not a digit or "_".
-_LETTER = r"[^\W\d_]"
 _SPACES = " \u00a0\u2000-\u200a\u202f\u205f\u3000"
 _GROUP = rf"[{_SPACES}']"
 _NUMBER = re.compile(
-    rf"(?:(?<![\d.,])|(?<={_LETTER}[.,])|(?<=[^\w\s.,]\.))"
+    rf"(?:(?<![\d.,])|(?<={LETTER}[.,])|(?<=[^\w\s.,]\.))"
     rf"(?:\d{{1,3}}(?:(?:{_GROUP}|[.,])\d{{3}})+(?:[.,]\d+)?"  # 1 234 567,89
     r"|\d{1,2}(?:,\d\d)+,\d{3}(?:\.\d+)?"  # 12,34,567.89
     r"|\d+(?:[.,]\d+)?"  # 1234567,89
     r"|(?:(?<![\w.])|(?<=[^\w\s.,]\.))\.\d+)"  # .75
     r"(?![.,]?\d)"
 )
-#: What most tables hold: "28 308,50 ₽".
+#: The form in most tables: "28 308,50 ₽".
 _SIMPLE = re.compile(rf"(\d{{1,3}}(?:[{_SPACES}]\d{{3}})+|\d+)(?:[.,](\d\d?))?((?:[^\d.,]\D*)?)")
 _NOT_DIGIT = re.compile(r"\D")
-_PLAIN = re.compile(r"[-+]?\d+(?:\.\d+)?[eE][-+]?\d+")
+_SCIENTIFIC = re.compile(r"[-+]?\d+(?:\.\d+)?[eE][-+]?\d+")
 _AMBIGUOUS = re.compile(r"[1-9]\d{0,2}([.,])\d{3}")
 _SUSPECT = re.compile(rf"(?<!\d)(?<!\d[.,{_SPACES}])[1-9]\d{{0,2}}[.,]\d{{3}}(?!\d|[.,]\d)")
 _GROUPED = re.compile(r"\d{1,3}(?:([.,])\d{3})(?:\1\d{3})*")
 _LAKHS = re.compile(r"\d{1,2}(?:,\d\d)*,\d{3}")
 _NO_CENTS = re.compile(r"([.,])\s?[-–—]")
 _SIGN = re.compile(r"(?<![\w.,])-[^\w\s]?$")
-#: A space behind the decimal mark of a price: "1.837, 32 €".
-_SPACED_CENTS = re.compile(rf"(?<=\d[.,])[{_SPACES}](?=\d\d(?:\D*$|\s{_LETTER}))")
-#: Cents behind the sign of the currency: "35€ 99".
-_CENTS_BEHIND = re.compile(r"(?<=\d)\s?€\s?(\d\d)(?=\D*$)")
+#: A space after the decimal mark of a price: "1.837, 32 €".
+_SPACED_CENTS = re.compile(rf"(?<=\d[.,])[{_SPACES}](?=\d\d(?:\D*$|\s{LETTER}))")
+#: Cents after the currency sign: "35€ 99".
+_CENTS_AFTER_SIGN = re.compile(r"(?<=\d)\s?€\s?(\d\d)(?=\D*$)")
 _IN_PARENTHESES = re.compile(r"\([^()]*\)")
-_PERCENT = re.compile(r"\s?%")
-#: A price that the seller does not publish.
+#: Texts for a price on request.
 _NOT_PUBLISHED = re.compile(
     r"(?i)(?:цена\s)?(?:договорная|по договор[её]нности|по запросу)|narxi? kelishiladi|"
     r"kelishiladi|kelishilgan|келишилади|келишилган|нархи келишилади"
 )
 _FREE = re.compile(r"(?i)(?:free|бесплатно|даром|bepul|tekin|бепул|текин)!*")
-#: What multiplies the number before it, from its start to the end of the word.
-_MULTIPLIERS = [
-    (re.compile(pattern), Decimal(10) ** power)
-    for pattern, power in (
-        (r"\s?(?i:(?:тыс|тыщ|tys|минг|мың|мын|thousand)\w*|ming(?:ta)?\b)\.?|[kKкК]\b", 3),
-        (r"\s?(?i:млн|миллион|mln|million|milyon)\w*\.?|[MМ]\b", 6),
-        (r"\s?(?i:млрд|миллиард|mlrd|mld|milliard|billion|bln)\w*\.?", 9),
-        (r"\s?(?i:трлн|триллион|trln|trillion)\w*\.?", 12),
-    )
-]
-_MULTIPLIER = re.compile(
-    r"(?i)\b(?:тыс|тыщ|tys|минг|мың|ming\b|млн|миллион|mln|million|млрд|миллиард|mlrd|milliard|трлн)"
-)
-#: What measures or bounds something else than a price.
-_UNIT = re.compile(
-    r"\s?(?:\+|(?:ft|in|oz|lb|[кk]?[gг]|[кkсcмm]?[mм]|[мm]?[lл]|кв|sq|[гg][бb]|"
-    r"шт|pcs|dona|ta|дн|дней|days|мин|min|мес)(?![^\W_]))"
-)
-#: "15 к" is 15 000, or 15 kopecks.
-_THOUSANDS_OR_CENTS = re.compile(r"\s[kKкК](?![^\W_])")
-#: What makes a number the upper limit of a price: "до 100", "100 gacha".
-_UPPER_LIMIT = re.compile(r"(?i)\b(?:до|up to|gacha|гача)\b")
-#: Words beside a price that leave it one.
-_PRICE_WORDS = re.compile(
-    r"(?i)^(?:цен[аы]|price|narx\w*|нарх\w*|bahosi|cena|from|dan|бошлаб|boshlab|"
-    r"only|inc|incl|inkl|vat|gst|tax|mwst|zzgl|versand|ндс|qqs|undefined)$"
-)
-_WORD = re.compile(rf"{_LETTER}{{3,}}")
-_FOR_ONE = re.compile(rf"^\s?/\s?{_LETTER}+")
 _ARABIC_MARK = "\u066b"
 
 
 @dataclass(frozen=True)
 class Style:
-    """How the numbers of a field are written, as far as it is known.
+    """How the numbers of a field are written. Empty values are unknown.
 
-    :param is_price: whether words and units beside the number may contradict it
+    :param is_price: whether the words and units next to the number are checked
     :param is_whole: whether only whole numbers are possible
-    :param limit: the largest possible number; 0 if there is none
-    :param decimal: the decimal mark that the mapping names
-    :param stated: the decimal mark that the user states for numbers that have two meanings
+    :param limit: the largest possible number; 0 for no limit
+    :param decimal: the decimal mark from the mapping
+    :param stated: the decimal mark that the user states for ambiguous numbers
     :param evidence: the decimal mark of the other amounts of the source
     :param has_decimals: whether prices in the currency are written with decimals
-    :param currency: the currency's code; the text must not name another one
+    :param currency: the code of the currency; the text must not name another one
     """
 
     is_price: bool = False
@@ -118,10 +82,10 @@ RATING = Style(limit=5)
 
 @lru_cache(maxsize=256)
 def in_currency(code: str | None, evidence: str = "", stated: str = "") -> Style:
-    """Return how prices in a currency are written.
+    """Return the style of prices in a currency.
 
     :param evidence: the decimal mark of the other prices of the source
-    :param stated: the decimal mark that the user states; it counts more than all evidence
+    :param stated: the decimal mark that the user states; it takes precedence over all evidence
     """
     return Style(
         True,
@@ -133,33 +97,26 @@ def in_currency(code: str | None, evidence: str = "", stated: str = "") -> Style
 
 
 class Reading(NamedTuple):
-    """The one number of a text, and the name of the currency beside it, empty if there is none.
+    """The number of a text, and the name of its currency.
 
-    :param number: None for a price that the seller does not publish
+    :param number: None for a price on request
+    :param currency: as in the text; empty if the text names no currency
     """
 
     number: Decimal | None
     currency: str
 
 
-class _Beside(NamedTuple):
-    """What stands beside a number: what multiplies it, the currency, the text behind both."""
-
-    factor: Decimal
-    currency: str
-    after: str
-
-
 def read(text: str, style: Style = NUMBER) -> Reading:
-    """Return the one number of a text: "от 28 308,50 ₽" → 28308.50, "₽".
+    """Return the number of a text: "от 28 308,50 ₽" → 28308.50, "₽".
 
-    :raises ValueError: why it has none, or several, or none that is certain
+    :raises ValueError: with the reason, if the text has no number, several, or an ambiguous one
     """
     simple = None if style.decimal else _SIMPLE.fullmatch(text)
     if simple:
-        beside = _beside("", simple[3].translate(CLEANED), style.is_price, style.currency)
-        number = Decimal(f"{_NOT_DIGIT.sub('', simple[1])}.{simple[2] or ''}") * beside.factor
-        return Reading(number, beside.currency)
+        context = read_context("", simple[3].translate(CLEANED), style.is_price, style.currency)
+        number = Decimal(f"{_NOT_DIGIT.sub('', simple[1])}.{simple[2] or ''}") * context.factor
+        return Reading(number, context.currency)
     return _read(text.translate(CLEANED).strip(), style)
 
 
@@ -167,71 +124,75 @@ def _read(cleaned: str, style: Style) -> Reading:
     if _ARABIC_MARK in cleaned:
         cleaned = cleaned.replace(_ARABIC_MARK, ".")
         style = replace(style, decimal=".")
-    if _PLAIN.fullmatch(cleaned):
+    if _SCIENTIFIC.fullmatch(cleaned):
         return Reading(Decimal(cleaned), "")
     if style.is_price:
         if _NOT_PUBLISHED.fullmatch(cleaned):
             return Reading(None, "")
         if _FREE.fullmatch(cleaned):
             return Reading(Decimal(0), "")
-        cleaned = _CENTS_BEHIND.sub(r",\1 €", _SPACED_CENTS.sub("", cleaned))
-    match = _only_number(cleaned, style)
+        cleaned = _CENTS_AFTER_SIGN.sub(r",\1 €", _SPACED_CENTS.sub("", cleaned))
+    match = _find_number(cleaned, style)
     before, after = cleaned[: match.start()], cleaned[match.end() :]
-    beside = _beside(before, after, style.is_price, style.currency)
-    number = _number(match[0], _decimal_mark(match[0], beside, style)) * beside.factor
+    context = read_context(before, after, style.is_price, style.currency)
+    number = _to_decimal(match[0], _decimal_mark(match[0], context, style)) * context.factor
     is_negative = _is_negative(before, after, style)
-    return Reading(-number if is_negative else number, beside.currency)
+    return Reading(-number if is_negative else number, context.currency)
 
 
 def is_ambiguous(text: str) -> bool:
-    """Return whether a separator of a text may mean two things: "1.600"."""
+    """Return whether a text has a number with two possible meanings, such as "1.600"."""
     return _SUSPECT.search(text) is not None
 
 
-def evident_mark(texts: Iterable[str]) -> str:
-    """Return the decimal mark that all amounts agree on: "1.600.000", "5,50" → ",".
+def find_decimal_mark(texts: Iterable[str]) -> str:
+    """Return the decimal mark that amounts have in common: "1.600.000", "5,50" → ",".
 
-    Empty if no amount shows it, or if they contradict each other.
+    The result is empty if no amount shows its decimal mark, or if amounts contradict each other.
     """
-    marks = {_evident_mark(text) for text in texts} - {""}
+    marks = {_mark_of(text) for text in texts} - {""}
     return marks.pop() if len(marks) == 1 else ""
 
 
-def opposite(mark: str) -> str:
-    """Return the decimal mark beside which another one separates thousands."""
+def other_mark(mark: str) -> str:
+    """Return "," for ".", and "." for ","."""
     return "," if mark == "." else "."
 
 
-def _evident_mark(text: str) -> str:
+def _mark_of(text: str) -> str:
+    """Return the decimal mark that an amount shows; empty if it shows none."""
     cleaned = text.translate(CLEANED)
     numbers = _NUMBER.findall(cleaned)
-    if len(numbers) != 1 or _MULTIPLIER.search(cleaned) or _AMBIGUOUS.fullmatch(numbers[0]):
+    if len(numbers) != 1 or MULTIPLIER.search(cleaned) or _AMBIGUOUS.fullmatch(numbers[0]):
         return ""
     marks = [character for character in numbers[0] if character in ".,"]
     if len(marks) > 1 and len(set(marks)) == 1:
-        return opposite(marks[0])
+        return other_mark(marks[0])
     return marks[-1] if marks else ""
 
 
 def _outside_parentheses(text: str, numbers: list[re.Match[str]]) -> list[re.Match[str]]:
-    """Return the price itself, not what explains it: "34.12 (40.94 with tax)"."""
-    spans = [each.span() for each in _IN_PARENTHESES.finditer(text)]
-    return [each for each in numbers if not any(a < each.start() < b for a, b in spans)]
+    """Return the numbers that are not part of an explanation, as in "34.12 (40.94 with tax)"."""
+    spans = [match.span() for match in _IN_PARENTHESES.finditer(text)]
+    return [number for number in numbers if not any(a < number.start() < b for a, b in spans)]
 
 
 def _are_equal(numbers: list[re.Match[str]]) -> bool:
     """Return whether a text repeats one number that is not ambiguous: "205,68 € 205.68"."""
-    digits = [each[0] for each in numbers]
-    if any(_AMBIGUOUS.fullmatch(each) for each in digits):
+    texts = [number[0] for number in numbers]
+    if any(_AMBIGUOUS.fullmatch(text) for text in texts):
         return False
-    return len({_number(each, _evident_mark(each)) for each in digits}) == 1
+    return len({_to_decimal(text, _mark_of(text)) for text in texts}) == 1
 
 
-def _only_number(text: str, style: Style) -> re.Match[str]:
-    """Return the one number of a text."""
+def _find_number(text: str, style: Style) -> re.Match[str]:
+    """Return the only number of a text.
+
+    :raises ValueError: if the text has no number, or several
+    """
     numbers = list(_NUMBER.finditer(text))
     if style.is_price:
-        prices = [each for each in numbers if not _PERCENT.match(text, each.end())]
+        prices = [number for number in numbers if not PERCENT.match(text, number.end())]
         if numbers and not prices:
             raise ValueError("is a percentage, not a price")
         numbers = prices if len(prices) == 1 else _outside_parentheses(text, prices)
@@ -242,50 +203,14 @@ def _only_number(text: str, style: Style) -> re.Match[str]:
     return numbers[0]
 
 
-@lru_cache(maxsize=1024)  # The same for most amounts of a source.
-def _beside(before: str, after: str, is_price: bool, expected: str) -> _Beside:
-    """Return what the texts before and after a number say of it."""
-    factor = Decimal(1)
-    for pattern, power in _MULTIPLIERS:
-        match = pattern.match(after)
-        if match:
-            factor, after = power, after[match.end() :]
-            break
-    if _MULTIPLIER.search(before) or _MULTIPLIER.search(after):
-        raise ValueError("is multiplied by a word that does not follow the number")
-    currency = find_currency(before, after)
-    if is_price:
-        _check_price(before, after, currency)
-    if expected and is_another(currency, expected):
-        raise ValueError(f"is not in {expected}, the currency of the record")
-    return _Beside(factor, currency, after)
-
-
-def _check_price(before: str, after: str, currency: str) -> None:
-    """Refuse a number that its text shows to be something else than a price."""
-    if _PERCENT.match(after):
-        raise ValueError("is a percentage, not a price")
-    if _THOUSANDS_OR_CENTS.match(after):
-        raise ValueError("can mean thousands or cents")
-    if before.rstrip().endswith("+"):
-        raise ValueError("is an addition to a price, not a price")
-    if _UNIT.match(after) and not (currency and after[:1] != "+"):
-        raise ValueError("is a measure or a limit, not a price")
-    if _UPPER_LIMIT.search(before) or _UPPER_LIMIT.search(after):
-        raise ValueError("is the upper limit of a price, not a price")
-    words = _WORD.findall(before + " " + _FOR_ONE.sub("", after))
-    if not currency and not all(_PRICE_WORDS.match(word) for word in words):
-        raise ValueError("holds other words and no currency, so it may not be a price")
-
-
-def _decimal_mark(digits: str, beside: _Beside, style: Style) -> str:
-    """Return the decimal mark of a number, empty if it has none."""
+def _decimal_mark(digits: str, context: Context, style: Style) -> str:
+    """Return the decimal mark of a number; empty if it has none."""
     marks = [character for character in digits if character in ".,"]
     if style.decimal:
         return style.decimal
     if not marks:
         return ""
-    no_cents = _NO_CENTS.match(beside.after)
+    no_cents = _NO_CENTS.match(context.after)
     if no_cents:
         return no_cents[1]
     if len(set(marks)) == 2:
@@ -293,38 +218,42 @@ def _decimal_mark(digits: str, beside: _Beside, style: Style) -> str:
     if len(marks) > 1:
         return ""
     if _AMBIGUOUS.fullmatch(digits):
-        return _settle(digits, marks[0], beside, style)
+        return _resolve_mark(digits, marks[0], context, style)
     return marks[0]
 
 
-def _settle(digits: str, mark: str, beside: _Beside, style: Style) -> str:
-    """Return the decimal mark of a number such as "1.600", by evidence."""
-    groups = opposite(mark)
-    thousands = _number(digits, groups)
+def _resolve_mark(digits: str, mark: str, context: Context, style: Style) -> str:
+    """Return the decimal mark of an ambiguous number such as "1.600".
+
+    :raises ValueError: if the evidence is missing or contradictory
+    """
+    other = other_mark(mark)
+    thousands = _to_decimal(digits, other)
     if style.limit and thousands > style.limit:
         return mark
     if style.stated:
         return style.stated
-    claims = {style.evidence, "" if style.has_decimals else groups} - {""}
-    if beside.factor == 1:
+    candidates = {style.evidence, "" if style.has_decimals else other} - {""}
+    if context.factor == 1:
         if style.is_whole and thousands % 1000:
-            claims = {groups}
-        elif beside.currency and not may_have_three_decimals(beside.currency):
-            claims.add(groups)
-    if len(claims) != 1:
-        meanings = [_number(digits, each) * beside.factor for each in (groups, mark)]
-        more, less = (f"{each.normalize():f}" for each in meanings)
+            candidates = {other}
+        elif context.currency and not may_have_three_decimals(context.currency):
+            candidates.add(other)
+    if len(candidates) != 1:
+        meanings = [_to_decimal(digits, decimal) * context.factor for decimal in (other, mark)]
+        larger, smaller = (f"{number.normalize():f}" for number in meanings)
         raise ValueError(
-            f"can mean {more} or {less}: state the decimal mark, of a table by decimal in its "
-            "mapping, of a feed by --decimal, in an adapter by prices.in_currency"
+            f"can mean {larger} or {smaller}: state the decimal mark (decimal in the mapping of a "
+            "table, --decimal for a feed, prices.in_currency in an adapter)"
         )
-    return claims.pop()
+    return candidates.pop()
 
 
-def _number(digits: str, mark: str) -> Decimal:
-    """Return the number that some digits are.
+def _to_decimal(digits: str, mark: str) -> Decimal:
+    """Return the number that is written with these digits and separators.
 
-    :raises ValueError: if what is left of the decimal mark is not grouped by three
+    :param mark: the decimal mark; empty if there is none
+    :raises ValueError: if the digits before the decimal mark are not grouped by three
     """
     whole, _, part = digits.rpartition(mark) if mark and mark in digits else (digits, "", "")
     whole = re.sub(_GROUP, "", whole)
@@ -342,5 +271,5 @@ def _is_negative(before: str, after: str, style: Style) -> bool:
     """Return whether a number is negative: "-5", "-$5", or "(5)" as accountants write it."""
     if _SIGN.search(before) or (before.strip() == "(" and after.strip() == ")"):
         return True
-    # Before a price, a dash with a space is a bullet: "- $44.99".
+    # A dash with a space before a price is a bullet: "- $44.99".
     return before.strip() == "-" and not style.is_price

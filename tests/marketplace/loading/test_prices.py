@@ -200,7 +200,7 @@ class TestEvidence:
         ],
     )
     def test_is_what_all_prices_agree_on(self, texts, mark):
-        assert prices.evident_mark(texts) == mark
+        assert prices.find_decimal_mark(texts) == mark
 
     @pytest.mark.parametrize(
         ("text", "expected"),
