@@ -1,9 +1,8 @@
-"""Creating what is all new: by COPY straight into the tables, with ids that were taken ahead.
+"""Bulk insert of new items: COPY directly into the tables, with ids reserved beforehand.
 
-Merging stages each row, looks for the row it belongs to, and compares the two. Of a batch whose
-things are all unknown, as in a first load, there is nothing to look for and to compare. What makes
-it unfit for this, such as another loader that creates one of them at the same moment, is found out
-by the tables' constraints: then the transaction is rolled back, and the batch merged.
+A merge stages the rows, looks for existing rows and compares the two. None of this is needed if all
+items of a batch are new, as in a first load. If another loader inserts one of them at the same
+time, a unique constraint fails, the transaction is rolled back, and the batch is merged.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,29 +20,29 @@ from marketplace.loading.targets import Plan, Target
 def is_all_new(
     cursor: CursorWrapper, platform: str, plan: Plan, rows: Sequence[Rows], points: bytes
 ) -> bool:
-    """Return whether nothing is known of the things in a batch.
+    """Return whether the tables contain none of the items of a batch.
 
-    What they have in common with others, such as sellers, may be known.
+    Shared rows that the items refer to, such as sellers, may exist.
 
-    :param rows: those of each target of the plan
-    :param points: further observations: prices of the past make a longer history
+    :param rows: the rows of each target of the plan
+    :param points: COPY text of further observations; a batch with past prices must be merged
     """
-    own = [(target, each) for target, each in _pairs(plan, rows) if not target.shared and each.keys]
+    own = [
+        (target, target_rows)
+        for target, target_rows in zip(plan.targets, rows, strict=True)
+        if not target.shared and target_rows.keys
+    ]
     if plan.after_create is None or points or not own:
         return False
-    return not any(_is_any_known(cursor, platform, target, each.keys) for target, each in own)
+    return not any(
+        _has_any(cursor, platform, target, target_rows.keys) for target, target_rows in own
+    )
 
 
-def _pairs(plan: Plan, rows: Sequence[Rows]) -> Iterator[tuple[Target, Rows]]:
-    return zip(plan.targets, rows, strict=True)
-
-
-def _is_any_known(
-    cursor: CursorWrapper, platform: str, target: Target, keys: Sequence[str]
-) -> bool:
+def _has_any(cursor: CursorWrapper, platform: str, target: Target, keys: Sequence[str]) -> bool:
+    """Return whether the table of a target contains any of the keys."""
     cursor.execute(
-        # A subquery, not a join: of a table that was just made there are no statistics, and this
-        # never scans it.
+        # A subquery always uses the index. A join may scan a new table without statistics.
         SQL(
             "SELECT FROM unnest(%(keys)s) AS k (key) WHERE (SELECT true FROM {} AS t "
             "WHERE t.platform = %(platform)s AND t.external_id = k.key) LIMIT 1"
@@ -54,9 +53,9 @@ def _is_any_known(
 
 
 class Creator:
-    """Create the things of one batch.
+    """Insert the rows of one batch.
 
-    :ivar ids: record type → external_id → id of what was created
+    :ivar ids: record type → external_id → id of the inserted row
     """
 
     def __init__(self, cursor: CursorWrapper, platform: str, plan: Plan) -> None:
@@ -68,7 +67,7 @@ class Creator:
         self._now: datetime = cursor.fetchone()[0]
 
     def create(self, target: Target, rows: Rows) -> None:
-        """Create the rows of a target, after those that they refer to."""
+        """Insert the rows of a target. The rows that they refer to must be inserted before."""
         if not rows.keys:
             self.ids[target.record] = {}
             return
@@ -78,22 +77,24 @@ class Creator:
             self.cursor,
             target.table,
             [*target.record_columns, *columns, "id", "platform", "updated_at"],
-            rows.created(self._tails(target, rows, ids)),
+            rows.encode_with(self._further_columns(target, rows, ids)),
         )
         self.ids[target.record] = dict(zip(rows.keys, ids, strict=True))
 
-    def _tails(self, target: Target, rows: Rows, ids: list[int]) -> Iterator[Sequence[str]]:
-        """Yield the columns that follow: ids of what is referred to, its own, where and when."""
-        told = zip(*rows.references, strict=True)
-        for reference, keys in zip(target.references.values(), told, strict=True):
-            known = self._identify(reference.record, set(keys) - {None})
-            yield staging.encode_column([known.get(key) for key in keys])
+    def _further_columns(
+        self, target: Target, rows: Rows, ids: list[int]
+    ) -> Iterator[Sequence[str]]:
+        """Yield the columns that a record does not fill: foreign keys, id, platform, updated_at."""
+        key_columns = zip(*rows.references, strict=True)
+        for reference, keys in zip(target.references.values(), key_columns, strict=True):
+            referenced_ids = self._identify(reference.record, set(keys) - {None})
+            yield staging.encode_column([referenced_ids.get(key) for key in keys])
         yield staging.encode_column(ids)
         for value in (self.platform, self._now):
             yield [staging.join((value,))] * len(ids)
 
     def _identify(self, record: type[Any], keys: Iterable[Any]) -> Mapping[Any, int]:
-        """Return external_id → id of what rows refer to."""
+        """Return external_id → id of the referenced rows, with None for rows that do not exist."""
         if record in self.ids:
             return self.ids[record]
         self.cursor.execute(
@@ -107,11 +108,11 @@ class Creator:
         return dict(self.cursor.fetchall())
 
     def _reserve(self, target: Target, count: int) -> list[int]:
-        """Return ids that no other row gets."""
+        """Reserve ids from the sequence of the table."""
         self.cursor.execute(
             "SELECT nextval(s.name) FROM ("
             "SELECT pg_get_serial_sequence(%(table)s, 'id')::regclass AS name OFFSET 0"
             ") AS s, generate_series(1, %(count)s)",
             {"table": target.table, "count": count},
         )
-        return [number for (number,) in self.cursor.fetchall()]
+        return [row_id for (row_id,) in self.cursor.fetchall()]

@@ -1,29 +1,35 @@
-"""The chunks of a run: what it is still to load, as JSON lines in its database."""
+"""Chunks of a run: the items that it still has to load, as compressed JSON lines in its database.
+
+A chunk holds either received documents or the items of a batch that a gate holds.
+"""
 
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+import orjson
 import zstandard
 from django.apps import apps
 
+from marketplace.loading.formats import json_text
 from marketplace.loading.formats.documents import Line
+from marketplace.loading.preparation import Batch, BatchItem, Reject
 from marketplace.loading.retry import retry_on_disconnect
 
 
 def read(alias: str, run_id: int, *, is_held: bool = False) -> Iterator[Line]:
-    """Yield the lines of a run's chunks, in order; one chunk is in memory at a time.
+    """Yield the lines of a run's chunks in order. Only one chunk is in memory at a time.
 
-    :param is_held: those that a gate holds; else those that were received
+    :param is_held: True reads the chunks that a gate holds, False those that were received
     """
     chunks: Any = apps.get_model(alias, "LoadChunk").objects.using(alias)
-    found = chunks.filter(run_id=run_id, is_held=is_held).order_by("sequence")
-    numbers = retry_on_disconnect(alias, lambda: list(found.values_list("pk", flat=True)))
-    place = 0
-    for pk in numbers:
+    selected = chunks.filter(run_id=run_id, is_held=is_held).order_by("sequence")
+    keys = retry_on_disconnect(alias, lambda: list(selected.values_list("pk", flat=True)))
+    line_number = 0
+    for pk in keys:
         for line in unpack(retry_on_disconnect(alias, partial(_body, chunks, pk))):
-            place += 1
-            yield Line(f"line {place}", line)
+            line_number += 1
+            yield Line(f"line {line_number}", line)
 
 
 def _body(chunks: Any, pk: int) -> bytes:
@@ -38,3 +44,35 @@ def pack(lines: list[bytes]) -> bytes:
 def unpack(body: bytes) -> list[bytes]:
     """Return the lines of a chunk's body."""
     return [line for line in zstandard.decompress(body).split(b"\n") if line]
+
+
+def encode_batch(batch: Batch, source: str) -> list[bytes]:
+    """Return one JSON line for each item and each reject of a batch.
+
+    :param source: name of the source that the batch was read from
+    """
+    lines = [*map(_encode_item, batch.items), *map(_encode_reject, batch.rejects)]
+    return [json_text.dumps(line | {"source": source}) for line in lines]
+
+
+def _encode_item(item: BatchItem) -> dict[str, Any]:
+    return {
+        "shape": item.shape,
+        "payload": orjson.Fragment(item.raw),
+        "context": item.context,
+        "is_counted": item.is_counted,
+        "observed_at": item.observed_at.isoformat(),
+        "place": item.place,
+    }
+
+
+def _encode_reject(reject: Reject) -> dict[str, Any]:
+    return {
+        "raw": reject.payload.decode("utf-8", "replace"),
+        "reason": reject.reason,
+        "field": reject.field,
+        "observed_at": reject.observed_at and reject.observed_at.isoformat(),
+        "place": reject.place,
+        "shape": reject.shape,
+        "context": reject.context,
+    }

@@ -1,4 +1,8 @@
-"""Touching: what was observed again, unchanged, moves its times and nothing else."""
+"""Update of last-seen times for items that were observed again with unchanged content.
+
+The item rows, the rows that depend on them (such as offers) and the rows they refer to (such as
+sellers) get a newer `last_seen_at`. No other tracked column changes.
+"""
 
 from typing import Any
 
@@ -14,117 +18,170 @@ TABLE = "stage_seen_again"
 
 _COLUMNS = (("item", "integer"), ("content_hash", "bytea"), ("observed_at", "timestamptz"))
 
+_LOCK = """
+WITH locked AS (
+    SELECT t.id FROM stage_seen_again s
+    JOIN {table} t ON t.content_hash = s.content_hash AND t.platform = %(platform)s
+    WHERE t.last_seen_at <= s.observed_at
+    ORDER BY t.external_id COLLATE "C" FOR UPDATE OF t
+)
+SELECT array_agg(id) FROM locked
+"""
+
+_UPDATE = """
+WITH seen AS (
+    SELECT t.id, t.external_id, t.content_hash, t.last_seen_at AS was, s.observed_at, s.item
+    FROM stage_seen_again s
+    JOIN {table} t ON t.content_hash = s.content_hash AND t.id = ANY(%(locked)s::bigint[])
+    WHERE t.last_seen_at <= s.observed_at
+),
+later AS (SELECT DISTINCT ON (id) * FROM seen WHERE was < observed_at),
+updated AS (
+    UPDATE {table} t SET last_seen_at = later.observed_at FROM later WHERE t.id = later.id
+){further}
+SELECT array_agg(item) FROM seen
+"""
+
+_UPDATE_DEPENDENTS = """, {name} AS (
+    UPDATE {table} d SET {times} FROM later
+    WHERE d.{column} = later.id AND d.last_seen_at = later.was
+)"""
+
+_NOTE_OBSERVATIONS = """, noted AS (
+    INSERT INTO {payload_observations} AS n (payload_id, month, observed_times)
+    SELECT p.id, date_trunc('month', later.observed_at AT TIME ZONE 'UTC')::date,
+        ARRAY[later.observed_at]
+    FROM later JOIN {payloads} p ON p.platform = %(platform)s
+        AND p.external_id = later.external_id AND p.content_hash = later.content_hash
+    ORDER BY p.id
+    ON CONFLICT (payload_id, month)
+        DO UPDATE SET observed_times = n.observed_times || EXCLUDED.observed_times
+)"""
+
+_UPDATE_PARENTS = """
+WITH RECURSIVE seen AS (
+    SELECT t.*, s.observed_at FROM stage_seen_again s
+    JOIN {table} t ON t.content_hash = s.content_hash AND t.platform = %(platform)s
+    WHERE t.last_seen_at < s.observed_at
+){dependents},
+referenced AS (
+    SELECT id, min(was) AS was, max(at) AS at FROM ({references}) AS r GROUP BY id
+),
+ancestors AS (SELECT id, was, at FROM referenced{recursion}),
+locked AS (
+    SELECT p.id, newest.at FROM {parent} p
+    JOIN (SELECT id, min(was) AS was, max(at) AS at FROM ancestors GROUP BY id) newest
+        ON newest.id = p.id AND newest.was <= p.last_seen_at AND p.last_seen_at < newest.at
+    ORDER BY p.external_id COLLATE "C" FOR UPDATE OF p
+)
+UPDATE {parent} p SET last_seen_at = locked.at FROM locked WHERE p.id = locked.id
+"""
+
+# OFFSET 0 makes the planner use the index, as in `deduplication`.
+_DEPENDENTS = """, {name} AS (
+    SELECT d.*, seen.observed_at FROM seen CROSS JOIN LATERAL (
+        SELECT * FROM {table} WHERE {column} = seen.id AND last_seen_at = seen.last_seen_at
+        OFFSET 0
+    ) d
+)"""
+
+_REFERENCES = """
+SELECT {column} AS id, last_seen_at AS was, observed_at AS at FROM {name}
+WHERE {column} IS NOT NULL
+"""
+
+_RECURSION = """
+    UNION SELECT p.{column}, ancestors.was, ancestors.at FROM ancestors
+    JOIN {parent} p ON p.id = ancestors.id WHERE p.{column} IS NOT NULL"""
+
 
 def definition() -> Composed:
-    """Return the statement that makes the temporary table of touches."""
+    """Return the statement that creates the temporary table of items that were seen again."""
     return staging.definition(TABLE, _COLUMNS)
 
 
 def stage(cursor: CursorWrapper, items: list[SeenAgain]) -> None:
-    """Send what is to be touched to its temporary table."""
+    """Copy items that were seen again to their temporary table."""
     rows = ((item.position, bytes.fromhex(item.content_hash), item.observed_at) for item in items)
     staging.copy(cursor, TABLE, [name for name, _ in _COLUMNS], rows)
 
 
-def apply(cursor: CursorWrapper, alias: str, platform: str, plan: Plan) -> set[int]:
-    """SeenAgain what is staged and still says the same; return its items' positions.
+def update(cursor: CursorWrapper, alias: str, platform: str, plan: Plan) -> set[int]:
+    """Update the staged items whose content is still the same; return their positions.
 
-    Rows are locked parents first, as merging does. An item that is not returned has changed since
-    it was recognized.
+    An item whose position is not returned has changed since it was recognized. Rows are locked
+    parents first, as in a merge.
     """
-    touched: set[int] = set()
+    updated: set[int] = set()
     values: dict[str, Any] = {"platform": platform}
     for target in plan.hashed_targets:
-        for parent in _parents(plan, target):
-            cursor.execute(parent, values)
-        # A statement of its own: the one after it must see what a loader that was waited for left.
-        cursor.execute(_lock(target), values)
+        for statement in _update_parents(plan, target):
+            cursor.execute(statement, values)
+        # Locking is a separate statement, so that the next one sees what a concurrent loader wrote.
+        cursor.execute(SQL(_LOCK).format(table=Identifier(target.table)), values)
         values["locked"] = cursor.fetchone()[0] or []
-        cursor.execute(_touch(alias, plan, target), values)
-        touched |= set(cursor.fetchone()[0] or ())
-    return touched
+        cursor.execute(_update(alias, plan, target), values)
+        updated |= set(cursor.fetchone()[0] or ())
+    return updated
 
 
-def _parents(plan: Plan, anchor: Target) -> list[Composed]:
-    """Return the statements that touch what anchors, and what depends on them, refer to.
+def _update_parents(plan: Plan, target: Target) -> list[Composed]:
+    """Return the statements that update the rows which items and their dependents refer to.
 
-    As if it had been told again, which merging would do: the newest of its times counts, and what
-    is above it, such as a category's parents, is told with it. What it was not told with the last
-    time is left alone.
+    The result is the same as that of a merge: a parent gets the newest time of its items, and so do
+    its own parents, such as those of a category. A parent that was not observed together with the
+    item the last time is not updated.
     """
     statements = []
     for parent in plan.targets:
-        tellers = [(anchor, "anchors")] if _columns(anchor, parent) else []
+        sources = [(target, "seen")] if _columns(target, parent) else []
         dependents = [
-            (target, column)
-            for target, column in _told_with(plan, anchor)
-            if _columns(target, parent)
+            (dependent, column)
+            for dependent, column in _dependents(plan, target)
+            if _columns(dependent, parent)
         ]
-        tellers += [(target, f"of_{target.table}") for target, _ in dependents]
-        if tellers and parent is not anchor:
-            statements.append(_touch_parent(anchor, parent, dependents, tellers))
+        sources += [(dependent, f"of_{dependent.table}") for dependent, _ in dependents]
+        if sources and parent is not target:
+            statements.append(_update_parent(target, parent, dependents, sources))
     return statements
 
 
-def _touch_parent(
-    anchor: Target,
+def _update_parent(
+    target: Target,
     parent: Target,
     dependents: list[tuple[Target, str]],
-    tellers: list[tuple[Target, str]],
+    sources: list[tuple[Target, str]],
 ) -> Composed:
-    """Return the statement that touches the rows of one target.
+    """Return the statement that updates the parent rows in one table.
 
-    :param dependents: what is told with the anchor and refers to it, with the column
-    :param tellers: what refers to the parent, with the name of the part that finds it
+    :param dependents: targets that depend on the items, with the column that refers to the items
+    :param sources: targets that refer to the parent, with the name of their common table expression
     """
-    told = [
-        SQL(
-            "SELECT {column} AS id, last_seen_at AS was, observed_at AS at FROM {name} "
-            "WHERE {column} IS NOT NULL"
-        ).format(column=Identifier(column), name=Identifier(name))
-        for target, name in tellers
-        for column in _columns(target, parent)
-    ]
-    return SQL(
-        "WITH RECURSIVE anchors AS (SELECT t.*, s.observed_at FROM stage_seen_again s "
-        "JOIN {anchor} t ON t.content_hash = s.content_hash AND t.platform = %(platform)s "
-        "WHERE t.last_seen_at < s.observed_at){dependents}, "
-        "told AS (SELECT id, min(was) AS was, max(at) AS at FROM ({told}) AS each GROUP BY id), "
-        "above AS (SELECT id, was, at FROM told{above}), "
-        "locked AS (SELECT p.id, newest.at FROM {parent} p JOIN "
-        "(SELECT id, min(was) AS was, max(at) AS at FROM above GROUP BY id) newest "
-        "ON newest.id = p.id AND newest.was <= p.last_seen_at AND p.last_seen_at < newest.at "
-        'ORDER BY p.external_id COLLATE "C" FOR UPDATE OF p) '
-        "UPDATE {parent} p SET last_seen_at = locked.at FROM locked WHERE p.id = locked.id"
-    ).format(
-        anchor=Identifier(anchor.table),
+    return SQL(_UPDATE_PARENTS).format(
+        table=Identifier(target.table),
+        parent=Identifier(parent.table),
         dependents=SQL("").join(
-            SQL(
-                # OFFSET: by the index, as in `recognition`.
-                ", {name} AS (SELECT d.*, a.observed_at FROM anchors a CROSS JOIN LATERAL "
-                "(SELECT * FROM {table} WHERE {column} = a.id AND last_seen_at = a.last_seen_at "
-                "OFFSET 0) d)"
-            ).format(
-                name=Identifier(f"of_{target.table}"),
-                table=Identifier(target.table),
+            SQL(_DEPENDENTS).format(
+                name=Identifier(f"of_{dependent.table}"),
+                table=Identifier(dependent.table),
                 column=Identifier(column),
             )
-            for target, column in dependents
+            for dependent, column in dependents
         ),
-        told=SQL(" UNION ALL ").join(told),
-        above=SQL("").join(
-            SQL(
-                " UNION SELECT p.{column}, above.was, above.at FROM above "
-                "JOIN {parent} p ON p.id = above.id WHERE p.{column} IS NOT NULL"
-            ).format(column=Identifier(column), parent=Identifier(parent.table))
+        references=SQL(" UNION ALL ").join(
+            SQL(_REFERENCES).format(column=Identifier(column), name=Identifier(name))
+            for source, name in sources
+            for column in _columns(source, parent)
+        ),
+        recursion=SQL("").join(
+            SQL(_RECURSION).format(column=Identifier(column), parent=Identifier(parent.table))
             for column in _columns(parent, parent)
         ),
-        parent=Identifier(parent.table),
     )
 
 
 def _columns(target: Target, parent: Target) -> list[str]:
-    """Return the columns in which rows refer to those of another target."""
+    """Return the columns in which rows of a target refer to rows of another one."""
     return [
         reference.column
         for reference in target.references.values()
@@ -132,82 +189,54 @@ def _columns(target: Target, parent: Target) -> list[str]:
     ]
 
 
-def _lock(anchor: Target) -> Composed:
-    """Return the statement that locks the anchors that are to be touched, and tells their ids."""
-    return SQL(
-        "WITH locked AS (SELECT t.id FROM stage_seen_again s JOIN {anchor} t "
-        "ON t.content_hash = s.content_hash AND t.platform = %(platform)s "
-        "WHERE t.last_seen_at <= s.observed_at "
-        'ORDER BY t.external_id COLLATE "C" FOR UPDATE OF t) SELECT array_agg(id) FROM locked'
-    ).format(anchor=Identifier(anchor.table))
+def _update(alias: str, plan: Plan, target: Target) -> Composed:
+    """Return the statement that updates items and their dependents, and notes the observations.
 
-
-def _touch(alias: str, plan: Plan, anchor: Target) -> Composed:
-    """Return the statement that touches anchors, what depends on them, and notes the payload_observation.
-
-    What came to say the same after it was looked for is not locked, and therefore left alone.
+    A row that got the same content after the lock statement is not locked, and so not updated.
     """
-    return SQL(
-        "WITH seen AS (SELECT t.id, t.external_id, t.content_hash, t.last_seen_at AS was, "
-        "s.observed_at, s.item FROM stage_seen_again s JOIN {anchor} t "
-        "ON t.content_hash = s.content_hash AND t.id = ANY(%(locked)s::bigint[]) "
-        "WHERE t.last_seen_at <= s.observed_at), "
-        "later AS (SELECT DISTINCT ON (id) * FROM seen WHERE was < observed_at), "
-        "moved AS (UPDATE {anchor} t SET last_seen_at = later.observed_at "
-        "FROM later WHERE t.id = later.id){others} SELECT array_agg(item) FROM seen"
-    ).format(
-        anchor=Identifier(anchor.table),
-        others=SQL("").join([*_dependents(plan, anchor), *_payload_observations(alias)]),
+    return SQL(_UPDATE).format(
+        table=Identifier(target.table),
+        further=SQL("").join([*_update_dependents(plan, target), *_note_observations(alias)]),
     )
 
 
-def _told_with(plan: Plan, anchor: Target) -> list[tuple[Target, str]]:
-    """Return the targets whose rows are told with their anchor, and the column that refers to it.
+def _dependents(plan: Plan, target: Target) -> list[tuple[Target, str]]:
+    """Return the targets whose rows depend on items, and the column that refers to the items.
 
-    What is an anchor itself is told by items of its own.
+    Targets with a content hash are not included: they have items of their own.
     """
     return [
-        (target, column)
-        for target in plan.targets
-        if not target.has_content_hash
-        for column in _columns(target, anchor)
+        (dependent, column)
+        for dependent in plan.targets
+        if not dependent.has_content_hash
+        for column in _columns(dependent, target)
     ]
 
 
-def _dependents(plan: Plan, anchor: Target) -> list[Composed]:
-    """Return what touches the rows that were observed together with their anchor."""
-    found = []
-    for target, column in _told_with(plan, anchor):
-        times = ("last_seen_at", *sorted(target.untracked))
-        part = SQL(
-            ", {name} AS (UPDATE {table} d SET {times} FROM later "
-            "WHERE d.{column} = later.id AND d.last_seen_at = later.was)"
-        ).format(
-            name=Identifier(f"moved_{target.table}"),
-            table=Identifier(target.table),
+def _update_dependents(plan: Plan, target: Target) -> list[Composed]:
+    """Return the clauses that update the rows which were last observed together with the items."""
+    clauses = []
+    for dependent, column in _dependents(plan, target):
+        times = ("last_seen_at", *sorted(dependent.untracked))
+        clause = SQL(_UPDATE_DEPENDENTS).format(
+            name=Identifier(f"updated_{dependent.table}"),
+            table=Identifier(dependent.table),
             times=SQL(", ").join(
                 SQL("{} = later.observed_at").format(Identifier(name)) for name in times
             ),
             column=Identifier(column),
         )
-        found.append(part)
-    return found
+        clauses.append(clause)
+    return clauses
 
 
-def _payload_observations(alias: str) -> list[Composed]:
-    """Return what notes the payload_observation of the payload; nothing where no payloads are kept."""
+def _note_observations(alias: str) -> list[Composed]:
+    """Return the clause that notes when payloads were observed, if the database stores payloads."""
     models = apps.get_app_config(alias).models
     if "payloadobservation" not in models:
         return []
-    statement = SQL(
-        ", noted AS (INSERT INTO {payload_observations} AS n (payload_id, month, observed_times) "
-        "SELECT p.id, date_trunc('month', later.observed_at AT TIME ZONE 'UTC')::date, "
-        "ARRAY[later.observed_at] FROM later JOIN {payloads} p ON p.platform = %(platform)s "
-        "AND p.external_id = later.external_id AND p.content_hash = later.content_hash "
-        "ORDER BY p.id "
-        "ON CONFLICT (payload_id, month) DO UPDATE SET observed_times = n.observed_times || EXCLUDED.observed_times)"
-    ).format(
+    clause = SQL(_NOTE_OBSERVATIONS).format(
         payload_observations=Identifier(models["payloadobservation"]._meta.db_table),
         payloads=Identifier(models["rawpayload"]._meta.db_table),
     )
-    return [statement]
+    return [clause]

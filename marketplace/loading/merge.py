@@ -1,11 +1,11 @@
-"""The statements that bring staged rows into a table. They are composed here, executed elsewhere.
+"""SQL statements that merge staged rows into a table. `batch.write` executes them.
 
-Rules, for each row by its key (platform, external_id):
+Rules for each row, by its key (platform, external_id):
 
-- A newer observation changes what it says; what it does not say stays.
-- An observation of the same time or older fills only what is not known yet.
-- Rows are locked in the order of their keys, so that concurrent loaders wait for each other
-  instead of deadlocking: that of their characters' numbers, which Python sorts by, too.
+- A newer observation replaces the values that it states; the other values stay.
+- An observation that is older, or of the same time, fills only values that are unknown.
+- Rows are locked in the order of their keys, so that concurrent loaders wait for each other instead
+  of deadlocking. The collation is "C", which is the order in which Python sorts text.
 """
 
 from django.db import connections, router
@@ -21,7 +21,7 @@ _CURRENT = (
     "CASE WHEN EXCLUDED.last_seen_at > t.last_seen_at "
     "THEN COALESCE(EXCLUDED.{c}, t.{c}) ELSE t.{c} END"
 )
-# An amount in stock is observed together with the availability {a}.
+# A stock amount is observed together with the availability {a}.
 _AMOUNT = (
     "CASE WHEN EXCLUDED.last_seen_at > t.last_seen_at "
     "THEN CASE WHEN EXCLUDED.{a} IS NULL THEN COALESCE(EXCLUDED.{c}, t.{c}) "
@@ -33,8 +33,8 @@ _FILLED_AMOUNT = _AMOUNT + (
     "AND COALESCE(EXCLUDED.{a}, t.{a}) = t.{a}) THEN COALESCE(t.{c}, EXCLUDED.{c}) "
     "ELSE t.{c} END"
 )
-# Of what two items told at one moment, neither is all that was told.
-_REMEMBERED = (
+# The hash of a row that combines two items of the same time equals the hash of neither.
+_CONTENT_HASH = (
     "CASE WHEN EXCLUDED.last_seen_at > t.last_seen_at THEN COALESCE(EXCLUDED.{c}, t.{c}) "
     "WHEN EXCLUDED.last_seen_at = t.last_seen_at AND EXCLUDED.{c} <> t.{c} THEN '\\x00' "
     "ELSE t.{c} END"
@@ -43,8 +43,8 @@ _CONTRADICTED = (
     " OR (EXCLUDED.last_seen_at = t.last_seen_at AND EXCLUDED.{c} <> t.{c} "
     "AND EXCLUDED.{c} <> '\\x00' AND t.{c} <> '\\x00')"
 )
-_UNKEPT = "count(*) FILTER (WHERE NOT m.is_new AND p.external_id IS NULL)"
-# What is newer, something else tells: another product may have had the offer since.
+_WITHOUT_PRIOR = "count(*) FILTER (WHERE NOT m.is_new AND p.external_id IS NULL)"
+# A newer stored value comes from another item: the offer may belong to another product by now.
 _REPLAYED = "CASE WHEN EXCLUDED.last_seen_at >= t.last_seen_at THEN EXCLUDED.{c} ELSE t.{c} END"
 _REPLAYED_PARTLY = _FILLED.replace(">", ">=")
 _REPLAYED_AMOUNT = _CURRENT_AMOUNT.replace(">", ">=")
@@ -52,19 +52,19 @@ _REPLACED = "CASE WHEN EXCLUDED.last_seen_at > t.last_seen_at THEN EXCLUDED.{c} 
 
 
 def stage_columns(target: Target) -> list[tuple[str, str]]:
-    """Return name and SQL type of the columns of the target's staging table."""
+    """Return name and SQL type of the columns of a staging table."""
     connection = connections[router.db_for_write(target.model)]
     types = [(name, str(field.db_type(connection))) for name, field in target.columns.items()]
     times = [("first_seen_at", "timestamptz"), ("last_seen_at", "timestamptz")]
-    remembered = [("content_hash", "bytea")] if target.has_content_hash else []
+    content_hash = [("content_hash", "bytea")] if target.has_content_hash else []
     references = [(name, "text") for name in target.references]
     # The position in the batch of the item that the row counts for.
     position = ("item", "integer")
-    return [("external_id", "text"), *types, *times, *remembered, *references, position]
+    return [("external_id", "text"), *types, *times, *content_hash, *references, position]
 
 
 def keep_prior(target: Target) -> Composed:
-    """Return the statement that locks the rows to be merged, and keeps them as they are."""
+    """Return the statement that locks the rows to be merged and copies them to `prior_<table>`."""
     return SQL(
         "INSERT INTO {prior} SELECT t.* FROM {table} t "
         "JOIN {stage} s ON s.external_id = t.external_id "
@@ -77,11 +77,11 @@ def keep_prior(target: Target) -> Composed:
 
 
 def upsert(target: Target) -> Composed:
-    """Return the statement that inserts what is new and updates what changed.
+    """Return the statement that inserts new rows and updates changed ones.
 
-    It returns one row: the positions of the items that a row was inserted for; of those that the
-    content of a row changed for; how many rows were updated that `keep_prior` did not find. A row
-    of which neither the time changed nor what it is recognized by is not written.
+    The statement returns one row: the positions of the items with an inserted row; the positions of
+    the items with a row whose content changed; the number of updated rows that `keep_prior` did not
+    find. A row is not written if its content, its times and its content hash stay the same.
     """
     names = [*target.columns, *_references(target)]
     columns = {name: _merged(name, target) for name in names}
@@ -90,7 +90,7 @@ def upsert(target: Target) -> Composed:
         names.append("content_hash")
         if not target.replayed:
             contradicted = SQL(_CONTRADICTED).format(c=Identifier("content_hash"))
-        rule = "t.{c}" if target.replayed else _REMEMBERED
+        rule = "t.{c}" if target.replayed else _CONTENT_HASH
         columns["content_hash"] = SQL(rule).format(c=Identifier("content_hash"))
     untracked = target.untracked | {"content_hash"}
     return SQL(
@@ -107,14 +107,14 @@ def upsert(target: Target) -> Composed:
         "RETURNING external_id, xmax = 0 AS is_new, "
         "updated_at = statement_timestamp() AS is_changed) "
         "SELECT array_agg(DISTINCT s.item) FILTER (WHERE m.is_new AND s.item IS NOT NULL), "
-        "array_agg(DISTINCT s.item) FILTER (WHERE m.is_changed AND s.item IS NOT NULL), {unkept} "
-        "FROM merged m JOIN {stage} s USING (external_id) {prior}"
+        "array_agg(DISTINCT s.item) FILTER (WHERE m.is_changed AND s.item IS NOT NULL), "
+        "{without_prior} FROM merged m JOIN {stage} s USING (external_id) {prior}"
     ).format(
         table=Identifier(target.table),
         names=SQL("").join(SQL(", {}").format(Identifier(name)) for name in names),
         values=SQL("").join(SQL(", {}").format(_source(name, target)) for name in names),
         stage=Identifier(target.stage_table),
-        unkept=SQL(_UNKEPT if target.keep_prior else "0"),
+        without_prior=SQL(_WITHOUT_PRIOR if target.keep_prior else "0"),
         prior=_prior(target),
         joins=SQL(" ").join(_joins(target)),
         assignments=SQL("").join(
@@ -134,16 +134,16 @@ def _prior(target: Target) -> Composed:
 
 
 def forget_parents(target: Target) -> Composed | None:
-    """Return the statement that unlinks rows of which a newer observation tells another parent.
+    """Return the statement that unlinks rows for which a newer observation states another parent.
 
-    It comes before the upsert, after which it cannot be told any more which observation is newer;
-    None if the target has no parents in the same table. A parent that nobody tells of replaces
-    none that is known.
+    It must be executed before the upsert, because afterwards the order of the observations is
+    unknown. A parent that is neither staged nor stored does not replace a known one. Return None
+    if the target has no parents in the same table.
     """
-    found = _parent(target)
-    if found is None:
+    parent = _parent(target)
+    if parent is None:
         return None
-    column, field = found
+    column, field = parent
     return SQL(
         "WITH outdated AS (SELECT t.id FROM {table} t JOIN {stage} s "
         "ON s.external_id = t.external_id JOIN {table} p ON p.id = t.{column} "
@@ -162,16 +162,16 @@ def forget_parents(target: Target) -> Composed | None:
 
 
 def link_parents(target: Target) -> Composed | None:
-    """Return the statement that links rows to parents in the same table, if the target has any.
+    """Return the statement that links rows to parents in the same table.
 
-    It comes after the upsert, as a parent may be merged together with its children, and returns the
-    position of the item of each row that was linked. Rows that have a parent keep it: see
-    `forget_parents`.
+    It must be executed after the upsert, because a parent may be merged together with its children.
+    The statement returns the item position of each linked row. Rows with a parent keep it: see
+    `forget_parents`. Return None if the target has no parents in the same table.
     """
-    found = _parent(target)
-    if found is None:
+    parent = _parent(target)
+    if parent is None:
         return None
-    column, field = found
+    column, field = parent
     return SQL(
         "UPDATE {table} t SET {column} = p.id, updated_at = statement_timestamp() "
         "FROM {stage} s JOIN {table} p "
@@ -187,7 +187,7 @@ def link_parents(target: Target) -> Composed | None:
 
 
 def _parent(target: Target) -> tuple[str, str] | None:
-    """Return column and record field of the reference to the same table, if there is one."""
+    """Return column and record field of the reference to the same table, or None."""
     for field, reference in target.references.items():
         if reference.record is target.record:
             return reference.column, field
@@ -204,6 +204,7 @@ def _references(target: Target) -> dict[str, str]:
 
 
 def _source(name: str, target: Target) -> Composed:
+    """Return the SQL expression of a column in the SELECT from the staging table."""
     references = _references(target)
     if name in references:
         return SQL("{}.id").format(Identifier(f"of_{name}"))
@@ -211,6 +212,7 @@ def _source(name: str, target: Target) -> Composed:
 
 
 def _joins(target: Target) -> list[Composed]:
+    """Return the joins that find the ids of the referenced rows."""
     return [
         SQL(
             "LEFT JOIN {parent} {alias} ON {alias}.platform = %(platform)s "
@@ -225,7 +227,7 @@ def _joins(target: Target) -> list[Composed]:
 
 
 def _merged(name: str, target: Target) -> Composed:
-    """Return the value of a column after the merge of EXCLUDED into t."""
+    """Return the SQL expression of a column after the merge of EXCLUDED into t."""
     rule = _FILLED
     if target.replayed and name in target.kept_on_replay:
         rule = "COALESCE(t.{c}, EXCLUDED.{c})"
@@ -239,11 +241,12 @@ def _merged(name: str, target: Target) -> Composed:
         rule = _CURRENT_AMOUNT if name in target.current else _FILLED_AMOUNT
     elif name in target.current:
         rule = _CURRENT
-    beside = target.amounts.get(name, name)
-    return SQL(rule).format(c=Identifier(name), a=Identifier(beside))
+    availability = target.amounts.get(name, name)
+    return SQL(rule).format(c=Identifier(name), a=Identifier(availability))
 
 
 def _changed(columns: dict[str, Composed]) -> Composed:
+    """Return the SQL condition that the merge changes any of the columns."""
     if not columns:
         return SQL("false").format()
     return SQL("({old}) IS DISTINCT FROM ({new})").format(

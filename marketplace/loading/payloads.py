@@ -1,8 +1,8 @@
-"""Raw payloads as they are kept: JSON of payload and context, compressed.
+"""Compression of stored payloads: JSON of payload and context in a zstd frame.
 
-Payloads of one form have most of their text in common. A dictionary trained on the first hundreds
-of them takes most of that out of each; it is kept beside them, and its number is in the header of
-every frame that needs it.
+Payloads of one shape share most of their text. They are compressed with a dictionary, which is
+trained on the first batch that is large enough and stored in the same database. The header of each
+frame names its dictionary.
 """
 
 import random
@@ -20,24 +20,24 @@ from marketplace.loading.formats import json_text
 
 _LEVEL = 3
 
-#: Of how many payloads, at least, a dictionary is made; fewer are compressed without.
+#: Minimum number of payloads to train a dictionary; fewer are compressed without one.
 _MIN_SAMPLES = 200
 _SAMPLE_BYTES = 3_000_000
 _DICTIONARY_BYTES = 64 << 10
 
 
 class _Compressors(threading.local):
-    """The compressors of one thread, as each serves one only, by the identity of its dictionary."""
+    """The compressors of one thread, by the identity of their dictionary.
+
+    A compressor must not be used by two threads.
+    """
 
     def __init__(self) -> None:
-        self.known: dict[int, zstandard.ZstdCompressor] = {}
+        self.by_dictionary: dict[int, zstandard.ZstdCompressor] = {}
 
 
 class Packer:
-    """Compress the payloads of a platform.
-
-    Nothing is packed where the database keeps no payloads.
-    """
+    """Compress the payloads of a platform, if its database stores payloads."""
 
     def __init__(self, alias: str, platform: str) -> None:
         self.alias = alias
@@ -47,40 +47,43 @@ class Packer:
         self._local = _Compressors()
 
     @property
-    def is_keeping(self) -> bool:
-        """Whether the database keeps payloads at all."""
+    def is_enabled(self) -> bool:
+        """Whether the database stores payloads."""
         return self._model is not None
 
-    def knows(self, shape: str) -> bool:
-        """Return whether a dictionary is at hand."""
+    def has_dictionary(self, shape: str) -> bool:
+        """Return whether the dictionary of a shape is in memory."""
         return shape in self._dictionaries
 
-    def learn(self, shape: str, bodies: list[bytes]) -> None:
-        """Have a dictionary for a form of payload, if there is one, or enough to make it of."""
+    def prepare_dictionary(self, shape: str, bodies: list[bytes]) -> None:
+        """Read the stored dictionary of a shape, or train and store one if there are enough bodies.
+
+        :param bodies: payloads of this shape as JSON
+        """
         stored = self._model.objects.filter(platform=self.platform, shape=shape)
         body = stored.order_by("pk").values_list("body", flat=True).first()
         if body is None and len(bodies) >= _MIN_SAMPLES:
             body = self._train(shape, bodies)
         if body is not None:
-            known = zstandard.ZstdCompressionDict(bytes(body))
-            known.precompute_compress(level=_LEVEL)
-            self._dictionaries[shape] = known
+            dictionary = zstandard.ZstdCompressionDict(bytes(body))
+            dictionary.precompute_compress(level=_LEVEL)
+            self._dictionaries[shape] = dictionary
 
     def _train(self, shape: str, bodies: list[bytes]) -> bytes | None:
         size = sum(map(len, bodies)) // len(bodies) + 1
         samples = random.Random(0).sample(bodies, min(len(bodies), _SAMPLE_BYTES // size + 1))
         number = random.randrange(1 << 16, 1 << 31)
         try:
-            # Fixed parameters: searching for better ones would take longer than the whole load.
-            known = zstandard.train_dictionary(
+            # The parameters are fixed: searching for better ones takes longer than the whole load.
+            dictionary = zstandard.train_dictionary(
                 _DICTIONARY_BYTES, list(samples), k=1024, d=8, dict_id=number, level=_LEVEL
             )
         except zstandard.ZstdError:
-            # Samples that are too small or too few; the payloads are compressed without.
+            # The samples are too small or too few: compress without a dictionary.
             return None
-        body = known.as_bytes()
+        body = dictionary.as_bytes()
         self._model.objects.create(
-            dictionary_id=known.dict_id(),
+            dictionary_id=dictionary.dict_id(),
             platform=self.platform,
             shape=shape,
             body=body,
@@ -89,26 +92,26 @@ class Packer:
         return body
 
     def pack(self, shape: str, raw: bytes, context: Any) -> bytes:
-        """Return the frame in which a payload, given as JSON, and its context are kept."""
+        """Return the zstd frame of a payload, given as JSON, and its context."""
         return self._compressor(shape).compress(serialize(raw, context))
 
     def _compressor(self, shape: str) -> zstandard.ZstdCompressor:
-        known = self._dictionaries.get(shape)
-        mine = self._local.known
-        if id(known) not in mine:
-            mine[id(known)] = zstandard.ZstdCompressor(_LEVEL, dict_data=known)
-        return mine[id(known)]
+        dictionary = self._dictionaries.get(shape)
+        compressors = self._local.by_dictionary
+        if id(dictionary) not in compressors:
+            compressors[id(dictionary)] = zstandard.ZstdCompressor(_LEVEL, dict_data=dictionary)
+        return compressors[id(dictionary)]
 
 
 def serialize(raw: bytes, context: Any) -> bytes:
-    """Return what is kept of an item: its payload, given as JSON, and its context."""
+    """Return the JSON that is stored of an item: its payload, given as JSON, and its context."""
     return json_text.dumps({"payload": orjson.Fragment(raw), "context": context})
 
 
 def unpack(alias: str, body: bytes | memoryview) -> Any:
-    """Return payload and context of a stored body, as {"payload": …, "context": …}.
+    """Return the content of a stored body: {"payload": …, "context": …}.
 
-    :raises zstandard.ZstdError: if it is damaged, or its dictionary is gone
+    :raises zstandard.ZstdError: if the body is damaged or its dictionary is missing
     """
     return orjson.loads(decompress(alias, body))
 
@@ -116,7 +119,7 @@ def unpack(alias: str, body: bytes | memoryview) -> Any:
 def decompress(alias: str, body: bytes | memoryview, limit: int | None = None) -> bytes:
     """Return the JSON of a stored body.
 
-    :param limit: the first bytes to return; all if None
+    :param limit: number of bytes to return; all if None
     :raises zstandard.ZstdError: as `unpack`
     """
     frame = bytes(body)

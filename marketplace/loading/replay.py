@@ -22,9 +22,9 @@ from psycopg2.sql import SQL, Identifier
 
 from marketplace.exceptions import DatabaseUnavailableError, SourceError, name_error
 from marketplace.loading import batch as batches
-from marketplace.loading import late_arrivals, payloads
+from marketplace.loading import late_arrivals, payload_versions, payloads, quarantine
 from marketplace.loading.adapters import Parsed, get_adapter
-from marketplace.loading.late_arrivals import Version
+from marketplace.loading.payload_versions import PayloadVersion
 from marketplace.loading.preparation import Batch, BatchItem, ParsedItem, Preparer, Reject
 from marketplace.loading.retry import retry_on_conflict, retry_on_disconnect
 from marketplace.loading.runs import INTERRUPTED, Run
@@ -178,7 +178,7 @@ def _replay(
         with transaction.atomic(using=alias):
             # What a loader brings meanwhile waits, and comes after what is read here.
             _lock(alias, preparer, external_ids)
-            versions = list(late_arrivals.versions(alias, platform, external_ids))
+            versions = list(payload_versions.read(alias, platform, external_ids))
             whole, partial = _prepare(alias, preparer, versions, shared, rejects)
             done = _write(alias, preparer, whole, "whole")
             also = _write(alias, preparer, partial, "partial")
@@ -190,7 +190,7 @@ def _replay(
                 done.unchanged + also.unchanged,
                 points,
             )
-            batches.store_rejects(alias, platform, run.id, "replay", rejects, {}, run.now)
+            quarantine.store(alias, platform, run.id, "replay", rejects, {}, run.now)
             run.advance(outcome, len(rejects), 0)
         return outcome, rejects
 
@@ -227,7 +227,7 @@ def _lock(alias: str, preparer: Preparer, external_ids: list[str]) -> None:
 def _prepare(
     alias: str,
     preparer: Preparer,
-    versions: list[Version],
+    versions: list[PayloadVersion],
     shared: _Shared,
     rejects: list[Reject],
 ) -> tuple[Batch, Batch]:
@@ -257,7 +257,7 @@ def _place(external_id: str) -> str:
     return f"payload of {external_id}"
 
 
-def _parsed_item(alias: str, version: Version) -> ParsedItem:
+def _parsed_item(alias: str, version: PayloadVersion) -> ParsedItem:
     stored = payloads.unpack(alias, version.body)
     raw, place = orjson.dumps(stored["payload"]), _place(version.external_id)
     at, context = max(version.times), stored["context"]
@@ -277,8 +277,8 @@ def _write(alias: str, preparer: Preparer, batch: Batch, replayed: str) -> batch
     return outcome
 
 
-def _rebuild(alias: str, preparer: Preparer, versions: list[Version]) -> int:
+def _rebuild(alias: str, preparer: Preparer, versions: list[PayloadVersion]) -> int:
     """Make the histories anew; return how many points are new."""
-    observed = late_arrivals.observations(alias, preparer.adapter, preparer.plan, versions)
+    observed = late_arrivals.observe(alias, preparer.adapter, preparer.plan, versions)
     with connections[alias].cursor() as cursor:
         return preparer.plan.rebuild(cursor, preparer.adapter.platform, observed)

@@ -1,6 +1,7 @@
-"""Doing work anew that failed for reasons that pass.
+"""Retries of database work that failed for a temporary reason.
 
-A database went away in the middle of it, restarted or failed over; or another loader came between.
+`retry_on_disconnect` waits for a database that restarts, fails over or has a full disk.
+`retry_on_conflict` repeats a transaction that collided with another loader.
 """
 
 import logging
@@ -18,30 +19,30 @@ from marketplace.postgresql.errors import is_disk_full
 
 _Result = TypeVar("_Result")
 
-#: Seconds between two attempts to connect: the first, and the longest.
+#: Seconds between two attempts to connect: the first pause and the longest one.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 
-#: How often work is tried that a concurrent loader made fail.
-_TRIES = 8
+#: How often a transaction is attempted that a concurrent loader makes fail.
+_ATTEMPTS = 8
 
-#: What to do about a load that ended because there was no room.
+#: The next step after a load failed on a full disk.
 _RESUME = "Committed batches are kept. Resume the load: python manage.py ingest --resume"
 
 logger = logging.getLogger(__name__)
 
 
 class ConflictError(MarketplaceError):
-    """Raised if another loader came between two steps of some work, which must begin anew."""
+    """Raised if another loader changed rows between two steps: the transaction must be repeated."""
 
 
 def retry_on_disconnect(alias: str, work: Callable[[], _Result]) -> _Result:
-    """Return the result of some work; if the connection is lost, wait for it and do the work again.
+    """Call `work` and return its result; retry if the connection is lost or the disk is full.
 
-    The same if the server's disk is full. The reason for waiting is logged once. The work must be
-    safe to do twice: whether it had reached the database may not be known.
+    The reason for waiting is logged once. `work` must be safe to call twice, because it may be
+    unknown whether the lost attempt was committed.
 
-    :raises django.db.Error: what the work raises while the connection is sound, and the loss of
-        the connection after settings.INGEST_PATIENCE seconds
+    :raises django.db.Error: if `work` raises it on a working connection, or if the connection is
+        not restored within settings.INGEST_PATIENCE seconds
     :raises DiskFullError: if the disk is still full after that time
     """
     deadline, pause, waits_for = 0.0, _FIRST_PAUSE, ""
@@ -69,7 +70,7 @@ def retry_on_disconnect(alias: str, work: Callable[[], _Result]) -> _Result:
 
 
 def _announce(alias: str, error: Exception) -> None:
-    """Say what a load waits for."""
+    """Log what the load is waiting for."""
     if is_disk_full(error):
         logger.warning(
             "%s The load waits for room for up to %s seconds.",
@@ -85,7 +86,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _full_disk(alias: str, error: Exception) -> str:
-    """Return that the disk is full, and what to do; an error of the embedded server says so."""
+    """Return a message for a full disk. The error of the embedded server already is one."""
     if isinstance(error, DiskFullError):
         return str(error)
     return (
@@ -95,29 +96,30 @@ def _full_disk(alias: str, error: Exception) -> str:
 
 
 def _is_lost(alias: str, session: Any) -> bool:
-    """Return whether a session is gone; not in a transaction that goes on, as it cannot."""
+    """Return whether a session was lost and can be replaced: never within a transaction."""
     connection = connections[alias]
     if connection.in_atomic_block:
         return False
-    # A transaction that fails may have connected anew already.
+    # A failed transaction may have opened a new connection already.
     return connection.connection is not session or not connection.is_usable()
 
 
 def retry_on_conflict(work: Callable[[], _Result], note: Callable[[], None]) -> _Result:
-    """Return what a transaction returns; if it collides with another one, do it anew.
+    """Run a transaction and return its result; repeat it if it collides with another one.
 
     :param note: called before each further attempt
-    :raises django.db.OperationalError: if it is still chosen to end a deadlock
-    :raises ConflictError: if others still come between
+    :raises django.db.OperationalError: if the last attempt fails with a deadlock or a
+        serialization failure
+    :raises ConflictError: if the last attempt still collides with another loader
     """
-    for attempt in range(1, _TRIES):
+    for attempt in range(1, _ATTEMPTS):
         try:
             return work()
         except (OperationalError, ConflictError) as error:
             if not _is_conflict(error):
                 raise
         note()
-        # Loaders that collided must not collide again at once.
+        # A random pause keeps loaders that collided from colliding again.
         time.sleep(random.uniform(0, 0.05 * 2**attempt))
     return work()
 

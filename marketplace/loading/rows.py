@@ -1,7 +1,7 @@
-"""The rows that a batch's records amount to: brought together, then turned into COPY text.
+"""The rows of a batch: records of the same row are combined, then encoded as COPY text.
 
-Text, because it can be handed to another process for less than what it was made of, and because one
-text serves both ways into a table: beside the ids of what it refers to, or beside their names.
+Text is cheaper to send to another process than objects are. The same text serves both write paths:
+bulk insert appends the ids of the referenced rows to it, staging appends their external ids.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,26 +12,26 @@ from marketplace.loading import staging
 from marketplace.loading.adapters import Parsed
 from marketplace.loading.targets import Plan, Target
 
-#: What a row's hash becomes if something else than its own item tells of it: no item's.
-TOLD_BY_OTHERS = b"\0"
+#: The content hash of a row to which other items contributed: it equals the hash of no item.
+AMBIGUOUS_HASH = b"\0"
 
 
-class Told(Protocol):
-    """An item, as far as its rows depend on it: see `preparation.BatchItem`."""
+class ObservedItem(Protocol):
+    """The part of `preparation.BatchItem` that rows depend on."""
 
     @property
     def observed_at(self) -> datetime:
-        """When it was observed."""
+        """The time of observation."""
 
     @property
     def content_hash(self) -> str:
-        """By which it is recognized; may be empty."""
+        """The hash by which unchanged content is recognized; may be empty."""
 
 
 class Row:
-    """A record together with the oldest and newest time at which it was observed.
+    """A record with its first and last time of observation.
 
-    :param item: the position of the item that is about it; None if others only refer to it
+    :param item: the position of the item that it belongs to; None if items only refer to it
     """
 
     __slots__ = ("content_hash", "first", "item", "last", "record")
@@ -50,12 +50,12 @@ class Row:
         content_hash: bytes | None,
         target: Target,
     ) -> None:
-        """Merge the same row of another item into it; at the same time, the later one counts."""
+        """Merge another record of the same row. Of two with the same time, the later one counts."""
         if at >= self.last:
             newer, older = record, self.record
             if content_hash and self.content_hash and content_hash != self.content_hash:
-                # What two items told together, neither of them tells alone.
-                content_hash = TOLD_BY_OTHERS
+                # The row combines two items, so neither of their hashes describes it.
+                content_hash = AMBIGUOUS_HASH
             self.content_hash = content_hash or self.content_hash
         else:
             newer, older = self.record, record
@@ -75,7 +75,7 @@ class Row:
         self.extend(at)
 
     def extend(self, at: datetime) -> None:
-        """Note that it was observed at a time."""
+        """Extend the period of observation to include a time."""
         if at < self.first:
             self.first = at
         elif at > self.last:
@@ -83,9 +83,9 @@ class Row:
 
 
 def _unknown_amounts(newer: Any, older: Any, target: Target, is_together: bool) -> frozenset[int]:
-    """Return the positions of the amounts in stock that an older record does not fill.
+    """Return the positions of the stock amounts that must not be filled from the older record.
 
-    :param is_together: whether both were observed at the same moment
+    :param is_together: whether both records have the same time of observation
     """
     return frozenset(
         amount
@@ -98,68 +98,70 @@ def _unknown_amounts(newer: Any, older: Any, target: Target, is_together: bool) 
 class Rows(NamedTuple):
     """The rows of one target in a batch, in the order of their keys.
 
-    :param keys: the `external_id` of each
-    :param told: COPY text of each, in the order of `Target.record_columns`, without the line's end
-    :param references: of each, the external_ids in the order of `Target.references`
-    :param items: of each, the position of the item that it counts for
-    :param incomplete: positions of those that lack what their target requires
+    The sequences have one element for each row, except `incomplete`.
+
+    :param keys: the external ids
+    :param texts: COPY text of the columns in `Target.record_columns`, without a newline
+    :param references: the external ids of the referenced rows, in the order of `Target.references`
+    :param items: the position of the item that the row counts for, or None
+    :param incomplete: positions of the rows that lack the required column of their target
     """
 
     keys: Sequence[str] = ()
-    told: Sequence[str] = ()
+    texts: Sequence[str] = ()
     references: Sequence[tuple[str | None, ...]] = ()
     items: Sequence[int | None] = ()
     incomplete: Sequence[int] = ()
 
     @property
     def complete(self) -> "Rows":
-        """Those of which a row can be created."""
+        """The rows that can be inserted: those with the required column."""
         if not self.incomplete:
             return self
-        lacking = set(self.incomplete)
-        kept = [position for position in range(len(self.keys)) if position not in lacking]
+        incomplete = set(self.incomplete)
+        kept = [position for position in range(len(self.keys)) if position not in incomplete]
         return Rows(
             [self.keys[position] for position in kept],
-            [self.told[position] for position in kept],
+            [self.texts[position] for position in kept],
             [self.references[position] for position in kept],
             [self.items[position] for position in kept],
         )
 
-    def staged(self) -> bytes:
-        """Return the lines of COPY text for the target's staging table."""
+    def encode_for_staging(self) -> bytes:
+        """Return the COPY text of the rows for the staging table of the target."""
         columns = [*zip(*self.references, strict=True), self.items]
-        return self.created(map(staging.encode_column, columns))
+        return self.encode_with(map(staging.encode_column, columns))
 
-    def created(self, tails: Iterable[Sequence[str]]) -> bytes:
-        """Return the lines of COPY text for a table.
+    def encode_with(self, columns: Iterable[Sequence[str]]) -> bytes:
+        """Return the COPY text of the rows with further columns appended.
 
-        :param tails: the columns that follow, each as its texts
+        :param columns: for each column the texts of its values
         """
-        lines = list(map("\t".join, zip(self.told, *tails, strict=True)))
+        lines = list(map("\t".join, zip(self.texts, *columns, strict=True)))
         return "\n".join([*lines, ""]).encode()
 
 
-def collate(plan: Plan, told: Iterable[tuple[Told, Parsed]]) -> "Collated":
-    """Bring together what the items of a batch say about the same rows."""
-    found = Collated(plan)
-    for position, (item, parsed) in enumerate(told):
-        found.add(position, item, parsed)
-    found.forget_outdone()
-    return found
+def collate(plan: Plan, items: Iterable[tuple[ObservedItem, Parsed]]) -> "CollatedRows":
+    """Return the rows of a batch, with the records of all its items combined."""
+    collated = CollatedRows(plan)
+    for position, (item, parsed) in enumerate(items):
+        collated.add(position, item, parsed)
+    collated.reset_displaced_hashes()
+    return collated
 
 
-class Collated:
-    """What the items of a batch say.
+class CollatedRows:
+    """The rows of a batch, combined from the records of its items.
 
     :ivar rows: record type → external_id → row
     """
 
     def __init__(self, plan: Plan) -> None:
-        self.rows: dict[type[Any], dict[str, Row]] = {each.record: {} for each in plan.targets}
+        self.rows: dict[type[Any], dict[str, Row]] = {target.record: {} for target in plan.targets}
         self._targets = {target.record: target for target in plan.targets}
-        self._kind = plan.observations
+        self._observation_type = plan.observations
         self._observations: dict[tuple[Any, ...], Any] = {}
-        #: Record type → what its rows belong to: position among its references, record type.
+        #: Record type → its owners: position among the references, record type of the owner.
         self._owners = {
             target.record: [
                 (position, reference.record)
@@ -168,38 +170,39 @@ class Collated:
             ]
             for target in plan.targets
         }
-        self._outdone: set[tuple[type[Any], str]] = set()
+        #: Record type and external id of the owners that lost a row to another owner.
+        self._displaced: set[tuple[type[Any], str]] = set()
 
     @property
     def observations(self) -> list[Any]:
-        """Further observations; of two of one thing and moment, the last."""
+        """Further observations; of several with the same key, the last one."""
         return list(self._observations.values())
 
-    def add(self, position: int, item: Told, parsed: Parsed) -> None:
-        """Take what an item says."""
-        kind = self._kind
+    def add(self, position: int, item: ObservedItem, parsed: Parsed) -> None:
+        """Add the records of an item."""
+        observation_type = self._observation_type
         for record in parsed.records:
             target = self._targets.get(type(record))
             if target is not None:
                 self._add_record(target, record, position, item, parsed.external_id)
-            elif kind is not None and type(record) is kind.record:
-                key = tuple(getattr(record, name) for name in kind.key)
+            elif observation_type is not None and type(record) is observation_type.record:
+                key = tuple(getattr(record, name) for name in observation_type.key)
                 self._observations[key] = record
             else:
                 raise TypeError(f"{type(record).__name__} is not a record type of the database")
 
     def _add_record(
-        self, target: Target, record: Any, position: int, item: Told, external_id: str
+        self, target: Target, record: Any, position: int, item: ObservedItem, external_id: str
     ) -> None:
-        key, known = record.external_id, self.rows[target.record]
-        row = known.get(key)
+        key, rows = record.external_id, self.rows[target.record]
+        row = rows.get(key)
         if (
             row is not None
             and row.record is record
             and target.shared
             and not target.has_content_hash
         ):
-            # What the adapter remembers: nothing of it is new but the time.
+            # The adapter returned a cached record: only the time is new.
             row.extend(item.observed_at)
             if key == external_id:
                 row.item = position
@@ -207,57 +210,57 @@ class Collated:
         is_own = key == external_id
         content_hash = None
         if target.has_content_hash and item.content_hash:
-            content_hash = bytes.fromhex(item.content_hash) if is_own else TOLD_BY_OTHERS
+            content_hash = bytes.fromhex(item.content_hash) if is_own else AMBIGUOUS_HASH
         counted = position if is_own or not target.shared else None
         if row is None:
-            known[key] = Row(record, item.observed_at, counted, content_hash)
+            rows[key] = Row(record, item.observed_at, counted, content_hash)
         else:
             before = row.record
             row.add(record, item.observed_at, counted, content_hash, target)
             for claim in (before, record):
-                self._note_outdone(target, claim, row.record)
+                self._note_displaced(target, claim, row.record)
         for reference, parent in zip(
             target.pick_references(record), target.references.values(), strict=True
         ):
             if reference is not None:
                 self._refer(parent.record, reference, item.observed_at)
 
-    def _note_outdone(self, target: Target, claim: Any, kept: Any) -> None:
-        """Note what claimed a row that became another one's."""
+    def _note_displaced(self, target: Target, claim: Any, kept: Any) -> None:
+        """Note the owners in `claim` that lost the row to the owners in `kept`."""
         claimed, owners = target.pick_references(claim), target.pick_references(kept)
-        for position, owner in self._owners[target.record]:
+        for position, owner_type in self._owners[target.record]:
             loser = claimed[position]
             if loser is not None and loser != owners[position]:
-                self._outdone.add((owner, loser))
+                self._displaced.add((owner_type, loser))
 
-    def forget_outdone(self) -> None:
-        """Have what lost a row to another one forget what it said: saying it again is news."""
-        for record, key in self._outdone:
-            row = self.rows[record].get(key)
+    def reset_displaced_hashes(self) -> None:
+        """Reset the hash of owners that lost a row: the same content must be loaded next time."""
+        for record_type, key in self._displaced:
+            row = self.rows[record_type].get(key)
             if row is not None and row.content_hash:
-                row.content_hash = TOLD_BY_OTHERS
+                row.content_hash = AMBIGUOUS_HASH
 
     def _refer(self, parent: type[Any], key: str, at: datetime) -> None:
-        """Note that a row was referred to, which tells of it no less than of what refers to it."""
-        known = self.rows[parent]
-        row = known.get(key)
+        """Note a reference to a row: it counts as an observation of that row."""
+        rows = self.rows[parent]
+        row = rows.get(key)
         if row is None:
-            # A row that is known by its id only can be filled in later.
-            known[key] = Row(parent(key), at, None, None)
+            # Only the id is known; a later record can fill in the rest.
+            rows[key] = Row(parent(key), at, None, None)
         elif at != row.last:
             row.extend(at)
 
 
-def encode(target: Target, found: dict[str, Row]) -> Rows:
-    """Return the rows of a target.
+def encode(target: Target, rows_by_key: dict[str, Row]) -> Rows:
+    """Return the rows of a target as COPY text.
 
-    :param found: external_id → row
-    :raises TypeError: if a record has a value of a type that its field does not take
+    :param rows_by_key: external_id → row
+    :raises TypeError: if a record has a value of a type that its field does not accept
     """
-    if not found:
+    if not rows_by_key:
         return Rows()
-    keys = sorted(found)
-    rows = [found[key] for key in keys]
+    keys = sorted(rows_by_key)
+    rows = [rows_by_key[key] for key in keys]
     records = [row.record for row in rows]
     first, last = [row.first for row in rows], [row.last for row in rows]
     columns = list(zip(*map(target.pick_own, records), strict=True))
@@ -281,7 +284,7 @@ def encode(target: Target, found: dict[str, Row]) -> Rows:
 
 
 def _known_amounts(amounts: Iterable[Any], available: Iterable[Any]) -> tuple[Any, ...]:
-    """Return amounts in stock; nothing is left of what is sold out, unless a record says else."""
+    """Return stock amounts, with 0 for an unknown amount of an item that is sold out."""
     return tuple(
         0 if amount is None and is_available is False else amount
         for amount, is_available in zip(amounts, available, strict=True)
@@ -292,4 +295,4 @@ def _incomplete(target: Target, records: list[Any]) -> list[int]:
     required = target.required_position
     if required is None:
         return []
-    return [number for number, record in enumerate(records) if record[required] is None]
+    return [position for position, record in enumerate(records) if record[required] is None]

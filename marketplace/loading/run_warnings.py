@@ -1,7 +1,7 @@
-"""Warnings of a run: its records were loaded, but not as the user may expect.
+"""Warnings of a run: its records were loaded, but perhaps not as the user expects.
 
-Each source keeps the distinct texts of its warnings. Adding a text again changes nothing, so a
-batch that is read or committed twice neither loses a warning nor doubles it.
+Each source stores the distinct texts of its warnings. Adding a text again changes nothing, so a
+batch that is read or committed twice neither loses nor repeats a warning.
 """
 
 from collections.abc import Iterable
@@ -11,15 +11,15 @@ from django.apps import apps
 
 from marketplace.humanize import counted
 
-#: Distinct texts that are kept of a source, and shown of a run.
+#: Number of distinct texts that are stored for a source and shown for a run.
 MAX_WARNINGS = 20
 
 _FURTHER = "There were further warnings, which are not listed."
 
 
-def merge(known: list[str], new: Iterable[str]) -> list[str]:
-    """Return the warnings of a source after some more; the list stays bounded."""
-    merged = list(dict.fromkeys([*known, *new]))
+def merge(warnings: list[str], new: Iterable[str]) -> list[str]:
+    """Return the warnings of a source with new ones added: at most MAX_WARNINGS and a remark."""
+    merged = list(dict.fromkeys([*warnings, *new]))
     if len(merged) <= MAX_WARNINGS:
         return merged
     kept = [text for text in merged if text != _FURTHER]
@@ -27,18 +27,18 @@ def merge(known: list[str], new: Iterable[str]) -> list[str]:
 
 
 def of_run(run: Any) -> list[str]:
-    """Return the warnings of a run, each with its first source and the number of the others.
+    """Return the warnings of a run, each with its first source and the number of other sources.
 
     :param run: a row of LoadRun
     """
     sources: Any = apps.get_model(run._meta.app_label, "LoadSource").objects.using(run._state.db)
-    found: dict[str, list[str]] = {}
+    names_by_text: dict[str, list[str]] = {}
     rows = sources.filter(run_id=run.pk).exclude(warnings=[]).order_by("pk")
     for name, texts in rows.values_list("name", "warnings").iterator():
         for text in texts:
-            if text in found or len(found) <= MAX_WARNINGS:
-                found.setdefault(text, []).append(name)
-    return merge([], (f"{_sources(names)}: {text}" for text, names in found.items()))
+            if text in names_by_text or len(names_by_text) <= MAX_WARNINGS:
+                names_by_text.setdefault(text, []).append(name)
+    return merge([], (f"{_sources(names)}: {text}" for text, names in names_by_text.items()))
 
 
 def _sources(names: list[str]) -> str:

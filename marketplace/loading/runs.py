@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
-import orjson
 from django.apps import apps
 from django.conf import settings
 from django.db import connections, transaction
@@ -16,7 +15,7 @@ from marketplace.exceptions import ReplacedError, SourceError
 from marketplace.loading import chunks, run_warnings
 from marketplace.loading.batch import Outcome
 from marketplace.loading.formats import json_text
-from marketplace.loading.preparation import Batch, Reject
+from marketplace.loading.preparation import Batch
 from marketplace.loading.retry import retry_on_disconnect
 from marketplace.loading.sources import Checkpoint, SourceStart
 from marketplace.loading.targets import Scope
@@ -327,13 +326,12 @@ class Run:
         if self._chunks.filter(run_id=self.id, sequence=number).exists():
             return
         self._check(self._row.update(error="\n".join(causes)))
-        lines = [*map(_held_item, batch.items), *map(_held_reject, batch.rejects)]
-        lines = [line | {"source": self.source_name} for line in lines]
+        lines = chunks.encode_batch(batch, self.source_name)
         self._chunks.create(
             run_id=self.id,
             sequence=number,
             is_held=True,
-            body=chunks.pack([json_text.dumps(line) for line in lines]),
+            body=chunks.pack(lines),
         )
         self._row.update(
             held_count=F("held_count") + len(lines),
@@ -449,26 +447,3 @@ def _is_alive(alias: str, row: Any) -> bool:
         if is_free:
             cursor.execute(_UNLOCK, values)
     return not is_free
-
-
-def _held_item(item: Any) -> dict[str, Any]:
-    return {
-        "shape": item.shape,
-        "payload": orjson.Fragment(item.raw),
-        "context": item.context,
-        "is_counted": item.is_counted,
-        "observed_at": item.observed_at.isoformat(),
-        "place": item.place,
-    }
-
-
-def _held_reject(reject: Reject) -> dict[str, Any]:
-    return {
-        "raw": reject.payload.decode("utf-8", "replace"),
-        "reason": reject.reason,
-        "field": reject.field,
-        "observed_at": reject.observed_at and reject.observed_at.isoformat(),
-        "place": reject.place,
-        "shape": reject.shape,
-        "context": reject.context,
-    }

@@ -1,7 +1,7 @@
-"""COPY of rows into temporary tables, in text form.
+"""COPY of rows into temporary tables, in text format.
 
-Text form, because CSV form turns a literal \\N into NULL. Rows become text before they are sent, as
-that may happen in another process than the one that sends them.
+CSV format cannot be used, because it turns a literal \\N into NULL. Encoding and sending are
+separate functions: the reader process encodes the rows, and the writer sends them.
 """
 
 import io
@@ -16,18 +16,18 @@ from psycopg2 import sql
 
 from marketplace.loading.formats import json_text
 
-#: Times that are remembered at most.
-_REMEMBERED = 10_000
+#: Maximum number of encoded times in the cache.
+_CACHED_TIMES = 10_000
 
 #: Bytes of COPY data that are sent at a time.
 _CHUNK = 1 << 18
 
 
 def definition(table: str, columns: Sequence[tuple[str, str]]) -> sql.Composed:
-    """Return the statement that makes a temporary table where there is none yet.
+    """Return the statement that creates a temporary table unless it exists.
 
-    It lives as long as the session and is emptied at the end of each transaction: a table a batch
-    would cost the catalog more than the batch is worth.
+    The table lives as long as the session and is emptied at the end of each transaction. Creating
+    a table for each batch would bloat the system catalogs.
 
     :param columns: pairs of name and SQL type
     """
@@ -40,31 +40,31 @@ def definition(table: str, columns: Sequence[tuple[str, str]]) -> sql.Composed:
 
 
 def definition_like(table: str, model_table: str) -> sql.Composed:
-    """Return the statement that makes a temporary table with another's columns, as `definition`."""
+    """Return the statement that creates a temporary table with the columns of another table."""
     return sql.SQL(
         "CREATE TEMPORARY TABLE IF NOT EXISTS {} (LIKE {}) ON COMMIT DELETE ROWS"
     ).format(sql.Identifier(table), sql.Identifier(model_table))
 
 
 def clear(cursor: CursorWrapper, tables: Iterable[str]) -> None:
-    """Empty temporary tables, where a transaction goes on after the batch."""
+    """Empty temporary tables for the next batch of the same transaction."""
     for table in tables:
         cursor.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
 
 
 def copy(cursor: CursorWrapper, table: str, columns: Sequence[str], rows: Iterable[Any]) -> None:
-    """Send rows to a table."""
+    """Encode rows and copy them into a table."""
     copy_lines(cursor, table, columns, "".join(map(encode, rows)).encode())
 
 
 def copy_lines(cursor: CursorWrapper, table: str, columns: Sequence[str], lines: bytes) -> None:
-    """Send rows that were encoded already to a table."""
+    """Copy encoded rows into a table."""
     if not lines:
         return
     statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
         sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
     )
-    # Django translates the errors of execute(), not those of copy_expert().
+    # Django wraps the errors of execute(), but not those of copy_expert().
     with cursor.db.wrap_database_errors:
         cursor.copy_expert(statement, io.BytesIO(lines), _CHUNK)
 
@@ -78,12 +78,12 @@ def encode(row: Iterable[Any]) -> str:
 
 
 def join(values: Iterable[Any]) -> str:
-    """Return values as COPY text: None → \\N, what would end a column or row escaped.
+    """Return values as tab-separated COPY text: None as \\N, special characters escaped.
 
-    :raises TypeError: if a value is of a type that no column has
+    :raises TypeError: if no column type accepts the type of a value
     """
     try:
-        # Half of all values are None: a call for each would take a tenth of the time.
+        # Half of all values are None. A function call for each of them costs 10 % of the time.
         return "\t".join(
             [r"\N" if value is None else _ENCODERS[type(value)](value) for value in values]
         )
@@ -92,25 +92,25 @@ def join(values: Iterable[Any]) -> str:
 
 
 def encode_column(values: Sequence[Any], allowed: Set[type[Any]] | None = None) -> Sequence[str]:
-    """Return the values of one column, each as COPY text: as `join`, for a fraction of its time.
+    """Return the values of one column, each as COPY text. Much faster than `join` for each value.
 
-    :param allowed: the types that the column takes; any that can be written if None
-    :raises TypeError: as `join`, and if a value is of another type
+    :param allowed: the types that the column accepts; None accepts every type with an encoder
+    :raises TypeError: if a value is of another type
     """
-    kinds = set(map(type, values))
-    if allowed is not None and not kinds <= allowed:
-        names = ", ".join(sorted(kind.__name__ for kind in kinds - allowed))
+    types = set(map(type, values))
+    if allowed is not None and not types <= allowed:
+        names = ", ".join(sorted(unexpected.__name__ for unexpected in types - allowed))
         raise TypeError(f"a column has values of another type: {names}")
-    has_none = type(None) in kinds
-    kinds.discard(type(None))
-    if not kinds:
+    has_none = type(None) in types
+    types.discard(type(None))
+    if not types:
         return [r"\N"] * len(values)
-    if len(kinds) > 1 or not kinds <= _ENCODERS.keys():
+    if len(types) > 1 or not types <= _ENCODERS.keys():
         return [join((value,)) for value in values]
-    [kind] = kinds
-    if kind is str and not _has_escapes("".join(filter(None, values))):
+    [value_type] = types
+    if value_type is str and not _has_escapes("".join(filter(None, values))):
         return [r"\N" if value is None else value for value in values] if has_none else values
-    encode = _ENCODERS[kind]
+    encode = _ENCODERS[value_type]
     if has_none:
         return [r"\N" if value is None else encode(value) for value in values]
     return list(map(encode, values))
@@ -121,12 +121,12 @@ def _has_escapes(text: str) -> bool:
 
 
 def as_json(value: Any) -> str | None:
-    """Return a value as JSON; None, which a column takes as NULL, as it is."""
+    """Return a value as JSON text, and None as None, which becomes NULL."""
     return None if value is None else json_text.dumps(value).decode()
 
 
 def _escape(text: str) -> str:
-    # str.replace: str.translate takes 12 times as long on strings of 8 KB.
+    # str.translate takes 12 times as long on strings of 8 KB.
     if "\\" in text:
         text = text.replace("\\", "\\\\")
     if "\n" in text:
@@ -137,25 +137,25 @@ def _escape(text: str) -> str:
 
 
 def _encode_json(value: Any) -> str:
-    # JSON has no control characters of its own: only its backslashes need escaping.
+    # JSON text contains no raw control characters: only backslashes need escaping.
     return json_text.dumps(value).decode().replace("\\", "\\\\")
 
 
-class _Moments:
-    """Encode times: a batch has each of them in several columns and rows."""
+class _TimeEncoder:
+    """Encode times, with a cache: a batch repeats each time in many columns and rows."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[datetime, Any], str] = {}
+        self._texts: dict[tuple[datetime, Any], str] = {}
 
     def __call__(self, value: datetime) -> str:
-        # With the zone, as equal times may be written in different ones.
+        # Equal times may have different zones, and different texts.
         key = (value, value.tzinfo)
-        text = self._known.get(key)
+        text = self._texts.get(key)
         if text is None:
-            if len(self._known) >= _REMEMBERED:
-                # Not cleared in place: several threads may encode at once.
-                self._known = {}
-            text = self._known[key] = value.isoformat()
+            if len(self._texts) >= _CACHED_TIMES:
+                # Replace instead of clear: another thread may be encoding.
+                self._texts = {}
+            text = self._texts[key] = value.isoformat()
         return text
 
 
@@ -164,7 +164,7 @@ _ENCODERS: dict[type[Any], Any] = {
     bool: lambda value: "t" if value else "f",
     int: int.__repr__,
     Decimal: str,
-    datetime: _Moments(),
+    datetime: _TimeEncoder(),
     date: date.isoformat,
     UUID: str,
     bytes: lambda value: rf"\\x{value.hex()}",

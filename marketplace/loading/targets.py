@@ -1,4 +1,4 @@
-"""How the records of an app reach its tables: declared by each app's `loading.py`."""
+"""Declarations of how records become rows; each app declares a `Plan` in its `loading.py`."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,10 +16,10 @@ from marketplace.loading.record_types import field_types
 
 @dataclass(frozen=True)
 class Reference:
-    """A field of a record that names another row by its `external_id`.
+    """A field of a record that refers to another row by its `external_id`.
 
-    :param column: the foreign key's column, such as "category_id"
-    :param record: the record type of the rows pointed to
+    :param column: the column of the foreign key, such as "category_id"
+    :param record: the record type of the referenced rows
     """
 
     column: str
@@ -28,32 +28,35 @@ class Reference:
 
 @dataclass(frozen=True)
 class Target:
-    """Which table takes a record type, and how a newer record changes a stored row.
+    """The table that stores a record type, and the rules by which a record updates a stored row.
 
-    :param references: record field → where it points
-    :param replaced: columns in which the newest observation counts even if it says nothing; in all
-        others None means "not said" and keeps what is known
-    :param derived: further columns, computed from the record and the time of its observation
-    :param current: columns that tell a state of the moment, such as availability: an older
-        observation never fills them
-    :param amounts: column of an amount in stock → column of the availability: an observation that
-        says whether something is available replaces the amount; without one, the amount is 0 if
-        it is sold out, and else unknown
-    :param untracked: columns that follow the time of observation: new values are no change of content
-    :param shared: rows that records of several items refer to, such as sellers: a change of one
-        does not count as a change of the item
-    :param replayed: "whole" if what is staged is all that was observed, read anew: then it replaces
-        what is stored, unless that is newer; "partial" if it is not all: then what it does
-        not say stays, too; else empty
-    :param kept_on_replay: columns that time changes, too, so that replaying leaves them alone
-    :param history: the model of its price points, with the foreign key `offer` to its rows; None if
-        it has none
-    :param required: a column without which no row is created, and that an observation may leave out
-        all the same, such as the price of what is out of stock: then `replaced` columns stay, too
+    By default a column takes the newest known value: None means "not stated" and never replaces a
+    value. The parameters below define the exceptions.
+
+    :param references: record field → the rows it refers to
+    :param replaced: columns that take the newest value even if it is None
+    :param derived: further columns, computed from the record and its time of observation
+    :param current: columns of a momentary state, such as availability: an older observation never
+        fills them
+    :param amounts: column of a stock amount → column of the availability. An observation that
+        states the availability also replaces the amount. If it states no amount, the amount is 0
+        for an item that is sold out, and unknown otherwise
+    :param untracked: columns that follow the time of observation: a new value does not count as a
+        change of the content
+    :param shared: whether records of several items refer to the rows, such as sellers: a change of
+        such a row does not count as a change of the item
+    :param replayed: "whole" if the staged rows combine all observations, so that they replace the
+        stored values unless those are newer; "partial" if some observations are missing, so that
+        values that the staged rows do not state are kept; empty if the rows are not a replay
+    :param kept_on_replay: columns that also change with time, so that a replay leaves them alone
+    :param history: the model of the price points, with the foreign key `offer` to the rows; None
+        if there is no history
+    :param required: a column that a new row needs, although an observation may omit it, such as
+        the price of an item that is out of stock. Without it, `replaced` columns are kept, too
     :param extend: stages further rows that a staged batch implies: (cursor, platform); called
         before the rows to be merged are locked
-    :param complete: fills `required` in staged rows that lack it, and drops those of which it is
-        not known; called after the rows to be merged are locked
+    :param complete: fills `required` in staged rows that lack it, and deletes those for which it
+        is unknown; called after the rows to be merged are locked
     :param keep_prior: whether the rows as they were before the merge are kept for `after_merge`,
         in the temporary table `prior_<table>`
     """
@@ -82,7 +85,7 @@ class Target:
 
     @property
     def stage_table(self) -> str:
-        """Name of the temporary table in which records wait for the merge."""
+        """Name of the temporary table with the rows to be merged."""
         return f"stage_{self.table}"
 
     @property
@@ -92,59 +95,65 @@ class Target:
 
     @cached_property
     def has_content_hash(self) -> bool:
-        """Whether its rows are what items are about, and remember what they said."""
+        """Whether a row belongs to an item of its own and stores the hash of its newest content."""
         return any(field.name == "content_hash" for field in self.model._meta.get_fields())
 
     @cached_property
     def record_columns(self) -> list[str]:
-        """The columns that a record tells with its times and hash; no references."""
-        remembered = ["content_hash"] if self.has_content_hash else []
-        return ["external_id", *self.columns, "first_seen_at", "last_seen_at", *remembered]
+        """The columns of a staged row, with times and content hash, but without references."""
+        hash_column = ["content_hash"] if self.has_content_hash else []
+        return ["external_id", *self.columns, "first_seen_at", "last_seen_at", *hash_column]
 
     @cached_property
     def pick_own(self) -> Callable[[Any], tuple[Any, ...]]:
-        """Take out of a record its id and what are columns, in the order of `record_columns`."""
+        """A function: record → its id and column values, in the order of `record_columns`."""
         names = [name for name in self.columns if name not in self.derived]
         return _picker(self.record, ["external_id", *names])
 
     @cached_property
     def own_types(self) -> list[frozenset[type[Any]]]:
-        """The types that the fields take which `pick_own` takes out, in their order."""
+        """The types that the fields returned by `pick_own` accept, in the same order."""
         types = field_types(self.record)
         names = [name for name in self.columns if name not in self.derived]
         return [types[name] for name in ["external_id", *names]]
 
     @cached_property
     def replaced_positions(self) -> frozenset[int]:
-        """The positions in a record of what the newest observation tells even by its silence."""
+        """The positions of the `replaced` fields in a record."""
         names = self.record._fields
         return frozenset(names.index(name) for name in self.replaced if name in names)
 
     @cached_property
     def amount_positions(self) -> list[tuple[int, int]]:
-        """The positions in a record of each amount in stock and of the availability beside it."""
+        """Pairs of positions in a record: a stock amount and its availability."""
         names = self.record._fields
-        return [(names.index(name), names.index(beside)) for name, beside in self.amounts.items()]
+        return [
+            (names.index(amount), names.index(available))
+            for amount, available in self.amounts.items()
+        ]
 
     @cached_property
     def own_amount_positions(self) -> list[tuple[int, int]]:
-        """The same positions in what `pick_own` takes out."""
+        """The same pairs of positions in the tuples that `pick_own` returns."""
         names = ["external_id", *(name for name in self.columns if name not in self.derived)]
-        return [(names.index(name), names.index(beside)) for name, beside in self.amounts.items()]
+        return [
+            (names.index(amount), names.index(available))
+            for amount, available in self.amounts.items()
+        ]
 
     @cached_property
     def required_position(self) -> int | None:
-        """The position in a record of what it may lack only where a row is known."""
+        """The position of the `required` field in a record, if there is one."""
         return self.record._fields.index(self.required) if self.required else None
 
     @cached_property
     def pick_references(self) -> Callable[[Any], tuple[str | None, ...]]:
-        """Take out of a record what it refers to, in the order of `references`."""
+        """A function: record → the external ids it refers to, in the order of `references`."""
         return _picker(self.record, list(self.references))
 
     @cached_property
     def columns(self) -> dict[str, "Field[Any, Any]"]:
-        """The table's columns that come with the record: name → model field; no references."""
+        """Name → model field of the columns that a record fills, without references."""
         names = [name for name in self.record._fields if name not in self.references]
         return {
             name: self.model._meta.get_field(name)  # type: ignore[misc]
@@ -154,7 +163,7 @@ class Target:
 
 
 def _picker(record: type[Any], names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
-    """Return what takes some fields out of a record, as a tuple however many they are."""
+    """Return a function that returns the named fields of a record as a tuple."""
     positions = [record._fields.index(name) for name in names]
     if len(positions) > 1:
         return itemgetter(*positions)
@@ -163,12 +172,12 @@ def _picker(record: type[Any], names: list[str]) -> Callable[[Any], tuple[Any, .
 
 @dataclass(frozen=True)
 class Observations:
-    """A record type that is not a table but feeds `after_merge`, staged under a name of its own.
+    """A record type without a table, such as past prices; it is staged for `after_merge`.
 
     :param table: the temporary table
     :param columns: record field → SQL type
-    :param key: the fields that identify an observation; of two in a batch, the last counts
-    :param time: the field that tells when it was observed
+    :param key: the fields that identify an observation; the last one of a batch counts
+    :param time: the field with the time of observation
     """
 
     record: type[Any]
@@ -182,9 +191,9 @@ class Scope(NamedTuple):
     """The scope of a full listing: the shops or categories that it lists completely.
 
     :param kind: "shop" or "category"
-    :param external_ids: which ones
-    :param since: the time of its first observation: what was not seen since is missing
-    :param at: the time of its last observation
+    :param external_ids: ids of the shops or categories
+    :param since: the time of the first observation; items not seen since then are missing
+    :param at: the time of the last observation
     """
 
     kind: str
@@ -193,13 +202,13 @@ class Scope(NamedTuple):
     at: datetime
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as a run's row keeps it."""
+        """Return the scope as JSON, as it is stored with a run."""
         times = {"since": self.since.isoformat(), "at": self.at.isoformat()}
         return {"kind": self.kind, "external_ids": list(self.external_ids), **times}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Scope":
-        """Return what `as_json` told."""
+        """Return the scope from the result of `as_json`."""
         since, at = (datetime.fromisoformat(value[name]) for name in ("since", "at"))
         return cls(value["kind"], tuple(value["external_ids"]), since, at)
 
@@ -209,32 +218,34 @@ class Scope(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that the loader needs to know of an app.
+    """The tables of an app and the functions that the loader calls for it.
 
-    :param targets: in the order of merging: parents first; the order also orders the locks
+    :param targets: in the order of merging, parents first; rows are locked in the same order
     :param observations: further staged records
-    :param before_batch: makes what the batch needs outside its transaction, such as the partitions
-        for the times of its observations
-    :param settle: completes in place what the items of a batch say by what the others and the
-        database say: (alias, platform, list of `Parsed` or None)
-    :param after_merge: side effects in the batch's transaction, such as history and events; returns
-        the number of price points written
-    :param warn: warnings about the merged batch, in its transaction
-    :param after_create: the same for things that were all just created: record type → their ids,
-        and when the first of them was observed; None if new things must be merged as others; may
-        raise `MergeRequiredError` if these must
-    :param after_replay: those of them that make no history
-    :param find_late: the external_ids of the items of the batch whose history an observation that
-        came late contradicts
-    :param observe: what an item's records say, as observations: (records, observed_at) → list
-    :param rebuild: makes a history anew from all observations, the first at a moment counting;
+    :param before_batch: creates what the batch needs outside its transaction, such as the
+        partitions for its times of observation
+    :param settle: completes the parsed items of a batch in place, from the other items and the
+        database: (alias, platform, list of `Parsed` or None)
+    :param after_merge: writes what follows from the merge, such as history and events, in the
+        transaction of the batch; returns the number of price points written
+    :param warn: returns warnings about the merged batch, in its transaction
+    :param after_create: does the work of `after_merge` for rows that were all inserted in bulk:
+        record type → ids, and the time of their first observation; None if new rows must be
+        merged; may raise `MergeRequiredError`
+    :param after_replay: does the work of `after_merge` that does not concern the history
+    :param find_late: returns the external ids of the items in the batch whose history must be
+        rebuilt because of a late observation
+    :param observe: returns the observations in the records of an item: (records, observed_at) →
+        list
+    :param rebuild: rebuilds a history from all observations; the first one of each time counts;
         returns the number of price points written
-    :param find_missing: items that mark everything stored for the scope of a full listing, and
-        not in that listing, as missing
-    :param shapes: the forms of such items
-    :param after_run: what time alone brings about, such as the end of ads, up to a moment
-    :param coverage: name → (record type, field): what the gates expect most items to have
-    :param priced: the target whose prices the gates compare
+    :param find_missing: returns items that mark everything as missing that is stored for the scope
+        of a full listing but not listed
+    :param shapes: the shapes of these items
+    :param after_run: makes changes that depend on time alone, such as the expiry of ads, up to a
+        given time
+    :param coverage: name → (record type, field) that the gates expect most items to have
+    :param priced: the record type whose prices the gates compare
     """
 
     targets: tuple[Target, ...]
@@ -249,7 +260,7 @@ class Plan:
     after_replay: Callable[[CursorWrapper, str], int] = lambda cursor, platform: 0
     find_late: Callable[[CursorWrapper, str], list[str]] = lambda cursor, platform: []
     observe: Callable[[list[Any], datetime], list[Any]] = lambda records, observed_at: []
-    rebuild: Callable[[CursorWrapper, str, Iterable[Any]], int] = lambda *given: 0
+    rebuild: Callable[[CursorWrapper, str, Iterable[Any]], int] = lambda *arguments: 0
     find_missing: Callable[[str, str, Scope], Iterable[Any]] | None = None
     shapes: tuple[Any, ...] = ()
     after_run: Callable[[str, str, datetime], int] = lambda alias, platform, moment: 0
@@ -258,7 +269,7 @@ class Plan:
 
     @cached_property
     def hashed_targets(self) -> tuple[Target, ...]:
-        """The targets whose rows remember what the newest observation said."""
+        """The targets whose rows store a content hash."""
         return tuple(target for target in self.targets if target.has_content_hash)
 
     @cached_property
@@ -269,7 +280,7 @@ class Plan:
 
     @cached_property
     def temporary_tables(self) -> list[str]:
-        """Names of all temporary tables that a batch fills."""
+        """Names of all temporary tables that a batch uses."""
         staged = [target.stage_table for target in self.targets]
         kept = [target.prior_table for target in self.targets if target.keep_prior]
         observed = [self.observations.table] if self.observations else []
@@ -277,6 +288,6 @@ class Plan:
 
 
 def get_plan(alias: str) -> Plan:
-    """Return the plan that an app's `loading` module declares."""
+    """Return the plan that the `loading` module of an app declares."""
     plan: Plan = import_module(f"{alias}.loading").PLAN
     return plan

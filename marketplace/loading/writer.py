@@ -19,7 +19,7 @@ from marketplace.exceptions import (
 )
 from marketplace.humanize import counted
 from marketplace.loading import batch as batches
-from marketplace.loading import late_arrivals, quality_metrics
+from marketplace.loading import late_arrivals, payload_versions, quality_metrics, quarantine
 from marketplace.loading.adapters import Parsed
 from marketplace.loading.batch import Outcome
 from marketplace.loading.deduplication import loaded_before
@@ -147,7 +147,7 @@ class Writer:
 
     def pack_ahead(self, batch: Batch) -> None:
         """Pack the payloads of a batch that is to be taken; may be called in another thread."""
-        batches.pack_ahead(self.packer, batch)
+        payload_versions.pack_ahead(self.packer, batch)
 
     def _end_source(self, end: SourceEnd) -> None:
         if end.failure:
@@ -350,7 +350,7 @@ class Writer:
         outcome = Outcome(unchanged=batch.skipped)
         if batch.moments:
             self.plan.before_batch(self.alias, batch.moments)
-        batches.learn(self.packer, batch)
+        payload_versions.prepare_dictionaries(self.packer, batch)
         with transaction.atomic(using=self.alias):
             if batch.items:
                 if batch.is_new is not False:
@@ -409,7 +409,7 @@ class Writer:
         if self.job.columns:
             options["columns"] = os.path.abspath(self.job.columns)
         run = self.run
-        batches.store_rejects(
+        quarantine.store(
             self.alias, self.job.platform, run.id, run.source_name, rejects, options, run.now
         )
 

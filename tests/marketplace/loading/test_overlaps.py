@@ -8,7 +8,7 @@ import pytest
 from django.db import connections
 
 from ecommerce.models import Category, Offer, Product
-from marketplace.loading import late_arrivals
+from marketplace.loading import payload_versions
 from marketplace.loading.ingest import load_documents
 from marketplace.loading.replay import replay
 from marketplace.loading.runs import Run
@@ -115,7 +115,7 @@ class TestReplay:
     def test_beside_a_loader_ends_with_both_done(self, monkeypatch):
         shop = {"seller": {"id": 7, "title": "Do'kon"}}
         load(0, [card(shared=shop)])
-        beside, versions = [], late_arrivals.versions
+        beside, versions = [], payload_versions.read
 
         def meet(*given):
             if not beside:
@@ -126,7 +126,7 @@ class TestReplay:
                     cursor.execute("SET LOCAL deadlock_timeout = '10ms'")
             return versions(*given)
 
-        monkeypatch.setattr(late_arrivals, "versions", meet)
+        monkeypatch.setattr(payload_versions, "read", meet)
         replayed = replay("uzum")
         loaded = beside[0].end()
 
