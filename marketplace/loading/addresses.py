@@ -11,7 +11,7 @@ from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, TextField, 
 from django.db.models.functions import Concat
 
 from marketplace.exceptions import SourceError
-from marketplace.loading.runs import IS_STOPPED
+from marketplace.loading.interrupted_runs import IS_INTERRUPTED
 from marketplace.loading.values import quote
 from marketplace.registry import ALIASES, PLATFORMS, get_platform
 
@@ -110,7 +110,7 @@ def waiting_runs(alias: str) -> QuerySet[Any]:
     These keep records that were pushed or held, or were stopped before their files were read.
     """
     chunks: QuerySet[Any] = QuerySet(apps.get_model(alias, "LoadChunk"), using=alias)
-    is_left = Exists(chunks.filter(run=OuterRef("pk"))) | IS_STOPPED
+    is_left = Exists(chunks.filter(run=OuterRef("pk"))) | IS_INTERRUPTED
     return runs_of(alias).filter(Q(status="held") | Q(status="failed") & is_left)
 
 

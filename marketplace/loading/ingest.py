@@ -21,12 +21,14 @@ from marketplace.loading import sources as jobs
 from marketplace.loading.adapters import get_adapter
 from marketplace.loading.formats import documents
 from marketplace.loading.formats.documents import Entry
+from marketplace.loading.interrupted_runs import INTERRUPTED, find_interrupted, give_up
 from marketplace.loading.reader import Reader
-from marketplace.loading.runs import INTERRUPTED, Run, give_up, interrupted
+from marketplace.loading.runs import Run
 from marketplace.loading.sources import Job, Message, SourceEnd
+from marketplace.loading.summary import Progress, Summary
 from marketplace.loading.targets import Scope, get_plan
 from marketplace.loading.values import quote
-from marketplace.loading.writer import Progress, Summary, Writer
+from marketplace.loading.writer import Writer
 from marketplace.postgresql.errors import explain
 from marketplace.registry import PLATFORMS, get_platform
 
@@ -121,7 +123,7 @@ def resume(alias: str, run_id: int, *, progress: Progress = lambda summary: None
     table = Reader(job).table
     run = Run(alias, row.platform, row.source, row.started_at, row.options, pk=run_id)
     # What a full listing lacks is told by the whole of it only: it is read from the beginning.
-    begun = run.begun()
+    begun = run.checkpoints()
     if job.full_listing:
         begun = {path: each._replace(position=0, is_complete=False) for path, each in begun.items()}
     job = replace(job, begun=begun)
@@ -143,7 +145,7 @@ def resume_all(
     for name in names:
         alias = get_platform(name).database
         try:
-            rows = interrupted(alias, name)
+            rows = find_interrupted(alias, name)
         except (Error, MarketplaceError) as error:
             _renew(alias)
             yield Summary(name, failures=[f"{alias}: {explain(error)}"])

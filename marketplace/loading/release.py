@@ -15,11 +15,13 @@ from marketplace.loading import sources
 from marketplace.loading.adapters import Item
 from marketplace.loading.formats import documents
 from marketplace.loading.formats.documents import Entry, Line
+from marketplace.loading.interrupted_runs import INTERRUPTED
 from marketplace.loading.preparation import Batch
 from marketplace.loading.reader import BatchBuilder, Reader
-from marketplace.loading.runs import INTERRUPTED, Run
+from marketplace.loading.runs import Run
 from marketplace.loading.sources import Job, Message, SourceEnd
-from marketplace.loading.writer import Summary, Writer
+from marketplace.loading.summary import Summary
+from marketplace.loading.writer import Writer
 
 
 class _Called(NamedTuple):
@@ -85,8 +87,7 @@ def _reload(
         is_released=True,
     )
     own = Reader(job)
-    writer = Writer(job, run, own, lambda summary: None)
-    writer.summary = total
+    writer = Writer(job, run, own, lambda summary: None, total)
     for message in _messages(own, called.source, records):
         writer.take(message)
 

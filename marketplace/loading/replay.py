@@ -24,13 +24,14 @@ from marketplace.exceptions import DatabaseUnavailableError, SourceError, name_e
 from marketplace.loading import batch as batches
 from marketplace.loading import late_arrivals, payload_versions, payloads, quarantine
 from marketplace.loading.adapters import Parsed, get_adapter
+from marketplace.loading.interrupted_runs import INTERRUPTED
 from marketplace.loading.payload_versions import PayloadVersion
 from marketplace.loading.preparation import Batch, BatchItem, ParsedItem, Preparer, Reject
 from marketplace.loading.retry import retry_on_conflict, retry_on_disconnect
-from marketplace.loading.runs import INTERRUPTED, Run
+from marketplace.loading.runs import Run
 from marketplace.loading.sources import SourceStart
+from marketplace.loading.summary import Progress, Summary
 from marketplace.loading.targets import Plan, get_plan
-from marketplace.loading.writer import Progress, Summary
 from marketplace.registry import get_platform
 
 _Result = TypeVar("_Result")

@@ -17,7 +17,7 @@ from django.db import Error, InterfaceError, OperationalError, connections
 from django.utils import timezone
 
 from marketplace.exceptions import DatabaseUnavailableError, MarketplaceError
-from marketplace.loading import ingest, runs
+from marketplace.loading import ingest, run_lock
 from marketplace.loading.formats import json_text
 from marketplace.loading.ingest import Summary
 from marketplace.postgresql import embedded
@@ -257,7 +257,7 @@ def _turn(alias: str, platform: str) -> Iterator[bool]:
 def _is_being_loaded(alias: str, run: Any) -> bool:
     """Return whether a process is at the run that is no worker, such as a person's."""
     with connections[alias].cursor() as cursor:
-        cursor.execute(_IS_BEING_LOADED, {"kind": runs.LOCK, "run": run.pk})
+        cursor.execute(_IS_BEING_LOADED, {"kind": run_lock.LOCK, "run": run.pk})
         return bool(cursor.fetchone()[0])
 
 

@@ -155,7 +155,7 @@ class TestCounts:
         dead.refresh_from_db()
         other.refresh_from_db()
         assert (dead.status, other.status) == (LoadRun.Status.FAILED, LoadRun.Status.RUNNING)
-        assert dead.error.startswith("Its process ended before it did")
+        assert dead.error.startswith("The process ended before the run finished")
 
 
 class TestMerge:

@@ -21,7 +21,8 @@ from marketplace.exceptions import SourceError
 from marketplace.loading import retry
 from marketplace.loading.ingest import ingest, resume
 from marketplace.loading.replay import replay
-from marketplace.loading.runs import LOCK, Run
+from marketplace.loading.run_lock import LOCK
+from marketplace.loading.runs import Run
 from tests.content import content, differences
 
 pytestmark = pytest.mark.django_db(databases=["ecommerce"], transaction=True)

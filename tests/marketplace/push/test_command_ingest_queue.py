@@ -11,7 +11,7 @@ import pytest
 from django.apps import apps
 from django.db import InternalError, OperationalError, connections
 
-from marketplace.loading import ingest, runs
+from marketplace.loading import ingest, run_lock
 from marketplace.loading.ingest import Summary
 from marketplace.postgresql import embedded
 from marketplace.push import inbox, worker
@@ -239,7 +239,7 @@ class TestTaking:
         other = connections["ecommerce"].copy()
 
         with other.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_lock(%s, %s)", [runs.LOCK, pk])
+            cursor.execute("SELECT pg_advisory_lock(%s, %s)", [run_lock.LOCK, pk])
             self.work()
         other.close()
 

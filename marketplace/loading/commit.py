@@ -1,0 +1,262 @@
+"""Commit of batches, each exactly once, with retries and with refused records in quarantine."""
+
+import os
+from functools import partial
+
+import orjson
+from django.db import DataError, Error, IntegrityError, OperationalError, connections, transaction
+from psycopg2 import errors
+
+from marketplace.exceptions import ItemsRefusedError, MarketplaceError, MergeRequiredError
+from marketplace.loading import batch as batches
+from marketplace.loading import late_arrivals, payload_versions, quality_metrics, quarantine
+from marketplace.loading.adapters import Parsed
+from marketplace.loading.batch import Outcome, StaleVersionError
+from marketplace.loading.deduplication import loaded_before
+from marketplace.loading.gates import Gate
+from marketplace.loading.payloads import Packer
+from marketplace.loading.preparation import (
+    Batch,
+    BatchItem,
+    ParsedItem,
+    Preparer,
+    Reject,
+    find_longest,
+    reject,
+)
+from marketplace.loading.quality_metrics import Prices
+from marketplace.loading.reader import Reader
+from marketplace.loading.retry import retry_on_conflict
+from marketplace.loading.rows import Rows
+from marketplace.loading.runs import Run
+from marketplace.loading.sources import Job
+from marketplace.loading.summary import Progress, Summary
+
+
+class HeldError(MarketplaceError):
+    """Raised if a gate holds a batch.
+
+    :param causes: why the gate objects
+    """
+
+    def __init__(self, causes: list[str]) -> None:
+        super().__init__("; ".join(causes))
+        self.causes = causes
+
+
+class Committer:
+    """Commit the batches of a run and count them in its summary."""
+
+    def __init__(
+        self, job: Job, run: Run, reader: Reader, summary: Summary, progress: Progress
+    ) -> None:
+        self.job = job
+        self.alias = job.alias
+        self.run = run
+        self.plan = reader.plan
+        self.adapter = reader.adapter
+        self.summary = summary
+        self.progress = progress
+        is_open = job.is_held or job.is_released
+        measured = run.metrics() if run.is_resumed else None
+        self.gate = Gate(job.alias, job.platform, is_open=is_open, measured=measured)
+        self.packer = Packer(job.alias, job.platform)
+        self.preparer = Preparer(job.alias, reader.adapter, reader.plan, is_recognizing=False)
+        self.is_nested = connections[job.alias].in_atomic_block
+
+    def commit(self, batch: Batch) -> None:
+        """Commit a batch; if the database refuses it, commit its halves separately.
+
+        Repeated halving isolates a record that breaks a constraint, which then goes to quarantine.
+
+        :raises HeldError: if a gate holds the batch
+        """
+        try:
+            outcome = retry_on_conflict(partial(self._commit_once, batch), self._count_retry)
+        except StaleVersionError:
+            self._commit_prepared(batch.items, batch)
+            return
+        except ItemsRefusedError as error:
+            self._commit_unrefused(batch, error)
+            return
+        except MergeRequiredError:
+            self._commit_merged(batch)
+            return
+        except (DataError, IntegrityError, OperationalError) as error:
+            if not batch.items or (isinstance(error, OperationalError) and not _is_limit(error)):
+                raise
+            if batch.is_new:
+                self._commit_merged(batch)
+            else:
+                self._commit_halves(batch, error)
+            return
+        self.run.confirm_batch()
+        self.gate.admit(batch.measures)
+        self.summary.add(outcome, batch.rejects)
+        self.progress(self.summary)
+
+    def _commit_merged(self, batch: Batch) -> None:
+        """Commit a batch by merging it, because a bulk insert failed."""
+        batch.is_new = False
+        self.commit(batch)
+
+    def _commit_unrefused(self, batch: Batch, error: ItemsRefusedError) -> None:
+        """Put the refused items into quarantine and commit the other ones.
+
+        :raises ItemsRefusedError: if the error names none of the items
+        """
+        rejects = list(batch.rejects)
+        accepted = []
+        for position, item in enumerate(batch.items):
+            if position in error.reasons:
+                rejects.append(self._reject(item, error.reasons[position]))
+            else:
+                accepted.append(item)
+        if len(accepted) == len(batch.items):
+            raise error
+        remainder = _empty_copy(batch, rejects)
+        if accepted:
+            self._commit_prepared(accepted, remainder)
+        else:
+            self._commit_rejects(remainder)
+
+    def _commit_rejects(self, batch: Batch) -> None:
+        """Commit a batch that contains only rejects."""
+        batch.rows = [Rows()] * len(self.plan.targets)
+        self.commit(batch)
+
+    def _commit_halves(self, batch: Batch, error: Error) -> None:
+        items = batch.items
+        if len(items) == 1:
+            refused = self._reject_by_error(items[0], error)
+            self._commit_rejects(_empty_copy(batch, [*batch.rejects, refused]))
+            return
+        middle = len(items) // 2
+        self._commit_prepared(items[:middle], Batch())
+        self._commit_prepared(items[middle:], _empty_copy(batch, batch.rejects))
+
+    def _commit_prepared(self, items: list[BatchItem], remainder: Batch) -> None:
+        """Prepare items again, without recognizing unchanged ones, and commit them.
+
+        :param remainder: gives the position, skipped count, rejects and warnings to commit with
+            the items
+        """
+        parsed_items = [ParsedItem(item, orjson.loads(item.raw)) for item in items]
+        prepared = list(self.preparer.prepare(parsed_items, list(remainder.rejects)))
+        prepared[-1].position, prepared[-1].skipped = remainder.position, remainder.skipped
+        prepared[-1].warnings |= remainder.warnings
+        for batch in prepared:
+            self.commit(batch)
+
+    def _reject_by_error(self, item: BatchItem, error: Exception) -> Reject:
+        """Return the reject of an item that the database refused."""
+        message = str(error).strip().splitlines()[0]
+        diagnostics = getattr(error.__cause__, "diag", None)
+        field = getattr(diagnostics, "column_name", None) or ""
+        if not field and _is_limit(error):
+            field = find_longest(orjson.loads(item.raw))
+        return self._reject(item, f"refused by the database: {message}", field)
+
+    def _reject(self, item: BatchItem, reason: str, field: str = "") -> Reject:
+        """Return the reject of an item, with its external id if it can be parsed.
+
+        :param field: the field or column at fault
+        """
+        parsed = self.preparer.parse_item(item.to_item())
+        external_id = parsed.external_id if isinstance(parsed, Parsed) else ""
+        return reject(item, reason, field, external_id)
+
+    def _count_retry(self) -> None:
+        self.summary.retries += 1
+
+    def _commit_once(self, batch: Batch) -> Outcome:
+        """Commit a batch exactly once, even if the connection is lost during the commit."""
+        if self.is_nested:
+            return self._execute(batch)
+        outcome: Outcome = self.run.commit_once(partial(self._execute, batch))
+        return outcome
+
+    def _execute(self, batch: Batch, reached: list[Outcome] | None = None) -> Outcome:
+        """Write a batch and the progress of the run in one transaction.
+
+        :param reached: takes the outcome at the end of the transaction, before the commit
+        """
+        outcome = Outcome(unchanged=batch.skipped)
+        if batch.moments:
+            self.plan.before_batch(self.alias, batch.moments)
+        payload_versions.prepare_dictionaries(self.packer, batch)
+        with transaction.atomic(using=self.alias):
+            if batch.items:
+                outcome = self._write(batch)
+            elif batch.rejects:
+                self._judge(batch)
+            self._store_rejects(batch.rejects)
+            newest = max((item.observed_at for item in batch.items), default=None)
+            self.run.advance(outcome, len(batch.rejects), batch.position, newest)
+            self.run.warn([*batch.warnings, *outcome.warnings])
+            if self.is_nested and batch.items:
+                batches.clear(self.alias, self.plan)
+            if reached is not None:
+                reached.append(outcome)
+        return outcome
+
+    def _write(self, batch: Batch) -> Outcome:
+        """Write the items of a batch, in its transaction.
+
+        :raises HeldError: if a gate holds the batch
+        """
+        platform = self.job.platform
+        if batch.is_new is not False:
+            # Check again on each attempt: another loader may have inserted some of the items.
+            batch.is_new = batches.is_all_new(self.alias, platform, self.plan, batch)
+        batches.stage(self.alias, self.plan, batch)
+        self._judge(batch)
+        outcome = batches.write(self.alias, platform, self.plan, batch, self.packer)
+        points = late_arrivals.rebuild(self.alias, self.adapter, self.plan)
+        return outcome._replace(price_points=outcome.price_points + points)
+
+    def _judge(self, batch: Batch) -> None:
+        """Raise `HeldError` if the gates object to a staged batch."""
+        priced = [target for target in self.plan.targets if target.record is self.plan.priced]
+        for target in priced if batch.has_rows else ():
+            if batch.is_new:
+                # New items have no stored prices to compare with.
+                Prices(0, 0, 0, 0).note(batch.measures)
+                continue
+            with connections[self.alias].cursor() as cursor:
+                prices = quality_metrics.compare_prices(
+                    cursor, self.job.platform, target, self.gate.limits.factor
+                )
+            prices.note(batch.measures)
+        causes = self.gate.judge(batch.measures) and self._judge_new_items(batch)
+        if causes:
+            raise HeldError(causes)
+
+    def _judge_new_items(self, batch: Batch) -> list[str]:
+        """Return the objections of the gates to a batch without the items loaded before."""
+        known = loaded_before(self.alias, self.job.platform, batch.observations())
+        if known:
+            prices = batch.measures.tallies.get(quality_metrics.PRICES)
+            batch.measures = self.preparer.measure_news(batch, known)
+            if prices:
+                batch.measures.tallies[quality_metrics.PRICES] = prices
+        return self.gate.judge(batch.measures)
+
+    def _store_rejects(self, rejects: list[Reject]) -> None:
+        options = dict(self.job.options)
+        if self.job.columns:
+            options["columns"] = os.path.abspath(self.job.columns)
+        run = self.run
+        quarantine.store(
+            self.alias, self.job.platform, run.id, run.source_name, rejects, options, run.now
+        )
+
+
+def _empty_copy(batch: Batch, rejects: list[Reject]) -> Batch:
+    """Return a batch without items that completes the same documents."""
+    return Batch(batch.position, batch.skipped, rejects=rejects, warnings=batch.warnings)
+
+
+def _is_limit(error: Exception) -> bool:
+    """Return whether a value exceeds a limit of PostgreSQL, such as the size of an index entry."""
+    return isinstance(error.__cause__, errors.ProgramLimitExceeded)
