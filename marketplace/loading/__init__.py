@@ -1,0 +1,20 @@
+"""Loading: files and pushed payloads in, rows of the platform's database out.
+
+`ingest` is called by the command of the same name, the push worker and the demo. A record passes:
+
+    sources          the files, folders and chunks of a run, and where an earlier part stopped
+    formats, mapped  bytes become documents: JSON, CSV and XML, or the rows of a mapped table
+    reader           documents become items, by the shapes of the platform's adapter (`adapters`)
+    preparation      items become a batch: unchanged ones are recognized (`deduplication`), the rest
+                     is parsed, measured (`quality_metrics`) and encoded as COPY text (`rows`)
+    writer           takes each batch, often from another process (`reader_process`)
+    gates            hold a batch that is unlike the platform's recent ones, as chunks (`chunks`)
+    commit           one transaction for each batch, exactly once, with retries (`retry`)
+    batch            COPY to temporary tables (`staging`), then `merge`; new items by `bulk_insert`,
+                     unchanged ones by `last_seen`; payloads by `payload_versions`; past times
+                     rebuild the history (`late_arrivals`)
+    quarantine       takes the records that cannot be parsed or that the database refuses
+    runs             counts, checkpoints and warnings of the run, in the same transaction
+
+Each app declares its tables and functions as a `Plan` (`targets`).
+"""

@@ -35,10 +35,13 @@ def find_interrupted(alias: str, platform: str) -> list[Any]:
 def end_dead_runs(alias: str, platform: str, current_id: int, now: datetime) -> None:
     """Mark the runs of a platform as failed whose process has ended.
 
-    A run is dead if its lock is free, because a living process holds it.
+    A run is dead if its lock is free, because a living process holds it. Without locks, no run is
+    known to be dead.
 
     :param current_id: the id of the run of this process, which is not examined
     """
+    if not run_lock.has_locks(alias):
+        return
     runs: Any = apps.get_model(alias, "LoadRun").objects.using(alias)
     running = runs.filter(platform=platform, status="running").exclude(pk=current_id)
     for run_id in running.values_list("pk", flat=True):

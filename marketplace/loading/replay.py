@@ -1,8 +1,8 @@
-"""Replaying: stored payloads are read again by today's adapters, into the same tables.
+"""Replay: stored payloads are parsed again by the current adapters and merged into the same tables.
 
-What an adapter reads as before changes nothing. What it reads differently is changed where it is:
-current values, and the history. A thing is replayed from all that was observed of it, in the order
-of time.
+A payload that is parsed as before changes nothing. Where the result differs, current values and
+history are corrected in place. An item is replayed from all of its payload versions, in the order
+of their times.
 """
 
 import time
@@ -36,14 +36,14 @@ from marketplace.registry import get_platform
 
 _Result = TypeVar("_Result")
 
-#: Things that are replayed in one transaction.
+#: Number of items that are replayed in one transaction.
 _STEP = 500
 
 
 def replay(platform: str, *, progress: Progress = lambda summary: None) -> Summary:
     """Load all stored payloads of a platform again. Safe to run twice.
 
-    :raises SourceError: if the platform is unknown, or its database keeps no payloads
+    :raises SourceError: if the platform is unknown, or its database stores no payloads
     :raises django.db.Error: if the database cannot be used
     """
     started = time.monotonic()
@@ -51,22 +51,22 @@ def replay(platform: str, *, progress: Progress = lambda summary: None) -> Summa
     alias = get_platform(platform).database
     if "rawpayload" not in apps.get_app_config(alias).models:
         raise SourceError(
-            f"{platform} cannot be replayed: {alias} keeps payloads in its events only. Load the "
-            "files again."
+            f"{platform} cannot be replayed: {alias} stores payloads only with its events. Load "
+            "the files again."
         )
     now = timezone.now()
     run = Run(alias, platform, "replay", now, {})
     retry_on_disconnect(alias, partial(run.start_source, SourceStart("replay", "", "", now)))
     summary = Summary(platform, run.id)
     preparer = Preparer(alias, adapter, get_plan(alias), is_recognizing=False)
-    shared = _Shared(preparer.plan)
+    shared = _SharedRows(preparer.plan)
     try:
         for external_ids in _steps(alias, platform):
             _replay(alias, preparer, run, external_ids, shared, summary)
             progress(summary)
         _replay_shared(alias, preparer, shared, summary)
     except BaseException as error:
-        # The connection, or a full disk, may be what failed.
+        # Storing the failure fails, too, if the connection is lost or the disk is full.
         with suppress(Error, DatabaseUnavailableError):
             run.finish("failed", f"{INTERRUPTED}{name_error(error)}")
         raise
@@ -77,24 +77,27 @@ def replay(platform: str, *, progress: Progress = lambda summary: None) -> Summa
 
 
 def _plan(plan: Plan, replayed: str) -> Plan:
-    """Return a plan in which what is read now replaces what was read before."""
+    """Return a plan whose targets are replayed: the staged rows replace the stored ones.
+
+    :param replayed: "whole" or "partial", see `Target`
+    """
     targets = tuple(replace(target, replayed=replayed) for target in plan.targets)
-    # What comes of it is found by making histories anew, not by comparing with what was stored.
+    # History is rebuilt from all versions instead of being derived from the stored rows.
     return replace(plan, targets=targets, after_merge=plan.after_replay)
 
 
-class _Shared:
-    """The rows that many things tell of, such as sellers: each as its newest observations tell it.
+class _SharedRows:
+    """Rows that many items refer to, such as sellers, with their newest observations.
 
-    Several of one moment may differ: what is stored is right as long as one of them says so.
+    Observations of the same time may differ. The stored row is right if it equals one of them.
     """
 
     def __init__(self, plan: Plan) -> None:
         self._targets = {target.record: target for target in plan.targets if target.shared}
         self._rows: dict[tuple[type[Any], str], tuple[datetime, list[Any]]] = {}
 
-    def take(self, parsed: Parsed, at: datetime) -> Parsed:
-        """Take the shared records out of what an item says."""
+    def extract(self, parsed: Parsed, at: datetime) -> Parsed:
+        """Collect the shared records of an item; return the item without them."""
         own = []
         for record in parsed.records:
             if type(record) in self._targets:
@@ -104,44 +107,47 @@ class _Shared:
         return parsed._replace(records=own)
 
     def _add(self, record: Any, at: datetime) -> None:
-        place = (type(record), record.external_id)
-        moment, records = self._rows.get(place, (at, []))
-        if at > moment:
-            moment, records = at, []
-        if at == moment and record not in records:
+        key = (type(record), record.external_id)
+        newest, records = self._rows.get(key, (at, []))
+        if at > newest:
+            newest, records = at, []
+        if at == newest and record not in records:
             records.append(record)
-        self._rows[place] = (moment, records)
+        self._rows[key] = (newest, records)
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
-        """Yield the rows: record type, external id, time, what was told at it."""
-        for (kind, external_id), (at, records) in self._rows.items():
-            yield kind, external_id, at, records
+        """Yield the rows: record type, external id, newest time, records observed at that time."""
+        for (record_type, external_id), (at, records) in self._rows.items():
+            yield record_type, external_id, at, records
 
-    def told(
+    def items(
         self, alias: str, platform: str, rows: Iterable[tuple[Any, ...]]
     ) -> Iterator[tuple[BatchItem, Parsed]]:
-        """Yield rows, each as an item that says it."""
-        for kind, external_id, at, records in rows:
+        """Yield each row as an item of its own.
+
+        Of several records, it has the one that equals the stored row, or else the first one.
+        """
+        for record_type, external_id, at, records in rows:
             record = records[0]
             if len(records) > 1:
-                known: Any = self._targets[kind].model._default_manager.using(alias)
-                stored = known.filter(platform=platform, external_id=external_id).first()
+                manager: Any = self._targets[record_type].model._default_manager.using(alias)
+                stored = manager.filter(platform=platform, external_id=external_id).first()
                 record = next((each for each in records if _is_stored(each, stored)), record)
             item = BatchItem("", b"", {}, False, at, external_id, "")
             yield item, Parsed(external_id, [record])
 
 
 def _is_stored(record: Any, row: Any) -> bool:
-    """Return whether a row has all that a record says, references aside."""
-    said = record._asdict().items()
-    return all(value is None or getattr(row, name, value) == value for name, value in said)
+    """Return whether a row has all values that a record states, apart from references."""
+    values = record._asdict().items()
+    return all(value is None or getattr(row, name, value) == value for name, value in values)
 
 
-def _replay_shared(alias: str, preparer: Preparer, shared: _Shared, summary: Summary) -> None:
+def _replay_shared(alias: str, preparer: Preparer, shared: _SharedRows, summary: Summary) -> None:
     rows = shared.rows()
 
     def work(step: list[tuple[Any, ...]]) -> None:
-        batch = preparer.fold(list(shared.told(alias, preparer.adapter.platform, step)))
+        batch = preparer.fold(list(shared.items(alias, preparer.adapter.platform, step)))
         with transaction.atomic(using=alias):
             _write(alias, preparer, batch, "whole")
 
@@ -150,12 +156,12 @@ def _replay_shared(alias: str, preparer: Preparer, shared: _Shared, summary: Sum
 
 
 def _steps(alias: str, platform: str) -> Iterator[list[str]]:
-    """Yield the external ids of what has payloads, some at a time, in order."""
+    """Yield the external ids of all items with stored payloads, in order, in groups of _STEP."""
     model: Any = apps.get_model(alias, "RawPayload")
     stored, last = model.objects.using(alias).filter(platform=platform), ""
     while True:
-        following = stored.filter(external_id__gt=last).order_by("external_id")
-        page = following.values_list("external_id", flat=True).distinct()[:_STEP]
+        rest = stored.filter(external_id__gt=last).order_by("external_id")
+        page = rest.values_list("external_id", flat=True).distinct()[:_STEP]
         ids: list[str] = retry_on_disconnect(alias, partial(list, page.all()))
         if not ids:
             return
@@ -168,27 +174,27 @@ def _replay(
     preparer: Preparer,
     run: Run,
     external_ids: list[str],
-    shared: _Shared,
+    shared: _SharedRows,
     summary: Summary,
 ) -> None:
-    """Replay some things, in one transaction."""
+    """Replay some items in one transaction."""
     platform = preparer.adapter.platform
 
     def work() -> tuple[batches.Outcome, list[Reject]]:
         rejects: list[Reject] = []
         with transaction.atomic(using=alias):
-            # What a loader brings meanwhile waits, and comes after what is read here.
+            # A concurrent loader waits, and so writes after the versions that are read here.
             _lock(alias, preparer, external_ids)
             versions = list(payload_versions.read(alias, platform, external_ids))
-            whole, partial = _prepare(alias, preparer, versions, shared, rejects)
-            done = _write(alias, preparer, whole, "whole")
-            also = _write(alias, preparer, partial, "partial")
-            is_any = bool(whole.items or partial.items)
+            whole, incomplete = _prepare(alias, preparer, versions, shared, rejects)
+            first = _write(alias, preparer, whole, "whole")
+            second = _write(alias, preparer, incomplete, "partial")
+            is_any = bool(whole.items or incomplete.items)
             points = _rebuild(alias, preparer, versions) if is_any else 0
             outcome = batches.Outcome(
-                done.created + also.created,
-                done.updated + also.updated,
-                done.unchanged + also.unchanged,
+                first.created + second.created,
+                first.updated + second.updated,
+                first.unchanged + second.unchanged,
                 points,
             )
             quarantine.store(alias, platform, run.id, "replay", rejects, {}, run.now)
@@ -199,20 +205,20 @@ def _replay(
 
 
 def _commit(alias: str, work: Callable[[], _Result], summary: Summary) -> _Result:
-    """Commit a transaction, whatever comes between.
+    """Run a transaction and return its result; repeat it after a conflict or a lost connection.
 
-    Things are locked before what they share, the other way round than by a loader: the two may
-    wait for each other.
+    A replay locks items before shared rows, a loader shared rows before items. So the two may
+    deadlock, and one of them must be repeated.
     """
 
-    def note() -> None:
+    def count_retry() -> None:
         summary.retries += 1
 
-    return retry_on_conflict(partial(retry_on_disconnect, alias, work), note)
+    return retry_on_conflict(partial(retry_on_disconnect, alias, work), count_retry)
 
 
 def _lock(alias: str, preparer: Preparer, external_ids: list[str]) -> None:
-    """Lock the things that are to be replayed, in the order of their ids."""
+    """Lock the rows of the items to be replayed, in the order of their ids."""
     values: dict[str, Any] = {"platform": preparer.adapter.platform, "ids": external_ids}
     with connections[alias].cursor() as cursor:
         for target in preparer.plan.hashed_targets:
@@ -229,28 +235,28 @@ def _prepare(
     alias: str,
     preparer: Preparer,
     versions: list[PayloadVersion],
-    shared: _Shared,
+    shared: _SharedRows,
     rejects: list[Reject],
 ) -> tuple[Batch, Batch]:
-    """Return the newest state of each thing, as its versions together tell it.
+    """Return the newest state of each item, combined from its versions, as two batches.
 
-    First of the things of which each version can be read, then of those of which some cannot: what
-    those told stays.
+    The first batch has the items whose versions can all be parsed. The second one has the items
+    with a version that cannot be parsed, whose stored values must be kept.
     """
-    known = {shape.name for shape in preparer.adapter.shapes}
-    # Of two versions of one moment the first that came counts: it is told last.
+    shapes = {shape.name for shape in preparer.adapter.shapes}
+    # Of two versions with the same time, the one stored first counts: it must come last.
     ordered = versions[::-1]
     ordered.sort(key=lambda version: max(version.times))
-    parsed_items = [_parsed_item(alias, each) for each in ordered if each.shape in known]
+    parsed_items = [_to_parsed_item(alias, each) for each in ordered if each.shape in shapes]
     parsed = [
-        (item, shared.take(told, item.observed_at))
-        for item, told in preparer.parse(parsed_items, rejects)
+        (item, shared.extract(content, item.observed_at))
+        for item, content in preparer.parse(parsed_items, rejects)
     ]
-    unread = {_place(each.external_id) for each in versions if each.shape not in known}
-    unread |= {each.place for each in rejects}
+    unparsed = {_place(each.external_id) for each in versions if each.shape not in shapes}
+    unparsed |= {each.place for each in rejects}
     return (
-        preparer.fold([pair for pair in parsed if pair[0].place not in unread]),
-        preparer.fold([pair for pair in parsed if pair[0].place in unread]),
+        preparer.fold([pair for pair in parsed if pair[0].place not in unparsed]),
+        preparer.fold([pair for pair in parsed if pair[0].place in unparsed]),
     )
 
 
@@ -258,7 +264,8 @@ def _place(external_id: str) -> str:
     return f"payload of {external_id}"
 
 
-def _parsed_item(alias: str, version: PayloadVersion) -> ParsedItem:
+def _to_parsed_item(alias: str, version: PayloadVersion) -> ParsedItem:
+    """Return a payload version as an item that is still to be parsed."""
     stored = payloads.unpack(alias, version.body)
     raw, place = orjson.dumps(stored["payload"]), _place(version.external_id)
     at, context = max(version.times), stored["context"]
@@ -268,7 +275,7 @@ def _parsed_item(alias: str, version: PayloadVersion) -> ParsedItem:
 
 
 def _write(alias: str, preparer: Preparer, batch: Batch, replayed: str) -> batches.Outcome:
-    """Merge a batch; must be called in the transaction that is to hold it."""
+    """Merge a batch in the current transaction."""
     if not batch.items:
         return batches.Outcome()
     plan = _plan(preparer.plan, replayed)
@@ -279,7 +286,7 @@ def _write(alias: str, preparer: Preparer, batch: Batch, replayed: str) -> batch
 
 
 def _rebuild(alias: str, preparer: Preparer, versions: list[PayloadVersion]) -> int:
-    """Make the histories anew; return how many points are new."""
-    observed = late_arrivals.observe(alias, preparer.adapter, preparer.plan, versions)
+    """Rebuild the histories; return the number of new points."""
+    observations = late_arrivals.observe(alias, preparer.adapter, preparer.plan, versions)
     with connections[alias].cursor() as cursor:
-        return preparer.plan.rebuild(cursor, preparer.adapter.platform, observed)
+        return preparer.plan.rebuild(cursor, preparer.adapter.platform, observations)

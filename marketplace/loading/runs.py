@@ -11,7 +11,7 @@ from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from marketplace.exceptions import ReplacedError, SourceError
-from marketplace.loading import chunks, run_lock, run_warnings
+from marketplace.loading import chunks, run_warnings
 from marketplace.loading.batch import Outcome
 from marketplace.loading.formats import json_text
 from marketplace.loading.interrupted_runs import end_dead_runs
@@ -68,7 +68,7 @@ class Run:
             row = self._runs.get(pk=pk) if pk else self._create(title, options)
             self.id: int = row.pk
             self.error: str = row.error
-            self._started_at: datetime = row.started_at
+            self._started_at = row.started_at
             self._lock = RunLock(alias, self.id)
             # Before the commit: other processes regard a visible run without a lock as dead.
             if not self._lock.acquire():
@@ -114,8 +114,7 @@ class Run:
             )
 
     def _start(self) -> None:
-        if run_lock.has_locks(self.alias):
-            end_dead_runs(self.alias, self.platform, self.id, self.now)
+        end_dead_runs(self.alias, self.platform, self.id, self.now)
         if self.is_resumed:
             # The reason of a gate stays valid if this part of the run is interrupted, too.
             error = self.error if self.is_holding() else ""
@@ -315,8 +314,7 @@ class Run:
 
     def is_holding(self) -> bool:
         """Return whether a gate held an earlier part of the run."""
-        is_any: bool = self._chunks.filter(run_id=self.id, is_held=True).exists()
-        return is_any
+        return bool(self._chunks.filter(run_id=self.id, is_held=True).exists())
 
     def drop_chunks(self, *, is_held: bool) -> None:
         """Delete the received or held chunks after they are loaded."""
