@@ -1,4 +1,4 @@
-"""What the tables of a database say: by natural keys, without ids and times of loading."""
+"""The content of the tables of a database, by natural keys, without ids and times of loading."""
 
 from collections import Counter
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from django.apps import apps
 from django.db.models import UniqueConstraint
 from psycopg2.sql import SQL, Identifier
 
-#: Models that tell of loading, not of what was loaded.
+#: Models that describe the loading, not the loaded content.
 LOADING = {
     "LoadRun",
     "LoadSource",
@@ -18,11 +18,11 @@ LOADING = {
     "ExchangeRate",
 }
 
-#: What says when, and by which run, something was written.
+#: Columns that state when, and by which run, a row was written.
 _WRITTEN = {"id", "updated_at", "created_at", "run"}
 _WRITTEN_BY_MODEL = {"QuarantinedRecord": {"first_seen_at", "last_seen_at"}}
 
-#: Differences that a message names.
+#: Maximum number of differences in a message.
 _SHOWN = 12
 
 _TIMES = (
@@ -33,16 +33,16 @@ _TIMES = (
 
 
 class Column(NamedTuple):
-    """A column of what is compared."""
+    """A compared column, with its SQL expression."""
 
     name: str
     value: object
 
 
 def content(cursor, alias="ecommerce", without=()):
-    """Return model → its rows, each as column → text; payloads are unpacked.
+    """Return model → key → row, each row as column → text; payloads are decompressed.
 
-    :param cursor: of the database, whether this process's own or another server's
+    :param cursor: a cursor of the database, of this process or of another server
     :param without: further columns to leave out, as "Model.column"
     """
     models = apps.get_app_config(alias).get_models()
@@ -54,55 +54,56 @@ def content(cursor, alias="ecommerce", without=()):
 
 
 def empty(cursor, alias="ecommerce"):
-    """Remove all rows, and begin to count ids anew."""
+    """Delete all rows and restart the sequences."""
     tables = [model._meta.db_table for model in apps.get_app_config(alias).get_models()]
     names = SQL(", ").join(map(Identifier, tables))
     cursor.execute(SQL("TRUNCATE {} RESTART IDENTITY CASCADE").format(names))
 
 
-def differences(expected, found):
-    """Return how one content differs from another, as lines; empty if they are equal.
+def differences(expected, actual):
+    """Return the differences between two contents as lines; empty if they are equal.
 
-    A column that is not in `found` at all is not compared.
+    A column that `actual` does not have is not compared.
     """
     lines = []
     for name in expected:
-        lines += _compare(name, expected[name], found[name])
+        lines += _compare(name, expected[name], actual[name])
     return lines[:_SHOWN]
 
 
-def _compare(name, expected, found):
-    keys = sorted(expected.keys() | found.keys())
+def _compare(name, expected, actual):
+    keys = sorted(expected.keys() | actual.keys())
     for key in keys:
-        if key not in found:
+        if key not in actual:
             yield f"{name} {key} is missing"
         elif key not in expected:
-            yield f"{name} {key} is too much: {found[key]}"
+            yield f"{name} {key} is unexpected: {actual[key]}"
         else:
-            for column, value in expected[key].items():
-                told = found[key].get(column, value)
-                if told != value:
-                    yield f"{name} {key}: {column} is {told}, not {value}"
+            for column, expected_value in expected[key].items():
+                value = actual[key].get(column, expected_value)
+                if value != expected_value:
+                    yield f"{name} {key}: {column} is {value}, not {expected_value}"
 
 
 def _rows(cursor, model, without):
     names = _WRITTEN | _WRITTEN_BY_MODEL.get(model.__name__, set())
     names |= {name.partition(".")[2] for name in without if name.startswith(f"{model.__name__}.")}
-    columns = [_column(each) for each in model._meta.concrete_fields if each.name not in names]
+    fields = model._meta.concrete_fields
+    columns = [_column(field) for field in fields if field.name not in names]
     is_payload = model.__name__ == "RawPayload"
     if is_payload:
         payload_observations = model._meta.apps.get_model(
             model._meta.app_label, "PayloadObservation"
         )
-        seen = SQL(_TIMES).format(Identifier(payload_observations._meta.db_table))
-        columns.append(Column("observed_times", seen))
+        times = SQL(_TIMES).format(Identifier(payload_observations._meta.db_table))
+        columns.append(Column("observed_times", times))
     cursor.execute(
         SQL("SELECT {} FROM {} t ORDER BY t.id").format(
             SQL(", ").join(column.value for column in columns), Identifier(model._meta.db_table)
         )
     )
-    told = [column.name for column in columns]
-    rows = [dict(zip(told, row, strict=True)) for row in cursor.fetchall()]
+    column_names = [column.name for column in columns]
+    rows = [dict(zip(column_names, row, strict=True)) for row in cursor.fetchall()]
     if is_payload:
         _unpack(cursor, model, rows)
     return _by_key(model, rows)
@@ -113,7 +114,7 @@ def _column(field):
     target = field.related_model
     if target is None or not any(each.name == "external_id" for each in target._meta.fields):
         return Column(field.name, own)
-    # A foreign key is known by the other row's own key.
+    # A foreign key is compared by the natural key of the referenced row.
     return Column(
         field.name,
         SQL("(SELECT r.external_id FROM {} r WHERE r.id = t.{})").format(
@@ -123,27 +124,27 @@ def _column(field):
 
 
 def _by_key(model, rows):
-    """Return key → row, by the table's own key; what has the same is numbered in its order."""
+    """Return natural key → row; rows with the same key are numbered in their order."""
     unique = [each.fields for each in model._meta.constraints if isinstance(each, UniqueConstraint)]
-    told = rows[0] if rows else {}
-    key = next((names for names in unique if told.keys() >= set(names)), ())
-    found, counts = {}, Counter()
+    first = rows[0] if rows else {}
+    key = next((names for names in unique if first.keys() >= set(names)), ())
+    rows_by_key, counts = {}, Counter()
     for row in rows:
-        name = " ".join(str(row[each]) for each in key)
+        name = " ".join(str(row[column]) for column in key)
         counts[name] += 1
-        found[f"{name} #{counts[name]}" if counts[name] > 1 or not key else name] = row
-    return found
+        rows_by_key[f"{name} #{counts[name]}" if counts[name] > 1 or not key else name] = row
+    return rows_by_key
 
 
 def _unpack(cursor, model, rows):
     dictionaries = apps.get_model(model._meta.app_label, "PayloadDictionary")._meta.db_table
     cursor.execute(SQL("SELECT dictionary_id, body FROM {}").format(Identifier(dictionaries)))
-    known = {
+    decompressors = {
         number: zstandard.ZstdDecompressor(dict_data=zstandard.ZstdCompressionDict(bytes(body)))
         for number, body in cursor.fetchall()
     }
-    known[0] = zstandard.ZstdDecompressor()
+    decompressors[0] = zstandard.ZstdDecompressor()
     for row in rows:
         frame = bytes.fromhex(row["body"].removeprefix("\\x"))
         number = zstandard.get_frame_parameters(frame).dict_id
-        row["body"] = known[number].decompress(frame).decode()
+        row["body"] = decompressors[number].decompress(frame).decode()

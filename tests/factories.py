@@ -1,4 +1,4 @@
-"""Rows for tests: each function makes one, with what a test says and a default for the rest."""
+"""Rows for tests: each function creates one, with defaults that a test can override."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -11,14 +11,14 @@ from django.db import connections, router
 from marketplace.loading.deduplication import digest
 from marketplace.registry import get_database
 
-#: When a row was observed unless a test says otherwise: 14:00 in Tashkent.
+#: The default time of observation: 14:00 in Tashkent.
 SEEN = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 
 _numbers = count(1000)
 
 
 def load_run(alias, **overrides):
-    """Make a run of `ingest` that ended well and created two of three records."""
+    """Create a completed run of `ingest` that created two of three records."""
     values = {
         "platform": "olx",
         "source": "page.json",
@@ -33,13 +33,13 @@ def load_run(alias, **overrides):
 
 
 def rate(alias, **overrides):
-    """Make the rate of a dollar on one day."""
+    """Create the exchange rate of the dollar for one day."""
     values = {"currency": "USD", "rate_date": SEEN.date(), "rate": Decimal("11987.33")}
     return apps.get_model(alias, "ExchangeRate").objects.create(**values | overrides)
 
 
 def quarantined(alias, payload=b'{"price": "bepul"}', **overrides):
-    """Make a record that could not be loaded."""
+    """Create a record in quarantine."""
     values = {
         "platform": "olx",
         "content_hash": digest(payload),
@@ -54,7 +54,7 @@ def quarantined(alias, payload=b'{"price": "bepul"}', **overrides):
 
 
 def raw_payload(alias, body=b'{"payload": {"title": "Choynak"}}', **overrides):
-    """Make a version of what a platform returned."""
+    """Create a payload version."""
     values = {
         "platform": "olx",
         "shape": "OLX-AD",
@@ -67,18 +67,18 @@ def raw_payload(alias, body=b'{"payload": {"title": "Choynak"}}', **overrides):
 
 
 def seller(**overrides):
-    """Make a shop of Uzum."""
+    """Create a shop of Uzum."""
     return _platform_row("ecommerce", "Seller", {"name": "Malika Savdo"}, overrides)
 
 
 def category(**overrides):
-    """Make a node of Uzum's category tree."""
+    """Create a node of Uzum's category tree."""
     values = {"name": "Смартфоны", "path_names": "Электроника > Смартфоны", "level": 2}
     return _platform_row("ecommerce", "Category", values, overrides)
 
 
 def product(**overrides):
-    """Make a product card of Uzum."""
+    """Create a product card of Uzum."""
     values = {
         "title": "Чайник электрический",
         "title_normalized": "чайник электрический",
@@ -91,7 +91,7 @@ def product(**overrides):
 
 
 def offer(**overrides):
-    """Make an offer, of a product of its own unless the test says which."""
+    """Create an offer, of a new product unless the test passes one."""
     if "product" not in overrides:
         overrides["product"] = product(external_id=f"p{next(_numbers)}")
     values = {"price": Decimal(5300716), "currency": "UZS", "scraped_at": SEEN}
@@ -99,7 +99,7 @@ def offer(**overrides):
 
 
 def price_point(**overrides):
-    """Make a point of an offer's price history, and the month that it is in."""
+    """Create a price point, and the partition of its month."""
     values = {"price": Decimal(5300716), "currency": "UZS", "recorded_at": SEEN} | overrides
     model = apps.get_model("ecommerce", "PricePoint")
     with connections[router.db_for_write(model)].cursor() as cursor:
@@ -110,7 +110,7 @@ def price_point(**overrides):
 
 
 def listing(**overrides):
-    """Make an ad of OLX."""
+    """Create an ad of OLX."""
     values = {
         "title": "Chevrolet Cobalt 2022",
         "price": Decimal("12500.50"),
@@ -124,31 +124,31 @@ def listing(**overrides):
 
 
 def listing_event(**overrides):
-    """Make a change of an ad's price."""
+    """Create an event for a changed ad price."""
     values = {"kind": "price", "old_price": Decimal(13000), "new_price": Decimal("12500.50")}
     values |= {"old_currency": "USD", "new_currency": "USD", "recorded_at": SEEN}
     return apps.get_model("classifieds", "ListingEvent").objects.create(**values | overrides)
 
 
 def ad_seller(**overrides):
-    """Make a person who posts ads."""
+    """Create a person who posts ads."""
     return _platform_row("classifieds", "Seller", {"name": "Dilshod"}, overrides)
 
 
 def ad_category(**overrides):
-    """Make a node of OLX's category tree."""
+    """Create a node of OLX's category tree."""
     values = {"name": "Легковые автомобили", "path": "Транспорт > Легковые автомобили"}
     return _platform_row("classifieds", "Category", values, overrides)
 
 
 def organization(**overrides):
-    """Make a body that buys."""
+    """Create an organization that buys."""
     values = {"name": "Соғлиқни сақлаш вазирлиги", "inn": "201122919"}
     return _platform_row("procurement", "Organization", values, overrides)
 
 
 def lot(**overrides):
-    """Make a completed lot with both costs known."""
+    """Create a completed lot with both costs known."""
     values = {
         "display_no": "231100",
         "title": "Лекарственные средства",
@@ -162,7 +162,7 @@ def lot(**overrides):
 
 
 def lot_item(**overrides):
-    """Make a line of a lot, of one of its own unless the test says which."""
+    """Create a line of a lot, of a new lot unless the test passes one."""
     if "lot" not in overrides:
         overrides["lot"] = lot(external_id=f"l{next(_numbers)}")
     values = {"order_num": 1, "product_name": "Парацетамол 500 мг", "currency": "UZS"}
@@ -170,20 +170,20 @@ def lot_item(**overrides):
 
 
 def lot_event(**overrides):
-    """Make an entry of a lot's audit trail."""
+    """Create an entry in the audit trail of a lot."""
     values = {"kind": "changed", "changes": {"status": ["active", "completed"]}}
     values |= {"payload": {"id": 1}, "recorded_at": SEEN, "created_at": SEEN}
     return apps.get_model("procurement", "LotEvent").objects.create(**values | overrides)
 
 
 def reference(**overrides):
-    """Make an entry of UZEX's list of regions."""
+    """Create an entry of UZEX's list of regions."""
     values = {"kind": "region", "code": "1", "name": "г. Ташкент"}
     return _platform_row("procurement", "Reference", values, overrides)
 
 
 def _platform_row(alias, model, values, overrides):
-    """Make a row of the database's first platform, with an id of its own."""
+    """Create a row of the first platform of a database, with a new external id."""
     common = {
         "platform": get_database(alias).platforms[0],
         "external_id": str(next(_numbers)),

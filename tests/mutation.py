@@ -1,4 +1,4 @@
-"""Damaging documents at random, for the tests that adapters never fail but by a clear error."""
+"""Random damage to documents, for tests that adapters raise only clear errors."""
 
 import json
 
@@ -10,7 +10,7 @@ JUNK += ["[]", "{}", "[1]", "[null]", '[{"a": 1}]', '{"a": 1}', '{"a": {}}']
 def mutate(document, generator):
     """Return a copy with one to three values replaced or removed, at any depth.
 
-    :param generator: a seeded random.Random, so that a failure can be repeated
+    :param generator: a seeded random.Random, so that a failure is reproducible
     """
     copy = json.loads(json.dumps(document))
     for _ in range(generator.randint(1, 3)):

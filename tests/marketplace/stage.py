@@ -1,4 +1,4 @@
-"""A server of its own for processes that load at once, or are killed."""
+"""A separate server for tests with loaders that run concurrently or are killed."""
 
 import os
 import signal
@@ -13,15 +13,15 @@ from marketplace.postgresql.embedded import SUPERUSER
 from tests.content import content
 from tests.marketplace.conftest import Machine
 
-#: The database that `init_all` makes; all others are made from it.
+#: The database that `init_all` creates; it is the template of all others.
 TEMPLATE = "ecommerce_db"
 
-#: Processes die here, not the machine: what was written is kept without the disk's word.
+#: Only processes are killed, not the machine, so nothing must be flushed to disk.
 CONFIGURATION = "fsync = off\nfull_page_writes = off"
 
 
 class Stage:
-    """A server with a database for each load, made from one template."""
+    """A server with one database for each load, created from a template."""
 
     def __init__(self, folder):
         self.machine = Machine(folder / "data")
@@ -32,7 +32,7 @@ class Stage:
         self.count = 0
 
     def connect(self, name):
-        # One that was killed when nobody needed it any more runs no longer.
+        # The server may have been killed in the test before.
         embedded.start(self.machine.data_dir, CONFIGURATION)
         host = str(embedded.socket_directory(self.machine.data_dir))
         connection = psycopg2.connect(host=host, user=SUPERUSER, dbname=name)
@@ -40,7 +40,7 @@ class Stage:
         return connection
 
     def use_new_database(self):
-        """Make an empty database, which all that is called from now on uses."""
+        """Create an empty database and use it for all further commands."""
         self.count += 1
         name = f"stage_{self.count}"
         with closing(self.connect("postgres")) as connection, connection.cursor() as cursor:
@@ -64,7 +64,7 @@ class Stage:
             return content(cursor, **options)
 
     def wait_until_read(self, name, count, loader):
-        """Wait until a loader has committed so many records, or has ended."""
+        """Wait until a loader has committed `count` records or has ended."""
         with closing(self.connect(name)) as connection, connection.cursor() as cursor:
             while loader.poll() is None:
                 cursor.execute("SELECT coalesce(sum(read_count), -1) FROM ecommerce_load_runs")
@@ -73,7 +73,7 @@ class Stage:
                 time.sleep(0.002)
 
     def wait_until_alone(self, name):
-        """Wait until the server has noticed that its clients are gone."""
+        """Wait until the server has noticed that its clients have disconnected."""
         statement = (
             "SELECT count(*) FROM pg_stat_activity "
             "WHERE datname = %(name)s AND backend_type = 'client backend'"
@@ -85,13 +85,13 @@ class Stage:
         embedded.stop(self.machine.data_dir)
 
     def kill_server(self):
-        """Kill the server as a lack of memory does; its other processes end by themselves."""
+        """Kill the postmaster as the OOM killer does; its child processes exit by themselves."""
         file = self.machine.data_dir / "postgres" / "postmaster.pid"
         os.kill(int(file.read_text().split()[0]), signal.SIGKILL)
 
 
 def wait(is_true, complaint):
-    """Wait until something is true."""
+    """Wait until `is_true()` returns True, for at most a minute."""
     deadline = time.monotonic() + 60
     while not is_true():
         assert time.monotonic() < deadline, complaint
