@@ -124,7 +124,7 @@ def told():
     kept = ("run_id", "path", "record_count", "checkpoint", "is_complete")
     found["sources"] = dict(enumerate(sources.values(*kept), 1))
     found["chunks"] = {
-        n: {"run": chunk.run_id, "number": chunk.number, "size": len(chunk.body)}
+        n: {"run": chunk.run_id, "number": chunk.sequence, "size": len(chunk.body)}
         for n, chunk in enumerate(chunks, 1)
     }
     return found

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from ecommerce.archive import export
 from ecommerce.models import Offer
 from marketplace.loading import staging
-from tests.marketplace.loading.test_ingest import card, counts, load
+from tests.marketplace.loading.cards import card, counts, load
 
 pytestmark = pytest.mark.django_db(databases=["ecommerce"])
 
