@@ -9,11 +9,7 @@ from django.db import transaction
 from marketplace.loading.ingest import load_documents
 
 START = datetime(2026, 3, 1, 9, tzinfo=UTC)
-
-
 SIZE = 300
-
-
 #: Columns that state when and by which run a row was written.
 _WRITTEN = {"id", "updated_at", "run_id", "run", "created_at"}
 

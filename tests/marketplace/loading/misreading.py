@@ -18,11 +18,7 @@ from tests import content
 from tests.marketplace.loading.days import rolled_back
 
 START = datetime(2026, 3, 1, 9, tzinfo=UTC)
-
-
 DAYS = 5
-
-
 PRODUCTS = range(1, 6)
 
 

@@ -1,4 +1,4 @@
-"""Batches that are all new, created by COPY: with the same outcome as if they had been merged."""
+"""Bulk insert of new items: the result is the same as that of a merge."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -27,14 +27,14 @@ def load(cards, days=0):
     return load_documents("uzum", cards, name="cards", observed_at=START + timedelta(days=days))
 
 
-def told():
+def stored_content():
     with connections["ecommerce"].cursor() as cursor:
         return content(cursor)
 
 
 @pytest.fixture
-def created(monkeypatch):
-    """The numbers of rows that each batch created by COPY."""
+def inserted(monkeypatch):
+    """A list of the numbers of rows that were inserted in bulk."""
     numbers = []
     create = bulk_insert.Creator.create
 
@@ -46,9 +46,9 @@ def created(monkeypatch):
     return numbers
 
 
-class TestCreation:
+class TestBulkInsert:
     @pytest.mark.parametrize("platform", ["uzum", "yandex", "wildberries", "ozon"])
-    def test_is_like_merging(self, platform, created, monkeypatch, settings):
+    def test_has_the_result_of_a_merge(self, platform, inserted, monkeypatch, settings):
         settings.INGEST_BATCH_SIZE = 40
         own = [feed for feed in feeds(1) if feed.platform == platform][:2]
         visits = [(feed.observed_at, list(islice(feed.documents, 120))) for feed in own]
@@ -56,21 +56,21 @@ class TestCreation:
         def load_visits():
             for at, documents in visits:
                 load_documents(platform, documents, name="visit", observed_at=at)
-            return told()
+            return stored_content()
 
-        found = load_visits()
-        is_copied = sum(created)
+        content_of_inserts = load_visits()
+        inserted_count = sum(inserted)
         with connections["ecommerce"].cursor() as cursor:
             empty(cursor)
-        monkeypatch.setattr(batch, "is_all_new", lambda *given: False)
+        monkeypatch.setattr(batch, "is_all_new", lambda *arguments: False)
         expected = load_visits()
 
-        assert is_copied > 40
-        assert sum(created) == is_copied
+        assert inserted_count > 40
+        assert sum(inserted) == inserted_count
         assert len(expected["Offer"]) > 40
-        assert differences(expected, found) == []
+        assert differences(expected, content_of_inserts) == []
 
-    def test_counts_and_remembers_like_merging(self, created):
+    def test_counts_and_recognizes_like_a_merge(self, inserted):
         cards = [card(number) for number in range(1, 6)]
 
         first = load(cards)
@@ -80,12 +80,12 @@ class TestCreation:
         assert (first.created, first.price_points) == (5, 5)
         assert (again.created, again.unchanged, again.price_points) == (1, 5, 1)
         assert (price.updated, price.price_points) == (1, 1)
-        # Products and offers, of five things and of one.
-        assert created == [5, 5, 1, 1]
+        # Products and offers of the first load, then of the new product.
+        assert inserted == [5, 5, 1, 1]
         change = PricePoint.objects.order_by("recorded_at").last()
         assert (change.price_change, change.recorded_at) == (-101, START + timedelta(days=2))
 
-    def test_counts_what_changed_of_what_is_shared(self, created):
+    def test_counts_changed_shared_rows(self, inserted):
         size = {"optionId": 50, "price": {"product": 1000}}
         product = {"id": 5, "name": "Choynak", "sizes": [size]}
 
@@ -99,9 +99,9 @@ class TestCreation:
         done = load_menu("For the kitchen", [product], 1)
 
         assert (done.created, done.updated, done.unchanged) == (1, 1, 0)
-        assert created == [1, 1]
+        assert inserted == [1, 1]
 
-    def test_makes_what_has_no_offers_no_seller_and_no_category(self, created):
+    def test_of_a_product_without_offers_seller_and_category(self, inserted):
         bare = {"data": {"id": 1, "title": "Choynak", "skuList": []}}
 
         first = load([bare])
@@ -109,33 +109,33 @@ class TestCreation:
 
         assert (first.created, first.price_points) == (1, 0)
         assert (again.created, again.unchanged, again.price_points) == (1, 1, 1)
-        assert created == [1, 0, 1, 1]
+        assert inserted == [1, 0, 1, 1]
         assert Product.objects.get(external_id="1").category is None
 
     @pytest.mark.parametrize(
         ("known", "cards"),
         [
             ([card(3)], [card(1), card(3, price=900)]),
-            # The offer is known, as another product's.
+            # The offer belongs to another product.
             ([card(3)], [{"data": card(4)["data"] | {"skuList": card(3)["data"]["skuList"]}}]),
         ],
         ids=["product", "offer"],
     )
-    def test_is_for_what_is_all_new(self, known, cards, created):
+    def test_is_used_only_if_all_items_are_new(self, known, cards, inserted):
         load(known)
-        created.clear()
+        inserted.clear()
 
         summary = load(cards, days=1)
 
-        assert created == []
+        assert inserted == []
         assert (summary.rejected, summary.read) == (0, len(cards))
 
-    def test_yields_to_another_loader(self, created, monkeypatch):
-        ask = batch.is_all_new
+    def test_is_replaced_by_a_merge_after_a_concurrent_insert(self, inserted, monkeypatch):
+        is_all_new = batch.is_all_new
 
-        def come_between(*given):
-            is_new = ask(*given)
-            monkeypatch.setattr(batch, "is_all_new", ask)
+        def insert_concurrently(*arguments):
+            is_new = is_all_new(*arguments)
+            monkeypatch.setattr(batch, "is_all_new", is_all_new)
             other = connections["ecommerce"].copy()
             with other.cursor() as cursor:
                 cursor.execute(
@@ -147,18 +147,18 @@ class TestCreation:
             other.close()
             return is_new
 
-        monkeypatch.setattr(batch, "is_all_new", come_between)
+        monkeypatch.setattr(batch, "is_all_new", insert_concurrently)
 
         summary = load([card(1), card(2), card(3)])
 
-        assert created == []
+        assert inserted == []
         assert (summary.created, summary.rejected, summary.retries) == (3, 0, 0)
         assert Product.objects.get(external_id="2").title == "Choynak 2"
         assert PricePoint.objects.count() == Offer.objects.count() == 3
 
-    def test_costs_a_refused_record_and_no_other(self, created):
+    def test_isolates_a_refused_record(self, inserted):
         cards = [card(number) for number in range(1, 9)]
-        # More words than an index of texts takes.
+        # More words than a tsvector accepts.
         cards[4]["data"]["title"] = " ".join(f"w{number:07}" for number in range(150_000))
 
         summary = load(cards)
@@ -167,13 +167,13 @@ class TestCreation:
         assert QuarantinedRecord.objects.get().reason.startswith("refused by the database: string")
         assert Product.objects.count() == Offer.objects.count() == 7
 
-    def test_of_what_is_told_at_two_times_makes_the_first(self, created):
+    def test_of_an_offer_with_two_times_inserts_the_first(self, inserted):
         first = card(1) | {"timestamp": "2026-02-01T00:00:00"}
         second = card(2) | {"timestamp": "2026-03-01T09:00:00"}
         second["data"]["skuList"].append(first["data"]["skuList"][0])
 
         load_documents("uzum", [first, second], name="cards")
 
-        # A product and its offer; then another one that tells of the same offer is merged.
-        assert created == [1, 1]
+        # The first product and its offer. The second product claims the offer, so it is merged.
+        assert inserted == [1, 1]
         assert Offer.objects.get(external_id="10").last_seen_at == START

@@ -1,4 +1,4 @@
-"""Loaders at work at once, and killed: real processes on a real server."""
+"""Concurrent and killed loaders: real processes on a real server."""
 
 import json
 import random
@@ -32,7 +32,7 @@ CONTENT = """
 
 @pytest.fixture
 def files(tmp_path):
-    """Four files with the same products in different orders, and few sellers and categories."""
+    """Four files with the same products in different orders and few sellers and categories."""
     products = [
         {
             "id": n,
@@ -72,7 +72,7 @@ def wait_for_rows(machine):
 
 
 class TestLoaders:
-    def test_four_at_once_agree(self, machine, files):
+    def test_four_concurrent_ones_agree(self, machine, files):
         machine("init_all", "--database", "ecommerce")
 
         loaders = [machine.start("ingest", "uzum", path) for path in files]
@@ -83,7 +83,7 @@ class TestLoaders:
         assert len(rows) == 3000
         assert all(row[-1] == [row[6]] for row in rows)
 
-    def test_a_killed_one_leaves_whole_batches_and_can_be_run_again(self, machine, files):
+    def test_a_killed_one_leaves_whole_batches_and_can_be_repeated(self, machine, files):
         machine("init_all", "--database", "ecommerce")
         loader = machine.start("ingest", "uzum", *files)
         wait_for_rows(machine)
@@ -111,8 +111,8 @@ def database(stage):
     stage.drop(name)
 
 
-#: What depends on which loader was first: by whom a payload was told first, all its times being
-#: kept; and when a seller was seen last, as a product that is recognized does not tell of it again.
+#: Columns that depend on which loader was first: the first observation of a payload, and the last
+#: one of a seller or category, which an unchanged product does not always state again.
 BY_ORDER = [
     "RawPayload.document_hash",
     "RawPayload.observed_at",
@@ -122,7 +122,7 @@ BY_ORDER = [
 
 
 def _write(folder, name, numbers, visits=(corpus.FIRST, corpus.RESCRAPED)):
-    """Write some products as they were on several days, each day in an order of its own."""
+    """Write products of several days, each day in a different order."""
     path = folder / name
     with path.open("wb") as file:
         for visit in visits:
@@ -132,12 +132,12 @@ def _write(folder, name, numbers, visits=(corpus.FIRST, corpus.RESCRAPED)):
 
 
 def _shared(folder, number):
-    """Write products of a few shops and categories, seen on two days; only prices change."""
+    """Write products of few shops and categories on two days. Only prices change."""
     path = folder / f"shared-{number}.jsonl"
     with path.open("w") as file:
         for day in (1, 2):
             for n in random.Random(f"{number} {day}").sample(range(150), 150):
-                told = {
+                data = {
                     "id": 1000 * number + n,
                     "title": f"Telefon {n}",
                     "category": {"id": n % 5, "title": f"C{n % 5}", "parent": {"id": 99}},
@@ -147,12 +147,12 @@ def _shared(folder, number):
                     ],
                 }
                 moment = f"2026-06-0{day}T10:00:00"
-                file.write(json.dumps({"payload": {"data": told}, "timestamp": moment}) + "\n")
+                file.write(json.dumps({"payload": {"data": data}, "timestamp": moment}) + "\n")
     return str(path)
 
 
 class TestContent:
-    """What loaders leave that are at work at once is what they leave one after the other."""
+    """Concurrent loaders have the same result as loaders one after the other."""
 
     def compare(self, stage, database, paths):
         for path in paths:
@@ -174,7 +174,7 @@ class TestContent:
 
         self.compare(stage, database, paths)
 
-    def test_of_two_of_which_one_comes_late(self, stage, database, tmp_path):
+    def test_of_two_with_one_late(self, stage, database, tmp_path):
         first = _write(tmp_path, "first.jsonl", range(300))
         late = _write(tmp_path, "late.jsonl", range(300), [corpus.CHANGED])
 
@@ -183,7 +183,7 @@ class TestContent:
     def test_of_four_with_shared_sellers_and_categories(self, stage, database, tmp_path):
         self.compare(stage, database, [_shared(tmp_path, number) for number in range(1, 5)])
 
-    def test_of_two_beside_a_replay(self, stage, database, tmp_path):
+    def test_of_two_and_a_replay(self, stage, database, tmp_path):
         base = _write(tmp_path, "base.jsonl", range(450), [corpus.FIRST])
         overlapping = [range(300), range(150, 450)]
         paths = [
@@ -209,16 +209,16 @@ class TestContent:
 class TestMonths:
     MONTH = date(2051, 1, 1)
 
-    def test_who_waited_for_another_to_create_a_month_has_it(self):
+    def test_a_session_that_waited_for_another_one_to_create_a_month_uses_it(self):
         other = connections["ecommerce"].copy()
         other.set_autocommit(False)
         try:
             with other.cursor() as cursor:
                 cursor.execute("SELECT ecommerce_create_price_month(%(at)s)", {"at": self.MONTH})
-                found = []
-                waiting = threading.Thread(target=self.ensure, args=[found])
+                results = []
+                waiting = threading.Thread(target=self.ensure, args=[results])
                 waiting.start()
-                wait(self.is_waiting, "nobody waits for the month")
+                wait(self.is_waiting, "no session waits for the month")
                 other.commit()
                 waiting.join(timeout=60)
                 cursor.execute("DROP TABLE ecommerce_price_history_2051_01")
@@ -226,11 +226,11 @@ class TestMonths:
         finally:
             other.close()
 
-        assert found == [[]]
+        assert results == [[]]
 
-    def ensure(self, found):
+    def ensure(self, results):
         try:
-            found.append(ensure("ecommerce", [self.MONTH]))
+            results.append(ensure("ecommerce", [self.MONTH]))
         finally:
             connections["ecommerce"].close()
 

@@ -1,4 +1,4 @@
-"""Price history against a model that keeps every observation and compares neighbours."""
+"""Price history, compared with a model that stores every observation."""
 
 import random
 from datetime import datetime, timedelta
@@ -16,14 +16,14 @@ START = datetime(2026, 1, 30, 23, tzinfo=TASHKENT)
 
 
 def expected(observations):
-    """The points of a history: (time, price, old price, availability, change)."""
+    """Return the points of a history: (time, price, old price, availability, change)."""
     points, last, available = [], None, None
-    for moment, price, old_price, told in observations:
-        known = available if told is None else told
-        if last is None or (price, old_price, known) != (*last, available):
+    for moment, price, old_price, stated in observations:
+        current = available if stated is None else stated
+        if last is None or (price, old_price, current) != (*last, available):
             change = None if last is None else price - last[0]
-            points.append((moment, price, old_price, known, change))
-        last, available = (price, old_price), known
+            points.append((moment, price, old_price, current, change))
+        last, available = (price, old_price), current
     return points
 
 
@@ -33,37 +33,36 @@ def stored():
     return [tuple(getattr(point, name) for name in names) for point in points]
 
 
-def document(price, old_price, told):
-    """A product as the API tells it; without an availability, as a card tells it."""
+def document(price, old_price, available):
+    """Return a product page, or a card if the availability is None."""
     full_price = old_price or price
-    if told is None:
+    if available is None:
         card = {"productId": 1, "title": "T", "minSellPrice": price, "minFullPrice": full_price}
         return card | {"skuList": [{"id": 10, "sellPrice": price}]}
     sku = {"id": 10, "purchasePrice": price, "fullPrice": full_price}
-    return {"data": {"id": 1, "title": "T", "skuList": [sku | {"availableAmount": int(told)}]}}
+    return {"data": {"id": 1, "title": "T", "skuList": [sku | {"availableAmount": int(available)}]}}
 
 
 def sequence(generator):
-    """Random observations in the order of time, over a turn of the month."""
-    moment, found = START, []
+    """Return random observations in the order of time, across the end of a month."""
+    moment, observations = START, []
     for _ in range(generator.randint(2, 12)):
         moment += timedelta(hours=generator.randint(1, 40))
         price = Decimal(generator.choice([900, 1000, 1100]))
         old_price = generator.choice([None, None, Decimal(1200)])
-        found.append((moment, price, old_price, generator.choice([True, True, False, None])))
-    return found
+        observations.append((moment, price, old_price, generator.choice([True, True, False, None])))
+    return observations
 
 
 def load(observations):
-    for moment, *told in observations:
-        price, old_price, available = told
+    for moment, price, old_price, available in observations:
         payload = document(int(price), old_price and int(old_price), available)
         load_documents("uzum", [payload], observed_at=moment)
 
 
 class TestHistory:
     @pytest.mark.parametrize("seed", range(25))
-    def test_in_the_order_of_time_it_is_that_of_the_model(self, seed):
+    def test_equals_the_model_for_observations_in_order(self, seed):
         observations = sequence(random.Random(seed))
 
         load(observations)
@@ -72,7 +71,7 @@ class TestHistory:
         assert Offer.objects.get().price == observations[-1][1]
 
     @pytest.mark.parametrize("seed", range(10))
-    def test_repeats_add_nothing(self, seed):
+    def test_is_not_changed_by_repeats(self, seed):
         generator = random.Random(seed)
         observations = sequence(generator)
         load(observations)
@@ -83,7 +82,7 @@ class TestHistory:
         assert stored() == history
 
     @pytest.mark.parametrize("seed", range(25, 50))
-    def test_in_any_order_it_is_the_same(self, seed):
+    def test_equals_the_model_for_observations_in_any_order(self, seed):
         generator = random.Random(seed)
         observations = sequence(generator)
 

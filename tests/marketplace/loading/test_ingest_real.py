@@ -11,14 +11,14 @@ from tests import payloads
 
 pytestmark = pytest.mark.django_db(databases=["ecommerce", "classifieds", "procurement"])
 
-# platform, file, records read, distinct things, what counts them
+# platform, file, records read, distinct items, model that counts them
 FILES = [
     ("uzum", "uzum/uzum-product-1772350.json", 1, 1, Product),
     ("uzum", "uzum/uzum-mainpage-graphql-2023-11.json", 132, 127, Product),
     ("uzum", "uzum/uzum-cards-graphql-2025-08.json", 10, 10, Product),
     ("wildberries", "wildberries/wb-catalog-v1-100.json", 100, 100, Product),
     ("wildberries", "wildberries/wb-search-and-detail-v4-samples.json", 3, 3, Product),
-    # The list's product and the card's are two.
+    # The products of the list and of the card differ.
     ("wildberries", "wildberries/wb-card-pricehistory-raw.json", 2, 2, Product),
     ("wildberries", "wildberries/wb-main-menu-2025.json.gz", 2820, 2820, Category),
     ("ozon", "ozon/ozon-search-data.csv.gz", 10280, 7862, Product),
@@ -32,7 +32,7 @@ FILES = [
     ("yandex", "yandex/yml-akcent-2025-09-13.xml.gz", 2157, 2157, Product),
     ("yandex", "yandex/yml-akcent-2025-09-08.yml.gz", 193, 193, Product),
     ("yandex", "yandex/yml-beautyty-2020-01-28.xml.gz", 775, 775, Product),
-    # A page tells of its product and of those that it recommends.
+    # A page contains its product and the recommended ones.
     ("yandex", "yandex/market-yandex-uz-hp-laptop-1113644663.json", 11, 11, Product),
     ("yandex", "yandex/market-yandex-uz-iphone15-1912483624.json", 1, 1, Product),
     ("olx", "olx/olx-uz-cars-2025-12.json", 52, 52, Listing),
@@ -63,7 +63,7 @@ class TestEveryShape:
         assert (again.read, again.created, again.updated, again.price_points) == (read, 0, 0, 0)
 
 
-class TestSnapshots:
+class TestFullListings:
     NAMES = "yandex/lg-kz-snapshots"
 
     def test_prices_of_every_day_are_in_the_history(self):
@@ -76,7 +76,7 @@ class TestSnapshots:
         assert PricePoint.objects.exclude(price_change=0).exclude(price_change=None).count() == 735
         assert PricePoint.objects.filter(price_change=None).count() == 478
 
-    def test_add_nothing_when_they_come_again_in_another_order(self):
+    def test_add_nothing_if_loaded_again_in_another_order(self):
         paths = sorted(str(path) for path in payloads.path(self.NAMES).iterdir())
         ingest("yandex", paths)
         history = list(PricePoint.objects.order_by("id").values())
@@ -89,8 +89,8 @@ class TestSnapshots:
         assert list(Offer.objects.order_by("id").values()) == offers
 
 
-class TestPartsThatAreMissing:
-    def test_a_feed_without_titles_waits_for_a_fuller_payload(self):
+class TestIncompletePayloads:
+    def test_a_feed_without_titles_creates_products_without_titles(self):
         ingest("ozon", [str(payloads.path("ozon/ozon-seller-feed-lg.xml"))])
 
         assert not Product.objects.exclude(title=None).exists()

@@ -1,7 +1,7 @@
-"""Loaders and servers that are killed: in the end there is what an undisturbed load leaves.
+"""Killed loaders and servers: the content is that of an undisturbed load in the end.
 
-The moments are drawn from a seed. KILLS=50 in the environment makes it so many loaders that are
-killed, and a fifth as many servers; without it, there are a few of each.
+Each kill happens at a random time, drawn from a seed. The environment variable KILLS is the number
+of loaders that are killed. A fifth as many servers are killed.
 """
 
 import gzip
@@ -24,7 +24,7 @@ SERVER_KILLS = max(KILLS // 5, 1)
 
 NUMBERS = range(160)
 
-#: Of payloads that tell no time.
+#: The time of observation of payloads without a time.
 OBSERVED = "2026-06-02T12:00:00+00:00"
 
 RUNS = """
@@ -36,9 +36,9 @@ RUNS = """
 
 
 class Call(NamedTuple):
-    """How a loader is called.
+    """The command line of a loader.
 
-    :param total: records that it reads
+    :param total: number of records that it reads
     """
 
     platform: str
@@ -66,13 +66,13 @@ def _is_running(pid):
 
 
 def _damaged():
-    """Lines of which every sixth cannot be loaded, each for another reason."""
+    """Yield lines of which every sixth cannot be loaded, for various reasons."""
     faults = [
-        lambda line, told: line[: len(line) // 2],
-        lambda line, told: orjson.dumps(told | {"payload": {"data": {"id": 1}}}),
-        lambda line, told: line.replace(b'"purchasePrice":', b'"purchasePrice":-'),
-        lambda line, told: b'"no object"',
-        lambda line, told: line.replace(b'"ordersAmount":', b'"ordersAmount":[],"other":', 1),
+        lambda line, document: line[: len(line) // 2],
+        lambda line, document: orjson.dumps(document | {"payload": {"data": {"id": 1}}}),
+        lambda line, document: line.replace(b'"purchasePrice":', b'"purchasePrice":-'),
+        lambda line, document: b'"no object"',
+        lambda line, document: line.replace(b'"ordersAmount":', b'"ordersAmount":[],"other":', 1),
     ]
     for number in range(NUMBERS.stop, NUMBERS.stop + 60):
         line = orjson.dumps(corpus.document(number))
@@ -82,14 +82,14 @@ def _damaged():
 
 
 def _cards():
-    """Cards of a list, which tell no time."""
+    """Yield cards of a product list, which state no time."""
     for number in range(1, 61):
         skus = [{"id": number * 10 + n, "sellPrice": 5000 + number + n} for n in range(2)]
         yield {"productId": number, "title": f"Choynak {number}", "skuList": skus}
 
 
 def _feed(day):
-    """A price list of a shop: prices of every fourth offer change each day."""
+    """Return the feed of a shop. The price of every fourth offer changes each day."""
     categories = "".join(
         f'<category id="{n}" parentId="{n // 4}">Bo‘lim {n}</category>' for n in range(1, 21)
     )
@@ -108,7 +108,7 @@ def _feed(day):
 
 @pytest.fixture(scope="module")
 def calls(tmp_path_factory):
-    """What is loaded: several days of products, the last one late; lists; damaged lines; feeds."""
+    """The loads: several days of products with a late one, cards and damaged lines; feeds."""
     folder = tmp_path_factory.mktemp("payloads")
     days = []
     for visit in (corpus.FIRST, corpus.RESCRAPED, corpus.CHANGED):
@@ -144,19 +144,19 @@ def database(stage):
 
 @pytest.fixture(scope="module")
 def undisturbed(stage, calls):
-    """What each call leaves when nothing disturbs it, and its run's counts: by platform."""
-    found = {}
+    """Platform → content and run counts after an undisturbed load."""
+    results = {}
     for call in calls:
         name = stage.use_new_database()
         done = stage.machine(*call.command)
         assert done.returncode == 0, done.stdout + done.stderr
-        found[call.platform] = (stage.content(name), _runs(stage, name))
-        [(status, read, *_)] = found[call.platform][1]
+        results[call.platform] = (stage.content(name), _runs(stage, name))
+        [(status, read, *_)] = results[call.platform][1]
         assert (status, read) == ("completed", call.total)
         stage.drop(name)
-    rejected = found["uzum"][0]["QuarantinedRecord"].values()
+    rejected = results["uzum"][0]["QuarantinedRecord"].values()
     assert sum(int(record["seen_count"]) for record in rejected) == 10
-    return found
+    return results
 
 
 def _runs(stage, name):
@@ -164,36 +164,36 @@ def _runs(stage, name):
 
 
 def _kill_loader(stage, name, call, generator):
-    """Kill a loader at a random moment, both of its processes being at work until then."""
+    """Kill a loader at a random time, while both of its processes are working."""
     loader = stage.machine.start(*call.command)
     stage.wait_until_read(name, generator.randrange(-1, call.total), loader)
     time.sleep(generator.uniform(0, 0.03))
     readers = _children(loader.pid)
     loader.kill()
     loader.communicate(timeout=30)
-    wait(lambda: not any(map(_is_running, readers)), "the process that reads goes on alone")
+    wait(lambda: not any(map(_is_running, readers)), "the reader process has not ended")
     stage.wait_until_alone(name)
 
 
 def _is_nothing_left(stage, database):
-    """Return whether the run is over, with nothing of it left to load."""
-    left = stage.ask(
+    """Return whether no run is running and no source is incomplete."""
+    counts = stage.ask(
         database,
         "SELECT (SELECT count(*) FROM ecommerce_load_runs WHERE status = 'running'), "
         "(SELECT count(*) FROM ecommerce_load_sources WHERE NOT is_complete)",
     )
-    return left == [(0, 0)]
+    return counts == [(0, 0)]
 
 
 class TestKills:
     @pytest.mark.parametrize("number", range(KILLS))
-    def test_of_a_loader_that_is_gone_on_with(self, stage, calls, undisturbed, database, number):
+    def test_of_a_loader_that_is_resumed(self, stage, calls, undisturbed, database, number):
         generator = random.Random(number)
         call = calls[0 if number % 4 else 1]
         expected, counts = undisturbed[call.platform]
 
         _kill_loader(stage, database, call, generator)
-        # One that was killed before it had begun has left nothing to go on with.
+        # A loader that was killed before its run began has no run to resume.
         command = ["ingest", call.platform, "--resume"] if _runs(stage, database) else call.command
         done = stage.machine(*command)
 
@@ -211,8 +211,8 @@ class TestKills:
 
         assert done.returncode == 0, done.stdout + done.stderr
         # A record that is rejected again is counted again.
-        found = stage.content(database, without=["QuarantinedRecord.seen_count"])
-        assert differences(expected, found) == []
+        actual = stage.content(database, without=["QuarantinedRecord.seen_count"])
+        assert differences(expected, actual) == []
         runs = _runs(stage, database)
         assert [status for status, *_ in runs] == ["failed", "completed"]
         assert sum(new for _, _, new, *_ in runs) == created

@@ -1,4 +1,4 @@
-"""What is seen again, unchanged: with the same outcome as if it had been merged."""
+"""Last-seen updates of unchanged items: the result is the same as that of a merge."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -20,14 +20,14 @@ START = datetime(2026, 3, 1, 9, tzinfo=UTC)
 
 
 def documents(alias, platform):
-    """Documents of one visit."""
+    """Return the documents of one visit."""
     feeds = {"ecommerce": ecommerce_feeds, "classifieds": classifieds_feeds}[alias]
     feed = next(feed for feed in feeds(1) if feed.platform == platform)
     return list(islice(feed.documents, 60))
 
 
 def card(number, seller, category, parent):
-    """A product whose category has a parent."""
+    """Return a product whose category has a parent."""
     return {
         "data": {
             "id": number,
@@ -48,11 +48,11 @@ def load(cards, days):
 
 
 def seen(model):
-    """external_id → the day on which it was seen last."""
+    """Return external_id → day of the last observation."""
     return {row.external_id: (row.last_seen_at - START).days for row in model.objects.all()}
 
 
-class TestTouches:
+class TestLastSeen:
     @pytest.mark.parametrize(
         ("alias", "platform"),
         [
@@ -63,28 +63,28 @@ class TestTouches:
             ("classifieds", "olx"),
         ],
     )
-    def test_are_like_merging(self, alias, platform, monkeypatch, settings):
+    def test_has_the_result_of_a_merge(self, alias, platform, monkeypatch, settings):
         settings.INGEST_BATCH_SIZE = 20
         own = documents(alias, platform)
 
         def load_visits():
             for day in (1, 2, 3):
-                # In another order, by another number: what is newest is told by another thing.
+                # The order and number differ, so the newest item that refers to a row differs, too.
                 visit = own[day:] + own[:day] if day < 3 else own[: len(own) // 2]
                 at = START + timedelta(days=day)
                 load_documents(platform, visit, name="visit", observed_at=at)
             with connections[alias].cursor() as cursor:
                 return content(cursor, alias)
 
-        found = load_visits()
+        actual = load_visits()
         with connections[alias].cursor() as cursor:
             empty(cursor, alias)
-        monkeypatch.setattr(deduplication, "known_contents", lambda *given: {})
+        monkeypatch.setattr(deduplication, "known_contents", lambda *arguments: {})
         expected = load_visits()
 
-        assert differences(expected, found) == []
+        assert differences(expected, actual) == []
 
-    def test_of_payloads_that_tell_their_times_are_like_merging(self, monkeypatch, settings):
+    def test_has_the_result_of_a_merge_for_payloads_with_times(self, monkeypatch, settings):
         settings.INGEST_BATCH_SIZE = 16
 
         def load_visits():
@@ -94,15 +94,15 @@ class TestTouches:
             with connections["ecommerce"].cursor() as cursor:
                 return content(cursor)
 
-        found = load_visits()
+        actual = load_visits()
         with connections["ecommerce"].cursor() as cursor:
             empty(cursor)
-        monkeypatch.setattr(deduplication, "known_contents", lambda *given: {})
+        monkeypatch.setattr(deduplication, "known_contents", lambda *arguments: {})
         expected = load_visits()
 
-        assert differences(expected, found) == []
+        assert differences(expected, actual) == []
 
-    def test_move_what_is_above_as_far_as_it_was_told(self):
+    def test_updates_the_parents_that_were_stated(self):
         load([card(1, 7, 20, 10), card(2, 8, 21, 10)], days=0)
         load([card(1, 7, 20, 10)], days=1)
 
@@ -112,7 +112,7 @@ class TestTouches:
         assert seen(Seller) == {"7": 1, "8": 3}
         assert seen(Category) == {"20": 1, "21": 3, "10": 3}
 
-    def test_leave_what_was_not_told_the_last_time(self):
+    def test_does_not_update_parents_that_were_not_stated(self):
         without = card(1, 7, 20, 10)
         del without["data"]["seller"]
         load([card(1, 7, 20, 10)], days=0)
@@ -125,7 +125,7 @@ class TestTouches:
         assert seen(Category) == {"20": 2, "10": 2}
 
     @pytest.mark.parametrize("is_one_load", [False, True])
-    def test_bring_back_an_offer_that_another_product_had(self, is_one_load):
+    def test_returns_an_offer_that_another_product_had(self, is_one_load):
         first, second = card(1, 7, 20, 10), card(2, 7, 20, 10)
         second["data"]["skuList"].append(first["data"]["skuList"][0])
         load([first], days=0)
@@ -133,8 +133,8 @@ class TestTouches:
         if is_one_load:
             times = [START + timedelta(days=day) for day in (1, 2)]
             visits = [(second, times[0]), (first, times[1])]
-            told = [document | {"timestamp": at.isoformat()} for document, at in visits]
-            load_documents("uzum", told, name="cards")
+            dated = [document | {"timestamp": at.isoformat()} for document, at in visits]
+            load_documents("uzum", dated, name="cards")
         else:
             load([second], days=1)
             owner = Offer.objects.get(external_id="10").product.external_id

@@ -1,4 +1,4 @@
-"""Loaders that meet at the same rows: who comes second builds on what the first one left."""
+"""Concurrent loaders of the same rows: the second one builds on the result of the first."""
 
 import threading
 from datetime import UTC, datetime, timedelta
@@ -31,9 +31,9 @@ def load(day, documents, platform="uzum"):
 
 
 class Loader(threading.Thread):
-    """A loader beside the test's own.
+    """A loader in a thread of its own.
 
-    :param gate: what it waits for in its first transaction before it commits
+    :param gate: an event that the loader waits for before it commits its first transaction
     """
 
     def __init__(self, work, gate=None):
@@ -52,13 +52,13 @@ class Loader(threading.Thread):
 
     def end(self):
         self.join(timeout=60)
-        assert not self.is_alive(), "a loader does not end"
+        assert not self.is_alive(), "a loader has not ended"
         assert self.summary is not None, "a loader failed"
         return self.summary
 
 
 def is_waiting():
-    """Return whether a session waits for a row, or for a transaction that has it."""
+    """Return whether a session waits for a lock."""
     with connections["ecommerce"].cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
         return cursor.fetchone()[0] > 0
@@ -66,33 +66,33 @@ def is_waiting():
 
 @pytest.fixture
 def overlap(monkeypatch):
-    """Have one loader write, another wait for what the first has written, and both end."""
+    """A function that runs two loaders, the second one waiting for rows of the first."""
     advance = Run.advance
 
-    def stop(run, *given):
+    def stop(run, *arguments):
         loader = threading.current_thread()
         if isinstance(loader, Loader) and loader.gate:
             loader.has_written.set()
             assert loader.gate.wait(60)
-        return advance(run, *given)
+        return advance(run, *arguments)
 
-    def begin(one, other):
+    def run_both(one, other):
         gate = threading.Event()
         first = Loader(one, gate)
         try:
             assert first.has_written.wait(60)
             second = Loader(other)
-            wait(is_waiting, "nobody waits for a row")
+            wait(is_waiting, "no session waits for a lock")
         finally:
             gate.set()
         return first.end(), second.end()
 
     monkeypatch.setattr(Run, "advance", stop)
-    return begin
+    return run_both
 
 
-class TestTouches:
-    def test_after_touches_move_what_depends_on_them(self, overlap):
+class TestLastSeen:
+    def test_after_another_update_includes_dependents(self, overlap):
         load(0, [card()])
 
         overlap(partial(load, 1, [card()]), partial(load, 2, [card()]))
@@ -101,7 +101,7 @@ class TestTouches:
         assert product.last_seen_at == START + timedelta(days=2)
         assert (offer.last_seen_at, offer.scraped_at) == (product.last_seen_at,) * 2
 
-    def test_after_a_merge_are_merged(self, overlap):
+    def test_after_a_merge_becomes_a_merge(self, overlap):
         load(0, [card()])
 
         overlap(partial(load, 1, [card(price=900)]), partial(load, 2, [card()]))
@@ -112,23 +112,23 @@ class TestTouches:
 
 
 class TestReplay:
-    def test_beside_a_loader_ends_with_both_done(self, monkeypatch):
+    def test_and_concurrent_loader_both_finish(self, monkeypatch):
         shop = {"seller": {"id": 7, "title": "Do'kon"}}
         load(0, [card(shared=shop)])
-        beside, versions = [], payload_versions.read
+        loaders, read = [], payload_versions.read
 
-        def meet(*given):
-            if not beside:
-                beside.append(Loader(partial(load, 1, [card(price=900, shared=shop)])))
-                wait(is_waiting, "nobody waits for a row")
+        def read_after_a_load_began(*arguments):
+            if not loaders:
+                loaders.append(Loader(partial(load, 1, [card(price=900, shared=shop)])))
+                wait(is_waiting, "no session waits for a lock")
                 with connections["ecommerce"].cursor() as cursor:
-                    # Who notices first that the two wait for each other is the one that fails.
+                    # The session that detects the deadlock first is the one that fails.
                     cursor.execute("SET LOCAL deadlock_timeout = '10ms'")
-            return versions(*given)
+            return read(*arguments)
 
-        monkeypatch.setattr(payload_versions, "read", meet)
+        monkeypatch.setattr(payload_versions, "read", read_after_a_load_began)
         replayed = replay("uzum")
-        loaded = beside[0].end()
+        loaded = loaders[0].end()
 
         assert (replayed.retries, loaded.retries) == (1, 0)
         assert (replayed.unchanged, loaded.updated) == (1, 1)
@@ -140,7 +140,7 @@ def node(number, name, children=()):
 
 
 class TestPaths:
-    """Which of two changes comes first makes no difference to where a category is."""
+    """The path of a category does not depend on the order of two changes."""
 
     @pytest.mark.parametrize("is_renamed_first", [True, False])
     def test_of_a_category_below_one_that_is_renamed(self, is_renamed_first, overlap):

@@ -1,4 +1,4 @@
-"""Databases that are restored while they are loaded into: no run takes over another one's row."""
+"""Databases that are restored during a load: no run uses the row of another one."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -22,9 +22,9 @@ def card(number):
 @pytest.fixture
 def path(tmp_path, settings):
     settings.INGEST_BATCH_SIZE = 10
-    made = tmp_path / "cards.jsonl"
-    made.write_text("\n".join(json.dumps(card(number)) for number in range(1, 31)))
-    return str(made)
+    file = tmp_path / "cards.jsonl"
+    file.write_text("\n".join(json.dumps(card(number)) for number in range(1, 31)))
+    return str(file)
 
 
 def is_before():
@@ -33,7 +33,7 @@ def is_before():
 
 
 def is_before_another():
-    """The same, and another run has come since, with the same numbers."""
+    """The same, and another run has the same id now."""
     run, source = LoadRun.objects.get(), LoadSource.objects.get()
     LoadRun.objects.all().delete()
     run.started_at -= timedelta(seconds=1)
@@ -44,13 +44,13 @@ def is_before_another():
 
 
 def is_in_the_middle():
-    """The backup was made while the run was at its first batch."""
+    """The backup was made during the first batch of the run."""
     LoadSource.objects.update(record_count=0, checkpoint=0)
     Product.objects.all().delete()
 
 
 @pytest.mark.parametrize("restore", [is_before, is_before_another, is_in_the_middle])
-def test_a_load_that_runs_across_a_restore_fails(path, restore):
+def test_a_load_during_a_restore_fails(path, restore):
     seen = []
 
     def interfere(summary):
@@ -61,12 +61,12 @@ def test_a_load_that_runs_across_a_restore_fails(path, restore):
     with pytest.raises(ReplacedError, match=r"uzum-\d+ began to load into: it was restored"):
         ingest("uzum", [path], observed_at=START, progress=interfere)
 
-    left = list(LoadRun.objects.values()) + list(LoadSource.objects.values())
+    rows = list(LoadRun.objects.values()) + list(LoadSource.objects.values())
     assert len(seen) == 1
-    assert [row["id"] for row in left] == [row["id"] for row in seen[0]]
+    assert [row["id"] for row in rows] == [row["id"] for row in seen[0]]
     if restore is is_before_another:
-        assert left == seen[0]
-    # Of what came after the restore, nothing is stored without a run to tell of it.
+        assert rows == seen[0]
+    # Nothing that was loaded after the restore is stored without a run.
     assert Product.objects.filter(title__in=[f"Choynak {n}" for n in range(11, 31)]).count() == 0
 
 

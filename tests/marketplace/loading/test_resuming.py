@@ -1,4 +1,4 @@
-"""A run that was interrupted between any two batches counts, in the end, as one that was not."""
+"""Resumed runs have the counts of an uninterrupted run, wherever they were interrupted."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -19,11 +19,11 @@ COUNTS = ["read", "created", "updated", "unchanged", "rejected", "price_point"]
 
 
 class Killed(BaseException):
-    """Raised where the process would end."""
+    """Raised where a process would be killed."""
 
 
 def visits():
-    """Lines of products that are told of at several times; some cannot be read."""
+    """Yield products with several times, some of which cannot be parsed."""
     for day in range(4):
         for number in range(1, 6):
             sku = {"id": number * 10, "purchasePrice": 1000 + day, "availableAmount": 1}
@@ -35,7 +35,7 @@ def visits():
 
 
 def pages():
-    """Lines of many products each, more than a batch takes."""
+    """Yield pages with more products than a batch can hold."""
     for page in range(3):
         products = [
             {
@@ -55,7 +55,7 @@ def counts():
 
 
 def kill_after(number):
-    """Return what ends a load after so many batches."""
+    """Return a progress function that ends a load after `number` batches."""
     seen = []
 
     def progress(summary):
@@ -68,7 +68,7 @@ def kill_after(number):
 
 @pytest.mark.parametrize(("platform", "documents"), [("uzum", visits), ("wildberries", pages)])
 @pytest.mark.parametrize("size", [4, 7])
-def test_counts_what_an_undisturbed_one_does(platform, documents, size, tmp_path, settings):
+def test_resumed_runs_count_like_undisturbed_ones(platform, documents, size, tmp_path, settings):
     settings.INGEST_BATCH_SIZE = size
     path = tmp_path / "documents.jsonl"
     path.write_text("\n".join(map(json.dumps, documents())))

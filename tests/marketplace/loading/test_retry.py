@@ -1,7 +1,7 @@
-"""Connections that are lost at any statement of a load: it goes on, and does nothing twice.
+"""Lost connections at any statement of a load: the load continues and does nothing twice.
 
-Each statement is tried, and each commit: it may be lost before the server has it, or the server's
-answer may be. LOSSES=all in the environment tries all of them; without it, every few.
+The connection is lost at a statement or commit, either before the server executes it or before the
+client receives the answer. LOSSES=all in the environment tries every statement instead of a sample.
 """
 
 import json
@@ -32,10 +32,10 @@ START = datetime(2026, 3, 1, 9, tzinfo=UTC)
 
 
 class Saboteur:
-    """Count the statements of a database, and cut the connection at one of them.
+    """Count the statements of a connection, and terminate its session at one of them.
 
-    :param number: at which
-    :param is_done: whether the server does it, and only its answer is lost
+    :param number: the number of this statement
+    :param is_done: whether the server executes the statement, so that only the answer is lost
     """
 
     def __init__(self, number=-1, is_done=False):
@@ -55,7 +55,7 @@ class Saboteur:
 
 
 def _terminate(session):
-    """End a session from another one, and wait until it has ended."""
+    """Terminate a session from another one, and wait until it has ended."""
     with connections["ecommerce"].copy().cursor() as cursor:
         cursor.execute(
             "SELECT pg_terminate_backend(%(pid)s, 5000)", {"pid": session.info.backend_pid}
@@ -66,7 +66,7 @@ def _terminate(session):
 
 @pytest.fixture
 def sabotage(monkeypatch):
-    """Let a saboteur watch the database."""
+    """A function that starts a new saboteur for the database."""
     saboteurs = [Saboteur()]
     monkeypatch.setattr(retry, "_FIRST_PAUSE", 0)
 
@@ -111,27 +111,27 @@ def empty():
         )
 
 
-def told():
-    """What the tables say, and what became of the runs."""
+def stored_content():
+    """Return the content of the tables, and the state of the runs."""
     with connections["ecommerce"].cursor() as cursor:
-        found = content(cursor)
+        stored = content(cursor)
     runs = LoadRun.objects.order_by("pk")
     names = ["status", "error", "read_count", "created_count", "updated_count", "unchanged_count"]
     names += ["rejected_count", "held_count", "price_point_count"]
     sources = LoadSource.objects.order_by("pk")
     chunks = LoadChunk.objects.order_by("pk")
-    found["runs"] = dict(enumerate(runs.values(*names), 1))
-    kept = ("run_id", "path", "record_count", "checkpoint", "is_complete")
-    found["sources"] = dict(enumerate(sources.values(*kept), 1))
-    found["chunks"] = {
-        n: {"run": chunk.run_id, "number": chunk.sequence, "size": len(chunk.body)}
+    stored["runs"] = dict(enumerate(runs.values(*names), 1))
+    columns = ("run_id", "path", "record_count", "checkpoint", "is_complete")
+    stored["sources"] = dict(enumerate(sources.values(*columns), 1))
+    stored["chunks"] = {
+        n: {"run": chunk.run_id, "sequence": chunk.sequence, "size": len(chunk.body)}
         for n, chunk in enumerate(chunks, 1)
     }
-    return found
+    return stored
 
 
 def card(number, price):
-    """A product of the only shop."""
+    """Return a product of the only shop."""
     sku = {"id": number * 10, "purchasePrice": price, "availableAmount": 1}
     shop = {"id": 7, "title": "Malika Savdo"}
     return {"data": {"id": number, "title": f"Choynak {number}", "seller": shop, "skuList": [sku]}}
@@ -148,7 +148,7 @@ def _write(path, cards):
 
 @pytest.fixture
 def loads(tmp_path, settings):
-    """What is loaded: two days, the first of them with records that cannot be."""
+    """Name → functions that prepare and load; the first day has a record that is rejected."""
     settings.INGEST_BATCH_SIZE = 20
     damaged = [*day(0)[:30], {"data": {"skuList": []}}, *day(0)[30:]]
     first = _write(tmp_path / "first.jsonl", damaged)
@@ -191,7 +191,7 @@ def loads(tmp_path, settings):
 
 
 def beginning(counter, load):
-    """Return how many statements a load takes before it begins its first source."""
+    """Return the number of statements of a load before its first source."""
     seen = []
 
     def start(run, source):
@@ -206,7 +206,7 @@ def beginning(counter, load):
     return seen[0]
 
 
-@pytest.mark.parametrize("is_done", [False, True], ids=["question", "answer"])
+@pytest.mark.parametrize("is_done", [False, True], ids=["statement", "answer"])
 @pytest.mark.parametrize("name", ["files", "hold", "release", "full-listing", "replay"])
 def test_a_lost_connection_changes_nothing(loads, sabotage, name, is_done):
     prepare, load = loads[name]
@@ -214,7 +214,7 @@ def test_a_lost_connection_changes_nothing(loads, sabotage, name, is_done):
     prepare()
     counter = sabotage()
     first = beginning(counter, load) + 1
-    expected, last = told(), counter.count
+    expected, last = stored_content(), counter.count
 
     faults = []
     for number in range(first, last + 1, STEP):
@@ -224,12 +224,14 @@ def test_a_lost_connection_changes_nothing(loads, sabotage, name, is_done):
         sabotage(number, is_done)
         try:
             load()
-        except Exception as error:  # noqa: BLE001 # told, whatever it is
+        except Exception as error:  # noqa: BLE001 # any error is a fault
             faults.append(f"{number} of {last}: {error!r}")
             connections["ecommerce"].close()
             continue
         sabotage()
-        faults += [f"{number} of {last}: {each}" for each in differences(expected, told())[:2]]
+        faults += [
+            f"{number} of {last}: {each}" for each in differences(expected, stored_content())[:2]
+        ]
 
     assert not faults, "\n".join(faults)
 
@@ -245,31 +247,31 @@ def another_session():
 
 
 def take_lock(cursor, run_id):
-    """Return whether a session can take a run."""
+    """Take the lock of a run; return whether it was free."""
     values = {"kind": LOCK, "run": run_id}
     cursor.execute("SELECT pg_try_advisory_lock(%(kind)s, %(run)s)", values)
     return cursor.fetchone()[0]
 
 
-class TestLock:
-    """A run is loaded by one process at a time, also after its connection was lost."""
+class TestLockAfterALostConnection:
+    """Only one process loads a run, even after its connection was lost."""
 
     def test_is_taken_again(self, loads, sabotage):
         paths = loads["paths"]
         first = beginning(sabotage(), lambda: ingest("uzum", paths)) + 1
         free = []
 
-        def ask(summary):
+        def try_lock(summary):
             with another_session() as cursor:
                 free.append(take_lock(cursor, summary.run_id))
 
         for number in range(first, first + 40, 5):
             sabotage(number)
-            ingest("uzum", paths, progress=ask)
+            ingest("uzum", paths, progress=try_lock)
 
         assert set(free) == {False}
 
-    def test_that_another_process_has_taken_ends_the_load(self, loads):
+    def test_taken_by_another_process_ends_the_load(self, loads):
         with another_session() as cursor:
 
             def take(summary):
@@ -283,17 +285,17 @@ class TestLock:
         run = LoadRun.objects.get()
         assert (run.status, run.read_count) == (LoadRun.Status.RUNNING, 20)
 
-    def test_of_a_connection_that_only_this_side_has_lost_is_taken_over(self, loads):
+    def test_held_by_a_session_without_a_client_is_taken_over(self, loads):
         def lose(summary):
             if summary.read == 20:
-                # As a network does: the server still waits for the next statement.
-                kept.append(connections["ecommerce"].connection)
+                # As after a network failure: the server still waits for the next statement.
+                lost.append(connections["ecommerce"].connection)
                 connections["ecommerce"].connection = None
 
-        kept = []
+        lost = []
 
         summary = ingest("uzum", loads["paths"], progress=lose)
 
         assert (summary.read, LoadRun.objects.get().status) == (121, LoadRun.Status.COMPLETED)
         with pytest.raises(psycopg2.OperationalError):
-            kept[0].cursor().execute("SELECT 1")
+            lost[0].cursor().execute("SELECT 1")

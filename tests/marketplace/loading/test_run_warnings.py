@@ -1,4 +1,4 @@
-"""Warnings: what a person should know of a run that loaded its records all the same."""
+"""Warnings of runs: they are stored once, and do not make a run fail."""
 
 from datetime import UTC, datetime
 
@@ -23,7 +23,7 @@ def product(number):
 
 
 def load(entries, pk=None):
-    """Load entries as those of one source; go on with run `pk` if it is given."""
+    """Load entries as one source; resume run `pk` if it is given."""
     job = Job("uzum", (), START, START)
     own = Reader(job)
     run = Run("ecommerce", "uzum", "choynak.json", START, {}, pk)
@@ -39,34 +39,34 @@ class TestMerge:
         assert merge(["a", "b"], ["b", "c", "c"]) == ["a", "b", "c"]
 
     def test_the_list_is_bounded_however_often_it_grows(self):
-        known = []
+        warnings = []
         for number in range(100):
-            known = merge(known, [f"warning {number}", f"warning {number}"])
+            warnings = merge(warnings, [f"warning {number}", f"warning {number}"])
 
-        assert known[:2] == ["warning 0", "warning 1"]
-        assert known[MAX_WARNINGS:] == ["There were further warnings, which are not listed."]
-        assert merge(known, ["warning 3", "warning 99"]) == known
+        assert warnings[:2] == ["warning 0", "warning 1"]
+        assert warnings[MAX_WARNINGS:] == ["There were further warnings, which are not listed."]
+        assert merge(warnings, ["warning 3", "warning 99"]) == warnings
 
 
 @pytest.mark.django_db(databases=["ecommerce"])
 class TestRuns:
-    def test_a_warning_fails_nothing_and_is_kept(self):
+    def test_a_warning_is_stored_and_is_not_a_failure(self):
         summary = load([Entry("line 1", product(1)), Entry("line 2", warning="The end is odd.")])
 
         assert (summary.created, summary.is_failure) == (1, False)
         assert summary.warnings == ["choynak.json: The end is odd."]
         assert of_run(LoadRun.objects.get()) == summary.warnings
 
-    def test_a_source_that_has_nothing_but_a_warning_keeps_it(self):
+    def test_a_warning_is_stored_without_any_record(self):
         assert load([Entry("line 1", warning="The end is odd.")]).warnings != []
 
     @pytest.mark.parametrize("size", [1, 2, 10])
-    def test_a_source_that_is_read_again_has_it_once(self, settings, size):
+    def test_a_warning_is_stored_once_if_its_source_is_read_again(self, settings, size):
         settings.INGEST_BATCH_SIZE = size
         entries = [Entry(f"line {n}", product(n), "", b"") for n in (1, 2)]
         entries.insert(1, Entry("line 2", warning="The end is odd."))
         pk = load(entries).run_id
-        # As if it had been killed before the position was written.
+        # As if the process had been killed before it stored the checkpoint.
         LoadSource.objects.update(checkpoint=0, is_complete=False)
 
         assert load(entries, pk).warnings == ["choynak.json: The end is odd."]

@@ -1,6 +1,6 @@
-"""All ways into the tables have one outcome: what is created or touched is what merging makes.
+"""All write paths have the same result: bulk insert and last-seen update equal a merge.
 
-Visits at random, some of them late, with repeated, shuffled and damaged documents. WAYS in the
+The visits are random, some of them late, with repeated, shuffled and damaged documents. WAYS in the
 environment is the number of seeds.
 """
 
@@ -26,8 +26,8 @@ SEEDS = range(int(os.environ.get("WAYS", "1")))
 
 START = datetime(2026, 3, 1, 9, tzinfo=UTC)
 
-#: What is not compared. Documents of one page damaged differently contradict each other about
-#: what they share; and a category that only refers to those above it is touched with them.
+#: Columns that are not compared. Differently damaged documents of one page contradict each other
+#: about shared rows, and a category that only refers to its parents updates their times.
 _WITHOUT = {
     "ecommerce": ["QuarantinedRecord.seen_count"],
     "classifieds": [
@@ -44,51 +44,54 @@ def documents(alias, platform):
 
 
 def visits(documents, generator):
-    """Return times with the documents that were read then."""
+    """Return pairs of a time and the documents of a visit."""
     own = generator.sample(documents, min(15, len(documents)))
     days = [0, 1, 2, 3]
     if generator.random() < 0.3:
         days[1], days[2] = days[2], days[1]
-    found = []
+    plan = []
     for day in days:
         seen = [each for each in own if generator.random() > 0.2]
         seen = [mutate(each, generator) if generator.random() < 0.25 else each for each in seen]
         seen.append(generator.choice(seen or own))
         if generator.random() < 0.5:
             generator.shuffle(seen)
-        found.append((START + timedelta(days=day), seen))
+        plan.append((START + timedelta(days=day), seen))
         own += generator.sample(documents, min(3, len(documents)))
-    return found
+    return plan
 
 
 def compare(alias, platform, plan, monkeypatch):
-    """Load visits in all ways, then by merging alone; assert that the outcome is the same."""
+    """Load visits by all write paths, then only by merges; assert that the results are equal."""
 
     def load():
-        told = [load_documents(platform, own, name="visit", observed_at=at) for at, own in plan]
+        summaries = [
+            load_documents(platform, own, name="visit", observed_at=at) for at, own in plan
+        ]
         with connections[alias].cursor() as cursor:
-            found = content(cursor, alias, without=_WITHOUT[alias])
+            stored = content(cursor, alias, without=_WITHOUT[alias])
             empty(cursor, alias)
-        return found, [(each.created, each.updated, each.unchanged, each.rejected) for each in told]
+        counts = [(s.created, s.updated, s.unchanged, s.rejected) for s in summaries]
+        return stored, counts
 
-    found, counts = load()
-    monkeypatch.setattr(deduplication, "known_contents", lambda *given: {})
-    monkeypatch.setattr(batch, "is_all_new", lambda *given: False)
+    actual, counts = load()
+    monkeypatch.setattr(deduplication, "known_contents", lambda *arguments: {})
+    monkeypatch.setattr(batch, "is_all_new", lambda *arguments: False)
     expected, merged_counts = load()
 
     assert sum(created for created, *_ in counts) > 0
     assert counts == merged_counts
-    assert differences(expected, found) == []
+    assert differences(expected, actual) == []
 
 
 def card(number, skus):
-    """A product whose offers cost what it says."""
+    """Return a product with offers."""
     offers = [{"id": sku, "purchasePrice": 1000 + number, "availableAmount": 1} for sku in skus]
     return {"data": {"id": number, "title": f"Choynak {number}", "skuList": offers}}
 
 
 def claims(generator):
-    """Return visits in which products claim each other's offers, and take back their own words."""
+    """Return visits in which products claim the offers of other products, and lose them again."""
     cards = [
         card(number, sorted(generator.sample(range(10, 18), generator.randint(1, 3))))
         for number in (1, 2, 3, 4)
@@ -103,7 +106,7 @@ def claims(generator):
     ]
 
 
-class TestWays:
+class TestWritePaths:
     @pytest.mark.parametrize("seed", SEEDS)
     @pytest.mark.parametrize(
         ("alias", "platform"),
@@ -122,7 +125,7 @@ class TestWays:
         compare(alias, platform, visits(documents(alias, platform), generator), monkeypatch)
 
     @pytest.mark.parametrize("seed", range(8 * len(SEEDS)))
-    def test_agree_on_whose_an_offer_is(self, seed, monkeypatch, settings):
+    def test_agree_on_the_product_of_an_offer(self, seed, monkeypatch, settings):
         generator = random.Random(f"claims {seed}")
         settings.INGEST_BATCH_SIZE = generator.choice([1, 2, 3, 100])
         settings.INGEST_GATES = {"default": {"is_enabled": False}}
@@ -130,45 +133,45 @@ class TestWays:
         compare("ecommerce", "uzum", claims(generator), monkeypatch)
 
     @pytest.mark.parametrize("seed", range(4 * len(SEEDS)))
-    def test_agree_on_what_one_file_tells_of_many_moments(self, seed, settings):
-        """However many documents a batch takes, and though products claim each other's offers."""
+    def test_agree_on_one_file_with_many_times(self, seed, settings):
+        """The result does not depend on the batch size, even if products claim the same offers."""
         generator = random.Random(f"moments {seed}")
         settings.INGEST_GATES = {"default": {"is_enabled": False}}
-        told = [document for _, documents in claims(generator) for document in documents]
-        moments = [START + timedelta(hours=hour) for hour in range(len(told))]
+        loaded = [document for _, documents in claims(generator) for document in documents]
+        moments = [START + timedelta(hours=hour) for hour in range(len(loaded))]
         file = [
-            each | {"timestamp": at.isoformat()} for each, at in zip(told, moments, strict=True)
+            each | {"timestamp": at.isoformat()} for each, at in zip(loaded, moments, strict=True)
         ]
-        found = []
+        contents = []
 
         for size in (1, 3, 100):
             settings.INGEST_BATCH_SIZE = size
             load_documents("uzum", file, name="moments")
             with connections["ecommerce"].cursor() as cursor:
-                # A product that need not be parsed again when it comes again may all the same be.
-                found.append(content(cursor, "ecommerce", without=["Product.content_hash"]))
+                # Whether a repeated product must be parsed again depends on the batch size.
+                contents.append(content(cursor, "ecommerce", without=["Product.content_hash"]))
                 empty(cursor, "ecommerce")
 
-        assert differences(found[0], found[1]) == []
-        assert differences(found[0], found[2]) == []
+        assert differences(contents[0], contents[1]) == []
+        assert differences(contents[0], contents[2]) == []
 
     @pytest.mark.parametrize("size", [1, 100])
-    def test_an_offer_that_two_products_tell_of_follows_the_newest(self, size, settings):
+    def test_an_offer_of_two_products_belongs_to_the_newest(self, size, settings):
         """Neither product is recognized as unchanged while the other one has the offer."""
         settings.INGEST_BATCH_SIZE = size
         one, two = card(1, [10, 11]), card(2, [10, 12])
         owners = []
 
-        for day, told in enumerate([[one, two], [one], [two], [one]]):
+        for day, cards in enumerate([[one, two], [one], [two], [one]]):
             at = START + timedelta(days=day)
-            load_documents("uzum", told, name="cards", observed_at=at)
+            load_documents("uzum", cards, name="cards", observed_at=at)
             offer = Offer.objects.get(external_id="10")
             owners.append((offer.product.external_id, offer.price, offer.last_seen_at == at))
 
         assert owners[1:] == [("1", 1001, True), ("2", 1002, True), ("1", 1001, True)]
 
     def test_a_batch_notes_the_earliest_reference(self):
-        """One file, two times: the older offer only refers to the category that a newer tells."""
+        """One file has two times: the older offer refers to a category that has the newer time."""
         shop = {"name": "Tulpar", "url": "https://tulpar.example"}
         offer = {"@id": "5", "categoryId": ["1"], "name": ["Redmi A5"]}
         documents = [
