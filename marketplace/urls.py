@@ -11,7 +11,7 @@ from marketplace.push import api
 urlpatterns = [
     path("api/ingest/runs/<str:name>", api.run, name="api_run"),
     path("api/ingest/<str:platform>", api.push, name="api_push"),
-    re_path("^api(?:/|$)", api.nowhere),
+    re_path("^api(?:/|$)", api.unknown_path),
     path("", admin.site.urls),
 ]
 

@@ -1,7 +1,8 @@
-"""The push API: a scraper hands payloads over by HTTP, and needs no password of a database.
+"""The push API: scrapers send payloads by HTTP, without access to a database.
 
-`POST /api/ingest/<platform>` queues JSON lines as a run; `GET /api/ingest/runs/<platform>-<number>`
-tells what became of it. All answers are JSON; an error names the thing, the reason, the next step.
+`POST /api/ingest/<platform>` queues JSON lines as a run.
+`GET /api/ingest/runs/<platform>-<number>` returns the state of a run.
+All responses are JSON. Errors state the problem, the reason and the next step.
 """
 
 import hmac
@@ -28,40 +29,42 @@ from marketplace.exceptions import DatabaseUnavailableError, PayloadError, Sourc
 from marketplace.loading import run_warnings, sources
 from marketplace.loading.values import instant
 from marketplace.push import inbox
-from marketplace.push.bodies import Body, Documents, Limits, RefusedError
-from marketplace.push.body_encodings import ENCODINGS, unpack
+from marketplace.push.content_encoding import ENCODINGS, decompress
+from marketplace.push.errors import IdempotencyConflictError, RequestError
+from marketplace.push.json_lines import JsonLines
+from marketplace.push.request_body import Limits, RequestBody
 from marketplace.registry import PLATFORMS, get_platform
 from marketplace.secret_checks import MIN_TOKEN
 
 logger = logging.getLogger(__name__)
 
-#: What payloads may omit, as the options of `ingest` say it.
+#: Parameters for values that payloads may omit, named like the options of `ingest`.
 _OPTIONS = ("shop", "lot", "lot_type", "currency", "decimal")
 _PARAMETERS = ("observed_at", "full_listing", *_OPTIONS)
 _FULL_LISTINGS = ("shop", "category", "auto")
 
-#: Deprecated alias of full_listing.
+#: Deprecated alias of the parameter full_listing.
 _SNAPSHOT = "snapshot"
 _MAX_TEXT = 255
 
-#: A "+" that was not escaped in the address arrives as a space.
-_LOST_PLUS = re.compile(r"(:\d\d(?:\.\d+)?) (\d\d:?\d\d)$")
+#: A "+" that is not escaped in the URL arrives as a space.
+_UNESCAPED_PLUS = re.compile(r"(:\d\d(?:\.\d+)?) (\d\d:?\d\d)$")
 
-#: When to try again what failed for a reason that passes, in seconds.
-_LATER = {"Retry-After": "10"}
+#: Response header of temporary failures: the seconds until the next attempt.
+_RETRY_LATER = {"Retry-After": "10"}
 
-#: Seconds for which the rest of a refused body is received.
+#: Seconds for which the rest of the body of a rejected request is received.
 _DISCARD_SECONDS = 5.0
 
-_FAILED = (
+_SERVER_ERROR = (
     "The server failed to process this request; its log has the reason. Send it again later, with "
     "the same Idempotency-Key if it has one."
 )
 
-#: Reasons of rejection that are told of a run.
+#: Number of rejection reasons in the state of a run.
 _MAX_REASONS = 10
 
-#: What a run counts, and its name in the table.
+#: Counts in the state of a run, and their columns.
 _COUNTS = {
     "read": "read_count",
     "created": "created_count",
@@ -72,89 +75,93 @@ _COUNTS = {
     "price_points": "price_point_count",
 }
 
-_ERRORS = (RefusedError, inbox.KeyConflictError, Error, DatabaseUnavailableError)
+_ERRORS = (RequestError, IdempotencyConflictError, Error, DatabaseUnavailableError)
 
-_receiving = BoundedSemaphore(settings.INGEST_API_CONCURRENCY)
+_receive_slots = BoundedSemaphore(settings.INGEST_API_CONCURRENCY)
 
 View: TypeAlias = Callable[..., HttpResponse]
 
 
-class _Refusal(JsonResponse):
-    """An error, after which the rest of the request's body is thrown away."""
+class _ErrorResponse(JsonResponse):
+    """The response to a rejected request. The rest of the request's body is discarded."""
 
-    body: Body | None = None
+    body: RequestBody | None = None
 
     def close(self) -> None:
-        """Receive the rest of the body: the answer is sent, and a client reads it after that."""
+        """Discard the rest of the body, after the response has been sent."""
         if self.body:
             self.body.discard(_DISCARD_SECONDS)
         super().close()
 
 
-def _answering(view: View) -> View:
-    """Make errors answers. There is no session, and so no forgery of requests to guard against."""
+def _api_view(view: View) -> View:
+    """Return a view that answers errors by JSON.
+
+    It is exempt from the CSRF check, because the API uses no session.
+    """
 
     @wraps(view)
-    def answer(*args: Any, **kwargs: Any) -> HttpResponse:
+    def wrapped(*args: Any, **kwargs: Any) -> HttpResponse:
         try:
             return view(*args, **kwargs)
         except _ERRORS as error:
-            return _refuse(error)
+            return _error_response(error)
         except SuspiciousOperation as error:
-            return _refuse(RefusedError(400, f"The request cannot be read: {error}"))
+            return _error_response(RequestError(400, f"The request cannot be read: {error}"))
         except Exception:
             logger.exception("A request failed")
-            return _refuse(RefusedError(500, _FAILED))
+            return _error_response(RequestError(500, _SERVER_ERROR))
 
-    return csrf_exempt(answer)
+    return csrf_exempt(wrapped)
 
 
-@_answering
+@_api_view
 def push(request: HttpRequest, platform: str) -> HttpResponse:
     """Queue the JSON lines of the request as a run."""
     _check_method(request, "POST")
     _authorize(request, platform)
-    what, encoding = _describe(request, platform, timezone.now()), _encoding(request)
-    with _turn():
-        body = Body(request.META, _limits())
+    new_push = _read_parameters(request, platform, timezone.now())
+    encoding = _content_encoding(request)
+    with _receive_slot():
+        body = RequestBody(request.META, _limits())
         try:
-            return _receive(what, body, encoding)
+            return _receive(new_push, body, encoding)
         except _ERRORS as error:
-            refusal = _refuse(error)
-            refusal.body = body
-            return refusal
+            response = _error_response(error)
+            response.body = body
+            return response
 
 
-@_answering
+@_api_view
 def run(request: HttpRequest, name: str) -> HttpResponse:
-    """Tell what became of a run."""
+    """Return the state of a run."""
     _check_method(request, "GET", "HEAD")
     platform, _, number = name.rpartition("-")
     if not platform:
-        raise RefusedError(
+        raise RequestError(
             404, f"{name} is not the id of a run. Write PLATFORM-NUMBER, as in uzum-17."
         )
     _authorize(request, platform)
     alias = get_platform(platform).database
     runs = apps.get_model(alias, "LoadRun").objects.filter(platform=platform)
-    found = runs.filter(pk=number).first() if re.fullmatch(r"[0-9]{1,18}", number) else None
-    if found is None:
-        raise RefusedError(404, f"There is no run {name}. Ask for an id that a push was given.")
-    return JsonResponse(_outcome(alias, found))
+    row = runs.filter(pk=number).first() if re.fullmatch(r"[0-9]{1,18}", number) else None
+    if row is None:
+        raise RequestError(404, f"There is no run {name}. Use the id in the response to a push.")
+    return JsonResponse(_run_state(alias, row))
 
 
-@_answering
-def nowhere(request: HttpRequest) -> HttpResponse:
-    """Say which addresses there are."""
-    raise RefusedError(
+@_api_view
+def unknown_path(request: HttpRequest) -> HttpResponse:
+    """Answer 404 with the paths of the API."""
+    raise RequestError(
         404,
         f"There is nothing at {request.path}. Push to /api/ingest/<platform>, without a slash at "
         "the end; ask for a run at /api/ingest/runs/<id>.",
     )
 
 
-def tokens(platform: str) -> list[str]:
-    """Return the tokens with which one may push to a platform."""
+def accepted_tokens(platform: str) -> list[str]:
+    """Return the tokens of a platform that are long enough."""
     return [
         token
         for name, token in settings.INGEST_TOKENS
@@ -164,105 +171,110 @@ def tokens(platform: str) -> list[str]:
 
 def _check_method(request: HttpRequest, *methods: str) -> None:
     if request.method not in methods:
-        raise RefusedError(
+        raise RequestError(
             405,
-            f"{request.method} is not possible here. Use {methods[0]}.",
+            f"{request.method} is not allowed here. Use {methods[0]}.",
             headers={"Allow": ", ".join(methods)},
         )
 
 
 def _authorize(request: HttpRequest, platform: str) -> None:
-    """Refuse whoever has no token of the platform.
+    """Check the token of the request.
 
-    :raises RefusedError: if so; if there is no such platform, or nobody may push to it
+    :raises RequestError: if it is not a token of the platform, or the platform is unknown or has
+        no token
     """
-    names = [known.name for known in PLATFORMS]
+    names = [known_platform.name for known_platform in PLATFORMS]
     if platform not in names:
-        raise RefusedError(404, f"There is no platform {platform}. Choose from {', '.join(names)}.")
-    accepted = tokens(platform)
+        raise RequestError(404, f"There is no platform {platform}. Choose from {', '.join(names)}.")
+    accepted = accepted_tokens(platform)
     if not accepted:
-        raise RefusedError(
+        raise RequestError(
             403,
             f"Pushing is off for {platform}: it has no token of {MIN_TOKEN} characters or more in "
             "the server's INGEST_TOKENS.",
         )
-    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    # Each is compared, in a time that tells nothing of how much of it is right.
-    matches = [hmac.compare_digest(token.encode(), given.strip().encode()) for token in accepted]
+    scheme, _, received = request.headers.get("Authorization", "").partition(" ")
+    # All tokens are compared, in constant time, so that the time reveals nothing about them.
+    matches = [hmac.compare_digest(token.encode(), received.strip().encode()) for token in accepted]
     if scheme.lower() != "bearer" or not any(matches):
-        raise RefusedError(
+        raise RequestError(
             401,
-            f"This takes a token of {platform}. Send the header Authorization: Bearer <token>.",
+            f"A token of {platform} is required. Send the header Authorization: Bearer <token>.",
             headers={"WWW-Authenticate": "Bearer"},
         )
 
 
-def _describe(request: HttpRequest, platform: str, now: datetime) -> inbox.Push:
-    """Return what is pushed according to the head of the request."""
-    said = {name: str(value) for name, value in request.GET.items() if value}
-    for name, value in said.items():
+def _read_parameters(request: HttpRequest, platform: str, now: datetime) -> inbox.Push:
+    """Return the push that the query string and the headers describe.
+
+    :raises RequestError: if a parameter or the idempotency key is not valid
+    """
+    parameters = {name: str(value) for name, value in request.GET.items() if value}
+    for name, value in parameters.items():
         if name not in (*_PARAMETERS, _SNAPSHOT):
-            known = ", ".join(_PARAMETERS)
-            raise RefusedError(400, f"There is no parameter {name}. Choose from {known}.")
+            names = ", ".join(_PARAMETERS)
+            raise RequestError(400, f"There is no parameter {name}. Choose from {names}.")
         _check_text(name, value)
-    full_listing = said.get("full_listing", said.get(_SNAPSHOT, ""))
+    full_listing = parameters.get("full_listing", parameters.get(_SNAPSHOT, ""))
     if full_listing not in ("", *_FULL_LISTINGS):
-        raise RefusedError(400, f"full_listing must be one of {', '.join(_FULL_LISTINGS)}.")
-    if said.get("decimal", ".") not in (".", ","):
-        raise RefusedError(400, 'decimal must be "." or ",".')
+        raise RequestError(400, f"full_listing must be one of {', '.join(_FULL_LISTINGS)}.")
+    if parameters.get("decimal", ".") not in (".", ","):
+        raise RequestError(400, 'decimal must be "." or ",".')
     key = request.headers.get("Idempotency-Key")
     if key is not None:
         _check_text("Idempotency-Key", key)
-    moment = _observed_at(said, now)
+    observed_at = _observed_at(parameters, now)
     options: dict[str, Any] = {
-        "options": {name: said[name] for name in _OPTIONS if name in said},
-        # Without it, what tells no time was observed when the run began: when it was pushed.
-        "observed_at": moment and moment.astimezone(UTC).isoformat(),
+        "options": {name: parameters[name] for name in _OPTIONS if name in parameters},
+        # If None, records without a time count as observed at the start of the run: the push.
+        "observed_at": observed_at and observed_at.astimezone(UTC).isoformat(),
         "columns": None,
         "full_listing": full_listing,
         "paths": [],
     }
-    return inbox.Push(platform, key, options, said, now)
+    return inbox.Push(platform, key, options, parameters, now)
 
 
 def _check_text(name: str, value: str) -> None:
     if not value or len(value) > _MAX_TEXT or not value.isprintable():
-        raise RefusedError(400, f"{name} must have 1 to {_MAX_TEXT} printable characters.")
+        raise RequestError(400, f"{name} must have 1 to {_MAX_TEXT} printable characters.")
 
 
-def _observed_at(said: dict[str, str], now: datetime) -> datetime | None:
+def _observed_at(parameters: dict[str, str], now: datetime) -> datetime | None:
+    text = _UNESCAPED_PLUS.sub(r"\1+\2", parameters.get("observed_at", ""))
     try:
-        moment = instant(_LOST_PLUS.sub(r"\1+\2", said.get("observed_at", "")), "observed_at")
-        sources.check_observed_at(moment, now)
+        observed_at = instant(text, "observed_at")
+        sources.check_observed_at(observed_at, now)
     except SourceError as error:
-        raise RefusedError(400, str(error)) from None
+        raise RequestError(400, str(error)) from None
     except PayloadError as error:
-        raise RefusedError(400, f"{error}. Write it as 2026-06-01T10:00:00Z.") from None
-    return moment
+        raise RequestError(400, f"{error}. Write it as 2026-06-01T10:00:00Z.") from None
+    return observed_at
 
 
-def _encoding(request: HttpRequest) -> str:
+def _content_encoding(request: HttpRequest) -> str:
     encoding = request.headers.get("Content-Encoding", "").strip().lower() or "identity"
     if encoding not in ENCODINGS:
-        raise RefusedError(
+        raise RequestError(
             415,
-            f"Content-Encoding {encoding} cannot be unpacked. Use gzip or zstd, or send the lines "
-            "as they are.",
+            f"Content-Encoding {encoding} is not supported. Use gzip or zstd, or send the lines "
+            "uncompressed.",
         )
     return encoding
 
 
 @contextmanager
-def _turn() -> Iterator[None]:
-    """Let only some requests of a process be received at once."""
-    if not _receiving.acquire(blocking=False):
-        raise RefusedError(
-            503, "Other pushes are being received. Send it again in a moment.", headers=_LATER
+def _receive_slot() -> Iterator[None]:
+    """Limit the number of bodies that a process receives at the same time."""
+    if not _receive_slots.acquire(blocking=False):
+        raise RequestError(
+            503, "Other pushes are being received. Send it again in a moment.", headers=_RETRY_LATER
         )
     try:
         yield
     finally:
-        _receiving.release()
+        _receive_slots.release()
 
 
 def _limits() -> Limits:
@@ -276,63 +288,68 @@ def _limits() -> Limits:
     )
 
 
-def _receive(what: inbox.Push, body: Body, encoding: str) -> HttpResponse:
+def _receive(new_push: inbox.Push, body: RequestBody, encoding: str) -> HttpResponse:
+    """Store the push and return the response with its run."""
     body.check_length()
     with body:
-        documents = Documents(body.within_limits(unpack(body.pieces(), encoding)), body.limits)
-        alias = get_platform(what.platform).database
-        receipt = inbox.store(alias, what, documents.lines(), patience=settings.INGEST_API_TIMEOUT)
-    name = f"{what.platform}-{receipt.run_id}"
-    address = reverse("api_run", args=[name])
-    answer = {
+        blocks = body.within_limits(decompress(body.pieces(), encoding))
+        documents = JsonLines(blocks, body.limits)
+        receipt = inbox.store(
+            get_platform(new_push.platform).database,
+            new_push,
+            documents.lines(),
+            lock_timeout=settings.INGEST_API_TIMEOUT,
+        )
+    name = f"{new_push.platform}-{receipt.run_id}"
+    url = reverse("api_run", args=[name])
+    content = {
         "run": name,
         "status": receipt.status,
-        "documents": documents.count,
+        "documents": documents.document_count,
         "duplicate": receipt.is_duplicate,
-        "url": address,
+        "url": url,
     }
-    return JsonResponse(answer, status=202, headers={"Location": address})
+    return JsonResponse(content, status=202, headers={"Location": url})
 
 
-def _outcome(alias: str, run: Any) -> dict[str, Any]:
-    is_waiting = inbox.is_waiting(alias, run)
+def _run_state(alias: str, row: Any) -> dict[str, Any]:
+    is_waiting = inbox.is_waiting(alias, row)
     return {
-        "run": f"{run.platform}-{run.pk}",
-        "platform": run.platform,
-        "status": "queued" if is_waiting else run.status,
-        "error": run.error,
-        "counts": {name: getattr(run, field) for name, field in _COUNTS.items()},
-        "warnings": run_warnings.of_run(run),
-        "reasons": _reasons(run),
-        "started_at": run.started_at,
-        "finished_at": None if is_waiting else run.finished_at,
+        "run": f"{row.platform}-{row.pk}",
+        "platform": row.platform,
+        "status": "queued" if is_waiting else row.status,
+        "error": row.error,
+        "counts": {name: getattr(row, column) for name, column in _COUNTS.items()},
+        "warnings": run_warnings.of_run(row),
+        "reasons": _rejection_reasons(row),
+        "started_at": row.started_at,
+        "finished_at": None if is_waiting else row.finished_at,
     }
 
 
-def _reasons(run: Any) -> list[dict[str, Any]]:
-    """Return why records of the run were put into quarantine, the most frequent reasons first."""
-    reasons = run.quarantine.values("field", "reason").annotate(count=Count("pk"))
+def _rejection_reasons(row: Any) -> list[dict[str, Any]]:
+    """Return the most frequent reasons for which records of the run were quarantined."""
+    reasons = row.quarantine.values("field", "reason").annotate(count=Count("pk"))
     return list(reasons.order_by("-count", "field", "reason")[:_MAX_REASONS])
 
 
-def _refuse(error: Exception) -> _Refusal:
-    """Return the answer to a request that fails."""
-    if not isinstance(error, RefusedError):
-        error = _translated(error)
-    answer: dict[str, Any] = {"error": str(error)}
+def _error_response(error: Exception) -> _ErrorResponse:
+    if not isinstance(error, RequestError):
+        error = _as_request_error(error)
+    content: dict[str, Any] = {"error": str(error)}
     if error.line is not None:
-        answer["line"] = error.line
-    return _Refusal(answer, status=error.status, headers=error.headers)
+        content["line"] = error.line
+    return _ErrorResponse(content, status=error.status, headers=error.headers)
 
 
-def _translated(error: Exception) -> RefusedError:
-    if isinstance(error, inbox.KeyConflictError):
-        return RefusedError(409, str(error))
-    # Where the server is and what it says is for those who run it, not for those who push.
+def _as_request_error(error: Exception) -> RequestError:
+    if isinstance(error, IdempotencyConflictError):
+        return RequestError(409, str(error))
+    # Only the log has the details: they may name servers and roles.
     logger.error("A request failed: %s", error)
-    return RefusedError(
+    return RequestError(
         503,
         "The platform's database cannot be used at the moment. Send the request again later, with "
         "the same Idempotency-Key if it has one.",
-        headers=_LATER,
+        headers=_RETRY_LATER,
     )

@@ -1,7 +1,7 @@
-"""The worker: loads what was pushed, each platform's runs in their order, one at a time.
+"""The worker: loads the runs that were pushed, those of each platform one by one and in order.
 
-Any number of workers may be at work, on any number of machines. Of a platform's runs one worker
-loads at a time. If a worker is killed, the next one resumes its run.
+Any number of workers can run, on any number of machines. A lock in the database ensures that only
+one of them loads runs of a platform. If a worker is killed, the next one resumes its run.
 """
 
 import os
@@ -24,55 +24,56 @@ from marketplace.postgresql import embedded
 from marketplace.postgresql.errors import error_code, explain, is_disconnect
 from marketplace.push import inbox
 
-#: Seconds between two looks at the databases.
+#: Seconds between two polls of the databases.
 INTERVAL = 1.0
 
-#: Seconds after which a database, or platform, that failed is tried again: the first time, and at
-#: most.
+#: Seconds until a database or platform that failed is tried again: at first, and at most.
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 
-#: Classes of PostgreSQL's codes that speak of the server and its moment, not of what is loaded.
-_PASSING = ("08", "25", "40", "53", "55", "57")
+#: Classes of SQLSTATE codes of temporary errors, which are independent of the data.
+_TEMPORARY = ("08", "25", "40", "53", "55", "57")
 
-#: Correction of the count of attempts: one that such an error ended counts as a tenth, because the
-#: run itself may have ended the server's process, or may take longer than a statement may.
-_PASSING_STEP = -0.9
+#: Correction of the attempts after a temporary error, which counts as a tenth of an attempt. It
+#: counts at all because the run may be its cause: it may crash the server, or always exceed the
+#: statement timeout.
+_TEMPORARY_STEP = -0.9
 
-#: The first half of the key of the lock of a platform's turn; any number that nothing else uses.
-_TURN = 0x10AE
+#: First key of the advisory lock of a platform. No other lock of the project uses this number.
+_LOCK_CLASS = 0x10AE
 
-# A lock of a transaction, because behind a pooler a session belongs to nobody. It sees no data, so
-# however long it is open it keeps no row from being cleaned up.
-_TAKE_TURN = """
+# A lock of the transaction, because behind a connection pooler a session may serve other clients.
+# The transaction has no snapshot, so it does not prevent vacuum from removing rows.
+_TRY_LOCK = """
 SELECT
     set_config('idle_in_transaction_session_timeout', '0', true),
-    pg_try_advisory_xact_lock(%(kind)s, hashtext(%(platform)s))
+    pg_try_advisory_xact_lock(%(class)s, hashtext(%(platform)s))
 """
 
 _IS_BEING_LOADED = """
 SELECT EXISTS (
     SELECT FROM pg_locks
     WHERE
-        locktype = 'advisory' AND classid = %(kind)s AND objid = %(run)s AND objsubid = 2
+        locktype = 'advisory' AND classid = %(class)s AND objid = %(run)s AND objsubid = 2
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 )
 """
 
 
 _GIVEN_UP = (
-    f"The process that loaded it ended {inbox.MAX_ATTEMPTS} times before it was done. What was "
-    "committed stays; the worker's log may say why."
+    f"The process that loaded this run ended {inbox.MAX_ATTEMPTS} times before the run finished. "
+    "Committed batches are kept. The log of the worker may have the reason."
 )
 
 
 class StoppedError(Exception):
-    """Raised within a run if its worker is to end: it goes on later where it was."""
+    """Raised during a run if the worker must stop. The run is resumed later."""
 
 
-class Loaded(NamedTuple):
-    """What became of a run that was taken.
+class RunResult(NamedTuple):
+    """The outcome of an attempt to load a run.
 
-    :param summary: None if it failed
+    :param name: such as uzum-17
+    :param summary: None if the attempt failed
     :param error: why it failed
     """
 
@@ -82,195 +83,201 @@ class Loaded(NamedTuple):
 
 
 class Worker:
-    """What loads the runs that wait in some databases.
+    """Loads the waiting runs of some databases.
 
-    :param on_loaded: told what became of each run
-    :param on_trouble: told an alias and why its database cannot be worked on; once for each reason
+    :param on_result: called with the outcome of each attempt to load a run
+    :param on_error: called with the alias of a database that cannot be used, and the reason; once
+        for each reason
     """
 
     def __init__(
         self,
         aliases: Sequence[str],
         *,
-        on_loaded: Callable[[Loaded], None],
-        on_trouble: Callable[[str, str], None],
+        on_result: Callable[[RunResult], None],
+        on_error: Callable[[str, str], None],
     ) -> None:
         self.aliases = aliases
         self.is_stopping = False
-        self.on_loaded = on_loaded
-        self.on_trouble = on_trouble
+        self.on_result = on_result
+        self.on_error = on_error
         # The keys are alias and platform, so that a failure of one platform does not delay others.
         # An empty platform means the database as a whole.
-        self._troubles: dict[tuple[str, str], str] = {}
+        self._errors: dict[tuple[str, str], str] = {}
         self._pauses: dict[tuple[str, str], tuple[float, float]] = {}
-        #: The databases that have answered once.
-        self._known: set[str] = set()
-        #: Those of which a session was ended, and that have not answered since.
-        self._cut: set[tuple[str, str]] = set()
+        # Databases that have answered at least once.
+        self._reached: set[str] = set()
+        # Keys whose session was terminated, and that have not succeeded since.
+        self._terminated: set[tuple[str, str]] = set()
 
     def stop(self) -> None:
-        """Make the worker end after the batch that it is at. Safe to call from a signal handler."""
+        """Make the worker stop after the current batch. Can be called from a signal handler."""
         self.is_stopping = True
 
     def drain(self) -> list[str]:
-        """Load all that waits; return the aliases that could not be worked on."""
+        """Load all waiting runs; return the aliases of databases that failed."""
         with suppress(StoppedError):
-            while self._load_each():
+            while self._load_next_runs():
                 pass
-        return list(dict.fromkeys(alias for alias, _ in self._troubles))
+        return list(dict.fromkeys(alias for alias, _ in self._errors))
 
     def watch(self, parent: int | None = None) -> None:
-        """Load whatever comes, until the worker is stopped.
+        """Load runs as they arrive, until the worker is stopped.
 
-        :param parent: the process that started this one, and without which this one must not be
+        :param parent: pid of the process that started this one; the worker ends after it
         """
         with suppress(StoppedError):
             while not self.is_stopping and parent in (None, os.getppid()):
-                if not self._load_each():
+                if not self._load_next_runs():
                     time.sleep(INTERVAL)
 
-    def _load_each(self) -> bool:
-        """Load one run of each platform that has some; return whether there was any."""
-        return sum(self._load_of(alias) for alias in self.aliases) > 0
+    def _load_next_runs(self) -> bool:
+        """Load the next run of each platform; return whether there was any."""
+        return sum(self._load_database(alias) for alias in self.aliases) > 0
 
-    def _load_of(self, alias: str) -> bool:
-        if alias in self._known and _is_shut_down(alias):
+    def _load_database(self, alias: str) -> bool:
+        if alias in self._reached and _is_shut_down(alias):
             return False
         return self._attempt(alias, "", lambda: self._load_platforms(alias))
 
     def _load_platforms(self, alias: str) -> bool:
-        platforms = dict.fromkeys(run.platform for run in _takeable(alias))
-        self._known.add(alias)
-        done = [
-            self._attempt(alias, platform, partial(self._load_next, alias, platform))
+        platforms = dict.fromkeys(run.platform for run in _waiting_runs(alias))
+        self._reached.add(alias)
+        results = [
+            self._attempt(alias, platform, partial(self._load_platform, alias, platform))
             for platform in platforms
         ]
-        return any(done)
+        return any(results)
 
-    def _attempt(self, alias: str, platform: str, work: Callable[[], bool]) -> bool:
-        """Return what some work returns; False if it fails, or has failed a moment ago."""
+    def _attempt(self, alias: str, platform: str, load: Callable[[], bool]) -> bool:
+        """Return the result of `load`; False if it fails or is paused after a failure."""
         key = (alias, platform)
-        again_at, pause = self._pauses.get(key, (0.0, _FIRST_PAUSE))
-        if time.monotonic() < again_at:
+        retry_at, pause = self._pauses.get(key, (0.0, _FIRST_PAUSE))
+        if time.monotonic() < retry_at:
             return False
         try:
-            is_done = work()
+            result = load()
         except (Error, MarketplaceError) as error:
             connections[alias].close()
-            if is_disconnect(error) and key not in self._cut:
-                # A restore has exchanged the database: a new session finds the other one.
-                self._cut.add(key)
+            if is_disconnect(error) and key not in self._terminated:
+                # A restore has replaced the database. A new session connects to the new one.
+                self._terminated.add(key)
                 return True
             self._pauses[key] = (time.monotonic() + pause, min(pause * 2, _LONGEST_PAUSE))
-            self._note_trouble(key, explain(error))
+            self._report_error(key, explain(error))
             return False
         self._pauses.pop(key, None)
-        self._troubles.pop(key, None)
-        self._cut.discard(key)
-        return is_done
+        self._errors.pop(key, None)
+        self._terminated.discard(key)
+        return result
 
-    def _note_trouble(self, key: tuple[str, str], reason: str) -> None:
+    def _report_error(self, key: tuple[str, str], reason: str) -> None:
         alias, _ = key
-        known = [text for (other, _), text in self._troubles.items() if other == alias]
-        self._troubles[key] = reason
-        if reason not in known:
-            self.on_trouble(alias, reason)
+        reported = [text for (other, _), text in self._errors.items() if other == alias]
+        self._errors[key] = reason
+        if reason not in reported:
+            self.on_error(alias, reason)
 
-    def _load_next(self, alias: str, platform: str) -> bool:
-        """Load the platform's oldest run, unless another worker is at one; return whether it did.
+    def _load_platform(self, alias: str, platform: str) -> bool:
+        """Load the platform's oldest run; return False if another worker has the lock.
 
-        :raises StoppedError: if the worker is to end
+        :raises StoppedError: if the worker must stop
         """
         if self.is_stopping:
             raise StoppedError
-        with _turn(alias, platform) as is_ours:
-            found = [run for run in _takeable(alias) if run.platform == platform] if is_ours else []
-            if not found:
+        with _platform_lock(alias, platform) as is_locked:
+            if not is_locked:
                 return False
-            self._load(alias, found[0])
+            waiting = [run for run in _waiting_runs(alias) if run.platform == platform]
+            if not waiting:
+                return False
+            self._load(alias, waiting[0])
         return True
 
     def _load(self, alias: str, run: Any) -> None:
         name = f"{run.platform}-{run.pk}"
-        if not inbox.note_attempt(alias, run):
+        if not inbox.count_attempt(alias, run):
             return
         try:
-            summary = ingest.resume(alias, run.pk, progress=self._check)
+            summary = ingest.resume(alias, run.pk, progress=self._check_stop)
         except Exception as error:
             is_stopped = isinstance(error, StoppedError)
-            if is_stopped or _is_passing(error):
+            if is_stopped or _is_temporary(error):
                 with suppress(Error, MarketplaceError):
                     connections[alias].close()
-                    inbox.note_attempt(alias, run, -1 if is_stopped else _PASSING_STEP)
+                    inbox.count_attempt(alias, run, -1 if is_stopped else _TEMPORARY_STEP)
                 raise
             connections[alias].close()
             failure = ingest.name_failure(name, error)
-            _note_failure(alias, run, failure)
-            self.on_loaded(Loaded(name, None, failure))
+            _fail_run(alias, run, failure)
+            self.on_result(RunResult(name, None, failure))
         else:
             if summary.failures:
-                # All of it was read, to this end: there would be no other.
-                inbox.note_attempt(alias, run, inbox.MAX_ATTEMPTS)
-            self.on_loaded(Loaded(name, summary))
+                # The run was read to its end. Another attempt would have the same result.
+                inbox.count_attempt(alias, run, inbox.MAX_ATTEMPTS)
+            self.on_result(RunResult(name, summary))
 
-    def _check(self, summary: Summary) -> None:
+    def _check_stop(self, summary: Summary) -> None:
         if self.is_stopping:
             raise StoppedError
 
 
-def _takeable(alias: str) -> Iterator[Any]:
-    """Yield the runs that wait for a worker, the oldest first; close those that were given up."""
+def _waiting_runs(alias: str) -> Iterator[Any]:
+    """Yield the runs that wait for a worker, the oldest first.
+
+    Runs without attempts left that are still marked as running are marked as failed.
+    """
     for run in inbox.unfinished(alias):
         if run.status == "running" and _is_being_loaded(alias, run):
             continue
         if not inbox.is_given_up(run):
             yield run
         elif run.status == "running":
-            _note_failure(alias, run, _GIVEN_UP)
+            _fail_run(alias, run, _GIVEN_UP)
 
 
-def _note_failure(alias: str, run: Any, reason: str) -> None:
-    """Close a run that did not do so itself."""
-    # In a database that was restored meanwhile, the number may be another run's.
-    runs: Any = apps.get_model(alias, "LoadRun").objects
-    left = runs.filter(pk=run.pk, platform=run.platform, started_at=run.started_at)
-    left.filter(status__in=("queued", "running")).update(
+def _fail_run(alias: str, run: Any, reason: str) -> None:
+    """Mark a run as failed, unless it already has a final status."""
+    # In a database that was restored meanwhile, the key may belong to another run.
+    objects: Any = apps.get_model(alias, "LoadRun").objects
+    same_run = objects.filter(pk=run.pk, platform=run.platform, started_at=run.started_at)
+    same_run.filter(status__in=("queued", "running")).update(
         status="failed", error=json_text.clean(reason), finished_at=timezone.now()
     )
 
 
 @contextmanager
-def _turn(alias: str, platform: str) -> Iterator[bool]:
-    """Take the platform's turn; yield whether it is ours."""
-    # A connection of its own: the transaction that has the lock lasts as long as the loading.
+def _platform_lock(alias: str, platform: str) -> Iterator[bool]:
+    """Try to take the lock of the platform; yield whether this worker has it."""
+    # A connection of its own: the transaction with the lock lasts as long as the loading.
     connection = connections[alias].copy()
     try:
         connection.set_autocommit(False)
         with connection.cursor() as cursor:
-            cursor.execute(_TAKE_TURN, {"kind": _TURN, "platform": platform})
-            is_ours = bool(cursor.fetchone()[1])
-        yield is_ours
+            cursor.execute(_TRY_LOCK, {"class": _LOCK_CLASS, "platform": platform})
+            is_locked = bool(cursor.fetchone()[1])
+        yield is_locked
     finally:
         connection.close()
 
 
 def _is_being_loaded(alias: str, run: Any) -> bool:
-    """Return whether a process is at the run that is no worker, such as a person's."""
+    """Return whether another process, such as the command `ingest`, is loading the run."""
     with connections[alias].cursor() as cursor:
-        cursor.execute(_IS_BEING_LOADED, {"kind": run_lock.LOCK, "run": run.pk})
+        cursor.execute(_IS_BEING_LOADED, {"class": run_lock.LOCK, "run": run.pk})
         return bool(cursor.fetchone()[0])
 
 
-def _is_passing(error: Exception) -> bool:
-    """Return whether an error says nothing about what was being loaded."""
+def _is_temporary(error: Exception) -> bool:
+    """Return whether an error is independent of the data that were being loaded."""
     if isinstance(error, DatabaseUnavailableError | InterfaceError):
         return True
     code = error_code(error) if isinstance(error, OperationalError) else "failed"
-    return code is None or code[:2] in _PASSING
+    return code is None or code[:2] in _TEMPORARY
 
 
 def _is_shut_down(alias: str) -> bool:
-    """Return whether the embedded server was stopped: looking for work must not start it again."""
+    """Return whether the embedded server was stopped: a poll must not start it again."""
     connection = connections[alias]
     if connection.settings_dict["HOST"] or connection.connection is not None:
         return False

@@ -1,4 +1,4 @@
-"""Load what was pushed."""
+"""Load the runs that were pushed."""
 
 import signal
 from collections.abc import Iterator
@@ -9,70 +9,70 @@ from django.core.management.base import CommandError, CommandParser
 
 from marketplace.cli import DatabaseCommand
 from marketplace.humanize import counted
-from marketplace.push.worker import Loaded, Worker
+from marketplace.push.worker import RunResult, Worker
 
 _COUNTS = ("read", "created", "updated", "unchanged", "rejected", "held", "price_points")
 
 
 class Command(DatabaseCommand):
-    """Load the runs that pushes have queued."""
+    """Load the queued runs of pushes."""
 
-    help = """Load what scrapers have pushed by POST /api/ingest/<platform>.
+    help = """Load the runs that scrapers have pushed by POST /api/ingest/<platform>.
 
-    The runs of a platform are loaded in their order, one at a time; any number of workers may run.
-    If a worker is killed, the next one resumes its run.
+    The runs of a platform are loaded one by one, in the order of their arrival. Any number of
+    workers can run. If a worker is killed, the next one resumes its run.
     """
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the options."""
         super().add_arguments(parser)
         parser.add_argument(
-            "--watch", action="store_true", help="Wait for more, until SIGTERM or Ctrl-C."
+            "--watch", action="store_true", help="Wait for more runs, until SIGTERM or Ctrl-C."
         )
         parser.add_argument(
             "--parent",
             type=int,
             metavar="PID",
-            help="With --watch: end when this process, which must have started this one, ends.",
+            help="With --watch: end when the process that started this one, PID, ends.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Load, and print what became of each run."""
+        """Load the runs, and print the result of each."""
         aliases = self.selected(options)
-        self.loaded = self.failed = 0
-        worker = Worker(aliases, on_loaded=self._print, on_trouble=self.report_error)
-        with _stopping(worker):
+        self.result_count = self.failure_count = 0
+        worker = Worker(aliases, on_result=self._print, on_error=self.report_error)
+        with _stop_on_signal(worker):
             if options["watch"]:
                 worker.watch(options["parent"])
                 return
             self.fail_if(worker.drain(), aliases)
-        if not self.loaded:
-            self.stdout.write("Nothing was waiting.")
-        if self.failed:
+        if not self.result_count:
+            self.stdout.write("No runs are waiting.")
+        if self.failure_count:
             raise CommandError(
-                f"{counted(self.failed, 'run')} failed or held; the lines above say why."
+                f"{counted(self.failure_count, 'run')} failed or held. See the reasons above."
             )
 
-    def _print(self, loaded: Loaded) -> None:
-        self.loaded += 1
-        summary = loaded.summary
+    def _print(self, result: RunResult) -> None:
+        self.result_count += 1
+        summary = result.summary
         if summary is None:
-            self.failed += 1
-            self.stderr.write(self.style.ERROR(f"{loaded.name}: {loaded.error}"))
+            self.failure_count += 1
+            self.stderr.write(self.style.ERROR(f"{result.name}: {result.error}"))
             return
         counts = ", ".join(f"{name} {getattr(summary, name):,}" for name in _COUNTS)
-        self.stdout.write(f"{loaded.name}: {counts.replace('_', ' ')}")
+        self.stdout.write(f"{result.name}: {counts.replace('_', ' ')}")
         self.stdout.flush()
         for warning in summary.warnings:
-            self.stderr.write(self.style.WARNING(f"{loaded.name}: Warning: {warning}"))
+            self.stderr.write(self.style.WARNING(f"{result.name}: Warning: {warning}"))
         if summary.is_failure:
-            self.failed += 1
-            self.stderr.write(self.style.ERROR(f"{loaded.name}: {summary.why_failed}"))
+            self.failure_count += 1
+            self.stderr.write(self.style.ERROR(f"{result.name}: {summary.why_failed}"))
 
 
 @contextmanager
-def _stopping(worker: Worker) -> Iterator[None]:
-    """Let a signal end the worker after the batch that it is at, and a second one at once."""
+def _stop_on_signal(worker: Worker) -> Iterator[None]:
+    """Stop the worker after its current batch on a first signal, immediately on a second one."""
     numbers = (signal.SIGINT, signal.SIGTERM)
 
     def stop(number: int, frame: object) -> None:
@@ -80,9 +80,9 @@ def _stopping(worker: Worker) -> Iterator[None]:
             raise KeyboardInterrupt
         worker.stop()
 
-    before = {number: signal.signal(number, stop) for number in numbers}
+    previous = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)
