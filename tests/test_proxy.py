@@ -14,7 +14,7 @@ from django.conf import settings
 
 from marketplace.postgresql import embedded
 from tests.marketplace.conftest import Machine
-from tests.marketplace.push.test_api_server import Server, answer, product
+from tests.marketplace.push.api_server import Server, product, read_response
 from tests.proxy import MAX_BODY, TEMPLATE, proxy
 
 #: What a client sends that then waits, with a host that is known.
@@ -104,7 +104,7 @@ class TestPushes:
             if header.startswith("Expect"):
                 assert client.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
             client.sendall(body)
-            status, receipt = answer(client)
+            status, receipt = read_response(client)
 
         assert (status, receipt["documents"]) == (202, 5000)
 

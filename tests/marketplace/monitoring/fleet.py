@@ -18,7 +18,7 @@ import psycopg2
 from marketplace.postgresql import embedded
 from marketplace.registry import ALIASES
 from tests.marketplace.conftest import ROOT, Machine
-from tests.marketplace.push.test_api_server import Server as Site
+from tests.marketplace.push.api_server import Server as Site
 from tests.pooler import Pooler
 
 #: Sessions that a server lets in.

@@ -14,7 +14,7 @@ from marketplace.backups import target_databases
 from marketplace.databases.names import database_name
 from marketplace.monitoring import readiness
 from marketplace.push import worker
-from tests.marketplace.push.test_command_ingest_queue import product, queue
+from tests.marketplace.push.queued_runs import product, queue
 from tests.marketplace.stage import wait
 
 pytestmark = pytest.mark.django_db(databases=["ecommerce", "default"], transaction=True)
@@ -85,8 +85,8 @@ def test_a_worker_whose_session_was_ended_says_nothing():
     troubles, loaded = [], []
     watcher = worker.Worker(
         ["ecommerce"],
-        on_loaded=lambda each: loaded.append(each.name),
-        on_trouble=lambda alias, reason: troubles.append(reason),
+        on_result=lambda result: loaded.append(result.name),
+        on_error=lambda alias, reason: troubles.append(reason),
     )
     assert watcher.drain() == []
     pk = queue(product(1))

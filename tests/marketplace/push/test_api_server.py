@@ -1,150 +1,25 @@
-"""The API under what networks, clients and crashes do: gunicorn as the image runs it."""
+"""The push API under load, with slow clients and after crashes."""
 
 import gzip
-import http.client
 import itertools
-import json
 import os
 import re
 import signal
-import socket
-import subprocess
-import sys
 import threading
-import time
-from contextlib import closing, contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager, suppress
 
-import psycopg2
 import pytest
 
 from marketplace.postgresql import embedded
-from tests.marketplace.conftest import ROOT, Machine
+from tests.marketplace.conftest import Machine
+from tests.marketplace.push.api_server import MEGABYTE, Server, product, read_response
 
-TOKEN = "uzum-token-of-the-tests"
-MEGABYTE = 1 << 20
 GIGABYTE = 1 << 30
 
-LIMITS = {
-    "INGEST_TOKENS": f"uzum={TOKEN}",
-    "INGEST_API_MAX_BODY": str(8 * MEGABYTE),
-    "INGEST_API_MAX_UNPACKED": str(16 * MEGABYTE),
-    "INGEST_API_MAX_LINE": str(MEGABYTE),
-    "INGEST_API_MAX_RECORDS": "200000",
-    "INGEST_API_TIMEOUT": "5",
-    # As many as there are threads: a request that another one's end delays is not refused.
-    "INGEST_API_CONCURRENCY": "4",
-    "ALLOWED_HOSTS": "127.0.0.1",
-    "WEB_CONCURRENCY": "1",
-}
-
-#: Memory that a process may take beyond what it had, whatever is sent to it.
+#: Additional memory of a process at most, whatever is sent to it.
 FLAT = 48 * MEGABYTE
 
 _keys = (f"key {number}" for number in itertools.count())
-
-
-class Server:
-    """gunicorn, with the options of the image, on a machine of its own."""
-
-    def __init__(self, machine):
-        self.machine = machine
-        with closing(socket.socket()) as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-
-    def start(self):
-        command = re.search(r"CMD (\[.*?\])", (ROOT / "Dockerfile").read_text(), re.DOTALL)[1]
-        arguments = json.loads(command.replace("\\\n", ""))[1:]
-        arguments = [each for each in arguments if not each.startswith("--bind")]
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", *arguments, f"--bind=127.0.0.1:{self.port}"],
-            cwd=ROOT,
-            env=self.machine.environment | LIMITS,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        # From then on connections wait until they are answered.
-        for line in self.process.stdout:
-            if "Listening at" in line:
-                return
-        raise AssertionError("gunicorn did not start")
-
-    def kill(self):
-        """End it with all its processes at once, as a crash does."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.communicate(timeout=10)
-
-    def peak(self):
-        """Return the most memory that a process which answers has taken so far."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        statuses = [Path(f"/proc/{pid}/status").read_text() for pid in children.read_text().split()]
-        return max(int(re.search(r"VmHWM:\s+(\d+)", text)[1]) * 1024 for text in statuses)
-
-    # Requests.
-
-    def connect(self):
-        return socket.create_connection(("127.0.0.1", self.port), timeout=30)
-
-    def open(self, *headers, method="POST", path="/api/ingest/uzum", token=TOKEN):
-        """Return a connection on which the head of a request was sent."""
-        lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", *headers]
-        lines.append(f"Authorization: Bearer {token}")
-        connection = self.connect()
-        connection.sendall("\r\n".join([*lines, "", ""]).encode())
-        return connection
-
-    def push(self, body, *headers):
-        with self.open(f"Content-Length: {len(body)}", *headers) as connection:
-            connection.sendall(body)
-            return answer(connection)
-
-    def push_chunked(self, body):
-        with self.open("Transfer-Encoding: chunked") as connection:
-            connection.sendall(b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body))
-            return answer(connection)
-
-    def ask(self, run):
-        with self.open(method="GET", path=f"/api/ingest/runs/{run}") as connection:
-            return answer(connection)
-
-    # What is stored.
-
-    def query(self, statement):
-        connection = psycopg2.connect(
-            host=str(embedded.socket_directory(self.machine.data_dir)),
-            user=embedded.SUPERUSER,
-            dbname="ecommerce_db",
-        )
-        connection.autocommit = True
-        with closing(connection), connection.cursor() as cursor:
-            cursor.execute(statement)
-            return cursor.fetchall() if cursor.description else []
-
-    def wait_until(self, statement):
-        """Wait until a query finds something in pg_stat_activity."""
-        deadline = time.monotonic() + 20
-        start = "SELECT pid FROM pg_stat_activity WHERE datname = 'ecommerce_db' AND "
-        while not self.query(start + statement):
-            assert time.monotonic() < deadline, statement
-
-    def stored(self):
-        """Return how many runs and chunks there are."""
-        [counts] = self.query(
-            "SELECT (SELECT count(*) FROM ecommerce_load_runs),"
-            " (SELECT count(*) FROM ecommerce_load_chunks)"
-        )
-        return counts
-
-
-def answer(connection):
-    """Return the status and the JSON of an answer."""
-    with closing(http.client.HTTPResponse(connection)) as response:
-        response.begin()
-        return response.status, json.loads(response.read())
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +29,7 @@ def server(tmp_path_factory):
     assert done.returncode == 0, done.stderr
     server = Server(machine)
     server.start()
-    # What is loaded at the first request counts as memory it has anyway.
+    # Modules that the first request imports do not count as memory of later requests.
     server.push(b"{}\n")
     yield server
     server.kill()
@@ -176,7 +51,7 @@ def memory_stays_flat(server):
 
 
 def flood(connection, block, size):
-    """Send a block again and again; return how many bytes went before the server had enough."""
+    """Send a block repeatedly; return the number of bytes until the connection was closed."""
     sent = 0
     with suppress(ConnectionError):
         while sent < size:
@@ -186,7 +61,7 @@ def flood(connection, block, size):
 
 
 def drip(connection):
-    """Send a byte now and then until there is an answer; return how it starts."""
+    """Send single bytes slowly until there is a response; return its start."""
     connection.settimeout(0.1)
     start = b""
     while not start:
@@ -197,29 +72,25 @@ def drip(connection):
     return start
 
 
-def product(number):
-    return b'{"payload":{"data":{"id":%d,"title":"Choynak","skuList":[]}}}\n' % number
-
-
-#: More than one chunk: while the rest is awaited, the first is in an open transaction.
+#: More than one chunk: the first is in an open transaction while the server receives the rest.
 MANY = b"".join(product(number) for number in range(50_000))
 
 
 class TestSize:
-    def test_a_gigabyte_that_is_announced(self, server):
+    def test_too_large_body_with_announced_length(self, server):
         with (
             nothing_is_queued(server),
             memory_stays_flat(server),
             server.open(f"Content-Length: {GIGABYTE}") as connection,
         ):
-            status, body = answer(connection)
+            status, body = read_response(connection)
             sent = flood(connection, bytes(MEGABYTE), GIGABYTE)
 
         assert status == 413
         assert "more than 8,388,608 bytes" in body["error"]
         assert sent < 100 * MEGABYTE
 
-    def test_a_gigabyte_that_is_not_announced(self, server):
+    def test_too_large_body_in_chunks(self, server):
         line = product(1) * (MEGABYTE // len(product(1)))
         chunk = b"%x\r\n%s\r\n" % (len(line), line)
 
@@ -233,7 +104,7 @@ class TestSize:
         assert 8 * MEGABYTE < sent < 100 * MEGABYTE
 
     @pytest.mark.parametrize("is_chunked", [False, True])
-    def test_a_little_too_much_is_told_to_a_client_that_sends_all_first(self, server, is_chunked):
+    def test_client_that_sends_all_first_gets_the_response(self, server, is_chunked):
         lines = product(1) * (9 * MEGABYTE // len(product(1)))
 
         with nothing_is_queued(server):
@@ -242,7 +113,7 @@ class TestSize:
         assert status == 413
         assert "INGEST_API_MAX_BODY" in body["error"]
 
-    def test_chunks_without_an_announced_length_are_taken(self, server):
+    def test_chunked_body_is_accepted(self, server):
         status, body = server.push_chunked(product(1))
 
         assert (status, body["documents"]) == (202, 1)
@@ -252,12 +123,12 @@ class TestSize:
         [
             (bytes(MEGABYTE), {413}, "Line 1 has more than 1,048,576 bytes"),
             (product(1).replace(b"C", b"C" * 2000), {413}, "more than 200 times its size"),
-            (b"\n", {400}, "one blank line too many"),
+            (b"\n", {400}, "more than 10,000 blank lines"),
             (b"{}\n", {413}, "more than 200,000 documents"),
             (b"[]\n", {413}, "more than 200,000 documents"),
         ],
     )
-    def test_a_bomb(self, server, line, statuses, reason):
+    def test_decompression_bomb(self, server, line, statuses, reason):
         member = gzip.compress(line * (MEGABYTE // len(line)))
         bomb = member * (GIGABYTE // MEGABYTE)
         assert len(bomb) < 8 * MEGABYTE
@@ -268,7 +139,7 @@ class TestSize:
         assert status in statuses
         assert re.search(reason, body["error"])
 
-    def test_what_fits_is_taken_in_little_memory(self, server):
+    def test_large_body_needs_little_memory(self, server):
         lines = b"".join(product(number) for number in range(150_000))
 
         with memory_stays_flat(server):
@@ -278,49 +149,49 @@ class TestSize:
 
 
 class TestClient:
-    def test_a_wrong_token_is_told_before_the_body_is_sent(self, server):
+    def test_wrong_token_is_rejected_before_the_body(self, server):
         with server.open("Content-Length: 1000000", token="uzum-token-of-others") as connection:
-            status, _ = answer(connection)
+            status, _ = read_response(connection)
 
         assert status == 401
 
-    def test_a_wrong_platform_is_told_before_the_body_is_sent(self, server):
+    def test_unknown_platform_is_rejected_before_the_body(self, server):
         with server.open("Content-Length: 1000000", path="/api/ingest/amazon") as connection:
-            status, body = answer(connection)
+            status, body = read_response(connection)
 
         assert status == 404
         assert "uzum" in body["error"]
 
-    def test_clients_that_stall_or_drip_are_cut_off_and_disturb_nobody(self, server):
+    def test_slow_clients_are_disconnected_without_delaying_others(self, server):
         with (
             nothing_is_queued(server),
             server.open("Content-Length: 1000000") as stalling,
             server.open("Content-Length: 1000000") as dripping,
         ):
             stalling.sendall(product(1))
-            # While they keep the server waiting, others are answered.
-            assert server.ask("uzum-0")[0] == 404
+            # While the server waits for them, other requests are answered.
+            assert server.get_run("uzum-0")[0] == 404
             start = drip(dripping)
-            status, body = answer(stalling)
+            status, body = read_response(stalling)
 
         assert start == b"HTTP/1.1 408"
         assert status == 408
         assert "within 5 seconds" in body["error"]
 
-    def test_a_bad_line_is_told_to_a_client_that_sends_all_first(self, server):
+    def test_invalid_line_at_the_start_of_a_large_body(self, server):
         with nothing_is_queued(server):
             status, body = server.push(product(1) * 16 + b"{oops\n" + MANY)
 
         assert (status, body["line"]) == (400, 17)
 
-    def test_a_line_that_is_not_utf_8(self, server):
+    def test_line_with_invalid_utf_8(self, server):
         with nothing_is_queued(server):
             status, body = server.push(product(1) * 16 + '{"nom": "чой"}'.encode("cp1251"))
 
         assert (status, body["line"]) == (400, 17)
         assert "is not UTF-8" in body["error"]
 
-    def test_gzip_that_is_cut_off(self, server):
+    def test_incomplete_gzip(self, server):
         with nothing_is_queued(server):
             status, body = server.push(gzip.compress(MANY)[:-1000], "Content-Encoding: gzip")
 
@@ -328,67 +199,67 @@ class TestClient:
         assert "gzip data are cut off" in body["error"]
 
     @pytest.mark.parametrize("is_chunked", [False, True])
-    def test_a_client_that_goes_away_leaves_nothing(self, server, is_chunked):
+    def test_disconnected_client_leaves_no_data(self, server, is_chunked):
         key = f"Idempotency-Key: {next(_keys)}"
         runs, _ = server.stored()
 
         if is_chunked:
-            with server.open("Transfer-Encoding: chunked", key) as gone:
-                gone.sendall(b"%x\r\n%s\r\n" % (len(MANY), MANY))
+            with server.open("Transfer-Encoding: chunked", key) as aborted:
+                aborted.sendall(b"%x\r\n%s\r\n" % (len(MANY), MANY))
         else:
-            with server.open(f"Content-Length: {len(MANY) + 1}", key) as gone:
-                gone.sendall(MANY)
+            with server.open(f"Content-Length: {len(MANY) + 1}", key) as aborted:
+                aborted.sendall(MANY)
 
-        # The key is free again.
+        # The key can be used again.
         assert server.push(product(1), key)[1]["duplicate"] is False
         assert server.stored()[0] == runs + 1
 
 
-class TestKey:
-    """While the first of two pushes with a key is half received, the second one comes."""
+class TestConcurrentKeys:
+    """Two pushes with the same key: the second one starts while the first one is received."""
 
     @pytest.fixture
-    def half(self, server):
-        """Send half of a push; return its connection, and a thread in which it is sent anew."""
+    def pushes(self, server):
+        """Send a part of a push; yield its connection, and the thread of a second push."""
         self.key = f"Idempotency-Key: {next(_keys)}"
-        self.answers = []
+        self.responses = []
         with server.open(f"Content-Length: {len(MANY)}", self.key) as first:
             first.sendall(MANY[:-10])
             server.wait_until("state = 'idle in transaction'")
             second = threading.Thread(
-                target=lambda: self.answers.append(server.push(MANY, self.key)), daemon=True
+                target=lambda: self.responses.append(server.push(MANY, self.key)), daemon=True
             )
             second.start()
             server.wait_until("wait_event_type = 'Lock'")
             yield first, second
 
-    def test_of_two_at_once_one_is_queued(self, server, half):
-        first, second = half
+    def test_only_one_of_them_is_queued(self, server, pushes):
+        first, second = pushes
         runs, _ = server.stored()
 
         first.sendall(MANY[-10:])
-        self.answers.append(answer(first))
+        self.responses.append(read_response(first))
         second.join(30)
 
-        assert [status for status, _ in self.answers] == [202, 202]
-        assert len({body["run"] for _, body in self.answers}) == 1
-        assert sorted(body["duplicate"] for _, body in self.answers) == [False, True]
+        assert [status for status, _ in self.responses] == [202, 202]
+        assert len({body["run"] for _, body in self.responses}) == 1
+        assert sorted(body["duplicate"] for _, body in self.responses) == [False, True]
         assert server.stored()[0] == runs + 1
 
-    def test_the_second_takes_the_place_of_a_first_that_breaks_off(self, server, half):
-        first, second = half
+    def test_second_one_is_stored_if_the_first_one_is_aborted(self, server, pushes):
+        first, second = pushes
         runs, _ = server.stored()
 
         first.close()
         second.join(30)
 
-        [(status, body)] = self.answers
+        [(status, body)] = self.responses
         assert (status, body["documents"], body["duplicate"]) == (202, 50_000, False)
         assert server.stored()[0] == runs + 1
 
 
 class TestCrash:
-    def test_in_the_middle_of_a_request_leaves_nothing(self, server):
+    def test_crash_during_a_request_leaves_no_data(self, server):
         key = f"Idempotency-Key: {next(_keys)}"
 
         with nothing_is_queued(server):
@@ -401,12 +272,12 @@ class TestCrash:
         status, body = server.push(MANY, key)
         assert (status, body["duplicate"]) == (202, False)
 
-    def test_after_the_answer_loses_nothing(self, server):
+    def test_crash_after_the_response_loses_no_data(self, server):
         server.query("DELETE FROM ecommerce_load_chunks; DELETE FROM ecommerce_load_runs")
         status, body = server.push(b"".join(product(number) for number in range(1, 2001)))
         assert status == 202
 
-        # Both the server that answered and the database, with no time to write anything.
+        # Kill the web server and the database server without a shutdown.
         server.kill()
         postmaster = server.machine.data_dir / "postgres" / "postmaster.pid"
         os.kill(int(postmaster.read_text().split()[0]), signal.SIGKILL)
@@ -414,7 +285,7 @@ class TestCrash:
         server.start()
 
         assert f"{body['run']}: read 2,000, created 2,000" in done.stdout, done.stderr
-        outcome = server.ask(body["run"])[1]
+        outcome = server.get_run(body["run"])[1]
         assert (outcome["status"], outcome["counts"]["created"]) == ("completed", 2000)
         assert server.query("SELECT count(*) FROM ecommerce_products") == [(2000,)]
         assert server.stored() == (1, 0)

@@ -1,4 +1,4 @@
-"""A run that fails with any error stops no other; its records are loaded again or discarded."""
+"""Failed runs: they do not stop other runs, and are resumed, released or discarded."""
 
 import json
 import os
@@ -37,31 +37,32 @@ def card(number):
 
 
 def queue(*documents, platform="uzum"):
-    """Push documents; return the run."""
+    """Push documents, and return the run."""
     alias = get_platform(platform).database
     options = {"options": {}, "observed_at": None, "columns": None, "full_listing": "", "paths": []}
     push = inbox.Push(platform, None, options, {}, NOW)
     lines = [json.dumps(document).encode() for document in documents]
-    pk = inbox.store(alias, push, lines, patience=5).run_id
+    pk = inbox.store(alias, push, lines, lock_timeout=5).run_id
     return apps.get_model(alias, "LoadRun").objects.get(pk=pk)
 
 
 def interrupted(platform="uzum", pushed=()):
-    """Make a run that was interrupted before it had loaded anything."""
-    made = queue(*(pushed or [card(1)]), platform=platform)
-    made.status, made.error, made.finished_at = "failed", "Interrupted: by a person", NOW
-    made.options["push"]["attempts"] = inbox.MAX_ATTEMPTS
-    made.save()
-    return made
+    """Create a run that was interrupted before it had loaded any record."""
+    run = queue(*(pushed or [card(1)]), platform=platform)
+    run.status, run.error, run.finished_at = "failed", "Interrupted: by a person", NOW
+    run.options["push"]["attempts"] = inbox.MAX_ATTEMPTS
+    run.save()
+    return run
 
 
-def chunks():
+def chunk_counts():
+    """Return the number of chunks in each database."""
     return [apps.get_model(alias, "LoadChunk").objects.count() for alias in ALIASES]
 
 
 @pytest.fixture
 def fail(monkeypatch):
-    """Make the loading of one run raise an error; others are loaded."""
+    """Make the loading of one run raise an error."""
 
     def fail(failing, error):
         resume = ingest.resume
@@ -87,7 +88,7 @@ class TestResuming:
             OperationalError("server closed the connection unexpectedly"),
         ],
     )
-    def test_goes_on_after_an_error_of_one_run(self, fail, error):
+    def test_error_of_one_run_does_not_stop_others(self, fail, error):
         bad, good = interrupted(), interrupted()
         others = [interrupted("ozon"), interrupted("olx")]
         fail(bad, error)
@@ -96,8 +97,8 @@ class TestResuming:
 
         assert outcome.code == 1
         assert LoadRun.objects.get(pk=good.pk).status == "completed"
-        # Of these platforms the document is none: the runs ended all the same.
-        assert all(type(each).objects.get(pk=each.pk).rejected_count == 1 for each in others)
+        # The document is not valid for these platforms, but the runs have finished.
+        assert all(type(other).objects.get(pk=other.pk).rejected_count == 1 for other in others)
         assert LoadRun.objects.get(pk=bad.pk).chunks.exists()
         assert f"uzum-{bad.pk}: {type(error).__name__}" in outcome.err or str(error) in outcome.err
         assert "3 of 4 runs failed: " in outcome.err
@@ -107,16 +108,16 @@ class TestResuming:
             f"uzum-{bad.pk}\n"
         )
 
-    def test_goes_on_after_a_database_that_is_down(self, move):
-        made = interrupted("olx")
+    def test_unreachable_database_does_not_stop_others(self, move):
+        olx_run = interrupted("olx")
         move("ecommerce", 1)
 
         outcome = run("ingest", "--resume")
 
         assert "ecommerce: " in outcome.err
-        assert type(made).objects.get(pk=made.pk).read_count == 1
+        assert type(olx_run).objects.get(pk=olx_run.pk).read_count == 1
 
-    def test_a_reader_process_that_is_killed_fails_its_run_alone(self, monkeypatch):
+    def test_killed_reader_process_fails_only_its_run(self, monkeypatch):
         bad, good = interrupted("uzum"), interrupted("olx")
         read_all, parent = Reader.read_all, os.getpid()
 
@@ -140,20 +141,20 @@ class TestResuming:
 
 
 class TestWorker:
-    def test_a_platform_whose_run_fails_with_its_database_delays_no_other(self, fail):
-        bad, behind = queue(card(1)), queue(card(2))
+    def test_temporary_error_delays_only_its_platform(self, fail):
+        bad, following = queue(card(1)), queue(card(2))
         others = [queue(card(3), platform="ozon"), queue(card(4), platform="ozon")]
         fail(bad, OperationalError("canceling statement due to statement timeout"))
 
         outcome = run("ingest_queue", "--database", "ecommerce")
 
         assert outcome.err.startswith("ECOMMERCE: canceling statement")
-        assert [LoadRun.objects.get(pk=each.pk).read_count for each in others] == [1, 1]
-        # It is the platform's next one: what is behind it keeps its place.
-        assert LoadRun.objects.get(pk=behind.pk).status == "queued"
+        assert [LoadRun.objects.get(pk=other.pk).read_count for other in others] == [1, 1]
+        # The failed run is still the next one of its platform.
+        assert LoadRun.objects.get(pk=following.pk).status == "queued"
 
-    def test_such_a_run_is_given_up_in_the_end(self, fail):
-        bad, behind = queue(card(1)), queue(card(2))
+    def test_temporary_errors_use_up_the_attempts_eventually(self, fail):
+        bad, following = queue(card(1)), queue(card(2))
         bad.options["push"]["attempts"] = inbox.MAX_ATTEMPTS - 0.1
         bad.status = "running"
         bad.save()
@@ -163,9 +164,9 @@ class TestWorker:
         run("ingest_queue", "--database", "ecommerce")
 
         assert LoadRun.objects.get(pk=bad.pk).status == "failed"
-        assert LoadRun.objects.get(pk=behind.pk).status == "completed"
+        assert LoadRun.objects.get(pk=following.pk).status == "completed"
 
-    def test_an_error_that_cannot_be_stored_as_it_is(self, fail):
+    def test_error_text_with_nul_character(self, fail):
         bad = queue(card(1))
         fail(bad, ValueError("bad text: \0"))
 
@@ -176,7 +177,7 @@ class TestWorker:
 
 
 class TestReview:
-    def test_a_failed_run_is_listed_and_shown(self):
+    def test_failed_run_is_listed_and_shown(self):
         failed = interrupted(pushed=[card(1), card(2)])
 
         listed = run("ingest_review", "list", "--database", "ecommerce").out
@@ -190,7 +191,7 @@ class TestReview:
         assert "status: failed\n" in shown
         assert 'received line 2\n   {"productId": 2,' in shown
 
-    def test_counts_what_is_not_loaded_yet(self, settings):
+    def test_counts_records_that_are_not_loaded(self, settings):
         settings.INGEST_BATCH_SIZE = 2
         failed = interrupted(pushed=[card(number) for number in range(1, 6)])
 
@@ -204,27 +205,27 @@ class TestReview:
         failed.refresh_from_db()
         assert outcome == (f"Discarded 3 records of run uzum-{failed.pk}.\n", "", 0)
         assert (failed.status, failed.created_count) == ("discarded", 2)
-        assert chunks() == [0, 0, 0]
+        assert chunk_counts() == [0, 0, 0]
 
-    def test_one_that_is_discarded_is_not_resumed(self):
+    def test_discarded_run_is_not_resumed(self):
         failed = interrupted()
         run("ingest_review", "discard", "run", f"uzum-{failed.pk}", "--force")
 
         assert run("ingest", "--resume").err == "No run was interrupted: nothing to resume.\n"
-        assert run("ingest_queue").out == "Nothing was waiting.\n"
+        assert run("ingest_queue").out == "No runs are waiting.\n"
         assert not Product.objects.exists()
 
-    def test_a_run_of_files_that_was_stopped_can_be_discarded(self):
-        made = factories.load_run(
+    def test_interrupted_run_of_files_can_be_discarded(self):
+        file_run = factories.load_run(
             "ecommerce", platform="uzum", status="failed", error="Interrupted: MemoryError"
         )
 
-        outcome = run("ingest_review", "discard", "run", f"uzum-{made.pk}", "--force")
+        outcome = run("ingest_review", "discard", "run", f"uzum-{file_run.pk}", "--force")
 
-        assert outcome.out == f"Discarded 0 records of run uzum-{made.pk}.\n"
+        assert outcome.out == f"Discarded 0 records of run uzum-{file_run.pk}.\n"
         assert run("ingest", "--resume").code == 0
 
-    def test_one_that_was_given_up_is_loaded_again(self):
+    def test_run_without_attempts_left_can_be_released(self):
         failed = interrupted()
 
         outcome = run("ingest_review", "release", "run", f"uzum-{failed.pk}")
@@ -233,7 +234,7 @@ class TestReview:
         assert outcome.out.startswith(f"Released 1 record of run uzum-{failed.pk}: created 1,")
         assert (failed.status, failed.chunks.count()) == ("completed", 0)
 
-    def test_one_that_fails_again_keeps_what_it_has(self, fail):
+    def test_released_run_that_fails_again_keeps_its_lines(self, fail):
         failed = interrupted()
         fail(failed, RecursionError("too deep"))
 
@@ -242,7 +243,7 @@ class TestReview:
         assert f"Run uzum-{failed.pk} failed: RecursionError: too deep." in outcome.err
         assert LoadRun.objects.get(pk=failed.pk).chunks.exists()
 
-    def test_status_names_it(self):
+    def test_status_counts_failed_runs(self):
         interrupted()
 
         out = run("db_status", "--database", "ecommerce").out
@@ -250,24 +251,24 @@ class TestReview:
         assert "   Failed: 1 run: python manage.py ingest_review list\n" in out
         assert "Queue:" not in out
 
-    def test_a_page_discards_it_and_does_not_load_it(self, admin_client):
+    def test_admin_discards_but_does_not_release(self, admin_client):
         failed = interrupted()
 
         def act(action, **values):
             data = {"action": action, "_selected_action": [failed.pk]} | values
-            answer = admin_client.post("/ecommerce/loadrun/", data, follow=True)
-            return re.sub(r"\s+", " ", strip_tags(answer.content.decode()))
+            response = admin_client.post("/ecommerce/loadrun/", data, follow=True)
+            return re.sub(r"\s+", " ", strip_tags(response.content.decode()))
 
         released, question = act("release", confirmed="yes"), act("discard")
         discarded = act("discard", confirmed="yes")
 
         assert f"ingest_review release run uzum-{failed.pk}" in released
-        assert "Delete 1 record of 1 run for good?" in question
+        assert "Delete 1 record of 1 run permanently?" in question
         assert f"Discarded 1 record of run uzum-{failed.pk}." in discarded
         assert LoadRun.objects.get(pk=failed.pk).status == "discarded"
 
 
-#: A form of documents of each platform.
+#: A shape of each platform.
 SHAPES = {
     "uzum": "UZ-API",
     "wildberries": "WB-CARD",
@@ -280,7 +281,7 @@ NAMES = list(SHAPES)
 
 
 def damaged(document, generator):
-    """Return a damaged line of a document: other values, nested deeply, or bytes lost or wrong."""
+    """Return a line with changed values, deep nesting, or missing or wrong bytes."""
     line = bytearray(json.dumps(mutate(document, generator)).encode())
     kind = generator.randrange(5)
     if kind == 0:
@@ -308,36 +309,36 @@ class TestDamaged:
 
         return push
 
-    def test_fifty_documents_among_good_ones_leave_nothing_stuck(self, push):
+    def test_no_run_of_damaged_documents_blocks_others(self, push):
         generator = random.Random(14)
         documents = {name: sample(name, shape) for name, shape in SHAPES.items()}
         good = {name: json.dumps(document).encode() for name, document in documents.items()}
 
-        answers = []
+        responses = []
         for number in range(50):
             platform = NAMES[number % len(NAMES)]
             bad = damaged(documents[platform], generator)
-            answers.append(push(platform, good[platform], bad, good[platform]))
+            responses.append(push(platform, good[platform], bad, good[platform]))
         pushed = {name: push(name, line).json()["run"] for name, line in good.items()}
         run("ingest_queue")
         run("ingest", "--resume")
 
-        assert {answer.status_code for answer in answers} == {202, 400}
-        assert all("line" in each.json() for each in answers if each.status_code == 400)
+        assert {response.status_code for response in responses} == {202, 400}
+        assert all("line" in r.json() for r in responses if r.status_code == 400)
         models = {alias: apps.get_model(alias, "LoadRun") for alias in ALIASES}
-        ended = [each for model in models.values() for each in model.objects.all()]
-        assert len(ended) == sum(each.status_code == 202 for each in answers) + len(NAMES)
-        assert {each.status for each in ended} <= {"completed", "held", "failed"}
-        assert all(each.error for each in ended if each.status != "completed")
+        finished = [row for model in models.values() for row in model.objects.all()]
+        assert len(finished) == sum(r.status_code == 202 for r in responses) + len(NAMES)
+        assert {row.status for row in finished} <= {"completed", "held", "failed"}
+        assert all(row.error for row in finished if row.status != "completed")
         for name, address in pushed.items():
             last = models[get_platform(name).database].objects.get(pk=address.split("-")[1])
             assert (last.status, last.rejected_count) == ("completed", 0), name
             assert last.read_count > 0
 
         waiting = json.loads(run("ingest_review", "list", "--format=json").out)
-        names = [each["id"] for alias in waiting for each in alias["runs"]]
+        names = [row["id"] for alias in waiting for row in alias["runs"]]
         for name in names:
             assert run("ingest_review", "discard", "run", name, "--force").code == 0
-        assert chunks() == [0, 0, 0]
-        assert run("ingest_queue").out == "Nothing was waiting.\n"
+        assert chunk_counts() == [0, 0, 0]
+        assert run("ingest_queue").out == "No runs are waiting.\n"
         assert run("ingest", "--resume").code == 0
