@@ -10,7 +10,6 @@ import logging
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from functools import wraps
 from threading import BoundedSemaphore
 from typing import Any, TypeAlias
@@ -25,30 +24,18 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from marketplace.exceptions import DatabaseUnavailableError, PayloadError, SourceError
-from marketplace.loading import run_warnings, sources
-from marketplace.loading.values import instant
+from marketplace.exceptions import DatabaseUnavailableError
+from marketplace.loading import run_warnings
 from marketplace.push import inbox
-from marketplace.push.content_encoding import ENCODINGS, decompress
+from marketplace.push.content_encoding import decompress
 from marketplace.push.errors import IdempotencyConflictError, RequestError
 from marketplace.push.json_lines import JsonLines
+from marketplace.push.parameters import read_content_encoding, read_parameters
 from marketplace.push.request_body import Limits, RequestBody
 from marketplace.registry import PLATFORMS, get_platform
 from marketplace.secret_checks import MIN_TOKEN
 
 logger = logging.getLogger(__name__)
-
-#: Parameters for values that payloads may omit, named like the options of `ingest`.
-_OPTIONS = ("shop", "lot", "lot_type", "currency", "decimal")
-_PARAMETERS = ("observed_at", "full_listing", *_OPTIONS)
-_FULL_LISTINGS = ("shop", "category", "auto")
-
-#: Deprecated alias of the parameter full_listing.
-_SNAPSHOT = "snapshot"
-_MAX_TEXT = 255
-
-#: A "+" that is not escaped in the URL arrives as a space.
-_UNESCAPED_PLUS = re.compile(r"(:\d\d(?:\.\d+)?) (\d\d:?\d\d)$")
 
 #: Response header of temporary failures: the seconds until the next attempt.
 _RETRY_LATER = {"Retry-After": "10"}
@@ -120,8 +107,8 @@ def push(request: HttpRequest, platform: str) -> HttpResponse:
     """Queue the JSON lines of the request as a run."""
     _check_method(request, "POST")
     _authorize(request, platform)
-    new_push = _read_parameters(request, platform, timezone.now())
-    encoding = _content_encoding(request)
+    new_push = read_parameters(request, platform, timezone.now())
+    encoding = read_content_encoding(request)
     with _receive_slot():
         body = RequestBody(request.META, _limits())
         try:
@@ -203,65 +190,6 @@ def _authorize(request: HttpRequest, platform: str) -> None:
             f"A token of {platform} is required. Send the header Authorization: Bearer <token>.",
             headers={"WWW-Authenticate": "Bearer"},
         )
-
-
-def _read_parameters(request: HttpRequest, platform: str, now: datetime) -> inbox.Push:
-    """Return the push that the query string and the headers describe.
-
-    :raises RequestError: if a parameter or the idempotency key is not valid
-    """
-    parameters = {name: str(value) for name, value in request.GET.items() if value}
-    for name, value in parameters.items():
-        if name not in (*_PARAMETERS, _SNAPSHOT):
-            names = ", ".join(_PARAMETERS)
-            raise RequestError(400, f"There is no parameter {name}. Choose from {names}.")
-        _check_text(name, value)
-    full_listing = parameters.get("full_listing", parameters.get(_SNAPSHOT, ""))
-    if full_listing not in ("", *_FULL_LISTINGS):
-        raise RequestError(400, f"full_listing must be one of {', '.join(_FULL_LISTINGS)}.")
-    if parameters.get("decimal", ".") not in (".", ","):
-        raise RequestError(400, 'decimal must be "." or ",".')
-    key = request.headers.get("Idempotency-Key")
-    if key is not None:
-        _check_text("Idempotency-Key", key)
-    observed_at = _observed_at(parameters, now)
-    options: dict[str, Any] = {
-        "options": {name: parameters[name] for name in _OPTIONS if name in parameters},
-        # If None, records without a time count as observed at the start of the run: the push.
-        "observed_at": observed_at and observed_at.astimezone(UTC).isoformat(),
-        "columns": None,
-        "full_listing": full_listing,
-        "paths": [],
-    }
-    return inbox.Push(platform, key, options, parameters, now)
-
-
-def _check_text(name: str, value: str) -> None:
-    if not value or len(value) > _MAX_TEXT or not value.isprintable():
-        raise RequestError(400, f"{name} must have 1 to {_MAX_TEXT} printable characters.")
-
-
-def _observed_at(parameters: dict[str, str], now: datetime) -> datetime | None:
-    text = _UNESCAPED_PLUS.sub(r"\1+\2", parameters.get("observed_at", ""))
-    try:
-        observed_at = instant(text, "observed_at")
-        sources.check_observed_at(observed_at, now)
-    except SourceError as error:
-        raise RequestError(400, str(error)) from None
-    except PayloadError as error:
-        raise RequestError(400, f"{error}. Write it as 2026-06-01T10:00:00Z.") from None
-    return observed_at
-
-
-def _content_encoding(request: HttpRequest) -> str:
-    encoding = request.headers.get("Content-Encoding", "").strip().lower() or "identity"
-    if encoding not in ENCODINGS:
-        raise RequestError(
-            415,
-            f"Content-Encoding {encoding} is not supported. Use gzip or zstd, or send the lines "
-            "uncompressed.",
-        )
-    return encoding
 
 
 @contextmanager
