@@ -1,0 +1,101 @@
+"""Fixtures of the tests in a browser: rows of all kinds, and pages of a user who is logged in."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from tests import factories
+
+LONG_TITLE = "Смартфон Apple iPhone 15 Pro 256 ГБ, титановый синий, с гарантией производителя, " * 3
+
+
+@pytest.fixture
+def rows():
+    """Create rows with long texts, unknown values and a price history; return URL → text."""
+    product = factories.product(title=LONG_TITLE, images=["https://img.example/1.jpg"])
+    for name in ("256 ГБ, синий", "512 GB, qora", None):
+        offer = factories.offer(product=product, variant_title=name, price=5300716)
+        for day in range(0, 120, 7):
+            factories.price_point(
+                offer=offer,
+                price=5300716 + day * 10_000,
+                recorded_at=factories.SEEN - timedelta(days=day),
+            )
+    listing = factories.listing(
+        title=LONG_TITLE,
+        images=["https://img.example/2.jpg"] * 5,
+        latitude="41.3648",
+        longitude="69.2871",
+    )
+    factories.listing_event(listing=listing)
+    customer = factories.organization(name=LONG_TITLE)
+    lot = factories.lot(customer=customer, start_cost=15300716, deal_cost=Decimal("13000000.50"))
+    factories.lot_item(lot=lot, product_name=LONG_TITLE)
+    factories.lot_event(lot=lot)
+    quarantined = factories.quarantined("ecommerce", b'{"title": "%s"}' % (b"x" * 5000))
+    factories.load_run("ecommerce", platform="uzum")
+    return {
+        "/": "ECOMMERCE",
+        "/ecommerce/product/": "5 300 716 UZS",
+        f"/ecommerce/product/{product.pk}/change/": "Price history, UZS",
+        "/ecommerce/offer/": "5 300 716 UZS",
+        "/classifieds/listing/": "12 500.50 USD",
+        f"/classifieds/listing/{listing.pk}/change/": "on OpenStreetMap",
+        "/procurement/lot/": "15 300 716 UZS",
+        f"/procurement/lot/{lot.pk}/change/": "2 300 715.50 UZS",
+        f"/ecommerce/quarantinedrecord/{quarantined.pk}/change/": "is not a number",
+        "/ecommerce/loadrun/": "Completed",
+    }
+
+
+@pytest.fixture
+def browser(rows, admin_user, live_server):
+    """Start Chromium."""
+    # Imported here, because a skip within a conftest module is an error.
+    from tests.browser.chromium import ARGUMENTS, EXECUTABLE, playwright
+
+    # The rows are created before and deleted after: the event loop of Playwright runs in this
+    # thread, and Django refuses queries in a thread with a running event loop.
+    with playwright.sync_playwright() as started:
+        running = started.chromium.launch(executable_path=EXECUTABLE, args=ARGUMENTS)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def open_page(browser, live_server):
+    """Return a function that logs in and returns the page, which records errors and requests."""
+
+    def open_page(width, scheme):
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, base_url=live_server.url
+        )
+        context.set_default_timeout(10_000)
+        page = context.new_page()
+        page.errors = []
+        page.external_requests = []
+        page.on("console", lambda message: _record_error(page, message))
+        page.on("pageerror", lambda error: page.errors.append(str(error)))
+        page.route(
+            lambda url: not url.startswith(live_server.url), lambda r: _answer_external(page, r)
+        )
+        page.goto("/login/")
+        page.fill("[name=username]", "admin")
+        page.fill("[name=password]", "password")
+        page.click("button[type=submit]")
+        page.wait_for_url("**/")
+        return page
+
+    return open_page
+
+
+def _record_error(page, message):
+    if message.type in ("error", "warning"):
+        page.errors.append(message.text)
+
+
+def _answer_external(page, route):
+    """Answer requests to other sites by an empty picture."""
+    page.external_requests.append(route.request.url)
+    route.fulfill(status=200, content_type="image/svg+xml", body="")
