@@ -85,10 +85,10 @@ def _fill(products: int) -> None:
 
 
 def _turn(folder: Path) -> Turn:
-    from marketplace.postgresql import embedded
+    from marketplace.postgresql import programs
 
     folder.mkdir(parents=True, exist_ok=True)
-    dump = str(embedded.program("pg_dump"))
+    dump = str(programs.program_path("pg_dump"))
     started = time.perf_counter()
     sizes = [_dump_and_pack(dump, *each, folder / "dump.gz") for each in _databases()]
     gzip_seconds = time.perf_counter() - started

@@ -5,14 +5,15 @@ from django.db.models.signals import post_migrate
 
 
 class MarketplaceConfig(AppConfig):
-    """Marketplace."""
+    """The configuration of the app `marketplace`."""
 
     name = "marketplace"
     verbose_name = "Marketplace"
 
     def ready(self) -> None:
-        """Register the system checks and what follows a migration; prepare the loader of those."""
-        from marketplace.databases import migration_loader  # checks register themselves
+        """Register system checks and signal receivers, and install the migration loader."""
+        from marketplace import checks  # noqa: F401 # importing it registers the checks
+        from marketplace.databases import migration_loader
         from marketplace.databases.roles.reconcile import reconcile_after_migration
 
         migration_loader.install()

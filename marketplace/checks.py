@@ -1,4 +1,4 @@
-"""System checks: the proof that each model has one home and no relation leaves its database."""
+"""System checks of models, platforms, gates, tokens and settings."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -16,31 +16,31 @@ from marketplace.registry import ALIASES, CONTROL, PLATFORMS
 from marketplace.routers import database_of
 from marketplace.secret_checks import MIN_TOKEN
 
-#: The checks that a load needs. Those of adapters are not among them: a fault of one must not end
-#: the loads of other platforms.
+#: The checks that run before a load. Checks of adapters have another tag, because a fault of one
+#: adapter must not block loads of other platforms.
 TAG = "marketplace"
 
 
 @register(TAG)
-def check_homes(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Every model with a table is routed, and relates only to models of its own database."""
+def check_models(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Check that each model has a database, and that relations stay within it."""
     models = apps.get_models(include_auto_created=True)
     return [message for model in models for message in _check_model(model)]
 
 
 @register("adapters")
 def check_platforms(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Every platform has a database and an adapter that reads its samples; names are unique."""
-    known = [platform for platform in dict.fromkeys(PLATFORMS) if platform.database in ALIASES]
-    return [*_check_databases(), *_check_names(), *check_shapes(known)]
+    """Check that each platform has a unique name, a database and an adapter for its samples."""
+    platforms = [platform for platform in dict.fromkeys(PLATFORMS) if platform.database in ALIASES]
+    return [*_check_databases(), *_check_names(), *check_shapes(platforms)]
 
 
 @register(TAG)
 def check_gates(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """The thresholds of the gates are known ones, with values that make sense."""
+    """Check the names and values of the gates' thresholds."""
     return [
         Error(
-            f"INGEST_GATES is wrong: {fault}.",
+            f"INGEST_GATES is not valid: {fault}.",
             hint="Correct it in the environment or .env; .env.example explains the thresholds.",
             id="marketplace.E008",
         )
@@ -50,17 +50,17 @@ def check_gates(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
 
 @register(TAG)
 def check_tokens(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Every token of INGEST_TOKENS is for a platform that exists; no token can be guessed."""
+    """Check the platforms and the length of tokens."""
     return [*_check_tokens(), *_check_metrics_token()]
 
 
 @register(TAG)
 def check_users(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """No user is named for a database in the embedded server, which has one only."""
+    """Warn about a user for a database in the embedded server, which has a fixed user."""
     return [
         checks.Warning(
-            f"The user {config['USER']} of database {alias} is not used: the database has no host, "
-            f"and in the embedded server the user is {SUPERUSER}.",
+            f"The user {config['USER']} of database {alias} is ignored: the database has no host, "
+            f"and the user of the embedded server is {SUPERUSER}.",
             hint=f"Name the host in {'MARKETPLACE' if alias == CONTROL else alias.upper()}_DB_HOST "
             "or DB_HOST, or remove the user from the environment and .env.",
             id="marketplace.W001",
@@ -72,14 +72,14 @@ def check_users(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
 
 @register(checks.Tags.security, deploy=True)
 def check_proxies(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """The number of proxies is set where HTTPS needs one: else all clients have its address."""
+    """Warn if HTTPS is on, but the number of trusted proxies is not set."""
     if not settings.HTTPS or settings.TRUSTED_PROXIES:
         return []
     return [
         checks.Warning(
-            "TRUSTED_PROXIES is 0, but HTTPS is on, which needs a proxy in front: all clients have "
-            "the proxy's address, so that failed logins of one lock the others.",
-            hint="Set TRUSTED_PROXIES to the number of proxies that a request passes.",
+            "TRUSTED_PROXIES is 0, but HTTPS is on, which requires a proxy: all clients appear "
+            "with the proxy's address, so failed logins of one client lock out the others.",
+            hint="Set TRUSTED_PROXIES to the number of proxies that a request passes through.",
             id="marketplace.W002",
         )
     ]
@@ -91,8 +91,8 @@ def _check_model(model: type[Model]) -> Iterator[CheckMessage]:
         return
     if alias is None:
         yield Error(
-            f"{label} has no database: no app of the registry owns it.",
-            hint="Put its app into CONTROL_APPS of marketplace/registry.py, or remove the app.",
+            f"{label} has no database: its app is not in the registry.",
+            hint="Add the app to CONTROL_APPS in marketplace/registry.py, or remove it.",
             obj=model,
             id="marketplace.E001",
         )
@@ -100,8 +100,8 @@ def _check_model(model: type[Model]) -> Iterator[CheckMessage]:
         target = field.related_model if field.concrete and field.is_relation else None
         if isinstance(target, type) and database_of(target._meta.app_label) != alias:
             yield Error(
-                f"{label}.{field.name} points to {target._meta.label} in another database.",
-                hint="Keep the other row's natural key in a plain field instead.",
+                f"{label}.{field.name} references {target._meta.label} in another database.",
+                hint="Store the natural key of the other row in a plain field instead.",
                 obj=model,
                 id="marketplace.E002",
             )
@@ -111,7 +111,7 @@ def _check_databases() -> Iterator[CheckMessage]:
     for platform in PLATFORMS:
         if platform.database not in ALIASES:
             yield Error(
-                f"Platform {platform.name} names the unknown database {platform.database}.",
+                f"Platform {platform.name} has the unknown database {platform.database}.",
                 hint=f"Use one of {', '.join(ALIASES)} in marketplace/registry.py.",
                 id="marketplace.E003",
             )
@@ -121,16 +121,16 @@ def _check_tokens() -> Iterator[CheckMessage]:
     names = [platform.name for platform in PLATFORMS]
     for name, token in settings.INGEST_TOKENS:
         if name not in names:
-            # What stands there may be a token whose platform was forgotten: it is not shown.
+            # The name may be a token whose platform was left out, so it is not printed.
             yield Error(
-                "INGEST_TOKENS has a token for a platform that does not exist.",
+                "INGEST_TOKENS contains a token of an unknown platform.",
                 hint=f"Write <platform>=<token>. Platforms: {', '.join(names)}.",
                 id="marketplace.E007",
             )
         elif len(token) < MIN_TOKEN:
             yield Error(
-                f"The token of {name} in INGEST_TOKENS has less than {MIN_TOKEN} characters.",
-                hint="Make one: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'",
+                f"The token of {name} in INGEST_TOKENS has fewer than {MIN_TOKEN} characters.",
+                hint="Generate one: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'",
                 id="marketplace.E007",
             )
 
@@ -138,8 +138,8 @@ def _check_tokens() -> Iterator[CheckMessage]:
 def _check_metrics_token() -> Iterator[CheckMessage]:
     if settings.METRICS_TOKEN and len(settings.METRICS_TOKEN) < MIN_TOKEN:
         yield Error(
-            f"METRICS_TOKEN has less than {MIN_TOKEN} characters.",
-            hint="Make one: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'",
+            f"METRICS_TOKEN has fewer than {MIN_TOKEN} characters.",
+            hint="Generate one: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'",
             id="marketplace.E009",
         )
 

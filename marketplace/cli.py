@@ -1,4 +1,4 @@
-"""The base class of the commands that work on databases."""
+"""Base classes and options of the commands that work on databases."""
 
 import inspect
 import json
@@ -29,18 +29,18 @@ from marketplace.routers import database_of
 
 
 class ParagraphFormatter(DjangoHelpFormatter):
-    """Keeps the lines of a command's help apart, where argparse makes one paragraph of them.
+    """Preserves the paragraphs of a command's help, which argparse would join.
 
-    A line that ends within a sentence goes on in the next. One that is indented stays as it is, to
-    be copied into a shell.
+    A line that ends within a sentence is joined with the next. Indented lines are printed
+    unchanged, so that they can be copied into a shell.
     """
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         paragraphs: list[str] = []
         for line in inspect.cleandoc(text).splitlines():
-            before = paragraphs[-1] if paragraphs else ""
-            if re.match(r"\S.*[^.:;]$", before) and re.match(r"\S", line):
-                paragraphs[-1] = f"{before} {line}"
+            previous = paragraphs[-1] if paragraphs else ""
+            if re.match(r"\S.*[^.:;]$", previous) and re.match(r"\S", line):
+                paragraphs[-1] = f"{previous} {line}"
             else:
                 paragraphs.append(line)
         return "\n".join(
@@ -49,12 +49,12 @@ class ParagraphFormatter(DjangoHelpFormatter):
 
 
 class IntermixedParser(CommandParser):
-    """Takes words before, between and after options: `discard run --force uzum-17`."""
+    """Accepts positional arguments between options: `discard run --force uzum-17`."""
 
     _is_mixing = False
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse the options first; argparse calls this once more for each half."""
+        """Parse intermixed arguments; argparse calls this method again for each half."""
         if self._is_mixing:
             return super().parse_known_args(args, namespace)
         self._is_mixing = True
@@ -65,16 +65,16 @@ class IntermixedParser(CommandParser):
 
 
 class DatabaseCommand(BaseCommand):
-    """A command that visits each database, and goes on when one of them fails."""
+    """A command that visits several databases and continues if one of them fails."""
 
     # The databases may not exist yet.
     requires_system_checks = []
 
-    #: The aliases that may be chosen; all of them are visited if none is.
+    #: The aliases that --database accepts; without the option all of them are visited.
     choices: Sequence[str] = ALIASES
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        """Return a parser that keeps the lines of `help`."""
+        """Return a parser that preserves the paragraphs of `help`."""
         return super().create_parser(
             prog_name, subcommand, formatter_class=ParagraphFormatter, **kwargs
         )
@@ -87,39 +87,39 @@ class DatabaseCommand(BaseCommand):
             choices=self.choices,
             metavar="ALIAS",
             help=f"Work on this database only: {', '.join(self.choices)}. May be repeated. "
-            "All of them by default.",
+            "Default: all of them.",
         )
 
     def selected(self, options: dict[str, Any]) -> tuple[str, ...]:
-        """Return the aliases to visit, each once.
+        """Return the aliases to visit, without duplicates.
 
-        :raises CommandError: if one is unknown, as `call_command` does not check choices
+        :raises CommandError: if an alias is unknown; `call_command` does not check choices
         """
         named = options["database"] or self.choices
         aliases = tuple(dict.fromkeys([named] if isinstance(named, str) else named))
         for alias in aliases:
             if alias not in self.choices:
                 raise CommandError(
-                    f"There is no database {alias} here. Choose from {', '.join(self.choices)}."
+                    f"Unknown database {alias}. Choose from {', '.join(self.choices)}."
                 )
         return aliases
 
     def visit(self, aliases: Sequence[str], function: Callable[[str], bool | None]) -> None:
-        """Call `function` with each alias, whether or not others fail.
+        """Call `function` with each alias, even if calls for other aliases fail.
 
-        :param function: fails by returning False, or by an error, which `report_error` gets
-        :raises CommandError: if any failed
+        :param function: fails by returning False or by an error, which is passed to `report_error`
+        :raises CommandError: if a call failed
         """
         self.fail_if([alias for alias in aliases if not self._succeeds(alias, function)], aliases)
 
     def report_error(self, alias: str, message: str) -> None:
-        """Say why a database failed."""
+        """Print why a database failed."""
         self.stderr.write(f"{alias.upper()}: {message}")
 
     def fail_if(self, failed: Sequence[str], aliases: Sequence[str]) -> None:
-        """Exit with 1 if any of the databases failed.
+        """Exit with 1 if a database failed.
 
-        :raises CommandError: with their names
+        :raises CommandError: with the names of the failed databases
         """
         if failed:
             raise CommandError(
@@ -127,17 +127,17 @@ class DatabaseCommand(BaseCommand):
             )
 
     def print_json(self, value: Any) -> None:
-        """Print the value for a program to read; times are ISO 8601."""
+        """Print the value as JSON; times are in ISO 8601."""
         text = json.dumps(value, cls=DjangoJSONEncoder, ensure_ascii=False, indent=2)
         self.stdout.write(text)
 
     def confirm(self, action: str, name: str) -> None:
         """Ask the user to type `name` before an action that destroys data.
 
-        :param action: what is about to happen, as a sentence
-        :raises CommandError: if the user types something else, or there is no user
+        :param action: a sentence about the action
+        :raises CommandError: if the user types anything else, or stdin is not a terminal
         """
-        self.stderr.write(f"{action} Type {name} to go on: ", ending="")
+        self.stderr.write(f"{action} Type {name} to continue: ", ending="")
         self.stderr.flush()
         try:
             answer = input()
@@ -145,7 +145,7 @@ class DatabaseCommand(BaseCommand):
             self.stderr.write("")
             raise CommandError("Not a terminal: add --force.") from None
         if answer.strip() != name:
-            raise CommandError("Not confirmed: nothing was done.")
+            raise CommandError("Not confirmed: nothing was changed.")
 
     def _succeeds(self, alias: str, function: Callable[[str], bool | None]) -> bool:
         try:
@@ -156,24 +156,25 @@ class DatabaseCommand(BaseCommand):
 
 
 class AppDatabaseMixin(BaseCommand):
-    """Runs a command of Django on the database of the apps that are named.
+    """Runs a command of Django on the database of the named apps.
 
-    Django takes `default` where --database is missing, in which most apps have no tables. An app
-    lives in one database, so that its name says enough.
+    Without --database, Django uses `default`, where most apps have no tables. All tables of an app
+    are in one database, so the app's name determines the database.
     """
 
-    #: The apps that the command is about, where the command line names none.
+    #: The apps of the command if the command line names none.
     apps: Sequence[str] = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add the command's own arguments; --database has no default."""
+        """Add the command's arguments, and remove the default of --database."""
         super().add_arguments(parser)
         parser.set_defaults(database=None)
 
     def execute(self, *args: Any, **options: Any) -> str | None:
-        """Choose the database, and run the command.
+        """Choose the database and run the command.
 
-        :raises CommandError: if the apps live in another database than the one named
+        :raises CommandError: if the apps do not belong to the database of --database, or to
+            different ones
         """
         labels = options.get("app_label") or options.get("args") or args or self.apps
         names = [labels] if isinstance(labels, str) else labels
@@ -184,56 +185,56 @@ class AppDatabaseMixin(BaseCommand):
         return super().execute(*args, **options)
 
     def _choose(self, named: str | None, apps: Sequence[str]) -> str:
-        homes = {app: alias for app in apps if (alias := database_of(app)) is not None}
-        aliases = set(homes.values())
+        aliases_by_app = {app: alias for app in apps if (alias := database_of(app)) is not None}
+        aliases = set(aliases_by_app.values())
         if len(aliases) > 1:
-            listed = ", ".join(f"{app} in {alias}" for app, alias in homes.items())
+            listed = ", ".join(f"{app} in {alias}" for app, alias in aliases_by_app.items())
             raise CommandError(
-                f"These apps live in different databases: {listed}. Run the command for each "
-                "database by itself."
+                f"These apps belong to different databases: {listed}. Run the command for each "
+                "database separately."
             )
         if named is None:
             return aliases.pop() if aliases else CONTROL
-        for app, alias in homes.items():
+        for app, alias in aliases_by_app.items():
             if alias != named:
                 raise CommandError(
-                    f"The app {app} lives in the database {alias}, not in {named}. "
-                    f"Use --database={alias}, or leave out --database."
+                    f"The app {app} belongs to the database {alias}, not to {named}. "
+                    f"Use --database={alias}, or omit --database."
                 )
         return named
 
     def write_database(self, alias: str) -> None:
-        """Say which database was chosen, and how to choose another, unless the user named one."""
+        """Print the chosen database and the alternatives, unless the user named the database."""
         if not self.is_database_named:
             name = connections[alias].settings_dict["NAME"]
             others = "|".join(other for other in (CONTROL, *ALIASES) if other != alias)
-            self.stdout.write(f"Database: {alias} ({name}). For another one: --database={others}")
+            self.stdout.write(f"Database: {alias} ({name}). To choose another: --database={others}")
 
 
 @contextmanager
-def readers_may_leave() -> Iterator[None]:
-    """End quietly, as other programs do, when whoever reads what is printed has gone: `… | head`.
+def exit_on_closed_pipe() -> Iterator[None]:
+    """Exit without a traceback when the reader of the output closes the pipe, as `head` does.
 
-    :raises SystemExit: with what a shell has for SIGPIPE
+    :raises SystemExit: with the exit code for SIGPIPE
     """
     try:
         try:
             yield
         finally:
-            # What is still to be written has to fail here, and not when Python ends.
+            # Flush here: otherwise the error would occur when the interpreter exits.
             sys.stdout.flush()
     except BrokenPipeError:
-        left = [stream for stream in (sys.stdout, sys.stderr) if _is_unread(stream.fileno())]
-        if not left:
-            # Somebody else went away, such as a process of ours: that is an error.
+        closed = [stream for stream in (sys.stdout, sys.stderr) if _has_no_reader(stream.fileno())]
+        if not closed:
+            # Another pipe was closed, such as that of a child process: a real error.
             raise
-        for stream in left:
+        for stream in closed:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         raise SystemExit(128 + signal.SIGPIPE) from None
 
 
-def _is_unread(descriptor: int) -> bool:
-    """Return whether it is a pipe whose reader has gone."""
+def _has_no_reader(descriptor: int) -> bool:
+    """Return whether the descriptor is a pipe whose reader has closed it."""
     poll = select.poll()
     poll.register(descriptor, 0)
     return any(event & select.POLLERR for _, event in poll.poll(0))
@@ -244,8 +245,8 @@ def add_unsigned_argument(parser: CommandParser) -> None:
     parser.add_argument(
         "--unsigned",
         action="store_true",
-        help="Accept a set without a signature, made before BACKUP_SIGNING_KEY was set. A wrong "
-        "signature is refused all the same.",
+        help="Accept a set without a signature, written before BACKUP_SIGNING_KEY was set. A wrong "
+        "signature is still rejected.",
     )
 
 
@@ -255,13 +256,13 @@ def add_format_argument(parser: CommandParser) -> None:
         "--format",
         choices=("text", "json"),
         default="text",
-        help="text for a person, json for a program. text by default.",
+        help="Output format. Default: text.",
     )
 
 
 def add_destructive_arguments(parser: CommandParser) -> None:
     """Add --dry-run and --force."""
     parser.add_argument(
-        "--dry-run", action="store_true", help="Say what would be done, and do nothing."
+        "--dry-run", action="store_true", help="Print the actions without performing them."
     )
     parser.add_argument("--force", action="store_true", help="Do not ask for a typed confirmation.")

@@ -1,14 +1,14 @@
-"""Errors that a user can act on. Only `cli.py`, `manage.py` and the admin make them messages."""
+"""Errors that a user can act on. `cli.py`, `manage.py` and the admin show them as messages."""
 
 from collections.abc import Mapping
 
 
 class MarketplaceError(Exception):
-    """Raised if something cannot be done. Its text names the thing, the reason, the next step."""
+    """Base class. The text names the object, the reason and the next step."""
 
 
 class DatabaseUnavailableError(MarketplaceError):
-    """Raised if a database cannot be reached, or does not exist."""
+    """Raised if a database cannot be reached or does not exist."""
 
 
 class EmbeddedServerError(DatabaseUnavailableError):
@@ -16,30 +16,30 @@ class EmbeddedServerError(DatabaseUnavailableError):
 
 
 class DiskFullError(DatabaseUnavailableError):
-    """Raised if a server's disk is full: nothing can be written, or the server cannot start."""
+    """Raised if the disk of a server is full, so that it cannot write or start."""
 
 
 class BackupError(MarketplaceError):
-    """Raised if a set cannot be written, trusted or restored. Names the set or the file."""
+    """Raised if a backup set cannot be written, verified or restored. Names the set or file."""
 
 
 class ArchiveError(MarketplaceError):
-    """Raised if an archived month cannot be written, read or trusted. Names the file."""
+    """Raised if an archived month cannot be written, read or verified. Names the file."""
 
 
 class SourceError(MarketplaceError):
-    """Raised if an input as a whole cannot be read: missing, empty, of another platform."""
+    """Raised if an input cannot be read at all: missing, empty or of another platform."""
 
 
 class ReplacedError(MarketplaceError):
-    """Raised if a database is another one than it was before: it was restored meanwhile."""
+    """Raised if a database was replaced, for example by a restore, during an operation."""
 
 
 class PayloadError(MarketplaceError):
-    """Raised if one payload cannot become records. It alone goes to quarantine.
+    """Raised if a payload cannot be converted to records. Only this payload is quarantined.
 
-    :param reason: what is wrong, in words for the person who reviews the quarantine
-    :param field: the payload's field at fault, as the platform names it; empty if no single one is
+    :param reason: a description of the fault for the person who reviews the quarantine
+    :param field: the faulty field of the payload, as the platform names it; may be empty
     """
 
     def __init__(self, reason: str, field: str = "") -> None:
@@ -65,7 +65,7 @@ class MergeRequiredError(MarketplaceError):
 
 
 class RecordLimitError(ValueError):
-    """Raised if a JSON value is more than one record may be."""
+    """Raised if a JSON value exceeds a limit for one record."""
 
 
 class NestingError(RecordLimitError):
@@ -73,18 +73,18 @@ class NestingError(RecordLimitError):
 
 
 class TooManyValuesError(RecordLimitError):
-    """Raised if a JSON value has so many values in it that they do not fit in memory."""
+    """Raised if a JSON value contains too many values to fit in memory."""
 
 
 def name_error(error: BaseException) -> str:
-    """Return an error's type and text: "ValueError: too large"; the type alone if it has none."""
+    """Return an error's type and text, as "ValueError: too large", or the type alone."""
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 class BadParameterError(MarketplaceError):
-    """Raised if a request to the admin has a value that is not valid. Its text says which.
+    """Raised if a request to the admin has a parameter with an invalid value.
 
-    :param names: the parameters at fault: the address is valid without them
+    :param names: of the invalid parameters; the URL is valid without them
     """
 
     def __init__(self, text: str, *names: str) -> None:

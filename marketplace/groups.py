@@ -1,7 +1,7 @@
-"""Groups of accounts: who may see what in the admin, and who may decide and administer.
+"""The groups of accounts and their permissions in the admin.
 
-Groups only gain permissions here: those that a person has added stay. For fewer permissions, make a
-group of your own.
+Permissions are only added here, so that those which an administrator adds are kept. For fewer
+permissions, create another group.
 """
 
 from django.contrib.auth.models import Group, Permission
@@ -10,8 +10,8 @@ from django.db.models import Q, QuerySet
 
 from marketplace.registry import ALIASES
 
-_SEE_DATA = Q(content_type__app_label__in=ALIASES, codename__startswith="view_")
-#: The models whose rows a person releases or discards.
+_VIEW_DATA = Q(content_type__app_label__in=ALIASES, codename__startswith="view_")
+#: Models whose rows an operator releases or discards.
 _REVIEW = Q(
     content_type__app_label__in=ALIASES,
     content_type__model__in=("loadrun", "quarantinedrecord", "pricepoint"),
@@ -21,23 +21,23 @@ _ACCOUNTS = Q(content_type__app_label="auth", content_type__model__in=("user", "
     content_type__app_label="admin", codename="view_logentry"
 )
 
-#: Name of each group → the permissions that it has.
+#: Name of the group → its permissions.
 GROUPS = {
-    "analyst": _SEE_DATA,
-    "operator": _SEE_DATA | _REVIEW,
-    "administrator": _SEE_DATA | _REVIEW | _ACCOUNTS,
+    "analyst": _VIEW_DATA,
+    "operator": _VIEW_DATA | _REVIEW,
+    "administrator": _VIEW_DATA | _REVIEW | _ACCOUNTS,
 }
 
 
 def missing_groups() -> list[str]:
-    """Return the names of the groups that do not exist, or lack a permission."""
-    return [name for name, wanted in GROUPS.items() if _missing(name, wanted)]
+    """Return the names of groups that do not exist or lack a permission."""
+    return [name for name, permissions in GROUPS.items() if _is_incomplete(name, permissions)]
 
 
 def ensure_groups() -> list[str]:
-    """Create the groups that are absent and add the permissions that they lack; return their names.
+    """Create missing groups and add missing permissions; return the names of changed groups.
 
-    Safe to run twice and at once.
+    Safe to run repeatedly and concurrently.
     """
     alias = router.db_for_write(Group)
     with transaction.atomic(using=alias):
@@ -48,10 +48,10 @@ def ensure_groups() -> list[str]:
     return names
 
 
-def _missing(name: str, wanted: Q) -> bool:
+def _is_incomplete(name: str, permissions: Q) -> bool:
     present = Permission.objects.filter(group__name=name).values("pk")
-    return _permissions(wanted).exclude(pk__in=present).exists()
+    return _permissions(permissions).exclude(pk__in=present).exists()
 
 
-def _permissions(wanted: Q) -> QuerySet[Permission]:
-    return Permission.objects.filter(wanted)
+def _permissions(condition: Q) -> QuerySet[Permission]:
+    return Permission.objects.filter(condition)

@@ -1,4 +1,4 @@
-"""Counts, sizes and times as a person reads them."""
+"""Format counts, sizes and times for people."""
 
 from datetime import datetime
 
@@ -8,7 +8,7 @@ _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
 def file_size(count: float) -> str:
-    """Return a number of bytes: 812 bytes, 1.5 MB, 120 GB."""
+    """Format a number of bytes: 812 bytes, 1.5 MB, 120 GB."""
     size, units = float(abs(count)), list(_UNITS)
     while size >= 1024 and len(units) > 1:
         size, units = size / 1024, units[1:]
@@ -18,7 +18,7 @@ def file_size(count: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a time span in its largest unit: 45 seconds, 12 minutes, 3 hours, 31 days."""
+    """Format a duration in its largest unit: 45 seconds, 12 minutes, 3 hours, 31 days."""
     for length, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= length * 2:
             return f"{seconds / length:,.0f} {unit}s"
@@ -26,19 +26,19 @@ def duration(seconds: float) -> str:
 
 
 def format_time(value: datetime) -> str:
-    """Return a time in the project's zone, with its offset: 2025-11-22 18:17+05:00."""
+    """Format a time in TIME_ZONE with its UTC offset: 2025-11-22 18:17+05:00."""
     return timezone.localtime(value).isoformat(sep=" ", timespec="minutes")
 
 
 def one_line(text: str, limit: int = 0) -> str:
-    """Return the text on one line, cut to `limit` characters; 0 is no limit."""
+    """Return the text on one line, truncated to `limit` characters; 0 means no limit."""
     line = " ".join(text.split())
     return line if not limit or len(line) <= limit else f"{line[: limit - 1]}…"
 
 
 def counted(count: int, noun: str, plural: str = "") -> str:
-    """Return a number with its noun: 1 record, 4,000 records.
+    """Format a number with its noun: 1 record, 4,000 records.
 
-    :param plural: the noun's plural; with an s if empty
+    :param plural: of the noun; if empty, the noun with an s
     """
     return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"

@@ -1,7 +1,7 @@
-"""Commands that are run at their times: a crontab, read and followed without root and without cron.
+"""A scheduler that runs the commands of a crontab without root privileges and without cron.
 
-A line is five fields of time, as in crontab(5), and a command of `manage.py`. Times are those of
-TIME_ZONE. A command runs in a process of its own; while it runs, its next times are skipped.
+A line consists of the five time fields of crontab(5) and a command of `manage.py`. Times are in
+TIME_ZONE. Each command runs in its own process. Runs that are due while it is running are skipped.
 """
 
 import shlex
@@ -21,15 +21,15 @@ from django.utils import timezone
 
 from marketplace.exceptions import MarketplaceError
 
-#: Seconds after which it is looked whether a command has ended.
+#: Seconds between two checks for due commands and for commands that have ended.
 _INTERVAL = 1.0
 
-#: Seconds that commands have to end once they are told to.
+#: Seconds that commands have to end after SIGTERM.
 GRACE = 60.0
 
 
 class ScheduleError(MarketplaceError):
-    """Raised if a schedule cannot be read. Names the file and the line."""
+    """Raised if a schedule is not valid. The text names the file and the line."""
 
 
 class Job(NamedTuple):
@@ -40,28 +40,28 @@ class Job(NamedTuple):
 
     @property
     def title(self) -> str:
-        """The command as it was written."""
+        """The command line of the job."""
         return shlex.join(self.command)
 
-    def after(self, moment: datetime) -> datetime:
-        """Return the first time after a moment."""
-        found: datetime = next(CronSim(self.expression, moment))
-        return found
+    def next_after(self, time: datetime) -> datetime:
+        """Return the first time of the job after `time`."""
+        following: datetime = next(CronSim(self.expression, time))
+        return following
 
 
-def read(path: Path) -> list[Job]:
-    """Return the jobs of a file; empty lines and those that begin with # are none.
+def read_schedule(path: Path) -> list[Job]:
+    """Return the jobs of a file; empty lines and lines that start with # are ignored.
 
-    :raises ScheduleError: if a line cannot be understood
+    :raises ScheduleError: if the file cannot be read or a line is not valid
     """
     try:
-        # Editors of other systems put a byte order mark before the first line.
+        # Some editors write a byte order mark.
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
         raise ScheduleError(f"{path}: {error.strerror}. Name a file with a schedule.") from error
     except UnicodeDecodeError as error:
         raise ScheduleError(
-            f"{path}: it is not UTF-8: {error.reason} at byte {error.start}. Save it as UTF-8."
+            f"{path}: not UTF-8: {error.reason} at byte {error.start}. Save it as UTF-8."
         ) from error
     return [
         _parse(f"{path}:{number}", line)
@@ -71,27 +71,27 @@ def read(path: Path) -> list[Job]:
 
 
 class Scheduler:
-    """What follows a schedule until it is stopped.
+    """Runs jobs at their times until it is stopped.
 
-    :param say: told what begins and how it ended
+    :param report: called with a line of text when a job starts, ends or is skipped
     """
 
-    def __init__(self, jobs: Iterable[Job], say: Callable[[str], None]) -> None:
+    def __init__(self, jobs: Iterable[Job], report: Callable[[str], None]) -> None:
         now = timezone.localtime()
-        self._due = {job: job.after(now) for job in jobs}
+        self._due = {job: job.next_after(now) for job in jobs}
         self._running: dict[Job, tuple[subprocess.Popen[bytes], datetime]] = {}
-        self._say = say
+        self._report = report
         self._stopping = Event()
 
     def stop(self) -> None:
-        """Begin nothing any more, and have what runs end. Safe to call from a signal handler."""
+        """Start no more jobs and end the running ones. Safe to call from a signal handler."""
         self._stopping.set()
 
     def run(self) -> None:
-        """Follow the schedule until `stop`; then wait for what runs, `GRACE` seconds at most."""
+        """Run jobs until `stop`, then wait up to `GRACE` seconds for the running ones."""
         while not self._stopping.wait(_INTERVAL):
-            self._reap()
-            self._begin(timezone.localtime())
+            self._collect_ended()
+            self._start_due(timezone.localtime())
         for process, _ in self._running.values():
             process.send_signal(signal.SIGTERM)
         for process, _ in self._running.values():
@@ -100,29 +100,31 @@ class Scheduler:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        self._reap()
+        self._collect_ended()
 
-    def _begin(self, now: datetime) -> None:
+    def _start_due(self, now: datetime) -> None:
         for job, due in self._due.items():
             if due > now:
                 continue
-            # A machine that slept, or a clock that was set, owes one run and not all of them.
-            self._due[job] = job.after(now)
+            # After a suspended machine or a changed clock, one run replaces all missed ones.
+            self._due[job] = job.next_after(now)
             if job in self._running:
-                self._say(f"Skipped {job.title}: it still runs.")
+                self._report(f"Skipped {job.title}: it is still running.")
                 continue
-            self._say(f"Started {job.title}.")
+            self._report(f"Started {job.title}.")
             command = [sys.executable, str(settings.BASE_DIR / "manage.py"), *job.command]
             self._running[job] = (subprocess.Popen(command, stdin=subprocess.DEVNULL), now)
 
-    def _reap(self) -> None:
-        for job, (process, began) in list(self._running.items()):
+    def _collect_ended(self) -> None:
+        for job, (process, started_at) in list(self._running.items()):
             code = process.poll()
             if code is None:
                 continue
             del self._running[job]
-            took = timedelta(seconds=round((timezone.localtime() - began).total_seconds()))
-            self._say(f"{'Failed' if code else 'Ended'} {job.title}: exit code {code}, {took}.")
+            duration = timedelta(seconds=round((timezone.localtime() - started_at).total_seconds()))
+            self._report(
+                f"{'Failed' if code else 'Ended'} {job.title}: exit code {code}, {duration}."
+            )
 
 
 def _parse(place: str, line: str) -> Job:
@@ -134,17 +136,17 @@ def _parse(place: str, line: str) -> Job:
             f"The line is: {line.strip()}"
         ) from error
     expression, command = " ".join(words[:5]), tuple(words[5:])
-    for fault in _faults(expression, command):
+    for fault in _find_faults(expression, command):
         raise ScheduleError(f"{place}: {fault}. The line is: {line.strip()}")
     return Job(expression, command)
 
 
-def _faults(expression: str, command: tuple[str, ...]) -> Iterator[str]:
+def _find_faults(expression: str, command: tuple[str, ...]) -> Iterator[str]:
     try:
         next(CronSim(expression, timezone.localtime()))
     except (CronSimError, StopIteration):
-        yield f"{expression!r} is not a time as in crontab: minute hour day month weekday"
+        yield f"{expression!r} is not a valid time: minute hour day month weekday, as in crontab"
     if not command:
-        yield "there is no command after the five fields of time"
+        yield "the command after the five time fields is missing"
     elif command[0] not in get_commands():
-        yield f"there is no command {command[0]}; `python manage.py help` lists them"
+        yield f"unknown command {command[0]}; `python manage.py help` lists the commands"

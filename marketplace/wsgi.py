@@ -11,10 +11,10 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "marketplace.settings")
 
 
 class Utf8Request(WSGIRequest):
-    """A request whose parameters are UTF-8, whatever charset its Content-Type names.
+    """A request whose parameters are decoded as UTF-8, regardless of its Content-Type's charset.
 
-    Django decodes them by any codec of Python: "hex" and "idna" raise an error before a view or
-    middleware can answer.
+    Django accepts any codec of Python as the charset. Codecs such as "hex" and "idna" raise an
+    error before a view or middleware can respond.
     """
 
     def _set_content_type_params(self, meta: dict[str, Any]) -> None:

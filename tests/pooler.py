@@ -15,7 +15,7 @@ from pathlib import Path
 import psycopg2
 from django.conf import settings
 
-from marketplace.postgresql import embedded
+from marketplace.postgresql import embedded, programs
 
 INI = Path(settings.BASE_DIR) / "deploy" / "pgbouncer" / "pgbouncer.ini"
 
@@ -55,7 +55,7 @@ class Pooler:
         users.write_text(f'"{embedded.SUPERUSER}" ""\n')
         ini = self.folder / "pgbouncer.ini"
         ini.write_text("\n".join([*self._lines(), ""]))
-        arguments = ["-u", embedded.SYSTEM_USER] if os.geteuid() == 0 else []
+        arguments = ["-u", programs.SYSTEM_USER] if os.geteuid() == 0 else []
         self.log = (self.folder / "pgbouncer.log").open("w")
         self.process = subprocess.Popen(
             [program(), *arguments, str(ini)], stdout=self.log, stderr=subprocess.STDOUT

@@ -20,7 +20,7 @@ from django.conf import settings
 from django.db import connections
 
 from marketplace.exceptions import BackupError, EmbeddedServerError
-from marketplace.postgresql import embedded
+from marketplace.postgresql import programs
 
 #: What of a connection's parameters libpq also takes from the environment.
 _VARIABLES = {
@@ -218,7 +218,7 @@ def _candidates(name: str, alias: str) -> list[Path]:
     on_path = shutil.which(name)
     found = [Path(on_path)] if on_path else []
     try:
-        ours = embedded.program(name)
+        ours = programs.program_path(name)
     except EmbeddedServerError:
         return found
     return [*found, ours] if connections[alias].settings_dict["HOST"] else [ours, *found]

@@ -84,7 +84,7 @@ def plan_initialization(alias: str, today: date, *, drop_first: bool = False) ->
         is_created=True,
         migrations=all_migrations(alias),
         partitions=tuple(names),
-        roles=Reconciliation(made=missing_roles(alias)),
+        roles=Reconciliation(created=missing_roles(alias)),
         groups=tuple(GROUPS) if alias == CONTROL else (),
     )
 

@@ -1,4 +1,4 @@
-"""The database backend that settings name as `marketplace.postgresql`."""
+"""The database backend `marketplace.postgresql`."""
 
 import time
 from typing import Any
@@ -7,23 +7,23 @@ from django.conf import settings
 from django.db import OperationalError
 from django.db.backends.postgresql import base, client, operations
 
-from marketplace.postgresql import embedded
+from marketplace.postgresql import embedded, programs
 from marketplace.postgresql.errors import is_disconnect
 
-#: Bytes of a statement that the query log keeps: it holds 9,000 statements, and one of a load may
-#: have megabytes of parameters.
+#: Maximum length in bytes of a statement in the query log. The log holds 9,000 statements, and
+#: those of a load may have megabytes of parameters.
 _MAX_LOGGED = 2000
 
 
-#: Seconds to wait, time after time, for a database that is being exchanged by a restore.
-_EXCHANGE = (0.05, 0.1, 0.2)
+#: Pauses in seconds between attempts to connect to a database that a restore is replacing.
+_RETRY_PAUSES = (0.05, 0.1, 0.2)
 
 
 class DatabaseOperations(operations.DatabaseOperations):
-    """Keep the query log, which `DEBUG` and the tests turn on, within tens of megabytes."""
+    """Limits the size of the query log, which `DEBUG` and the tests enable."""
 
     def last_executed_query(self, cursor: Any, sql: Any, params: Any) -> str:
-        """Return the statement with its parameters, cut off after 2,000 bytes."""
+        """Return the statement with its parameters, truncated after 2,000 bytes."""
         query: bytes = cursor.query or b""
         if len(query) <= _MAX_LOGGED:
             return query.decode()
@@ -31,27 +31,27 @@ class DatabaseOperations(operations.DatabaseOperations):
 
 
 class DatabaseClient(client.DatabaseClient):
-    """Run the `psql` that comes with the embedded server, so that `dbshell` needs no other."""
+    """Runs the `psql` of the embedded server for `dbshell`."""
 
     @classmethod
     def settings_to_cmd_args_env(
         cls, settings_dict: dict[str, Any], parameters: Any
     ) -> tuple[list[str], dict[str, str] | None]:
-        """Return the arguments and environment of `psql`, starting the server if it is ours."""
+        """Return the arguments and environment of `psql`; start the embedded server if needed."""
         args, env = super().settings_to_cmd_args_env(_resolved(settings_dict), parameters)
         if not settings_dict["HOST"]:
             embedded.start(settings.DATA_DIR)
-        return [str(embedded.program("psql")), *args[1:]], env
+        return [str(programs.program_path("psql")), *args[1:]], env
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """A connection that starts the embedded server if it does not run."""
+    """A connection that starts the embedded server if it is not running."""
 
     client_class = DatabaseClient
     ops_class = DatabaseOperations
 
     def get_connection_params(self) -> dict[str, Any]:
-        """Return the parameters, with the embedded server's socket for a database without host."""
+        """Return the parameters; without a host, those of the embedded server's socket."""
         original = self.settings_dict
         self.settings_dict = _resolved(original)
         try:
@@ -60,7 +60,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             self.settings_dict = original
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        """Connect; where the embedded server does not answer, start it and connect again."""
+        """Connect; if the embedded server does not answer, start it and connect again."""
         try:
             return self._connect(conn_params)
         except (OperationalError, self.Database.OperationalError):
@@ -69,8 +69,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return super().get_new_connection(conn_params)
 
     def _connect(self, conn_params: dict[str, Any]) -> Any:
-        """Connect; while a restore exchanges the database, a moment later."""
-        for pause in _EXCHANGE:
+        """Connect; retry while a restore is replacing the database."""
+        for pause in _RETRY_PAUSES:
             try:
                 return super().get_new_connection(conn_params)
             except self.Database.OperationalError as error:
@@ -81,7 +81,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
 
 def _resolved(settings_dict: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings with host and user of the embedded server where no host is named."""
+    """Return the settings; without a host, with the socket and user of the embedded server."""
     if settings_dict["HOST"]:
         return settings_dict
     directory = str(embedded.socket_directory(settings.DATA_DIR))

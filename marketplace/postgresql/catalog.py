@@ -1,4 +1,4 @@
-"""What PostgreSQL's catalog says of tables: their columns, indexes and constraints."""
+"""Tables in PostgreSQL's catalog, with their columns, indexes and constraints."""
 
 from collections import defaultdict
 from collections.abc import Collection
@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from django.db import connections
 
-# Partitions belong to their table, and extensions own theirs. A table that another database should
-# have is looked for in all schemas, and as a view too.
+# Partitions and tables of extensions are left out. Tables of other databases are searched in all
+# schemas, including views.
 _TABLES = """
 SELECT DISTINCT pg_class.relname
 FROM pg_class
@@ -79,7 +79,7 @@ WHERE
 ORDER BY pg_class.relname, index_class.relname
 """
 
-# PostgreSQL 18 has constraints of kind n too, for NOT NULL, which columns tell of already.
+# Constraints of type n of PostgreSQL 18, for NOT NULL, are part of the columns.
 _CONSTRAINTS = """
 SELECT
     pg_class.relname,
@@ -108,7 +108,7 @@ ORDER BY pg_class.relname, pg_constraint.conname
 
 
 class Column(NamedTuple):
-    """A column as it is."""
+    """A column of a table."""
 
     name: str
     type: str
@@ -117,34 +117,34 @@ class Column(NamedTuple):
 
 
 class Index(NamedTuple):
-    """An index as it is."""
+    """An index of a table."""
 
     name: str
-    #: The columns of its key; "(expression)" for what is no column.
+    #: The key columns; "(expression)" for an expression.
     columns: list[str]
     method: str
     is_unique: bool
     is_partial: bool
     is_valid: bool
-    #: Whether it is only the means of a constraint.
+    #: Whether it implements a constraint.
     has_constraint: bool
 
 
 class Constraint(NamedTuple):
-    """A constraint as it is."""
+    """A constraint of a table."""
 
     name: str
-    #: p for a primary key, u for unique, f for a foreign key, c for a check, x for an exclusion.
+    #: p: primary key, u: unique, f: foreign key, c: check, x: exclusion.
     kind: str
-    #: The columns that it is about; of a check, in the order of the table.
+    #: The constrained columns; of a check constraint, in the order of the table.
     columns: list[str]
-    #: The table that a foreign key references.
+    #: The table that a foreign key references; empty for other constraints.
     target: str
     is_valid: bool
 
 
 class Table(NamedTuple):
-    """A table as it is."""
+    """The columns, indexes and constraints of a table."""
 
     columns: dict[str, Column]
     indexes: list[Index]
@@ -152,12 +152,12 @@ class Table(NamedTuple):
 
 
 def table_names(alias: str, others: Collection[str]) -> list[str]:
-    """Return the names of the schema's tables, and of those `others` that any schema has."""
+    """Return the names of the tables in the schema, and of `others` in any schema."""
     return [name for (name,) in _fetch(alias, _TABLES, others=list(others))]
 
 
 def describe_tables(alias: str, names: Collection[str]) -> dict[str, Table]:
-    """Return the named tables."""
+    """Return the named tables of the schema by name."""
     columns, indexes, constraints = (
         _by_table(_fetch(alias, query, tables=list(names)))
         for query in (_COLUMNS, _INDEXES, _CONSTRAINTS)

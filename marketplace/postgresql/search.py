@@ -1,4 +1,4 @@
-"""Full-text search: the vectors, stored in a column or in an index only, and the queries."""
+"""Full-text search: vectors, stored in a column or only in an index, and queries."""
 
 import re
 from collections.abc import Iterable
@@ -9,26 +9,26 @@ from django.db import models
 from django.db.models import F, Func, Value
 from django.db.models.functions import Coalesce
 
-#: Stems Cyrillic words as Russian and Latin ones as English; other languages stay as they are.
+#: Stems Cyrillic words as Russian and Latin words as English; others remain unchanged.
 CONFIGURATION = "russian"
 
-#: Minus signs in front of a word: PostgreSQL takes each for a NOT, and fails if more than 32 are
-#: nested. It skips the other characters.
+#: Repeated minus signs before a word: PostgreSQL parses each as NOT and fails if more than 32 are
+#: nested. It ignores the other characters.
 _NESTED_NOT = re.compile(r"(?<![^\s!&|()])-[\s!&|()-]*-")
 
 
 class Vector(Func):
     """The full-text vector of a text."""
 
-    # A literal, because a generated column takes only the two-argument form with a constant.
+    # A literal: generated columns require the two-argument form with a constant.
     template = f"to_tsvector('{CONFIGURATION}'::regconfig, %(expressions)s)"
     output_field = SearchVectorField()
 
 
 class Joined(Func):
-    """Texts, one behind the other."""
+    """The concatenation of texts, separated by blanks."""
 
-    # Django's Concat is not immutable for PostgreSQL, as a generated column must be.
+    # Django's Concat is not immutable, as generated columns require.
     template = "(%(expressions)s)"
     arg_joiner = " || ' ' || "
     output_field = models.TextField()
@@ -37,8 +37,8 @@ class Joined(Func):
 def vector_of(*columns: str) -> Vector:
     """Return the full-text vector of some text columns.
 
-    An index on it needs a third of what it takes to store it besides; each row that is found is
-    checked against its text.
+    An index on this expression needs a third of the space of a stored column. PostgreSQL rechecks
+    each matching row against its text.
     """
     return Vector(Joined(*[Coalesce(F(column), Value("")) for column in columns]))
 
@@ -53,21 +53,21 @@ def search_vector(*columns: str) -> models.GeneratedField:
 
 
 def search_query(text: str) -> SearchQuery:
-    """Return the query for what a person typed: words, "phrases", or, -without."""
+    """Return the query for a user's input: words, "phrases", or, -excluded."""
     text = _NESTED_NOT.sub(" ", text)
     return SearchQuery(text, config=CONFIGURATION, search_type="websearch")
 
 
 def matching(columns: Iterable[str], text: str) -> SearchVectorExact:
-    """Return the condition that the text of some columns has what a person typed."""
+    """Return the condition that some text columns match a user's input."""
     return SearchVectorExact(vector_of(*columns), search_query(text))
 
 
 class SearchableQuerySet(models.QuerySet[Any]):
-    """Rows with a `search_vector`, or of a model with SEARCHED: the columns of its index."""
+    """Rows of a model with a `search_vector`, or with SEARCHED, the columns of its index."""
 
     def search(self, text: str) -> "SearchableQuerySet":
-        """Keep the rows that contain the words of `text`, in the forms that the stemmer unites."""
+        """Filter rows that contain the words of `text`, in any form with the same stem."""
         searched = getattr(self.model, "SEARCHED", None)
         if searched:
             return self.filter(matching(searched, text))

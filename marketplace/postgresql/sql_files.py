@@ -1,4 +1,4 @@
-"""The `.sql` files of an app: one statement or a few a file, under `<app>/sql/`."""
+"""Read the `.sql` files of a package, in its folder `sql/`."""
 
 from functools import cache
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 
 @cache
 def read_sql(package_file: str, name: str) -> str:
-    """Return the text of `sql/<name>.sql` beside a module.
+    """Return the text of `sql/<name>.sql` in the folder of a module.
 
     :param package_file: the module's `__file__`
     """

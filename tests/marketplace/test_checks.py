@@ -21,7 +21,7 @@ from procurement.models import Lot
 
 class TestHomes:
     def test_the_project_is_clean(self):
-        assert checks.check_homes(None) == []
+        assert checks.check_models(None) == []
         assert checks.check_platforms(None) == []
 
     @isolate_apps("marketplace")

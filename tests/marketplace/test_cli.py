@@ -123,8 +123,8 @@ class TestReaders:
 
     def test_a_pipe_of_ones_own_that_breaks_is_an_error(self, tmp_path, capsys):
         code = (
-            "from marketplace.cli import readers_may_leave\n"
-            "with readers_may_leave(): raise BrokenPipeError('the process that reads')"
+            "from marketplace.cli import exit_on_closed_pipe\n"
+            "with exit_on_closed_pipe(): raise BrokenPipeError('the process that reads')"
         )
         done = subprocess.run(
             [sys.executable, "-c", code],

@@ -1,5 +1,7 @@
-"""Least privilege: the roles of each database, what they may do, and putting that in order.
+"""Least-privilege roles: their definition, their actual privileges, and reconciling the two.
 
-Each database has an owner, whose are its tables and whose migrations are; a loader, which writes
-data; and an analyst, who reads. None of them may enter another of the databases.
+Each database has an owner, which owns the tables and runs migrations; a loader, which writes data;
+and an analyst, which reads. The control database has an app role instead of the last two. No role
+may connect to the other databases. `init_all`, `db_grants`, restores and the doctor call this
+package.
 """

@@ -1,4 +1,4 @@
-"""The roles of a database themselves: how they log in, and what their sessions start with."""
+"""The attributes of roles: logins, connection limits, settings and memberships."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -12,12 +12,15 @@ from marketplace.databases.roles.definitions import BOUNDS, PUBLIC, Role, databa
 from marketplace.databases.roles.passwords import is_password, verifier
 from marketplace.humanize import counted
 
-#: Objects that a sentence names before it only counts them.
-_FEW = 3
+#: The problem of a role that does not exist.
+MISSING = "is missing"
+
+#: Maximum number of objects that a message names; it counts the others.
+_MAX_NAMED = 3
 
 _ATTRIBUTES = ("SUPERUSER", "CREATEDB", "CREATEROLE", "REPLICATION", "BYPASSRLS")
 
-# What PostgreSQL takes for yes, as `SET` keeps it.
+# The spellings of true that PostgreSQL accepts and stores in a setting.
 _YES = ("on", "true", "tru", "tr", "t", "yes", "ye", "y", "1")
 
 _ROLES = """
@@ -53,63 +56,63 @@ ORDER BY 1, 2
 
 
 class Difference(NamedTuple):
-    """Something about a role that is not as it should be."""
+    """A difference between a role and its definition, with the statements that repair it."""
 
     role: str
-    #: As "lacks SELECT on".
+    #: For example "lacks SELECT on".
     problem: str
-    #: As "table ecommerce_offers".
+    #: For example "table ecommerce_offers".
     objects: tuple[str, ...]
     statements: tuple[Composed, ...]
 
     def __str__(self) -> str:
-        """Return it as a sentence, which counts objects where there are many."""
-        few, more = self.objects[:_FEW], len(self.objects) - _FEW
-        names = ", ".join(few) + (f" and {more} more" if more > 0 else "")
+        """Return a sentence that names some of the objects and counts the others."""
+        named, more = self.objects[:_MAX_NAMED], len(self.objects) - _MAX_NAMED
+        names = ", ".join(named) + (f" and {more} more" if more > 0 else "")
         return f"{self.role} {self.problem} {names}".rstrip()
 
 
 class Account(NamedTuple):
-    """What the server has of a role."""
+    """The attributes of a role on the server."""
 
     can_login: bool
-    #: Whether it has each of the attributes.
+    #: Whether the role has each attribute of `_ATTRIBUTES`.
     flags: tuple[bool, ...]
-    #: When its password expires, as the server writes it; None: never.
+    #: When the password expires, as text; None: never.
     valid_until: str | None
     is_expired: bool
-    #: Connections it may have at once; -1: any number.
+    #: Maximum number of concurrent connections; -1: unlimited.
     connection_limit: int
-    #: Connections of the server that are not reserved.
+    #: Number of the server's connections that are not reserved.
     available: int
-    #: Connections that its database may have at once; -1: any number.
+    #: Maximum number of concurrent connections to the database; -1: unlimited.
     database_limit: int
-    #: Superusers' parameters that the connected role may set.
+    #: The superuser parameters that the connected role may set.
     settable: Sequence[str]
-    #: What its sessions start with: everywhere, and in this database, which wins.
+    #: Settings of the role's sessions in all databases, and in this one, which take precedence.
     settings: dict[str, str]
     settings_here: dict[str, str]
     database: str
 
     @property
-    def is_kept_out(self) -> bool:
-        """Return whether a limit keeps it from logging in with its password."""
+    def is_login_blocked(self) -> bool:
+        """Return whether a limit blocks logins even with the right password."""
         return self.is_expired or self.connection_limit == 0
 
     @property
     def limits(self) -> tuple[str, ...]:
-        """Return what an administrator set to its logins, and is no difference."""
+        """Return the limits that an administrator set, which are not differences."""
         until = f"until {self.valid_until}" if self.valid_until and not self.is_expired else ""
-        at_once = (
+        maximum = (
             f"at most {counted(self.connection_limit, 'connection')} at once"
             if self.connection_limit > 0
             else ""
         )
-        return tuple(limit for limit in (until, at_once) if limit)
+        return tuple(limit for limit in (until, maximum) if limit)
 
 
 def read_accounts(cursor: CursorWrapper, names: Sequence[str]) -> dict[str, Account]:
-    """Return, by name, those of the roles that there are."""
+    """Return the accounts of the roles that exist, by name."""
     cursor.execute(_ROLES, {"names": list(names), "bounds": [*BOUNDS]})
     return {
         name: Account._make([*state, _settings(everywhere), _settings(here), database])
@@ -118,47 +121,47 @@ def read_accounts(cursor: CursorWrapper, names: Sequence[str]) -> dict[str, Acco
 
 
 def _settings(texts: Sequence[str]) -> dict[str, str]:
-    """Return the settings that PostgreSQL keeps as name=value."""
+    """Parse settings that PostgreSQL stores as name=value."""
     return {key: value for key, _, value in (text.partition("=") for text in texts)}
 
 
-def find_creation(role: Role) -> Difference:
-    """Return that a role is missing."""
+def missing_role(role: Role) -> Difference:
+    """Return the difference of a role that does not exist."""
     login = SQL("LOGIN" if role.is_trusted else "NOLOGIN")
     statement = SQL("CREATE ROLE {} {}").format(Identifier(role.name), login)
-    return Difference(role.name, "is missing", (), (statement,))
+    return Difference(role.name, MISSING, (), (statement,))
 
 
-def find_faults(
+def find_account_differences(
     cursor: CursorWrapper, alias: str, role: Role, account: Account
 ) -> Iterator[Difference]:
-    """Find what a role is, cannot do or starts with, against what it should."""
+    """Find differences of the role's attributes, password, limits and settings."""
     name = Identifier(role.name)
     for attribute in compress(_ATTRIBUTES, account.flags):
         statement = SQL("ALTER ROLE {} {}").format(name, SQL(f"NO{attribute}"))
         yield Difference(role.name, f"has {attribute}", (), (statement,))
     if role.password:
         yield from _login(cursor, alias, role, account.can_login)
-    yield from _limits(role, account)
-    yield from _contradictions(role, account)
-    yield from _lacking(role, account, role.settings)
-    yield from find_excess_connections(role, account)
+    yield from _login_limits(role, account)
+    yield from _conflicting_settings(role, account)
+    yield from _missing_settings(role, account, role.settings)
+    yield from find_excess_role_connections(role, account)
     settable = [bound for bound in role.bounds if bound[0] in account.settable]
-    yield from _lacking(role, account, settable)
+    yield from _missing_settings(role, account, settable)
 
 
-def find_excess_connections(role: Role, account: Account) -> Iterator[Difference]:
-    """Find that a role may take more connections than it should; fewer are allowed."""
-    limit = role.limit(account.available)
-    # Zero keeps the role out, which is another difference.
+def find_excess_role_connections(role: Role, account: Account) -> Iterator[Difference]:
+    """Find a role whose connection limit is too high; a lower one is allowed."""
+    limit = role.connection_limit(account.available)
+    # Zero blocks logins, which `_login_limits` reports.
     if account.connection_limit < 0 or account.connection_limit > limit:
         statement = _connection_limit(role, limit)
         problem = f"may have more than {counted(limit, 'connection')} at once"
         yield Difference(role.name, problem, (), (statement,))
 
 
-def find_database_excess(account: Account) -> Iterator[Difference]:
-    """Find that the roles of a database together may take the connections of the others."""
+def find_excess_database_connections(account: Account) -> Iterator[Difference]:
+    """Find a connection limit of the database that leaves too few to other databases."""
     limit = database_connection_limit(account.available)
     if account.database_limit < 0 or account.database_limit > limit:
         statement = SQL("ALTER DATABASE {} CONNECTION LIMIT {}").format(
@@ -168,12 +171,12 @@ def find_database_excess(account: Account) -> Iterator[Difference]:
         yield Difference(PUBLIC, problem, (f"database {account.database}",), (statement,))
 
 
-def find_lacking_bounds(role: Role, account: Account) -> Iterator[Difference]:
-    """Find the settings that a role cannot change, and does not have."""
-    yield from _lacking(role, account, role.bounds)
+def find_missing_bounds(role: Role, account: Account) -> Iterator[Difference]:
+    """Find missing settings among those that the role itself cannot change."""
+    yield from _missing_settings(role, account, role.bounds)
 
 
-def _lacking(
+def _missing_settings(
     role: Role, account: Account, settings: Sequence[tuple[str, str]]
 ) -> Iterator[Difference]:
     for key, value in settings:
@@ -184,33 +187,33 @@ def _lacking(
             yield Difference(role.name, f"lacks the setting {key} = {value}", (), (statement,))
 
 
-def _limits(role: Role, account: Account) -> Iterator[Difference]:
-    """Find what keeps a role out; a limit that leaves it in is an administrator's choice."""
+def _login_limits(role: Role, account: Account) -> Iterator[Difference]:
+    """Find limits that block all logins; other limits are the administrator's choice."""
     name = Identifier(role.name)
     if account.is_expired:
         statement = SQL("ALTER ROLE {} VALID UNTIL 'infinity'").format(name)
-        problem = f"cannot log in any more: VALID UNTIL {account.valid_until}"
+        problem = f"cannot log in: VALID UNTIL {account.valid_until}"
         yield Difference(role.name, problem, (), (statement,))
     if account.connection_limit == 0:
-        statement = _connection_limit(role, role.limit(account.available))
-        yield Difference(role.name, "may open no connection: CONNECTION LIMIT 0", (), (statement,))
+        statement = _connection_limit(role, role.connection_limit(account.available))
+        yield Difference(role.name, "cannot connect: CONNECTION LIMIT 0", (), (statement,))
 
 
 def _connection_limit(role: Role, limit: int) -> Composed:
     return SQL("ALTER ROLE {} CONNECTION LIMIT {}").format(Identifier(role.name), Literal(limit))
 
 
-def _contradictions(role: Role, account: Account) -> Iterator[Difference]:
-    """Find settings of the role's sessions that go against what it is for."""
-    name, wanted = Identifier(role.name), dict((*role.settings, *role.bounds))
+def _conflicting_settings(role: Role, account: Account) -> Iterator[Difference]:
+    """Find settings that contradict the role's purpose."""
+    name, defined = Identifier(role.name), dict((*role.settings, *role.bounds))
     for key, value in account.settings.items():
-        if key not in wanted and _contradicts(role, key, value):
+        if key not in defined and _contradicts(role, key, value):
             statement = SQL("ALTER ROLE {} RESET {}").format(name, Identifier(key))
             yield Difference(role.name, f"starts with {key} = {value}", (), (statement,))
-    # Those of one database win over those of the role.
+    # Settings for one database take precedence over those of the role.
     for key, value in account.settings_here.items():
-        if wanted.get(key, value) != value or (
-            key not in wanted and _contradicts(role, key, value)
+        if defined.get(key, value) != value or (
+            key not in defined and _contradicts(role, key, value)
         ):
             statement = SQL("ALTER ROLE {} IN DATABASE {} RESET {}").format(
                 name, Identifier(account.database), Identifier(key)
@@ -220,18 +223,18 @@ def _contradictions(role: Role, account: Account) -> Iterator[Difference]:
 
 
 def _contradicts(role: Role, key: str, value: str) -> bool:
-    """Return whether a setting keeps the role from its work, or makes it another role."""
+    """Return whether a setting prevents the role's work, or switches to another role."""
     text = value.lower()
     match key:
         case "default_transaction_read_only":
-            # The owner migrates; who only reads is told by its own settings.
+            # The analyst's definition has its own value for this setting.
             return not role.is_reader and text in _YES
         case "search_path":
             return "public" not in re.split(r'[\s,"]+', text)
         case "role":
             return text not in ("none", role.name)
         case "session_replication_role":
-            # Without it, what only adds could be changed: triggers and foreign keys are off.
+            # "replica" disables triggers and foreign keys, which protect append-only tables.
             return text == "replica"
     return False
 
@@ -246,10 +249,10 @@ def _login(cursor: CursorWrapper, alias: str, role: Role, can_login: bool) -> It
 
 
 def find_memberships(cursor: CursorWrapper, names: Sequence[str]) -> Iterator[Difference]:
-    """Find what our roles inherit: each has its own rights, and no others."""
+    """Find memberships of the roles: each role has its own privileges only."""
     cursor.execute(_MEMBERSHIPS, {"names": list(names)})
     connection: Any = cursor.connection
-    # Before version 16 there is no choice, and the grantor may have been dropped.
+    # Versions before 16 do not support GRANTED BY, and the grantor may have been dropped.
     names_grantor = connection.server_version >= 160000
     for member, role, grantor in cursor.fetchall():
         statement = SQL("REVOKE {} FROM {}").format(Identifier(role), Identifier(member))

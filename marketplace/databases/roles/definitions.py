@@ -1,4 +1,4 @@
-"""Which roles a database has, and what each may do there."""
+"""The definition of each database's roles: names, privileges, settings and limits."""
 
 import os
 import re
@@ -13,92 +13,93 @@ from marketplace.registry import ALIASES, CONTROL
 
 OWNER = "owner"
 
-#: What PostgreSQL calls everybody.
+#: PostgreSQL's name for all roles.
 PUBLIC = "PUBLIC"
 
-#: Advisory locks, which share their memory with all other locks of the server.
+#: Advisory lock functions: these locks share memory with all other locks of the server.
 LOCK_FUNCTIONS = r"pg_(?:try_)?advisory_(?:xact_)?lock(?:_shared)?"
 
-#: Exports a snapshot, a file on the server, for a dump by several processes.
+#: Exports an MVCC snapshot, a file on the server, for a dump by several processes.
 SNAPSHOT_FUNCTION = "pg_export_snapshot"
 
-#: Functions that our own roles need, but analysts do not.
+#: System functions that owners and loaders need, but analysts do not.
 _WRITERS_FUNCTIONS = f"{LOCK_FUNCTIONS}|{SNAPSHOT_FUNCTION}"
 
-#: Functions with which anybody could fill the disk: by large objects, and by the write-ahead log.
+#: Functions that can fill the disk, with large objects or the write-ahead log.
 FILLING_FUNCTIONS = (
     r"lo_creat|lo_create|lo_from_bytea|lo_put|lo_truncate|lo_truncate64|lowrite"
     r"|pg_logical_emit_message"
 )
 
-#: Parameters that only a superuser sets, or a role that was granted the privilege.
+#: Parameters that require a superuser, or a role with the SET privilege on them.
 BOUNDS = ("temp_file_limit", "log_min_messages")
 
-#: The parts of the server's connections that all analysts together, and one database, may take, so
-#: that some are always left to the others.
-_ANALYSTS_PART = 1 / 3
-_DATABASE_PART = 3 / 4
+#: Maximum shares of the server's connections: of all analysts together, and of one database. The
+#: rest remains available to the others.
+_ANALYSTS_SHARE = 1 / 3
+_DATABASE_SHARE = 3 / 4
 
-#: Seconds of PostgreSQL's units; a statement_timeout without one is in milliseconds.
+#: PostgreSQL's units in seconds; a statement_timeout without a unit is in milliseconds.
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "": 1e-3, "s": 1, "min": 60, "h": 3600, "d": 86400}
 
-#: Bytes of an identifier.
+#: Maximum length of an identifier in bytes.
 _MAX_NAME = 63
 
 _CHANGES = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
 
 class Role(NamedTuple):
-    """A role of one database. The owner owns the tables, and needs no privileges on them."""
+    """A role of one database. The owner owns the tables and needs no privileges on them."""
 
     name: str
-    #: The variable with its password, and what that says.
+    #: The environment variable with the password, and its value.
     variable: str
     password: str
-    #: Whether it may log in without a password, as the private socket keeps others out.
+    #: Whether it may log in without a password, because the server has a private socket only.
     is_trusted: bool
     database: tuple[str, ...] = ()
     schema: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
     sequences: tuple[str, ...] = ()
-    #: Whether it may call the functions that create something with their owner's rights.
+    #: Whether it may call the SECURITY DEFINER functions that create partitions.
     may_create: bool = False
     #: Whether it may take advisory locks, export snapshots, and connect to MAINTENANCE_DATABASE.
     may_lock: bool = False
-    #: Settings of its sessions.
+    #: Settings of the role's sessions.
     settings: tuple[tuple[str, str], ...] = ()
-    #: Settings that the role cannot change: only a role that may set superusers' parameters can.
+    #: Settings that the role itself cannot change, as they are superuser parameters.
     bounds: tuple[tuple[str, str], ...] = ()
-    #: Connections that it may have at once, if that is no more than its part of the server's.
+    #: Maximum number of concurrent connections, if that does not exceed the role's share.
     connections: int | None = None
-    part: float = 1 / 2
+    #: Maximum share of the server's connections.
+    share: float = 1 / 2
 
     @property
     def is_reader(self) -> bool:
-        """Return whether it only reads."""
+        """Return whether the role may only read tables."""
         return self.tables == ("SELECT",)
 
-    def limit(self, available: int) -> int:
-        """Return how many connections it may have at once, at most.
+    def connection_limit(self, available: int) -> int:
+        """Return the maximum number of concurrent connections.
 
-        :param available: connections of the server that are not reserved for superusers
+        :param available: number of the server's connections that are not reserved for superusers
         """
-        share = max(1, int(available * self.part))
-        return share if self.connections is None else min(self.connections, share)
+        maximum = max(1, int(available * self.share))
+        return maximum if self.connections is None else min(self.connections, maximum)
 
-    def wanted(self, kind: str, name: str, alias: str) -> set[str]:
-        """Return the privileges that the role should have on an object."""
+    def privileges_on(self, kind: str, name: str, alias: str) -> set[str]:
+        """Return the privileges that the definition gives the role on an object."""
         if kind == "FUNCTION":
-            # By their name: what creates a month only adds. Others may drop or lock.
+            # Functions with this prefix only add partitions. Others may drop or lock tables.
             creates = name.startswith(f"{alias}_create_")
             return {"EXECUTE"} if self.may_create and creates else set()
         if kind == "SYSTEM FUNCTION":
-            is_ours = self.may_lock and re.fullmatch(_WRITERS_FUNCTIONS, name)
-            return {"EXECUTE"} if is_ours else set()
+            is_needed = self.may_lock and re.fullmatch(_WRITERS_FUNCTIONS, name)
+            return {"EXECUTE"} if is_needed else set()
         if kind == "SYSTEM DATABASE":
             return {"CONNECT"} if self.may_lock and name == MAINTENANCE_DATABASE else set()
         if kind == "TABLE" and name == "django_migrations":
-            # Who writes here decides which migrations are run.
+            # Writing to this table decides which migrations are run.
             return {"SELECT"} & set(self.tables)
         kinds = {
             "DATABASE": self.database,
@@ -114,9 +115,9 @@ class Role(NamedTuple):
 
 
 def roles_of(alias: str) -> tuple[Role, ...]:
-    """Return the roles of a database, its owner first.
+    """Return the roles of a database, the owner first.
 
-    Their names are made of the database's name in the settings, so that several installations can
+    Their names derive from the database's name in the settings, so that several installations can
     share a server.
     """
     name = str(connections[alias].settings_dict["NAME"])
@@ -127,8 +128,8 @@ def roles_of(alias: str) -> tuple[Role, ...]:
         return Role(_name(name, kind), variable, value, is_trusted)
 
     owner, writer, *analyst = _passwords(alias)
-    # The schema belongs to whoever owns the database, which of a copy is another: foreign keys are
-    # checked with the rights of their table's owner.
+    # Foreign keys are checked with the privileges of the table's owner, which is not the owner of
+    # the schema in a copy of the database.
     roles = [
         make(OWNER, owner)._replace(schema=("CREATE", "USAGE"), may_lock=True),
         _writer(make("loader" if analyst else "app", writer)),
@@ -137,7 +138,7 @@ def roles_of(alias: str) -> tuple[Role, ...]:
 
 
 def owner_of(alias: str) -> str:
-    """Return the name of the role that owns the database and what is in it."""
+    """Return the name of the role that owns the database and its objects."""
     return roles_of(alias)[0].name
 
 
@@ -148,24 +149,24 @@ def foreign_roles(alias: str) -> set[str]:
 
 
 def analysts() -> set[str]:
-    """Return the names of the roles of all databases that only read."""
+    """Return the names of the read-only roles of all databases."""
     return {role.name for alias in ALIASES for role in roles_of(alias) if role.is_reader}
 
 
 def database_connection_limit(available: int) -> int:
-    """Return how many connections a database may have at once, at most."""
-    return max(1, int(available * _DATABASE_PART))
+    """Return the maximum number of concurrent connections to one database."""
+    return max(1, int(available * _DATABASE_SHARE))
 
 
 def statement_timeout() -> str:
-    """Return the time after which an analyst's statement is canceled, as PostgreSQL writes it."""
+    """Return the statement_timeout of analysts, as PostgreSQL writes it."""
     return os.environ.get("ANALYST_STATEMENT_TIMEOUT") or "5min"
 
 
 def statement_timeout_seconds() -> float:
-    """Return the same time in seconds; 0 if there is no limit, or its form is not known here."""
-    found = re.fullmatch(r"(\d+)\s*(us|ms|s|min|h|d|)", statement_timeout().strip())
-    return int(found[1]) * _SECONDS[found[2]] if found else 0.0
+    """Return the statement_timeout of analysts in seconds; 0 without one, or if it is not valid."""
+    parts = re.fullmatch(r"(\d+)\s*(us|ms|s|min|h|d|)", statement_timeout().strip())
+    return int(parts[1]) * _SECONDS[parts[2]] if parts else 0.0
 
 
 def _writer(role: Role) -> Role:
@@ -176,13 +177,13 @@ def _writer(role: Role) -> Role:
         tables=_CHANGES,
         sequences=("USAGE", "SELECT"),
         may_create=True,
-        # Loads of a platform take turns.
+        # Loads of a platform are serialized with advisory locks.
         may_lock=True,
     )
 
 
 def _analyst(role: Role) -> Role:
-    # No temporary tables: with those a query could fill the disk on which loading writes.
+    # No temporary tables: they could fill the disk that loading writes to.
     return role._replace(
         database=("CONNECT",),
         schema=("USAGE",),
@@ -190,24 +191,24 @@ def _analyst(role: Role) -> Role:
         settings=(
             ("default_transaction_read_only", "on"),
             ("statement_timeout", statement_timeout()),
-            # A forgotten transaction keeps vacuum from cleaning up behind the loaders.
+            # An idle transaction prevents vacuum from removing dead rows.
             ("idle_in_transaction_session_timeout", "10min"),
         ),
         bounds=(
-            # Of each session: a sort that outgrows work_mem is written to the disk of the tables.
+            # Per session: sorts that exceed work_mem spill to the disk that holds the tables.
             ("temp_file_limit", os.environ.get("ANALYST_TEMP_FILE_LIMIT") or "5GB"),
-            # A statement can write a gigabyte into the server's log, as a message or an error.
+            # A message or an error can write a gigabyte to the server's log.
             ("log_min_messages", "fatal"),
         ),
         connections=_analyst_connections(),
-        part=_ANALYSTS_PART / len(ALIASES),
+        share=_ANALYSTS_SHARE / len(ALIASES),
     )
 
 
 def _analyst_connections() -> int:
-    """Return ANALYST_CONNECTIONS.
+    """Return the value of ANALYST_CONNECTIONS.
 
-    :raises MarketplaceError: if it is not a number of connections
+    :raises MarketplaceError: if it is not a positive number
     """
     text = os.environ.get("ANALYST_CONNECTIONS") or "10"
     if not text.isdecimal() or int(text) < 1:
@@ -219,12 +220,12 @@ def _analyst_connections() -> int:
 
 
 def _passwords(alias: str) -> list[tuple[str, str]]:
-    """Return the variables of the passwords, with their values.
+    """Return the password variables and their values.
 
-    They are read here and not in the settings: the processes that serve and load do not need them.
+    They are not part of the settings, because serving and loading do not need them.
     """
     if alias == CONTROL:
-        # No analyst: there is nothing here but accounts and sessions.
+        # No analyst: this database contains accounts and sessions only.
         return [
             ("MARKETPLACE_OWNER_PASSWORD", os.environ.get("MARKETPLACE_OWNER_PASSWORD", "")),
             ("MARKETPLACE_APP_PASSWORD", os.environ.get("MARKETPLACE_APP_PASSWORD", "")),
@@ -238,7 +239,7 @@ def _passwords(alias: str) -> list[tuple[str, str]]:
 
 
 def _name(database: str, kind: str) -> str:
-    """Return the role's name; of a long database's name, the start and a digest."""
+    """Return the role's name; a long database name is shortened and gets a digest."""
     name = f"{database}_{kind}"
     if len(name.encode()) <= _MAX_NAME:
         return name

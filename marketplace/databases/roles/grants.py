@@ -1,4 +1,4 @@
-"""What a role of your own may do in a database: read it, or load data into it."""
+"""Grant access to a database to a role that is not one of its own."""
 
 from django.db import connections, transaction
 from django.db.backends.utils import CursorWrapper
@@ -19,11 +19,11 @@ _WRITE = (
     "GRANT TEMPORARY ON DATABASE {database} TO {role}",
     "GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}",
     "GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {role}",
-    # Creating the months of price history that are missing.
+    # Functions create missing months of the price history.
     "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO {role}",
 )
 
-# Tables that later migrations and new months create, by whoever creates them.
+# Privileges on tables that later migrations and new months create.
 _READ_LATER = (
     "ALTER DEFAULT PRIVILEGES FOR ROLE {creator} IN SCHEMA public GRANT SELECT ON TABLES TO {role}",
 )
@@ -34,8 +34,8 @@ _WRITE_LATER = (
     "GRANT USAGE, SELECT ON SEQUENCES TO {role}",
 )
 
-# Loads take turns by advisory locks, which init_all leaves to the roles that load.
-_UNUSABLE_LOCKS = """
+# Loads are serialized by advisory locks, which init_all restricts to the roles that load.
+_MISSING_LOCKS = """
 SELECT format('pg_catalog.%%I(%%s)', p.proname, pg_get_function_identity_arguments(p.oid))
 FROM pg_proc AS p
 WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.proname ~ %(functions)s
@@ -44,24 +44,24 @@ WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.proname ~ %(functions)s
 
 
 def grant(alias: str, role: str, *, can_write: bool) -> None:
-    """Let a role read a database, and write its data if `can_write`. Safe to run again.
+    """Grant read access to a role, and write access if `can_write`. Safe to run repeatedly.
 
-    It covers the tables that there are and those that the connected role and the database's owner
-    create later.
+    The privileges cover existing tables, and tables that the connected role and the database's
+    owner create later.
 
-    :raises MarketplaceError: if there is no such role, it is one of the databases' own, or it
-        cannot be granted the advisory locks that writing needs
+    :raises MarketplaceError: if the role does not exist, is one of the databases' own, or cannot be
+        granted the advisory locks that writing needs
     """
     connection = connections[alias]
     if any(role == own.name for other in (CONTROL, *ALIASES) for own in roles_of(other)):
         raise MarketplaceError(
-            f"{role} has its own rights, and gets no others. To mend them: "
+            f"{role} is a role of the databases, whose privileges are fixed. To repair them: "
             f"python manage.py db_grants --repair"
         )
     with transaction.atomic(using=alias), connection.cursor() as cursor:
         if not _exists(cursor, role):
             raise MarketplaceError(
-                f"There is no role {role}. Create it: python manage.py dbshell --database "
+                f"The role {role} does not exist. Create it: python manage.py dbshell --database "
                 f"{alias} -- -c \"CREATE ROLE {role} LOGIN PASSWORD '…'\""
             )
         for statement in (*_READ, *(_WRITE if can_write else ())):
@@ -74,20 +74,20 @@ def grant(alias: str, role: str, *, can_write: bool) -> None:
 
 
 def _allow_locks(cursor: CursorWrapper, alias: str, role: str) -> None:
-    for name in _unusable_locks(cursor, role):
+    for name in _missing_lock_functions(cursor, role):
         cursor.execute(
             SQL("GRANT EXECUTE ON FUNCTION {} TO {}").format(SQL(name), Identifier(role))
         )
-    # PostgreSQL only warns if the connected role may not grant a right.
-    if _unusable_locks(cursor, role):
+    # PostgreSQL only warns if the connected role may not grant a privilege.
+    if _missing_lock_functions(cursor, role):
         raise MarketplaceError(
             f"{role} may not take advisory locks, which every load needs. Run this as a "
             f"superuser: python manage.py db_grants {role} --write --database {alias}"
         )
 
 
-def _unusable_locks(cursor: CursorWrapper, role: str) -> list[str]:
-    cursor.execute(_UNUSABLE_LOCKS, {"functions": f"^{LOCK_FUNCTIONS}$", "role": role})
+def _missing_lock_functions(cursor: CursorWrapper, role: str) -> list[str]:
+    cursor.execute(_MISSING_LOCKS, {"functions": f"^{LOCK_FUNCTIONS}$", "role": role})
     return [name for (name,) in cursor.fetchall()]
 
 
@@ -97,13 +97,13 @@ def _exists(cursor: CursorWrapper, role: str) -> bool:
 
 
 def _creators(cursor: CursorWrapper, owner: str) -> list[str]:
-    """Return who creates tables: the connected role, and the owner if there is one."""
+    """Return the roles that create tables: the connected role, and the owner if it exists."""
     query = "SELECT rolname FROM pg_roles WHERE rolname IN (current_user, %(owner)s)"
     cursor.execute(query, {"owner": owner})
     return [name for (name,) in cursor.fetchall()]
 
 
 def _composed(statement: str, name: str, role: str) -> sql.Composed:
-    """Fill in the database's or the creator's name, and the role's."""
+    """Insert the name of the database or creator, and that of the role."""
     names = {"database": Identifier(name), "creator": Identifier(name), "role": Identifier(role)}
     return SQL(statement).format(**names)

@@ -1,4 +1,4 @@
-"""Where the roles and rights of a database differ from what they should be."""
+"""Compare the roles and privileges of a database with their definition."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,25 +10,25 @@ from psycopg2.sql import SQL, Composed, Identifier
 from marketplace.databases.roles.accounts import (
     Account,
     Difference,
-    find_creation,
-    find_database_excess,
-    find_excess_connections,
-    find_faults,
-    find_lacking_bounds,
+    find_account_differences,
+    find_excess_database_connections,
+    find_excess_role_connections,
     find_memberships,
+    find_missing_bounds,
+    missing_role,
     read_accounts,
 )
 from marketplace.databases.roles.definitions import PUBLIC, Role, analysts, foreign_roles, roles_of
-from marketplace.databases.roles.objects import EVERYWHERE, SYSTEM, Object, read_objects
+from marketplace.databases.roles.objects import ANY_SCHEMA, SYSTEM, Object, read_objects
 
-_HEIRS = """
+_FORMER_OWNERS = """
 SELECT rolname FROM pg_roles
 WHERE rolname = ANY(%(names)s) AND rolname <> %(owner)s
     AND NOT rolsuper AND NOT pg_has_role(rolname, %(owner)s, 'USAGE')
 """
 
-# What was promised to other roles on tables that a creator who is not the owner makes later.
-_PROMISES = """
+# Default privileges of other roles on future objects of creators other than the owner.
+_DEFAULT_PRIVILEGES = """
 SELECT CASE d.defaclobjtype WHEN 'r' THEN 'TABLES' ELSE 'SEQUENCES' END,
     pg_get_userbyid(a.grantee), a.privilege_type
 FROM pg_default_acl AS d
@@ -39,61 +39,64 @@ WHERE d.defaclnamespace IN (0, 'public'::regnamespace) AND d.defaclobjtype IN ('
     AND pg_get_userbyid(a.grantee) <> ALL(%(known)s)
 """
 
+#: The problem of a privilege that a role may grant to others.
+_GRANT_OPTION = "should not have GRANT OPTION for"
+
 _USERS = "SELECT rolname FROM pg_roles WHERE rolcanlogin AND NOT rolsuper"
 
 
 class Inspection(NamedTuple):
-    """What the roles of a database have, and what is wrong with that."""
+    """The roles and objects of a database, and the differences from the definition."""
 
     roles: tuple[Role, ...]
-    #: Of each role; those that are missing are not here.
+    #: By role name; roles that do not exist are left out.
     accounts: dict[str, Account]
     objects: tuple[Object, ...]
     differences: tuple[Difference, ...]
 
     @property
     def logins(self) -> dict[str, bool]:
-        """Return, of each role that there is, whether it may log in."""
+        """Return whether each existing role may log in, by name."""
         return {name: account.can_login for name, account in self.accounts.items()}
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Return the names of the roles that there are not."""
+        """Return the names of the roles that do not exist."""
         return tuple(role.name for role in self.roles if role.name not in self.accounts)
 
 
 def inspect(cursor: CursorWrapper, alias: str) -> Inspection:
-    """Compare the roles and rights in the cursor's database with what they should be.
+    """Compare the roles and privileges in the cursor's database with their definition.
 
-    :param alias: whose roles; the database may be another than its own, such as a restored copy
+    :param alias: of the roles; the cursor's database may be another one, such as a restored copy
     """
     roles = roles_of(alias)
     accounts = read_accounts(cursor, [role.name for role in roles])
     objects = tuple(read_objects(cursor, roles[0].name))
     present = [role for role in roles if role.name in accounts]
-    found = [
-        *(find_creation(role) for role in roles if role.name not in accounts),
+    differences = [
+        *(missing_role(role) for role in roles if role.name not in accounts),
         *(
             item
             for role in present
-            for item in find_faults(cursor, alias, role, accounts[role.name])
+            for item in find_account_differences(cursor, alias, role, accounts[role.name])
         ),
         *find_memberships(cursor, [role.name for role in present]),
         *(_ownership(cursor, objects, roles[0].name) if roles[0].name in accounts else ()),
         *_search_paths(objects, roles[0].name),
-        *_database_excess(present, accounts),
-        *_lacks(objects, present, alias),
-        *_bereaved(cursor, objects, roles, alias),
-        *_excesses(objects, roles, alias),
-        *_promises(cursor, objects, roles, alias),
+        *_excess_database_connections(present, accounts),
+        *_missing_grants(objects, present, alias),
+        *_public_dependents(cursor, objects, roles, alias),
+        *_extra_grants(objects, roles, alias),
+        *_missing_default_privileges(cursor, objects, roles, alias),
     ]
-    return Inspection(roles, accounts, objects, tuple(found))
+    return Inspection(roles, accounts, objects, tuple(differences))
 
 
 def find_missing_limits(cursor: CursorWrapper, alias: str) -> list[Difference]:
-    """Return the missing limits with which a role could exhaust the server; none without roles.
+    """Return the missing limits without which a role can exhaust the server.
 
-    The limits that the connected role cannot set are included.
+    Limits that the connected role cannot set are included. Without roles the list is empty.
 
     :param alias: of the cursor's database
     """
@@ -111,195 +114,204 @@ def find_missing_limits(cursor: CursorWrapper, alias: str) -> list[Difference]:
         *(
             item
             for role in present
-            for find in (find_excess_connections, find_lacking_bounds)
+            for find in (find_excess_role_connections, find_missing_bounds)
             for item in find(role, accounts[role.name])
         ),
-        *_database_excess(present, accounts),
-        *_lacks(objects, present, alias),
-        *_excesses(objects, roles, alias),
+        *_excess_database_connections(present, accounts),
+        *_missing_grants(objects, present, alias),
+        *_extra_grants(objects, roles, alias),
     ]
-
-
-# What they own and may do
 
 
 def _ownership(
     cursor: CursorWrapper, objects: Sequence[Object], owner: str
 ) -> Iterator[Difference]:
-    yield from _heirs(cursor, objects, owner)
+    yield from _former_owners(cursor, objects, owner)
     for item in objects:
-        # A database's owner owns this schema by its membership in a role of the server.
-        keepers = {owner, "pg_database_owner"} if item.kind == "SCHEMA" else {owner}
-        if item.is_linked or item.owner in keepers:
+        # The database's owner owns the schema through the predefined role pg_database_owner.
+        expected = {owner, "pg_database_owner"} if item.kind == "SCHEMA" else {owner}
+        if item.is_linked or item.owner in expected:
             continue
         kind = "ROUTINE" if item.kind == "FUNCTION" else item.kind
         target = "pg_database_owner" if item.kind == "SCHEMA" else owner
         statement = SQL("ALTER {} {} OWNER TO {}").format(
             SQL(kind), SQL(item.identity), Identifier(target)
         )
-        label = f"{item.label} ({item.owner} does)"
+        label = f"{item.label} (owned by {item.owner})"
         yield Difference(owner, "does not own", (label,), (statement,))
 
 
-def _heirs(cursor: CursorWrapper, objects: Iterable[Object], owner: str) -> Iterator[Difference]:
-    """Find whoever ran the database so far, as whom the app may connect: it must stay able to."""
+def _former_owners(
+    cursor: CursorWrapper, objects: Iterable[Object], owner: str
+) -> Iterator[Difference]:
+    """Find former owners, as which the app may still connect: they need the owner's privileges."""
     names = [
         item.owner
         for item in objects
         if item.kind == "DATABASE" or (item.kind, item.name) == ("TABLE", "django_migrations")
     ]
-    cursor.execute(_HEIRS, {"names": names, "owner": owner})
+    cursor.execute(_FORMER_OWNERS, {"names": names, "owner": owner})
     for (name,) in cursor.fetchall():
         statement = SQL("GRANT {} TO {}").format(Identifier(owner), Identifier(name))
-        yield Difference(name, "owned it so far, and is no member of", (owner,), (statement,))
+        yield Difference(name, "was the owner and is not a member of", (owner,), (statement,))
 
 
 def _search_paths(objects: Iterable[Object], owner: str) -> Iterator[Difference]:
     for item in objects:
         if not item.is_pinned:
             statement = SQL("ALTER ROUTINE {} SET search_path = pg_catalog, public, pg_temp")
-            problem = "lends its rights to a function without a search_path of its own:"
+            problem = "owns a SECURITY DEFINER function without a search_path:"
             yield Difference(owner, problem, (item.label,), (statement.format(SQL(item.identity)),))
 
 
-def _database_excess(present: Sequence[Role], accounts: dict[str, Account]) -> Iterator[Difference]:
+def _excess_database_connections(
+    present: Sequence[Role], accounts: dict[str, Account]
+) -> Iterator[Difference]:
     if present:
-        yield from find_database_excess(accounts[present[0].name])
+        yield from find_excess_database_connections(accounts[present[0].name])
 
 
-def _lacks(objects: Iterable[Object], roles: Sequence[Role], alias: str) -> Iterator[Difference]:
+def _missing_grants(
+    objects: Iterable[Object], roles: Sequence[Role], alias: str
+) -> Iterator[Difference]:
     groups: dict[tuple[str, str, str], list[Object]] = defaultdict(list)
     for item in objects:
-        # Later tables of any schema: those of ours have what is said of theirs.
-        for role in roles if item.is_guarded and not item.is_everywhere else ():
-            wanted = role.wanted(item.kind, item.name, alias)
-            lacking = sorted(wanted - item.whole(role.name))
+        # Default privileges for the schema public are sufficient; others are not required.
+        for role in roles if item.is_guarded and not item.is_for_any_schema else ():
+            expected = role.privileges_on(item.kind, item.name, alias)
+            lacking = sorted(expected - item.whole_privileges(role.name))
             if lacking:
                 groups[role.name, item.kind, ", ".join(lacking)].append(item)
-    for (role_name, _, rights), items in groups.items():
-        statement = _change("GRANT", rights, items, role_name)
+    for (role_name, _, privileges), items in groups.items():
+        statement = _compose("GRANT", privileges, items, role_name)
         labels = tuple(item.label for item in items)
-        yield Difference(role_name, f"lacks {rights} on", labels, (statement,))
+        yield Difference(role_name, f"lacks {privileges} on", labels, (statement,))
 
 
-def _bereaved(
+def _public_dependents(
     cursor: CursorWrapper, objects: Sequence[Object], roles: Sequence[Role], alias: str
 ) -> Iterator[Difference]:
-    """Find other roles whose access to the database depends on PUBLIC, which is about to lose it.
+    """Find other roles whose access depends on privileges of PUBLIC that will be revoked.
 
-    These are roles that may read or write tables and, for the databases of the server, those that
-    can log in and are not analysts: administrators and tools connect there.
+    These are roles with privileges on tables and, for the server's databases, all roles that can
+    log in and are not analysts, because administrators and tools connect there.
     """
-    known = {role.name for role in roles} | foreign_roles(alias) | {PUBLIC}
+    own = {role.name for role in roles} | foreign_roles(alias) | {PUBLIC}
     readers: set[str] = set()
     writers: set[str] = set()
     for item in objects:
         if item.kind == "TABLE":
-            for grantee in item.grants.keys() - known - {item.owner}:
+            for grantee in item.grants.keys() - own - {item.owner}:
                 readers.add(grantee)
                 writers |= {grantee} if "INSERT" in item.grants[grantee] else set()
     cursor.execute(_USERS)
     users = {name for (name,) in cursor.fetchall()} - analysts() - {role.name for role in roles}
     owner = roles[0]
-    for names, right, kind in (
+    for names, privilege, kind in (
         (readers, "CONNECT", "DATABASE"),
         (writers, "TEMPORARY", "DATABASE"),
         (writers, "EXECUTE", "SYSTEM FUNCTION"),
         (users, "CONNECT", "SYSTEM DATABASE"),
     ):
-        # Of the server's objects, those that our own writers need.
+        # Of the server's objects, only those that the owner needs.
         items = [
             item
             for item in objects
-            if item.kind == kind and (not item.is_system or owner.wanted(kind, item.name, alias))
+            if item.kind == kind
+            and (not item.is_system or owner.privileges_on(kind, item.name, alias))
         ]
         for name in sorted(names):
-            losing = [item for item in items if _has_as_public(item, name, right)]
+            losing = [item for item in items if _has_through_public(item, name, privilege)]
             if losing:
                 yield Difference(
                     name,
-                    f"has only as PUBLIC {right} on",
+                    f"has only through PUBLIC {privilege} on",
                     tuple(item.label for item in losing),
-                    (_change("GRANT", right, losing, name),),
+                    (_compose("GRANT", privilege, losing, name),),
                 )
 
 
-def _has_as_public(item: Object, name: str, right: str) -> bool:
-    """Return whether a role has a right only through PUBLIC, which will lose it."""
-    as_public = item.is_guarded and right in item.grants.get(PUBLIC, {})
-    return as_public and name != item.owner and right not in item.grants.get(name, {})
+def _has_through_public(item: Object, name: str, privilege: str) -> bool:
+    """Return whether a role has a privilege only through PUBLIC."""
+    is_public = item.is_guarded and privilege in item.grants.get(PUBLIC, {})
+    return is_public and name != item.owner and privilege not in item.grants.get(name, {})
 
 
-def _excesses(objects: Iterable[Object], roles: Sequence[Role], alias: str) -> Iterator[Difference]:
+def _extra_grants(
+    objects: Iterable[Object], roles: Sequence[Role], alias: str
+) -> Iterator[Difference]:
+    """Find privileges and grant options that roles have and should not have."""
     groups: dict[tuple[str, str, str, str], list[Object]] = defaultdict(list)
-    foreign, ours = foreign_roles(alias), {role.name: role for role in roles}
+    foreign, own = foreign_roles(alias), {role.name: role for role in roles}
     for item in objects:
-        for grantee, rights in item.grants.items() if item.is_guarded else ():
+        for grantee, privileges in item.grants.items() if item.is_guarded else ():
             if grantee in (item.owner, roles[0].name):
                 continue
-            excess = _excess(item, grantee, set(rights), ours, foreign, alias)
-            passed = {right for right, may_pass in rights.items() if may_pass} - excess
-            if excess:
-                key = (grantee, "should not have", item.kind, ", ".join(sorted(excess)))
+            extra = _extra_privileges(item, grantee, set(privileges), own, foreign, alias)
+            grantable = {name for name, is_grantable in privileges.items() if is_grantable} - extra
+            if extra:
+                key = (grantee, "should not have", item.kind, ", ".join(sorted(extra)))
                 groups[key].append(item)
-            if passed and grantee in ours:
-                key = (grantee, "may pass on", item.kind, ", ".join(sorted(passed)))
+            if grantable and grantee in own:
+                key = (grantee, _GRANT_OPTION, item.kind, ", ".join(sorted(grantable)))
                 groups[key].append(item)
     for (grantee, problem, _, names), items in groups.items():
-        verb = "REVOKE" if problem == "should not have" else "REVOKE GRANT OPTION FOR"
-        statement = _change(verb, names, items, grantee)
+        verb = "REVOKE GRANT OPTION FOR" if problem == _GRANT_OPTION else "REVOKE"
+        statement = _compose(verb, names, items, grantee)
         labels = tuple(item.label for item in items)
         yield Difference(grantee, f"{problem} {names} on", labels, (statement,))
 
 
-def _promises(
+def _missing_default_privileges(
     cursor: CursorWrapper, objects: Iterable[Object], roles: Sequence[Role], alias: str
 ) -> Iterator[Difference]:
-    """Find what `db_grants ROLE` promised before the tables had an owner of their own."""
-    known = [*(role.name for role in roles), *foreign_roles(alias)]
-    cursor.execute(_PROMISES, {"owner": roles[0].name, "known": known})
-    later = {item.kind: item for item in objects if not item.identity}
-    for kind, role, right in sorted(set(cursor.fetchall())):
-        if kind in later and right not in later[kind].grants.get(role, {}):
-            statement = _change("GRANT", right, [later[kind]], role)
-            yield Difference(role, f"lacks {right} on", (later[kind].label,), (statement,))
+    """Find default privileges that `db_grants ROLE` gave before the tables had their owner role."""
+    own = [*(role.name for role in roles), *foreign_roles(alias)]
+    cursor.execute(_DEFAULT_PRIVILEGES, {"owner": roles[0].name, "known": own})
+    future = {item.kind: item for item in objects if not item.identity}
+    for kind, role, privilege in sorted(set(cursor.fetchall())):
+        if kind in future and privilege not in future[kind].grants.get(role, {}):
+            statement = _compose("GRANT", privilege, [future[kind]], role)
+            yield Difference(role, f"lacks {privilege} on", (future[kind].label,), (statement,))
 
 
-def _excess(
+def _extra_privileges(
     item: Object,
     grantee: str,
-    rights: set[str],
-    ours: dict[str, Role],
+    privileges: set[str],
+    own: dict[str, Role],
     foreign: set[str],
     alias: str,
 ) -> set[str]:
-    """Return the rights that a role has and should not."""
-    if grantee in ours:
-        return rights - ours[grantee].wanted(item.kind, item.name, alias)
-    # The other databases' roles have rights of their own on the server's databases.
+    """Return the privileges that a role has and should not have."""
+    if grantee in own:
+        return privileges - own[grantee].privileges_on(item.kind, item.name, alias)
+    # The definition of another database's role covers the server's databases.
     if grantee == PUBLIC or (grantee in foreign and item.kind != "SYSTEM DATABASE"):
-        return rights
-    # Other roles are the user's own affair, but for what belongs to the owner alone.
-    return rights & {"CREATE"} if item.kind in ("DATABASE", "SCHEMA") else set()
+        return privileges
+    # Privileges of the user's own roles are not checked, except for creating objects.
+    return privileges & {"CREATE"} if item.kind in ("DATABASE", "SCHEMA") else set()
 
 
-def _change(verb: str, privileges: str, items: Sequence[Object], grantee: str) -> Composed:
-    """Return the statement that grants or revokes rights on objects of one kind."""
+def _compose(verb: str, privileges: str, items: Sequence[Object], grantee: str) -> Composed:
+    """Return the statement that grants or revokes privileges on objects of one kind."""
     parts = {
         "verb": SQL(verb),
-        "rights": SQL(privileges),
+        "privileges": SQL(privileges),
         "kind": SQL(
             items[0]
             .kind.replace("FUNCTION", "ROUTINE")
-            .removeprefix(EVERYWHERE)
+            .removeprefix(ANY_SCHEMA)
             .removeprefix(SYSTEM)
         ),
         "role": SQL(PUBLIC) if grantee == PUBLIC else Identifier(grantee),
         "owner": Identifier(items[0].owner),
         "names": SQL(", ").join([SQL(item.identity) for item in items]),
     }
-    text = "{verb} {rights} ON {kind} {names} "
+    text = "{verb} {privileges} ON {kind} {names} "
     if not items[0].identity:
-        place = "" if items[0].is_everywhere else "IN SCHEMA public "
-        text = "ALTER DEFAULT PRIVILEGES FOR ROLE {owner} " + place + "{verb} {rights} ON {kind} "
+        place = "" if items[0].is_for_any_schema else "IN SCHEMA public "
+        text = (
+            "ALTER DEFAULT PRIVILEGES FOR ROLE {owner} " + place + "{verb} {privileges} ON {kind} "
+        )
     return SQL(text + ("TO {role}" if verb == "GRANT" else "FROM {role} CASCADE")).format(**parts)

@@ -1,4 +1,4 @@
-"""What in a database has an owner, and who has which right on it."""
+"""The objects of a database, their owners and the privileges on them."""
 
 from typing import Any, NamedTuple
 
@@ -11,17 +11,16 @@ from marketplace.databases.roles.definitions import (
 )
 from marketplace.databases.server import MAINTENANCE_DATABASE
 
-#: How the kinds begin of what is made later in any schema.
-EVERYWHERE = "ALL "
+#: Prefix of the kinds that stand for the default privileges on future objects in any schema.
+ANY_SCHEMA = "ALL "
 
-#: Prefix of the kinds of objects that every server has; the connected role may be unable to grant
-#: rights on them.
+#: Prefix of the kinds of objects that belong to the server. The connected role may be unable to
+#: grant privileges on them.
 SYSTEM = "SYSTEM "
 
-# All that is ours, with each single right on it; what belongs to an extension is the extension's. A
-# sequence of a column has its table's owner. In the order of mending: who is given a table must be
-# allowed to create one, as the database's owner. Rights on later tables of any schema are added to
-# those of the schema.
+# All objects except those of extensions, one row per privilege. The sequence of a column has the
+# owner of its table. The order is that of the repair: the new owner of a table first needs the
+# privilege to create tables. Default privileges for any schema add to those of the schema.
 _OBJECTS = """
 WITH objects AS (
     SELECT 'DATABASE' AS kind, datname::text AS name, quote_ident(datname) AS identity,
@@ -70,7 +69,7 @@ WITH objects AS (
             WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
         )
     UNION ALL
-    SELECT kinds.name, 'later ones', '', r.oid, true, true, true, d.defaclacl, NULL
+    SELECT kinds.name, 'future objects', '', r.oid, true, true, true, d.defaclacl, NULL
     FROM pg_roles AS r
     CROSS JOIN (
         VALUES
@@ -113,51 +112,56 @@ ORDER BY array_position(
 
 
 class Object(NamedTuple):
-    """Something that has an owner, and rights."""
+    """A database object with an owner and privileges."""
 
     kind: str
     name: str
-    #: As SQL names it.
+    #: The object's name in SQL; empty for future objects.
     identity: str
     owner: str
-    #: Whether its owner follows from that of something else.
+    #: Whether its owner follows from that of another object.
     is_linked: bool
-    #: Whether rights on it matter: a function that runs with its caller's rights gives none, and
-    #: rights on the server's objects cannot be granted by every role.
+    #: Whether its privileges are checked. Not checked: functions that run with the privileges of
+    #: the caller, and objects of the server whose privileges the connected role cannot grant.
     is_guarded: bool
+    #: Whether it is safe from a changed search_path: False for a SECURITY DEFINER function
+    #: without one.
     is_pinned: bool
-    #: Role → privilege → whether it may pass it on.
+    #: Role → privilege → whether it has the grant option.
     grants: dict[str, dict[str, bool]]
-    #: Role → those of its privileges that it has on columns only.
+    #: Role → its privileges that apply to columns only.
     columns: dict[str, set[str]]
 
     @property
     def is_system(self) -> bool:
-        """Return whether it belongs to the server, not to our database."""
+        """Return whether the object belongs to the server and not to the database."""
         return self.kind.startswith(SYSTEM)
 
     @property
-    def is_everywhere(self) -> bool:
-        """Return whether it stands for what its owner makes later in any schema."""
-        return self.kind.startswith(EVERYWHERE)
+    def is_for_any_schema(self) -> bool:
+        """Return whether it stands for the owner's future objects in any schema."""
+        return self.kind.startswith(ANY_SCHEMA)
 
-    def whole(self, role: str) -> set[str]:
-        """Return the privileges that a role has on all of it."""
+    def whole_privileges(self, role: str) -> set[str]:
+        """Return the role's privileges on the object as a whole, not on columns only."""
         return self.grants.get(role, {}).keys() - self.columns.get(role, set())
 
     @property
     def label(self) -> str:
-        """Return it as a sentence names it."""
+        """Return the object's name for messages."""
         if self.identity:
             return f"{self.kind.lower()} {self.name}"
-        place = " of any schema" if self.is_everywhere else ""
-        return f"later {self.kind.removeprefix(EVERYWHERE).lower()}{place}"
+        place = " in any schema" if self.is_for_any_schema else ""
+        return f"future {self.kind.removeprefix(ANY_SCHEMA).lower()}{place}"
 
 
 def read_objects(cursor: CursorWrapper, owner: str) -> list[Object]:
-    """Return all that the cursor's database has of ours; also what its owner will make later.
+    """Return the objects of the cursor's database, and those that stand for future objects.
 
-    The server's functions and databases that are open to PUBLIC and can exhaust it are included.
+    The functions and databases of the server that are open to PUBLIC and can exhaust it are
+    included.
+
+    :param owner: the role whose future objects are described
     """
     values: dict[str, Any] = {
         "owner": owner,
@@ -165,7 +169,7 @@ def read_objects(cursor: CursorWrapper, owner: str) -> list[Object]:
         "databases": [MAINTENANCE_DATABASE, "template1"],
     }
     cursor.execute(_OBJECTS, values)
-    found: dict[tuple[str, str], Object] = {}
+    objects: dict[tuple[str, str], Object] = {}
     for (
         kind,
         name,
@@ -177,10 +181,10 @@ def read_objects(cursor: CursorWrapper, owner: str) -> list[Object]:
         is_whole,
     ) in cursor.fetchall():
         new = Object(*(kind, name, identity, *state, {}, {}))
-        item = found.setdefault((kind, identity), new)
+        item = objects.setdefault((kind, identity), new)
         if grantee:
-            rights = item.grants.setdefault(grantee, {})
-            if not is_whole and privilege not in rights:
+            privileges = item.grants.setdefault(grantee, {})
+            if not is_whole and privilege not in privileges:
                 item.columns.setdefault(grantee, set()).add(privilege)
-            rights[privilege] = rights.get(privilege, False) or is_grantable
-    return list(found.values())
+            privileges[privilege] = privileges.get(privilege, False) or is_grantable
+    return list(objects.values())

@@ -1,4 +1,4 @@
-"""Passwords of roles: hashed here, so that the server never sees one, nor its logs."""
+"""Passwords of roles. They are hashed here, so that they never appear in the server's log."""
 
 import base64
 import hashlib
@@ -21,26 +21,26 @@ _VERIFIER = re.compile(r"SCRAM-SHA-256\$(\d+):([^$]+)\$([^:]+):.+")
 
 
 def require_strong(roles: Iterable[Role]) -> None:
-    """Refuse passwords that can be guessed; the private socket of the embedded server needs none.
+    """Reject passwords that are easy to guess, except on the embedded server's private socket.
 
-    :raises MarketplaceError: if any can, with its variable
+    :raises MarketplaceError: if there is such a password, with the name of its variable
     """
-    asked = ((role.variable, role.password) for role in roles if not role.is_trusted)
-    if faults := list(find_secret_faults(asked)):
+    passwords = ((role.variable, role.password) for role in roles if not role.is_trusted)
+    if faults := list(find_secret_faults(passwords)):
         raise MarketplaceError("\n".join(faults))
 
 
 def verifier(cursor: CursorWrapper, role: str, password: str) -> str:
-    """Return what the server stores for the password: RFC 5803, SCRAM-SHA-256."""
-    # Says itself how to hash: what the server is set to may be md5.
+    """Return the SCRAM-SHA-256 verifier (RFC 5803) that the server stores for the password."""
+    # The algorithm is explicit: the server's setting password_encryption may be md5.
     connection: Any = cursor.connection
     return str(encrypt_password(password, role, scope=connection, algorithm="scram-sha-256"))
 
 
 def is_password(cursor: CursorWrapper, alias: str, role: str, password: str) -> bool:
-    """Return whether the role's password is this one.
+    """Return whether `password` is the password of the role.
 
-    Who may not read what the server stores tries to log in.
+    Without the privilege to read the stored verifier, the function tries to log in.
     """
     cursor.execute("SELECT has_table_privilege('pg_catalog.pg_authid', 'SELECT')")
     if cursor.fetchone() != (True,):
@@ -52,12 +52,12 @@ def is_password(cursor: CursorWrapper, alias: str, role: str, password: str) -> 
 
 
 def matches(stored: str | None, password: str) -> bool:
-    """Return whether the server's verifier was made of the password; False if it is no SCRAM."""
-    found = _VERIFIER.fullmatch(stored or "")
-    if found is None:
+    """Return whether the stored verifier belongs to the password; False if it is not SCRAM."""
+    parts = _VERIFIER.fullmatch(stored or "")
+    if parts is None:
         return False
-    iterations, salt, key = found.groups()
-    # As SASLprep does, but for characters that no password should have.
+    iterations, salt, key = parts.groups()
+    # Equivalent to SASLprep, except for characters that no password should contain.
     text = unicodedata.normalize("NFKC", password).encode()
     salted = hashlib.pbkdf2_hmac("sha256", text, base64.b64decode(salt), int(iterations))
     client_key = hmac.digest(salted, b"Client Key", "sha256")
@@ -71,6 +71,6 @@ def _can_log_in(alias: str, role: str, password: str) -> bool:
     try:
         psycopg2.connect(**address, user=role, password=password).close()
     except psycopg2.OperationalError as error:
-        # Any other failure says nothing about the password.
+        # Other failures do not show whether the password is correct.
         return "password authentication failed" not in str(error)
     return True

@@ -1,4 +1,4 @@
-"""Putting the roles of a database in order."""
+"""Reconcile the roles of a database and their privileges with their definition."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ from psycopg2 import errorcodes
 from psycopg2.sql import SQL, Identifier
 
 from marketplace.databases.revisions import LOCK_TIMEOUT
-from marketplace.databases.roles.accounts import Difference
+from marketplace.databases.roles.accounts import MISSING, Difference
 from marketplace.databases.roles.definitions import owner_of, roles_of
 from marketplace.databases.roles.inspection import Inspection, inspect
 from marketplace.databases.roles.passwords import require_strong
@@ -22,12 +22,13 @@ from marketplace.exceptions import DatabaseUnavailableError
 from marketplace.postgresql.errors import error_code
 
 #: Seconds to wait for another process that changes roles.
-_TURN_TIMEOUT = 60
+_ROLES_LOCK_TIMEOUT = 60
 
-# Creating the roles, giving them what there is, and what another process made meanwhile.
+# The first pass creates the roles, the second grants privileges on existing objects. The others
+# cover objects that another process creates in the meantime.
 _PASSES = 4
 
-# What another session did at the same time, and a second attempt settles.
+# Conflicts with a concurrent session, which the next pass resolves.
 _COLLISIONS = (
     errorcodes.INTERNAL_ERROR,  # tuple concurrently updated
     errorcodes.DUPLICATE_OBJECT,
@@ -38,81 +39,83 @@ _COLLISIONS = (
 )
 
 
-class Left(NamedTuple):
-    """A difference that could not be mended, and why."""
+class Unresolved(NamedTuple):
+    """A difference that could not be repaired, and the reason."""
 
     difference: Difference
     reason: str
 
 
 class Reconciliation(NamedTuple):
-    """What putting the roles in order did."""
+    """The result of reconciling the roles of a database."""
 
-    #: Names of the roles that it created.
-    made: tuple[str, ...] = ()
-    mended: tuple[Difference, ...] = ()
-    left: tuple[Left, ...] = ()
-    #: Variables of passwords that are not set, and without which a new role cannot log in.
-    unset: tuple[str, ...] = ()
+    #: Names of the roles that were created.
+    created: tuple[str, ...] = ()
+    repaired: tuple[Difference, ...] = ()
+    unresolved: tuple[Unresolved, ...] = ()
+    #: Password variables of created roles that are not set: these roles cannot log in.
+    unset_variables: tuple[str, ...] = ()
 
     @property
     def is_without_roles(self) -> bool:
-        """Return whether roles are missing, and with them everything else."""
-        return any(left.difference.problem == "is missing" for left in self.left)
+        """Return whether roles are still missing."""
+        return any(item.difference.problem == MISSING for item in self.unresolved)
 
 
 def inspect_roles(alias: str, database_name: str | None = None) -> Inspection:
-    """Return what the database's roles may do, and what differs from what they should.
+    """Return the privileges of the database's roles and the differences from their definition.
 
-    :param database_name: another database of the same server, with the same roles: a copy
-    :raises OperationalError: if it cannot be reached
+    :param database_name: another database of the same server with the same roles, such as a copy
+    :raises OperationalError: if the database cannot be reached
     """
     with _cursor(alias, database_name) as cursor:
         return inspect(cursor, alias)
 
 
 def missing_roles(alias: str) -> tuple[str, ...]:
-    """Return which of the database's roles there are not, whether or not it exists itself."""
+    """Return the names of the database's roles that do not exist; the database need not exist."""
     names = [role.name for role in roles_of(alias)]
     with connect_to_database(alias, MAINTENANCE_DATABASE) as cursor:
         cursor.execute(
             "SELECT rolname FROM pg_roles WHERE rolname = ANY(%(names)s)", {"names": names}
         )
-        present = {name for (name,) in cursor.fetchall()}
-    return tuple(name for name in names if name not in present)
+        existing = {name for (name,) in cursor.fetchall()}
+    return tuple(name for name in names if name not in existing)
 
 
 def reconcile(alias: str, database_name: str | None = None) -> Reconciliation:
-    """Create the database's roles, and give each what it should have and no more.
+    """Create the database's roles, grant missing privileges and revoke extra ones.
 
-    What the connected role may not do, or what is locked for too long, is left, with the reason.
-    Safe to run twice and at once. To be called outside of a transaction.
+    Changes for which the connected role lacks the privilege, and changes of objects that stay
+    locked, are returned as unresolved. Safe to run repeatedly and concurrently. Must be called
+    outside of a transaction.
 
-    :param database_name: another database of the same server, with the same roles, such as one
-        that was restored: rights on a database as a whole are in no dump of it
-    :raises OperationalError: if it cannot be reached
-    :raises MarketplaceError: if a password can be guessed
+    :param database_name: another database of the same server with the same roles, such as a
+        restored one: a dump does not contain the privileges on the database itself
+    :raises OperationalError: if the database cannot be reached
+    :raises MarketplaceError: if a password is easy to guess
     """
     require_strong(roles_of(alias))
     with _cursor(alias, database_name) as cursor:
-        found = inspect(cursor, alias)
-        if not found.differences:
+        inspection = inspect(cursor, alias)
+        if not inspection.differences:
             return Reconciliation()
-        with _turn(alias), _patience(cursor):
-            return _repair(cursor, alias)
+        with _roles_lock(alias), _lock_timeout(cursor):
+            return _reconcile(cursor, alias)
 
 
 def revoke_public_functions(alias: str, database_name: str) -> None:
     """Revoke from PUBLIC, in a rebuilt database, the functions that can exhaust the server.
 
-    A dump of an earlier version lacks this. Without the right to revoke them, nothing changes.
+    Dumps of earlier versions do not contain these revocations. Without the privilege to revoke,
+    nothing changes.
 
-    :raises OperationalError: if it cannot be reached
+    :raises OperationalError: if the database cannot be reached
     """
     with connect_to_database(alias, database_name) as cursor:
         for difference in inspect(cursor, alias).differences:
             if any(label.startswith("system function") for label in difference.objects):
-                _mend(cursor, difference)
+                _repair(cursor, difference)
 
 
 def reconcile_after_migration(
@@ -122,23 +125,20 @@ def reconcile_after_migration(
     stdout: OutputWrapper | None = None,
     **_: object,
 ) -> None:
-    """Let what a migration created belong to the owner, once there are roles. A signal's receiver.
+    """Transfer new objects to the owner role, if roles exist. Receiver of `post_migrate`.
 
-    Who runs `migrate` may be another role, whose new tables no loader could write. `flush` sends
+    `migrate` may be run by another role, whose new tables the loader could not write. `flush` sends
     the signal too, without a plan.
     """
     if sender.name != "marketplace" or not plan or connections[using].in_atomic_block:
         return
     if owner_of(using) in inspect_roles(using).logins:
-        for left in reconcile(using).left:
-            (stdout or OutputWrapper(sys.stderr)).write(f"{left.difference}: {left.reason}")
+        for item in reconcile(using).unresolved:
+            (stdout or OutputWrapper(sys.stderr)).write(f"{item.difference}: {item.reason}")
 
 
-# Details
-
-
-def _repair(cursor: CursorWrapper, alias: str) -> Reconciliation:
-    """Mend what differs until nothing does, or nothing more can be done."""
+def _reconcile(cursor: CursorWrapper, alias: str) -> Reconciliation:
+    """Repair differences until none are left or the remaining ones have failed."""
     done: dict[str, Difference] = {}
     reasons: dict[str, str] = {}
     for _ in range(_PASSES):
@@ -146,50 +146,56 @@ def _repair(cursor: CursorWrapper, alias: str) -> Reconciliation:
         if not differences:
             break
         for item in differences:
-            reason = _mend(cursor, item)
+            reason = _repair(cursor, item)
             if reason:
                 reasons[str(item)] = reason
             else:
                 done[str(item)] = item
-    return _outcome(inspect(cursor, alias), done, reasons, _user(cursor))
+    return _summarize(inspect(cursor, alias), done, reasons, _current_user(cursor))
 
 
 def _next(cursor: CursorWrapper, alias: str) -> Sequence[Difference]:
-    """Return what to mend next: first the roles, without which nothing is taken from others."""
-    found = inspect(cursor, alias)
-    if found.missing:
-        return [item for item in found.differences if item.problem == "is missing"]
-    if found.differences:
-        _join(cursor, found)
-    return found.differences
+    """Return the differences to repair next: missing roles first, as nothing works without them."""
+    inspection = inspect(cursor, alias)
+    if inspection.missing:
+        return [item for item in inspection.differences if item.problem == MISSING]
+    if inspection.differences:
+        _join_owner(cursor, inspection)
+    return inspection.differences
 
 
-def _outcome(
-    rest: Inspection, done: dict[str, Difference], reasons: dict[str, str], user: str
+def _summarize(
+    inspection: Inspection, done: dict[str, Difference], reasons: dict[str, str], user: str
 ) -> Reconciliation:
-    """Sum up, after another look.
+    """Return the result, given a new inspection.
 
-    :param done: what statements were run for
-    :param reasons: why others failed
+    :param done: the differences whose statements succeeded
+    :param reasons: the errors of the others
     """
-    still = {str(item) for item in rest.differences}
-    mended = [item for key, item in done.items() if key not in still]
-    made = tuple(item.role for item in mended if item.problem == "is missing")
-    # PostgreSQL only warns where a right is not one's own to give.
-    no_effect = f"it had no effect, as {user} may not do it, or somebody undid it"
+    remaining = {str(item) for item in inspection.differences}
+    repaired = [item for key, item in done.items() if key not in remaining]
+    created = tuple(item.role for item in repaired if item.problem == MISSING)
+    # PostgreSQL only warns if a role grants or revokes a privilege that it may not grant.
+    no_effect = f"no effect: {user} lacks the privilege, or the change was reverted"
     return Reconciliation(
-        made,
-        tuple(item for item in mended if item.problem != "is missing"),
-        tuple(Left(item, reasons.get(str(item), no_effect)) for item in rest.differences),
-        tuple(r.variable for r in rest.roles if r.name in made and not rest.logins.get(r.name)),
+        created,
+        tuple(item for item in repaired if item.problem != MISSING),
+        tuple(
+            Unresolved(item, reasons.get(str(item), no_effect)) for item in inspection.differences
+        ),
+        tuple(
+            role.variable
+            for role in inspection.roles
+            if role.name in created and not inspection.logins.get(role.name)
+        ),
     )
 
 
-def _mend(cursor: CursorWrapper, difference: Difference) -> str:
-    """Run the statements of a difference; return why that failed, or nothing."""
+def _repair(cursor: CursorWrapper, difference: Difference) -> str:
+    """Run the statements of a difference; return why that failed, or an empty string."""
     try:
-        if difference.role == _user(cursor) and difference.problem.startswith("has "):
-            return "it is the role that is connected: use another one"
+        if difference.role == _current_user(cursor) and difference.problem.startswith("has "):
+            return "this is the connected role: use another one"
         for statement in difference.statements:
             cursor.execute(statement)
     except Error as error:
@@ -204,35 +210,34 @@ def _reason(cursor: CursorWrapper, error: Error) -> str:
     if code in _COLLISIONS:
         return ""
     if code == errorcodes.LOCK_NOT_AVAILABLE:
-        return f"it is in use: waited {LOCK_TIMEOUT} seconds. Run it again"
-    return f"{str(error).splitlines()[0]} (as {_user(cursor)})"
+        return f"in use: still locked after {LOCK_TIMEOUT} seconds. Run this again"
+    return f"{str(error).splitlines()[0]} (as {_current_user(cursor)})"
 
 
-def _user(cursor: CursorWrapper) -> str:
+def _current_user(cursor: CursorWrapper) -> str:
     cursor.execute("SELECT current_user")
     (user,) = cursor.fetchone()
     return str(user)
 
 
-def _join(cursor: CursorWrapper, found: Inspection) -> None:
-    """Let the connected role, if it made the owner, act for it: else it could not give it tables.
+def _join_owner(cursor: CursorWrapper, inspection: Inspection) -> None:
+    """Make the connected role a member of the owner, so that it can transfer tables to it.
 
-    A superuser needs nothing, and the roles themselves get nothing.
+    Superusers do not need the membership. The database's own roles must not have it.
     """
-    cursor.execute(
-        "SELECT current_user, pg_has_role(%(owner)s, 'USAGE')", {"owner": found.roles[0].name}
-    )
+    owner = inspection.roles[0].name
+    cursor.execute("SELECT current_user, pg_has_role(%(owner)s, 'USAGE')", {"owner": owner})
     user, is_member = cursor.fetchone()
-    if is_member or user in found.logins:
+    if is_member or user in inspection.logins:
         return
-    statement = SQL("GRANT {} TO {}").format(Identifier(found.roles[0].name), Identifier(user))
-    # If it may not, the statements that need it say so.
-    _mend(cursor, Difference(user, "is no member of", (), (statement,)))
+    statement = SQL("GRANT {} TO {}").format(Identifier(owner), Identifier(user))
+    # If this fails, the statements that depend on it report the error.
+    _repair(cursor, Difference(user, "is not a member of", (), (statement,)))
 
 
 @contextmanager
 def _cursor(alias: str, database_name: str | None) -> Iterator[CursorWrapper]:
-    """Connect to the alias's database, or to another one of its server."""
+    """Connect to the alias's database, or to another database of its server."""
     if database_name is not None:
         with connect_to_database(alias, database_name) as cursor:
             yield cursor
@@ -242,37 +247,40 @@ def _cursor(alias: str, database_name: str | None) -> Iterator[CursorWrapper]:
 
 
 @contextmanager
-def _turn(alias: str) -> Iterator[None]:
-    """Wait until no other process changes roles of the server.
+def _roles_lock(alias: str) -> Iterator[None]:
+    """Hold the lock of the server's roles.
 
-    Roles are the server's: the lock is taken in the database that all have in common, as locks of
-    one database are not seen in another.
+    Roles belong to the server, but advisory locks are local to a database. Therefore all processes
+    take the lock in the maintenance database.
     """
     with ExitStack() as stack:
-        # Who may not enter it goes on without: what collides is tried again.
+        # A role that may not connect there runs without the lock: collisions are retried.
         with suppress(OperationalError):
-            _wait(stack.enter_context(connect_to_database(alias, MAINTENANCE_DATABASE)))
+            _acquire_roles_lock(
+                stack.enter_context(connect_to_database(alias, MAINTENANCE_DATABASE))
+            )
         yield
 
 
-def _wait(cursor: CursorWrapper) -> None:
-    # Until the end of the transaction, which is that of the connection.
+def _acquire_roles_lock(cursor: CursorWrapper) -> None:
+    # The lock lasts until the end of the transaction, which ends with the connection.
     cursor.db.set_autocommit(False)
     cursor.execute(
-        "SELECT set_config('lock_timeout', %(timeout)s, true)", {"timeout": f"{_TURN_TIMEOUT}s"}
+        "SELECT set_config('lock_timeout', %(timeout)s, true)",
+        {"timeout": f"{_ROLES_LOCK_TIMEOUT}s"},
     )
     try:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('marketplace roles', 0))")
     except OperationalError as error:
         raise DatabaseUnavailableError(
-            f"Another process has been changing roles for {_TURN_TIMEOUT} seconds. "
+            f"Another process has been changing roles for {_ROLES_LOCK_TIMEOUT} seconds. "
             "Wait for it to end, and run this again."
         ) from error
 
 
 @contextmanager
-def _patience(cursor: CursorWrapper) -> Iterator[None]:
-    """Wait for a table in use only so long: behind who waits, all its readers would queue."""
+def _lock_timeout(cursor: CursorWrapper) -> Iterator[None]:
+    """Limit the wait for locked tables: queries of a table queue behind a waiting statement."""
     cursor.execute("SHOW lock_timeout")
     (before,) = cursor.fetchone()
     query = "SELECT set_config('lock_timeout', %(value)s, false)"

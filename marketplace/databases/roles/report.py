@@ -1,4 +1,4 @@
-"""The roles of a database in words, and for a program to read."""
+"""Reports about the roles of a database: lines of text, and values for JSON."""
 
 from collections import Counter
 from typing import Any
@@ -11,55 +11,59 @@ from marketplace.humanize import counted
 
 _KINDS = ("DATABASE", "SCHEMA", "TABLE", "SEQUENCE", "FUNCTION")
 
-# All that PostgreSQL has for them, in the order in which they are read most easily.
-_RIGHTS = (
+# All privileges of these kinds of objects, in the order in which a report lists them.
+_PRIVILEGES = (
     *("CONNECT", "TEMPORARY", "CREATE", "USAGE", "EXECUTE"),
     *("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER", "MAINTAIN"),
 )
 
 
-def sentence(found: Inspection, role: Role) -> str:
-    """Return what a role may do, in one line."""
-    if role.name not in found.logins:
+def describe_role(inspection: Inspection, role: Role) -> str:
+    """Return a line about the role's login, privileges and settings."""
+    if role.name not in inspection.logins:
         return "is missing"
-    parts = [_login(found, role)]
-    if role is found.roles[0]:
-        parts.append(f"owns {_owned_count(found, role)} of {_real_count(found)} objects")
+    parts = [_describe_login(inspection, role)]
+    if role is inspection.roles[0]:
+        owned = _count_owned(inspection, role)
+        parts.append(f"owns {owned} of {len(_ownable_objects(inspection))} objects")
     else:
-        parts += _rights(found, role.name)
+        parts += _describe_privileges(inspection, role.name)
     parts += [f"{key} {value}" for key, value in role.settings]
     return "; ".join(parts)
 
 
-def others(found: Inspection) -> list[str]:
-    """Return what roles that are not the database's own were given there, a line for each."""
-    ours = {role.name for role in found.roles} | {PUBLIC}
-    owners = {item.owner for item in found.objects}
-    shown = [item for item in found.objects if item.kind in _KINDS]
-    names = {name for item in shown for name in item.grants} - ours - owners
-    return [f"{name}  {'; '.join(_rights(found, name))}" for name in sorted(names)]
+def describe_other_roles(inspection: Inspection) -> list[str]:
+    """Return a line for each role with privileges that is not one of the database's own."""
+    own = {role.name for role in inspection.roles} | {PUBLIC}
+    owners = {item.owner for item in inspection.objects}
+    shown = [item for item in inspection.objects if item.kind in _KINDS]
+    names = {name for item in shown for name in item.grants} - own - owners
+    return [
+        f"{name}  {'; '.join(_describe_privileges(inspection, name))}" for name in sorted(names)
+    ]
 
 
-def describe(found: Inspection, done: Reconciliation) -> dict[str, Any]:
-    """Return the same for JSON."""
-    reasons = {str(left.difference): left.reason for left in done.left}
+def as_json(inspection: Inspection, result: Reconciliation) -> dict[str, Any]:
+    """Return the inspection, and the result of a reconciliation before it, as JSON values."""
+    reasons = {str(item.difference): item.reason for item in result.unresolved}
     return {
         "roles": {
             role.name: {
-                "exists": role.name in found.logins,
-                "can_log_in": _can_log_in(found, role.name),
-                "limits": list(_limits(found, role.name)),
+                "exists": role.name in inspection.logins,
+                "can_log_in": _can_log_in(inspection, role.name),
+                "limits": list(_limits(inspection, role.name)),
                 "password_variable": role.variable,
-                "owns": _owned_count(found, role),
+                "owns": _count_owned(inspection, role),
                 "rights": {
-                    kind: dict(counts) for kind, counts in _counts(found, role.name).items()
+                    kind: dict(counts)
+                    for kind, counts in _count_privileges(inspection, role.name).items()
                 },
                 "settings": dict(role.settings),
             }
-            for role in found.roles
+            for role in inspection.roles
         },
-        "created": list(done.made),
-        "mended": [str(difference) for difference in done.mended],
+        "created": list(result.created),
+        "repaired": [str(difference) for difference in result.repaired],
         "differences": [
             {
                 "role": item.role,
@@ -67,71 +71,67 @@ def describe(found: Inspection, done: Reconciliation) -> dict[str, Any]:
                 "objects": list(item.objects),
                 "reason": reasons.get(str(item)),
             }
-            for item in found.differences
+            for item in inspection.differences
         ],
     }
 
 
-def _login(found: Inspection, role: Role) -> str:
-    if found.accounts[role.name].is_kept_out:
-        return "is kept from logging in"
-    if found.logins[role.name]:
-        return "; ".join(["logs in", *_limits(found, role.name)])
+def _describe_login(inspection: Inspection, role: Role) -> str:
+    if inspection.accounts[role.name].is_login_blocked:
+        return "cannot log in: blocked by a limit"
+    if inspection.logins[role.name]:
+        return "; ".join(["logs in", *_limits(inspection, role.name)])
     return f"cannot log in ({role.variable} is not set)"
 
 
-def _can_log_in(found: Inspection, name: str) -> bool:
-    return found.logins.get(name, False) and not found.accounts[name].is_kept_out
+def _can_log_in(inspection: Inspection, name: str) -> bool:
+    return inspection.logins.get(name, False) and not inspection.accounts[name].is_login_blocked
 
 
-def _limits(found: Inspection, name: str) -> tuple[str, ...]:
-    return found.accounts[name].limits if name in found.accounts else ()
+def _limits(inspection: Inspection, name: str) -> tuple[str, ...]:
+    return inspection.accounts[name].limits if name in inspection.accounts else ()
 
 
-def _owned_count(found: Inspection, role: Role) -> int:
-    return sum(item.owner == role.name for item in _real(found))
+def _count_owned(inspection: Inspection, role: Role) -> int:
+    return sum(item.owner == role.name for item in _ownable_objects(inspection))
 
 
-def _real_count(found: Inspection) -> int:
-    return len(_real(found))
-
-
-def _real(found: Inspection) -> list[Object]:
-    """Return what has an owner of its own."""
+def _ownable_objects(inspection: Inspection) -> list[Object]:
+    """Return the objects whose owner does not follow from another object."""
     return [
         item
-        for item in found.objects
+        for item in inspection.objects
         if item.identity and item.kind != "SCHEMA" and not item.is_linked
     ]
 
 
-def _rights(found: Inspection, name: str) -> list[str]:
-    """Return what a role may do, as "SELECT on 20 tables", the whole before its parts."""
-    counts = _counts(found, name)
+def _describe_privileges(inspection: Inspection, name: str) -> list[str]:
+    """Return the role's privileges as "SELECT on 20 tables", by kind of object."""
+    counts = _count_privileges(inspection, name)
     return [
-        f"{', '.join(sorted(rights, key=_order))} on {_places(kind, count)}"
+        f"{', '.join(sorted(privileges, key=_order))} on {_describe_objects(kind, count)}"
         for kind in _KINDS
         for count in sorted(set(counts.get(kind, {}).values()), reverse=True)
-        if (rights := [right for right, number in counts[kind].items() if number == count])
+        if (privileges := [key for key, number in counts[kind].items() if number == count])
     ]
 
 
-def _order(right: str) -> int:
-    return _RIGHTS.index(right.split()[0])
+def _order(privilege: str) -> int:
+    return _PRIVILEGES.index(privilege.split()[0])
 
 
-def _places(kind: str, count: int) -> str:
+def _describe_objects(kind: str, count: int) -> str:
     if kind in ("DATABASE", "SCHEMA"):
         return f"the {kind.lower()}"
     return counted(count, kind.lower())
 
 
-def _counts(found: Inspection, name: str) -> dict[str, Counter[str]]:
-    """Return, by kind of object, on how many of them the role has which right."""
+def _count_privileges(inspection: Inspection, name: str) -> dict[str, Counter[str]]:
+    """Return kind of object → privilege → number of objects on which the role has it."""
     counts: dict[str, Counter[str]] = {}
-    for item in found.objects:
+    for item in inspection.objects:
         if item.identity and name != item.owner and item.grants.get(name):
-            rights = item.whole(name)
-            partial = {f"{right} of columns" for right in item.columns.get(name, ())}
-            counts.setdefault(item.kind, Counter()).update(rights | partial)
+            whole = item.whole_privileges(name)
+            partial = {f"{privilege} of columns" for privilege in item.columns.get(name, ())}
+            counts.setdefault(item.kind, Counter()).update(whole | partial)
     return counts

@@ -1,4 +1,4 @@
-"""Django's `changepassword`, which works on the database of accounts only."""
+"""Django's `changepassword`, on the database of accounts."""
 
 from django.contrib.auth.management.commands import changepassword
 

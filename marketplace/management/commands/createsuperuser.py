@@ -1,4 +1,4 @@
-"""Django's `createsuperuser`, which works on the database of accounts only."""
+"""Django's `createsuperuser`, on the database of accounts."""
 
 from django.contrib.auth.management.commands import createsuperuser
 

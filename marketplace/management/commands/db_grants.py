@@ -1,4 +1,4 @@
-"""Show and repair what roles may do in the databases; give a role of one's own access."""
+"""Show and repair the privileges of the databases' roles; grant access to other roles."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -11,21 +11,21 @@ from marketplace.databases.roles.accounts import Difference
 from marketplace.databases.roles.grants import grant
 from marketplace.databases.roles.inspection import Inspection
 from marketplace.databases.roles.reconcile import Reconciliation, inspect_roles, reconcile
-from marketplace.databases.roles.report import describe, others, sentence
+from marketplace.databases.roles.report import as_json, describe_other_roles, describe_role
 from marketplace.humanize import counted
 from marketplace.registry import ALIASES
 
 
 class Command(DatabaseCommand):
-    """Show, per database, its roles and what differs from what they should have."""
+    """Show the roles of each database and their differences from the definition."""
 
     help = (
-        "Show what the roles of each database may do, and what differs from what they should; "
-        "exit with 1 if something does.\n"
-        "--repair mends that: it creates the roles, gives them what they lack and takes away what "
-        "is too much, from everybody else too. Passwords come from the environment.\n"
-        "With ROLE: let an existing role of your own read the tables of the databases, those of "
-        "later migrations included. Safe to run again."
+        "Show the privileges of each database's roles and their differences from the definition. "
+        "The exit code is 1 if there are differences.\n"
+        "--repair creates the roles, grants missing privileges and revokes extra ones, also those "
+        "of other roles. Passwords come from the environment.\n"
+        "With ROLE: grant an existing role of your own read access to the tables of the "
+        "databases, including those of later migrations. Safe to run repeatedly."
     )
     choices = ALL_ALIASES
 
@@ -33,86 +33,87 @@ class Command(DatabaseCommand):
         """Declare the arguments."""
         super().add_arguments(parser)
         parser.add_argument(
-            "role", metavar="ROLE", nargs="?", help="A PostgreSQL role that gets access."
+            "role", metavar="ROLE", nargs="?", help="A PostgreSQL role to grant access to."
         )
         parser.add_argument(
-            "--write", action="store_true", help="Let ROLE write data too, as a loader does."
+            "--write", action="store_true", help="Grant ROLE write access too, as a loader has."
         )
-        parser.add_argument(
-            "--repair", action="store_true", help="Make the roles what they should be."
-        )
+        parser.add_argument("--repair", action="store_true", help="Repair the differences.")
         add_format_argument(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Grant, repair or show, database by database."""
+        """Grant access, repair the roles or show them."""
         role = options["role"]
         if role and (options["repair"] or options["format"] == "json"):
-            raise CommandError("ROLE goes with --write and --database only.")
+            raise CommandError("ROLE can be combined with --write and --database only.")
         if options["write"] and not role:
-            raise CommandError("Name the role that may write: python manage.py db_grants ROLE …")
+            raise CommandError("--write needs a role: python manage.py db_grants ROLE …")
         if role:
             self._grant(role, options)
         elif options["format"] == "json":
             self._show_json(options)
         else:
-            self.visit(self.selected(options), self._mend if options["repair"] else self._show)
+            self.visit(self.selected(options), self._repair if options["repair"] else self._show)
 
     def _grant(self, role: str, options: dict[str, Any]) -> None:
         verb = "read and write" if options["write"] else "read"
 
-        def work(alias: str) -> None:
+        def grant_access(alias: str) -> None:
             grant(alias, role, can_write=options["write"])
             self.stdout.write(f"{alias.upper()}: {role} may {verb}")
 
-        # The accounts are not meant where none is named.
-        self.visit(self.selected(options) if options["database"] else ALIASES, work)
+        # The database of accounts is included only if it is named.
+        aliases = self.selected(options) if options["database"] else ALIASES
+        self.visit(aliases, grant_access)
 
     def _show(self, alias: str) -> bool:
         return self._print(alias, inspect_roles(alias))
 
-    def _mend(self, alias: str) -> bool:
-        done = reconcile(alias)
-        is_well = self._print(alias, inspect_roles(alias), done)
-        return is_well and not done.left
+    def _repair(self, alias: str) -> bool:
+        result = reconcile(alias)
+        has_no_differences = self._print(alias, inspect_roles(alias), result)
+        return has_no_differences and not result.unresolved
 
-    def _print(self, alias: str, found: Inspection, done: Reconciliation | None = None) -> bool:
-        """Print the roles and what is wrong; return whether nothing is."""
-        done = done or Reconciliation()
+    def _print(
+        self, alias: str, inspection: Inspection, result: Reconciliation | None = None
+    ) -> bool:
+        """Print the roles and their differences; return whether there are none."""
+        result = result or Reconciliation()
         self.stdout.write(
-            f"{alias.upper()}: {counted(len(found.logins), 'role')} of database "
+            f"{alias.upper()}: {counted(len(inspection.logins), 'role')} of database "
             f"{database_name(alias)}"
         )
-        width = max(len(role.name) for role in found.roles)
-        for role in found.roles:
-            self.stdout.write(f"   {role.name:{width}}  {sentence(found, role)}")
-        for line in others(found):
+        width = max(len(role.name) for role in inspection.roles)
+        for role in inspection.roles:
+            self.stdout.write(f"   {role.name:{width}}  {describe_role(inspection, role)}")
+        for line in describe_other_roles(inspection):
             self.stdout.write(f"   other role: {line}")
-        for name in done.made:
+        for name in result.created:
             self.stdout.write(f"   Created: {name}")
-        self._list("Mended", done.mended)
-        reasons = {str(left.difference): left.reason for left in done.left}
-        for difference in found.differences:
+        self._list("Repaired", result.repaired)
+        reasons = {str(item.difference): item.reason for item in result.unresolved}
+        for difference in inspection.differences:
             reason = reasons.get(str(difference))
             text = f"{difference}: {reason}" if reason else str(difference)
             self.stdout.write("   " + self.style.WARNING(f"Difference: {text}"))
-        if found.differences and not reasons:
-            self.stdout.write(f"   Mend: python manage.py db_grants --repair --database {alias}")
-        return not found.differences
+        if inspection.differences and not reasons:
+            self.stdout.write(f"   Repair: python manage.py db_grants --repair --database {alias}")
+        return not inspection.differences
 
     def _list(self, title: str, differences: Iterable[Difference]) -> None:
         for difference in differences:
             self.stdout.write(f"   {title}: {difference}")
 
     def _show_json(self, options: dict[str, Any]) -> None:
-        answers: dict[str, Any] = {}
+        reports: dict[str, Any] = {}
 
-        def work(alias: str) -> bool:
-            done = reconcile(alias) if options["repair"] else Reconciliation()
-            found = inspect_roles(alias)
-            answers[alias] = describe(found, done)
-            return not found.differences
+        def report(alias: str) -> bool:
+            result = reconcile(alias) if options["repair"] else Reconciliation()
+            inspection = inspect_roles(alias)
+            reports[alias] = as_json(inspection, result)
+            return not inspection.differences
 
         try:
-            self.visit(self.selected(options), work)
+            self.visit(self.selected(options), report)
         finally:
-            self.print_json(answers)
+            self.print_json(reports)

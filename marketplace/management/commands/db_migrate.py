@@ -13,20 +13,20 @@ from marketplace.databases.revisions import get_revision, migrate
 class Command(DatabaseCommand):
     """Apply the pending migrations of each database."""
 
-    help = "Apply the pending migrations of each database's own app. Safe to run again."
+    help = "Apply the pending migrations of each database's own app. Safe to run repeatedly."
     choices = ALL_ALIASES
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the options."""
         super().add_arguments(parser)
         parser.add_argument(
-            "--dry-run", action="store_true", help="Say what would be applied, and do nothing."
+            "--dry-run", action="store_true", help="Print the migrations without applying them."
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Migrate, or say what that would do."""
-        act = self._plan if options["dry_run"] else self._migrate
-        self.visit(self.selected(options), act)
+        """Apply the migrations, or print them."""
+        action = self._plan if options["dry_run"] else self._migrate
+        self.visit(self.selected(options), action)
 
     def _plan(self, alias: str) -> None:
         self._report(alias, get_revision(alias).pending, "Would apply")
@@ -35,5 +35,5 @@ class Command(DatabaseCommand):
         self._report(alias, migrate(alias), "applied")
 
     def _report(self, alias: str, names: Sequence[str], verb: str) -> None:
-        done = f"{verb} {', '.join(names)}" if names else "nothing to do"
-        self.stdout.write(f"{alias.upper()}: {done}")
+        result = f"{verb} {', '.join(names)}" if names else "nothing to do"
+        self.stdout.write(f"{alias.upper()}: {result}")

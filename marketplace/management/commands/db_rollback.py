@@ -13,30 +13,30 @@ class Command(DatabaseCommand):
     """Undo the last migrations of one database."""
 
     help = (
-        "Undo the last N migrations of one database, and what they created, with its data. "
-        "Others are not touched."
+        "Undo the last N migrations of one database. Tables and columns that they created are "
+        "dropped with their data. Other databases are not changed."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add the arguments. Both may be absent, so that the message can name the choices."""
+        """Add the arguments. Both are optional here, so that the error can list the choices."""
         parser.add_argument("alias", nargs="?", help=f"The database: {', '.join(ALIASES)}.")
         parser.add_argument(
             "steps",
             nargs="?",
             type=int,
             metavar="N",
-            help="How many migrations to undo; -N means the same.",
+            help="The number of migrations to undo; -N is the same.",
         )
         add_destructive_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Roll back, or say what that would do."""
+        """Undo the migrations, or print them."""
         alias, steps = options["alias"], options["steps"]
-        # Alembic, which some users come from, counts steps back as -1.
+        # Alembic writes the number of steps back as -1.
         steps = steps and abs(steps)
         if alias not in ALIASES or steps is None:
             raise CommandError(
-                "Name the database to roll back and how many migrations to undo: "
+                "Name the database and the number of migrations to undo: "
                 f"db_rollback {'|'.join(ALIASES)} N"
             )
 
@@ -47,11 +47,12 @@ class Command(DatabaseCommand):
                 return
             if not options["force"]:
                 self.confirm(
-                    f"{_sentence(alias, plan, 'Will unapply')}, with the data of what they made.",
+                    f"{_sentence(alias, plan, 'Will unapply')}, dropping the data of the tables "
+                    "and columns that they created.",
                     alias,
                 )
-            done = rollback(alias, steps)
-            self.stdout.write(_sentence(alias, done, "Unapplied"))
+            result = rollback(alias, steps)
+            self.stdout.write(_sentence(alias, result, "Unapplied"))
 
         self.visit([alias], report)
 

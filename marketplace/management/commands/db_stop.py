@@ -16,7 +16,8 @@ class Command(BaseCommand):
     help = (
         "Stop the embedded PostgreSQL. The next command that needs it starts it again. "
         "--release-reserve is for a full disk, on which the server cannot start: it removes a file "
-        "that keeps room for this. The server makes it again when it starts and has room for it."
+        "that reserves space for this case. The server creates the file again when it starts, if "
+        "there is enough space."
     )
     requires_system_checks = []
 
@@ -25,31 +26,34 @@ class Command(BaseCommand):
         parser.add_argument(
             "--release-reserve",
             action="store_true",
-            help="Remove the reserve (EMBEDDED_RESERVE); no server needs to run.",
+            help="Remove the reserve (EMBEDDED_RESERVE). The server need not be running.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Stop it, and say whether it ran."""
+        """Stop the server and print whether it was running."""
         if not settings.EMBEDDED_POSTGRES:
             self.stdout.write(
-                "No embedded PostgreSQL is in use: the settings name a server for each database."
+                "The embedded PostgreSQL is not in use: each database has a server in the settings."
             )
             return
         if options["release_reserve"]:
-            # Before the server is stopped: that may need room, too.
+            # First, because stopping the server may need space too.
             self._release()
         connections.close_all()
         if embedded.stop(settings.DATA_DIR):
             self.stdout.write("Stopped the embedded PostgreSQL.")
         elif embedded.is_accepting(settings.DATA_DIR):
-            raise CommandError(f"It did not stop. See {settings.DATA_DIR}/postgres/server.log.")
+            raise CommandError(
+                "The embedded PostgreSQL did not stop. See "
+                f"{settings.DATA_DIR}/postgres/server.log."
+            )
         else:
-            self.stdout.write("It is not running.")
+            self.stdout.write("The embedded PostgreSQL is not running.")
 
     def _release(self) -> None:
-        given_back = reserve.release(settings.DATA_DIR)
-        free = file_size(reserve.free(settings.DATA_DIR))
-        if given_back:
-            self.stdout.write(f"Released {file_size(given_back)}: {free} are free now.")
+        released = reserve.release(settings.DATA_DIR)
+        free = file_size(reserve.free_bytes(settings.DATA_DIR))
+        if released:
+            self.stdout.write(f"Released {file_size(released)}: {free} are free now.")
         else:
             self.stdout.write(f"There is no reserve to release: {free} are free.")

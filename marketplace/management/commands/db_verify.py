@@ -10,18 +10,18 @@ from marketplace.databases.verification import Verification, verify
 from marketplace.humanize import counted
 
 _NEXT_STEP = (
-    "Next: python manage.py db_migrate for what is pending; undo by hand what was changed by hand, "
-    "or restore the database."
+    "Next: apply pending migrations with python manage.py db_migrate. Revert manual changes, or "
+    "restore the database."
 )
 
 
 class Command(DatabaseCommand):
-    """Find what the databases have and the models do not, and the reverse."""
+    """Find differences between the databases and the models."""
 
     help = (
         "Compare each database's tables, columns, indexes, constraints and migrations with the "
-        "models of its own app; and see that it has no table of another app. Exits with 1 if "
-        "anything differs."
+        "models of its own app, and check that it has no tables of other apps. The exit code is 1 "
+        "if there are differences."
     )
     choices = ALL_ALIASES
 
@@ -31,23 +31,23 @@ class Command(DatabaseCommand):
         add_format_argument(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Verify, and print what differs."""
+        """Verify the databases and print the differences."""
         self.is_json = options["format"] == "json"
-        self.found: list[dict[str, Any]] = []
+        self.results: list[dict[str, Any]] = []
         try:
             self.visit(self.selected(options), self._verify)
         finally:
             if self.is_json:
-                self.print_json(self.found)
+                self.print_json(self.results)
 
     def report_error(self, alias: str, message: str) -> None:
-        """Say why a database could not be verified."""
+        """Report that a database could not be verified."""
         super().report_error(alias, message)
-        self.found.append({"alias": alias, "error": message})
+        self.results.append({"alias": alias, "error": message})
 
     def _verify(self, alias: str) -> bool:
         verification = verify(alias)
-        self.found.append({"alias": alias, "error": "", **verification._asdict()})
+        self.results.append({"alias": alias, "error": "", **verification._asdict()})
         if not self.is_json:
             self._print(alias, verification)
         return not verification.drifts

@@ -1,4 +1,4 @@
-"""Django's `dumpdata`, for one database of several."""
+"""Django's `dumpdata`, on the database of the named apps."""
 
 from django.core.management.commands import dumpdata
 
@@ -6,4 +6,4 @@ from marketplace.cli import AppDatabaseMixin
 
 
 class Command(AppDatabaseMixin, dumpdata.Command):
-    """Print the rows of apps that live in one database as a fixture."""
+    """Print the rows of apps in one database as a fixture."""

@@ -14,12 +14,13 @@ from marketplace.humanize import counted
 
 
 class Command(DatabaseCommand):
-    """Make every database ready for use."""
+    """Initialize the databases."""
 
     help = (
-        "Make the databases ready for use: create those that are missing, apply their migrations, "
-        "create partitions ahead, make the roles of each (owner, loader, analyst) and the groups "
-        "of accounts (analyst, operator, administrator). Safe to run again, and several at once."
+        "Initialize the databases: create those that do not exist, apply their migrations, create "
+        "the partitions of the coming months, the roles of each database (owner, loader, analyst) "
+        "and the groups of accounts (analyst, operator, administrator). Safe to run repeatedly "
+        "and concurrently."
     )
     choices = ALL_ALIASES
 
@@ -34,12 +35,12 @@ class Command(DatabaseCommand):
         add_destructive_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Initialize, or say what that would do."""
+        """Initialize the databases, or print the changes that this would make."""
         aliases, drop_first = self.selected(options), options["drop_first"]
         today, is_dry = timezone.now().date(), options["dry_run"]
         if drop_first and not options["database"]:
             raise CommandError(
-                "--drop-first never guesses: name what to drop, with --database "
+                "--drop-first needs the databases to drop: --database "
                 f"{'|'.join(self.choices)}, repeated for several."
             )
         if drop_first and not is_dry and not options["force"]:
@@ -58,7 +59,7 @@ class Command(DatabaseCommand):
         for alias in aliases:
             name = database_name(alias)
             self.confirm(
-                f"The database {name} and all its data will be dropped, and what was granted there "
+                f"The database {name} will be dropped with all its data and the privileges granted "
                 "with db_grants.",
                 name,
             )
@@ -80,37 +81,38 @@ def _sentence(alias: str, changes: Changes, is_dry: bool) -> str:
         (changes.groups, "set up", "set up", counted(len(changes.groups), "group")),
         *_role_steps(changes.roles),
     ]
-    parts = [f"{would if is_dry else did} {what}" for true, did, would, what in steps if true]
+    parts = [f"{would if is_dry else did} {noun}" for change, did, would, noun in steps if change]
     if not parts:
         return "nothing to do"
     return ("Would " if is_dry else "") + ", ".join(parts)
 
 
 def _role_steps(roles: Reconciliation) -> list[tuple[object, str, str, str]]:
-    if roles.made:
-        return [(True, "created", "create", counted(len(roles.made), "role"))]
-    return [
-        (roles.mended, "mended", "mend", counted(len(roles.mended), "difference") + " of roles")
-    ]
+    if roles.created:
+        return [(True, "created", "create", counted(len(roles.created), "role"))]
+    differences = counted(len(roles.repaired), "difference") + " of roles"
+    return [(roles.repaired, "repaired", "repair", differences)]
 
 
 def _notes(alias: str, roles: Reconciliation) -> list[str]:
-    """Return what the user should know about the roles."""
-    mend = f"python manage.py db_grants --repair --database {alias}"
+    """Return notes about roles that were not created, cannot log in or have differences."""
+    repair = f"python manage.py db_grants --repair --database {alias}"
     notes = []
-    if roles.unset:
+    if roles.unset_variables:
+        variables = ", ".join(roles.unset_variables)
         notes.append(
-            f"No password, so no login, for new roles: set {', '.join(roles.unset)} and run {mend}"
+            f"New roles cannot log in without a password: set {variables} and run {repair}"
         )
     if roles.is_without_roles:
         notes.append(
-            f"No roles were made: {roles.left[0].reason}. Everything works without them; to have "
-            f"them, run this as a role with CREATEROLE: {mend}"
+            f"No roles were created: {roles.unresolved[0].reason}. They are optional. To create "
+            f"them, run this as a role with CREATEROLE: {repair}"
         )
-    elif roles.left:
-        left = roles.left[0]
+    elif roles.unresolved:
+        first = roles.unresolved[0]
         notes.append(
-            f"{counted(len(roles.left), 'difference')} of roles left, such as: {left.difference}: "
-            f"{left.reason}. See them: python manage.py db_grants --database {alias}"
+            f"{counted(len(roles.unresolved), 'difference')} of roles not repaired, for example: "
+            f"{first.difference}: {first.reason}. List all: python manage.py db_grants --database "
+            f"{alias}"
         )
     return notes

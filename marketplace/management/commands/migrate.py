@@ -1,4 +1,4 @@
-"""Django's `migrate`, for one database of several."""
+"""Django's `migrate`, on the database of the named apps."""
 
 from typing import Any
 
@@ -8,15 +8,15 @@ from marketplace.cli import AppDatabaseMixin
 
 
 class Command(AppDatabaseMixin, migrate.Command):
-    """Apply the migrations of the apps that live in one database."""
+    """Apply the migrations of the apps in one database."""
 
     help = (
-        "Apply the migrations of the apps that live in one database: that of --database, or of "
-        "the app that is named, or default. To migrate all databases: db_migrate."
+        "Apply the migrations of the apps in one database: that of --database, or of the named "
+        "app, or default. To migrate all databases, use db_migrate."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Name the database, and migrate it."""
+        """Print the name of the database and migrate it."""
         if options["verbosity"] >= 1:
             self.write_database(options["database"])
         super().handle(*args, **options)

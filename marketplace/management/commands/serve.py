@@ -1,4 +1,4 @@
-"""Serve the admin on this machine, and leave nothing running."""
+"""Serve the admin on this machine, and stop the embedded server afterwards."""
 
 import os
 import signal
@@ -21,36 +21,36 @@ from marketplace.postgresql import embedded
 
 _HOST = "127.0.0.1"
 
-#: Seconds for the batch that is being loaded when the worker is told to end.
+#: Seconds for the worker to finish the current batch when it is stopped.
 _GRACE = 20.0
 
 
 class Command(BaseCommand):
-    """Initialise, serve and load what is pushed until interrupted, stop the embedded server."""
+    """Initialize the databases, serve the admin and load pushed payloads until interrupted."""
 
     help = (
-        "Serve the admin on this machine, and load what is pushed to it, until Ctrl-C; then stop "
-        "the embedded PostgreSQL too. "
+        "Serve the admin on this machine and load pushed payloads until Ctrl-C, then stop the "
+        "embedded PostgreSQL. "
         "For development: production runs gunicorn, as docker-compose.yml shows."
     )
-    # There may be no database yet.
+    # The databases may not exist yet.
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declare the arguments."""
+        """Add the options."""
         parser.add_argument("--port", type=int, default=8000, help="the port; default: 8000")
         parser.add_argument("--demo", action="store_true", help="load the demonstration data first")
 
     def handle(self, *, port: int, demo: bool, **options: Any) -> None:
-        """Prepare, serve, clean up."""
+        """Serve until interrupted."""
         _check_port(port)
-        # Each ends the server as Ctrl-C does, so that what follows is run.
+        # These signals end the server as Ctrl-C does, so that the cleanup below runs.
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, _interrupt)
         try:
             call_command("demo" if demo else "init_all", stdout=self.stdout, stderr=self.stderr)
             self._greet(port)
-            with _loading():
+            with _queue_worker():
                 call_command("runserver", f"{_HOST}:{port}", use_reloader=False, skip_checks=True)
         except KeyboardInterrupt:
             self.stderr.write("Interrupted.")
@@ -60,11 +60,11 @@ class Command(BaseCommand):
 
     def _stop_server(self) -> None:
         connections.close_all()
-        others = embedded.count_clients(settings.DATA_DIR)
-        if others:
+        connection_count = embedded.count_clients(settings.DATA_DIR)
+        if connection_count:
             self.stdout.write(
-                f"Left the embedded PostgreSQL running: {counted(others, 'connection')} of other "
-                "commands. `make stop` ends it."
+                f"Left the embedded PostgreSQL running: {counted(connection_count, 'connection')} of "
+                "other commands. `make stop` ends it."
             )
         elif embedded.stop(settings.DATA_DIR):
             self.stdout.write("Stopped the embedded PostgreSQL.")
@@ -77,29 +77,29 @@ class Command(BaseCommand):
             self.stdout.write(f"   Username: {ADMIN}")
             self.stdout.write(f"   Password: {path.read_text().strip()}")
         else:
-            self.stdout.write("   Make a login: python manage.py createsuperuser")
-        self.stdout.write("   Ctrl-C stops it.")
+            self.stdout.write("   Create an account: python manage.py createsuperuser")
+        self.stdout.write("   Press Ctrl-C to stop.")
         self.stdout.flush()
 
 
 def _check_port(port: int) -> None:
-    """Say that the port is in use before anything else is done."""
+    """Raise an error early if the port cannot be used."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((_HOST, port))
         except OSError as error:
             raise CommandError(
-                f"Port {port} of {_HOST} cannot be used: {error.strerror}. Stop what uses it, or "
-                f"take another: make run PORT={port + 1}."
+                f"Port {port} of {_HOST} cannot be used: {error.strerror}. Stop the program that "
+                f"uses it, or choose another port: make run PORT={port + 1}."
             ) from None
 
 
 @contextmanager
-def _loading() -> Iterator[None]:
-    """Load what is pushed, in a process of its own."""
+def _queue_worker() -> Iterator[None]:
+    """Run a process that loads pushed payloads."""
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "ingest_queue", "--watch"]
-    # A session of its own, because Ctrl-C is for the server: that ends the worker in its turn.
+    # In a new session, so that Ctrl-C reaches the server only, which then stops the worker.
     worker = subprocess.Popen([*command, "--parent", str(os.getpid())], start_new_session=True)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Django's `showmigrations`, for one database of several."""
+"""Django's `showmigrations`, on the database of the named apps."""
 
 from typing import Any
 
@@ -8,14 +8,14 @@ from marketplace.cli import AppDatabaseMixin
 
 
 class Command(AppDatabaseMixin, showmigrations.Command):
-    """Show the migrations of the apps that live in one database."""
+    """Show the migrations of the apps in one database."""
 
     help = (
-        "Show the migrations of the apps that live in one database: that of --database, or of the "
-        "apps that are named, or default."
+        "Show the migrations of the apps in one database: that of --database, or of the named "
+        "apps, or default."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Name the database, and show its migrations."""
+        """Print the name of the database and show its migrations."""
         self.write_database(options["database"])
         super().handle(*args, **options)

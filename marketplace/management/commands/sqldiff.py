@@ -1,4 +1,4 @@
-"""The `sqldiff` of django-extensions, which knows one database only."""
+"""The `sqldiff` of django-extensions, which supports the default database only."""
 
 from typing import Any
 
@@ -13,15 +13,15 @@ class Command(sqldiff.Command):
     """Compare the models of the apps in the database of accounts with its tables."""
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Compare, unless an app lives in another database.
+        """Compare the models with the tables.
 
-        :raises CommandError: if one does
+        :raises CommandError: if an app belongs to another database
         """
         for app in options["app_label"]:
             alias = database_of(app)
             if alias not in (None, CONTROL):
                 raise CommandError(
-                    f"sqldiff reads the database {CONTROL} only, and {app} lives in {alias}. "
+                    f"sqldiff supports the database {CONTROL} only, and {app} belongs to {alias}. "
                     f"Use: python manage.py db_verify --database {alias}"
                 )
         super().handle(*args, **options)

@@ -1,4 +1,4 @@
-"""Django's `sqlmigrate`, for one database of several."""
+"""Django's `sqlmigrate`, on the database of the named apps."""
 
 from django.core.management.commands import sqlmigrate
 
@@ -6,4 +6,4 @@ from marketplace.cli import AppDatabaseMixin
 
 
 class Command(AppDatabaseMixin, sqlmigrate.Command):
-    """Print the SQL of a migration for the database in which its app lives."""
+    """Print the SQL of a migration for the database of its app."""

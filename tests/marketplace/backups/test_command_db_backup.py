@@ -10,7 +10,7 @@ from django.db import connections
 
 from marketplace.backups import files, manifests, scratch, sets, target_databases, verify
 from marketplace.databases.names import database_name
-from marketplace.postgresql import embedded
+from marketplace.postgresql import programs
 from tests import factories
 from tests.commands import run
 from tests.marketplace.backups.conftest import NAME, NOW, back_up, copy, flip, rewrite
@@ -124,7 +124,7 @@ class TestDbBackup:
     def test_can_be_read_by_pg_restore_alone(self, folder):
         back_up("procurement")
 
-        program = embedded.program("pg_restore")
+        program = programs.program_path("pg_restore")
         command = [program, "--list", folder / NAME / "procurement"]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
 

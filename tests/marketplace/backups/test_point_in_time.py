@@ -5,7 +5,7 @@ from contextlib import closing
 import psycopg2
 import pytest
 
-from marketplace.postgresql import embedded
+from marketplace.postgresql import programs
 from tests.marketplace.stage import wait
 
 _CONFIGURATION = """
@@ -34,10 +34,10 @@ class Server:
         self.backup = folder / "backup"
         for path in (self.folder, self.archive):
             path.mkdir(exist_ok=True)
-            embedded._give_to_system_user(path)
+            programs.give_to_system_user(path)
 
     def run(self, program, *arguments):
-        done = embedded._run(program, *map(str, arguments))
+        done = programs.run_program(program, *map(str, arguments))
         assert done.returncode == 0, done.stdout
 
     def create(self):
@@ -52,7 +52,7 @@ class Server:
         self.run("pg_ctl", "-D", data, "-l", self.folder / "log", "-w", "start")
 
     def stop(self, data, mode="fast"):
-        embedded._run("pg_ctl", "-D", str(data), "-m", mode, "-w", "stop")
+        programs.run_program("pg_ctl", "-D", str(data), "-m", mode, "-w", "stop")
 
     def ask(self, statement):
         parameters = {"host": str(self.folder), "user": "postgres", "dbname": "postgres"}
@@ -112,7 +112,7 @@ class TestRecovery:
         with open(server.backup / "postgresql.conf", "a") as file:
             file.write(_RECOVERY.format(archive=server.archive, moment=moment))
         (server.backup / "recovery.signal").touch()
-        embedded._give_to_system_user(server.backup / "recovery.signal")
+        programs.give_to_system_user(server.backup / "recovery.signal")
         server.start(server.backup)
         wait(
             lambda: server.ask("SELECT pg_is_in_recovery()") == [(False,)], "it goes on recovering"
