@@ -1,8 +1,8 @@
-# The two commands of a new machine: `make run` and `make test`. `make help` lists all.
+# On a new machine: `make run` and `make test`. `make help` lists all targets.
 
 PYTHON ?= python3
 PORT ?= 8000
-# Processes that run the tests, each with an embedded PostgreSQL of its own; 0: one, without xdist.
+# Number of test processes, each with its own embedded PostgreSQL. 0: one process, without xdist.
 WORKERS ?= 2
 BIN := .venv/bin
 
@@ -12,29 +12,30 @@ BIN := .venv/bin
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 18
 
-install: $(BIN)/installed ## Make the virtual environment with all packages.
+install: $(BIN)/installed ## Create the virtual environment with all packages.
 
 $(BIN)/installed: requirements.txt requirements-dev.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	touch $@
 
-run: install ## Initialise, load demo data, and serve the admin on http://127.0.0.1:8000/.
+run: install ## Initialize, load demo data, and serve the admin on http://127.0.0.1:8000/.
 	@HTTPS=false exec $(BIN)/python manage.py serve --demo --port $(PORT)
 
-demo: install ## Initialise, load demo data, and print the status.
+demo: install ## Initialize, load demo data, and print the status.
 	@exec $(BIN)/python manage.py demo
 
-test: lint types migrations-check pytest ## Run everything that must pass before a commit lands.
+test: lint types migrations-check pytest ## Run all checks and tests.
 
-lint: install ## Check style.
+lint: install ## Check style and import contracts.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 
 types: install ## Check types.
 	$(BIN)/mypy
 
-migrations-check: install ## Check that models and migrations agree, and the system checks.
+migrations-check: install ## Check that migrations match the models, and run the system checks.
 	DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python manage.py makemigrations --check --dry-run
 	DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python manage.py check --fail-level WARNING
 
@@ -44,21 +45,21 @@ pytest: install ## Run the tests; WORKERS=2.
 test-pgbouncer: install ## Run the tests through PgBouncer in transaction mode.
 	TEST_PGBOUNCER=1 DATA_DIR=.data/tests-pgbouncer $(BIN)/python -m pytest
 
-bench: install ## Measure the loader; BENCH_REPEATS=5, BENCH_MEMORY=1 for its memory, too.
+bench: install ## Measure loading; BENCH_REPEATS=5; BENCH_MEMORY=1 also measures memory.
 	DATA_DIR=.data/bench $(BIN)/python -m bench --report .data/bench.json
 
-bench-full: install ## Measure the loader at the scale of the whole market; BENCH_SCALE=1.
+bench-full: install ## Measure loading at the scale of the whole market; BENCH_SCALE=1.
 	DATA_DIR=.data/bench $(BIN)/python -m bench --part memory --part full \
 		--report .data/bench-full.json
 
-bench-backup: install ## Measure backup sets beside pg_dump | gzip; BENCH_BACKUP_PRODUCTS=120000.
+bench-backup: install ## Compare backup sets with pg_dump | gzip; BENCH_BACKUP_PRODUCTS=120000.
 	DATA_DIR=.data/bench $(BIN)/python -m bench.backup --report .data/bench-backup.json
 
-bench-archive: install ## Measure archived months beside their tables; BENCH_ARCHIVE_ROWS=20000000.
+bench-archive: install ## Compare archived months with tables; BENCH_ARCHIVE_ROWS=20000000.
 	DATA_DIR=.data/bench $(BIN)/python -m bench.archive --report .data/bench-archive.json
 
 stop: ## Stop the embedded PostgreSQL.
 	@test ! -x $(BIN)/python || $(BIN)/python manage.py db_stop
 
-clean: stop ## Remove everything that was generated, data included.
-	rm -rf .data .venv .mypy_cache .pytest_cache .ruff_cache staticfiles
+clean: stop ## Remove all generated files, including data.
+	rm -rf .data .venv .import_linter_cache .mypy_cache .pytest_cache .ruff_cache staticfiles

@@ -145,7 +145,7 @@ class DatabaseCommand(BaseCommand):
             self.stderr.write("")
             raise CommandError("Not a terminal: add --force.") from None
         if answer.strip() != name:
-            raise CommandError("Not confirmed: nothing was changed.")
+            raise CommandError("Not confirmed: nothing was done.")
 
     def _succeeds(self, alias: str, function: Callable[[str], bool | None]) -> bool:
         try:

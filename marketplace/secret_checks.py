@@ -64,7 +64,7 @@ def find_host_faults(hosts: Iterable[str]) -> Iterator[str]:
 def find_key_faults(key: str) -> Iterator[str]:
     """Yield faults of SECRET_KEY, each with the next step."""
     if not key:
-        yield f"SECRET_KEY is not set. Set a random value in the environment or .env: {_GENERATE_KEY}"
+        yield f"SECRET_KEY is not set. Set it in the environment or .env: {_GENERATE_KEY}"
     elif key.startswith("django-insecure-"):
         yield f"SECRET_KEY is a published example. Generate one: {_GENERATE_KEY}"
     elif weakness := _weakness(key, MIN_KEY):

@@ -55,7 +55,9 @@ def read_by_compose() -> set[str]:
 
 
 def read_by_settings() -> set[str]:
-    return set(variables((ROOT / "marketplace" / "settings.py").read_text()))
+    folder = ROOT / "marketplace"
+    paths = [folder / "settings.py", *(folder / "configuration").glob("*.py")]
+    return {name for path in paths for name in variables(path.read_text())}
 
 
 def read_by_code() -> set[str]:
@@ -90,7 +92,7 @@ def names(node: ast.expr) -> list[str]:
         case ast.JoinedStr(
             values=[ast.FormattedValue(value=call), ast.Constant(value=str(suffix))]
         ):
-            if ast.unparse(call) == "_prefix(alias)":
+            if ast.unparse(call) in ("variable_prefix(alias)", "prefix"):
                 return [alias.upper() + suffix for alias in ("marketplace", *ALIASES)]
             if ast.unparse(call) == "alias.upper()":
                 return [alias.upper() + suffix for alias in ALIASES]
@@ -105,7 +107,7 @@ def command_options(service: str) -> dict[str, str]:
 class TestVariables:
     def test_finds_every_way_of_reading(self):
         source = (
-            'env("A"); env.int("B", default=1); env.str(f"{_prefix(alias)}_C")\n'
+            'env("A"); env.int("B", default=1); env.str(f"{variable_prefix(alias)}_C")\n'
             'f"{env.str(\'D\')}"; os.environ["E"]; os.environ.get("F"); os.getenv("G")\n'
             'env.read_env("H"); os.environ.setdefault("I", ""); settings.get("J")\n'
         )

@@ -1,6 +1,7 @@
 """A site that others use: safe by default, and not started with a secret that anybody knows."""
 
 import json
+import re
 import secrets
 import subprocess
 import sys
@@ -99,34 +100,40 @@ class TestRefusals:
         ("change", "name"),
         [
             ({"SECRET_KEY": ""}, "SECRET_KEY is not set"),
-            ({"SECRET_KEY": "change-me-in-production"}, "SECRET_KEY is an example"),
-            ({"SECRET_KEY": f"django-insecure-{KEY}"}, "SECRET_KEY is an example"),
-            ({"SECRET_KEY": "x" * 50}, "SECRET_KEY has hardly any different"),
-            ({"SECRET_KEY": "abcde" * 11}, "SECRET_KEY has hardly any different"),
-            ({"SECRET_KEY": KEY[:40]}, "SECRET_KEY has less than"),
-            ({"ALLOWED_HOSTS": "analytics.example.com,*"}, "ALLOWED_HOSTS has *"),
+            ({"SECRET_KEY": "change-me-in-production"}, "SECRET_KEY is a published example"),
+            ({"SECRET_KEY": f"django-insecure-{KEY}"}, "SECRET_KEY is a published example"),
+            ({"SECRET_KEY": "x" * 50}, "SECRET_KEY has few distinct"),
+            ({"SECRET_KEY": "abcde" * 11}, "SECRET_KEY has few distinct"),
+            ({"SECRET_KEY": KEY[:40]}, "SECRET_KEY has fewer than"),
+            ({"ALLOWED_HOSTS": "analytics.example.com,*"}, "ALLOWED_HOSTS contains *"),
             ({"DB_PASSWORD": ""}, "DB_PASSWORD has no password"),
-            ({"DB_PASSWORD": "postgres"}, "DB_PASSWORD is an example"),
+            ({"DB_PASSWORD": "postgres"}, "DB_PASSWORD is a published example"),
             ({"DB_PASSWORD": "postgres123456"}, "DB_PASSWORD is a common password"),
             ({"DB_PASSWORD": "iloveyou"}, "DB_PASSWORD is a common password"),
-            ({"DB_PASSWORD": "k7Qz-mW2x"}, "DB_PASSWORD has less than 12 characters"),
-            ({"METRICS_TOKEN": "secret"}, "METRICS_TOKEN is an example"),
-            ({"METRICS_TOKEN": "k7Qz-mW2x-Rt4v"}, "METRICS_TOKEN has less than 16 characters"),
-            ({"INGEST_TOKENS": "uzum=x"}, "A token in INGEST_TOKENS is an example"),
-            ({"REDIS_PASSWORD": "k7Qz-mW2x"}, "REDIS_PASSWORD has less than 12 characters"),
-            ({"ECOMMERCE_LOADER_PASSWORD": "changeme"}, "ECOMMERCE_LOADER_PASSWORD is an example"),
-            ({"DJANGO_SUPERUSER_PASSWORD": "ab"}, "DJANGO_SUPERUSER_PASSWORD is an example"),
+            ({"DB_PASSWORD": "k7Qz-mW2x"}, "DB_PASSWORD has fewer than 12 characters"),
+            ({"METRICS_TOKEN": "secret"}, "METRICS_TOKEN is a published example"),
+            ({"METRICS_TOKEN": "k7Qz-mW2x-Rt4v"}, "METRICS_TOKEN has fewer than 16 characters"),
+            ({"INGEST_TOKENS": "uzum=x"}, "A token in INGEST_TOKENS is a published example"),
+            ({"REDIS_PASSWORD": "k7Qz-mW2x"}, "REDIS_PASSWORD has fewer than 12 characters"),
+            (
+                {"ECOMMERCE_LOADER_PASSWORD": "changeme"},
+                "ECOMMERCE_LOADER_PASSWORD is a published example",
+            ),
+            (
+                {"DJANGO_SUPERUSER_PASSWORD": "ab"},
+                "DJANGO_SUPERUSER_PASSWORD is a published example",
+            ),
             (
                 {
                     "DB_HOST": "",
                     "EMBEDDED": "true",
                     "ECOMMERCE_DATABASE_URL": "postgres://shop:ab@db.example/shop",
                 },
-                "ECOMMERCE_DATABASE_URL is an example",
+                "ECOMMERCE_DATABASE_URL is a published example",
             ),
             (
                 {"CLASSIFIEDS_DATABASE_URL": "postgres://scraper:scraper123@db.example/c"},
-                "CLASSIFIEDS_DATABASE_URL is an example",
+                "CLASSIFIEDS_DATABASE_URL is a published example",
             ),
         ],
     )
@@ -136,7 +143,7 @@ class TestRefusals:
         assert done.returncode == 1
         assert name in done.stderr
         assert "Traceback" not in done.stderr
-        assert "Make one" in done.stderr or "Set it" in done.stderr or "Put a" in done.stderr
+        assert re.search("Generate one|Set it|Set a", done.stderr)
         for value in (KEY, PASSWORD, "scraper123"):
             assert value not in done.stderr
 
@@ -149,8 +156,8 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("keys", "reason"),
         [
-            (f"{PASSWORD},{PASSWORD[:31]}", "has less than 32"),
-            ("example-key-" * 3, "is an example"),
+            (f"{PASSWORD},{PASSWORD[:31]}", "has fewer than 32"),
+            ("example-key-" * 3, "is a published example"),
         ],
         ids=["short", "example"],
     )
@@ -174,7 +181,7 @@ class TestRefusals:
 
         assert done.returncode != 0
         for name in weak:
-            assert f"{name} is an example" in done.stderr
+            assert f"{name} is a published example" in done.stderr
 
     def test_a_developer_may_use_any(self, place):
         weak = {"SECRET_KEY": "changeme", "DB_PASSWORD": "postgres", "DEBUG": "true"}

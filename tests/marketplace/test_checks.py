@@ -33,7 +33,7 @@ class TestHomes:
         [error] = checks._check_model(Stray)
 
         assert error.id == "marketplace.E001"
-        assert error.msg == "stranger.Stray has no database: no app of the registry owns it."
+        assert error.msg == "stranger.Stray has no database: its app is not in the registry."
 
     @isolate_apps("ecommerce")
     def test_names_a_relation_that_leaves_its_database(self):
@@ -46,7 +46,7 @@ class TestHomes:
         [error] = checks._check_model(Crossing)
 
         assert error.id == "marketplace.E002"
-        assert "ecommerce.Crossing.lot points to procurement.Lot" in error.msg
+        assert "ecommerce.Crossing.lot references procurement.Lot" in error.msg
 
 
 class TestPlatforms:
@@ -273,7 +273,7 @@ class TestTokens:
         [error] = self.check(settings, ("uzum", "x" * 15))
 
         assert error.id == "marketplace.E007"
-        assert error.msg == "The token of uzum in INGEST_TOKENS has less than 16 characters."
+        assert error.msg == "The token of uzum in INGEST_TOKENS has fewer than 16 characters."
 
     def test_does_not_show_one_whose_platform_is_unknown(self, settings):
         [error] = self.check(settings, ("secret-without-a-platform", ""))

@@ -56,7 +56,7 @@ class TestMigrate:
         name = connections["default"].settings_dict["NAME"]
         assert first == (
             f"Database: default ({name}). "
-            "For another one: --database=ecommerce|classifieds|procurement"
+            "To choose another: --database=ecommerce|classifieds|procurement"
         )
 
     def test_refuses_an_app_of_another_database(self):
@@ -64,7 +64,8 @@ class TestMigrate:
 
         assert outcome == (
             "",
-            "CommandError: The app ecommerce lives in the database ecommerce, not in procurement. "
+            "CommandError: The app ecommerce belongs to the database ecommerce, not to "
+            "procurement. "
             "Use --database=ecommerce, or leave out --database.\n",
             1,
         )
@@ -140,7 +141,7 @@ class TestOthers:
         outcome = run(*command, "--database", "ecommerce")
 
         assert outcome.err.startswith(
-            "CommandError: The app auth lives in the database default, not in ecommerce."
+            "CommandError: The app auth belongs to the database default, not to ecommerce."
         )
 
     def test_sqldiff_names_the_command_that_compares(self, capsys):

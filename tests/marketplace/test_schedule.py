@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from marketplace import schedule
-from marketplace.schedule import Job, ScheduleError, Scheduler, read
+from marketplace.schedule import Job, ScheduleError, Scheduler, read_schedule
 from tests.commands import run
 from tests.marketplace.commands.test_serve import wait_for
 
@@ -30,23 +30,23 @@ class TestRead:
         path = write("# nightly", "", "0 2 * * *   check --deploy   # all of them", "@")
         path.write_text(path.read_text().replace("@\n", ""))
 
-        assert read(path) == [Job("0 2 * * *", ("check", "--deploy"))]
+        assert read_schedule(path) == [Job("0 2 * * *", ("check", "--deploy"))]
 
     @pytest.mark.parametrize(
         ("line", "reason"),
         [
-            ("61 2 * * * check", "'61 2 * * *' is not a time"),
-            ("0 2 * * check", "'0 2 * * check' is not a time"),
-            ("0 2 * * *", "there is no command after"),
-            ("0 2 * * * no_such_command", "there is no command no_such_command"),
-            ("0 2 31 2 * check", "'0 2 31 2 *' is not a time"),
+            ("61 2 * * * check", "'61 2 * * *' is not a valid time"),
+            ("0 2 * * check", "'0 2 * * check' is not a valid time"),
+            ("0 2 * * *", "the command after the five time fields is missing"),
+            ("0 2 * * * no_such_command", "unknown command no_such_command"),
+            ("0 2 31 2 * check", "'0 2 31 2 *' is not a valid time"),
             ("0 2 * * * check 'all of it", "no closing quotation: close the quote"),
             ("0 2 * * * check \\", "no escaped character: "),
         ],
     )
     def test_names_a_line_that_is_wrong(self, write, line, reason):
         with pytest.raises(ScheduleError) as error:
-            read(write("# first", line))
+            read_schedule(write("# first", line))
 
         assert f"schedule:2: {reason}" in str(error.value)
 
@@ -54,25 +54,25 @@ class TestRead:
         path = tmp_path / "schedule"
         path.write_bytes("# по ночам\n0 2 * * * check\n".encode("cp1251"))
 
-        with pytest.raises(ScheduleError, match=r"schedule: it is not UTF-8.*Save it as UTF-8"):
-            read(path)
+        with pytest.raises(ScheduleError, match=r"schedule: not UTF-8.*Save it as UTF-8"):
+            read_schedule(path)
 
     def test_reads_past_a_byte_order_mark(self, tmp_path):
         path = tmp_path / "schedule"
         path.write_text("0 2 * * * check\n", encoding="utf-8-sig")
 
-        assert read(path) == [Job("0 2 * * *", ("check",))]
+        assert read_schedule(path) == [Job("0 2 * * *", ("check",))]
 
     def test_names_a_file_that_is_absent(self, tmp_path):
         with pytest.raises(ScheduleError, match="No such file"):
-            read(tmp_path / "absent")
+            read_schedule(tmp_path / "absent")
 
 
 class TestJob:
     def test_is_due_in_local_time(self):
         night = datetime(2026, 11, 22, 23, 0, tzinfo=TASHKENT)
 
-        due = Job("0 2 * * mon", ("check",)).after(night)
+        due = Job("0 2 * * mon", ("check",)).next_after(night)
 
         assert due == datetime(2026, 11, 23, 2, 0, tzinfo=TASHKENT)
 
@@ -123,7 +123,7 @@ class TestScheduler:
         assert len(processes) == 2
         assert said[:2] == [
             "Started check --deploy.",
-            "Skipped check --deploy: it still runs.",
+            "Skipped check --deploy: it is still running.",
         ]
         assert said[2].startswith("Failed check --deploy: exit code 3")
 
@@ -140,7 +140,7 @@ class TestRunSchedule:
         outcome = run("run_schedule", str(write("0 2 * * *")))
 
         assert outcome.code == 1
-        assert "there is no command after the five fields" in outcome.err
+        assert "the command after the five time fields is missing" in outcome.err
 
     def test_ends_when_it_is_told_to(self, machine, write):
         process = machine.start("run_schedule", str(write("0 2 * * * check")))

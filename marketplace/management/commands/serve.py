@@ -60,11 +60,11 @@ class Command(BaseCommand):
 
     def _stop_server(self) -> None:
         connections.close_all()
-        connection_count = embedded.count_clients(settings.DATA_DIR)
-        if connection_count:
+        client_count = embedded.count_clients(settings.DATA_DIR)
+        if client_count:
             self.stdout.write(
-                f"Left the embedded PostgreSQL running: {counted(connection_count, 'connection')} of "
-                "other commands. `make stop` ends it."
+                f"Left the embedded PostgreSQL running: {counted(client_count, 'connection')} of "
+                "other commands. `make stop` stops it."
             )
         elif embedded.stop(settings.DATA_DIR):
             self.stdout.write("Stopped the embedded PostgreSQL.")

@@ -285,7 +285,7 @@ class TestDbRestore:
         outcome = run("db_restore", NAME, *PROCUREMENT)
 
         assert outcome.err.startswith(f"PROCUREMENT: going to replace {live} by {live} as of ")
-        assert f"Type {live} to go on: " in outcome.err
+        assert f"Type {live} to continue: " in outcome.err
         assert outcome.code == 1
         assert fingerprint(live) == before
 

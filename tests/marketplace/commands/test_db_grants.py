@@ -62,4 +62,4 @@ class TestGrants:
 
         assert outcome.code == 1
         assert outcome.out == ""
-        assert "PROCUREMENT: There is no role nobody. Create it:" in outcome.err
+        assert "PROCUREMENT: The role nobody does not exist. Create it:" in outcome.err

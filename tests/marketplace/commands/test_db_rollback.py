@@ -7,7 +7,7 @@ from tests.commands import run
 pytestmark = pytest.mark.django_db(databases=["classifieds"], transaction=True)
 
 CHOICES = (
-    "CommandError: Name the database to roll back and how many migrations to undo: "
+    "CommandError: Name the database and the number of migrations to undo: "
     "db_rollback ecommerce|classifieds|procurement N\n"
 )
 
@@ -43,8 +43,9 @@ class TestDbRollback:
         change = f"{migrated[-1]}, back to {migrated[-2]}"
         assert outcome == (
             f"CLASSIFIEDS: Unapplied {change}\n",
-            f"CLASSIFIEDS: Will unapply {change}, with the data of what they made. "
-            "Type classifieds to go on: ",
+            f"CLASSIFIEDS: Will unapply {change}, dropping the data of the tables and columns that "
+            "they created. "
+            "Type classifieds to continue: ",
             0,
         )
         assert get_revision("classifieds").current == migrated[-2]

@@ -22,12 +22,12 @@ class TestDbStop:
         first, second = run("db_stop"), run("db_stop")
 
         assert first == ("Stopped the embedded PostgreSQL.\n", "", 0)
-        assert second == ("It is not running.\n", "", 0)
+        assert second == ("The embedded PostgreSQL is not running.\n", "", 0)
         assert not embedded.is_accepting(data_dir)
 
     def test_says_that_none_is_in_use(self, settings):
         settings.EMBEDDED_POSTGRES = False
 
         assert run("db_stop").out == (
-            "No embedded PostgreSQL is in use: the settings name a server for each database.\n"
+            "The embedded PostgreSQL is not in use: each database has a server in the settings.\n"
         )

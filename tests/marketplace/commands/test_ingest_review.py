@@ -347,7 +347,7 @@ class TestDiscardRuns:
         confirmed = run("ingest_review", "discard", "run", name)
 
         assert refused.err == (
-            f"This throws away 1 record of run {name}. Type {name} to go on: "
+            f"This throws away 1 record of run {name}. Type {name} to continue: "
             "CommandError: Not confirmed: nothing was done.\n"
         )
         assert confirmed.out == f"Discarded 1 record of run {name}.\n"
@@ -445,7 +445,7 @@ class TestRecords:
 
         outcome = run("ingest_review", "discard", "records", "--platform=uzum")
 
-        assert "This throws away 3 records of uzum. Type uzum to go on: " in outcome.err
+        assert "This throws away 3 records of uzum. Type uzum to continue: " in outcome.err
         assert outcome.out == "Discarded 3 records of uzum.\n"
 
     @pytest.mark.parametrize("action", ["release", "discard"])

@@ -86,7 +86,7 @@ class TestDropFirst:
 
         assert outcome == (
             "",
-            "CommandError: --drop-first never guesses: name what to drop, with --database "
+            "CommandError: --drop-first needs the databases to drop: --database "
             "default|ecommerce|classifieds|procurement, repeated for several.\n",
             1,
         )
@@ -101,8 +101,8 @@ class TestDropFirst:
         assert outcome == (
             f"CLASSIFIEDS: dropped database {name}, created database {name}, "
             f"applied {count} migrations, created 3 roles\n",
-            f"The database {name} and all its data will be dropped, and what was granted there "
-            f"with db_grants. Type {name} to go on: ",
+            f"The database {name} will be dropped with all its data and the privileges granted "
+            f"with db_grants. Type {name} to continue: ",
             0,
         )
         assert not self.is_kept()

@@ -124,7 +124,7 @@ def test_capacity_that_makes_no_sense_is_named():
     outcome = Machine(DATA_DIR / "machine")("db_doctor", DISK_CAPACITY="ecommerce=lots")
 
     assert outcome.returncode == 1
-    assert "DISK_CAPACITY has ecommerce=lots. Write 500GB for all servers" in outcome.stderr
+    assert "DISK_CAPACITY contains ecommerce=lots. Write 500GB for all servers" in outcome.stderr
 
 
 class TestSlow:

@@ -73,7 +73,7 @@ class TestCheck:
         messages = check_gates(None)
 
         assert [message.id for message in messages] == ["marketplace.E008"] * 2
-        assert messages[0].msg.startswith("INGEST_GATES is wrong: uzum.row is no threshold;")
+        assert messages[0].msg.startswith("INGEST_GATES is not valid: uzum.row is no threshold;")
 
     def test_has_nothing_to_say_of_the_defaults(self):
         assert check_gates(None) == []
@@ -82,14 +82,16 @@ class TestCheck:
         outcome = machine("check", INGEST_GATES="{'olx': {}}")
 
         assert outcome.returncode != 0
-        assert outcome.stderr.startswith("Error: INGEST_GATES is not JSON: Expecting property")
+        start = "Error: INGEST_GATES is not valid JSON: Expecting property"
+        assert outcome.stderr.startswith(start)
         assert outcome.stderr.endswith("It is {'olx': {}}; .env.example shows how to write it.\n")
 
     def test_a_variable_is_read(self, machine):
         outcome = machine("check", INGEST_GATES='{"olx": {"moved": 7}}')
 
         assert outcome.returncode != 0
-        assert "(marketplace.E008) INGEST_GATES is wrong: olx.moved cannot be 7" in outcome.stderr
+        message = "(marketplace.E008) INGEST_GATES is not valid: olx.moved cannot be 7"
+        assert message in outcome.stderr
 
 
 class TestExample:

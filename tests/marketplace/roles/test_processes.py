@@ -127,8 +127,8 @@ class TestLoader:
         done = server.run("loader", "db_grants", "--repair", "--database", "ecommerce")
 
         assert done.returncode == 1
-        assert "it had no effect, as ecommerce_db_loader may not do it" in done.stdout
-        assert "Mended: ecommerce_db_analyst" in ok(server.machine("db_grants", "--repair"))
+        assert "no effect: ecommerce_db_loader lacks the privilege" in done.stdout
+        assert "Repaired: ecommerce_db_analyst" in ok(server.machine("db_grants", "--repair"))
 
     def test_serves_the_pages_and_takes_pushes(self, server, products, loaded):
         code = _PAGES.replace("{TOKEN}", TOKEN).replace("{PRODUCTS}", products)
