@@ -161,7 +161,7 @@ def remove_superseded(now: datetime) -> Removed:
     :raises BackupError: if the folder of the backup sets cannot be read
     """
     keep = timedelta(days=settings.ARCHIVE_KEEP_DAYS)
-    backed_up = [sets.moment_of(name) for name in sets.names()]
+    backed_up = [sets.start_time(name) for name in sets.names()]
 
     def is_needed(superseded_at: datetime) -> bool:
         return now - superseded_at < keep or any(each < superseded_at for each in backed_up)

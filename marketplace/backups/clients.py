@@ -1,4 +1,4 @@
-"""PostgreSQL's client programs: which one to take, and running it so that no password shows."""
+"""PostgreSQL's client programs: choosing one, and running it without exposing passwords."""
 
 import ctypes
 import os
@@ -22,7 +22,7 @@ from django.db import connections
 from marketplace.exceptions import BackupError, EmbeddedServerError
 from marketplace.postgresql import programs
 
-#: What of a connection's parameters libpq also takes from the environment.
+#: Connection parameter → the environment variable from which libpq reads it.
 _VARIABLES = {
     "host": "PGHOST",
     "hostaddr": "PGHOSTADDR",
@@ -49,13 +49,12 @@ _library = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 _ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
-# Signals that came.
-_heard: list[int] = []
+_received_signals: list[int] = []
 
-#: Lines of what a program said that an error quotes.
+#: Lines of a program's error output that an error message quotes.
 _QUOTED = 3
 
-# Bytes that are read of a program's messages: a dump can make them arbitrarily long.
+# Bytes that are read of a program's error output, which can become arbitrarily long.
 _LONGEST = 10_000
 
 
@@ -67,69 +66,70 @@ class Client(NamedTuple):
 
     @property
     def major(self) -> int:
-        """The number before the point."""
+        """The major version."""
         return int(self.version.partition(".")[0])
 
 
-class Running(NamedTuple):
-    """A program at work."""
+class RunningProgram(NamedTuple):
+    """A process of a client program, and the file with its error output."""
 
     process: subprocess.Popen[bytes]
-    said: IO[bytes]
+    stderr: IO[bytes]
 
     def stop(self) -> None:
-        """End it, and wait until it has ended."""
+        """Terminate the process, and wait until it has ended."""
         if self.process.poll() is None:
             self.process.terminate()
         self.process.wait()
-        self.said.close()
+        self.stderr.close()
 
-    def complaint(self) -> str:
-        """Return the last lines that it said, without empty ones, on one line."""
-        size = self.said.seek(0, os.SEEK_END)
-        self.said.seek(max(size - _LONGEST, 0))
-        lines = self.said.read(_LONGEST).decode(errors="replace").splitlines()
+    def error_text(self) -> str:
+        """Return the last non-empty lines of the error output, joined to one line."""
+        size = self.stderr.seek(0, os.SEEK_END)
+        self.stderr.seek(max(size - _LONGEST, 0))
+        lines = self.stderr.read(_LONGEST).decode(errors="replace").splitlines()
         texts = [line.strip() for line in lines if line.strip()]
-        return " / ".join(texts[-_QUOTED:]) or "it said nothing"
+        return " / ".join(texts[-_QUOTED:]) or "it printed no error message"
 
 
 def major_of(version: str) -> int:
-    """Return the number of a version that decides what can be read: of "18.6", 18."""
-    found = re.match(r"\d+", version)
-    return int(found[0]) if found else 0
+    """Return the major version: 18 for "18.6"; 0 if the text does not start with a number."""
+    match = re.match(r"\d+", version)
+    return int(match[0]) if match else 0
 
 
 def find(name: str, alias: str, at_least: int, compression: str = "") -> Client:
-    """Return the oldest of the programs there are that is new enough.
+    """Return the oldest installed version of a program that is new enough.
 
-    The oldest, because a newer one may say things that an older server does not understand.
+    A newer version may use commands that an older server does not understand.
 
-    :param at_least: its major version
-    :param compression: what it must be able to read or write
-    :raises BackupError: if there is none
+    :param at_least: the minimum major version
+    :param compression: a compression method that the program must support
+    :raises BackupError: if no suitable version is installed
     """
-    found = [_version(path) for path in _candidates(name, alias)]
-    known = [client for client in found if client is not None]
-    able = [
+    candidates = [_version(path) for path in _candidates(name, alias)]
+    installed = [client for client in candidates if client is not None]
+    suitable = [
         client
-        for client in known
+        for client in installed
         if client.major >= at_least and (not compression or compresses(client.path, compression))
     ]
-    if able:
-        return min(able, key=lambda client: client.major)
-    there = ", ".join(f"{client.path} is {client.version}" for client in known) or "there is none"
-    what = f"{name} {at_least} or newer" + (f" with {compression}" if compression else "")
+    if suitable:
+        return min(suitable, key=lambda client: client.major)
+    versions = ", ".join(f"{client.path} is {client.version}" for client in installed)
+    wanted = f"{name} {at_least} or newer" + (f" with {compression}" if compression else "")
     raise BackupError(
-        f"{what} is needed: {there}. Install it, and name its folder in POSTGRES_BIN."
+        f"{wanted} is needed, but {versions or 'none is installed'}. Install it, and set "
+        "POSTGRES_BIN to its folder."
     )
 
 
 @cache
 def compresses(path: Path, method: str) -> bool:
-    """Return whether a program was built with a method of compression."""
+    """Return whether a program was built with support for a compression method."""
     if method == "gzip":
         return True
-    # What it cannot do it says before it connects; then there is nothing to connect to.
+    # pg_dump reports an unsupported method before it fails to connect.
     dump = path.with_name("pg_dump")
     command = [str(dump), f"--compress={method}", "--format=directory", "--file=/dev/null/none"]
     done = subprocess.run(
@@ -151,91 +151,97 @@ def environment(alias: str, database: str) -> dict[str, str]:
 
 
 @contextmanager
-def running(command: list[str], variables: dict[str, str]) -> Iterator[Running]:
-    """Run a program, whose files nobody else can read, and which does not outlive us."""
-    with tempfile.TemporaryFile() as said:
+def running(command: list[str], variables: dict[str, str]) -> Iterator[RunningProgram]:
+    """Run a program. It ends with this process, and other users cannot read its files."""
+    with tempfile.TemporaryFile() as stderr:
         process = subprocess.Popen(
             command,
             env=variables,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=said,
+            stderr=stderr,
             umask=0o077,
-            # Safe without threads, and there are none when programs are run.
+            # This is unsafe in a process with threads, but none run at this time.
             preexec_fn=_die_with_parent,
         )
-        program = Running(process, said)
+        program = RunningProgram(process, stderr)
         try:
-            stop_if_told()
+            stop_if_signaled()
             yield program
         finally:
             program.stop()
 
 
 def run(command: list[str], variables: dict[str, str] | None = None) -> None:
-    """Run a program to its end.
+    """Run a program, and wait until it has ended.
 
-    :raises BackupError: with what it said, if it fails
+    :raises BackupError: if the program fails; the message quotes its error output
     """
     with running(command, variables or dict(os.environ)) as program:
         if program.process.wait():
-            raise BackupError(f"{Path(command[0]).name} failed: {program.complaint()}")
+            raise BackupError(f"{Path(command[0]).name} failed: {program.error_text()}")
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Let SIGTERM, SIGHUP and Ctrl-C end the command with everything tidied up."""
+    """Raise SystemExit on SIGTERM, SIGHUP and Ctrl-C, so that the command cleans up."""
 
     def leave(number: int, frame: FrameType | None) -> None:
-        _heard.append(number)
-        stop_if_told()
+        _received_signals.append(number)
+        stop_if_signaled()
 
-    # Other threads may not set it, and what nohup ignores stays ignored.
+    # Only the main thread may set handlers. Signals that nohup ignores stay ignored.
     is_main = threading.current_thread() is threading.main_thread()
-    ours = [each for each in _ENDING if is_main and signal.getsignal(each) != signal.SIG_IGN]
-    _heard.clear()
-    before = {each: signal.signal(each, leave) for each in ours}
+    handled = [
+        number for number in _ENDING if is_main and signal.getsignal(number) != signal.SIG_IGN
+    ]
+    _received_signals.clear()
+    previous = {number: signal.signal(number, leave) for number in handled}
     try:
         yield
     finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
-def stop_if_told() -> None:
-    """End the command if a signal said so.
+def stop_if_signaled() -> None:
+    """Raise SystemExit if a signal was received.
 
-    The signal does so by itself; but if it came while Python was forking or collecting garbage,
-    its exception was swallowed.
+    The signal handler does so, too, but Python discards its exception while forking or collecting
+    garbage.
     """
-    if _heard:
-        raise SystemExit(128 + _heard[-1])
+    if _received_signals:
+        raise SystemExit(128 + _received_signals[-1])
 
 
 def _candidates(name: str, alias: str) -> list[Path]:
     if settings.POSTGRES_BIN:
         return [Path(settings.POSTGRES_BIN) / name]
     on_path = shutil.which(name)
-    found = [Path(on_path)] if on_path else []
+    installed = [Path(on_path)] if on_path else []
     try:
-        ours = programs.program_path(name)
+        bundled = programs.program_path(name)
     except EmbeddedServerError:
-        return found
-    return [*found, ours] if connections[alias].settings_dict["HOST"] else [ours, *found]
+        return installed
+    is_remote = connections[alias].settings_dict["HOST"]
+    return [*installed, bundled] if is_remote else [bundled, *installed]
 
 
 @cache
 def _version(path: Path) -> Client | None:
-    """Return the program with its version: "pg_dump (PostgreSQL) 15.20 (Debian …)" is 15.20."""
+    """Return the program with its version: 15.20 for "pg_dump (PostgreSQL) 15.20 (Debian …)".
+
+    Return None if it is missing or does not print its version.
+    """
     try:
         done = subprocess.run([path, "--version"], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
-    found = re.search(r"\(PostgreSQL\) (\d+[\w.]*)", done.stdout)
-    return Client(path, found[1]) if found else None
+    match = re.search(r"\(PostgreSQL\) (\d+[\w.]*)", done.stdout)
+    return Client(path, match[1]) if match else None
 
 
 def _die_with_parent() -> Any:
-    # pg_dump that goes on alone would hold its locks and its snapshot, perhaps for hours.
+    # An orphaned pg_dump would hold its locks and its snapshot, perhaps for hours.
     if _library is not None:
         _library.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""What can be told of a database and must be the same after it was restored."""
+"""The description of a database's content, which must be the same after a restore."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 from django.db.backends.utils import CursorWrapper
 from psycopg2.sql import SQL, Identifier
 
-from marketplace.backups import target_databases as server
+from marketplace.backups import target_databases
 from marketplace.humanize import counted
 from marketplace.routers import database_of
 
-# Tables that pg_dump writes: not those of extensions, of the server, of a session.
+# Tables that pg_dump writes: no tables of extensions, no system tables, no temporary tables.
 _TABLES = """
 SELECT n.nspname, c.relname
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -24,9 +24,10 @@ WHERE
 ORDER BY n.nspname, c.relname
 """
 
-# Not-null constraints, which PostgreSQL 18 lists and 17 does not, are left out; so are indexes that
-# pg_dump leaves out: those that are being built, and those whose building failed. An index of a
-# partitioned table is written even if it is not valid, as it is until each partition has its own.
+# Not-null constraints are excluded, because PostgreSQL 18 lists them and 17 does not. Indexes that
+# pg_dump omits are excluded, too: indexes under construction, and indexes whose build failed.
+# pg_dump writes the index of a partitioned table even if it is invalid, which it is until every
+# partition has a matching index.
 _OBJECTS = """
 WITH ours AS (
     SELECT n.oid FROM pg_namespace AS n
@@ -73,7 +74,8 @@ SELECT
     (SELECT system_identifier::text FROM pg_control_system())
 """
 
-# All who own or are granted something in the database, for they must be there before a restore.
+# Roles that own an object of the database or have a privilege on one. They must exist before a
+# restore.
 _ROLES = """
 SELECT pg_get_userbyid(refobjid)
 FROM pg_shdepend
@@ -97,69 +99,71 @@ ORDER BY 1
 
 Table = tuple[str, str]
 
-# The kind that `_OBJECTS` gives them.
+# The kind of indexes in the result of `_OBJECTS`.
 _INDEXES = "indexes"
 
 
 class Comparison(NamedTuple):
-    """How a database differs from what it must be, as lines."""
+    """The differences between a database and the manifest, as lines of text."""
 
     differences: list[str]
-    #: What does not make it less than it was.
+    #: Differences that do not mean that data is missing.
     warnings: list[str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Facts:
-    """What a database is."""
+class DatabaseContent:
+    """The description of a database."""
 
-    #: Its name on the server.
+    #: The name of the database on its server.
     database: str
-    #: The server's version, such as "18.6".
+    #: The version of the server, such as "18.6".
     server: str
-    #: Unlike that of any other server.
+    #: Identifies the server's cluster.
     system_identifier: str
-    #: With indexes.
+    #: Including indexes.
     size_bytes: int
-    #: Locale, owner, grants and settings of the database itself: see `server.attributes`.
+    #: Locale, owner, grants and settings of the database: see `target_databases.attributes`.
     attributes: dict[str, Any]
     roles: list[str]
     #: App → its last applied migration.
     migrations: dict[str, str]
     #: Name → version.
     extensions: dict[str, str]
-    #: Kind → number.
+    #: Kind → number of objects.
     objects: dict[str, int]
-    #: "schema.table" → exact number of rows; of partitioned tables the partitions.
+    #: "schema.table" → exact number of rows. Partitions are listed, their parents are not.
     tables: dict[str, int]
 
 
-def tell(cursor: CursorWrapper, alias: str) -> Facts:
-    """Return what the database is to which the cursor is connected; its rows are not counted."""
+def collect(cursor: CursorWrapper, alias: str) -> DatabaseContent:
+    """Return the description of the cursor's database, without counting rows."""
     cursor.execute(_SERVER)
     version, database, size, identifier = cursor.fetchone()
-    return Facts(
+    return DatabaseContent(
         database=database,
         server=version.split()[0],
         system_identifier=identifier,
         size_bytes=size,
-        attributes=server.attributes(cursor, database),
-        roles=[role for (role,) in _asked(cursor, _ROLES)],
-        migrations=_heads(cursor, alias),
-        extensions=dict(_asked(cursor, "SELECT extname, extversion FROM pg_extension ORDER BY 1")),
-        objects=dict(_asked(cursor, _OBJECTS)),
+        attributes=target_databases.attributes(cursor, database),
+        roles=[role for (role,) in _fetch_all(cursor, _ROLES)],
+        migrations=_last_migrations(cursor, alias),
+        extensions=dict(
+            _fetch_all(cursor, "SELECT extname, extversion FROM pg_extension ORDER BY 1")
+        ),
+        objects=dict(_fetch_all(cursor, _OBJECTS)),
         tables={},
     )
 
 
 def tables(cursor: CursorWrapper) -> list[Table]:
-    """Return schema and name of all tables that have rows of their own."""
+    """Return the schema and name of each table that stores rows."""
     cursor.execute(_TABLES)
     return [(schema, name) for schema, name in cursor.fetchall()]
 
 
-def count(cursor: CursorWrapper) -> dict[str, int]:
-    """Return the exact number of rows of each table, as the cursor's transaction sees it."""
+def count_rows(cursor: CursorWrapper) -> dict[str, int]:
+    """Return the exact number of rows of each table, as seen by the cursor's transaction."""
     counts = {}
     for table in tables(cursor):
         cursor.execute(SQL("SELECT count(*) FROM ONLY {}").format(Identifier(*table)))
@@ -167,53 +171,57 @@ def count(cursor: CursorWrapper) -> dict[str, int]:
     return counts
 
 
-def compare(cursor: CursorWrapper, alias: str, expected: Facts) -> Comparison:
-    """Return how the database differs from what it must be.
+def compare(cursor: CursorWrapper, alias: str, expected: DatabaseContent) -> Comparison:
+    """Return the differences between the cursor's database and its expected content.
 
-    Rows are counted. Versions of extensions are the server's own, so they may differ.
+    All rows are counted. Versions of extensions are not compared, because they depend on the
+    server.
     """
-    found = tell(cursor, alias)
-    lines = _compared("table", expected.tables, count(cursor), "row")
-    lines += _compared("migration of", expected.migrations, found.migrations)
-    warnings = _fewer_indexes(expected.objects, found.objects)
-    # What was warned of is no difference.
-    told, seen = (
-        {kind: number for kind, number in each.items() if kind != _INDEXES or not warnings}
-        for each in (expected.objects, found.objects)
+    actual = collect(cursor, alias)
+    lines = _describe_differences("table", expected.tables, count_rows(cursor), "row")
+    lines += _describe_differences("migration of", expected.migrations, actual.migrations)
+    warnings = _warn_of_missing_indexes(expected.objects, actual.objects)
+    # Indexes that have a warning are not reported a second time.
+    expected_objects, actual_objects = (
+        {kind: number for kind, number in objects.items() if kind != _INDEXES or not warnings}
+        for objects in (expected.objects, actual.objects)
     )
-    lines += _compared("number of", told, seen)
-    missing = expected.extensions.keys() - found.extensions.keys()
+    lines += _describe_differences("number of", expected_objects, actual_objects)
+    missing = expected.extensions.keys() - actual.extensions.keys()
     lines += [f"extension {name}: is missing" for name in sorted(missing)]
     return Comparison(lines, warnings)
 
 
-def _fewer_indexes(expected: dict[str, int], found: dict[str, int]) -> list[str]:
-    """Return a warning if indexes are missing: older manifests count what pg_dump leaves out.
+def _warn_of_missing_indexes(expected: dict[str, int], actual: dict[str, int]) -> list[str]:
+    """Return a warning if the database has fewer indexes than the manifest counts.
 
-    pg_restore ends at the first index that it cannot build, so that it is no other one.
+    Older manifests also count the indexes that pg_dump omits. No other index can be missing,
+    because pg_restore stops at the first index that it cannot build.
     """
-    there, told = found.get(_INDEXES, 0), expected.get(_INDEXES, 0)
-    if there >= told:
+    actual_count, expected_count = actual.get(_INDEXES, 0), expected.get(_INDEXES, 0)
+    if actual_count >= expected_count:
         return []
     return [
-        f"number of indexes: {there:,}, but the manifest says {told:,}. pg_dump leaves out an "
-        "index that is being built or whose building failed, and earlier backups counted it. "
-        "After a restore db_verify names what is missing of the indexes that the code expects."
+        f"number of indexes: {actual_count:,}, but the manifest says {expected_count:,}. pg_dump "
+        "omits an index that is being built or whose build failed, but earlier backups counted "
+        "it. After a restore, db_verify lists the missing indexes that the code expects."
     ]
 
 
-def _compared(
-    kind: str, expected: dict[str, Any], found: dict[str, Any], unit: str = ""
+def _describe_differences(
+    kind: str, expected: dict[str, Any], actual: dict[str, Any], unit: str = ""
 ) -> list[str]:
     lines = []
-    for name in sorted(expected.keys() | found.keys()):
-        if expected.get(name) != found.get(name):
-            told, seen = (_amount(each.get(name), unit) for each in (expected, found))
-            lines.append(f"{kind} {name}: {seen}, but the manifest says {told}")
+    for name in sorted(expected.keys() | actual.keys()):
+        if expected.get(name) != actual.get(name):
+            actual_text, expected_text = (
+                _format_value(values.get(name), unit) for values in (actual, expected)
+            )
+            lines.append(f"{kind} {name}: {actual_text}, but the manifest says {expected_text}")
     return lines
 
 
-def _amount(value: int | str | None, unit: str) -> str:
+def _format_value(value: int | str | None, unit: str) -> str:
     if value is None:
         return "absent"
     if isinstance(value, int):
@@ -221,15 +229,15 @@ def _amount(value: int | str | None, unit: str) -> str:
     return value
 
 
-def _heads(cursor: CursorWrapper, alias: str) -> dict[str, str]:
+def _last_migrations(cursor: CursorWrapper, alias: str) -> dict[str, str]:
     cursor.execute("SELECT to_regclass('django_migrations') IS NOT NULL")
     if cursor.fetchone() != (True,):
         return {}
-    # A later row of the same app takes the place of the earlier one.
-    rows = _asked(cursor, "SELECT app, name FROM django_migrations ORDER BY id")
+    # The dict keeps the last row of each app.
+    rows = _fetch_all(cursor, "SELECT app, name FROM django_migrations ORDER BY id")
     return {app: name for app, name in rows if database_of(app) == alias}
 
 
-def _asked(cursor: CursorWrapper, query: str) -> list[Any]:
+def _fetch_all(cursor: CursorWrapper, query: str) -> list[Any]:
     cursor.execute(query)
     return list(cursor.fetchall())

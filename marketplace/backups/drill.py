@@ -1,4 +1,4 @@
-"""Restoring a set for practice: what is never restored is not known to be a backup."""
+"""Restoring a set into a scratch database, to prove that it can be restored."""
 
 import time
 from datetime import datetime
@@ -10,22 +10,22 @@ from marketplace.exceptions import BackupError
 
 
 class Drill(NamedTuple):
-    """How restoring a database went."""
+    """The result of the drill of one database."""
 
     alias: str
     set_name: str
     tables: int
     rows: int
-    #: Restoring, without the comparison.
+    #: Duration of the restore, without the comparison.
     restore_seconds: float
+    #: Duration of the whole drill.
     seconds: float
-    #: Of the data, at the begin of the drill.
+    #: Age of the data at the start of the drill.
     age_seconds: float
     differences: tuple[str, ...]
-    #: What differs, and does not make it less than it was; what it names outside of itself that is
-    #: not there.
+    #: Differences that do not mean that data is missing, and unreadable archived months.
     warnings: tuple[str, ...]
-    #: Databases that an interrupted drill had left.
+    #: Databases of an interrupted drill, which were dropped.
     dropped: tuple[str, ...]
 
 
@@ -34,43 +34,43 @@ def drill(
 ) -> Drill:
     """Restore a database of a set into a scratch database, compare it, and drop it.
 
-    The live database is not connected to.
+    No connection to the live database is opened.
 
-    :param is_unsigned_allowed: whether a set without a signature passes though there is a key
-    :raises BackupError: if the signature is not valid, the set lacks the database, the server
-        cannot take it, it cannot be restored, or another drill is at work
+    :param is_unsigned_allowed: whether to accept an unsigned set although a key is set
+    :raises BackupError: if the signature is invalid, the set does not have the database, the server
+        cannot hold it, it cannot be restored, or another drill is running
     """
     manifest = sets.read(set_name)
     note = signing.check(set_name, manifest.signature, is_unsigned_allowed=is_unsigned_allowed)
     if alias not in manifest.databases:
-        raise BackupError(f"The set {set_name} has no {alias}.")
+        raise BackupError(f"The set {set_name} does not contain {alias}.")
     dump, live = manifest.databases[alias], database_name(alias)
-    target = scratch.beside(live, "drill", set_name)
-    began = time.monotonic()
-    with target_databases.session(alias) as cursor, sets.in_use(set_name):
-        target_databases.take_turn(cursor, f"drill of {live}")
-        left = scratch.leftovers(cursor, live, "drill")
-        for name in left:
+    target = scratch.temporary_name(live, "drill", set_name)
+    started = time.monotonic()
+    with target_databases.session(alias) as cursor, sets.shared_lock(set_name):
+        target_databases.lock_for(cursor, f"drill of {live}")
+        leftovers = scratch.leftovers(cursor, live, "drill")
+        for name in leftovers:
             target_databases.drop(cursor, name)
-        scratch.check(cursor, alias, dump)
-        found = verify.damages(sets.path_of(set_name), alias, dump)
+        scratch.check_server(cursor, alias, dump)
+        differences = verify.damaged_files(sets.path_of(set_name), alias, dump)
         warnings = [note] if note else []
         restored = time.monotonic()
-        if not found:
+        if not differences:
             with scratch.rebuilt(cursor, alias, set_name, dump, target, jobs=jobs):
                 restored = time.monotonic()
-                found, others = scratch.compare(alias, target, dump)
-                warnings += others + scratch.lacking_files(alias, target)
+                differences, more_warnings = scratch.compare(alias, target, dump)
+                warnings += more_warnings + scratch.archive_warnings(alias, target)
             target_databases.drop(cursor, target)
     return Drill(
         alias,
         set_name,
         len(dump.tables),
         dump.rows,
-        round(restored - began, 1),
-        round(time.monotonic() - began, 1),
+        round(restored - started, 1),
+        round(time.monotonic() - started, 1),
         (now - dump.started_at).total_seconds(),
-        tuple(found),
+        tuple(differences),
         tuple(warnings),
-        tuple(left),
+        tuple(leftovers),
     )

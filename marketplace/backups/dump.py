@@ -1,4 +1,4 @@
-"""Writing a backup set: all databases at once, each as it was in the moment of its snapshot."""
+"""Writing a backup set: all databases are dumped in parallel, each from its own snapshot."""
 
 import math
 import shutil
@@ -13,47 +13,48 @@ from typing import NamedTuple
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error
 
-from marketplace.backups import clients, files, manifests, sets, target_databases
-from marketplace.backups import content as facts
-from marketplace.backups.clients import Client, Running
-from marketplace.backups.content import Facts
-from marketplace.backups.manifests import Dump, File, Manifest
-from marketplace.backups.snapshot import LOCK_TIMEOUT, Snapshot, frozen
+from marketplace.backups import clients, content, files, manifests, sets, target_databases
+from marketplace.backups.clients import Client, RunningProgram
+from marketplace.backups.content import DatabaseContent
+from marketplace.backups.manifests import BackupManifest, Dump, File
+from marketplace.backups.snapshot import LOCK_TIMEOUT, Snapshot, held_snapshot
 from marketplace.databases.names import database_name
 from marketplace.exceptions import BackupError, MarketplaceError
 from marketplace.postgresql.errors import explain
 
-#: What pg_dump compresses with, the best first. Levels are those at which compressing costs about
-#: as much as reading: higher ones take twice the time and save a tenth.
+#: Compression methods and levels of pg_dump, in order of preference. At these levels, compressing
+#: takes about as long as reading; higher levels take twice as long and save about 10 %.
 COMPRESSIONS = ("zstd:3", "gzip:2")
 
-#: Bytes of a dump for each byte of its database, where no earlier set tells.
+#: Estimated size of a dump relative to its database, if no earlier set has the database.
 _USUAL_SHARE = 0.5
+#: Safety margin of an estimate that is based on the newest dump.
 _MARGIN = 1.2
 
-#: Processes for each that may compress at once.
+#: Dump processes per allowed compressing process, so that no core is idle.
 _SURPLUS = 1.5
 
-#: Seconds between two looks whether a dump has ended.
+#: Seconds between two checks whether a dump has ended.
 _PAUSE = 0.02
 
-#: What may go wrong with one database while the others are dumped.
+#: Errors of one database that do not affect the dumps of the others.
 _FAILURES = (Error, MarketplaceError, ImproperlyConfigured)
 
-#: Gets an alias and its dump, or why there is none.
+#: Called with an alias and its dump, or the reason why it failed.
 Report = Callable[[str, Dump | str], None]
 
 
-class Plan(NamedTuple):
-    """What a backup is going to do."""
+class BackupPlan(NamedTuple):
+    """The databases that a backup will dump."""
 
-    #: Alias → the pg_dump to take, its compression, and what it is expected to write.
-    databases: dict[str, "Item"]
+    #: Alias → the pg_dump to use, its compression and the estimated size.
+    databases: dict[str, "PlannedDump"]
+    #: Alias → the reason why it cannot be dumped.
     failed: dict[str, str]
 
 
-class Item(NamedTuple):
-    """One database of a plan."""
+class PlannedDump(NamedTuple):
+    """The dump of one database, before it starts."""
 
     client: Client
     compression: str
@@ -62,58 +63,59 @@ class Item(NamedTuple):
 
 
 @dataclass
-class _Work:
+class _RunningDump:
     """A database that is being dumped."""
 
-    item: Item
+    plan: PlannedDump
     snapshot: Snapshot
     folder: Path
-    program: Running
-    began: float
-    facts: Facts | None = None
+    program: RunningProgram
+    #: By the monotonic clock.
+    started: float
+    content: DatabaseContent | None = None
 
 
-def plan(aliases: Sequence[str]) -> Plan:
-    """Look whether the databases can be dumped, and into which room; write nothing.
+def plan(aliases: Sequence[str]) -> BackupPlan:
+    """Check whether the databases can be dumped and fit on the disk. Nothing is written.
 
-    :raises BackupError: if there is no room for the set, or none of them can be dumped
+    :raises BackupError: if the disk has too little space for the set
     """
-    items: dict[str, Item] = {}
+    planned: dict[str, PlannedDump] = {}
     failed: dict[str, str] = {}
     for alias in aliases:
         try:
-            items[alias] = _item(alias)
+            planned[alias] = _plan_dump(alias)
         except _FAILURES as error:
             failed[alias] = explain(error)
-    _check_room(items)
-    return Plan(items, failed)
+    _require_free_space(planned)
+    return BackupPlan(planned, failed)
 
 
 def back_up(
     aliases: Sequence[str], now: datetime, *, jobs: int, report: Report | None = None
-) -> Manifest:
-    """Write a set of the databases; return its manifest, which names those that failed, too.
+) -> BackupManifest:
+    """Write a set of the databases; return its manifest, which also names the failed databases.
 
-    Interrupted at whatever moment, it leaves nothing that looks like a set. To be called by who is
-    `sets.exclusive`.
+    An interrupted backup leaves nothing that looks like a set. The caller must hold
+    `sets.exclusive_lock`.
 
-    :param jobs: processes of pg_dump that compress at once, over all databases
-    :raises BackupError: if the folder cannot be written, there is no room, or no database could be
-        dumped
+    :param jobs: processes of pg_dump that compress in parallel, over all databases
+    :raises BackupError: if the folder cannot be written, the disk has too little space, or no
+        database could be dumped
     """
-    tell = report or (lambda alias, outcome: None)
-    items, failed = plan(aliases)
+    report = report or (lambda alias, outcome: None)
+    planned, failed = plan(aliases)
     for alias, reason in failed.items():
-        tell(alias, reason)
+        report(alias, reason)
     name = sets.free_name(now)
     with sets.unfinished(name) as path, ExitStack() as stack:
-        works = _begin(items, path, jobs, stack, failed, tell)
-        dumps = _finish(works, failed, tell)
+        running = _start(planned, path, jobs, stack, failed, report)
+        dumps = _finish(running, failed, report)
         if not dumps:
             raise BackupError("No database could be dumped: no set was written.")
         ordered = {alias: dumps[alias] for alias in aliases if alias in dumps}
-        manifest = Manifest(name, now, datetime.now(UTC), ordered, failed)
-        # Last: a set without it is none.
+        manifest = BackupManifest(name, now, datetime.now(UTC), ordered, failed)
+        # The manifest is written last: a folder without one is not a set.
         manifests.write(manifest, path)
     return manifest
 
@@ -121,7 +123,7 @@ def back_up(
 # Planning
 
 
-def _item(alias: str) -> Item:
+def _plan_dump(alias: str) -> PlannedDump:
     with target_databases.session(alias, database_name(alias)) as cursor:
         cursor.execute(
             "SELECT current_setting('server_version_num')::int / 10000, "
@@ -130,113 +132,117 @@ def _item(alias: str) -> Item:
         major, size = cursor.fetchone()
     client = clients.find("pg_dump", alias, major)
     compression = next(
-        each for each in COMPRESSIONS if clients.compresses(client.path, each.partition(":")[0])
+        compression
+        for compression in COMPRESSIONS
+        if clients.compresses(client.path, compression.partition(":")[0])
     )
-    return Item(client, compression, size, _estimate(alias, size))
+    return PlannedDump(client, compression, size, _estimate_bytes(alias, size))
 
 
-def _estimate(alias: str, size: int) -> int:
-    """Return how large a dump will be, from the newest one and the growth since then."""
+def _estimate_bytes(alias: str, size: int) -> int:
+    """Return the expected size of a dump, based on the newest dump and the growth since then."""
     for _, manifest in sets.readable():
         if alias in manifest.databases:
-            before = manifest.databases[alias]
-            return int(before.bytes * _MARGIN * max(size / before.size_bytes, 1))
+            newest = manifest.databases[alias]
+            return int(newest.bytes * _MARGIN * max(size / newest.size_bytes, 1))
     return int(size * _USUAL_SHARE)
 
 
-def _check_room(items: Mapping[str, Item]) -> None:
-    needed = sum(item.estimated_bytes for item in items.values())
-    free = _free()
+def _require_free_space(planned: Mapping[str, PlannedDump]) -> None:
+    needed = sum(dump.estimated_bytes for dump in planned.values())
+    free = _free_bytes()
     if needed + sets.RESERVE > free:
         raise BackupError(
             f"The disk of {sets.folder()} has {free / 1e6:,.0f} MB free. The set needs about "
-            f"{needed / 1e6:,.0f} MB, and {sets.RESERVE / 1e6:,.0f} MB shall stay free. Free some, "
-            "set BACKUP_DIR to another disk, or keep fewer sets (--keep-daily, --keep-weekly, "
-            "--keep-monthly)."
+            f"{needed / 1e6:,.0f} MB, and {sets.RESERVE / 1e6:,.0f} MB must stay free. Free some "
+            "space, set BACKUP_DIR to another disk, or keep fewer sets (--keep-daily, "
+            "--keep-weekly, --keep-monthly)."
         )
 
 
-def _watch_room() -> None:
-    if (free := _free()) < sets.RESERVE:
+def _require_reserve() -> None:
+    if (free := _free_bytes()) < sets.RESERVE:
         raise BackupError(
-            f"The disk of {sets.folder()} has only {free / 1e6:,.0f} MB left: given up before it "
-            "is full. Free some, or set BACKUP_DIR to another disk."
+            f"The disk of {sets.folder()} has only {free / 1e6:,.0f} MB left: the backup stopped "
+            "before the disk is full. Free some space, or set BACKUP_DIR to another disk."
         )
 
 
-def _free() -> int:
+def _free_bytes() -> int:
     try:
-        return shutil.disk_usage(_existing(sets.folder())).free
+        return shutil.disk_usage(_first_existing(sets.folder())).free
     except OSError as error:
         raise sets.not_writable(error) from error
 
 
-def _existing(path: Path) -> Path:
-    return next(each for each in (path, *path.parents) if each.exists())
+def _first_existing(path: Path) -> Path:
+    return next(folder for folder in (path, *path.parents) if folder.exists())
 
 
 # Dumping
 
 
-def _begin(
-    items: Mapping[str, Item],
+def _start(
+    planned: Mapping[str, PlannedDump],
     path: Path,
     jobs: int,
     stack: ExitStack,
     failed: dict[str, str],
-    tell: Report,
-) -> dict[str, _Work]:
+    report: Report,
+) -> dict[str, _RunningDump]:
     """Take all snapshots, then start all dumps."""
     snapshots: dict[str, Snapshot] = {}
-    for alias in items:
+    for alias in planned:
         try:
-            snapshots[alias] = stack.enter_context(frozen(alias))
+            snapshots[alias] = stack.enter_context(held_snapshot(alias))
         except _FAILURES as error:
             failed[alias] = explain(error)
-            tell(alias, failed[alias])
-    total = sum(items[alias].size_bytes for alias in snapshots) or 1
-    works = {}
+            report(alias, failed[alias])
+    total = sum(planned[alias].size_bytes for alias in snapshots) or 1
+    running = {}
     for alias, snapshot in snapshots.items():
-        item, folder = items[alias], path / alias
-        # Each gets its share of the processes, so that all end at about the same time; a little
-        # more than there are cores, as no core shall be idle when the smaller ones have ended.
-        share = min(math.ceil(jobs * _SURPLUS * item.size_bytes / total), jobs)
-        command = _command(item, folder, snapshot.identifier, share)
+        dump, folder = planned[alias], path / alias
+        # The processes are divided in proportion to the sizes, so that all dumps end at about the
+        # same time. There are more processes than cores, because small dumps end earlier.
+        share = min(math.ceil(jobs * _SURPLUS * dump.size_bytes / total), jobs)
+        command = _command(dump, folder, snapshot.identifier, share)
         variables = clients.environment(alias, database_name(alias))
         program = stack.enter_context(clients.running(command, variables))
-        works[alias] = _Work(item, snapshot, folder, program, time.monotonic())
-    return works
+        running[alias] = _RunningDump(dump, snapshot, folder, program, time.monotonic())
+    return running
 
 
-def _command(item: Item, folder: Path, snapshot: str, jobs: int) -> list[str]:
-    method, _, level = item.compression.partition(":")
+def _command(dump: PlannedDump, folder: Path, snapshot: str, jobs: int) -> list[str]:
+    method, _, level = dump.compression.partition(":")
     return [
-        str(item.client.path),
+        str(dump.client.path),
         "--format=directory",
         f"--file={folder}",
         f"--jobs={jobs}",
-        # Before version 16, pg_dump knows levels of gzip only.
-        f"--compress={level if method == 'gzip' else item.compression}",
+        # Before version 16, pg_dump only accepts a gzip level.
+        f"--compress={level if method == 'gzip' else dump.compression}",
         f"--snapshot={snapshot}",
         f"--lock-wait-timeout={LOCK_TIMEOUT * 1000}",
         "--no-password",
     ]
 
 
-def _finish(works: dict[str, _Work], failed: dict[str, str], tell: Report) -> dict[str, Dump]:
-    """Count rows while the dumps run; then take each as it ends."""
+def _finish(
+    running: dict[str, _RunningDump], failed: dict[str, str], report: Report
+) -> dict[str, Dump]:
+    """Count rows while the dumps run; return the dumps when all have ended."""
     dumps: dict[str, Dump] = {}
-    # The smallest first, so that its snapshot is soon let go.
-    waiting = sorted(works, key=lambda alias: works[alias].item.size_bytes)
+    # Start with the smallest, so that its snapshot is released early.
+    waiting = sorted(running, key=lambda alias: running[alias].plan.size_bytes)
     while waiting:
-        clients.stop_if_told()
-        _watch_room()
+        clients.stop_if_signaled()
+        _require_reserve()
         for alias in list(waiting):
-            outcome = _outcome(alias, works[alias])
+            outcome = _poll(alias, running[alias])
             if outcome is None:
                 continue
             waiting.remove(alias)
-            tell(alias, outcome)
+            report(alias, outcome)
             if isinstance(outcome, Dump):
                 dumps[alias] = outcome
             else:
@@ -245,36 +251,36 @@ def _finish(works: dict[str, _Work], failed: dict[str, str], tell: Report) -> di
     return dumps
 
 
-def _outcome(alias: str, work: _Work) -> Dump | str | None:
-    """Do what can be done for a database now; return its dump, or why there is none."""
+def _poll(alias: str, running: _RunningDump) -> Dump | str | None:
+    """Return the dump if it has ended, the reason if it failed, or None while it runs."""
     try:
-        return _advance(alias, work)
+        return _advance(alias, running)
     except _FAILURES as error:
-        work.program.stop()
-        shutil.rmtree(work.folder, ignore_errors=True)
+        running.program.stop()
+        shutil.rmtree(running.folder, ignore_errors=True)
         return explain(error)
 
 
-def _advance(alias: str, work: _Work) -> Dump | None:
-    if work.facts is None:
-        told = facts.tell(work.snapshot.cursor, alias)
-        work.facts = replace(told, tables=facts.count(work.snapshot.cursor))
+def _advance(alias: str, running: _RunningDump) -> Dump | None:
+    if running.content is None:
+        cursor = running.snapshot.cursor
+        running.content = replace(content.collect(cursor, alias), tables=content.count_rows(cursor))
         return None
-    code = work.program.process.poll()
+    code = running.program.process.poll()
     if code is None:
         return None
     if code:
-        raise BackupError(f"pg_dump failed: {work.program.complaint()}")
-    # Until now processes of pg_dump could need the snapshot.
-    work.snapshot.cursor.execute("ROLLBACK")
+        raise BackupError(f"pg_dump failed: {running.program.error_text()}")
+    # The processes of pg_dump have ended, so the snapshot is not needed any more.
+    running.snapshot.cursor.execute("ROLLBACK")
     return Dump(
-        **vars(work.facts),
-        started_at=work.snapshot.started_at,
-        seconds=round(time.monotonic() - work.began, 1),
-        client=work.item.client.version,
-        compression=work.item.compression,
+        **vars(running.content),
+        started_at=running.snapshot.started_at,
+        seconds=round(time.monotonic() - running.started, 1),
+        client=running.plan.client.version,
+        compression=running.plan.compression,
         files={
             path: File(file.stat().st_size, files.digest(file))
-            for path, file in files.below(work.folder).items()
+            for path, file in files.list_files(running.folder).items()
         },
     )

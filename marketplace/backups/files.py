@@ -1,4 +1,4 @@
-"""What is done to the files of a set: listing, hashing, removing them, seeing them on the disk."""
+"""Operations on the files of a set: listing, hashing, syncing and removing."""
 
 import errno
 import hashlib
@@ -9,29 +9,28 @@ import time
 from io import BufferedReader
 from pathlib import Path
 
-# How often a folder is tried to be removed, and the seconds between.
+# Attempts to remove a folder, and the seconds between two attempts.
 _ATTEMPTS = 50
 _PAUSE = 0.05
 
 
 #: Name of an entry → its device, inode, mode, size and time of change.
-Stamps = dict[str, tuple[int, ...]]
+EntryStats = dict[str, tuple[int, ...]]
 
 
-def below(path: Path) -> dict[str, Path]:
-    """Return all files and links below a folder, by their path in it. Links are not followed."""
-    found = sorted(path.rglob("*"))
+def list_files(path: Path) -> dict[str, Path]:
+    """Return relative path → path of all files and links below a folder. Links are not followed."""
     return {
-        str(each.relative_to(path)): each
-        for each in found
-        if each.is_symlink() or not each.is_dir()
+        str(entry.relative_to(path)): entry
+        for entry in sorted(path.rglob("*"))
+        if entry.is_symlink() or not entry.is_dir()
     }
 
 
-def irregular(path: Path) -> str:
+def describe_irregular(path: Path) -> str:
     """Return why an entry is not a regular file; an empty string if it is one.
 
-    :raises OSError: if it cannot be looked at
+    :raises OSError: if the entry is missing or inaccessible
     """
     mode = path.lstat().st_mode
     if stat.S_ISREG(mode):
@@ -40,13 +39,13 @@ def irregular(path: Path) -> str:
 
 
 def open_regular(path: Path) -> BufferedReader:
-    """Open a regular file for reading. A link is not followed, a pipe is not waited for.
+    """Open a regular file for reading. Links are not followed, and pipes do not block.
 
-    :raises OSError: if it is something else, or cannot be read
+    :raises OSError: if it is not a regular file, or cannot be read
     """
-    if problem := irregular(path):
+    if problem := describe_irregular(path):
         raise OSError(errno.EINVAL, f"it {problem}", str(path))
-    # It may have been replaced since.
+    # The entry may have been replaced since the check.
     file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
@@ -60,28 +59,28 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def stamps(path: Path) -> Stamps:
-    """Return values that differ after a folder or an entry of it was written, replaced or moved.
+def stat_entries(path: Path) -> EntryStats:
+    """Return name → status values, which change if the folder or an entry is written or replaced.
 
-    A program that writes a file can set back its time of modification, but not that of its inode.
+    A program can reset the modification time of a file, but not the change time of its inode.
     """
-    found = {".": path.lstat()}
+    stats = {".": path.lstat()}
     with os.scandir(path) as entries:
-        found |= {entry.name: entry.stat(follow_symlinks=False) for entry in entries}
+        stats |= {entry.name: entry.stat(follow_symlinks=False) for entry in entries}
     return {
-        name: (each.st_dev, each.st_ino, each.st_mode, each.st_size, each.st_ctime_ns)
-        for name, each in found.items()
+        name: (stat.st_dev, stat.st_ino, stat.st_mode, stat.st_size, stat.st_ctime_ns)
+        for name, stat in stats.items()
     }
 
 
 def sync(path: Path) -> None:
-    """See that the entries of folders are on the disk; pg_dump does it for the files."""
-    for each in (path, *filter(Path.is_dir, path.rglob("*"))):
-        sync_folder(each)
+    """Flush a folder and its subfolders to the disk; pg_dump does so for the files."""
+    for folder in (path, *filter(Path.is_dir, path.rglob("*"))):
+        sync_folder(folder)
 
 
 def sync_folder(path: Path) -> None:
-    """See that a folder's entries are on the disk."""
+    """Flush the entries of a folder to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -89,21 +88,21 @@ def sync_folder(path: Path) -> None:
         os.close(descriptor)
 
 
-def clear(path: Path) -> str:
-    """Remove a folder with all that is in it, or a link, but never what a link leads to.
+def remove_tree(path: Path) -> str:
+    """Remove a folder with its content, or a link, but never the target of a link.
 
-    :return: what is left and why, as a sentence; empty if nothing is
+    :return: the problem, as a sentence, if something is left; else an empty string
     """
     if path.is_symlink():
         return _unlink(path)
     problem = _remove(path)
     for _ in range(_ATTEMPTS):
-        # Processes of pg_dump that were told to end may still write for a moment.
+        # Terminated processes of pg_dump may still write for a moment.
         if problem is None or problem.errno != errno.ENOTEMPTY:
             break
         time.sleep(_PAUSE)
         problem = _remove(path)
-    return _told(path, problem) if problem else ""
+    return _describe_problem(path, problem) if problem else ""
 
 
 def _unlink(path: Path) -> str:
@@ -111,27 +110,27 @@ def _unlink(path: Path) -> str:
     try:
         path.unlink()
     except OSError as error:
-        return _told(path, error)
+        return _describe_problem(path, error)
     if not target.exists():
         return ""
     return (
-        f"{path} was a link, and is removed; {target}, to which it led, is still there. Remove it "
-        "by hand if it is not needed."
+        f"The link {path} was removed; its target {target} still exists. Remove the target by hand "
+        "if it is not needed."
     )
 
 
 def _remove(path: Path) -> OSError | None:
-    """Remove what can be removed of a folder; return why the rest cannot be."""
+    """Remove as much of a folder as possible; return the error if something is left."""
     shutil.rmtree(path, ignore_errors=True)
     try:
         shutil.rmtree(path)
     except FileNotFoundError as error:
-        # Below the folder somebody else may have removed something in this moment.
+        # Another process may have removed an entry below the folder at the same time.
         return OSError(errno.ENOTEMPTY, error.strerror, error.filename) if path.exists() else None
     except OSError as error:
         return error
     return None
 
 
-def _told(path: Path, error: OSError) -> str:
+def _describe_problem(path: Path, error: OSError) -> str:
     return f"{path} cannot be removed ({error.filename}: {error.strerror}). Remove it by hand."

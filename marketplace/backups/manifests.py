@@ -1,4 +1,4 @@
-"""The description of a backup set: `manifest.json` in its folder."""
+"""Reading and writing the manifest of a backup set: `manifest.json` in the folder of the set."""
 
 import hashlib
 import json
@@ -12,88 +12,90 @@ from typing import Any, NamedTuple
 from django.core.serializers.json import DjangoJSONEncoder
 
 from marketplace.backups import files, signing
-from marketplace.backups.content import Facts
+from marketplace.backups.content import DatabaseContent
 from marketplace.backups.signing import Signature
 from marketplace.exceptions import BackupError
 
 MANIFEST = "manifest.json"
 
-#: The mark of this project in a manifest, and the version of its form.
+#: The name of this project in a manifest, and the version of the manifest's format.
 PROJECT = "marketplace"
 FORM = 1
 
-#: Bytes that a manifest has at most. One of 10,000 tables has less than 3 MB.
+#: Maximum size of a manifest in bytes. A manifest of 10,000 tables is smaller than 3 MB.
 MAX_BYTES = 8 * 1024 * 1024
 
-# Where a manifest has its signature, which its own hash covers, too.
+# Key of the signature, which the manifest's own hash covers, too.
 _SIGNATURE = "hmac_sha256"
 
-# Names of databases and of pg_dump's files: none of them leads out of the set's folder.
-_PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
+# Names of databases and of pg_dump's files. Such a name cannot lead out of the set's folder.
+_SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 
-# Errors of reading a text that is not a manifest.
+# Errors raised by parsing a text that is not a manifest.
 _MALFORMED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
 class File(NamedTuple):
-    """A file of a dump."""
+    """The size in bytes and the hash of a file of a dump."""
 
     size: int
     sha256: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dump(Facts):
-    """One database of a set: what it was in the moment of its snapshot, and the files."""
+class Dump(DatabaseContent):
+    """One database of a set: its content at the time of the snapshot, and its files."""
 
-    #: The moment of the snapshot, by the server's clock.
+    #: The time of the snapshot, by the server's clock.
     started_at: datetime
+    #: Duration of the dump.
     seconds: float
     #: Version of pg_dump.
     client: str
-    #: As pg_dump's option names it: "gzip:2".
+    #: In the form of pg_dump's option: "gzip:2".
     compression: str
-    #: Path below the database's folder → what it must be.
+    #: Path below the database's folder → expected size and hash.
     files: dict[str, File]
 
     @property
     def bytes(self) -> int:
-        """Bytes of all files."""
+        """The size of all files."""
         return sum(file.size for file in self.files.values())
 
     @property
     def rows(self) -> int:
-        """Rows of all tables."""
+        """The number of rows of all tables."""
         return sum(self.tables.values())
 
 
 @dataclass(frozen=True)
-class Manifest:
-    """The description of a set."""
+class BackupManifest:
+    """The description of a backup set."""
 
     name: str
     created_at: datetime
     finished_at: datetime
     #: Alias → its dump.
     databases: dict[str, Dump]
-    #: Alias → why it is not in the set.
+    #: Alias → the reason why it is not in the set.
     failed: dict[str, str]
-    #: The result of checking its signature when it was read.
+    #: The result of checking the signature when the manifest was read.
     signature: Signature = Signature.UNSIGNED
 
     @property
     def bytes(self) -> int:
-        """Bytes of all dumps."""
+        """The size of all dumps."""
         return sum(dump.bytes for dump in self.databases.values())
 
 
-def read(folder: Path, name: str) -> Manifest:
-    """Return the description of a set.
+def read(folder: Path, name: str) -> BackupManifest:
+    """Return the manifest of a set.
 
-    Its signature is examined, but not refused: `signing.check` does that.
+    The signature is checked, but an invalid one is not refused: `signing.check` does that.
 
-    :param folder: of the set
-    :raises BackupError: if it has no manifest, or one that was changed or is not of this project
+    :param folder: the folder of the set
+    :raises BackupError: if the set has no manifest, or if the manifest was changed or belongs to
+        another project
     """
     path = folder / MANIFEST
     try:
@@ -112,30 +114,30 @@ def read(folder: Path, name: str) -> Manifest:
     except _MALFORMED:
         document = None
     if document is None:
-        raise BackupError(f"{path} was changed or is damaged: its SHA-256 does not fit.")
-    stated, project, form = (document.get(key) for key in ("name", "project", "form"))
-    if (stated, project, form) != (name, PROJECT, FORM):
+        raise BackupError(f"{path} was changed or is damaged: its SHA-256 does not match.")
+    stated_name, project, form = (document.get(key) for key in ("name", "project", "form"))
+    if (stated_name, project, form) != (name, PROJECT, FORM):
         raise BackupError(
-            f"{path} is of the set {stated} of {project}, in form {form}: it is not the set {name} "
-            "that this code can read."
+            f"{path} describes the set {stated_name} of {project}, in format {form}. Expected: the "
+            f"set {name} of {PROJECT}, in format {FORM}."
         )
     try:
         signature = signing.examine(document, document.pop(_SIGNATURE, None))
         return _manifest(document, signature)
     except _MALFORMED as error:
         raise BackupError(
-            f"{path} has a value that is not valid, though its SHA-256 fits: {error!r}. Use "
+            f"{path} has an invalid value, although its SHA-256 matches: {error!r}. Use "
             "another set, and move this one away."
         ) from None
 
 
-def write(manifest: Manifest, folder: Path) -> None:
-    """Write the manifest into a set's folder, signed if there is a key, and sync it."""
+def write(manifest: BackupManifest, folder: Path) -> None:
+    """Write the manifest into the folder of a set and sync it. It is signed if a key is set."""
     document = {"project": PROJECT, "form": FORM, **asdict(manifest)}
     del document["signature"]
     for dump in document["databases"].values():
         dump["files"] = {key: File(*file)._asdict() for key, file in dump["files"].items()}
-    # As a reader gets it: times become texts.
+    # The signature covers the document as it is read: with times as text.
     document = json.loads(_encoded(document))
     if signature := signing.sign(document):
         document = {_SIGNATURE: signature} | document
@@ -152,44 +154,44 @@ def write(manifest: Manifest, folder: Path) -> None:
 
 
 def _document(text: str) -> dict[str, Any] | None:
-    """Return the content of a manifest without its hash; None if that does not fit."""
+    """Return the content of a manifest without its hash; None if the hash does not match."""
     document: dict[str, Any] = json.loads(text)
     digest = document.pop("sha256")
-    is_whole = text == _encoded({"sha256": digest} | document) and digest == _digest(document)
-    return document if is_whole else None
+    is_intact = text == _encoded({"sha256": digest} | document) and digest == _digest(document)
+    return document if is_intact else None
 
 
-def _manifest(document: dict[str, Any], signature: Signature) -> Manifest:
-    return Manifest(
+def _manifest(document: dict[str, Any], signature: Signature) -> BackupManifest:
+    return BackupManifest(
         document["name"],
-        _moment(document["created_at"]),
-        _moment(document["finished_at"]),
-        {_plain(alias): _dump(value) for alias, value in document["databases"].items()},
+        _parse_time(document["created_at"]),
+        _parse_time(document["finished_at"]),
+        {_safe_name(alias): _dump(value) for alias, value in document["databases"].items()},
         dict(document["failed"]),
         signature,
     )
 
 
 def _dump(value: dict[str, Any]) -> Dump:
-    paths = {_plain(path): File(**file) for path, file in value["files"].items()}
-    dump = Dump(**value | {"files": paths, "started_at": _moment(value["started_at"])})
-    # Adding up fails if one of them is not a number.
+    paths = {_safe_name(path): File(**file) for path, file in value["files"].items()}
+    dump = Dump(**value | {"files": paths, "started_at": _parse_time(value["started_at"])})
+    # The sums raise TypeError if a value is not a number.
     if min(dump.bytes, dump.rows, dump.size_bytes) < 0:
         raise ValueError("a number below 0")
     return dump
 
 
-def _plain(name: str) -> str:
-    if not _PLAIN.fullmatch(name):
+def _safe_name(name: str) -> str:
+    if not _SAFE_NAME.fullmatch(name):
         raise ValueError(f"{name!r} is not the name of a file or folder of a set")
     return name
 
 
-def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
+def _parse_time(text: str) -> datetime:
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
         raise ValueError(f"{text} has no time zone")
-    return moment
+    return time
 
 
 def _encoded(document: dict[str, Any]) -> str:

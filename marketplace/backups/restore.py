@@ -1,12 +1,12 @@
-"""Bringing a database back from a set.
+"""Restoring a database from a set.
 
-1. Look whether the set is whole, of this database, and can be taken by the server.
-2. Rebuild it in a new database beside the live one.
-3. Compare it with the manifest: rows of each table, migrations, extensions, objects.
-4. Move its sequences on to where those of the live database are, so that no id is given out twice.
-5. Exchange the names in one moment. The database that was live is kept under another name.
+1. Check that the set is intact and belongs to this database, and that the server can hold it.
+2. Restore it into a new database on the same server.
+3. Compare the new database with the manifest: rows of each table, migrations, extensions, objects.
+4. Advance its sequences to those of the live database, so that no id is assigned twice.
+5. Swap the names in one transaction. The replaced database is kept under another name.
 
-Until 5 the live database is not touched; 5 happens whole or not at all.
+The live database is not changed before step 5, and step 5 is atomic.
 """
 
 from collections.abc import Callable
@@ -23,33 +23,33 @@ from marketplace.databases.names import database_name
 from marketplace.databases.roles.reconcile import revoke_public_functions
 from marketplace.exceptions import BackupError
 
-#: Problems of a set that a message names.
+#: The number of problems that an error message lists.
 _SHOWN = 5
 
-#: Gets what happens, as sentences.
-Say = Callable[[str], None]
+#: Called with progress messages, as sentences.
+Progress = Callable[[str], None]
 
 
-class Restore(NamedTuple):
-    """What is to be restored, and where to."""
+class RestorePlan(NamedTuple):
+    """The restore of one database, before it starts."""
 
     alias: str
     set_name: str
     dump: Dump
-    #: The database that there will be.
+    #: The name of the restored database.
     target: str
-    #: What the live database will be called; empty if there is none, or it stays.
+    #: The future name of the live database; empty if it does not exist or is not replaced.
     old: str
-    #: Databases that an interrupted run left.
+    #: Databases of an interrupted restore.
     leftovers: tuple[str, ...]
-    #: Bytes free on the server's disk; None where it cannot be seen from here.
-    room: int | None
-    #: A warning about the set's signature; empty if there is none.
+    #: Free bytes on the server's disk; None if unknown.
+    free_bytes: int | None
+    #: A warning about the signature of the set; empty if there is none.
     note: str
 
     @property
     def is_copy(self) -> bool:
-        """Whether the live database stays."""
+        """Whether the live database is not replaced."""
         return self.target != database_name(self.alias)
 
 
@@ -61,14 +61,14 @@ def plan(
     into: str | None = None,
     is_foreign: bool = False,
     is_unsigned_allowed: bool = False,
-) -> Restore:
-    """Look whether a database can be restored, and change nothing.
+) -> RestorePlan:
+    """Check whether a database can be restored. Nothing is changed.
 
-    :param into: a name for a copy beside the live database; None to replace that
-    :param is_foreign: whether the set may be of another server or of a database of another name
-    :param is_unsigned_allowed: whether a set without a signature passes though there is a key
-    :raises BackupError: if the set is damaged, its signature is not valid, it is not of this
-        database, the server cannot take it, or a name is taken or cannot be given
+    :param into: the name of a new database; None to replace the live one
+    :param is_foreign: whether the set may come from another server or a database of another name
+    :param is_unsigned_allowed: whether to accept an unsigned set although a key is set
+    :raises BackupError: if the set is damaged, its signature is invalid, it does not belong to this
+        database, the server cannot hold it, or a name is taken or invalid
     """
     if into is not None:
         _check_name(into)
@@ -76,7 +76,7 @@ def plan(
     note = signing.check(set_name, manifest.signature, is_unsigned_allowed=is_unsigned_allowed)
     if alias not in manifest.databases:
         raise BackupError(
-            f"The set {set_name} has no {alias}: it has {', '.join(manifest.databases)}."
+            f"The set {set_name} does not contain {alias}, only {', '.join(manifest.databases)}."
         )
     dump = manifest.databases[alias]
     live = database_name(alias)
@@ -86,62 +86,60 @@ def plan(
             if not is_foreign:
                 _check_origin(cursor, set_name, live, dump)
         elif into in target_databases.names(cursor):
-            raise BackupError(
-                f"There is a database {into} already. Choose another name, or drop it."
-            )
-        room = scratch.check(cursor, alias, dump)
+            raise BackupError(f"A database {into} already exists. Choose another name, or drop it.")
+        free_bytes = scratch.check_server(cursor, alias, dump)
         _check_files(set_name, alias, dump)
-        has_live = live in target_databases.names(cursor)
-        old = scratch.beside(live, "old", sets.stamp(now)) if has_live and into is None else ""
-        left = tuple(scratch.leftovers(cursor, live, "restore"))
-    return Restore(alias, set_name, dump, into or live, old, left, room, note)
+        is_replacing = live in target_databases.names(cursor) and into is None
+        old = scratch.temporary_name(live, "old", sets.format_name(now)) if is_replacing else ""
+        leftovers = tuple(scratch.leftovers(cursor, live, "restore"))
+    return RestorePlan(alias, set_name, dump, into or live, old, leftovers, free_bytes, note)
 
 
-def restore(what: Restore, *, jobs: int, say: Say) -> None:
-    """Do what was planned. The live database stays as it is until the last moment.
+def restore(plan: RestorePlan, *, jobs: int, progress: Progress) -> None:
+    """Restore a database as planned. The live database is not changed before the swap.
 
     :param jobs: processes of pg_restore
-    :raises BackupError: if another restore is at work, something cannot be restored, or what was
-        restored differs from the manifest; then the live database is as it was
+    :raises BackupError: if another restore is running, an object cannot be restored, or the
+        restored database differs from the manifest; the live database is unchanged then
     """
-    alias, dump, live = what.alias, what.dump, database_name(what.alias)
-    building = scratch.beside(live, "restore", what.set_name)
-    with target_databases.session(alias) as cursor, sets.in_use(what.set_name):
-        target_databases.take_turn(cursor, f"restore of {live}")
-        _remove_leftovers(cursor, live, say)
-        if what.room is None:
-            say(
-                "the server's disk cannot be seen from here: see that it has room for "
-                f"{dump.size_bytes / 1e6:,.0f} MB and as much log"
+    alias, dump, live = plan.alias, plan.dump, database_name(plan.alias)
+    building = scratch.temporary_name(live, "restore", plan.set_name)
+    with target_databases.session(alias) as cursor, sets.shared_lock(plan.set_name):
+        target_databases.lock_for(cursor, f"restore of {live}")
+        _remove_leftovers(cursor, live, progress)
+        if plan.free_bytes is None:
+            progress(
+                "the free space on the server's disk is unknown: make sure that it has "
+                f"{dump.size_bytes / 1e6:,.0f} MB, and as much again for the WAL"
             )
-        say(f"restoring {dump.database} of {what.set_name} into {building}")
-        with scratch.rebuilt(cursor, alias, what.set_name, dump, building, jobs=jobs):
-            _compare(what, building, say)
-            for lack in scratch.lacking_files(alias, building):
-                say(f"warning: {lack}")
+        progress(f"restoring {dump.database} of {plan.set_name} into {building}")
+        with scratch.rebuilt(cursor, alias, plan.set_name, dump, building, jobs=jobs):
+            _compare(plan, building, progress)
+            for warning in scratch.archive_warnings(alias, building):
+                progress(f"warning: {warning}")
             scratch.analyze(alias, building)
-            if what.old:
-                _advance_sequences(what, building, live, say)
-            target_databases.dress(
+            if plan.old:
+                _advance_sequences(plan, building, live, progress)
+            target_databases.apply_settings(
                 cursor, building, target_databases.attributes(cursor, live) or dump.attributes
             )
             revoke_public_functions(alias, building)
-            # Our own connection would be in the way.
+            # A connection to the live database would prevent the swap.
             connections[alias].close()
-            clients.stop_if_told()
-            comment = f"{target_databases.REPLACED}{what.set_name}"
-            target_databases.exchange(cursor, alias, building, what.target, what.old, comment)
-        if what.old:
-            # What was loaded between the first time and the exchange.
-            _advance_sequences(what, live, what.old, say)
+            clients.stop_if_signaled()
+            comment = f"{target_databases.REPLACED}{plan.set_name}"
+            target_databases.swap(cursor, alias, building, plan.target, plan.old, comment)
+        if plan.old:
+            # Loads may have assigned more ids before the swap.
+            _advance_sequences(plan, live, plan.old, progress)
 
 
 def replaced(alias: str) -> list[str]:
-    """Return the databases that restores of this one have replaced, and that are still there."""
-    start = f"{database_name(alias)}_old_"
+    """Return the names of the databases that restores of this one have replaced."""
+    prefix = f"{database_name(alias)}_old_"
     with target_databases.session(alias) as cursor:
-        found = target_databases.replaced(cursor)
-    return [name for name in found if name.startswith(start) and scratch.is_reserved(name)]
+        names = target_databases.replaced(cursor)
+    return [name for name in names if name.startswith(prefix) and scratch.is_reserved(name)]
 
 
 def drop_replaced(alias: str) -> list[str]:
@@ -158,7 +156,7 @@ def _check_migrations(alias: str, dump: Dump) -> None:
     unknown = [f"{app}.{name}" for app, name in dump.migrations.items() if (app, name) not in known]
     if unknown:
         raise BackupError(
-            f"The set has migrations of {alias} that this code does not know: "
+            f"The set has migrations of {alias} that this code does not have: "
             f"{', '.join(unknown)}. Restore it with the code that has them, or as a copy (--into)."
         )
 
@@ -166,66 +164,67 @@ def _check_migrations(alias: str, dump: Dump) -> None:
 def _check_origin(cursor: CursorWrapper, set_name: str, live: str, dump: Dump) -> None:
     cursor.execute("SELECT system_identifier::text FROM pg_control_system()")
     [identifier] = cursor.fetchone()
-    what = []
+    reasons = []
     if dump.database != live:
-        what.append(f"it is of {dump.database}, and the live database is {live}")
+        reasons.append(f"its database is {dump.database}, and the live database is {live}")
     if dump.system_identifier != identifier:
-        what.append("it was made on another server")
-    if what:
+        reasons.append("it was made on another server")
+    if reasons:
         raise BackupError(
-            f"The set {set_name} is foreign: {'; '.join(what)}. Restore it as a copy (--into), or "
-            "add --foreign if it is to replace the live database all the same."
+            f"The set {set_name} is foreign: {'; '.join(reasons)}. Restore it as a copy (--into), "
+            "or add --foreign to replace the live database with it."
         )
 
 
 def _check_name(into: str) -> None:
     if not into.strip():
-        # A shell's variable that is not set, perhaps: that must not replace the live database.
+        # Perhaps an unset shell variable, which must not replace the live database.
         raise BackupError(
-            "The name for the copy (--into) is empty. Name the new database, or leave --into out "
-            "to replace the live one."
+            "The name for the copy (--into) is empty. Name the new database, or omit --into to "
+            "replace the live one."
         )
     if (size := len(into.encode())) > scratch.LONGEST_NAME:
         raise BackupError(
-            f"{into} has {size} bytes, and PostgreSQL takes {scratch.LONGEST_NAME} of a name. "
-            "Choose a shorter one."
+            f"The name {into} has {size} bytes; PostgreSQL allows {scratch.LONGEST_NAME}. Choose a "
+            "shorter one."
         )
     if scratch.is_reserved(into):
-        raise BackupError(f"Names such as {into} are given by restores. Choose another.")
+        raise BackupError(f"Names such as {into} are reserved for restores. Choose another.")
 
 
 def _check_files(set_name: str, alias: str, dump: Dump) -> None:
-    if found := verify.damages(sets.path_of(set_name), alias, dump):
-        more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    if damaged := verify.damaged_files(sets.path_of(set_name), alias, dump):
+        more = f" and {len(damaged) - _SHOWN} more" if len(damaged) > _SHOWN else ""
         raise BackupError(
-            f"The set {set_name} is damaged: {'; '.join(found[:_SHOWN])}{more}. Restore another "
+            f"The set {set_name} is damaged: {'; '.join(damaged[:_SHOWN])}{more}. Restore another "
             "one: python manage.py db_backup --list."
         )
 
 
-def _remove_leftovers(cursor: CursorWrapper, live: str, say: Say) -> None:
+def _remove_leftovers(cursor: CursorWrapper, live: str, progress: Progress) -> None:
     for name in scratch.leftovers(cursor, live, "restore"):
         target_databases.drop(cursor, name)
-        say(f"dropped {name}, which an interrupted restore had left")
+        progress(f"dropped {name}, left by an interrupted restore")
 
 
-def _advance_sequences(what: Restore, name: str, source: str, say: Say) -> None:
+def _advance_sequences(plan: RestorePlan, name: str, source: str, progress: Progress) -> None:
     try:
-        target_databases.advance_sequences(what.alias, name, source)
+        target_databases.advance_sequences(plan.alias, name, source)
     except Error as error:
-        # A database that cannot be read is what a restore is for.
-        say(
+        # The live database may be unreadable: that can be the reason for the restore.
+        progress(
             f"warning: the sequences of {source} cannot be read: {str(error).splitlines()[0]}. Ids "
-            f"that it gave out since {what.set_name}, such as those of runs, may be given out again"
+            f"assigned since {plan.set_name}, such as those of runs, may be assigned again"
         )
 
 
-def _compare(what: Restore, name: str, say: Say) -> None:
-    found, warnings = scratch.compare(what.alias, name, what.dump)
+def _compare(plan: RestorePlan, name: str, progress: Progress) -> None:
+    differences, warnings = scratch.compare(plan.alias, name, plan.dump)
     for warning in warnings:
-        say(f"warning: {warning}")
-    if found:
+        progress(f"warning: {warning}")
+    if differences:
         raise BackupError(
-            f"What was restored differs from the manifest of {what.set_name}, and was dropped: "
-            f"{'; '.join(found[:_SHOWN])}. Restore another set: python manage.py db_backup --list."
+            f"The restored database differs from the manifest of {plan.set_name} and was dropped: "
+            f"{'; '.join(differences[:_SHOWN])}. Restore another set: "
+            "python manage.py db_backup --list."
         )

@@ -1,4 +1,4 @@
-"""Which sets are kept: the young, and the newest of each of the last days, weeks and months."""
+"""Retention of sets: recent sets are kept, and the newest set per day, week and month."""
 
 from collections.abc import Callable, Collection, Iterable
 from datetime import datetime, timedelta
@@ -7,16 +7,18 @@ from typing import NamedTuple
 from django.utils import timezone
 
 from marketplace.backups import sets
-from marketplace.backups.verify import examine, is_complete
+from marketplace.backups.verify import is_complete, verify_files
 from marketplace.exceptions import BackupError
 
-#: Sets that are younger are kept, however many they are: one that was made before a migration is
-#: wanted although the next one is of the same day.
+#: All younger sets are kept, so that a set from before a migration outlives later ones of that day.
 YOUNG_HOURS = 48
 
 
-class Keep(NamedTuple):
-    """Of how many days, weeks and months (of TIME_ZONE) that have sets the newest is kept."""
+class RetentionPolicy(NamedTuple):
+    """The number of days, weeks and months (in TIME_ZONE) of which the newest set is kept.
+
+    Periods without a set do not count.
+    """
 
     daily: int
     weekly: int
@@ -24,74 +26,79 @@ class Keep(NamedTuple):
 
 
 class Pruning(NamedTuple):
-    """What retention did, or would do."""
+    """The result of pruning, or what pruning would do."""
 
     removed: tuple[str, ...]
-    #: What could not be removed, or not wholly, and why, as sentences.
+    #: Sets that could not be removed completely, and the reasons, as sentences.
     left: tuple[str, ...]
-    #: To be removed, but somebody was using them.
+    #: Sets that are to be removed, but were in use.
     busy: tuple[str, ...]
-    #: Without a manifest that can be trusted, or without all files: a person must look at them.
+    #: Sets without an intact manifest or without all files: a person must decide.
     broken: tuple[str, ...]
 
 
-def _day(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%d")
+def _day(time: datetime) -> str:
+    return time.strftime("%Y-%m-%d")
 
 
-def _week(moment: datetime) -> str:
-    return moment.strftime("%G-%V")
+def _week(time: datetime) -> str:
+    return time.strftime("%G-%V")
 
 
-def _month(moment: datetime) -> str:
-    return moment.strftime("%Y-%m")
+def _month(time: datetime) -> str:
+    return time.strftime("%Y-%m")
 
 
-class _Known(NamedTuple):
-    """A set, as far as retention looks at it."""
+class _SetContents(NamedTuple):
+    """The name of a set and the databases in it."""
 
     name: str
     databases: Collection[str]
 
 
-def foresee(keep: Keep, now: datetime, aliases: Collection[str] = ()) -> Pruning:
+def plan_pruning(keep: RetentionPolicy, now: datetime, aliases: Collection[str] = ()) -> Pruning:
     """Return what `prune` would do.
 
-    :param aliases: the databases of a set that is made before it; none if none is
+    :param aliases: the databases of the set that is to be written first; empty if none is
     """
-    coming = _Known(sets.free_name(now), aliases)
+    coming = _SetContents(sets.free_name(now), aliases)
     return _prune(keep, now, coming=coming, trusted=coming.name, dry_run=True)
 
 
-def prune(keep: Keep, now: datetime, *, trusted: str = "") -> Pruning:
-    """Remove the sets that need not be kept; never the last good set of any database.
+def prune(keep: RetentionPolicy, now: datetime, *, trusted: str = "") -> Pruning:
+    """Remove the sets that the policy does not keep; never the last good set of a database.
 
-    To be called by who is `sets.exclusive`.
+    The caller must hold `sets.exclusive_lock`.
 
-    :param now: sets that are younger than `YOUNG_HOURS` then are kept
-    :param trusted: a set that was written just now, and so need not be verified
+    :param now: sets that are younger than `YOUNG_HOURS` at this time are kept
+    :param trusted: a set that was just written, and is not verified again
     """
     return _prune(keep, now, coming=None, trusted=trusted, dry_run=False)
 
 
 def _prune(
-    keep: Keep, now: datetime, *, coming: _Known | None, trusted: str, dry_run: bool
+    keep: RetentionPolicy,
+    now: datetime,
+    *,
+    coming: _SetContents | None,
+    trusted: str,
+    dry_run: bool,
 ) -> Pruning:
-    found = [manifest for _, manifest in sets.readable() if is_complete(manifest)]
-    broken = set(sets.names()) - {manifest.name for manifest in found}
-    whole = [_Known(manifest.name, manifest.databases) for manifest in found]
+    manifests = [manifest for _, manifest in sets.readable() if is_complete(manifest)]
+    broken = set(sets.names()) - {manifest.name for manifest in manifests}
+    complete = [_SetContents(manifest.name, manifest.databases) for manifest in manifests]
     if coming and coming.databases:
-        whole.insert(0, coming)
-    old = now - timedelta(hours=YOUNG_HOURS)
-    unneeded = {name for name in _unneeded(whole, keep) if sets.moment_of(name) <= old}
+        complete.insert(0, coming)
+    limit = now - timedelta(hours=YOUNG_HOURS)
+    unneeded = {name for name in _unneeded(complete, keep) if sets.start_time(name) <= limit}
     if unneeded:
-        unneeded -= _last_good(whole, trusted)
+        unneeded -= _last_good(complete, trusted)
     removed, left, busy = (sorted(unneeded), [], []) if dry_run else _remove(sorted(unneeded))
     return Pruning(tuple(removed), tuple(left), tuple(busy), tuple(sorted(broken)))
 
 
 def _remove(names: list[str]) -> tuple[list[str], list[str], list[str]]:
-    """Remove sets; return those that are gone, why others are not, and those in use."""
+    """Remove sets; return the removed sets, the problems of others, and the sets in use."""
     removed: list[str] = []
     left: list[str] = []
     busy: list[str] = []
@@ -103,12 +110,12 @@ def _remove(names: list[str]) -> tuple[list[str], list[str], list[str]]:
     return removed, left, busy
 
 
-def _unneeded(manifests: Iterable[_Known], keep: Keep) -> set[str]:
-    """Return the sets that are, for none of their databases, the newest of a time to keep."""
+def _unneeded(complete: Iterable[_SetContents], keep: RetentionPolicy) -> set[str]:
+    """Return the sets that are not the newest of any kept period for any of their databases."""
     by_alias: dict[str, list[str]] = {}
-    for manifest in manifests:
-        for alias in manifest.databases:
-            by_alias.setdefault(alias, []).append(manifest.name)
+    for contents in complete:
+        for alias in contents.databases:
+            by_alias.setdefault(alias, []).append(contents.name)
     rules: tuple[tuple[Callable[[datetime], str], int], ...] = (
         (_day, keep.daily),
         (_week, keep.weekly),
@@ -118,44 +125,46 @@ def _unneeded(manifests: Iterable[_Known], keep: Keep) -> set[str]:
         name
         for names in by_alias.values()
         for period, count in rules
-        for name in _newest_of_each(names, period, count)
+        for name in _newest_per_period(names, period, count)
     }
     return {name for names in by_alias.values() for name in names} - kept
 
 
-def _newest_of_each(names: list[str], period: Callable[[datetime], str], count: int) -> list[str]:
-    """Return the newest set of each of the last periods that have one.
+def _newest_per_period(
+    names: list[str], period: Callable[[datetime], str], count: int
+) -> list[str]:
+    """Return the newest set of each of the last `count` periods that have a set.
 
-    :param names: the newest first
+    :param names: of sets, the newest first
     """
     newest: dict[str, str] = {}
     for name in names:
-        moment = timezone.localtime(sets.moment_of(name), timezone.get_default_timezone())
-        newest.setdefault(period(moment), name)
+        time = timezone.localtime(sets.start_time(name), timezone.get_default_timezone())
+        newest.setdefault(period(time), name)
     return list(newest.values())[:count]
 
 
-def _last_good(manifests: list[_Known], trusted: str) -> set[str]:
-    """Return for each database the newest set that verifies."""
-    aliases = {alias for manifest in manifests for alias in manifest.databases}
-    verdicts: dict[str, bool] = {trusted: True}
-    found = set()
+def _last_good(complete: list[_SetContents], trusted: str) -> set[str]:
+    """Return the newest set of each database that verifies."""
+    aliases = {alias for contents in complete for alias in contents.databases}
+    is_good: dict[str, bool] = {trusted: True}
+    last_good = set()
     for alias in aliases:
-        for manifest in manifests:
-            name = manifest.name
-            if alias not in manifest.databases:
+        for contents in complete:
+            name = contents.name
+            if alias not in contents.databases:
                 continue
-            if name not in verdicts:
-                verdicts[name] = _is_good(name)
-            if verdicts[name]:
-                found.add(name)
+            if name not in is_good:
+                is_good[name] = _verifies(name)
+            if is_good[name]:
+                last_good.add(name)
                 break
-    return found
+    return last_good
 
 
-def _is_good(name: str) -> bool:
-    """Return whether a set can be restored; one that is not signed may be the last there is."""
+def _verifies(name: str) -> bool:
+    """Return whether the files of a set are intact. An unsigned set may be the only one left."""
     try:
-        return not examine(sets.read(name)).problems
+        return not verify_files(sets.read(name)).problems
     except BackupError:
         return False

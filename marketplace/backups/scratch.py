@@ -1,4 +1,4 @@
-"""Rebuilding a dump in a new database beside the live one, which is not touched."""
+"""Restoring a dump into a new database on the same server, without changing the live one."""
 
 import re
 import subprocess
@@ -15,78 +15,78 @@ from marketplace.databases import partitions
 from marketplace.databases.names import database_name
 from marketplace.exceptions import BackupError
 
-#: Bytes on the server's disk for each byte of the database; its log comes on top.
+#: Required disk space relative to the size of the database, not including the WAL.
 _MARGIN = 1.1
 
-#: Seconds between two looks at the room while a dump is rebuilt.
+#: Seconds between two checks of the free space during a restore.
 _PAUSE = 0.2
 
-#: Bytes that PostgreSQL takes of a name; it cuts what is longer.
+#: PostgreSQL truncates names that have more bytes.
 LONGEST_NAME = 63
 
-#: Names of databases that are being rebuilt, or were replaced, end so: purpose and time.
+#: The suffix of databases that are being restored or were replaced: purpose and time.
 _STAMP = re.compile(r"_(?:restore|drill|old)_\d{8}t\d{6}z$")
 
 
-def beside(live: str, purpose: str, set_name: str) -> str:
-    """Return the name of a database beside the live one: ecommerce_db_restore_20260601t030000z.
+def temporary_name(live: str, purpose: str, set_name: str) -> str:
+    """Return the name of a temporary database: ecommerce_db_restore_20260601t030000z.
 
-    :raises BackupError: if it is longer than PostgreSQL allows
+    :raises BackupError: if the name is longer than PostgreSQL allows
     """
     name = f"{live}_{purpose}_{set_name.replace('-', '').lower()}"
     if len(name.encode()) > LONGEST_NAME:
-        raise BackupError(f"{name} is too long for a name: give {live} a shorter one.")
+        raise BackupError(f"The name {name} is too long: give {live} a shorter name.")
     return name
 
 
 def is_reserved(name: str) -> bool:
-    """Return whether a name is one of those that are given, and whose databases are dropped."""
+    """Return whether a name has the form of temporary and replaced databases."""
     return _STAMP.search(name) is not None
 
 
-def check(cursor: CursorWrapper, alias: str, dump: Dump) -> int | None:
-    """Look whether the server can take a dump; return its room, as far as it can be seen.
+def check_server(cursor: CursorWrapper, alias: str, dump: Dump) -> int | None:
+    """Check that the server can hold a dump; return its free disk space, or None if unknown.
 
-    :raises BackupError: if it is older than the dump's, lacks a role or room, or if there is no
-        pg_restore that can read the dump
+    :raises BackupError: if the server is older than that of the dump, if it lacks a role or disk
+        space, or if no installed pg_restore can read the dump
     """
     major = _major(cursor)
     if major < clients.major_of(dump.server):
         raise BackupError(
-            f"The dump is of PostgreSQL {dump.server}, and this server is {major}. Restore it on "
-            "a server that is not older."
+            f"The dump was made on PostgreSQL {dump.server}, and this server is {major}. Restore "
+            "it on a server that is not older."
         )
-    verify.reader(alias, dump, major)
+    verify.find_pg_restore(alias, dump, major)
     if missing := target_databases.missing_roles(cursor, dump.roles):
         raise BackupError(
-            f"The server lacks the roles {', '.join(missing)}, to which the dump grants something. "
-            "Create them: python manage.py init_all, or CREATE ROLE."
+            f"The server does not have the roles {', '.join(missing)}, to which the dump grants "
+            "privileges. Create them: python manage.py init_all, or CREATE ROLE."
         )
     free = target_databases.free_bytes(cursor, alias)
     needed = (
         dump.size_bytes * _MARGIN
-        + min(dump.size_bytes, target_databases.log_bytes(cursor))
+        + min(dump.size_bytes, target_databases.max_wal_bytes(cursor))
         + sets.RESERVE
     )
     if free is not None and free < needed:
         raise BackupError(
             f"The server's disk has {free / 1e6:,.0f} MB free, and {dump.database} needs about "
-            f"{needed / 1e6:,.0f} MB. Free some first: db_restore --drop-old drops what earlier "
-            "restores replaced."
+            f"{needed / 1e6:,.0f} MB. Free some space first: db_restore --drop-old drops the "
+            "databases that earlier restores replaced."
         )
     return free
 
 
 def leftovers(cursor: CursorWrapper, live: str, purpose: str) -> list[str]:
-    """Return the databases that an interrupted run with a purpose left.
+    """Return the databases that an interrupted run with this purpose left.
 
-    To be called by who has the turn: then nobody is at work on them.
+    The caller must hold the lock of the purpose, so that no other process uses these databases.
     """
-    start = f"{live}_{purpose}_"
+    prefix = f"{live}_{purpose}_"
     return [
         name
         for name in target_databases.names(cursor)
-        if name.startswith(start) and is_reserved(name) and len(name) == len(start) + 16
+        if name.startswith(prefix) and is_reserved(name) and len(name) == len(prefix) + 16
     ]
 
 
@@ -94,10 +94,10 @@ def leftovers(cursor: CursorWrapper, live: str, purpose: str) -> list[str]:
 def rebuilt(
     cursor: CursorWrapper, alias: str, set_name: str, dump: Dump, target: str, *, jobs: int
 ) -> Iterator[None]:
-    """Rebuild a dump in a new database; drop it again if anything fails within.
+    """Restore a dump into a new database; drop the database if the restore or the block fails.
 
     :param cursor: of the maintenance database
-    :raises BackupError: if pg_restore fails, or a file is not what the manifest says
+    :raises BackupError: if pg_restore fails, or a file does not match the manifest
     """
     attributes = target_databases.attributes(cursor, database_name(alias)) or dump.attributes
     try:
@@ -106,29 +106,29 @@ def rebuilt(
             _fill(cursor, alias, folder, dump, target, jobs)
         yield
     except BaseException:
-        # Interrupted, too.
+        # This includes interruption by a signal.
         target_databases.drop(cursor, target)
         raise
 
 
 def compare(alias: str, name: str, dump: Dump) -> content.Comparison:
-    """Return how a rebuilt database differs from what the manifest says."""
+    """Return the differences between a restored database and the manifest."""
     with target_databases.session(alias, name) as cursor:
         return content.compare(cursor, alias, dump)
 
 
-def lacking_files(alias: str, name: str) -> list[str]:
-    """Return a sentence for each part of a rebuilt database in files that are not there."""
+def archive_warnings(alias: str, name: str) -> list[str]:
+    """Return a sentence for each archived month of a restored database that cannot be read."""
     with target_databases.session(alias, name) as cursor:
-        found = partitions.lacking_files(alias, cursor)
+        unreadable = partitions.lacking_files(alias, cursor)
     return [
-        f"{what} is archived: it is in no backup set, and cannot be read: {why}"
-        for what, why in found
+        f"{month} is archived, so that no backup set contains it, and cannot be read: {reason}"
+        for month, reason in unreadable
     ]
 
 
 def analyze(alias: str, name: str) -> None:
-    """Gather the statistics without which the first queries of a rebuilt database are slow."""
+    """Collect planner statistics, so that the first queries of a restored database are fast."""
     with target_databases.session(alias, name) as cursor:
         cursor.execute("ANALYZE")
 
@@ -136,20 +136,20 @@ def analyze(alias: str, name: str) -> None:
 def _fill(
     cursor: CursorWrapper, alias: str, folder: Path, dump: Dump, target: str, jobs: int
 ) -> None:
-    client = verify.reader(alias, dump, _major(cursor))
+    client = verify.find_pg_restore(alias, dump, _major(cursor))
     command = [str(client.path), f"--dbname={target}", f"--jobs={jobs}", "--exit-on-error"]
     variables = clients.environment(alias, target)
-    with tempfile.NamedTemporaryFile("w", suffix=".list") as chosen:
+    with tempfile.NamedTemporaryFile("w", suffix=".list") as use_list:
         if not _is_superuser(cursor):
-            chosen.write(_without_comments_of_extensions(client.path, folder))
-            chosen.flush()
-            command.append(f"--use-list={chosen.name}")
+            use_list.write(_list_without_extension_comments(client.path, folder))
+            use_list.flush()
+            command.append(f"--use-list={use_list.name}")
         with clients.running([*command, "--no-password", str(folder)], variables) as program:
             _watch(cursor, alias, program)
 
 
-def _watch(cursor: CursorWrapper, alias: str, program: clients.Running) -> None:
-    """Wait for pg_restore; give up before the server's disk is full."""
+def _watch(cursor: CursorWrapper, alias: str, program: clients.RunningProgram) -> None:
+    """Wait for pg_restore; stop before the server's disk is full."""
     while True:
         try:
             code = program.process.wait(_PAUSE)
@@ -158,16 +158,16 @@ def _watch(cursor: CursorWrapper, alias: str, program: clients.Running) -> None:
             if free is None or free >= sets.RESERVE:
                 continue
             raise BackupError(
-                f"The server's disk has only {free / 1e6:,.0f} MB left: given up, so that the "
-                "server does not stop. Free some first, and run this again."
+                f"The server's disk has only {free / 1e6:,.0f} MB left: the restore stopped, so "
+                "that the server does not. Free some space first, and run this again."
             ) from None
         if code:
-            raise BackupError(f"pg_restore failed: {program.complaint()}")
+            raise BackupError(f"pg_restore failed: {program.error_text()}")
         return
 
 
-def _without_comments_of_extensions(program: Path, folder: Path) -> str:
-    """Return the contents of a dump without what only the owner of an extension may do."""
+def _list_without_extension_comments(program: Path, folder: Path) -> str:
+    """Return the table of contents of a dump without comments that only a superuser may restore."""
     command = [str(program), "--list", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     lines = done.stdout.splitlines(keepends=True)

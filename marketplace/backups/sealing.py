@@ -1,7 +1,7 @@
-"""Giving pg_restore the bytes that were hashed, even if somebody writes to the set meanwhile.
+"""A private folder from which pg_restore reads exactly the files that were hashed.
 
-In a set's own folder, pg_restore would read a file `3001.dat` in place of `3001.dat.gz`, though
-only the latter is in the manifest; and a file could be replaced after it was hashed.
+In the folder of the set, pg_restore would read a file `3001.dat` instead of `3001.dat.gz`, even if
+only the latter is in the manifest. A file could also be replaced after it was hashed.
 """
 
 import tempfile
@@ -13,10 +13,10 @@ from marketplace.backups import files, verify
 from marketplace.backups.manifests import Dump, File
 from marketplace.exceptions import BackupError
 
-#: The file of a dump with the statements that pg_restore executes. All others have rows.
+#: The file of a dump with the statements that pg_restore executes. All others contain rows.
 _STATEMENTS = "toc.dat"
 
-#: Bytes that are copied at once.
+#: Bytes per copied block.
 _BLOCK = 1024 * 1024
 
 
@@ -24,22 +24,22 @@ _BLOCK = 1024 * 1024
 def sealed(path: Path, alias: str, dump: Dump) -> Iterator[Path]:
     """Yield a private folder with the files of a dump and no others, for pg_restore to read.
 
-    The statements are a copy, hashed after it was made. The rows are links to files that are hashed
-    before, and that must not have been changed after.
+    The file with the statements is a copy, which is hashed afterwards. The files with rows are
+    links to files that are hashed first, and checked for changes when the block ends.
 
-    :param path: of the set
-    :raises BackupError: if a file is not what the manifest says, or was changed meanwhile
+    :param path: the folder of the set
+    :raises BackupError: if a file does not match the manifest, or was changed meanwhile
     """
-    # If the folder is a link, it does not matter where that leads later.
+    # Later changes of a link to the folder have no effect.
     source = path.resolve() / alias
     with tempfile.TemporaryDirectory(prefix="marketplace-restore-") as name:
         private = Path(name)
-        before = _stamps(source)
-        if found := verify.damages(source.parent, alias, dump):
-            raise BackupError(f"The set {path.name} is damaged: {found[0]}.")
+        before = _stat_entries(source)
+        if damaged := verify.damaged_files(source.parent, alias, dump):
+            raise BackupError(f"The set {path.name} is damaged: {damaged[0]}.")
         _fill(private, source, dump)
         yield private
-    after = _stamps(source)
+    after = _stat_entries(source)
     if changed := sorted(key for key in before | after if before.get(key) != after.get(key)):
         raise BackupError(
             f"{source / changed[0]} was changed while it was read. Make sure that nothing writes "
@@ -47,9 +47,9 @@ def sealed(path: Path, alias: str, dump: Dump) -> Iterator[Path]:
         )
 
 
-def _stamps(folder: Path) -> files.Stamps:
+def _stat_entries(folder: Path) -> files.EntryStats:
     try:
-        return files.stamps(folder)
+        return files.stat_entries(folder)
     except OSError as error:
         raise BackupError(f"Cannot read {folder}: {error.strerror}.") from error
 
@@ -65,15 +65,15 @@ def _fill(private: Path, source: Path, dump: Dump) -> None:
 def _copy(source: Path, target: Path, expected: File) -> None:
     try:
         with files.open_regular(source) as original, open(target, "wb") as copy:
-            # One byte more, so that a longer file has another hash.
+            # One byte more than expected, so that a longer file has a different hash.
             remaining = expected.size + 1
             while block := original.read(min(remaining, _BLOCK)):
                 copy.write(block)
                 remaining -= len(block)
     except OSError as error:
         raise BackupError(
-            f"Cannot copy {source} to {target.parent}: {error.strerror}. Check the set, and that "
-            "there is room for temporary files (TMPDIR)."
+            f"Cannot copy {source} to {target.parent}: {error.strerror}. Check the set, and the "
+            "free space for temporary files (TMPDIR)."
         ) from error
     if files.digest(target) != expected.sha256:
         raise BackupError(f"{source} has changed: its SHA-256 is not that of the manifest.")

@@ -1,8 +1,8 @@
-"""Backup sets: where they are, what they say of themselves, and who may write or remove one.
+"""Backup sets: their folders, names and manifests, and the locks for writing and removing them.
 
-A set is a folder of BACKUP_DIR, named by the time (UTC) at which it was begun. It has a folder for
-each database, as `pg_dump --format=directory` writes it, and `manifest.json`, which is written
-last. Whatever is being written, or removed, has a name that starts with a dot.
+A set is a folder of BACKUP_DIR, named by its start time (UTC). It contains a folder for each
+database, written by `pg_dump --format=directory`, and `manifest.json`, which is written last. The
+name of a set that is being written or removed starts with a dot.
 """
 
 import fcntl
@@ -17,20 +17,20 @@ from pathlib import Path
 from django.conf import settings
 
 from marketplace.backups import files, manifests
-from marketplace.backups.manifests import MANIFEST, Manifest
+from marketplace.backups.manifests import MANIFEST, BackupManifest
 from marketplace.exceptions import BackupError
 
-#: Bytes that backups and restores leave free on a disk. One that gets full stops the server that
-#: lives on it, and with it the live databases.
+#: Bytes that backups and restores leave free on a disk: a full disk would stop the server that
+#: stores its data there, and with it the live databases.
 RESERVE = 256 * 1024 * 1024
 
-#: Characters of the lock file that a message quotes.
+#: Characters of the lock file that an error message quotes.
 _QUOTED = 200
 
 _NAME = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ")
 _NAME_FORMAT = "%Y-%m-%dT%H-%M-%SZ"
 
-# What a set's name is put behind while it is written, and while it is removed.
+# Prefixes of a set's name while the set is written, and while it is removed.
 _UNFINISHED = ".unfinished-"
 _REMOVED = ".removed-"
 
@@ -46,7 +46,7 @@ def folder() -> Path:
 def path_of(name: str) -> Path:
     """Return the folder of a set.
 
-    :raises BackupError: if the name cannot be one of a set, or there is none of that name
+    :raises BackupError: if the name is not a valid name of a set, or if the set does not exist
     """
     if not _NAME.fullmatch(name):
         raise BackupError(
@@ -56,50 +56,50 @@ def path_of(name: str) -> Path:
     path = folder() / name
     if os.path.isdir(path):
         return path
-    if is_there(name):
+    if exists(name):
         raise BackupError(
-            f"{path} is no folder, or one that cannot be entered: it is not a set. Move it away."
+            f"{path} is not a set: it is not a folder, or cannot be entered. Move it away."
         )
     raise BackupError(
         f"There is no set {name} in {folder()}. See them: python manage.py db_backup --list."
     )
 
 
-def is_there(name: str) -> bool:
-    """Return whether something of this name is in the folder of sets."""
+def exists(name: str) -> bool:
+    """Return whether the folder of sets has an entry of this name."""
     return os.path.lexists(folder() / name)
 
 
 def names() -> list[str]:
-    """Return the names of all sets, the newest first; none if there is no folder yet."""
+    """Return the names of all sets, the newest first; an empty list if the folder is missing."""
     try:
-        found = [path.name for path in folder().iterdir() if _NAME.fullmatch(path.name)]
+        set_names = [path.name for path in folder().iterdir() if _NAME.fullmatch(path.name)]
     except FileNotFoundError:
         return []
     except OSError as error:
         raise BackupError(f"Cannot read {folder()}: {error.strerror}. Check BACKUP_DIR.") from error
-    return sorted(found, reverse=True)
+    return sorted(set_names, reverse=True)
 
 
-def free_name(moment: datetime) -> str:
-    """Return the name of a set that is begun at a moment, or the next one that is free."""
-    while is_there(stamp(moment)):
-        moment += timedelta(seconds=1)
-    return stamp(moment)
+def free_name(time: datetime) -> str:
+    """Return the name of a set that starts at a time; if it is taken, the next free name."""
+    while exists(format_name(time)):
+        time += timedelta(seconds=1)
+    return format_name(time)
 
 
-def stamp(moment: datetime) -> str:
+def format_name(time: datetime) -> str:
     """Return a time in the form of a set's name: 2026-06-01T03-00-00Z."""
-    return moment.astimezone(UTC).strftime(_NAME_FORMAT)
+    return time.astimezone(UTC).strftime(_NAME_FORMAT)
 
 
-def moment_of(name: str) -> datetime:
-    """Return the time in a set's name."""
+def start_time(name: str) -> datetime:
+    """Return the time in the name of a set."""
     return datetime.strptime(name, _NAME_FORMAT).replace(tzinfo=UTC)
 
 
-def readable() -> Iterator[tuple[str, Manifest]]:
-    """Yield name and manifest of the sets that have one that can be trusted, the newest first."""
+def readable() -> Iterator[tuple[str, BackupManifest]]:
+    """Yield the name and manifest of each set that has an intact manifest, the newest first."""
     for name in names():
         try:
             yield name, read(name)
@@ -108,16 +108,18 @@ def readable() -> Iterator[tuple[str, Manifest]]:
 
 
 def last_backup_at(alias: str | None = None) -> datetime | None:
-    """Return of when the newest dump is, of one database or of any. Raises nothing.
+    """Return the time of the newest dump; None if there is none. Raises nothing.
 
-    It reads manifests only, and of the newest sets only, so that it is fast.
+    This is fast: it only reads manifests, from the newest set to the first one with the database.
+
+    :param alias: the database; None for any database
     """
     try:
         for _, manifest in readable():
             dumps = manifest.databases
-            chosen = [dump for key, dump in dumps.items() if alias in (None, key)]
-            if chosen:
-                return max(dump.started_at for dump in chosen)
+            matching = [dump for key, dump in dumps.items() if alias in (None, key)]
+            if matching:
+                return max(dump.started_at for dump in matching)
     except (BackupError, OSError):
         pass
     return None
@@ -126,21 +128,22 @@ def last_backup_at(alias: str | None = None) -> datetime | None:
 # Writing, reading and removing
 
 
-def read(name: str) -> Manifest:
-    """Return what a set says of itself.
+def read(name: str) -> BackupManifest:
+    """Return the manifest of a set.
 
-    :raises BackupError: if it has no manifest, or one that was changed or is not of this project
+    :raises BackupError: if the set has no manifest, or if the manifest was changed or belongs to
+        another project
     """
     return manifests.read(path_of(name), name)
 
 
 @contextmanager
-def exclusive() -> Iterator[None]:
-    """Be the only process that writes or removes sets.
+def exclusive_lock() -> Iterator[None]:
+    """Hold the lock for writing and removing sets.
 
-    The lock ends with the process, however it ends.
+    The operating system releases the lock when the process ends.
 
-    :raises BackupError: if another process is, or the folder cannot be written
+    :raises BackupError: if another process holds the lock, or the folder cannot be written
     """
     path = folder() / ".lock"
     try:
@@ -153,7 +156,7 @@ def exclusive() -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise BackupError(
-                f"Another backup is at work in {folder()}: {file.read(_QUOTED).strip()}. "
+                f"Another backup is running in {folder()}: {file.read(_QUOTED).strip()}. "
                 "Wait for it to end, or end it."
             ) from None
         file.truncate(0)
@@ -164,10 +167,10 @@ def exclusive() -> Iterator[None]:
 
 
 @contextmanager
-def in_use(name: str) -> Iterator[None]:
-    """Keep a set from being removed meanwhile.
+def shared_lock(name: str) -> Iterator[None]:
+    """Hold a lock that keeps a set from being removed.
 
-    :raises BackupError: if it is not there, or incomplete
+    :raises BackupError: if the set does not exist or is incomplete
     """
     path = path_of(name) / MANIFEST
     try:
@@ -176,16 +179,16 @@ def in_use(name: str) -> Iterator[None]:
         raise BackupError(f"Cannot read {path}: {error.strerror}.") from error
     with file:
         fcntl.flock(file, fcntl.LOCK_SH)
-        # It may have been removed between opening and locking.
+        # The set may have been removed between opening and locking.
         path_of(name)
         yield
 
 
 @contextmanager
 def unfinished(name: str) -> Iterator[Path]:
-    """Give a folder to write a set into, which becomes the set in one moment if all goes well.
+    """Yield a folder to write a set into. It is renamed to the set if the block succeeds.
 
-    To be called by who is `exclusive`.
+    The caller must hold `exclusive_lock`.
     """
     path = folder() / f"{_UNFINISHED}{name}"
     try:
@@ -197,16 +200,16 @@ def unfinished(name: str) -> Iterator[Path]:
     except OSError as error:
         raise not_writable(error) from error
     finally:
-        # What cannot be removed, the next backup names.
-        files.clear(path)
+        # The next backup reports leftovers that cannot be removed.
+        files.remove_tree(path)
 
 
 def remove(name: str) -> bool:
-    """Remove a set, in one moment as others see it; return whether nobody was using it.
+    """Remove a set, unless it is in use; return whether it was removed.
 
-    To be called by who is `exclusive`.
+    A rename makes it disappear at once for other processes. The caller must hold `exclusive_lock`.
 
-    :raises BackupError: if it cannot be removed, or not all of it
+    :raises BackupError: if the set cannot be removed completely
     """
     path, hidden = path_of(name), folder() / f"{_REMOVED}{name}"
     try:
@@ -219,23 +222,23 @@ def remove(name: str) -> bool:
         raise BackupError(
             f"{path} cannot be removed: {error.strerror}. Remove it by hand."
         ) from error
-    if left := files.clear(hidden):
+    if left := files.remove_tree(hidden):
         raise BackupError(left)
     return True
 
 
 def remove_leftovers() -> list[str]:
-    """Remove what earlier runs left; return what cannot be removed and why, as sentences.
+    """Remove the files of interrupted runs; return the problems, as sentences.
 
-    To be called by who is `exclusive`: then nobody is at work on them.
+    The caller must hold `exclusive_lock`, so that no other process works on these files.
     """
     left = [*folder().glob(f"{_UNFINISHED}*"), *folder().glob(f"{_REMOVED}*")]
-    return [problem for path in sorted(left) if (problem := files.clear(path))]
+    return [problem for path in sorted(left) if (problem := files.remove_tree(path))]
 
 
 def not_writable(error: OSError) -> BackupError:
-    """Return the error of a folder that cannot be written."""
+    """Return the error for a folder that cannot be written."""
     return BackupError(
-        f"Cannot write {error.filename or folder()}: {error.strerror}. Set BACKUP_DIR to a folder "
-        "that can be written, on a disk with room."
+        f"Cannot write {error.filename or folder()}: {error.strerror}. Set BACKUP_DIR to a "
+        "writable folder on a disk with free space."
     )

@@ -1,8 +1,8 @@
-"""Signatures of manifests: a set that somebody rewrote together with its hashes is refused.
+"""Signatures of manifests, which protect sets against deliberate changes.
 
-The hashes of a manifest show damage. Whoever can write to BACKUP_DIR can compute them again, but
-not an HMAC without its key. Manifests are signed with the first key of BACKUP_SIGNING_KEY, and each
-of the keys verifies.
+The hashes in a manifest reveal damage, but everybody who can write to BACKUP_DIR can recompute
+them. An HMAC cannot be computed without the key. Manifests are signed with the first key of
+BACKUP_SIGNING_KEY; a signature is valid if it matches any of the keys.
 """
 
 import hashlib
@@ -15,7 +15,8 @@ from django.conf import settings
 
 from marketplace.exceptions import BackupError
 
-#: Prefix of the signed text: a signature of anything else with the same key is not valid.
+#: Prefix of the signed text, so that signatures made with the same key for another purpose are
+#: invalid.
 _PURPOSE = b"marketplace backup manifest\n"
 
 
@@ -24,14 +25,14 @@ class Signature(StrEnum):
 
     UNSIGNED = "unsigned"
     VALID = "signed"
-    #: By none of the keys.
+    #: It matches none of the keys.
     WRONG = "wrong signature"
-    #: There is no key.
+    #: No key is set.
     UNCHECKED = "signed, not checked"
 
 
 def sign(document: dict[str, Any]) -> str | None:
-    """Return the signature of a document, as hexadecimal digits; None without a key."""
+    """Return the signature of a document, as hexadecimal digits; None if no key is set."""
     keys: list[str] = settings.BACKUP_SIGNING_KEY
     return _hmac(keys[0], document) if keys else None
 
@@ -39,44 +40,44 @@ def sign(document: dict[str, Any]) -> str | None:
 def examine(document: dict[str, Any], signature: object) -> Signature:
     """Return the result of checking a signature.
 
-    :param document: the signed document, as JSON has it
-    :param signature: as read, None if there is none
+    :param document: the signed document, with values of JSON types
+    :param signature: as read; None if the document has none
     """
     if signature is None:
         return Signature.UNSIGNED
     keys: list[str] = settings.BACKUP_SIGNING_KEY
     if not keys:
         return Signature.UNCHECKED
-    found = str(signature).encode()
-    is_valid = any(hmac.compare_digest(_hmac(key, document).encode(), found) for key in keys)
+    stated = str(signature).encode()
+    is_valid = any(hmac.compare_digest(_hmac(key, document).encode(), stated) for key in keys)
     return Signature.VALID if is_valid else Signature.WRONG
 
 
 def check(name: str, signature: Signature, *, is_unsigned_allowed: bool) -> str:
-    """Refuse a set whose signature does not prove where it comes from, if there is a key.
+    """Refuse a set without a valid signature, if a key is set.
 
     :param name: of the set
-    :param is_unsigned_allowed: whether a set without a signature passes
+    :param is_unsigned_allowed: whether to accept an unsigned set
     :return: a warning, as a sentence; empty if there is none
-    :raises BackupError: if the set is not signed, or by none of the keys
+    :raises BackupError: if the set is not signed, or its signature matches none of the keys
     """
     if signature == Signature.UNCHECKED:
         return (
-            f"The signature of {name} was not checked, because BACKUP_SIGNING_KEY is not set. Set "
-            "it to the key that signed the set to have it checked."
+            f"The signature of {name} was not checked, because BACKUP_SIGNING_KEY is not set. To "
+            "check it, set BACKUP_SIGNING_KEY to the key that signed the set."
         )
     if signature == Signature.WRONG:
         raise BackupError(
-            f"The signature of the set {name} fits no key of BACKUP_SIGNING_KEY: the set was "
-            "changed, or signed with another key. Add that key to BACKUP_SIGNING_KEY, after a "
-            "comma, or use another set."
+            f"The signature of the set {name} does not match any key of BACKUP_SIGNING_KEY: the "
+            "set was changed, or signed with another key. Add that key to BACKUP_SIGNING_KEY, "
+            "after a comma, or use another set."
         )
     if signature == Signature.VALID or not settings.BACKUP_SIGNING_KEY:
         return ""
     if is_unsigned_allowed:
-        return f"The set {name} is not signed: nothing proves that it is as it was written."
+        return f"The set {name} is not signed: nothing proves that it was not changed."
     raise BackupError(
-        f"The set {name} is not signed, and BACKUP_SIGNING_KEY is set: anybody who can write to "
+        f"The set {name} is not signed, but BACKUP_SIGNING_KEY is set: anybody who can write to "
         "BACKUP_DIR may have changed it. If it was made before the key was set, and you trust its "
         "storage, add --unsigned."
     )

@@ -1,4 +1,4 @@
-"""A database as it is in one moment, for pg_dump and for our own counting alike."""
+"""An exported snapshot of a database, shared by pg_dump and the counting of rows."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,17 +15,17 @@ from marketplace.databases.names import database_name
 from marketplace.exceptions import BackupError
 from marketplace.postgresql.errors import error_code
 
-#: Seconds for which a table that a migration holds is waited for.
+#: Seconds to wait for a table that another session has locked, such as a migration.
 LOCK_TIMEOUT = 60
 
-#: How often to begin again because tables came or went between looking for them and locking them.
+#: Attempts, because tables may be created or dropped between listing and locking them.
 _ATTEMPTS = 10
 
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
 class Snapshot(NamedTuple):
-    """A transaction that goes on, and its snapshot, which pg_dump can take."""
+    """An open transaction and the identifier of its exported snapshot, for pg_dump."""
 
     cursor: CursorWrapper
     identifier: str
@@ -33,11 +33,11 @@ class Snapshot(NamedTuple):
 
 
 @contextmanager
-def frozen(alias: str) -> Iterator[Snapshot]:
-    """Hold a snapshot of the database, with all of its tables locked against being dropped.
+def held_snapshot(alias: str) -> Iterator[Snapshot]:
+    """Hold a snapshot of the database, with all of its tables locked against dropping.
 
     :raises OperationalError: if the database cannot be reached
-    :raises BackupError: if a table stays locked, or its tables change all the time
+    :raises BackupError: if a table stays locked, or tables are created or dropped in each attempt
     """
     with target_databases.session(alias, database_name(alias)) as cursor:
         for _ in range(_ATTEMPTS):
@@ -47,8 +47,8 @@ def frozen(alias: str) -> Iterator[Snapshot]:
                 return
             cursor.execute("ROLLBACK")
     raise BackupError(
-        f"The tables of {alias} were created or dropped {_ATTEMPTS} times in a row while a "
-        "snapshot was to be taken. Run this again when that has ended."
+        f"Tables of {alias} were created or dropped in each of {_ATTEMPTS} attempts to take a "
+        "snapshot. Run this again when that has ended."
     )
 
 
@@ -58,19 +58,22 @@ def _attempt(cursor: CursorWrapper) -> Snapshot | None:
     if not _lock(cursor, tables):
         return None
     cursor.execute("SELECT pg_export_snapshot(), statement_timestamp()")
-    identifier, moment = cursor.fetchone()
-    # What is not locked may be gone before pg_dump comes to it.
-    is_whole = set(content.tables(cursor)) == set(tables)
-    return Snapshot(cursor, identifier, moment) if is_whole else None
+    identifier, started_at = cursor.fetchone()
+    # A table that is not locked may be dropped before pg_dump reads it.
+    is_complete = set(content.tables(cursor)) == set(tables)
+    return Snapshot(cursor, identifier, started_at) if is_complete else None
 
 
 def _lock(cursor: CursorWrapper, tables: list[content.Table]) -> bool:
-    """Lock the tables before the snapshot is taken, as it is by the first query."""
+    """Lock the tables; return False if one was dropped meanwhile.
+
+    The locks come before the snapshot, which the first query of the transaction takes.
+    """
     if not tables:
         return True
     names = SQL(", ").join(SQL("ONLY {}").format(Identifier(*table)) for table in tables)
     try:
-        # SET takes no snapshot, a SELECT would.
+        # Unlike SELECT, SET takes no snapshot.
         cursor.execute(SQL("SET LOCAL lock_timeout = {}").format(Literal(f"{LOCK_TIMEOUT}s")))
         cursor.execute(SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(names))
     except Error as error:
@@ -78,8 +81,8 @@ def _lock(cursor: CursorWrapper, tables: list[content.Table]) -> bool:
             return False
         if error_code(error) == errorcodes.LOCK_NOT_AVAILABLE:
             raise BackupError(
-                f"A table is being changed: it stayed locked for {LOCK_TIMEOUT} seconds. Run this "
-                "again when the migration has ended (pg_stat_activity lists it)."
+                f"A table stayed locked for {LOCK_TIMEOUT} seconds. Run this again when the "
+                "migration has ended (pg_stat_activity lists it)."
             ) from error
         raise
     return True

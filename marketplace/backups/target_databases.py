@@ -1,6 +1,6 @@
-"""Databases beside the live one: create, describe, exchange and drop them.
+"""Creating, describing, swapping and dropping databases.
 
-Everything here is done from the maintenance database, so that the live one is not touched.
+These functions connect to the maintenance database, so that they do not use the live one.
 """
 
 import csv
@@ -18,14 +18,14 @@ from psycopg2.sql import SQL, Composable, Identifier, Literal
 
 from marketplace.exceptions import BackupError
 
-#: Every server has this database.
+#: The maintenance database, which every server has.
 MAINTENANCE = "postgres"
 
-#: The comment of a database that a restore replaced starts so.
+#: The start of the comment on a database that a restore replaced.
 REPLACED = "marketplace: replaced by "
 
-# What would end a session that waits for hours is off.
-_PATIENT = """
+# Switches off all timeouts, which would end sessions that wait for hours.
+_DISABLE_TIMEOUTS = """
 SELECT set_config(name, '0', false) FROM pg_settings
 WHERE name IN (
     'statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout',
@@ -57,7 +57,7 @@ FROM pg_db_role_setting AS d CROSS JOIN unnest(d.setconfig) AS s (setting) LEFT 
 WHERE d.setdatabase = %(oid)s ORDER BY 1, 2
 """
 
-# Their values are lists of names, which are quoted one by one: pg_dump knows them in the same way.
+# The values of these settings are lists of names, which are quoted one by one, as in pg_dump.
 _LISTS = frozenset(
     {
         "local_preload_libraries",
@@ -88,7 +88,7 @@ SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE datname = ANY(%(names)s) AND pid <> pg_backend_pid()
 """
 
-#: Seconds between two looks for sessions that are in the way of an exchange.
+#: Seconds between two attempts to end the sessions that block a swap.
 _PAUSE = 0.05
 
 _LOCAL = ("127.0.0.1", "::1", "localhost")
@@ -96,37 +96,37 @@ _LOCAL = ("127.0.0.1", "::1", "localhost")
 
 @contextmanager
 def session(alias: str, name: str = MAINTENANCE) -> Iterator[CursorWrapper]:
-    """Connect to a database of the alias's server as the alias's user, on a connection apart.
+    """Open a separate connection to a database on the alias's server, as the alias's user.
 
-    :raises BackupError: if there is a pooler between
+    :raises BackupError: if the alias connects through a pooler
     """
     if connections[alias].settings_dict["DISABLE_SERVER_SIDE_CURSORS"]:
         raise BackupError(
-            "It is reached through a pooler (DISABLE_SERVER_SIDE_CURSORS), in whose sessions "
-            "pg_dump and pg_restore would leave their settings for others. Name the server itself "
-            "by DB_HOST and DB_PORT, or the database's own, and set "
+            "The database is reached through a pooler (DISABLE_SERVER_SIDE_CURSORS), where pg_dump "
+            "and pg_restore would leave their settings in shared sessions. Set DB_HOST and "
+            "DB_PORT, or the variables of this database, to the server itself, and set "
             "DISABLE_SERVER_SIDE_CURSORS=false."
         )
-    # Under its own alias django.contrib.postgres would look for types in the alias's database.
+    # With the alias, django.contrib.postgres would look up types in the alias's database.
     connection = connections[alias].copy(NO_DB_ALIAS)
     connection.settings_dict["NAME"] = name
     try:
         with connection.cursor() as cursor:
-            cursor.execute(_PATIENT)
+            cursor.execute(_DISABLE_TIMEOUTS)
             yield cursor
     finally:
         connection.close()
 
 
-def take_turn(cursor: CursorWrapper, purpose: str) -> None:
-    """Be the only process with this purpose on the server, until the cursor's session ends.
+def lock_for(cursor: CursorWrapper, purpose: str) -> None:
+    """Hold the server's lock for a purpose until the cursor's session ends.
 
-    :raises BackupError: if another process is
+    :raises BackupError: if another process holds the lock
     """
     query = "SELECT pg_try_advisory_lock(hashtextextended(%(purpose)s, 0))"
     cursor.execute(query, {"purpose": f"marketplace {purpose}"})
     if cursor.fetchone() != (True,):
-        raise BackupError(f"Another {purpose} is at work. Wait for it to end, and run this again.")
+        raise BackupError(f"Another {purpose} is running. Wait for it to end, and run this again.")
 
 
 def names(cursor: CursorWrapper) -> list[str]:
@@ -136,38 +136,41 @@ def names(cursor: CursorWrapper) -> list[str]:
 
 
 def attributes(cursor: CursorWrapper, name: str) -> dict[str, Any]:
-    """Return what a database is apart from its content, as JSON can hold it; empty if absent."""
+    """Return encoding, locale, owner, grants and settings of a database, with values of JSON types.
+
+    Return an empty dict if the database does not exist.
+    """
     cursor.execute(_ATTRIBUTES, {"name": name})
     row = cursor.fetchone()
     if row is None:
         return {}
     keys = ("encoding", "collate", "ctype", "provider", "locale", "owner", "limit", "comment")
-    told: dict[str, Any] = dict(zip(keys, row[:8], strict=True))
-    is_granted, oid = row[8:]
+    values: dict[str, Any] = dict(zip(keys, row[:8], strict=True))
+    has_grants, oid = row[8:]
     cursor.execute(_GRANTS, {"oid": oid})
-    told["grants"] = [list(grant) for grant in cursor.fetchall()] if is_granted else None
+    values["grants"] = [list(grant) for grant in cursor.fetchall()] if has_grants else None
     cursor.execute(_SETTINGS, {"oid": oid})
-    return told | {"settings": [list(setting) for setting in cursor.fetchall()]}
+    return values | {"settings": [list(setting) for setting in cursor.fetchall()]}
 
 
-def create(cursor: CursorWrapper, name: str, told: dict[str, Any]) -> None:
-    """Create an empty database of the same encoding, locale and owner."""
-    provider = _PROVIDERS[told["provider"]]
+def create(cursor: CursorWrapper, name: str, attributes: dict[str, Any]) -> None:
+    """Create an empty database with an encoding, locale and owner, see `attributes`."""
+    provider = _PROVIDERS[attributes["provider"]]
     parts = [
         SQL(
             "CREATE DATABASE {} TEMPLATE template0 OWNER {} ENCODING {} LC_COLLATE {} LC_CTYPE {}"
         ).format(
             Identifier(name),
-            Identifier(told["owner"]),
-            *(Literal(told[key]) for key in ("encoding", "collate", "ctype")),
+            Identifier(attributes["owner"]),
+            *(Literal(attributes[key]) for key in ("encoding", "collate", "ctype")),
         ),
         SQL("LOCALE_PROVIDER {}").format(Identifier(provider)),
     ]
     if provider != "libc":
         keyword = SQL("ICU_LOCALE {}" if provider == "icu" else "BUILTIN_LOCALE {}")
-        parts.append(keyword.format(Literal(told["locale"])))
+        parts.append(keyword.format(Literal(attributes["locale"])))
     cursor.execute(SQL(" ").join(parts))
-    # Until `dress` gives it the rights of the live one, nobody else works in it.
+    # Other roles cannot connect until `apply_settings` grants the privileges.
     cursor.execute(SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(Identifier(name)))
 
 
@@ -176,55 +179,54 @@ def drop(cursor: CursorWrapper, name: str) -> None:
     cursor.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))
 
 
-def dress(cursor: CursorWrapper, name: str, told: dict[str, Any]) -> None:
-    """Give a database grants, settings, connection limit and comment, in place of its own.
+def apply_settings(cursor: CursorWrapper, name: str, attributes: dict[str, Any]) -> None:
+    """Set grants, settings, connection limit and comment of a database, which no dump contains.
 
-    They are not in a dump.
+    :param attributes: see `attributes`
     """
     database = Identifier(name)
+    limit, comment = Literal(attributes["limit"]), Literal(attributes["comment"])
     statements: list[Composable] = [
-        SQL("ALTER DATABASE {} CONNECTION LIMIT {}").format(database, Literal(told["limit"])),
-        SQL("COMMENT ON DATABASE {} IS {}").format(database, Literal(told["comment"])),
+        SQL("ALTER DATABASE {} CONNECTION LIMIT {}").format(database, limit),
+        SQL("COMMENT ON DATABASE {} IS {}").format(database, comment),
     ]
-    if told["grants"] is not None:
-        for role in (SQL("PUBLIC"), Identifier(told["owner"])):
+    if attributes["grants"] is not None:
+        for role in (SQL("PUBLIC"), Identifier(attributes["owner"])):
             statements.append(SQL("REVOKE ALL ON DATABASE {} FROM {}").format(database, role))
-        statements += [_grant(database, *grant) for grant in told["grants"]]
-    statements += [_setting(database, *setting) for setting in told["settings"]]
+        statements += [_grant(database, *grant) for grant in attributes["grants"]]
+    statements += [_setting(database, *setting) for setting in attributes["settings"]]
     for statement in statements:
         cursor.execute(statement)
 
 
-def exchange(
-    cursor: CursorWrapper, alias: str, new: str, live: str, old: str, comment: str
-) -> None:
-    """Give the live database's name to the new one, in one moment; the live one becomes `old`.
+def swap(cursor: CursorWrapper, alias: str, new: str, live: str, old: str, comment: str) -> None:
+    """Rename the live database to `old` and the new one to `live`, in one transaction.
 
-    Sessions of both are ended. If it fails, or is killed, nothing has changed.
+    The sessions of both databases are terminated. A failed or interrupted swap changes nothing.
 
-    :param comment: of the database that is replaced
-    :raises BackupError: if a session cannot be ended
+    :param comment: the new comment on the replaced database
+    :raises BackupError: if a session cannot be terminated
     """
     done = Event()
     keeper = Thread(target=_keep_empty, args=(alias, [new, live], done), daemon=True)
     keeper.start()
     try:
-        # The first ALTER takes a lock for which new sessions wait, so that ending those that are
-        # there is enough. After the commit they find the other database, or have to reconnect.
+        # The first ALTER takes a lock that blocks new sessions, so only existing sessions must be
+        # terminated. After the commit, new sessions find the other database or reconnect.
         cursor.execute("BEGIN")
         cursor.execute("SET LOCAL lock_timeout = '20s'")
         if live in names(cursor):
-            told = attributes(cursor, live)["comment"]
+            live_comment = attributes(cursor, live)["comment"]
             _rename(cursor, live, old)
             cursor.execute(_comment(old, comment))
-            cursor.execute(_comment(new, told))
+            cursor.execute(_comment(new, live_comment))
         _rename(cursor, new, live)
         cursor.execute("COMMIT")
     except Error as error:
         cursor.execute("ROLLBACK")
         raise BackupError(
-            f"{live} could not be exchanged, and is as it was: {str(error).splitlines()[0]}. End "
-            "what uses it (pg_stat_activity lists it), and run this again."
+            f"{live} could not be replaced and is unchanged: {str(error).splitlines()[0]}. End the "
+            "sessions that use it (pg_stat_activity lists them), and run this again."
         ) from error
     finally:
         done.set()
@@ -232,10 +234,10 @@ def exchange(
 
 
 def advance_sequences(alias: str, name: str, source: str) -> None:
-    """Move the sequences of a database on to where those of another one are.
+    """Advance the sequences of a database to those of the source database.
 
-    Ids that the other has given out, such as those of runs, are in logs and messages: they must not
-    be given to something else.
+    Ids that the source has assigned, such as those of runs, appear in logs and messages. They must
+    not be assigned again.
     """
     with session(alias, source) as cursor:
         cursor.execute(_SEQUENCES)
@@ -247,7 +249,7 @@ def advance_sequences(alias: str, name: str, source: str) -> None:
 
 
 def replaced(cursor: CursorWrapper) -> dict[str, str]:
-    """Return the databases that restores have replaced, with their comments."""
+    """Return name → comment of the databases that restores have replaced."""
     cursor.execute(
         "SELECT datname, shobj_description(oid, 'pg_database') FROM pg_database ORDER BY 1"
     )
@@ -255,38 +257,38 @@ def replaced(cursor: CursorWrapper) -> dict[str, str]:
 
 
 def free_bytes(cursor: CursorWrapper, alias: str) -> int | None:
-    """Return the room on the server's disk; None where it cannot be seen from here."""
+    """Return the free bytes on the server's disk; None if the server is on another machine."""
     host = connections[alias].settings_dict["HOST"]
     cursor.execute("SELECT setting FROM pg_settings WHERE name = 'data_directory'")
     row = cursor.fetchone()
-    is_here = not host or host.startswith("/") or host in _LOCAL
-    if row is None or not is_here or not Path(row[0], "PG_VERSION").exists():
+    is_local = not host or host.startswith("/") or host in _LOCAL
+    if row is None or not is_local or not Path(row[0], "PG_VERSION").exists():
         return None
     return shutil.disk_usage(row[0]).free
 
 
-def log_bytes(cursor: CursorWrapper) -> int:
-    """Return how large the server lets its log grow."""
+def max_wal_bytes(cursor: CursorWrapper) -> int:
+    """Return the server's max_wal_size."""
     cursor.execute("SELECT pg_size_bytes(current_setting('max_wal_size'))")
     return int(cursor.fetchone()[0])
 
 
 def missing_roles(cursor: CursorWrapper, roles: list[str]) -> list[str]:
-    """Return those of the roles that the server lacks."""
+    """Return the roles that do not exist on the server."""
     cursor.execute("SELECT rolname FROM pg_roles")
-    known = {name for (name,) in cursor.fetchall()}
-    return sorted(set(roles) - known)
+    existing = {name for (name,) in cursor.fetchall()}
+    return sorted(set(roles) - existing)
 
 
 def _keep_empty(alias: str, databases: list[str], done: Event) -> None:
-    """End the databases' sessions until it is done, as far as that is allowed."""
+    """Terminate the sessions of the databases, as far as permitted, until `done` is set."""
     try:
         with session(alias) as cursor:
             while not done.is_set():
                 cursor.execute(_END_SESSIONS, {"names": databases})
                 done.wait(_PAUSE)
     except Error:
-        # What could not be ended is in the way of the exchange, which says so.
+        # The swap fails if sessions remain, and reports it.
         return
 
 
@@ -314,7 +316,7 @@ def _setting(database: Identifier, role: str, name: str, value: str) -> Composab
     return SQL("ALTER {}DATABASE {} SET {} TO {}").format(
         of_role,
         database,
-        # A setting of an extension has two names.
+        # The name of an extension's setting has two parts.
         Identifier(name) if "." not in name else SQL(".").join(map(Identifier, name.split("."))),
         SQL(", ").join(map(Literal, items)),
     )

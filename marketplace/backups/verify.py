@@ -1,21 +1,22 @@
-"""Whether a set is what it was when it was written, and can be read."""
+"""Verification of a set: its files are unchanged and readable, its signature is valid."""
 
 from pathlib import Path
 from typing import NamedTuple
 
 from marketplace.backups import clients, files, manifests, sets, signing
-from marketplace.backups.manifests import Dump, Manifest
+from marketplace.backups.manifests import BackupManifest, Dump
 from marketplace.exceptions import BackupError
 
 
 class Verification(NamedTuple):
-    """What was found in a set."""
+    """The result of verifying a set."""
 
     name: str
     databases: tuple[str, ...]
+    #: The number of files.
     files: int
     bytes: int
-    #: Each names the file, or the database.
+    #: Sentences that name the file or the database.
     problems: tuple[str, ...]
     signature: str = ""
     #: A warning about the signature; empty if there is none.
@@ -23,39 +24,38 @@ class Verification(NamedTuple):
 
 
 def verify(name: str, *, is_unsigned_allowed: bool = False) -> Verification:
-    """Check the signature of a set, and then all that `examine` does.
+    """Verify the signature and the files of a set. A missing set is reported as a problem.
 
-    That there is no such set is a problem like others.
-
-    :param is_unsigned_allowed: whether a set without a signature passes though there is a key
+    :param is_unsigned_allowed: whether to accept an unsigned set although a key is set
     """
     try:
         manifest = sets.read(name)
         note = signing.check(name, manifest.signature, is_unsigned_allowed=is_unsigned_allowed)
     except BackupError as error:
         return Verification(name, (), 0, 0, (str(error),))
-    return examine(manifest)._replace(note=note)
+    return verify_files(manifest)._replace(note=note)
 
 
-def examine(manifest: Manifest) -> Verification:
-    """Compare all files of a set with its manifest, and have pg_restore read all of them."""
+def verify_files(manifest: BackupManifest) -> Verification:
+    """Compare all files of a set with its manifest, and read all of them with pg_restore."""
     try:
-        with sets.in_use(manifest.name):
-            return _examined(manifest)
+        with sets.shared_lock(manifest.name):
+            return _verify_files(manifest)
     except BackupError as error:
         return Verification(manifest.name, (), 0, 0, (str(error),))
 
 
-def _examined(manifest: Manifest) -> Verification:
+def _verify_files(manifest: BackupManifest) -> Verification:
     path = sets.path_of(manifest.name)
-    problems = foreign_files(manifest)
-    has_foreign = bool(problems)
+    problems = unlisted_files(manifest)
+    has_unlisted = bool(problems)
     for alias, dump in manifest.databases.items():
-        found = damages(path, alias, dump)
-        problems += found
-        # Damaged files are not read; and pg_restore may prefer a foreign file to that of the dump.
-        if not found and not has_foreign:
-            problems += unreadable(path, alias, dump)
+        damaged = damaged_files(path, alias, dump)
+        problems += damaged
+        # Damaged files are not read. pg_restore may also read an unlisted file instead of a listed
+        # one.
+        if not damaged and not has_unlisted:
+            problems += read_errors(path, alias, dump)
     count = sum(len(dump.files) for dump in manifest.databases.values())
     databases = tuple(manifest.databases)
     return Verification(
@@ -68,8 +68,8 @@ def _examined(manifest: Manifest) -> Verification:
     )
 
 
-def is_complete(manifest: Manifest) -> bool:
-    """Return whether all files are there, in their sizes: what can be told without reading them."""
+def is_complete(manifest: BackupManifest) -> bool:
+    """Return whether all files exist and have their expected sizes. No file is read."""
     path = sets.folder() / manifest.name
     return not any(
         _is_link(path / alias)
@@ -78,47 +78,46 @@ def is_complete(manifest: Manifest) -> bool:
     )
 
 
-def damages(path: Path, alias: str, dump: Dump) -> list[str]:
-    """Return which files of a dump are missing, or are not as they were written.
+def damaged_files(path: Path, alias: str, dump: Dump) -> list[str]:
+    """Return a sentence for each file of a dump that is missing or was changed.
 
-    :param path: of the set, which may be a link; its entries may not
+    :param path: the folder of the set. It may be a link, but its entries may not
     """
     if _is_link(path / alias):
         return [f"{alias} is a link, not a folder"]
-    found = []
+    problems = []
     for key, file in dump.files.items():
-        each = path / alias / key
-        problem = _wrong_size(each, file.size) or _wrong_content(each, file.sha256)
+        file_path = path / alias / key
+        problem = _wrong_size(file_path, file.size) or _wrong_content(file_path, file.sha256)
         if problem:
-            found.append(f"{alias}/{key} {problem}")
-    return found
+            problems.append(f"{alias}/{key} {problem}")
+    return problems
 
 
-def foreign_files(manifest: Manifest) -> list[str]:
-    """Return the files and links of a set that its manifest does not know."""
-    known = {f"{alias}/{key}" for alias, dump in manifest.databases.items() for key in dump.files}
-    there = files.below(sets.path_of(manifest.name))
-    return [
-        f"{key} is not in the manifest" for key in there if key not in known | {manifests.MANIFEST}
-    ]
+def unlisted_files(manifest: BackupManifest) -> list[str]:
+    """Return a sentence for each file or link of a set that is not in its manifest."""
+    listed = {f"{alias}/{key}" for alias, dump in manifest.databases.items() for key in dump.files}
+    listed.add(manifests.MANIFEST)
+    existing = files.list_files(sets.path_of(manifest.name))
+    return [f"{key} is not in the manifest" for key in existing if key not in listed]
 
 
-def unreadable(path: Path, alias: str, dump: Dump) -> list[str]:
-    """Return why a dump cannot be read to its end; nothing if it can."""
+def read_errors(path: Path, alias: str, dump: Dump) -> list[str]:
+    """Return the reason why pg_restore cannot read a dump completely; empty if it can."""
     try:
-        client = reader(alias, dump)
-        # Without a database, pg_restore writes SQL; so it unpacks all there is.
+        client = find_pg_restore(alias, dump)
+        # Without a database, pg_restore writes SQL, for which it reads all files.
         clients.run([str(client.path), "--file=/dev/null", str(path / alias)])
     except BackupError as error:
         return [f"{alias} cannot be read: {error}"]
     return []
 
 
-def reader(alias: str, dump: Dump, at_least: int = 0) -> clients.Client:
-    """Return the pg_restore that can read a dump.
+def find_pg_restore(alias: str, dump: Dump, at_least: int = 0) -> clients.Client:
+    """Return a pg_restore that can read a dump.
 
-    :param at_least: the major version of the server that it is for
-    :raises BackupError: if there is none
+    :param at_least: the major version of the target server
+    :raises BackupError: if none is installed
     """
     major = max(at_least, clients.major_of(dump.client))
     return clients.find("pg_restore", alias, major, dump.compression.partition(":")[0])
@@ -128,25 +127,25 @@ def _is_link(path: Path) -> bool:
     try:
         return path.is_symlink()
     except OSError:
-        # Its entries cannot be read either.
+        # Reading the entries fails, too, and reports the problem.
         return False
 
 
 def _wrong_size(path: Path, size: int) -> str:
     try:
-        if problem := files.irregular(path):
+        if problem := files.describe_irregular(path):
             return problem
-        found = path.lstat().st_size
+        actual = path.lstat().st_size
     except FileNotFoundError:
         return "is missing"
     except OSError as error:
         return f"cannot be read: {error.strerror}"
-    return "" if found == size else f"has {found:,} bytes instead of {size:,}"
+    return "" if actual == size else f"has {actual:,} bytes instead of {size:,}"
 
 
 def _wrong_content(path: Path, digest: str) -> str:
     try:
-        found = files.digest(path)
+        actual = files.digest(path)
     except OSError as error:
         return f"cannot be read: {error.strerror}"
-    return "" if found == digest else "has changed: its SHA-256 is not that of the manifest"
+    return "" if actual == digest else "has changed: its SHA-256 is not that of the manifest"

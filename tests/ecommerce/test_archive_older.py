@@ -98,7 +98,7 @@ class TestOlderArchive:
         archive(MAY)
         add_late_point(offer)
         before = found(archive_dir)
-        backup = sets.folder() / sets.stamp(timezone.now() - timedelta(days=1))
+        backup = sets.folder() / sets.format_name(timezone.now() - timedelta(days=1))
         backup.mkdir(parents=True)
         later = timezone.now() + timedelta(days=1000)
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from marketplace.backups import clients, dump, retention, sets, verify
 from marketplace.backups.manifests import Dump
-from marketplace.backups.retention import YOUNG_HOURS, Keep, Pruning
+from marketplace.backups.retention import YOUNG_HOURS, Pruning, RetentionPolicy
 from marketplace.backups.signing import Signature
 from marketplace.cli import DatabaseCommand, add_format_argument, add_unsigned_argument
 from marketplace.databases.names import ALL_ALIASES, database_name
@@ -22,14 +22,14 @@ class Command(DatabaseCommand):
     """Dump the databases as one set; list and verify sets."""
 
     help = (
-        "Dump all databases, or those named, as one set into BACKUP_DIR, at once. Each is dumped "
-        "as it was in one moment, with exact counts of its rows. A set that is not complete never "
-        "looks like one.\n"
+        "Dump all databases, or the named ones, in parallel into one set in BACKUP_DIR. Each dump "
+        "is consistent, and the set records the exact number of rows of each table. An incomplete "
+        "set never looks like a complete one.\n"
         "\n"
-        "Then sets that need not be kept are removed: of the last days, weeks and months (of "
-        f"{settings.TIME_ZONE}) the newest set is kept, every one that is younger than "
-        f"{YOUNG_HOURS} hours, and always the last good one. pg_restore can read each folder of "
-        "a set without this command.\n"
+        "Then remove old sets. Kept are the newest set of each of the last days, weeks and months "
+        f"(in {settings.TIME_ZONE}), all sets younger than {YOUNG_HOURS} hours, and always the "
+        "last good set of each database. pg_restore can read the folders of a set without this "
+        "command.\n"
         "\n"
         "Exits with 1 if a database could not be dumped, or a set does not verify."
     )
@@ -44,19 +44,19 @@ class Command(DatabaseCommand):
             nargs="?",
             const="",
             metavar="SET",
-            help="Compare all files of a set, or of every set, with what was written, and read "
-            "them to the end.",
+            help="Compare all files of a set, or of every set, with its manifest, and read them "
+            "completely.",
         )
         parser.add_argument(
             "--prune",
             action="store_true",
-            help="Remove the sets that need not be kept, and make none.",
+            help="Only remove old sets; do not write a new one.",
         )
         parser.add_argument(
             "--jobs",
             type=int,
             default=min(os.cpu_count() or 1, 8),
-            help="Processes that compress at once (default: %(default)s).",
+            help="Number of parallel processes that compress (default: %(default)s).",
         )
         for period, noun in (("daily", "days"), ("weekly", "weeks"), ("monthly", "months")):
             parser.add_argument(
@@ -67,17 +67,18 @@ class Command(DatabaseCommand):
                 help=f"Keep the newest set of each of the last N {noun} (default: %(default)s).",
             )
         parser.add_argument(
-            "--dry-run", action="store_true", help="Say what would be done, and do nothing."
+            "--dry-run", action="store_true", help="Show what would be done without doing it."
         )
         add_unsigned_argument(parser)
         add_format_argument(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Do what the options say."""
+        """List, verify, prune, plan or write sets, as the options request."""
         self.is_json = options["format"] == "json"
-        keep = Keep(*(options[f"keep_{period}"] for period in ("daily", "weekly", "monthly")))
+        periods = ("daily", "weekly", "monthly")
+        keep = RetentionPolicy(*(options[f"keep_{period}"] for period in periods))
         if options["jobs"] < 1 or min(keep) < 0:
-            raise CommandError("--jobs is at least 1, and --keep-… at least 0.")
+            raise CommandError("--jobs must be at least 1, and --keep-… at least 0.")
         try:
             if options["list"]:
                 self._list()
@@ -92,30 +93,30 @@ class Command(DatabaseCommand):
         except BackupError as error:
             raise CommandError(str(error)) from error
 
-    def _back_up(self, options: dict[str, Any], keep: Keep) -> None:
+    def _back_up(self, options: dict[str, Any], keep: RetentionPolicy) -> None:
         aliases = self.selected(options)
         now = timezone.now()
-        with clients.interruptible(), sets.exclusive():
-            # First, as it makes room.
+        with clients.interruptible(), sets.exclusive_lock():
+            # Before the dump, because this frees disk space.
             self._warn(sets.remove_leftovers())
             manifest = dump.back_up(aliases, now, jobs=options["jobs"], report=self._report)
             pruning = retention.prune(keep, now, trusted=manifest.name)
         if self.is_json:
-            self.print_json(_plain(manifest.name) | {"pruning": pruning._asdict()})
+            self.print_json(_as_json(manifest.name) | {"pruning": pruning._asdict()})
         else:
-            what = f"{counted(len(manifest.databases), 'database')}, {_size(manifest.bytes)}"
+            amount = f"{counted(len(manifest.databases), 'database')}, {_size(manifest.bytes)}"
             seconds = (manifest.finished_at - manifest.created_at).total_seconds()
-            self.stdout.write(f"{manifest.name}: {what}, {seconds:.1f} s in {sets.folder()}")
+            self.stdout.write(f"{manifest.name}: {amount}, {seconds:.1f} s in {sets.folder()}")
             self._print_removed("Removed", pruning)
         self._warn_pruning(pruning)
         self.fail_if(list(manifest.failed), aliases)
 
-    def _prune(self, keep: Keep, *, is_dry: bool) -> None:
+    def _prune(self, keep: RetentionPolicy, *, is_dry: bool) -> None:
         now = timezone.now()
         if is_dry:
-            pruning = retention.foresee(keep, now)
+            pruning = retention.plan_pruning(keep, now)
         else:
-            with sets.exclusive():
+            with sets.exclusive_lock():
                 self._warn(sets.remove_leftovers())
                 pruning = retention.prune(keep, now)
         if self.is_json:
@@ -123,14 +124,14 @@ class Command(DatabaseCommand):
         else:
             self._print_removed("Would remove" if is_dry else "Removed", pruning)
             if not pruning.removed:
-                self.stdout.write("Every set is to be kept")
+                self.stdout.write("No set to remove")
         self._warn_pruning(pruning)
         if pruning.left:
             raise CommandError(f"{counted(len(pruning.left), 'set')} could not be removed")
 
-    def _print_removed(self, what: str, pruning: Pruning) -> None:
+    def _print_removed(self, verb: str, pruning: Pruning) -> None:
         for name in pruning.removed:
-            self.stdout.write(f"{what} {name}")
+            self.stdout.write(f"{verb} {name}")
 
     def _report(self, alias: str, outcome: Dump | str) -> None:
         if isinstance(outcome, str):
@@ -138,21 +139,22 @@ class Command(DatabaseCommand):
         elif not self.is_json:
             self.stdout.write(f"{alias.upper()}: dumped {outcome.database}, {_amount(outcome)}")
 
-    def _plan(self, options: dict[str, Any], keep: Keep) -> None:
+    def _plan(self, options: dict[str, Any], keep: RetentionPolicy) -> None:
         aliases = self.selected(options)
-        items, failed = dump.plan(aliases)
+        planned, failed = dump.plan(aliases)
         for alias, reason in failed.items():
             self.report_error(alias, reason)
-        pruning = retention.foresee(keep, timezone.now(), list(items))
+        pruning = retention.plan_pruning(keep, timezone.now(), list(planned))
         if self.is_json:
-            planned = {alias: _planned(alias, item) for alias, item in items.items()}
-            told = {"databases": planned, "failed": failed, "pruning": pruning._asdict()}
-            self.print_json(told)
-        for alias, item in items.items() if not self.is_json else ():
+            databases = {alias: _plan_as_json(alias, plan) for alias, plan in planned.items()}
+            self.print_json(
+                {"databases": databases, "failed": failed, "pruning": pruning._asdict()}
+            )
+        for alias, plan in planned.items() if not self.is_json else ():
             self.stdout.write(
-                f"{alias.upper()}: Would dump {database_name(alias)} ({_size(item.size_bytes)}) "
-                f"by pg_dump {item.client.version}, {item.compression}; "
-                f"about {_size(item.estimated_bytes)}"
+                f"{alias.upper()}: Would dump {database_name(alias)} ({_size(plan.size_bytes)}) "
+                f"by pg_dump {plan.client.version}, {plan.compression}; "
+                f"about {_size(plan.estimated_bytes)}"
             )
         if not self.is_json:
             self._print_removed("Would remove", pruning)
@@ -162,9 +164,9 @@ class Command(DatabaseCommand):
     def _warn_pruning(self, pruning: Pruning) -> None:
         self._warn(pruning.left)
         for name in pruning.busy:
-            self.stderr.write(f"{name} is in use: it is removed by the next backup")
+            self.stderr.write(f"{name} is in use: the next backup will remove it")
         self._warn(
-            f"{name} is broken: see why with db_backup --verify {name}; remove it by hand"
+            f"{name} is broken: db_backup --verify {name} shows why; remove it by hand"
             for name in pruning.broken
         )
 
@@ -173,23 +175,27 @@ class Command(DatabaseCommand):
             self.stderr.write(self.style.WARNING(sentence))
 
     def _list(self) -> None:
-        found = [_plain(name) for name in sets.names()]
+        descriptions = [_as_json(name) for name in sets.names()]
         if self.is_json:
-            self.print_json(found)
-        elif not found:
+            self.print_json(descriptions)
+        elif not descriptions:
             self.stdout.write(f"There is no set in {sets.folder()}")
-        for each in found if not self.is_json else ():
-            if each["error"]:
-                self.stdout.write(f"{each['name']}  {self.style.ERROR(each['error'])}")
-                continue
-            dumps = ", ".join(each["databases"])
-            line = f"{each['name']}  {_size(each['bytes']):>8}  {dumps}"
-            if _shows(each["signature"]):
-                wrong = each["signature"] == Signature.WRONG
-                line += f"  {(self.style.ERROR if wrong else str)(each['signature'])}"
-            if each["failed"]:
-                line += self.style.WARNING(f"  without {', '.join(each['failed'])}")
-            self.stdout.write(line)
+        for description in descriptions if not self.is_json else ():
+            self.stdout.write(self._line(description))
+
+    def _line(self, description: dict[str, Any]) -> str:
+        name, error = description["name"], description["error"]
+        if error:
+            return f"{name}  {self.style.ERROR(error)}"
+        databases = ", ".join(description["databases"])
+        line = f"{name}  {_size(description['bytes']):>8}  {databases}"
+        signature = description["signature"]
+        if _shows(signature):
+            style = self.style.ERROR if signature == Signature.WRONG else str
+            line += f"  {style(signature)}"
+        if description["failed"]:
+            line += self.style.WARNING(f"  without {', '.join(description['failed'])}")
+        return line
 
     def _verify(self, name: str, *, is_unsigned_allowed: bool) -> None:
         if name:
@@ -197,65 +203,65 @@ class Command(DatabaseCommand):
         names = [name] if name else sets.names()
         if not names:
             raise CommandError(f"There is no set in {sets.folder()}.")
-        found = []
-        for each in names:
-            verification = verify.verify(each, is_unsigned_allowed=is_unsigned_allowed)
-            if verification.problems and not sets.is_there(each):
-                self.stderr.write(f"{each} was removed meanwhile")
+        results = []
+        for set_name in names:
+            verification = verify.verify(set_name, is_unsigned_allowed=is_unsigned_allowed)
+            if verification.problems and not sets.exists(set_name):
+                self.stderr.write(f"{set_name} was removed meanwhile")
                 continue
-            found.append(verification._asdict())
+            results.append(verification._asdict())
             if not self.is_json:
                 self._print_verification(verification)
         if self.is_json:
-            self.print_json(found)
-        failed = [each["name"] for each in found if each["problems"]]
+            self.print_json(results)
+        failed = [result["name"] for result in results if result["problems"]]
         if failed:
             raise CommandError(
                 f"{len(failed)} of {counted(len(names), 'set')} failed: {', '.join(failed)}"
             )
 
-    def _print_verification(self, found: verify.Verification) -> None:
-        if found.note:
-            self._warn([found.note])
-        if not found.problems:
-            amount = f"{counted(found.files, 'file')}, {_size(found.bytes)}"
-            names = ", ".join(found.databases)
-            state = f"; {found.signature}" if _shows(found.signature) else ""
-            self.stdout.write(f"{found.name}: ok ({names}; {amount}{state})")
+    def _print_verification(self, verification: verify.Verification) -> None:
+        if verification.note:
+            self._warn([verification.note])
+        if not verification.problems:
+            amount = f"{counted(verification.files, 'file')}, {_size(verification.bytes)}"
+            names = ", ".join(verification.databases)
+            signature = verification.signature
+            state = f"; {signature}" if _shows(signature) else ""
+            self.stdout.write(f"{verification.name}: ok ({names}; {amount}{state})")
             return
-        problems = counted(len(found.problems), "problem")
-        self.stdout.write(f"{found.name}: {self.style.ERROR(problems)}")
-        for problem in found.problems:
+        problems = counted(len(verification.problems), "problem")
+        self.stdout.write(f"{verification.name}: {self.style.ERROR(problems)}")
+        for problem in verification.problems:
             self.stdout.write(f"   {problem}")
 
 
-def _planned(alias: str, item: dump.Item) -> dict[str, Any]:
-    """Return what is going to be dumped, as JSON can hold it."""
+def _plan_as_json(alias: str, plan: dump.PlannedDump) -> dict[str, Any]:
     return {
         "database": database_name(alias),
-        "client": item.client.version,
-        "compression": item.compression,
-        "bytes": item.size_bytes,
-        "estimated_bytes": item.estimated_bytes,
+        "client": plan.client.version,
+        "compression": plan.compression,
+        "bytes": plan.size_bytes,
+        "estimated_bytes": plan.estimated_bytes,
     }
 
 
-def _plain(name: str) -> dict[str, Any]:
-    """Return a set as JSON can hold it."""
+def _as_json(name: str) -> dict[str, Any]:
+    """Return the description of a set; only its name and the error if its manifest is broken."""
     try:
         manifest = sets.read(name)
     except BackupError as error:
         return {"name": name, "error": str(error)}
     databases = {
         alias: {
-            "database": each.database,
-            "started_at": each.started_at,
-            "seconds": each.seconds,
-            "bytes": each.bytes,
-            "rows": each.rows,
-            "migrations": each.migrations,
+            "database": database.database,
+            "started_at": database.started_at,
+            "seconds": database.seconds,
+            "bytes": database.bytes,
+            "rows": database.rows,
+            "migrations": database.migrations,
         }
-        for alias, each in manifest.databases.items()
+        for alias, database in manifest.databases.items()
     }
     return {
         "name": name,
@@ -270,13 +276,13 @@ def _plain(name: str) -> dict[str, Any]:
 
 
 def _shows(signature: str) -> bool:
-    """Return whether signatures are in use, so that one that is missing is shown, too."""
+    """Return whether to show the state of a signature: not if signatures are not in use."""
     return signature != Signature.UNSIGNED or bool(settings.BACKUP_SIGNING_KEY)
 
 
-def _amount(each: Dump) -> str:
-    tables = f"{counted(len(each.tables), 'table')}, {counted(each.rows, 'row')}"
-    return f"{tables}: {_size(each.bytes)}, {each.seconds:.1f} s"
+def _amount(database: Dump) -> str:
+    tables = f"{counted(len(database.tables), 'table')}, {counted(database.rows, 'row')}"
+    return f"{tables}: {_size(database.bytes)}, {database.seconds:.1f} s"
 
 
 def _size(count: float) -> str:

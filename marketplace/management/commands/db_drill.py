@@ -1,4 +1,4 @@
-"""Restore a backup set for practice."""
+"""Prove that a backup set can be restored."""
 
 import os
 from typing import Any
@@ -13,67 +13,67 @@ from marketplace.databases.names import ALL_ALIASES
 from marketplace.exceptions import BackupError
 from marketplace.humanize import counted
 
-#: Differences that are printed; JSON has all.
+#: The number of differences that the text output lists; the JSON output lists all.
 _SHOWN = 20
 
 
 class Command(DatabaseCommand):
-    """Prove that a set can be restored, without touching a live database."""
+    """Restore a set into scratch databases, without connecting to the live ones."""
 
     help = (
         "Restore every database of a set into a scratch database, compare it with the set's "
         "manifest (rows of each table, migrations, extensions, objects), and drop it.\n"
         "\n"
-        "Says how long restoring took, and how old the data are. Live databases are not connected "
-        "to. Exits with 1 if anything differs, or could not be restored."
+        "Reports the duration of the restore and the age of the data. No connection to a live "
+        "database is opened. Exits with 1 if a database differs or could not be restored."
     )
     choices = ALL_ALIASES
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the options."""
         parser.add_argument(
-            "set", nargs="?", metavar="SET", help="Its name. By default the newest."
+            "set", nargs="?", metavar="SET", help="Name of the set. Default: the newest."
         )
         super().add_arguments(parser)
         parser.add_argument(
             "--jobs",
             type=int,
             default=min(os.cpu_count() or 1, 8),
-            help="Processes that restore at once (default: %(default)s).",
+            help="Number of parallel processes that restore (default: %(default)s).",
         )
         add_unsigned_argument(parser)
         add_format_argument(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Drill each database of the set, and print what was found."""
+        """Drill each database of the set, and print the results."""
         self.is_json, self.jobs = options["format"] == "json", options["jobs"]
         self.is_unsigned_allowed = options["unsigned"]
-        self.found: list[dict[str, Any]] = []
+        self.results: list[dict[str, Any]] = []
         try:
             self.set_name = self._newest() if options["set"] is None else options["set"]
             manifest = sets.read(self.set_name)
         except BackupError as error:
             raise CommandError(str(error)) from error
-        # A database that is not in the set is one that would not come back.
+        # A database that was named explicitly is an error if the set does not have it.
         aliases = self.selected(options) if options["database"] else self._aliases(manifest)
         try:
             with clients.interruptible():
                 self.visit(aliases, self._drill)
         finally:
-            left = [alias for alias in self.choices if alias not in aliases]
+            absent = [alias for alias in self.choices if alias not in aliases]
             if self.is_json:
-                self.print_json(self.found)
-            elif left and not options["database"]:
-                names = ", ".join(left)
+                self.print_json(self.results)
+            elif absent and not options["database"]:
+                names = ", ".join(absent)
                 self.stdout.write(f"Not in the set {self.set_name}, so not drilled: {names}")
 
     def report_error(self, alias: str, message: str) -> None:
-        """Say why a database could not be restored."""
+        """Report why a database could not be restored."""
         super().report_error(alias, message)
-        self.found.append({"alias": alias, "set_name": self.set_name, "error": message})
+        self.results.append({"alias": alias, "set_name": self.set_name, "error": message})
 
     def _newest(self) -> str:
-        """Return the newest set, whether or not it is whole: a drill shall find out."""
+        """Return the name of the newest set, even if it is incomplete: the drill reports that."""
         for name in sets.names():
             try:
                 sets.path_of(name)
@@ -82,45 +82,45 @@ class Command(DatabaseCommand):
             else:
                 return name
         raise BackupError(
-            f"There is no set in {sets.folder()}. Make one: python manage.py db_backup."
+            f"There is no set in {sets.folder()}. Write one: python manage.py db_backup."
         )
 
-    def _aliases(self, manifest: manifests.Manifest) -> list[str]:
+    def _aliases(self, manifest: manifests.BackupManifest) -> list[str]:
         return [alias for alias in self.choices if alias in {*manifest.databases, *manifest.failed}]
 
     def _drill(self, alias: str) -> bool:
-        done = drill.drill(
+        result = drill.drill(
             alias,
             self.set_name,
             timezone.now(),
             jobs=self.jobs,
             is_unsigned_allowed=self.is_unsigned_allowed,
         )
-        self.found.append({"error": "", **done._asdict()})
+        self.results.append({"error": "", **result._asdict()})
         if not self.is_json:
-            self._print(done)
-        return not done.differences
+            self._print(result)
+        return not result.differences
 
-    def _print(self, done: Drill) -> None:
-        for name in done.dropped:
-            self.stderr.write(f"{done.alias.upper()}: dropped {name}, left by an interrupted drill")
-        for warning in done.warnings:
-            word = self.style.WARNING("warning")
-            self.stderr.write(f"{done.alias.upper()}: {word}: {warning}")
-        amount = f"{counted(done.tables, 'table')}, {counted(done.rows, 'row')}"
+    def _print(self, result: Drill) -> None:
+        name = result.alias.upper()
+        for dropped in result.dropped:
+            self.stderr.write(f"{name}: dropped {dropped}, left by an interrupted drill")
+        for warning in result.warnings:
+            self.stderr.write(f"{name}: {self.style.WARNING('warning')}: {warning}")
+        amount = f"{counted(result.tables, 'table')}, {counted(result.rows, 'row')}"
         times = (
-            f"restored in {done.restore_seconds:.1f} s, compared in "
-            f"{done.seconds - done.restore_seconds:.1f} s; data {_age(done.age_seconds)} old"
+            f"restored in {result.restore_seconds:.1f} s, compared in "
+            f"{result.seconds - result.restore_seconds:.1f} s; data {_age(result.age_seconds)} old"
         )
-        if not done.differences:
-            self.stdout.write(f"{done.alias.upper()}: ok ({amount}; {times})")
+        if not result.differences:
+            self.stdout.write(f"{name}: ok ({amount}; {times})")
             return
-        count = self.style.ERROR(counted(len(done.differences), "difference"))
-        self.stdout.write(f"{done.alias.upper()}: {count} ({times})")
-        for line in done.differences[:_SHOWN]:
+        count = self.style.ERROR(counted(len(result.differences), "difference"))
+        self.stdout.write(f"{name}: {count} ({times})")
+        for line in result.differences[:_SHOWN]:
             self.stdout.write(f"   {line}")
-        if len(done.differences) > _SHOWN:
-            self.stdout.write(f"   and {len(done.differences) - _SHOWN} more: --format json")
+        if len(result.differences) > _SHOWN:
+            self.stdout.write(f"   and {len(result.differences) - _SHOWN} more: --format json")
 
 
 def _age(seconds: float) -> str:

@@ -83,7 +83,7 @@ def fingerprint(name):
 
 def back_up(*aliases, now=NOW):
     """Write a set."""
-    with sets.exclusive():
+    with sets.exclusive_lock():
         return dump.back_up(aliases, now, jobs=2)
 
 
@@ -96,7 +96,7 @@ def rewrite(manifest, **changes):
 
 def copy(manifest, moment):
     """Make the same set of another time."""
-    name = sets.stamp(moment)
+    name = sets.format_name(moment)
     shutil.copytree(sets.path_of(manifest.name), sets.folder() / name)
     changed = replace(manifest, name=name)
     manifests.write(changed, sets.path_of(name))

@@ -209,7 +209,7 @@ class TestRefusals:
         assert outcome.code == 1
 
     def test_of_a_second_one_at_once(self):
-        with sets.exclusive():
+        with sets.exclusive_lock():
             outcome = run("db_backup", "--database", "default")
 
         assert re.search(r"Another backup is at work in \S+: process \d+ on ", outcome.err)
@@ -325,7 +325,7 @@ class TestVerify:
 
         def removing(name, **options):
             if name == newer:
-                with sets.exclusive():
+                with sets.exclusive_lock():
                     sets.remove(name)
             return whole(name, **options)
 

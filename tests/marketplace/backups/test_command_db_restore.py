@@ -293,7 +293,7 @@ class TestDbRestore:
 def test_a_program_is_quoted_with_its_reason():
     said = b"reading\npg_restore: error: permission denied\nHINT: ask\nCommand was: CREATE\n\n\n"
 
-    complaint = clients.Running(None, BytesIO(said)).complaint()
+    complaint = clients.RunningProgram(None, BytesIO(said)).error_text()
 
     assert complaint == "pg_restore: error: permission denied / HINT: ask / Command was: CREATE"
 

@@ -106,7 +106,7 @@ class TestRetention:
         copy(back_up("default"), NOW - timedelta(days=1))
 
         options = ["--keep-daily", "1", "--keep-weekly", "0", "--keep-monthly", "0"]
-        with sets.in_use(NAME):
+        with sets.shared_lock(NAME):
             outcome = run("db_backup", "--database", "default", *options)
 
         assert f"{NAME} is in use: it is removed by the next backup\n" in outcome.err
@@ -132,7 +132,7 @@ class TestRetention:
 
         outcome = run("db_backup", "--database", "default", *CALM)
 
-        assert outcome.out.endswith(f"\nRemoved {sets.stamp(evening)}\n")
+        assert outcome.out.endswith(f"\nRemoved {sets.format_name(evening)}\n")
         assert morning in sets.names()
 
 
