@@ -6,7 +6,7 @@ import pytest
 from django.apps import apps
 from django.db import connections
 
-from marketplace.loading import ingest, runs
+from marketplace.loading import ingest, run_lock
 from marketplace.push import worker
 from tests import factories
 from tests.commands import run
@@ -179,7 +179,7 @@ class TestSelection:
         other = connections["ecommerce"].copy()
 
         with other.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_lock(%s, %s)", [runs.LOCK, pk])
+            cursor.execute("SELECT pg_advisory_lock(%s, %s)", [run_lock.LOCK, pk])
             self.load()
         other.close()
 
