@@ -240,7 +240,7 @@ class TestSchedule:
     def test_has_what_must_be_done_again_and_again(self):
         commands = {job.command[0] for job in read(DEPLOY / "schedule")}
 
-        wanted = {"ingest", "db_snapshot", "db_partitions", "db_backup", "db_drill"}
+        wanted = {"ingest", "db_record_sizes", "db_partitions", "db_backup", "db_drill"}
         assert wanted <= commands
 
     def test_verifies_the_archive(self):

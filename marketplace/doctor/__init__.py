@@ -1,5 +1,9 @@
-"""What is wrong with the databases, or soon will be, and what to run against it.
+"""Health checks of the databases: findings with a severity, the reason and a command to run.
 
-Nothing here changes, ends or drops anything: every query runs in a read-only transaction that is
-given up after seconds. A family of checks is a module, whose CHECKS `diagnosis.py` runs.
+`diagnosis.diagnose` runs the checks of all databases and returns a `Diagnosis` for each; db_doctor
+prints them. Each module of checks has a tuple CHECKS. The checks only read, in transactions with
+short timeouts.
+
+The package also reads pg_stat_statements for db_slow (`statements`), records the history of sizes
+for db_record_sizes (`size_history`), and vacuums tables for db_vacuum (`vacuum`).
 """

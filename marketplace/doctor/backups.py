@@ -1,4 +1,4 @@
-"""Whether a database is backed up, as far as BACKUP_DIR tells."""
+"""The check for missing and old backups in BACKUP_DIR."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
@@ -11,79 +11,80 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Min, QuerySet
 
 from marketplace.backups import sets
-from marketplace.doctor.examination import Check, Examination
+from marketplace.doctor.checks import Check, CheckContext
 from marketplace.doctor.findings import Finding, Severity
 from marketplace.doctor.session import reading
 from marketplace.humanize import duration, format_time
 from marketplace.registry import CONTROL
 
-#: A set a night, and time to make it: as the alert BackupOld of `deploy/prometheus` has it.
+#: Maximum age of the newest backup: one day, plus time to write it. The alert BackupOld in
+#: `deploy/prometheus` uses the same limit.
 _LIMIT = timedelta(hours=26)
 
-#: A database that was begun since then need not have been there in the night.
+#: A younger database may not have existed at the time of the last nightly backup.
 _NEW = timedelta(days=2)
 
 
-def _backups(examination: Examination) -> Iterator[Finding]:
-    """Find that there is no backup of the database, or none of the last night.
+def _backups(context: CheckContext) -> Iterator[Finding]:
+    """Find that the database has no backup, or none of the last night.
 
     :raises BackupError: if BACKUP_DIR cannot be read
     """
-    # Of a folder that cannot be read, what comes after would say that nothing is there.
+    # Raises if the folder cannot be read; last_backup_at() would return None.
     sets.names()
-    newest = sets.last_backup_at(examination.alias)
+    newest = sets.last_backup_at(context.alias)
     if newest is None:
-        begun = _begun(examination.alias)
-        if begun and examination.now - begun >= _NEW and _has_data(examination.alias):
-            yield _missing(examination, begun)
-    elif examination.now - newest > _LIMIT:
-        yield _old(examination, newest)
+        created_at = _created_at(context.alias)
+        if created_at and context.now - created_at >= _NEW and _has_data(context.alias):
+            yield _missing(context, created_at)
+    elif context.now - newest > _LIMIT:
+        yield _old(context, newest)
 
 
-def _missing(examination: Examination, begun: datetime) -> Finding:
+def _missing(context: CheckContext, created_at: datetime) -> Finding:
     return Finding(
         code="backup-missing",
         severity=Severity.WARNING,
-        subject=examination.facts["name"],
-        what=f"No set in {sets.folder()} has it, though it has data and was begun "
-        f"{duration((examination.now - begun).total_seconds())} ago.",
-        why="If its disk is lost, or somebody drops a table, nothing known here brings it back.",
-        fix=_fix(examination),
-        evidence={"begun": begun},
+        subject=context.server_info["name"],
+        what=f"No backup set in {sets.folder()} contains it, although it has data and was created "
+        f"{duration((context.now - created_at).total_seconds())} ago.",
+        why="If its disk fails or a table is dropped, the data cannot be restored from a set.",
+        fix=_fix(context),
+        evidence={"created_at": created_at},
     )
 
 
-def _old(examination: Examination, newest: datetime) -> Finding:
-    age = duration((examination.now - newest).total_seconds())
+def _old(context: CheckContext, newest: datetime) -> Finding:
+    age = duration((context.now - newest).total_seconds())
     return Finding(
         code="backup-old",
         severity=Severity.WARNING,
-        subject=examination.facts["name"],
-        what=f"The newest backup in {sets.folder()} is {age} old, of {format_time(newest)}; there "
-        f"should be one every night.",
-        why="What was changed since then is lost if the database is.",
-        fix=_fix(examination),
+        subject=context.server_info["name"],
+        what=f"The newest backup in {sets.folder()} is {age} old ({format_time(newest)}). A backup "
+        "every night is expected.",
+        why="Changes since then are lost if the database is.",
+        fix=_fix(context),
         evidence={"newest": newest},
     )
 
 
-def _fix(examination: Examination) -> str:
-    return f"python manage.py db_backup --database {examination.alias}"
+def _fix(context: CheckContext) -> str:
+    return f"python manage.py db_backup --database {context.alias}"
 
 
-def _begun(alias: str) -> datetime | None:
-    """Return when the database's first migration was applied: PostgreSQL does not note its age."""
+def _created_at(alias: str) -> datetime | None:
+    """Return the time of the first migration, as PostgreSQL does not record the creation time."""
     recorder = MigrationRecorder(connections[alias])
     with reading(alias):
         if not recorder.has_table():
             return None
-        found: datetime | None = recorder.migration_qs.aggregate(first=Min("applied"))["first"]
-        return found
+        first: datetime | None = recorder.migration_qs.aggregate(first=Min("applied"))["first"]
+        return first
 
 
 def _has_data(alias: str) -> bool:
-    """Return whether anything is in the database that a migration did not put there."""
-    # The other tables of `default` are filled by Django, or by whoever logs in.
+    """Return whether the database contains rows other than those of migrations."""
+    # In `default`, Django and logins fill all other tables.
     is_control = alias == CONTROL
     models = [get_user_model()] if is_control else apps.get_app_config(alias).get_models()
     with reading(alias) as cursor:

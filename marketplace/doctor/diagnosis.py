@@ -1,4 +1,4 @@
-"""Examining databases: all checks, on all of them at once."""
+"""Running all checks against all databases in parallel."""
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
@@ -12,24 +12,24 @@ from marketplace.databases.parallel import run_on_all
 from marketplace.doctor import (
     activity,
     backups,
-    bounds,
     indexes,
     maintenance,
+    role_limits,
     schema,
     servers,
     statements,
     storage,
 )
-from marketplace.doctor.examination import Check, Examination
+from marketplace.doctor.checks import Check, CheckContext
 from marketplace.doctor.findings import Diagnosis, Finding, Severity
 from marketplace.doctor.session import read
 from marketplace.exceptions import MarketplaceError
 from marketplace.postgresql.errors import error_code, explain
 
-#: Seconds for all databases together: one that hangs is told as such then.
+#: Seconds for all databases together. A database that does not answer in time is reported.
 TIME_LIMIT = 120.0
 
-#: All checks, in the order in which they are run and told.
+#: All checks, in the order in which they run and are listed.
 CHECKS: tuple[Check, ...] = tuple(
     check
     for family in (
@@ -37,7 +37,7 @@ CHECKS: tuple[Check, ...] = tuple(
         storage,
         backups,
         schema,
-        bounds,
+        role_limits,
         activity,
         indexes,
         maintenance,
@@ -59,70 +59,70 @@ def diagnose(
     *,
     seconds: float = TIME_LIMIT,
 ) -> list[Diagnosis]:
-    """Examine databases, all at once; return what was found, in the order of the aliases.
+    """Run the checks of several databases in parallel; return a diagnosis for each alias.
 
-    What concerns a whole server is told once: of the first of its databases. Raises nothing.
+    A finding about a whole server is only reported for the first of its databases. Raises nothing.
 
-    :param now: the clock of all checks
-    :param only: codes of findings; all without any
+    :param now: the current time for all checks
+    :param only: the codes of the findings to report; all if empty
     """
     answers = run_on_all(partial(examine, now=now, only=only), aliases, seconds=seconds)
-    silent = f"It did not answer within {seconds:g} seconds. Check that the server is not stopped."
-    found = [answers.get(alias) or _unreachable(alias, silent, now, only) for alias in aliases]
-    _tell_once(found)
-    return found
+    reason = f"It did not answer within {seconds:g} seconds. Check that the server is not stopped."
+    diagnoses = [answers.get(alias) or _unreachable(alias, reason, now, only) for alias in aliases]
+    _remove_duplicates(diagnoses)
+    return diagnoses
 
 
 def examine(alias: str, now: datetime, only: Collection[str] = ()) -> Diagnosis:
-    """Examine one database. Raises nothing, and changes nothing."""
+    """Run the checks of one database. Raises nothing, and changes nothing."""
     try:
-        examination = Examination(alias, now, read(alias, "facts")[0])
-        diagnosis = _diagnosis(examination)
+        context = CheckContext(alias, now, read(alias, "server_info")[0])
+        diagnosis = _diagnosis(context)
         for check in CHECKS:
             if not only or set(check.codes) & set(only):
-                _run(check, examination, diagnosis)
+                _run(check, context, diagnosis)
     except (Error, MarketplaceError, ImproperlyConfigured) as error:
         return _unreachable(alias, explain(error), now, only)
     diagnosis.findings = _sorted(diagnosis.findings, only)
-    diagnosis.doubts, diagnosis.unseen = examination.doubts, examination.unseen
-    diagnosis.sizes = examination.sizes
+    diagnosis.insufficient_data, diagnosis.skipped = context.insufficient_data, context.skipped
+    diagnosis.sizes = context.sizes
     return diagnosis
 
 
-def _diagnosis(examination: Examination) -> Diagnosis:
-    facts = examination.facts
+def _diagnosis(context: CheckContext) -> Diagnosis:
+    info = context.server_info
     return Diagnosis(
-        alias=examination.alias,
-        name=facts["name"],
-        server=facts["server"],
-        version=facts["version"],
-        since=examination.since,
+        alias=context.alias,
+        name=info["name"],
+        server=info["server"],
+        version=info["version"],
+        since=context.since,
     )
 
 
-def _run(check: Check, examination: Examination, diagnosis: Diagnosis) -> None:
-    """Run a check; where the role may not, or it takes too long, say so.
+def _run(check: Check, context: CheckContext, diagnosis: Diagnosis) -> None:
+    """Run a check. If the role lacks a privilege or a query times out, report it as skipped.
 
     :raises Error: if the connection is lost
     """
     try:
-        diagnosis.findings.extend(check.run(examination))
+        diagnosis.findings.extend(check.run(context))
     except MarketplaceError as error:
-        examination.lack(check.title, str(error))
+        context.report_skipped(check.title, str(error))
         return
     except Error as error:
         code = error_code(error)
-        # Those of class 08 and 57P: the connection, or the server, goes away.
+        # Classes 08 and 57P mean that the connection was lost or the server shuts down.
         if code is None or code.startswith(("08", "57P")):
             raise
-        examination.lack(check.title, explain(error))
+        context.report_skipped(check.title, explain(error))
         return
     diagnosis.examined.append(check.title)
 
 
 def _sorted(findings: Iterable[Finding], only: Collection[str]) -> list[Finding]:
-    chosen = [finding for finding in findings if not only or finding.code in only]
-    return sorted(chosen, key=lambda finding: (-finding.severity, finding.code, finding.subject))
+    selected = [finding for finding in findings if not only or finding.code in only]
+    return sorted(selected, key=lambda finding: (-finding.severity, finding.code, finding.subject))
 
 
 def _unreachable(alias: str, reason: str, now: datetime, only: Collection[str]) -> Diagnosis:
@@ -130,24 +130,24 @@ def _unreachable(alias: str, reason: str, now: datetime, only: Collection[str]) 
         code=UNREACHABLE,
         severity=Severity.CRITICAL,
         subject=database_name(alias),
-        what=f"The database cannot be examined: {reason}",
-        why="Loads, pages and queries of it fail; the other databases go on.",
+        what=f"The database cannot be checked: {reason}",
+        why="Its loads, pages and queries fail. The other databases are not affected.",
         fix="python manage.py db_status",
     )
-    # A full disk may be why, and is seen without the server.
-    disk = _sorted(storage.unseen_disk(alias, now), only)
+    # A full disk may be the reason. It can be measured without the server.
+    disk = _sorted(storage.disk_of_unreachable(alias, now), only)
     return Diagnosis(alias, database_name(alias), findings=[finding, *disk])
 
 
-def _tell_once(found: Iterable[Diagnosis]) -> None:
-    """Leave what concerns a server to the first of its databases."""
-    told: set[tuple[str, str, str]] = set()
-    for diagnosis in found:
+def _remove_duplicates(diagnoses: Iterable[Diagnosis]) -> None:
+    """Keep a finding about a server only in the diagnosis of the first of its databases."""
+    reported: set[tuple[str, str, str]] = set()
+    for diagnosis in diagnoses:
         kept = []
         for finding in diagnosis.findings:
             key = (diagnosis.server, finding.code, finding.subject)
-            if not finding.is_of_server or key not in told:
+            if not finding.is_of_server or key not in reported:
                 kept.append(finding)
             if finding.is_of_server:
-                told.add(key)
+                reported.add(key)
         diagnosis.findings = kept

@@ -1,4 +1,4 @@
-"""What an examination says of a database."""
+"""The results of the checks: findings, sizes and the diagnosis of a database."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Severity(IntEnum):
-    """How soon somebody must look: now, this week, at leisure."""
+    """How soon a person must act: CRITICAL now, WARNING within days, INFO at leisure."""
 
     INFO = 0
     WARNING = 1
@@ -16,27 +16,27 @@ class Severity(IntEnum):
 
     @property
     def label(self) -> str:
-        """The word for it."""
+        """The name in lower case."""
         return self.name.lower()
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A defect, or what will become one."""
+    """A defect, or a development that leads to one."""
 
-    #: Stable: programs and people refer to it.
+    #: A stable identifier, to which programs refer.
     code: str
     severity: Severity
     #: The table, index, setting, session … at fault.
     subject: str
-    #: What is so, with numbers, in one sentence.
+    #: The observation with its numbers, in one sentence.
     what: str
-    #: Why it matters, in one sentence.
+    #: The consequence, in one sentence.
     why: str
-    #: SQL, or a command, to run; empty where there is none that fits every case.
+    #: The SQL or command to run; empty if no single one fits every case.
     fix: str = ""
     evidence: Mapping[str, Any] = field(default_factory=dict)
-    #: Since when the statistics count; None where it is the state of now.
+    #: The start of the statistics it is based on; None if it describes the current state.
     since: datetime | None = None
     #: Whether it concerns all databases of the server.
     is_of_server: bool = False
@@ -44,9 +44,9 @@ class Finding:
 
 @dataclass(frozen=True)
 class Growth:
-    """The size of something, and how it changes.
+    """The size of a database, table or index in bytes, and its growth.
 
-    :param per_day: bytes; None without enough history
+    :param per_day: bytes per day; None if the size history is too short
     """
 
     name: str
@@ -57,11 +57,11 @@ class Growth:
 
 @dataclass(frozen=True)
 class Sizes:
-    """The sizes of a database, and the room on its server's disk.
+    """The sizes of a database, and the disk space of its server.
 
-    :param disk_free: bytes; None where it cannot be known from here
-    :param days_to_full: None without enough history, or where the disk does not fill
-    :param note: why something of it is unknown
+    :param disk_free: bytes; None if unknown
+    :param days_to_full: None if the size history is too short, or if usage does not grow
+    :param note: the reason why a value is unknown; empty if all are known
     """
 
     database: Growth
@@ -74,7 +74,7 @@ class Sizes:
 
 @dataclass
 class Diagnosis:
-    """All that is known of a database after its examination."""
+    """The results of all checks of a database."""
 
     alias: str
     name: str
@@ -83,15 +83,15 @@ class Diagnosis:
     version: str = ""
     since: datetime | None = None
     findings: list[Finding] = field(default_factory=list)
-    #: Titles of what was examined to the end.
+    #: The titles of the completed checks.
     examined: list[str] = field(default_factory=list)
     #: What cannot be judged yet, and why.
-    doubts: list[str] = field(default_factory=list)
-    #: What could not be seen, and why.
-    unseen: list[str] = field(default_factory=list)
+    insufficient_data: list[str] = field(default_factory=list)
+    #: What could not be checked, and why.
+    skipped: list[str] = field(default_factory=list)
     sizes: Sizes | None = None
 
     @property
     def severity(self) -> Severity | None:
-        """The worst of the findings' severities; None without any."""
+        """The highest severity of the findings; None without findings."""
         return max((finding.severity for finding in self.findings), default=None)

@@ -1,9 +1,9 @@
-"""Settings that endanger data, standby servers, slots, and the archive of the log."""
+"""Checks of the server: dangerous settings, standby servers, replication slots, WAL archiving."""
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from marketplace.doctor.examination import Check, Examination
+from marketplace.doctor.checks import Check, CheckContext
 from marketplace.doctor.findings import Finding, Severity
 from marketplace.doctor.session import Row
 from marketplace.humanize import duration, file_size, format_time
@@ -12,13 +12,13 @@ GIB = 1024**3
 
 
 class _Rule(NamedTuple):
-    """A value that a setting should not have."""
+    """A dangerous value of a setting."""
 
     setting: str
     value: str
     severity: Severity
     why: str
-    #: Empty where it cannot be set back so simply.
+    #: The safe value; empty if changing the setting is not enough.
     good: str
     needs_restart: bool = False
 
@@ -31,43 +31,43 @@ _RULES = (
         "zero_damaged_pages",
         "on",
         Severity.CRITICAL,
-        "Damaged pages are read as empty, and their rows are lost in silence.",
+        "Damaged pages are read as empty, and their rows are lost silently.",
         "off",
     ),
     _Rule(
         "autovacuum",
         "off",
         Severity.CRITICAL,
-        "Dead rows are never removed and statistics grow old, until transaction ids run out.",
+        "Dead rows are never removed and statistics become outdated, until transaction ids run "
+        "out.",
         "on",
     ),
     _Rule(
         "track_counts",
         "off",
         Severity.CRITICAL,
-        "Autovacuum goes by these counts: without them it does nothing.",
+        "Autovacuum depends on these counts: without them it does nothing.",
         "on",
     ),
     _Rule(
         "ignore_checksum_failure",
         "on",
         Severity.WARNING,
-        "Damage that the server notices is passed on instead of being told.",
+        "Damaged data that the server detects is returned instead of an error.",
         "off",
     ),
     _Rule(
         "synchronous_commit",
         "off",
         Severity.WARNING,
-        "A crash loses what was committed in the last moments, though the client was told it is "
-        "safe.",
+        "A crash loses the last commits, although the server has confirmed them.",
         "on",
     ),
     _Rule(
         "wal_level",
         "minimal",
         Severity.WARNING,
-        "Neither standby servers nor a recovery to a moment are possible.",
+        "Neither standby servers nor point-in-time recovery are possible.",
         "replica",
         needs_restart=True,
     ),
@@ -75,35 +75,38 @@ _RULES = (
         "data_checksums",
         "off",
         Severity.INFO,
-        "Damage by the disk goes unnoticed until a query or a backup meets it. The server must be "
-        "stopped to switch them on.",
+        "Damage by the disk is not detected until a query or a backup reads the data. The server "
+        "must be stopped to enable checksums.",
         "",
     ),
 )
 
-_RECLAIM = "The server keeps its log for the slot until the disk is full, and vacuum may not clean."
+_RETAINS = (
+    "The server retains WAL for the slot until the disk is full, and vacuum may not remove dead "
+    "rows."
+)
 
 
-def _dangers(examination: Examination) -> Iterator[Finding]:
+def _server_settings(context: CheckContext) -> Iterator[Finding]:
     """Find settings of the server that endanger data."""
-    for row, rule in _matches(examination):
-        # What the database sets itself is told of the database.
+    for row, rule in _matches(context):
+        # The settings of the database have a check of their own.
         if row["setting"] == rule.value and row["of_database"] is None:
-            yield _danger(rule, _for_all(examination, row, rule), row, is_of_server=True)
+            yield _danger(rule, _fix_for_server(context, row, rule), row, is_of_server=True)
 
 
-def _own_dangers(examination: Examination) -> Iterator[Finding]:
+def _database_settings(context: CheckContext) -> Iterator[Finding]:
     """Find settings of the database that endanger data."""
-    name = examination.facts["name"]
-    for row, rule in _matches(examination):
+    name = context.server_info["name"]
+    for row, rule in _matches(context):
         if row["of_database"] in (rule.value, {"on": "true", "off": "false"}.get(rule.value, "")):
             fix = f'ALTER DATABASE "{name}" RESET {rule.setting};'
             yield _danger(rule, fix, row, is_of_server=False)
 
 
-def _matches(examination: Examination) -> Iterator[tuple[Row, _Rule]]:
+def _matches(context: CheckContext) -> Iterator[tuple[Row, _Rule]]:
     rules = {rule.setting: rule for rule in _RULES}
-    for row in examination.read("settings", names=list(rules)):
+    for row in context.read("settings", names=list(rules)):
         yield row, rules[row["name"]]
 
 
@@ -120,14 +123,14 @@ def _danger(rule: _Rule, fix: str, row: Row, *, is_of_server: bool) -> Finding:
     )
 
 
-def _for_all(examination: Examination, row: Row, rule: _Rule) -> str:
+def _fix_for_server(context: CheckContext, row: Row, rule: _Rule) -> str:
     if not rule.good:
         return "pg_checksums --enable --pgdata DATA_DIRECTORY  # while the server is stopped"
     if row["source"] in ("user", "database user"):
-        return f"ALTER ROLE {examination.facts['role']} RESET {rule.setting};"
-    if examination.is_embedded:
+        return f"ALTER ROLE {context.server_info['role']} RESET {rule.setting};"
+    if context.is_embedded:
         return (
-            f"python manage.py db_stop  # after taking {rule.setting} out of "
+            f"python manage.py db_stop  # after removing {rule.setting} from "
             "EMBEDDED_POSTGRES_CONF; the next command starts the server"
         )
     if row["source"] == "command line":
@@ -136,11 +139,11 @@ def _for_all(examination: Examination, row: Row, rule: _Rule) -> str:
     return f"ALTER SYSTEM SET {rule.setting} = {rule.good}; {after}"
 
 
-def _replicas(examination: Examination) -> Iterator[Finding]:
+def _replicas(context: CheckContext) -> Iterator[Finding]:
     """Find standby servers that are far behind."""
-    for row in examination.read("replicas"):
+    for row in context.read("replicas"):
         if row["state"] is None:
-            examination.lack("replication", _needs_monitor(examination))
+            context.report_skipped("replication", _needs_monitor(context))
             continue
         seconds, behind = row["seconds"] or 0, row["bytes"] or 0
         if seconds >= 60 or behind >= GIB:
@@ -150,39 +153,40 @@ def _replicas(examination: Examination) -> Iterator[Finding]:
                 severity=Severity.CRITICAL if is_far else Severity.WARNING,
                 subject=row["name"],
                 what=f"The standby is {duration(seconds)} and {file_size(behind)} behind.",
-                why="A failover now would lose that much, and readers there see old data.",
-                fix="SELECT * FROM pg_stat_replication;  -- then look at the standby's log",
+                why="A failover now would lose that much, and queries on the standby return old "
+                "data.",
+                fix="SELECT * FROM pg_stat_replication;  -- then check the standby's log",
                 evidence={"seconds": seconds, "bytes": behind},
                 is_of_server=True,
             )
 
 
-def _standby(examination: Examination) -> Iterator[Finding]:
-    """Find whether this server is itself a standby that is far behind."""
-    row = examination.read("standby")[0]
+def _standby(context: CheckContext) -> Iterator[Finding]:
+    """Find whether this server is a standby that is far behind."""
+    row = context.read("standby")[0]
     if row["is_standby"] and row["has_more"] and (row["seconds"] or 0) >= 60:
         yield Finding(
             code="standby-behind",
             severity=Severity.WARNING,
             subject="recovery",
             what=f"This standby has replayed nothing newer than {duration(row['seconds'])} ago.",
-            why="Readers see old data; a long query here may hold the replay back.",
+            why="Queries return old data. A long query on this server may delay the replay.",
             fix="SELECT * FROM pg_stat_activity WHERE backend_type = 'client backend';",
             evidence={"seconds": row["seconds"]},
             is_of_server=True,
         )
 
 
-def _own_slots(examination: Examination) -> Iterator[Finding]:
-    """Find slots of this database that nobody reads."""
-    for row in examination.read("slots"):
-        if row["database"] == examination.facts["name"]:
+def _own_slots(context: CheckContext) -> Iterator[Finding]:
+    """Find logical replication slots of this database that are not in use."""
+    for row in context.read("slots"):
+        if row["database"] == context.server_info["name"]:
             yield from _slot(row)
 
 
-def _server_slots(examination: Examination) -> Iterator[Finding]:
-    """Find slots of standby servers that nobody reads."""
-    for row in examination.read("slots"):
+def _server_slots(context: CheckContext) -> Iterator[Finding]:
+    """Find physical replication slots that are not in use."""
+    for row in context.read("slots"):
         if row["database"] is None:
             yield from _slot(row)
 
@@ -197,18 +201,18 @@ def _slot(row: Row) -> Iterator[Finding]:
         code="slot-inactive",
         severity=Severity.CRITICAL if is_critical else Severity.WARNING,
         subject=row["name"],
-        what=f"The {row['kind']} slot is {state} and retains {file_size(row['retained'])} of log"
+        what=f"The {row['kind']} slot is {state} and retains {file_size(row['retained'])} of WAL"
         + (f" ({row['status']})." if row["status"] else "."),
-        why=_RECLAIM,
-        fix=f"SELECT pg_drop_replication_slot('{row['name']}');  -- if its reader is gone for good",
+        why=_RETAINS,
+        fix=f"SELECT pg_drop_replication_slot('{row['name']}');  -- if it is not needed any more",
         evidence={"retained": row["retained"], "status": row["status"]},
         is_of_server=row["database"] is None,
     )
 
 
-def _archiver(examination: Examination) -> Iterator[Finding]:
-    """Find whether the log is archived."""
-    row = examination.read("archiver")[0]
+def _archiver(context: CheckContext) -> Iterator[Finding]:
+    """Find whether WAL archiving fails."""
+    row = context.read("archiver")[0]
     if row["mode"] == "off" or row["failed_at"] is None:
         return
     if row["archived_at"] is None or row["failed_at"] > row["archived_at"]:
@@ -217,36 +221,36 @@ def _archiver(examination: Examination) -> Iterator[Finding]:
             code="archive-failing",
             severity=Severity.CRITICAL,
             subject=row["failed_file"],
-            what=f"Archiving the log fails since {format_time(row['failed_at'])} at the "
-            f"latest; the last success: {newest}.",
-            why="A recovery ends at the last file archived, and the log piles up until the disk "
-            "is full.",
-            fix="SHOW archive_command;  -- run it by hand, and see the server's log",
+            what=f"WAL archiving has failed, last at {format_time(row['failed_at'])}; last "
+            f"success: {newest}.",
+            why="A recovery ends at the last archived file, and WAL accumulates until the disk is "
+            "full.",
+            fix="SHOW archive_command;  -- run it by hand, and check the server's log",
             evidence={"failed": row["failed"], "archived": row["archived"]},
             since=row["since"],
             is_of_server=True,
         )
 
 
-def _needs_monitor(examination: Examination) -> str:
-    role = examination.facts["role"]
-    return f"the role {role} may not see it: GRANT pg_monitor TO {role};"
+def _needs_monitor(context: CheckContext) -> str:
+    role = context.server_info["role"]
+    return f"the role {role} lacks the privilege: GRANT pg_monitor TO {role};"
 
 
 CHECKS: Iterable[Check] = (
     Check(
         "settings of the server",
         tuple(f"setting-{rule.setting.replace('_', '-')}" for rule in _RULES),
-        _dangers,
+        _server_settings,
     ),
     Check(
         "settings of the database",
         tuple(f"setting-{rule.setting.replace('_', '-')}" for rule in _RULES),
-        _own_dangers,
+        _database_settings,
     ),
     Check("standby servers", ("replication-lag",), _replicas),
-    Check("replay", ("standby-behind",), _standby),
+    Check("replay on this standby", ("standby-behind",), _standby),
     Check("replication slots of the database", ("slot-inactive",), _own_slots),
     Check("replication slots", ("slot-inactive",), _server_slots),
-    Check("archive of the log", ("archive-failing",), _archiver),
+    Check("WAL archiving", ("archive-failing",), _archiver),
 )

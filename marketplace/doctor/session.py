@@ -1,4 +1,4 @@
-"""Reading from a database without ever changing, locking or delaying anything."""
+"""Read-only transactions with short timeouts, in which the checks run."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,7 +10,8 @@ from django.db.transaction import atomic
 
 from marketplace.postgresql.sql_files import read_sql
 
-#: For one transaction, so that it holds behind PgBouncer in transaction mode too.
+#: These settings apply to one transaction, so that they also work with PgBouncer's transaction
+#: pooling.
 LIMITS = """
 SELECT
     set_config('transaction_read_only', 'on', true),
@@ -24,7 +25,7 @@ Row = dict[str, Any]
 
 @contextmanager
 def reading(alias: str) -> Iterator[CursorWrapper]:
-    """Open a transaction that can only read, and gives up after seconds."""
+    """Open a read-only transaction with short timeouts."""
     with atomic(using=alias), connections[alias].cursor() as cursor:
         cursor.execute(LIMITS)
         yield cursor
@@ -38,6 +39,6 @@ def read(alias: str, name: str, parameters: Mapping[str, Any] | None = None) -> 
 
 
 def rows(cursor: CursorWrapper) -> list[Row]:
-    """Return the rows that a cursor holds, by the names of their columns."""
+    """Return the remaining rows of a cursor as dicts: column name → value."""
     names = [column[0] for column in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

@@ -1,6 +1,7 @@
-"""The local history of sizes: what is recorded each day, and what it says of growth.
+"""The size history: sizes and counters recorded regularly, and the growth computed from them.
 
-One SQLite file in the data folder holds all databases. Any number of processes may write at once.
+One SQLite file in the data folder holds the records of all databases. Several processes may write
+at the same time.
 """
 
 import shutil
@@ -19,10 +20,10 @@ from django.db import connections
 from marketplace.doctor.session import Row, read
 from marketplace.exceptions import MarketplaceError
 
-#: Days for which snapshots are kept.
+#: Days for which records are kept.
 KEPT_DAYS = 90
 
-#: Hours between the first and the last snapshot without which growth is not known.
+#: Minimum hours between the first and the last record for computing growth.
 ENOUGH_HOURS = 6
 
 _SCHEMA = """
@@ -55,9 +56,12 @@ CREATE TABLE IF NOT EXISTS objects (
 Point = tuple[float, float]
 
 
-class Snapshot(NamedTuple):
-    """What was recorded of a database.
+class SizeRecord(NamedTuple):
+    """The sizes of a database that were recorded.
 
+    :param size: bytes of the database
+    :param tables: number of tables
+    :param indexes: number of indexes
     :param used: bytes of all databases of the server; None if the role may not see them
     """
 
@@ -71,31 +75,31 @@ class Snapshot(NamedTuple):
 
 
 class Disk(NamedTuple):
-    """The room on the disk of a server, in bytes; None is unknown."""
+    """The free and total space of a server's disk, in bytes; None if unknown."""
 
     free: int | None
     total: int | None
 
 
-def take(alias: str, now: datetime) -> Snapshot:
-    """Record the sizes and counters of a database. Safe to run twice and at once.
+def record_sizes(alias: str, now: datetime) -> SizeRecord:
+    """Record the sizes and counters of a database, and delete records older than `KEPT_DAYS`.
 
-    What is older than `KEPT_DAYS` is forgotten.
+    Several processes may do so at the same time.
 
     :raises MarketplaceError: if the history cannot be written
     """
-    facts, sizes = read(alias, "facts")[0], read(alias, "sizes")[0]
+    info, sizes = read(alias, "server_info")[0], read(alias, "sizes")[0]
     objects = read(alias, "objects")
     disk = disk_of(alias, sizes["used"], sizes["data_directory"])
     with _open() as history:
-        _forget(history, now)
+        _delete_old(history, now)
         cursor = history.execute(
             "INSERT INTO snapshots (taken_at, alias, server, size, used, disk_free, disk_total,"
             " commits, blocks_read, blocks_hit)"
             " VALUES (:taken_at, :alias, :server, :size, :used, :free, :total,"
             " :commits, :blocks_read, :blocks_hit)",
             {**sizes, **disk._asdict(), "alias": alias, "taken_at": now.timestamp()}
-            | {"server": _cluster(facts["server"])},
+            | {"server": _cluster(info["server"])},
         )
         history.executemany(
             "INSERT INTO objects VALUES (:snapshot, :kind, :oid, :name, :bytes, :rows, :scans)",
@@ -103,78 +107,81 @@ def take(alias: str, now: datetime) -> Snapshot:
         )
     kinds = [row["kind"] for row in objects]
     tables, indexes = kinds.count("table"), kinds.count("index")
-    return Snapshot(alias, sizes["size"], tables, indexes, sizes["used"], *disk)
+    return SizeRecord(alias, sizes["size"], tables, indexes, sizes["used"], *disk)
 
 
 def disk_of(alias: str, used: int | None, data_directory: str | None = None) -> Disk:
-    """Return the room on the disk of the database's server.
+    """Return the disk space of the database's server.
 
-    The disk of the embedded server is measured. For others, DISK_CAPACITY says how large it is;
-    without that, it is measured if the host is the folder of a socket on this machine.
+    The disk of the embedded server is measured. For other servers, DISK_CAPACITY states the total
+    space; without it, the disk is measured if the host is the folder of a local socket.
 
     :param used: bytes of all databases of the server
-    :param data_directory: of the server; None where the role may not see it
+    :param data_directory: of the server; None if the role may not see it
     """
     host = connections[alias].settings_dict["HOST"]
     capacity = settings.DISK_CAPACITY.get(alias, settings.DISK_CAPACITY.get(""))
     if not host:
-        return _seen(settings.DATA_DIR)
+        return _measure(settings.DATA_DIR)
     if capacity is None and data_directory and host.startswith("/"):
-        return _seen(data_directory)
+        return _measure(data_directory)
     if capacity is None or used is None:
         return Disk(None, capacity)
     return Disk(max(0, capacity - used), capacity)
 
 
-def first_seen(alias: str, server: str) -> dict[int, datetime]:
-    """Return when each index was recorded first, by its object identifier.
+def first_recorded(alias: str, server: str) -> dict[int, datetime]:
+    """Return index oid → time of its first record.
 
-    :param server: as `sql/facts.sql` names it: the same number means another index elsewhere
+    :param server: as in `sql/server_info.sql`, because an oid is only unique within a server
     """
     with _reading() as history:
-        found = history.execute(
+        rows = history.execute(
             "SELECT oid, min(taken_at) FROM objects JOIN snapshots ON snapshots.id = snapshot_id"
             " WHERE alias = :alias AND server = :server AND kind = 'index' GROUP BY oid",
             {"alias": alias, "server": _cluster(server)},
         )
-        return {oid: datetime.fromtimestamp(at, UTC) for oid, at in found}
+        return {oid: datetime.fromtimestamp(at, UTC) for oid, at in rows}
 
 
 def growth(alias: str, now: datetime) -> float | None:
-    """Return by how many bytes a day the database grows; None without enough history."""
+    """Return the growth of the database in bytes per day; None if the history is too short."""
     return slope(_points(alias, "size", now))
 
 
 def disk_growth(alias: str, now: datetime) -> float | None:
-    """Return by how many bytes a day its server's disk fills; None without enough history."""
-    filled = slope((at, -free) for at, free in _points(alias, "disk_free", now))
-    return filled if filled is not None else slope(_points(alias, "used", now))
+    """Return the growth of the disk usage of its server in bytes per day.
+
+    Return None if the history is too short.
+    """
+    per_day = slope((at, -free) for at, free in _points(alias, "disk_free", now))
+    return per_day if per_day is not None else slope(_points(alias, "used", now))
 
 
 def object_growth(alias: str, now: datetime) -> dict[str, float]:
-    """Return by how many bytes a day each table and index grows, by its name."""
+    """Return name → growth in bytes per day of each table and index."""
     with _reading() as history:
-        found = history.execute(
+        rows = history.execute(
             "SELECT name, taken_at, objects.size FROM objects"
             " JOIN snapshots ON snapshots.id = snapshot_id"
             " WHERE alias = :alias AND taken_at BETWEEN :from AND :to ORDER BY name, taken_at",
             {"alias": alias, **_span(now)},
         ).fetchall()
     points: dict[str, list[Point]] = {}
-    for name, at, size in found:
+    for name, at, size in rows:
         points.setdefault(name, []).append((at, size))
     slopes = {name: slope(series) for name, series in points.items()}
     return {name: value for name, value in slopes.items() if value is not None}
 
 
 def slope(points: Iterable[Point]) -> float | None:
-    """Return the change a day, as the median of the slopes between all pairs of points.
+    """Return the change per day: the median of the slopes between all pairs of points.
 
-    So neither one wrong point nor a single large load decides (Theil and Sen). The last point of
-    each day stands for it where there are several days.
+    This estimator (Theil–Sen) is robust against single outliers, such as one large load. If the
+    points span several days, only the last point of each day is used.
 
-    :param points: of seconds and a value, in order of time
-    :return: None where the points span less than `ENOUGH_HOURS`
+    :param points: pairs of seconds and a value, in chronological order
+    :return: None if the points span less than `ENOUGH_HOURS`
     """
     series = list(points)
     if len(series) < 2 or series[-1][0] - series[0][0] < ENOUGH_HOURS * 3600:
@@ -189,10 +196,10 @@ def slope(points: Iterable[Point]) -> float | None:
     return median(pairs) if pairs else None
 
 
-def room(folder: Path) -> Disk:
-    """Return the room on the disk of a folder.
+def disk_usage(folder: Path) -> Disk:
+    """Return the disk space of a folder.
 
-    :raises OSError: if it is not there
+    :raises OSError: if the folder does not exist
     """
     usage = shutil.disk_usage(folder)
     return Disk(usage.free, usage.total)
@@ -201,10 +208,10 @@ def room(folder: Path) -> Disk:
 # Details
 
 
-def _seen(folder: str | Path) -> Disk:
-    """Return the room on the disk of a folder; unknown if it is not here, as in a container."""
+def _measure(folder: str | Path) -> Disk:
+    """Return the disk space of a folder; unknown if it does not exist, as in another container."""
     try:
-        return room(Path(folder))
+        return disk_usage(Path(folder))
     except OSError:
         return Disk(None, None)
 
@@ -217,8 +224,8 @@ def _points(alias: str, column: str, now: datetime) -> Sequence[Point]:
     }
     condition = " WHERE alias = :alias AND taken_at BETWEEN :from AND :to ORDER BY taken_at"
     with _reading() as history:
-        found = history.execute(queries[column] + condition, {"alias": alias, **_span(now)})
-        return [(at, value) for at, value in found if value is not None]
+        rows = history.execute(queries[column] + condition, {"alias": alias, **_span(now)})
+        return [(at, value) for at, value in rows if value is not None]
 
 
 def _span(now: datetime) -> Row:
@@ -227,11 +234,11 @@ def _span(now: datetime) -> Row:
 
 
 def _cluster(server: str) -> str:
-    """Return what of the server's identity survives its restart."""
+    """Return the part of the server's identity that a restart does not change."""
     return server.partition("/")[0]
 
 
-def _forget(history: sqlite3.Connection, now: datetime) -> None:
+def _delete_old(history: sqlite3.Connection, now: datetime) -> None:
     history.execute("DELETE FROM snapshots WHERE taken_at < :from", _span(now))
 
 
@@ -241,35 +248,35 @@ def _path() -> Path:
 
 @contextmanager
 def _open() -> Iterator[sqlite3.Connection]:
-    """Open the history for one change, which is kept whole or not at all."""
+    """Open the history for writing, in one transaction."""
     try:
         _path().parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(_path(), timeout=30, isolation_level=None)) as history:
-            # Readers do not wait for a writer.
+            # In WAL mode, readers do not wait for a writer.
             history.execute("PRAGMA journal_mode = WAL")
             history.execute("PRAGMA foreign_keys = ON")
             history.executescript(_SCHEMA)
             with history:
-                # Takes the lock at once: one taken later may be refused in spite of the patience.
+                # Taking the write lock later could fail regardless of the timeout.
                 history.execute("BEGIN IMMEDIATE")
                 yield history
     except (sqlite3.Error, OSError) as error:
         raise MarketplaceError(
-            f"The history of snapshots {_path()} cannot be used: {error}. Check that its folder "
-            "can be written; if the file is damaged, move it away: a new one begins."
+            f"The size history {_path()} cannot be used: {error}. Check that its folder is "
+            "writable. If the file is damaged, move it away: a new one is created."
         ) from error
 
 
 @contextmanager
 def _reading() -> Iterator[sqlite3.Connection]:
-    """Open the history as it is; an empty one where nothing was recorded yet."""
-    is_there = _path().exists()
+    """Open the history for reading; an empty one if nothing was recorded yet."""
+    exists = _path().exists()
     try:
-        with closing(sqlite3.connect(_path() if is_there else ":memory:", timeout=30)) as history:
+        with closing(sqlite3.connect(_path() if exists else ":memory:", timeout=30)) as history:
             history.executescript(_SCHEMA)
             yield history
     except (sqlite3.Error, OSError) as error:
         raise MarketplaceError(
-            f"The history of snapshots {_path()} cannot be read: {error}. If it is damaged, move "
-            "it away: db_snapshot begins a new one."
+            f"The size history {_path()} cannot be read: {error}. If it is damaged, move it away: "
+            "db_record_sizes creates a new one."
         ) from error

@@ -1,4 +1,4 @@
-"""The statements that a database spent its time on, as pg_stat_statements counts them."""
+"""The most expensive statements of a database, according to pg_stat_statements."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -11,7 +11,7 @@ from django.db.backends.base.base import NO_DB_ALIAS, BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 from psycopg2 import sql
 
-from marketplace.doctor.examination import Check, Examination
+from marketplace.doctor.checks import Check, CheckContext
 from marketplace.doctor.findings import Finding, Severity
 from marketplace.doctor.session import LIMITS, Row, rows
 from marketplace.exceptions import MarketplaceError
@@ -19,24 +19,34 @@ from marketplace.humanize import counted, duration, one_line
 from marketplace.postgresql.errors import explain
 from marketplace.postgresql.sql_files import read_sql
 
-#: Every server has this database. The extension counts for all databases wherever it is created;
-#: here it gets into no backup, which a role that is no superuser could not restore.
+#: The maintenance database, which every server has. The extension records the statements of all
+#: databases. It is created here, where no dump contains it: only a superuser could restore it.
 _MAINTENANCE = "postgres"
 
-#: Milliseconds of a statement on average, from which on it is told; and is a warning.
+#: Mean execution time in milliseconds that is reported as info, and as a warning.
 _SLOW = (1_000, 5_000)
 
-#: Calls below which the average says little.
+#: Minimum number of calls for a meaningful mean.
 _ENOUGH_CALLS = 3
 
-#: What takes long by nature.
-_UPKEEP = ("copy", "create", "vacuum", "analyze", "alter", "reindex", "refresh", "declare", "fetch")
+#: The first word of statements that are expected to take long.
+_MAINTENANCE_COMMANDS = (
+    "copy",
+    "create",
+    "vacuum",
+    "analyze",
+    "alter",
+    "reindex",
+    "refresh",
+    "declare",
+    "fetch",
+)
 
-# As pg_dump reads a table.
+# The statement with which pg_dump reads a table.
 _DUMP = re.compile(r"COPY\s.*\sTO\s+STDOUT", re.IGNORECASE | re.DOTALL)
 
-# What a statement reads or writes: tables and functions, but no subqueries. Which of it is the
-# server's own, and which are values that go with it.
+# Sources are the tables and functions that a statement reads or writes. _CATALOG matches sources in
+# the system catalog, _VALUES lists of parameters, and _NAMED the names of subqueries.
 _SOURCE = re.compile(
     r"\b(?:FROM|JOIN|INTO|UPDATE)\s+(?:ONLY\s+|LATERAL\s+)?(?!\()([^\s,;)]+)", re.IGNORECASE
 )
@@ -46,11 +56,11 @@ _NAMED = re.compile(r"(\w+)\s+AS\s+(?:NOT\s+)?(?:MATERIALIZED\s+)?\(", re.IGNORE
 
 
 class Statement(NamedTuple):
-    """A statement, whatever its values were. Times are in milliseconds.
+    """A normalized statement, without its parameter values. Times are in milliseconds.
 
-    :param rows: all rows that it returned or changed
-    :param cached: share of the blocks it asked for that were in memory; None if it asked for none
-    :param share: of the time of all statements of the database
+    :param rows: the total number of rows returned or changed
+    :param cached: the share of requested blocks that were in memory; None if none were requested
+    :param share: the share of the total time of all statements of the database
     """
 
     query: str
@@ -63,37 +73,38 @@ class Statement(NamedTuple):
     share: float
 
     @property
-    def is_of_tools(self) -> bool:
-        """Whether it dumps a table, or reads the catalog alone: no load and no page does that.
+    def is_from_tools(self) -> bool:
+        """Whether it dumps a table or only reads the catalog, as no load and no page does.
 
-        What cannot be told for certain is not.
+        False if this is uncertain.
         """
         named = set(_NAMED.findall(self.query))
         sources = [
-            each
-            for each in _SOURCE.findall(self.query)
-            if each not in named and not _VALUES.match(each)
+            source
+            for source in _SOURCE.findall(self.query)
+            if source not in named and not _VALUES.match(source)
         ]
         reads_catalog = bool(sources) and all(_CATALOG.match(source) for source in sources)
         return bool(_DUMP.match(self.query)) or reads_catalog
 
 
 class Statements(NamedTuple):
-    """All statements of a database that are counted, the most expensive first.
+    """All recorded statements of a database, the most expensive first.
 
-    :param total: milliseconds of all of them
-    :param since: since when they are counted
+    :param total: the time of all statements in milliseconds
+    :param since: the start of the statistics
     """
 
-    found: tuple[Statement, ...]
+    statements: tuple[Statement, ...]
     total: float
     since: datetime | None
 
 
-def statements(alias: str) -> Statements:
-    """Return the statements of a database.
+def get_statements(alias: str) -> Statements:
+    """Return the recorded statements of a database.
 
-    :raises MarketplaceError: if the server does not count them, with how to make it
+    :raises MarketplaceError: if the server does not record statements; the message says how to
+        enable it
     """
     with connections[alias].cursor() as cursor:
         cursor.execute("SELECT oid::bigint FROM pg_database WHERE datname = current_database()")
@@ -105,32 +116,33 @@ def statements(alias: str) -> Statements:
     raise MarketplaceError(_how_to_enable(alias))
 
 
-def _slow(examination: Examination) -> Iterator[Finding]:
-    """Find statements that take long each time."""
+def _slow(context: CheckContext) -> Iterator[Finding]:
+    """Find statements with a long mean execution time."""
     try:
-        slow = statements(examination.alias)
+        recorded = get_statements(context.alias)
     except MarketplaceError as error:
-        examination.lack("slow queries", str(error))
+        context.report_skipped("slow queries", str(error))
         return
-    for each in slow.found:
-        if each.calls < _ENOUGH_CALLS or each.mean < _SLOW[0] or _is_upkeep(each.query):
+    for statement in recorded.statements:
+        mean, calls = statement.mean, statement.calls
+        if calls < _ENOUGH_CALLS or mean < _SLOW[0] or _is_maintenance(statement.query):
             continue
         yield Finding(
             code="query-slow",
-            severity=Severity.WARNING if each.mean >= _SLOW[1] else Severity.INFO,
-            subject=one_line(each.query, 100),
-            what=f"It takes {duration(each.mean / 1000)} on average "
-            f"({counted(each.calls, 'call')}, {each.share:.0%} of the database's time).",
-            why="People or loads wait for it. An index, or fewer rows to read, may mend it.",
-            fix=f"python manage.py db_slow --database {examination.alias}  # then EXPLAIN "
+            severity=Severity.WARNING if mean >= _SLOW[1] else Severity.INFO,
+            subject=one_line(statement.query, 100),
+            what=f"It takes {duration(mean / 1000)} on average "
+            f"({counted(calls, 'call')}, {statement.share:.0%} of the database's time).",
+            why="Users or loads wait for it. An index, or reading fewer rows, may speed it up.",
+            fix=f"python manage.py db_slow --database {context.alias}  # then EXPLAIN "
             "(ANALYZE, BUFFERS) it",
-            evidence={"calls": each.calls, "mean": round(each.mean), "total": round(each.total)},
-            since=slow.since,
+            evidence={"calls": calls, "mean": round(mean), "total": round(statement.total)},
+            since=recorded.since,
         )
 
 
-def _is_upkeep(query: str) -> bool:
-    return query.lstrip("( \n").lower().startswith(_UPKEEP)
+def _is_maintenance(query: str) -> bool:
+    return query.lstrip("( \n").lower().startswith(_MAINTENANCE_COMMANDS)
 
 
 def _connection(alias: str, name: str | None) -> BaseDatabaseWrapper:
@@ -143,7 +155,10 @@ def _connection(alias: str, name: str | None) -> BaseDatabaseWrapper:
 
 @contextmanager
 def _transaction(alias: str, name: str | None) -> Iterator[CursorWrapper | None]:
-    """Open a transaction that can only read in a database of the alias's server, if it may."""
+    """Open a read-only transaction in a database of the alias's server.
+
+    Yield None if the role may not connect to the database `name`.
+    """
     connection = _connection(alias, name)
     try:
         try:
@@ -165,8 +180,8 @@ def _schema(cursor: CursorWrapper) -> str | None:
         "SELECT extnamespace::regnamespace::text FROM pg_extension"
         " WHERE extname = 'pg_stat_statements'"
     )
-    found = cursor.fetchone()
-    return found[0] if found else None
+    row = cursor.fetchone()
+    return row[0] if row else None
 
 
 def _read(cursor: CursorWrapper, schema: str, database: int) -> Statements:
@@ -175,15 +190,15 @@ def _read(cursor: CursorWrapper, schema: str, database: int) -> Statements:
         cursor.execute(
             text.format(view=sql.Identifier(schema, "pg_stat_statements")), {"database": database}
         )
-        found = rows(cursor)
+        statement_rows = rows(cursor)
         info = sql.SQL("SELECT stats_reset FROM {}")
         cursor.execute(info.format(sql.Identifier(schema, "pg_stat_statements_info")))
         since = cursor.fetchone()[0]
     except (ProgrammingError, OperationalError) as error:
-        # As when the server has not loaded the library, or the role may not read the view.
+        # For example, the library is not loaded, or the role may not read the view.
         raise MarketplaceError(f"pg_stat_statements: {explain(error)}") from error
-    whole = found[0]["whole"] if found else 0.0
-    return Statements(tuple(_statement(row) for row in found), whole, since)
+    total = statement_rows[0]["whole"] if statement_rows else 0.0
+    return Statements(tuple(_statement(row) for row in statement_rows), total, since)
 
 
 def _statement(row: Row) -> Statement:
@@ -196,14 +211,16 @@ def _how_to_enable(alias: str) -> str:
         cursor.execute("SELECT name FROM pg_available_extensions WHERE name = 'pg_stat_statements'")
         if cursor.fetchone() is None:
             return (
-                "The server does not have pg_stat_statements: install PostgreSQL's contrib "
-                "package there, add it to shared_preload_libraries, and restart the server."
+                "The extension pg_stat_statements is not installed on the server: install "
+                "PostgreSQL's contrib package, add the extension to shared_preload_libraries, and "
+                "restart the server."
             )
     return (
-        "The server does not show its statements. As a superuser: python manage.py dbshell "
+        "The extension pg_stat_statements is not enabled. As a superuser: python manage.py dbshell "
         f"--database {alias} -- -d {_MAINTENANCE} -c 'CREATE EXTENSION pg_stat_statements'. It "
-        "must also be among shared_preload_libraries, which takes a restart of the server. A role "
-        f"that is not ours also needs: GRANT CONNECT ON DATABASE {_MAINTENANCE} TO …;"
+        "must also be in shared_preload_libraries, which requires a restart of the server. Roles "
+        "that init_all has not created also need: GRANT CONNECT ON DATABASE "
+        f"{_MAINTENANCE} TO …;"
     )
 
 

@@ -1,4 +1,4 @@
-"""Room on disk and in memory: sizes, their growth, and how often memory has what is asked for."""
+"""Checks of disk space, growth, the cache hit rate and the files of archived months."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -10,46 +10,46 @@ from django.db import connections
 
 from marketplace.databases.partitions import lacking_files
 from marketplace.doctor import size_history
-from marketplace.doctor.examination import Check, Examination
+from marketplace.doctor.checks import Check, CheckContext
 from marketplace.doctor.findings import Finding, Growth, Severity, Sizes
 from marketplace.doctor.session import reading
 from marketplace.humanize import file_size
 from marketplace.postgresql import reserve
 
-#: Days until the disk is full, and the share of it that is in use: a warning, and critical.
+#: Limits for a warning and for a critical finding: days until the disk is full, share in use.
 _DAYS = (30, 7)
 _USED = (0.85, 0.92)
 
 _GUIDE = 'docs/operations.md, "Disk full"'
 
-#: Blocks read without which the hit rate says nothing.
+#: Minimum number of blocks read for a meaningful hit rate.
 _ENOUGH_READS = 100_000
 
-#: Tables and indexes whose sizes are told.
+#: Number of tables and indexes whose sizes are reported.
 _LARGEST = 20
 
 
-def _disk(examination: Examination) -> Iterator[Finding]:
-    """Find whether the disk is full, or soon will be; and take the sizes down."""
-    examination.sizes = sizes = measure(examination)
+def _disk(context: CheckContext) -> Iterator[Finding]:
+    """Find whether the disk is full or soon will be; store the sizes in the context."""
+    context.sizes = sizes = measure(context)
     if sizes.note:
-        examination.doubts.append(sizes.note)
+        context.insufficient_data.append(sizes.note)
     disk, subject = size_history.Disk(sizes.disk_free, sizes.disk_total), "disk"
     if disk.free is None and disk.total:
-        # Who may not see the other databases knows at least this one.
+        # A role that may not see the other databases knows at least the size of this one.
         disk = disk._replace(free=max(0, disk.total - sizes.database.size))
         subject = "disk, counting this database alone"
     yield from _fullness(subject, disk, sizes.days_to_full, is_of_server=True)
 
 
-def unseen_disk(alias: str, now: datetime) -> Iterator[Finding]:
-    """Find whether the disk of a database that does not answer is full, if it can be measured.
+def disk_of_unreachable(alias: str, now: datetime) -> Iterator[Finding]:
+    """Find whether the disk of an unreachable database is full, if it can be measured.
 
-    Without the server, the folder of its data is not known: that of its socket stands for it.
+    The data folder is unknown without the server, so the folder of the socket is measured instead.
     """
     host = connections[alias].settings_dict["HOST"]
     disk = size_history.disk_of(alias, None, host)
-    # The usual commands that make room need the server.
+    # The usual commands that free space need the server.
     fix = _GUIDE if host else f"python manage.py db_stop --release-reserve  # then {_GUIDE}"
     subject = f"disk of {host}" if host else "disk"
     days = _days_to_full(alias, disk, now)
@@ -57,15 +57,15 @@ def unseen_disk(alias: str, now: datetime) -> Iterator[Finding]:
         yield replace(finding, fix=fix)
 
 
-def _folders(examination: Examination) -> Iterator[Finding]:
-    """Find whether the disks of backups and archived months are full, where they are others."""
-    known = {_device(Path(settings.DATA_DIR))}
+def _folders(context: CheckContext) -> Iterator[Finding]:
+    """Find whether the disks of backups and archived months are full, if they are separate."""
+    checked = {_device(Path(settings.DATA_DIR))}
     for name in ("BACKUP_DIR", "ARCHIVE_DIR"):
         folder = Path(getattr(settings, name))
         device = _device(folder)
-        if device is not None and device not in known:
-            known.add(device)
-            disk = size_history.room(folder)
+        if device is not None and device not in checked:
+            checked.add(device)
+            disk = size_history.disk_usage(folder)
             yield from _fullness(f"disk of {name}", disk, None, is_of_server=False)
 
 
@@ -76,10 +76,10 @@ def _device(folder: Path) -> int | None:
         return None
 
 
-def _reserve(examination: Examination) -> Iterator[Finding]:
-    """Find whether the embedded server lacks the reserve for a full disk."""
+def _reserve(context: CheckContext) -> Iterator[Finding]:
+    """Find whether the embedded server's reserve file for a full disk is missing."""
     data_dir = Path(settings.DATA_DIR)
-    if not examination.is_embedded or not settings.EMBEDDED_RESERVE:
+    if not context.is_embedded or not settings.EMBEDDED_RESERVE:
         return
     if not reserve.path_of(data_dir).exists():
         size = file_size(settings.EMBEDDED_RESERVE)
@@ -88,9 +88,10 @@ def _reserve(examination: Examination) -> Iterator[Finding]:
             severity=Severity.WARNING,
             subject=reserve.path_of(data_dir).name,
             what=f"The reserve of {size} for a full disk is missing.",
-            why="If the disk becomes full, the server cannot start before files are removed by "
+            why="If the disk becomes full, the server cannot start until files are removed by "
             "hand.",
-            fix=f"python manage.py db_stop  # once twice {size} are free; the next start makes it",
+            fix=f"python manage.py db_stop  # when twice {size} are free; the next start creates "
+            "it",
             is_of_server=True,
         )
 
@@ -98,21 +99,21 @@ def _reserve(examination: Examination) -> Iterator[Finding]:
 def _fullness(
     subject: str, disk: size_history.Disk, days: float | None, *, is_of_server: bool
 ) -> Iterator[Finding]:
-    """Find whether a disk is full, or soon will be; nothing where it is not seen."""
+    """Find whether a disk is full or soon will be; nothing if its space is unknown."""
     if disk.free is None or not disk.total:
         return
     used = 1 - disk.free / disk.total
-    severity = _urgency(used, days)
+    severity = _severity(used, days)
     if severity is None:
         return
-    when = f"; at the present growth it is full in {days:.0f} days" if days is not None else ""
+    when = f"; at the current growth it is full in {days:.0f} days" if days is not None else ""
     yield Finding(
         code="disk-full",
         severity=severity,
         subject=subject,
         what=f"{file_size(disk.free)} of {file_size(disk.total)} are free, {used:.0%} are in "
         f"use{when}.",
-        why="When it is full the server stops, and cannot start before room is made."
+        why="When it is full, the server stops, and cannot start until space is freed."
         if is_of_server
         else "When it is full, backup sets and archived months cannot be written.",
         fix=f"python manage.py db_archive --dry-run  # then {_GUIDE}",
@@ -121,7 +122,7 @@ def _fullness(
     )
 
 
-def _urgency(used: float, days: float | None) -> Severity | None:
+def _severity(used: float, days: float | None) -> Severity | None:
     days = float("inf") if days is None else days
     if used >= _USED[1] or days < _DAYS[1]:
         return Severity.CRITICAL
@@ -130,19 +131,19 @@ def _urgency(used: float, days: float | None) -> Severity | None:
     return None
 
 
-def measure(examination: Examination) -> Sizes:
-    """Return the sizes as they are, and as the history says that they grow."""
-    alias, now = examination.alias, examination.now
-    row = examination.read("sizes")[0]
+def measure(context: CheckContext) -> Sizes:
+    """Return the current sizes, and their growth according to the size history."""
+    alias, now = context.alias, context.now
+    sizes = context.read("sizes")[0]
     slopes = size_history.object_growth(alias, now)
     largest = tuple(
-        Growth(each["name"], each["kind"], each["bytes"], slopes.get(each["name"]))
-        for each in examination.read("objects")[:_LARGEST]
+        Growth(row["name"], row["kind"], row["bytes"], slopes.get(row["name"]))
+        for row in context.read("objects")[:_LARGEST]
     )
-    disk = size_history.disk_of(alias, row["used"], row["data_directory"])
+    disk = size_history.disk_of(alias, sizes["used"], sizes["data_directory"])
     per_day = size_history.growth(alias, now)
     return Sizes(
-        database=Growth(examination.facts["name"], "database", row["size"], per_day),
+        database=Growth(context.server_info["name"], "database", sizes["size"], per_day),
         largest=largest,
         disk_free=disk.free,
         disk_total=disk.total,
@@ -152,34 +153,35 @@ def measure(examination: Examination) -> Sizes:
 
 
 def _days_to_full(alias: str, disk: size_history.Disk, now: datetime) -> float | None:
-    filled = size_history.disk_growth(alias, now)
-    return disk.free / filled if disk.free is not None and filled and filled > 0 else None
+    per_day = size_history.disk_growth(alias, now)
+    return disk.free / per_day if disk.free is not None and per_day and per_day > 0 else None
 
 
 def _note(per_day: float | None, disk: size_history.Disk) -> str:
     if disk.free is None and disk.total:
         return (
-            "free disk: unknown, as this role may not see the sizes of the server's other "
+            "free disk: unknown, because this role may not see the sizes of the server's other "
             "databases: grant it pg_monitor"
         )
     if disk.free is None:
         return (
-            "free disk: unknown, as the server is not on this machine, or this role may not see "
-            "its folder: set DISK_CAPACITY to the size of its disk, or grant the role pg_monitor"
+            "free disk: unknown, because the server is on another machine, or this role may not "
+            "see its folder: set DISK_CAPACITY to the size of its disk, or grant the role "
+            "pg_monitor"
         )
     if per_day is None:
         return (
-            "growth and days until the disk is full: not enough history, two snapshots "
-            f"{size_history.ENOUGH_HOURS} hours apart are needed: let db_snapshot run every day"
+            "growth and days until the disk is full: insufficient data: two records at least "
+            f"{size_history.ENOUGH_HOURS} hours apart are needed: run db_record_sizes every day"
         )
     return ""
 
 
-def _cache(examination: Examination) -> Iterator[Finding]:
-    """Find whether memory rarely has what is asked for."""
-    row = examination.read("cache")[0]
+def _cache(context: CheckContext) -> Iterator[Finding]:
+    """Find whether the cache hit rate is low."""
+    row = context.read("cache")[0]
     if row["read"] < _ENOUGH_READS:
-        examination.doubt(
+        context.report_insufficient_data(
             "cache hit rate", f"{row['read']:,} blocks read; {_ENOUGH_READS:,} are needed"
         )
         return
@@ -188,28 +190,29 @@ def _cache(examination: Examination) -> Iterator[Finding]:
         yield Finding(
             code="cache-hit-rate",
             severity=Severity.WARNING if rate < 0.8 else Severity.INFO,
-            subject=examination.facts["name"],
-            what=f"{rate:.0%} of the blocks asked for were in the server's memory.",
+            subject=context.server_info["name"],
+            what=f"{rate:.0%} of the requested blocks were in the server's memory.",
             why="The others came from the operating system or the disk, up to a thousand times "
-            "slower. More memory, or fewer tables read from end to end, mend it.",
+            "slower. More memory or fewer sequential scans improve the rate.",
             fix="SHOW shared_buffers;  -- about a quarter of the machine's memory",
             evidence={"hit": row["hit"], "read": row["read"], "rate": round(rate, 4)},
-            since=examination.since,
+            since=context.since,
         )
 
 
-def _outside(examination: Examination) -> Iterator[Finding]:
-    """Find what the database keeps in files outside of it, and what is not there."""
-    with reading(examination.alias) as cursor:
-        found = lacking_files(examination.alias, cursor)
-    for name, reason in found:
+def _outside(context: CheckContext) -> Iterator[Finding]:
+    """Find archived months whose files are missing or changed."""
+    with reading(context.alias) as cursor:
+        unreadable = lacking_files(context.alias, cursor)
+    for name, reason in unreadable:
         yield Finding(
             code="archive-unreadable",
             severity=Severity.CRITICAL,
             subject=name,
-            what=f"{name} is archived, and its files are not what the database names: {reason}",
-            why="Questions about that time fail, and it is in no backup set of the database.",
-            fix="python manage.py db_archive --verify  # then copy back what it names\n"
+            what=f"{name} is archived, but its files are not those that the database expects: "
+            f"{reason}",
+            why="Queries of that month fail, and no backup set of the database contains it.",
+            fix="python manage.py db_archive --verify  # then copy the named files back\n"
             f"python manage.py db_archive --abandon {name} --dry-run  # if it is lost for good",
         )
 

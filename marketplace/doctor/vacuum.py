@@ -1,4 +1,4 @@
-"""Vacuum and analyze what needs it."""
+"""Vacuuming and analyzing the tables that need it, for db_vacuum."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -17,22 +17,23 @@ from marketplace.postgresql.errors import explain
 #: Seconds to wait for a table that another session has locked.
 LOCK_TIMEOUT = 5
 
-#: Share of the age at which autovacuum freezes a table, from which on it is done here.
+#: Tables are frozen at this share of the age at which autovacuum would freeze them.
 _OLD = 0.75
 
-#: Nothing but this keeps the statistics of a partitioned table up to date.
+#: Age of the statistics at which a partitioned table is analyzed. Autovacuum never does so.
 _PARTITIONED_AFTER = timedelta(days=7)
 
-#: Seconds between two looks at the progress.
+#: Seconds between two progress messages.
 _INTERVAL = 0.5
 
 Progress = Callable[[str], None]
 
 
-class Task(NamedTuple):
-    """What a table needs.
+class VacuumTask(NamedTuple):
+    """A VACUUM or ANALYZE of a table.
 
-    :param options: of VACUUM; empty for ANALYZE alone
+    :param options: of VACUUM; empty for a plain ANALYZE
+    :param is_only: whether ANALYZE skips the partitions
     """
 
     schema: str
@@ -43,53 +44,53 @@ class Task(NamedTuple):
 
     @property
     def path(self) -> str:
-        """The table's name with its schema's."""
+        """The qualified name of the table."""
         return f"{self.schema}.{self.table}"
 
     @property
     def statement(self) -> str:
-        """What is run, for a person."""
+        """The statement as text, for messages."""
         if self.options:
             return f"VACUUM ({self.options}) {self.path}"
         return f"ANALYZE {'ONLY ' if self.is_only else ''}{self.path}"
 
 
-class Done(NamedTuple):
-    """What came of a task.
+class TaskResult(NamedTuple):
+    """The result of a task.
 
-    :param error: why it was not done; empty if it was
+    :param error: the reason why it failed; empty if it succeeded
     """
 
-    task: Task
+    task: VacuumTask
     seconds: float
     error: str
 
 
-def needs(alias: str, now: datetime, *, is_all: bool = False) -> list[Task]:
-    """Return what the tables of a database need, by the limits that autovacuum goes by.
+def find_tasks(alias: str, now: datetime, *, is_all: bool = False) -> list[VacuumTask]:
+    """Return the tasks for the tables of a database, by the thresholds of autovacuum.
 
     :param is_all: whether to vacuum and analyze every table
     """
-    version = int(read(alias, "facts")[0]["version_number"]) // 10000
-    tasks = (_task(row, now, version, is_all) for row in read(alias, "upkeep"))
+    version = int(read(alias, "server_info")[0]["version_number"]) // 10000
+    tasks = (_task(row, now, version, is_all) for row in read(alias, "maintenance"))
     return [task for task in tasks if task]
 
 
-def perform(alias: str, task: Task, progress: Progress | None = None) -> Done:
-    """Do a task; a table that is locked, or another role's, is left as it is.
+def run_task(alias: str, task: VacuumTask, progress: Progress | None = None) -> TaskResult:
+    """Run a task. It fails, without an exception, if the table is locked or owned by another role.
 
-    Safe to run at once: PostgreSQL lets one vacuum at a time work on a table.
+    Several processes may do so at the same time: PostgreSQL runs one vacuum per table at a time.
 
-    :param progress: is called with what there is to say while it runs
+    :param progress: called with progress messages while the task runs
     :raises Error: if the connection is lost
     """
-    began = time.monotonic()
+    started = time.monotonic()
     with _session(alias) as connection, _reported(alias, task, progress):
         error = _execute(connection, task)
-    return Done(task, time.monotonic() - began, error)
+    return TaskResult(task, time.monotonic() - started, error)
 
 
-def _execute(connection: BaseDatabaseWrapper, task: Task) -> str:
+def _execute(connection: BaseDatabaseWrapper, task: VacuumTask) -> str:
     try:
         with connection.cursor() as cursor:
             cursor.execute(_composed(task))
@@ -97,12 +98,12 @@ def _execute(connection: BaseDatabaseWrapper, task: Task) -> str:
         if not connection.is_usable():
             raise
         return explain(error)
-    # A role that may not gets a warning, and no error.
-    refusals = [notice for notice in connection.connection.notices if "skipping" in notice]
-    return f"{refusals[0].strip()}. Run it as the owner of the table." if refusals else ""
+    # Without the privilege, PostgreSQL skips the table with a warning instead of an error.
+    warnings = [notice for notice in connection.connection.notices if "skipping" in notice]
+    return f"{warnings[0].strip()}. Run it as the owner of the table." if warnings else ""
 
 
-def _composed(task: Task) -> sql.Composed:
+def _composed(task: VacuumTask) -> sql.Composed:
     name = sql.Identifier(task.schema, task.table)
     if not task.options:
         only = sql.SQL("ONLY " if task.is_only else "")
@@ -110,9 +111,9 @@ def _composed(task: Task) -> sql.Composed:
     return sql.SQL("VACUUM ({}) {}").format(sql.SQL(task.options), name)
 
 
-def _task(row: Row, now: datetime, version: int, is_all: bool) -> Task | None:
+def _task(row: Row, now: datetime, version: int, is_all: bool) -> VacuumTask | None:
     if row["is_partitioned"]:
-        return _of_partitioned(row, now, version, is_all)
+        return _partitioned_task(row, now, version, is_all)
     vacuums, options = _vacuum_reasons(row), "ANALYZE"
     if row["xid_age"] > row["xid_limit"] * _OLD or row["mxid_age"] > row["mxid_limit"] * _OLD:
         vacuums.append(f"transaction ids {row['xid_age']:,} old")
@@ -120,12 +121,12 @@ def _task(row: Row, now: datetime, version: int, is_all: bool) -> Task | None:
     if is_all:
         vacuums = vacuums or ["all tables"]
     if vacuums:
-        return Task(row["schema"], row["name"], options, ", ".join(vacuums))
+        return VacuumTask(row["schema"], row["name"], options, ", ".join(vacuums))
     if row["rows"] and not row["has_statistics"] and row["is_own"]:
-        return Task(row["schema"], row["name"], "", "never analyzed")
+        return VacuumTask(row["schema"], row["name"], "", "never analyzed")
     if row["changed"] > row["changed_limit"]:
         reason = f"{row['changed']:,} rows changed (limit {row['changed_limit']:,})"
-        return Task(row["schema"], row["name"], "", reason)
+        return VacuumTask(row["schema"], row["name"], "", reason)
     return None
 
 
@@ -138,24 +139,24 @@ def _vacuum_reasons(row: Row) -> list[str]:
     return reasons
 
 
-def _of_partitioned(row: Row, now: datetime, version: int, is_all: bool) -> Task | None:
-    """Return the analysis of a partitioned table as a whole, which autovacuum never does."""
+def _partitioned_task(row: Row, now: datetime, version: int, is_all: bool) -> VacuumTask | None:
+    """Return the ANALYZE of a partitioned table, which autovacuum never runs."""
     if not row["rows"]:
         return None
     at = row["analyzed_at"]
     if at is None or now - at >= _PARTITIONED_AFTER:
-        reason = "never analyzed as a whole" if at is None else "analyzed long ago as a whole"
+        reason = "never analyzed as a whole" if at is None else "not analyzed as a whole recently"
     elif is_all:
         reason = "all tables"
     else:
         return None
-    # From version 18 on, the parts need not be analyzed again with it.
-    return Task(row["schema"], row["name"], "", reason, is_only=version >= 18)
+    # From version 18 on, ANALYZE ONLY skips the partitions.
+    return VacuumTask(row["schema"], row["name"], "", reason, is_only=version >= 18)
 
 
 @contextmanager
 def _session(alias: str) -> Iterator[BaseDatabaseWrapper]:
-    """Open a connection of its own, which waits for locks only so long."""
+    """Open a separate connection with a lock timeout and without a statement timeout."""
     connection = connections[alias].copy()
     try:
         with connection.cursor() as cursor:
@@ -170,8 +171,8 @@ def _session(alias: str) -> Iterator[BaseDatabaseWrapper]:
 
 
 @contextmanager
-def _reported(alias: str, task: Task, progress: Progress | None) -> Iterator[None]:
-    """Report how far the task is while the block runs."""
+def _reported(alias: str, task: VacuumTask, progress: Progress | None) -> Iterator[None]:
+    """Report the progress of the task while the block runs."""
     if progress is None:
         yield
         return
@@ -185,7 +186,7 @@ def _reported(alias: str, task: Task, progress: Progress | None) -> Iterator[Non
         thread.join()
 
 
-def _report(alias: str, task: Task, progress: Progress, is_done: Event) -> None:
+def _report(alias: str, task: VacuumTask, progress: Progress, is_done: Event) -> None:
     try:
         while not is_done.wait(_INTERVAL):
             names = {"schema": task.schema, "table": task.table}
@@ -193,7 +194,7 @@ def _report(alias: str, task: Task, progress: Progress, is_done: Event) -> None:
                 share = f" {row['done'] / row['total']:.0%}" if row["total"] else ""
                 progress(f"{task.path}: {row['phase']}{share}")
     except Error:
-        # It is only shown: the task itself goes on.
+        # The task continues without progress messages.
         return
     finally:
         connections.close_all()

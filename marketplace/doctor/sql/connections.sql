@@ -1,6 +1,6 @@
--- Of other roles' sessions a role that may not see them is told neither state nor type.
--- Slots that only superusers, and since version 16 members of pg_use_reserved_connections, may use
--- are of no help to the others.
+-- The state and type of sessions of other roles are NULL for a role without pg_monitor.
+-- Slots that are reserved for superusers or, since version 16, for members of
+-- pg_use_reserved_connections are not available to other roles.
 SELECT
     (
         SELECT count(*) FROM pg_stat_activity

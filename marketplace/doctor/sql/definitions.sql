@@ -1,4 +1,4 @@
--- What a table's definition has and should not have.
+-- Unlogged tables, disabled triggers, constraints that are not validated, outdated extensions.
 SELECT
     'table-unlogged' AS code,
     format('%%I.%%I', namespace.nspname, class.relname) AS path,
@@ -29,7 +29,7 @@ INNER JOIN pg_namespace AS namespace ON class.relnamespace = namespace.oid
 WHERE
     NOT con.convalidated
     AND con.conparentid = 0
-    -- From version 18 on, one that is not enforced at all is meant so.
+    -- From version 18 on, a constraint that is declared NOT ENFORCED is intended to be so.
     AND coalesce((to_jsonb(con) ->> 'conenforced')::boolean, TRUE)
 UNION ALL
 SELECT

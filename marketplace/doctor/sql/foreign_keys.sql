@@ -31,7 +31,7 @@ WHERE
         WHERE
             pg_index.indrelid = con.conrelid
             AND pg_index.indisvalid
-            -- A partial one serves if it leaves out nothing but the rows that refer to nothing.
+            -- A partial index is sufficient if it only excludes rows without a reference.
             AND (
                 pg_index.indpred IS NULL
                 OR pg_get_expr(pg_index.indpred, pg_index.indrelid) LIKE '%%IS NOT NULL%%'

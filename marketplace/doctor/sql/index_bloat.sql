@@ -1,6 +1,6 @@
--- Estimated, for B-trees: 90 percent of each page is filled with an entry of 8 bytes and the
--- columns' widths a row, and 4 in the page's list. Repeated values take less, so that bloat may
--- be larger than this, never a false alarm because of them.
+-- An estimate for B-trees: 90 percent of each page is filled. An entry takes 8 bytes plus the
+-- widths of the columns, and a line pointer of 4 bytes. Repeated values take less space, so that
+-- the actual bloat may be larger than the estimate.
 WITH widths AS (
     SELECT
         index.oid,
@@ -28,7 +28,7 @@ WITH widths AS (
         AND NOT statistics.inherited
         AND (
             (statistics.tablename = owner.relname AND statistics.attname = source.attname)
-            -- The statistics of an expression are the index's own.
+            -- The statistics of an expression are stored for the index.
             OR (
                 source.attname IS NULL
                 AND statistics.tablename = index.relname

@@ -1,6 +1,6 @@
--- Each index of tables, in whole: a partitioned one with its parts, which are left out.
+-- All indexes of tables. A partitioned index includes its partitions, which are not listed.
 WITH RECURSIVE protected AS (
-    -- What stands behind a constraint, with the parts of it and what it is part of.
+    -- Indexes that support a constraint, and their partitions.
     SELECT conindid AS oid FROM pg_constraint WHERE conindid <> 0
     UNION
     SELECT indexrelid FROM pg_index

@@ -1,5 +1,5 @@
--- Locks in the memory that all sessions of the server share. Fast-path locks are in the session's own
--- memory, and predicate locks of serializable transactions (SIReadLock) in a memory of their own.
+-- Locks in the shared lock table of the server. Fast-path locks are stored per session, and
+-- predicate locks of serializable transactions (SIReadLock) in a separate table.
 SELECT
     activity.pid,
     activity.usename AS role,

@@ -4,7 +4,7 @@ SELECT
     format('%%I.%%I', namespace.nspname, class.relname) AS name,
     CASE
         WHEN class.relkind IN ('i', 'I') THEN pg_relation_size(class.oid)
-        -- With what is stored apart, without the indexes, which are listed themselves.
+        -- Including TOAST, but not the indexes, which are listed separately.
         ELSE pg_table_size(class.oid)
     END AS bytes,
     greatest(class.reltuples, pg_stat_get_live_tuples(class.oid), 0)::bigint AS rows,

@@ -1,4 +1,4 @@
--- The column that a sequence serves may be narrower than the sequence.
+-- The type of the column may allow fewer values than the sequence.
 SELECT
     format('%%I.%%I', sequences.schemaname, sequences.sequencename) AS path,
     sequences.last_value AS value,

@@ -12,6 +12,6 @@ WHERE
     AND pg_relation_size(relid) >= 8 * 1024 * 1024
     AND seq_scan >= 100
     AND seq_scan > coalesce(idx_scan, 0)
-    -- Most of them went to the end.
+    -- Most of the scans read the whole table.
     AND seq_tup_read >= seq_scan * n_live_tup / 2
 ORDER BY seq_tup_read DESC

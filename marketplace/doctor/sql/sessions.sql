@@ -12,6 +12,6 @@ FROM pg_stat_activity AS activity
 WHERE
     activity.datname = current_database()
     AND activity.pid <> pg_backend_pid()
-    -- Of other roles' sessions not even this is told to one that may not see them.
+    -- The type of sessions of other roles is NULL for a role without pg_monitor.
     AND coalesce(activity.backend_type, 'client backend') = 'client backend'
 ORDER BY activity.xact_start

@@ -1,4 +1,4 @@
--- What this session itself has set comes after what the server, database and role have.
+-- `setting` is the value in this session, `of_database` the value set for the database.
 SELECT
     settings.name,
     settings.setting,

@@ -1,6 +1,6 @@
 SELECT
     pg_database_size(current_database()) AS size,
-    -- Other databases of the server may be none of this role's business.
+    -- NULL if the role may not see the size of every database.
     (
         SELECT CASE
             WHEN bool_and(
@@ -15,7 +15,7 @@ SELECT
         END
         FROM pg_database
     )::bigint AS used,
-    -- Hidden from roles without pg_read_all_settings.
+    -- Not visible to roles without pg_read_all_settings.
     (SELECT setting FROM pg_settings WHERE name = 'data_directory') AS data_directory,
     xact_commit AS commits,
     blks_read AS blocks_read,

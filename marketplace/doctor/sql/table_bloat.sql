@@ -1,4 +1,5 @@
--- Estimated: what the rows would take, of the widths that ANALYZE found, against what they take.
+-- An estimate: the size that the rows need, according to the widths that ANALYZE has measured,
+-- compared with the actual size.
 WITH widths AS (
     SELECT
         attribute.attrelid,
@@ -27,8 +28,8 @@ estimates AS (
         class.oid,
         class.relpages AS pages,
         current_setting('block_size')::bigint AS block,
-        -- A row has a header of 24 bytes and 4 in the page's list; each column loses some bytes to
-        -- alignment, of which half of 4 is a fair guess; the whole is a multiple of 8.
+        -- A row has a header of 24 bytes and a line pointer of 4. Alignment costs about 2 bytes per
+        -- column, and the total is a multiple of 8.
         ceil(
             class.reltuples / greatest(
                 1,

@@ -1,4 +1,4 @@
-"""Examine the databases."""
+"""Check the health of the databases."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -13,24 +13,25 @@ from marketplace.doctor.diagnosis import CODES, diagnose
 from marketplace.doctor.findings import Diagnosis, Finding, Growth, Severity, Sizes
 from marketplace.humanize import counted, file_size, format_time
 
-#: Tables and indexes that the text shows; JSON has more.
+#: Number of tables and indexes in the text output, and their minimum size; the JSON output has
+#: more.
 _SHOWN = 5
 _NOTEWORTHY = 1024 * 1024
 
 
 class Command(DatabaseCommand):
-    """Say what is wrong with the databases, or soon will be, and what to run against it."""
+    """Report defects of the databases, with the reason and the command to run for each."""
 
-    help = """Examine the databases: indexes, bloat, vacuum, locks, connections, limits, settings,
-    replication, slow queries, sizes and disk. It only reads: it ends, drops and changes nothing.
+    help = """Check the databases: indexes, bloat, vacuum, locks, connections, limits, settings,
+    replication, slow queries, sizes and disk space. Nothing is changed.
 
-    What it says of a whole server stands at the first of its databases. "Not enough evidence" is
-    what cannot be judged yet: unused indexes are told when the statistics have counted for 30 days
-    and db_snapshot has known the index for as long. Indexes behind constraints are never proposed
-    for dropping. Backups are known from BACKUP_DIR only.
+    A finding about a whole server is listed under the first of its databases. "Insufficient data"
+    marks what cannot be judged yet: unused indexes are reported when the statistics cover 30 days
+    and db_record_sizes has recorded the index for as long. Indexes that support constraints are
+    never suggested for dropping. Only backups in BACKUP_DIR are considered.
 
-    Exits with 0 if there is nothing, or only info; 1 with a warning; 2 if anything is critical. A
-    database that does not answer is critical, and keeps none of the others from being examined.
+    Exits with 0 if there are no findings or only notes, with 1 if there is a warning, and with 2 if
+    a finding is critical. A database that does not answer is critical, and the others are checked.
     """
     choices = ALL_ALIASES
 
@@ -44,17 +45,18 @@ class Command(DatabaseCommand):
             default=[],
             choices=CODES,
             metavar="CODE",
-            help=f"Look for this only; may be repeated: {', '.join(CODES)}.",
+            help=f"Only report findings with this code; may be repeated: {', '.join(CODES)}.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Examine all databases at once, and print what was found."""
+        """Check all databases in parallel, and print the findings."""
         diagnoses = diagnose(self.selected(options), timezone.now(), options["only"])
         if options["format"] == "json":
-            self.print_json([_plain(diagnosis) for diagnosis in diagnoses])
+            self.print_json([_as_json(diagnosis) for diagnosis in diagnoses])
         else:
             blocks = ["\n".join(self._lines(diagnosis)) for diagnosis in diagnoses]
-            self.stdout.write("\n\n".join([*blocks, _looked_at(diagnoses, options["verbosity"])]))
+            checks = _completed_checks(diagnoses, options["verbosity"])
+            self.stdout.write("\n\n".join([*blocks, checks]))
         _exit(diagnoses)
 
     def _lines(self, diagnosis: Diagnosis) -> Iterator[str]:
@@ -64,8 +66,8 @@ class Command(DatabaseCommand):
             yield from self._finding(finding)
         if diagnosis.sizes:
             yield from _sizes(diagnosis.sizes)
-        yield from (f"   {doubt[0].upper()}{doubt[1:]}" for doubt in diagnosis.doubts)
-        yield from (f"   Not seen: {lack}" for lack in dict.fromkeys(diagnosis.unseen))
+        yield from (f"   {note[0].upper()}{note[1:]}" for note in diagnosis.insufficient_data)
+        yield from (f"   Skipped: {note}" for note in dict.fromkeys(diagnosis.skipped))
 
     def _verdict(self, diagnosis: Diagnosis) -> str:
         if not diagnosis.findings:
@@ -112,17 +114,17 @@ def _summary(findings: Sequence[Finding]) -> str:
 
 
 def _sizes(sizes: Sizes) -> Iterator[str]:
-    yield f"   Size: {_grown(sizes.database)}; {_disk(sizes)}"
+    yield f"   Size: {_describe_growth(sizes.database)}; {_disk(sizes)}"
     largest = [
-        f"{each.name.removeprefix('public.')} {_grown(each)}"
-        for each in sizes.largest[:_SHOWN]
-        if each.size >= _NOTEWORTHY
+        f"{growth.name.removeprefix('public.')} {_describe_growth(growth)}"
+        for growth in sizes.largest[:_SHOWN]
+        if growth.size >= _NOTEWORTHY
     ]
     if largest:
         yield f"   Largest: {', '.join(largest)}"
 
 
-def _grown(growth: Growth) -> str:
+def _describe_growth(growth: Growth) -> str:
     size = file_size(growth.size)
     if growth.per_day is None:
         return size
@@ -138,18 +140,20 @@ def _disk(sizes: Sizes) -> str:
     return f"{text}, full in {counted(round(sizes.days_to_full), 'day')} at this growth"
 
 
-def _looked_at(diagnoses: Sequence[Diagnosis], verbosity: int) -> str:
-    """Return what was examined in any of the databases: how much, or by name."""
+def _completed_checks(diagnoses: Sequence[Diagnosis], verbosity: int) -> str:
+    """Return the number of checks that were completed for any database, or their titles."""
     titles = dict.fromkeys(title for diagnosis in diagnoses for title in diagnosis.examined)
     if verbosity > 1:
-        return f"Looked at: {', '.join(titles) or 'nothing'}."
-    return f"Looked at {counted(len(titles), 'thing')} (--verbosity 2 names them)."
+        return f"Completed checks: {', '.join(titles) or 'none'}."
+    return f"Completed {counted(len(titles), 'check')} (--verbosity 2 lists them)."
 
 
-def _plain(diagnosis: Diagnosis) -> dict[str, Any]:
-    plain = asdict(diagnosis)
-    plain["severity"] = diagnosis.severity.label if diagnosis.severity is not None else None
-    for finding, values in zip(diagnosis.findings, plain["findings"], strict=True):
-        values["severity"] = finding.severity.label
-        values["database"] = diagnosis.alias
-    return plain
+def _as_json(diagnosis: Diagnosis) -> dict[str, Any]:
+    values = asdict(diagnosis)
+    values["severity"] = diagnosis.severity.label if diagnosis.severity is not None else None
+    # The former names of two keys, which are deprecated.
+    values |= {"doubts": values["insufficient_data"], "unseen": values["skipped"]}
+    for finding, finding_values in zip(diagnosis.findings, values["findings"], strict=True):
+        finding_values["severity"] = finding.severity.label
+        finding_values["database"] = diagnosis.alias
+    return values

@@ -1,4 +1,4 @@
-"""Say which statements the databases spend their time on."""
+"""List the most expensive statements of the databases."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,26 +7,26 @@ from django.core.management.base import CommandParser
 
 from marketplace.cli import DatabaseCommand, add_format_argument
 from marketplace.databases.names import ALL_ALIASES
-from marketplace.doctor.statements import Statement, Statements, statements
+from marketplace.doctor.statements import Statement, Statements, get_statements
 from marketplace.humanize import counted, format_time, one_line
 
 _ORDERS = ("total", "mean", "longest", "calls", "rows")
 
-#: Characters of a statement that are shown: JSON has all of them.
+#: Characters of a statement in the text output; the JSON output has all.
 _SHOWN = 160
 
 
 class Command(DatabaseCommand):
-    """Say which statements the databases spend their time on."""
+    """List the most expensive statements of the databases."""
 
-    help = """Say which statements each database spends its time on, by pg_stat_statements.
+    help = """List the most expensive statements of each database, from pg_stat_statements.
 
-    share: of the time of all statements of the database. cached: the share of the blocks asked
-    for that were in the server's memory. rows: returned or changed, by all calls together.
-    Statements that differ in their values only are one. Only reads.
-    Dumps of tables, and what reads the server's catalog alone, are left out but for --all.
+    share: share of the time of all statements of the database. cached: share of the requested
+    blocks that were in the server's memory. rows: returned or changed by all calls together.
+    Statements that differ only in their values are combined. Nothing is changed.
+    Dumps of tables and statements that only read the catalog are omitted without --all.
 
-    Exits with 1 if a database cannot tell, and says how to make it.
+    Exits with 1 if a server does not record statements, and explains how to enable it.
     """
     choices = ALL_ALIASES
 
@@ -35,67 +35,82 @@ class Command(DatabaseCommand):
         super().add_arguments(parser)
         add_format_argument(parser)
         parser.add_argument(
-            "--limit", type=int, default=10, metavar="N", help="Statements a database. Default: 10."
+            "--limit",
+            type=int,
+            default=10,
+            metavar="N",
+            help="Number of statements per database. Default: 10.",
         )
         parser.add_argument(
-            "--order", choices=_ORDERS, default="total", help="What to sort by. Default: total."
+            "--order", choices=_ORDERS, default="total", help="Sort key. Default: total."
         )
         parser.add_argument(
-            "--search", default="", metavar="TEXT", help="Only statements that contain this."
+            "--search", default="", metavar="TEXT", help="List only statements that contain TEXT."
         )
         parser.add_argument(
-            "--all", action="store_true", help="Those of backups and of the catalog too."
+            "--all", action="store_true", help="Include dumps of tables and catalog queries."
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Print the statements, database by database."""
-        is_json, found = options["format"] == "json", []
+        """Print the statements of each database."""
+        is_json, results = options["format"] == "json", []
 
         def show(alias: str) -> None:
-            counted = statements(alias)
-            told = [each for each in counted.found if options["all"] or not each.is_of_tools]
-            chosen = _chosen(told, options)
-            plain = {"alias": alias, "since": counted.since, "total": counted.total}
-            found.append(plain | {"statements": [each._asdict() for each in chosen]})
+            recorded = get_statements(alias)
+            included = [
+                statement
+                for statement in recorded.statements
+                if options["all"] or not statement.is_from_tools
+            ]
+            listed = _select(included, options)
+            result = {"alias": alias, "since": recorded.since, "total": recorded.total}
+            results.append(result | {"statements": [statement._asdict() for statement in listed]})
             if not is_json:
-                self._print(alias, counted, chosen)
-                self._left_out(counted, told)
+                self._print(alias, recorded, listed)
+                self._print_omitted(recorded, included)
 
         try:
             self.visit(self.selected(options), show)
         finally:
             if is_json:
-                self.print_json(found)
+                self.print_json(results)
 
-    def _print(self, alias: str, all_of_them: Statements, chosen: Sequence[Statement]) -> None:
-        number = counted(len(all_of_them.found), "statement")
-        since = f" since {format_time(all_of_them.since)}" if all_of_them.since else ""
-        self.stdout.write(f"{alias.upper()}: {number} took {_time(all_of_them.total)}{since}")
-        if chosen:
+    def _print(self, alias: str, recorded: Statements, listed: Sequence[Statement]) -> None:
+        number = counted(len(recorded.statements), "statement")
+        since = f" since {format_time(recorded.since)}" if recorded.since else ""
+        self.stdout.write(f"{alias.upper()}: {number} took {_duration(recorded.total)}{since}")
+        if listed:
             titles = ("share", "total", "mean", "calls", "rows", "cached")
             self.stdout.write("   " + "".join(f"{title:>11}" for title in titles) + "  statement")
-        for each in chosen:
-            cached = f"{each.cached:.0%}" if each.cached is not None else "-"
-            cells = (f"{each.share:.1%}", _time(each.total), _time(each.mean), f"{each.calls:,}")
-            row = "".join(f"{cell:>11}" for cell in (*cells, f"{each.rows:,}", cached))
-            self.stdout.write(f"   {row}  {one_line(each.query, _SHOWN)}")
+        for statement in listed:
+            cells = (
+                f"{statement.share:.1%}",
+                _duration(statement.total),
+                _duration(statement.mean),
+                f"{statement.calls:,}",
+                f"{statement.rows:,}",
+                f"{statement.cached:.0%}" if statement.cached is not None else "-",
+            )
+            row = "".join(f"{cell:>11}" for cell in cells)
+            self.stdout.write(f"   {row}  {one_line(statement.query, _SHOWN)}")
 
-    def _left_out(self, all_of_them: Statements, told: Sequence[Statement]) -> None:
-        if number := len(all_of_them.found) - len(told):
-            share = 1 - sum(each.share for each in told)
+    def _print_omitted(self, recorded: Statements, included: Sequence[Statement]) -> None:
+        if number := len(recorded.statements) - len(included):
+            share = 1 - sum(statement.share for statement in included)
             self.stdout.write(
-                f"   Left out: {counted(number, 'statement')} of backups and of the catalog, "
-                f"{share:.1%} of the time (--all shows them)"
+                f"   Omitted: {counted(number, 'statement')} of dumps and of the catalog, "
+                f"{share:.1%} of the time (--all includes them)"
             )
 
 
-def _chosen(found: Sequence[Statement], options: dict[str, Any]) -> list[Statement]:
+def _select(statements: Sequence[Statement], options: dict[str, Any]) -> list[Statement]:
     text, order = options["search"].lower(), options["order"]
-    matching = [each for each in found if text in each.query.lower()]
-    return sorted(matching, key=lambda each: -getattr(each, order))[: max(0, options["limit"])]
+    matching = [statement for statement in statements if text in statement.query.lower()]
+    ordered = sorted(matching, key=lambda statement: -getattr(statement, order))
+    return ordered[: max(0, options["limit"])]
 
 
-def _time(milliseconds: float) -> str:
+def _duration(milliseconds: float) -> str:
     for length, unit in ((3_600_000, "h"), (60_000, "min"), (1_000, "s")):
         if milliseconds >= length:
             return f"{milliseconds / length:,.1f} {unit}"

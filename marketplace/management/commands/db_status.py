@@ -1,4 +1,4 @@
-"""Say how the databases are."""
+"""Show the status of the databases."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -15,25 +15,25 @@ from marketplace.registry import ALIASES, CONTROL
 
 
 class Command(DatabaseCommand):
-    """Say how the three databases are, and that of the accounts."""
+    """Show the status of the three databases, and that of the accounts."""
 
-    help = """Show the state of each database, within five seconds, whether or not it answers.
+    help = """Show the status of each database within five seconds, whether or not it answers.
 
-    Status: connected; or unreachable, why, and the next step.
-    Current Revision: head; or the last applied migration, and how many are pending.
+    Status: connected, or unreachable with the reason and the next step.
+    Current Revision: head, or the last applied migration and the number of pending ones.
     Rows: counted in small tables, estimated in large ones.
     Last load: the newest run of ingest, of any platform.
-    Freshness: the newest observation of each platform's data (last observed), the end of its last
-    complete load (last loaded), and of the last one that brought anything new.
-    Quarantine: the records that could not be loaded.
-    Queue: what was pushed and waits for ingest_queue, if anything does.
-    Last backup: the newest set in BACKUP_DIR that has the database.
+    Freshness: the newest observation of each platform (last observed), the end of its last
+    complete load (last loaded), and the end of its last load with new data.
+    Quarantine: the number of records that could not be loaded.
+    Queue: the number of pushed runs that wait for ingest_queue, if any.
+    Last backup: the newest set in BACKUP_DIR that contains the database.
 
-    Of default, the accounts, only revision, size and backup are shown.
+    For default (accounts), only revision, size and backup are shown.
 
-    Exits with 1 if any database does not answer, or has migrations that are not applied.
+    Exits with 1 if a database does not answer or has pending migrations.
     """
-    # Those with data first.
+    # The databases with data come first.
     choices = (*ALIASES, CONTROL)
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -42,11 +42,11 @@ class Command(DatabaseCommand):
         add_format_argument(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Ask all databases at once, and print what they say."""
+        """Query all databases in parallel, and print their status."""
         aliases = self.selected(options)
         statuses = get_statuses(aliases)
         if options["format"] == "json":
-            self.print_json([_plain(status) for status in statuses])
+            self.print_json([_as_json(status) for status in statuses])
         else:
             now = timezone.now()
             blocks = ["\n".join(self._lines(status, now)) for status in statuses]
@@ -67,10 +67,10 @@ class Command(DatabaseCommand):
             if status.error:
                 yield f"   Error: {self.style.ERROR(status.error)}"
             else:
-                yield from self._facts(status, now)
+                yield from self._details(status, now)
         yield f"   Last backup: {self._backup(status, now)}"
 
-    def _facts(self, status: DatabaseStatus, now: datetime) -> Iterator[str]:
+    def _details(self, status: DatabaseStatus, now: datetime) -> Iterator[str]:
         size = status.size_bytes
         yield f"   Size: {'unknown' if size is None else file_size(size)}"
         if status.alias != CONTROL:
@@ -97,7 +97,7 @@ class Command(DatabaseCommand):
             text = f"{counted(status.failed, 'run')}: python manage.py ingest_review list"
             yield f"   Failed: {self.style.WARNING(text)}"
         if status.queued:
-            # Without a worker they would wait for ever.
+            # A warning, because queued runs wait until a worker is started.
             text = f"{counted(status.queued, 'run')} to load: python manage.py ingest_queue"
             yield f"   Queue: {self.style.WARNING(text)}"
 
@@ -110,10 +110,10 @@ class Command(DatabaseCommand):
     def _last_load(self, status: DatabaseStatus, now: datetime) -> str:
         if not status.runs:
             return self.style.WARNING("never")
-        run = max(status.runs, key=_moment)
+        run = max(status.runs, key=_end_time)
         counts = f"{run.read:,} read, {run.created:,} created, {run.rejected:,} rejected"
         outcome = run.status if run.status != "failed" else self.style.ERROR("failed")
-        return f"{run.platform} {self._ago(_moment(run), now)} ({outcome}; {counts})"
+        return f"{run.platform} {self._ago(_end_time(run), now)} ({outcome}; {counts})"
 
     def _freshness(self, freshness: Freshness, now: datetime) -> str:
         if freshness.loaded_at is None and freshness.changed_at is None:
@@ -126,7 +126,7 @@ class Command(DatabaseCommand):
         return text
 
     def _backup(self, status: DatabaseStatus, now: datetime) -> str:
-        # No backup is known unless one was recorded: that says nothing of those made elsewhere.
+        # Other tools may have made backups that are not in BACKUP_DIR.
         if status.last_backup_at is None:
             return self.style.WARNING("none recorded")
         return self._ago(status.last_backup_at, now)
@@ -136,20 +136,21 @@ class Command(DatabaseCommand):
             return self.style.WARNING("unknown")
         return self.style.WARNING(f"{count:,}") if count else "0"
 
-    def _ago(self, moment: datetime | None, now: datetime) -> str:
-        if moment is None:
+    def _ago(self, time: datetime | None, now: datetime) -> str:
+        if time is None:
             return self.style.WARNING("never")
-        if (now - moment).total_seconds() < 60:
+        if (now - time).total_seconds() < 60:
             return "just now"
-        return f"{timesince(moment, now, depth=1)} ago".replace("\xa0", " ")
+        return f"{timesince(time, now, depth=1)} ago".replace("\xa0", " ")
 
 
-def _moment(run: LastRun) -> datetime:
+def _end_time(run: LastRun) -> datetime:
+    """Return the time of the end of a run; of its start if it has not ended."""
     return run.finished_at or run.started_at
 
 
-def _plain(status: DatabaseStatus) -> dict[str, Any]:
-    plain = status._asdict()
-    plain["runs"] = [run._asdict() for run in status.runs]
-    plain["freshness"] = [freshness._asdict() for freshness in status.freshness]
-    return plain
+def _as_json(status: DatabaseStatus) -> dict[str, Any]:
+    values = status._asdict()
+    values["runs"] = [run._asdict() for run in status.runs]
+    values["freshness"] = [freshness._asdict() for freshness in status.freshness]
+    return values

@@ -25,7 +25,7 @@ def _archived(_examined, tmp_path):
 
 def found():
     diagnoses = diagnose(["ecommerce", "classifieds"], timezone.now(), [CODE])
-    assert [each.unseen for each in diagnoses] == [[], []]
+    assert [each.skipped for each in diagnoses] == [[], []]
     assert "files of archived months" in diagnoses[0].examined
     return [each.findings for each in diagnoses]
 

@@ -77,7 +77,7 @@ class TestMissing:
         diagnosis = look(timedelta(days=3))
 
         assert diagnosis.findings == []
-        assert diagnosis.unseen == [
+        assert diagnosis.skipped == [
             f"backups: Cannot read {folder}: Not a directory. Check BACKUP_DIR."
         ]
 

@@ -166,7 +166,7 @@ class TestSlow:
         assert "Left out" not in all_of_them.out
 
     @pytest.mark.parametrize(
-        ("query", "is_of_tools"),
+        ("query", "is_from_tools"),
         [
             ("COPY public.ecommerce_offers (id, price) TO stdout", True),
             ("COPY ecommerce_offers FROM STDIN", False),
@@ -184,8 +184,8 @@ class TestSlow:
             ("SELECT $1", False),
         ],
     )
-    def test_tells_what_is_of_tools(self, query, is_of_tools):
-        assert Statement(query, 1, 1.0, 1.0, 1.0, 1, None, 0.1).is_of_tools == is_of_tools
+    def test_tells_what_is_of_tools(self, query, is_from_tools):
+        assert Statement(query, 1, 1.0, 1.0, 1.0, 1, None, 0.1).is_from_tools == is_from_tools
 
     def test_order(self, execute):
         for _ in range(3):
@@ -275,13 +275,13 @@ class TestVacuum:
             cursor.execute("BEGIN")
             cursor.execute("DECLARE held CURSOR FOR TABLE seeded.narrow")
             cursor.execute("FETCH held")
-            task = vacuum.Task("seeded", "narrow", "FREEZE, ANALYZE", "all tables")
+            task = vacuum.VacuumTask("seeded", "narrow", "FREEZE, ANALYZE", "all tables")
 
             def progress(text):
                 seen.append(text)
                 cursor.execute("ROLLBACK")
 
-            done = vacuum.perform("ecommerce", task, progress)
+            done = vacuum.run_task("ecommerce", task, progress)
 
         assert done.error == ""
         assert seen[0].startswith("seeded.narrow: scanning heap")

@@ -17,7 +17,7 @@ from marketplace.databases.names import ALL_ALIASES
 from marketplace.doctor.diagnosis import diagnose
 from marketplace.doctor.findings import Severity
 from marketplace.doctor.schema import aged
-from marketplace.doctor.size_history import take
+from marketplace.doctor.size_history import record_sizes
 from marketplace.registry import ALIASES
 
 from .conftest import LATER
@@ -246,7 +246,7 @@ class TestSeeded:
             "CREATE TABLE seeded.narrow (id int)",
             "CREATE INDEX useless ON seeded.narrow (id)",
         )
-        take("procurement", LATER - timedelta(days=30))
+        record_sizes("procurement", LATER - timedelta(days=30))
 
         findings = found("index-unused")
 
@@ -500,7 +500,7 @@ class TestServer:
                 "CREATE TABLE IF NOT EXISTS seeded.wide (text text)",
                 "INSERT INTO seeded.wide SELECT repeat('x', 900) FROM generate_series(1, 9000)",
             )
-            used = take("procurement", now - timedelta(days=days)).used
+            used = record_sizes("procurement", now - timedelta(days=days)).used
         settings.DISK_CAPACITY = {"procurement": used + 90_000_000}
 
         findings = diagnose(["procurement"], now, ["disk-full"])[0]
@@ -536,9 +536,11 @@ class TestFresh:
         assert {each.alias: each.findings for each in diagnoses} == {
             alias: [] for alias in ALL_ALIASES
         }
-        assert not any(each.unseen for each in diagnoses)
-        doubts = {each.alias: " ".join(each.doubts) for each in diagnoses}
-        assert all("unused indexes: not enough evidence" in doubts[alias] for alias in ALIASES)
+        assert not any(each.skipped for each in diagnoses)
+        insufficient_data = {each.alias: " ".join(each.insufficient_data) for each in diagnoses}
+        assert all(
+            "unused indexes: not enough evidence" in insufficient_data[alias] for alias in ALIASES
+        )
 
 
 def _until_canceled(opened, query):

@@ -9,8 +9,8 @@ from django.db import connections
 from django.utils import timezone
 
 from marketplace.doctor import size_history, storage
+from marketplace.doctor.checks import CheckContext
 from marketplace.doctor.diagnosis import diagnose
-from marketplace.doctor.examination import Examination
 from marketplace.doctor.findings import Severity
 from marketplace.exceptions import EmbeddedServerError
 from marketplace.postgresql import embedded, reserve
@@ -94,7 +94,7 @@ class TestPart:
         [diagnosis] = diagnose(["procurement"], timezone.now(), ["disk-full"])
 
         assert diagnosis.findings == []
-        assert any("grant it pg_monitor" in doubt for doubt in diagnosis.doubts)
+        assert any("grant it pg_monitor" in doubt for doubt in diagnosis.insufficient_data)
 
 
 class TestSocketFolder:
@@ -151,11 +151,11 @@ class TestOtherDisks:
 @pytest.mark.usefixtures("_embedded")
 def test_a_reserve_that_was_released_is_missing(settings, tmp_path):
     settings.EMBEDDED_RESERVE = 4096
-    examination = Examination("procurement", timezone.now(), {})
+    context = CheckContext("procurement", timezone.now(), {})
 
-    [finding] = storage._reserve(examination)
+    [finding] = storage._reserve(context)
 
     assert finding.code == "reserve-missing"
     assert finding.what == "The reserve of 4.0 kB for a full disk is missing."
     reserve.ensure(tmp_path, 4096)
-    assert list(storage._reserve(examination)) == []
+    assert list(storage._reserve(context)) == []

@@ -12,7 +12,7 @@ from marketplace.databases.names import ALL_ALIASES
 from marketplace.doctor.diagnosis import diagnose
 from marketplace.doctor.findings import Severity
 from marketplace.doctor.session import reading
-from marketplace.doctor.size_history import take
+from marketplace.doctor.size_history import record_sizes
 from marketplace.postgresql import embedded
 from tests.commands import run
 from tests.marketplace.conftest import Machine
@@ -52,7 +52,7 @@ class TestIndexesBehindConstraints:
     def test_are_never_proposed(self, execute):
         execute("ecommerce", *_CONSTRAINED)
         for alias in ALL_ALIASES:
-            take(alias, LATER - timedelta(days=40))
+            record_sizes(alias, LATER - timedelta(days=40))
 
         diagnoses = diagnose(ALL_ALIASES, LATER)
 
@@ -73,7 +73,7 @@ class TestIndexesBehindConstraints:
 
     def test_a_part_is_not_proposed_apart(self, execute):
         execute("ecommerce", *_CONSTRAINED)
-        take("ecommerce", LATER - timedelta(days=40))
+        record_sizes("ecommerce", LATER - timedelta(days=40))
 
         (diagnosis,) = diagnose(["ecommerce"], LATER, ["index-unused"])
 
@@ -83,7 +83,7 @@ class TestIndexesBehindConstraints:
         assert "seeded.child_1_part_idx" not in fixes
 
     def test_index_of_a_model_is_left_out_by_a_migration(self):
-        take("ecommerce", LATER - timedelta(days=40))
+        record_sizes("ecommerce", LATER - timedelta(days=40))
 
         (diagnosis,) = diagnose(["ecommerce"], LATER, ["index-unused"])
 
@@ -95,21 +95,23 @@ class TestIndexesBehindConstraints:
 class TestEvidence:
     def test_young_statistics(self, execute):
         execute("ecommerce", *_CONSTRAINED)
-        take("ecommerce", LATER - timedelta(days=40))
+        record_sizes("ecommerce", LATER - timedelta(days=40))
 
         (diagnosis,) = diagnose(["ecommerce"], LATER - timedelta(days=2), ["index-unused"])
 
         assert diagnosis.findings == []
-        assert diagnosis.doubts[0].startswith("unused indexes: not enough evidence, the statistics")
+        assert diagnosis.insufficient_data[0].startswith(
+            "unused indexes: not enough evidence, the statistics"
+        )
 
     def test_young_index(self, execute):
         execute("ecommerce", *_CONSTRAINED)
-        take("ecommerce", LATER - timedelta(days=29))
+        record_sizes("ecommerce", LATER - timedelta(days=29))
 
         (diagnosis,) = diagnose(["ecommerce"], LATER, ["index-unused"])
 
         assert diagnosis.findings == []
-        assert "may be younger than 30 days" in diagnosis.doubts[0]
+        assert "may be younger than 30 days" in diagnosis.insufficient_data[0]
 
     def test_reset_statistics_count_anew(self, execute):
         before = timezone.now()
@@ -161,12 +163,12 @@ class TestLeastPrivilege:
             diagnoses = diagnose(ALL_ALIASES, timezone.now())
 
         assert {each.alias: each.findings for each in diagnoses} == {key: [] for key in ALL_ALIASES}
-        unseen = {each.alias: " ".join(each.unseen) for each in diagnoses}
-        assert "GRANT pg_monitor TO visitor;" in unseen["ecommerce"]
+        skipped = {each.alias: " ".join(each.skipped) for each in diagnoses}
+        assert "GRANT pg_monitor TO visitor;" in skipped["ecommerce"]
         assert all("duplicate indexes" in each.examined for each in diagnoses)
 
     def test_commands_work(self, role):
-        assert run("db_snapshot").code == 0
+        assert run("db_record_sizes").code == 0
         assert run("db_slow").code == 0
         assert run("db_doctor").code == 0
 
@@ -198,7 +200,7 @@ class TestOutOfTheBox:
         found = [finding["code"] for each in diagnoses for finding in each["findings"]]
         # The machine's own disk may be as full as it likes.
         assert [code for code in found if code != "disk-full"] == []
-        assert not any(each["unseen"] for each in diagnoses)
+        assert not any(each["skipped"] for each in diagnoses)
         assert machine("db_slow").returncode == 0
 
 

@@ -43,24 +43,24 @@ class TestSlope:
 class TestTake:
     def test_forgets_what_is_old(self):
         now = timezone.now()
-        size_history.take("ecommerce", now - timedelta(days=91))
-        size_history.take("ecommerce", now - timedelta(days=89))
+        size_history.record_sizes("ecommerce", now - timedelta(days=91))
+        size_history.record_sizes("ecommerce", now - timedelta(days=89))
 
-        size_history.take("ecommerce", now)
+        size_history.record_sizes("ecommerce", now)
 
         assert count() == 2
 
     def test_several_at_once(self):
         now = timezone.now()
 
-        def take(number):
+        def record_sizes(number):
             try:
-                return size_history.take("ecommerce", now - timedelta(hours=number))
+                return size_history.record_sizes("ecommerce", now - timedelta(hours=number))
             finally:
                 connections.close_all()
 
         with ThreadPoolExecutor(8) as pool:
-            taken = list(pool.map(take, range(8)))
+            taken = list(pool.map(record_sizes, range(8)))
 
         assert len(taken) == count() == 8
 
@@ -72,7 +72,7 @@ class TestTake:
                 "CREATE TABLE IF NOT EXISTS seeded.wide (text text)",
                 "INSERT INTO seeded.wide SELECT repeat('x', 900) FROM generate_series(1, 2000)",
             )
-            size_history.take("ecommerce", now - timedelta(days=days))
+            size_history.record_sizes("ecommerce", now - timedelta(days=days))
 
         grown = size_history.object_growth("ecommerce", now)
 
@@ -83,7 +83,7 @@ class TestTake:
         (settings.DATA_DIR / "snapshots.sqlite3").write_text("this is no database at all" * 100)
 
         with pytest.raises(MarketplaceError, match="move it away"):
-            size_history.take("ecommerce", timezone.now())
+            size_history.record_sizes("ecommerce", timezone.now())
 
     def test_nothing_is_written_by_reading(self):
         assert size_history.growth("ecommerce", timezone.now()) is None
@@ -112,7 +112,7 @@ class TestDisk:
 
 class TestCommand:
     def test_records_each_database(self):
-        outcome = run("db_snapshot", "--database", "ecommerce", "--database", "procurement")
+        outcome = run("db_record_sizes", "--database", "ecommerce", "--database", "procurement")
 
         assert outcome.code == 0
         lines = outcome.out.splitlines()
@@ -123,7 +123,7 @@ class TestCommand:
     def test_goes_on_when_one_fails(self, monkeypatch):
         monkeypatch.setitem(connections["ecommerce"].settings_dict, "NAME", "absent")
 
-        outcome = run("db_snapshot")
+        outcome = run("db_record_sizes")
 
         assert outcome.code == 1
         assert "ECOMMERCE: connection to server" in outcome.err

@@ -1,5 +1,5 @@
--- A crash discards the statistics of databases without a date, and those of the server with one.
--- A reset by hand of one kind of them leaves the others: the oldest is the crash, or the beginning.
+-- A crash resets all statistics, but only those of the server then have a reset time. A manual
+-- reset concerns one view only: the oldest reset time is that of the crash, or of the creation.
 SELECT
     current_database() AS name,
     (SELECT oid FROM pg_database WHERE datname = current_database())::bigint AS database_oid,

@@ -1,4 +1,5 @@
--- What autovacuum would go by, for each table of data, with the table's own settings.
+-- The counters of each table, and the thresholds of autovacuum with the storage parameters of the
+-- table.
 WITH options AS (
     SELECT
         class.oid,
