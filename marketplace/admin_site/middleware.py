@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from psycopg2 import errors as pg
 
 from marketplace.admin_site.error_pages import UNREACHABLE, error_page, plain_page
-from marketplace.monitoring.readiness import find_trouble, note_trouble
+from marketplace.monitoring.readiness import find_failure, record_failure
 from marketplace.monitoring.views import VIEWS
 from marketplace.postgresql.errors import explain, is_disconnect
 from marketplace.registry import ALIASES, CONTROL
@@ -58,7 +58,7 @@ class DatabaseUnavailableMiddleware:
     ) -> HttpResponse | None:
         """Return the page about a database that is known to fail, otherwise None."""
         alias = _alias(request)
-        trouble = find_trouble(alias) if alias in ALIASES else None
+        trouble = find_failure(alias) if alias in ALIASES else None
         # Other users get a redirect to the login or a 403 from the view, without any query.
         if trouble is None or not _may_see_reason(request, alias):
             return None
@@ -81,7 +81,7 @@ class DatabaseUnavailableMiddleware:
             request.is_repeated = True  # type: ignore[attr-defined]
             return _SessionTerminated(status=503)
         if isinstance(error, UNREACHABLE):
-            note_trouble(_alias(request))
+            record_failure(_alias(request))
         return _unavailable(request, *message)
 
 

@@ -1,1 +1,6 @@
-"""What machines ask of the site: does it live, can it work, how much does it do."""
+"""Status, readiness and metrics of the databases.
+
+`views` serves `/healthz`, `/readyz` and `/metrics`; `status` is read by db_status and the front
+page of the admin. `readiness`, `measurements` and `pgbouncer` query the databases over short
+connections and cache the answers for seconds; `metrics` renders them for Prometheus.
+"""

@@ -1,4 +1,4 @@
-"""The numbers that are measured of each database, read from it in one short conversation."""
+"""The measurements of each database for the metrics, read over one short connection."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -10,10 +10,10 @@ from psycopg2 import sql
 from marketplace.databases.probe import CachedProbe, Query, Row, connect_probe, query_each
 from marketplace.registry import ALIASES
 
-#: Seconds for all databases together. Prometheus gives up after ten.
+#: Seconds for all databases together. The scrape timeout of Prometheus is ten seconds.
 TIME_LIMIT = 4.0
 
-#: Seconds for which numbers are good: shorter than anybody's interval of asking.
+#: Seconds for which measurements are cached: shorter than usual scrape intervals.
 KEEP = 10.0
 
 _RUNS = sql.SQL("""
@@ -25,7 +25,7 @@ GROUP BY platform, status
 """)
 _QUARANTINE = sql.SQL("SELECT platform, count(*) FROM {} GROUP BY platform")
 _SIZE = sql.SQL("SELECT pg_database_size(current_database())")
-# Months count as their table: their number grows, and that of series must not.
+# Partitions are added to their table, so that the number of time series does not grow.
 _TABLES = sql.SQL("""
 SELECT coalesce(parent.relname, leaf.relname), sum(pg_total_relation_size(leaf.oid))::bigint
 FROM pg_class AS leaf
@@ -34,7 +34,7 @@ LEFT JOIN pg_class AS parent ON parent.oid = pg_inherits.inhparent
 WHERE leaf.relkind = 'r' AND leaf.relnamespace = current_schema()::regnamespace
 GROUP BY coalesce(parent.relname, leaf.relname)
 """)
-# The state of other roles' sessions is hidden from a role that is no monitor.
+# The state of sessions of other roles is NULL for a role without pg_monitor.
 _SESSIONS = sql.SQL("""
 SELECT coalesce(state, 'hidden'), count(*)
 FROM pg_stat_activity
@@ -49,38 +49,39 @@ SELECT
 """)
 
 
-class Facts(NamedTuple):
-    """What a database answered, by question; a question that failed has no answer."""
+class Measurements(NamedTuple):
+    """The results of the queries of one database."""
 
+    #: Name of a query → its rows. A failed query has no entry.
     rows: dict[str, list[Row]] = {}
-    #: How many questions failed.
+    #: The number of failed queries.
     failed: int = 0
 
 
-def get_facts(aliases: tuple[str, ...]) -> dict[str, Facts]:
-    """Return the numbers of those databases that answer in time, at most `KEEP` seconds old.
+def get_measurements(aliases: tuple[str, ...]) -> dict[str, Measurements]:
+    """Return the measurements of the databases that answer in time, at most `KEEP` seconds old.
 
-    Raises nothing. Reads only, over connections of its own.
+    Raises nothing. Reads only, over separate connections.
     """
-    return _inquiry.results(aliases, seconds=TIME_LIMIT)
+    return _probe.results(aliases, seconds=TIME_LIMIT)
 
 
 def forget() -> None:
-    """Ask again at the next call."""
-    _inquiry.forget()
+    """Clear the cache."""
+    _probe.forget()
 
 
-def _gather(alias: str) -> Facts:
-    questions = list(_questions(alias))
+def _gather(alias: str) -> Measurements:
+    queries = list(_queries(alias))
     try:
-        with connect_probe(alias, TIME_LIMIT * 0.9) as conversation:
-            rows = query_each(conversation, questions)
+        with connect_probe(alias, TIME_LIMIT * 0.9) as connection:
+            rows = query_each(connection, queries)
     except psycopg2.Error:
         rows = {}
-    return Facts(rows, len(questions) - len(rows))
+    return Measurements(rows, len(queries) - len(rows))
 
 
-def _questions(alias: str) -> Iterator[tuple[str, Query]]:
+def _queries(alias: str) -> Iterator[tuple[str, Query]]:
     yield "size", Query(_SIZE)
     yield "tables", Query(_TABLES)
     yield "sessions", Query(_SESSIONS)
@@ -94,4 +95,4 @@ def _table(alias: str, model: str) -> sql.Identifier:
     return sql.Identifier(apps.get_model(alias, model)._meta.db_table)
 
 
-_inquiry = CachedProbe(_gather, keep=KEEP)
+_probe = CachedProbe(_gather, keep=KEEP)

@@ -1,7 +1,7 @@
-"""What Prometheus reads: the numbers of the databases, with few and known labels.
+"""The metrics for Prometheus. All values of labels are known in advance and few.
 
-Nothing is counted in this process: each value is read from the databases, so that every worker
-says the same and a restart loses nothing.
+This process counts nothing: all values are read from the databases, so that all workers return the
+same values, and a restart loses none.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,18 +15,18 @@ from prometheus_client.registry import Collector
 
 from marketplace.backups.sets import last_backup_at
 from marketplace.databases.names import ALL_ALIASES
-from marketplace.monitoring.measurements import Facts, get_facts
+from marketplace.monitoring.measurements import Measurements, get_measurements
 from marketplace.monitoring.pgbouncer import get_pools
 from marketplace.monitoring.readiness import Readiness, get_readiness
 from marketplace.registry import ALIASES, get_database
 
-#: Where a run is in its life: known, so that a series is there before its first run.
+#: All statuses of runs, so that a time series exists before its first run.
 STATUSES = ("queued", "running", "completed", "failed", "held", "discarded")
 
-#: What became of records, in the order of the query's columns.
+#: Results of records, in the order of the query's columns.
 _RESULTS = ("created", "updated", "unchanged", "rejected", "held")
 
-#: States of sessions that PostgreSQL knows, and "hidden" from the role that asks.
+#: States of sessions in PostgreSQL, and "hidden" for states that the role may not see.
 _STATES = ("active", "idle", "idle in transaction", "idle in transaction (aborted)", "hidden")
 
 
@@ -41,17 +41,17 @@ class DatabaseCollector(Collector):
     """The metrics of all databases."""
 
     def collect(self) -> Iterator[Metric]:
-        """Ask the databases at once, and yield what they say."""
-        now, facts = timezone.now(), get_facts(ALL_ALIASES)
+        """Query all databases in parallel, and yield the metrics."""
+        now, measurements = timezone.now(), get_measurements(ALL_ALIASES)
         readiness = get_readiness()
         yield from _health(readiness)
-        yield from _sizes(facts)
-        yield from _connections(facts)
-        yield from _loads(facts)
+        yield from _sizes(measurements)
+        yield from _connections(measurements)
+        yield from _loads(measurements)
         yield from _freshness(readiness, now)
         yield _backups(now)
         yield from _pools()
-        yield _failures(facts)
+        yield _failures(measurements)
 
 
 def _gauge(name: str, text: str, labels: Iterable[str], rows: Iterable[tuple[Any, ...]]) -> Metric:
@@ -72,55 +72,55 @@ def _counter(
 
 def _health(readiness: list[Readiness]) -> Iterator[Metric]:
     labels = ["database"]
-    up = [(each.alias, each.is_up) for each in readiness]
+    up = [(status.alias, status.is_up) for status in readiness]
     yield _gauge("database_up", "Whether the database answers.", labels, up)
-    ready = [(each.alias, each.is_ready) for each in readiness]
-    text = "Whether the database answers, is migrated, and takes changes."
+    ready = [(status.alias, status.is_ready) for status in readiness]
+    text = "Whether the database answers, is migrated, and accepts changes."
     yield _gauge("database_ready", text, labels, ready)
-    read_only = [(each.alias, each.is_read_only) for each in readiness if each.is_up]
-    yield _gauge("database_read_only", "Whether it takes no changes.", labels, read_only)
-    pending = [(each.alias, each.pending) for each in readiness if each.pending is not None]
-    yield _gauge("pending_migrations", "Migrations to apply.", labels, pending)
+    read_only = [(status.alias, status.is_read_only) for status in readiness if status.is_up]
+    yield _gauge("database_read_only", "Whether the database is read-only.", labels, read_only)
+    pending = [(status.alias, status.pending) for status in readiness if status.pending is not None]
+    yield _gauge("pending_migrations", "Number of pending migrations.", labels, pending)
 
 
-def _sizes(facts: dict[str, Facts]) -> Iterator[Metric]:
-    sizes = [(alias, *row) for alias, row in _rows(facts, "size")]
+def _sizes(measurements: dict[str, Measurements]) -> Iterator[Metric]:
+    sizes = [(alias, *row) for alias, row in _rows(measurements, "size")]
     yield _gauge("database_size_bytes", "Size of the database.", ["database"], sizes)
-    tables = [(alias, *row) for alias, row in _rows(facts, "tables")]
-    text = "Size of a table with its months, indexes and large values."
+    tables = [(alias, *row) for alias, row in _rows(measurements, "tables")]
+    text = "Size of a table with its partitions, indexes and large values."
     yield _gauge("table_size_bytes", text, ["database", "table"], tables)
 
 
-def _connections(facts: dict[str, Facts]) -> Iterator[Metric]:
-    found: dict[tuple[str, str], int] = {
-        (alias, state): number for alias, (state, number) in _rows(facts, "sessions")
+def _connections(measurements: dict[str, Measurements]) -> Iterator[Metric]:
+    counts: dict[tuple[str, str], int] = {
+        (alias, state): number for alias, (state, number) in _rows(measurements, "sessions")
     }
-    known = [alias for alias in facts if "sessions" in facts[alias].rows]
+    answering = [alias for alias in measurements if "sessions" in measurements[alias].rows]
     sessions = [
-        (alias, state, found.get((alias, state), 0)) for alias in known for state in _STATES
+        (alias, state, counts.get((alias, state), 0)) for alias in answering for state in _STATES
     ]
     text = "Sessions in the database by state."
     yield _gauge("connections", text, ["database", "state"], sessions)
-    server = [(alias, row) for alias, row in _rows(facts, "server")]
+    server = [(alias, row) for alias, row in _rows(measurements, "server")]
     text = "Sessions in all databases of the server."
     yield _gauge("server_connections", text, ["database"], [(a, used) for a, (used, _) in server])
-    text = "Sessions that its server lets in."
+    text = "Maximum number of sessions of the server."
     yield _gauge(
         "server_connections_max", text, ["database"], [(a, most) for a, (_, most) in server]
     )
 
 
-def _loads(facts: dict[str, Facts]) -> Iterator[Metric]:
+def _loads(measurements: dict[str, Measurements]) -> Iterator[Metric]:
     runs: dict[tuple[str, str], tuple[Any, ...]] = {
-        (row[0], row[1]): row[2:] for _, row in _rows(facts, "runs")
+        (row[0], row[1]): row[2:] for _, row in _rows(measurements, "runs")
     }
-    platforms = list(_answering(facts, "runs"))
+    platforms = list(_answering_platforms(measurements, "runs"))
     counts = [
         (platform, status, runs.get((platform, status), (0,))[0])
         for platform in platforms
         for status in STATUSES
     ]
-    yield _gauge("load_runs", "Runs of the loader by outcome.", ["platform", "outcome"], counts)
+    yield _gauge("load_runs", "Load runs by outcome.", ["platform", "outcome"], counts)
     sums = {platform: [0] * (len(_RESULTS) + 1) for platform in platforms}
     for (platform, _), (_, *numbers) in runs.items():
         if platform in sums:
@@ -131,37 +131,38 @@ def _loads(facts: dict[str, Facts]) -> Iterator[Metric]:
         for platform, numbers in sums.items()
         for result, number in zip(_RESULTS, numbers, strict=False)
     ]
-    text = "Records by what became of them."
+    text = "Records of all load runs by result."
     yield _gauge("load_records", text, ["platform", "result"], records)
     points = [(platform, numbers[-1]) for platform, numbers in sums.items()]
     yield _counter("price_points", "Price points written.", ["platform"], points)
-    found = {row[0]: row[1] for _, row in _rows(facts, "quarantine")}
-    quarantine = [(name, found.get(name, 0)) for name in _answering(facts, "quarantine")]
-    text = "Rejected records that wait for somebody to look at them."
+    rejected = {row[0]: row[1] for _, row in _rows(measurements, "quarantine")}
+    platforms = list(_answering_platforms(measurements, "quarantine"))
+    quarantine = [(platform, rejected.get(platform, 0)) for platform in platforms]
+    text = "Rejected records that wait for a review."
     yield _gauge("quarantined_records", text, ["platform"], quarantine)
 
 
 def _freshness(readiness: list[Readiness], now: datetime) -> Iterator[Metric]:
-    loaded = [item for each in readiness for item in each.loaded_at.items()]
-    text = "Seconds since the platform was last loaded to the end; absent if it never was."
+    loaded = [item for status in readiness for item in status.loaded_at.items()]
+    text = "Seconds since the last complete load of the platform; absent without one."
     yield _gauge("freshness_seconds", text, ["platform"], _ages(loaded, now))
-    observed = [item for each in readiness for item in each.observed_at.items()]
-    text = "Seconds since the newest observation of the platform; absent if there is none."
+    observed = [item for status in readiness for item in status.observed_at.items()]
+    text = "Seconds since the newest observation of the platform; absent without one."
     yield _gauge("observation_age_seconds", text, ["platform"], _ages(observed, now))
 
 
 def _ages(
-    moments: Iterable[tuple[str, datetime | None]], now: datetime
+    times: Iterable[tuple[str, datetime | None]], now: datetime
 ) -> Iterator[tuple[str, float]]:
-    for name, moment in moments:
-        if moment is not None:
-            yield name, (now - moment).total_seconds()
+    for name, time in times:
+        if time is not None:
+            yield name, (now - time).total_seconds()
 
 
 def _backups(now: datetime) -> Metric:
-    made = {alias: last_backup_at(alias) for alias in ALL_ALIASES}
-    text = "Age of the newest complete backup set with the database; absent if there is none."
-    return _gauge("backup_age_seconds", text, ["database"], _ages(made.items(), now))
+    backups = {alias: last_backup_at(alias) for alias in ALL_ALIASES}
+    text = "Age of the newest complete backup set with the database; absent without one."
+    return _gauge("backup_age_seconds", text, ["database"], _ages(backups.items(), now))
 
 
 def _pools() -> Iterator[Metric]:
@@ -169,26 +170,28 @@ def _pools() -> Iterator[Metric]:
     clients = [(p.database, state, n) for p in pools for state, n in p.clients.items()]
     yield _gauge("pool_clients", "Clients of PgBouncer's pool.", ["pool", "state"], clients)
     servers = [(p.database, state, n) for p in pools for state, n in p.servers.items()]
-    yield _gauge("pool_servers", "Connections of the pool.", ["pool", "state"], servers)
-    text = "Seconds for which the first in the queue of the pool has waited."
+    yield _gauge("pool_servers", "Server connections of the pool.", ["pool", "state"], servers)
+    text = "Seconds that the first client in the queue of the pool has waited."
     yield _gauge("pool_wait_seconds", text, ["pool"], [(p.database, p.wait_seconds) for p in pools])
 
 
-def _failures(facts: dict[str, Facts]) -> Metric:
-    # A database that did not answer at all has no number: `database_up` speaks of it.
-    failed = [(alias, known.failed) for alias, known in facts.items()]
-    text = "Numbers above that the database could not tell, as where a table is locked."
+def _failures(measurements: dict[str, Measurements]) -> Metric:
+    # A database that did not answer at all has no value here; `database_up` reports it.
+    failed = [(alias, results.failed) for alias, results in measurements.items()]
+    text = "Queries of these metrics that failed, for example because a table was locked."
     return _gauge("unanswered_questions", text, ["database"], failed)
 
 
-def _rows(facts: dict[str, Facts], question: str) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    for alias, known in facts.items():
-        for row in known.rows.get(question, []):
+def _rows(
+    measurements: dict[str, Measurements], query: str
+) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    for alias, results in measurements.items():
+        for row in results.rows.get(query, []):
             yield alias, row
 
 
-def _answering(facts: dict[str, Facts], question: str) -> Iterator[str]:
-    """Yield the platforms whose database has answered."""
+def _answering_platforms(measurements: dict[str, Measurements], query: str) -> Iterator[str]:
+    """Yield the platforms of the databases that have answered the query."""
     for alias in ALIASES:
-        if alias in facts and question in facts[alias].rows:
+        if alias in measurements and query in measurements[alias].rows:
             yield from get_database(alias).platforms

@@ -1,4 +1,4 @@
-"""What PgBouncer says of its pools."""
+"""The state of PgBouncer's pools, for the metrics."""
 
 from typing import Any, NamedTuple
 
@@ -10,13 +10,13 @@ from psycopg2 import sql
 from marketplace.databases.probe import CachedProbe, ProbeConnection
 from marketplace.registry import CONTROL
 
-#: Seconds within which it answers, or is taken for down.
+#: Seconds to wait for an answer.
 TIME_LIMIT = 2.0
 
-#: Seconds for which an answer is good.
+#: Seconds for which an answer is cached.
 KEEP = 10.0
 
-# Its columns, which differ between versions: of those that there are, these are reported.
+# State → column of SHOW POOLS. Older versions of PgBouncer do not have all of these columns.
 _COLUMNS = {
     "clients": {"active": "cl_active", "waiting": "cl_waiting"},
     "servers": {"active": "sv_active", "idle": "sv_idle", "used": "sv_used"},
@@ -24,40 +24,41 @@ _COLUMNS = {
 
 
 class Pool(NamedTuple):
-    """The connections to a database that PgBouncer keeps, and those who share them."""
+    """The pool of a database: its clients, and its connections to the server."""
 
     database: str
-    #: State → how many.
+    #: State → number of clients.
     clients: dict[str, int]
+    #: State → number of server connections.
     servers: dict[str, int]
-    #: Seconds for which the first in the queue has waited.
+    #: Seconds that the first client in the queue has waited.
     wait_seconds: float
 
 
 def get_pools() -> list[Pool] | None:
-    """Return the pools; None if PgBouncer does not answer, or there is none. Raises nothing."""
+    """Return the pools; None if PgBouncer does not answer or is not used. Raises nothing."""
     if not settings.PGBOUNCER_METRICS:
         return None
-    return _inquiry.results([CONTROL], seconds=TIME_LIMIT).get(CONTROL)
+    return _probe.results([CONTROL], seconds=TIME_LIMIT).get(CONTROL)
 
 
 def forget() -> None:
-    """Ask again at the next call."""
-    _inquiry.forget()
+    """Clear the cache."""
+    _probe.forget()
 
 
 def _look(alias: str) -> list[Pool] | None:
     try:
         parameters = connections[alias].get_connection_params() | {"dbname": "pgbouncer"}
-        with ProbeConnection(parameters, TIME_LIMIT * 0.9) as conversation:
-            rows = conversation.query_named(sql.SQL("SHOW POOLS"))
+        with ProbeConnection(parameters, TIME_LIMIT * 0.9) as connection:
+            rows = connection.query_named(sql.SQL("SHOW POOLS"))
     except psycopg2.Error:
         return None
     return _sum(rows)
 
 
 def _sum(rows: list[dict[str, Any]]) -> list[Pool]:
-    """Add up what each database's users have."""
+    """Return one pool per database: the sum of the pools of all users."""
     names = sorted({row["database"] for row in rows} - {"pgbouncer"})
     return [_pool(name, [row for row in rows if row["database"] == name]) for name in names]
 
@@ -71,4 +72,4 @@ def _pool(name: str, rows: list[dict[str, Any]]) -> Pool:
     return Pool(name, clients, servers, wait)
 
 
-_inquiry = CachedProbe(_look, keep=KEEP)
+_probe = CachedProbe(_look, keep=KEEP)

@@ -1,6 +1,6 @@
-"""Whether each database can do its work: reachable, migrated, writable; and how fresh its data are.
+"""The readiness of each database: reachable, migrated, writable; and the freshness of its data.
 
-What is said here may be read by anybody: it names no host, no role and no text of the server.
+The results are public, so they contain no host, no role and no message of the server.
 """
 
 import re
@@ -28,18 +28,18 @@ from marketplace.postgresql.errors import is_disconnect
 from marketplace.registry import ALIASES, get_database
 from marketplace.routers import database_of
 
-#: Seconds for all databases together: answers come within two, whatever hangs.
+#: Seconds for all databases together, so that a response takes at most two.
 TIME_LIMIT = 1.5
 
-#: Seconds for which an answer is good.
+#: Seconds for which an answer is cached.
 KEEP = 2.0
 
-#: What an error says → code and text of the reason. The first that matches counts.
+#: Pattern of an error message, code and text of the reason. The first match counts.
 _REASONS = (
     (
         r"too many clients|remaining connection slots|too many connections|no more connections",
         "out of connections",
-        "its server has no connection left",
+        "its server has no free connection",
     ),
     (
         r"starting up|shutting down|recovery mode|administrator command",
@@ -59,7 +59,7 @@ _REASONS = (
     (
         r"translate host name|Name or service not known",
         "unknown host",
-        "the name of its server is not known",
+        "the host name of its server cannot be resolved",
     ),
     (
         r"timeout|timed out",
@@ -75,35 +75,35 @@ _REASONS = (
 
 
 class Remark(NamedTuple):
-    """Something that is not as it should be: a code for programs, a text for people."""
+    """A problem or warning: a code for programs, and a text for people."""
 
     code: str
     text: str
 
 
 class Readiness(NamedTuple):
-    """What is known of a database."""
+    """The readiness of a database."""
 
     alias: str
     #: Whether it answered.
     is_up: bool = False
     is_read_only: bool = False
-    #: How many migrations are pending; None where that is unknown.
+    #: The number of pending migrations; None if unknown.
     pending: int | None = None
-    #: Why it cannot work; none if it can.
+    #: The reasons why it is not ready; empty if it is.
     reasons: tuple[Remark, ...] = ()
-    #: Platform → end of its last complete load; None is never. Empty where that is unknown.
+    #: Platform → end of its last complete load; None if there was none. Empty if unknown.
     loaded_at: dict[str, datetime | None] = {}
-    #: Platform → its newest observation; as `loaded_at`.
+    #: Platform → its newest observation; None and empty as above.
     observed_at: dict[str, datetime | None] = {}
 
     @property
     def is_ready(self) -> bool:
-        """Whether it can do its work."""
+        """Whether it can be used."""
         return not self.reasons
 
     def warnings(self, now: datetime) -> list[Remark]:
-        """Return what does not keep it from its work: the platforms that were not loaded lately."""
+        """Return warnings, which do not affect readiness: platforms without a recent load."""
         return [
             Remark("stale", f"{platform} {_age(loaded_at, now)}")
             for platform, loaded_at in self.loaded_at.items()
@@ -112,47 +112,48 @@ class Readiness(NamedTuple):
 
 
 def get_readiness(aliases: Sequence[str] = ALL_ALIASES) -> list[Readiness]:
-    """Return what is known of the databases, at most `KEEP` seconds old, within `TIME_LIMIT`.
+    """Return the readiness of the databases, at most `KEEP` seconds old, within `TIME_LIMIT`.
 
-    Raises nothing. Reads only, over connections of its own.
+    Raises nothing. Reads only, over separate connections.
     """
-    answers = _inquiry.results(aliases, seconds=TIME_LIMIT)
+    answers = _probe.results(aliases, seconds=TIME_LIMIT)
     return [answers.get(alias) or _failed(alias, ProbeTimeoutError("timeout")) for alias in aliases]
 
 
-def note_trouble(alias: str) -> None:
-    """Note that a page has failed because of a database: it is looked at from now on."""
-    # What is remembered of before the trouble says nothing.
+def record_failure(alias: str) -> None:
+    """Record that a page has failed because of a database, which is probed from now on."""
+    # A cached answer from before the failure is outdated.
     if alias not in _suspects:
-        _inquiry.forget()
+        _probe.forget()
     _suspects.add(alias)
 
 
-def find_trouble(alias: str) -> Remark | None:
-    """Return why a database that has failed a page does not answer. Costs and waits for nothing.
+def find_failure(alias: str) -> Remark | None:
+    """Return why a database that has failed a page does not answer; None if it does.
 
-    A page of it would wait for seconds, and with it a thread that the other databases' pages need.
+    This returns at once. Otherwise a page of the database would wait for seconds, and block a
+    thread that the pages of the other databases need.
     """
     if alias not in _suspects:
         return None
-    known = _inquiry.latest(alias)
-    if known is None:
+    readiness = _probe.latest(alias)
+    if readiness is None:
         return None
-    if known.is_up:
+    if readiness.is_up:
         _suspects.discard(alias)
         return None
-    return known.reasons[0]
+    return readiness.reasons[0]
 
 
 def forget() -> None:
-    """Ask again at the next call."""
+    """Clear the cache and the recorded failures."""
     _suspects.clear()
-    _inquiry.forget()
+    _probe.forget()
 
 
 def _look(alias: str) -> Readiness:
     try:
-        # Less than the limit, so that the thread has ended when its time is over.
+        # Less than the limit, so that the thread ends in time.
         return _look_within(alias, TIME_LIMIT * 0.9)
     except psycopg2.Error as error:
         return _failed(alias, error)
@@ -161,30 +162,30 @@ def _look(alias: str) -> Readiness:
 def _look_within(alias: str, seconds: float) -> Readiness:
     end = time.monotonic() + seconds
     try:
-        with connect_probe(alias, seconds) as conversation:
-            return _describe(alias, conversation)
+        with connect_probe(alias, seconds) as connection:
+            return _describe(alias, connection)
     except psycopg2.Error as error:
         if not is_disconnect(error):
             raise
-    # A restore has exchanged the database meanwhile.
-    with connect_probe(alias, end - time.monotonic()) as conversation:
-        return _describe(alias, conversation)
+    # A restore has replaced the database meanwhile, so connect again.
+    with connect_probe(alias, end - time.monotonic()) as connection:
+        return _describe(alias, connection)
 
 
-def _describe(alias: str, conversation: ProbeConnection) -> Readiness:
-    [(setting,)] = conversation.query(Query(sql.SQL("SHOW transaction_read_only")))
+def _describe(alias: str, connection: ProbeConnection) -> Readiness:
+    [(setting,)] = connection.query(Query(sql.SQL("SHOW transaction_read_only")))
     reasons, is_read_only = [], setting == "on"
     if is_read_only:
-        reasons.append(Remark("read-only", "its server takes no changes: a standby, or read-only"))
-    pending = _pending(alias, conversation)
+        reasons.append(Remark("read-only", "its server is read-only, or a standby"))
+    pending = _pending(alias, connection)
     if pending:
         text = f"{len(pending)} pending, from {pending[0]}: python manage.py db_migrate"
         reasons.append(Remark("not migrated", text))
-    found = Readiness(alias, True, is_read_only, len(pending), tuple(reasons))
+    readiness = Readiness(alias, True, is_read_only, len(pending), tuple(reasons))
     if pending or alias not in ALIASES:
-        return found
-    loaded_at, observed_at = _freshness(alias, conversation)
-    return found._replace(loaded_at=loaded_at, observed_at=observed_at)
+        return readiness
+    loaded_at, observed_at = _freshness(alias, connection)
+    return readiness._replace(loaded_at=loaded_at, observed_at=observed_at)
 
 
 def _failed(alias: str, error: Exception) -> Readiness:
@@ -193,14 +194,14 @@ def _failed(alias: str, error: Exception) -> Readiness:
         if re.search(pattern, message):
             return Readiness(alias, reasons=(Remark(code, text),))
     state = getattr(error, "pgcode", None)
-    text = f"it failed with {state}" if state else "it cannot be connected to"
+    text = f"it failed with {state}" if state else "connecting to it fails"
     return Readiness(alias, reasons=(Remark("failed", text),))
 
 
-def _pending(alias: str, conversation: ProbeConnection) -> list[str]:
+def _pending(alias: str, connection: ProbeConnection) -> list[str]:
     question = Query(sql.SQL("SELECT app, name FROM django_migrations"))
     try:
-        applied = set(conversation.query(question))
+        applied = set(connection.query(question))
     except psycopg2.Error as error:
         if error.pgcode != errorcodes.UNDEFINED_TABLE:
             raise
@@ -214,8 +215,8 @@ def _pending(alias: str, conversation: ProbeConnection) -> list[str]:
 
 @cache
 def _migrations(alias: str) -> list[tuple[tuple[str, str], frozenset[tuple[str, str]]]]:
-    """Return the migrations of the database's own apps in order, each with those it replaces."""
-    # The code of a process does not change: neither do its migrations.
+    """Return the migrations of the database's apps in order, each with those that it replaces."""
+    # Migrations do not change while a process runs.
     graph = MigrationLoader(None, ignore_no_migrations=True).graph
     leaves = [leaf for leaf in graph.leaf_nodes() if database_of(leaf[0]) == alias]
     plan = dict.fromkeys(key for leaf in leaves for key in graph.forwards_plan(leaf))
@@ -225,11 +226,11 @@ def _migrations(alias: str) -> list[tuple[tuple[str, str], frozenset[tuple[str, 
 
 
 def _freshness(
-    alias: str, conversation: ProbeConnection
+    alias: str, connection: ProbeConnection
 ) -> tuple[dict[str, datetime | None], dict[str, datetime | None]]:
-    """Return when each platform was last loaded to the end, and when it was last observed."""
+    """Return the end of the last complete load, and the newest observation, of each platform."""
     table = apps.get_model(alias, "LoadRun")._meta.db_table
-    # By the indexes of platform and -id, or newest observation: a table of many runs is not read.
+    # These subqueries use indexes, so that a large table of runs is not read completely.
     text = sql.SQL(
         "SELECT platform, (SELECT finished_at FROM {runs} AS run "
         "WHERE run.platform = known.platform AND status = 'completed' ORDER BY id DESC LIMIT 1), "
@@ -237,18 +238,18 @@ def _freshness(
         "FROM unnest(%(platforms)s) AS known (platform)"
     ).format(runs=sql.Identifier(table))
     platforms = list(get_database(alias).platforms)
-    rows = conversation.query(Query(text, {"platforms": platforms}))
+    rows = connection.query(Query(text, {"platforms": platforms}))
     loaded_at = {platform: loaded_at for platform, loaded_at, _ in rows}
     return loaded_at, {platform: observed_at for platform, _, observed_at in rows}
 
 
-def _age(moment: datetime | None, now: datetime) -> str:
-    if moment is None:
-        return "was never loaded to the end"
-    return f"was last loaded to the end {(now - moment) // timedelta(hours=1)} hours ago"
+def _age(loaded_at: datetime | None, now: datetime) -> str:
+    if loaded_at is None:
+        return "has no completed load"
+    return f"completed its last load {(now - loaded_at) // timedelta(hours=1)} hours ago"
 
 
-_inquiry = CachedProbe(_look, keep=KEEP)
+_probe = CachedProbe(_look, keep=KEEP)
 
 #: The databases that failed a page and have not answered since.
 _suspects: set[str] = set()

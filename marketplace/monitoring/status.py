@@ -1,4 +1,4 @@
-"""What can be said of a database at a glance: does it answer, how far is it, how fresh is it."""
+"""The status of a database: reachable, revision, size, rows, runs, freshness, last backup."""
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
@@ -24,22 +24,22 @@ from marketplace.postgresql.errors import explain
 from marketplace.push import inbox
 from marketplace.registry import ALIASES, CONTROL, get_database
 
-#: What lives in the database `default`.
+#: The title of the database `default`.
 CONTROL_TITLE = "accounts and sessions of the admin"
 
-#: Seconds for all databases together, so that a command says all there is to say within five.
+#: Seconds for all databases together, so that a command ends within five.
 TIME_LIMIT = 4.0
 
-#: Rows of a table of up to this many bytes are counted; those of a larger one are estimated.
+#: The rows of tables up to this many bytes are counted; those of larger tables are estimated.
 COUNTED_SIZE = 16 * 1024 * 1024
 
-# A query that waits for a migration or reads for long is given up: what it asks is unknown then.
+# The result of a query that waits for a migration or takes too long is unknown.
 _LIMITS = (
     "SELECT set_config('statement_timeout', '2s', true), set_config('lock_timeout', '500ms', true)"
 )
 
-# Density at the last VACUUM or ANALYZE times present size, as the planner does it; for a table
-# that never had one, the count that the server keeps in memory.
+# Rows per page at the last VACUUM or ANALYZE times the current size, like the planner's estimate.
+# For other tables, the live rows in the cumulative statistics.
 _ESTIMATES = """
 SELECT
     parent.relname,
@@ -82,70 +82,70 @@ class LastRun(NamedTuple):
 
 
 class Freshness(NamedTuple):
-    """When a platform's data were last renewed. None is never."""
+    """The times at which the data of a platform were last updated; None if never."""
 
     platform: str
     #: End of the last run that read all of its sources.
     loaded_at: datetime | None
-    #: End of the last run that brought anything new: a platform whose runs end well but bring
-    #: nothing for days returns empty or stale pages.
+    #: End of the last run with new data. A platform whose runs complete but bring no new data for
+    #: days probably returns empty or stale pages.
     changed_at: datetime | None
     #: End of the last run that wrote price points.
     priced_at: datetime | None
-    #: The newest observation of all that was loaded: how old the data themselves are.
+    #: The newest observation of all loaded records.
     observed_at: datetime | None = None
 
 
 class DatabaseStatus(NamedTuple):
-    """What is known of a database. None is unknown."""
+    """The status of a database. None means unknown."""
 
     alias: str
     title: str
     name: str
     platforms: tuple[str, ...]
     is_connected: bool = False
-    #: Why it is unreachable, or the rest unknown, and the next step.
+    #: Why it is unreachable or other values are unknown, and the next step.
     error: str = ""
-    #: "head", the last applied migration, "none", or "" where it is unknown.
+    #: "head", the last applied migration, "none", or "" if unknown.
     revision: str = ""
     pending: tuple[str, ...] = ()
     size_bytes: int | None = None
-    #: Table without the app's prefix → rows.
+    #: Table without the app's prefix → number of rows.
     rows: dict[str, int] = {}
-    #: The tables among them that are too large to count: their number is an estimate.
+    #: The tables whose number of rows is an estimate.
     estimated: tuple[str, ...] = ()
     #: The newest run of each platform that has one.
     runs: tuple[LastRun, ...] = ()
     #: One for each platform.
     freshness: tuple[Freshness, ...] = ()
     quarantined: int | None = None
-    #: Runs that were pushed and that a worker will load.
+    #: The number of pushed runs that wait for a worker.
     queued: int | None = None
-    #: Runs that a gate holds.
+    #: The number of runs that a gate holds.
     held: int | None = None
-    #: Runs that were pushed and have failed for good: a person releases or discards them.
+    #: The number of pushed runs that have failed permanently and wait for a review.
     failed: int | None = None
     #: Months of history that were declared lost.
     lost_months: tuple[str, ...] = ()
-    #: The moment of the newest dump in BACKUP_DIR.
+    #: The time of the newest dump in BACKUP_DIR.
     last_backup_at: datetime | None = None
 
 
 def get_statuses(aliases: Iterable[str] = ALIASES) -> list[DatabaseStatus]:
-    """Return the status of several databases, asked at once, within `TIME_LIMIT` seconds.
+    """Return the status of several databases, queried in parallel, within `TIME_LIMIT` seconds.
 
-    Raises nothing, and leaves no connection open: safe in a web process.
+    Raises nothing, and leaves no connection open, so that it is safe in a web process.
     """
     aliases = tuple(aliases)
     _start_embedded_server(aliases)
     answers = run_on_all(get_status, aliases, seconds=TIME_LIMIT)
-    return [answers.get(alias) or _unknown(alias)._replace(error=_SILENT) for alias in aliases]
+    return [answers.get(alias) or _unknown(alias)._replace(error=_NO_ANSWER) for alias in aliases]
 
 
 def get_status(alias: str) -> DatabaseStatus:
     """Return the status of one database. Raises nothing.
 
-    :param alias: one of the three, or `default`, which has neither tables to count nor loads
+    :param alias: one of the three, or `default`, whose rows and loads are not reported
     """
     status = _unknown(alias)
     try:
@@ -153,12 +153,12 @@ def get_status(alias: str) -> DatabaseStatus:
             with connections[alias].cursor() as cursor:
                 cursor.execute(_LIMITS)
             status = status._replace(is_connected=True)
-            return status._replace(**_facts(alias))
+            return status._replace(**_details(alias))
     except (Error, MarketplaceError, ImproperlyConfigured) as error:
         return status._replace(error=explain(error))
 
 
-_SILENT = (
+_NO_ANSWER = (
     f"it did not answer within {TIME_LIMIT:g} seconds. Check that the server runs and is not "
     "overloaded, or correct DB_HOST and DB_PORT, or the database's URL."
 )
@@ -174,13 +174,13 @@ def _unknown(alias: str) -> DatabaseStatus:
 
 
 def _start_embedded_server(aliases: Sequence[str]) -> None:
-    """Start the embedded server: making it, or a recovery, may take longer than the limit."""
+    """Start the embedded server, which may take longer than `TIME_LIMIT` after a crash."""
     uses_it = any(not connections[alias].settings_dict["HOST"] for alias in aliases)
     if uses_it:
         try:
             embedded.start(settings.DATA_DIR)
         except MarketplaceError:
-            # Connecting fails for the same reason, which becomes the status.
+            # Connecting will fail for the same reason, which is then part of the status.
             return
 
 
@@ -193,14 +193,14 @@ def _pushed_runs(alias: str, *, is_failed: bool) -> int:
     return sum(inbox.is_given_up(run) == is_failed for run in inbox.unfinished(alias))
 
 
-def _facts(alias: str) -> dict[str, Any]:
+def _details(alias: str) -> dict[str, Any]:
     revision = get_revision(alias)
-    facts = {
+    details = {
         "revision": revision.current,
         "pending": revision.pending,
         "size_bytes": _optional(alias, _size),
     }
-    return facts if alias == CONTROL else facts | _contents(alias)
+    return details if alias == CONTROL else details | _contents(alias)
 
 
 def _contents(alias: str) -> dict[str, Any]:
@@ -219,7 +219,7 @@ def _contents(alias: str) -> dict[str, Any]:
 
 
 def _optional(alias: str, function: Callable[[str], T]) -> T | None:
-    """Return the function's answer, or None where a table is locked, absent or outdated."""
+    """Return the result of the function; None if a table is locked, missing or not migrated."""
     try:
         with atomic(using=alias):
             return function(alias)
@@ -237,9 +237,9 @@ def _rows(alias: str) -> tuple[dict[str, int], tuple[str, ...]]:
     tables = [model._meta.db_table for model in apps.get_app_config(alias).get_models()]
     with connections[alias].cursor() as cursor:
         cursor.execute(_ESTIMATES, {"tables": tables})
-        found = {table: (size, rows) for table, size, rows in cursor.fetchall()}
-    small = [table for table, (size, _) in found.items() if size <= COUNTED_SIZE]
-    rows = {table: rows for table, (_, rows) in found.items()}
+        estimates = {table: (size, rows) for table, size, rows in cursor.fetchall()}
+    small = [table for table, (size, _) in estimates.items() if size <= COUNTED_SIZE]
+    rows = {table: rows for table, (_, rows) in estimates.items()}
     counted = _optional(alias, lambda alias: _count(alias, small)) or {}
     rows |= counted
     names = {table: table.removeprefix(f"{alias}_") for table in tables if table in rows}
@@ -272,19 +272,19 @@ def _last_runs(alias: str) -> tuple[LastRun, ...]:
 
 
 def _freshness(alias: str) -> tuple[Freshness, ...]:
-    news = Q(created_count__gt=0) | Q(updated_count__gt=0) | Q(price_point_count__gt=0)
+    has_new_data = Q(created_count__gt=0) | Q(updated_count__gt=0) | Q(price_point_count__gt=0)
     times = (
         _runs(alias)
         .values_list("platform")
         .annotate(
             loaded_at=Max("finished_at", filter=Q(status="completed")),
-            changed_at=Max("finished_at", filter=news),
+            changed_at=Max("finished_at", filter=has_new_data),
             priced_at=Max("finished_at", filter=Q(price_point_count__gt=0)),
             observed_at=Max("newest_observed_at"),
         )
     )
-    known = {platform: Freshness(platform, *rest) for platform, *rest in times}
+    by_platform = {platform: Freshness(platform, *rest) for platform, *rest in times}
     return tuple(
-        known.get(platform, Freshness(platform, None, None, None))
+        by_platform.get(platform, Freshness(platform, None, None, None))
         for platform in get_database(alias).platforms
     )

@@ -1,6 +1,6 @@
-"""The addresses that machines ask: `/healthz`, `/readyz`, `/metrics`.
+"""The monitoring endpoints: `/healthz`, `/readyz` and `/metrics`.
 
-They have no session and no login, touch no cookie, and change nothing.
+They use no session, login or cookie, and change nothing.
 """
 
 from collections.abc import Callable
@@ -19,42 +19,42 @@ from marketplace.databases.names import ALL_ALIASES
 from marketplace.monitoring.metrics import render
 from marketplace.monitoring.readiness import Remark, get_readiness
 
-#: Headers by which a proxy tells that it asks for somebody else.
+#: Headers of requests that a proxy forwards.
 _FORWARDED = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_REAL_IP")
 
 
 @require_safe
 @never_cache
 def healthz(request: HttpRequest) -> HttpResponse:
-    """Say that the process is alive. Asks no database."""
+    """Respond that the process is alive, without querying a database."""
     return JsonResponse({"status": "alive"})
 
 
 @require_safe
 @never_cache
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Say whether each database can do its work: 200 if all can, else 503, within two seconds.
+    """Report the readiness of each database within two seconds: 200 if all are ready, else 503.
 
-    `?database=ALIAS`, once or several times, asks for those only. Old data are a warning.
+    `?database=ALIAS`, which may be repeated, selects databases. Old data is only a warning.
     """
     aliases = request.GET.getlist("database") or list(ALL_ALIASES)
     if unknown := [alias for alias in aliases if alias not in ALL_ALIASES]:
-        known = ", ".join(ALL_ALIASES)
-        error = f"There is no database {unknown[0]!r}. Databases: {known}."
+        names = ", ".join(ALL_ALIASES)
+        error = f"There is no database {unknown[0]!r}. Databases: {names}."
         return JsonResponse({"error": error}, status=400)
     now, readiness = timezone.now(), get_readiness(aliases)
-    is_ready = all(each.is_ready for each in readiness)
+    is_ready = all(database.is_ready for database in readiness)
     body = {
         "status": "ready" if is_ready else "not ready",
         "databases": {
-            each.alias: {
-                "status": "ready" if each.is_ready else "not ready",
-                "reasons": _plain(each.reasons),
-                "warnings": _plain(each.warnings(now)),
-                "loaded_at": each.loaded_at,
-                "observed_at": each.observed_at,
+            database.alias: {
+                "status": "ready" if database.is_ready else "not ready",
+                "reasons": _as_json(database.reasons),
+                "warnings": _as_json(database.warnings(now)),
+                "loaded_at": database.loaded_at,
+                "observed_at": database.observed_at,
             }
-            for each in readiness
+            for database in readiness
         },
     }
     return JsonResponse(body, status=200 if is_ready else 503, json_dumps_params={"indent": 2})
@@ -63,9 +63,12 @@ def readyz(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Give Prometheus its numbers: with METRICS_TOKEN, or without one to this machine only."""
+    """Return the metrics: with METRICS_TOKEN; without one, only to requests of this machine."""
     if not _may_read_metrics(request):
-        text = "Send METRICS_TOKEN: Authorization: Bearer …; without one, ask from this machine.\n"
+        text = (
+            "Send METRICS_TOKEN: Authorization: Bearer …; if it is not set, send the request from "
+            "this machine.\n"
+        )
         return HttpResponse(text, status=403, content_type="text/plain; charset=utf-8")
     return HttpResponse(render(), content_type=CONTENT_TYPE_LATEST)
 
@@ -81,9 +84,9 @@ VIEWS: dict[str, Callable[[HttpRequest], HttpResponseBase]] = {
 def _may_read_metrics(request: HttpRequest) -> bool:
     if settings.METRICS_TOKEN:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        is_ours = constant_time_compare(token.strip(), settings.METRICS_TOKEN)
-        return scheme.lower() == "bearer" and is_ours
-    # A proxy on this machine asks for the whole world.
+        is_equal = constant_time_compare(token.strip(), settings.METRICS_TOKEN)
+        return scheme.lower() == "bearer" and is_equal
+    # A proxy on this machine may forward requests of other machines.
     if any(name in request.META for name in _FORWARDED):
         return False
     try:
@@ -92,5 +95,5 @@ def _may_read_metrics(request: HttpRequest) -> bool:
         return False
 
 
-def _plain(remarks: "tuple[Remark, ...] | list[Remark]") -> list[dict[str, Any]]:
+def _as_json(remarks: "tuple[Remark, ...] | list[Remark]") -> list[dict[str, Any]]:
     return [remark._asdict() for remark in remarks]

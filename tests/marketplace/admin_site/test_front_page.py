@@ -171,7 +171,7 @@ class TestPermissions:
         assert queried == ["ecommerce"]
 
     def test_reason_of_a_failure_is_shown_with_permission_only(self, staff, down, monkeypatch):
-        monkeypatch.setattr(middleware, "find_trouble", lambda alias: Remark("silent", "is silent"))
+        monkeypatch.setattr(middleware, "find_failure", lambda alias: Remark("silent", "is silent"))
         client = staff("product")
 
         assert "ecommerce_db: is silent" in _text(client.get("/ecommerce/product/"))

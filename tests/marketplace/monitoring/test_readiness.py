@@ -11,7 +11,7 @@ from marketplace.databases.creation import create_database
 from marketplace.databases.names import ALL_ALIASES
 from marketplace.databases.revisions import all_migrations
 from marketplace.monitoring import readiness
-from marketplace.monitoring.readiness import _failed, find_trouble, get_readiness, note_trouble
+from marketplace.monitoring.readiness import _failed, find_failure, get_readiness, record_failure
 from tests import factories
 
 pytestmark = [
@@ -108,13 +108,13 @@ class TestGetReadiness:
         found = ask("classifieds")
 
         texts = [(warning.code, warning.text) for warning in found.warnings(now)]
-        assert texts == [("stale", "olx was last loaded to the end 27 hours ago")]
+        assert texts == [("stale", "olx completed its last load 27 hours ago")]
         assert found.is_ready
 
     def test_warns_of_platforms_that_were_never_loaded(self):
         warnings = ask("procurement").warnings(timezone.now())
 
-        assert "uzex was never loaded to the end" in [warning.text for warning in warnings]
+        assert "uzex has no completed load" in [warning.text for warning in warnings]
 
     def test_warns_of_nothing_that_is_fresh(self):
         now = timezone.now()
@@ -127,23 +127,23 @@ class TestFindTrouble:
     def test_costs_nothing_while_nothing_has_failed(self, move):
         move("classifieds", 1)
 
-        assert find_trouble("classifieds") is None
-        assert readiness._inquiry._calls == {}
+        assert find_failure("classifieds") is None
+        assert readiness._probe._calls == {}
 
     def test_is_known_after_a_page_has_failed(self, move):
         move("classifieds", 1)
-        note_trouble("classifieds")
+        record_failure("classifieds")
 
         get_readiness(["classifieds"])
 
-        assert find_trouble("classifieds").code == "unreachable"
+        assert find_failure("classifieds").code == "unreachable"
 
     def test_ends_with_the_first_answer(self):
-        note_trouble("classifieds")
+        record_failure("classifieds")
 
         get_readiness(["classifieds"])
 
-        assert find_trouble("classifieds") is None
+        assert find_failure("classifieds") is None
         assert readiness._suspects == set()
 
 

@@ -68,7 +68,7 @@ class TestReadyz:
         body = client.get("/readyz?database=classifieds").json()
 
         found = body["databases"]["classifieds"]
-        assert found["warnings"] == [{"code": "stale", "text": "olx was never loaded to the end"}]
+        assert found["warnings"] == [{"code": "stale", "text": "olx has no completed load"}]
         assert found["loaded_at"] == found["observed_at"] == {"olx": None}
 
     def test_refuses_a_database_that_is_not_known(self, client):
