@@ -14,7 +14,11 @@ from ecommerce.records import Category, Offer, Product, Seller
 from marketplace.exceptions import PayloadError
 from marketplace.loading import values
 from marketplace.loading.adapters import Item, Parsed, Payload, Shape, Source
-from marketplace.loading.formats.decimal_marks import decimal_marks, price_style, stated_mark
+from marketplace.loading.formats.decimal_marks import (
+    decimal_context,
+    price_style,
+    stated_decimal_context,
+)
 from marketplace.loading.formats.yml import text_of
 from marketplace.loading.values.prices import is_ambiguous
 
@@ -60,7 +64,7 @@ def _split_tile(document: Payload, source: Source) -> Iterator[Item]:
         raise PayloadError(f"the tile belongs to {market[:80]}, not to Ozon", "market")
     texts = (document.get(name) for name in ("final_price", "old_price"))
     is_open = any(isinstance(text, str) and is_ambiguous(text) for text in texts)
-    yield Item("OZ-CSV", document, stated_mark(source) if is_open else {})
+    yield Item("OZ-CSV", document, stated_decimal_context(source) if is_open else {})
 
 
 def _parse_tile(payload: Payload, context: Payload) -> Parsed:
@@ -169,7 +173,7 @@ def _split_feed(document: Payload, source: Source) -> Iterator[Item]:
         "currency": _find_currency(head) or source.options.get("currency"),
     }
     if "decimal" in head:
-        context |= decimal_marks(source, head["decimal"])
+        context |= decimal_context(source, head["decimal"])
     updated = source.moment(head.get("date") or _find_updated(head.get("comment")), "updated")
     offer = values.mapping(document.get("offer"), "offer")
     yield Item("OZ-FEED", offer, context, observed_at=updated)

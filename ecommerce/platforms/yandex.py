@@ -16,7 +16,7 @@ from ecommerce.records import Category, Offer, Product, Seller
 from marketplace.exceptions import PayloadError
 from marketplace.loading import values
 from marketplace.loading.adapters import Item, Parsed, Payload, Shape, Source
-from marketplace.loading.formats.decimal_marks import decimal_marks, price_style
+from marketplace.loading.formats.decimal_marks import decimal_context, price_style
 from marketplace.loading.formats.yml import text_of
 
 _SUPPLIER = re.compile(r"^[ \t]*(?:supplier|поставщик)[ \t]*[=|]([^|\n]+)", re.I | re.M)
@@ -54,7 +54,7 @@ def _split(document: Payload, source: Source) -> Iterator[Item]:
         "url": url,
     }
     if "decimal" in head:
-        context |= decimal_marks(source, head["decimal"])
+        context |= decimal_context(source, head["decimal"])
     offer = document.get("offer")
     kind = "offer" if isinstance(offer, dict) else "category"
     if isinstance(offer, dict) and not _first(offer, "currencyId"):

@@ -1,4 +1,4 @@
-"""The decimal mark of a source: what its prices show helps to read those that have two meanings."""
+"""The decimal mark of a source, as its own prices show it. It resolves prices such as "1.600"."""
 
 from collections.abc import Callable, Iterator
 from itertools import chain
@@ -6,95 +6,98 @@ from typing import Any, TypeVar
 
 from marketplace.loading.adapters import Payload, Source
 from marketplace.loading.formats.encodings import drain, look_ahead
-from marketplace.loading.formats.yml import Found
+from marketplace.loading.formats.yml import EntryFields
 from marketplace.loading.values import prices
 
-#: Entries at the start of a source whose prices show how the source writes them.
+#: Entries with prices at the start of a source that are examined, and entries in total.
 _SAMPLE = 200
 _MAX_SAMPLE = 10_000
-#: Characters of the entries, so that a few large ones do not fill the memory.
+#: Characters of the sample in total, so that a few large entries do not fill the memory.
 _MAX_SIZE = 16 << 20
 _Entry = TypeVar("_Entry")
 _TAGS = ("price", "oldprice", "old_price")
 
 
-def sample(
-    entries: Iterator[_Entry], counts: Callable[[_Entry], bool] = bool
+def take_sample(
+    entries: Iterator[_Entry], has_prices: Callable[[_Entry], bool] = bool
 ) -> tuple[list[_Entry], Iterator[_Entry]]:
-    """Return the entries at the start of a source, and those that follow.
+    """Return the entries at the start of a source, and an iterator over the others.
 
-    A source that fails within the sample fails after it.
+    If reading fails within the sample, the iterator raises the error.
 
-    :param counts: whether an entry may have prices
+    :param has_prices: whether an entry may have prices
     """
     counted = size = 0
 
-    def is_enough(found: list[_Entry]) -> bool:
+    def is_enough(sample: list[_Entry]) -> bool:
         nonlocal counted, size
-        counted += counts(found[-1])
-        size += size_of(found[-1])
-        return counted == _SAMPLE or len(found) == _MAX_SAMPLE or size >= _MAX_SIZE
+        counted += has_prices(sample[-1])
+        size += text_size(sample[-1])
+        return counted == _SAMPLE or len(sample) == _MAX_SAMPLE or size >= _MAX_SIZE
 
     return look_ahead(entries, is_enough, (Exception,))
 
 
-def size_of(value: Any) -> int:
-    """Return about how large a document, or a tuple with one, is: the characters of its texts."""
-    size, waiting = 0, [value]
-    while waiting:
-        each = waiting.pop()
-        if isinstance(each, str | bytes):
-            size += len(each)
-        elif isinstance(each, dict):
-            waiting.extend(each.values())
-        elif isinstance(each, list | tuple):
-            waiting.extend(each)
+def text_size(value: Any) -> int:
+    """Return the approximate size of a document, or of a tuple with one: its characters of text."""
+    size, stack = 0, [value]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, str | bytes):
+            size += len(part)
+        elif isinstance(part, dict):
+            stack.extend(part.values())
+        elif isinstance(part, list | tuple):
+            stack.extend(part)
     return size
 
 
-def with_evidence(found: Iterator[Found]) -> Iterator[Found]:
-    """Yield what a feed holds; the head of an ambiguous offer gets the feed's decimal mark.
+def add_decimal_mark(entries: Iterator[EntryFields]) -> Iterator[EntryFields]:
+    """Yield the entries of a feed; add the feed's decimal mark to the head of ambiguous offers.
 
-    It is empty if the prices show none. It is learned from the offers at the feed's start, so
-    that it is the same each time a feed is read.
+    The mark is derived from the offers at the start of the feed, so it is the same each time that
+    the feed is read. It is empty if the prices do not show it.
     """
-    start, rest = sample(found, lambda entry: bool(_texts(entry)))
-    decimal = prices.find_decimal_mark(text for entry in start for text in _texts(entry))
-    for entry in chain(drain(start), rest):
-        if any(map(prices.is_ambiguous, _texts(entry))):
+    sample, rest = take_sample(entries, lambda entry: bool(_price_texts(entry)))
+    decimal = prices.find_decimal_mark(text for entry in sample for text in _price_texts(entry))
+    for entry in chain(drain(sample), rest):
+        if any(map(prices.is_ambiguous, _price_texts(entry))):
             entry[1]["yml_catalog"]["decimal"] = decimal
         yield entry
 
 
-def decimal_marks(source: Source, evident: str) -> dict[str, str]:
-    """Return what is known of a source's decimal mark, as part of the context of an item.
+def decimal_context(source: Source, evident: str) -> dict[str, str]:
+    """Return the decimal mark of a source, as part of the context of an item.
 
-    :param evident: the decimal mark that the source's prices show, empty if they show none
+    The mark that the user states takes precedence.
+
+    :param evident: the decimal mark that the prices of the source show; empty if they show none
     """
-    return stated_mark(source) or {"decimal": evident}
+    return stated_decimal_context(source) or {"decimal": evident}
 
 
-def stated_mark(source: Source) -> dict[str, str]:
+def stated_decimal_context(source: Source) -> dict[str, str]:
     """Return the decimal mark that the user states, as part of the context of an item."""
     stated = source.options.get("decimal")
     return {"stated_decimal": stated} if stated else {}
 
 
 def price_style(currency: str | None, context: Payload) -> prices.Style:
-    """Return how the prices of an item are written, by what its context says of the decimal mark.
+    """Return the style of the prices of an item, with the decimal mark from its context.
 
-    :param currency: the code of the item's currency, None if it is unknown
+    :param currency: the code of the item's currency; None if it is unknown
     """
     return prices.in_currency(
         currency, context.get("decimal") or "", context.get("stated_decimal") or ""
     )
 
 
-def _texts(found: Found) -> list[str]:
-    """Return the prices of an offer as they are written."""
-    offer: Any = found[1].get("offer") if isinstance(found[1], dict) else None
+def _price_texts(entry: EntryFields) -> list[str]:
+    """Return the prices of an offer as published."""
+    offer: Any = entry[1].get("offer") if isinstance(entry[1], dict) else None
     if not isinstance(offer, dict):
         return []
-    elements = [each for tag in _TAGS if isinstance(offer.get(tag), list) for each in offer[tag]]
-    texts = (each.get("#text") if isinstance(each, dict) else each for each in elements)
+    tags = [tag for tag in _TAGS if isinstance(offer.get(tag), list)]
+    elements = (element for tag in tags for element in offer[tag])
+    texts = (part.get("#text") if isinstance(part, dict) else part for part in elements)
     return [text for text in texts if isinstance(text, str)]

@@ -1,7 +1,7 @@
-"""Tables in text form: rows and their faults.
+"""Tables in text form (CSV): rows and their faults.
 
-A damaged row is a fault, and reading continues behind it: if it spans several lines, with the
-second of them, because its quotation mark was never closed.
+A damaged row is yielded as a fault, and reading continues after it. If the row spans several lines,
+its quotation mark was probably never closed, so reading continues with the second of them.
 """
 
 import re
@@ -15,30 +15,31 @@ from marketplace.exceptions import SourceError
 from marketplace.humanize import counted
 from marketplace.loading.formats import dialects
 from marketplace.loading.formats.dialects import Dialect, Rows
-from marketplace.loading.formats.encodings import Text, drain, look_ahead
+from marketplace.loading.formats.encodings import TextLines, drain, look_ahead
 
-#: (place, row as column → text, fault, raw bytes): a row, or a damaged line.
-Found = tuple[str, Any, str, bytes]
+#: The fields of an `Entry`: place, row as column → text, fault, raw bytes of a damaged line.
+EntryFields = tuple[str, Any, str, bytes]
 
 DELIMITERS = dialects.DELIMITERS
 
-#: Columns that a table may have: as many as a sheet of a spreadsheet.
+#: Columns that a table may have: the limit of spreadsheets.
 MAX_COLUMNS = 16_384
 
 _NUMBER = re.compile(r"\s*+[-+−]?\d[\d\s.,]*+")
 
 
 class Row(dict[str, str]):
-    """A row of a table: column → text. A type of its own, to tell it from an object of JSON."""
+    """A row of a table: column → text. The type distinguishes it from a JSON object."""
 
 
 class Layout(NamedTuple):
-    """How a table is written; fields that are empty or None are found by looking at it.
+    """The layout of a table. Fields that are empty or None are detected.
 
-    :param header: whether the first row names the columns; if not, they are named "1", "2", … ;
-        where it stands again in the middle, it is no row
-    :param names: the columns' names where no header gives them
-    :param short_rows: whether a row may end early; or the columns that may be missing at its end
+    :param header: whether the first row has the names of the columns; without it, they are named
+        "1", "2", …; a repetition of the header between rows is skipped
+    :param names: the names of the columns, for a table without a header
+    :param short_rows: whether a row may have fewer cells than the table has columns; or the columns
+        that may be missing at its end
     :param quote: the quotation mark of cells; empty if cells are never quoted
     """
 
@@ -55,23 +56,24 @@ def read(
     layout: Layout,
     check: Callable[[list[str]], None] | None = None,
     name: str = "the table",
-) -> Iterator[Found]:
+) -> Iterator[EntryFields]:
     """Yield the rows of a table.
 
-    Columns without a name are named by their number. Of columns with the same name, the second
-    is named "name (2)"; where nobody checks which are read, rows that differ in them are faults.
+    A column without a name is named by its number. The second of two columns with the same name is
+    named "name (2)"; without `check`, a row whose values in the two differ is a fault.
 
     :param stream: bytes, with `peek`
-    :param check: called once with the columns' names; raises `SourceError` to refuse the table
-    :param name: of the source, for messages
+    :param check: called once with the names of the columns; may raise `SourceError` to refuse the
+        table
+    :param name: the name of the source, for messages
     :raises SourceError: if the first row cannot be read, or the encoding cannot be determined
     """
-    text = Text(stream, layout.encoding, name, settings.INGEST_MAX_RECORD)
+    text = TextLines(stream, layout.encoding, name, settings.INGEST_MAX_RECORD)
     sample, rest = look_ahead(iter(text), dialects.is_enough)
     dialect = dialects.find_dialect(
         sample, layout.delimiter, layout.quote, has_header=layout.header
     )
-    seen = dialects.whole(sample)
+    sample_rows = dialects.drop_partial_row(sample)
     rows = Rows(chain(drain(sample), rest), dialect, lambda: text.encoding)
     header: list[str] = []
     shape = _Shape([], layout)
@@ -84,18 +86,18 @@ def read(
                 )
             _check_width(row, name)
             header = _header(row, layout)
-            shape = _Shape(_unique(header), layout, seen, dialect)
+            shape = _Shape(_number_repeated(header), layout, sample_rows, dialect)
             if check:
                 check(header)
             else:
-                shape.repeated = _repeated(header)
+                shape.repeated = _find_repeated(header)
             if layout.header:
                 continue
         fault = fault or shape.find_fault(row)
         if fault:
             raw = rows.reject()
             yield f"line {rows.start}", None, fault, raw
-        # Files put together from several repeat the header.
+        # A concatenation of several files repeats the header.
         elif not (layout.header and header[0] in row[0] and _header(row, layout) == header):
             yield f"line {rows.number}", shape.name_cells(row), "", b""
 
@@ -104,14 +106,14 @@ def _check_width(row: list[str], name: str) -> None:
     if len(row) > MAX_COLUMNS:
         raise SourceError(
             f"{name} has {len(row):,} columns, and a table may have {MAX_COLUMNS:,}. If these are "
-            "not columns, set delimiter under [table] of a mapping; else split the table."
+            "not columns, set delimiter under [table] of a mapping. Otherwise split the table."
         )
 
 
 class _Shape:
-    """What the rows of a table have in common.
+    """The columns of a table, to check its rows.
 
-    :param repeated: pairs of positions of columns with the same name
+    :ivar repeated: pairs of positions of columns with the same name
     """
 
     def __init__(
@@ -126,12 +128,12 @@ class _Shape:
         self._short_rows = layout.short_rows
         self._full: list[list[str]] = []
         if layout.short_rows is True and sample and dialect:
-            sound = Rows(iter(sample), dialect).read()
-            rows = [row for row, fault in sound if not fault and len(row) == len(columns)]
-            self._full = rows[layout.header :]
+            rows = Rows(iter(sample), dialect).read()
+            full = [row for row, fault in rows if not fault and len(row) == len(columns)]
+            self._full = full[layout.header :]
 
     def find_fault(self, row: list[str]) -> str:
-        """Return why a row does not fit the columns; empty if it does."""
+        """Return the reason for which a row does not fit the columns; empty if it fits."""
         if len(row) != len(self.columns):
             return self._find_width_fault(row)
         for first, second in self.repeated:
@@ -154,7 +156,7 @@ class _Shape:
             return fault
         if isinstance(self._short_rows, tuple):
             absent = set(self.columns[len(row) :]) - set(self._short_rows)
-            names = ", ".join(f'"{each}"' for each in sorted(absent))
+            names = ", ".join(f'"{name}"' for name in sorted(absent))
             return f"{fault}; short_rows does not name {names}" if absent else ""
         for position, cell in enumerate(row):
             if cell.strip() and self._kinds(position) == {not _NUMBER.fullmatch(cell)}:
@@ -163,7 +165,7 @@ class _Shape:
         return ""
 
     def _kinds(self, position: int) -> set[bool]:
-        """Return which kinds of values full rows have in a column: whether they are numbers."""
+        """Return whether the values of a column in full rows are numbers: a set of True, False."""
         cells = (row[position] for row in self._full)
         return {bool(_NUMBER.fullmatch(cell)) for cell in cells if cell.strip()}
 
@@ -177,8 +179,8 @@ def _header(row: list[str], layout: Layout) -> list[str]:
     return [name or str(number) for number, name in enumerate(names, 1)]
 
 
-def _unique(names: list[str]) -> list[str]:
-    """Return the names of columns, of which those that occur again are numbered."""
+def _number_repeated(names: list[str]) -> list[str]:
+    """Return unique names of columns: a repeated name gets a number, as in "price (2)"."""
     counts: dict[str, int] = {}
     unique = []
     for name in names:
@@ -187,7 +189,8 @@ def _unique(names: list[str]) -> list[str]:
     return unique
 
 
-def _repeated(names: list[str]) -> list[tuple[int, int]]:
+def _find_repeated(names: list[str]) -> list[tuple[int, int]]:
+    """Return the positions of the first column with a name and of each later one."""
     first: dict[str, int] = {}
     positions = [
         (first.setdefault(name, position), position) for position, name in enumerate(names)

@@ -1,7 +1,7 @@
-"""How the rows of a table are cut into cells: delimiter, quotation marks and escapes.
+"""Dialects of CSV: how rows are divided into cells by delimiters, quotation marks and escapes.
 
-All are found by looking at the first lines. Quotation marks are strict: what a lenient reader would
-keep as text, or join over several cells, is a fault.
+The dialect is detected from the first lines. Quotation marks are read strictly: a misplaced mark is
+a fault. A lenient reader would keep it as text, or join several cells.
 """
 
 import csv
@@ -12,31 +12,31 @@ from typing import Any, NamedTuple
 
 from django.conf import settings
 
-from marketplace.loading.formats.encodings import DAMAGE, UTF_8
+from marketplace.loading.formats.encodings import UNDECODED, UTF_8
+from marketplace.loading.formats.large_records import EXCERPT_SIZE, size_fault
 from marketplace.loading.formats.lines import LongLine
-from marketplace.loading.formats.oversize import KEPT, too_large
 
 DELIMITERS = ",;\t|"
 
-#: Lines that one row may span. A quote that is never closed would take the rest of the table.
+#: Lines that one row may span. Without a limit, an unclosed quote would extend to the last line.
 MAX_LINES = 1000
 
-#: Lines of the sample, and its characters.
+#: Lines and characters of the sample.
 SAMPLE = 50
 MAX_SAMPLE = 1_000_000
 
-#: Characters from which on the cells of a row are counted before they are made, and their limit: a
-#: cell takes some 60 bytes, even if it is empty.
+#: The cells of a row with more characters than `_LARGE` are counted before it is parsed, because
+#: even an empty cell takes about 60 bytes of memory.
 _LARGE, _MAX_CELLS = 1_000_000, 1_000_000
 
 _DECIMAL = re.compile(r"\s*[-+−]?\d[\d\s]*,\d+\s*")
 
-# Descriptions are longer than the 128 kB that the csv module allows by default.
+# The default limit of the csv module, 128 kB, is too low for descriptions.
 csv.field_size_limit(1 << 28)
 
 
 class Dialect(NamedTuple):
-    """How rows are cut into cells.
+    """The dialect of a table.
 
     :param quote: the quotation mark of cells; empty if cells are never quoted
     :param has_escapes: whether a quotation mark inside a cell is written as \\" instead of ""
@@ -58,7 +58,7 @@ class Dialect(NamedTuple):
         }
 
     def count_quotes(self, line: str) -> int:
-        """Return how many quotation marks a line has that may enclose cells."""
+        """Return the number of quotation marks in a line that may enclose cells."""
         if not self.quote:
             return 0
         if isinstance(line, LongLine):
@@ -67,7 +67,7 @@ class Dialect(NamedTuple):
 
     @property
     def closing(self) -> re.Pattern[str]:
-        """The beginning of a line up to where it closes a cell that was open before."""
+        """The beginning of a line that closes a cell opened in an earlier line."""
         mark = re.escape(self.quote or '"')
         inside = rf"[^{mark}]" if not self.has_escapes else rf'(?:\\"|[^{mark}])'
         return re.compile(
@@ -83,13 +83,13 @@ class Dialect(NamedTuple):
 
 
 class _TooLargeError(csv.Error):
-    """Raised if a row is larger than a record may be."""
+    """A row is larger than a record may be."""
 
 
 class Rows:
-    """The lines of a table, of which some may be read again.
+    """The rows of a table. Lines after a fault can be read again.
 
-    :param number: how many lines were read
+    :ivar number: the number of lines that were read
     """
 
     def __init__(
@@ -103,13 +103,15 @@ class Rows:
         self._closing = dialect.closing
         self._max_size: int = settings.INGEST_MAX_RECORD
         self._unchecked_size = min(_LARGE, self._max_size)
-        self._waiting: deque[str] = deque()
+        #: Lines that were read, and are to be read again.
+        self._returned: deque[str] = deque()
+        #: The lines of the current row.
         self._taken: list[str] = []
-        #: Characters and delimiters of the lines that were taken; the latter only of a large row.
+        #: Characters and delimiters of the current row; delimiters are counted in large rows only.
         self._size = self._cells = 0
-        #: Whether all lines that were taken are one row, although it is faulty.
-        self._is_one = False
-        #: The cells of a large row that were made without the csv module.
+        #: Whether the lines of a faulty row are certain to belong to it.
+        self._is_complete = False
+        #: The cells of a large row that was split without the csv module.
         self._plain: list[str] = []
         self._reader = self._start()
 
@@ -126,25 +128,25 @@ class Rows:
         self._size += len(line)
         if self._size > self._unchecked_size or isinstance(line, LongLine):
             self._check_size(line)
-            if len(self._taken) == 1 and self._is_plain(line):
+            if len(self._taken) == 1 and self._split_plain(line):
                 return "\n"
         return line.replace('\\"', '""') if self._dialect.has_escapes else line
 
     @property
     def start(self) -> int:
-        """The number of the first line that was taken."""
+        """The number of the first line of the current row."""
         return self.number - len(self._taken) + 1
 
     def _take(self) -> str:
-        line = self._waiting.popleft() if self._waiting else next(self._lines)
+        line = self._returned.popleft() if self._returned else next(self._lines)
         self._taken.append(line)
         self.number += 1
         return line
 
-    def _is_plain(self, line: str) -> bool:
-        """Return whether a large line has no quotation marks; then its cells are at hand.
+    def _split_plain(self, line: str) -> bool:
+        """Split a large line without quotation marks; return whether it is one.
 
-        The csv module takes four bytes for each of their characters.
+        The csv module would use four bytes of memory per character.
         """
         if self._dialect.quote and self._dialect.quote in line:
             return False
@@ -156,15 +158,15 @@ class Rows:
     def _check_size(self, line: str) -> None:
         size = self._size + (line.size - len(line) if isinstance(line, LongLine) else 0)
         if size > self._max_size:
-            raise _TooLargeError(too_large(size, self._max_size))
+            raise _TooLargeError(size_fault(size, self._max_size))
         self._cells += line.count(self._dialect.delimiter)
         if self._cells > _MAX_CELLS:
             raise _TooLargeError(f"has more than {_MAX_CELLS:,} delimiters")
 
     def read(self) -> Iterator[tuple[list[str], str]]:
-        """Yield the rows that are not blank, each with its fault or nothing."""
+        """Yield the rows that are not blank: cells, fault. The fault is empty for a sound row."""
         while True:
-            self._taken, self._is_one = [], False
+            self._taken, self._is_complete = [], False
             self._size = self._cells = 0
             fault, row = "", []
             try:
@@ -175,22 +177,22 @@ class Rows:
                 return
             except _TooLargeError as error:
                 fault = str(error)
-                self._find_end()
+                self._take_rest()
             except csv.Error as error:
                 fault = self._find_fault(row) or f"is not CSV: {error}"
             else:
                 fault = self._find_fault(row)
             if self._size > _LARGE:
-                # The reader keeps the memory of its longest cell, four bytes for each character.
+                # The csv reader does not release the buffer of its longest cell.
                 self._reader = self._start()
             if fault or any(map(str.strip, row)):
                 yield row, fault
                 del row
 
-    def _find_end(self) -> None:
+    def _take_rest(self) -> None:
         """Take the other lines of a row that is too large, up to the one that closes its quote.
 
-        If the next lines do not close it, it may never be closed, and none is taken.
+        If the next lines do not close the quote, it may never be closed, and no line is taken.
         """
         count, size = len(self._taken), 0
         is_open = sum(map(self._dialect.count_quotes, self._taken)) % 2
@@ -202,32 +204,32 @@ class Rows:
                 if not is_open and not self._closing.match(line):
                     break
             else:
-                self._is_one = not is_open
+                self._is_complete = not is_open
         except StopIteration:
             pass
-        if not self._is_one:
-            self._give_back(count)
+        if not self._is_complete:
+            self._return_lines(count)
 
-    def _give_back(self, count: int) -> None:
-        """Give back the lines that were taken, except the first ones: they are read again.
+    def _return_lines(self, count: int) -> None:
+        """Return lines of the current row, so that they are read again.
 
-        :param count: of lines that stay taken
+        :param count: the number of lines that the row keeps
         """
         others = self._taken[count:]
         del self._taken[count:]
-        self._waiting.extendleft(reversed(others))
+        self._returned.extendleft(reversed(others))
         self.number -= len(others)
 
     def _find_fault(self, row: list[str]) -> str:
         taken = self._taken[0] if len(self._taken) == 1 else "".join(self._taken)
-        if not taken.isascii() and DAMAGE.search(taken):
+        if not taken.isascii() and UNDECODED.search(taken):
             return f"is not {self._encoding()}"
         if not any('"' in cell for cell in row):
             return ""
-        return self._find_quotes(taken, row)
+        return self._find_quote_fault(taken, row)
 
-    def _find_quotes(self, taken: str, row: list[str]) -> str:
-        """Return why quotation marks inside of cells cannot be understood; empty if they can."""
+    def _find_quote_fault(self, taken: str, row: list[str]) -> str:
+        """Return the fault of quotation marks inside cells; empty if they are correct."""
         if self._dialect.quote == "'" and any('""' in cell for cell in row):
             return "has doubled quotation marks, but the table encloses cells in single ones"
         if self._dialect.has_escapes:
@@ -240,68 +242,69 @@ class Rows:
         )
 
     def reject(self) -> bytes:
-        """Return the first line of those that were taken; the others are read again.
+        """Return the bytes of the first line of a faulty row, and read its other lines again.
 
-        Only the beginning is returned of a row that is too large.
+        If the row is too large, only the beginning of the line is returned.
         """
         first = self._taken[0]
-        if not self._is_one:
-            self._give_back(1)
+        if not self._is_complete:
+            self._return_lines(1)
         self._reader = self._start()
-        kept = first[:KEPT] if self._is_one or isinstance(first, LongLine) else first
-        return kept.encode(UTF_8, "surrogateescape")
+        is_large = self._is_complete or isinstance(first, LongLine)
+        excerpt = first[:EXCERPT_SIZE] if is_large else first
+        return excerpt.encode(UTF_8, "surrogateescape")
 
 
 def find_dialect(
     sample: list[str], delimiter: str = "", quote: str | None = None, *, has_header: bool = True
 ) -> Dialect:
-    """Return how the rows of a table are cut into cells, by its first lines.
+    """Return the dialect of a table, detected from its first lines.
 
-    :param delimiter: if it is known
-    :param quote: the quotation mark, if it is known; empty if there is none
+    :param delimiter: the delimiter, if it is known
+    :param quote: the quotation mark, if it is known; empty if cells are never quoted
     """
-    lines = whole(sample)
+    lines = drop_partial_row(sample)
     delimiter = delimiter or find_delimiter(sample)
     if quote is not None:
         return Dialect(delimiter, quote)
     if _is_single_quoted(lines[has_header:], delimiter):
         return Dialect(delimiter, "'")
     plain, escaped = Dialect(delimiter), Dialect(delimiter, has_escapes=True)
-    if any('\\"' in line for line in lines) and _fitness(lines, escaped) > _fitness(lines, plain):
+    if any('\\"' in line for line in lines) and _score(lines, escaped) > _score(lines, plain):
         return escaped
     return plain
 
 
 def find_delimiter(sample: list[str]) -> str:
-    """Return the delimiter that cuts the most lines into as many columns as the first.
+    """Return the delimiter that divides the most rows into as many cells as the first row.
 
-    Of several, that with the most columns; a comma last if it may be a decimal one; a comma if
-    none cuts anything.
+    If several do, a comma that may be a decimal mark comes last, and otherwise the delimiter with
+    the most columns wins. The result is a comma if no delimiter occurs.
     """
-    lines = whole(sample)
+    lines = drop_partial_row(sample)
 
-    def fitness(delimiter: str) -> tuple[float, bool, int]:
-        share, width = _fitness(lines, Dialect(delimiter))
+    def score(delimiter: str) -> tuple[float, bool, int]:
+        share, width = _score(lines, Dialect(delimiter))
         return share, not (delimiter == "," and _has_decimal_commas(lines)), width
 
-    best = max(DELIMITERS, key=fitness)
-    return best if fitness(best)[0] else ","
+    best = max(DELIMITERS, key=score)
+    return best if score(best)[0] else ","
 
 
 def is_enough(sample: list[str]) -> bool:
-    """Return whether lines suffice to see how rows are cut into cells."""
+    """Return whether the sample suffices to detect the dialect."""
     return len(sample) >= SAMPLE or sum(map(len, sample)) >= MAX_SAMPLE
 
 
-def whole(sample: list[str]) -> list[str]:
-    """Return the first lines of a table without the last one, which may not be a whole row."""
+def drop_partial_row(sample: list[str]) -> list[str]:
+    """Return the sample without its last line, which may be only a part of a row."""
     if len(sample) > 1 and is_enough(sample):
         return sample[:-1]
     return [line[:MAX_SAMPLE] for line in sample]
 
 
-def _fitness(lines: list[str], dialect: Dialect) -> tuple[float, int]:
-    """Return the share of the rows that are sound and as wide as the first, and its width."""
+def _score(lines: list[str], dialect: Dialect) -> tuple[float, int]:
+    """Return the share of sound rows that are as wide as the first one, and its width."""
     rows = list(Rows(iter(lines), dialect).read())
     if not rows or len(rows[0][0]) < 2:
         return 0.0, 0
@@ -310,7 +313,7 @@ def _fitness(lines: list[str], dialect: Dialect) -> tuple[float, int]:
 
 
 def _has_decimal_commas(lines: list[str]) -> bool:
-    """Return whether another delimiter leaves no comma but in decimal numbers."""
+    """Return whether, with another delimiter, commas occur in decimal numbers only."""
     return any(
         all(
             len(row) > 1 and all("," not in cell or _DECIMAL.fullmatch(cell) for cell in row)
@@ -321,10 +324,13 @@ def _has_decimal_commas(lines: list[str]) -> bool:
 
 
 def _is_single_quoted(lines: list[str], delimiter: str) -> bool:
-    """Return whether nearly all rows have cells in single quotation marks, and none in double."""
-    cut = re.escape(delimiter)
-    opening, closing = re.compile(rf"(?:^|{cut}) *'"), re.compile(rf"' *(?:{cut}|$)")
-    double = re.compile(rf'(?:^|{cut}) *"')
+    """Return whether at least 80 % of the rows have cells in single quotation marks.
+
+    The result is False if any row has a cell in double ones.
+    """
+    escaped = re.escape(delimiter)
+    opening, closing = re.compile(rf"(?:^|{escaped}) *'"), re.compile(rf"' *(?:{escaped}|$)")
+    double = re.compile(rf'(?:^|{escaped}) *"')
     filled = [line.rstrip("\r\n") for line in lines if line.strip()]
     if not filled or any(map(double.search, filled)):
         return False

@@ -1,8 +1,9 @@
-"""What a source holds: JSON, JSON lines, a YML feed or a CSV table, as a stream of documents.
+"""The documents of a source: JSON, JSON lines, a YML feed or a CSV table.
 
-Sources are plain, gzip or zstd, whatever their name, and of any size: memory is bounded by the
-largest record and by the largest text that is parsed whole. What is damaged is yielded as a fault
-with its place and bytes, and the reading goes on where the next sound document begins.
+The format and the compression (gzip, zstd or none) are recognized by the content, not by the name.
+Sources may have any size: memory is bounded by the largest record and by the largest text that is
+parsed whole. Damaged data are yielded as a fault with its place and bytes, and reading continues
+with the next sound document.
 """
 
 import csv
@@ -20,11 +21,11 @@ from marketplace.loading.formats import (
     feeds,
     json_stream,
     json_text,
-    oversize,
     unpacking,
 )
-from marketplace.loading.formats.json_pieces import Text
+from marketplace.loading.formats.json_reader import JsonReader
 from marketplace.loading.formats.json_text import clean, parse
+from marketplace.loading.formats.large_records import EXCERPT_SIZE, size_fault
 from marketplace.loading.formats.unpacking import STANDARD_INPUT
 
 __all__ = [
@@ -45,13 +46,13 @@ _BLANK = re.compile(rb"(?:\s++|\xef\xbb\xbf)*+")
 
 
 class Entry(NamedTuple):
-    """A document, the damaged place where one should be, or a warning.
+    """A document, damaged data in place of a document, or a warning.
 
-    :param place: where in the source, for messages: "line 17"
+    :param place: the place in the source, for messages: "line 17"
     :param document: the parsed document; None if it is damaged
-    :param fault: why it could not be read; empty if it could
+    :param fault: why the document could not be read; empty for a sound document
     :param raw: the damaged bytes
-    :param warning: about the source; then there is no document
+    :param warning: a warning about the source, without a document
     """
 
     place: str
@@ -62,13 +63,13 @@ class Entry(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A line of JSON lines that is not parsed yet."""
+    """A line of JSON lines that has not been parsed."""
 
     place: str
     raw: bytes
 
 
-#: Reads what is no JSON as a table of a known form: (stream, name of the source) → documents.
+#: Reads a source that is not JSON as a table with a known layout: (stream, name) → documents.
 TableReader = Callable[[Any, str], Iterator[Entry]]
 
 
@@ -76,9 +77,9 @@ def read(path: str, max_record: int, read_table: TableReader | None = None) -> I
     """Yield the documents of a file, or of standard input for "-".
 
     :param max_record: bytes of the largest JSON record, after unpacking
-    :param read_table: reads whatever is no JSON
-    :raises SourceError: if it cannot be opened, is empty or of no known form; also after the last
-        sound document, if it is truncated
+    :param read_table: reads a source that is not JSON
+    :raises SourceError: if the source cannot be opened, is empty or has an unknown format; also
+        after the last sound document, if the source is truncated
     """
     yield from _read(path, max_record, read_table, _elements)
 
@@ -106,9 +107,9 @@ def _read(
 
 
 def read_unparsed(path: str, max_record: int) -> Iterator[Entry | Line]:
-    """Yield the documents of a source as `read` does, but JSON lines as they are.
+    """Yield the documents of a source as `read` does, but JSON lines without parsing them.
 
-    So that what was loaded before can be recognized by its bytes.
+    The caller can compare their bytes with those that were loaded before.
 
     :raises SourceError: as `read`
     """
@@ -116,7 +117,7 @@ def read_unparsed(path: str, max_record: int) -> Iterator[Entry | Line]:
 
 
 def elements(line: Line) -> Iterator[Entry]:
-    """Yield the document that a line holds, or the elements of an array of documents."""
+    """Yield the document of a line, or the elements of an array of documents."""
     return _elements(line.raw, line.place)
 
 
@@ -136,7 +137,7 @@ def _read_stream(
     if read_table and start not in b"{[":
         yield from read_table(stream, name)
     elif start == b"<":
-        for place, document, fault, raw in decimal_marks.with_evidence(feeds.read(stream, name)):
+        for place, document, fault, raw in decimal_marks.add_decimal_mark(feeds.read(stream, name)):
             yield Entry(place, document, fault, raw)
     elif start in b"{[" or _is_value(head):
         yield from _read_json(stream, name, max_record, read_line)
@@ -151,9 +152,9 @@ def _read_stream(
 
 
 def _skip_blank(stream: Any) -> bytes:
-    """Skip byte order marks, white space before XML, and blank pages; return what comes next."""
+    """Skip byte order marks, white space before XML and blank pages; return the next bytes."""
     while head := stream.peek(4096):
-        blank = _BLANK.match(head).end()  # type: ignore[union-attr] # it matches anything
+        blank = _BLANK.match(head).end()  # type: ignore[union-attr] # always matches
         if blank == len(head) or (blank and head[blank : blank + 1] == b"<"):
             stream.read(blank)
         elif head.startswith(_BOM):
@@ -164,7 +165,7 @@ def _skip_blank(stream: Any) -> bytes:
 
 
 def _is_value(head: bytes) -> bool:
-    """Return whether a source is a JSON number, text, true, false or null: no record, but JSON."""
+    """Return whether a source is JSON without records: a number, text, true, false or null."""
     try:
         parse(head)
     except ValueError:
@@ -173,9 +174,9 @@ def _is_value(head: bytes) -> bool:
 
 
 def _is_table(head: bytes) -> bool:
-    """Return whether another line has as many cells as the first, which are the names of columns.
+    """Return whether a source is a table: a line has as many cells as the header.
 
-    A page with an error message may have commas, too, but not the same number in each line.
+    A page with an error message may have commas too, but not equally many in several lines.
     """
     lines = [line for line in head.decode("utf-8", "replace").splitlines() if line.strip()]
     is_cut_off = len(lines) < 3 and len(head) >= 4096
@@ -187,7 +188,7 @@ def _is_table(head: bytes) -> bool:
 
 
 def _excerpt(head: bytes) -> str:
-    """Return the beginning of a source, as far as it can be shown."""
+    """Return the beginning of a source, with replacements for characters that are not printable."""
     text = head.lstrip()[:40].decode("utf-8", "replace").split("\n")[0]
     return "".join(char if char.isprintable() else "\ufffd" for char in text).strip()
 
@@ -195,19 +196,19 @@ def _excerpt(head: bytes) -> str:
 def _read_json(
     stream: Any, name: str, max_record: int, read_line: Callable[[bytes, str], Iterator[Any]]
 ) -> Iterator[Any]:
-    """Yield the documents of JSON lines, or of one JSON text over any number of lines."""
+    """Yield the documents of JSON lines, or of one JSON text of any number of lines."""
     head = _read_lines_ahead(stream, max_record)
     lines = io.BytesIO(head).readlines()
     filled = [line for line in lines if line.strip()][:3]
     are_lines = _are_lines(filled, max_record)
-    # Large lines are not kept while the rest is read.
+    # Releases the memory of large lines while the rest is read.
     del filled
     if are_lines:
         del head
         for number, line, size in _read_lines(stream, lines, max_record):
             place = f"line {number}"
             if size > max_record:
-                yield Entry(place, fault=oversize.too_large(size, max_record), raw=line)
+                yield Entry(place, fault=size_fault(size, max_record), raw=line)
             else:
                 yield from read_line(line, place)
             del line
@@ -220,21 +221,21 @@ def _read_json(
         whole = _documents(parse(text)) if len(text) <= limit else None
     except ValueError:
         whole = None
-    pieces = Text(text, stream, max_record)
+    reader = JsonReader(text, stream, max_record)
     del text
     if whole is None:
-        yield from starmap(Entry, json_stream.read(pieces, name))
+        yield from starmap(Entry, json_stream.read(reader, name))
         return
-    del pieces
+    del reader
     yield from whole
-    # If the packed data are damaged, this raises the error.
+    # Raises the error of damaged packed data.
     stream.peek(1)
 
 
 def _read_lines_ahead(stream: Any, size: int) -> bytes:
-    """Return the beginning of a source: three filled lines, or more bytes than a size."""
+    """Return the beginning of a source: three lines that are not blank, or more than `size` bytes."""
     data, count = bytearray(), 0
-    # The next attempt to read meets the damage again.
+    # The next read raises the error of damaged data again.
     with suppress(*unpacking.ERRORS):
         while len(data) <= size and count < 3 and (piece := stream.read1(_PIECE)):
             data += piece
@@ -243,10 +244,10 @@ def _read_lines_ahead(stream: Any, size: int) -> bytes:
 
 
 def _are_lines(filled: list[bytes], max_record: int) -> bool:
-    """Return whether a source holds JSON lines, by its first lines that are not blank."""
+    """Return whether a source is JSON lines, by its first lines that are not blank."""
     if len(filled) > 1:
         return json_text.are_lines(filled)
-    # The first record is too large, and its line goes on: others may follow.
+    # The first record is too large, and its line continues. Other records may follow.
     is_large = len(filled[0]) > max_record and filled[0].lstrip().startswith(b"{")
     return is_large and not json_stream.begins_with_list(filled[0])
 
@@ -254,9 +255,9 @@ def _are_lines(filled: list[bytes], max_record: int) -> bool:
 def _read_lines(
     stream: Any, first: list[bytes], max_record: int
 ) -> Iterator[tuple[int, bytes, int]]:
-    """Yield the lines that are not blank: number, bytes, size. Too large ones are cut off.
+    """Yield the lines that are not blank: number, bytes, size. Lines that are too large are cut.
 
-    :param first: the lines that were read already, the last one maybe in part; the list is emptied
+    :param first: lines that were read already, the last one perhaps in part; the list is emptied
     """
     number = 0
     first.reverse()
@@ -270,14 +271,14 @@ def _read_lines(
         if size > max_record:
             if not line.endswith(b"\n"):
                 size += _skip_line(stream)
-            line = line[: oversize.KEPT]
+            line = line[:EXCERPT_SIZE]
         number += 1
         if size > max_record or line.strip():
             yield number, line, size
 
 
 def _skip_line(stream: Any) -> int:
-    """Skip the rest of a line; return how many bytes it has."""
+    """Skip the rest of a line and return its size in bytes."""
     size = 0
     while piece := stream.readline(_PIECE):
         size += len(piece)
@@ -302,6 +303,6 @@ def _elements(data: bytes, place: str) -> Iterator[Entry]:
 
 def _documents(value: Any) -> Iterator[Entry]:
     if isinstance(value, list):
-        yield from (Entry(f"element {number}", each) for number, each in enumerate(value, 1))
+        yield from (Entry(f"element {number}", element) for number, element in enumerate(value, 1))
     else:
         yield Entry("document", value)

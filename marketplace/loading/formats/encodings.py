@@ -1,8 +1,9 @@
-"""Text in any encoding; that of text without a mark is UTF-8, or one of the encodings of Cyrillic.
+"""Detection of encodings: byte order marks, UTF-8, and the encodings of Cyrillic.
 
-A wrong encoding turns Cyrillic text into other Cyrillic text, so that nothing fails. Each encoding
-is therefore tried, and its text judged by pairs of letters, by the case of letters within a word,
-and by characters that no text has. Where two encodings are about as probable, none is chosen.
+Decoding Cyrillic text with a wrong encoding gives other Cyrillic text, without an error. Therefore
+the text is decoded with each encoding, and each result gets a score by its pairs of letters, by
+upper-case letters within words, and by characters that are rare in texts. If two encodings have
+similar scores, none is chosen.
 """
 
 import codecs
@@ -15,20 +16,20 @@ from typing import Any, NoReturn, TypeVar
 import zstandard
 
 from marketplace.exceptions import SourceError
-from marketplace.loading.formats.lines import MARK, LongLine, read_lines
+from marketplace.loading.formats.lines import SURROGATES, LongLine, read_lines
 
 T = TypeVar("T")
 
 UTF_8 = "utf-8"
 _BYTES = "latin-1"
 
-#: What is raised where a file, or packed data, cannot be read on.
-_READING = (OSError, EOFError, zlib.error, zstandard.ZstdError)
+#: Errors of reading a file, or packed data.
+_READ_ERRORS = (OSError, EOFError, zlib.error, zstandard.ZstdError)
 
-#: Of encodings whose texts are equal, the first is chosen.
+#: If a text is the same in several encodings, the first of them is chosen.
 CYRILLIC = ("windows-1251", "koi8-r", "cp866", "iso-8859-5", "mac-cyrillic", "cp855")
 
-#: The longer marks come first: that of UTF-32 begins with that of UTF-16.
+#: UTF-32 comes before UTF-16, because its mark begins with that of UTF-16.
 _MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF32_LE: "utf-32",
@@ -37,22 +38,23 @@ _MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 
-#: Bytes that are looked at: of lines that are not ASCII, and of all from the first of them on.
+#: The sample begins at the first line that is not ASCII, and ends after this many bytes of lines
+#: that are not ASCII, or bytes in total.
 _MAX_LETTERS, _MAX_BYTES = 4_000, 1_000_000
 
-#: Bytes of one line that are looked at, from the first that is not ASCII on.
+#: Bytes of one line in the sample, from the first byte that is not ASCII.
 _MAX_LINE_BYTES = 16_000
 
-#: By how much the best encoding must be better than the next.
+#: The score of the best encoding must exceed that of the second one by this margin.
 _MARGIN = 6
 
-#: What a character costs that does not belong where it is; a common pair of letters gains 1.
+#: Points that a misplaced character costs. A common pair of letters gains 1 point.
 _PENALTY = 6
 
-#: Characters of several bytes after which valid UTF-8 cannot be anything else.
+#: Characters of several bytes that make valid UTF-8 certain.
 _ENOUGH = 8
 
-#: The letters that often follow a letter, in Russian and in Uzbek: nine of ten pairs in a text.
+#: Letter → letters that often follow it in Russian or Uzbek: 90 % of the pairs in a text.
 _FOLLOWERS = (
     "а:бвгдежзйклмнпрстфхцчшщюя б:аеилноруы в:аеиклнорстуы г:аеилору д:авежикнорсуы "
     "е:абвгдежзйклмнопрстхцчш ж:адеин з:авдеикмноруы и:абвгдежзийклмнопрстфхцчюя й:кнст "
@@ -67,36 +69,36 @@ _COMMON = {
     for second in seconds
 }
 _LETTERS = frozenset("абвгдеёжзийклмнопрстуфхцчшщъыьэюяўқғҳ")
-#: Letters that are words.
+#: Words of one letter.
 _SHORT = frozenset("авикосуяэ")
-#: Characters other than letters that texts do have.
+#: Characters other than letters that are usual in texts.
 _USUAL = frozenset("«»°±№—–…“”„‘’•·©®™€§¾½¼²³×÷\u00a0\u00ad\u202f\u2009₽₸₴")
 _WORD = re.compile(r"[^\W\d_]+")
-#: Scripts and symbols that are rather bytes of another encoding which happen to be valid UTF-8.
+#: Scripts and symbols that are rare: probably bytes of another encoding that are valid UTF-8.
 _RARE = re.compile("[\u0530-\u1fff\u2800-\u2fff\u3400-\u4dbf\U00020000-\U0010ffff]")
 #: A byte that could not be decoded.
-DAMAGE = re.compile("[\udc80-\udcff]")
+UNDECODED = re.compile("[\udc80-\udcff]")
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
-#: At the end: the first bytes of a character of UTF-8, or all of them.
+#: A partial or whole UTF-8 character at the end.
 _CUT_OFF = re.compile(rb"[\xc0-\xff]?[\x80-\xbf]{0,3}\Z")
 _OTHER = re.compile(r"[^\w\x00-\x7f]")
 _MIXED_CASE = re.compile(r"[а-яёў][А-ЯЁЎ]|[А-ЯЁЎ]{2}[а-яёў]")
-#: In the place of a letter: before the rest of a word, or at its end.
+#: Symbols in the place of a letter: before the rest of a word, or at its end.
 _GLUED = re.compile(
     r"[^\w\s\x00-\x7f](?=[а-яёў])|(?<=[А-Яа-яЁёЎў])[€÷§№±¤]|(?<![\w.,])\u00a0(?=[а-яёў])"
 )
 
 
-class Text:
-    """The lines of a stream with their ends, without characters that PostgreSQL cannot store.
+class TextLines:
+    """The decoded lines of a stream, with their ends and without NUL characters.
 
     A byte that cannot be decoded becomes a lone surrogate. A line that is too large becomes a
     `LongLine`.
 
     :param stream: bytes, with `peek`
-    :param encoding: empty if it is not known
-    :param name: of the source, for messages
-    :param max_line: bytes of a line; characters if the encoding is known beforehand
+    :param encoding: empty if it is to be detected
+    :param name: the name of the source, for messages
+    :param max_line: bytes of the largest line; characters if the encoding is given or marked
     """
 
     def __init__(self, stream: Any, encoding: str, name: str, max_line: int) -> None:
@@ -109,18 +111,18 @@ class Text:
         for line in self._decode() if self._encoding else self._decode_unmarked():
             if "\0" in line:
                 text = line.replace("\0", "")
-                yield line.convert(text) if isinstance(line, LongLine) else text
+                yield line.with_text(text) if isinstance(line, LongLine) else text
             else:
                 yield line
 
     @property
     def encoding(self) -> str:
-        """The encoding, for messages; UTF-8 as long as all was ASCII."""
+        """The encoding, for messages; UTF-8 while all lines were ASCII."""
         name = (self._encoding or UTF_8).lower().removesuffix("-sig")
         return name.upper() if name.startswith("utf") else name
 
     def _decode(self) -> Iterator[str]:
-        encoding = self._with_order()
+        encoding = self._with_byte_order()
         try:
             yield from read_lines(self._stream, encoding, self._max_line)
         except UnicodeError as error:
@@ -129,27 +131,30 @@ class Text:
                 "[table] of the mapping."
             ) from None
 
-    def _with_order(self) -> str:
-        """Return the encoding; where it needs a mark and there is none, with its byte order."""
+    def _with_byte_order(self) -> str:
+        """Return the encoding, with the byte order if it is UTF-16 or UTF-32 without a mark.
+
+        :raises SourceError: if the byte order cannot be determined
+        """
         head = self._stream.peek(4096)[:4096]
         name = codecs.lookup(self._encoding).name
         if name not in _MARKS.values() or name == "utf-8-sig" or head.startswith(tuple(_MARKS)):
             return self._encoding
-        guessed = _marked_encoding(head)
-        if guessed.startswith(name):
-            return guessed
+        detected = _marked_encoding(head)
+        if detected.startswith(name):
+            return detected
         raise SourceError(
             f"{self._name} does not begin with a byte order mark. Set encoding = "
             f'"{name}-le" or "{name}-be" under [table] of the mapping.'
         )
 
     def _decode_unmarked(self) -> Iterator[str]:
-        # All possible encodings have the same line ends. Latin-1 keeps each byte as a character.
+        # All candidates have the same line ends. Latin-1 maps each byte to one character.
         lines = read_lines(self._stream, _BYTES, self._max_line)
         for number, line in enumerate(lines, 1):
             if not line.isascii():
                 sample, rest = look_ahead(chain([line], lines), _Enough())
-                self._encoding = detect(b"".join(map(_interesting, sample)))
+                self._encoding = detect(b"".join(map(_sample_bytes, sample)))
                 if not self._encoding:
                     self._refuse(number)
                 lines = chain(drain(sample), rest)
@@ -159,19 +164,19 @@ class Text:
             if line.isascii():
                 yield line
                 continue
-            text = line.encode(_BYTES).decode(self._encoding, MARK)
-            yield line.convert(text) if isinstance(line, LongLine) else text
+            text = line.encode(_BYTES).decode(self._encoding, SURROGATES)
+            yield line.with_text(text) if isinstance(line, LongLine) else text
 
     def _refuse(self, number: int) -> NoReturn:
         raise SourceError(
             f"{self._name} is not UTF-8 from line {number} on, and its encoding cannot be "
             f'determined. Set encoding = "…" under [table] of a mapping ({", ".join(CYRILLIC)}, or '
-            "any other that Python knows), or convert the file to UTF-8."
+            "any other encoding of Python), or convert the file to UTF-8."
         )
 
 
-def _interesting(line: str) -> bytes:
-    """Return the bytes of a line that help to find its encoding: of a long line, only some."""
+def _sample_bytes(line: str) -> bytes:
+    """Return the bytes of a line that help to detect its encoding: at most `_MAX_LINE_BYTES`."""
     if line.isascii():
         return b""
     data = line.encode(_BYTES)
@@ -182,19 +187,19 @@ def _interesting(line: str) -> bytes:
     first = _NOT_ASCII.search(line)
     start = first.start() if first else 0
     part = data[start : start + _MAX_LINE_BYTES]
-    # A character that is cut off would look like damage.
+    # A truncated character would look like damage.
     return _CUT_OFF.sub(b"", part) + b"\n"
 
 
 def look_ahead(
     lines: Iterator[T],
     is_enough: Callable[[list[T]], bool],
-    deferred: tuple[type[Exception], ...] = _READING,
+    deferred: tuple[type[Exception], ...] = _READ_ERRORS,
 ) -> tuple[list[T], Iterator[T]]:
-    """Return the first lines, and the rest.
+    """Return the first lines, and an iterator over the others.
 
-    :param is_enough: called with the lines so far, after each of them
-    :param deferred: the errors that are raised by the rest instead; by default those of reading
+    :param is_enough: called after each line with the lines that were read
+    :param deferred: errors that the iterator raises instead; by default those of reading
     """
     sample: list[T] = []
     failures: list[Exception] = []
@@ -215,14 +220,14 @@ def look_ahead(
 
 
 def drain(items: list[T]) -> Iterator[T]:
-    """Yield the items of a list and empty it, because they may be large."""
+    """Yield the items of a list and remove them from it, so that their memory is released."""
     items.reverse()
     while items:
         yield items.pop()
 
 
 class _Enough:
-    """Whether lines hold enough to find their encoding; called after each line."""
+    """Whether lines suffice to detect their encoding; called after each line."""
 
     def __init__(self) -> None:
         self._letters = self._bytes = 0
@@ -235,12 +240,12 @@ class _Enough:
 
 
 def _marked_encoding(head: bytes) -> str:
-    """Return the encoding that a mark at the beginning names, or the zeros of UTF-16 betray."""
+    """Return the encoding by a byte order mark, or by the zeros of UTF-16; empty if unknown."""
     for mark, encoding in _MARKS.items():
         if head.startswith(mark):
             return encoding
     zeros = [index % 2 for index, byte in enumerate(head) if byte == 0]
-    # A few may be dirt, and those of dirt are not all at even or all at odd places.
+    # A few zeros may be noise. Zeros of noise are at both even and odd positions.
     if len(zeros) < 3 or len(set(zeros)) != 1:
         return ""
     return "utf-16-le" if zeros[0] else "utf-16-be"
@@ -248,15 +253,15 @@ def _marked_encoding(head: bytes) -> str:
 
 def detect(sample: bytes) -> str:
     """Return the encoding of some lines that are not ASCII; empty if it cannot be determined."""
-    # The sample may be all of a text that was cut off in the middle of a letter.
+    # The sample may end in the middle of a character.
     text = codecs.getincrementaldecoder(UTF_8)("surrogateescape").decode(sample)
     if _has_sound_lines(text):
         return UTF_8
-    damage = len(DAMAGE.findall(text))
+    damage = len(UNDECODED.findall(text))
     sound = len(_NOT_ASCII.findall(text)) - damage - len(_RARE.findall(text))
     scores = {text: (_score(text, damage) + 3 * sound, UTF_8)}
     for encoding in CYRILLIC:
-        text = sample.decode(encoding, MARK)
+        text = sample.decode(encoding, SURROGATES)
         unusual = sum(other not in _USUAL for other in _OTHER.findall(text))
         scores.setdefault(text, (_score(text, unusual) + (encoding == CYRILLIC[0]), encoding))
     (best, encoding), (second, _) = sorted(scores.values(), reverse=True)[:2]
@@ -266,18 +271,18 @@ def detect(sample: bytes) -> str:
 
 
 def _has_sound_lines(text: str) -> bool:
-    """Return whether enough lines are valid UTF-8 for the others to be damaged UTF-8."""
+    """Return whether a text is UTF-8: valid in so many lines that the others must be damaged."""
     lines = [line for line in text.split("\n") if not line.isascii()]
-    sound = [line for line in lines if not DAMAGE.search(line)]
+    sound = [line for line in lines if not UNDECODED.search(line)]
     characters = "".join(_NOT_ASCII.findall("".join(sound)))
     is_plausible = len(sound) == len(lines) or not _RARE.search(characters)
     return is_plausible and len(characters) >= _ENOUGH and 4 * len(sound) >= len(lines)
 
 
 def _score(text: str, unusual: int) -> int:
-    """Return how much a text looks like Russian or Uzbek in Cyrillic; 0 says nothing.
+    """Return a score of how much a text resembles Russian or Uzbek in Cyrillic; 0 is neutral.
 
-    :param unusual: how many of its characters no text has
+    :param unusual: the number of its characters that are unusual in texts
     """
     glued = len(_GLUED.findall(text))
     return sum(map(_score_word, _WORD.findall(text))) - _PENALTY * (unusual + glued)
@@ -289,7 +294,7 @@ def _score_word(word: str) -> int:
     lower = word.lower()
     foreign = sum(letter not in _LETTERS for letter in lower)
     if foreign == len(lower):
-        # Another script, such as Latin with accents, or Cyrillic of other languages.
+        # Another script, such as accented Latin (no penalty), or Cyrillic of other languages.
         return -_PENALTY * sum("\u0400" <= letter <= "\u052f" for letter in lower)
     if len(lower) == 1:
         return 0 if lower in _SHORT else -1

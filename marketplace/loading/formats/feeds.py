@@ -1,10 +1,10 @@
-"""YML feeds (Yandex Market Language and its relatives): one document an offer or category.
+"""YML feeds (Yandex Market Language and similar XML): one document per offer or category.
 
-A sound feed is read in one pass, in constant memory. At the first error the parser stops, and its
-own recovery would guess what was meant, or end there. So a damaged feed is read once more: its
-offers and categories are parsed one by one, each strictly, and the rest of the feed by itself.
-A feed with something large in it is read that way, too, as a parser has all of a text, a comment or
-a tag in memory.
+A sound feed is read in one pass, in constant memory. The parser stops at the first error, because
+its recovery mode would guess the meaning of damaged data. A damaged feed is then read again: each
+offer and category is parsed strictly on its own, and the bytes between them by another parser.
+A feed with a very large text, comment or tag is read in the same way, because a parser holds each
+of these in memory as a whole.
 """
 
 import re
@@ -19,26 +19,28 @@ from django.conf import settings
 from lxml import etree
 
 from marketplace.exceptions import SourceError
-from marketplace.loading.formats.feed_rest import MAX_TOKEN, LargeTagError, Rest
-from marketplace.loading.formats.feed_units import Scanner, Unit
-from marketplace.loading.formats.oversize import KEPT, too_large
-from marketplace.loading.formats.yml import EVENTS, OPTIONS, Feed, Found, LargeFeedError
+from marketplace.loading.formats.feed_gaps import MAX_TOKEN, Gaps, LargeTagError
+from marketplace.loading.formats.feed_scanner import Element, Scanner
+from marketplace.loading.formats.large_records import EXCERPT_SIZE, size_fault
+from marketplace.loading.formats.yml import EVENTS, OPTIONS, Feed, EntryFields, LargeFeedError
 
-#: Bytes of a feed that are kept in memory, for reading it again; more are kept in a file.
+#: Bytes of a feed that are kept in memory for reading it again. A larger feed is kept in a file.
 _SPOOL = 16 << 20
 _PIECE = 1 << 20
-_MARK = b"<unit/>"
+#: The element that replaces an offer or category between the gaps. It must not be longer than the
+#: shortest element that it replaces, or the columns in messages would shift.
+_PLACEHOLDER = b"<unit/>"
 _DECLARATION = re.compile(rb"^\s*<\?xml[^>]*\?>")
 
-#: Bytes of an offer from which on its nodes are counted before it is parsed, and how many it may
-#: have: each takes some 500 bytes. Elements, attributes and entities are nodes.
+#: The nodes of an offer with more bytes than `_LARGE` are counted before it is parsed: elements,
+#: attributes and entities. Each takes about 500 bytes of memory.
 _LARGE, MAX_NODES = 1 << 20, 200_000
 _NODE = re.compile(rb"""<[^/!?]|&(?!(?:lt|gt|amp|quot|apos);|\#)|=\s*["']""")
 _TEXT = re.compile(rb"<!--.*?-->|<!\[CDATA\[.*?\]\]>", re.DOTALL)
 
 
 class _Damage(NamedTuple):
-    """Where and why a feed is not well-formed."""
+    """The first place where a feed is not well-formed, and the reason."""
 
     line: int
     column: int
@@ -46,32 +48,33 @@ class _Damage(NamedTuple):
 
     @classmethod
     def of(cls, error: etree.XMLSyntaxError, dropped: int = 0) -> "_Damage":
-        """Return an error of the parser.
+        """Return the damage that the parser reports.
 
-        :param dropped: lines that it was not given
+        :param dropped: the number of lines that were not passed to the parser
         """
         return cls(error.position[0] + dropped, error.position[1], _explain(error))
 
 
-def read(stream: BinaryIO, name: str) -> Iterator[Found]:
+def read(stream: BinaryIO, name: str) -> Iterator[EntryFields]:
     """Yield {"yml_catalog": head, "offer" | "category": element} for each offer and category.
 
-    :raises SourceError: if it is no feed, declares entities, or is damaged but for single offers
+    :raises SourceError: if the source is not a feed, declares entities, or is damaged outside of
+        its offers and categories
     """
     with tempfile.SpooledTemporaryFile(_SPOOL) as copy:
         count = 0
         damage: _Damage | None = None
         feed = Feed(name)
         try:
-            for found in feed.read(_Tee(stream, copy, feed)):
+            for entry in feed.read(_Tee(stream, copy, feed)):
                 count += 1
-                yield found
+                yield entry
             return
         except etree.XMLSyntaxError as error:
             damage = _Damage.of(error)
         except LargeFeedError:
             pass
-        # The parsed part of the feed is freed.
+        # Releases the parsed part of the feed.
         del feed
         while piece := stream.read(_PIECE):
             copy.write(piece)
@@ -81,7 +84,7 @@ def read(stream: BinaryIO, name: str) -> Iterator[Found]:
 
 
 class _Tee:
-    """A stream that keeps what is read from it, and shows it to the feed before the parser."""
+    """A stream that copies the bytes that the parser reads, and lets the feed check them first."""
 
     def __init__(self, stream: BinaryIO, copy: Any, feed: Feed) -> None:
         self._stream, self._copy, self._feed = stream, copy, feed
@@ -94,81 +97,81 @@ class _Tee:
 
 
 class _DamagedFeed:
-    """A feed that is damaged or large, whose offers and categories are parsed one by one.
+    """A damaged or large feed, whose offers and categories are parsed one by one.
 
-    :param damage: why it is not well-formed; None if it may be
+    :param damage: the error of the parser; None if the feed may be well-formed
     """
 
     def __init__(self, name: str, scanner: Scanner, damage: _Damage | None) -> None:
         self._damage = damage
         self._feed = Feed(name)
-        self._max_unit: int = settings.INGEST_MAX_RECORD
+        self._max_element: int = settings.INGEST_MAX_RECORD
         self._scanner = scanner
-        self._rest = Rest(scanner)
-        #: Parses the rest, with an empty element in place of each; None once the rest is damaged.
+        self._gaps = Gaps(scanner)
+        #: Parses the gaps, with a placeholder for each element; None once a gap is damaged.
         self._parser: Any = etree.XMLPullParser(events=EVENTS, **OPTIONS)
-        #: The elements that are open in the rest, from the root down.
+        #: The elements that are open in the gaps, from the root down.
         self._open: list[Any] = []
-        self._marks = 0
+        self._placeholders = 0
         self._faults = 0
 
-    def read(self) -> Iterator[Found]:
-        """Yield all documents from the beginning, and the faults in their places.
+    def read(self) -> Iterator[EntryFields]:
+        """Yield all documents and faults, in their order.
 
-        :raises SourceError: at the end, if more is damaged than single offers or categories; before
-            the first offer, if that is where
+        :raises SourceError: after the last document, if a gap is damaged; at once, if the damage is
+            before the first offer
         """
         if b"\0" in self._scanner.read(0, 200):
             raise self._failure("It is UTF-16, and only UTF-8 can be read past damage")
-        for unit in self._scanner.units():
-            if unit.end is None:
-                self._refuse_open(unit)
+        for element in self._scanner.elements():
+            if element.end is None:
+                self._refuse_open(element)
                 break
-            yield from self._read_unit(unit)
-        self._parse_rest(self._scanner.size)
+            yield from self._read_element(element)
+        self._parse_gap(self._scanner.size)
         self._finish()
 
-    def _read_unit(self, unit: Unit) -> Iterator[Found]:
-        self._parse_rest(unit.start)
-        if unit.kind == "category" and not self._is_inside("categories"):
-            for inner in unit.inner:
+    def _read_element(self, element: Element) -> Iterator[EntryFields]:
+        self._parse_gap(element.start)
+        if element.kind == "category" and not self._is_inside("categories"):
+            for inner in element.inner:
                 if inner.end is not None:
-                    yield from self._read_unit(inner)
+                    yield from self._read_element(inner)
             return
-        end: int = unit.end  # type: ignore[assignment] # those without an end are the last ones
-        self._mark(unit.start, end)
-        found = self._parse_alone(unit, end)
-        self._faults += bool(found[2])
-        yield found
+        end: int = element.end  # type: ignore[assignment] # only the last one may have no end
+        self._replace(element.start, end)
+        entry = self._parse_alone(element, end)
+        self._faults += bool(entry[2])
+        yield entry
 
-    def _refuse_open(self, unit: Unit) -> None:
-        """Refuse a feed that ends in the middle of an offer, if the rest of it is large."""
-        if self._scanner.size - unit.start > MAX_TOKEN:
+    def _refuse_open(self, element: Element) -> None:
+        """Refuse a feed that ends in the middle of an offer, if that offer is large."""
+        if self._scanner.size - element.start > MAX_TOKEN:
             if self._damage is None:
-                self._damage = self._damage_at(unit.start, f"</{unit.kind}> is missing")
+                self._damage = self._damage_at(element.start, f"</{element.kind}> is missing")
             raise self._failure(f"The sound offers were read ({self._feed.sound:,})")
 
     def _is_inside(self, tag: str) -> bool:
         return bool(self._open) and self._feed.tag(self._open[-1]) == tag
 
-    def _parse_rest(self, end: int) -> None:
-        """Parse what stands between the last unit and a position."""
+    def _parse_gap(self, end: int) -> None:
+        """Parse the bytes between the last element and a position."""
         try:
-            for piece in self._rest.read(end):
+            for piece in self._gaps.read(end):
                 self._feed_parser(piece)
         except LargeTagError as error:
             self._damage = self._damage_at(error.start, f"a tag is larger than {MAX_TOKEN:,} bytes")
             raise self._failure(f"The sound offers were read ({self._feed.sound:,})") from None
 
-    def _mark(self, start: int, end: int) -> None:
-        """Parse an empty element in place of a unit, and blanks so that places stay as they are.
+    def _replace(self, start: int, end: int) -> None:
+        """Parse a placeholder instead of an element, with blanks that preserve lines and columns.
 
-        The parser waits for what could complete a damaged token; so it is asked whether it came so
-        far, as the unit depends on what stands before it.
+        If the parser does not report the placeholder, it is still waiting for the end of a damaged
+        token before it. It is then closed, because the element depends on the gap before it.
         """
-        count = self._marks
-        self._feed_parser(_MARK + self._rest.skip(start, end, len(_MARK)))
-        if self._parser is not None and self._marks == count:
+        count = self._placeholders
+        self._feed_parser(_PLACEHOLDER + self._gaps.skip(start, end, len(_PLACEHOLDER)))
+        if self._parser is not None and self._placeholders == count:
             self._close()
 
     def _feed_parser(self, data: bytes) -> None:
@@ -186,50 +189,50 @@ class _DamagedFeed:
                 self._open.append(element)
             elif event == "end":
                 self._open.pop()
-                self._marks += element.tag.removeprefix(self._feed.names) == "unit"
-            # The head is what it tells; of documents it has none.
+                self._placeholders += element.tag.removeprefix(self._feed.namespace) == "unit"
+            # Updates the head of the feed. The gaps have no documents.
             list(self._feed.take([(event, element)]))
 
     def _close(self) -> None:
-        """Have the parser read what it waits with."""
+        """Let the parser process the bytes that it holds back."""
         try:
             self._parser.close()
         except etree.XMLSyntaxError as error:
             self._note(error)
 
     def _note(self, error: etree.XMLSyntaxError) -> None:
-        """Go on without the rest, as it is damaged.
+        """Note the damage of a gap, and stop parsing gaps.
 
-        :raises SourceError: if no offer was read yet, as each depends on what comes before it
+        :raises SourceError: if no offer was read yet, because offers depend on the bytes before
         """
-        self._parser, self._damage = None, _Damage.of(error, self._rest.dropped)
+        self._parser, self._damage = None, _Damage.of(error, self._gaps.dropped)
         if not self._feed.offers:
             raise self._failure("No offer was read")
 
-    def _parse_alone(self, unit: Unit, end: int) -> Found:
-        if end - unit.start > self._max_unit:
-            raw = self._scanner.read(unit.start, unit.start + KEPT)
-            fault = too_large(end - unit.start, self._max_unit)
-            return self._feed.place(unit.kind), None, fault, raw
-        raw = self._scanner.read(unit.start, end)
+    def _parse_alone(self, element: Element, end: int) -> EntryFields:
+        if end - element.start > self._max_element:
+            raw = self._scanner.read(element.start, element.start + EXCERPT_SIZE)
+            fault = size_fault(end - element.start, self._max_element)
+            return self._feed.place(element.kind), None, fault, raw
+        raw = self._scanner.read(element.start, end)
         if len(raw) > _LARGE and len(_NODE.findall(_TEXT.sub(b"", raw))) > MAX_NODES:
             fault = f"has more than {MAX_NODES:,} elements and attributes"
-            return self._feed.place(unit.kind), None, fault, raw[:KEPT]
+            return self._feed.place(element.kind), None, fault, raw[:EXCERPT_SIZE]
         try:
-            if not unit.is_whole:
-                raise ValueError(f"</{unit.kind}> is missing")
+            if not element.is_whole:
+                raise ValueError(f"</{element.kind}> is missing")
             root = etree.fromstring(self._wrap(raw), etree.XMLParser(**OPTIONS))
         except etree.XMLSyntaxError as error:
             fault = _explain(error)
         except ValueError as error:
             fault = str(error)
         else:
-            return self._feed.found(unit.kind, root[0])
-        return self._feed.place(unit.kind), None, f"is not XML: {fault}", raw.rstrip()
+            return self._feed.build(element.kind, root[0])
+        return self._feed.place(element.kind), None, f"is not XML: {fault}", raw.rstrip()
 
     def _wrap(self, raw: bytes) -> bytes:
         """Return the bytes of an element as a document with the declarations of the feed."""
-        declaration = _DECLARATION.match(self._scanner.read(0, KEPT))
+        declaration = _DECLARATION.match(self._scanner.read(0, EXCERPT_SIZE))
         names = self._open[-1].nsmap if self._open else {}
         spaces = "".join(
             f" xmlns{':' * bool(prefix)}{prefix or ''}={quoteattr(uri)}"
@@ -246,7 +249,7 @@ class _DamagedFeed:
             raise self._failure(f"The sound offers were read ({self._feed.sound:,})")
 
     def _damage_at(self, position: int, reason: str) -> _Damage:
-        line, column = self._rest.place(position)
+        line, column = self._gaps.place(position)
         return _Damage(line, column, reason)
 
     def _failure(self, outcome: str) -> SourceError:
@@ -259,5 +262,5 @@ class _DamagedFeed:
 
 
 def _explain(error: etree.XMLSyntaxError) -> str:
-    """Return the parser's reason without the place, which follows it."""
+    """Return the parser's message without the place at its end."""
     return str(error.msg).rpartition(", line ")[0] or str(error.msg)

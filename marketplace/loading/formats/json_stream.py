@@ -1,8 +1,8 @@
-"""JSON texts of any size, read piece by piece: the records in them, in bounded memory.
+"""The documents of JSON texts of any size, in bounded memory.
 
-A text is an array, or objects that follow one another. An object that is too large to be parsed
-whole, or damaged, and begins with one long list, as {"data": {"items": [{…}, …]}}, is yielded as
-several such objects, each with a slice of the list.
+A text is an array, or a sequence of objects. An object that begins with one long list, such as
+{"data": {"items": [{…}, …]}}, and is damaged or too large to be parsed whole, is yielded as several
+such objects, each with a slice of the list.
 """
 
 import re
@@ -11,41 +11,41 @@ from typing import Any
 
 from marketplace.exceptions import SourceError
 from marketplace.loading.formats import unpacking
-from marketplace.loading.formats.json_pieces import STRING, DamagedError, Record, Text
+from marketplace.loading.formats.json_reader import STRING, DamagedError, JsonReader, Record
 from marketplace.loading.formats.json_text import parse
 
-#: Bytes of a text that may be parsed whole.
+#: Bytes of the largest text that is parsed whole.
 MAX_WHOLE = 32 << 20
 
-#: Elements and bytes of a slice of a list. They are not settings, because a resumed run counts the
-#: slices that are done.
+#: Elements and bytes of a slice of a list. They are not settings, because a resumed run skips the
+#: number of slices that were loaded.
 _SLICE = 1000
 _SLICE_SIZE = 2 << 20
 
 #: Elements of an array that may come before the first object.
-_MAX_WAITING = 1000
+_MAX_BEFORE_OBJECT = 1000
 
-#: The way from the beginning of an object to its list of records, with nothing before it: else
-#: part of a record would be read as the whole of it.
+#: The keys from the beginning of an object to its list of records. Each must be the first key of
+#: its object, because the other keys would be missing from the slices.
 _LIST = re.compile(rb"\s*((?:\{\s*" + STRING + rb"\s*:\s*){1,10}+)\[\s*\{", re.DOTALL)
 _KEY = re.compile(STRING, re.DOTALL)
 
-#: Place, document, fault, its bytes, warning.
-Found = tuple[str, Any, str, bytes, str]
+#: The fields of an `Entry`: place, document, fault, raw bytes, warning.
+EntryFields = tuple[str, Any, str, bytes, str]
 
 
-def read(text: Text, name: str) -> Iterator[Found]:
-    """Yield the documents of a text: of an array, its elements.
+def read(reader: JsonReader, name: str) -> Iterator[EntryFields]:
+    """Yield the documents of a text; those of an array are its elements.
 
-    A record that is too large or nested too deeply is a fault; the reading goes on behind it.
+    A record that is too large or nested too deeply is a fault, and reading continues after it.
 
-    :param name: of the source, for messages
-    :raises SourceError: behind the last sound document, if the text is damaged
+    :param name: the name of the source, for messages
+    :raises SourceError: after the last sound document, if the text is damaged
     """
     try:
-        yield from _array(text, name) if text.peek() == b"[" else _objects(text, name)
+        yield from _array(reader, name) if reader.peek() == b"[" else _objects(reader, name)
     except DamagedError as error:
-        count = text.count
+        count = reader.count
         before = f"The records before it were read ({count:,})" if count else "No record was read"
         raise SourceError(
             f"{name} is not valid JSON at {error.place}: {error}. {before}. Fetch or correct the "
@@ -58,139 +58,140 @@ def begins_with_list(data: bytes) -> bool:
     return _LIST.match(data) is not None
 
 
-def _array(text: Text, name: str) -> Iterator[Found]:
-    waiting: list[Found] | None = []
+def _array(reader: JsonReader, name: str) -> Iterator[EntryFields]:
+    #: Entries before the first object; None after it.
+    waiting: list[EntryFields] | None = []
     number = 0
-    for each in _elements(text):
+    for record in _elements(reader):
         number += 1
-        found = (f"element {number}", each.value, each.fault, each.raw, "")
-        # A record may be large: it is freed before the next one is read.
-        del each
+        entry = (f"element {number}", record.value, record.fault, record.raw, "")
+        # A record may be large. Its memory is released before the next one is read.
+        del record
         if waiting is None:
-            text.count += not found[2]
-            yield found
-            del found
+            reader.count += not entry[2]
+            yield entry
+            del entry
             continue
         # Elements of a list of numbers are not records.
-        waiting.append(found)
-        if found[2] or isinstance(found[1], dict):
-            del found
-            text.count += sum(not fault for _, _, fault, *_ in waiting)
+        waiting.append(entry)
+        if entry[2] or isinstance(entry[1], dict):
+            del entry
+            reader.count += sum(not fault for _, _, fault, *_ in waiting)
             yield from waiting
             waiting = None
-        elif number == _MAX_WAITING:
+        elif number == _MAX_BEFORE_OBJECT:
             raise SourceError(
-                f"{name} is an array, but its first {_MAX_WAITING:,} elements are not objects. "
-                "Load a file with one object for each record."
+                f"{name} is an array, but its first {_MAX_BEFORE_OBJECT:,} elements are not "
+                "objects. Load a file with one object for each record."
             )
-    if text.peek():
-        text.fail("Extra data")
+    if reader.peek():
+        reader.fail("Extra data")
     yield from waiting or ()
 
 
-def _objects(text: Text, name: str) -> Iterator[Found]:
+def _objects(reader: JsonReader, name: str) -> Iterator[EntryFields]:
     number = 0
-    while first := text.peek():
+    while first := reader.peek():
         if first != b"{":
-            text.fail("Extra data" if number else "Expecting value")
+            reader.fail("Extra data" if number else "Expecting value")
         number += 1
-        yield from _object(text, f"document {number}", name)
+        yield from _object(reader, f"document {number}", name)
 
 
-def _object(text: Text, place: str, name: str) -> Iterator[Found]:
-    end = text.find_end(min(text.max_record, MAX_WHOLE))
+def _object(reader: JsonReader, place: str, name: str) -> Iterator[EntryFields]:
+    end = reader.find_end(min(reader.max_record, MAX_WHOLE))
     if end > 0:
         try:
-            value = parse(text.data[text.at : end])
+            value = parse(reader.data[reader.at : end])
         except ValueError:
-            # Its list, or the second attempt, shows where it is damaged.
+            # Reading the object again, by slices or as a record, reports the place of the damage.
             pass
         else:
-            text.at = end
-            text.count += 1
+            reader.at = end
+            reader.count += 1
             yield place, value, "", b"", ""
             return
-    opening = _LIST.match(text.data, text.at)
+    opening = _LIST.match(reader.data, reader.at)
     if opening:
         keys = [parse(key) for key in _KEY.findall(opening[1])]
-        text.at = opening.end(1)
-        yield from _slices(text, keys, place)
-        yield from _beside(text, len(keys), name)
+        reader.at = opening.end(1)
+        yield from _slices(reader, keys, place)
+        yield from _skip_other_keys(reader, len(keys), name)
     else:
-        each = text.record()
-        text.count += not each.fault
-        yield place, each.value, each.fault, each.raw, ""
+        record = reader.record()
+        reader.count += not record.fault
+        yield place, record.value, record.fault, record.raw, ""
 
 
-def _slices(text: Text, keys: list[str], place: str) -> Iterator[Found]:
-    """Yield the object that holds a list under some keys, with one slice of it after the other."""
-    taken: list[Any] = []
+def _slices(reader: JsonReader, keys: list[str], place: str) -> Iterator[EntryFields]:
+    """Yield the object with a list under nested keys once for each slice of the list."""
+    elements: list[Any] = []
     size = 0
 
-    def found() -> Found:
-        value: Any = taken
+    def build_entry() -> EntryFields:
+        value: Any = elements
         for key in reversed(keys):
             value = {key: value}
-        text.count += len(taken)
+        reader.count += len(elements)
         return place, value, "", b"", ""
 
     try:
-        for number, each in enumerate(_elements(text), 1):
-            if each.fault:
-                yield f"{place}, element {number}", None, each.fault, each.raw, ""
+        for number, record in enumerate(_elements(reader), 1):
+            if record.fault:
+                yield f"{place}, element {number}", None, record.fault, record.raw, ""
                 continue
-            taken.append(each.value)
-            size += each.size
-            if len(taken) == _SLICE or size >= _SLICE_SIZE:
-                yield found()
-                taken, size = [], 0
+            elements.append(record.value)
+            size += record.size
+            if len(elements) == _SLICE or size >= _SLICE_SIZE:
+                yield build_entry()
+                elements, size = [], 0
     except (DamagedError, *unpacking.ERRORS):
-        if taken:
-            yield found()
+        if elements:
+            yield build_entry()
         raise
-    if taken:
-        yield found()
+    if elements:
+        yield build_entry()
 
 
-def _beside(text: Text, levels: int, name: str) -> Iterator[Found]:
-    """Read on to the end of the objects around a list; yield a warning about their other keys."""
+def _skip_other_keys(reader: JsonReader, levels: int, name: str) -> Iterator[EntryFields]:
+    """Skip the rest of the objects around a list; yield a warning about their other keys."""
     keys: list[str] = []
     for _ in range(levels):
-        mark = text.peek()
+        mark = reader.peek()
         if mark == b",":
-            keys.extend(_members(text))
+            keys.extend(_members(reader))
         elif mark == b"}":
-            text.at += 1
+            reader.at += 1
         else:
-            text.fail("Expecting ',' delimiter")
+            reader.fail("Expecting ',' delimiter")
     if keys:
-        shown = ", ".join(keys[:10])
-        warning = f"{name} was read in parts: the keys behind its list were ignored: {shown}."
+        names = ", ".join(keys[:10])
+        warning = f"{name} was read in parts: the keys after its list were ignored: {names}."
         yield "", None, "", b"", warning
 
 
-def _members(text: Text) -> list[str]:
-    """Return the keys of an object from a comma on."""
-    at = text.at
+def _members(reader: JsonReader) -> list[str]:
+    """Read the rest of an object from a comma, and return its keys."""
+    at = reader.at
     # The comma becomes a brace, so that the rest of the object is an object at the same place.
-    text.data = text.data[:at] + b"{" + text.data[at + 1 :]
-    each = text.record()
-    if not each.value:
-        text.fail(each.fault or "Expecting property name enclosed in double quotes")
-    return list(each.value)
+    reader.data = reader.data[:at] + b"{" + reader.data[at + 1 :]
+    record = reader.record()
+    if not record.value:
+        reader.fail(record.fault or "Expecting property name enclosed in double quotes")
+    return list(record.value)
 
 
-def _elements(text: Text) -> Iterator[Record]:
-    """Yield the elements of the list that begins here, and pass its end."""
-    text.at += 1
-    if text.peek() == b"]":
-        text.at += 1
+def _elements(reader: JsonReader) -> Iterator[Record]:
+    """Yield the elements of the list that begins here, and skip its end."""
+    reader.at += 1
+    if reader.peek() == b"]":
+        reader.at += 1
         return
     while True:
-        yield text.record()
-        mark = text.peek()
+        yield reader.record()
+        mark = reader.peek()
         if mark not in (b",", b"]"):
-            text.fail("Expecting ',' delimiter")
-        text.at += 1
+            reader.fail("Expecting ',' delimiter")
+        reader.at += 1
         if mark == b"]":
             return

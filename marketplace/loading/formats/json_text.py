@@ -1,6 +1,6 @@
-"""JSON as platforms publish it: parsing that keeps whole numbers exact and bounds the depth.
+"""Parsing and serialization of JSON, with exact whole numbers and a limit for the depth.
 
-Beyond the standard, NaN and Infinity are accepted, which some scrapers write for a missing value.
+NaN and Infinity are accepted too, which some scrapers write for a missing value.
 """
 
 import json
@@ -14,36 +14,36 @@ from django.conf import settings
 
 from marketplace.exceptions import NestingError, RecordLimitError, TooManyValuesError
 
-# orjson is as fast, but rounds whole numbers beyond 64 bits without a word.
+# orjson is as fast, but rounds whole numbers beyond 64 bits silently.
 _FAST_DECODER = msgspec.json.Decoder()
 
-#: Digits of a whole number that Python converts at most; their time grows with the square.
+#: The most digits of a whole number that Python converts by default. The time is quadratic.
 _MAX_DIGITS = 4300
 
 _CONTAINERS = (dict, list)
 
-#: Bytes of a text from which on its values are counted before it is parsed, and how many it may
-#: have: each takes up to 150 bytes. Commas and opening brackets are counted, in strings, too.
+#: The values of a text with more bytes than `_LARGE` are counted before it is parsed, because each
+#: takes up to 150 bytes of memory. Commas and opening brackets are counted, also in strings.
 _LARGE, MAX_VALUES = 4 << 20, 2_000_000
 
 
 def parse(data: bytes) -> Any:
-    """Return the JSON value of some bytes, without what PostgreSQL cannot store.
+    """Return the value of a JSON text in a form that PostgreSQL can store.
 
-    NUL characters are removed from text, lone surrogates become U+FFFD. NaN and Infinity are None.
-    Whole numbers are exact. Those of more than 4,300 digits are text, as are numbers beyond the
-    range of floats, such as 1e400.
+    NUL characters are removed from text, and lone surrogates become U+FFFD. NaN and Infinity become
+    None. Whole numbers are exact; those of more than 4,300 digits become text, as do numbers beyond
+    the range of floats, such as 1e400.
 
-    :raises NestingError: if it has more than INGEST_MAX_DEPTH levels
-    :raises TooManyValuesError: if it has more than 2,000,000 values
-    :raises ValueError: if it is not JSON; `explain` says why
+    :raises NestingError: if the text has more than INGEST_MAX_DEPTH levels
+    :raises TooManyValuesError: if the text has more than 2,000,000 values
+    :raises ValueError: if the text is not JSON; `explain` returns the reason
     """
     if len(data) > _LARGE and sum(map(data.count, (b",", b"{", b"["))) > MAX_VALUES:
         raise TooManyValuesError(f"has more than {MAX_VALUES:,} values")
     try:
         value = _FAST_DECODER.decode(data)
     except msgspec.DecodeError:
-        # It refuses lone surrogates, NaN and Infinity, which platforms do publish.
+        # msgspec refuses lone surrogates, NaN and Infinity, which platforms publish.
         value = _decode(data.decode())
         _check_depth(value)
         return _clean(value)
@@ -55,19 +55,19 @@ def parse(data: bytes) -> Any:
 
 
 def dumps(value: Any, option: int = 0) -> bytes:
-    """Return a value as JSON, with whole numbers beyond 64 bits as text of their digits.
+    """Return a value as JSON, with whole numbers beyond 64 bits as strings of their digits.
 
-    :param option: of orjson
-    :raises TypeError: if JSON cannot hold it
+    :param option: options of orjson
+    :raises TypeError: if the value cannot be serialized
     """
     return storable(value, option)[1]
 
 
 def storable(value: Any, option: int = 0) -> tuple[Any, bytes]:
-    """Return a value as it is read back from what is stored, and what is stored, as `dumps` does.
+    """Return a value as it will be read back from its JSON, and that JSON as `dumps` returns it.
 
-    :param option: of orjson
-    :raises TypeError: if JSON cannot hold it
+    :param option: options of orjson
+    :raises TypeError: if the value cannot be serialized
     """
     try:
         return value, orjson.dumps(value, option=option)
@@ -77,7 +77,7 @@ def storable(value: Any, option: int = 0) -> tuple[Any, bytes]:
 
 
 def explain(error: ValueError) -> str:
-    """Return why a line could not be parsed, as a reason for the quarantine."""
+    """Return the reason for which a text could not be parsed, for the quarantine."""
     if isinstance(error, UnicodeDecodeError):
         return f"is not UTF-8 at byte {error.start + 1:,}"
     if isinstance(error, JSONDecodeError):
@@ -88,9 +88,9 @@ def explain(error: ValueError) -> str:
 
 
 def clean(value: Any) -> Any:
-    """Return a JSON value without NUL characters, lone surrogates and overlong whole numbers.
+    """Return a JSON value without NUL characters, lone surrogates and numbers beyond 64 bits.
 
-    :raises NestingError: if it has more than INGEST_MAX_DEPTH levels
+    :raises NestingError: if the value has more than INGEST_MAX_DEPTH levels
     :raises ValueError: if a number has thousands of digits
     """
     _check_depth(value)
@@ -102,8 +102,8 @@ def _check_depth(value: Any) -> None:
     for _ in range(settings.INGEST_MAX_DEPTH):
         level = [
             part
-            for each in level
-            for part in (each.values() if isinstance(each, dict) else each)
+            for container in level
+            for part in (container.values() if isinstance(container, dict) else container)
             if isinstance(part, _CONTAINERS)
         ]
         if not level:
@@ -120,16 +120,16 @@ def nesting_error() -> NestingError:
 
 
 def _clean(value: Any, *, has_digits: bool = False) -> Any:
-    """Return a value as PostgreSQL can store it.
+    """Return a value in a form that PostgreSQL can store.
 
-    :param has_digits: whether whole numbers beyond 64 bits become text of their digits
+    :param has_digits: whether whole numbers beyond 64 bits become strings of their digits
     """
     if isinstance(value, str):
         return value.replace("\0", "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, list):
-        return [_clean(each, has_digits=has_digits) for each in value]
+        return [_clean(part, has_digits=has_digits) for part in value]
     if isinstance(value, dict):
-        return {_clean(key): _clean(each, has_digits=has_digits) for key, each in value.items()}
+        return {_clean(key): _clean(part, has_digits=has_digits) for key, part in value.items()}
     if has_digits and type(value) is int and not -(2**63) <= value < 2**64:
         return str(value)
     return value
@@ -156,14 +156,14 @@ def _decode(text: str) -> Any:
 
 
 def are_lines(lines: list[bytes]) -> bool:
-    """Return whether the first lines of a source are documents of their own, or of one text.
+    """Return whether each line of a source is a document (JSON lines), or all form one text.
 
-    :param lines: the first ones that are not blank, at most three
+    :param lines: the first lines that are not blank, at most three
     """
     if _is_document(lines[0]):
         return True
     if any(map(_is_document, lines[1:])):
-        # The first line is damaged, unless the lines together are the beginning of one text.
+        # The first line is damaged, unless the lines are the beginning of one text.
         return not _is_beginning(lines)
     is_closed = lines[0].rstrip().endswith((b"}", b"]"))
     return is_closed and any(line[:1] == lines[0][:1] for line in lines[1:2])

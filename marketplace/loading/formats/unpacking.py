@@ -1,4 +1,4 @@
-"""Sources as streams of unpacked bytes: plain, gzip or zstd, whatever their name."""
+"""Sources as streams of unpacked bytes: plain, gzip or zstd, recognized by their content."""
 
 import io
 import sys
@@ -14,7 +14,7 @@ from marketplace.exceptions import SourceError
 
 STANDARD_INPUT = "-"
 
-#: What unpacking raises if the packed data are damaged or cut off.
+#: Errors of unpacking damaged or truncated data.
 ERRORS = (EOFError, zlib.error, zstandard.ZstdError)
 
 _PIECE = 1 << 16
@@ -22,21 +22,23 @@ _PIECE = 1 << 16
 #: Bytes of the largest zstd window, which is held in memory: the default limit of the zstd command.
 _MAX_WINDOW = 1 << 27
 
-#: A source that unpacks to more bytes than this, and to more than `max_ratio` of its form times its
-#: size, is refused.
+#: A source is refused as a decompression bomb if it unpacks to more bytes than this, and to more
+#: than `max_ratio` times its size.
 _MIN_BOMB = 64 << 20
 
-#: Packed files of up to so many bytes are unpacked once before they are read, so that nothing of a
-#: bomb is loaded. A larger bomb is refused while it is read, once `_MIN_BOMB` bytes are unpacked.
+#: Packed files of up to this size are unpacked once before they are read, so that nothing of a bomb
+#: is loaded. A larger bomb is refused while it is read, after `_MIN_BOMB` unpacked bytes.
 _MAX_TRIAL = 4 << 20
 
 
-class _Form(NamedTuple):
-    """A form of packed data: members (gzip) or frames (zstd), one after the other.
+class _Format(NamedTuple):
+    """A format of packed data: a sequence of members (gzip) or frames (zstd).
 
+    :param is_start: whether bytes begin a member or frame
+    :param start: returns a decompressor for one member or frame
     :param step: packed bytes that are unpacked at once
-    :param max_ratio: how many times its size a sound source unpacks to at most
-    :param unpack: returns the unpacked bytes of a piece; its arguments are the member and the piece
+    :param max_ratio: the largest ratio of unpacked to packed size that is accepted
+    :param unpack: returns the unpacked bytes of a piece: (decompressor, piece) → bytes
     """
 
     name: str
@@ -47,27 +49,27 @@ class _Form(NamedTuple):
     unpack: Callable[[Any, memoryview], bytes]
 
 
-_GZIP = _Form(
+_GZIP = _Format(
     "gzip",
     lambda head: head.startswith(b"\x1f\x8b"),
     lambda: zlib.decompressobj(wbits=31),
     1 << 12,
-    # It looks 32 KiB back, so that JSON and tables shrink to a hundredth at most.
+    # The window is 32 KiB, so JSON and tables shrink to about a hundredth at most.
     200,
     lambda member, piece: member.decompress(piece, _PIECE),
 )
-_ZSTD = _Form(
+_ZSTD = _Format(
     "zstd",
-    # A frame of data, or one that is to be skipped (RFC 8878).
+    # A data frame or a skippable frame (RFC 8878).
     lambda head: (
         head.startswith(b"\x28\xb5\x2f\xfd")
         or (head[1:4] == b"\x2a\x4d\x18" and 0x50 <= head[0] <= 0x5F)
     ),
     lambda: zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW).decompressobj(),
-    # The library cannot limit its output: a block of 4 bytes may become 128 KiB, so a step of 256
-    # bytes may become 8 MiB.
+    # The library cannot limit its output: a block of 4 bytes may unpack to 128 KiB, and a step of
+    # 256 bytes to 8 MiB.
     1 << 8,
-    # With a large window, a file of many days has hardly more than what changed.
+    # With a large window, a file with the data of many days packs to little more than the changes.
     1000,
     lambda member, piece: member.decompress(piece),
 )
@@ -76,8 +78,8 @@ _ZSTD = _Form(
 def open_source(path: str, opened: ExitStack, warn: Callable[[str], None]) -> Any:
     """Return a file, or standard input for "-", as an unpacked stream with `peek`.
 
-    :param opened: closes what is opened here
-    :param warn: takes warnings about the source, once it was read
+    :param opened: receives the file and the stream, to close them
+    :param warn: called with warnings about the source after it was read
     :raises SourceError: if standard input is closed; while reading, also if the source is a
         decompression bomb, or its zstd window is too large
     :raises OSError: if the file cannot be opened
@@ -88,36 +90,36 @@ def open_source(path: str, opened: ExitStack, warn: Callable[[str], None]) -> An
     if path != STANDARD_INPUT:
         packed = opened.enter_context(Path(path).open("rb"))  # noqa: SIM115 # closed by `opened`
     head = packed.peek(4)[:4]
-    for form in (_GZIP, _ZSTD):
-        if form.is_start(head):
+    for packing in (_GZIP, _ZSTD):
+        if packing.is_start(head):
             if path != STANDARD_INPUT and Path(path).stat().st_size <= _MAX_TRIAL:
-                _try(path, form)
-            unpacked = _Unpacked(packed, form, source_name(path), warn)
+                _check_unpacking(path, packing)
+            unpacked = _Unpacked(packed, packing, source_name(path), warn)
             return opened.enter_context(io.BufferedReader(unpacked, _PIECE))
     return packed
 
 
-def _try(path: str, form: _Form) -> None:
-    """Unpack a file to its end, or to its damage, which shows again where it is read.
+def _check_unpacking(path: str, packing: _Format) -> None:
+    """Unpack a file to its end, or to the first damage, which is reported when the file is read.
 
-    :raises SourceError: if it is a bomb, or its zstd window is too large
+    :raises SourceError: if the file is a bomb, or its zstd window is too large
     """
     buffer = bytearray(_PIECE)
     with Path(path).open("rb") as packed, suppress(*ERRORS):
-        unpacked = _Unpacked(packed, form, source_name(path), lambda warning: None)
+        unpacked = _Unpacked(packed, packing, source_name(path), lambda warning: None)
         while unpacked.readinto(buffer):
             pass
 
 
 def source_name(path: str) -> str:
-    """Return the name of a source in messages."""
+    """Return the name of a source for messages."""
     return "standard input" if path == STANDARD_INPUT else Path(path).name
 
 
 def read_some(stream: Any, size: int) -> bytes:
-    """Return at least so many bytes, or fewer at the end or where packed data are damaged.
+    """Return at least `size` bytes; fewer at the end of the stream, or before damaged packed data.
 
-    Reading on at such a place raises the damage.
+    The next read raises the error of the damaged data.
     """
     data = bytearray()
     with suppress(*ERRORS):
@@ -129,22 +131,25 @@ def read_some(stream: Any, size: int) -> bytes:
 class _Unpacked(io.RawIOBase):
     """The unpacked members or frames of a stream.
 
-    Unlike the libraries' own readers, it notices that the last zstd frame is cut off, and ignores
-    bytes after the last member or frame, as the command line tools do.
+    Unlike the readers of the libraries, this class detects a truncated last zstd frame, and it
+    ignores bytes after the last member or frame, as the command line tools do.
     """
 
-    def __init__(self, packed: Any, form: _Form, name: str, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self, packed: Any, packing: _Format, name: str, warn: Callable[[str], None]
+    ) -> None:
         self._packed = packed
-        self._form = form
+        self._packing = packing
         self._name = name
         self._warn = warn
-        self._member = form.start()
-        #: Packed bytes that were read and not unpacked yet.
+        self._member = packing.start()
+        # Memory views, so that the rest of a large piece is not copied for each portion.
+        #: Packed bytes that were read and are not unpacked yet.
         self._rest = memoryview(b"")
-        #: Both are memory views, so that the rest of a large piece is not copied for each portion.
+        #: Unpacked bytes that were not returned yet.
         self._ready = memoryview(b"")
         self._packed_size = self._unpacked_size = 0
-        self._is_over = False
+        self._is_finished = False
         self._failure: Exception | None = None
 
     def readable(self) -> bool:
@@ -154,19 +159,19 @@ class _Unpacked(io.RawIOBase):
         if self._failure:
             raise self._failure
         try:
-            while not self._ready and not self._is_over:
+            while not self._ready and not self._is_finished:
                 if self._member.eof:
                     self._start_member()
                 else:
                     self._unpack()
         except (*ERRORS, SourceError) as error:
-            self._failure = self._explained(error)
+            self._failure = self._explain(error)
             raise self._failure from None
         size = min(len(buffer), len(self._ready))
         buffer[:size], self._ready = self._ready[:size], self._ready[size:]
         return size
 
-    def _explained(self, error: Exception) -> Exception:
+    def _explain(self, error: Exception) -> Exception:
         if "requires too much memory" not in str(error):
             return error
         return SourceError(
@@ -176,9 +181,9 @@ class _Unpacked(io.RawIOBase):
 
     def _unpack(self) -> None:
         if not self._rest and not self._read():
-            raise EOFError(f"the {self._form.name} data end in the middle")
-        piece = self._rest[: self._form.step]
-        self._ready = memoryview(self._form.unpack(self._member, piece))
+            raise EOFError(f"the {self._packing.name} data end in the middle")
+        piece = self._rest[: self._packing.step]
+        self._ready = memoryview(self._packing.unpack(self._member, piece))
         left = len(self._member.unconsumed_tail) + len(self._member.unused_data)
         self._rest = self._rest[len(piece) - left :]
         self._unpacked_size += len(self._ready)
@@ -192,25 +197,25 @@ class _Unpacked(io.RawIOBase):
         return bool(piece)
 
     def _check_ratio(self) -> None:
-        size, packed, ratio = self._unpacked_size, self._packed_size, self._form.max_ratio
+        size, packed, ratio = self._unpacked_size, self._packed_size, self._packing.max_ratio
         if size > _MIN_BOMB and size > packed * ratio:
             raise SourceError(
                 f"{self._name} is a decompression bomb: its first {packed:,} bytes unpack to more "
                 f"than {ratio:,} times their size (1 : {size // packed:,}). The rest was not "
-                f"read. If the size is right, unpack it with {self._form.name} -d and load the "
+                f"read. If the size is right, unpack it with {self._packing.name} -d and load the "
                 "result."
             )
 
     def _start_member(self) -> None:
         if len(self._rest) < 4:
             self._read()
-        if self._form.is_start(bytes(self._rest[:4])):
-            self._member = self._form.start()
+        if self._packing.is_start(bytes(self._rest[:4])):
+            self._member = self._packing.start()
             return
-        self._is_over = True
-        # Zeros are padding, and no damage.
+        self._is_finished = True
+        # Zeros are padding, not damage.
         if bytes(self._rest).strip(b"\0"):
+            name = self._packing.name
             self._warn(
-                f"The bytes after the end of the {self._form.name} data are not {self._form.name} "
-                "and were ignored."
+                f"The bytes after the end of the {name} data are not {name} and were ignored."
             )

@@ -1,7 +1,7 @@
-"""The elements of YML feeds as documents, as a parser comes upon them.
+"""The elements of YML feeds as documents, built from the events of an XML parser.
 
-The parser resolves no entities and reads no external DTD. A feed that declares entities is
-refused: no marketplace's feed needs them, and they are how small files become huge ones.
+The parser resolves no entities and reads no external DTD. A feed that declares entities is refused:
+feeds of marketplaces do not need them, and a small file can expand to a huge one through them.
 """
 
 import re
@@ -15,10 +15,10 @@ from lxml import etree
 from marketplace.exceptions import NestingError, PayloadError, SourceError
 from marketplace.loading.formats.json_text import nesting_error
 
-#: (place, document, fault, raw bytes): a document, or a damaged offer.
-Found = tuple[str, Any, str, bytes]
+#: The fields of an `Entry`: place, document, fault, raw bytes of a damaged offer.
+EntryFields = tuple[str, Any, str, bytes]
 
-#: Of all parsers of feeds.
+#: Options of all parsers of feeds.
 OPTIONS: dict[str, Any] = {
     "resolve_entities": False,
     "load_dtd": False,
@@ -28,45 +28,47 @@ OPTIONS: dict[str, Any] = {
 }
 EVENTS: tuple[Literal["start", "end", "comment"], ...] = ("start", "end", "comment")
 
-#: Elements of HTML: an element that holds one of them is text with markup.
+#: HTML elements. An element that contains one of them is text with markup.
 _MARKUP = re.compile(
     r"(?i)a|b|big|br|center|div|em|font|h[1-6]|hr|i|li|ol|p|small|span|strong|sub|sup|table|tbody"
     r"|td|th|tr|u|ul"
 )
 _SPACES = re.compile(r" {2,}")
 
-#: Elements whose text is read with all markup in it, when they end.
+#: Elements whose content is kept until they end.
 _READ_WHOLE = ("name", "company", "url", "category")
 
-#: Bytes of an offer, and bytes without any element or comment, that are parsed at once; and
-#: elements of an offer.
+#: Limits of one pass: bytes of an offer, bytes without an element or comment, elements of an offer.
 _MAX_BYTES, _MAX_TOKEN, _MAX_ELEMENTS = 4 << 20, 1 << 20, 100_000
 
-#: Currencies, and characters of a text, in the head of a feed: it is repeated with each offer.
+#: Limits of the head of a feed, which each offer repeats: currencies, and characters of a text.
 _MAX_CURRENCIES, _MAX_TEXT = 1_000, 10_000
 _DECLARES = re.compile(rb"<!(ENTITY|ATTLIST)")
 
 
 class LargeFeedError(Exception):
-    """Raised if something in a feed is too large to be parsed with the rest."""
+    """A part of a feed is too large to be parsed together with the others."""
 
 
 class Feed:
-    """The state of reading one feed: its head, and how many offers came.
+    """The state of reading one feed.
 
-    :param names: the default namespace of its elements, as "{uri}"; mostly empty
+    :ivar offers: the number of offers that were read
+    :ivar sound: the number of sound offers
+    :ivar namespace: the default namespace of the elements as "{uri}"; usually empty
+    :ivar root: the root element; None before it was read
+    :ivar head: the data about the feed that are part of each document
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.offers = 0
-        #: How many of them are sound.
         self.sound = 0
-        self.names = ""
+        self.namespace = ""
         self.root: Any = None
-        #: The offer that is being read: what stands in it is its own, even another offer.
+        #: The offer that is being read. All elements inside belong to it, even another offer.
         self._offer: Any = None
-        #: Bytes that were read, at the last element or comment, and where the offer began.
+        #: Bytes that were read: in total, at the last event, and at the start of the offer.
         self._bytes = self._event_at = self._offer_at = 0
         self._elements = 0
         self._before_root = b""
@@ -79,15 +81,15 @@ class Feed:
             "comment": "",
         }
 
-    def read(self, stream: Any) -> Iterator[Found]:
-        """Yield documents until the end, or until the parser stops."""
+    def read(self, stream: Any) -> Iterator[EntryFields]:
+        """Yield documents until the end of the feed, or until the parser fails."""
         return self.take(etree.iterparse(stream, events=EVENTS, **OPTIONS))
 
     def expect(self, data: bytes) -> None:
-        """Take note of bytes before the parser gets them.
+        """Check bytes before they are passed to the parser.
 
-        :raises LargeFeedError: if the parser would keep too much in memory
-        :raises SourceError: if they declare entities
+        :raises LargeFeedError: if the parser would hold too much in memory
+        :raises SourceError: if the bytes declare entities
         """
         self._bytes += len(data)
         if self.root is None:
@@ -97,8 +99,8 @@ class Feed:
             raise LargeFeedError
 
     def _check_prolog(self, data: bytes) -> None:
-        """Refuse declarations: the parser would expand them in attributes even of the root."""
-        # Without the zeros of UTF-16.
+        """Refuse declarations, which the parser would expand in attributes of the root already."""
+        # Removes the zeros of UTF-16.
         self._before_root += data.replace(b"\0", b"")
         declared = _DECLARES.search(self._before_root)
         if declared and b"<!DOCTYPE" in self._before_root[: declared.start()]:
@@ -110,8 +112,8 @@ class Feed:
             "feed, and can make it expand without bound. Remove the declarations."
         )
 
-    def take(self, events: Any) -> Iterator[Found]:
-        """Yield the documents that the parser's events complete.
+    def take(self, events: Any) -> Iterator[EntryFields]:
+        """Process events of the parser, and yield the documents that they complete.
 
         :raises LargeFeedError: if an offer has too many elements
         """
@@ -143,7 +145,7 @@ class Feed:
                 "<yml_catalog>. Name a feed, or fetch it again."
             )
         if qualified.namespace:
-            self.names = f"{{{qualified.namespace}}}"
+            self.namespace = f"{{{qualified.namespace}}}"
         self.head["date"] = root.get("date")
         before = root.getprevious()
         while before is not None:
@@ -154,28 +156,28 @@ class Feed:
         if self._offer is not None:
             return
         text = (comment.text or "").strip()
-        known = self.head["comment"]
-        if not self.offers and len(known) + len(text) < _MAX_TEXT and text not in known:
-            self.head["comment"] = f"{known}\n{text}".strip()
-        _forget_before(comment)
+        comments = self.head["comment"]
+        if not self.offers and len(comments) + len(text) < _MAX_TEXT and text not in comments:
+            self.head["comment"] = f"{comments}\n{text}".strip()
+        _release_before(comment)
 
-    def _end(self, element: Any) -> Iterator[Found]:
+    def _end(self, element: Any) -> Iterator[EntryFields]:
         if self._offer is not None:
             if element is self._offer:
                 self._offer = None
-                yield self.found("offer", element)
-                _forget(element)
+                yield self.build("offer", element)
+                _release(element)
             return
         tag, parent = self.tag(element), element.getparent()
-        inside = self.tag(parent) if parent is not None else ""
-        if tag == "category" and inside == "categories":
-            yield self.found("category", element)
-        elif tag == "currency" and inside == "currencies":
+        parent_tag = self.tag(parent) if parent is not None else ""
+        if tag == "category" and parent_tag == "categories":
+            yield self.build("category", element)
+        elif tag == "currency" and parent_tag == "currencies":
             self._add_currency(element)
-        elif inside == "shop" and tag in ("name", "company", "url"):
+        elif parent_tag == "shop" and tag in ("name", "company", "url"):
             self.head[tag] = _text(element).strip()[:_MAX_TEXT] or None
-        if inside not in _READ_WHOLE:
-            _forget(element)
+        if parent_tag not in _READ_WHOLE:
+            _release(element)
 
     def _add_currency(self, element: Any) -> None:
         if len(self.head["currencies"]) >= _MAX_CURRENCIES:
@@ -183,31 +185,31 @@ class Feed:
                 f"{self.name} has more than {_MAX_CURRENCIES:,} currencies. Correct the feed, or "
                 "fetch it again."
             )
-        found = {name: value[:_MAX_TEXT] for name, value in _attributes(element).items()}
-        self.head["currencies"].append(found)
+        currency = {name: value[:_MAX_TEXT] for name, value in _attributes(element).items()}
+        self.head["currencies"].append(currency)
 
     def tag(self, element: Any) -> str:
         """Return the tag of an element, without the feed's default namespace."""
         tag: str = element.tag
-        return tag.removeprefix(self.names)
+        return tag.removeprefix(self.namespace)
 
-    def found(self, kind: str, element: Any) -> Found:
+    def build(self, kind: str, element: Any) -> EntryFields:
         """Return the document of an offer or category."""
         place = self.place(kind)
         try:
             # The document and the element itself are two levels.
-            entry = _entry(element, self.names, settings.INGEST_MAX_DEPTH - 2)
+            entry = _entry(element, self.namespace, settings.INGEST_MAX_DEPTH - 2)
         except (RecursionError, NestingError):
             raw = etree.tostring(element, with_tail=False)[:_MAX_TEXT]
             return place, None, str(nesting_error()), raw
         self.sound += kind == "offer"
         if kind == "category" and isinstance(entry, str):
             entry = {"#text": entry}
-        # The head of this moment: comments may still follow.
+        # A copy of the head, which may still change.
         return place, {"yml_catalog": dict(self.head), kind: entry}, "", b""
 
     def place(self, kind: str) -> str:
-        """Return where the next offer or category is, and count it."""
+        """Count the next offer or category, and return its place for messages."""
         self.offers += kind == "offer"
         return f"offer {self.offers}" if kind == "offer" else "category"
 
@@ -216,79 +218,79 @@ def _attributes(element: Any) -> dict[str, Any]:
     return {f"@{name}": value for name, value in element.attrib.items()}
 
 
-def _entry(element: Any, names: str, levels: int) -> Any:
-    """Return an element as text if it has nothing else, else as a dict; children are lists.
+def _entry(element: Any, namespace: str, levels: int) -> Any:
+    """Return an element that has only text as text, and any other as a dict with lists of children.
 
-    :param levels: of dicts and lists that it may have
-    :raises NestingError: if it has more of them
+    :param levels: levels of dicts and lists that the result may have
+    :raises NestingError: if the element has more levels
     """
-    found = _attributes(element)
+    entry = _attributes(element)
     if not len(element):
         text = (element.text or "").strip()
-    elif _is_text(element, names):
+    elif _is_text(element, namespace):
         text = _SPACES.sub(" ", _text(element)).strip()
     else:
         if levels < 2:
             raise nesting_error()
         for child in element.iterchildren(tag=etree.Element):
-            value = _entry(child, names, levels - 2)
-            found.setdefault(child.tag.removeprefix(names), []).append(value)
+            value = _entry(child, namespace, levels - 2)
+            entry.setdefault(child.tag.removeprefix(namespace), []).append(value)
         text = (element.text or "").strip()
-    if not found and element.tag != "offer":
+    if not entry and element.tag != "offer":
         return text
     if text:
-        found["#text"] = text
-    return found
+        entry["#text"] = text
+    return entry
 
 
 def text_of(entry: Any, field: str) -> Any:
-    """Return the text of an element of a document, None if it has only attributes.
+    """Return the text of an element of a document; None if it has only attributes.
 
-    :raises PayloadError: if it holds other elements instead of text
+    :raises PayloadError: if the element has child elements instead of text
     """
     if not isinstance(entry, dict):
         return entry
     if "#text" not in entry:
-        inner = [name for name in entry if not name.startswith("@")]
-        if inner:
-            raise PayloadError(f"has no text but the element <{inner[0]}>", field)
+        children = [name for name in entry if not name.startswith("@")]
+        if children:
+            raise PayloadError(f"has no text but the element <{children[0]}>", field)
     return entry.get("#text")
 
 
-def _is_text(element: Any, names: str) -> bool:
-    """Return whether an element is text, maybe with markup in it, and not a list of fields."""
-    if element.tag.removeprefix(names) == "offer":
+def _is_text(element: Any, namespace: str) -> bool:
+    """Return whether an element is text, perhaps with markup, and not a list of fields."""
+    if element.tag.removeprefix(namespace) == "offer":
         return False
     children = list(element.iterchildren(tag=etree.Element))
     texts = [element.text, *(child.tail for child in element)]
     return (
         not children
         or any(text and not text.isspace() for text in texts)
-        or any(_MARKUP.fullmatch(child.tag.removeprefix(names)) for child in children)
+        or any(_MARKUP.fullmatch(child.tag.removeprefix(namespace)) for child in children)
     )
 
 
 def _text(element: Any) -> str:
-    """Return all text in an element: comments vanish, markup separates words."""
+    """Return all text in an element. Comments are omitted; markup becomes a blank."""
     parts = [element.text or ""]
     for child in element:
         if isinstance(child.tag, str):
             parts += [" ", _text(child), " "]
         elif child.tag is etree.Entity:
-            # Known by name from HTML only, as no DTD is read.
+            # An entity of HTML, because no DTD is read.
             parts.append(unescape(child.text))
         parts.append(child.tail or "")
     return "".join(parts)
 
 
-def _forget(element: Any) -> None:
-    """Free the memory of an element that was read, and of those before it."""
+def _release(element: Any) -> None:
+    """Release the memory of an element that was read, and of the siblings before it."""
     element.clear()
-    _forget_before(element)
+    _release_before(element)
 
 
-def _forget_before(element: Any) -> None:
-    """Free the memory of the siblings before an element."""
+def _release_before(element: Any) -> None:
+    """Release the memory of the siblings before an element."""
     parent = element.getparent()
     while parent is not None and element.getprevious() is not None:
         del parent[0]

@@ -22,7 +22,12 @@ from marketplace.loading.adapters import (
     get_adapter,
 )
 from marketplace.loading.formats import delimited, documents
-from marketplace.loading.formats.decimal_marks import decimal_marks, price_style, sample, size_of
+from marketplace.loading.formats.decimal_marks import (
+    decimal_context,
+    price_style,
+    take_sample,
+    text_size,
+)
 from marketplace.loading.formats.documents import Entry
 from marketplace.loading.formats.encodings import drain
 from marketplace.loading.mapped import columns, mapping
@@ -135,7 +140,7 @@ class Table:
 
     def _sampled(self, entries: Iterator[Entry]) -> Iterator[Entry]:
         """Yield rows; before the first, learn the decimal mark from the prices of many."""
-        start, rest = sample(entries)
+        start, rest = take_sample(entries)
         rows = [each.document for each in start if isinstance(each.document, dict)]
         self.evidence["decimal"] = prices.find_decimal_mark(self._price_texts(rows))
         yield from drain(start)
@@ -168,7 +173,7 @@ class Table:
                 if not rows:
                     place, known = entry.place, value
                 rows.append(entry.document)
-                size += size_of(entry.document)
+                size += text_size(entry.document)
         except SourceError:
             # Those before the place where a source is cut off.
             if rows:
@@ -184,7 +189,7 @@ class Table:
         rows = document["rows"] if self.mapping.group_by else [document]
         if any(map(prices.is_ambiguous, self._price_texts(rows))):
             # Part of the context, so that the stored payload gives the same amount again.
-            context |= decimal_marks(source, self.evidence.get("decimal", ""))
+            context |= decimal_context(source, self.evidence.get("decimal", ""))
         sound = []
         for row in rows:
             if self._is_skipped(row):

@@ -6,7 +6,7 @@ import pytest
 
 from marketplace.exceptions import NestingError, SourceError
 from marketplace.loading.formats import documents, json_stream, json_text
-from marketplace.loading.formats.json_pieces import Text
+from marketplace.loading.formats.json_reader import JsonReader
 from tests.marketplace.loading.test_documents import (
     LIMIT,
     TOO_DEEP,
@@ -88,12 +88,12 @@ class TestStreaming:
     @pytest.mark.parametrize("step", [1, 2, 3, 5, 7, 64, 999])
     def test_the_pieces_in_which_a_text_comes_do_not_matter(self, monkeypatch, step):
         monkeypatch.setattr(json_stream, "MAX_WHOLE", 100)
-        monkeypatch.setattr("marketplace.loading.formats.json_pieces._PIECE", 1)
+        monkeypatch.setattr("marketplace.loading.formats.json_reader._PIECE", 1)
         records = [*SMALL, LARGE, *SMALL, 17, "te\\xt", None, True]
         for indent in (None, 2):
             stream = Trickle(json.dumps(records, indent=indent).encode(), step)
 
-            found = list(json_stream.read(Text(b"", stream, 500), "x"))
+            found = list(json_stream.read(JsonReader(b"", stream, 500), "x"))
 
             assert [each[1] for each in found if not each[2]] == [*SMALL, *records[10:]]
             assert [each[0] for each in found if each[2]] == ["element 10"]
@@ -113,7 +113,7 @@ class TestStreaming:
 
         assert [each.document for each in entries] == [{"data": {"items": SMALL}}]
         assert last.warning == (
-            "source.json was read in parts: the keys behind its list were ignored: total, next."
+            "source.json was read in parts: the keys after its list were ignored: total, next."
         )
 
     @pytest.mark.parametrize(
@@ -133,12 +133,12 @@ class TestStreaming:
         assert f": {reason}. The records before it were read (9)." in error
 
     def test_the_place_of_damage_is_counted_in_characters_over_all_pieces(self, monkeypatch):
-        monkeypatch.setattr("marketplace.loading.formats.json_pieces._PIECE", 1)
+        monkeypatch.setattr("marketplace.loading.formats.json_reader._PIECE", 1)
         text = '[{"id": "Ж"},\n{"id": "ЖЖЖ"}, {"id": "Ж", "x": tru}]'
         stream, found = Trickle(text.encode(), 3), []
 
         with pytest.raises(SourceError, match="at line 2, column 33: Expecting value"):
-            found.extend(json_stream.read(Text(b"", stream, 40), "x"))
+            found.extend(json_stream.read(JsonReader(b"", stream, 40), "x"))
 
     def test_a_list_of_numbers_is_refused(self, file):
         with pytest.raises(SourceError, match="its first 1,000 elements are not objects"):

@@ -6,7 +6,7 @@ import pytest
 
 from marketplace.exceptions import SourceError
 from marketplace.loading.formats import decimal_marks, documents
-from marketplace.loading.formats.decimal_marks import sample
+from marketplace.loading.formats.decimal_marks import take_sample
 
 
 def test_a_source_that_fails_at_its_start_fails_after_what_was_read():
@@ -14,7 +14,7 @@ def test_a_source_that_fails_at_its_start_fails_after_what_was_read():
         yield from (1, 2)
         raise EOFError
 
-    start, rest = decimal_marks.sample(failing())
+    start, rest = decimal_marks.take_sample(failing())
 
     assert start == [1, 2]
     with pytest.raises(EOFError):
@@ -40,7 +40,7 @@ def test_the_offers_of_a_truncated_archive_are_read(tmp_path):
 def test_a_sample_of_large_entries_is_short():
     entries = [{"offer": {"name": ["x" * (9 << 20)]}}] * 5
 
-    start, rest = sample(iter(entries))
+    start, rest = take_sample(iter(entries))
 
     assert len(start) == 2
     assert len(list(rest)) == 3

@@ -96,7 +96,7 @@ class TestEncoding:
         assert str(refusal.value) == (
             "table.csv is not UTF-8 from line 2 on, and its encoding cannot be determined. Set "
             'encoding = "…" under [table] of a mapping (windows-1251, koi8-r, cp866, iso-8859-5, '
-            "mac-cyrillic, cp855, or any other that Python knows), or convert the file to UTF-8."
+            "mac-cyrillic, cp855, or any other encoding of Python), or convert the file to UTF-8."
         )
 
 

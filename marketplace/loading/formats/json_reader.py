@@ -1,4 +1,4 @@
-"""A JSON text that is read piece by piece: its values, one after the other, in bounded memory."""
+"""A reader of one JSON text, piece by piece: it returns one value at a time in bounded memory."""
 
 import re
 from json import JSONDecodeError
@@ -7,27 +7,28 @@ from typing import Any, NamedTuple, NoReturn
 from marketplace.exceptions import RecordLimitError
 from marketplace.loading.formats import unpacking
 from marketplace.loading.formats.json_text import explain, parse
-from marketplace.loading.formats.oversize import KEPT, too_large
+from marketplace.loading.formats.large_records import EXCERPT_SIZE, size_fault
 
-#: A string as a regular expression. Possessive, as all here are: they never look back.
+#: A string as a regular expression. All expressions here are possessive: they never backtrack.
 STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 
 _PIECE = 1 << 18
 _SPACE = re.compile(rb"[ \t\n\r]*")
 _CONTINUATION = bytes(range(0x80, 0xC0))
 _FLAT = rb'[\[{](?:[^"\[\]{}]++|' + STRING + rb")*+[\]}]"
-#: Bytes that do not change the depth; then maybe a byte that does, or the quote of a string that
-#: continues in the next piece.
+#: Bytes that do not change the depth. They may be followed by a byte that does, or by the quote of
+#: a string that continues in the next piece.
 _NEXT = re.compile(rb'(?:[^"\[\]{}]++|' + STRING + rb"|" + _FLAT + rb')*+(["\[\]{}])?', re.DOTALL)
 _IN_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _SCALAR_END = re.compile(rb'[\s,:"\[\]{}]')
 
 
 class Record(NamedTuple):
-    """A value of a text, or why it is not one.
+    """A value of a JSON text, or the fault of a value that is too large or too deep.
 
-    :param raw: its bytes if it is at fault
-    :param size: in bytes
+    :param size: the size in bytes
+    :param fault: why the value cannot be loaded; empty for a sound value
+    :param raw: the bytes of a value with a fault
     """
 
     value: Any
@@ -37,20 +38,21 @@ class Record(NamedTuple):
 
 
 class DamagedError(Exception):
-    """Raised if a text is not JSON at a line and a column, both counted from 1."""
+    """A text is not valid JSON at a line and a column, both counted from 1."""
 
     def __init__(self, reason: str, line: int, column: int) -> None:
         super().__init__(reason)
         self.place = f"line {line:,}, column {column:,}"
 
 
-class Text:
-    """The part of a text that is in memory, and where in it the next token begins.
+class JsonReader:
+    """The part of a JSON text that is in memory, and the position of the next token in it.
 
     :param data: the beginning of the text
-    :param stream: where it goes on
+    :param stream: the rest of the text
     :param max_record: bytes of the largest record
-    :ivar count: records that were read
+    :ivar at: the position of the next token in `data`
+    :ivar count: the number of records that were read
     """
 
     def __init__(self, data: bytes, stream: Any, max_record: int) -> None:
@@ -63,16 +65,16 @@ class Text:
         self._begin = (1, 1)
 
     def peek(self) -> bytes:
-        """Skip white space; return the next byte, none at the end."""
+        """Skip white space and return the next byte; empty at the end of the text."""
         while True:
-            self.at = _SPACE.match(self.data, self.at).end()  # type: ignore[union-attr] # it matches
+            self.at = _SPACE.match(self.data, self.at).end()  # type: ignore[union-attr] # matches
             if self.at < len(self.data) or not self._refill():
                 return self.data[self.at : self.at + 1]
 
     def record(self) -> Record:
-        """Return the next value, and pass it.
+        """Read the next value.
 
-        :raises DamagedError: if it is not JSON, or cut off
+        :raises DamagedError: if the value is not JSON, or truncated
         """
         self.peek()
         end = self.find_end(self.max_record)
@@ -96,45 +98,48 @@ class Text:
         return Record(value, len(raw), fault, raw if fault else b"")
 
     def find_end(self, limit: int) -> int:
-        """Return where the next value ends; -1 if it is larger than a limit, or cut off."""
+        """Return the end of the next value; -1 if it is larger than a limit, or truncated."""
         first = self.data[self.at : self.at + 1]
         if first not in (b"{", b"[", b'"'):
             return self._find_scalar_end(limit)
         end, at = _End(first), self.at + 1
-        while (found := end.find(self.data, at)) < 0:
+        while (position := end.find(self.data, at)) < 0:
             at = len(self.data) - self.at
             if at > limit or not self._refill():
                 return -1
-        return found if found - self.at <= limit else -1
+        return position if position - self.at <= limit else -1
 
     def _find_scalar_end(self, limit: int) -> int:
         at = self.at
-        while not (found := _SCALAR_END.search(self.data, at)):
+        while not (match := _SCALAR_END.search(self.data, at)):
             at = len(self.data) - self.at
             if at > limit:
                 return -1
             if not self._refill():
                 return len(self.data)
-        return found.start()
+        return match.start()
 
     def _skip(self) -> Record:
-        """Pass the next value, however large it is, with only its beginning in memory."""
-        begin, size = self.data[self.at : self.at + KEPT], 0
-        if begin[:1] not in (b"{", b"[", b'"'):
+        """Skip the next value, which may have any size, and keep only its beginning."""
+        excerpt, size = self.data[self.at : self.at + EXCERPT_SIZE], 0
+        if excerpt[:1] not in (b"{", b"[", b'"'):
             self.fail("the number is too long")
-        end, at = _End(begin[:1]), self.at + 1
-        while (found := end.find(self.data, at)) < 0:
+        end, at = _End(excerpt[:1]), self.at + 1
+        while (position := end.find(self.data, at)) < 0:
             size += len(self.data) - self.at
             self.at = len(self.data)
             if not self._refill():
                 self.fail("the text ends within an array, an object or a string")
             at = 0
-        size += found - self.at
-        self.at = found
-        return Record(None, size, too_large(size, self.max_record), begin)
+        size += position - self.at
+        self.at = position
+        return Record(None, size, size_fault(size, self.max_record), excerpt)
 
     def fail(self, reason: str, offset: int = 0) -> NoReturn:
-        """Raise the error for a place so many bytes behind the current one."""
+        """Raise the error for a place.
+
+        :param offset: bytes between the next token and the place
+        """
         raise DamagedError(reason, *self._place(self.at + offset))
 
     def _place(self, at: int) -> tuple[int, int]:
@@ -146,11 +151,11 @@ class Text:
         return line + lines, column + len(before.translate(None, _CONTINUATION))
 
     def _refill(self) -> bool:
-        """Drop the bytes that were read, append the next piece; return whether there was one."""
-        # The piece grows with the bytes that are kept, so that copying them takes linear time.
+        """Drop the bytes that were read and append the next piece; return whether there was one."""
+        # The piece grows with the bytes that are kept, so that copying takes linear time in total.
         piece = unpacking.read_some(self._stream, max(_PIECE, (len(self.data) - self.at) // 2))
         if not piece:
-            # Where packed data are damaged, this is the reason to give.
+            # Raises the error of damaged packed data.
             self._stream.peek(1)
             return False
         self._begin = self._place(self.at)
@@ -159,7 +164,7 @@ class Text:
 
 
 class _End:
-    """The search for the end of an array, an object or a string, from its second byte on."""
+    """A search for the end of an array, an object or a string, from its second byte."""
 
     def __init__(self, first: bytes) -> None:
         self._is_in_string = first == b'"'
@@ -167,14 +172,14 @@ class _End:
         self._is_escaped = False
 
     def find(self, data: bytes, at: int) -> int:
-        """Return where the value ends; -1 if it goes on in the next piece."""
+        """Return the end of the value; -1 if it continues in the next piece."""
         while True:
             if self._is_in_string:
                 at = self._find_quote(data, at)
                 if at < 0 or not self._depth:
                     return at
-            found = _NEXT.match(data, at)
-            mark, at = found[1], found.end()  # type: ignore[index,union-attr] # it matches
+            match = _NEXT.match(data, at)
+            mark, at = match[1], match.end()  # type: ignore[index,union-attr] # always matches
             if mark is None:
                 return -1
             if mark == b'"':
@@ -189,6 +194,6 @@ class _End:
     def _find_quote(self, data: bytes, at: int) -> int:
         end = _IN_STRING.match(data, at + self._is_escaped).end()  # type: ignore[union-attr]
         self._is_in_string = end == len(data) or data[end] != ord('"')
-        # The only other byte that stops the match is a lone backslash at the end of the piece.
+        # The match stops at a quote, or at a lone backslash at the end of the piece.
         self._is_escaped = self._is_in_string and end < len(data)
         return -1 if self._is_in_string else end + 1

@@ -1,6 +1,7 @@
-"""The offers and categories of a damaged feed, found by their tags, in one pass and bounded memory.
+"""A scanner that finds the offers and categories of a damaged or large feed by their tags.
 
-The bytes of the feed are searched, because it is too damaged or too large for a parser.
+It searches the bytes of the feed, in one pass and bounded memory, where a parser would stop at the
+first error or use too much memory.
 """
 
 import mmap
@@ -9,18 +10,19 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-#: Bytes that are searched at a time; then the system may take back their memory.
+#: Bytes that are searched at a time. The system may reclaim their memory afterwards.
 _WINDOW = 4 << 20
-#: Bytes by which windows overlap: more than a token has.
+#: Bytes by which windows overlap: more than the length of a token.
 _OVERLAP = 64
 
-#: Levels of units within each other, and units within one: beyond, its end tag counts as missing.
+#: Levels of nested elements, and elements inside one element. The end tag of an element that
+#: exceeds a limit is considered missing.
 _MAX_DEPTH, _MAX_INNER = 100, 2_000
 
-#: Beginning of a section that is not markup → its end.
+#: Start of a comment, CDATA section or processing instruction → its end.
 OPAQUE = {b"<!--": b"-->", b"<![CDATA[": b"]]>", b"<?": b"?>"}
 
-#: It begins with one literal, which is searched for quickly.
+#: The pattern begins with a literal, for which the search is fast.
 _TOKEN = re.compile(
     rb"<(?:(?P<opaque>!--|!\[CDATA\[|\?)|(?P<start>offer|category)(?=[\s/>])"
     rb"|/(?P<end>offer|category)\s{0,32}>)"
@@ -29,42 +31,44 @@ _TOKEN = re.compile(
 _TAG = re.compile(rb"""(?:[^<>"']++|"[^"<]*+"|'[^'<]*+')*+(?P<empty>(?<=/))?>""")
 
 
-class Unit(NamedTuple):
-    """An offer or category, by its place in the bytes of a feed.
+class Element(NamedTuple):
+    """The position of an offer or category in the bytes of a feed.
 
-    :param is_whole: whether it has its end tag
-    :param end: where it ends; without an end tag, where the next one begins, None if there is none
-    :param inner: the units in it
+    :param kind: offer or category
+    :param is_whole: whether the element has an end tag
+    :param end: the end of the element; without an end tag, the start of the next element, or None
+    :param inner: offers and categories inside the element
     """
 
     kind: str
     is_whole: bool
     start: int
     end: int | None
-    inner: "list[Unit]"
+    inner: "list[Element]"
 
 
-class _Open(NamedTuple):
-    """A unit whose end tag was not found yet."""
+class _OpenElement(NamedTuple):
+    """An element whose end tag has not been found yet."""
 
     kind: str
     start: int
-    inner: list[Unit]
+    inner: list[Element]
 
 
 class Scanner:
-    """The bytes of a feed, which are read from the beginning to the end.
+    """The bytes of a feed.
 
-    :param file: descriptor of a file with all bytes, of which there is one at least
-    :param max_unit: bytes of a unit; one with others in it that is larger lacks its end tag
+    :param file: the descriptor of a file that is not empty
+    :param max_element: bytes of the largest element; the end tag of a larger one that contains
+        other elements is considered missing
     """
 
-    def __init__(self, file: int, max_unit: int) -> None:
+    def __init__(self, file: int, max_element: int) -> None:
         self.size = os.fstat(file).st_size
         self._file = file
         self._data = mmap.mmap(file, 0, access=mmap.ACCESS_READ)
-        self._max_unit = max_unit
-        #: Ends of such sections that do not occur any more.
+        self._max_element = max_element
+        #: Ends of opaque sections that do not occur in the rest of the feed.
         self._absent: set[bytes] = set()
 
     def close(self) -> None:
@@ -73,11 +77,11 @@ class Scanner:
 
     def read(self, start: int, end: int) -> bytes:
         """Return the bytes between two positions."""
-        # Bytes that are read through the map would count as memory of this process.
+        # Reading through the map would add the bytes to the memory of this process.
         return os.pread(self._file, end - start, start)
 
     def count_lines(self, start: int, end: int) -> int:
-        """Return how many lines end between two positions."""
+        """Return the number of line ends between two positions."""
         pieces = range(start, end, _WINDOW)
         return sum(self.read(at, min(end, at + _WINDOW)).count(b"\n") for at in pieces)
 
@@ -86,7 +90,7 @@ class Scanner:
         return pattern.match(self._data, start, min(self.size, end))
 
     def find(self, text: bytes, start: int, end: int | None = None) -> int:
-        """Return the position of some bytes; -1 if they do not occur."""
+        """Return the position of a sequence of bytes; -1 if it does not occur."""
         stop = self.size if end is None else end
         while start < stop:
             after = min(stop, start + _WINDOW)
@@ -98,52 +102,52 @@ class Scanner:
         return -1
 
     def find_end(self, opaque: bytes, start: int) -> int:
-        """Return the end of a comment or the like that begins at a position; -1 if it has none."""
+        """Return the end of the opaque section that begins at a position; -1 if it has none."""
         closing = OPAQUE[opaque]
         if closing in self._absent:
             return -1
-        found = self.find(closing, start + len(opaque))
-        if found < 0:
-            # The next search would read to the end again.
+        position = self.find(closing, start + len(opaque))
+        if position < 0:
+            # Remembered, so that the feed is not searched to its end again.
             self._absent.add(closing)
             return -1
-        return found + len(closing)
+        return position + len(closing)
 
     def _release(self, start: int, end: int) -> None:
-        """Let the system take back the memory of the bytes between two positions."""
+        """Let the system reclaim the memory of the bytes between two positions."""
         if hasattr(mmap, "MADV_DONTNEED"):
             first = start // mmap.PAGESIZE * mmap.PAGESIZE
             self._data.madvise(mmap.MADV_DONTNEED, first, end - first)
 
-    def units(self) -> Iterator[Unit]:
-        """Yield the outermost offers and categories, also those without an end tag."""
-        opened: list[_Open] = []
+    def elements(self) -> Iterator[Element]:
+        """Yield the outermost offers and categories, including those without an end tag."""
+        opened: list[_OpenElement] = []
         count = 0
         for kind, is_start, start, end, is_empty in self._tokens():
             if opened and opened[0].kind == "offer" and kind == "category":
                 continue
             while len(opened) > 1 or (opened and opened[0].inner):
                 is_bounded = count <= _MAX_INNER and len(opened) <= _MAX_DEPTH
-                if is_bounded and end - opened[0].start <= self._max_unit:
+                if is_bounded and end - opened[0].start <= self._max_element:
                     break
                 yield from _break(opened)
-                count = sum(1 + len(each.inner) for each in opened)
+                count = sum(1 + len(outer.inner) for outer in opened)
             if is_start and not is_empty:
-                opened.append(_Open(kind, start, []))
+                opened.append(_OpenElement(kind, start, []))
                 count += 1
                 continue
-            unit = Unit(kind, True, start, end, []) if is_start else _close(opened, kind, end)
-            if unit and opened:
-                opened[-1].inner.append(unit)
+            element = Element(kind, True, start, end, []) if is_start else _close(opened, kind, end)
+            if element and opened:
+                opened[-1].inner.append(element)
                 count += is_start
-            elif unit:
+            elif element:
                 count = 0
-                yield unit
+                yield element
         while opened:
             yield from _break(opened)
 
     def _tokens(self) -> Iterator[tuple[str, bool, int, int, bool]]:
-        """Yield tags as (kind, whether it is a start tag, start, end, whether it is empty)."""
+        """Yield the tags of offers and categories: (kind, is start tag, start, end, is empty)."""
         at, size, released = 0, self.size, 0
         while at < size:
             if at - released >= _WINDOW:
@@ -155,34 +159,36 @@ class Scanner:
                 at = size if stop == size else stop - _OVERLAP
             elif opaque := token["opaque"]:
                 end = self.find_end(b"<" + opaque, token.start())
-                # A comment without an end hides all; the others are damage of their unit.
+                # A comment without an end extends to the end of the feed. Other sections without
+                # an end are damage of their element.
                 at = end if end >= 0 else size if opaque == b"!--" else token.end()
             elif token["end"]:
                 at = token.end()
                 yield token["end"].decode(), False, token.start(), at, False
             else:
-                tag = self.match(_TAG, token.end(), token.end() + self._max_unit)
+                tag = self.match(_TAG, token.end(), token.end() + self._max_element)
                 at = tag.end() if tag else token.end()
                 is_empty = tag is not None and tag["empty"] is not None
                 yield token["start"].decode(), True, token.start(), at, is_empty
 
 
-def _break(opened: list[_Open]) -> Iterator[Unit]:
-    """Treat the outermost unit as one without an end tag; yield it, and the units in it."""
+def _break(opened: list[_OpenElement]) -> Iterator[Element]:
+    """Close the outermost element without an end tag; yield it, and the elements inside it."""
     first = opened.pop(0)
     after = first.inner[0].start if first.inner else opened[0].start if opened else None
-    yield Unit(first.kind, False, first.start, after, [])
+    yield Element(first.kind, False, first.start, after, [])
     yield from first.inner
 
 
-def _close(opened: list[_Open], kind: str, end: int) -> Unit | None:
-    """Return the innermost unit of a kind, which ends here; None if there is none."""
+def _close(opened: list[_OpenElement], kind: str, end: int) -> Element | None:
+    """Close the innermost open element of a kind and return it; None if no such element is open."""
     for position in range(len(opened) - 1, -1, -1):
         if opened[position].kind == kind:
-            found = opened[position]
-            inner = found.inner + [
-                Unit(each.kind, False, each.start, None, []) for each in opened[position + 1 :]
+            closed = opened[position]
+            inner = closed.inner + [
+                Element(unclosed.kind, False, unclosed.start, None, [])
+                for unclosed in opened[position + 1 :]
             ]
             del opened[position:]
-            return Unit(kind, True, found.start, end, inner)
+            return Element(kind, True, closed.start, end, inner)
     return None

@@ -1,22 +1,23 @@
 """The bytes between the offers of a damaged or large feed, for a parser.
 
-Large texts, comments, sections and instructions are dropped: they have no meaning there.
+Large texts, comments, CDATA sections and processing instructions between offers are dropped: they
+have no meaning there.
 """
 
 import re
 from collections.abc import Iterator
 
-from marketplace.loading.formats.feed_units import OPAQUE, Scanner
+from marketplace.loading.formats.feed_scanner import OPAQUE, Scanner
 
-#: Bytes of a text, a comment or a tag that a parser is given.
+#: Bytes of the largest text, comment or tag that is passed to the parser.
 MAX_TOKEN = 1 << 20
 _TAG = re.compile(rb"""<(?:[^<>"']++|"[^"<]*+"|'[^'<]*+')*+>""")
 
 
 class LargeTagError(Exception):
-    """Raised if a tag is too large for a parser.
+    """A tag is too large for the parser.
 
-    :param start: its position
+    :param start: the position of the tag
     """
 
     def __init__(self, start: int) -> None:
@@ -24,10 +25,10 @@ class LargeTagError(Exception):
         self.start = start
 
 
-class Rest:
-    """The rest of a feed.
+class Gaps:
+    """The parts of a feed between its offers and categories, read from the beginning.
 
-    :ivar dropped: lines that were dropped
+    :ivar dropped: the number of lines that were dropped
     """
 
     def __init__(self, scanner: Scanner) -> None:
@@ -36,9 +37,9 @@ class Rest:
         self._at = 0
 
     def read(self, end: int) -> Iterator[bytes]:
-        """Yield the bytes before a position, from where the last reading ended.
+        """Yield the bytes from the end of the last read up to a position.
 
-        :raises LargeTagError: if it cannot be parsed in bounded memory
+        :raises LargeTagError: if a tag cannot be parsed in bounded memory
         """
         start, self._at = self._at, max(self._at, end)
         if end - start <= MAX_TOKEN:
@@ -48,9 +49,9 @@ class Rest:
         yield from self._read_tokens(start, end)
 
     def skip(self, start: int, end: int, width: int) -> bytes:
-        """Leave a unit out; return blanks that keep the places behind it as they are.
+        """Skip an element; return blanks that preserve the lines and columns after it.
 
-        :param width: of the element that stands in its place
+        :param width: bytes of the placeholder that replaces the element
         """
         self._at = end
         if end - start > MAX_TOKEN:
@@ -67,31 +68,31 @@ class Rest:
         return line, position - start - self._scanner.read(start, position).rfind(b"\n")
 
     def _read_tokens(self, at: int, end: int) -> Iterator[bytes]:
-        """Yield tokens, several together, without those that are large."""
-        held = bytearray()
+        """Yield tokens in pieces of several, without large ones."""
+        piece = bytearray()
         while at < end:
             stop = self._token_end(at, end)
             if stop - at <= MAX_TOKEN:
-                held += self._scanner.read(at, stop)
+                piece += self._scanner.read(at, stop)
             else:
                 self.dropped += self._scanner.count_lines(at, stop)
-            if len(held) >= MAX_TOKEN:
-                yield bytes(held)
-                held.clear()
+            if len(piece) >= MAX_TOKEN:
+                yield bytes(piece)
+                piece.clear()
             at = stop
-        yield bytes(held)
+        yield bytes(piece)
 
     def _token_end(self, at: int, end: int) -> int:
-        """Return the end of the text, tag, comment or the like that begins at a position."""
+        """Return the end of the token (text, tag, comment, …) that begins at a position."""
         head = self._scanner.read(at, at + 9)
         for opening in OPAQUE:
             if head.startswith(opening):
                 stop = self._scanner.find_end(opening, at)
                 return min(stop, end) if stop >= 0 else end
-        found = self._scanner.find(b"<", at + 1, end)
-        following = found if found >= 0 else end
-        if not head.startswith(b"<") or following - at <= MAX_TOKEN:
-            return following
+        next_tag = self._scanner.find(b"<", at + 1, end)
+        stop = next_tag if next_tag >= 0 else end
+        if not head.startswith(b"<") or stop - at <= MAX_TOKEN:
+            return stop
         tag = self._scanner.match(_TAG, at, min(end, at + MAX_TOKEN))
         if tag is None:
             raise LargeTagError(at)
