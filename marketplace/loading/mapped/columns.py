@@ -1,6 +1,6 @@
-"""Columns: from what a cell of a table says to the value of a record's field.
+"""Columns: from the cells of a row to the value of a record field.
 
-How a value is written is told by the mapping, what it becomes by the field's type.
+The mapping describes how a value is written. The type of the field determines the conversion.
 """
 
 import hashlib
@@ -27,24 +27,25 @@ TAX_NUMBER_PREFIX = "inn:"
 
 @dataclass(frozen=True)
 class Column:
-    """Where a value stands in a row, and how it is written there.
+    """The columns of a value, and how the value is written.
 
-    :param names: columns of which the first that is not empty counts; "a.b" is b inside of a
-    :param constant: the value itself; no column is read
-    :param digest_of: columns of which an id is made that is equal for equal texts
+    :param names: alternative columns: the first one that is not empty counts; "a.b" is key b of
+        the object a
+    :param constant: a fixed value; no column is read
+    :param digest_of: columns whose texts are hashed to an id
     :param keys: key of an object → column
-    :param pattern: what to take of the text: its first group; whether it occurs, for true or false
-    :param replace: text → what to write in its place, before anything else
-    :param meanings: text → value; what is not listed is unknown
-    :param prefix: what to put before the text
-    :param digits: the digits, in order, in which a number is written
-    :param formats: of a time, as for `strptime`, or "unix"; tried in order; ISO 8601 if none
-    :param zone: the zone of times that name none
-    :param decimal: the decimal mark, where the texts do not show it
-    :param style: how a price is written, as far as the row and the table show it
-    :param minor_units: how many of the published unit make one of the currency
-    :param separator: what stands between the entries of a list
-    :param latest_of: columns of times, of which the latest counts; nothing if one of them is empty
+    :param pattern: selects its first group from the text; without a group, whether it matches
+    :param replace: text → replacement; applied before all other options
+    :param meanings: text → value; other texts are unknown
+    :param prefix: text to prepend
+    :param digits: the digits of a number in another numeral system, in order
+    :param formats: formats of a time as for `strptime`, or "unix"; tried in order; ISO 8601 if none
+    :param zone: the zone of times without one
+    :param decimal: the decimal mark, for texts that do not show it
+    :param style: the style of a price, as determined by the row and the table
+    :param minor_units: published units per unit of the currency
+    :param separator: the separator between the entries of a list
+    :param latest_of: columns of times, of which the latest counts; None if one of them is empty
     """
 
     names: tuple[str, ...] = ()
@@ -66,17 +67,17 @@ class Column:
 
     @property
     def alternatives(self) -> list[tuple[str, ...]]:
-        """The columns that are read; of each tuple, one is enough."""
-        each = [*self.digest_of, *self.keys.values(), *self.latest_of]
-        return [*([self.names] if self.names else []), *((name,) for name in each)]
+        """The columns that are read. A table must have one column of each tuple."""
+        required = [*self.digest_of, *self.keys.values(), *self.latest_of]
+        return [*([self.names] if self.names else []), *((name,) for name in required)]
 
 
-#: Turns a published value into that of a field: (value, column's name, column) → value.
+#: Converts a published value to the value of a field: (value, name of the column, column) → value.
 Converter = Callable[[Any, str, Column], Any]
 
 
 def find(row: Payload, name: str) -> Any:
-    """Return what a row has in a column; "a.b" is a column of that name, or b inside of a."""
+    """Return the cell of a column; "a.b" is the column of that name, or key b of the object a."""
     if name in row:
         return row[name]
     outer, dot, inner = name.partition(".")
@@ -85,21 +86,21 @@ def find(row: Payload, name: str) -> Any:
 
 
 def read(column: Column, convert: Converter, row: Payload, empty: frozenset[str]) -> Any:
-    """Return the value of a field; None if the row does not say it.
+    """Return the value of a field; None if its cells are empty.
 
-    :param empty: texts that say nothing
-    :raises PayloadError: if it cannot become one, naming the column
+    :param empty: texts that stand for an empty cell
+    :raises PayloadError: with the name of the column, if the value cannot be converted
     """
     if column.constant is not None:
         return convert(column.constant, "constant", column)
     if column.digest_of:
         return _digest(column, row, empty)
     if column.keys:
-        said = {key: _published(row, name, empty) for key, name in column.keys.items()}
-        return {key: value for key, value in said.items() if value is not None} or None
+        cells = {key: _published(row, name, empty) for key, name in column.keys.items()}
+        return {key: value for key, value in cells.items() if value is not None} or None
     if column.latest_of:
-        each = (replace(column, names=(name,), latest_of=()) for name in column.latest_of)
-        times = [read(one, convert, row, empty) for one in each]
+        columns = (replace(column, names=(name,), latest_of=()) for name in column.latest_of)
+        times = [read(single, convert, row, empty) for single in columns]
         return None if None in times else max(times)
     for name in column.names:
         published = _published(row, name, empty)
@@ -127,7 +128,7 @@ def _digest(column: Column, row: Payload, empty: frozenset[str]) -> str | None:
 
 
 def _rewrite(published: Any, column: Column) -> Any:
-    """Return a published value as the mapping rewrites it; None if it says nothing then."""
+    """Return a published value as the mapping rewrites it; None if the result is empty."""
     if isinstance(published, dict | list):
         return published
     text = str(published)
@@ -147,7 +148,7 @@ def _rewrite(published: Any, column: Column) -> Any:
 
 
 def converter(record: type[Any], name: str) -> Converter:
-    """Return what makes a value of a record's field; its type decides, and its name for some."""
+    """Return the converter of a record field, by the type of the field or, for some, its name."""
     hint = get_type_hints(record)[name]
     kinds = [part for part in get_args(hint) if part is not NoneType]
     kind = kinds[0] if NoneType in get_args(hint) else hint
@@ -160,23 +161,23 @@ def converter(record: type[Any], name: str) -> Converter:
     return _BY_TYPE[get_origin(kind) or kind]
 
 
-def takes_truth(convert: Converter) -> bool:
+def is_boolean(convert: Converter) -> bool:
     """Return whether a field is true or false."""
     return convert in (_boolean, _availability)
 
 
 def is_price(convert: Converter) -> bool:
-    """Return whether a field is a price, whose decimal mark is that of the table's others."""
+    """Return whether a field is a price. The prices of a table share a decimal mark."""
     return convert is _price
 
 
 def in_style(column: Column, style: Style) -> Column:
-    """Return the column of a price that is written in a style; its own decimal mark counts more."""
+    """Return the column of a price with a style; the decimal mark of the column has precedence."""
     return replace(column, style=_style(style, column))
 
 
 def texts(column: Column, row: Payload) -> Iterator[str]:
-    """Yield the texts that a row has for a field."""
+    """Yield the texts in the alternative columns of a field."""
     for name in column.names:
         published = find(row, name)
         if isinstance(published, str):
@@ -200,7 +201,7 @@ def _identifier(value: Any, name: str, column: Column) -> str:
 
 
 def _style(style: Style, column: Column) -> Style:
-    """Return how a column writes its numbers."""
+    """Return a style with the decimal mark of a column, if the column states it."""
     return replace(style, decimal=column.decimal) if column.decimal else style
 
 
@@ -231,21 +232,23 @@ def _availability(value: Any, name: str, column: Column) -> bool | None:
 def _instant(value: Any, name: str, column: Column) -> datetime | None:
     if not isinstance(value, str):
         return values.instant(value, name)
-    moment = _moment(value, name, column)
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=column.zone)
-    return values.instant(moment.isoformat(), name)
+    time = _parse_time(value, name, column)
+    if time.tzinfo is None:
+        time = time.replace(tzinfo=column.zone)
+    return values.instant(time.isoformat(), name)
 
 
-def _moment(text: str, name: str, column: Column) -> datetime:
-    for form in column.formats or ("",):
+def _parse_time(text: str, name: str, column: Column) -> datetime:
+    for time_format in column.formats or ("",):
         try:
-            if form == UNIX:
+            if time_format == UNIX:
                 seconds = float(text)
                 return datetime.fromtimestamp(
                     seconds / 1000 if abs(seconds) > 1e11 else seconds, ZoneInfo("UTC")
                 )
-            return datetime.strptime(text, form) if form else datetime.fromisoformat(text)
+            if time_format:
+                return datetime.strptime(text, time_format)
+            return datetime.fromisoformat(text)
         except (ValueError, OverflowError, OSError):
             continue
     expected = " or ".join(map(values.quote, column.formats)) or "ISO 8601"
@@ -261,7 +264,7 @@ def _objects(value: Any, name: str, column: Column) -> list[dict[str, Any]] | No
 
 
 def split_texts(value: Any, name: str, column: Column) -> list[str] | None:
-    """Return the entries of a list, or of a text that a separator cuts; None if there are none."""
+    """Return the entries of a list, or of a text with separators; None if there are none."""
     if isinstance(value, str):
         value = value.split(column.separator) if column.separator else [value]
     if not isinstance(value, list):

@@ -1,9 +1,9 @@
-"""Mapping files: which columns of a table fill which fields of the records of a database.
+"""Mapping files, which assign the columns of a table to the fields of records.
 
-A mapping is TOML. A section is named after a record type (`[product]`, `[price_point]`), a key
-after a field of it; the first section is what a row is about. `[table]` says what the table itself
-does not show, `[skip]` which rows to leave out. A wrong mapping is refused with its file,
-section and key, the reason and the next step.
+A mapping is TOML. A section is named after a record type (`[product]`, `[price_point]`), and its
+keys after the fields of that type. The first section is the main record of a row. `[table]`
+describes the layout of the table, and `[skip]` selects rows to skip. An invalid mapping is refused
+with its file, section and key, the reason and the next step.
 """
 
 import re
@@ -21,25 +21,25 @@ from marketplace.loading.mapped.columns import (
     Column,
     Converter,
     converter,
+    is_boolean,
     split_texts,
-    takes_truth,
 )
 from marketplace.loading.mapped.options import TABLE, OptionReader, suggest
 from marketplace.loading.targets import get_plan
 from marketplace.loading.values import quote
 
-#: The key of a section whose text "A > B > C" is a chain of records, each the parent of the next.
+#: The key of a section whose text "A > B > C" becomes a chain of records, from parent to child.
 _CHAIN = "chain"
 
 
 class _Observation(NamedTuple):
-    """What [table] says that no record has a field for."""
+    """The values under [table] that belong to an observation, not to a record."""
 
     observed_at: datetime | None = None
 
 
 class Field(NamedTuple):
-    """A field of a record, and where its value comes from."""
+    """The columns of a record field, and the conversion of their values."""
 
     column: Column
     convert: Converter
@@ -48,9 +48,9 @@ class Field(NamedTuple):
 class Section(NamedTuple):
     """A section of a mapping: the columns of a row that become one record.
 
-    :param name: others refer to it by their field "<name>_external_id"
-    :param rank: place of the record type in its module, where parents come first
-    :param chain: where the names of a chain of records come from, if it is one
+    :param name: other sections refer to the record by their field "<name>_external_id"
+    :param rank: the position of the record type in its module, in which parents come first
+    :param chain: the columns with the names of a chain of records; None for a single record
     """
 
     name: str
@@ -61,21 +61,21 @@ class Section(NamedTuple):
 
     @property
     def required(self) -> set[str]:
-        """Fields without which there is no record; a currency may be unknown."""
+        """The fields that a record must have. A currency may be unknown."""
         return {*self.record._fields} - {*self.record._field_defaults} - {"currency"}
 
 
 @dataclass(frozen=True)
 class TableMapping:
-    """A mapping file.
+    """The content of a mapping file.
 
-    :param sections: the first is what a row is about
-    :param platform: whose tables it reads; empty if those of any platform
-    :param rows: in JSON, the name of the list of rows; empty if the rows are the documents; "*" or
-        "name.*" if they are the values of an object
-    :param skip: column → texts of rows to leave out
-    :param group_by: column whose equal values make consecutive rows one item
-    :param empty: texts that say nothing
+    :param sections: the sections of records; the first is the main record of a row
+    :param platform: the platform of the tables; empty for any platform
+    :param rows: in JSON, the name of the list of rows; empty if the documents are the rows; "*" or
+        "name.*" if the rows are the values of an object
+    :param skip: column → texts of rows to skip
+    :param group_by: a column; consecutive rows with equal values in it become one item
+    :param empty: texts that stand for an empty cell
     """
 
     name: str
@@ -89,23 +89,24 @@ class TableMapping:
     platform: str = ""
 
     def columns(self) -> list[tuple[str, tuple[str, ...]]]:
-        """Return what a table must have: where the mapping says so, and columns, one is enough."""
-        found = [(f"[skip] {name}", (name,)) for name in self.skip]
+        """Return the columns that a table must have: (place in the mapping, alternative names)."""
+        required: list[tuple[str, tuple[str, ...]]]
+        required = [(f"[skip] {name}", (name,)) for name in self.skip]
         if self.group_by:
-            found.append(("[table] group_by", (self.group_by,)))
+            required.append(("[table] group_by", (self.group_by,)))
         fields = [(f"[{s.name}] {name}", f) for s in self.sections for name, f in s.fields.items()]
         fields += [(f"[{s.name}] {_CHAIN}", s.chain) for s in self.sections if s.chain]
         if self.observed_at:
             fields.append(("[table] observed_at", self.observed_at))
-        read = [(place, names) for place, f in fields for names in f.column.alternatives]
-        return [*found, *read]
+        required += [(place, names) for place, f in fields for names in f.column.alternatives]
+        return required
 
 
 def load(path: str, database: str) -> TableMapping:
     """Read a mapping file.
 
-    :param database: alias of the database whose records it fills
-    :raises SourceError: if it cannot be read, or is wrong
+    :param database: the alias of the database of the records
+    :raises SourceError: if the file cannot be read, or is not a valid mapping
     """
     name = Path(path).name
     try:
@@ -124,15 +125,18 @@ def load(path: str, database: str) -> TableMapping:
 
 
 class _Reader(OptionReader):
-    """The mapping being read, to name the place of what is wrong in it."""
+    """A reader of a mapping file, which names the place of an error."""
 
     def __init__(self, name: str, database: str) -> None:
         super().__init__(name)
         self.records = _record_types(database)
-        self.shared = {each.record for each in get_plan(database).targets if each.shared}
+        self.shared = {target.record for target in get_plan(database).targets if target.shared}
 
     def read(self, content: dict[str, Any]) -> TableMapping:
-        """Return the mapping, or refuse it."""
+        """Return the mapping of a file.
+
+        :raises SourceError: if the mapping is not valid
+        """
         for name, section in content.items():
             self.place = f"[{name}]"
             if not isinstance(section, dict):
@@ -193,7 +197,7 @@ class _Reader(OptionReader):
         self.place = f"[{main.name}]"
         if not (main.chain or "external_id" in main.fields):
             self.refuse("has no external_id", "A row is about the first section: give it an id")
-        others = [each.name for each in sections if each.record not in self.shared]
+        others = [section.name for section in sections if section.record not in self.shared]
         if main.record in self.shared and others:
             self.refuse(
                 "comes first, so rows with the same id in it would be one record",
@@ -220,16 +224,16 @@ class _Reader(OptionReader):
         self.place = "[table] observed_at"
         return self._checked(Field(self.column(value), converter(_Observation, "observed_at")))
 
-    def _checked(self, found: Field) -> Field:
-        pattern = found.column.pattern
-        if pattern and not pattern.groups and not takes_truth(found.convert):
+    def _checked(self, target: Field) -> Field:
+        pattern = target.column.pattern
+        if pattern and not pattern.groups and not is_boolean(target.convert):
             self.refuse("its pattern has no group", "Put the part to take in parentheses")
-        if found.column.constant is not None:
+        if target.column.constant is not None:
             try:
-                found.convert(found.column.constant, "constant", found.column)
+                target.convert(target.column.constant, "constant", target.column)
             except PayloadError as error:
                 self.refuse(f"constant {error.reason}", "Correct it")
-        return found
+        return target
 
     def _skipped(self, name: str, value: Any) -> frozenset[str]:
         self.place = f"[skip] {name}"
@@ -242,7 +246,10 @@ class _Reader(OptionReader):
 
 
 def _record_types(database: str) -> dict[str, type[Any]]:
-    """Return section name → record type, parents first: {"price_point": PricePoint, …}."""
+    """Return the record types by the name of their section, parents first.
+
+    The result is {"category": Category, "price_point": PricePoint, …}.
+    """
     module = import_module(f"{database}.records")
     return {
         re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower(): kind

@@ -1,6 +1,6 @@
-"""The options of a mapping file: how a column is read, how a table is written.
+"""The options of a mapping file: those of a column, and those of the layout of a table.
 
-Each is checked for its name, its type and its value.
+The name, the type and the value of each option are checked.
 """
 
 import io
@@ -15,7 +15,7 @@ from marketplace.loading.formats.delimited import Layout
 from marketplace.loading.mapped.columns import UNIX, Column
 from marketplace.loading.values import quote
 
-#: Option of a field → what it must be.
+#: Option of a field → types of its value.
 _OPTIONS: dict[str, type | tuple[type, ...]] = {
     "column": (str, list),
     "constant": (str, int, float, bool, list, dict),
@@ -34,7 +34,7 @@ _OPTIONS: dict[str, type | tuple[type, ...]] = {
     "latest_of": list,
 }
 _SOURCES = ("column", "constant", "digest_of", "keys", "latest_of")
-#: TOML's types, as messages name them.
+#: Type → its name in messages.
 _KINDS: dict[type, str] = {
     str: "text in quotes",
     list: "a list",
@@ -43,7 +43,7 @@ _KINDS: dict[type, str] = {
     int: "a whole number",
     float: "a number",
 }
-#: Key of [table] → what it must be.
+#: Key of [table] → types of its value.
 TABLE: dict[str, type | tuple[type, ...]] = {
     "platform": str,
     "encoding": str,
@@ -59,10 +59,10 @@ TABLE: dict[str, type | tuple[type, ...]] = {
 
 
 class OptionReader:
-    """Options being read, with their place for error messages.
+    """A reader of options, which names the place of an error.
 
-    :param name: of the file
-    :ivar place: the section and key that are read
+    :param name: the name of the file
+    :ivar place: the section and key that are being read
     """
 
     def __init__(self, name: str) -> None:
@@ -70,7 +70,10 @@ class OptionReader:
         self.place = ""
 
     def column(self, value: Any) -> Column:
-        """Return where a value comes from: the name of a column, several names, or options."""
+        """Return the column of a value: the name of a column, several names, or a dict of options.
+
+        :raises SourceError: if an option is not valid
+        """
         options = {"column": value} if isinstance(value, str | list) else value
         if not isinstance(options, dict):
             self.refuse(
@@ -84,8 +87,8 @@ class OptionReader:
             self.refuse(f"decimal {quote(options['decimal'])} is not possible", 'Use "," or "."')
         sources = [source for source in _SOURCES if source in options]
         if len(sources) != 1:
-            found = f"has both {' and '.join(sources)}" if sources else "has no source of its value"
-            self.refuse(found, f"Use exactly one of: {', '.join(_SOURCES)}")
+            fault = f"has both {' and '.join(sources)}" if sources else "has no source of its value"
+            self.refuse(fault, f"Use exactly one of: {', '.join(_SOURCES)}")
         if options[sources[0]] in ("", [], {}):
             self.refuse(f"{sources[0]} is empty", "Name a column")
         if "" in options.get("replace", {}):
@@ -111,18 +114,18 @@ class OptionReader:
     def options(
         self, place: str, options: dict[str, Any], kinds: Mapping[str, type | tuple[type, ...]]
     ) -> dict[str, Any]:
-        """Return options after their names and types were checked."""
+        """Return the options after a check of their names and types."""
         self.place = place
         for option, value in options.items():
             kind = kinds.get(option)
             if kind is None:
                 self.refuse(f"{quote(option)} is not an option", suggest(option, kinds))
             allowed = kind if isinstance(kind, tuple) else (kind,)
-            # A boolean is no whole number here.
+            # isinstance would accept a boolean as a whole number.
             if type(value) not in allowed:
-                known = " or ".join(_KINDS[each] for each in allowed)
+                expected = " or ".join(_KINDS[kind] for kind in allowed)
                 actual = _KINDS.get(type(value), type(value).__name__)
-                self.refuse(f"{option} is {actual}", f"It must be {known}")
+                self.refuse(f"{option} is {actual}", f"It must be {expected}")
         return options
 
     def texts(self, option: str, value: Any) -> tuple[str, ...]:
@@ -133,9 +136,9 @@ class OptionReader:
         return tuple(entries)
 
     def _text_values(self, option: str, options: dict[str, Any]) -> dict[str, str]:
-        found: dict[str, str] = options.get(option, {})
-        self.texts(option, [*found.values()])
-        return found
+        texts: dict[str, str] = options.get(option, {})
+        self.texts(option, [*texts.values()])
+        return texts
 
     def _pattern(self, options: dict[str, Any]) -> re.Pattern[str] | None:
         if "pattern" not in options:
@@ -150,10 +153,10 @@ class OptionReader:
 
     def _formats(self, options: dict[str, Any]) -> tuple[str, ...]:
         formats = self.texts("format", options.get("format", []))
-        for form in formats:
-            if form != UNIX and "%" not in form:
+        for time_format in formats:
+            if time_format != UNIX and "%" not in time_format:
                 self.refuse(
-                    f"format {quote(form)} is not a format of a time",
+                    f"format {quote(time_format)} is not a format of a time",
                     'Use one like "%d.%m.%Y", or "unix"',
                 )
         return formats
@@ -165,7 +168,10 @@ class OptionReader:
             self.refuse(f"zone {quote(name)} is not a time zone", 'Use one like "Europe/Warsaw"')
 
     def layout(self, table: dict[str, Any]) -> Layout:
-        """Return how [table] says that a table is written."""
+        """Return the layout that [table] describes.
+
+        :raises SourceError: if an option is not valid
+        """
         delimiter, mark = table.get("delimiter", ""), table.get("quote")
         if len(delimiter) > 1 or delimiter in ("\n", "\r", '"'):
             self.refuse(f"delimiter {quote(delimiter)} is not possible", "Use one character")
@@ -190,7 +196,7 @@ class OptionReader:
 
     def _encoding(self, name: str) -> str:
         try:
-            # Codecs that do not encode text, such as "base64", are refused here, too.
+            # TextIOWrapper also refuses codecs that do not encode text, such as "base64".
             io.TextIOWrapper(io.BytesIO(), encoding=name or "utf-8")
         except (LookupError, UnicodeError):
             self.refuse(
@@ -199,7 +205,7 @@ class OptionReader:
         return name
 
     def refuse(self, reason: str, advice: str) -> NoReturn:
-        """Refuse the mapping, naming the place that is being read.
+        """Refuse the mapping with the place that is being read.
 
         :raises SourceError: always
         """
@@ -207,6 +213,6 @@ class OptionReader:
 
 
 def suggest(name: str, known: Collection[str]) -> str:
-    """Return the advice for a name that is not one of the known ones."""
+    """Return the advice for an unknown name: the most similar known name, or all of them."""
     near = get_close_matches(name, known, 1)
     return f"Did you mean: {near[0]}" if near else f"Use one of: {', '.join(known)}"

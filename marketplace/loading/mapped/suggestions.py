@@ -1,4 +1,4 @@
-"""What to do with a table that no shape of its platform recognizes: load it by a mapping."""
+"""The mappings that fit a table whose columns no shape of its platform recognizes."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,12 +13,12 @@ from marketplace.registry import PLATFORMS, get_platform
 
 
 def check_row(adapter: Adapter, document: Any, name: str, path: str = "") -> None:
-    """Refuse the table that a document is a row of, unless the platform recognizes its columns.
+    """Refuse a table whose columns the platform does not recognize.
 
-    :param document: as it was read; what is not a row of a table is let pass
-    :param name: of the file, for the message
-    :param path: of the file, for the command line; the name if it is empty
-    :raises SourceError: naming the mappings that fit, and the command line to use
+    :param document: a document; it is accepted if it is not a row of a table
+    :param name: the name of the file, for the message
+    :param path: the path of the file, for the command line; `name` if it is empty
+    :raises SourceError: with the mappings that fit, and the command line to use
     """
     if not isinstance(document, Row) or adapter.recognize(document) is not None:
         return
@@ -56,15 +56,16 @@ def _command(platform: str, path: str, columns: str) -> str:
 
 
 def _fitting(database: str, columns: set[str]) -> Iterator[tuple[str, str]]:
-    """Yield the shipped mappings whose columns a table has, that which reads the most first.
+    """Yield the shipped mappings that fit a table, those with the most columns first.
 
-    Each as the platform whose tables it reads, and its path.
+    :returns: (platform of the mapping, its path)
     """
-    found = []
+    candidates = []
     for path in sorted((settings.BASE_DIR / database / "columns").glob("*.toml")):
-        each = mapping.load(str(path), database)
-        wanted = [names for _, names in each.columns()]
-        # Tables without a header have no names to compare.
-        if each.layout.header and all(columns.intersection(names) for names in wanted):
-            found.append((-len(wanted), each.platform, str(path.relative_to(settings.BASE_DIR))))
-    yield from ((platform, path) for _, platform, path in sorted(found))
+        loaded = mapping.load(str(path), database)
+        required = [names for _, names in loaded.columns()]
+        # A table without a header has no names to compare.
+        if loaded.layout.header and all(columns.intersection(names) for names in required):
+            relative = str(path.relative_to(settings.BASE_DIR))
+            candidates.append((-len(required), loaded.platform, relative))
+    yield from ((platform, path) for _, platform, path in sorted(candidates))
