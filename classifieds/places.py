@@ -1,7 +1,7 @@
-"""Canonical names of the places of Uzbekistan, from what platforms and people write.
+"""Canonical names of cities, regions and districts of Uzbekistan.
 
-A name is published in Russian, in Uzbek (Latin or Cyrillic) or in English, with or without
-"г.", "shahri", "город"; all of them are one city here, under its usual English name.
+Platforms publish names in Russian, Uzbek (Latin or Cyrillic) or English, with or without "г.",
+"shahri" or "город". The canonical name is the usual English one.
 """
 
 import re
@@ -13,7 +13,7 @@ from marketplace.loading import values
 
 
 class City(NamedTuple):
-    """A city by its English, Russian and Uzbek names, and where it is."""
+    """A city with its English, Russian and Uzbek names, its region and its coordinates."""
 
     name: str
     name_ru: str
@@ -62,7 +62,7 @@ CITIES = (
     _city("Zarafshan", "Зарафшан", "Zarafshon", "Navoi Region", "41.573300", "64.205800"),
 )
 
-#: Region → its smaller towns: English name, then other spellings of it.
+#: Region → its smaller towns: "English name|other spelling|…".
 _TOWNS = {
     "Andijan Region": (
         "Asaka|Асака",
@@ -105,8 +105,8 @@ _TOWNS = {
         "Terenozek|Теренозек|Terenozak",
         "Yangiyer|Янгиер",
     ),
-    # OLX offers this district as a settlement beside the capital; its map point, and the flats
-    # filed under it, are in the middle of the capital.
+    # OLX lists this district as a settlement next to the capital, but its coordinates and the
+    # flats in it are in the center of the capital.
     CAPITAL_REGION: (f"{CAPITAL}|Мирабад|Mirobod|Mirabad",),
     "Tashkent Region": (
         "Akhangaran|Ахангаран|Ohangaron",
@@ -123,7 +123,7 @@ _TOWNS = {
     ),
 }
 
-#: English name of a region, then its other names, all without "Region", "область", "viloyati".
+#: "English name|other name|…" of a region, without "Region", "область" and "viloyati".
 _REGIONS = (
     "Tashkent|Ташкентская|Toshkent",
     "Andijan|Андижанская|Andijon",
@@ -140,9 +140,8 @@ _REGIONS = (
 )
 _KARAKALPAKSTAN = "Karakalpakstan|Каракалпакстан|Qoraqalpog'iston"
 
-#: English name of a district of the capital, then other names of it: the former ones, and those
-#: that `_district_key` does not bring to the same form. "Яккасарайский район", "Yakkasaroy tumani"
-#: and "yakkasarai" need no mention.
+#: District of the capital → its other names: former names, and names that `_district_key` does not
+#: normalize. "Яккасарайский район", "Yakkasaroy tumani" and "yakkasarai" are normalized by it.
 DISTRICTS = {
     "Almazar": ("Olmazor", "Собир Рахимов", "Сабир Рахимов", "Sobir Rahimov"),
     "Bektemir": (),
@@ -168,7 +167,7 @@ _ASIDE = re.compile(r"\([^()]*\)|,.*")
 _IN_PARENTHESES = re.compile(r"\(([^()]*)\)")
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
-#: Words of a name that do not tell places apart; in Latin letters and without apostrophes.
+#: Words that do not distinguish places, in Latin letters and without apostrophes.
 _CITY_WORDS = {"g", "gor", "gorod", "sh", "shahri", "shahar", "city", "pgt", "pos", "poselok"}
 _REPUBLIC_WORDS = {"respublika", "respublikasi", "republic", "of"}
 _REGION_WORDS = {"obl", "oblast", "oblasti", "vil", "viloyat", "viloyati", "region"}
@@ -181,9 +180,9 @@ _FILLERS = _CITY_WORDS | _REPUBLIC_WORDS
 
 
 def _words(name: str) -> list[str]:
-    """Return the words that tell a place, in one spelling: "Тошкент ш." → toshkent."""
+    """Return the distinctive words of a name in one spelling: "Тошкент ш." → ["toshkent"]."""
     latin = (values.normalize_title(name) or "").translate(_LATIN)
-    # Uzbek Latin writes х as x and ж as j.
+    # Uzbek Latin spells х as x and ж as j.
     unified = latin.replace("'", "").replace("x", "kh").replace("j", "zh")
     return [word for word in unified.split() if word not in _FILLERS]
 
@@ -217,9 +216,9 @@ def _known_regions() -> dict[str, str]:
 
 
 def _district_key(name: str) -> str:
-    """Return a district's name in one form for Russian, Uzbek and slugs: "yakkasaray"."""
+    """Return the same key for the Russian, Uzbek and slug forms of a district: "yakkasaray"."""
     key = "".join(word for word in _words(name) if word not in _DISTRICT_WORDS)
-    # Uzbek writes o where Russian writes a; х and ҳ are kh and h.
+    # Uzbek has o where Russian has a. The letters х and ҳ are kh and h in Latin.
     folded = key.replace("kh", "h").replace("o", "a").replace("ai", "ay")
     return _ADJECTIVE.sub("", folded)
 
@@ -234,12 +233,12 @@ _REGION_BY_KEY = _known_regions()
 
 
 def _find_city(name: str) -> tuple[str, str] | None:
-    """Return a known city and its region, also from "Нурафшан (Тойтепа)", "Ташкент, Чиланзар"."""
+    """Return a known city and its region, also from "Нурафшан (Тойтепа)" or "Ташкент, Чиланзар"."""
     return _CITY_BY_KEY.get(_city_key(name)) or _CITY_BY_KEY.get(_city_key(_ASIDE.sub(" ", name)))
 
 
 def _in_latin(name: str) -> str | None:
-    """Return a name that is not known here in Latin letters, the same for any case of letters."""
+    """Return an unknown name in Latin letters, with capitalized words."""
     latin = _APOSTROPHE.sub("'", name).casefold().translate(_LATIN)
     return " ".join(_WORD.sub(lambda word: word[0].capitalize(), latin).split()) or None
 
@@ -248,14 +247,13 @@ def _in_latin(name: str) -> str | None:
 def canonical_city(name: str | None) -> str | None:
     """Return a city's English name: "г. Ташкент", "Тошкент", "Toshkent shahri" → "Tashkent".
 
-    A place that is not known here keeps its published name, in Latin letters; a region is not a
-    city.
+    An unknown place keeps its published name in Latin letters. The name of a region becomes None.
     """
     if not name:
         return None
-    found = _find_city(name)
-    if found:
-        return found[0]
+    known = _find_city(name)
+    if known:
+        return known[0]
     return None if _is_region(name) else _in_latin(name)
 
 
@@ -267,7 +265,7 @@ def _is_region(name: str) -> bool:
 def canonical_region(name: str | None) -> str | None:
     """Return a region's English name: "Ташкентская область" → "Tashkent Region".
 
-    A city stands for its region, the capital for itself: "г. Ташкент" → "Tashkent City".
+    The name of a city becomes its region; the capital is a region: "г. Ташкент" → "Tashkent City".
     """
     if not name:
         return None
@@ -282,30 +280,31 @@ def canonical_region(name: str | None) -> str | None:
 def canonical_district(name: str | None, city: str | None) -> str | None:
     """Return a district's English name: "Яккасарайский район", "yakkasarai" → "Yakkasaray".
 
-    A district of another city, or one that is not known here, keeps its published name, in Latin
-    letters and without "район", "tumani".
+    A district of another city, or an unknown one, keeps its published name in Latin letters,
+    without "район" or "tumani".
 
-    :param city: the city that it belongs to; where it is not known, the capital is assumed
+    :param city: the city of the district; the capital is assumed if it is None
     """
     if not name:
         return None
-    # "Куйлюк-1 (Мирабадский район)", "Ташкент, Чилонзор тумани": the district may stand aside.
+    # The district may be a part of the name: "Куйлюк-1 (Мирабадский район)", "Ташкент, Чилонзор
+    # тумани".
     parts = (name, *_IN_PARENTHESES.findall(name), name.rpartition(",")[2])
     known = (_DISTRICT_BY_KEY.get(_district_key(part)) for part in parts)
-    found = next(filter(None, known), None)
-    if found and canonical_city(city) in (None, CAPITAL):
-        return found
+    district = next(filter(None, known), None)
+    if district and canonical_city(city) in (None, CAPITAL):
+        return district
     return _in_latin(_DISTRICT_IN_NAME.sub(" ", _IN_PARENTHESES.sub(" ", name)))
 
 
 @lru_cache(maxsize=4096)
 def canonical_place(city: str | None, region: str | None) -> tuple[str | None, str | None]:
-    """Return the canonical city and region of what a listing says.
+    """Return the canonical city and region of a listing.
 
-    The published region decides, since towns share names; but platforms file the capital under
-    the region around it, and it is a region of its own.
+    The published region takes precedence, because towns share names. Platforms assign the capital
+    to the region around it, although it is a region of its own.
     """
-    found = _find_city(city) if city else None
-    if found and (found[0] == CAPITAL or not region):
-        return found
+    known = _find_city(city) if city else None
+    if known and (known[0] == CAPITAL or not region):
+        return known
     return canonical_city(city), canonical_region(region)

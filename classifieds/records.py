@@ -1,7 +1,7 @@
-"""What adapters of classifieds platforms return: one class a table, fields named as its columns.
+"""Records that adapters return: one class per table, with fields named as its columns.
 
-None means "the payload does not say": it never overwrites what is known. A reference is the
-`external_id` of the row it points to, within the same platform.
+A field that the payload does not publish is None and never overwrites a stored value. A reference
+is the `external_id` of another record of the same platform.
 """
 
 from datetime import datetime
@@ -10,7 +10,10 @@ from typing import Any, NamedTuple
 
 
 class Category(NamedTuple):
-    """A node of the platform's category tree; `path` is as published: "transport/cars"."""
+    """A node of the category tree of a platform.
+
+    :param path: the path as published: "transport/cars"
+    """
 
     external_id: str
     name: str | None = None
@@ -30,11 +33,11 @@ class Seller(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """A classified ad. Canonical values have the published text beside them (`*_text`, location).
+    """A classified ad. `location` and `*_text` hold published texts of canonical values.
 
-    :param category_path: canonical path ("transport/cars")
-    :param city: canonical Latin name ("Tashkent"); location is as published
-    :param condition: new, used or damaged; condition_text is as published
+    :param category_path: the canonical path ("transport/cars")
+    :param city: the canonical Latin name ("Tashkent")
+    :param condition: new, used or damaged
     :param status: active, sold, expired, removed or suspended
     """
 

@@ -1,7 +1,7 @@
-"""What adapters of e-commerce platforms return: one class a table, fields named as its columns.
+"""Records that adapters return: one class per table, with fields named as its columns.
 
-None means "the payload does not say": it never overwrites what is known. A reference is the
-`external_id` of the row it points to, within the same platform.
+A field that the payload does not publish is None and never overwrites a stored value. A reference
+is the `external_id` of another record of the same platform.
 """
 
 from datetime import datetime
@@ -10,7 +10,10 @@ from typing import Any, NamedTuple
 
 
 class Category(NamedTuple):
-    """A node of the platform's category tree. A parent is a record of its own, or known already."""
+    """A node of the category tree of a platform.
+
+    Its parent must be a record of the same item, or stored already.
+    """
 
     external_id: str
     name: str | None = None
@@ -42,9 +45,12 @@ class Seller(NamedTuple):
 
 
 class Product(NamedTuple):
-    """A product card. min_price and max_price are over its offers, in `currency`.
+    """A product card.
 
-    If it is not available, and comes without any offer, all its offers are out of stock.
+    A product that is not available, and comes without an offer, has all its offers out of stock.
+
+    :param min_price: the lowest price of its offers, in `currency`
+    :param max_price: the highest price of its offers, in `currency`
     """
 
     external_id: str
@@ -80,13 +86,13 @@ class Product(NamedTuple):
 
 
 class Offer(NamedTuple):
-    """A sellable variant with its price as observed now.
+    """A variant of a product that is sold, with its price at the time of observation.
 
-    One without a price is returned only if it is out of stock (`is_available` is False): it keeps
-    its last price, and is not created if it never had one.
+    An adapter returns an offer without a price only if it is out of stock (`is_available` is
+    False). Such an offer keeps its last price, and is not created if it never had one.
 
-    `currency` is None where nothing says it; `currency_text` is the currency as published where it
-    differs from the ISO code.
+    :param currency: the ISO 4217 code; None if it is unknown
+    :param currency_text: the currency as published, if it differs from the code
     """
 
     external_id: str
@@ -105,10 +111,10 @@ class Offer(NamedTuple):
 
 
 class PricePoint(NamedTuple):
-    """A price of an offer at a past moment, where the payload tells history.
+    """A past price of an offer, from a payload that has a price history.
 
-    Its Offer must come with it, in the same item, and be observed at that moment or later. Adapters
-    return none without a price.
+    The offer must be in the same item, and be observed at `recorded_at` or later. Adapters do not
+    return price points without a price.
     """
 
     offer_external_id: str

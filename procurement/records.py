@@ -1,7 +1,7 @@
-"""What adapters of procurement platforms return: one class a table, fields named as its columns.
+"""Records that adapters return: one class per table, with fields named as its columns.
 
-None means "the payload does not say": it never overwrites what is known. A reference is the
-`external_id` of the row it points to, within the same platform.
+A field that the payload does not publish is None and never overwrites a stored value. A reference
+is the `external_id` of another record of the same platform.
 """
 
 from datetime import datetime
@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 class Organization(NamedTuple):
     """A customer or provider.
 
-    :param external_id: "inn:<tax number>" where known, else "name:<normalized name>"
-    :param inn: 9 digits of a legal entity, 14 of a person (PINFL)
+    :param external_id: "inn:<tax number>" if the number is known, else "name:<normalized name>"
+    :param inn: the tax number: 9 digits of a legal entity, 14 of a person (PINFL)
     """
 
     external_id: str
@@ -29,8 +29,8 @@ class Lot(NamedTuple):
 
     :param lot_type: auction, shop, national_shop or tender
     :param status: active, completed, cancelled or failed
-    :param start_cost: what the customer was ready to pay; None when not published, never 0
-    :param deal_cost: what the contract costs; None when not published, never 0
+    :param start_cost: the highest price that the customer accepts; None if unknown, never 0
+    :param deal_cost: the price of the contract; None if unknown, never 0
     """
 
     external_id: str
@@ -63,7 +63,10 @@ class Lot(NamedTuple):
 
 
 class LotItem(NamedTuple):
-    """One line of a lot: `order_num` is unique within the lot."""
+    """An item of a lot.
+
+    :param order_num: the number of the item, unique within the lot
+    """
 
     external_id: str
     lot_external_id: str
@@ -81,10 +84,10 @@ class LotItem(NamedTuple):
 
 
 class Reference(NamedTuple):
-    """An entry of one of the platform's own lists.
+    """An entry of a reference list of a platform.
 
     :param external_id: "<kind>:<id>"
-    :param kind: category, region, or other where the source does not say which list it is
+    :param kind: category or region; other if the source does not name its list
     """
 
     external_id: str
