@@ -8,7 +8,7 @@ from django.db import connections
 from marketplace.databases.creation import create_database, database_exists, drop_database
 from marketplace.databases.migration_loader import delete_foreign_records, foreign_records
 from marketplace.databases.partitions import ensure_partitions, partition_names_ahead
-from marketplace.databases.revisions import all_migrations, get_revision, migrate
+from marketplace.databases.revisions import all_migrations, get_compatible_revision, migrate
 from marketplace.databases.roles.definitions import roles_of
 from marketplace.databases.roles.passwords import require_strong
 from marketplace.databases.roles.reconcile import (
@@ -73,7 +73,7 @@ def plan_initialization(alias: str, today: date, *, drop_first: bool = False) ->
         return Changes(
             is_dropped=False,
             is_created=False,
-            migrations=get_revision(alias).pending,
+            migrations=get_compatible_revision(alias).pending,
             partitions=tuple(names),
             roles=_plan_roles(alias),
             foreign_records=len(foreign_records(connections[alias])),

@@ -12,7 +12,9 @@ from django.db.migrations.exceptions import IrreversibleError, MigrationSchemaMi
 from django.db.migrations.loader import MigrationLoader
 from psycopg2 import errorcodes
 
+from marketplace.databases.names import database_name
 from marketplace.exceptions import DatabaseUnavailableError, MarketplaceError
+from marketplace.humanize import counted
 from marketplace.postgresql.errors import error_code
 from marketplace.registry import ALIASES, CONTROL
 from marketplace.routers import database_of
@@ -60,6 +62,18 @@ def get_revision(alias: str) -> Revision:
     return Revision(current, pending, tuple(_label(key) for key in sorted(unknown)))
 
 
+def get_compatible_revision(alias: str) -> Revision:
+    """Return the migration state of a database that this version of the code can migrate.
+
+    :raises MarketplaceError: if the database was migrated by a version with other migrations. A
+        database that is only ahead of the code, with nothing pending, is compatible.
+    """
+    revision = get_revision(alias)
+    if alias in ALIASES and revision.pending and revision.unknown:
+        raise MarketplaceError(_describe_incompatibility(alias, revision.unknown))
+    return revision
+
+
 def all_migrations(alias: str) -> tuple[str, ...]:
     """Return the names of the migrations of the database's own apps, without connecting."""
     loader = MigrationLoader(None, ignore_no_migrations=True)
@@ -71,11 +85,11 @@ def migrate(alias: str) -> list[str]:
 
     Safe to run repeatedly and concurrently: one process migrates while the others wait.
 
-    :raises MarketplaceError: if a table stays locked, or the role lacks the privilege to create
-        tables
+    :raises MarketplaceError: if a table stays locked, the role lacks the privilege to create
+        tables, or another version of the code migrated the database
     """
     with migration_lock(alias):
-        pending = get_revision(alias).pending
+        pending = get_compatible_revision(alias).pending
         # The control database stores the permissions of all apps, which migrations of other
         # databases may change.
         if pending or alias == CONTROL:
@@ -172,6 +186,21 @@ def _run_migrate(alias: str, *arguments: str) -> None:
             f"{str(error).splitlines()[0]}. Run this, or create the extension, as the owner of "
             f"{connections[alias].settings_dict['NAME']} or as a superuser, and run this again."
         ) from error
+
+
+def _describe_incompatibility(alias: str, unknown: Sequence[str]) -> str:
+    others = f" and {counted(len(unknown) - 1, 'other')}" if len(unknown) > 1 else ""
+    is_embedded = not connections[alias].settings_dict["HOST"]
+    delete = (
+        "make clean"
+        if is_embedded
+        else f"python manage.py init_all --drop-first --database {alias}"
+    )
+    return (
+        f"The database {database_name(alias)} was created by another version of this project, "
+        f"with migrations that do not exist in this one ({unknown[0]}{others}). To keep its data, "
+        f"use the version that created it. To delete its data and start again: {delete}"
+    )
 
 
 def _chain(loader: MigrationLoader, alias: str) -> list[Key]:

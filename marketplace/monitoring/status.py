@@ -17,7 +17,7 @@ from marketplace.backups.sets import last_backup_at
 from marketplace.databases.names import database_name
 from marketplace.databases.parallel import run_on_all
 from marketplace.databases.partitions import lost_months
-from marketplace.databases.revisions import get_revision
+from marketplace.databases.revisions import get_compatible_revision
 from marketplace.exceptions import MarketplaceError
 from marketplace.postgresql import embedded
 from marketplace.postgresql.errors import explain
@@ -194,7 +194,7 @@ def _pushed_runs(alias: str, *, is_failed: bool) -> int:
 
 
 def _details(alias: str) -> dict[str, Any]:
-    revision = get_revision(alias)
+    revision = get_compatible_revision(alias)
     details = {
         "revision": revision.current,
         "pending": revision.pending,

@@ -7,7 +7,7 @@ from django.core.management.base import CommandParser
 
 from marketplace.cli import DatabaseCommand
 from marketplace.databases.names import ALL_ALIASES
-from marketplace.databases.revisions import get_revision, migrate
+from marketplace.databases.revisions import get_compatible_revision, migrate
 
 
 class Command(DatabaseCommand):
@@ -29,7 +29,7 @@ class Command(DatabaseCommand):
         self.visit(self.selected(options), action)
 
     def _plan(self, alias: str) -> None:
-        self._report(alias, get_revision(alias).pending, "Would apply")
+        self._report(alias, get_compatible_revision(alias).pending, "Would apply")
 
     def _migrate(self, alias: str) -> None:
         self._report(alias, migrate(alias), "applied")

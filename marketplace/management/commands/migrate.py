@@ -5,6 +5,7 @@ from typing import Any
 from django.core.management.commands import migrate
 
 from marketplace.cli import AppDatabaseMixin
+from marketplace.databases.revisions import get_compatible_revision
 
 
 class Command(AppDatabaseMixin, migrate.Command):
@@ -19,4 +20,6 @@ class Command(AppDatabaseMixin, migrate.Command):
         """Print the name of the database and migrate it."""
         if options["verbosity"] >= 1:
             self.write_database(options["database"])
+        # Django would report the same as an inconsistent history, without the next step.
+        get_compatible_revision(options["database"])
         super().handle(*args, **options)

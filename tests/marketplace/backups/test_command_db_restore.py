@@ -422,10 +422,11 @@ class TestRefusals:
 
         self.refuses(restore(), "was changed or is damaged")
 
-    def test_of_migrations_that_the_code_does_not_know(self, taken):
-        self.become(taken, migrations={"procurement": "9999_future"})
+    @pytest.mark.parametrize("name", ["9999_future", "0013_standing_times"])
+    def test_of_migrations_that_the_code_does_not_know(self, taken, name):
+        self.become(taken, migrations={"procurement": name})
 
-        self.refuses(restore(), "does not know: procurement.9999_future. Restore it with the code")
+        self.refuses(restore(), f"does not know: procurement.{name}. Restore it with the code")
 
     def test_of_a_server_older_than_the_dump(self, taken):
         self.become(taken, server="99.1")

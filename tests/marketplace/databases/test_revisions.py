@@ -1,6 +1,7 @@
 from contextlib import contextmanager
 
 import pytest
+from django.core.management import call_command
 from django.db import connections
 
 from marketplace.databases import revisions
@@ -8,11 +9,14 @@ from marketplace.databases.creation import create_database
 from marketplace.databases.revisions import (
     Revision,
     all_migrations,
+    get_compatible_revision,
     get_revision,
     migrate,
     rollback,
 )
 from marketplace.exceptions import MarketplaceError
+from marketplace.monitoring.status import get_status
+from tests.commands import run
 
 pytestmark = pytest.mark.django_db(databases=["default", "classifieds"], transaction=True)
 
@@ -86,6 +90,68 @@ class TestMigrate:
 
         with other_session(lock), pytest.raises(MarketplaceError, match="Another process"):
             migrate("classifieds")
+
+        assert migrate("classifieds") == []
+
+
+class TestCompatibility:
+    """A database with other migrations than the code's is refused, and nothing is changed."""
+
+    MESSAGE = (
+        "The database scratch_classifieds was created by another version of this project, with "
+        "migrations that do not exist in this one (0002_old and 1 other). To keep its data, use "
+        "the version that created it. To delete its data and start again: "
+    )
+
+    @pytest.fixture
+    def incompatible(self, migrated):
+        with connections["classifieds"].cursor() as cursor:
+            cursor.execute("DELETE FROM django_migrations WHERE name > '0002'")
+            cursor.execute(
+                "INSERT INTO django_migrations (app, name, applied) VALUES "
+                "('classifieds', '0002_old', now()), ('classifieds', '0003_older', now())"
+            )
+
+    @pytest.mark.parametrize(
+        "command",
+        [
+            ("init_all", "--database", "classifieds"),
+            ("init_all", "--dry-run", "--database", "classifieds"),
+            ("db_migrate", "--database", "classifieds"),
+            ("db_migrate", "--dry-run", "--database", "classifieds"),
+        ],
+    )
+    def test_commands_refuse_other_migrations(self, incompatible, command):
+        outcome = run(*command)
+
+        assert (outcome.out, outcome.code) == ("", 1)
+        assert outcome.err.startswith(f"CLASSIFIEDS: {self.MESSAGE}")
+
+    def test_status_is_an_error(self, incompatible):
+        status = get_status("classifieds")
+
+        assert (status.is_connected, status.revision) == (True, "")
+        assert status.error.startswith(self.MESSAGE)
+
+    @pytest.mark.parametrize("host", ["", "db.example"])
+    def test_next_step_depends_on_the_server(self, incompatible, host, monkeypatch):
+        with monkeypatch.context() as patch, pytest.raises(MarketplaceError) as error:
+            patch.setitem(connections["classifieds"].settings_dict, "HOST", host)
+            get_compatible_revision("classifieds")
+
+        step = "init_all --drop-first --database classifieds" if host else "make clean"
+        assert str(error.value).endswith(step)
+
+    def test_django_command_refuses_other_migrations(self, incompatible):
+        with pytest.raises(MarketplaceError, match="0002_old and 1 other"):
+            call_command("migrate", "classifieds", database="classifieds", verbosity=0)
+
+    def test_database_ahead_of_the_code_is_compatible(self, migrated):
+        with connections["classifieds"].cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO django_migrations (app, name, applied) "
+                "VALUES ('classifieds', '0099_newer', now())"
+            )
 
         assert migrate("classifieds") == []
 
