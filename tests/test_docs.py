@@ -1,0 +1,388 @@
+"""The documents: their commands run on demo data, and their links and names are right.
+
+docs/development.md describes how a block of a document is marked.
+"""
+
+import os
+import re
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from argparse import SUPPRESS, ArgumentParser, _SubParsersAction
+from pathlib import Path
+from typing import NamedTuple
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+from django.core.management import get_commands, load_command_class
+from markdown_it import MarkdownIt
+
+from marketplace.registry import DATABASES
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+BY_DOCUMENT = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+
+#: The languages of blocks. Of these, `shell` and `sql` are run.
+LANGUAGES = {"shell", "sql", "python", "toml", "text", "json", "nginx"}
+
+#: What a block may need that the machine of the tests does not have. Such a block is only parsed.
+NEEDS = {"docker", "systemd", "network", "server", "time"}
+
+#: Where the documents have the site.
+SITE = "127.0.0.1:8000"
+
+TOKEN = "rehearsal-of-the-documents-4c1f"
+
+#: Apps whose commands docs/commands.md lists.
+OWN_APPS = {"marketplace", *(database.alias for database in DATABASES)}
+
+
+class Block(NamedTuple):
+    """A fenced block of a document."""
+
+    line: int
+    language: str
+    options: dict[str, str]
+    text: str
+
+    @property
+    def is_run(self):
+        return self.language in ("shell", "sql") and "needs" not in self.options
+
+
+def blocks(document):
+    """Return the fenced blocks of a document, in their order."""
+    fences = [
+        token for token in MarkdownIt().parse(document.read_text()) if token.type == "fence"
+    ]
+    return [
+        Block(
+            fence.map[0] + 1,
+            (fence.info.split() or [""])[0],
+            dict(word.partition("=")[::2] for word in fence.info.split()[1:]),
+            fence.content,
+        )
+        for fence in fences
+    ]
+
+
+def prose(document):
+    """Return the text of a document without its fenced blocks."""
+    return re.sub(r"^ *```.*?^ *```$", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+def spans(document):
+    """Return what stands between backticks in the text of a document."""
+    return re.findall(r"`([^`]+)`", re.sub(r"\s+", " ", prose(document)))
+
+
+class TestBlocks:
+    @BY_DOCUMENT
+    def test_are_marked(self, document):
+        for block in blocks(document):
+            place = f"{document.name}:{block.line}"
+
+            assert block.language in LANGUAGES, place
+            assert set(block.options) <= {"needs", "database"}, place
+            assert block.options.get("needs", "time") in NEEDS, place
+            assert (block.language == "sql") == ("database" in block.options), place
+
+    @BY_DOCUMENT
+    def test_of_the_shell_have_valid_syntax(self, document):
+        for block in blocks(document):
+            if block.language == "shell":
+                done = subprocess.run(
+                    ["bash", "-n"], input=block.text, capture_output=True, text=True, check=False
+                )
+
+                assert (done.returncode, done.stderr) == (0, ""), f"{document.name}:{block.line}"
+
+    @BY_DOCUMENT
+    def test_of_python_have_valid_syntax(self, document):
+        for block in blocks(document):
+            if block.language == "python":
+                compile(block.text, f"{document.name}:{block.line}", "exec")
+
+
+# Names of commands, options, settings and targets
+
+
+class Options(NamedTuple):
+    """The options of a command, with those of its actions."""
+
+    all: set[str]
+    documented: set[str]
+
+
+#: The options that Django gives every command.
+COMMON = {
+    option
+    for action in load_command_class("django.core", "check").create_parser("", "check")._actions
+    for option in action.option_strings
+} - {"--database", "--tag", "-t", "--list-tags", "--deploy", "--fail-level"}
+
+
+def command_options(name):
+    """Return the options of a command of manage.py."""
+    return _options(load_command_class(get_commands()[name], name).create_parser("manage.py", name))
+
+
+def _options(parser: ArgumentParser):
+    every, documented = set(), set()
+    for action in parser._actions:
+        if isinstance(action, _SubParsersAction):
+            for inner in action.choices.values():
+                found = _options(inner)
+                every |= found.all
+                documented |= found.documented
+        every |= set(action.option_strings)
+        if action.help != SUPPRESS:
+            documented |= {word for word in action.option_strings if word.startswith("--")}
+    return Options(every, documented - COMMON)
+
+
+def calls(text):
+    """Yield each call of manage.py in a text: the command and its options."""
+    text = text.replace("\\\n", " ")
+    for line in text.splitlines():
+        for call in re.split(r"manage\.py ", line)[1:]:
+            words = re.split(r"\s(?:--\s|[|;>&])|[)`]|\s#", call)[0].split()
+            if words and re.fullmatch(r"[a-z_]+", words[0]):
+                yield words[0], [word.split("=")[0] for word in words[1:] if word[0] == "-"]
+
+
+class TestNames:
+    @BY_DOCUMENT
+    def test_of_commands_and_options_exist(self, document):
+        for command, options in calls(document.read_text()):
+            assert command in get_commands(), f"{document.name}: {command}"
+            known = command_options(command).all
+            unknown = [word for word in options if word not in known and not word[1:].isdigit()]
+            assert not unknown, f"{document.name}: {command} {unknown}"
+
+    @BY_DOCUMENT
+    def test_of_settings_exist(self, document):
+        example = (ROOT / ".env.example").read_text()
+        settings = re.findall(r"\b(?:INGEST|BACKUP|ARCHIVE|DB|ANALYST|EMBEDDED)_[A-Z_]+\b", example)
+
+        for name in spans(document):
+            if re.fullmatch(r"(INGEST|BACKUP|ARCHIVE|ANALYST|EMBEDDED)_[A-Z_]*[A-Z](=.*)?", name):
+                assert name.split("=")[0] in settings, f"{document.name}: {name}"
+
+    @BY_DOCUMENT
+    def test_of_make_targets_exist(self, document):
+        makefile = (ROOT / "Makefile").read_text()
+        shell = "\n".join(block.text for block in blocks(document) if block.language == "shell")
+        targets = re.findall(r"^(?:\w+=\S+ )*make ([a-z-]+)", shell, re.MULTILINE)
+        targets += [
+            span.split()[-1] for span in spans(document) if re.fullmatch("make [a-z-]+", span)
+        ]
+
+        for target in targets:
+            assert f"\n{target}:" in makefile, f"{document.name}: make {target}"
+
+    @BY_DOCUMENT
+    def test_of_files_exist(self, document):
+        folders = "marketplace|ecommerce|classifieds|procurement|deploy|docs|tests|bench"
+        for name in spans(document):
+            if re.fullmatch(rf"(?:{folders})/[\w./-]*", name):
+                assert (ROOT / name).exists(), f"{document.name}: {name}"
+
+
+class TestCommands:
+    """docs/commands.md lists every command with its options."""
+
+    def sections(self):
+        text = (ROOT / "docs" / "commands.md").read_text()
+        found = re.findall(r"^### `(\w+)`\n(.*?)(?=^##|\Z)", text, re.MULTILINE | re.DOTALL)
+        return dict(found)
+
+    def test_are_all_listed(self):
+        own = {name for name, app in get_commands().items() if app in OWN_APPS}
+        deprecated = {name for name in own if "deprecated" in _help(name).lower()[:200]}
+
+        assert set(self.sections()) == own - deprecated
+
+    def test_are_listed_with_their_options(self):
+        for name, text in self.sections().items():
+            options = {
+                word
+                for span in re.findall(r"`([^`]+)`", text)
+                for word in re.findall(r"(?<!\S)--[a-z-]+", span)
+            }
+            known = command_options(name)
+
+            assert known.documented <= options, f"{name}: {known.documented - options} missing"
+            if name in text:
+                of_others = {option for _, words in calls(text) for option in words}
+                assert options - of_others <= known.all, f"{name}: {options - known.all} unknown"
+
+
+def _help(name):
+    return str(load_command_class(get_commands()[name], name).help)
+
+
+# Links and pictures
+
+
+def anchors(document):
+    """Return the anchors that GitHub gives the headings of a document."""
+    headings = re.findall(r"^#+ (.*)$", prose(document), re.MULTILINE)
+    plain = [re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings]
+    return {heading.replace(" ", "-") for heading in plain}
+
+
+class TestLinks:
+    @BY_DOCUMENT
+    def test_lead_somewhere(self, document):
+        for target in re.findall(r"\]\(([^)\s]+)\)", prose(document)):
+            if "://" in target:
+                continue
+            path, _, anchor = target.partition("#")
+            file = (document.parent / path) if path else document
+
+            assert file.exists(), f"{document.name}: {target}"
+            if anchor:
+                assert anchor in anchors(file), f"{document.name}: {target}"
+
+    def test_lead_to_each_document(self):
+        linked = re.findall(r"\]\((docs/[\w-]+\.md)", (ROOT / "README.md").read_text())
+
+        assert set(linked) == {f"docs/{path.name}" for path in DOCUMENTS[1:]}
+
+    def test_pictures_are_small_and_used(self):
+        texts = "".join(document.read_text() for document in DOCUMENTS)
+
+        for picture in (ROOT / "docs" / "images").iterdir():
+            assert picture.stat().st_size < 200_000, picture.name
+            assert picture.name in texts
+
+    def test_the_readme_is_short(self):
+        assert len((ROOT / "README.md").read_text().splitlines()) <= 150
+
+
+# Commands
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """A data folder with the demo data, whose server is stopped, to be copied."""
+    # Under the tests' own folder: the server runs as another user, who must be able to enter.
+    folder = tmp_path_factory.mktemp("documents") / "demo"
+    disk = shutil.disk_usage(folder.parent)
+    if disk.free < disk.total * 0.15:
+        pytest.skip("The disk is nearly full, so that db_doctor rightly exits with an error.")
+    shell = Shell(folder)
+    shell.succeed("python manage.py demo --scale 0.2; python manage.py db_stop")
+    return folder
+
+
+@pytest.fixture
+def shell(demo, tmp_path_factory):
+    """A shell with a copy of the demo data."""
+    folder = tmp_path_factory.mktemp("document") / "data"
+    subprocess.run(["cp", "--archive", "--reflink=auto", demo, folder], check=True)
+    shell = Shell(folder)
+    yield shell
+    shell.run("python manage.py db_stop; DATA_DIR=.data/second python manage.py db_stop")
+    shutil.rmtree(folder)
+
+
+class Shell:
+    """The shell of a person who has prepared the project by `make demo`."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self.site = f"127.0.0.1:{probe.getsockname()[1]}"
+        unset = ("SECRET_KEY", "DB_HOST", "ARCHIVE_DIR", "BACKUP_DIR", "EMBEDDED_POSTGRES_CONF")
+        self.environment = os.environ | dict.fromkeys(unset, "")
+        self.environment |= {
+            "DATA_DIR": str(folder),
+            "EMBEDDED_RESERVE": "16MB",
+            "HTTPS": "false",
+            "INGEST_TOKENS": f"uzum={TOKEN}",
+            "TOKEN": TOKEN,
+            # The documents state where PostgreSQL's programs and the server are.
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        }
+        for name in ("DJANGO_SETTINGS_MODULE", "PGHOST", "PGUSER"):
+            self.environment.pop(name, None)
+
+    def _arguments(self, commands):
+        commands = commands.replace(".data", str(self.folder)).replace(SITE, self.site)
+        return ["bash", "-euo", "pipefail", "-c", commands]
+
+    def run(self, commands):
+        return subprocess.run(
+            self._arguments(commands),
+            cwd=ROOT,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+
+    def succeed(self, commands):
+        done = self.run(commands)
+        assert done.returncode == 0, done.stdout[-5000:]
+
+    def serve(self):
+        """Start the site; return its process once it answers."""
+        port = self.site.partition(":")[2]
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "serve", "--port", port],
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for _ in range(300):
+            try:
+                urlopen(f"http://{self.site}/healthz", timeout=5).close()
+            except (URLError, OSError):
+                time.sleep(0.2)
+            else:
+                break
+        return process
+
+
+def script(document):
+    """Return the blocks of a document that are run, as one script that names each."""
+    parts = []
+    for block in blocks(document):
+        if not block.is_run:
+            continue
+        parts.append(f"echo {shlex.quote(f'@@@ {document.name}:{block.line}')}")
+        if block.language == "sql":
+            options = f"--database {block.options['database']} -- --set ON_ERROR_STOP=1 --quiet"
+            parts.append(f"python manage.py dbshell {options} <<'END'\n{block.text}END")
+        else:
+            parts.append(block.text)
+    return "\n".join(parts)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    "document", [path for path in DOCUMENTS if script(path)], ids=lambda path: path.name
+)
+def test_every_command_runs(shell, document):
+    commands = script(document)
+    process = shell.serve() if SITE in commands else None
+
+    try:
+        done = shell.run(commands)
+    finally:
+        if process:
+            process.terminate()
+            process.wait(60)
+
+    assert done.returncode == 0, done.stdout.rpartition("@@@")[2][-5000:]
