@@ -75,7 +75,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> None:
 
 #: Modules that take minutes: they run first, so that no worker waits for another in the end.
 _LONG = (
-    "test_operations_guide.py",
+    "test_docs.py",
     "test_price_history.py",
     "monitoring/test_faults.py",
     "test_concurrent_loads.py",
