@@ -12,9 +12,9 @@ import subprocess
 import sys
 import time
 from argparse import SUPPRESS, ArgumentParser, _SubParsersAction
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
-from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
@@ -35,6 +35,9 @@ NEEDS = {"docker", "systemd", "network", "server", "time"}
 
 #: Where the documents have the site.
 SITE = "127.0.0.1:8000"
+
+#: What the documents call a run that a gate holds.
+HELD_RUN = "uzum-17"
 
 TOKEN = "rehearsal-of-the-documents-4c1f"
 
@@ -57,9 +60,7 @@ class Block(NamedTuple):
 
 def blocks(document):
     """Return the fenced blocks of a document, in their order."""
-    fences = [
-        token for token in MarkdownIt().parse(document.read_text()) if token.type == "fence"
-    ]
+    fences = [token for token in MarkdownIt().parse(document.read_text()) if token.type == "fence"]
     return [
         Block(
             fence.map[0] + 1,
@@ -124,7 +125,7 @@ COMMON = {
     option
     for action in load_command_class("django.core", "check").create_parser("", "check")._actions
     for option in action.option_strings
-} - {"--database", "--tag", "-t", "--list-tags", "--deploy", "--fail-level"}
+} - {"--database", "--tag", "-t", "--list-tags", "--deploy", "--fail-level"} | {"--skip-checks"}
 
 
 def command_options(name):
@@ -153,7 +154,10 @@ def calls(text):
         for call in re.split(r"manage\.py ", line)[1:]:
             words = re.split(r"\s(?:--\s|[|;>&])|[)`]|\s#", call)[0].split()
             if words and re.fullmatch(r"[a-z_]+", words[0]):
-                yield words[0], [word.split("=")[0] for word in words[1:] if word[0] == "-"]
+                yield (
+                    words[0],
+                    [word.split("=")[0] for word in words[1:] if re.match("--?[a-z0-9]", word)],
+                )
 
 
 class TestNames:
@@ -269,28 +273,44 @@ class TestLinks:
 # Commands
 
 
+#: What a copy of the project leaves out.
+GENERATED = (".git", ".venv", ".data", ".mypy_cache", ".ruff_cache", ".pytest_cache", "__pycache__")
+
+
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    """A data folder with the demo data, whose server is stopped, to be copied."""
+def project(tmp_path_factory):
+    """A copy of the project with the demo data, whose server is stopped, to be copied."""
     # Under the tests' own folder: the server runs as another user, who must be able to enter.
-    folder = tmp_path_factory.mktemp("documents") / "demo"
+    folder = tmp_path_factory.mktemp("documents") / "project"
     disk = shutil.disk_usage(folder.parent)
     if disk.free < disk.total * 0.15:
         pytest.skip("The disk is nearly full, so that db_doctor rightly exits with an error.")
-    shell = Shell(folder)
-    shell.succeed("python manage.py demo --scale 0.2; python manage.py db_stop")
+    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*GENERATED), symlinks=True)
+    (folder / ".venv").symlink_to(Path(sys.prefix))
+    prepared = Shell(folder).run("python manage.py demo; python manage.py db_stop")
+    assert prepared.returncode == 0, prepared.stdout[-5000:]
     return folder
 
 
 @pytest.fixture
-def shell(demo, tmp_path_factory):
-    """A shell with a copy of the demo data."""
-    folder = tmp_path_factory.mktemp("document") / "data"
-    subprocess.run(["cp", "--archive", "--reflink=auto", demo, folder], check=True)
+def shell(project, tmp_path_factory):
+    """A shell in a copy of the project with the demo data."""
+    folder = tmp_path_factory.mktemp("document") / "project"
+    subprocess.run(["cp", "--archive", "--reflink=auto", project, folder], check=True)
     shell = Shell(folder)
     yield shell
-    shell.run("python manage.py db_stop; DATA_DIR=.data/second python manage.py db_stop")
+    for data_dir in (".data", ".data/second", ".data/tests"):
+        shell.run(f"test ! -d {data_dir} || DATA_DIR={data_dir} python manage.py db_stop")
     shutil.rmtree(folder)
+
+
+#: Defined before the commands of a document: the run that its `uzum-17` stands for.
+PRELUDE = """
+held_run() {
+    python manage.py ingest_review list --platform uzum --format json |
+        python -c "import json, sys; print(json.load(sys.stdin)[0]['runs'][0]['id'])"
+}
+"""
 
 
 class Shell:
@@ -300,28 +320,24 @@ class Shell:
         self.folder = folder
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.site = f"127.0.0.1:{probe.getsockname()[1]}"
-        unset = ("SECRET_KEY", "DB_HOST", "ARCHIVE_DIR", "BACKUP_DIR", "EMBEDDED_POSTGRES_CONF")
-        self.environment = os.environ | dict.fromkeys(unset, "")
+        names = ("SECRET_KEY", "DB_HOST", "ARCHIVE_DIR", "BACKUP_DIR", "EMBEDDED_POSTGRES_CONF")
+        self.environment = os.environ | dict.fromkeys(names, "")
         self.environment |= {
-            "DATA_DIR": str(folder),
             "EMBEDDED_RESERVE": "16MB",
             "HTTPS": "false",
             "INGEST_TOKENS": f"uzum={TOKEN}",
             "TOKEN": TOKEN,
             # The documents state where PostgreSQL's programs and the server are.
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PATH": f"{Path(sys.prefix) / 'bin'}:{os.environ['PATH']}",
         }
-        for name in ("DJANGO_SETTINGS_MODULE", "PGHOST", "PGUSER"):
+        unset = ("DATA_DIR", "DJANGO_SETTINGS_MODULE", "PGHOST", "PGUSER", "PYTEST_XDIST_WORKER")
+        for name in unset:
             self.environment.pop(name, None)
-
-    def _arguments(self, commands):
-        commands = commands.replace(".data", str(self.folder)).replace(SITE, self.site)
-        return ["bash", "-euo", "pipefail", "-c", commands]
 
     def run(self, commands):
         return subprocess.run(
-            self._arguments(commands),
-            cwd=ROOT,
+            ["bash", "-euo", "pipefail", "-c", commands.replace(SITE, self.site)],
+            cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -331,36 +347,37 @@ class Shell:
             check=False,
         )
 
-    def succeed(self, commands):
-        done = self.run(commands)
-        assert done.returncode == 0, done.stdout[-5000:]
-
-    def serve(self):
-        """Start the site; return its process once it answers."""
-        port = self.site.partition(":")[2]
+    @contextmanager
+    def site_running(self):
+        """Run the site."""
         process = subprocess.Popen(
-            [sys.executable, "manage.py", "serve", "--port", port],
-            cwd=ROOT,
+            [sys.executable, "manage.py", "serve", "--port", self.site.partition(":")[2]],
+            cwd=self.folder,
             env=self.environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
+        try:
+            self._wait()
+            yield
+        finally:
+            process.terminate()
+            process.wait(60)
+
+    def _wait(self):
         for _ in range(300):
             try:
                 urlopen(f"http://{self.site}/healthz", timeout=5).close()
-            except (URLError, OSError):
+            except OSError:
                 time.sleep(0.2)
             else:
-                break
-        return process
+                return
 
 
 def script(document):
     """Return the blocks of a document that are run, as one script that names each."""
     parts = []
-    for block in blocks(document):
-        if not block.is_run:
-            continue
+    for block in filter(lambda block: block.is_run, blocks(document)):
         parts.append(f"echo {shlex.quote(f'@@@ {document.name}:{block.line}')}")
         if block.language == "sql":
             options = f"--database {block.options['database']} -- --set ON_ERROR_STOP=1 --quiet"
@@ -376,13 +393,8 @@ def script(document):
 )
 def test_every_command_runs(shell, document):
     commands = script(document)
-    process = shell.serve() if SITE in commands else None
 
-    try:
-        done = shell.run(commands)
-    finally:
-        if process:
-            process.terminate()
-            process.wait(60)
+    with shell.site_running() if SITE in commands else nullcontext():
+        done = shell.run(PRELUDE + commands.replace(HELD_RUN, "$(held_run)"))
 
     assert done.returncode == 0, done.stdout.rpartition("@@@")[2][-5000:]
