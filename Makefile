@@ -7,7 +7,7 @@ WORKERS ?= 2
 BIN := .venv/bin
 
 .PHONY: help install run demo test lint types migrations-check pytest test-pgbouncer bench \
-	bench-full stop clean
+	bench-full screenshots stop clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -57,6 +57,9 @@ bench-backup: install ## Compare backup sets with pg_dump | gzip; BENCH_BACKUP_P
 
 bench-archive: install ## Compare archived months with tables; BENCH_ARCHIVE_ROWS=20000000.
 	DATA_DIR=.data/bench $(BIN)/python -m bench.archive --report .data/bench-archive.json
+
+screenshots: install ## Make the pictures of docs/images/ from demo data; needs Chromium.
+	DATA_DIR=.data/screenshots $(BIN)/python docs/screenshots.py
 
 stop: ## Stop the embedded PostgreSQL.
 	@test ! -x $(BIN)/python || $(BIN)/python manage.py db_stop
