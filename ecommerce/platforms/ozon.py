@@ -1,8 +1,10 @@
 """Ozon: tiles of its search, price and stock feeds of its sellers, and its category trees.
 
-OZ-CSV is one tile of a search page as a row of text. OZ-FEED is the XML in which a shop tells Ozon
-its prices and stocks; it has the shop's own ids and no names. OZ-CATS is the response of the
-category menu: one root with all below it, or an object of such responses by file name.
+- OZ-CSV is one tile of a search page, as a row of a table.
+- OZ-FEED is the XML feed with which a shop reports its prices and stocks to Ozon. It has the ids of
+  the shop and no names.
+- OZ-CATS is the response of the category menu: one root with its subtree, or an object of such
+  responses by file name.
 """
 
 import re
@@ -30,13 +32,13 @@ _PRODUCT_PATH = re.compile(r"(/product/(?:[^/?#]*-)?(\d+))/?(?:[?#]|$)", re.ASCI
 _CATEGORY_PATH = "/category/"
 _CATEGORY_ID = re.compile(r"(\d+)/?(?:[?#]|$)", re.ASCII)
 
-#: What scrapers take for a brand or a delivery time: other texts of the tile at the same place.
+#: Texts of a tile that scrapers mistake for a brand or a delivery time.
 _ORIGINAL = "Оригинал"
 _NOT_BRANDS = {_ORIGINAL, "Стало дешевле"}
 _SOLD_OUT = "Похожие"
 _BUTTONS = {_SOLD_OUT, "В корзину", "Перейти"}
 
-#: In this order: "послезавтра" contains "завтра".
+#: The order matters: "послезавтра" contains "завтра".
 _DELIVERY_DAYS = (
     (re.compile(r"послезавтра"), 2),
     (re.compile(r"завтра"), 1),
@@ -63,8 +65,8 @@ def _split_tile(document: Payload, source: Source) -> Iterator[Item]:
     if market and market.casefold() != "ozon":
         raise PayloadError(f"the tile belongs to {market[:80]}, not to Ozon", "market")
     texts = (document.get(name) for name in ("final_price", "old_price"))
-    is_open = any(isinstance(text, str) and is_ambiguous(text) for text in texts)
-    yield Item("OZ-CSV", document, stated_decimal_context(source) if is_open else {})
+    has_ambiguous = any(isinstance(text, str) and is_ambiguous(text) for text in texts)
+    yield Item("OZ-CSV", document, stated_decimal_context(source) if has_ambiguous else {})
 
 
 def _parse_tile(payload: Payload, context: Payload) -> Parsed:
@@ -105,10 +107,10 @@ def _parse_product_url(value: Any) -> tuple[str, str]:
     host = _host(url)
     if host and host.removeprefix("www.") not in _HOSTS:
         raise PayloadError(f"{values.quote(url)} is not an address of Ozon", "product_url")
-    found = _PRODUCT_PATH.search(url)
-    if not found:
+    match = _PRODUCT_PATH.search(url)
+    if not match:
         raise PayloadError(f"{values.quote(url)} has no product id", "product_url")
-    return found[1], values.identifier(found[2], "product_url")
+    return match[1], values.identifier(match[2], "product_url")
 
 
 def _host(url: str) -> str | None:
@@ -120,13 +122,13 @@ def _host(url: str) -> str | None:
 
 def _parse_brand(payload: Payload) -> str | None:
     brand = values.text(payload.get("brand"), "brand")
-    # A price a piece ("14 ₽ / шт") stands there too.
+    # The column may also have a price per piece: "14 ₽ / шт".
     return None if brand in _NOT_BRANDS or "₽" in (brand or "") else brand
 
 
 def _parse_attributes(payload: Payload, delivery: str | None) -> dict[str, Any] | None:
     original = values.boolean(payload.get("is_original"), "is_original")
-    # Where the label was taken for the brand, the column that tells of it says False.
+    # If the scraper took the label for the brand, `is_original` is False although it is original.
     if payload.get("brand") == _ORIGINAL:
         original = True
     attributes = {
@@ -137,16 +139,16 @@ def _parse_attributes(payload: Payload, delivery: str | None) -> dict[str, Any] 
 
 
 def _is_available(delivery: str | None) -> bool | None:
-    """Return whether the tile offers to buy: sold out ones offer similar products instead."""
+    """Return whether the product can be bought. The tile of a sold-out one offers similar ones."""
     if delivery is None or delivery == "Перейти":
         return None
     return delivery != _SOLD_OUT
 
 
 def _parse_delivery_days(delivery: str | None) -> int | None:
-    # A date ("7 марта") has no year, and the row does not say when it was read.
-    said = (delivery or "").casefold()
-    return next((days for pattern, days in _DELIVERY_DAYS if pattern.search(said)), None)
+    # A date ("7 марта") cannot be converted: it has no year, and the row has no time.
+    text = (delivery or "").casefold()
+    return next((days for pattern, days in _DELIVERY_DAYS if pattern.search(text)), None)
 
 
 # Feeds of sellers
@@ -180,7 +182,7 @@ def _split_feed(document: Payload, source: Source) -> Iterator[Item]:
 
 
 def _name_shop(file_name: str) -> str:
-    """Return what a file's name says of the shop: "lg-kz_2026-08-22.xml.gz" → "lg-kz"."""
+    """Return the name of the shop in the name of a file: "lg-kz_2026-08-22.xml.gz" → "lg-kz"."""
     shop = _DATE.sub("", _EXTENSIONS.sub("", file_name)).strip(" ._-")
     if not shop:
         raise PayloadError("the feed does not say whose it is; pass --shop", "name")
@@ -194,17 +196,17 @@ def _find_currency(head: Payload) -> Any:
 
 
 def _find_updated(comment: Any) -> str | None:
-    found = _UPDATED.search(comment) if isinstance(comment, str) else None
-    return found[0] if found else None
+    match = _UPDATED.search(comment) if isinstance(comment, str) else None
+    return match[0] if match else None
 
 
 def _parse_feed(payload: Payload, context: Payload) -> Parsed:
     shop = values.identifier(context.get("shop"), "shop")
     offer_id = f"{shop}:{values.identifier(payload.get('@id'), 'offer id')}"
     seller = Seller(shop, values.text(context.get("shop_name"), "shop name") or shop)
-    # These feeds seldom name a currency, and sellers of several countries write them.
-    named = _first(payload, "currencyId") or context.get("currency")
-    currency = values.currency(named, "currency")
+    # Feeds of this form seldom state a currency, and come from sellers of several countries.
+    stated = _first(payload, "currencyId") or context.get("currency")
+    currency = values.currency(stated, "currency")
     style = price_style(currency, context)
     price = values.price(_first(payload, "price"), "price", style=style)
     quantity = _parse_stock(payload)
@@ -235,9 +237,9 @@ def _parse_feed(payload: Payload, context: Payload) -> Parsed:
 
 
 def _first(element: Payload, name: str) -> Any:
-    """Return the text of an element's first child of that name.
+    """Return the text of the first child element with a name.
 
-    :raises PayloadError: if it holds other elements instead of text
+    :raises PayloadError: if the child has elements instead of text
     """
     children = element.get(name)
     child = children[0] if isinstance(children, list) and children else children
@@ -245,7 +247,7 @@ def _first(element: Payload, name: str) -> Any:
 
 
 def _parse_stock(payload: Payload) -> int | None:
-    """Return what is left in all warehouses together."""
+    """Return the total quantity in all warehouses."""
     outlets = [
         outlet
         for group in _elements(payload.get("outlets"), "outlets")
@@ -255,7 +257,7 @@ def _parse_stock(payload: Payload) -> int | None:
 
 
 def _elements(children: Any, field: str) -> list[dict[str, Any]]:
-    # An element without attributes and children is read as its text: here, as an empty one.
+    # An element without attributes and children is read as its text, here an empty one.
     if isinstance(children, list):
         children = [child for child in children if not isinstance(child, str) or child.strip()]
     return values.objects(children, field)
@@ -280,32 +282,32 @@ def _recognize_tree(document: Payload) -> bool:
 
 
 def _split_tree(document: Payload, source: Source) -> Iterator[Item]:
-    # A stack, not recursion: nesting as deep as a JSON parser accepts must not break it.
-    waiting: list[tuple[Any, str | None]] = [(root, None) for root in _find_roots(document)]
-    waiting.reverse()
-    while waiting:
-        node, parent_id = waiting.pop()
+    # A stack instead of recursion, because the nesting may be as deep as the JSON parser accepts.
+    stack: list[tuple[Any, str | None]] = [(root, None) for root in _find_roots(document)]
+    stack.reverse()
+    while stack:
+        node, parent_id = stack.pop()
         if not isinstance(node, dict):
             yield Item("OZ-CATS", node)
             continue
-        # trackingInfo is made anew for each request: kept, it would make every node a changed one.
+        # trackingInfo differs in each response, so every node would count as changed.
         dropped = ("categories", "columns", "trackingInfo")
         payload = {name: value for name, value in node.items() if name not in dropped}
         yield Item("OZ-CATS", payload, {"parent_id": parent_id})
-        # Below a node that has no id, the nearest above it that has one is the parent.
+        # The parent of a category is the nearest ancestor with an id.
         node_id = _find_category_id(node) or parent_id
         columns = values.entries(node.get("columns"), "columns")
-        groups = [each.get("categories") for each in columns if isinstance(each, dict)]
+        groups = [column.get("categories") for column in columns if isinstance(column, dict)]
         groups.append(node.get("categories"))
-        children = [each for each in columns if not isinstance(each, dict)]
+        children = [column for column in columns if not isinstance(column, dict)]
         children += [child for group in groups for child in values.entries(group, "categories")]
-        waiting.extend((child, node_id) for child in reversed(children))
+        stack.extend((child, node_id) for child in reversed(children))
 
 
 def _find_category_id(node: Payload) -> str | None:
     url = node.get("url")
-    found = _CATEGORY_ID.search(url) if isinstance(url, str) else None
-    return found[1] if found else None
+    match = _CATEGORY_ID.search(url) if isinstance(url, str) else None
+    return match[1] if match else None
 
 
 def _parse_category(payload: Payload, context: Payload) -> Parsed:

@@ -1,8 +1,8 @@
 """Uzum Market: product responses of its API.
 
-UZ-API is api.uzum.uz/api/v2/product/<id>: one product with its SKUs, with or without the outer
-"payload". The cards of its GraphQL lists are in `uzum_cards`, product pages in `uzum_pages`. All
-amounts are whole so'm.
+UZ-API is the response of api.uzum.uz/api/v2/product/<id>: one product with its SKUs, with or
+without the outer "payload". The cards of GraphQL lists are parsed in `uzum_cards`, and product
+pages in `uzum_pages`. All amounts are whole so'm.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ from marketplace.exceptions import PayloadError
 from marketplace.loading import values
 from marketplace.loading.adapters import Item, Parsed, Payload, Shape, Source
 
-#: Keys of a product, beside its `skuList`, which those of other shops do not have.
+#: Keys of a product, in addition to `skuList`, that products of other platforms do not have.
 _PRODUCT_KEYS = {"localizableTitle", "ordersAmount", "reviewsAmount", "totalAvailableAmount"}
 
 
@@ -46,8 +46,8 @@ def _is_product(data: Payload) -> bool:
 
 
 def _split_product(document: Payload, source: Source) -> Iterator[Item]:
-    # Beside `data` the payload has `seo`, which repeats it: only `data` is kept. A review is the
-    # words of a person, who is named: nothing here needs it, and it is not stored.
+    # Only `data` of the payload is kept; `seo` repeats it. The review in `topFeedback` is not
+    # stored, because it has the name of a person and is not needed.
     product = _find_product(document) or {}
     payload = {key: value for key, value in product.items() if key != "topFeedback"}
     observed_at = source.moment(document.get("timestamp"), "timestamp", _parse_observed_at)
@@ -87,7 +87,7 @@ def _build_product(data: Payload, product_id: str, prices: list[Decimal]) -> Pro
         rating=values.rating(data.get("rating"), "rating"),
         review_count=values.count(data.get("reviewsAmount"), "reviewsAmount"),
         order_count=values.count(data.get("ordersAmount"), "ordersAmount"),
-        # Without any SKU there is nothing to buy.
+        # A product without SKUs cannot be bought.
         is_available=values.in_stock(available) if data.get("skuList") != [] else bool(available),
         total_available=available,
         min_price=min(prices, default=None),
@@ -107,7 +107,7 @@ def _build_product(data: Payload, product_id: str, prices: list[Decimal]) -> Pro
 
 @values.memoize
 def _parse_categories(category: Payload) -> list[Category]:
-    """Return a product's category and those above it, the root first."""
+    """Return the category of a product and its ancestors, the root first."""
     chain = []
     node = category
     while node:
@@ -115,13 +115,13 @@ def _parse_categories(category: Payload) -> list[Category]:
         node = values.mapping(node.get("parent"), "category.parent")
     categories: list[Category] = []
     for node in reversed(chain):
-        found = Category(
+        parsed = Category(
             values.identifier(node.get("id"), "category.id"),
             *parse_names(node.get("title"), "category.title"),
             parent_external_id=categories[-1].external_id if categories else None,
             product_count=values.count(node.get("productAmount"), "category.productAmount"),
         )
-        categories.append(found)
+        categories.append(parsed)
     return categories
 
 
@@ -129,7 +129,7 @@ def _parse_categories(category: Payload) -> list[Category]:
 def _parse_seller(seller: Payload) -> Seller | None:
     if not seller:
         return None
-    # totalProducts is left out: it is 0 in product responses, whatever the shop sells.
+    # totalProducts is not used, because it is always 0 in product responses.
     slug = values.text(seller.get("link"), "seller.link")
     return Seller(
         external_id=values.identifier(seller.get("id"), "seller.id"),
@@ -150,7 +150,7 @@ def _parse_sku(
 ) -> Offer | None:
     price = values.price(sku.get("purchasePrice"), "skuList[].purchasePrice", style=PRICE_STYLE)
     quantity = values.count(sku.get("availableAmount"), "skuList[].availableAmount")
-    # What is out of stock may have no price any more.
+    # A SKU that is out of stock may have no price.
     if price is None and (quantity != 0 or sku.get("id") is None):
         return None
     stock = values.mapping(sku.get("stock"), "skuList[].stock")
@@ -173,9 +173,9 @@ def _parse_sku(
 
 
 def _parse_variant(sku: Payload, characteristics: list[dict[str, Any]]) -> dict[str, str]:
-    """Return what tells the SKU from its siblings: {"Цвет": "Черный", "Размер": "XL"}.
+    """Return the characteristics of a SKU: {"Цвет": "Черный", "Размер": "XL"}.
 
-    A SKU has no text of its own: it points by position into the product's characteristics.
+    A SKU refers to the characteristics of the product by position.
     """
     variant = {}
     for pointer in values.objects(sku.get("characteristics"), "skuList[].characteristics"):
@@ -197,7 +197,7 @@ def _pick(entries: list[Any], index: Any, name: str) -> Any:
 
 
 def _parse_characteristics(data: Payload) -> list[dict[str, Any]]:
-    # Values without a title stay, as None: SKUs point to the others by position.
+    # Values without a title are kept as None, because SKUs refer to values by position.
     return [
         {
             "title": parse_names(entry.get("title"), "characteristics[].title")[0],
@@ -220,13 +220,13 @@ def _parse_attributes(data: Payload) -> dict[str, Any] | None:
 
 
 def _parse_observed_at(published: Any, field: str) -> datetime | None:
-    moment = values.instant(published, field)
-    # The API's clock is UTC although it names no zone: in a response stamped 05:45:20 the delivery
-    # promised in one day is due (stock.deliveryDate, milliseconds) at 05:45:13 UTC the next day.
-    # Read as Tashkent, like other naive times, it would be 5 hours too early.
-    if moment and moment.tzinfo is values.TASHKENT:
-        moment = moment.replace(tzinfo=UTC)
-    return moment
+    time = values.instant(published, field)
+    # The timestamp of the API is in UTC, without a zone: in a response of 05:45:20, a delivery in
+    # one day is due at 05:45:13 UTC of the next day (stock.deliveryDate, in milliseconds).
+    # Interpreted in Asia/Tashkent, like other naive times, it would be 5 hours too early.
+    if time and time.tzinfo is values.TASHKENT:
+        time = time.replace(tzinfo=UTC)
+    return time
 
 
 SHAPES: tuple[Shape, ...] = (

@@ -1,8 +1,8 @@
-"""Product cards of graphql.uzum.uz: the main page, single cards and results of a search.
+"""Product cards of graphql.uzum.uz: the main page, single cards and search results.
 
-UZ-GQL-MAIN is the main page: product cards among banners. UZ-GQL-CARD is one product card on its
-own. UZ-GQL-SEARCH is a result of a search, alone or in its response: the card of one variant of a
-product.
+- UZ-GQL-MAIN is the main page, with product cards among banners.
+- UZ-GQL-CARD is a single product card.
+- UZ-GQL-SEARCH is a search result, alone or in its response: the card of one variant of a product.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from ecommerce.records import Offer, Product
 from marketplace.loading import values
 from marketplace.loading.adapters import Item, Parsed, Payload, Shape, Source
 
-#: Keys of a card, beside its `productId`, which those of other shops do not have.
+#: Keys of a card, in addition to `productId`, that cards of other platforms do not have.
 _CARD_KEYS = {"feedbackQuantity", "minFullPrice", "minSellPrice", "ordersQuantity"}
 
 
@@ -33,19 +33,19 @@ def _recognize_main(document: Payload) -> bool:
 
 
 def _walk_cards(document: Payload) -> Iterator[Any]:
-    """Yield the product cards, and what is not an object in a list of them."""
-    # A stack, not recursion: nesting as deep as a JSON parser accepts must not break it.
-    waiting: list[Any] = [document]
-    while waiting:
-        entry = waiting.pop()
+    """Yield the product cards, and the entries in lists of cards that are not objects."""
+    # A stack instead of recursion, because the nesting may be as deep as the JSON parser accepts.
+    stack: list[Any] = [document]
+    while stack:
+        entry = stack.pop()
         if _is_card(entry):
             yield entry
         elif isinstance(entry, dict):
-            waiting.extend(reversed(entry.values()))
+            stack.extend(reversed(entry.values()))
         elif isinstance(entry, list):
-            waiting.extend(reversed(entry))
+            stack.extend(reversed(entry))
             if any(map(_is_card, entry)):
-                yield from (each for each in entry if not isinstance(each, dict | list))
+                yield from (other for other in entry if not isinstance(other, dict | list))
 
 
 def _is_card(entry: Any) -> bool:
@@ -81,7 +81,7 @@ def _parse_card(payload: Payload, context: Payload) -> Parsed:
         review_count=values.count(payload.get("feedbackQuantity"), "feedbackQuantity"),
         order_count=values.count(payload.get("ordersQuantity"), "ordersQuantity"),
         min_price=values.price(payload.get("minSellPrice"), "minSellPrice", style=PRICE_STYLE),
-        # The highest price is known only where the card lists its SKUs.
+        # The highest price is unknown unless the card lists its SKUs.
         max_price=max(prices, default=None) if "skuList" in payload else None,
         currency=CURRENCY,
         url=f"{SITE}/product/{product_id}",
@@ -94,15 +94,15 @@ def _parse_card(payload: Payload, context: Payload) -> Parsed:
 
 def _parse_card_offers(card: Payload, product_id: str) -> list[Offer]:
     lowest = values.price(card.get("minSellPrice"), "minSellPrice", style=PRICE_STYLE)
-    # Where no SKU is named, the product's id alone would not do: products and SKUs are numbered
-    # apart, so it may be the id of another product's SKU, and offers are unique by id.
+    # Without a SKU, the id of the offer is the product id with a prefix: it may be equal to the id
+    # of a SKU of another product, and offers are unique by id.
     unnamed = [{"id": f"product:{product_id}", "sellPrice": lowest}]
     offers = []
     for sku in values.objects(card.get("skuList", unnamed), "skuList"):
         price = values.price(sku.get("sellPrice"), "skuList[].sellPrice", style=PRICE_STYLE)
         if price is None:
             continue
-        # minFullPrice is the old price of the cheapest SKU; those of the others are unknown.
+        # minFullPrice is the old price of the cheapest SKU. Those of other SKUs are unknown.
         full_price = card.get("minFullPrice") if price == lowest else None
         old_price = values.old_price(full_price, "minFullPrice", price, style=PRICE_STYLE)
         sku_id = values.identifier(sku.get("id"), "skuList[].id")
@@ -118,7 +118,7 @@ def _recognize_results(document: Payload) -> bool:
 
 
 def _find_results(document: Payload) -> list[Any] | None:
-    """Return the results of a search, or the document if it is one."""
+    """Return the results of a search, or the document if it is a result itself."""
     if "catalogCard" in document:
         return [document]
     data = document.get("data")
@@ -129,7 +129,7 @@ def _find_results(document: Payload) -> list[Any] | None:
 
 def _split_results(document: Payload, source: Source) -> Iterator[Item]:
     for result in _find_results(document) or []:
-        # A result has no other content than its card.
+        # A result has no content except its card.
         yield Item("UZ-GQL-SEARCH", result.get("catalogCard") if _is_object(result) else result)
 
 
@@ -138,7 +138,7 @@ def _is_object(value: Any) -> bool:
 
 
 def _parse_result(payload: Payload, context: Payload) -> Parsed:
-    """Parse the card of one variant: its prices are not those of the other variants."""
+    """Parse the card of one variant, whose prices do not apply to the other variants."""
     parsed = _parse_card(payload, context)
     if payload.get("__typename") != "SkuGroupCard":
         return parsed
@@ -157,7 +157,7 @@ def _parse_result(payload: Payload, context: Payload) -> Parsed:
 
 
 def _parse_group(card: Payload) -> dict[str, str]:
-    """Return what tells the variant from its siblings: {"Rang": "Qora"}."""
+    """Return the characteristics of the variant: {"Rang": "Qora"}."""
     field = "characteristicValues"
     variant = {}
     for value in values.objects(card.get(field), field):

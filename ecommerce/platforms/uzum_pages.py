@@ -1,7 +1,7 @@
-"""Product pages of uzum.uz: the shape UZ-JSONLD of Uzum Market.
+"""Product pages of uzum.uz (UZ-JSONLD).
 
-A page carries schema.org blocks: an object with `@graph`, or the product's block alone. The blocks
-name neither the category nor the seller by its number, so both get an id made of their name.
+A page has schema.org blocks: an object with `@graph`, or the block of the product alone. The blocks
+have no ids of the category and the seller, so both get an id that is derived from their name.
 """
 
 import re
@@ -40,7 +40,7 @@ def _find_address(block: Payload) -> re.Match[str] | None:
     addresses = [block.get("@id"), block.get("url")]
     addresses.append(offers.get("url") if isinstance(offers, dict) else None)
     texts = (address for address in addresses if isinstance(address, str))
-    return next((found for address in texts if (found := _ADDRESS.match(address))), None)
+    return next((match for address in texts if (match := _ADDRESS.match(address))), None)
 
 
 def _recognize(document: Payload) -> bool:
@@ -48,7 +48,7 @@ def _recognize(document: Payload) -> bool:
 
 
 def _split(document: Payload, source: Source) -> Iterator[Item]:
-    """Yield each product of the page; a breadcrumb belongs to the only one."""
+    """Yield each product of the page, with the breadcrumb if there is only one product."""
     products = _find_products(document)
     crumbs = [
         block
@@ -70,7 +70,7 @@ def _parse(payload: Payload, context: Payload) -> Parsed:
     seller = _parse_seller(values.mapping(published.get("seller"), "offers.seller"))
     is_available = values.availability(published.get("availability"), "offers.availability")
     product = _build_product(block, address[1])._replace(
-        # The other SKUs of the product may be there when the one that is shown is not.
+        # If the SKU on the page is not available, other SKUs of the product may be.
         is_available=is_available or None,
         category_external_id=categories[-1].external_id if categories else None,
         seller_external_id=seller.external_id if seller else None,
@@ -97,7 +97,7 @@ def _build_product(block: Payload, product_id: str) -> Product:
 def _parse_offer(
     block: Payload, published: Payload, product: Product, sku: str | None, is_available: bool | None
 ) -> list[Offer]:
-    """Return the offer of the SKU that the page shows; a sum of several offers is none of them."""
+    """Return the offer of the SKU on the page; none for a summary of several offers."""
     currency = values.currency(published.get("priceCurrency"), "offers.priceCurrency")
     price: Decimal | None = values.price(
         published.get("price"), "offers.price", style=in_currency(currency)
@@ -128,8 +128,8 @@ def _read_images(block: Payload) -> list[str] | None:
 def _parse_variant(block: Payload) -> dict[str, str]:
     field = "additionalProperty"
     pairs = (
-        (values.text(each.get("name"), field), values.text(each.get("value"), field))
-        for each in values.objects(block.get(field), field)
+        (values.text(entry.get("name"), field), values.text(entry.get("value"), field))
+        for entry in values.objects(block.get(field), field)
     )
     return {name: value for name, value in pairs if name and value}
 
@@ -141,10 +141,10 @@ def _parse_seller(published: Payload) -> Seller | None:
 
 
 def _parse_categories(block: Payload) -> list[Category]:
-    """Return the categories of a breadcrumb, the root first; the product may be its last crumb."""
+    """Return the categories of a breadcrumb, the root first; the last one may be the product."""
     field = "itemListElement"
     crumbs = values.objects(block.get(field), field)
-    names = [name for each in crumbs if (name := values.text(each.get("name"), field))]
+    names = [name for crumb in crumbs if (name := values.text(crumb.get("name"), field))]
     keys = [*accumulate((values.normalize_title(name) or name for name in names), "{}/{}".format)]
     return [
         Category(

@@ -1,4 +1,4 @@
-"""What the payloads of Uzum have in common: names in two languages, photos, badges."""
+"""Values in all payloads of Uzum: names in two languages, photos and badges."""
 
 from typing import Any
 
@@ -10,12 +10,12 @@ CURRENCY = "UZS"
 PRICE_STYLE = in_currency(CURRENCY)
 SITE = "https://uzum.uz"
 
-#: Keys of a photo's sizes, best first. Not by number: "24034" is a crop of 240 pixels.
+#: Keys of the sizes of a photo, the largest first. Other keys are not sizes: "24034" is a crop.
 _PHOTO_SIZES = ("800", "720", "540", "480", "240")
 
 
 def parse_names(value: Any, field: str) -> tuple[str | None, str | None, str | None]:
-    """Return a name in any language, in Russian, in Uzbek; that of plain text is unknown."""
+    """Return a name in any language, in Russian and in Uzbek; plain text has no known language."""
     if not isinstance(value, dict):
         return values.text(value, field), None, None
     russian = values.text(value.get("ru"), f"{field}.ru")
@@ -24,22 +24,26 @@ def parse_names(value: Any, field: str) -> tuple[str | None, str | None, str | N
 
 
 def parse_photos(data: Payload) -> list[str] | None:
-    """Return one address a photo, the largest: product responses nest sizes, cards do not."""
+    """Return the address of the largest size of each photo.
+
+    The sizes are nested in product responses, but not in cards.
+    """
     if data.get("photos") is None:
         return None
     images = []
     for photo in values.objects(data["photos"], "photos"):
         sizes = values.mapping(photo.get("photo"), "photos[].photo")
         links = [*map(sizes.get, _PHOTO_SIZES), photo.get("link")]
-        found = (values.mapping(link, "photos[].photo").get("high") for link in links)
-        images.append(values.text(next(filter(None, found), None), "photos[].high"))
+        addresses = (values.mapping(link, "photos[].photo").get("high") for link in links)
+        images.append(values.text(next(filter(None, addresses), None), "photos[].high"))
     return [address for address in images if address]
 
 
 def parse_tags(data: Payload) -> list[str] | None:
+    """Return the texts of the badges, without monthly installments, which are prices."""
     if data.get("badges") is None:
         return None
     badges = values.objects(data["badges"], "badges")
-    # What an installment costs a month is a price, not a tag, and changes as prices do.
+
     tags = (badge for badge in badges if badge.get("__typename") != "UzumInstallmentTitleBadge")
     return [text for badge in tags if (text := values.text(badge.get("text"), "badges[].text"))]

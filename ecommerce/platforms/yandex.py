@@ -1,8 +1,8 @@
-"""Yandex Market: price lists of shops (YML); product pages (YM-PAGE) are in `yandex_pages`.
+"""Yandex Market: price lists of shops (YML). Product pages (YM-PAGE) are parsed in `yandex_pages`.
 
-YML, Yandex Market Language, is the feed that a shop publishes for Yandex Market: its categories and
-offers, under the shop's own ids. Those are unique within one shop only, so every id of a category,
-product or offer here is "<shop>:<id>".
+YML, Yandex Market Language, is the feed that a shop publishes for Yandex Market, with its
+categories and offers. Their ids are unique within the shop only, so the id of each category,
+product and offer is stored as "<shop>:<id>".
 """
 
 import re
@@ -32,7 +32,7 @@ def _recognize(document: Payload) -> bool:
         return False
     offer = document.get("offer")
     if isinstance(offer, dict):
-        # Ozon's stock feed has the same elements, but its offers have no names.
+        # The stock feed of Ozon has the same elements, but no names of offers.
         return "outlets" not in offer or "name" in offer or "model" in offer
     return isinstance(document.get("category"), dict)
 
@@ -59,20 +59,20 @@ def _split(document: Payload, source: Source) -> Iterator[Item]:
     kind = "offer" if isinstance(offer, dict) else "category"
     if isinstance(offer, dict) and not _first(offer, "currencyId"):
         context["currency"] = _find_currency(head) or source.options.get("currency")
-    known = {key: value for key, value in context.items() if value not in (None, "")}
+    present = {key: value for key, value in context.items() if value not in (None, "")}
     observed_at = source.moment(head.get("date"), "yml_catalog.date")
-    yield Item("YML", {kind: document.get(kind)}, known, kind == "offer", observed_at)
+    yield Item("YML", {kind: document.get(kind)}, present, kind == "offer", observed_at)
 
 
 def _find_currency(head: Payload) -> str | None:
-    """Return the currency that the feed declares, None if it declares none or several."""
+    """Return the currency that the feed declares; None if it declares none or several."""
     declared = values.entries(head.get("currencies"), "currencies")
-    ids = (each.get("@id") for each in declared if isinstance(each, dict))
-    names = {name for each in ids if (name := values.text(each, "currencies"))}
+    ids = (currency.get("@id") for currency in declared if isinstance(currency, dict))
+    names = {name for currency_id in ids if (name := values.text(currency_id, "currencies"))}
     return names.pop() if len(names) == 1 else None
 
 
-@lru_cache(maxsize=64)  # The head comes with every offer of the feed.
+@lru_cache(maxsize=64)  # Each offer of the feed repeats the head.
 def _shop(
     option: str | None,
     name: str | None,
@@ -83,13 +83,13 @@ def _shop(
 ) -> tuple[str, str | None]:
     """Return the key of the shop and its published name.
 
-    :raises PayloadError: if nothing names the shop
+    :raises PayloadError: if neither the user nor the feed nor the file name the shop
     """
     supplier = _SUPPLIER.search(comment or "")
     named = [name, supplier and supplier[1].strip(), company]
     published = next((text for text in named if text), None)
     for candidate in (option, *named, _host(url), _stem(file_name)):
-        # One spelling for all feeds of a shop: "AlStyle" of 2026 is "alstyle" of 2025.
+        # One spelling for all feeds of a shop: "AlStyle" in 2026 was "alstyle" in 2025.
         key = (values.normalize_title(candidate) or "").replace(" ", "-")
         if key:
             return key, published
@@ -104,7 +104,7 @@ def _host(url: str | None) -> str | None:
 
 
 def _stem(file_name: str) -> str:
-    """Return what a file's name says of its shop: "lg_2026-07-03.xml.gz" → "lg"."""
+    """Return the name of the shop in the name of a file: "lg_2026-07-03.xml.gz" → "lg"."""
     return _DATE.sub(" ", _EXTENSIONS.sub("", file_name)).strip(" -_.")
 
 
@@ -114,7 +114,7 @@ def _parse(payload: Payload, context: Payload) -> Parsed:
         offer = values.mapping(payload["offer"], "offer")
         external_id = _scoped(shop, offer.get("@id"), "offer.@id")
         records = _build_records(offer, external_id, shop, context)
-        return Parsed(external_id, records, warnings=_doubts(offer))
+        return Parsed(external_id, records, warnings=_warnings(offer))
     category = _build_category(values.mapping(payload.get("category"), "category"), shop)
     return Parsed(category.external_id, [category])
 
@@ -127,12 +127,12 @@ def _scoped(shop: str, published: Any, field: str) -> str:
 def _build_category(element: Payload, shop: str) -> Category:
     external_id = _scoped(shop, element.get("@id"), "category.@id")
     parent = values.text(element.get("@parentId"), "category.@parentId")
-    # Shop systems write parentId="0", or the category itself, for "no parent".
-    known = None if parent in (None, "0") else _scoped(shop, parent, "category.@parentId")
+    # Shop systems write 0, or the id of the category itself, for a category without a parent.
+    parent_id = None if parent in (None, "0") else _scoped(shop, parent, "category.@parentId")
     return Category(
         external_id,
         name=_one_line(values.text(element.get("#text"), "category")),
-        parent_external_id=None if known == external_id else known,
+        parent_external_id=None if parent_id == external_id else parent_id,
     )
 
 
@@ -200,18 +200,18 @@ def _build_product(offer: Payload, external_id: str, shop: str, context: Payload
 
 
 def _currency_text(offer: Payload, context: Payload) -> str | None:
-    """Return the offer's currency as published, or that of the feed or of the command."""
+    """Return the currency of the offer as published, or that of the feed or the command line."""
     return _first(offer, "currencyId") or values.text(context.get("currency"), "currency")
 
 
 def _compound_name(offer: Payload) -> str | None:
-    """Return the name of an offer of the type "vendor.model", which has none of its own."""
+    """Return the name of an offer of the type "vendor.model", which has no name element."""
     parts = [_first(offer, tag) for tag in ("typePrefix", "vendor", "model")]
     return " ".join(filter(None, parts)) if parts[2] else None
 
 
 def _characteristics(offer: Payload) -> list[dict[str, Any]] | None:
-    """Return the params grouped by name: one that repeats has several values."""
+    """Return the params grouped by name. A param that is repeated has several values."""
     grouped: dict[str, list[str]] = {}
     for entry in _entries(offer, "param"):
         param = values.mapping(entry, "param")
@@ -220,22 +220,22 @@ def _characteristics(offer: Payload) -> list[dict[str, Any]] | None:
         if title and value:
             unit = values.text(param.get("@unit"), "param.@unit")
             grouped.setdefault(title, []).append(f"{value} {unit}" if unit else value)
-    return [{"title": title, "values": found} for title, found in grouped.items()] or None
+    return [{"title": title, "values": texts} for title, texts in grouped.items()] or None
 
 
 def _availability(offer: Payload) -> tuple[bool | None, int | None]:
-    """Return whether the offer can be bought, and how many pieces are said to be in stock.
+    """Return whether the offer can be bought, and the stock quantity.
 
-    Nothing in stock counts more than `available`, which many shops never change. By the format, an
-    offer that says neither can be bought.
+    An empty stock takes precedence over `available`, which many shops never update. By the format,
+    an offer that states neither can be bought.
     """
     word = _availability_word(offer)
     stated, _ = _read_availability(word)
     is_disabled, _ = _read_availability(_first(offer, "disabled"))
-    is_left, stock = _stock(offer)
-    if is_disabled or stated is False or is_left is False:
+    has_stock, stock = _stock(offer)
+    if is_disabled or stated is False or has_stock is False:
         return False, stock
-    if stated is None and word is not None and not is_left:
+    if stated is None and word is not None and not has_stock:
         return None, stock
     return True, stock
 
@@ -245,14 +245,14 @@ def _availability_word(offer: Payload) -> str | None:
 
 
 def _read_availability(word: str | None) -> tuple[bool | None, bool]:
-    """Return what a word says of availability, and whether the word is known."""
+    """Return the availability that a word states, and whether the word is known."""
     try:
         return values.availability(word, "available"), True
     except PayloadError:
         return None, False
 
 
-def _doubts(offer: Payload) -> tuple[str, ...]:
+def _warnings(offer: Payload) -> tuple[str, ...]:
     word = _availability_word(offer)
     if _read_availability(word)[1]:
         return ()
@@ -260,26 +260,26 @@ def _doubts(offer: Payload) -> tuple[str, ...]:
 
 
 def _stock(offer: Payload) -> tuple[bool | None, int | None]:
-    """Return whether anything is left, and how many pieces.
+    """Return whether the offer is in stock, and the quantity.
 
-    A shop that writes ">50" as its quantity may write 50 beside it, as another quantity, so only
-    the first counts. Shops write what they like there: what is not a number is unknown, no error.
+    Only the first quantity counts: a shop that publishes ">50" may also publish 50 in another
+    element. A text that is not a number is not an error, because shops publish any text here.
     """
     quantity = _first(offer, "quantity", "stock_quantity", "quantity_in_stock", "count")
-    found = _QUANTITY.fullmatch(quantity or "")
-    if found:
-        more, amount = bool(found[1]), int(found[2])
-        return more or amount > 0, None if more else amount
-    amounts = [found for text in _outlets(offer) if (found := _QUANTITY.fullmatch(text))]
-    if not amounts:
+    match = _QUANTITY.fullmatch(quantity or "")
+    if match:
+        is_minimum, amount = bool(match[1]), int(match[2])
+        return is_minimum or amount > 0, None if is_minimum else amount
+    matches = [match for text in _outlets(offer) if (match := _QUANTITY.fullmatch(text))]
+    if not matches:
         return None, None
-    total = sum(int(found[2]) for found in amounts)
-    more = any(found[1] for found in amounts)
-    return more or total > 0, None if more else total
+    total = sum(int(match[2]) for match in matches)
+    is_minimum = any(match[1] for match in matches)
+    return is_minimum or total > 0, None if is_minimum else total
 
 
 def _outlets(offer: Payload) -> list[str]:
-    """Return how many pieces the outlets have, as published."""
+    """Return the quantities of the outlets as published."""
     groups = [group for group in _entries(offer, "outlets") if isinstance(group, dict)]
     outlets = [outlet for group in groups for outlet in _entries(group, "outlet")]
     return [
@@ -298,20 +298,21 @@ def _entries(element: Payload, tag: str) -> list[Any]:
 
 
 def _texts(element: Payload, tag: str) -> list[str]:
-    """Return the texts of the children with this tag; empty ones are left out."""
-    found = (
+    """Return the texts of the children with a tag, without empty ones."""
+    texts = (
         values.text(entry.get("#text") if isinstance(entry, dict) else entry, tag)
         for entry in _entries(element, tag)
     )
-    return [text for text in found if text]
+    return [text for text in texts if text]
 
 
 def _price_text(offer: Payload, *tags: str) -> str | None:
-    """Return a price as published; an element that holds others is no price.
+    """Return the first price with one of the tags, as published.
 
-    :raises PayloadError: if a price has other elements instead of text
+    :raises PayloadError: if a price has elements instead of text
     """
-    texts = (values.text(text_of(each, tag), tag) for tag in tags for each in _entries(offer, tag))
+    entries = ((entry, tag) for tag in tags for entry in _entries(offer, tag))
+    texts = (values.text(text_of(entry, tag), tag) for entry, tag in entries)
     return next(filter(None, texts), None)
 
 

@@ -1,8 +1,8 @@
-"""Product pages of market.yandex.uz: the shape YM-PAGE of Yandex Market.
+"""Product pages of market.yandex.uz (YM-PAGE).
 
-A page holds its schema.org blocks (`json_ld`), product tiles (`product_snippets`, by some key) and
-the price records of its state (`offers`), which also speak of related products. All of it is split
-by product: each part has the form of a page.
+A page has schema.org blocks (`json_ld`), product tiles by key (`product_snippets`), and the price
+records of its state (`offers`). Tiles and records may belong to related products. A page is split
+by product, and each part has the form of a page.
 """
 
 import re
@@ -18,7 +18,7 @@ from marketplace.loading.values.prices import Style, in_currency
 
 SITE = "https://market.yandex.uz"
 
-#: How many units of `oldPrice` and `price.value` make one so'm in records with `price.valueFmt`.
+#: Units of `oldPrice` and `price.value` per so'm, in records that have `price.valueFmt`.
 PRICE_UNITS = 10**7
 
 _MODEL_URL = re.compile(r"/product--[^/?#]*/(\d+)")
@@ -31,7 +31,7 @@ def _recognize(document: Payload) -> bool:
 
 
 def _split(document: Payload, source: Source) -> Iterator[Item]:
-    """Yield the part of the page that speaks of each product; what names none is a part too."""
+    """Yield the part of each product on the page, and a part for data without a product."""
     blocks = values.entries(document.get("json_ld"), "json_ld")
     records = values.entries(document.get("offers"), "offers")
     snippets = values.mapping(document.get("product_snippets"), "product_snippets")
@@ -58,7 +58,7 @@ def _part(parts: dict[str | None, Payload], product_id: str | None) -> Payload:
 
 
 def _record_product(record: Payload) -> str | None:
-    """Return the product's id, a number in one record and text in another; None if unreadable."""
+    """Return the product id of a record, which may be a number or text; None if it is invalid."""
     try:
         return values.identifier(record.get("productId"), "productId")
     except PayloadError:
@@ -80,7 +80,7 @@ def _place_blocks(blocks: list[Payload], parts: dict[str | None, Payload]) -> No
         if product_id:
             _part(parts, product_id)["json_ld"] = blocks
     else:
-        # The breadcrumb of a page with several products belongs to none of them.
+        # The breadcrumb of a page with several products does not belong to any of them.
         for block in described:
             product_id = _block_product(block)
             if product_id:
@@ -90,27 +90,28 @@ def _place_blocks(blocks: list[Payload], parts: dict[str | None, Payload]) -> No
 
 
 def _block_product(block: Payload) -> str | None:
-    """Return the product id in a block's address; the number of a "/card/" address is not one."""
-    found = _MODEL_URL.search(str(block.get("url")))
-    return found[1] if found else None
+    """Return the product id in the address of a block; a "/card/" address has none."""
+    match = _MODEL_URL.search(str(block.get("url")))
+    return match[1] if match else None
 
 
 def _main_product(block: Payload, parts: dict[str | None, Payload]) -> str | None:
-    """Return the id of the product that a page without a product address is about.
+    """Return the id of the main product of a page without a product address; None if unknown.
 
-    The others on the page are related products. A block that sums up several offers, beside several
-    products, describes a list: its title, rating and pictures belong to none of them.
+    The main product has the most tiles and records. On a page with several products, a block that
+    summarizes several offers describes the list: its title, rating and pictures belong to no single
+    product.
     """
-    known = [key for key in parts if key is not None]
+    ids = [product_id for product_id in parts if product_id is not None]
     offers = block.get("offers")
     is_list = isinstance(offers, dict) and offers.get("@type") == "AggregateOffer"
-    if not known or isinstance(offers, list) or (is_list and len(known) > 1):
+    if not ids or isinstance(offers, list) or (is_list and len(ids) > 1):
         return None
-    return max(known, key=lambda key: [len(parts[key][k]) for k in ("product_snippets", "offers")])
+    return max(ids, key=lambda key: [len(parts[key][k]) for k in ("product_snippets", "offers")])
 
 
 def _tile(snippet: Any) -> Payload:
-    """Return the ids and numbers of a product tile; its button's win, as it names the offer."""
+    """Return the ids and numbers of a tile. Those of its button take precedence."""
     entry = values.mapping(snippet, "product_snippets")
     product = values.mapping(entry.get("productPayload"), "productPayload")
     button = values.mapping(product.get("wishlistButton"), "wishlistButton")
@@ -129,30 +130,30 @@ def _parse(payload: Payload, context: Payload) -> Parsed:
     snippets = values.mapping(payload.get("product_snippets"), "product_snippets")
     tiles = [_tile(snippet) for snippet in snippets.values()]
     facts = _merged_facts(values.objects(payload.get("offers"), "offers"), tiles)
-    # What is out of stock may have no price any more.
-    sold = [known for known in facts if known.get("price") or known.get("stock") == 0]
-    offers = [_build_offer(known, product_id) for known in sold]
+    # An offer that is out of stock may have no price.
+    complete = [offer for offer in facts if offer.get("price") or offer.get("stock") == 0]
+    offers = [_build_offer(offer, product_id) for offer in complete]
     categories = _breadcrumb(blocks.get("BreadcrumbList", {}))
     offers = _with_availability(offers, _block_availability(blocks.get("Product", {})))
     product = _build_product(product_id, blocks.get("Product", {}), tiles, facts, offers)
     if categories:
         product = product._replace(category_external_id=categories[-1].external_id)
     sellers = dict.fromkeys(offer.seller_external_id for offer in offers)
-    known_sellers = [Seller(seller) for seller in sellers if seller]
-    return Parsed(product_id, [*categories, *known_sellers, product, *offers])
+    seller_records = [Seller(seller) for seller in sellers if seller]
+    return Parsed(product_id, [*categories, *seller_records, product, *offers])
 
 
 def _merged_facts(records: list[Payload], tiles: list[Payload]) -> list[Payload]:
-    """Return what all records together say of each offer.
+    """Return the values of each offer, merged from all its records and tiles.
 
-    Two records speak of one offer: one has its title and business, the other its old price.
+    An offer may have two records: one with its title and business, another with its old price.
     """
     merged: dict[str, Payload] = {}
     tiles_with_offer = [tile for tile in tiles if tile.get("offerId") is not None]
     for facts in (*map(_record_facts, records), *map(_tile_facts, tiles_with_offer)):
-        known = {key: value for key, value in facts.items() if value is not None}
+        present = {key: value for key, value in facts.items() if value is not None}
         offer_id = facts["offer_id"]
-        merged[offer_id] = known | merged.get(offer_id, {})
+        merged[offer_id] = present | merged.get(offer_id, {})
     return list(merged.values())
 
 
@@ -185,7 +186,7 @@ def _tile_facts(tile: Payload) -> Payload:
         amounts[key] = values.mapping(price.get("amount"), f"{key}.amount")
     actual, old = amounts["actualPrice"], amounts["oldPrice"]
     style = _style(actual.get("currency"))
-    # The count belongs to the tile's own ware; the button may sell another one.
+    # The count belongs to the item of the tile. The button may sell another one.
     stock = tile.get("stockCount") if tile.get("wareId") == tile["offerId"] else None
     return {
         "offer_id": values.identifier(tile["offerId"], "offerId"),
@@ -200,7 +201,7 @@ def _tile_facts(tile: Payload) -> Payload:
 
 
 def _style(currency: Any) -> Style:
-    """Return how the amounts beside a published currency are written."""
+    """Return the style of amounts in a published currency."""
     return in_currency(values.currency(currency, "price.currency"))
 
 
@@ -210,7 +211,7 @@ def _build_offer(facts: Payload, product_id: str) -> Offer:
     if currency is None and price is not None:
         raise PayloadError("is missing", "price.currency")
     stock = facts.get("stock")
-    # A business owns several shops; it is what buyers see as the seller.
+    # A business may have several shops. Buyers see the business as the seller.
     shop = f"shop:{facts['shop']}" if "shop" in facts else None
     return Offer(
         facts["offer_id"],
@@ -235,13 +236,13 @@ def _build_product(
     name = _SALES_TALK.sub("", values.text(block.get("name"), "name") or "")
     prices = [offer.price for offer in offers if offer.price is not None]
     currencies = {offer.currency for offer in offers if offer.price is not None}
-    skus = {known["sku"] for known in facts if "sku" in known}
+    skus = {offer["sku"] for offer in facts if "sku" in offer}
     return Product(
         product_id,
         title=_one_line(name or next((f["title"] for f in facts if "title" in f), None)),
         description=values.plain_text(block.get("description"), "description"),
         brand=_brand(block.get("brand")),
-        # With several, the sku is that of each offer.
+        # If there are several SKUs, they belong to the offers.
         sku=skus.pop() if len(skus) == 1 else None,
         rating=values.rating(rating.get("ratingValue"), "ratingValue"),
         review_count=values.count(reviews, "reviewCount"),
@@ -270,13 +271,16 @@ def _brand(published: Any) -> str | None:
 
 
 def _block_availability(block: Payload) -> bool | None:
-    """Return what schema.org's `availability` says; an AggregateOffer has none."""
+    """Return the `availability` of a schema.org block; an AggregateOffer has none."""
     offers = values.mapping(block.get("offers"), "offers")
     return values.availability(offers.get("availability"), "availability")
 
 
 def _with_availability(offers: list[Offer], is_available: bool | None) -> list[Offer]:
-    """Return offers with the availability of the page's product: of several, one can be bought."""
+    """Return the offers with the availability of the product.
+
+    If an available product has several offers, the available one is unknown, and none is changed.
+    """
     if is_available is None or (is_available and len(offers) > 1):
         return offers
     return [
@@ -288,27 +292,27 @@ def _with_availability(offers: list[Offer], is_available: bool | None) -> list[O
 def _images(block: Payload, facts: list[Payload]) -> list[str] | None:
     published = block.get("image")
     images = published if isinstance(published, list) else [published]
-    known = [image for image in images if isinstance(image, str) and image]
-    pictures = [fact["picture"] for fact in facts if "picture" in fact]
-    return list(dict.fromkeys(known or pictures)) or None
+    addresses = [image for image in images if isinstance(image, str) and image]
+    pictures = [offer["picture"] for offer in facts if "picture" in offer]
+    return list(dict.fromkeys(addresses or pictures)) or None
 
 
 def _breadcrumb(block: Payload) -> list[Category]:
-    """Return the categories that lead to the product, the root first.
+    """Return the categories of the breadcrumb, the root first.
 
-    The last crumb is no category but a search, such as "HP laptops" at "/catalog--hp/…".
+    The last crumb is a search, not a category, such as "HP laptops" at "/catalog--hp/…".
     """
     chain: list[Category] = []
     for entry in values.objects(block.get("itemListElement"), "itemListElement"):
         item = values.mapping(entry.get("item"), "itemListElement.item")
-        found = _CATEGORY_URL.search(values.text(item.get("@id"), "item.@id") or "")
-        if found:
+        match = _CATEGORY_URL.search(values.text(item.get("@id"), "item.@id") or "")
+        if match:
             parent = chain[-1].external_id if chain else None
             category = Category(
-                values.identifier(f"nav:{found[1]}", "item.@id"),
+                values.identifier(f"nav:{match[1]}", "item.@id"),
                 name=values.text(item.get("name"), "item.name"),
                 parent_external_id=parent,
-                url=f"{SITE}/category/{found[1]}",
+                url=f"{SITE}/category/{match[1]}",
             )
             chain.append(category)
     return chain

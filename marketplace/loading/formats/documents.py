@@ -233,7 +233,7 @@ def _read_json(
 
 
 def _read_lines_ahead(stream: Any, size: int) -> bytes:
-    """Return the beginning of a source: three lines that are not blank, or more than `size` bytes."""
+    """Return the beginning of a source: three filled lines, or more than `size` bytes."""
     data, count = bytearray(), 0
     # The next read raises the error of damaged data again.
     with suppress(*unpacking.ERRORS):

@@ -22,7 +22,7 @@ from marketplace.exceptions import SourceError
 from marketplace.loading.formats.feed_gaps import MAX_TOKEN, Gaps, LargeTagError
 from marketplace.loading.formats.feed_scanner import Element, Scanner
 from marketplace.loading.formats.large_records import EXCERPT_SIZE, size_fault
-from marketplace.loading.formats.yml import EVENTS, OPTIONS, Feed, EntryFields, LargeFeedError
+from marketplace.loading.formats.yml import EVENTS, OPTIONS, EntryFields, Feed, LargeFeedError
 
 #: Bytes of a feed that are kept in memory for reading it again. A larger feed is kept in a file.
 _SPOOL = 16 << 20
