@@ -1,7 +1,7 @@
-"""Exchange rates: read what the Central Bank of Uzbekistan publishes, and keep it in a database.
+"""Exchange rates of the Central Bank of Uzbekistan: reading them, and storing them in a database.
 
-The bank describes the format at https://cbu.uz/uz/arkhiv-kursov-valyut/veb-masteram/. Converting
-is the databases' own work: each app's migrations make `ecommerce_convert` and its like.
+The bank describes the format at https://cbu.uz/uz/arkhiv-kursov-valyut/veb-masteram/. Amounts are
+converted by functions in the databases, such as `ecommerce_convert`, which migrations create.
 """
 
 import json
@@ -35,11 +35,11 @@ ATS AZM BEF BGL BYB BYR CUC CYP DEM EEK ESP FIM FRF GHC GRD HRK IEP ITL LTL LVL 
 PTE ROL SDD SIT SKK SLL STD TJR TMM TRL UAK VEB VEF XEU YUM ZMK ZWD ZWL
 """
 
-#: The codes of ISO 4217, and those withdrawn since Uzbekistan has a currency of its own: the bank's
-#: archive goes back to then.
+#: The codes of ISO 4217, and the codes withdrawn since 1994: the archive of the bank begins with
+#: the so'm.
 CURRENCIES = frozenset(_ISO_4217.split())
 
-#: The first day of the so'm, and a day that no rate can have yet.
+#: The range of valid days, which begins with the first day of the so'm. The end is exclusive.
 _FIRST, _END = date(1994, 7, 1), date(2100, 1, 1)
 
 _PLACES, _LIMIT = Decimal("0.000001"), Decimal(10) ** 14
@@ -48,7 +48,7 @@ _UPSERT = """
 INSERT INTO {table} AS t (currency, rate_date, rate)
 SELECT currency, rate_date, rate
 FROM unnest(%(currencies)s::text[], %(days)s::date[], %(rates)s::numeric[])
-    AS given (currency, rate_date, rate)
+    AS new (currency, rate_date, rate)
 ORDER BY currency, rate_date
 ON CONFLICT (currency, rate_date) DO UPDATE SET rate = EXCLUDED.rate WHERE t.rate <> EXCLUDED.rate
 RETURNING xmax = 0
@@ -59,7 +59,7 @@ T = TypeVar("T")
 
 
 class Rate(NamedTuple):
-    """UZS for one unit of a currency on a day."""
+    """The price of one unit of a currency on a day, in UZS."""
 
     currency: str
     day: date
@@ -67,9 +67,10 @@ class Rate(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """Why an entry is no rate.
+    """The fault of an invalid entry.
 
-    :param field: the entry's field at fault; empty if the entry as a whole is
+    :param place: the entry, such as "entry 3"
+    :param field: the invalid field; empty if the whole entry is invalid
     """
 
     place: str
@@ -81,7 +82,7 @@ class Fault(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """What a source holds."""
+    """The content of a source: its rates, and the faults of its invalid entries."""
 
     name: str
     rates: tuple[Rate, ...]
@@ -89,7 +90,7 @@ class Reading(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """What loading did: read = new + corrected + unchanged."""
+    """The result of loading rates: read = new + corrected + unchanged."""
 
     read: int
     new: int
@@ -104,15 +105,15 @@ class Summary(NamedTuple):
 
 
 def load_rates(alias: str, rates: Iterable[Rate]) -> Summary:
-    """Bring rates into a database; a rate that differs from the stored one of its day replaces it.
+    """Store rates in a database. A rate that differs from the stored rate of its day replaces it.
 
-    Loading the same again changes nothing. Of several of one currency and day the last counts, the
-    others are counted as unchanged. Safe to run at once.
+    Loading the same rates again changes nothing. Of several rates of one currency and day, the last
+    is stored, and the others count as unchanged. Concurrent calls are safe.
 
     :raises django.db.Error: if the database cannot be used
     """
-    given = list(rates)
-    last = {(rate.currency, rate.day): rate for rate in given}.values()
+    read = list(rates)
+    last = {(rate.currency, rate.day): rate for rate in read}.values()
     table = apps.get_model(alias, "ExchangeRate")._meta.db_table
     values: dict[str, Any] = {
         "currencies": [rate.currency for rate in last],
@@ -123,13 +124,13 @@ def load_rates(alias: str, rates: Iterable[Rate]) -> Summary:
         cursor.execute(sql.SQL(_UPSERT).format(table=sql.Identifier(table)), values)
         written = [is_new for (is_new,) in cursor.fetchall()]
     new = sum(written)
-    return Summary(len(given), new, len(written) - new, len(given) - len(written))
+    return Summary(len(read), new, len(written) - new, len(read) - len(written))
 
 
 def read_rates(path: str) -> Reading:
     """Read a file of rates, or standard input for "-": a JSON array of entries, or one entry.
 
-    :raises SourceError: if it cannot be read, is not JSON, or holds no entry
+    :raises SourceError: if the source cannot be read, is not JSON, or has no entry
     """
     name = "standard input" if path == STANDARD_INPUT else path
     content = _content(path, name)
@@ -146,11 +147,11 @@ def read_rates(path: str) -> Reading:
 
 
 def parse_rate(entry: Any) -> Rate:
-    """Return what an entry says, with six places.
+    """Return the rate of an entry for one unit of the currency, with six places.
 
-    {"Ccy": "IDR", "Nominal": "10", "Rate": "7.62", "Date": "01.06.2026"} → 0.762 UZS for one.
+    {"Ccy": "IDR", "Nominal": "10", "Rate": "7.62", "Date": "01.06.2026"} → 0.762 UZS.
 
-    :raises PayloadError: if a field is missing or cannot be understood
+    :raises PayloadError: if a field is missing or not valid
     """
     if not isinstance(entry, dict):
         raise PayloadError(f"{_shown(entry)} is not an object")
@@ -174,9 +175,9 @@ def _content(path: str, name: str) -> Any:
     try:
         return json.loads(data.decode("utf-8-sig"), parse_float=Decimal)
     except (ValueError, RecursionError) as error:
-        what = f"is not JSON: {error}" if data.strip() else "is empty"
+        reason = f"is not JSON: {error}" if data.strip() else "is empty"
         raise SourceError(
-            f"{name} {what}. Fetch the central bank's rates as JSON, and load them again."
+            f"{name} {reason}. Fetch the central bank's rates as JSON, and load them again."
         ) from error
 
 
@@ -199,7 +200,7 @@ def _currency(value: Any) -> str:
 
 
 def _positive(value: Any) -> Decimal:
-    # A comma is refused: it may part the decimals or the thousands.
+    # A comma is refused: it may separate decimals or thousands.
     is_text = isinstance(value, str) and re.fullmatch(r"\s*-?[0-9]+(\.[0-9]+)?\s*", value)
     if not is_text and (isinstance(value, bool) or not isinstance(value, int | Decimal)):
         raise ValueError("is not a number like 12650.00")
@@ -233,6 +234,6 @@ def _day(value: Any) -> date:
 def _shown(value: Any) -> str:
     if isinstance(value, Decimal):
         return str(value)
-    # Of objects and lists only the beginning: they may be nested deeper than repr() goes.
+    # reprlib limits the size of objects and lists, and the depth to which it descends.
     shown = reprlib.repr(value) if isinstance(value, dict | list) else repr(value)
     return f"{shown[:80]}…" if len(shown) > 80 else shown

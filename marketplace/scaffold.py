@@ -16,11 +16,12 @@ _END_OF_PLATFORMS = re.compile(r"(?ms)^(PLATFORMS = \(\n.*?)^\)$")
 
 
 def plan(name: str, database: str, title: str) -> dict[str, str]:
-    """Return the files to write: path below the project's folder → whole content.
+    """Return the files to write: path relative to the project → content.
 
-    :param name: of the platform, as commands and tables will know it
-    :param database: alias of the database in which it lives
-    :raises MarketplaceError: if a name cannot be used, or a file exists
+    :param name: the name of the platform in commands and tables
+    :param database: the alias of its database
+    :param title: the name of the platform for people
+    :raises MarketplaceError: if a name is not valid, or a file exists
     """
     _check(name, database)
     root = Path(settings.BASE_DIR)
@@ -44,7 +45,7 @@ def plan(name: str, database: str, title: str) -> dict[str, str]:
 
 
 def write(files: dict[str, str]) -> None:
-    """Write the files, the registry last: a registered platform has its adapter."""
+    """Write the files, the registry last, so that a registered platform has an adapter."""
     for path, content in files.items():
         (Path(settings.BASE_DIR) / path).write_text(content)
 
@@ -64,7 +65,7 @@ def _check(name: str, database: str) -> None:
 
 
 def _quoted(title: str) -> str:
-    """Return a text as Python source, with the quotation marks that ruff prefers."""
+    """Return a text as a Python literal, with the quotation marks that ruff prefers."""
     mark = "'" if title.count('"') > title.count("'") else '"'
     escaped = title.replace("\\", "\\\\").replace(mark, f"\\{mark}")
     return f"{mark}{escaped}{mark}"

@@ -1,6 +1,6 @@
 """$title: lists of ads.
 
-$SHAPE is an invented list. Replace it, its sample and its test by what the platform returns.
+$SHAPE is an invented list. Replace it, its sample and its test with those of real payloads.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from classifieds.records import Listing, Seller
 from marketplace.loading import values
 from marketplace.loading.adapters import Item, Parsed, Payload, Shape, Source
 
-#: A key that only this platform's lists have, empty ones too.
+#: A key that only lists of this platform have, even if they are empty.
 _LIST = "${name}Ads"
 
 

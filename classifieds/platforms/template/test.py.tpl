@@ -1,4 +1,4 @@
-"""$title: its sample is read exactly."""
+"""$title: the sample is loaded exactly."""
 
 from decimal import Decimal
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.django_db(databases=["default", "classifieds"], transac
 
 
 def load(**changes):
-    """Load the sample with changes of its only ad; return the summary."""
+    """Load the sample with changes to its only ad; return the summary."""
     document = sample("$name", "$SHAPE")
     document["${name}Ads"][0].update(changes)
     return load_documents("$name", [document])

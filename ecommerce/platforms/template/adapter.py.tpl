@@ -1,6 +1,6 @@
 """$title: lists of products.
 
-$SHAPE is an invented list. Replace it, its sample and its test by what the platform returns.
+$SHAPE is an invented list. Replace it, its sample and its test with those of real payloads.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ CURRENCY = "UZS"
 #: "1.600" is 1600 in a currency without decimals.
 _STYLE = in_currency(CURRENCY)
 
-#: A key that only this platform's lists have, empty ones too.
+#: A key that only lists of this platform have, even if they are empty.
 _LIST = "${name}Products"
 
 
@@ -56,7 +56,7 @@ def _parse(payload: Payload, context: Payload) -> Parsed:
         is_available=product.is_available,
         stock_quantity=stock,
     )
-    # An offer without a price says something only where it is out of stock.
+    # An offer without a price is returned only if it is out of stock.
     offers = [offer] if price is not None or offer.is_available is False else []
     return Parsed(product_id, [*filter(None, [seller]), product, *offers])
 

@@ -1,4 +1,4 @@
-"""Load the central bank's exchange rates."""
+"""Load exchange rates of the central bank."""
 
 from typing import Any
 
@@ -11,13 +11,13 @@ from marketplace.rates import Reading, load_rates, read_rates
 
 
 class Command(DatabaseCommand):
-    """Bring the rates of a file into the databases."""
+    """Load the rates of a file into the databases."""
 
-    help = """Load exchange rates, as the Central Bank of Uzbekistan publishes them in JSON.
+    help = """Load exchange rates in the JSON format of the Central Bank of Uzbekistan.
 
-    Each database converts prices with them: see Questions in the README.
-    A rate that differs from the stored one of its day replaces it. Safe to run again.
-    Entries that are no rates are reported, the others are loaded.
+    Each database converts prices with its rates: see Questions in the README.
+    A rate that differs from the stored rate of the same day replaces it. Safe to run again.
+    Invalid entries are reported, and the others are loaded.
 
     Exits with 1 if the file cannot be read, or nothing could be loaded into a database.
     """
@@ -25,11 +25,11 @@ class Command(DatabaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the arguments."""
         super().add_arguments(parser)
-        parser.add_argument("file", metavar="FILE", help="A JSON file; - for standard input.")
+        parser.add_argument("file", metavar="FILE", help="JSON file; - for standard input.")
         add_format_argument(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Read once, load database by database."""
+        """Read the file once, and load its rates into each database."""
         aliases, self.is_json = self.selected(options), options["format"] == "json"
         try:
             reading = read_rates(options["file"])
@@ -45,7 +45,7 @@ class Command(DatabaseCommand):
                 self.print_json({"faults": faults, "databases": self.loaded})
 
     def report_error(self, alias: str, message: str) -> None:
-        """Say why a database was not loaded."""
+        """Print the reason for which a database was not loaded, and add it to the JSON output."""
         super().report_error(alias, message)
         self.loaded.append({"alias": alias, "error": message})
 

@@ -1,4 +1,4 @@
-"""Begin a new platform."""
+"""Create the files of a new platform."""
 
 from typing import Any
 
@@ -13,25 +13,25 @@ class Command(BaseCommand):
     """Write the adapter, sample and test of a new platform, and register it."""
 
     help = (
-        "Begin a new platform: write an adapter of an invented payload, its sample and its test, "
-        "which run at once, and register the platform. Then adapt them to real payloads."
+        "Create a new platform: write an adapter for an invented payload, its sample and its test, "
+        "which work at once, and register the platform. Then adapt them to real payloads."
     )
-    # A broken adapter of another platform is no reason not to begin a new one.
+    # The checks would fail because of a broken adapter of another platform.
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the arguments."""
         parser.add_argument("name", help="Name of the platform, such as bozor.")
-        parser.add_argument("database", help=f"Where it lives: {', '.join(ALIASES)}.")
-        parser.add_argument("--title", help="Its name for people. NAME with a capital by default.")
+        parser.add_argument("database", help=f"Database of the platform: {', '.join(ALIASES)}.")
+        parser.add_argument("--title", help="Name for people. The default is NAME, capitalized.")
         parser.add_argument(
-            "--dry-run", action="store_true", help="Say what would be written, and do nothing."
+            "--dry-run", action="store_true", help="Print the files to write, without writing them."
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Write the files, and say what to do next.
+        """Write the files, and print the next steps.
 
-        :raises CommandError: if the platform cannot be made
+        :raises CommandError: if the platform cannot be created
         """
         name, database = options["name"], options["database"]
         try:

@@ -1,6 +1,6 @@
 """$title: lists of lots.
 
-$SHAPE is an invented list. Replace it, its sample and its test by what the platform returns.
+$SHAPE is an invented list. Replace it, its sample and its test with those of real payloads.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ CURRENCY = "UZS"
 #: "1.600" is 1600 in a currency without decimals.
 _STYLE = in_currency(CURRENCY)
 
-#: A key that only this platform's lists have, empty ones too.
+#: A key that only lists of this platform have, even if they are empty.
 _LIST = "${name}Lots"
 
 
@@ -37,7 +37,7 @@ def _parse(payload: Payload, context: Payload) -> Parsed:
         title=values.text(payload.get("title"), "title"),
         lot_type="auction",
         status="completed" if payload.get("dealCost") else "active",
-        # 0 is published where the amount is not known.
+        # The platform publishes 0 for an unknown amount.
         start_cost=values.price(payload.get("startCost"), "startCost", style=_STYLE),
         deal_cost=values.price(payload.get("dealCost"), "dealCost", style=_STYLE),
         currency=CURRENCY,

@@ -1,4 +1,4 @@
-"""$title: its sample is read exactly."""
+"""$title: the sample is loaded exactly."""
 
 from decimal import Decimal
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.django_db(databases=["default", "procurement"], transac
 
 
 def load(**changes):
-    """Load the sample with changes of its only lot; return the summary."""
+    """Load the sample with changes to its only lot; return the summary."""
     document = sample("$name", "$SHAPE")
     document["${name}Lots"][0].update(changes)
     return load_documents("$name", [document])
