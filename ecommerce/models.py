@@ -6,6 +6,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 from marketplace import models as base
+from marketplace.loading import models as loading
+from marketplace.loading import payload_models as payloads
 from marketplace.postgresql.search import SearchableQuerySet, search_vector, vector_of
 
 _DISCOUNT = "Percent below old_price; NULL without one."
@@ -331,67 +333,52 @@ class LostMonth(models.Model):
         return f"{self.month:%Y-%m}"
 
 
-class LoadRun(base.LoadRun):
-    """One run of `ingest` into this database."""
+class LoadRun(loading.LoadRun):
+    """A run of `ingest` into this database."""
 
-    class Meta(base.LoadRun.Meta):
+    class Meta(loading.LoadRun.Meta):
         db_table = "ecommerce_load_runs"
 
 
-class LoadSource(base.LoadSource):
+class LoadSource(loading.LoadSource):
     """A source of a run into this database."""
 
-    run = models.ForeignKey(LoadRun, models.CASCADE, related_name="sources")
-
-    class Meta(base.LoadSource.Meta):
+    class Meta(loading.LoadSource.Meta):
         db_table = "ecommerce_load_sources"
 
 
-class LoadChunk(base.LoadChunk):
-    """A part of what a run into this database is still to load."""
+class LoadChunk(loading.LoadChunk):
+    """Records that a run into this database has yet to load."""
 
-    run = models.ForeignKey(LoadRun, models.CASCADE, related_name="chunks", db_index=False)
-
-    class Meta(base.LoadChunk.Meta):
+    class Meta(loading.LoadChunk.Meta):
         db_table = "ecommerce_load_chunks"
 
 
-class QuarantinedRecord(base.QuarantinedRecord):
+class QuarantinedRecord(loading.QuarantinedRecord):
     """A record of this database's platforms that could not be loaded."""
 
-    run = models.ForeignKey(LoadRun, models.SET_NULL, null=True, related_name="quarantine")
-
-    class Meta(base.QuarantinedRecord.Meta):
+    class Meta(loading.QuarantinedRecord.Meta):
         db_table = "ecommerce_quarantine"
 
 
-class RawPayload(base.RawPayload):
+class RawPayload(payloads.RawPayload):
     """A version of a payload of this database's platforms."""
 
-    class Meta(base.RawPayload.Meta):
+    class Meta(payloads.RawPayload.Meta):
         db_table = "ecommerce_payloads"
 
 
-class PayloadDictionary(base.PayloadDictionary):
-    """What the payloads of one form have in common."""
+class PayloadDictionary(payloads.PayloadDictionary):
+    """A zstd dictionary for the payloads of one shape."""
 
-    class Meta(base.PayloadDictionary.Meta):
+    class Meta(payloads.PayloadDictionary.Meta):
         db_table = "ecommerce_payload_dictionaries"
 
 
-class PayloadObservation(base.PayloadObservation):
-    """When a payload of this database's platforms was observed again."""
+class PayloadObservation(payloads.PayloadObservation):
+    """The later times at which a payload of this database's platforms was observed."""
 
-    # No constraint in the database: rows are only made from payloads, which are never deleted.
-    payload = models.ForeignKey(
-        RawPayload,
-        models.DO_NOTHING,
-        related_name="payload_observations",
-        db_constraint=False,
-        db_index=False,
-    )
-
-    class Meta(base.PayloadObservation.Meta):
+    class Meta(payloads.PayloadObservation.Meta):
         db_table = "ecommerce_payload_observations"
 
 

@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import F, GeneratedField, Q
 
 from marketplace import models as base
+from marketplace.loading import models as loading
 from marketplace.postgresql.search import SearchableQuerySet, search_vector
 
 
@@ -269,37 +270,31 @@ class Reference(base.PlatformRow):
         return f"{self.name or 'Reference'} ({self.platform} {self.external_id})"
 
 
-class LoadRun(base.LoadRun):
-    """One run of `ingest` into this database."""
+class LoadRun(loading.LoadRun):
+    """A run of `ingest` into this database."""
 
-    class Meta(base.LoadRun.Meta):
+    class Meta(loading.LoadRun.Meta):
         db_table = "procurement_load_runs"
 
 
-class LoadSource(base.LoadSource):
+class LoadSource(loading.LoadSource):
     """A source of a run into this database."""
 
-    run = models.ForeignKey(LoadRun, models.CASCADE, related_name="sources")
-
-    class Meta(base.LoadSource.Meta):
+    class Meta(loading.LoadSource.Meta):
         db_table = "procurement_load_sources"
 
 
-class LoadChunk(base.LoadChunk):
-    """A part of what a run into this database is still to load."""
+class LoadChunk(loading.LoadChunk):
+    """Records that a run into this database has yet to load."""
 
-    run = models.ForeignKey(LoadRun, models.CASCADE, related_name="chunks", db_index=False)
-
-    class Meta(base.LoadChunk.Meta):
+    class Meta(loading.LoadChunk.Meta):
         db_table = "procurement_load_chunks"
 
 
-class QuarantinedRecord(base.QuarantinedRecord):
+class QuarantinedRecord(loading.QuarantinedRecord):
     """A record of this database's platforms that could not be loaded."""
 
-    run = models.ForeignKey(LoadRun, models.SET_NULL, null=True, related_name="quarantine")
-
-    class Meta(base.QuarantinedRecord.Meta):
+    class Meta(loading.QuarantinedRecord.Meta):
         db_table = "procurement_quarantine"
 
 

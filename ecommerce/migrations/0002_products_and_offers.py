@@ -31,7 +31,10 @@ def _platform_row():
         ),
         ("first_seen_at", models.DateTimeField(help_text="Time of the oldest observation.")),
         ("last_seen_at", models.DateTimeField(help_text="Time of the newest observation.")),
-        ("updated_at", models.DateTimeField(help_text="When loading last changed the content.")),
+        (
+            "updated_at",
+            models.DateTimeField(help_text="Time at which loading last changed the content."),
+        ),
     ]
 
 
@@ -202,7 +205,7 @@ class Migration(migrations.Migration):
                     "content_hash",
                     models.BinaryField(
                         null=True,
-                        help_text="XXH3-128 of what the newest observation said, if recognizable.",
+                        help_text="XXH3-128 of the content of the newest observation, if it can be hashed.",
                     ),
                 ),
             ],

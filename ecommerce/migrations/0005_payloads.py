@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
                 (
                     "shape",
                     models.CharField(
-                        max_length=32, help_text="The payload's form, such as UZ-API."
+                        max_length=32, help_text="Format of the payload, such as UZ-API."
                     ),
                 ),
                 ("external_id", models.CharField(max_length=255)),
@@ -34,7 +34,7 @@ class Migration(migrations.Migration):
                     "document_hash",
                     models.UUIDField(
                         null=True,
-                        help_text="XXH3-128 of the document that told it first, if that tells its own time.",
+                        help_text="XXH3-128 of the first document with it, if the document states its time.",
                     ),
                 ),
                 (
@@ -45,7 +45,9 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "observed_at",
-                    models.DateTimeField(help_text="When this version was first observed."),
+                    models.DateTimeField(
+                        help_text="Time at which this version was first observed."
+                    ),
                 ),
             ],
             options={

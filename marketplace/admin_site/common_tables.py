@@ -14,7 +14,7 @@ from marketplace.admin_site.filters import DayRangeFilter, PlatformFilter, choic
 from marketplace.admin_site.read_only import Panel, ReadOnlyAdmin
 from marketplace.admin_site.review import RecordReviewMixin, RunReviewMixin
 from marketplace.loading import run_warnings
-from marketplace.models import LoadRun
+from marketplace.loading.models import LoadRun
 
 #: Characters of a run's source in the list.
 _SOURCE_LENGTH = 400

@@ -11,7 +11,7 @@ from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, TextField, 
 from django.db.models.functions import Concat
 
 from marketplace.exceptions import SourceError
-from marketplace.loading.interrupted_runs import IS_INTERRUPTED
+from marketplace.loading.models import IS_INTERRUPTED
 from marketplace.loading.values import quote
 from marketplace.registry import ALIASES, PLATFORMS, get_platform
 

@@ -21,7 +21,8 @@ from marketplace.loading import sources as jobs
 from marketplace.loading.adapters import get_adapter
 from marketplace.loading.formats import documents
 from marketplace.loading.formats.documents import Entry
-from marketplace.loading.interrupted_runs import INTERRUPTED, find_interrupted, give_up
+from marketplace.loading.interrupted_runs import find_interrupted, give_up
+from marketplace.loading.models import INTERRUPTED
 from marketplace.loading.reader import Reader
 from marketplace.loading.runs import Run
 from marketplace.loading.sources import Job, Message, SourceEnd

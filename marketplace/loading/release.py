@@ -15,7 +15,7 @@ from marketplace.loading import sources
 from marketplace.loading.adapters import Item
 from marketplace.loading.formats import documents
 from marketplace.loading.formats.documents import Entry, Line
-from marketplace.loading.interrupted_runs import INTERRUPTED
+from marketplace.loading.models import INTERRUPTED
 from marketplace.loading.preparation import Batch
 from marketplace.loading.reader import BatchBuilder, Reader
 from marketplace.loading.runs import Run

@@ -24,7 +24,7 @@ from marketplace.exceptions import DatabaseUnavailableError, SourceError, name_e
 from marketplace.loading import batch as batches
 from marketplace.loading import late_arrivals, payload_versions, payloads, quarantine
 from marketplace.loading.adapters import Parsed, get_adapter
-from marketplace.loading.interrupted_runs import INTERRUPTED
+from marketplace.loading.models import INTERRUPTED
 from marketplace.loading.payload_versions import PayloadVersion
 from marketplace.loading.preparation import Batch, BatchItem, ParsedItem, Preparer, Reject
 from marketplace.loading.retry import retry_on_conflict, retry_on_disconnect

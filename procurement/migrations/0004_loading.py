@@ -26,7 +26,7 @@ class Migration(migrations.Migration):
                         max_length=255,
                         blank=True,
                         null=True,
-                        help_text="By which a request that is sent again is recognized.",
+                        help_text="Key by which a repeated request is recognized.",
                     ),
                 ),
                 (
@@ -46,18 +46,20 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "error",
-                    models.TextField(blank=True, help_text="Why the run failed, or was held."),
+                    models.TextField(blank=True, help_text="Why the run failed or was held."),
                 ),
                 (
                     "options",
-                    models.JSONField(default=dict, help_text="How it was called, to resume it."),
+                    models.JSONField(
+                        default=dict, help_text="Options of the call, to resume the run."
+                    ),
                 ),
                 (
                     "quality_metrics",
                     models.JSONField(
                         blank=True,
                         null=True,
-                        help_text="What its gates measured; later runs are compared to it.",
+                        help_text="Measurements of the gates; later runs are compared with them.",
                     ),
                 ),
                 (
@@ -86,7 +88,7 @@ class Migration(migrations.Migration):
                     models.DateTimeField(
                         blank=True,
                         null=True,
-                        help_text="The newest observation that it has loaded.",
+                        help_text="Time of the newest observation in the run.",
                     ),
                 ),
             ],
@@ -115,20 +117,20 @@ class Migration(migrations.Migration):
                         verbose_name="ID", primary_key=True, serialize=False, auto_created=True
                     ),
                 ),
-                ("name", models.TextField(help_text="The file's name without its folder.")),
-                ("path", models.TextField(blank=True, help_text="The file's full path.")),
+                ("name", models.TextField(help_text="Name of the file, without its folder.")),
+                ("path", models.TextField(blank=True, help_text="Full path of the file.")),
                 (
                     "digest",
                     models.CharField(
                         max_length=32,
                         blank=True,
-                        help_text="BLAKE2b-128 of the file; empty if it is none.",
+                        help_text="BLAKE2b-128 of the file; empty for standard input.",
                     ),
                 ),
                 (
                     "observed_at",
                     models.DateTimeField(
-                        help_text="Time of its records that tell none themselves."
+                        help_text="Time of observation of the records that do not state their own."
                     ),
                 ),
                 (
@@ -138,7 +140,7 @@ class Migration(migrations.Migration):
                         blank=True,
                         default=list,
                         db_default=[],
-                        help_text="Times in its documents that do not count: other content had them before.",
+                        help_text="Times in its documents that are ignored: other content had them before.",
                     ),
                 ),
                 (
@@ -146,20 +148,21 @@ class Migration(migrations.Migration):
                     models.BigIntegerField(
                         blank=True,
                         null=True,
-                        help_text="Id of the newest payload that was stored before it.",
+                        help_text="Id of the newest payload stored before the source.",
                     ),
                 ),
                 (
                     "record_count",
                     models.BigIntegerField(
-                        default=0, help_text="Written in the transaction of each batch."
+                        default=0,
+                        help_text="Committed records; written in the transaction of each batch.",
                     ),
                 ),
                 (
                     "checkpoint",
                     models.BigIntegerField(
                         default=0,
-                        help_text="Documents whose records are committed: where a resumed run goes on.",
+                        help_text="Documents whose records are all committed. Resuming starts after them.",
                     ),
                 ),
                 (
@@ -167,7 +170,7 @@ class Migration(migrations.Migration):
                     models.BigIntegerField(
                         default=0,
                         db_default=0,
-                        help_text="Records loaded beyond the checkpoint: a resumed run reads them again.",
+                        help_text="Committed records after the checkpoint. A resumed run reads them again.",
                     ),
                 ),
                 (
@@ -175,12 +178,14 @@ class Migration(migrations.Migration):
                     models.BigIntegerField(
                         default=0,
                         db_default=0,
-                        help_text="Records put into quarantine beyond the checkpoint.",
+                        help_text="Quarantined records after the checkpoint.",
                     ),
                 ),
                 (
                     "is_complete",
-                    models.BooleanField(default=False, help_text="Whether it was read to its end."),
+                    models.BooleanField(
+                        default=False, help_text="Whether the source was read to the end."
+                    ),
                 ),
                 (
                     "warnings",
@@ -189,7 +194,7 @@ class Migration(migrations.Migration):
                         blank=True,
                         default=list,
                         db_default=[],
-                        help_text="What a person should know, though its records were loaded.",
+                        help_text="Problems that did not keep records from being loaded.",
                     ),
                 ),
                 (
@@ -222,12 +227,13 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "sequence",
-                    models.IntegerField(help_text="Its place among the parts of its run."),
+                    models.IntegerField(help_text="Position among the chunks of the run."),
                 ),
                 (
                     "is_held",
                     models.BooleanField(
-                        default=False, help_text="Whether a gate holds it; else it was received."
+                        default=False,
+                        help_text="Whether a gate holds it. Otherwise it was received.",
                     ),
                 ),
                 ("body", models.BinaryField(help_text="JSON lines, compressed with zstd.")),
@@ -259,7 +265,7 @@ class Migration(migrations.Migration):
                 ("platform", models.CharField(max_length=32)),
                 (
                     "external_id",
-                    models.CharField(max_length=255, blank=True, help_text="Empty if not known."),
+                    models.CharField(max_length=255, blank=True, help_text="Empty if unknown."),
                 ),
                 ("content_hash", models.BinaryField(help_text="BLAKE2b-128 of the payload.")),
                 ("reason", models.TextField()),
@@ -268,32 +274,35 @@ class Migration(migrations.Migration):
                     models.CharField(
                         max_length=255,
                         blank=True,
-                        help_text="The payload's field at fault; empty if no one is.",
+                        help_text="The invalid field of the payload; empty if several.",
                     ),
                 ),
-                ("source", models.TextField(help_text="The file, and the record's place in it.")),
+                (
+                    "source",
+                    models.TextField(help_text="The file, and the position of the record in it."),
+                ),
                 (
                     "payload",
-                    models.BinaryField(
-                        help_text="The record as it was read, compressed with zstd."
-                    ),
+                    models.BinaryField(help_text="The record as read, compressed with zstd."),
                 ),
                 (
                     "shape",
                     models.CharField(
                         max_length=64,
                         blank=True,
-                        help_text="Its form, if it was recognized before it failed.",
+                        help_text="Format of the payload, if it was recognized.",
                     ),
                 ),
                 (
                     "context",
-                    models.JSONField(blank=True, null=True, help_text="What its envelope said."),
+                    models.JSONField(
+                        blank=True, null=True, help_text="Metadata from its envelope."
+                    ),
                 ),
                 (
                     "options",
                     models.JSONField(
-                        default=dict, help_text="The options of its run, such as the shop."
+                        default=dict, help_text="Options of its run, such as the shop."
                     ),
                 ),
                 ("observed_at", models.DateTimeField(blank=True, null=True)),
@@ -304,7 +313,7 @@ class Migration(migrations.Migration):
                         blank=True,
                         default=list,
                         db_default=[],
-                        help_text="All times at which it was observed: it is released at each of them.",
+                        help_text="All times at which it was observed. It is released at each of them.",
                     ),
                 ),
                 ("first_seen_at", models.DateTimeField()),
