@@ -24,6 +24,7 @@ from marketplace import rates
 from marketplace.humanize import counted
 from marketplace.loading import ingest
 from marketplace.loading.adapters import Payload
+from marketplace.loading.database_models import loading_models
 from marketplace.loading.values import TASHKENT
 from marketplace.registry import ALIASES, get_platform
 
@@ -111,8 +112,8 @@ def load(scale: int, *, again: bool = False) -> Iterator[Total]:
 
 
 def _loaded_sources(platform: str) -> frozenset[str]:
-    runs = apps.get_model(get_platform(platform).database, "LoadRun")._default_manager
-    loaded = runs.filter(platform=platform, source__startswith="demo-", status="completed")
+    runs = loading_models(get_platform(platform).database).runs
+    loaded = runs.of(platform).completed().filter(source__startswith="demo-")
     return frozenset(loaded.values_list("source", flat=True))
 
 

@@ -20,6 +20,7 @@ from marketplace.exceptions import MarketplaceError
 from marketplace.humanize import counted
 from marketplace.loading import review, run_review
 from marketplace.loading.addresses import Address, waiting_runs
+from marketplace.loading.models import LoadRun
 from marketplace.postgresql.errors import explain
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ class RunReviewMixin(ReviewMixin):
                 "None of the selected runs is held, or has failed with records left to load. There "
                 "is nothing to release or discard."
             )
-        failed = [run for run in rows if run.status == "failed"]
+        failed = [run for run in rows if run.status == LoadRun.Status.FAILED]
         if verb == "release" and failed:
             return (
                 f"{failed[0]} failed. To load it again, run python manage.py ingest_review release "
@@ -191,7 +192,7 @@ class RunReviewMixin(ReviewMixin):
 
     def question(self, verb: str, rows: list[Any]) -> str:
         """Return the question, with the number of records."""
-        is_failed = any(run.status == "failed" for run in rows)
+        is_failed = any(run.status == LoadRun.Status.FAILED for run in rows)
         remaining = sum(run_review.count_left(self.opts.app_label, run) for run in rows)
         held = counted(remaining, "record" if is_failed else "held record")
         runs = counted(len(rows), "run")

@@ -5,13 +5,16 @@ from functools import cache
 from typing import Any
 
 from django.apps import apps
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
+from psycopg2.sql import Identifier
 
 from marketplace.loading.models import (
     LoadChunk,
+    LoadChunkQuerySet,
     LoadRun,
     LoadRunQuerySet,
     LoadSource,
+    LoadSourceQuerySet,
     QuarantinedRecord,
 )
 from marketplace.loading.payload_models import PayloadDictionary, PayloadObservation, RawPayload
@@ -55,19 +58,24 @@ class LoadingModels:
         return LoadRunQuerySet(self.run, using=self.alias)
 
     @property
-    def sources(self) -> QuerySet[LoadSource]:
+    def sources(self) -> LoadSourceQuerySet:
         """Return the sources of runs."""
-        return QuerySet(self.source, using=self.alias)
+        return LoadSourceQuerySet(self.source, using=self.alias)
 
     @property
-    def chunks(self) -> QuerySet[LoadChunk]:
+    def chunks(self) -> LoadChunkQuerySet:
         """Return the chunks of runs."""
-        return QuerySet(self.chunk, using=self.alias)
+        return LoadChunkQuerySet(self.chunk, using=self.alias)
 
     @property
     def quarantine(self) -> QuerySet[QuarantinedRecord]:
         """Return the quarantined records."""
         return QuerySet(self.quarantined, using=self.alias)
+
+
+def table_of(model: type[Model]) -> Identifier:
+    """Return the identifier of a model's table, for SQL."""
+    return Identifier(model._meta.db_table)
 
 
 @cache
@@ -81,6 +89,17 @@ def loading_models(alias: str) -> LoadingModels:
         quarantined=_model(alias, "QuarantinedRecord"),
         payload_models=_payload_models(alias),
     )
+
+
+def get_payload_models(alias: str) -> PayloadModels:
+    """Return the models of stored payloads of a database.
+
+    :raises LookupError: if the database stores no payloads
+    """
+    models = loading_models(alias).payload_models
+    if models is None:
+        raise LookupError(f"{alias} stores no payloads.")
+    return models
 
 
 def _payload_models(alias: str) -> PayloadModels | None:

@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 import orjson
 import xxhash
-from django.apps import apps
 from django.db import connections
 from psycopg2.sql import SQL, Identifier
 
 from marketplace.loading.adapters import Adapter
+from marketplace.loading.database_models import loading_models, table_of
 from marketplace.loading.targets import Plan
 
 
@@ -77,13 +77,13 @@ def known_documents(alias: str, hashes: Sequence[str]) -> set[int]:
 
     Databases that keep no payloads know none.
     """
-    model = apps.get_app_config(alias).models.get("rawpayload")
-    if model is None or not hashes:
+    models = loading_models(alias).payload_models
+    if models is None or not hashes:
         return set()
     statement = SQL(
         "SELECT h.position FROM unnest(%(hashes)s::uuid[]) WITH ORDINALITY AS h (hash, position) "
         "WHERE EXISTS (SELECT FROM {table} p WHERE p.document_hash = h.hash)"
-    ).format(table=Identifier(model._meta.db_table))
+    ).format(table=table_of(models.payload))
     with connections[alias].cursor() as cursor:
         cursor.execute(statement, {"hashes": _array(hashes)})
         return {position - 1 for (position,) in cursor.fetchall()}
@@ -121,8 +121,8 @@ def loaded_before(
 
     :param observations: external id, content hash, shape and time of each
     """
-    models = apps.get_app_config(alias).models
-    if "rawpayload" not in models or not observations:
+    models = loading_models(alias).payload_models
+    if models is None or not observations:
         return set()
     statement = SQL(
         "SELECT g.id, g.hash FROM unnest(%(ids)s::text[], %(hashes)s::text[], %(shapes)s::text[], "
@@ -133,8 +133,8 @@ def loaded_before(
         "AND q.external_id = g.id AND q.shape = g.shape AND (q.observed_at = g.at OR EXISTS "
         "(SELECT FROM {payload_observations} s WHERE s.payload_id = q.id AND g.at = ANY(s.observed_times))))"
     ).format(
-        payloads=Identifier(models["rawpayload"]._meta.db_table),
-        payload_observations=Identifier(models["payloadobservation"]._meta.db_table),
+        payloads=table_of(models.payload),
+        payload_observations=table_of(models.observation),
     )
     names = ("ids", "hashes", "shapes", "times")
     columns = zip(names, zip(*observations, strict=True), strict=True)

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from django.apps import apps
 from django.db import connections
 from django.utils.timezone import localtime
 from psycopg2.sql import SQL, Identifier
 
 from marketplace.loading.adapters import Parsed
+from marketplace.loading.database_models import loading_models, table_of
 from marketplace.loading.retry import retry_on_disconnect
 
 if TYPE_CHECKING:
@@ -98,13 +98,6 @@ SELECT EXISTS (
 """
 
 
-_MODELS = {
-    "payloads": "rawpayload",
-    "payload_observations": "payloadobservation",
-    "sources": "loadsource",
-}
-
-
 class Clock:
     """Decides the times of the observations in one source."""
 
@@ -117,12 +110,7 @@ class Clock:
         #: Times with several contents, and those of them that were not taken yet.
         self._standing = set(start.stale_times)
         self._new: set[datetime] = set()
-        models = apps.get_app_config(self._alias).models
-        self._tables = {
-            name: Identifier(models[model]._meta.db_table)
-            for name, model in _MODELS.items()
-            if "rawpayload" in models
-        }
+        self._tables = _tables(self._alias)
 
     def judge(self, stated: datetime) -> datetime | None:
         """Return the time that a payload states; None if it does not count."""
@@ -204,3 +192,15 @@ class Clock:
                 if not cursor.fetchone()[0]:
                     return set()
             return times
+
+
+def _tables(alias: str) -> dict[str, Identifier]:
+    """Return the tables that the statements read; none if the database stores no payloads."""
+    models = loading_models(alias)
+    if models.payload_models is None:
+        return {}
+    return {
+        "payloads": table_of(models.payload_models.payload),
+        "payload_observations": table_of(models.payload_models.observation),
+        "sources": table_of(models.source),
+    }

@@ -18,9 +18,8 @@ from datetime import datetime
 from statistics import median
 from typing import Any
 
-from django.apps import apps
-
 from marketplace.humanize import counted
+from marketplace.loading.database_models import loading_models
 from marketplace.loading.quality_metrics import (
     CURRENCY,
     MOVED,
@@ -75,9 +74,9 @@ def baseline(alias: str, platform: str) -> Baseline:
 
 def recent_runs(alias: str, platform: str) -> list[Measures]:
     """Return the measures of the last completed runs of a platform, newest observations first."""
-    runs = apps.get_model(alias, "LoadRun").objects.using(alias)
-    told = runs.filter(platform=platform, status="completed", quality_metrics__isnull=False)
-    stored = told.order_by("-pk").values_list("quality_metrics", flat=True)[:_MAX_RUNS]
+    runs = loading_models(alias).runs.of(platform).completed()
+    measured = runs.filter(quality_metrics__isnull=False)
+    stored = measured.order_by("-pk").values_list("quality_metrics", flat=True)[:_MAX_RUNS]
     return sorted(map(Measures.from_json, stored), key=lambda run: -(run.until or 0))
 
 

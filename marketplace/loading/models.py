@@ -4,6 +4,7 @@
 tables of payloads are in `marketplace.loading.payload_models`.
 """
 
+from datetime import datetime
 from typing import Self
 
 from django.contrib.postgres.fields import ArrayField
@@ -149,6 +150,22 @@ class LoadRun(models.Model):
         return f"{self.platform} run {self.pk}"
 
 
+class LoadSourceQuerySet(models.QuerySet["LoadSource"]):
+    """Sources of one database, selected by their run."""
+
+    def of_run(self, run_id: int) -> Self:
+        """Return the sources of one run."""
+        return self.filter(Q(run_id=run_id))
+
+    def of(self, platform: str) -> Self:
+        """Return the sources of the runs of one platform."""
+        return self.filter(Q(run__platform=platform))
+
+    def started_before(self, time: datetime) -> Self:
+        """Return the sources of runs that started before a time."""
+        return self.filter(Q(run__started_at__lt=time))
+
+
 class LoadSource(models.Model):
     """A file that a run reads, or standard input, with the progress of reading it."""
 
@@ -200,6 +217,8 @@ class LoadSource(models.Model):
     )
     run = models.ForeignKey("LoadRun", models.CASCADE, related_name="sources")
 
+    objects = LoadSourceQuerySet.as_manager()
+
     class Meta:
         abstract = True
         indexes = [
@@ -217,6 +236,22 @@ class LoadSource(models.Model):
         return f"{self.name} (source {self.pk})"
 
 
+class LoadChunkQuerySet(models.QuerySet["LoadChunk"]):
+    """Chunks of one database, selected by their run."""
+
+    def of_run(self, run_id: int) -> Self:
+        """Return the chunks of one run."""
+        return self.filter(Q(run_id=run_id))
+
+    def held(self) -> Self:
+        """Return the chunks that a gate holds."""
+        return self.filter(is_held=True)
+
+    def received(self) -> Self:
+        """Return the chunks that the HTTP API received."""
+        return self.filter(is_held=False)
+
+
 class LoadChunk(models.Model):
     """Records that a run has yet to load: received by the HTTP API, or held by a gate."""
 
@@ -226,6 +261,8 @@ class LoadChunk(models.Model):
     )
     body = models.BinaryField(help_text="JSON lines, compressed with zstd.")
     run = models.ForeignKey("LoadRun", models.CASCADE, related_name="chunks", db_index=False)
+
+    objects = LoadChunkQuerySet.as_manager()
 
     class Meta:
         abstract = True

@@ -6,13 +6,14 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 import orjson
-from django.apps import apps
 from django.db import Error, transaction
 
 from marketplace.exceptions import MarketplaceError, SourceError
 from marketplace.loading import chunks, ingest, sources
 from marketplace.loading.addresses import Address, get_row, runs_of, waiting_runs
+from marketplace.loading.database_models import loading_models
 from marketplace.loading.formats.documents import Line
+from marketplace.loading.models import LoadRun
 from marketplace.push import inbox
 
 #: Held and received items that are shown.
@@ -66,7 +67,7 @@ def describe_run(address: Address) -> dict[str, Any]:
     run = _get_run(address)
     names = ("read", "created", "updated", "unchanged", "rejected", "held", "price_point")
     held = chunks.read(address.alias, run.pk, is_held=True)
-    lines = islice(held, _FIRST) if run.status == "held" else ()
+    lines = islice(held, _FIRST) if run.status == LoadRun.Status.HELD else ()
     return {
         "id": str(address),
         "status": run.status,
@@ -117,9 +118,8 @@ def discard_run(address: Address) -> int:
         # Whoever is about to release it waits, and finds it discarded.
         runs_of(address.alias).select_for_update().filter(pk=address.pk).first()
         held = check_held(address)
-        runs_of(address.alias).filter(pk=address.pk).update(status="discarded")
-        parts: Any = apps.get_model(address.alias, "LoadChunk").objects
-        parts.using(address.alias).filter(run_id=address.pk).delete()
+        runs_of(address.alias).filter(pk=address.pk).update(status=LoadRun.Status.DISCARDED)
+        loading_models(address.alias).chunks.of_run(address.pk).delete()
     return held
 
 
@@ -130,7 +130,7 @@ def check_held(address: Address) -> int:
     """
     run = _get_run(address)
     if not waiting_runs(address.alias).filter(pk=run.pk).exists():
-        advice = " Load its sources again." if run.status == "failed" else ""
+        advice = " Load its sources again." if run.status == LoadRun.Status.FAILED else ""
         raise SourceError(f"Run {address} is {run.status}: it holds nothing.{advice}")
     return count_left(address.alias, run)
 

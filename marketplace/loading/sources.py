@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from django.apps import apps
 from django.utils.timezone import localtime
 
 from marketplace.exceptions import SourceError
+from marketplace.loading.database_models import loading_models
 from marketplace.loading.formats import documents
 from marketplace.loading.preparation import Batch
 from marketplace.loading.retry import retry_on_disconnect
@@ -254,11 +254,10 @@ def file_digest(path: str) -> str:
 
 def newest_payload(alias: str) -> int:
     """Return the id of the payload that was stored last; 0 if there is none."""
-    models = apps.get_app_config(alias).models
-    if "rawpayload" not in models:
+    models = loading_models(alias).payload_models
+    if models is None:
         return 0
-    payloads: Any = models["rawpayload"]._default_manager.using(alias)
-    newest: int | None = payloads.order_by("-pk").values_list("pk", flat=True).first()
+    newest: int | None = models.payloads.order_by("-pk").values_list("pk", flat=True).first()
     return newest or 0
 
 
@@ -274,9 +273,8 @@ def first_load(
     """
     if not digest:
         return None
-    sources: Any = apps.get_model(alias, "LoadSource").objects.using(alias)
-    known = sources.filter(digest=digest, run__platform=platform).order_by("pk")
+    known = loading_models(alias).sources.of(platform).filter(digest=digest).order_by("pk")
     if before:
-        known = known.filter(run__started_at__lt=before)
+        known = known.started_before(before)
     first: datetime | None = known.values_list("observed_at", flat=True).first()
     return first

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import psycopg2
-from django.apps import apps
 from psycopg2 import sql
 
 from marketplace.databases.probe import CachedProbe, Query, Row, connect_probe, query_each
+from marketplace.loading.database_models import loading_models, table_of
 from marketplace.registry import ALIASES
 
 #: Seconds for all databases together. The scrape timeout of Prometheus is ten seconds.
@@ -87,12 +87,9 @@ def _queries(alias: str) -> Iterator[tuple[str, Query]]:
     yield "sessions", Query(_SESSIONS)
     yield "server", Query(_SERVER)
     if alias in ALIASES:
-        yield "runs", Query(_RUNS.format(_table(alias, "LoadRun")))
-        yield "quarantine", Query(_QUARANTINE.format(_table(alias, "QuarantinedRecord")))
-
-
-def _table(alias: str, model: str) -> sql.Identifier:
-    return sql.Identifier(apps.get_model(alias, model)._meta.db_table)
+        models = loading_models(alias)
+        yield "runs", Query(_RUNS.format(table_of(models.run)))
+        yield "quarantine", Query(_QUARANTINE.format(table_of(models.quarantined)))
 
 
 _probe = CachedProbe(_gather, keep=KEEP)

@@ -21,6 +21,7 @@ from marketplace.humanize import counted
 from marketplace.loading import review, run_review
 from marketplace.loading.addresses import Address, kind_of, locate
 from marketplace.loading.ingest import Summary
+from marketplace.loading.models import LoadRun
 from marketplace.loading.review import Selection, Waiting
 from marketplace.loading.run_review import WaitingRun
 from marketplace.postgresql.errors import explain
@@ -134,8 +135,8 @@ class Command(DatabaseCommand):
 
     def _lines(self, waiting: Waiting, is_all: bool) -> Iterator[str]:
         yield f"{waiting.alias.upper()} - {get_database(waiting.alias).title}"
-        failed = [run for run in waiting.runs if run.status == "failed"]
-        held = [run for run in waiting.runs if run.status != "failed"]
+        failed = [run for run in waiting.runs if run.status == LoadRun.Status.FAILED]
+        held = [run for run in waiting.runs if run.status != LoadRun.Status.FAILED]
         yield f"   Held runs: {self._number(len(held))}"
         yield from _describe_runs(held)
         if failed:
