@@ -11,7 +11,8 @@ from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, TextField, 
 from django.db.models.functions import Concat
 
 from marketplace.exceptions import SourceError
-from marketplace.loading.models import IS_INTERRUPTED
+from marketplace.loading.database_models import loading_models
+from marketplace.loading.models import IS_INTERRUPTED, LoadRunQuerySet
 from marketplace.loading.values import quote
 from marketplace.registry import ALIASES, PLATFORMS, get_platform
 
@@ -87,9 +88,9 @@ def points_of(alias: str) -> QuerySet[Any] | None:
     return QuerySet(apps.get_model(alias, "PricePoint"), using=alias).exclude(is_outlier=None)
 
 
-def runs_of(alias: str) -> QuerySet[Any]:
+def runs_of(alias: str) -> LoadRunQuerySet:
     """Return the runs of a database, waiting or not."""
-    return QuerySet(apps.get_model(alias, "LoadRun"), using=alias)
+    return loading_models(alias).runs
 
 
 def get_row(rows: QuerySet[Any], address: Address, kind: str) -> Any:
@@ -104,14 +105,14 @@ def get_row(rows: QuerySet[Any], address: Address, kind: str) -> Any:
     return row
 
 
-def waiting_runs(alias: str) -> QuerySet[Any]:
+def waiting_runs(alias: str) -> LoadRunQuerySet:
     """Return the runs that wait for a person: held ones, and failed ones that can be loaded again.
 
     These keep records that were pushed or held, or were stopped before their files were read.
     """
-    chunks: QuerySet[Any] = QuerySet(apps.get_model(alias, "LoadChunk"), using=alias)
-    is_left = Exists(chunks.filter(run=OuterRef("pk"))) | IS_INTERRUPTED
-    return runs_of(alias).filter(Q(status="held") | Q(status="failed") & is_left)
+    chunks = loading_models(alias).chunks.filter(Q(run=OuterRef("pk")))
+    runs = runs_of(alias)
+    return runs.held() | runs.failed().filter(Exists(chunks) | IS_INTERRUPTED)
 
 
 def records_of(alias: str) -> QuerySet[Any]:
@@ -121,8 +122,7 @@ def records_of(alias: str) -> QuerySet[Any]:
         default=Concat("field", Value(": "), "reason", output_field=TextField()),
         output_field=TextField(),
     )
-    rows: QuerySet[Any] = QuerySet(apps.get_model(alias, "QuarantinedRecord"), using=alias)
-    annotated: QuerySet[Any] = rows.annotate(shown=shown)
+    annotated: QuerySet[Any] = loading_models(alias).quarantine.annotate(shown=shown)
     return annotated
 
 

@@ -9,10 +9,12 @@ from typing import Any
 
 import orjson
 import zstandard
-from django.apps import apps
+from django.db.models import QuerySet
 
+from marketplace.loading.database_models import loading_models
 from marketplace.loading.formats import json_text
 from marketplace.loading.formats.documents import Line
+from marketplace.loading.models import LoadChunk
 from marketplace.loading.preparation import Batch, BatchItem, Reject
 from marketplace.loading.retry import retry_on_disconnect
 
@@ -22,8 +24,8 @@ def read(alias: str, run_id: int, *, is_held: bool = False) -> Iterator[Line]:
 
     :param is_held: True reads the chunks that a gate holds, False those that were received
     """
-    chunks: Any = apps.get_model(alias, "LoadChunk").objects.using(alias)
-    selected = chunks.filter(run_id=run_id, is_held=is_held).order_by("sequence")
+    chunks = loading_models(alias).chunks
+    selected = chunks.of_run(run_id).filter(is_held=is_held).order_by("sequence")
     keys = retry_on_disconnect(alias, lambda: list(selected.values_list("pk", flat=True)))
     line_number = 0
     for pk in keys:
@@ -32,7 +34,7 @@ def read(alias: str, run_id: int, *, is_held: bool = False) -> Iterator[Line]:
             yield Line(f"line {line_number}", line)
 
 
-def _body(chunks: Any, pk: int) -> bytes:
+def _body(chunks: QuerySet[LoadChunk], pk: int) -> bytes:
     return bytes(chunks.values_list("body", flat=True).get(pk=pk))
 
 

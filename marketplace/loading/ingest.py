@@ -11,7 +11,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from django.apps import apps
 from django.db import Error, connections
 from django.utils import timezone
 
@@ -19,10 +18,11 @@ from marketplace.exceptions import MarketplaceError, SourceError, name_error
 from marketplace.loading import full_listings, reader_process
 from marketplace.loading import sources as jobs
 from marketplace.loading.adapters import get_adapter
+from marketplace.loading.database_models import loading_models
 from marketplace.loading.formats import documents
 from marketplace.loading.formats.documents import Entry
 from marketplace.loading.interrupted_runs import find_interrupted, give_up
-from marketplace.loading.models import INTERRUPTED
+from marketplace.loading.models import INTERRUPTED, LoadRun
 from marketplace.loading.reader import Reader
 from marketplace.loading.runs import Run
 from marketplace.loading.sources import Job, Message, SourceEnd
@@ -114,10 +114,10 @@ def resume(alias: str, run_id: int, *, progress: Progress = lambda summary: None
 
     :raises SourceError: if there is no such run, or nothing of it is left to do
     """
-    row: Any = apps.get_model(alias, "LoadRun").objects.using(alias).filter(pk=run_id).first()
+    row = loading_models(alias).runs.filter(pk=run_id).first()
     if row is None:
         raise SourceError(f"{alias} has no run {run_id}. See them in the admin, under Load runs.")
-    if row.status in ("held", "failed") and row.options.get("scope"):
+    if row.status in (LoadRun.Status.HELD, LoadRun.Status.FAILED) and row.options.get("scope"):
         return _release_missing(alias, row, progress)
     job = _remaining(alias, row)
     # What is wrong with the mapping shows before the run is taken.
@@ -213,11 +213,11 @@ def _is_releasing(row: Any) -> bool:
 def _remaining(alias: str, row: Any) -> Job:
     """Return what a run has still to read."""
     name = f"Run {row.platform}-{row.pk}"
-    if row.status in ("completed", "discarded"):
+    if row.status in (LoadRun.Status.COMPLETED, LoadRun.Status.DISCARDED):
         raise SourceError(f"{name} is {row.status}: nothing of it is left to do.")
     called = row.options
     paths = [source for path in called.get("paths", []) for source in expand(path)]
-    is_held = row.status == "held" or _is_releasing(row)
+    is_held = row.status == LoadRun.Status.HELD or _is_releasing(row)
     if (is_held or not paths) and row.chunks.filter(is_held=is_held).exists():
         paths = [row.pk]
     elif documents.STANDARD_INPUT in paths:
@@ -299,7 +299,8 @@ def _load(
     except BaseException as error:
         # The connection may be what failed, or memory; then the next run ends this one.
         with suppress(Exception):
-            run.finish("held" if job.is_held else "failed", f"{INTERRUPTED}{name_error(error)}")
+            status = LoadRun.Status.HELD if job.is_held else LoadRun.Status.FAILED
+            run.finish(status, f"{INTERRUPTED}{name_error(error)}")
         raise
     loader.summary.seconds = round(time.monotonic() - started, 3)
     return loader.summary

@@ -2,7 +2,6 @@
 
 from datetime import datetime
 
-from django.db.models import Q
 from django.utils import timezone
 
 from marketplace.loading import run_lock
@@ -49,7 +48,7 @@ def give_up(alias: str, row: LoadRun, reason: str) -> None:
     if _is_alive(alias, row):
         return
     models = loading_models(alias)
-    is_holding = models.chunks.filter(Q(run_id=row.pk), is_held=True).exists()
+    is_holding = models.chunks.of_run(row.pk).held().exists()
     reasons = filter(None, [row.error if row.error != PROCESS_ENDED else "", reason])
     models.runs.filter(pk=row.pk, status=row.status, finished_at=row.finished_at).update(
         status=LoadRun.Status.HELD if is_holding else LoadRun.Status.FAILED,

@@ -6,11 +6,11 @@ sellers) get a newer `last_seen_at`. No other tracked column changes.
 
 from typing import Any
 
-from django.apps import apps
 from django.db.backends.utils import CursorWrapper
 from psycopg2.sql import SQL, Composed, Identifier
 
 from marketplace.loading import staging
+from marketplace.loading.database_models import loading_models, table_of
 from marketplace.loading.preparation import SeenAgain
 from marketplace.loading.targets import Plan, Target
 
@@ -232,11 +232,11 @@ def _update_dependents(plan: Plan, target: Target) -> list[Composed]:
 
 def _note_observations(alias: str) -> list[Composed]:
     """Return the clause that notes when payloads were observed, if the database stores payloads."""
-    models = apps.get_app_config(alias).models
-    if "payloadobservation" not in models:
+    models = loading_models(alias).payload_models
+    if models is None:
         return []
     clause = SQL(_NOTE_OBSERVATIONS).format(
-        payload_observations=Identifier(models["payloadobservation"]._meta.db_table),
-        payloads=Identifier(models["rawpayload"]._meta.db_table),
+        payload_observations=table_of(models.observation),
+        payloads=table_of(models.payload),
     )
     return [clause]

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from django.apps import apps
 from django.db import connections
 from django.db.backends.utils import CursorWrapper
 from psycopg2.sql import SQL, Identifier
 
 from marketplace.loading import staging
+from marketplace.loading.database_models import get_payload_models, table_of
 from marketplace.loading.payloads import Packer
 from marketplace.loading.preparation import Batch
 
@@ -108,7 +108,7 @@ def store(cursor: CursorWrapper, alias: str, packer: Packer, batch: Batch) -> No
     """
     if not batch.payloads or not packer.is_enabled:
         return
-    table = apps.get_model(alias, "RawPayload")._meta.db_table
+    table = get_payload_models(alias).payload._meta.db_table
     cursor.execute(
         SQL(
             "SELECT external_id, encode(content_hash, 'hex'), id FROM {} "
@@ -169,9 +169,8 @@ def _note_observations(
 
 
 def _tables(alias: str) -> dict[str, Identifier]:
+    models = get_payload_models(alias)
     return {
-        "payloads": Identifier(apps.get_model(alias, "RawPayload")._meta.db_table),
-        "payload_observations": Identifier(
-            apps.get_model(alias, "PayloadObservation")._meta.db_table
-        ),
+        "payloads": table_of(models.payload),
+        "payload_observations": table_of(models.observation),
     }

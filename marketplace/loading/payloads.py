@@ -12,11 +12,13 @@ from typing import Any
 
 import orjson
 import zstandard
-from django.apps import apps
 from django.db import router
+from django.db.models import QuerySet
 from django.utils import timezone
 
+from marketplace.loading.database_models import get_payload_models, loading_models
 from marketplace.loading.formats import json_text
+from marketplace.loading.payload_models import PayloadDictionary
 
 _LEVEL = 3
 
@@ -42,14 +44,13 @@ class Packer:
     def __init__(self, alias: str, platform: str) -> None:
         self.alias = alias
         self.platform = platform
-        self._model: Any = apps.get_app_config(alias).models.get("payloaddictionary")
         self._dictionaries: dict[str, zstandard.ZstdCompressionDict] = {}
         self._local = _Compressors()
 
     @property
     def is_enabled(self) -> bool:
         """Whether the database stores payloads."""
-        return self._model is not None
+        return loading_models(self.alias).payload_models is not None
 
     def has_dictionary(self, shape: str) -> bool:
         """Return whether the dictionary of a shape is in memory."""
@@ -60,7 +61,9 @@ class Packer:
 
         :param bodies: payloads of this shape as JSON
         """
-        stored = self._model.objects.filter(platform=self.platform, shape=shape)
+        stored = get_payload_models(self.alias).dictionaries.filter(
+            platform=self.platform, shape=shape
+        )
         body = stored.order_by("pk").values_list("body", flat=True).first()
         if body is None and len(bodies) >= _MIN_SAMPLES:
             body = self._train(shape, bodies)
@@ -82,7 +85,7 @@ class Packer:
             # The samples are too small or too few: compress without a dictionary.
             return None
         body = dictionary.as_bytes()
-        self._model.objects.create(
+        get_payload_models(self.alias).dictionaries.create(
             dictionary_id=dictionary.dict_id(),
             platform=self.platform,
             shape=shape,
@@ -132,8 +135,9 @@ def decompress(alias: str, body: bytes | memoryview, limit: int | None = None) -
 def _decompressor(alias: str, number: int) -> zstandard.ZstdDecompressor:
     if not number:
         return zstandard.ZstdDecompressor()
-    model: Any = apps.get_model(alias, "PayloadDictionary")
-    stored = model.objects.using(router.db_for_read(model)).filter(dictionary_id=number)
+    model = get_payload_models(alias).dictionary
+    rows: QuerySet[PayloadDictionary] = QuerySet(model, using=router.db_for_read(model))
+    stored = rows.filter(dictionary_id=number)
     body = stored.values_list("body", flat=True).first()
     if body is None:
         raise zstandard.ZstdError(f"dictionary {number} is not in {model._meta.db_table}")

@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import Any
 
 import zstandard
-from django.apps import apps
 from django.db import connections
 from psycopg2.sql import SQL, Identifier
 
 from marketplace.loading import staging
+from marketplace.loading.database_models import loading_models, table_of
 from marketplace.loading.deduplication import digest
 from marketplace.loading.preparation import Reject
 
@@ -72,10 +72,9 @@ def store(
     rejects_by_hash: dict[bytes, list[Reject]] = {}
     for reject in rejects:
         rejects_by_hash.setdefault(digest(reject.payload), []).append(reject)
-    table = apps.get_model(alias, "QuarantinedRecord")._meta.db_table
     row = SQL("({})").format(SQL(", ").join([SQL("%s")] * len(_COLUMNS)))
     statement = SQL(_UPSERT).format(
-        table=Identifier(table),
+        table=table_of(loading_models(alias).quarantined),
         names=SQL(", ").join(map(Identifier, _COLUMNS)),
         rows=SQL(", ").join([row] * len(rejects_by_hash)),
     )

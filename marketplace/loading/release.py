@@ -7,15 +7,16 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 import zstandard
-from django.apps import apps
+from django.db.models import Q
 from django.utils import timezone
 
 from marketplace.exceptions import name_error
 from marketplace.loading import sources
 from marketplace.loading.adapters import Item
+from marketplace.loading.database_models import loading_models
 from marketplace.loading.formats import documents
 from marketplace.loading.formats.documents import Entry, Line
-from marketplace.loading.models import INTERRUPTED
+from marketplace.loading.models import INTERRUPTED, LoadRun
 from marketplace.loading.preparation import Batch
 from marketplace.loading.reader import BatchBuilder, Reader
 from marketplace.loading.runs import Run
@@ -53,13 +54,13 @@ def reload_records(alias: str, platform: str, records: Sequence[Any]) -> Summary
         for called, same in groupby(sorted(calls, key=itemgetter(0)), key=itemgetter(0)):
             _reload(alias, platform, run, called, [record for _, record in same], total)
     except BaseException as error:
-        run.finish("failed", f"{INTERRUPTED}{name_error(error)}")
+        run.finish(LoadRun.Status.FAILED, f"{INTERRUPTED}{name_error(error)}")
         raise
-    rows: Any = apps.get_model(alias, "QuarantinedRecord").objects.using(alias)
+    rows = loading_models(alias).quarantine
     # Those that were rejected again belong to this run now.
-    rows.filter(pk__in=[each.pk for each in records]).exclude(run_id=run.id).delete()
+    rows.filter(pk__in=[each.pk for each in records]).exclude(Q(run_id=run.id)).delete()
     total.warnings = run.warnings()
-    run.finish("completed")
+    run.finish(LoadRun.Status.COMPLETED)
     return total
 
 

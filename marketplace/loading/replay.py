@@ -15,7 +15,6 @@ from itertools import islice
 from typing import Any, TypeVar
 
 import orjson
-from django.apps import apps
 from django.db import Error, connections, transaction
 from django.utils import timezone
 from psycopg2.sql import SQL, Identifier
@@ -24,7 +23,8 @@ from marketplace.exceptions import DatabaseUnavailableError, SourceError, name_e
 from marketplace.loading import batch as batches
 from marketplace.loading import late_arrivals, payload_versions, payloads, quarantine
 from marketplace.loading.adapters import Parsed, get_adapter
-from marketplace.loading.models import INTERRUPTED
+from marketplace.loading.database_models import get_payload_models, loading_models
+from marketplace.loading.models import INTERRUPTED, LoadRun
 from marketplace.loading.payload_versions import PayloadVersion
 from marketplace.loading.preparation import Batch, BatchItem, ParsedItem, Preparer, Reject
 from marketplace.loading.retry import retry_on_conflict, retry_on_disconnect
@@ -49,7 +49,7 @@ def replay(platform: str, *, progress: Progress = lambda summary: None) -> Summa
     started = time.monotonic()
     adapter = get_adapter(platform)
     alias = get_platform(platform).database
-    if "rawpayload" not in apps.get_app_config(alias).models:
+    if loading_models(alias).payload_models is None:
         raise SourceError(
             f"{platform} cannot be replayed: {alias} stores payloads only with its events. Load "
             "the files again."
@@ -68,10 +68,10 @@ def replay(platform: str, *, progress: Progress = lambda summary: None) -> Summa
     except BaseException as error:
         # Storing the failure fails, too, if the connection is lost or the disk is full.
         with suppress(Error, DatabaseUnavailableError):
-            run.finish("failed", f"{INTERRUPTED}{name_error(error)}")
+            run.finish(LoadRun.Status.FAILED, f"{INTERRUPTED}{name_error(error)}")
         raise
     retry_on_disconnect(alias, run.end_source)
-    retry_on_disconnect(alias, partial(run.finish, "completed"))
+    retry_on_disconnect(alias, partial(run.finish, LoadRun.Status.COMPLETED))
     summary.seconds = round(time.monotonic() - started, 3)
     return summary
 
@@ -157,8 +157,7 @@ def _replay_shared(alias: str, preparer: Preparer, shared: _SharedRows, summary:
 
 def _steps(alias: str, platform: str) -> Iterator[list[str]]:
     """Yield the external ids of all items with stored payloads, in order, in groups of _STEP."""
-    model: Any = apps.get_model(alias, "RawPayload")
-    stored, last = model.objects.using(alias).filter(platform=platform), ""
+    stored, last = get_payload_models(alias).payloads.filter(platform=platform), ""
     while True:
         rest = stored.filter(external_id__gt=last).order_by("external_id")
         page = rest.values_list("external_id", flat=True).distinct()[:_STEP]

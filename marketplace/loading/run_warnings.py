@@ -7,9 +7,8 @@ batch that is read or committed twice neither loses nor repeats a warning.
 from collections.abc import Iterable
 from typing import Any
 
-from django.apps import apps
-
 from marketplace.humanize import counted
+from marketplace.loading.database_models import loading_models
 
 #: Number of distinct texts that are stored for a source and shown for a run.
 MAX_WARNINGS = 20
@@ -31,9 +30,9 @@ def of_run(run: Any) -> list[str]:
 
     :param run: a row of LoadRun
     """
-    sources: Any = apps.get_model(run._meta.app_label, "LoadSource").objects.using(run._state.db)
+    sources = loading_models(run._meta.app_label).sources.using(run._state.db)
     names_by_text: dict[str, list[str]] = {}
-    rows = sources.filter(run_id=run.pk).exclude(warnings=[]).order_by("pk")
+    rows = sources.of_run(run.pk).exclude(warnings=[]).order_by("pk")
     for name, texts in rows.values_list("name", "warnings").iterator():
         for text in texts:
             if text in names_by_text or len(names_by_text) <= MAX_WARNINGS:

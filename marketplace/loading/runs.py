@@ -4,17 +4,18 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
-from django.apps import apps
 from django.db import connections, transaction
-from django.db.models import DateTimeField, F, Value
+from django.db.models import DateTimeField, F, Q, Value
 from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from marketplace.exceptions import ReplacedError, SourceError
 from marketplace.loading import chunks, run_warnings
 from marketplace.loading.batch import Outcome
+from marketplace.loading.database_models import loading_models
 from marketplace.loading.formats import json_text
 from marketplace.loading.interrupted_runs import end_dead_runs
+from marketplace.loading.models import LoadRun
 from marketplace.loading.preparation import Batch
 from marketplace.loading.retry import retry_on_disconnect
 from marketplace.loading.run_lock import RunLock
@@ -53,9 +54,8 @@ class Run:
         self.alias = alias
         self.platform = platform
         self.now = now
-        self._runs: Any = apps.get_model(alias, "LoadRun").objects.using(alias)
-        self._sources: Any = apps.get_model(alias, "LoadSource").objects.using(alias)
-        self._chunks: Any = apps.get_model(alias, "LoadChunk").objects.using(alias)
+        models = loading_models(alias)
+        self._runs, self._sources, self._chunks = models.runs, models.sources, models.chunks
         self._source: Any = None
         #: Number of committed records of the source; None if it is unknown.
         self._count: int | None = None
@@ -93,11 +93,8 @@ class Run:
     @property
     def _source_row(self) -> Any:
         """The row of the source, if it belongs to this run and has the expected record count."""
-        rows = self._sources.filter(
-            pk=self._source.pk,
-            run_id=self.id,
-            run__platform=self.platform,
-            run__started_at=self._started_at,
+        rows = self._sources.of_run(self.id).filter(
+            Q(run__platform=self.platform, run__started_at=self._started_at), pk=self._source.pk
         )
         return rows if self._count is None else rows.filter(record_count=self._count)
 
@@ -118,8 +115,8 @@ class Run:
         if self.is_resumed:
             # The reason of a gate stays valid if this part of the run is interrupted, too.
             error = self.error if self.is_holding() else ""
-            rows = self._row.exclude(status="discarded")
-            if not rows.update(status="running", error=error, finished_at=None):
+            rows = self._row.not_discarded()
+            if not rows.update(status=LoadRun.Status.RUNNING, error=error, finished_at=None):
                 self.release()
                 raise SourceError(f"Run {self.name} was discarded in the meantime.")
 
@@ -156,7 +153,7 @@ class Run:
 
     def checkpoints(self) -> dict[str, Checkpoint]:
         """Return path → checkpoint of the sources that an earlier part of the run has read."""
-        rows = self._sources.filter(run_id=self.id).order_by("pk")
+        rows = self._sources.of_run(self.id).order_by("pk")
         return {
             row.path: Checkpoint(
                 row.digest,
@@ -172,7 +169,7 @@ class Run:
     def start_source(self, start: SourceStart) -> None:
         """Start a source, or continue it. Safe to call again."""
         self._check(self._row.count())
-        rows = self._sources.filter(run_id=self.id, path=start.path, digest=start.digest)
+        rows = self._sources.of_run(self.id).filter(path=start.path, digest=start.digest)
         if not self.is_resumed:
             rows = rows.filter(record_count=0, checkpoint=0, is_complete=False)
         self._count = None
@@ -199,7 +196,7 @@ class Run:
 
     def record_count(self) -> int:
         """Return the number of committed records of the source; -1 if its row does not exist."""
-        rows = self._sources.filter(pk=self._source.pk, run_id=self.id)
+        rows = self._sources.of_run(self.id).filter(pk=self._source.pk)
         count: int | None = rows.values_list("record_count", flat=True).first()
         return -1 if count is None else count
 
@@ -282,7 +279,7 @@ class Run:
 
     def next_sequence(self) -> int:
         """Return the sequence number of the next chunk."""
-        last = self._chunks.filter(run_id=self.id).order_by("sequence").last()
+        last = self._chunks.of_run(self.id).order_by("sequence").last()
         return last.sequence + 1 if last else 1
 
     def hold(self, batch: Batch, causes: list[str], sequence: int) -> None:
@@ -290,7 +287,7 @@ class Run:
 
         :param sequence: number of the chunk; nothing happens if it exists already
         """
-        if self._chunks.filter(run_id=self.id, sequence=sequence).exists():
+        if self._chunks.of_run(self.id).filter(sequence=sequence).exists():
             return
         self._check(self._row.update(error="\n".join(causes)))
         lines = chunks.encode_batch(batch, self.source_name)
@@ -314,11 +311,11 @@ class Run:
 
     def is_holding(self) -> bool:
         """Return whether a gate held an earlier part of the run."""
-        return bool(self._chunks.filter(run_id=self.id, is_held=True).exists())
+        return self._chunks.of_run(self.id).held().exists()
 
     def drop_chunks(self, *, is_held: bool) -> None:
         """Delete the received or held chunks after they are loaded."""
-        self._chunks.filter(run_id=self.id, is_held=is_held).delete()
+        self._chunks.of_run(self.id).filter(is_held=is_held).delete()
         if is_held:
             self._row.update(held_count=0)
 

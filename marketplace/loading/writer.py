@@ -12,6 +12,7 @@ from marketplace.loading import payload_versions
 from marketplace.loading.batch import Outcome
 from marketplace.loading.commit import Committer, HeldError
 from marketplace.loading.full_listings import FullListing
+from marketplace.loading.models import LoadRun
 from marketplace.loading.preparation import Batch
 from marketplace.loading.reader import Reader
 from marketplace.loading.retry import retry_on_disconnect
@@ -82,12 +83,14 @@ class Writer:
         is_read = not self.summary.failures and any(
             isinstance(source, int) for source in self.job.sources
         )
-        status = "failed" if self.summary.is_failure else "completed"
+        status = LoadRun.Status.FAILED if self.summary.is_failure else LoadRun.Status.COMPLETED
         with transaction.atomic(using=self.alias):
             self.run.store_metrics(self.gate.total.as_json())
             if is_read:
                 self.run.drop_chunks(is_held=self.job.is_held)
-            self.run.close("held" if self.summary.causes else status, self.summary.why_failed)
+            if self.summary.causes:
+                status = LoadRun.Status.HELD
+            self.run.close(status, self.summary.why_failed)
         self.run.release()
 
     def _mark_missing(self) -> None:

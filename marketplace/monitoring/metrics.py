@@ -15,13 +15,14 @@ from prometheus_client.registry import Collector
 
 from marketplace.backups.sets import last_backup_at
 from marketplace.databases.names import ALL_ALIASES
+from marketplace.loading.models import LoadRun
 from marketplace.monitoring.measurements import Measurements, get_measurements
 from marketplace.monitoring.pgbouncer import get_pools
 from marketplace.monitoring.readiness import Readiness, get_readiness
 from marketplace.registry import ALIASES, get_database
 
 #: All statuses of runs, so that a time series exists before its first run.
-STATUSES = ("queued", "running", "completed", "failed", "held", "discarded")
+STATUSES = tuple(LoadRun.Status.values)
 
 #: Results of records, in the order of the query's columns.
 _RESULTS = ("created", "updated", "unchanged", "rejected", "held")

@@ -11,7 +11,6 @@ from functools import cache
 from typing import NamedTuple
 
 import psycopg2
-from django.apps import apps
 from django.conf import settings
 from django.db.migrations.loader import MigrationLoader
 from psycopg2 import errorcodes, sql
@@ -24,6 +23,7 @@ from marketplace.databases.probe import (
     Query,
     connect_probe,
 )
+from marketplace.loading.database_models import loading_models, table_of
 from marketplace.postgresql.errors import is_disconnect
 from marketplace.registry import ALIASES, get_database
 from marketplace.routers import database_of
@@ -229,14 +229,13 @@ def _freshness(
     alias: str, connection: ProbeConnection
 ) -> tuple[dict[str, datetime | None], dict[str, datetime | None]]:
     """Return the end of the last complete load, and the newest observation, of each platform."""
-    table = apps.get_model(alias, "LoadRun")._meta.db_table
     # These subqueries use indexes, so that a large table of runs is not read completely.
     text = sql.SQL(
         "SELECT platform, (SELECT finished_at FROM {runs} AS run "
         "WHERE run.platform = known.platform AND status = 'completed' ORDER BY id DESC LIMIT 1), "
         "(SELECT max(newest_observed_at) FROM {runs} AS run WHERE run.platform = known.platform) "
         "FROM unnest(%(platforms)s) AS known (platform)"
-    ).format(runs=sql.Identifier(table))
+    ).format(runs=table_of(loading_models(alias).run))
     platforms = list(get_database(alias).platforms)
     rows = connection.query(Query(text, {"platforms": platforms}))
     loaded_at = {platform: loaded_at for platform, loaded_at, _ in rows}

@@ -9,7 +9,7 @@ from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error, OperationalError, ProgrammingError, connections
-from django.db.models import Max, Q, QuerySet
+from django.db.models import Max, Q
 from django.db.transaction import atomic
 from psycopg2 import sql
 
@@ -19,6 +19,8 @@ from marketplace.databases.parallel import run_on_all
 from marketplace.databases.partitions import lost_months
 from marketplace.databases.revisions import get_compatible_revision
 from marketplace.exceptions import MarketplaceError
+from marketplace.loading.database_models import loading_models
+from marketplace.loading.models import LoadRun
 from marketplace.postgresql import embedded
 from marketplace.postgresql.errors import explain
 from marketplace.push import inbox
@@ -185,8 +187,7 @@ def _start_embedded_server(aliases: Sequence[str]) -> None:
 
 
 def _held_runs(alias: str) -> int:
-    held: int = apps.get_model(alias, "LoadRun").objects.filter(status="held").count()
-    return held
+    return loading_models(alias).runs.held().count()
 
 
 def _pushed_runs(alias: str, *, is_failed: bool) -> int:
@@ -259,25 +260,21 @@ def _count(alias: str, tables: Sequence[str]) -> dict[str, int]:
         return dict(cursor.fetchall())
 
 
-def _runs(alias: str) -> QuerySet[Any]:
-    return QuerySet(apps.get_model(alias, "LoadRun"), using=alias)
-
-
 def _last_runs(alias: str) -> tuple[LastRun, ...]:
     counts = ("read", "created", "updated", "unchanged", "rejected", "price_point")
     fields = ["platform", "status", "started_at", "finished_at"]
     fields += [f"{count}_count" for count in counts]
-    newest = _runs(alias).order_by("platform", "-pk").distinct("platform")
+    newest = loading_models(alias).runs.order_by("platform", "-pk").distinct("platform")
     return tuple(LastRun(*values) for values in newest.values_list(*fields, "error"))
 
 
 def _freshness(alias: str) -> tuple[Freshness, ...]:
     has_new_data = Q(created_count__gt=0) | Q(updated_count__gt=0) | Q(price_point_count__gt=0)
     times = (
-        _runs(alias)
-        .values_list("platform")
+        loading_models(alias)
+        .runs.values_list("platform")
         .annotate(
-            loaded_at=Max("finished_at", filter=Q(status="completed")),
+            loaded_at=Max("finished_at", filter=Q(status=LoadRun.Status.COMPLETED)),
             changed_at=Max("finished_at", filter=has_new_data),
             priced_at=Max("finished_at", filter=Q(price_point_count__gt=0)),
             observed_at=Max("newest_observed_at"),

@@ -14,7 +14,6 @@ from functools import wraps
 from threading import BoundedSemaphore
 from typing import Any, TypeAlias
 
-from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
 from django.db import Error
@@ -26,6 +25,8 @@ from django.views.decorators.csrf import csrf_exempt
 
 from marketplace.exceptions import DatabaseUnavailableError
 from marketplace.loading import run_warnings
+from marketplace.loading.database_models import loading_models
+from marketplace.loading.models import LoadRun
 from marketplace.push import inbox
 from marketplace.push.content_encoding import decompress
 from marketplace.push.errors import IdempotencyConflictError, RequestError
@@ -130,7 +131,7 @@ def run(request: HttpRequest, name: str) -> HttpResponse:
         )
     _authorize(request, platform)
     alias = get_platform(platform).database
-    runs = apps.get_model(alias, "LoadRun").objects.filter(platform=platform)
+    runs = loading_models(alias).runs.of(platform)
     row = runs.filter(pk=number).first() if re.fullmatch(r"[0-9]{1,18}", number) else None
     if row is None:
         raise RequestError(404, f"There is no run {name}. Use the id in the response to a push.")
@@ -245,7 +246,7 @@ def _run_state(alias: str, row: Any) -> dict[str, Any]:
     return {
         "run": f"{row.platform}-{row.pk}",
         "platform": row.platform,
-        "status": "queued" if is_waiting else row.status,
+        "status": LoadRun.Status.QUEUED if is_waiting else row.status,
         "error": row.error,
         "counts": {name: getattr(row, column) for name, column in _COUNTS.items()},
         "warnings": run_warnings.of_run(row),

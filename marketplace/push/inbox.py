@@ -11,11 +11,12 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 import orjson
-from django.apps import apps
 from django.db import IntegrityError, connections, transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q
 
 from marketplace.loading.chunks import pack
+from marketplace.loading.database_models import loading_models
+from marketplace.loading.models import LoadRun, LoadRunQuerySet
 from marketplace.push.errors import IdempotencyConflictError
 
 #: Bytes of lines from which a chunk is complete.
@@ -96,28 +97,30 @@ def store(alias: str, push: Push, lines: Iterable[bytes], *, lock_timeout: float
     return Receipt(run.pk, run.status, False)
 
 
-def unfinished(alias: str) -> QuerySet[Any]:
+def unfinished(alias: str) -> LoadRunQuerySet:
     """Return the pushed runs with chunks left to load, the oldest first.
 
     This includes runs that a worker is loading, runs whose worker was killed, and failed runs.
     """
     # The subquery makes PostgreSQL start from the chunks, which are few, not from the runs.
-    chunks = apps.get_model(alias, "LoadChunk").objects.filter(run=OuterRef("pk"), is_held=False)
-    runs: QuerySet[Any] = apps.get_model(alias, "LoadRun").objects.filter(
-        Exists(chunks), status__in=("queued", "running", "failed"), options__has_key="push"
-    )
-    return runs.order_by("pk")
+    models = loading_models(alias)
+    chunks = models.chunks.received().filter(Q(run=OuterRef("pk")))
+    runs = models.runs.in_progress() | models.runs.failed()
+    return runs.filter(Exists(chunks), options__has_key="push").order_by("pk")
 
 
 def is_given_up(run: Any) -> bool:
     """Return whether an unfinished run has used all its attempts, so that a person must decide."""
-    return bool(run.status != "queued" and run.options["push"].get("attempts", 0) >= MAX_ATTEMPTS)
+    return bool(
+        run.status != LoadRun.Status.QUEUED
+        and run.options["push"].get("attempts", 0) >= MAX_ATTEMPTS
+    )
 
 
 def is_waiting(alias: str, run: Any) -> bool:
     """Return whether a worker will load the run, or resume it after a failure."""
-    if run.status != "failed" or "push" not in run.options:
-        return bool(run.status == "queued")
+    if run.status != LoadRun.Status.FAILED or "push" not in run.options:
+        return bool(run.status == LoadRun.Status.QUEUED)
     return unfinished(alias).filter(pk=run.pk).exists() and not is_given_up(run)
 
 
@@ -130,7 +133,7 @@ def count_attempt(alias: str, run: Any, step: float = 1) -> bool:
         attempts of a run that cannot succeed
     """
     with transaction.atomic(using=alias):
-        rows = apps.get_model(alias, "LoadRun").objects.select_for_update()
+        rows = loading_models(alias).runs.select_for_update()
         row = rows.filter(pk=run.pk, platform=run.platform, started_at=run.started_at).first()
         if row is None:
             return False
@@ -159,14 +162,13 @@ def _create_run(alias: str, push: Push) -> Any | None:
 
     Waits for a concurrent transaction that inserts the same key.
     """
-    model = apps.get_model(alias, "LoadRun")
     try:
         with transaction.atomic(using=alias):
-            return model.objects.create(
+            return loading_models(alias).runs.create(
                 platform=push.platform,
                 source=SOURCE,
                 idempotency_key=push.key,
-                status="queued",
+                status=LoadRun.Status.QUEUED,
                 started_at=push.received_at,
             )
     except IntegrityError:
@@ -174,9 +176,9 @@ def _create_run(alias: str, push: Push) -> Any | None:
 
 
 def _create_chunks(alias: str, run: Any, chunks: Iterable[bytes]) -> None:
-    objects = apps.get_model(alias, "LoadChunk").objects
+    rows = loading_models(alias).chunks
     for sequence, chunk in enumerate(chunks, 1):
-        objects.create(run=run, sequence=sequence, body=pack([chunk]))
+        rows.create(run=run, sequence=sequence, body=pack([chunk]))
 
 
 def _find_duplicate(alias: str, push: Push, digest: str) -> Receipt:
@@ -184,8 +186,8 @@ def _find_duplicate(alias: str, push: Push, digest: str) -> Receipt:
 
     :raises IdempotencyConflictError: if it had other lines or parameters
     """
-    runs = apps.get_model(alias, "LoadRun").objects
-    run = runs.get(platform=push.platform, idempotency_key=push.key)
+    runs = loading_models(alias).runs.of(push.platform)
+    run = runs.get(idempotency_key=push.key)
     if run.options.get("push", {}).get("digest") != digest:
         raise IdempotencyConflictError(
             f"The key {push.key} was used before, for another body or other parameters. Use a new "

@@ -11,15 +11,16 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, NamedTuple
 
-from django.apps import apps
 from django.conf import settings
 from django.db import Error, InterfaceError, OperationalError, connections
 from django.utils import timezone
 
 from marketplace.exceptions import DatabaseUnavailableError, MarketplaceError
 from marketplace.loading import ingest, run_lock
+from marketplace.loading.database_models import loading_models
 from marketplace.loading.formats import json_text
 from marketplace.loading.ingest import Summary
+from marketplace.loading.models import LoadRun
 from marketplace.postgresql import embedded
 from marketplace.postgresql.errors import error_code, explain, is_disconnect
 from marketplace.push import inbox
@@ -228,21 +229,21 @@ def _waiting_runs(alias: str) -> Iterator[Any]:
     Runs without attempts left that are still marked as running are marked as failed.
     """
     for run in inbox.unfinished(alias):
-        if run.status == "running" and _is_being_loaded(alias, run):
+        if run.status == LoadRun.Status.RUNNING and _is_being_loaded(alias, run):
             continue
         if not inbox.is_given_up(run):
             yield run
-        elif run.status == "running":
+        elif run.status == LoadRun.Status.RUNNING:
             _fail_run(alias, run, _GIVEN_UP)
 
 
 def _fail_run(alias: str, run: Any, reason: str) -> None:
     """Mark a run as failed, unless it already has a final status."""
     # In a database that was restored meanwhile, the key may belong to another run.
-    objects: Any = apps.get_model(alias, "LoadRun").objects
-    same_run = objects.filter(pk=run.pk, platform=run.platform, started_at=run.started_at)
-    same_run.filter(status__in=("queued", "running")).update(
-        status="failed", error=json_text.clean(reason), finished_at=timezone.now()
+    runs = loading_models(alias).runs.in_progress()
+    same_run = runs.filter(pk=run.pk, platform=run.platform, started_at=run.started_at)
+    same_run.update(
+        status=LoadRun.Status.FAILED, error=json_text.clean(reason), finished_at=timezone.now()
     )
 
 

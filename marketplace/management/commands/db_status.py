@@ -10,6 +10,7 @@ from django.utils.timesince import timesince
 
 from marketplace.cli import DatabaseCommand, add_format_argument
 from marketplace.humanize import counted, file_size
+from marketplace.loading.models import LoadRun
 from marketplace.monitoring.status import DatabaseStatus, Freshness, LastRun, get_statuses
 from marketplace.registry import ALIASES, CONTROL
 
@@ -112,7 +113,7 @@ class Command(DatabaseCommand):
             return self.style.WARNING("never")
         run = max(status.runs, key=_end_time)
         counts = f"{run.read:,} read, {run.created:,} created, {run.rejected:,} rejected"
-        outcome = run.status if run.status != "failed" else self.style.ERROR("failed")
+        outcome = run.status if run.status != LoadRun.Status.FAILED else self.style.ERROR("failed")
         return f"{run.platform} {self._ago(_end_time(run), now)} ({outcome}; {counts})"
 
     def _freshness(self, freshness: Freshness, now: datetime) -> str:
