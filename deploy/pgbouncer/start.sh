@@ -1,6 +1,5 @@
 #!/bin/sh
-# Writes what PgBouncer needs to know of this installation, from the environment into memory, and
-# becomes PgBouncer. Nothing of it is kept when the container ends.
+# Write databases and users from the environment to a file system in memory, and run PgBouncer.
 set -eu
 umask 077
 
@@ -11,7 +10,7 @@ quote() {
     printf '%s' "$1" | sed 's/"/""/g'
 }
 
-# user NAME PASSWORD: a role without a password cannot log in, and is left out.
+# user NAME PASSWORD: a role without a password cannot log in and is left out.
 user() {
     [ -z "$2" ] || printf '"%s" "%s"\n' "$(quote "$1")" "$(quote "$2")"
 }

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Base backups of the server whose folder and socket are mounted here, every day at PGBACKREST_HOUR
-# (UTC): a full one on Sundays, on other days what differs from that. Made at once if there is none.
+# Create a base backup of the server, whose data folder and socket are mounted, every day at
+# PGBACKREST_HOUR (UTC): full on Sundays, differential on other days. Without any backup, create a
+# full one immediately.
 set -eu
 
 until pgbackrest stanza-create && pgbackrest check; do
@@ -9,8 +10,8 @@ until pgbackrest stanza-create && pgbackrest check; do
 done
 
 backup() {
-    # One that fails is told in the log and by the health check; the next day's is tried anyway.
-    pgbackrest backup --type="$1" || echo "The base backup failed: the lines above say why."
+    # The log and the health check report a failure. The next backup runs on the next day.
+    pgbackrest backup --type="$1" || echo "The base backup failed: see the lines above."
 }
 
 if ! pgbackrest info | grep -q "full backup"; then

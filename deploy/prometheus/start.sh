@@ -1,10 +1,10 @@
 #!/bin/sh
-# Writes the token that the site asks for into memory, and becomes Prometheus.
+# Write METRICS_TOKEN to a file system in memory, and run Prometheus.
 set -eu
 umask 077
 
 if [ -z "${METRICS_TOKEN:-}" ]; then
-    echo "METRICS_TOKEN is not set. Put one of 16 characters or more into .env."
+    echo "METRICS_TOKEN is not set. Set it to 16 characters or more in .env."
     exit 1
 fi
 printf '%s' "$METRICS_TOKEN" > /tmp/metrics-token

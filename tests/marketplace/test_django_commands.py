@@ -47,7 +47,7 @@ class TestMigrate:
     def test_chooses_the_database_of_the_app(self, empty):
         outcome = run("migrate", "procurement", "0001")
 
-        assert outcome.out.startswith("Database: procurement (scratch_procurement). For another")
+        assert outcome.out.startswith("Database: procurement (scratch_procurement). To choose")
         assert recorded("procurement") == [("procurement", "0001_extensions")]
 
     def test_names_the_database_that_it_takes_by_default(self):
@@ -66,7 +66,7 @@ class TestMigrate:
             "",
             "CommandError: The app ecommerce belongs to the database ecommerce, not to "
             "procurement. "
-            "Use --database=ecommerce, or leave out --database.\n",
+            "Use --database=ecommerce, or omit --database.\n",
             1,
         )
 

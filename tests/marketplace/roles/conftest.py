@@ -1,4 +1,4 @@
-"""A server that asks for passwords, with the four databases and their roles."""
+"""Roles of the tests' own server, and a server that requires passwords."""
 
 import random
 from contextlib import closing
@@ -7,9 +7,14 @@ from secrets import token_urlsafe
 
 import psycopg2
 import pytest
+from django.conf import settings
+from django.db import connections
 
+from marketplace.databases.roles.reconcile import reconcile
+from marketplace.databases.server import MAINTENANCE_DATABASE, connect_to_database
 from marketplace.postgresql import embedded
-from tests.marketplace.conftest import Machine
+from tests.marketplace.conftest import Machine, drop_roles
+from tests.marketplace.roles.differences import differences, query
 
 DATABASES = {
     "default": "marketplace_db",
@@ -18,7 +23,7 @@ DATABASES = {
     "procurement": "procurement_db",
 }
 
-#: With which a test pushes.
+#: The token with which a test pushes.
 TOKEN = token_urlsafe(24)
 
 #: Kinds of roles, by database.
@@ -44,11 +49,11 @@ def password(alias, kind):
     return token_urlsafe(24)
 
 
-class Guarded:
-    """A server of its own, on which everybody but its superuser needs a password."""
+class PasswordServer:
+    """A separate server on which all roles except the superuser need a password."""
 
     def __init__(self, data_dir):
-        # Any address of this machine will do, but that of a server that is here already.
+        # A random loopback address, to avoid collisions with another server.
         self.address = ".".join(["127", *(str(random.randint(1, 250)) for _ in range(3))])
         self.machine = Machine(data_dir)
         self.machine.environment |= {
@@ -61,8 +66,8 @@ class Guarded:
         )
         self.sockets = str(embedded.socket_directory(data_dir))
 
-    def ask_for_passwords(self):
-        # Written in place: it stays the file of the user who runs the server.
+    def require_passwords(self):
+        # Written in place, so that the owner of the file does not change.
         (self.machine.data_dir / "postgres" / "pg_hba.conf").write_text(_HBA)
         self.do("SELECT pg_reload_conf()")
 
@@ -73,7 +78,7 @@ class Guarded:
         return closing(connection)
 
     def enter(self, alias, kind, other=None):
-        """Connect as a role of one database, to it or to another one."""
+        """Connect as a role of one database, to this or to another database."""
         role = f"{DATABASES[alias]}_{kind}"
         return self.connect(role, DATABASES[other or alias], password(alias, kind))
 
@@ -85,11 +90,11 @@ class Guarded:
                 cursor.execute(statement)
                 return cursor.fetchall() if cursor.description else []
 
-    def run(self, writer, *arguments, **environment):
-        """Run a command whose connections are those of the loaders, or of the owners."""
+    def run(self, role_kind, *arguments, **environment):
+        """Run a command that connects as the loaders or as the owners."""
         urls = {}
         for alias, name in DATABASES.items():
-            kind = "app" if alias == "default" and writer == "loader" else writer
+            kind = "app" if alias == "default" and role_kind == "loader" else role_kind
             prefix = "MARKETPLACE" if alias == "default" else alias.upper()
             urls[f"{prefix}_DATABASE_URL"] = (
                 f"postgres://{name}_{kind}:{password(alias, kind)}@{self.address}:5432/{name}"
@@ -98,12 +103,47 @@ class Guarded:
         return self.machine(*arguments, **urls, **secret, **environment)
 
 
+@pytest.fixture
+def roles():
+    """Create the roles of two databases, and a role of the user's own."""
+    reconcile("ecommerce")
+    reconcile("classifieds")
+    assert differences("ecommerce") == differences("classifieds") == []
+    query("CREATE ROLE test_stranger")
+    yield
+    query("DROP OWNED BY test_stranger; DROP ROLE test_stranger")
+
+
+@pytest.fixture
+def deployer(monkeypatch, scratch):
+    """Connect to a new, not yet created database as a role without superuser rights."""
+
+    def connect_as_deployer(attributes):
+        scratch("classifieds")
+        with connect_to_database("classifieds", MAINTENANCE_DATABASE) as cursor:
+            drop_roles(cursor, "test_deployer")
+            cursor.execute(f"CREATE ROLE test_deployer LOGIN {attributes}")
+            cursor.execute("GRANT CONNECT ON DATABASE postgres TO test_deployer")
+        connections["classifieds"].close()
+        address = {
+            "HOST": str(embedded.socket_directory(settings.DATA_DIR)),
+            "PORT": "5432",
+            "USER": "test_deployer",
+        }
+        for key, value in address.items():
+            patch.setitem(connections["classifieds"].settings_dict, key, value)
+
+    with monkeypatch.context() as patch:
+        yield connect_as_deployer
+        connections["classifieds"].close()
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
-    """The server, initialized by its superuser."""
-    server = Guarded(tmp_path_factory.mktemp("guarded") / "data")
+    """Return the server, initialized by its superuser."""
+    server = PasswordServer(tmp_path_factory.mktemp("password-server") / "data")
     done = server.machine("init_all")
     assert done.returncode == 0, done.stderr
-    server.ask_for_passwords()
+    server.require_passwords()
     yield server
     embedded.stop(server.machine.data_dir)
