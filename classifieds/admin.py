@@ -209,6 +209,7 @@ class CategoryAdmin(ReadOnlyAdmin):
     list_select_related = ("parent",)
     sortable = ("name", "level")
     search_names = ("name", "path")
+    search_help_text = "Part of the name or path, or the id"
     detail_related = ("parent",)
     fieldsets = (
         ("Category", {"fields": ("name", "path", "parent", "level", "listings")}),

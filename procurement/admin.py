@@ -124,7 +124,7 @@ class LotAdmin(ReadOnlyAdmin):
         status = elements.badge(obj.get_status_display()) if obj.status else formatting.DASH
         return elements.two_lines(status, obj.get_lot_type_display() if obj.lot_type else "")
 
-    @admin.display(description="deal", ordering="deal_date")
+    @admin.display(description="deal date", ordering="deal_date")
     def day(self, obj: Lot) -> str:
         """Return the date of the deal."""
         return elements.figure(formatting.format_time(obj.deal_date).split()[0])
@@ -150,7 +150,7 @@ class LotAdmin(ReadOnlyAdmin):
             ("Start cost", elements.figure(formatting.money(obj.start_cost, obj.currency))),
             ("Deal cost", elements.figure(formatting.money(obj.deal_cost, obj.currency))),
             ("Savings", elements.figure(saved)),
-            ("Savings, percent of start", elements.figure(share)),
+            ("Savings in percent", elements.figure(share)),
         ]
 
     def panels(self, obj: Lot) -> list[Panel]:
@@ -286,6 +286,7 @@ class ReferenceAdmin(ReadOnlyAdmin):
     sortable = ("code", "name")
     search_ids = ("code", "external_id")
     search_names = ("name",)
+    search_help_text = "Part of the name, the code, or the id"
     fieldsets = (
         ("Entry", {"fields": ("kind", "code", "name")}),
         ("Identification", {"fields": (*IDENTITY, *LIFECYCLE)}),

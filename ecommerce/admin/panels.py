@@ -119,7 +119,7 @@ def _series(newest: Sequence[PricePoint]) -> list[Series]:
 
 
 def _changes(points: Sequence[PricePoint]) -> str:
-    headers = ("When", "Offer", "Price", "Change", "%", "Available")
+    headers = ("Time", "Offer", "Price", "Change", "%", "Available")
     rows = [
         (
             formatting.format_time(point.recorded_at),

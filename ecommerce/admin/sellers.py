@@ -16,6 +16,7 @@ class CategoryAdmin(ReadOnlyAdmin):
     list_filter = (PlatformFilter, ("level", RangeFilter))
     sortable = ("name", "level", "product_count")
     search_vector = "search_vector"
+    search_help_text = "Words of the name, or the id"
     detail_related = ("parent",)
     fieldsets = (
         ("Category", {"fields": ("name", "name_ru", "name_uz", "name_en", "url")}),

@@ -47,6 +47,7 @@ class LoadRunAdmin(RunReviewMixin, ReadOnlyAdmin):
     time_column = "started_at"
     search_ids = ()
     search_names = ("source", "error")
+    search_help_text = "Part of the source or of the error"
     fieldsets = (
         ("Run", {"fields": ("platform", "status", "started_at", "finished_at", "took", "source")}),
         (
@@ -104,6 +105,7 @@ class QuarantineAdmin(RecordReviewMixin, ReadOnlyAdmin):
     sortable = ("last_seen_at", "seen_count")
     time_column = "last_seen_at"
     search_names = ("reason", "field", "source")
+    search_help_text = "Part of the reason, field or source, or the id"
     related_filters = ("run",)
     detail_related = ("run",)
     fieldsets = (
@@ -124,6 +126,7 @@ class RawPayloadAdmin(ReadOnlyAdmin):
 
     icon = "data_object"
     list_display = ("external_id", "platform", "shape", "observed_at")
+    search_help_text = "The id"
     sortable = ("observed_at",)
     time_column = "observed_at"
     list_filter = (PlatformFilter, ("observed_at", DayRangeFilter))
@@ -152,6 +155,7 @@ class ExchangeRateAdmin(ReadOnlyAdmin):
     time_column = "rate_date"
     search_ids = ()
     search_names = ("currency",)
+    search_help_text = "Part of the currency code"
     fieldsets = (("Rate", {"fields": ("currency", "rate_date", "price")}),)
 
     @admin.display(description="rate")

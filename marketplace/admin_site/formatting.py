@@ -24,8 +24,15 @@ CURRENCIES = (
 
 #: Labels of columns whose names do not yield a readable one.
 _LABELS = {
+    "area_sqm": "area, m²",
+    "condition_text": "condition as published",
+    "currency_text": "currency as published",
     "discount_percent": "discount",
+    "district_canonical": "district (canonical)",
+    "kazna_status": "treasury status",
+    "kazna_status_id": "treasury status id",
     "min_price": "price",
+    "order_num": "line number",
     "order_count": "orders",
     "price_change_percent": "change, %",
     "price_point_count": "price points",
@@ -44,7 +51,6 @@ _WORDS = {
     "no": "number",
     "ru": "(Russian)",
     "sku": "SKU",
-    "sqm": "m²",
     "url": "URL",
     "uz": "(Uzbek)",
 }

@@ -70,7 +70,7 @@ class ReadOnlyAdmin(QueryValidationMixin, ModelAdmin):
     amounts: Sequence[str] = ()
 
     #: Explanation on the page of an empty table, and the command that fills the table.
-    empty_text = "No data have been loaded yet. To load a file, run:"
+    empty_text = "No data has been loaded yet. To load a file, run:"
     empty_command = "python manage.py ingest PLATFORM FILE…"
 
     #: Columns that a search compares: ids for equality, a full-text vector or texts by words,

@@ -234,7 +234,7 @@ class RecordReviewMixin(ReviewMixin):
         records = counted(len(rows), "quarantined record")
         if verb == "release":
             return f"Load {records} again? Records that are rejected again stay in quarantine."
-        return f"Delete {records} permanently? They can only be restored from their source."
+        return f"Delete {records} permanently? To get the data back, load the source again."
 
     def describe(self, row: Any) -> str:
         """Return the source of the record and why it is in quarantine."""

@@ -121,7 +121,7 @@ class TestLot:
 
         _, text = page(lot)
 
-        assert "Savings 2 300 715.50 UZS Savings, percent of start 15.04 %" in text
+        assert "Savings 2 300 715.50 UZS Savings in percent 15.04 %" in text
 
     def test_shows_no_savings_if_a_cost_is_unknown(self, page):
         _, text = page(factories.lot(start_cost=None))
