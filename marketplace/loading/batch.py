@@ -114,19 +114,19 @@ def _insert(
     :returns: the positions of the created items, the positions of the items that changed a shared
         row, and the number of new price points
     """
-    creator = bulk_insert.Creator(cursor, platform, plan)
+    inserter = bulk_insert.BulkInserter(cursor, platform, plan)
     items: set[int | None] = set()
     changed: set[int] = set()
     for target, rows in zip(plan.targets, batch.rows, strict=True):
         if not target.shared:
             complete = rows.complete
-            creator.create(target, complete)
+            inserter.insert(target, complete)
             items.update(complete.items)
         elif rows.keys:
             new, updated = _merge(cursor, platform, target)
             items |= new
             changed |= updated
-    created = {record: list(ids.values()) for record, ids in creator.ids.items()}
+    created = {record: list(ids.values()) for record, ids in inserter.ids.items()}
     after_create = plan.after_create
     points = after_create(cursor, platform, created, min(batch.moments)) if after_create else 0
     return {item for item in items if item is not None}, changed, points

@@ -52,7 +52,7 @@ def _has_any(cursor: CursorWrapper, platform: str, target: Target, keys: Sequenc
     return cursor.fetchone() is not None
 
 
-class Creator:
+class BulkInserter:
     """Insert the rows of one batch.
 
     :ivar ids: record type → external_id → id of the inserted row
@@ -66,7 +66,7 @@ class Creator:
         cursor.execute("SELECT statement_timestamp()")
         self._now: datetime = cursor.fetchone()[0]
 
-    def create(self, target: Target, rows: Rows) -> None:
+    def insert(self, target: Target, rows: Rows) -> None:
         """Insert the rows of a target. The rows that they refer to must be inserted before."""
         if not rows.keys:
             self.ids[target.record] = {}

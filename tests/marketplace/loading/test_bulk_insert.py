@@ -36,13 +36,13 @@ def stored_content():
 def inserted(monkeypatch):
     """A list of the numbers of rows that were inserted in bulk."""
     numbers = []
-    create = bulk_insert.Creator.create
+    insert = bulk_insert.BulkInserter.insert
 
-    def note(creator, target, rows):
-        create(creator, target, rows)
+    def note(inserter, target, rows):
+        insert(inserter, target, rows)
         numbers.append(len(rows.keys))
 
-    monkeypatch.setattr(bulk_insert.Creator, "create", note)
+    monkeypatch.setattr(bulk_insert.BulkInserter, "insert", note)
     return numbers
 
 
