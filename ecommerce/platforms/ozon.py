@@ -176,7 +176,7 @@ def _split_feed(document: Payload, source: Source) -> Iterator[Item]:
     }
     if "decimal" in head:
         context |= decimal_context(source, head["decimal"])
-    updated = source.moment(head.get("date") or _find_updated(head.get("comment")), "updated")
+    updated = source.read_time(head.get("date") or _find_updated(head.get("comment")), "updated")
     offer = values.mapping(document.get("offer"), "offer")
     yield Item("OZ-FEED", offer, context, observed_at=updated)
 

@@ -50,7 +50,7 @@ def _split_product(document: Payload, source: Source) -> Iterator[Item]:
     # stored, because it has the name of a person and is not needed.
     product = _find_product(document) or {}
     payload = {key: value for key, value in product.items() if key != "topFeedback"}
-    observed_at = source.moment(document.get("timestamp"), "timestamp", _parse_observed_at)
+    observed_at = source.read_time(document.get("timestamp"), "timestamp", _parse_observed_at)
     yield Item("UZ-API", payload, observed_at=observed_at)
 
 

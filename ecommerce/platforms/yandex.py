@@ -60,7 +60,7 @@ def _split(document: Payload, source: Source) -> Iterator[Item]:
     if isinstance(offer, dict) and not _first(offer, "currencyId"):
         context["currency"] = _find_currency(head) or source.options.get("currency")
     present = {key: value for key, value in context.items() if value not in (None, "")}
-    observed_at = source.moment(head.get("date"), "yml_catalog.date")
+    observed_at = source.read_time(head.get("date"), "yml_catalog.date")
     yield Item("YML", {kind: document.get(kind)}, present, kind == "offer", observed_at)
 
 

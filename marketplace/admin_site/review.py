@@ -193,7 +193,7 @@ class RunReviewMixin(ReviewMixin):
     def question(self, verb: str, rows: list[Any]) -> str:
         """Return the question, with the number of records."""
         is_failed = any(run.status == LoadRun.Status.FAILED for run in rows)
-        remaining = sum(run_review.count_left(self.opts.app_label, run) for run in rows)
+        remaining = sum(run_review.count_waiting(self.opts.app_label, run) for run in rows)
         held = counted(remaining, "record" if is_failed else "held record")
         runs = counted(len(rows), "run")
         if verb == "release":
@@ -212,7 +212,7 @@ class RunReviewMixin(ReviewMixin):
                 held = counted(run_review.discard_run(address), "record")
                 yield Result(messages.SUCCESS, f"Discarded {held} of run {address}.")
                 continue
-            held = counted(run_review.check_held(address), "record")
+            held = counted(run_review.check_waiting(address), "record")
             summary = run_review.release_run(address)
             yield Result(
                 messages.SUCCESS,

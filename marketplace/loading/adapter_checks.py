@@ -1,7 +1,7 @@
-"""System checks by samples: each adapter reads the payloads of its platform and no others.
+"""System checks of adapters: each one reads the payloads of its platform and no others.
 
-`<database>/platforms/samples/<platform>.json` holds a small invented payload of each shape, under
-the shape's name. Nothing here asks a database.
+`<database>/platforms/samples/<platform>.json` has a small invented payload of each shape, under the
+shape's name. The checks use no database.
 """
 
 import json
@@ -18,18 +18,18 @@ from marketplace.loading.adapters import (
     Payload,
     Shape,
     Source,
-    guarded,
     load_shapes,
+    split_document,
 )
 from marketplace.loading.record_types import check_types
 from marketplace.loading.targets import get_plan
 from marketplace.loading.values import quote
 from marketplace.registry import Platform
 
-#: Names of the shapes that the loader itself has.
+#: Names of the loader's own shapes.
 _RESERVED = ("TABLE", "MISSING")
 
-#: Documents that could be those of any platform: no shape may claim them.
+#: Documents that could belong to any platform: no shape may claim them.
 _COMMON: tuple[Payload, ...] = (
     {},
     {"id": 1, "name": "Namuna", "price": 5},
@@ -53,7 +53,7 @@ class Sample(NamedTuple):
 def check_shapes(platforms: list[Platform]) -> Iterator[CheckMessage]:
     """Yield the faults of the adapters of some platforms.
 
-    :param platforms: ones whose databases exist
+    :param platforms: platforms whose databases exist
     """
     adapters: dict[str, Adapter] = {}
     samples: list[Sample] = []
@@ -69,16 +69,16 @@ def check_shapes(platforms: list[Platform]) -> Iterator[CheckMessage]:
         adapters[platform.name] = Adapter(platform.name, shapes)
         yield from _check_names(platform, shapes)
         try:
-            found = _read_samples(platform)
+            documents = _read_samples(platform)
         except SourceError as error:
             hint = "Write an object with a payload of each shape under the shape's name."
             yield _error(str(error), hint, "E010")
             continue
-        yield from _check_samples(platform, shapes, found)
+        yield from _check_samples(platform, shapes, documents)
         samples += [
-            Sample(platform.name, shape.name, found[shape.name])
+            Sample(platform.name, shape.name, documents[shape.name])
             for shape in shapes
-            if isinstance(found.get(shape.name), dict)
+            if isinstance(documents.get(shape.name), dict)
         ]
     paths = {platform.name: _path(platform) for platform in platforms}
     plans = {platform.name: platform.database for platform in platforms}
@@ -121,34 +121,34 @@ def _check_names(platform: Platform, shapes: tuple[Shape, ...]) -> Iterator[Chec
 
 
 def _read_samples(platform: Platform) -> Mapping[str, Any]:
-    """Return the payloads of a platform by the names of their shapes.
+    """Return the sample payloads of a platform, by the name of their shape.
 
-    :raises SourceError: if the file is missing, or is not an object of JSON
+    :raises SourceError: if the file is missing, or is not a JSON object
     """
     path = _samples_path(platform)
     try:
-        found = json.loads((Path(settings.BASE_DIR) / path).read_bytes())
+        samples = json.loads((Path(settings.BASE_DIR) / path).read_bytes())
     except OSError as error:
         raise SourceError(f"Cannot read the samples {path}: {error.strerror}.") from None
     except ValueError as error:
         raise SourceError(f"The samples {path} are not JSON: {error}.") from None
-    if not isinstance(found, dict):
+    if not isinstance(samples, dict):
         raise SourceError(f"The samples {path} are not an object.")
-    return found
+    return samples
 
 
 def _check_samples(
-    platform: Platform, shapes: tuple[Shape, ...], found: Mapping[str, Any]
+    platform: Platform, shapes: tuple[Shape, ...], samples: Mapping[str, Any]
 ) -> Iterator[CheckMessage]:
     names = [shape.name for shape in shapes]
     for name in names:
-        if not isinstance(found.get(name), dict):
+        if not isinstance(samples.get(name), dict):
             yield _error(
                 f"The shape {name} of {platform.name} has no sample.",
                 f"Add a small invented payload to {_samples_path(platform)} under {name}.",
                 "E010",
             )
-    for name in found:
+    for name in samples:
         if name not in names:
             yield _error(
                 f"{_samples_path(platform)} has a sample of {name}, which is not a shape of "
@@ -161,7 +161,7 @@ def _check_samples(
 def _find_failure(
     adapter: Adapter, samples: list[Sample], paths: Mapping[str, str]
 ) -> CheckMessage | None:
-    """Return an error if the adapter fails at a document of any platform."""
+    """Return an error if the adapter fails to recognize a document of any platform."""
     common = [Sample("any platform", "a common form", document) for document in _COMMON]
     for sample in [*samples, *common]:
         try:
@@ -180,20 +180,20 @@ def _find_failure(
 def _check_claims(
     sample: Sample, adapters: Mapping[str, Adapter], paths: Mapping[str, str]
 ) -> Iterator[CheckMessage]:
-    """Only the shape of the sample may claim it; of its own platform, it must be the first."""
-    own = f"{sample.shape} of {sample.platform}"
+    """Yield an error unless the sample is recognized by its own shape, and by no other adapter."""
+    sample_name = f"{sample.shape} of {sample.platform}"
     for adapter in adapters.values():
         shape = adapter.recognize(sample.document)
         is_own = adapter.platform == sample.platform
         if is_own and shape is None:
             yield _error(
-                f"{own} does not recognize its sample.",
+                f"{sample_name} does not recognize its sample.",
                 f"Correct recognize in {paths[sample.platform]}, or the sample.",
                 "E012",
             )
         elif shape is not None and not (is_own and shape.name == sample.shape):
             yield _error(
-                f"{shape.name} of {adapter.platform} claims the sample of {own}.",
+                f"{shape.name} of {adapter.platform} claims the sample of {sample_name}.",
                 f"Let recognize of {shape.name} ({paths[adapter.platform]}) and of {sample.shape} "
                 f"({paths[sample.platform]}) look at keys that only their own payloads have.",
                 "E013",
@@ -220,13 +220,13 @@ def _check_reading(
     record_types: frozenset[type[Any]],
     paths: Mapping[str, str],
 ) -> Iterator[CheckMessage]:
-    """The sample must become records; this finds wrong names of shapes and types of fields."""
+    """Yield an error unless the sample can be parsed into records with the right types."""
     fault, count = "", 0
     try:
         shape = adapter.recognize(sample.document)
         if shape is None or shape.name != sample.shape:
             return
-        for item in guarded(shape.split, sample.document, Source()):
+        for item in split_document(shape, sample.document, Source()):
             parsed = adapter.parse(item)
             if parsed.observed_at not in (None, item.observed_at) and not shape.is_timed:
                 raise PayloadError("parse returns a time: give the Shape is_timed=True")

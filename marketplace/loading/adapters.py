@@ -1,8 +1,8 @@
-"""What an adapter is: the pure functions that turn one platform's payloads into records.
+"""Adapters: the pure functions that turn the payloads of one platform into records.
 
 A document is one JSON object, one CSV row as a dict, or one element of an XML feed together with
-its feed's head. An adapter recognizes the shape of a document, splits it into items (one a
-product, listing, lot, …) and parses an item into records. It touches no database and no file.
+the head of its feed. An adapter recognizes the shape of a document, splits it into items (one for
+each product, listing, lot, …) and parses an item into records. It uses no database and no file.
 """
 
 import traceback
@@ -26,11 +26,11 @@ UNREADABLE_TIME = "unreadable time"
 
 
 class Source(NamedTuple):
-    """Where a document came from, as far as an adapter may use it to fill what the payload omits.
+    """The source of a document. Adapters use it to fill in what the payload omits.
 
     :param name: the file's name without its folder ("-" for standard input)
-    :param options: what the user said on the command line, such as `shop` or `lot`
-    :param warn: takes a warning about records that are loaded, but not as the user may expect; of
+    :param options: options of the command line, such as `shop` or `lot`
+    :param warn: issues a warning about records that are loaded, but not as the user may expect; of
         the warnings with the same kind (the second argument), only the first is kept
     """
 
@@ -38,13 +38,13 @@ class Source(NamedTuple):
     options: Mapping[str, str] = {}
     warn: Callable[..., None] = lambda text, kind="": None
 
-    def moment(
+    def read_time(
         self,
         value: Any,
         field: str,
         read: Callable[[Any, str], datetime | None] = values.instant,
     ) -> datetime | None:
-        """Return the time that a document states; None, with a warning, if it cannot be read.
+        """Return the time in a field of a document; None, with a warning, if it cannot be read.
 
         :param read: returns the time, or raises `PayloadError`
         """
@@ -60,14 +60,14 @@ class Source(NamedTuple):
 
 
 class Item(NamedTuple):
-    """One thing to be loaded, still as the platform returned it.
+    """One product, listing, lot or other unit to load, as the platform returned it.
 
-    :param shape: name of the shape whose `parse` understands it
-    :param payload: an object; an entry of a list that is something else is refused when parsed
-    :param context: what its envelope said and its own payload omits; must be plain JSON, and the
-        same each time the platform says the same
-    :param is_counted: False for what accompanies the records, such as the categories of a feed
-    :param observed_at: when the platform said so, if its envelope tells; aware
+    :param shape: name of the shape whose `parse` reads it
+    :param payload: a JSON object; an item with another value is rejected
+    :param context: values of its envelope that its own payload omits; must be plain JSON, and equal
+        each time the platform returns the same
+    :param is_counted: False for items that are not records, such as the categories of a feed
+    :param observed_at: the time in its envelope, if there is one; aware
     """
 
     shape: str
@@ -78,11 +78,11 @@ class Item(NamedTuple):
 
 
 class Parsed(NamedTuple):
-    """What one item says.
+    """The content of one item.
 
-    :param external_id: the platform's id of what the item is about
+    :param external_id: the platform's id of the product, listing or lot that the item describes
     :param records: instances of the record types of the app, parents first
-    :param observed_at: when the platform said so, if the payload itself tells; aware
+    :param observed_at: the time in the payload itself, if there is one; aware
     :param warnings: about records that are loaded, but not as the user may expect
     """
 
@@ -97,10 +97,10 @@ class Shape:
     """One of the forms in which a platform returns its data.
 
     :param name: as in the documentation, such as "UZ-API"
-    :param recognize: whether a document has this shape; looks at keys only, never raises
-    :param split: the items of a document; raises `PayloadError` if the document must be refused
-    :param parse: the records of an item; raises `PayloadError` naming the field at fault
-    :param is_timed: whether the payload itself, not its envelope, may tell when it was observed
+    :param recognize: returns whether a document has this shape; looks at keys only, never raises
+    :param split: yields the items of a document; raises `PayloadError` to refuse the document
+    :param parse: returns the records of an item; raises `PayloadError` with the field at fault
+    :param is_timed: whether the payload itself, not its envelope, may state when it was observed
     """
 
     name: str
@@ -113,7 +113,7 @@ class Shape:
 class Adapter(NamedTuple):
     """The shapes of one platform, tried in order.
 
-    :param version: tells apart adapters that read the same payload differently
+    :param version: distinguishes adapters that read the same payload differently
     """
 
     platform: str
@@ -139,12 +139,12 @@ class Adapter(NamedTuple):
         shape = self.recognize(document)
         if shape is None:
             raise PayloadError(self._explain_unknown(document))
-        return guarded(shape.split, document, source)
+        return split_document(shape, document, source)
 
     def parse(self, item: Item) -> Parsed:
-        """Return what an item says.
+        """Return the content of an item.
 
-        :raises PayloadError: if the item cannot become records
+        :raises PayloadError: if the item cannot be parsed
         """
         shape = self.shape(item.shape)
         expect_object(item.payload)
@@ -154,25 +154,25 @@ class Adapter(NamedTuple):
                 raise describe_type("external_id", parsed.external_id, {str})
         except PayloadError:
             raise
-        except Exception as error:  # an adapter's fault costs one record, not a load
+        except Exception as error:  # a fault of an adapter must not end the load
             raise _explain_fault(error) from error
         if item.observed_at is None or parsed.observed_at is not None:
             return parsed
         return parsed._replace(observed_at=item.observed_at)
 
     def has(self, name: str) -> bool:
-        """Return whether it reads a shape."""
+        """Return whether the adapter has a shape of this name."""
         return any(shape.name == name for shape in self.shapes)
 
     def shape(self, name: str) -> Shape:
-        """Return the shape of a name.
+        """Return the shape of this name.
 
-        :raises PayloadError: if the adapter has none of that name (any more)
+        :raises PayloadError: if the adapter has no such shape, or no longer has it
         """
         for shape in self.shapes:
             if shape.name == name:
                 return shape
-        raise PayloadError(f"is of the shape {name}, which {self.platform} does not have")
+        raise PayloadError(f"has the shape {name}, which is not a shape of {self.platform}")
 
     def _explain_unknown(self, document: Payload) -> str:
         if not load_shapes(get_platform(self.platform).database, self.platform):
@@ -184,7 +184,7 @@ class Adapter(NamedTuple):
                 continue
             try:
                 shape = get_adapter(platform.name).recognize(document)
-            except MarketplaceError:  # A fault of another platform's adapter is reported there.
+            except MarketplaceError:  # faults of other adapters are reported by their own loads
                 continue
             if shape:
                 return f"{text}; it looks like {shape.name} of {platform.name}"
@@ -192,24 +192,22 @@ class Adapter(NamedTuple):
 
 
 def expect_object(value: Any) -> None:
-    """Refuse what is not an object.
+    """Check that a value is a JSON object.
 
-    :raises PayloadError: naming the type of JSON that it has
+    :raises PayloadError: with the JSON type of the value, if it is not
     """
     if not isinstance(value, dict):
         names = {list: "an array", str: "text", bool: "true or false", type(None): "null"}
         raise PayloadError(f"expected an object, got {names.get(type(value), 'a number')}")
 
 
-def guarded(
-    split: Callable[..., Iterator[Item]], document: Payload, source: Source
-) -> Iterator[Item]:
+def split_document(shape: Shape, document: Payload, source: Source) -> Iterator[Item]:
     """Yield the items of a document.
 
-    :raises PayloadError: also if the adapter fails
+    :raises PayloadError: if the shape refuses the document, or fails
     """
     try:
-        yield from split(document, source)
+        yield from shape.split(document, source)
     except PayloadError:
         raise
     except Exception as error:  # as in Adapter.parse
@@ -217,12 +215,12 @@ def guarded(
 
 
 def _explain_fault(error: Exception) -> PayloadError:
-    """Return what quarantine says of a payload that an adapter was not prepared for."""
+    """Return the error for a payload on which an adapter failed."""
     return PayloadError(f"the adapter failed: {describe_error(error)}")
 
 
 def describe_error(error: Exception) -> str:
-    """Return an error in the code of an adapter with its file and line."""
+    """Return the text of an error in an adapter, with its file and line."""
     if isinstance(error, SyntaxError):
         return f"SyntaxError: {error.msg} ({Path(error.filename or '').name}, line {error.lineno})"
     frames = traceback.extract_tb(error.__traceback__)
@@ -231,11 +229,11 @@ def describe_error(error: Exception) -> str:
 
 
 def get_adapter(platform: str) -> Adapter:
-    """Return the adapter of a platform: the SHAPES of its module, if it has one.
+    """Return the adapter of a platform, with the SHAPES of its module.
 
     A platform without a module is loaded from tables only, by mappings.
 
-    :raises SourceError: if no such platform is registered, or its adapter is broken
+    :raises SourceError: if no such platform is registered, or its module cannot be imported
     """
     try:
         database = get_platform(platform).database
@@ -254,7 +252,7 @@ def load_shapes(database: str, platform: str) -> tuple[Shape, ...]:
     path = f"{name.replace('.', '/')}.py"
     try:
         shapes = getattr(import_module(name), "SHAPES", None)
-    except Exception as error:  # whatever a module raises, other platforms go on
+    except Exception as error:  # the error of one module must not affect other platforms
         if isinstance(error, ModuleNotFoundError) and error.name == name:
             return ()
         is_comma = isinstance(error, TypeError) and "'Shape' object is not callable" in str(error)
@@ -262,15 +260,15 @@ def load_shapes(database: str, platform: str) -> tuple[Shape, ...]:
         raise SourceError(
             f"The adapter {path} cannot be imported: {describe_error(error)}.{hint}"
         ) from error
-    if isinstance(shapes, tuple) and shapes and all(isinstance(each, Shape) for each in shapes):
+    if isinstance(shapes, tuple) and shapes and all(isinstance(shape, Shape) for shape in shapes):
         return shapes
-    found = "a Shape" if isinstance(shapes, Shape) else type(shapes).__name__
+    actual = "a Shape" if isinstance(shapes, Shape) else type(shapes).__name__
     if shapes is None:
-        found = "nothing"
+        actual = "nothing"
     elif isinstance(shapes, tuple):
-        others = [type(each).__name__ for each in shapes if not isinstance(each, Shape)]
-        found = f"a tuple with {', '.join(others)}" if others else "an empty tuple"
+        others = [type(value).__name__ for value in shapes if not isinstance(value, Shape)]
+        actual = f"a tuple with {', '.join(others)}" if others else "an empty tuple"
     raise SourceError(
-        f"SHAPES of {path} must be a tuple of Shape objects, but it is {found}. A tuple of one "
+        f"SHAPES of {path} must be a tuple of Shape objects, but it is {actual}. A tuple of one "
         "needs a comma: SHAPES = (Shape(…),)."
     )

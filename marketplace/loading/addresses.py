@@ -1,4 +1,7 @@
-"""Names of runs, records and marked prices: their platform and number, as in uzum-17."""
+"""Addresses of rows that a person reviews: the platform and number, as in uzum-17.
+
+These rows are runs, quarantined records and prices marked as outliers.
+"""
 
 from collections.abc import Collection
 from importlib import import_module
@@ -18,9 +21,9 @@ from marketplace.registry import ALIASES, PLATFORMS, get_platform
 
 
 class Address(NamedTuple):
-    """Which row of which database is meant.
+    """The address of a row.
 
-    :param platform: empty if only the database was named
+    :param platform: empty if the address names only the database
     """
 
     alias: str
@@ -31,10 +34,10 @@ class Address(NamedTuple):
         return f"{self.platform or self.alias}-{self.pk}"
 
 
-def locate(name: str) -> Address:
-    """Return the row that "uzum-17" names; of outliers also "ecommerce-17".
+def parse_address(name: str) -> Address:
+    """Return the address of a name such as "uzum-17", or "ecommerce-17" for outliers.
 
-    :raises SourceError: if it names none
+    :raises SourceError: if it is not such a name
     """
     prefix, _, number = name.rpartition("-")
     if number.isascii() and number.isdecimal():
@@ -48,48 +51,50 @@ def locate(name: str) -> Address:
     )
 
 
-def kind_of(address: Address, kinds: Collection[str]) -> str:
-    """Return the kind of the waiting row that an address names: "run", "record" or "outlier".
+def find_kind(address: Address, kinds: Collection[str]) -> str:
+    """Return the kind of the row that an address names: "run", "record" or "outlier".
 
-    :param kinds: the kinds that it may be; a run that does not wait counts if nothing else has the
-        address
-    :raises SourceError: if no row has the address, or rows of several kinds
+    :param kinds: the possible kinds; a run that does not wait for review counts if no other row has
+        the address
+    :raises SourceError: if no row has the address, or rows of several kinds have it
     """
-    waits = {
+    waiting = {
         "run": waiting_runs(address.alias),
         "record": records_of(address.alias),
         "outlier": points_of(address.alias),
     }
-    found = [kind for kind in kinds if kind in waits and _has(waits[kind], kind, address)]
-    if not found and "run" in kinds and _has(runs_of(address.alias), "run", address):
+    matches = [kind for kind in kinds if kind in waiting and _has(waiting[kind], kind, address)]
+    if not matches and "run" in kinds and _has(runs_of(address.alias), "run", address):
         return "run"
-    if len(found) == 1:
-        return found[0]
-    if found:
-        choice = " or ".join(f"{kind} {address}" for kind in found)
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        choice = " or ".join(f"{kind} {address}" for kind in matches)
         raise SourceError(f"{address} is ambiguous. Write {choice}.")
-    raise SourceError(f"No run, record or outlier {address} is waiting. See: ingest_review list.")
+    raise SourceError(
+        f"No run, record or outlier {address} waits for review. See: ingest_review list."
+    )
 
 
 def _has(rows: QuerySet[Any] | None, kind: str, address: Address) -> bool:
     if rows is None:
         return False
     if not address.platform:
-        # Of a database only its outliers are named.
+        # Only outliers are addressed by database.
         return kind == "outlier" and rows.filter(pk=address.pk).exists()
     path = "offer__platform" if kind == "outlier" else "platform"
     return rows.filter(pk=address.pk, **{path: address.platform}).exists()
 
 
 def points_of(alias: str) -> QuerySet[Any] | None:
-    """Return the prices that were marked, or released; None if the database marks none."""
+    """Return the prices that are or were marked as outliers; None if the database marks none."""
     if outliers(alias) is None:
         return None
     return QuerySet(apps.get_model(alias, "PricePoint"), using=alias).exclude(is_outlier=None)
 
 
 def runs_of(alias: str) -> LoadRunQuerySet:
-    """Return the runs of a database, waiting or not."""
+    """Return all runs of a database."""
     return loading_models(alias).runs
 
 
@@ -101,14 +106,15 @@ def get_row(rows: QuerySet[Any], address: Address, kind: str) -> Any:
     """
     row = rows.filter(platform=address.platform, pk=address.pk).first()
     if row is None:
-        raise SourceError(f"There is no {kind} {address}. See what waits: ingest_review list.")
+        raise SourceError(f"There is no {kind} {address}. See: ingest_review list.")
     return row
 
 
 def waiting_runs(alias: str) -> LoadRunQuerySet:
-    """Return the runs that wait for a person: held ones, and failed ones that can be loaded again.
+    """Return the runs that wait for review: held runs, and failed runs that can be resumed.
 
-    These keep records that were pushed or held, or were stopped before their files were read.
+    A failed run can be resumed if it keeps records that were pushed or held, or if it was stopped
+    before its files were read to their end.
     """
     chunks = loading_models(alias).chunks.filter(Q(run=OuterRef("pk")))
     runs = runs_of(alias)
@@ -116,7 +122,7 @@ def waiting_runs(alias: str) -> LoadRunQuerySet:
 
 
 def records_of(alias: str) -> QuerySet[Any]:
-    """Return the quarantined records, each with its reason as it is shown."""
+    """Return the quarantined records, annotated with `shown`: the field and the reason."""
     shown = Case(
         When(field="", then=F("reason")),
         default=Concat("field", Value(": "), "reason", output_field=TextField()),
@@ -127,6 +133,6 @@ def records_of(alias: str) -> QuerySet[Any]:
 
 
 def outliers(alias: str) -> ModuleType | None:
-    """Return the module of an app that marks prices; None if it has none."""
+    """Return the module of an app that marks prices as outliers; None if it has none."""
     name = f"{alias}.outliers"
     return import_module(name) if find_spec(name) else None

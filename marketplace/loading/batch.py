@@ -8,8 +8,8 @@ from psycopg2.sql import SQL, Composed
 
 from marketplace.exceptions import MarketplaceError
 from marketplace.loading import bulk_insert, last_seen, merge, payload_versions, staging
+from marketplace.loading.items import Batch
 from marketplace.loading.payloads import Packer
-from marketplace.loading.preparation import Batch
 from marketplace.loading.retry import ConflictError
 from marketplace.loading.targets import Plan, Target
 
@@ -128,7 +128,9 @@ def _insert(
             changed |= updated
     created = {record: list(ids.values()) for record, ids in inserter.ids.items()}
     after_create = plan.after_create
-    points = after_create(cursor, platform, created, min(batch.moments)) if after_create else 0
+    points = (
+        after_create(cursor, platform, created, min(batch.observed_times)) if after_create else 0
+    )
     return {item for item in items if item is not None}, changed, points
 
 

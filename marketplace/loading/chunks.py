@@ -14,9 +14,12 @@ from django.db.models import QuerySet
 from marketplace.loading.database_models import loading_models
 from marketplace.loading.formats import json_text
 from marketplace.loading.formats.documents import Line
+from marketplace.loading.items import Batch, BatchItem, Reject
 from marketplace.loading.models import LoadChunk
-from marketplace.loading.preparation import Batch, BatchItem, Reject
 from marketplace.loading.retry import retry_on_disconnect
+
+#: The stored form of a blank line: it has no documents, and the lines behind it keep their numbers.
+BLANK_LINE = b"[]"
 
 
 def read(alias: str, run_id: int, *, is_held: bool = False) -> Iterator[Line]:

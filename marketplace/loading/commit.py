@@ -12,23 +12,17 @@ from marketplace.loading import batch as batches
 from marketplace.loading import late_arrivals, payload_versions, quality_metrics, quarantine
 from marketplace.loading.adapters import Parsed
 from marketplace.loading.batch import Outcome, StaleVersionError
-from marketplace.loading.deduplication import loaded_before
+from marketplace.loading.deduplication import find_loaded_observations
 from marketplace.loading.gates import Gate
+from marketplace.loading.items import Batch, BatchItem, ParsedItem, Reject, reject
 from marketplace.loading.payloads import Packer
-from marketplace.loading.preparation import (
-    Batch,
-    BatchItem,
-    ParsedItem,
-    Preparer,
-    Reject,
-    find_longest,
-    reject,
-)
-from marketplace.loading.quality_metrics import Prices
+from marketplace.loading.preparation import Preparer
+from marketplace.loading.quality_metrics import PriceComparison
 from marketplace.loading.reader import Reader
 from marketplace.loading.retry import retry_on_conflict
 from marketplace.loading.rows import Rows
 from marketplace.loading.runs import Run
+from marketplace.loading.serialization import find_longest
 from marketplace.loading.sources import Job
 from marketplace.loading.summary import Progress, Summary
 
@@ -91,7 +85,7 @@ class Committer:
                 self._commit_halves(batch, error)
             return
         self.run.confirm_batch()
-        self.gate.admit(batch.measures)
+        self.gate.admit(batch.metrics)
         self.summary.add(outcome, batch.rejects)
         self.progress(self.summary)
 
@@ -182,8 +176,8 @@ class Committer:
         :param reached: takes the outcome at the end of the transaction, before the commit
         """
         outcome = Outcome(unchanged=batch.skipped)
-        if batch.moments:
-            self.plan.before_batch(self.alias, batch.moments)
+        if batch.observed_times:
+            self.plan.before_batch(self.alias, batch.observed_times)
         payload_versions.prepare_dictionaries(self.packer, batch)
         with transaction.atomic(using=self.alias):
             if batch.items:
@@ -221,26 +215,26 @@ class Committer:
         for target in priced if batch.has_rows else ():
             if batch.is_new:
                 # New items have no stored prices to compare with.
-                Prices(0, 0, 0, 0).note(batch.measures)
+                PriceComparison(0, 0, 0, 0).note(batch.metrics)
                 continue
             with connections[self.alias].cursor() as cursor:
                 prices = quality_metrics.compare_prices(
                     cursor, self.job.platform, target, self.gate.limits.factor
                 )
-            prices.note(batch.measures)
-        causes = self.gate.judge(batch.measures) and self._judge_new_items(batch)
+            prices.note(batch.metrics)
+        causes = self.gate.judge(batch.metrics) and self._judge_new_items(batch)
         if causes:
             raise HeldError(causes)
 
     def _judge_new_items(self, batch: Batch) -> list[str]:
         """Return the objections of the gates to a batch without the items loaded before."""
-        known = loaded_before(self.alias, self.job.platform, batch.observations())
+        known = find_loaded_observations(self.alias, self.job.platform, batch.observations())
         if known:
-            prices = batch.measures.tallies.get(quality_metrics.PRICES)
-            batch.measures = self.preparer.measure_news(batch, known)
+            prices = batch.metrics.tallies.get(quality_metrics.PRICES)
+            batch.metrics = self.preparer.measure_new_items(batch, known)
             if prices:
-                batch.measures.tallies[quality_metrics.PRICES] = prices
-        return self.gate.judge(batch.measures)
+                batch.metrics.tallies[quality_metrics.PRICES] = prices
+        return self.gate.judge(batch.metrics)
 
     def _store_rejects(self, rejects: list[Reject]) -> None:
         options = dict(self.job.options)

@@ -1,8 +1,9 @@
-"""The time of an observation: the one that its document states, unless that cannot be right.
+"""The times of observations: when a time that a document states counts.
 
-A time that the user states always counts. A time that lies in the future, or stays the same while
-the content changes, is a fault of the payload: now counts instead, with a warning. The same bytes
-stay the same observation: for a file that was loaded before, "now" is its first load.
+A time of observation that the user states always counts. A time in a document does not count if it
+lies in the future, or if it is stale: it stays the same while the content changes. Then the time of
+the load counts instead, with a warning. Loading the same file again is the same observation, so the
+time of its first load counts.
 """
 
 from collections.abc import Sequence
@@ -18,23 +19,24 @@ from marketplace.loading.database_models import loading_models, table_of
 from marketplace.loading.retry import retry_on_disconnect
 
 if TYPE_CHECKING:
-    from marketplace.loading.preparation import ParsedItem
-    from marketplace.loading.sources import Start
+    from marketplace.loading.items import BatchItem, ParsedItem
+    from marketplace.loading.sources import SourceState
 
 _FUTURE = (
     "The time {at} lies in the future. The time of the first load counts as the time of "
     "observation; use --observed-at to set another."
 )
-_STANDING = (
+_STALE = (
     "The time {at} stays the same while the content changes. The time of the first load counts "
     "as the time of observation; use --observed-at to set another."
 )
 
-# By the index of external ids. Payloads that the source itself has stored are left out. What a
-# source stated at a standing time is stored at the time of the source. Content that is stored at
-# the same time already is no change: a category of a feed may have the id of an offer.
-_CONTRADICTED = """
-WITH moved AS MATERIALIZED (
+# Uses the index on external ids. Payloads that the source itself has stored are excluded by their
+# ids. Observations with a stale time are stored at the time of their source. An item whose content
+# is already stored at the same time has not changed: a category and an offer of a feed may have the
+# same id.
+_FIND_STALE_TIMES = """
+WITH replaced AS MATERIALIZED (
     SELECT t.at, s.observed_at
     FROM {sources} AS s
     CROSS JOIN LATERAL unnest(s.stale_times) AS t (at)
@@ -52,7 +54,7 @@ CROSS JOIN LATERAL (
         AND content_hash <> uuid_send(g.hash) AND id <= %(before)s
         AND (
             observed_at = g.at
-            OR (g.at, observed_at) IN (SELECT at, observed_at FROM moved)
+            OR (g.at, observed_at) IN (SELECT at, observed_at FROM replaced)
             OR EXISTS (
                 SELECT FROM {payload_observations} AS s
                 CROSS JOIN LATERAL unnest(s.observed_times) AS seen (at)
@@ -60,14 +62,14 @@ CROSS JOIN LATERAL (
                     s.payload_id = {payloads}.id
                     AND (
                         seen.at = g.at
-                        OR (g.at, seen.at) IN (SELECT at, observed_at FROM moved)
+                        OR (g.at, seen.at) IN (SELECT at, observed_at FROM replaced)
                     )
             )
         )
     OFFSET 0
 ) AS p
 WHERE
-    g.at IN (SELECT at FROM moved)
+    g.at IN (SELECT at FROM replaced)
     OR NOT EXISTS (
         SELECT FROM {payloads} AS q
         WHERE
@@ -82,7 +84,7 @@ WHERE
             )
     )
 """
-_IS_MOVED = """
+_IS_REPLACED = """
 SELECT EXISTS (
     SELECT FROM {payloads}
     WHERE
@@ -99,22 +101,21 @@ SELECT EXISTS (
 
 
 class Clock:
-    """Decides the times of the observations in one source."""
+    """Decide the times of the observations in one source."""
 
-    def __init__(self, start: "Start") -> None:
-        self.start = start
-        job = start.job
-        self.said_at, self.latest = job.said_at, job.latest
+    def __init__(self, state: "SourceState") -> None:
+        self.state = state
+        job = state.job
+        self.overriding_time, self.latest = job.overriding_time, job.latest
         self._alias, self._platform = job.alias, job.platform
         self._warnings: dict[str, str] = {}
-        #: Times with several contents, and those of them that were not taken yet.
-        self._standing = set(start.stale_times)
-        self._new: set[datetime] = set()
+        self._stale_times = set(state.stale_times)
+        self._new_stale_times: set[datetime] = set()
         self._tables = _tables(self._alias)
 
     def judge(self, stated: datetime) -> datetime | None:
         """Return the time that a payload states; None if it does not count."""
-        if self.said_at is not None:
+        if self.overriding_time is not None:
             return None
         if stated > self.latest:
             self._warn(_FUTURE, stated)
@@ -122,73 +123,80 @@ class Clock:
         return stated
 
     def take_warnings(self) -> dict[str, None]:
-        """Return the warnings that were not taken yet; of each kind, there is one a source."""
-        found = dict.fromkeys(filter(None, self._warnings.values()))
+        """Return the warnings since the last call. Each kind is issued once for a source."""
+        warnings = dict.fromkeys(filter(None, self._warnings.values()))
         self._warnings = dict.fromkeys(self._warnings, "")
-        return found
+        return warnings
 
-    def take_standing(self) -> set[datetime]:
-        """Return the times that do not count and were not taken yet."""
-        found, self._new = self._new, set()
-        return found
+    def take_stale_times(self) -> set[datetime]:
+        """Return the stale times that were found since the last call."""
+        times, self._new_stale_times = self._new_stale_times, set()
+        return times
 
-    def move(self, parsed_items: "list[ParsedItem]", parsed: Sequence[Parsed | None]) -> None:
-        """Replace times that stayed the same for other content by the time of the first load."""
-        if not self._tables or all(each.item.fallback is None for each in parsed_items):
+    def replace_stale_times(
+        self, parsed_items: "list[ParsedItem]", results: Sequence[Parsed | None]
+    ) -> None:
+        """Replace stale times of items by their fallback, the time of the first load."""
+        if not self._tables or all(entry.item.fallback is None for entry in parsed_items):
             return
-        self._find_standing(parsed_items, parsed)
-        if not self._standing:
+        self._find_stale_times(parsed_items, results)
+        if not self._stale_times:
             return
         for position, parsed_item in enumerate(parsed_items):
             item = parsed_item.item
-            if item.fallback is not None and item.observed_at in self._standing:
-                moved = item._replace(observed_at=item.fallback, fallback=None)
-                parsed_items[position] = parsed_item._replace(item=moved)
+            if item.fallback is not None and item.observed_at in self._stale_times:
+                replaced = item._replace(observed_at=item.fallback, fallback=None)
+                parsed_items[position] = parsed_item._replace(item=replaced)
 
     def _warn(self, text: str, at: datetime) -> None:
         self._warnings.setdefault(text, text.format(at=localtime(at).isoformat(" ", "minutes")))
 
-    def _find_standing(
-        self, parsed_items: "list[ParsedItem]", parsed: Sequence[Parsed | None]
+    def _find_stale_times(
+        self, parsed_items: "list[ParsedItem]", results: Sequence[Parsed | None]
     ) -> None:
-        # An item that was recognized has no new content.
-        news = [
-            (found.external_id, each.item)
-            for each, found in zip(parsed_items, parsed, strict=True)
-            if found is not None and found.observed_at is None and each.item.fallback
+        # Unchanged items have no new content, so they cannot make a time stale.
+        changed = [
+            (parsed.external_id, parsed_item.item)
+            for parsed_item, parsed in zip(parsed_items, results, strict=True)
+            if parsed is not None and parsed.observed_at is None and parsed_item.item.fallback
         ]
-        news = [(key, each) for key, each in news if each.observed_at not in self._standing]
-        if not news:
+        changed = [
+            (key, item) for key, item in changed if item.observed_at not in self._stale_times
+        ]
+        if not changed:
             return
-        found = retry_on_disconnect(self._alias, lambda: self._contradicted(news))
-        self._standing |= found
-        self._new |= found
-        for at in sorted(found):
-            self._warn(_STANDING, at)
+        times = retry_on_disconnect(self._alias, lambda: self._query_stale_times(changed))
+        self._stale_times |= times
+        self._new_stale_times |= times
+        for at in sorted(times):
+            self._warn(_STALE, at)
 
-    def _contradicted(self, news: list[tuple[str, Any]]) -> set[datetime]:
-        """Return the times at which other content of the same items is stored."""
-        if not self.start.newest_payload:
-            # Nothing was stored before the source: a first load asks nothing.
+    def _query_stale_times(self, changed: "list[tuple[str, BatchItem]]") -> set[datetime]:
+        """Return the times at which other content of the same items is stored.
+
+        :param changed: external ids and items
+        """
+        if not self.state.newest_payload:
+            # No payload was stored before the source: a first load needs no query.
             return set()
         tables = self._tables
         with connections[self._alias].cursor() as cursor:
-            ids = [key for key, _ in news]
+            ids = [external_id for external_id, _ in changed]
             values: dict[str, Any] = {
                 "platform": self._platform,
                 "ids": ids,
-                "shapes": [each.shape for _, each in news],
-                "hashes": [each.content_hash for _, each in news],
-                "times": [each.observed_at for _, each in news],
-                "before": self.start.newest_payload,
+                "shapes": [item.shape for _, item in changed],
+                "hashes": [item.content_hash for _, item in changed],
+                "times": [item.observed_at for _, item in changed],
+                "before": self.state.newest_payload,
             }
-            cursor.execute(SQL(_CONTRADICTED).format(**tables), values)
+            cursor.execute(SQL(_FIND_STALE_TIMES).format(**tables), values)
             times = {at for (at,) in cursor.fetchall()}
-            if times and self.start.is_repeated:
-                # The same bytes are the same observation: they had another time only if they did so
-                # the first time.
-                values = {"platform": self._platform, "ids": ids, "at": self.start.observed_at}
-                cursor.execute(SQL(_IS_MOVED).format(**tables), values)
+            if times and self.state.is_repeated:
+                # The same file is the same observation: its times are stale only if they were
+                # replaced when it was loaded first.
+                values = {"platform": self._platform, "ids": ids, "at": self.state.observed_at}
+                cursor.execute(SQL(_IS_REPLACED).format(**tables), values)
                 if not cursor.fetchone()[0]:
                     return set()
             return times

@@ -1,15 +1,14 @@
-"""Gates: what a platform returned is measured, and judged before it becomes visible.
+"""Gates: the quality of loaded records is measured and judged before they become visible.
 
-A run is judged stretch by stretch, a stretch being one batch, by what the platform's own recent
-runs were like; what is wrong whatever was usual, such as prices a hundred times as high, is judged
-by absolute limits. What is recognized as unchanged counts as good.
+Each batch of a run is judged. Its metrics are compared with those of the platform's recent runs.
+Faults that are wrong in any case, such as prices a hundred times as high, have absolute limits.
+Unchanged items, and items that were loaded before, count as sound.
 
-Runs are recent by the time of their observations, not by that of their loading: a stretch is
-compared with what was observed before it, in whatever order the days arrive. What was loaded before
-counts as unchanged.
+Which runs are recent depends on the times of their observations, not on when they were loaded: a
+batch is compared with what was observed before it, in whatever order the days arrive.
 
-The shares of recent runs are those of the records that were parsed: a run that found everything
-unchanged says nothing of how many records have a price.
+The shares of recent runs are those of their parsed records: unchanged items do not show how many
+records have a price.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,16 +25,16 @@ from marketplace.loading.quality_metrics import (
     REPEATED,
     SLIPPED,
     UNREADABLE,
-    Measures,
+    QualityMetrics,
     Tally,
 )
-from marketplace.loading.thresholds import Thresholds, thresholds
+from marketplace.loading.thresholds import Thresholds, get_thresholds
 
-#: Faults that have an absolute limit, by the threshold's name; all others are missing fields.
+#: Faults that have an absolute limit, named like its threshold. All others are missing fields.
 _SLIPS = (SLIPPED, CURRENCY)
 _ABSOLUTE = (UNREADABLE, REPEATED, MOVED, *_SLIPS)
 
-#: Runs that are looked through for recent ones of each shape.
+#: The number of runs that are searched for recent ones of each shape.
 _MAX_RUNS = 200
 
 _TEXTS = {
@@ -51,37 +50,37 @@ _MISSING = "{fault} is missing in {share} of {rows} records of {key} ({limits})"
 
 @dataclass
 class Baseline:
-    """What recent runs of a platform were like, newest first.
+    """The metrics of recent runs of a platform, newest first.
 
-    :param tallies: key → the rows of each run, where they are enough to compare with
+    :param tallies: key → the tallies of runs that have enough rows to compare with
     :param volumes: scope → the volumes of its full listings since the last one that a person
         released
-    :param tail: the newest stretches that were too small to be judged
+    :param tail: the sum of the newest batches that were too small to be judged
     """
 
     tallies: dict[str, list[Tally]] = field(default_factory=dict)
     volumes: dict[str, list[int]] = field(default_factory=dict)
-    tail: Measures = field(default_factory=Measures)
+    tail: QualityMetrics = field(default_factory=QualityMetrics)
 
 
-def baseline(alias: str, platform: str) -> Baseline:
-    """Return what the last completed runs of a platform were like.
+def get_baseline(alias: str, platform: str) -> Baseline:
+    """Return the baseline of the last completed runs of a platform.
 
-    A run counts for each shape of which it had enough rows; several small ones count as one.
+    A run counts for each shape of which it had enough rows. Several small runs count as one.
     """
-    return summarize(recent_runs(alias, platform), thresholds(platform))
+    return summarize(recent_runs(alias, platform), get_thresholds(platform))
 
 
-def recent_runs(alias: str, platform: str) -> list[Measures]:
-    """Return the measures of the last completed runs of a platform, newest observations first."""
+def recent_runs(alias: str, platform: str) -> list[QualityMetrics]:
+    """Return the metrics of the last completed runs of a platform, newest observations first."""
     runs = loading_models(alias).runs.of(platform).completed()
     measured = runs.filter(quality_metrics__isnull=False)
     stored = measured.order_by("-pk").values_list("quality_metrics", flat=True)[:_MAX_RUNS]
-    return sorted(map(Measures.from_json, stored), key=lambda run: -(run.until or 0))
+    return sorted(map(QualityMetrics.from_json, stored), key=lambda run: -(run.until or 0))
 
 
-def summarize(runs: Iterable[Measures], limits: Thresholds) -> Baseline:
-    """Return what some runs were like.
+def summarize(runs: Iterable[QualityMetrics], limits: Thresholds) -> Baseline:
+    """Return the baseline of some runs.
 
     :param runs: newest first
     """
@@ -94,7 +93,7 @@ def summarize(runs: Iterable[Measures], limits: Thresholds) -> Baseline:
             is_tail = False
         for key, tally in run.tallies.items():
             pool = pools.setdefault(key, Tally())
-            # That a person let prices slip once does not make it usual.
+            # Slipped prices that a person released once do not become usual.
             pool.add(_without_slips(tally) if run.is_released else tally, limits.rows)
             if pool.count >= limits.rows:
                 recent.tallies.setdefault(key, []).append(pools.pop(key))
@@ -106,33 +105,35 @@ def summarize(runs: Iterable[Measures], limits: Thresholds) -> Baseline:
 
 
 def _without_slips(tally: Tally) -> Tally:
-    kept = {fault: number for fault, number in tally.faults.items() if fault not in _SLIPS}
+    faults = {fault: number for fault, number in tally.faults.items() if fault not in _SLIPS}
     worst = {fault: share for fault, share in tally.worst.items() if fault not in _SLIPS}
-    return Tally(tally.count, kept, worst)
+    return Tally(tally.count, faults, worst)
 
 
-def judge(stretch: Measures, recent: Baseline, limits: Thresholds) -> list[str]:
-    """Return why a stretch must be held: measure, value, what is usual, limit. Empty: it is fine.
+def judge(metrics: QualityMetrics, recent: Baseline, limits: Thresholds) -> list[str]:
+    """Return why a batch must be held: fault, share, usual share and limit; empty if it may pass.
 
-    A stretch of few rows is judged together with the small ones before it.
+    A batch of few rows is judged together with the small batches before it.
+
+    :param metrics: the metrics of the batch
     """
-    return list(_causes(stretch, recent, limits)) if limits.is_enabled else []
+    return list(_causes(metrics, recent, limits)) if limits.is_enabled else []
 
 
-def _causes(stretch: Measures, recent: Baseline, limits: Thresholds) -> Iterator[str]:
-    for key, tally in stretch.tallies.items():
-        found = {fault: _judge(stretch, key, fault, recent, limits) for fault in tally.faults}
-        if found.get(SLIPPED):
-            # The same prices by another name.
-            found.pop(MOVED, None)
-        yield from filter(None, found.values())
+def _causes(metrics: QualityMetrics, recent: Baseline, limits: Thresholds) -> Iterator[str]:
+    for key, tally in metrics.tallies.items():
+        causes = {fault: _judge(metrics, key, fault, recent, limits) for fault in tally.faults}
+        if causes.get(SLIPPED):
+            # Slipped prices are counted as moved, too.
+            causes.pop(MOVED, None)
+        yield from filter(None, causes.values())
 
 
 def _judge(
-    stretch: Measures, key: str, fault: str, recent: Baseline, limits: Thresholds
+    metrics: QualityMetrics, key: str, fault: str, recent: Baseline, limits: Thresholds
 ) -> str | None:
-    """Return why one fault of one kind of rows is too frequent, if it is."""
-    own, tally, recognized = stretch.tallies[key], Tally(), stretch.recognized
+    """Return why one fault of one kind of rows is too frequent; None if it is not."""
+    own, tally, recognized = metrics.tallies[key], Tally(), metrics.recognized
     tally.add(own, limits.rows)
     if own.count + recognized < limits.rows:
         tally.add(recent.tail.tallies.get(key, Tally()), limits.rows)
@@ -141,15 +142,15 @@ def _judge(
     history = recent.tallies.get(key, [])[: limits.runs]
     limit = _limit(fault, rows, history, limits)
     is_few = tally.faults[fault] < limits.few if fault in _SLIPS else rows < limits.rows
-    # What came before is no reason to hold a stretch that is sound itself.
-    share = min(own.share(fault, stretch.recognized), tally.share(fault, recognized))
+    # A batch that is sound itself is not held because of earlier ones.
+    share = min(own.share(fault, metrics.recognized), tally.share(fault, recognized))
     if is_few or limit is None or share <= limit:
         return None
     usual = f"usually {_percent(_usual(fault, history))}, " if history else ""
-    told = {"share": _percent(tally.share(fault, recognized)), "rows": f"{rows:,}", "key": key}
-    told |= {"fault": fault, "limits": f"{usual}limit {_percent(limit)}"}
-    text = _TEXTS.get(fault, _MISSING).format(**told, factor=limits.factor)
-    reasons = sorted(stretch.reasons, key=lambda reason: -stretch.reasons[reason])
+    values = {"share": _percent(tally.share(fault, recognized)), "rows": f"{rows:,}", "key": key}
+    values |= {"fault": fault, "limits": f"{usual}limit {_percent(limit)}"}
+    text = _TEXTS.get(fault, _MISSING).format(**values, factor=limits.factor)
+    reasons = sorted(metrics.reasons, key=lambda reason: -metrics.reasons[reason])
     return f"{text}: {reasons[0]}" if fault == UNREADABLE and reasons else text
 
 
@@ -158,7 +159,7 @@ def _usual(fault: str, history: list[Tally]) -> float:
 
 
 def _limit(fault: str, rows: int, history: list[Tally], limits: Thresholds) -> float | None:
-    """Return the share up to which a fault is let pass; None if it cannot be judged."""
+    """Return the largest share of a fault that may pass; None if it cannot be judged."""
     worst = [max(tally.worst.get(fault, 0), tally.share(fault)) for tally in history]
     seen = max(worst) + limits.margin if any(worst) else 0.0
     is_known = len(history) >= limits.fewest_runs
@@ -171,18 +172,18 @@ def _limit(fault: str, rows: int, history: list[Tally], limits: Thresholds) -> f
         return None
     usual = _usual(fault, history)
     if (1 - usual) * rows * 2 < limits.rows:
-        # So few are expected to have it that none at all may be chance.
+        # So few rows are expected to have the field that none at all may be chance.
         return None
-    # What only some usually have is missed when half of it is gone.
+    # A field that only some rows usually have is missing too often if half of these lack it.
     rise = min(limits.missing, (1 - usual) * max(limits.missing, 0.5))
     return max(usual + rise, seen)
 
 
 def judge_volume(rows: int, recent: list[int], limits: Thresholds) -> list[str]:
-    """Return why nothing may be marked missing by a full listing; empty if it is as full as usual.
+    """Return why a full listing must not mark items missing; empty if it has enough rows.
 
-    A single earlier full listing is enough: holding a sound one costs a confirmation,
-    marking half a platform as sold costs the trust of its users.
+    A single earlier full listing is enough to compare with. Holding a sound one costs one
+    confirmation; marking half a platform as sold out costs its users' trust.
 
     :param recent: the rows of earlier full listings of the same scope, newest first
     """
@@ -203,10 +204,11 @@ def _percent(share: float) -> str:
 
 
 class Gate:
-    """The gate of one run: what it measured so far, and what recent runs were like.
+    """The gate of one run: the run's own metrics, and the baseline of recent runs.
 
-    :param is_open: whether a person let everything pass; it is measured all the same
-    :param measured: what an interrupted part of the run had measured
+    :param is_open: whether a person released the run, so that everything passes; it is measured
+        all the same
+    :param measured: the stored metrics of an interrupted part of the run
     """
 
     def __init__(
@@ -217,22 +219,22 @@ class Gate:
         is_open: bool = False,
         measured: Mapping[str, Any] | None = None,
     ) -> None:
-        self.limits = thresholds(platform)
+        self.limits = get_thresholds(platform)
         self._runs = recent_runs(alias, platform)
         self.recent = summarize(self._runs, self.limits)
         self._newest = max((at for run in self._runs for at in run.since.values()), default=0.0)
         self._earlier = (self._newest, self.recent)
-        self.total = Measures.from_json(measured)
+        self.total = QualityMetrics.from_json(measured)
         self.total.is_released |= is_open
 
-    def judge(self, stretch: Measures) -> list[str]:
-        """Return why a stretch must be held; empty if it may pass."""
+    def judge(self, metrics: QualityMetrics) -> list[str]:
+        """Return why a batch must be held; empty if it may pass."""
         if self.total.is_released:
             return []
-        return judge(stretch, self._before(stretch.until), self.limits)
+        return judge(metrics, self._baseline_before(metrics.until), self.limits)
 
-    def _before(self, moment: float | None) -> Baseline:
-        """Return what runs were like whose observations are not later than a moment."""
+    def _baseline_before(self, moment: float | None) -> Baseline:
+        """Return the baseline of runs whose observations are not later than a time."""
         if moment is None or moment >= self._newest:
             return self.recent
         if self._earlier[0] != moment:
@@ -241,13 +243,13 @@ class Gate:
         return self._earlier[1]
 
     def judge_volume(self, scope: str, rows: int, at: datetime | None = None) -> list[str]:
-        """Return why nothing may be marked missing by a full listing; empty if it may.
+        """Return why a full listing must not mark items missing; empty if it may.
 
-        A full listing that passes is kept, to compare later ones of its scope to it.
+        The volume of a listing that passes is kept, so that later ones are compared with it.
 
         :param at: when it was observed; now if None
         """
-        recent = self._before(at.timestamp() if at else None)
+        recent = self._baseline_before(at.timestamp() if at else None)
         causes = judge_volume(rows, recent.volumes.get(scope, []), self.limits)
         if causes and not self.total.is_released:
             return causes
@@ -255,20 +257,23 @@ class Gate:
         return []
 
     def keep_volume(self, scope: str, rows: int, at: datetime | None = None) -> None:
-        """Have later full listings of a scope compared to one; parameters as of `judge_volume`."""
+        """Keep the volume of a full listing, to compare later ones of its scope with it.
+
+        The parameters are those of `judge_volume`.
+        """
         self.total.volumes[scope] = rows
         if at:
             self.total.since[scope] = at.timestamp()
 
-    def is_cut(self, scope: str, rows: int, at: datetime) -> bool:
+    def is_truncated(self, scope: str, rows: int, at: datetime) -> bool:
         """Return whether an earlier full listing of the same scope and time had more rows."""
-        same = (run for run in self._runs if run.since.get(scope) == at.timestamp())
-        return any(run.volumes.get(scope, 0) > rows for run in same)
+        same_time = (run for run in self._runs if run.since.get(scope) == at.timestamp())
+        return any(run.volumes.get(scope, 0) > rows for run in same_time)
 
-    def admit(self, stretch: Measures) -> None:
-        """Count a stretch that was committed."""
-        self.total.add(stretch, self.limits.rows)
+    def admit(self, metrics: QualityMetrics) -> None:
+        """Add the metrics of a batch that was committed."""
+        self.total.add(metrics, self.limits.rows)
         tail = self.recent.tail
-        tail.add(stretch, self.limits.rows)
+        tail.add(metrics, self.limits.rows)
         if tail.rows >= self.limits.rows:
-            self.recent.tail = Measures()
+            self.recent.tail = QualityMetrics()

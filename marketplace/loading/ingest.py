@@ -1,4 +1,4 @@
-"""Loading: from sources through a platform's adapter into its database, batch by batch."""
+"""Load sources into the database of their platform, batch by batch."""
 
 import logging
 import os
@@ -15,8 +15,7 @@ from django.db import Error, connections
 from django.utils import timezone
 
 from marketplace.exceptions import MarketplaceError, SourceError, name_error
-from marketplace.loading import full_listings, reader_process
-from marketplace.loading import sources as jobs
+from marketplace.loading import full_listings, reader_process, sources
 from marketplace.loading.adapters import get_adapter
 from marketplace.loading.database_models import loading_models
 from marketplace.loading.formats import documents
@@ -25,7 +24,7 @@ from marketplace.loading.interrupted_runs import find_interrupted, give_up
 from marketplace.loading.models import INTERRUPTED, LoadRun
 from marketplace.loading.reader import Reader
 from marketplace.loading.runs import Run
-from marketplace.loading.sources import Job, Message, SourceEnd
+from marketplace.loading.sources import Job, Message, SourceEnd, get_state_in_memory
 from marketplace.loading.summary import Progress, Summary
 from marketplace.loading.targets import Scope, get_plan
 from marketplace.loading.values import quote
@@ -48,38 +47,37 @@ def ingest(
     full_listing: str = "",
     progress: Progress = lambda summary: None,
 ) -> Summary:
-    """Load files, folders and standard input ("-"). Loading the same again changes nothing.
+    """Load files, folders and standard input ("-"). Loading the same input again changes nothing.
 
-    A source that cannot be read is named in the summary's `failures`; the others are loaded.
+    A source that cannot be read is reported in the summary's `failures`; the others are loaded.
 
-    :param observed_at: time of the observations; if None, the times in the payloads, or that of the
-        first load of the same file, or now
-    :param options: what adapters may use where a payload is silent: shop, lot, lot_type, currency,
-        decimal
-    :param columns: a mapping file, if the files are tables in another form than the platform's own
-    :param full_listing: "shop", "category" or "auto" if the sources are the complete listing of
-        each shop or category in them: anything else stored for these is marked missing
-    :raises SourceError: if the platform is unknown, the mapping is wrong, or `observed_at` lies
+    :param observed_at: the time of the observations; if None, the time in each payload, or that of
+        the first load of the same file, or now
+    :param options: values for payloads that omit them: shop, lot, lot_type, currency, decimal
+    :param columns: a mapping file, if the files are tables in a form that is not the platform's own
+    :param full_listing: "shop", "category" or "auto" if the sources list each of their shops or
+        categories completely: anything else stored for these is marked missing
+    :raises SourceError: if the platform is unknown, the mapping is not valid, or `observed_at` lies
         more than a day in the future
     :raises django.db.Error: if the database cannot be used
     """
     names = list(paths)
-    sources = tuple(name for path in names for name in expand(path))
+    files = tuple(file for path in names for file in expand(path))
     now = timezone.now()
-    jobs.check_observed_at(observed_at, now)
+    sources.check_observed_at(observed_at, now)
     job = Job(
-        _known(platform),
-        sources,
+        _check_platform(platform),
+        files,
         observed_at,
         now,
         dict(options or {}),
         columns,
         full_listing=_check_full_listing(platform, full_listing),
     )
-    # What is wrong with the mapping shows before a run begins.
-    own = Reader(job)
+    # Raises the errors of the mapping before the run is created.
+    reader = Reader(job)
     run = Run(job.alias, platform, " ".join(names), now, _as_json(job, names))
-    return _load(job, run, own, progress)
+    return _load(job, run, reader, progress)
 
 
 def load_documents(
@@ -91,28 +89,29 @@ def load_documents(
     options: Mapping[str, str] | None = None,
     progress: Progress = lambda summary: None,
 ) -> Summary:
-    """Load payloads that are in memory already, as `ingest` loads those of a file.
+    """Load payloads that are in memory, as `ingest` loads those of a file.
 
     :param payloads: JSON values as the platform returned them
-    :param name: what to call their source in messages and in the run
+    :param name: the name of their source in messages and in the run
     :raises SourceError: if the platform is unknown, or `observed_at` lies more than a day in the
         future
     """
     now = timezone.now()
-    jobs.check_observed_at(observed_at, now)
-    job = Job(_known(platform), (), observed_at, now, dict(options or {}))
-    own = Reader(job)
+    sources.check_observed_at(observed_at, now)
+    job = Job(_check_platform(platform), (), observed_at, now, dict(options or {}))
+    reader = Reader(job)
     entries = (_entry(f"payload {n}", payload) for n, payload in enumerate(payloads, 1))
     run = Run(job.alias, platform, name, now, _as_json(job, []))
-    return _load(job, run, own, progress, own.batches(entries, jobs.given(job, name)))
+    messages = reader.batches(entries, get_state_in_memory(job, name))
+    return _load(job, run, reader, progress, messages)
 
 
 def resume(alias: str, run_id: int, *, progress: Progress = lambda summary: None) -> Summary:
-    """Go on with a run that was interrupted, received, or held; what it has done stays done.
+    """Resume a run that was interrupted, received or held. Committed batches are kept.
 
-    What a gate held is loaded now, whatever the gates say.
+    The records that a gate holds are loaded, and the gates let them pass.
 
-    :raises SourceError: if there is no such run, or nothing of it is left to do
+    :raises SourceError: if there is no such run, or it is complete
     """
     row = loading_models(alias).runs.filter(pk=run_id).first()
     if row is None:
@@ -120,29 +119,32 @@ def resume(alias: str, run_id: int, *, progress: Progress = lambda summary: None
     if row.status in (LoadRun.Status.HELD, LoadRun.Status.FAILED) and row.options.get("scope"):
         return _release_missing(alias, row, progress)
     job = _remaining(alias, row)
-    # What is wrong with the mapping shows before the run is taken.
+    # Raises the errors of the mapping before the run is locked.
     table = Reader(job).table
     run = Run(alias, row.platform, row.source, row.started_at, row.options, pk=run_id)
-    # What a full listing lacks is told by the whole of it only: it is read from the beginning.
-    begun = run.checkpoints()
+    checkpoints = run.checkpoints()
     if job.full_listing:
-        begun = {path: each._replace(position=0, is_complete=False) for path, each in begun.items()}
-    job = replace(job, begun=begun)
+        # Only all records of a full listing show what it lacks: it is read from the beginning.
+        checkpoints = {
+            path: checkpoint._replace(position=0, is_complete=False)
+            for path, checkpoint in checkpoints.items()
+        }
+    job = replace(job, checkpoints=checkpoints)
     return _load(job, run, Reader(job, table), progress)
 
 
 def resume_all(
     platform: str | None = None, *, progress: Progress = lambda summary: None
 ) -> Iterator[Summary]:
-    """Resume the runs that were interrupted, the oldest first.
+    """Resume the runs that were interrupted, the oldest first, and yield their summaries.
 
-    Whatever error one of them ends with, the others are resumed. A summary's failures say why a run
-    failed, or cannot be resumed, such as one of standard input, or why a database cannot be used.
+    An error of one run does not prevent the others from being resumed. The failures of a summary
+    state why a run failed or cannot be resumed, or why a database cannot be used.
 
-    :param platform: whose runs; of all platforms if None
+    :param platform: resume the runs of this platform; of all platforms if None
     :raises SourceError: if the platform is unknown
     """
-    names = [_known(platform)] if platform else [each.name for each in PLATFORMS]
+    names = [_check_platform(platform)] if platform else [entry.name for entry in PLATFORMS]
     for name in names:
         alias = get_platform(name).database
         try:
@@ -156,11 +158,11 @@ def resume_all(
 
 
 def _resume(alias: str, row: Any, progress: Progress) -> Summary:
-    """Resume a run; note why it cannot be resumed, so that it is not tried again."""
+    """Resume a run. If it cannot be resumed, store the reason, so that it is not tried again."""
     name = f"{row.platform}-{row.pk}"
     try:
         return resume(alias, row.pk, progress=progress)
-    except Exception as error:  # noqa: BLE001 # of one run: the others must not wait for it
+    except Exception as error:  # noqa: BLE001 # the other runs must be resumed
         failure = name_failure(name, error)
         if isinstance(error, SourceError):
             with suppress(Error, MarketplaceError):
@@ -170,9 +172,9 @@ def _resume(alias: str, row: Any, progress: Progress) -> Summary:
 
 
 def name_failure(name: str, error: Exception) -> str:
-    """Return why a run failed; an error that nobody expected is also logged, with its traceback.
+    """Return why a run failed. Log unexpected errors with their traceback.
 
-    :param name: of the run, such as uzum-17
+    :param name: the address of the run, such as uzum-17
     """
     if isinstance(error, Error | MarketplaceError):
         return explain(error)
@@ -187,77 +189,88 @@ def _renew(alias: str) -> None:
 
 
 def _release_missing(alias: str, row: Any, progress: Progress) -> Summary:
-    """Mark the items missing that a held full listing lacked."""
+    """Mark the items missing which a held full listing lacks."""
     scope = Scope.from_json(row.options["scope"])
     job = Job(row.platform, (), None, row.started_at, is_released=True)
     run = Run(alias, row.platform, row.source, row.started_at, row.options, pk=row.pk)
-    own = Reader(job)
-    summary = _load(job, run, own, progress, _missing(own, scope))
+    reader = Reader(job)
+    summary = _load(job, run, reader, progress, _missing_items(reader, scope))
     summary.missing = summary.read
     run.keep_scope(None)
     return summary
 
 
-def _missing(own: Reader, scope: Scope) -> Iterator[Message]:
-    yield jobs.given(own.job, "what is missing").message
-    yield from own.missing(scope)
+def _missing_items(reader: Reader, scope: Scope) -> Iterator[Message]:
+    yield get_state_in_memory(reader.job, "missing items").start_message
+    yield from reader.missing(scope)
     yield SourceEnd()
 
 
 def _is_releasing(row: Any) -> bool:
-    """Return whether a run was interrupted while what a gate held of it was being loaded."""
+    """Return whether a run was interrupted while its held records were being loaded."""
     is_holding = row.chunks.filter(is_held=True).exists()
-    return is_holding and bool(row.sources.filter(path__startswith=jobs.HELD).exists())
+    return is_holding and bool(row.sources.filter(path__startswith=sources.HELD).exists())
 
 
 def _remaining(alias: str, row: Any) -> Job:
-    """Return what a run has still to read."""
+    """Return the job that reads the rest of a run.
+
+    :raises SourceError: if there is nothing left to read
+    """
     name = f"Run {row.platform}-{row.pk}"
     if row.status in (LoadRun.Status.COMPLETED, LoadRun.Status.DISCARDED):
-        raise SourceError(f"{name} is {row.status}: nothing of it is left to do.")
-    called = row.options
-    paths = [source for path in called.get("paths", []) for source in expand(path)]
+        raise SourceError(f"{name} is {row.status}: there is nothing to resume.")
+    stored = row.options
+    paths = [source for path in stored.get("paths", []) for source in expand(path)]
     is_held = row.status == LoadRun.Status.HELD or _is_releasing(row)
     if (is_held or not paths) and row.chunks.filter(is_held=is_held).exists():
         paths = [row.pk]
     elif documents.STANDARD_INPUT in paths:
         raise SourceError(
-            f"{name} read standard input, which is gone. Send the same again: what was loaded "
-            "already is not loaded twice."
+            f"{name} read standard input, which cannot be read again. Load the same input again: "
+            "records that are loaded already are not loaded twice."
         )
     elif is_held or not (paths or row.chunks.exists()):
-        raise SourceError(f"{name} ({row.source}) has nothing left to read. Start it again.")
-    moment = called.get("observed_at")
+        raise SourceError(
+            f"{name} ({row.source}) has nothing left to read. Load its sources again."
+        )
+    moment = stored.get("observed_at")
     observed_at = datetime.fromisoformat(moment) if moment else None
-    options, columns = called.get("options", {}), called.get("columns")
+    options, columns = stored.get("options", {}), stored.get("columns")
     job = Job(row.platform, tuple(paths), observed_at, row.started_at, options, columns)
     if is_held:
-        # A part of a full listing does not tell what the whole of it lacks.
+        # The held part of a full listing does not show what the listing lacks.
         return replace(job, is_held=True)
-    return replace(job, full_listing=called.get("full_listing", called.get("snapshot", "")))
+    # Options that earlier releases stored have the name "snapshot".
+    return replace(job, full_listing=stored.get("full_listing", stored.get("snapshot", "")))
 
 
 def _check_full_listing(platform: str, kind: str) -> str:
-    """Return of what the sources are the full listing, if that can be.
+    """Return the kind of a full listing.
 
-    :raises SourceError: if it cannot
+    :raises SourceError: if there is no such kind, or the platform has no full listings
     """
     if kind and kind not in full_listings.KINDS:
-        raise SourceError(
-            f"Unknown full listing {quote(kind)}. Use one of: {', '.join(full_listings.KINDS)}."
-        )
+        kinds = ", ".join(full_listings.KINDS)
+        raise SourceError(f"Unknown kind of full listing {quote(kind)}. Use one of: {kinds}.")
     if kind and get_plan(get_platform(platform).database).find_missing is None:
-        raise SourceError(f"{platform} has no full listings: what it does not list is not gone.")
+        raise SourceError(
+            f"{platform} has no full listings: items that it does not list are not missing."
+        )
     return kind
 
 
-def _known(platform: str) -> str:
+def _check_platform(platform: str) -> str:
+    """Return the name of a platform.
+
+    :raises SourceError: if it is unknown, or its adapter cannot be imported
+    """
     get_adapter(platform)
     return platform
 
 
 def _as_json(job: Job, paths: list[str]) -> dict[str, Any]:
-    """Return how a run was called, as its row keeps it."""
+    """Return the arguments of a run, as its row stores them."""
     return {
         "paths": [
             path if path == documents.STANDARD_INPUT else os.path.abspath(path) for path in paths
@@ -270,7 +283,7 @@ def _as_json(job: Job, paths: list[str]) -> dict[str, Any]:
 
 
 def _entry(place: str, payload: Any) -> Entry:
-    """Return a payload without what PostgreSQL cannot store."""
+    """Return a payload without the characters that PostgreSQL cannot store."""
     try:
         return Entry(place, documents.clean(payload))
     except ValueError as error:
@@ -280,37 +293,42 @@ def _entry(place: str, payload: Any) -> Entry:
 def _load(
     job: Job,
     run: Run,
-    own: Reader,
+    reader: Reader,
     progress: Progress,
     messages: Iterator[Message] | None = None,
 ) -> Summary:
     started = time.monotonic()
-    loader = Writer(job, run, own, progress)
+    writer = Writer(job, run, reader, progress)
     if messages is None:
-        is_apart = reader_process.is_worth_it(job)
-        messages = reader_process.read(job, loader.pack_ahead) if is_apart else own.read_all()
+        if reader_process.is_worth_it(job):
+            messages = reader_process.read(job, writer.pack_ahead)
+        else:
+            messages = reader.read_all()
     try:
         with closing(messages):  # type: ignore[type-var]
             for message in messages:
-                loader.take(message)
-                # It may be large: it is freed before the next one is received.
+                writer.take(message)
+                # Release its memory before the next one is received.
                 del message
-        loader.finish()
+        writer.finish()
     except BaseException as error:
-        # The connection may be what failed, or memory; then the next run ends this one.
+        # If this fails, too, such as on a lost connection, the next run ends this one.
         with suppress(Exception):
             status = LoadRun.Status.HELD if job.is_held else LoadRun.Status.FAILED
             run.finish(status, f"{INTERRUPTED}{name_error(error)}")
         raise
-    loader.summary.seconds = round(time.monotonic() - started, 3)
-    return loader.summary
+    writer.summary.seconds = round(time.monotonic() - started, 3)
+    return writer.summary
 
 
 def expand(path: str) -> list[str]:
-    """Return the files of a folder, by name; anything else as it is."""
+    """Return the files of a folder, sorted by path; any other path unchanged.
+
+    :raises SourceError: if the path is empty
+    """
     if not path:
         raise SourceError("A path is empty. Name a file, a folder, or - for standard input.")
     if path != documents.STANDARD_INPUT and os.path.isdir(path):
-        found = (entry for entry in Path(path).rglob("*") if entry.is_file())
-        return sorted(str(entry) for entry in found if not entry.name.startswith("."))
+        files = (entry for entry in Path(path).rglob("*") if entry.is_file())
+        return sorted(str(entry) for entry in files if not entry.name.startswith("."))
     return [path]

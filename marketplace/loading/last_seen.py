@@ -11,7 +11,7 @@ from psycopg2.sql import SQL, Composed, Identifier
 
 from marketplace.loading import staging
 from marketplace.loading.database_models import loading_models, table_of
-from marketplace.loading.preparation import SeenAgain
+from marketplace.loading.items import SeenAgain
 from marketplace.loading.targets import Plan, Target
 
 TABLE = "stage_seen_again"

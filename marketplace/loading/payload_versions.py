@@ -13,8 +13,8 @@ from psycopg2.sql import SQL, Identifier
 
 from marketplace.loading import staging
 from marketplace.loading.database_models import get_payload_models, table_of
+from marketplace.loading.items import Batch
 from marketplace.loading.payloads import Packer
-from marketplace.loading.preparation import Batch
 
 _COLUMNS = (
     "platform",

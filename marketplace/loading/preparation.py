@@ -1,127 +1,41 @@
-"""What of a batch needs no transaction: recognize, parse, bring together, encode.
+"""Prepare batches for writing: deduplicate, parse, collate and encode their items.
 
-It may happen in another process than the one that writes, while that one waits for the database.
+None of this needs a transaction. It may run in the reader process, while the process that writes
+waits for the database.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
-from typing import Any, NamedTuple
-
-import orjson
+from typing import Any
 
 from marketplace.exceptions import PayloadError
 from marketplace.loading import deduplication, staging
-from marketplace.loading.adapters import Adapter, Item, Parsed, Payload
+from marketplace.loading.adapters import Adapter, Item, Parsed
 from marketplace.loading.deduplication import ExistingVersion
 from marketplace.loading.document_times import Clock
-from marketplace.loading.formats import json_text
-from marketplace.loading.full_listings import FullListing
-from marketplace.loading.quality_metrics import Measures, observe
+from marketplace.loading.items import Batch, BatchItem, ParsedItem, Reject, SeenAgain, reject
+from marketplace.loading.quality_metrics import QualityMetrics, measure
 from marketplace.loading.record_types import check_columns, check_types
 from marketplace.loading.retry import retry_on_disconnect
-from marketplace.loading.rows import Rows, collate, encode
+from marketplace.loading.rows import collate, encode
 from marketplace.loading.targets import Plan
 
-#: Levels of a payload down to which the field is looked for that cannot be stored.
-_MAX_DEPTH = 20
-
-#: The share of recognized items below which it pays to parse the next ones before one knows: that
-#: an item is still in the processor's caches saves a third of its parsing.
+#: If the share of unchanged items in a batch is lower than this, the items of the next batch are
+#: parsed as soon as they are read. An item that is still in the processor's caches takes a third
+#: less time to parse.
 _EAGER = 0.25
 
-#: What an adapter or a conversion may raise for a damaged item.
+#: The errors that an adapter or a conversion may raise for a damaged item.
 _FAULTS = (PayloadError, TypeError, ValueError, ArithmeticError, RecursionError)
 
-#: Characters of the longest id that the tables take.
+#: Characters of the longest id that fits into the tables.
 MAX_ID = 255
 
 
-class BatchItem(NamedTuple):
-    """An item on its way into the database, as it can be handed to another process.
-
-    :param raw: its payload as JSON, equal for equal payloads
-    :param content_hash: by which it is recognized; 32 hexadecimal digits, or empty
-    :param document_hash: that of its document, if that tells its time and holds nothing else
-    :param fallback: its time, if the one in its document turns out to belong to other content, too;
-        None if its document states no time
-    """
-
-    shape: str
-    raw: bytes
-    context: Payload
-    is_counted: bool
-    observed_at: datetime
-    place: str
-    content_hash: str
-    document_hash: str | None = None
-    fallback: datetime | None = None
-
-    def to_item(self, payload: Payload | None = None) -> Item:
-        """Return the item.
-
-        :param payload: its payload, if it is at hand already
-        """
-        found = orjson.loads(self.raw) if payload is None else payload
-        return Item(self.shape, found, self.context, self.is_counted)
-
-
-def serialize(value: Any) -> bytes:
-    """Return JSON that is equal for values that are equal and in the same order.
-
-    Sorting the keys would cost more than all the rest of it; a platform that orders them anew at
-    each visit has its payloads parsed again, which harms nothing.
-    """
-    return json_text.dumps(value, orjson.OPT_NON_STR_KEYS)
-
-
-def as_stored(item: Item) -> tuple[Item, bytes, bytes]:
-    """Return an item as a replay will read it, its payload as `serialize` does, and its context.
-
-    The context is JSON with sorted keys; nothing if there is none.
-    Whole numbers beyond 64 bits are text in what is stored, so they are text from the beginning.
-
-    :raises TypeError: if JSON cannot hold it
-    """
-    payload, raw = json_text.storable(item.payload, orjson.OPT_NON_STR_KEYS)
-    context, raw_context = item.context, b""
-    if context:
-        context, raw_context = json_text.storable(context, orjson.OPT_SORT_KEYS)
-    if payload is not item.payload or context is not item.context:
-        item = item._replace(payload=payload, context=context)
-    return item, raw, raw_context
-
-
-def find_unstorable(payload: Any) -> str:
-    """Return the field of a payload that JSON cannot hold, as adapters name fields; empty if none.
-
-    Where it is nested too deeply, a field on the way down.
-    """
-    field, value = "", payload
-    for _ in range(_MAX_DEPTH):
-        parts = _parts(field, value)
-        found = next((part for part in parts if not _is_storable(part[1])), None)
-        if found is None:
-            break
-        field, value = found
-    return field.removeprefix(".")
-
-
-def find_longest(payload: Any) -> str:
-    """Return the field of a payload's longest text, as adapters name fields; empty if none."""
-    field, length, left = "", 0, [("", payload)]
-    while left:
-        name, value = left.pop()
-        if isinstance(value, str) and len(value) > length:
-            field, length = name, len(value)
-        left += _parts(name, value)
-    return field.removeprefix(".")
-
-
 def parse_item(adapter: Adapter, item: Item) -> Parsed | Exception:
-    """Return what an item says, or why it cannot be parsed."""
+    """Return the records of an item, or the error if it cannot be parsed."""
     try:
         parsed = adapter.parse(item)
         if len(parsed.external_id) > MAX_ID:
@@ -131,121 +45,11 @@ def parse_item(adapter: Adapter, item: Item) -> Parsed | Exception:
     return parsed
 
 
-def _parts(field: str, value: Any) -> list[tuple[str, Any]]:
-    if isinstance(value, dict):
-        return [(f"{field}.{key}", each) for key, each in value.items()]
-    return [(f"{field}[]", each) for each in value] if isinstance(value, list) else []
-
-
-def _is_storable(value: Any) -> bool:
-    try:
-        serialize(value)
-    except (TypeError, ValueError, RecursionError):
-        return False
-    return True
-
-
-class ParsedItem(NamedTuple):
-    """An item of a batch, with its payload or what was parsed from it.
-
-    :param payload: its payload; None if it was parsed already
-    :param parsed: its records, or the error that parsing raised; None if it is not parsed yet
-    """
-
-    item: BatchItem
-    payload: Payload | None
-    parsed: Parsed | Exception | None = None
-
-
-class Reject(NamedTuple):
-    """A record that cannot be loaded.
-
-    :param payload: what was read, as bytes
-    :param shape: the form of the item, if it came so far
-    """
-
-    external_id: str
-    reason: str
-    field: str
-    place: str
-    payload: bytes
-    observed_at: datetime | None = None
-    shape: str = ""
-    context: Payload | None = None
-
-
-class SeenAgain(NamedTuple):
-    """An unchanged item, observed again at a later time.
-
-    :param position: its index in the batch's items
-    """
-
-    position: int
-    content_hash: str
-    observed_at: datetime
-
-
-@dataclass
-class Batch:
-    """A batch, ready to be written.
-
-    :param position: how many documents of the source are done with it
-    :param skipped: counted items that were loaded before and say nothing
-    :param rows: those of each target of the plan
-    :param is_new: whether nothing is known of its things; None if that is not known
-    :param points: lines of COPY text of further observations
-    :param moments: all times of observation
-    :param payloads: external_id and content hash of what was parsed → the position of its item
-    :param packed: position of an item → its payload as it is kept, if it is packed already
-    :param counted: positions of the items that count as records
-    """
-
-    position: int = 0
-    skipped: int = 0
-    items: list[BatchItem] = field(default_factory=list)
-    rejects: list[Reject] = field(default_factory=list)
-    seen_again: list[SeenAgain] = field(default_factory=list)
-    rows: list[Rows] = field(default_factory=list)
-    is_new: bool | None = None
-    points: bytes = b""
-    moments: set[datetime] = field(default_factory=set)
-    payloads: dict[tuple[str, str], int] = field(default_factory=dict)
-    packed: dict[int, bytes] = field(default_factory=dict)
-    counted: list[int] = field(default_factory=list)
-    measures: Measures = field(default_factory=Measures)
-    full_listing: FullListing = field(default_factory=FullListing)
-    #: Distinct texts, in their order.
-    warnings: dict[str, None] = field(default_factory=dict)
-    #: Times in the documents that do not count, as far as no earlier batch of the source has them.
-    stale_times: set[datetime] = field(default_factory=set)
-
-    @property
-    def has_rows(self) -> bool:
-        """Whether there is anything to merge."""
-        return any(rows.keys for rows in self.rows)
-
-    @property
-    def read(self) -> int:
-        """How many records the batch is, by the counts of a run."""
-        return self.skipped + len(self.counted) + len(self.rejects)
-
-    @property
-    def size(self) -> int:
-        """Bytes of the payloads."""
-        size = sum(len(each.raw) for each in self.items)
-        return size + sum(len(each.payload) for each in self.rejects)
-
-    def observations(self) -> list[tuple[str, str, str, datetime]]:
-        """Return external id, content hash, shape and time of what was parsed."""
-        told = ((key, self.items[position]) for key, position in self.payloads.items())
-        return [(*key, item.shape, item.observed_at) for key, item in told]
-
-
 class Preparer:
     """Prepare the batches of one run.
 
-    :param is_recognizing: whether what was seen before is looked for, and left out
-    :param is_full_listing: whether what is told is the whole of something
+    :param is_recognizing: whether to look for unchanged items in the database
+    :param is_full_listing: whether the input is a full listing, of which every item is parsed
     """
 
     def __init__(
@@ -262,154 +66,145 @@ class Preparer:
         self.plan = plan
         self.is_recognizing = is_recognizing and not is_full_listing
         self.is_full_listing = is_full_listing
-        #: Whether most of what comes is new, so that it is best parsed as soon as it is read.
+        #: Whether most items are new, so that they are best parsed as soon as they are read.
         self.is_eager = False
-        #: Decides what the times of payloads count; if None, those that items have stand.
+        #: Decides which times of payloads count. If None, the times of the items count.
         self.clock: Clock | None = None
         self._owned = {target.record for target in plan.targets if not target.shared}
         self._timed = {shape.name for shape in adapter.shapes if shape.is_timed}
 
     def prepare(self, parsed_items: list[ParsedItem], rejects: list[Reject]) -> Iterator[Batch]:
-        """Yield the batches of some items: one, unless a thing is in them at different times.
+        """Yield the batches of some items.
 
-        Two states of a thing at different times are two batches, so that both leave a trace; no
-        less so if it is not the items' own, but an offer that two products tell of.
+        There is one batch, unless some product, listing, lot or offer was observed at different
+        times: each of its states then goes into a batch of its own, so that both are recorded.
         """
-        known = self._recognize(parsed_items)
-        self.is_eager = len(known) < len(parsed_items) * _EAGER
-        parsed = self._parse(parsed_items, known, rejects)
+        versions = self._find_versions(parsed_items)
+        self.is_eager = len(versions) < len(parsed_items) * _EAGER
+        results = self._parse(parsed_items, versions, rejects)
         if self.clock:
-            self.clock.move(parsed_items, parsed)
-        parsed_items, parsed = self._in_time(parsed_items, parsed)
+            self.clock.replace_stale_times(parsed_items, results)
+        parsed_items, results = _sort_by_time(parsed_items, results)
         try:
-            batches = self._batches(parsed_items, parsed, rejects)
+            batches = self._batches(parsed_items, results, rejects)
         except TypeError:
-            # A search for each would cost every load; so it is done where something failed.
-            if not self._reject_wrong_types(parsed_items, parsed, rejects):
+            # Checking each value up front would slow down every load.
+            if not self._reject_wrong_types(parsed_items, results, rejects):
                 raise
-            batches = self._batches(parsed_items, parsed, rejects)
+            batches = self._batches(parsed_items, results, rejects)
         if self.clock:
             batches[-1].warnings |= self.clock.take_warnings()
-            batches[0].stale_times = self.clock.take_standing()
+            batches[0].stale_times = self.clock.take_stale_times()
         yield from batches
 
     def _batches(
-        self, parsed_items: list[ParsedItem], parsed: list[Parsed | None], rejects: list[Reject]
+        self, parsed_items: list[ParsedItem], results: list[Parsed | None], rejects: list[Reject]
     ) -> list[Batch]:
-        self.plan.settle(self.alias, self.adapter.platform, parsed)
-        turns = [0, *self._turns(parsed_items, parsed), len(parsed_items)]
-        parts = [slice(*ends) for ends in pairwise(turns)]
-        batches = [self._batch(parsed_items[part], parsed[part], []) for part in parts[:-1]]
-        return [*batches, self._batch(parsed_items[parts[-1]], parsed[parts[-1]], rejects)]
+        self.plan.settle(self.alias, self.adapter.platform, results)
+        bounds = [0, *self._boundaries(parsed_items, results), len(parsed_items)]
+        parts = [slice(*ends) for ends in pairwise(bounds)]
+        batches = [self._batch(parsed_items[part], results[part], []) for part in parts[:-1]]
+        return [*batches, self._batch(parsed_items[parts[-1]], results[parts[-1]], rejects)]
 
     def _reject_wrong_types(
-        self, parsed_items: list[ParsedItem], parsed: list[Parsed | None], rejects: list[Reject]
+        self, parsed_items: list[ParsedItem], results: list[Parsed | None], rejects: list[Reject]
     ) -> bool:
         """Reject the items with values of a wrong type; return whether there was any."""
         before = len(rejects)
-        for position, found in enumerate(parsed):
+        for position, parsed in enumerate(results):
             try:
-                check_types(found.records if found else [], self.plan.record_types)
+                check_types(parsed.records if parsed else [], self.plan.record_types)
             except PayloadError as error:
-                parsed[position] = None
+                results[position] = None
                 rejects.append(reject(parsed_items[position].item, error.reason, error.field))
         return len(rejects) > before
 
-    def _in_time(
-        self, parsed_items: list[ParsedItem], parsed: list[Parsed | None]
-    ) -> tuple[list[ParsedItem], list[Parsed | None]]:
-        """Return items in the order of their times; of one time, in the order in which they came.
-
-        So that of those of one time the last counts, whatever other times come between them.
-        """
-        times = [parsed_item.item.observed_at for parsed_item in parsed_items]
-        if len(set(times)) < 2:
-            return parsed_items, parsed
-        order = sorted(range(len(times)), key=times.__getitem__)
-        return [parsed_items[each] for each in order], [parsed[each] for each in order]
-
-    def _turns(
-        self, parsed_items: list[ParsedItem], parsed: Sequence[Parsed | None]
+    def _boundaries(
+        self, parsed_items: list[ParsedItem], results: Sequence[Parsed | None]
     ) -> Iterator[int]:
-        """Yield the positions at which a thing that came before is told of at another time."""
-        if len({each.item.observed_at for each in parsed_items}) < 2:
+        """Yield the positions of items whose id or rows appeared before with another time."""
+        if len({parsed_item.item.observed_at for parsed_item in parsed_items}) < 2:
             return
         times: dict[Any, datetime] = {}
-        for position, (parsed_item, told) in enumerate(zip(parsed_items, parsed, strict=True)):
-            if told is None:
+        for position, (parsed_item, parsed) in enumerate(zip(parsed_items, results, strict=True)):
+            if parsed is None:
                 continue
             observed_at = parsed_item.item.observed_at
-            things = [told.external_id, *self._own(told)]
-            if any(times.setdefault(thing, observed_at) != observed_at for thing in things):
+            keys = [parsed.external_id, *self._owned_rows(parsed)]
+            if any(times.setdefault(key, observed_at) != observed_at for key in keys):
                 yield position
-                times = dict.fromkeys(things, observed_at)
+                times = dict.fromkeys(keys, observed_at)
 
-    def _own(self, told: Parsed) -> list[tuple[type[Any], str]]:
-        """Return the rows that an item tells of and does not merely refer to, such as offers."""
-        kinds = ((type(record), record) for record in told.records)
+    def _owned_rows(self, parsed: Parsed) -> list[tuple[type[Any], str]]:
+        """Return the rows that an item describes, such as offers; not those it only refers to."""
+        kinds = ((type(record), record) for record in parsed.records)
         return [(kind, record.external_id) for kind, record in kinds if kind in self._owned]
 
     def parse(
         self, parsed_items: list[ParsedItem], rejects: list[Reject]
     ) -> list[tuple[BatchItem, Parsed]]:
-        """Return what can be parsed, with what it says; the rest is added to the rejects."""
-        parsed = self._parse(parsed_items, {}, rejects)
-        self._reject_wrong_types(parsed_items, parsed, rejects)
-        pairs = zip(parsed_items, parsed, strict=True)
-        return [(parsed_item.item, found) for parsed_item, found in pairs if found is not None]
+        """Return the items that can be parsed, and their records; add the others to the rejects."""
+        results = self._parse(parsed_items, {}, rejects)
+        self._reject_wrong_types(parsed_items, results, rejects)
+        pairs = zip(parsed_items, results, strict=True)
+        return [(parsed_item.item, parsed) for parsed_item, parsed in pairs if parsed is not None]
 
     def fold(self, versions: list[tuple[BatchItem, Parsed]]) -> Batch:
-        """Return one batch of all versions of some things, told in the order given.
+        """Return one batch of all versions of some items, merged in the given order.
 
-        It counts each thing once, keeps no payload and remembers no hash.
+        It counts each external id once, and has no payloads and no content hashes.
         """
-        batch, told = Batch(), [parsed for _, parsed in versions]
+        batch, results = Batch(), [parsed for _, parsed in versions]
         batch.items = [item for item, _ in versions]
-        last = {found.external_id: position for position, found in enumerate(told)}
+        last = {parsed.external_id: position for position, parsed in enumerate(results)}
         batch.counted = sorted(last.values())
-        self._encode_rows(batch, told)
+        self._encode_rows(batch, results)
         return batch
 
-    def _recognize(self, parsed_items: list[ParsedItem]) -> dict[int, ExistingVersion]:
+    def _find_versions(self, parsed_items: list[ParsedItem]) -> dict[int, ExistingVersion]:
+        """Return the stored versions of unchanged items, by position."""
         if not self.is_recognizing:
             return {}
         hashes = [parsed_item.item.content_hash for parsed_item in parsed_items]
-        found = retry_on_disconnect(
+        versions = retry_on_disconnect(
             self.alias,
-            lambda: deduplication.known_contents(
+            lambda: deduplication.find_existing_versions(
                 self.alias, self.adapter.platform, self.plan, hashes
             ),
         )
-        # What comes late goes where it belongs in the history: that needs its content.
+        # A late arrival is inserted into the history, which requires its content.
         return {
-            position: known
-            for position, known in found.items()
-            if parsed_items[position].item.observed_at >= known.last_seen_at
+            position: version
+            for position, version in versions.items()
+            if parsed_items[position].item.observed_at >= version.last_seen_at
             and parsed_items[position].item.shape not in self._timed
         }
 
     def _parse(
         self,
         parsed_items: list[ParsedItem],
-        known: dict[int, ExistingVersion],
+        versions: dict[int, ExistingVersion],
         rejects: list[Reject],
     ) -> list[Parsed | None]:
-        """Return what each item says: nothing but its id if it is known, None if it is rejected."""
-        parsed: list[Parsed | None] = [None] * len(parsed_items)
+        """Return the records of each item.
+
+        An unchanged item has no records, and the time it was last seen. A rejected one is None.
+        """
+        results: list[Parsed | None] = [None] * len(parsed_items)
         for position in range(len(parsed_items)):
-            if position not in known:
-                parsed[position] = self._parse_one(parsed_items, position, rejects)
-        # A thing that other items of the batch tell of, too, may be another one after them.
-        told = Counter(found.external_id for found in parsed if found is not None)
-        for position, (external_id, last_seen_at) in known.items():
-            if external_id in told:
-                parsed[position] = self._parse_one(parsed_items, position, rejects)
+            if position not in versions:
+                results[position] = self._parse_one(parsed_items, position, rejects)
+        # Another item of the batch may change the product that an unchanged item is about.
+        changed = Counter(parsed.external_id for parsed in results if parsed is not None)
+        for position, (external_id, last_seen_at) in versions.items():
+            if external_id in changed:
+                results[position] = self._parse_one(parsed_items, position, rejects)
             else:
-                parsed[position] = Parsed(external_id, [], last_seen_at)
-        return parsed
+                results[position] = Parsed(external_id, [], last_seen_at)
+        return results
 
     def parse_item(self, item: Item) -> Parsed | Exception:
-        """Return what an item says, or why it cannot be parsed."""
+        """Return the records of an item, or the error if it cannot be parsed."""
         return parse_item(self.adapter, item)
 
     def _parse_one(
@@ -433,82 +228,87 @@ class Preparer:
         return parsed._replace(observed_at=None) if parsed.observed_at else parsed
 
     def _batch(
-        self, parsed_items: list[ParsedItem], parsed: list[Parsed | None], rejects: list[Reject]
+        self, parsed_items: list[ParsedItem], results: list[Parsed | None], rejects: list[Reject]
     ) -> Batch:
         batch = Batch(rejects=rejects)
         accepted: list[Parsed] = []
-        for parsed_item, found in zip(parsed_items, parsed, strict=True):
-            if found is None:
+        for parsed_item, parsed in zip(parsed_items, results, strict=True):
+            if parsed is None:
                 continue
             item = parsed_item.item
-            if found.observed_at == item.observed_at:
+            if parsed.observed_at == item.observed_at:
                 batch.skipped += item.is_counted
                 continue
-            if found.observed_at is not None:
+            if parsed.observed_at is not None:
                 batch.seen_again.append(
                     SeenAgain(len(accepted), item.content_hash, item.observed_at)
                 )
-            if found.warnings:
-                batch.warnings |= dict.fromkeys(found.warnings)
+            if parsed.warnings:
+                batch.warnings |= dict.fromkeys(parsed.warnings)
             if item.is_counted:
                 batch.counted.append(len(accepted))
             batch.items.append(item)
-            batch.moments.add(item.observed_at)
-            accepted.append(found)
-        batch.measures = self._measure(batch, accepted)
+            batch.observed_times.add(item.observed_at)
+            accepted.append(parsed)
+        batch.metrics = self._measure(batch, accepted)
         self._encode(batch, accepted)
         if self.is_full_listing:
             batch.full_listing.observe(self.plan, batch.items, accepted)
         return batch
 
-    def _measure(self, batch: Batch, parsed: list[Parsed]) -> Measures:
-        measures = observe(self.plan, zip(batch.items, parsed, strict=True))
-        measures.recognized += batch.skipped
-        for each in batch.rejects:
-            measures.refuse(each.reason)
-        measures.date({item.observed_at for item in batch.items})
-        return measures
+    def _measure(self, batch: Batch, results: list[Parsed]) -> QualityMetrics:
+        metrics = measure(self.plan, zip(batch.items, results, strict=True))
+        metrics.recognized += batch.skipped
+        for rejected in batch.rejects:
+            metrics.refuse(rejected.reason)
+        metrics.date({item.observed_at for item in batch.items})
+        return metrics
 
-    def measure_news(self, batch: Batch, known: set[tuple[str, str]]) -> Measures:
-        """Return the measures of a batch, in which items that were loaded before have no faults.
+    def measure_new_items(self, batch: Batch, loaded: set[tuple[str, str]]) -> QualityMetrics:
+        """Return the metrics of a batch in which items that were loaded before have no faults.
 
-        :param known: external_id and content hash of the items that were loaded before
+        :param loaded: external id and content hash of the items that were loaded before
         """
-        measured = []
+        results = []
         for item in batch.items:
             parsed = self.parse_item(item.to_item())
             if isinstance(parsed, Exception):
                 raise parsed
-            is_known = (parsed.external_id, item.content_hash) in known
-            measured.append(Parsed(parsed.external_id, []) if is_known else parsed)
-        return self._measure(batch, measured)
+            is_loaded = (parsed.external_id, item.content_hash) in loaded
+            results.append(Parsed(parsed.external_id, []) if is_loaded else parsed)
+        return self._measure(batch, results)
 
-    def _encode(self, batch: Batch, parsed: list[Parsed]) -> None:
-        self._encode_rows(batch, parsed)
-        for position, (item, content) in enumerate(zip(batch.items, parsed, strict=True)):
-            if content.observed_at is None:
-                batch.payloads[content.external_id, item.content_hash] = position
+    def _encode(self, batch: Batch, results: list[Parsed]) -> None:
+        self._encode_rows(batch, results)
+        for position, (item, parsed) in enumerate(zip(batch.items, results, strict=True)):
+            if parsed.observed_at is None:
+                batch.payloads[parsed.external_id, item.content_hash] = position
 
-    def _encode_rows(self, batch: Batch, parsed: list[Parsed]) -> None:
-        found = collate(self.plan, zip(batch.items, parsed, strict=True))
-        batch.rows = [encode(each, found.rows[each.record]) for each in self.plan.targets]
-        kind, observations = self.plan.observations, found.observations
+    def _encode_rows(self, batch: Batch, results: list[Parsed]) -> None:
+        collated = collate(self.plan, zip(batch.items, results, strict=True))
+        batch.rows = [encode(target, collated.rows[target.record]) for target in self.plan.targets]
+        kind, observations = self.plan.observations, collated.observations
         if kind and observations:
             check_columns(kind.record, observations)
-            columns = ([getattr(each, name) for name in kind.columns] for each in observations)
+            columns = (
+                [getattr(observation, name) for name in kind.columns]
+                for observation in observations
+            )
             batch.points = "".join(map(staging.encode, columns)).encode()
-            batch.moments |= {getattr(each, kind.time) for each in observations}
+            batch.observed_times |= {
+                getattr(observation, kind.time) for observation in observations
+            }
 
 
-def reject(item: BatchItem, reason: str, field: str = "", external_id: str = "") -> Reject:
-    """Return what puts an item into quarantine."""
-    return Reject(
-        external_id,
-        reason,
-        field,
-        item.place,
-        item.raw,
-        item.observed_at,
-        item.shape,
-        item.context,
-    )
+def _sort_by_time(
+    parsed_items: list[ParsedItem], results: list[Parsed | None]
+) -> tuple[list[ParsedItem], list[Parsed | None]]:
+    """Return items in the order of their times; those with equal times keep their order.
+
+    The last of several items with the same id and time takes effect.
+    """
+    times = [parsed_item.item.observed_at for parsed_item in parsed_items]
+    if len(set(times)) < 2:
+        return parsed_items, results
+    order = sorted(range(len(times)), key=times.__getitem__)
+    return [parsed_items[index] for index in order], [results[index] for index in order]

@@ -1,4 +1,4 @@
-"""A survey: what sources hold and how well it is understood, before anything is loaded."""
+"""Preview of a load: what sources contain, and which of it can be loaded."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,20 +12,21 @@ from marketplace.loading.adapters import Adapter, Item, Parsed, Source, get_adap
 from marketplace.loading.formats.documents import Entry
 from marketplace.loading.ingest import expand
 from marketplace.loading.mapped import suggestions, tables
-from marketplace.loading.preparation import find_unstorable, parse_item, serialize
+from marketplace.loading.preparation import parse_item
 from marketplace.loading.reader import read_source
 from marketplace.loading.record_types import check_types
+from marketplace.loading.serialization import UNSTORABLE, find_unstorable, serialize
 from marketplace.loading.targets import get_plan
 from marketplace.registry import get_platform
 
-#: Faults that are told in full; all are counted.
+#: The number of faults that are kept; all are counted.
 _MAX_FAULTS = 10
 
 
 class Fault(NamedTuple):
     """A record that cannot be loaded.
 
-    :param place: source and place in it
+    :param place: the source, and the place in it
     """
 
     place: str
@@ -37,7 +38,7 @@ class Fault(NamedTuple):
 class RecordSurvey:
     """The records of one type.
 
-    :param filled: field → in how many records it has a value
+    :param filled: field → number of records in which it has a value
     """
 
     count: int = 0
@@ -57,10 +58,10 @@ class RecordSurvey:
 
 @dataclass
 class ShapeSurvey:
-    """What has one shape.
+    """The documents of one shape and their items.
 
-    :param items: things that would be loaded, repeats included
-    :param distinct: different external ids among them
+    :param items: number of items that would be loaded, including repeats
+    :param ids: their external ids
     """
 
     documents: int = 0
@@ -70,12 +71,12 @@ class ShapeSurvey:
 
     @property
     def distinct(self) -> int:
-        """How many different external ids the items have."""
+        """The number of different external ids."""
         return len(self.ids)
 
     @property
     def repeats(self) -> int:
-        """How many items are about what another one is about, too."""
+        """The number of items whose external id another item has, too."""
         return self.items - self.distinct
 
     def add(self, item: Item, parsed: Parsed) -> None:
@@ -89,12 +90,14 @@ class ShapeSurvey:
 
 @dataclass
 class Survey:
-    """What sources hold.
+    """The content of sources.
 
-    :param documents: JSON documents, elements of feeds, rows of tables or what of them is one item
-    :param fault_count: records that cannot be loaded; `faults` are the first of them
+    :param documents: number of JSON documents, elements of feeds, and rows or groups of rows of
+        tables
+    :param fault_count: number of records that cannot be loaded; `faults` are the first of them
     :param failures: why sources could not be read to their end
     :param warnings: about records that would be loaded, but not as the user may expect
+    :param kinds: source and kind of the warnings that were issued
     """
 
     platform: str
@@ -110,15 +113,15 @@ class Survey:
 
     @property
     def items(self) -> int:
-        """Things that would be loaded, repeats included."""
+        """The number of items that would be loaded, including repeats."""
         return sum(shape.items for shape in self.shapes.values())
 
     def shape(self, name: str) -> ShapeSurvey:
-        """Return what is known of a shape."""
+        """Return the survey of a shape."""
         return self.shapes.setdefault(name, ShapeSurvey())
 
     def warn(self, source: str, text: str, kind: str = "") -> None:
-        """Note a warning about a source; each text, and each kind, is kept once."""
+        """Add a warning about a source. Each text, and each kind, is kept once."""
         if kind and (source, kind) in self.kinds:
             return
         self.kinds.add((source, kind))
@@ -138,72 +141,72 @@ def survey(
     options: Mapping[str, str] | None = None,
     columns: str | None = None,
 ) -> Survey:
-    """Read sources as `ingest` does, and return what it would find. No database is asked.
+    """Read sources as `ingest` does, and return what they contain. It uses no database.
 
     :param options: as for `ingest`
     :param columns: a mapping file, as for `ingest`
-    :raises SourceError: if the platform is unknown, or the mapping is wrong
+    :raises SourceError: if the platform is unknown, or the mapping is not valid
     """
     table = tables.load(columns, platform) if columns else None
     adapter = table.adapter if table else get_adapter(platform)
-    found = Survey(platform, get_plan(get_platform(platform).database).record_types)
-    for path in (name for each in paths for name in expand(each)):
-        found.sources += 1
+    result = Survey(platform, get_plan(get_platform(platform).database).record_types)
+    for path in (file for name in paths for file in expand(name)):
+        result.sources += 1
         name = Path(path).name
-        source = Source(name, options or {}, partial(found.warn, name))
+        source = Source(name, options or {}, partial(result.warn, name))
         try:
             for entry in read_source(path, table):
-                _add(found, adapter, entry, source)
+                _add(result, adapter, entry, source)
         except SourceError as error:
-            found.failures.append(str(error))
-    return found
+            result.failures.append(str(error))
+    return result
 
 
-def _add(found: Survey, adapter: Adapter, entry: Entry, source: Source) -> None:
+def _add(result: Survey, adapter: Adapter, entry: Entry, source: Source) -> None:
     if entry.warning:
         source.warn(entry.warning)
         return
-    found.documents += 1
+    result.documents += 1
     place = f"{source.name}: {entry.place}"
     if entry.fault:
-        found.refuse(place, PayloadError(entry.fault))
+        result.refuse(place, PayloadError(entry.fault))
         return
     try:
         items = adapter.split(entry.document, source)
         shape = adapter.recognize(entry.document)
         if shape is not None:
-            found.shape(shape.name).documents += 1
+            result.shape(shape.name).documents += 1
         for item in items:
-            _add_item(found, adapter, item, place, source)
+            _add_item(result, adapter, item, place, source)
     except PayloadError as error:
         suggestions.check_row(adapter, entry.document, source.name)
-        found.refuse(place, error)
+        result.refuse(place, error)
 
 
-def _add_item(found: Survey, adapter: Adapter, item: Item, place: str, source: Source) -> None:
+def _add_item(result: Survey, adapter: Adapter, item: Item, place: str, source: Source) -> None:
     try:
         serialize(item.payload)
-    except (TypeError, ValueError, RecursionError) as error:
+    except UNSTORABLE as error:
         parsed: Parsed | Exception = error
     else:
-        parsed = _parse(found, adapter, item)
+        parsed = _parse(result, adapter, item)
     if isinstance(parsed, PayloadError):
-        found.refuse(place, parsed)
+        result.refuse(place, parsed)
     elif isinstance(parsed, Exception):
         field = find_unstorable(item.payload)
-        found.refuse(place, PayloadError(f"cannot be stored: {parsed}", field))
+        result.refuse(place, PayloadError(f"cannot be stored: {parsed}", field))
     else:
-        found.shape(item.shape).add(item, parsed)
+        result.shape(item.shape).add(item, parsed)
         for warning in parsed.warnings:
             source.warn(warning)
 
 
-def _parse(found: Survey, adapter: Adapter, item: Item) -> Parsed | Exception:
-    """Return what an item says, or why a load would reject it."""
+def _parse(result: Survey, adapter: Adapter, item: Item) -> Parsed | Exception:
+    """Return the content of an item, or the error for which a load would reject it."""
     parsed = parse_item(adapter, item)
     if not isinstance(parsed, Exception):
         try:
-            check_types(parsed.records, found.record_types)
+            check_types(parsed.records, result.record_types)
         except PayloadError as error:
             return error
     return parsed

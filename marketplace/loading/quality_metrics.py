@@ -1,4 +1,7 @@
-"""What is counted of the records that are loaded, for the gates to judge."""
+"""Quality metrics: counts of records and of their faults, which the gates judge.
+
+A batch has metrics of its own; the metrics of a run are the sum of those of its batches.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -11,17 +14,18 @@ from psycopg2.sql import SQL, Identifier
 from marketplace.loading.adapters import Parsed
 from marketplace.loading.targets import Plan, Target
 
-#: What is counted beside the records of each shape.
+#: Keys of the tallies of all records and of all compared prices; other keys are shapes.
 RECORDS, PRICES = "records", "prices"
 
-#: The faults that are no missing field.
+#: The faults other than a missing field.
 UNREADABLE, REPEATED = "unreadable", "repeated"
 MOVED, SLIPPED, CURRENCY = "moved", "slipped", "currency"
 
-#: Reasons that are counted apart: the most frequent one explains what cannot be read.
+#: The number of distinct reasons that are counted; the most frequent one is shown.
 _MAX_REASONS = 20
 
-# The higher price by the lower one: a slip is within 5% of a power of ten, either way.
+# The ratio is the higher price divided by the lower one. It is a slip if it is within 5% of 10, 100
+# or 1,000.
 _COMPARE = """
 SELECT
     count(*) FILTER (WHERE is_news),
@@ -47,7 +51,7 @@ FROM {stage} AS s
 JOIN {table} AS t ON t.platform = %(platform)s AND t.external_id = s.external_id
 WHERE s.price > 0 AND t.price > 0
 """
-# A price that came late is compared with the one in effect then, else with the one after it.
+# A late price is compared with the price in effect at its time, or else with the next price.
 _LATE = """
 SELECT
     true AS is_news,
@@ -78,10 +82,10 @@ WHERE s.price > 0 AND s.last_seen_at < t.last_seen_at
 
 @dataclass
 class Tally:
-    """Rows of one kind, and how many of them have each fault.
+    """The number of rows of one kind, and how many of them have each fault.
 
-    :param faults: fault → rows that have it
-    :param worst: fault → its highest share in a stretch
+    :param faults: fault → number of rows that have it
+    :param worst: fault → its highest share in a batch
     """
 
     count: int = 0
@@ -89,16 +93,22 @@ class Tally:
     worst: dict[str, float] = field(default_factory=dict)
 
     def note(self, fault: str, number: int) -> None:
-        """Count a fault."""
+        """Add a number of rows that have a fault."""
         if number:
             self.faults[fault] = self.faults.get(fault, 0) + number
 
     def share(self, fault: str, recognized: int = 0) -> float:
-        """Return the share of the rows that have a fault, rows known to be good among them."""
+        """Return the share of rows that have a fault.
+
+        :param recognized: number of further rows, which are unchanged and have no fault
+        """
         return self.faults.get(fault, 0) / max(self.count + recognized, 1)
 
     def add(self, other: "Tally", rows: int) -> None:
-        """Add what was counted elsewhere, in a stretch or more; few rows are no stretch."""
+        """Add another tally, of one batch or more.
+
+        :param rows: the number of rows from which on the shares of a batch are meaningful
+        """
         self.count += other.count
         shares = other.worst
         if not shares and other.count >= rows:
@@ -110,14 +120,14 @@ class Tally:
 
 
 @dataclass
-class Measures:
-    """What was counted of a stretch, or of all stretches of a run.
+class QualityMetrics:
+    """The metrics of a batch, or of all batches of a run.
 
     :param tallies: RECORDS, PRICES, and each shape (with its shop or table) → its rows
-    :param recognized: items known to be unchanged, which are in no tally
-    :param reasons: why records could not be read → how many
-    :param volumes: scope of a full listing that was read to its end → its rows
-    :param is_released: whether a person let it pass
+    :param recognized: number of unchanged items, which are in no tally
+    :param reasons: reason why records could not be read → number of records
+    :param volumes: scope of a full listing that was read to its end → number of its rows
+    :param is_released: whether a person released the run
     :param since: key of a tally, or scope → its oldest observation, in seconds since 1970
     :param until: the newest observation; None if it is not known
     """
@@ -130,33 +140,33 @@ class Measures:
     since: dict[str, float] = field(default_factory=dict)
     until: float | None = None
 
-    def date(self, moments: Iterable[datetime]) -> None:
-        """Note when the rows of all tallies were observed."""
-        found = sorted(moment.timestamp() for moment in moments)
-        if found:
-            self.since, self.until = dict.fromkeys(self.tallies, found[0]), found[-1]
+    def date(self, times: Iterable[datetime]) -> None:
+        """Set the times of observation of all tallies."""
+        seconds = sorted(moment.timestamp() for moment in times)
+        if seconds:
+            self.since, self.until = dict.fromkeys(self.tallies, seconds[0]), seconds[-1]
 
     def tally(self, key: str) -> Tally:
-        """Return the rows of one kind."""
+        """Return the tally of one kind of rows."""
         return self.tallies.setdefault(key, Tally())
 
     @property
     def rows(self) -> int:
-        """Records read, and items recognized."""
+        """The number of records read and of unchanged items."""
         return self.recognized + (self.tallies[RECORDS].count if RECORDS in self.tallies else 0)
 
     def refuse(self, reason: str) -> None:
-        """Count a record that cannot be loaded: a damaged or unknown document, a faulty item."""
+        """Count a record that cannot be loaded: a damaged or unknown document, or a faulty item."""
         records = self.tally(RECORDS)
         records.count += 1
         records.note(UNREADABLE, 1)
         if reason in self.reasons or len(self.reasons) < _MAX_REASONS:
             self.reasons[reason] = self.reasons.get(reason, 0) + 1
 
-    def add(self, other: "Measures", rows: int) -> None:
-        """Add what was counted elsewhere.
+    def add(self, other: "QualityMetrics", rows: int) -> None:
+        """Add the metrics of another batch or run.
 
-        :param rows: rows of a stretch that tell what shares of faults are natural
+        :param rows: the number of rows from which on the shares of a batch are meaningful
         """
         self.recognized += other.recognized
         self.is_released |= other.is_released
@@ -168,34 +178,39 @@ class Measures:
             self.since[key] = min(moment, self.since.get(key, moment))
         self.until = max(filter(None, (self.until, other.until)), default=None)
 
-    def before(self, moment: float) -> "Measures":
-        """Return what was counted of observations that are not later than a moment.
+    def before(self, moment: float) -> "QualityMetrics":
+        """Return the metrics of observations that are not later than a time.
 
-        Measures without a time, which earlier releases wrote, count as earlier.
+        Metrics without a time, which earlier releases stored, count as earlier.
         """
-        tallies = {k: each for k, each in self.tallies.items() if self._is_before(k, moment)}
-        volumes = {k: each for k, each in self.volumes.items() if self._is_before(k, moment)}
+        tallies = {
+            key: tally for key, tally in self.tallies.items() if self._is_before(key, moment)
+        }
+        volumes = {key: rows for key, rows in self.volumes.items() if self._is_before(key, moment)}
         return replace(self, tallies=tallies, volumes=volumes)
 
     def _is_before(self, key: str, moment: float) -> bool:
         return self.since.get(key, moment) <= moment
 
     def as_json(self) -> dict[str, Any]:
-        """Return what later runs are compared to: all but the reasons."""
+        """Return the metrics that later runs are compared with: all but the reasons."""
         return {name: value for name, value in asdict(self).items() if name != "reasons"}
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any] | None) -> "Measures":
-        """Return what `as_json` told."""
-        told = dict(value or {})
-        tallies = {key: Tally(**tally) for key, tally in told.pop("tallies", {}).items()}
-        return cls(tallies, **told)
+    def from_json(cls, value: Mapping[str, Any] | None) -> "QualityMetrics":
+        """Return the metrics from the result of `as_json`."""
+        values = dict(value or {})
+        tallies = {key: Tally(**tally) for key, tally in values.pop("tallies", {}).items()}
+        return cls(tallies, **values)
 
 
-class Prices(NamedTuple):
-    """How the prices of a stretch compare to the stored ones.
+class PriceComparison(NamedTuple):
+    """How the prices of a batch compare with the stored ones.
 
-    :param moved: those that rose or fell by more than the factor, slips among them
+    :param compared: number of compared prices
+    :param moved: prices that rose or fell by more than the factor, including the slipped ones
+    :param slipped: prices that changed by a factor of 10, 100 or 1,000
+    :param currency: prices whose currency changed
     """
 
     compared: int
@@ -203,16 +218,16 @@ class Prices(NamedTuple):
     slipped: int
     currency: int
 
-    def note(self, measures: Measures) -> None:
-        """Put them into the measures of their stretch; a stretch may be tried several times."""
+    def note(self, metrics: QualityMetrics) -> None:
+        """Set the tally of prices in the metrics of a batch, which may be committed repeatedly."""
         tally = Tally(self.compared)
         for fault in (MOVED, SLIPPED, CURRENCY):
             tally.note(fault, getattr(self, fault))
-        measures.tallies[PRICES] = tally
+        metrics.tallies[PRICES] = tally
 
 
-class Observed(Protocol):
-    """An item as it is counted: see `adapters.Item`."""
+class MeasuredItem(Protocol):
+    """The attributes of an item that are needed to measure it: see `adapters.Item`."""
 
     @property
     def shape(self) -> str:
@@ -220,7 +235,7 @@ class Observed(Protocol):
 
     @property
     def context(self) -> Mapping[str, Any]:
-        """What its envelope said."""
+        """The values of its envelope that its payload omits."""
 
     @property
     def is_counted(self) -> bool:
@@ -228,82 +243,85 @@ class Observed(Protocol):
 
     @property
     def content_hash(self) -> str:
-        """By which equal content is known."""
+        """The hash of its content."""
 
 
-def observe(plan: Plan, items: Iterable[tuple[Observed, Parsed]]) -> Measures:
-    """Count the items of a stretch: which fields they lack, which ids repeat.
+def measure(plan: Plan, items: Iterable[tuple[MeasuredItem, Parsed]]) -> QualityMetrics:
+    """Return the metrics of a batch: which fields its items lack, and which ids repeat.
 
-    :param items: each with what it says: nothing if it was recognized as unchanged
+    :param items: items and what was parsed from them; unchanged items have no records
     """
     names = list(plan.coverage)
     wanted: dict[type[Any], list[tuple[int, int]]] = {}
-    for number, (record, attribute) in enumerate(plan.coverage.values()):
-        wanted.setdefault(record, []).append((record._fields.index(attribute), 1 << number))
-    found, repeated = dict[tuple[str, int], int](), dict[str, int]()
-    contents, recognized, nothing = dict[tuple[str, str], str](), 0, (1 << len(names)) - 1
+    for number, (kind, attribute) in enumerate(plan.coverage.values()):
+        wanted.setdefault(kind, []).append((kind._fields.index(attribute), 1 << number))
+    # Key and bit mask of the missing fields → number of items.
+    counts, repeated = dict[tuple[str, int], int](), dict[str, int]()
+    contents, recognized, all_missing = dict[tuple[str, str], str](), 0, (1 << len(names)) - 1
     for item, (external_id, records, _, _) in items:
         if not item.is_counted:
             continue
         if not records:
             recognized += 1
             continue
-        missing = nothing
-        for told in records:
-            for index, bit in wanted.get(type(told), ()):
-                if missing & bit and told[index] is not None:
+        missing = all_missing
+        for record in records:
+            for index, bit in wanted.get(type(record), ()):
+                if missing & bit and record[index] is not None:
                     missing ^= bit
         key = _key(item) if item.context else item.shape
         group = (key, missing)
-        found[group] = found.get(group, 0) + 1
+        counts[group] = counts.get(group, 0) + 1
         content = item.content_hash
         if contents.setdefault((key, external_id), content) != content:
             repeated[key] = repeated.get(key, 0) + 1
-    return _measures(names, found, repeated, recognized)
+    return _sum_up(names, counts, repeated, recognized)
 
 
-def _key(item: Observed) -> str:
-    """Return what an item is compared to: its shape, and the shop or table that it comes from."""
+def _key(item: MeasuredItem) -> str:
+    """Return the key of an item's tally: its shape, and the shop or table of its source."""
     scope = item.context.get("shop") or item.context.get("columns")
     return f"{item.shape} of {scope}" if scope else item.shape
 
 
-def _measures(
+def _sum_up(
     names: list[str],
-    found: dict[tuple[str, int], int],
+    counts: dict[tuple[str, int], int],
     repeated: dict[str, int],
     recognized: int,
-) -> Measures:
-    measures = Measures(recognized=recognized)
-    for (key, missing), number in found.items():
-        tally = measures.tally(key)
+) -> QualityMetrics:
+    metrics = QualityMetrics(recognized=recognized)
+    for (key, missing), number in counts.items():
+        tally = metrics.tally(key)
         tally.count += number
-        measures.tally(RECORDS).count += number
+        metrics.tally(RECORDS).count += number
         for position, name in enumerate(names):
             if missing >> position & 1:
                 tally.note(name, number)
     for key, number in repeated.items():
-        measures.tally(key).note(REPEATED, number)
-    return measures
+        metrics.tally(key).note(REPEATED, number)
+    return metrics
 
 
-def compare_prices(cursor: CursorWrapper, platform: str, target: Target, factor: float) -> Prices:
+def compare_prices(
+    cursor: CursorWrapper, platform: str, target: Target, factor: float
+) -> PriceComparison:
     """Compare the staged prices of a target with the stored ones, before they are merged.
 
-    One that is newer than the stored row is compared with it. One that is older is compared with
+    A price that is newer than the stored row is compared with it. An older price is compared with
     the price in effect at its own time, if the target has a history.
     """
-    found = _compare(cursor, _STORED, platform, target, factor)
-    if not found[-1] or target.history is None:
-        return Prices(*found[:-1])
+    counts = _compare(cursor, _STORED, platform, target, factor)
+    if not counts[-1] or target.history is None:
+        return PriceComparison(*counts[:-1])
     late = _compare(cursor, _LATE, platform, target, factor)
-    return Prices(*(one + other for one, other in zip(found[:-1], late, strict=False)))
+    return PriceComparison(*map(sum, zip(counts[:-1], late, strict=False)))
 
 
 def _compare(
     cursor: CursorWrapper, pairs: str, platform: str, target: Target, factor: float
 ) -> tuple[int, ...]:
-    """Return the numbers of `Prices`, and how many staged prices are older than the stored ones."""
+    """Return the counts of `PriceComparison`, and the number of prices that are late arrivals."""
     history = target.history._meta.db_table if target.history else ""
     statement = SQL(_COMPARE).format(
         pairs=SQL(pairs).format(
@@ -313,5 +331,5 @@ def _compare(
         )
     )
     cursor.execute(statement, {"platform": platform, "factor": factor})
-    found: tuple[int, ...] = cursor.fetchone()
-    return found
+    counts: tuple[int, ...] = cursor.fetchone()
+    return counts

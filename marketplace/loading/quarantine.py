@@ -11,7 +11,7 @@ from psycopg2.sql import SQL, Identifier
 from marketplace.loading import staging
 from marketplace.loading.database_models import loading_models, table_of
 from marketplace.loading.deduplication import digest
-from marketplace.loading.preparation import Reject
+from marketplace.loading.items import Reject
 
 _COMPRESSION_LEVEL = 3
 

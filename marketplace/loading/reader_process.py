@@ -1,7 +1,7 @@
-"""Reading in a process of its own, so that parsing goes on while the database works.
+"""The reader process: it reads and parses while the process that started it writes.
 
-Between the two processes goes a pipe; a few batches wait in it, so memory stays flat. After a large
-batch, the reader goes on only when it was written, of which a second pipe tells it.
+The reader sends its messages through a pipe that holds a few batches, so memory is bounded. After a
+large batch, it waits until that batch was written; a second pipe confirms it.
 """
 
 import ctypes
@@ -25,26 +25,26 @@ from django.db import Error, connections
 
 from marketplace.exceptions import MarketplaceError, SourceError, name_error
 from marketplace.loading.formats import documents
-from marketplace.loading.preparation import Batch
+from marketplace.loading.items import Batch
 from marketplace.loading.reader import Reader
 from marketplace.loading.sources import Job, Message
 
-#: Bytes of files from which on a process of its own reads them.
+#: The size of files from which on a reader process is used, in bytes.
 _MANY_BYTES = 4_000_000
-_PACKED = (".gz", ".zst")
+_COMPRESSED = (".gz", ".zst")
 
-#: Bytes of payloads from which on a batch is large: one of its records is.
+#: The size of payloads from which on a batch is large, in bytes: one of its records is large.
 _LARGE = 16 << 20
 
 #: From <linux/prctl.h>.
 _PR_SET_PDEATHSIG = 1
 
-#: The last message of a process that is done.
+#: The last message of the reader.
 _DONE = "done"
 
 
 def is_worth_it(job: Job) -> bool:
-    """Return whether there is so much to read that a second process pays."""
+    """Return whether the input is so large that a reader process saves time."""
     if not settings.INGEST_READER_PROCESS or connections[job.alias].in_atomic_block:
         return False
     size = 0
@@ -52,12 +52,12 @@ def is_worth_it(job: Job) -> bool:
         if isinstance(source, int) or source == documents.STANDARD_INPUT:
             return _has_descriptor(source)
         with suppress(OSError):
-            size += os.path.getsize(source) * (8 if source.endswith(_PACKED) else 1)
+            size += os.path.getsize(source) * (8 if source.endswith(_COMPRESSED) else 1)
     return size >= _MANY_BYTES
 
 
 def _has_descriptor(source: str | int) -> bool:
-    """Return whether another process can read a source that is no file."""
+    """Return whether another process can read a source that is not a file."""
     if isinstance(source, int):
         return True
     try:
@@ -66,13 +66,13 @@ def _has_descriptor(source: str | int) -> bool:
         return False
 
 
-def read(job: Job, ahead: Callable[[Batch], None]) -> Iterator[Message]:
-    """Yield as `Reader.read_all` does, while another process reads.
+def read(job: Job, pack_ahead: Callable[[Batch], None]) -> Iterator[Message]:
+    """Yield the messages of `Reader.read_all`, which runs in the reader process.
 
-    :param ahead: what a thread does with a batch while the one before it is being written
-    :raises SourceError: if that process ends before it is done
+    :param pack_ahead: called by a thread with each batch while the one before it is being written
+    :raises SourceError: if the reader process ends early
     """
-    with _started(job, ahead) as (pid, messages, written):
+    with _started(job, pack_ahead) as (pid, messages, written):
         while True:
             message = messages.get()
             if message == _DONE:
@@ -86,7 +86,7 @@ def read(job: Job, ahead: Callable[[Batch], None]) -> Iterator[Message]:
                 raise message
             is_large = _is_large(message)
             yield message
-            # It is freed before the next one is read.
+            # Release its memory before the next one is read.
             del message
             if is_large:
                 with suppress(BrokenPipeError):
@@ -94,7 +94,7 @@ def read(job: Job, ahead: Callable[[Batch], None]) -> Iterator[Message]:
 
 
 def _ending(pid: int) -> str:
-    """Return how a process has ended; it is left to be waited for."""
+    """Return how a process has ended, without waiting for it."""
     with suppress(OSError):
         status = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
         if status and status.si_code != os.CLD_EXITED:
@@ -106,19 +106,20 @@ def _ending(pid: int) -> str:
 
 @contextmanager
 def _started(
-    job: Job, ahead: Callable[[Batch], None]
+    job: Job, pack_ahead: Callable[[Batch], None]
 ) -> Iterator[tuple[int, "queue.Queue[Any]", int]]:
-    """Start the process that reads, and a thread that takes what it sends.
+    """Start the reader process, and a thread that receives its messages.
 
-    Yields its id, what it sends, and where to write that a large batch was written.
+    :return: its process id, its messages, and the descriptor that confirms large batches
     """
     answer_in, answer_out = os.pipe()
     written_in, written_out = os.pipe()
     with suppress(AttributeError, OSError):
-        # Fewer, larger portions: each wakes the other process up.
+        # A larger pipe wakes the other process up less often.
         fcntl.fcntl(answer_out, fcntl.F_SETPIPE_SZ, 1 << 20)
     with warnings.catch_warnings():
-        # Of threads: none of those that may run here holds what the new process needs.
+        # Python warns of threads. None of those that may run here holds a lock that the new process
+        # needs.
         warnings.simplefilter("ignore", DeprecationWarning)
         pid = os.fork()
     if not pid:
@@ -129,7 +130,9 @@ def _started(
     os.close(written_in)
     messages: queue.Queue[Any] = queue.Queue(maxsize=1)
     is_over = threading.Event()
-    taker = threading.Thread(target=_take, args=(answer_in, messages, is_over, ahead), daemon=True)
+    taker = threading.Thread(
+        target=_take, args=(answer_in, messages, is_over, pack_ahead), daemon=True
+    )
     taker.start()
     try:
         yield pid, messages, written_out
@@ -150,27 +153,27 @@ def _take(
     descriptor: int,
     messages: "queue.Queue[Any]",
     is_over: threading.Event,
-    ahead: Callable[[Batch], None],
+    pack_ahead: Callable[[Batch], None],
 ) -> None:
     with open(descriptor, "rb", buffering=1 << 20) as answers:
         while not is_over.is_set():
-            message = _receive(answers, ahead)
+            message = _receive(answers, pack_ahead)
             messages.put(message)
             if message is None or message == _DONE:
                 return
-            # It may be large, and the next one may be long in coming.
+            # It may be large, and the next one may take long to arrive.
             del message
 
 
-def _receive(answers: BinaryIO, ahead: Callable[[Batch], None]) -> Any:
-    """Return a message; None if the other process has ended, the error if one was made here."""
+def _receive(answers: BinaryIO, pack_ahead: Callable[[Batch], None]) -> Any:
+    """Return a message; None if the other process has ended; the error if `pack_ahead` failed."""
     try:
         message = pickle.load(answers)
         if isinstance(message, Batch):
-            ahead(message)
+            pack_ahead(message)
     except (EOFError, OSError, pickle.UnpicklingError):
         return None
-    except Exception as error:  # noqa: BLE001 # a thread's top: who waits for it must learn of it
+    except Exception as error:  # noqa: BLE001 # the consumer of the queue raises it
         return error
     return message
 
@@ -182,17 +185,17 @@ def _is_large(message: Message | BaseException | str) -> bool:
 def _serve(job: Job, answer: int, written: int) -> NoReturn:
     """Write the messages of a job to a file descriptor, and end this process.
 
-    :param written: file descriptor with a byte for each large batch that was written
+    :param written: file descriptor that receives a byte for each large batch that was written
     """
     code = 1
     try:
-        # Ctrl-C reaches both processes: the one that writes decides what becomes of the run.
+        # Ctrl-C reaches both processes; the one that writes handles it.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         _end_with_parent()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        # What a batch leaves is freed by its references; looking for cycles costs a third of it.
+        # Batches have no reference cycles, and searching for cycles costs a third of the time.
         gc.disable()
-        # The connections are the other process's. psycopg2 does not close what it did not open.
+        # The connections belong to the other process; psycopg2 does not close them in this one.
         for connection in connections.all(initialized_only=True):
             connection.connection = None
         with suppress(BrokenPipeError), open(answer, "wb", buffering=1 << 20) as answers:
@@ -200,29 +203,29 @@ def _serve(job: Job, answer: int, written: int) -> NoReturn:
                 pickle.dump(message, answers, protocol=5)
                 answers.flush()
                 is_large = _is_large(message)
-                # A record may be large: it is freed before the next one is read.
+                # A record may be large: release its memory before the next one is read.
                 del message
                 if is_large:
                     os.read(written, 1)
         code = 0
     finally:
-        # Not sys.exit: nothing of what the other process has open may be flushed or closed here.
+        # Not sys.exit, which would flush and close files that the other process has open.
         os._exit(code)
 
 
 def _end_with_parent() -> None:
-    """Have the system end this process with the one that writes, where it can (Linux)."""
+    """Have Linux end this process when the one that writes ends."""
     with suppress(AttributeError, OSError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _safely(job: Job) -> Iterator[Message | BaseException]:
-    """Yield the messages, the last one being the error that ended them, if any."""
+    """Yield the messages. If reading fails, the last message is the error."""
     try:
         yield from Reader(job).read_all()
     except (MarketplaceError, Error) as error:
         error.__cause__ = None
         yield error
-    except Exception as error:  # noqa: BLE001 # a process's top: its trace is told here or nowhere
+    except Exception as error:  # noqa: BLE001 # only this process has the traceback
         traceback.print_exc()
         yield MarketplaceError(f"The process that reads the sources failed: {name_error(error)}.")

@@ -1,4 +1,4 @@
-"""The types of records: what an adapter returns must be what the fields of its records take."""
+"""Check the types of records: adapters must return values of the types of the records' fields."""
 
 from collections.abc import Collection
 from decimal import Decimal
@@ -11,7 +11,7 @@ _field_types: dict[type[Any], dict[str, frozenset[type[Any]]]] = {}
 
 
 def field_types(record: type[Any]) -> dict[str, frozenset[type[Any]]]:
-    """Return which types each field of a record type takes: exactly these, no subclasses."""
+    """Return the types that each field of a record type accepts; subclasses are not accepted."""
     if record not in _field_types:
         hints = get_type_hints(record)
         _field_types[record] = {name: _types(hint) for name, hint in hints.items()}
@@ -19,7 +19,7 @@ def field_types(record: type[Any]) -> dict[str, frozenset[type[Any]]]:
 
 
 def check_types(records: list[Any], known: Collection[type[Any]]) -> None:
-    """Compare records with the types of their fields.
+    """Check that records have the types of their fields.
 
     :param known: the record types of the database
     :raises PayloadError: naming the first field whose value has another type
@@ -36,7 +36,7 @@ def check_types(records: list[Any], known: Collection[type[Any]]) -> None:
 
 
 def check_columns(kind: type[Any], records: list[Any]) -> None:
-    """Compare records of one type with the types of their fields, in less time than one by one.
+    """Check that records of one type have the types of their fields; faster than `check_types`.
 
     :raises TypeError: if a value has another type
     """
@@ -47,8 +47,8 @@ def check_columns(kind: type[Any], records: list[Any]) -> None:
 
 
 def describe_type(field: str, value: Any, allowed: Collection[type[Any]]) -> PayloadError:
-    """Return the fault of a value that its field does not take."""
-    names = sorted(each.__name__ for each in allowed if each is not NoneType)
+    """Return the error for a value whose type its field does not accept."""
+    names = sorted(kind.__name__ for kind in allowed if kind is not NoneType)
     return PayloadError(
         f"the adapter returned {type(value).__name__}, but the field takes {' or '.join(names)}",
         field,
@@ -58,6 +58,6 @@ def describe_type(field: str, value: Any, allowed: Collection[type[Any]]) -> Pay
 def _types(hint: Any) -> frozenset[type[Any]]:
     if get_origin(hint) in (Union, UnionType):
         return frozenset[type[Any]]().union(*map(_types, get_args(hint)))
-    found = get_origin(hint) or hint
+    kind = get_origin(hint) or hint
     # A whole number is as exact as a Decimal.
-    return frozenset({found, int} if found is Decimal else {found})
+    return frozenset({kind, int} if kind is Decimal else {kind})

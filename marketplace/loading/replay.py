@@ -24,9 +24,10 @@ from marketplace.loading import batch as batches
 from marketplace.loading import late_arrivals, payload_versions, payloads, quarantine
 from marketplace.loading.adapters import Parsed, get_adapter
 from marketplace.loading.database_models import get_payload_models, loading_models
+from marketplace.loading.items import Batch, BatchItem, ParsedItem, Reject
 from marketplace.loading.models import INTERRUPTED, LoadRun
 from marketplace.loading.payload_versions import PayloadVersion
-from marketplace.loading.preparation import Batch, BatchItem, ParsedItem, Preparer, Reject
+from marketplace.loading.preparation import Preparer
 from marketplace.loading.retry import retry_on_conflict, retry_on_disconnect
 from marketplace.loading.runs import Run
 from marketplace.loading.sources import SourceStart

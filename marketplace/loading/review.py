@@ -1,6 +1,7 @@
-"""What waits for a person: held and failed runs, quarantined records, prices marked as outliers.
+"""Rows that wait for review: held and failed runs, quarantined records and price outliers.
 
-A run or record is named by its platform and number, "uzum-17", as each database numbers its own.
+A row is named by its platform and number, as in "uzum-17", because each database has its own
+numbers.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,22 +20,22 @@ from marketplace.loading.formats import json_text
 from marketplace.loading.run_review import WaitingRun, list_runs
 from marketplace.registry import get_database
 
-#: Reasons that are told apart; the rest is counted together.
+#: The number of reasons that are listed; records with other reasons are counted together.
 MAX_GROUPS = 20
 
-#: Records whose ids are named for each reason.
+#: The number of ids that are listed for each reason.
 _NEWEST = 3
 
-#: Marked prices that are read: beyond, the count is told as "1,000 or more".
-MAX_OUTLIERES = 1000
+#: The number of outliers that are read; if there are more, the count is "1,000 or more".
+MAX_OUTLIERS = 1000
 
-#: Records that are loaded again, or deleted, in one go.
+#: The number of records that are loaded again, or deleted, at a time.
 _STEP = 1000
 
 Json = dict[str, Any]
 
 
-# What waits
+# Lists
 
 
 class Group(NamedTuple):
@@ -50,11 +51,12 @@ class Group(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """What waits in a database.
+    """The rows of a database that wait for review.
 
-    :param groups: the most frequent reasons; `records` counts all records
-    :param outliers: the newest prices that are marked, MAX_OUTLIERES at most, as the app's
-        `outliers.waiting` tells them; None for a database that marks none
+    :param records: number of quarantined records
+    :param groups: the most frequent reasons of quarantined records
+    :param outliers: the newest prices marked as outliers, at most MAX_OUTLIERS, from the app's
+        `outliers.waiting`; None if the database marks no prices
     """
 
     alias: str
@@ -65,10 +67,10 @@ class Waiting(NamedTuple):
 
 
 def waiting(alias: str, platform: str | None = None, *, is_all: bool = False) -> Waiting:
-    """Return what waits in a database.
+    """Return the rows of a database that wait for review.
 
-    :param platform: whose; of all platforms if None
-    :param is_all: whether all reasons are told, with all ids
+    :param platform: return the rows of this platform; of all platforms if None
+    :param is_all: whether to return all reasons, with all ids
     """
     records = records_of(alias)
     if platform:
@@ -93,11 +95,11 @@ def _groups(records: QuerySet[Any], is_all: bool) -> Iterator[Group]:
         yield Group(platform, reason, group["count"], newest)
 
 
-# One of them
+# Single rows
 
 
 def describe_record(address: Address) -> Json:
-    """Return a quarantined record as JSON; its payload as text if it is none.
+    """Return a quarantined record as JSON. A payload that is not JSON is returned as text.
 
     :raises SourceError: if there is no such record
     """
@@ -112,14 +114,14 @@ def describe_record(address: Address) -> Json:
         "observed_times",
     ]
     names += ["first_seen_at", "last_seen_at", "seen_count"]
-    told = {name: getattr(record, name) for name in names}
+    values = {name: getattr(record, name) for name in names}
     run = record.run_id and f"{record.platform}-{record.run_id}"
     payload = _payload(zstandard.decompress(record.payload))
-    return {"id": str(address), "reason": record.shown, "run": run, **told, "payload": payload}
+    return {"id": str(address), "reason": record.shown, "run": run, **values, "payload": payload}
 
 
 def describe_outlier(address: Address) -> Json:
-    """Return a price that was marked, or released, as JSON.
+    """Return a price that is or was marked as an outlier, as JSON.
 
     :raises SourceError: if the database marks no prices, or has no such price
     """
@@ -128,7 +130,7 @@ def describe_outlier(address: Address) -> Json:
         raise SourceError(f"{address.alias} marks no prices as outliers.")
     point = points.filter(pk=address.pk).select_related("offer__product").first()
     if point is None or address.platform not in ("", point.offer.platform):
-        raise SourceError(f"There is no outlier {address}. See what waits: ingest_review list.")
+        raise SourceError(f"There is no outlier {address}. See: ingest_review list.")
     before = None if point.price_change is None else point.price - point.price_change
     return {
         "id": str(address),
@@ -156,9 +158,9 @@ def _payload(raw: bytes) -> Any:
 class Selection:
     """Some quarantined records of one database.
 
-    :param platform: of this platform only
-    :param pks: these only
-    :param reason: those whose reason, as it is listed, contains this text
+    :param platform: select records of this platform; empty for all platforms
+    :param pks: select these records; empty for all
+    :param reason: select records whose reason, as it is listed, contains this text
     """
 
     alias: str
@@ -168,11 +170,11 @@ class Selection:
 
     @property
     def name(self) -> str:
-        """What they are of."""
+        """The platform of the records, or their database."""
         return self.platform or self.alias
 
     def rows(self) -> QuerySet[Any]:
-        """Return the records, by platform and number."""
+        """Return the records, ordered by platform and number."""
         rows = records_of(self.alias)
         if self.platform:
             rows = rows.filter(platform=self.platform)
@@ -184,10 +186,10 @@ class Selection:
 
 
 class Outcome(NamedTuple):
-    """What became of quarantined records that were loaded again.
+    """The result of loading quarantined records again.
 
-    :param again: those that could not be loaded this time either
-    :param loaded: those that were
+    :param loaded: number of records that were loaded
+    :param again: number of records that failed again
     """
 
     loaded: int
@@ -195,7 +197,7 @@ class Outcome(NamedTuple):
 
 
 def select(addresses: list[Address]) -> list[Selection]:
-    """Return the records that were named.
+    """Return the records with some addresses, as one selection for each platform.
 
     :raises SourceError: if one of them does not exist
     """
@@ -209,9 +211,9 @@ def select(addresses: list[Address]) -> list[Selection]:
 
 
 def release_records(selection: Selection) -> Outcome:
-    """Load records again, as today's adapters read them and as if they had come in time.
+    """Load records again with the current adapters, as if they had arrived in time.
 
-    Those that can be loaded leave the quarantine; the others stay, with their new reason.
+    Records that are loaded leave the quarantine. The others stay, with their new reason.
     """
     total = again = 0
     for platform, pks in _steps(selection):
@@ -223,7 +225,7 @@ def release_records(selection: Selection) -> Outcome:
 
 
 def discard_records(selection: Selection) -> int:
-    """Delete records; return how many."""
+    """Delete records; return the number of deleted records."""
     deleted = 0
     for _, pks in _steps(selection):
         with transaction.atomic(using=selection.alias):
@@ -232,9 +234,9 @@ def discard_records(selection: Selection) -> int:
 
 
 def _steps(selection: Selection) -> Iterator[tuple[str, list[int]]]:
-    """Yield the platforms and numbers of what is selected now, in parts of bounded size."""
-    found = selection.rows().values_list("platform", "pk")
-    for platform, pairs in groupby(list(found), key=lambda pair: pair[0]):
+    """Yield platforms and ids of the selected records, at most _STEP ids at a time."""
+    rows = selection.rows().values_list("platform", "pk")
+    for platform, pairs in groupby(list(rows), key=lambda pair: pair[0]):
         pks = [pk for _, pk in pairs]
         for start in range(0, len(pks), _STEP):
             yield platform, pks[start : start + _STEP]
@@ -248,12 +250,14 @@ def _outliers(alias: str, platform: str | None) -> list[Any] | None:
     if module is None:
         return None
     platforms = [platform] if platform else get_database(alias).platforms
-    found = [each for name in platforms for each in module.waiting(alias, name, MAX_OUTLIERES)]
-    return sorted(found, key=lambda each: each.recorded_at, reverse=True)[:MAX_OUTLIERES]
+    points = [point for name in platforms for point in module.waiting(alias, name, MAX_OUTLIERS)]
+    return sorted(points, key=lambda point: point.recorded_at, reverse=True)[:MAX_OUTLIERS]
 
 
 def settle_outlier(address: Address, verdict: str) -> None:
-    """Say of a marked price that it is right ("release"), or mark one again ("restore").
+    """Accept a price that is marked as an outlier, or mark it again.
+
+    :param verdict: "release" to accept it, "restore" to mark it again
 
     :raises SourceError: if the database marks no prices, or has no such price
     """

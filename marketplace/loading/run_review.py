@@ -1,4 +1,4 @@
-"""Runs that wait for a person: a gate held them, or they failed and can be loaded again."""
+"""Review runs that wait for a person: a gate holds them, or they failed and can be resumed."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -14,17 +14,17 @@ from marketplace.loading.addresses import Address, get_row, runs_of, waiting_run
 from marketplace.loading.database_models import loading_models
 from marketplace.loading.formats.documents import Line
 from marketplace.loading.models import LoadRun
-from marketplace.push import inbox
 
-#: Held and received items that are shown.
+#: The number of held and received records that are shown.
 _FIRST = 3
 
 
 class WaitingRun(NamedTuple):
     """A run that a gate holds, or that failed.
 
-    :param causes: why
-    :param held: the records that a gate holds, or that were received and are not loaded
+    :param id: its address, such as "uzum-17"
+    :param causes: why it is held, or why it failed
+    :param held: number of records that a gate holds, or that were received and are not loaded
     """
 
     id: str
@@ -37,9 +37,9 @@ class WaitingRun(NamedTuple):
 
 
 def list_runs(alias: str, platform: str | None = None) -> list[WaitingRun]:
-    """Return the runs of a database that wait for a person, the oldest first.
+    """Return the runs of a database that wait for review, the oldest first.
 
-    :param platform: whose; of all platforms if None
+    :param platform: list the runs of this platform; of all platforms if None
     """
     runs = waiting_runs(alias).order_by("pk")
     if platform:
@@ -53,14 +53,14 @@ def _waiting_run(alias: str, run: Any) -> WaitingRun:
         run.status,
         run.source,
         run.error.splitlines(),
-        count_left(alias, run),
+        count_waiting(alias, run),
         run.started_at,
         run.finished_at,
     )
 
 
 def describe_run(address: Address) -> dict[str, Any]:
-    """Return a run as JSON: its counts, why it is held or failed, and the first items it keeps.
+    """Return a run as JSON: its counts, why it waits, and the first records that it keeps.
 
     :raises SourceError: if there is no such run
     """
@@ -92,13 +92,13 @@ def _get_run(address: Address) -> Any:
 def release_run(
     address: Address, progress: ingest.Progress = lambda summary: None
 ) -> ingest.Summary:
-    """Load what a run holds, as if it had come in time and the gates had let it pass.
+    """Load the records of a run, as if they had arrived in time and the gates had let them pass.
 
-    A failed run is loaded from where it failed; the gates judge it as usual.
+    A failed run is resumed where it failed; the gates judge it as usual.
 
-    :raises SourceError: if there is no such run, it holds nothing, or fails with any other error
+    :raises SourceError: if there is no such run, it has nothing to load, or it fails unexpectedly
     """
-    check_held(address)
+    check_waiting(address)
     try:
         return ingest.resume(address.alias, address.pk, progress=progress)
     except (Error, MarketplaceError):
@@ -109,34 +109,34 @@ def release_run(
 
 
 def discard_run(address: Address) -> int:
-    """Delete the records that a run holds or failed to load; the records it loaded before stay.
+    """Delete the records that a run holds or did not load. Records that it loaded are kept.
 
-    :return: how many records it held
-    :raises SourceError: if there is no such run, or it holds nothing
+    :return: the number of records that were deleted
+    :raises SourceError: if there is no such run, or it has nothing to discard
     """
     with transaction.atomic(using=address.alias):
-        # Whoever is about to release it waits, and finds it discarded.
+        # A concurrent release waits for this lock, and then finds the run discarded.
         runs_of(address.alias).select_for_update().filter(pk=address.pk).first()
-        held = check_held(address)
+        count = check_waiting(address)
         runs_of(address.alias).filter(pk=address.pk).update(status=LoadRun.Status.DISCARDED)
         loading_models(address.alias).chunks.of_run(address.pk).delete()
-    return held
+    return count
 
 
-def check_held(address: Address) -> int:
-    """Return how many records a run holds or failed to load; those of files are not known: 0.
+def check_waiting(address: Address) -> int:
+    """Return how many records a run holds or did not load; unread records of files do not count.
 
-    :raises SourceError: if there is no such run, or it holds nothing
+    :raises SourceError: if there is no such run, or it does not wait for review
     """
     run = _get_run(address)
     if not waiting_runs(address.alias).filter(pk=run.pk).exists():
         advice = " Load its sources again." if run.status == LoadRun.Status.FAILED else ""
         raise SourceError(f"Run {address} is {run.status}: it holds nothing.{advice}")
-    return count_left(address.alias, run)
+    return count_waiting(address.alias, run)
 
 
-def count_left(alias: str, run: Any) -> int:
-    """Return how many records a gate holds of a run, or were received and are not loaded."""
+def count_waiting(alias: str, run: Any) -> int:
+    """Return how many records of a run a gate holds, or were received and are not loaded."""
     return int(run.held_count) + sum(1 for _ in _received(alias, run))
 
 
@@ -145,4 +145,4 @@ def _received(alias: str, run: Any) -> Iterator[Line]:
     path = sources.chunks_path(sources.RECEIVED, run.pk)
     source = run.sources.filter(path=path).order_by("pk").last()
     lines = islice(chunks.read(alias, run.pk), source.checkpoint if source else 0, None)
-    yield from (line for line in lines if line.raw != inbox.NOTHING)
+    yield from (line for line in lines if line.raw != chunks.BLANK_LINE)

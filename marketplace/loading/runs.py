@@ -15,8 +15,8 @@ from marketplace.loading.batch import Outcome
 from marketplace.loading.database_models import loading_models
 from marketplace.loading.formats import json_text
 from marketplace.loading.interrupted_runs import end_dead_runs
+from marketplace.loading.items import Batch
 from marketplace.loading.models import LoadRun
-from marketplace.loading.preparation import Batch
 from marketplace.loading.retry import retry_on_disconnect
 from marketplace.loading.run_lock import RunLock
 from marketplace.loading.sources import Checkpoint, SourceStart

@@ -1,4 +1,4 @@
-"""What a run is to read: its sources, and what is known of each when it begins."""
+"""The sources that a run reads, and what is stored about each of them."""
 
 import hashlib
 import os
@@ -15,21 +15,22 @@ from django.utils.timezone import localtime
 from marketplace.exceptions import SourceError
 from marketplace.loading.database_models import loading_models
 from marketplace.loading.formats import documents
-from marketplace.loading.preparation import Batch
+from marketplace.loading.items import Batch
 from marketplace.loading.retry import retry_on_disconnect
 from marketplace.registry import get_platform
 
-#: How far clocks may differ.
+#: The largest tolerated difference between the clocks of two machines.
 _TOLERANCE = timedelta(days=1)
 
-#: Names of the two sources of a run that are stored in the database: held and received records.
-HELD, RECEIVED = "what was held", "request"
+#: Names of the sources that are stored in the run's chunks: records that a gate holds, and records
+#: that were received in a request.
+HELD, RECEIVED = "held records", "request"
 
 
 class SourceStart(NamedTuple):
-    """A source begins.
+    """The message that a source is being read.
 
-    :param observed_at: the time of its records that tell none
+    :param observed_at: the time of its records that state none
     :param newest_payload: id of the newest payload that was stored before the source; 0 if none was
     """
 
@@ -41,9 +42,9 @@ class SourceStart(NamedTuple):
 
 
 class SourceEnd(NamedTuple):
-    """A source was read to its end, or to where it cannot be read.
+    """The message that a source was read.
 
-    :param failure: why not to its end
+    :param failure: why it was not read to its end; empty if it was
     """
 
     failure: str = ""
@@ -53,11 +54,11 @@ Message = SourceStart | Batch | SourceEnd
 
 
 class Checkpoint(NamedTuple):
-    """What an earlier part of the run did with a source.
+    """How far an interrupted run has loaded a source.
 
-    :param position: documents that are done
+    :param position: number of documents that are loaded
     :param newest_payload: id of the newest payload that was stored before it; None if not known
-    :param stale_times: times in its documents that do not count
+    :param stale_times: stale times of its documents, which do not count
     """
 
     digest: str
@@ -70,16 +71,16 @@ class Checkpoint(NamedTuple):
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be read, as it can be handed to another process.
+    """The sources to load and how to read them, as one process hands them to another.
 
-    :param sources: files, or "-"; a number is the run whose chunks are read
-    :param observed_at: the time that the user said; None if none
-    :param now: the time of records for which nothing else tells one
-    :param begun: path → what an earlier part of the same run did with it
+    :param sources: files, or "-" for standard input, or the id of the run whose chunks to read
+    :param observed_at: the time of observation that the user stated; None if there is none
+    :param now: the time of records for which no other time is known
+    :param checkpoints: path → how far an interrupted part of the run has loaded it
     :param columns: a mapping file
-    :param is_held: whether the run's chunks are what a gate held
-    :param is_released: whether a person let everything pass
-    :param full_listing: "shop", "category" or "auto" if the sources are the whole of it; else empty
+    :param is_held: whether to read the chunks that a gate holds
+    :param is_released: whether a person released the records, so that the gates let them pass
+    :param full_listing: "shop", "category" or "auto" if the sources are a full listing; else empty
     """
 
     platform: str
@@ -88,19 +89,19 @@ class Job:
     now: datetime
     options: Mapping[str, str] = field(default_factory=dict)
     columns: str | None = None
-    begun: Mapping[str, Checkpoint] = field(default_factory=dict)
+    checkpoints: Mapping[str, Checkpoint] = field(default_factory=dict)
     is_held: bool = False
     is_released: bool = False
     full_listing: str = ""
 
     @property
-    def said_at(self) -> datetime | None:
-        """The time that counts more than what payloads tell; None if nobody said one."""
+    def overriding_time(self) -> datetime | None:
+        """The time that replaces the times in payloads; None if these count."""
         return None if self.is_released else self.observed_at
 
     @property
     def latest(self) -> datetime:
-        """The time after which no payload of the run can have been observed."""
+        """The latest time at which a payload of the run can have been observed."""
         return self.now + _TOLERANCE
 
     @property
@@ -110,7 +111,7 @@ class Job:
 
 
 def check_observed_at(moment: datetime | None, now: datetime) -> None:
-    """Refuse a stated time of observation that no observation can have.
+    """Check the time of observation that the user stated.
 
     :raises SourceError: if it lies more than a day in the future
     """
@@ -123,40 +124,42 @@ def check_observed_at(moment: datetime | None, now: datetime) -> None:
 
 
 class _Digest:
-    """By what a file is known again, found out while it is being read."""
+    """The digest of a file, computed in a thread while the file is being read."""
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._found = ""
-        self._thread = threading.Thread(target=self._find, daemon=True)
+        self._value = ""
+        self._thread = threading.Thread(target=self._compute, daemon=True)
         self._thread.start()
 
-    def _find(self) -> None:
-        self._found = file_digest(self._path)
+    def _compute(self) -> None:
+        self._value = file_digest(self._path)
 
     @property
     def value(self) -> str:
-        """The digest; waits for it."""
+        """The digest; waits until it is computed."""
         self._thread.join()
-        return self._found
+        return self._value
 
 
-class Start:
-    """The start of a source: what is known of it, found out when it is needed."""
+class SourceState:
+    """A source and what is stored about it. Queries run when their result is needed."""
 
-    def __init__(self, job: Job, name: str, path: str, digest: _Digest, begun: Checkpoint | None):
+    def __init__(
+        self, job: Job, name: str, path: str, digest: _Digest, checkpoint: Checkpoint | None
+    ) -> None:
         self.job = job
         self.name = name
         self.path = path
         self._digest = digest
-        self._begun = begun
+        self._checkpoint = checkpoint
 
     @cached_property
     def observed_at(self) -> datetime:
-        """The time of the records that tell none."""
+        """The time of the records that state none."""
         job = self.job
-        if self._begun:
-            return self._begun.observed_at
+        if self._checkpoint:
+            return self._checkpoint.observed_at
         if job.observed_at:
             return job.observed_at
         return self._first_load or job.now
@@ -164,96 +167,98 @@ class Start:
     @cached_property
     def _first_load(self) -> datetime | None:
         job, digest = self.job, self._digest.value
-        return retry_on_disconnect(job.alias, lambda: first_load(job.alias, job.platform, digest))
+        return retry_on_disconnect(
+            job.alias, lambda: find_first_load(job.alias, job.platform, digest)
+        )
 
     @cached_property
     def newest_payload(self) -> int:
-        """Id of the newest payload that was stored before the source; 0 if none was."""
-        if self._begun and self._begun.newest_payload is not None:
-            return self._begun.newest_payload
-        return retry_on_disconnect(self.job.alias, lambda: newest_payload(self.job.alias))
+        """The id of the newest payload that was stored before the source; 0 if none was."""
+        if self._checkpoint and self._checkpoint.newest_payload is not None:
+            return self._checkpoint.newest_payload
+        return retry_on_disconnect(self.job.alias, lambda: find_newest_payload(self.job.alias))
 
     @property
     def stale_times(self) -> tuple[datetime, ...]:
-        """The times that do not count according to an earlier part of the run."""
-        return self._begun.stale_times if self._begun else ()
+        """The stale times that an interrupted part of the run has found."""
+        return self._checkpoint.stale_times if self._checkpoint else ()
 
     @property
     def is_repeated(self) -> bool:
-        """Whether the same file was loaded before; it is not asked where the time is stated."""
-        if self._begun:
+        """Whether the same file was loaded before; False if its time was not looked up."""
+        if self._checkpoint:
             return self._is_of_earlier_run
         return "_first_load" in self.__dict__ and self._first_load is not None
 
     @cached_property
     def _is_of_earlier_run(self) -> bool:
         job, digest = self.job, self._digest.value
-        found = retry_on_disconnect(
-            job.alias, lambda: first_load(job.alias, job.platform, digest, before=job.now)
+        first_load = retry_on_disconnect(
+            job.alias, lambda: find_first_load(job.alias, job.platform, digest, before=job.now)
         )
-        return found is not None
+        return first_load is not None
 
     @property
     def position(self) -> int:
-        """How many of its documents are done."""
-        return self._begun.position if self._begun else 0
+        """The number of its documents that are loaded."""
+        return self._checkpoint.position if self._checkpoint else 0
 
     @property
-    def message(self) -> SourceStart:
-        """The message that begins the source."""
+    def start_message(self) -> SourceStart:
+        """The message that the source is being read."""
         digest = self._digest.value
         return SourceStart(self.name, self.path, digest, self.observed_at, self.newest_payload)
 
 
-def begin(job: Job, source: str | int) -> Start | None:
-    """Return the start of a source; None if an earlier part of the run read it to its end."""
+def get_state(job: Job, source: str | int) -> SourceState | None:
+    """Return the state of a source; None if an interrupted part of the run read it to its end."""
     name, path = _name(source, job)
     digest = _Digest("" if isinstance(source, int) else source)
-    begun = job.begun.get(path)
-    if begun and begun.digest != digest.value:
-        begun = None
-    if begun and begun.is_complete:
+    checkpoint = job.checkpoints.get(path)
+    if checkpoint and checkpoint.digest != digest.value:
+        checkpoint = None
+    if checkpoint and checkpoint.is_complete:
         return None
-    return Start(job, name, path, digest, begun)
+    return SourceState(job, name, path, digest, checkpoint)
 
 
 def _name(source: str | int, job: Job) -> tuple[str, str]:
-    """Return what a source is called, and by what it is known within its run."""
+    """Return the name of a source in messages, and its path, which identifies it in its run."""
     if isinstance(source, int):
-        what = HELD if job.is_held else RECEIVED
-        return what, chunks_path(what, source)
+        kind = HELD if job.is_held else RECEIVED
+        return kind, chunks_path(kind, source)
     if source == documents.STANDARD_INPUT:
         return source, source
     return Path(source).name, os.path.abspath(source)
 
 
-def chunks_path(what: str, run_id: int) -> str:
-    """Return the path of a run's stored source.
+def chunks_path(kind: str, run_id: int) -> str:
+    """Return the path of the source that a run's chunks are.
 
-    :param what: HELD or RECEIVED
+    :param kind: HELD or RECEIVED
     """
-    return f"{what} {run_id}"
+    return f"{kind} {run_id}"
 
 
-def given(job: Job, name: str) -> Start:
-    """Return the start of a source of payloads that are in memory."""
-    return Start(job, name, "", _Digest(""), None)
+def get_state_in_memory(job: Job, name: str) -> SourceState:
+    """Return the state of a source of payloads that are in memory."""
+    return SourceState(job, name, "", _Digest(""), None)
 
 
 def file_digest(path: str) -> str:
-    """Return by what a file is known again; nothing for what is read once only, or not at all."""
+    """Return the digest by which a file is recognized; empty if it cannot be read twice."""
     if not os.path.isfile(path):
         return ""
     try:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
     except OSError:
-        # Reading it fails in the same way, where it becomes the source's failure.
+        # Reading the source fails in the same way and reports the error.
         return ""
 
 
-def newest_payload(alias: str) -> int:
-    """Return the id of the payload that was stored last; 0 if there is none."""
+def find_newest_payload(alias: str) -> int:
+    """Return the id of the newest stored payload; 0 if there is none."""
     models = loading_models(alias).payload_models
     if models is None:
         return 0
@@ -261,20 +266,19 @@ def newest_payload(alias: str) -> int:
     return newest or 0
 
 
-def first_load(
+def find_first_load(
     alias: str, platform: str, digest: str, *, before: datetime | None = None
 ) -> datetime | None:
-    """Return the time that observations of the same file had when it was loaded first.
+    """Return the time of the observations in the first load of the same file; None if it is new.
 
-    The same bytes are the same observation: loading them again, in whatever order with others,
-    must not make them news.
+    The same bytes are the same observation, whenever and in whatever order files are loaded again.
 
-    :param before: only runs that started before count
+    :param before: only runs that started before this time count
     """
     if not digest:
         return None
-    known = loading_models(alias).sources.of(platform).filter(digest=digest).order_by("pk")
+    loads = loading_models(alias).sources.of(platform).filter(digest=digest).order_by("pk")
     if before:
-        known = known.started_before(before)
-    first: datetime | None = known.values_list("observed_at", flat=True).first()
+        loads = loads.started_before(before)
+    first: datetime | None = loads.values_list("observed_at", flat=True).first()
     return first

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from marketplace.loading.batch import Outcome
-from marketplace.loading.preparation import Reject
+from marketplace.loading.items import Reject
 
 #: Number of distinct reasons of rejection that are counted.
 _MAX_REASONS = 100

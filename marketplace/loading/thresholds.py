@@ -1,4 +1,4 @@
-"""How far a platform's data may be off what is usual before a gate holds them."""
+"""The thresholds of the gates: how far a platform's data may differ from what is usual."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -11,33 +11,34 @@ from marketplace.exceptions import MarketplaceError
 from marketplace.loading.values import quote
 from marketplace.registry import PLATFORMS
 
-#: The section of `INGEST_GATES` that counts for all platforms.
+#: The section of `INGEST_GATES` that applies to all platforms.
 DEFAULT = "default"
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """What the gates of a platform let pass. Shares are between 0 and 1.
+    """The thresholds of a platform. Shares are between 0 and 1.
 
-    Set by the variable INGEST_GATES, in JSON, for all platforms or for one:
+    The variable INGEST_GATES sets them, in JSON, for all platforms or for one:
     `{"default": {"moved": 0.6}, "olx": {"essential": ["title"], "volume": 0.5}}`.
 
-    :param is_enabled: false lets everything pass; it is measured all the same
-    :param rows: rows of a stretch below which it is judged only together with those before it
-    :param runs: recent runs that say what is usual
-    :param fewest_runs: recent runs without which only essential fields are compared to them
-    :param essential: fields that are compared as soon as there is one run to compare to
+    :param is_enabled: if false, everything passes; it is measured all the same
+    :param rows: a batch with fewer rows is judged together with the batches before it
+    :param runs: number of recent runs that define what is usual
+    :param fewest_runs: with fewer recent runs, only essential fields are compared
+    :param essential: fields that are compared as soon as there is one recent run
     :param missing: by how much the share of records without a field may exceed the usual one
     :param rise: the same for the share of repeated ids, and of prices that moved
-    :param margin: by how much a share may exceed the worst stretch of recent runs, if that is more
+    :param margin: by how much a share may exceed that of the worst batch of recent runs, if that
+        allows more
     :param unreadable: share of records that are damaged, or of another platform or form
     :param repeated: share of records that repeat an id with other content, without recent runs
     :param factor: the factor by which a price must rise or fall to have moved
     :param moved: share of prices that moved, without recent runs
     :param slipped: share of prices that moved by a factor of 10, 100 or 1,000, within 5%
-    :param currency: share of prices whose currency is another one, or is not told any more
-    :param few: prices that slipped, or changed their currency, that are no reason to hold anything
-    :param volume: share of the usual rows that a full listing must have
+    :param currency: share of prices whose currency changed, or is no longer stated
+    :param few: fewer prices that slipped, or changed their currency, hold nothing
+    :param volume: share of the usual number of rows that a full listing must have
     """
 
     is_enabled: bool = True
@@ -58,10 +59,10 @@ class Thresholds:
     volume: float = 0.7
 
 
-def thresholds(platform: str) -> Thresholds:
-    """Return the thresholds of a platform: its own, those for all, and the defaults.
+def get_thresholds(platform: str) -> Thresholds:
+    """Return the thresholds of a platform: its own, then those for all, then the defaults.
 
-    :raises MarketplaceError: if `INGEST_GATES` is wrong
+    :raises MarketplaceError: if `INGEST_GATES` is not valid
     """
     config = settings.INGEST_GATES
     for fault in find_faults(config):
@@ -73,31 +74,31 @@ def thresholds(platform: str) -> Thresholds:
 
 
 def find_faults(config: Any) -> Iterator[str]:
-    """Yield what is wrong with a value of `INGEST_GATES`, each with what would be right."""
+    """Yield the faults of a value of `INGEST_GATES`, each with the valid choices."""
     names = [DEFAULT, *(platform.name for platform in PLATFORMS)]
     if not isinstance(config, Mapping):
-        yield f"it is no JSON object with keys out of {', '.join(names)}"
+        yield f"it is not a JSON object with the keys {', '.join(names)}"
         return
     for name, section in config.items():
         if name not in names:
             yield f"{quote(name)} is not a platform; use one of {', '.join(names)}"
         elif not isinstance(section, Mapping):
-            yield f"{name} is no JSON object of thresholds"
+            yield f"{name} is not a JSON object of thresholds"
         else:
-            yield from _faults_of_section(name, section)
+            yield from _section_faults(name, section)
 
 
-def _faults_of_section(name: str, section: Mapping[str, Any]) -> Iterator[str]:
-    known = asdict(Thresholds())
+def _section_faults(name: str, section: Mapping[str, Any]) -> Iterator[str]:
+    names = asdict(Thresholds())
     for key, value in section.items():
-        if key not in known:
-            yield f"{name}.{key} is no threshold; known ones: {', '.join(known)}"
-        elif not _is_sound(key, value):
+        if key not in names:
+            yield f"{name}.{key} is not a threshold; use one of {', '.join(names)}"
+        elif not _is_valid(key, value):
             shown = json.dumps(value, ensure_ascii=False)
-            yield f"{name}.{key} cannot be {shown}; it is {_describe(key)}"
+            yield f"{name}.{key} cannot be {shown}; it must be {_describe(key)}"
 
 
-def _is_sound(key: str, value: Any) -> bool:
+def _is_valid(key: str, value: Any) -> bool:
     kind = {field.name: field.type for field in fields(Thresholds)}[key]
     if kind is bool:
         return isinstance(value, bool)

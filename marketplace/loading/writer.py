@@ -12,8 +12,8 @@ from marketplace.loading import payload_versions
 from marketplace.loading.batch import Outcome
 from marketplace.loading.commit import Committer, HeldError
 from marketplace.loading.full_listings import FullListing
+from marketplace.loading.items import Batch
 from marketplace.loading.models import LoadRun
-from marketplace.loading.preparation import Batch
 from marketplace.loading.reader import Reader
 from marketplace.loading.retry import retry_on_disconnect
 from marketplace.loading.runs import Run
@@ -114,7 +114,7 @@ class Writer:
             self.gate.keep_volume(str(scope), self.full_listing.count, scope.at)
             self.run.keep_scope(scope)
             return
-        if self.gate.is_cut(str(scope), self.full_listing.count, scope.at):
+        if self.gate.is_truncated(str(scope), self.full_listing.count, scope.at):
             at = localtime(scope.at).isoformat(" ", "minutes")
             self._warn(
                 f"An earlier full listing of {scope} has the same time, {at}, and more records. "
@@ -128,7 +128,7 @@ class Writer:
         retry_on_disconnect(self.alias, partial(self.run.warn, [text]))
 
     def _take_batch(self, batch: Batch) -> None:
-        self.newest = max(filter(None, (self.newest, *batch.moments)), default=None)
+        self.newest = max(filter(None, (self.newest, *batch.observed_times)), default=None)
         if self.job.full_listing:
             self.full_listing.add(batch.full_listing)
         if batch.stale_times:

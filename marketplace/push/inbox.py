@@ -14,7 +14,7 @@ import orjson
 from django.db import IntegrityError, connections, transaction
 from django.db.models import Exists, OuterRef, Q
 
-from marketplace.loading.chunks import pack
+from marketplace.loading.chunks import BLANK_LINE, pack
 from marketplace.loading.database_models import loading_models
 from marketplace.loading.models import LoadRun, LoadRunQuerySet
 from marketplace.push.errors import IdempotencyConflictError
@@ -24,9 +24,6 @@ CHUNK_SIZE = 1 << 20
 
 #: The source of runs that were pushed, instead of file names.
 SOURCE = "push"
-
-#: Stored instead of a blank line, so that the following lines keep their numbers: no documents.
-NOTHING = b"[]"
 
 #: Attempts to load a run that fails or whose process is killed. After them, a person must decide.
 MAX_ATTEMPTS = 5
@@ -149,7 +146,7 @@ def _chunks(lines: Iterable[bytes], digest: Any) -> Iterator[bytes]:
     buffer = bytearray()
     for line in lines:
         digest.update(line + b"\n")
-        buffer += (line if line.strip() else NOTHING) + b"\n"
+        buffer += (line if line.strip() else BLANK_LINE) + b"\n"
         if len(buffer) >= CHUNK_SIZE:
             yield bytes(buffer[:-1])
             buffer.clear()

@@ -34,7 +34,7 @@ def _tender_item(lot: str, entry: Any, source: Source) -> Item:
     # The notes of the monitor about a tender change with each visit, so they are not stored.
     notes = ("score", "hits", "status", "first_seen", "last_seen")
     payload = {key: value for key, value in entry.items() if key not in notes}
-    observed_at = source.moment(entry.get("last_seen"), "last_seen")
+    observed_at = source.read_time(entry.get("last_seen"), "last_seen")
     return Item("UZEX-ETENDER", payload, {"lot": lot}, observed_at=observed_at)
 
 

@@ -19,7 +19,7 @@ from marketplace.cli import (
 from marketplace.exceptions import MarketplaceError, SourceError
 from marketplace.humanize import counted
 from marketplace.loading import review, run_review
-from marketplace.loading.addresses import Address, kind_of, locate
+from marketplace.loading.addresses import Address, find_kind, parse_address
 from marketplace.loading.ingest import Summary
 from marketplace.loading.models import LoadRun
 from marketplace.loading.review import Selection, Waiting
@@ -150,7 +150,7 @@ class Command(DatabaseCommand):
         if rest:
             yield f"      {rest:,} for other reasons; --all lists them"
         if waiting.outliers is not None:
-            more = " or more" if len(waiting.outliers) >= review.MAX_OUTLIERES else ""
+            more = " or more" if len(waiting.outliers) >= review.MAX_OUTLIERS else ""
             yield f"   Outliers: {self._number(len(waiting.outliers))}{more}"
             shown = waiting.outliers if is_all else waiting.outliers[:_NEWEST]
             yield from map(_describe_outlier, shown)
@@ -217,7 +217,7 @@ class Command(DatabaseCommand):
 
     def _release_run(self, options: Options) -> None:
         def release(address: Address) -> bool:
-            held = counted(run_review.check_held(address), "record")
+            held = counted(run_review.check_waiting(address), "record")
             if options["dry_run"]:
                 self.stdout.write(f"Would release {held} of run {address}.")
                 return True
@@ -231,7 +231,7 @@ class Command(DatabaseCommand):
 
     def _discard_run(self, options: Options) -> None:
         def discard(address: Address) -> None:
-            held = counted(run_review.check_held(address), "record")
+            held = counted(run_review.check_waiting(address), "record")
             if self._may_discard(f"{held} of run {address}", str(address), options):
                 held = counted(run_review.discard_run(address), "record")
                 self.stdout.write(f"Discarded {held} of run {address}.")
@@ -358,8 +358,8 @@ def _chosen(options: Options) -> Iterator[tuple[str, list[Address]]]:
         raise SourceError(f"--reason and --platform choose {action} records: leave out the ids.")
     if not names:
         raise SourceError(f"Say what to {action}, as ingest_review list names it: run uzum-17.")
-    addresses = list(dict.fromkeys(map(locate, filter(None, names))))
-    found = [(kind or kind_of(address, kinds), address) for address in addresses]
+    addresses = list(dict.fromkeys(map(parse_address, filter(None, names))))
+    found = [(kind or find_kind(address, kinds), address) for address in addresses]
     for each in dict.fromkeys(name for name, _ in found):
         yield each, [address for name, address in found if name == each]
 

@@ -46,7 +46,7 @@ def held_run(*cards, platform="uzum", **overrides):
     ]
     for number in range(0, len(lines), 2):
         body = chunks.pack([orjson.dumps(line) for line in lines[number : number + 2]])
-        LoadChunk.objects.create(run=held, is_held=True, number=number // 2 + 1, body=body)
+        LoadChunk.objects.create(run=held, is_held=True, sequence=number // 2 + 1, body=body)
     return held
 
 
@@ -207,7 +207,7 @@ class TestShow:
         held = held_run()
         line = {"reason": "is not JSON", "raw": "{broken", "place": "line 3", "source": "a.jsonl"}
         body = chunks.pack([orjson.dumps(line | {"shape": ""})])
-        LoadChunk.objects.create(run=held, is_held=True, number=1, body=body)
+        LoadChunk.objects.create(run=held, is_held=True, sequence=1, body=body)
 
         out = run("ingest_review", "show", "run", f"uzum-{held.pk}").out
 
@@ -588,7 +588,7 @@ class TestWords:
     @pytest.mark.parametrize(
         ("words", "message"),
         [
-            (["show", "uzum-999999"], "No run, record or outlier uzum-999999 is waiting."),
+            (["show", "uzum-999999"], "No run, record or outlier uzum-999999 waits for review."),
             (["show"], "Say what to show, as ingest_review list names it: run uzum-17."),
             (["release", "records", "uzum-1"], "write record uzum-1."),
             (["release", "uzum-1", "--platform=uzum"], "leave out the ids."),
@@ -618,8 +618,7 @@ class TestMistakes:
         outcome = run("ingest_review", "show", "run", f"uzum-{run_of_ozon.pk}")
 
         assert outcome.err == (
-            f"CommandError: There is no run uzum-{run_of_ozon.pk}. "
-            "See what waits: ingest_review list.\n"
+            f"CommandError: There is no run uzum-{run_of_ozon.pk}. See: ingest_review list.\n"
         )
 
     def test_a_record_that_does_not_exist(self):

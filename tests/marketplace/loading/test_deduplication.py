@@ -53,7 +53,7 @@ class TestKnownContents:
         create_products(20_000)
         before = rows_read()
 
-        versions = deduplication.known_contents(
+        versions = deduplication.find_existing_versions(
             "ecommerce", "uzum", get_plan("ecommerce"), [hash_of(number) for number in range(100)]
         )
 

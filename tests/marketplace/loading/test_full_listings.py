@@ -9,7 +9,7 @@ from classifieds.full_listings import expire
 from classifieds.models import Listing, ListingEvent
 from ecommerce.models import LoadRun, Offer, PricePoint, Product, QuarantinedRecord
 from marketplace.exceptions import SourceError
-from marketplace.loading.addresses import locate
+from marketplace.loading.addresses import parse_address
 from marketplace.loading.ingest import ingest, load_documents, resume
 from marketplace.loading.replay import replay
 from marketplace.loading.run_review import discard_run
@@ -269,7 +269,7 @@ class TestAuto:
         assert "2 shops (malika, zamon), 0 records without one; 4 categories" in failure
         assert failure.endswith(
             "Nothing was marked missing. Use --full-listing shop or --full-listing category if it "
-            "is the whole of each."
+            "lists each of them completely."
         )
         assert LoadRun.objects.get(pk=summary.run_id).status == LoadRun.Status.FAILED
         assert (summary.missing, unavailable()) == (0, [])
@@ -299,7 +299,7 @@ class TestHeld:
         assert (summary.missing, run.status) == (5, LoadRun.Status.COMPLETED)
         assert set(unavailable()) == {f"malika:{n}" for n in ALL if n not in HALF}
         assert points("malika:10") == [(0, 1010, True), (1, 1010, False)]
-        with pytest.raises(SourceError, match="nothing of it is left to do"):
+        with pytest.raises(SourceError, match="there is nothing to resume"):
             resume("ecommerce", held.run_id)
 
     def test_release_spares_what_was_seen_meanwhile(self, feeds):
@@ -322,7 +322,7 @@ class TestHeld:
 
     def test_what_was_discarded_is_not_usual(self, feeds):
         feeds.load(0, ALL)
-        discard_run(locate(f"yandex-{feeds.load(1, HALF).run_id}"))
+        discard_run(parse_address(f"yandex-{feeds.load(1, HALF).run_id}"))
 
         assert len(feeds.load(2, HALF).causes) == 1
 
@@ -330,7 +330,7 @@ class TestHeld:
         feeds.load(0, ALL)
         held = feeds.load(1, HALF)
 
-        discard_run(locate(f"yandex-{held.run_id}"))
+        discard_run(parse_address(f"yandex-{held.run_id}"))
 
         run = LoadRun.objects.get(pk=held.run_id)
         assert (run.status, unavailable()) == (LoadRun.Status.DISCARDED, [])
@@ -434,7 +434,7 @@ class TestRefusals:
             ingest("uzex", ["lots.json"], full_listing="auto")
 
     def test_an_unknown_kind(self):
-        with pytest.raises(SourceError, match='Unknown full listing "all"'):
+        with pytest.raises(SourceError, match='Unknown kind of full listing "all"'):
             ingest("yandex", ["feed.xml"], full_listing="all")
 
 

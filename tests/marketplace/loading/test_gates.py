@@ -18,13 +18,19 @@ from marketplace.loading.adapters import Item, Parsed
 from marketplace.loading.gates import (
     Baseline,
     Gate,
-    baseline,
+    get_baseline,
     judge,
     judge_volume,
     summarize,
 )
 from marketplace.loading.ingest import load_documents
-from marketplace.loading.quality_metrics import Measures, Prices, Tally, compare_prices, observe
+from marketplace.loading.quality_metrics import (
+    PriceComparison,
+    QualityMetrics,
+    Tally,
+    compare_prices,
+    measure,
+)
 from marketplace.loading.targets import get_plan
 from marketplace.loading.thresholds import Thresholds
 from tests import factories
@@ -56,22 +62,22 @@ def said(external_id="1", *, price=1000, title="Choynak", category="7"):
 
 
 def stretch(count=1000, *, recognized=0, shape="UZ-API", prices=None, **faults):
-    """Measures of a stretch, by how many of its records have which fault."""
-    measures = Measures(recognized=recognized)
+    """QualityMetrics of a stretch, by how many of its records have which fault."""
+    measures = QualityMetrics(recognized=recognized)
     measures.tally("records").count = count
     if count:
         measures.tallies[shape] = Tally(count, {k: n for k, n in faults.items() if n})
     if prices:
-        Prices(*prices).note(measures)
+        PriceComparison(*prices).note(measures)
     return measures
 
 
 def run(*stretches):
     """What a run keeps of its stretches, after a turn through JSON."""
-    total = Measures()
+    total = QualityMetrics()
     for each in stretches:
         total.add(each, LIMITS.rows)
-    return Measures.from_json(json.loads(json.dumps(total.as_json())))
+    return QualityMetrics.from_json(json.loads(json.dumps(total.as_json())))
 
 
 def recent(*runs, limits=LIMITS):
@@ -90,7 +96,7 @@ class TestObserve:
             (item(), said("3", title=None, category=None)),
         ]
 
-        measures = observe(PLAN, items)
+        measures = measure(PLAN, items)
 
         assert measures.tallies["UZ-API"].count == measures.tallies["records"].count == 3
         assert measures.tallies["UZ-API"].faults == {"price": 1, "title": 1, "category": 1}
@@ -100,7 +106,7 @@ class TestObserve:
         parsed.records.append(Product("2"))
         parsed.records.append(Offer("9", "1", Decimal(5), "UZS"))
 
-        assert observe(PLAN, [(item(), parsed)]).tallies["UZ-API"].faults == {}
+        assert measure(PLAN, [(item(), parsed)]).tallies["UZ-API"].faults == {}
 
     def test_keeps_shapes_shops_and_tables_apart(self):
         items = [
@@ -110,7 +116,7 @@ class TestObserve:
             (item("YM-PAGE", context={"url": "x"}), said("4")),
         ]
 
-        tallies = observe(PLAN, items).tallies
+        tallies = measure(PLAN, items).tallies
 
         assert tallies.keys() == {
             *("YML of lg", "YML of mi", "TABLE of prices.toml", "YM-PAGE", "records")
@@ -118,12 +124,12 @@ class TestObserve:
         assert tallies["YML of mi"].faults == {"title": 1}
 
     def test_what_accompanies_the_records_is_not_counted(self):
-        measures = observe(PLAN, [(item(is_counted=False), Parsed("7", [Category("7")]))])
+        measures = measure(PLAN, [(item(is_counted=False), Parsed("7", [Category("7")]))])
 
         assert (measures.rows, measures.tallies) == (0, {})
 
     def test_what_says_nothing_was_recognized(self):
-        measures = observe(PLAN, [(item(), Parsed("1", [])), (item(), said("2"))])
+        measures = measure(PLAN, [(item(), Parsed("1", [])), (item(), said("2"))])
 
         assert (measures.recognized, measures.rows) == (1, 2)
         assert measures.tallies["UZ-API"].count == 1
@@ -137,7 +143,7 @@ class TestObserve:
             (item("UZ-GQL-MAIN", content="d"), said("1")),
         ]
 
-        tallies = observe(PLAN, items).tallies
+        tallies = measure(PLAN, items).tallies
 
         assert tallies["UZ-API"].faults == {"repeated": 1}
         assert tallies["UZ-GQL-MAIN"].faults == {}
@@ -146,10 +152,10 @@ class TestObserve:
         given = Item("UZ-API", {}, {"shop": "lg"})
         given = SimpleNamespace(**given._asdict(), content_hash="1")
 
-        assert "UZ-API of lg" in observe(PLAN, [(given, said())]).tallies
+        assert "UZ-API of lg" in measure(PLAN, [(given, said())]).tallies
 
     def test_nothing_is_nothing(self):
-        assert observe(PLAN, []) == Measures()
+        assert measure(PLAN, []) == QualityMetrics()
 
 
 class TestMeasures:
@@ -178,19 +184,19 @@ class TestMeasures:
         assert total.before(noon + 3600).tallies.keys() == {"records", "OLD"}
 
     def test_keep_no_reasons(self):
-        measures = Measures()
+        measures = QualityMetrics()
         measures.refuse("is not JSON")
 
         assert measures.reasons == {"is not JSON": 1}
         assert "reasons" not in measures.as_json()
 
     def test_a_run_that_measured_nothing(self):
-        assert Measures.from_json(None) == Measures() == Measures.from_json({})
+        assert QualityMetrics.from_json(None) == QualityMetrics() == QualityMetrics.from_json({})
 
     def test_a_stretch_that_is_tried_again_is_not_counted_twice(self):
         measures = stretch()
         for _ in range(3):
-            Prices(100, 7, 2, 1).note(measures)
+            PriceComparison(100, 7, 2, 1).note(measures)
 
         assert measures.tallies["prices"].count == 100
         assert measures.tallies["prices"].faults == {"moved": 7, "slipped": 2, "currency": 1}
@@ -357,7 +363,7 @@ class TestOtherPayloads:
         ]
 
     def test_a_few_are_for_the_quarantine(self):
-        measures = Measures()
+        measures = QualityMetrics()
         for _ in range(49):
             measures.refuse("is not JSON")
 
@@ -378,7 +384,7 @@ class TestOtherPayloads:
 
 class TestNothingToObject:
     @pytest.mark.parametrize("known", [Baseline(), recent(*USUAL)])
-    @pytest.mark.parametrize("told", [Measures(), stretch(), stretch(0, recognized=1000)])
+    @pytest.mark.parametrize("told", [QualityMetrics(), stretch(), stretch(0, recognized=1000)])
     def test_sound_stretches(self, told, known):
         assert judge(told, known, LIMITS) == []
 
@@ -439,7 +445,7 @@ class TestGate:
             self.store(wrong, status=status)
         factories.load_run("ecommerce", platform="ozon", quality_metrics=wrong.as_json())
 
-        known = baseline("ecommerce", "uzum")
+        known = get_baseline("ecommerce", "uzum")
 
         assert len(known.tallies["UZ-API"]) == 5
         assert Gate("ecommerce", "uzum").judge(stretch(price=970)) != []
@@ -473,7 +479,7 @@ class TestGate:
         assert gate.total.tallies["UZ-API"].faults == {"price": 50}
 
     def test_a_full_listing_is_compared_to_those_of_its_scope(self):
-        self.store(*[Measures(volumes={"lg": 400, "mi": 90})] * 3)
+        self.store(*[QualityMetrics(volumes={"lg": 400, "mi": 90})] * 3)
 
         gate = Gate("ecommerce", "uzum")
 
@@ -501,7 +507,7 @@ class TestGate:
 
     def test_a_full_listing_is_compared_to_earlier_ones(self):
         for at, rows in [(9, 400), (8, 400), (1, 150)]:
-            self.store(Measures(volumes={"lg": rows}, since={"lg": at}, until=at))
+            self.store(QualityMetrics(volumes={"lg": rows}, since={"lg": at}, until=at))
         gate = Gate("ecommerce", "uzum")
 
         def judge(at, rows):
@@ -511,8 +517,8 @@ class TestGate:
         assert judge(10, 140) != []
 
     def test_a_full_listing_that_was_released_is_the_new_measure(self):
-        self.store(*[Measures(volumes={"lg": 400})] * 3)
-        self.store(Measures(volumes={"lg": 150}, is_released=True))
+        self.store(*[QualityMetrics(volumes={"lg": 400})] * 3)
+        self.store(QualityMetrics(volumes={"lg": 150}, is_released=True))
 
         assert Gate("ecommerce", "uzum").judge_volume("lg", 140) == []
 
@@ -526,7 +532,7 @@ class TestGate:
 
         stored = LoadRun.objects.get().quality_metrics
 
-        assert Measures.from_json(stored).tallies["UZ-API"].faults == {"price": 20}
+        assert QualityMetrics.from_json(stored).tallies["UZ-API"].faults == {"price": 20}
 
 
 class TestComparePrices:

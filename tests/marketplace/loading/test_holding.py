@@ -7,7 +7,7 @@ import pytest
 
 from ecommerce.models import LoadChunk, LoadRun, QuarantinedRecord
 from marketplace.loading import chunks
-from marketplace.loading.addresses import locate
+from marketplace.loading.addresses import parse_address
 from marketplace.loading.ingest import ingest, resume
 from marketplace.loading.run_review import discard_run
 from tests import factories
@@ -138,7 +138,7 @@ class TestFaultyDay:
         before = content()
         summary = load(make_day(), 4)
 
-        discarded = discard_run(locate(f"uzum-{summary.run_id}"))
+        discarded = discard_run(parse_address(f"uzum-{summary.run_id}"))
 
         run = LoadRun.objects.get(pk=summary.run_id)
         assert discarded == SIZE - loaded
@@ -220,7 +220,7 @@ class TestPushes:
         queued = self.push(slipped())
         resume("ecommerce", queued.pk)
 
-        discarded = discard_run(locate(f"uzum-{queued.pk}"))
+        discarded = discard_run(parse_address(f"uzum-{queued.pk}"))
 
         assert (discarded, LoadChunk.objects.count()) == (SIZE, 0)
         assert content() == before

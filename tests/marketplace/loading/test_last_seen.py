@@ -79,7 +79,7 @@ class TestLastSeen:
         actual = load_visits()
         with connections[alias].cursor() as cursor:
             empty(cursor, alias)
-        monkeypatch.setattr(deduplication, "known_contents", lambda *arguments: {})
+        monkeypatch.setattr(deduplication, "find_existing_versions", lambda *arguments: {})
         expected = load_visits()
 
         assert differences(expected, actual) == []
@@ -97,7 +97,7 @@ class TestLastSeen:
         actual = load_visits()
         with connections["ecommerce"].cursor() as cursor:
             empty(cursor)
-        monkeypatch.setattr(deduplication, "known_contents", lambda *arguments: {})
+        monkeypatch.setattr(deduplication, "find_existing_versions", lambda *arguments: {})
         expected = load_visits()
 
         assert differences(expected, actual) == []

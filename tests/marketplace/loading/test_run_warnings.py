@@ -28,7 +28,7 @@ def load(entries, pk=None):
     own = Reader(job)
     run = Run("ecommerce", "uzum", "choynak.json", START, {}, pk)
     writer = Writer(job, run, own, lambda summary: None)
-    for message in own.batches(iter(entries), sources.given(job, "choynak.json")):
+    for message in own.batches(iter(entries), sources.get_state_in_memory(job, "choynak.json")):
         writer.take(message)
     writer.finish()
     return writer.summary

@@ -75,7 +75,7 @@ def compare(alias, platform, plan, monkeypatch):
         return stored, counts
 
     actual, counts = load()
-    monkeypatch.setattr(deduplication, "known_contents", lambda *arguments: {})
+    monkeypatch.setattr(deduplication, "find_existing_versions", lambda *arguments: {})
     monkeypatch.setattr(batch, "is_all_new", lambda *arguments: False)
     expected, merged_counts = load()
 

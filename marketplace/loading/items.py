@@ -1,0 +1,154 @@
+"""Items and batches on their way into the database, as one process hands them to another."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+import orjson
+
+from marketplace.loading.adapters import Item, Parsed, Payload
+from marketplace.loading.full_listings import FullListing
+from marketplace.loading.quality_metrics import QualityMetrics
+from marketplace.loading.rows import Rows
+
+
+class BatchItem(NamedTuple):
+    """An item of a batch.
+
+    :param raw: its payload as JSON; equal payloads have equal bytes
+    :param content_hash: identifies its shape, payload and context; 32 hexadecimal digits, or empty
+    :param document_hash: the hash of its document, if the document states its time and has no other
+        item
+    :param fallback: the time to use if the document's own time turns out to be stale; None if the
+        document states no time
+    """
+
+    shape: str
+    raw: bytes
+    context: Payload
+    is_counted: bool
+    observed_at: datetime
+    place: str
+    content_hash: str
+    document_hash: str | None = None
+    fallback: datetime | None = None
+
+    def to_item(self, payload: Payload | None = None) -> Item:
+        """Return the item for the adapter.
+
+        :param payload: its payload, if the caller has parsed it already
+        """
+        if payload is None:
+            payload = orjson.loads(self.raw)
+        return Item(self.shape, payload, self.context, self.is_counted)
+
+
+class ParsedItem(NamedTuple):
+    """An item of a batch, with its payload or what was parsed from it.
+
+    :param payload: its payload; None if it was parsed already
+    :param parsed: its records, or the error that parsing raised; None if it is not parsed yet
+    """
+
+    item: BatchItem
+    payload: Payload | None
+    parsed: Parsed | Exception | None = None
+
+
+class Reject(NamedTuple):
+    """A record that cannot be loaded and goes to quarantine.
+
+    :param external_id: empty if it is not known
+    :param payload: the input, as bytes
+    :param shape: the shape of the item; empty if the document could not be split into items
+    """
+
+    external_id: str
+    reason: str
+    field: str
+    place: str
+    payload: bytes
+    observed_at: datetime | None = None
+    shape: str = ""
+    context: Payload | None = None
+
+
+def reject(item: BatchItem, reason: str, field: str = "", external_id: str = "") -> Reject:
+    """Return the reject of an item."""
+    return Reject(
+        external_id,
+        reason,
+        field,
+        item.place,
+        item.raw,
+        item.observed_at,
+        item.shape,
+        item.context,
+    )
+
+
+class SeenAgain(NamedTuple):
+    """An unchanged item, observed again at a later time.
+
+    :param position: its index in the batch's items
+    """
+
+    position: int
+    content_hash: str
+    observed_at: datetime
+
+
+@dataclass
+class Batch:
+    """A batch, ready to be written.
+
+    :param position: number of documents of the source that are complete with this batch
+    :param skipped: counted items that were loaded before and change nothing
+    :param rows: the rows of each target of the plan
+    :param is_new: whether the database has none of its rows; None if that is not known
+    :param points: further observations, as lines of COPY text
+    :param observed_times: all times of observation
+    :param payloads: external id and content hash of a parsed item → its index in `items`
+    :param packed: index of an item → its payload in the stored form, if it is packed already
+    :param counted: indexes of the items that count as records
+    :param warnings: distinct texts, in their order
+    :param stale_times: stale times of documents that no earlier batch of the source has
+    """
+
+    position: int = 0
+    skipped: int = 0
+    items: list[BatchItem] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+    seen_again: list[SeenAgain] = field(default_factory=list)
+    rows: list[Rows] = field(default_factory=list)
+    is_new: bool | None = None
+    points: bytes = b""
+    observed_times: set[datetime] = field(default_factory=set)
+    payloads: dict[tuple[str, str], int] = field(default_factory=dict)
+    packed: dict[int, bytes] = field(default_factory=dict)
+    counted: list[int] = field(default_factory=list)
+    metrics: QualityMetrics = field(default_factory=QualityMetrics)
+    full_listing: FullListing = field(default_factory=FullListing)
+    warnings: dict[str, None] = field(default_factory=dict)
+    stale_times: set[datetime] = field(default_factory=set)
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether there is anything to merge."""
+        return any(rows.keys for rows in self.rows)
+
+    @property
+    def read(self) -> int:
+        """The number of records in the batch, as a run counts them."""
+        return self.skipped + len(self.counted) + len(self.rejects)
+
+    @property
+    def size(self) -> int:
+        """The size of the payloads, in bytes."""
+        size = sum(len(item.raw) for item in self.items)
+        return size + sum(len(reject.payload) for reject in self.rejects)
+
+    def observations(self) -> list[tuple[str, str, str, datetime]]:
+        """Return external id, content hash, shape and time of each parsed item."""
+        parsed = ((key, self.items[position]) for key, position in self.payloads.items())
+        return [(*key, item.shape, item.observed_at) for key, item in parsed]
