@@ -1,4 +1,4 @@
-"""The small inputs that once loaded wrong: outside the repository, in a folder beside it."""
+"""Small inputs that were loaded wrongly before. They are in a folder outside the repository."""
 
 import os
 from pathlib import Path
@@ -11,8 +11,8 @@ FOLDER = Path(
 
 
 def path(name):
-    """Return the path of a case; skip the test where the cases are not there."""
-    found = FOLDER / name
-    if not found.exists():
-        pytest.skip(f"{found} is not there: set CASES_DIR to the folder of the cases.")
-    return str(found)
+    """Return the path of a case, or skip the test if it is missing."""
+    file = FOLDER / name
+    if not file.exists():
+        pytest.skip(f"{file} does not exist: set CASES_DIR to the folder of the cases.")
+    return str(file)

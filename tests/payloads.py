@@ -1,4 +1,4 @@
-"""The real payloads that tests read from beside the checkout; they are never committed."""
+"""Real payloads that tests read. They are in a folder outside the repository."""
 
 import gzip
 import json
@@ -15,7 +15,7 @@ ROOT = Path(
 
 
 def path(name: str) -> Path:
-    """Return the file's path, or skip the test where the payloads are absent."""
+    """Return the file's path, or skip the test if the payloads are missing."""
     if not ROOT.is_dir():
         pytest.skip(f"real payloads are not at {ROOT}; set MARKETPLACE_PAYLOADS to their folder")
     return ROOT / name

@@ -1,4 +1,4 @@
-"""The sample payloads that prove the adapters, for tests to change and load."""
+"""The sample payloads of the adapters, for tests to change and load."""
 
 import json
 

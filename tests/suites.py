@@ -1,4 +1,4 @@
-"""Public suites that tests read from beside the checkout; they are never committed."""
+"""Public test suites. They are in a folder outside the repository."""
 
 import tarfile
 from pathlib import Path
@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[2] / "shared" / "suites"
 
 
 def members(name: str) -> dict[str, bytes]:
-    """Return path → content of an archive's files, or skip the test where it is absent."""
+    """Return path → content of an archive's files, or skip the test if it is missing."""
     path = ROOT / name
     if not path.is_file():
         pytest.skip(f"the suite is not at {path}")

@@ -66,7 +66,7 @@ def get_thresholds(platform: str) -> Thresholds:
     """
     config = settings.INGEST_GATES
     for fault in find_faults(config):
-        raise MarketplaceError(f"INGEST_GATES is wrong: {fault}.")
+        raise MarketplaceError(f"INGEST_GATES is not valid: {fault}.")
     chosen = {**config.get(DEFAULT, {}), **config.get(platform, {})}
     if "essential" in chosen:
         chosen["essential"] = tuple(chosen["essential"])

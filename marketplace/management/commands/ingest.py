@@ -1,4 +1,4 @@
-"""Load what a platform returned."""
+"""Load payloads of a platform."""
 
 import json
 from argparse import SUPPRESS, ArgumentParser
@@ -29,19 +29,22 @@ _OPTIONS = ("shop", "lot", "lot_type", "currency", "decimal")
 class Command(BaseCommand):
     """Load files into the database of their platform."""
 
-    # Not those of all adapters: a fault of another platform's concerns no load of this one.
+    # The checks of all adapters do not run: a fault of another platform must not prevent a load.
     requires_system_checks = [TAG]
 
     help = (
-        "Load what a platform returned: JSON, JSON lines, YML feeds or CSV, plain, .gz or .zst. "
-        "Loading the same again changes nothing. Platforms: "
+        "Load payloads of a platform: JSON, JSON lines, YML feeds or CSV, plain, .gz or .zst. "
+        "Loading the same input again changes nothing. Platforms: "
         + ", ".join(platform.name for platform in PLATFORMS)
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the arguments."""
         parser.add_argument(
-            "platform", metavar="PLATFORM", nargs="?", help="whose payloads these are"
+            "platform",
+            metavar="PLATFORM",
+            nargs="?",
+            help="the platform of the payloads",
         )
         parser.add_argument(
             "paths", metavar="PATH", nargs="*", help="files and folders; - for standard input"
@@ -63,7 +66,7 @@ class Command(BaseCommand):
             choices=KINDS,
             default="",
             help="treat the input as the complete listing of its shop or category: anything else "
-            "stored for it becomes unavailable; with shop or category: of each one in the input",
+            "stored for it becomes unavailable; shop or category: of each shop or category in it",
         )
         parser.add_argument(
             # Deprecated alias of --full-listing.
@@ -79,23 +82,9 @@ class Command(BaseCommand):
             "--observed-at",
             metavar="TIME",
             help="when the payloads were fetched (ISO 8601; Asia/Tashkent if it has no zone): "
-            "counts more than the times in them; default: those times, or now",
+            "replaces the times in them; default: those times, or now",
         )
-        parser.add_argument("--shop", help="the shop of a feed that does not name it")
-        parser.add_argument("--lot", help="the lot of items that do not name it")
-        parser.add_argument("--lot-type", help="that lot's type: auction or shop")
-        parser.add_argument("--currency", help="the currency of prices that do not name it")
-        parser.add_argument(
-            "--decimal",
-            choices=(".", ","),
-            help='the decimal mark of prices such as "1.600"; it counts more than the other prices '
-            "and the currency",
-        )
-        parser.add_argument(
-            "--columns",
-            metavar="MAP",
-            help="a mapping file (TOML) that says which columns of a table fill which fields",
-        )
+        _add_defaults(parser)
         parser.add_argument("--format", choices=("text", "json"), default="text")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -116,7 +105,7 @@ class Command(BaseCommand):
             raise SystemExit(1)
 
     def _print_failed(self, summaries: list[Summary]) -> None:
-        """Name the runs that failed, and say what to do about them."""
+        """Print the runs that failed, and the next step."""
         failed = [
             f"{summary.platform}-{summary.run_id}"
             for summary in summaries
@@ -158,20 +147,39 @@ class Command(BaseCommand):
             self.stderr.write(self.style.WARNING("Nothing to load was found."))
 
 
+def _add_defaults(parser: ArgumentParser) -> None:
+    """Add the options that fill in what payloads or tables omit."""
+    parser.add_argument("--shop", help="the shop of a feed that does not name it")
+    parser.add_argument("--lot", help="the lot of items that do not name it")
+    parser.add_argument("--lot-type", help="that lot's type: auction or shop")
+    parser.add_argument("--currency", help="the currency of prices that do not name it")
+    parser.add_argument(
+        "--decimal",
+        choices=(".", ","),
+        help='the decimal mark of prices such as "1.600"; default: that of the other prices or '
+        "of the currency",
+    )
+    parser.add_argument(
+        "--columns",
+        metavar="MAP",
+        help="a mapping file (TOML): which columns of a table fill which fields",
+    )
+
+
 def _observed_at(value: str | None) -> datetime | None:
     return instant(value, "--observed-at")
 
 
 def _check(options: dict[str, Any]) -> None:
-    """Refuse arguments that do not fit together.
+    """Check the combination of arguments.
 
-    :raises CommandError: naming what to say instead
+    :raises CommandError: if it is not valid
     """
     if options["resume"] and options["replay"]:
-        raise CommandError("Say --resume or --replay, not both.")
+        raise CommandError("Use --resume or --replay, not both.")
     if options["resume"] or options["replay"]:
         if options["paths"]:
-            raise CommandError("--resume and --replay take no PATH: they know what to load.")
+            raise CommandError("--resume and --replay take no PATH: they load stored sources.")
     elif not options["paths"]:
         raise CommandError("Name a PLATFORM and at least one PATH (- for standard input).")
     if options["replay"] and not options["platform"]:
@@ -197,7 +205,7 @@ def _summaries(options: dict[str, Any], progress: Progress) -> Iterator[Summary]
 
 
 class _Display:
-    """A progress line on a terminal; nothing where standard error is none."""
+    """A progress line on standard error, if it is a terminal."""
 
     def __init__(self) -> None:
         console = Console(stderr=True)
@@ -219,7 +227,7 @@ class _Display:
         self._bar.stop()
 
     def show(self, summary: Summary) -> None:
-        """Show the counts so far."""
+        """Show the current counts."""
         text = f"{summary.read:,} read, {summary.created:,} created, {summary.updated:,} updated"
         if summary.rejected:
             text += f", {summary.rejected:,} rejected"

@@ -1,4 +1,4 @@
-"""Show what `ingest` would load."""
+"""Show what `ingest` would load, without loading it."""
 
 import json
 from argparse import ArgumentParser
@@ -16,7 +16,7 @@ _OPTIONS = ("shop", "lot", "lot_type", "currency", "decimal")
 class Command(BaseCommand):
     """Read files as `ingest` does; write nothing."""
 
-    # Not those of all adapters: a fault of another platform's concerns no load of this one.
+    # The checks of all adapters do not run: a fault of another platform must not prevent this.
     requires_system_checks = [TAG]
 
     help = (
@@ -26,7 +26,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the arguments."""
-        parser.add_argument("platform", metavar="PLATFORM", help="whose payloads these are")
+        parser.add_argument("platform", metavar="PLATFORM", help="the platform of the payloads")
         parser.add_argument(
             "paths", metavar="PATH", nargs="+", help="files and folders; - for standard input"
         )
@@ -36,9 +36,9 @@ class Command(BaseCommand):
         parser.add_argument("--format", choices=("text", "json"), default="text")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Read, and print what was found."""
+        """Read the sources, and print their content."""
         try:
-            found = survey(
+            result = survey(
                 options["platform"],
                 options["paths"],
                 options={name: options[name] for name in _OPTIONS if options[name]},
@@ -47,26 +47,26 @@ class Command(BaseCommand):
         except MarketplaceError as error:
             raise CommandError(str(error)) from None
         if options["format"] == "json":
-            self.stdout.write(json.dumps(_as_json(found), ensure_ascii=False))
+            self.stdout.write(json.dumps(_as_json(result), ensure_ascii=False))
         else:
-            self._print(found)
-        for failure in found.failures:
+            self._print(result)
+        for failure in result.failures:
             self.stderr.write(self.style.ERROR(failure))
-        for warning in found.warnings:
+        for warning in result.warnings:
             self.stderr.write(self.style.WARNING(f"Warning: {warning}"))
-        if found.failures or not found.items:
+        if result.failures or not result.items:
             raise SystemExit(1)
 
-    def _print(self, found: Survey) -> None:
+    def _print(self, result: Survey) -> None:
         self.stdout.write(
-            f"{found.platform}: sources {found.sources:,}, documents {found.documents:,}, "
-            f"items {found.items:,}, faults {found.fault_count:,}"
+            f"{result.platform}: sources {result.sources:,}, documents {result.documents:,}, "
+            f"items {result.items:,}, faults {result.fault_count:,}"
         )
-        for name, shape in found.shapes.items():
+        for name, shape in result.shapes.items():
             self._print_shape(name, shape)
-        if found.faults:
-            self.stdout.write(f"First faults ({len(found.faults)} of {found.fault_count:,})")
-        for place, field, reason in found.faults:
+        if result.faults:
+            self.stdout.write(f"First faults ({len(result.faults)} of {result.fault_count:,})")
+        for place, field, reason in result.faults:
             self.stdout.write(f"   {place}: " + (f"{field}: {reason}" if field else reason))
 
     def _print_shape(self, name: str, shape: ShapeSurvey) -> None:
@@ -86,7 +86,7 @@ def _coverage(records: RecordSurvey) -> str:
     return ", ".join(f"{field} {share:g}%" for field, share in shares)
 
 
-def _as_json(found: Survey) -> dict[str, Any]:
+def _as_json(result: Survey) -> dict[str, Any]:
     shapes = {
         name: {
             "documents": shape.documents,
@@ -98,16 +98,16 @@ def _as_json(found: Survey) -> dict[str, Any]:
                 for kind, records in shape.records.items()
             },
         }
-        for name, shape in found.shapes.items()
+        for name, shape in result.shapes.items()
     }
     return {
-        "platform": found.platform,
-        "sources": found.sources,
-        "documents": found.documents,
-        "items": found.items,
+        "platform": result.platform,
+        "sources": result.sources,
+        "documents": result.documents,
+        "items": result.items,
         "shapes": shapes,
-        "fault_count": found.fault_count,
-        "faults": [fault._asdict() for fault in found.faults],
-        "failures": found.failures,
-        "warnings": found.warnings,
+        "fault_count": result.fault_count,
+        "faults": [fault._asdict() for fault in result.faults],
+        "failures": result.failures,
+        "warnings": result.warnings,
     }

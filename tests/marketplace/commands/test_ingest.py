@@ -1,4 +1,4 @@
-"""Loading from the command line: what it prints, and what it refuses."""
+"""The command `ingest`: its output, its options and the arguments that it refuses."""
 
 import io
 import json
@@ -14,25 +14,25 @@ pytestmark = pytest.mark.django_db(databases=["ecommerce", "classifieds", "procu
 
 @pytest.fixture
 def file(tmp_path):
-    """A file with two products and a record that is none."""
+    """Return the path of a file with two products and a record that is not a product."""
     path = tmp_path / "two.jsonl"
     path.write_text("\n".join(map(json.dumps, (product(1), product(2), {"id": 3}))))
     return str(path)
 
 
 class TestLoading:
-    def test_tells_the_counts_and_why_records_are_refused(self, file):
-        found = run("ingest", "uzum", file)
+    def test_prints_the_counts_and_the_reasons_of_rejects(self, file):
+        outcome = run("ingest", "uzum", file)
 
-        assert found.code == 0
-        assert "uzum: read 3, created 2, updated 0, unchanged 0, rejected 1" in found.out
-        assert "quarantined 1: not a known shape of uzum (keys: id)" in found.err
+        assert outcome.code == 0
+        assert "uzum: read 3, created 2, updated 0, unchanged 0, rejected 1" in outcome.out
+        assert "quarantined 1: not a known shape of uzum (keys: id)" in outcome.err
         assert Product.objects.count() == 2
 
-    def test_tells_a_program(self, file):
-        told = json.loads(run("ingest", "uzum", file, "--format", "json").out)
+    def test_prints_json(self, file):
+        summary = json.loads(run("ingest", "uzum", file, "--format", "json").out)
 
-        assert (told["platform"], told["created"], told["rejected"]) == ("uzum", 2, 1)
+        assert (summary["platform"], summary["created"], summary["rejected"]) == ("uzum", 2, 1)
 
     def test_reads_standard_input(self, file, monkeypatch):
         with open(file, "rb") as stream:
@@ -42,7 +42,7 @@ class TestLoading:
         assert run("ingest", "uzum", "-").code == 0
         assert Product.objects.count() == 2
 
-    def test_takes_the_time_of_what_tells_none(self, file):
+    def test_uses_the_stated_time_of_observation(self, file):
         run("ingest", "uzum", file, "--observed-at", "2026-05-01T12:00:00")
 
         times = {offer.scraped_at.isoformat() for offer in Offer.objects.all()}
@@ -57,9 +57,9 @@ class TestLoading:
     def test_an_empty_file_is_a_failure(self, tmp_path):
         (tmp_path / "empty.jsonl").write_text("")
 
-        found = run("ingest", "uzum", str(tmp_path))
+        outcome = run("ingest", "uzum", str(tmp_path))
 
-        assert (found.code, found.err) == (1, "empty.jsonl is empty.\n")
+        assert (outcome.code, outcome.err) == (1, "empty.jsonl is empty.\n")
 
 
 class TestRefusals:
@@ -71,7 +71,7 @@ class TestRefusals:
             (("uzmu", "x.json"), 'Unknown platform "uzmu". Use one of: uzum, yandex'),
             (("uzum", "x.json", "--resume"), "--resume and --replay take no PATH"),
             (("--replay",), "--replay needs a PLATFORM"),
-            (("uzum", "--resume", "--replay"), "Say --resume or --replay, not both."),
+            (("uzum", "--resume", "--replay"), "Use --resume or --replay, not both."),
             (("uzum", "x.json", "--observed-at", "yesterday"), "--observed-at"),
             (
                 ("uzum", "x.json", "--observed-at", "2096-01-01"),
@@ -79,34 +79,34 @@ class TestRefusals:
             ),
         ],
     )
-    def test_name_what_is_wrong(self, arguments, reason):
-        found = run("ingest", *arguments)
+    def test_report_the_fault(self, arguments, reason):
+        outcome = run("ingest", *arguments)
 
-        assert (found.code, reason in found.err) == (1, True)
+        assert (outcome.code, reason in outcome.err) == (1, True)
         assert not LoadRun.objects.exists()
 
-    def test_a_missing_file_costs_no_other(self, file, tmp_path):
+    def test_a_missing_file_does_not_affect_the_others(self, file, tmp_path):
         missing = str(tmp_path / "none.jsonl")
 
-        found = run("ingest", "uzum", missing, file)
+        outcome = run("ingest", "uzum", missing, file)
 
-        assert (found.code, missing in found.err) == (1, True)
+        assert (outcome.code, missing in outcome.err) == (1, True)
         assert Product.objects.count() == 2
 
 
 class TestResuming:
-    def test_says_that_there_is_nothing_to_resume(self):
-        found = run("ingest", "--resume")
+    def test_reports_that_there_is_nothing_to_resume(self):
+        outcome = run("ingest", "--resume")
 
-        assert (found.code, found.err) == (0, "No run was interrupted: nothing to resume.\n")
+        assert (outcome.code, outcome.err) == (0, "No run was interrupted: nothing to resume.\n")
 
-    def test_goes_on_with_an_interrupted_run(self, file):
+    def test_resumes_an_interrupted_run(self, file):
         run("ingest", "uzum", file)
         LoadRun.objects.update(status="failed", error="Interrupted: by a person.")
         LoadRun.objects.get().sources.update(is_complete=False, checkpoint=0)
 
-        found = run("ingest", "uzum", "--resume")
+        outcome = run("ingest", "uzum", "--resume")
 
-        assert found.code == 0
-        assert "created 0, updated 0, unchanged 2" in found.out
+        assert outcome.code == 0
+        assert "created 0, updated 0, unchanged 2" in outcome.out
         assert LoadRun.objects.get().status == "completed"

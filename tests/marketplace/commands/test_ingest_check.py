@@ -1,4 +1,4 @@
-"""`ingest_check` tells what would be loaded; this module may touch no database."""
+"""`ingest_check` shows what would be loaded. It uses no database."""
 
 import io
 import json
@@ -35,14 +35,14 @@ NEVER = (
 
 @pytest.fixture
 def table(tmp_path):
-    """Write a table and a mapping; return the arguments that name them."""
+    """Write a table and a mapping; return the arguments of the command."""
     (tmp_path / "table.csv").write_text(ROWS)
     (tmp_path / "map.toml").write_text(CARDS)
     return [str(tmp_path / "table.csv"), f"--columns={tmp_path / 'map.toml'}"]
 
 
-def run_in_vain(*arguments):
-    """Return what a call prints that ends with an exit code."""
+def run_and_fail(*arguments):
+    """Return the output and the exit code of a call that fails."""
     out, err = io.StringIO(), io.StringIO()
     with pytest.raises(SystemExit) as ended:
         call_command("ingest_check", *arguments, stdout=out, stderr=err, no_color=True)
@@ -50,7 +50,7 @@ def run_in_vain(*arguments):
 
 
 class TestText:
-    def test_tells_records_coverage_and_faults(self, table):
+    def test_shows_records_coverage_and_faults(self, table):
         assert run("ingest_check", "wildberries", *table) == (
             "wildberries: sources 1, documents 6, items 3, faults 2\n"
             "TABLE: documents 5, items 3, distinct ids 2, repeats 1\n"
@@ -66,7 +66,7 @@ class TestText:
             0,
         )
 
-    def test_tells_ten_faults_of_many(self, table, tmp_path):
+    def test_shows_the_first_ten_faults(self, table, tmp_path):
         (tmp_path / "table.csv").write_text("id,title,rating,price\n1,A,,1\n" + "2,B,9,1\n" * 25)
 
         out = run("ingest_check", "wildberries", *table).out
@@ -76,16 +76,16 @@ class TestText:
 
 
 class TestJson:
-    def test_tells_the_same_to_a_program(self, table):
-        told = json.loads(run("ingest_check", "wildberries", *table, "--format=json").out)
+    def test_has_the_same_values(self, table):
+        result = json.loads(run("ingest_check", "wildberries", *table, "--format=json").out)
 
-        shape = told["shapes"]["TABLE"]
+        shape = result["shapes"]["TABLE"]
         product = shape["records"]["Product"]
-        assert (told["documents"], told["items"], told["fault_count"]) == (6, 3, 2)
+        assert (result["documents"], result["items"], result["fault_count"]) == (6, 3, 2)
         assert (shape["documents"], shape["distinct"], shape["repeats"]) == (5, 2, 1)
         assert (product["count"], product["coverage"]["rating"]) == (3, 33.3)
         assert product["coverage"]["description"] == 0
-        assert told["faults"][0] == {
+        assert result["faults"][0] == {
             "place": "table.csv: line 6",
             "field": "rating",
             "reason": '"9" is not between 0 and 5',
@@ -96,7 +96,7 @@ class TestExitCode:
     def test_is_1_if_nothing_could_be_read(self, tmp_path):
         (tmp_path / "page.json").write_text('{"what": "ever"}')
 
-        out, err, code = run_in_vain("olx", str(tmp_path / "page.json"))
+        out, err, code = run_and_fail("olx", str(tmp_path / "page.json"))
 
         assert (out.splitlines()[0], err, code) == (
             "olx: sources 1, documents 1, items 0, faults 1",
@@ -106,22 +106,22 @@ class TestExitCode:
         assert "   page.json: document: not a known shape of olx (keys: what)" in out
 
     def test_is_1_if_a_source_is_missing(self):
-        out, err, code = run_in_vain("olx", "no.json")
+        out, err, code = run_and_fail("olx", "no.json")
 
         assert out == "olx: sources 1, documents 0, items 0, faults 0\n"
         assert (err, code) == ("Cannot read no.json: No such file or directory.\n", 1)
 
-    def test_is_1_if_a_source_ends_before_its_end(self, tmp_path):
+    def test_is_1_if_a_source_is_cut_off(self, tmp_path):
         advert = {"id": 1, "title": "Divan", "created_time": "2026-05-01T10:00:00", "params": []}
         (tmp_path / "b.json").write_text(f"[{json.dumps(advert)},")
 
-        out, err, code = run_in_vain("olx", str(tmp_path))
+        out, err, code = run_and_fail("olx", str(tmp_path))
 
         assert out.startswith("olx: sources 1, documents 1, items 1, faults 0\n")
         assert err.startswith("b.json is not valid JSON at line 1, column ")
         assert code == 1
 
-    def test_is_0_if_something_could(self, tmp_path):
+    def test_is_0_if_something_could_be_read(self, tmp_path):
         page = {"what": "ever"}
         (tmp_path / "a.json").write_text(json.dumps(page))
         tree = {"list": {"1": {"id": 1, "name": "Недвижимость", "parentId": 0}}}
@@ -134,13 +134,13 @@ class TestExitCode:
 
 
 class TestMistakes:
-    def test_a_platform_that_is_unknown(self):
+    def test_an_unknown_platform(self):
         outcome = run("ingest_check", "amazon", "page.json")
 
         assert outcome.err.startswith('CommandError: Unknown platform "amazon". Use one of: uzum,')
         assert (outcome.out, outcome.code) == ("", 1)
 
-    def test_a_mapping_that_is_wrong(self, table, tmp_path):
+    def test_a_mapping_that_is_not_valid(self, table, tmp_path):
         (tmp_path / "map.toml").write_text('[product]\nexternal_id = "id"\ntitel = "title"')
 
         outcome = run("ingest_check", "wildberries", *table)

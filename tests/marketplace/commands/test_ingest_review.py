@@ -297,7 +297,7 @@ class TestReleaseRuns:
 
         assert outcome.err == (
             f"Run uzum-{done.pk} is completed: it holds nothing.\n"
-            "CommandError: 1 of 2 failed: see ingest_review list.\n"
+            "CommandError: 1 of 2 failed. See: ingest_review list.\n"
         )
         assert Product.objects.count() == 1
 
@@ -347,7 +347,7 @@ class TestDiscardRuns:
         confirmed = run("ingest_review", "discard", "run", name)
 
         assert refused.err == (
-            f"This throws away 1 record of run {name}. Type {name} to continue: "
+            f"This discards 1 record of run {name}. Type {name} to continue: "
             "CommandError: Not confirmed: nothing was done.\n"
         )
         assert confirmed.out == f"Discarded 1 record of run {name}.\n"
@@ -445,7 +445,7 @@ class TestRecords:
 
         outcome = run("ingest_review", "discard", "records", "--platform=uzum")
 
-        assert "This throws away 3 records of uzum. Type uzum to continue: " in outcome.err
+        assert "This discards 3 records of uzum. Type uzum to continue: " in outcome.err
         assert outcome.out == "Discarded 3 records of uzum.\n"
 
     @pytest.mark.parametrize("action", ["release", "discard"])
@@ -560,7 +560,7 @@ class TestWords:
         assert run("ingest_review", "discard", *held, "--force").code == 0
         assert run("ingest_review", "discard", *records[1:], "--force").code == 0
         assert run("ingest_review", "discard", *marked, "--force").err == (
-            "CommandError: A outlier stays in the price history, but is left out of lows and "
+            "CommandError: An outlier stays in the price history, but is left out of lows and "
             "averages. If its price is right, release it.\n"
         )
         assert not QuarantinedRecord.objects.exists()
@@ -589,7 +589,7 @@ class TestWords:
         ("words", "message"),
         [
             (["show", "uzum-999999"], "No run, record or outlier uzum-999999 waits for review."),
-            (["show"], "Say what to show, as ingest_review list names it: run uzum-17."),
+            (["show"], "Name what to show, as ingest_review list shows it: run uzum-17."),
             (["release", "records", "uzum-1"], "write record uzum-1."),
             (["release", "uzum-1", "--platform=uzum"], "leave out the ids."),
             (["show", "outlier", "olx-1"], "classifieds marks no prices as outliers."),
@@ -636,13 +636,13 @@ class TestMistakes:
 
         outcome = run("ingest_review", "discard", "records", "--force")
 
-        assert outcome.err.startswith("CommandError: Say which records: --reason TEXT,")
+        assert outcome.err.startswith("CommandError: Choose the records: --reason TEXT,")
         assert ListingQuarantine.objects.exists()
 
     def test_a_reason_that_no_record_has(self):
         outcome = run("ingest_review", "release", "records", "--reason", "nothing")
 
-        assert outcome.err.startswith("CommandError: No quarantined record is like that")
+        assert outcome.err.startswith("CommandError: No quarantined record matches.")
 
     def test_nothing_of_this_touches_live_rows(self):
         listing = factories.listing()

@@ -1,4 +1,4 @@
-"""What becomes of payloads that an adapter was not prepared for."""
+"""Faults of adapters: payloads that they do not expect, and modules that cannot be imported."""
 
 import json
 from dataclasses import replace
@@ -29,24 +29,24 @@ TILE = {"product_url": "/product/a-1/", "product_name": "a", "final_price": "5"}
 
 
 class TestFaults:
-    def test_of_parsing_tell_what_and_where(self):
+    def test_of_parsing_name_error_and_line(self):
         with pytest.raises(PayloadError) as caught:
             ADAPTER.parse(Item("T", {"title": "a"}))
 
         assert "the adapter failed: KeyError: 'number' (test_adapters.py, line" in str(caught.value)
 
-    def test_of_splitting_come_after_the_items_before(self):
+    def test_of_splitting_are_raised_after_the_earlier_items(self):
         items = ADAPTER.split({"numbers": [1, 0, 2]}, Source())
 
         assert next(items).payload == {"number": 10}
         with pytest.raises(PayloadError, match="ZeroDivisionError"):
             next(items)
 
-    def test_that_the_adapter_tells_stay_as_they_are(self):
+    def test_that_the_adapter_raises_are_unchanged(self):
         with pytest.raises(PayloadError, match="expected an object"):
             ADAPTER.split([], Source())
 
-    def test_of_recognizing_are_told_as_such(self):
+    def test_of_recognizing_are_faults_of_the_adapter(self):
         broken = Adapter("uzum", (replace(ADAPTER.shapes[0], recognize=lambda doc: doc["a"]),))
 
         with pytest.raises(
@@ -57,7 +57,7 @@ class TestFaults:
     @pytest.mark.parametrize(
         "broken", [None, "SHAPES", (replace(ADAPTER.shapes[0], recognize=int),)]
     )
-    def test_of_another_platform_end_no_load(self, monkeypatch, broken):
+    def test_of_another_platform_do_not_prevent_a_load(self, monkeypatch, broken):
         monkeypatch.setattr(wildberries, "SHAPES", broken)
 
         with pytest.raises(
@@ -74,12 +74,12 @@ class TestFaults:
             get_adapter("uzum")
 
     @pytest.mark.parametrize(("entry", "name"), [("x", "text"), (None, "null"), (5, "a number")])
-    def test_of_an_entry_that_is_no_object_name_its_type(self, entry, name):
+    def test_of_an_entry_that_is_not_an_object_name_its_type(self, entry, name):
         with pytest.raises(PayloadError, match=f"expected an object, got {name}"):
             ADAPTER.parse(Item("T", entry))
 
     @pytest.mark.django_db(databases=["ecommerce"])
-    def test_of_one_entry_cost_no_other(self, tmp_path):
+    def test_of_one_entry_do_not_affect_the_others(self, tmp_path):
         size = {"optionId": 1, "origName": "0"}
         product = {"id": 1, "priceU": 200, "salePriceU": 100, "sizes": [size]}
         other = product | {"id": 2, "sizes": [size | {"optionId": 2}]}
@@ -92,8 +92,8 @@ class TestFaults:
         assert reasons == {"expected an object, got text", "expected an object, got null"}
 
     @pytest.mark.django_db(databases=["ecommerce"])
-    def test_cost_one_record(self, tmp_path, monkeypatch):
-        [card] = [each for each in uzum.SHAPES if each.name == "UZ-GQL-CARD"]
+    def test_reject_one_record(self, tmp_path, monkeypatch):
+        [card] = [shape for shape in uzum.SHAPES if shape.name == "UZ-GQL-CARD"]
 
         def fragile(payload, context):
             if payload["productId"] == 2:

@@ -1,4 +1,4 @@
-"""Bounds: records that are large or deep are rejected alone, and large texts are streamed."""
+"""Limits: records that are too large or too deep are rejected alone; large texts are streamed."""
 
 import json
 
@@ -33,7 +33,7 @@ def read(path, limit=500):
 
 
 class Trickle:
-    """A stream that gives a few bytes at once."""
+    """A stream that returns a few bytes at a time."""
 
     def __init__(self, data, step):
         self.data, self.step = data, step
@@ -49,7 +49,7 @@ class Trickle:
 class TestSize:
     @pytest.mark.parametrize("place", [0, 1, 4, 9])
     def test_a_line_that_is_too_large_is_rejected_alone(self, file, place):
-        lines = [json.dumps(each) for each in SMALL]
+        lines = [json.dumps(record) for record in SMALL]
         large = json.dumps(LARGE)
         lines.insert(place, large)
 
@@ -75,7 +75,7 @@ class TestSize:
         assert fault.place == f"element {place + 1}"
         assert "more than INGEST_MAX_RECORD (500)" in fault.fault
 
-    def test_so_is_a_document_whose_list_is_not_at_its_beginning(self, file):
+    def test_a_document_whose_list_is_not_at_its_beginning_is_rejected(self, file):
         text = json.dumps({"id": 1, "skus": SMALL}) + "\n" + json.dumps(SMALL[3])
 
         entries = read(file(text))
@@ -86,17 +86,17 @@ class TestSize:
 
 class TestStreaming:
     @pytest.mark.parametrize("step", [1, 2, 3, 5, 7, 64, 999])
-    def test_the_pieces_in_which_a_text_comes_do_not_matter(self, monkeypatch, step):
+    def test_the_result_does_not_depend_on_the_size_of_the_pieces(self, monkeypatch, step):
         monkeypatch.setattr(json_stream, "MAX_WHOLE", 100)
         monkeypatch.setattr("marketplace.loading.formats.json_reader._PIECE", 1)
         records = [*SMALL, LARGE, *SMALL, 17, "te\\xt", None, True]
         for indent in (None, 2):
             stream = Trickle(json.dumps(records, indent=indent).encode(), step)
 
-            found = list(json_stream.read(JsonReader(b"", stream, 500), "x"))
+            entries = list(json_stream.read(JsonReader(b"", stream, 500), "x"))
 
-            assert [each[1] for each in found if not each[2]] == [*SMALL, *records[10:]]
-            assert [each[0] for each in found if each[2]] == ["element 10"]
+            assert [entry[1] for entry in entries if not entry[2]] == [*SMALL, *records[10:]]
+            assert [entry[0] for entry in entries if entry[2]] == ["element 10"]
 
     def test_an_object_with_a_list_is_read_in_slices(self, file, monkeypatch):
         monkeypatch.setattr(json_stream, "_SLICE", 4)
@@ -104,14 +104,16 @@ class TestStreaming:
         entries = read(file(json.dumps({"data": {"items": SMALL}})), 100)
 
         slices = [SMALL[:4], SMALL[4:8], SMALL[8:]]
-        assert [each.document for each in entries] == [{"data": {"items": one}} for one in slices]
+        assert [entry.document for entry in entries] == [
+            {"data": {"items": part}} for part in slices
+        ]
 
-    def test_the_keys_behind_its_list_are_named(self, file):
+    def test_a_warning_names_the_keys_after_the_list(self, file):
         text = json.dumps({"data": {"items": SMALL, "total": 9}, "next": "]}"})
 
         *entries, last = read(file(text), 200)
 
-        assert [each.document for each in entries] == [{"data": {"items": SMALL}}]
+        assert [entry.document for entry in entries] == [{"data": {"items": SMALL}}]
         assert last.warning == (
             "source.json was read in parts: the keys after its list were ignored: total, next."
         )
@@ -126,19 +128,19 @@ class TestStreaming:
             ("}]", "Extra data"),
         ],
     )
-    def test_what_is_damaged_behind_its_list_is_an_error(self, file, damage, reason):
+    def test_damage_after_the_list_is_an_error(self, file, damage, reason):
         entries, error = read_damaged(file(json.dumps({"items": SMALL})[:-1] + damage), 200)
 
         assert sound(entries) == [{"items": SMALL}]
         assert f": {reason}. The records before it were read (9)." in error
 
-    def test_the_place_of_damage_is_counted_in_characters_over_all_pieces(self, monkeypatch):
+    def test_the_column_of_damage_counts_the_characters_of_all_pieces(self, monkeypatch):
         monkeypatch.setattr("marketplace.loading.formats.json_reader._PIECE", 1)
         text = '[{"id": "Ж"},\n{"id": "ЖЖЖ"}, {"id": "Ж", "x": tru}]'
-        stream, found = Trickle(text.encode(), 3), []
+        stream, entries = Trickle(text.encode(), 3), []
 
         with pytest.raises(SourceError, match="at line 2, column 33: Expecting value"):
-            found.extend(json_stream.read(JsonReader(b"", stream, 40), "x"))
+            entries.extend(json_stream.read(JsonReader(b"", stream, 40), "x"))
 
     def test_a_list_of_numbers_is_refused(self, file):
         with pytest.raises(SourceError, match="its first 1,000 elements are not objects"):
@@ -148,7 +150,7 @@ class TestStreaming:
 class TestValues:
     @pytest.mark.parametrize("form", ["{},{},{}", "[{},{},{}]"])
     @pytest.mark.parametrize("many", ['{"l":[1,2,3,4,5,6]}', '{"l":[{},{},{},{}]}'])
-    def test_a_record_with_very_many_is_rejected_alone(self, file, monkeypatch, form, many):
+    def test_a_record_with_too_many_values_is_rejected_alone(self, file, monkeypatch, form, many):
         monkeypatch.setattr(json_text, "_LARGE", 10)
         monkeypatch.setattr(json_text, "MAX_VALUES", 6)
         form = form.replace(",", "\n") if form[0] == "{" else form
@@ -159,7 +161,7 @@ class TestValues:
         [fault] = faults(entries)
         assert (fault.fault, fault.raw.strip()) == ("has more than 6 values", many.encode())
 
-    def test_so_is_a_line_with_very_many_records(self, file, monkeypatch):
+    def test_a_line_with_too_many_records_is_rejected_alone(self, file, monkeypatch):
         monkeypatch.setattr(json_text, "_LARGE", 10)
         monkeypatch.setattr(json_text, "MAX_VALUES", 6)
 
@@ -175,9 +177,9 @@ class TestDepth:
         assert json_text.parse(sound.encode())["l"]
 
     @pytest.mark.parametrize("levels", [101, 254, 600, 980, 1023, 1025, 3000, 100_000])
-    @pytest.mark.parametrize("beside", ["1", "NaN", '"\\u0000"', "9" * 30])
-    def test_is_bounded_whatever_stands_beside_it(self, levels, beside):
-        text = f"[{beside}, {nested(levels - 1)}]"
+    @pytest.mark.parametrize("neighbor", ["1", "NaN", '"\\u0000"', "9" * 30])
+    def test_is_limited_whatever_the_neighboring_value(self, levels, neighbor):
+        text = f"[{neighbor}, {nested(levels - 1)}]"
 
         with pytest.raises(NestingError, match=r"is nested more than 100 levels deep \(INGEST_MAX"):
             json_text.parse(text.encode())
@@ -193,11 +195,11 @@ class TestDepth:
         text = json.dumps(sound(entries))
         assert '{"id": 1}' in text
         assert '{"id": 2}' in text
-        assert [(each.fault, each.raw.strip()) for each in faults(entries)] == [
+        assert [(entry.fault, entry.raw.strip()) for entry in faults(entries)] == [
             (TOO_DEEP, deep.encode())
         ]
 
-    def test_of_payloads_in_memory_is_bounded_too(self):
+    def test_of_payloads_in_memory_is_limited_too(self):
         value = []
         for _ in range(2000):
             value = [value]

@@ -1,4 +1,4 @@
-"""Inputs that once loaded wrong, each loaded by the command, with the right values."""
+"""Inputs that were loaded wrongly before: the command stores the right values."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -27,8 +27,8 @@ def load(platform, name, *options, columns=""):
 
 def points(offer):
     """Return the history of an offer: price and availability, oldest first."""
-    found = PricePoint.objects.filter(offer=offer).order_by("recorded_at")
-    return list(found.values_list("price", "is_available"))
+    history = PricePoint.objects.filter(offer=offer).order_by("recorded_at")
+    return list(history.values_list("price", "is_available"))
 
 
 def reasons():
@@ -65,18 +65,18 @@ class TestOutOfStock:
 
 
 class TestTimesOfDocuments:
-    def test_one_that_stands_still_while_the_content_changes(self):
+    def test_a_stale_time_does_not_count(self):
         load("yandex", "d4-const-1.xml")
         before = timezone.now()
-        warned = load("yandex", "d4-const-2.xml").err
+        warning = load("yandex", "d4-const-2.xml").err
 
         offer = Offer.objects.get()
         assert (offer.price, offer.scraped_at >= before) == (600, True)
-        assert "2024-01-15" in warned
+        assert "2024-01-15" in warning
         load("yandex", "d4-const-3.xml", "--observed-at", "2026-01-01T10:00")
         assert [price for price, _ in points(offer)] == [500, 700, 600]
 
-    def test_the_same_bytes_stay_the_same_observation(self):
+    def test_the_same_bytes_are_the_same_observation(self):
         load("yandex", "d4-const-1.xml")
 
         load("yandex", "d4-const-1.xml")
@@ -84,7 +84,7 @@ class TestTimesOfDocuments:
         assert Offer.objects.get().scraped_at.year == 2024
         assert PricePoint.objects.count() == 1
 
-    def test_one_in_the_future(self):
+    def test_a_time_in_the_future_does_not_count(self):
         errors = [load("yandex", f"d4-fut-{number}.xml").err for number in (1, 2, 3)]
 
         offer = Offer.objects.get()
@@ -100,12 +100,12 @@ class TestTimesOfDocuments:
             ("d4-badd5.xml", datetime(2026, 11, 30, 11, tzinfo=TASHKENT)),
         ],
     )
-    def test_other_forms_are_read(self, name, moment):
+    def test_other_formats_are_read(self, name, moment):
         load("yandex", name)
 
         assert Offer.objects.get().scraped_at == moment
 
-    def test_without_one_the_time_is_now(self):
+    def test_a_feed_without_a_time_is_observed_now(self):
         before = timezone.now()
 
         load("yandex", "d4-badd3.xml")
@@ -114,12 +114,12 @@ class TestTimesOfDocuments:
 
 
 class TestPrices:
-    def test_words_that_multiply(self):
+    def test_words_for_multiples(self):
         load("wildberries", "a1d-words.csv", columns="a1-map.toml")
 
-        found = dict(Offer.objects.values_list("product__title", "price"))
-        assert found == {"phone": 15_000, "car": 15_000}
-        # The mapping says that all prices are in roubles.
+        prices = dict(Offer.objects.values_list("product__title", "price"))
+        assert prices == {"phone": 15_000, "car": 15_000}
+        # The mapping states that all prices are in roubles.
         [(field, reason)] = reasons()
         assert (field, reason) == (
             "price",
@@ -129,11 +129,11 @@ class TestPrices:
     def test_three_digits_after_a_separator_in_a_table(self):
         load("wildberries", "a2-prices.csv", columns="a1-map.toml")
 
-        found = dict(Offer.objects.values_list("product__title", "price"))
-        assert found["dot rub"] == 1600
-        assert (found["mlrd"], found["tys"]) == (2_000_000_000, 15_000)
-        # The mapping says that all prices are in roubles; these are in so'm.
-        assert not {"dot mln", "ming", "mln uz"} & found.keys()
+        prices = dict(Offer.objects.values_list("product__title", "price"))
+        assert prices["dot rub"] == 1600
+        assert (prices["mlrd"], prices["tys"]) == (2_000_000_000, 15_000)
+        # The mapping states that all prices are in roubles; these are in so'm.
+        assert not {"dot mln", "ming", "mln uz"} & prices.keys()
 
     def test_three_digits_after_a_separator_in_a_feed(self):
         load("yandex", "d1-feed.xml")
@@ -144,7 +144,7 @@ class TestPrices:
             for field, reason in reasons()
         )
 
-    def test_of_two_records_of_one_time_the_later_counts(self):
+    def test_the_later_of_two_records_with_the_same_time_counts(self):
         load("wildberries", "a5c-sametime-min.csv", columns="a4-map.toml")
 
         offer = Offer.objects.get()
@@ -155,16 +155,16 @@ class TestPrices:
 def test_words_of_availability():
     load("yandex", "d3-avail.xml")
 
-    found = {
+    offers = {
         offer.external_id.rpartition(":")[2]: (offer.is_available, offer.stock_quantity)
         for offer in Offer.objects.all()
     }
-    assert found["1"][0] is None
-    assert found["2"][0] is True
-    assert found["3"][0] is None
-    assert (found["4"], found["5"], found["6"]) == ((False, 0), (True, 7), (False, 0))
-    assert found["7"][0] is False
-    assert found["8"] == (False, 0)
+    assert offers["1"][0] is None
+    assert offers["2"][0] is True
+    assert offers["3"][0] is None
+    assert (offers["4"], offers["5"], offers["6"]) == ((False, 0), (True, 7), (False, 0))
+    assert offers["7"][0] is False
+    assert offers["8"] == (False, 0)
 
 
 class TestProcurement:
@@ -185,7 +185,7 @@ class TestReading:
     def test_bytes_after_the_end_of_a_gzip_member(self):
         outcome = load("yandex", "d2-trail.xml.gz")
 
-        # Two of the fifteen have one id, and four are at fault themselves.
+        # Two of the fifteen offers have the same id, and four are faulty.
         assert outcome.out.startswith("yandex: read 15, created 10,")
         assert QuarantinedRecord.objects.count() == 4
         assert "ignored" in outcome.err
@@ -197,7 +197,7 @@ class TestReading:
 
 
 class TestShapes:
-    def test_a_list_page_says_nothing_of_one_product(self):
+    def test_values_of_a_list_page_are_not_those_of_a_product(self):
         load("yandex", "ym-list-page.json")
 
         product = Product.objects.get(external_id="1001")
@@ -223,7 +223,7 @@ class TestShapes:
         assert (offer.is_available, offer.seller.name) == (True, "Namuna Shop")
         assert product.category.path_names == "Poyabzal > Krossovkalar"
 
-    def test_a_tile_of_another_market_is_refused(self):
+    def test_a_tile_of_another_marketplace_is_refused(self):
         outcome = load("ozon", "ozon-tile-of-another-market.csv")
 
         assert (outcome.code, Product.objects.count()) == (1, 0)
@@ -232,14 +232,14 @@ class TestShapes:
 class TestAds:
     COLUMNS = "classifieds/columns"
 
-    def test_one_that_was_removed_before_it_was_found(self):
+    def test_an_ad_that_was_removed_before_it_was_found(self):
         path = cases.path("olx-pl-removed-before-found.json")
         for mapping in ("olx-pl-b.toml", "olx-pl-b-removed.toml"):
             run("ingest", "olx", path, "--columns", f"{self.COLUMNS}/{mapping}")
 
         assert Listing.objects.get().status == "removed"
 
-    def test_those_that_are_keyed_by_their_address(self, tmp_path):
+    def test_ads_that_are_keyed_by_their_url(self, tmp_path):
         mapping = tmp_path / "keyed.toml"
         mapping.write_text(
             '[table]\nrows = "*"\n[listing]\n'
@@ -249,6 +249,6 @@ class TestAds:
 
         run("ingest", "olx", cases.path("ads-keyed-by-url.json"), "--columns", str(mapping))
 
-        found = set(Listing.objects.values_list("external_id", "title", "price"))
-        assert found == {("99aaa", "MacBook", Decimal(400000)), ("99bbb", "MacBook Air", None)}
+        listings = set(Listing.objects.values_list("external_id", "title", "price"))
+        assert listings == {("99aaa", "MacBook", Decimal(400000)), ("99bbb", "MacBook Air", None)}
         assert not ListingQuarantine.objects.exists()

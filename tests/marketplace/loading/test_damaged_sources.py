@@ -1,4 +1,4 @@
-"""Damaged sources: what `ingest` loads of them and says, and that `ingest_check` says the same."""
+"""Damaged sources: `ingest` loads their sound records, and `ingest_check` reports the same."""
 
 import gzip
 import json
@@ -23,9 +23,9 @@ OFFER = '<offer id="{}"><name>TV</name><price>5</price><currencyId>UZS</currency
 DEEP = "[" * 600 + "]" * 600
 
 
-def uzum(number, **beside):
+def uzum(number, **fields):
     skus = [{"id": number, "sellPrice": 1000}]
-    return json.dumps({"productId": number, "title": "Choynak", "skuList": skus, **beside})
+    return json.dumps({"productId": number, "title": "Choynak", "skuList": skus, **fields})
 
 
 def offers(*numbers):
@@ -33,20 +33,20 @@ def offers(*numbers):
 
 
 def case(name):
-    """Return a file of the cases, or skip the test where they are absent."""
+    """Return the bytes of a case, or skip the test if the cases are missing."""
     if not CASES.is_dir():
         pytest.skip(f"the cases are not at {CASES}")
     return (CASES / name).read_bytes()
 
 
 def load(platform, path):
-    """Load a source and check it; both must say the same. Return the summary."""
-    summary, found = ingest(platform, [str(path)]), survey(platform, [str(path)])
+    """Load a source and check that a survey agrees; return the summary."""
+    summary, surveyed = ingest(platform, [str(path)]), survey(platform, [str(path)])
 
-    assert found.failures == summary.failures
-    assert found.warnings == summary.warnings
-    assert found.fault_count == summary.rejected
-    assert found.items == summary.read - summary.rejected
+    assert surveyed.failures == summary.failures
+    assert surveyed.warnings == summary.warnings
+    assert surveyed.fault_count == summary.rejected
+    assert surveyed.items == summary.read - summary.rejected
     return summary
 
 
@@ -64,14 +64,14 @@ def load(platform, path):
     ],
     ids=["array", "lines", "deep", "object", "page", "offer", "cut off", "head"],
 )
-def test_what_is_sound_is_loaded(tmp_path, platform, text, ids, rejected, failure):
+def test_sound_records_are_loaded(tmp_path, platform, text, ids, rejected, failure):
     path = tmp_path / "source"
     path.write_text(text)
 
     summary = load(platform, path)
 
-    known = Product.objects.order_by("external_id").values_list("external_id", flat=True)
-    assert [each.rpartition(":")[2] for each in known] == ids
+    stored = Product.objects.order_by("external_id").values_list("external_id", flat=True)
+    assert [external_id.rpartition(":")[2] for external_id in stored] == ids
     assert summary.rejected == QuarantinedRecord.objects.count() == rejected
     assert bool(summary.failures) == bool(failure)
     assert failure in "".join(summary.failures)
@@ -80,7 +80,7 @@ def test_what_is_sound_is_loaded(tmp_path, platform, text, ids, rejected, failur
 
 
 @pytest.mark.parametrize("number", [LONG, -LONG // 10, 10**20 + 1])
-def test_an_id_is_the_same_whatever_stands_beside_it(tmp_path, number):
+def test_an_id_does_not_depend_on_the_values_around_it(tmp_path, number):
     path = tmp_path / "cards.jsonl"
     path.write_text(f"{uzum(number)}\n{uzum(1)}\n")
     ingest("uzum", [str(path)])
@@ -89,12 +89,12 @@ def test_an_id_is_the_same_whatever_stands_beside_it(tmp_path, number):
     path.write_text(f"[{uzum(number)}, {uzum(2, title=float('nan'))}, {uzum(3)} x]")
     summary = load("uzum", path)
 
-    known = Product.objects.exclude(external_id__in="123").get()
-    assert (known.external_id, known.content_hash) == (str(number), first.content_hash)
+    product = Product.objects.exclude(external_id__in="123").get()
+    assert (product.external_id, product.content_hash) == (str(number), first.content_hash)
     assert summary.updated == 0
 
 
-def test_bytes_after_the_packed_data_are_a_warning(tmp_path):
+def test_bytes_after_the_compressed_data_are_a_warning(tmp_path):
     path = tmp_path / "feed.xml.gz"
     path.write_bytes(gzip.compress(FEED.format(offers(1, 2)).encode()) + b"<!-- cached -->")
 
@@ -107,7 +107,7 @@ def test_bytes_after_the_packed_data_are_a_warning(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "warnings"), [("d2-trail.xml.gz", 1), ("d2-blank1.xml", 0)])
-def test_a_feed_with_odd_ends_is_loaded(tmp_path, name, warnings):
+def test_a_feed_with_bytes_around_it_is_loaded(tmp_path, name, warnings):
     path = tmp_path / name
     path.write_bytes(case(name))
 

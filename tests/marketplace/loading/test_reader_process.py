@@ -1,4 +1,4 @@
-"""What is in memory at once of the process that reads and the one that writes."""
+"""The reader process: its memory and its setting."""
 
 import json
 
@@ -15,7 +15,7 @@ CARDS = 5
 
 
 @override_settings(INGEST_BATCH_SIZE=1)
-def test_after_a_large_batch_the_next_is_read_when_it_was_written(tmp_path, monkeypatch):
+def test_the_batch_after_a_large_one_is_read_when_that_was_written(tmp_path, monkeypatch):
     path = tmp_path / "cards.jsonl"
     skus = [[{"id": number, "sellPrice": 1000}] for number in range(CARDS)]
     cards = [

@@ -1,4 +1,4 @@
-"""Values of a wrong type are found alike by `ingest_check` and by a load, one record at a time."""
+"""Values of a wrong type are rejected one by one, by `ingest_check` and by a load."""
 
 import json
 from dataclasses import replace
@@ -62,10 +62,10 @@ FAULTS = {
 
 @pytest.fixture
 def spoil(monkeypatch):
-    """Have the adapter spoil what it says of product 2."""
+    """Return a function that makes the adapter change the records of product 2."""
 
     def spoil(change):
-        [shape] = [each for each in uzum.SHAPES if each.name == "UZ-GQL-CARD"]
+        [shape] = [entry for entry in uzum.SHAPES if entry.name == "UZ-GQL-CARD"]
 
         def parse(payload, context):
             parsed = shape.parse(payload, context)
@@ -79,7 +79,7 @@ def spoil(monkeypatch):
 
 @pytest.fixture
 def path(tmp_path):
-    """Return a file of three products."""
+    """Return the path of a file with three products."""
     path = tmp_path / "three.jsonl"
     path.write_text("\n".join(json.dumps(card(number)) for number in (1, 2, 3)))
     return str(path)
@@ -87,16 +87,16 @@ def path(tmp_path):
 
 @pytest.mark.django_db(databases=["ecommerce"])
 @pytest.mark.parametrize("change", FAULTS, ids=lambda change: change.__name__)
-def test_costs_one_record_and_is_found_before(change, spoil, path):
+def test_one_record_is_rejected_by_the_survey_and_the_load(change, spoil, path):
     spoil(change)
     field, reason = FAULTS[change]
 
-    found = survey("uzum", [path])
+    surveyed = survey("uzum", [path])
     summary = ingest("uzum", [path], observed_at=NOON)
 
-    [fault] = found.faults
+    [fault] = surveyed.faults
     [rejected] = QuarantinedRecord.objects.all()
-    assert (found.items, found.fault_count) == (2, 1)
+    assert (surveyed.items, surveyed.fault_count) == (2, 1)
     assert (summary.created, summary.rejected) == (2, 1)
     assert (fault.field, fault.reason) == (rejected.field, rejected.reason)
     assert rejected.field == field
@@ -106,19 +106,19 @@ def test_costs_one_record_and_is_found_before(change, spoil, path):
 
 
 @pytest.mark.django_db(databases=["ecommerce"])
-def test_an_id_of_the_item_is_text(monkeypatch, path):
-    [shape] = [each for each in uzum.SHAPES if each.name == "UZ-GQL-CARD"]
+def test_the_id_of_an_item_must_be_text(monkeypatch, path):
+    [shape] = [entry for entry in uzum.SHAPES if entry.name == "UZ-GQL-CARD"]
 
     def parse(payload, context):
         return shape.parse(payload, context)._replace(external_id=payload["productId"])
 
     monkeypatch.setattr(uzum, "SHAPES", (replace(shape, parse=parse),))
 
-    found, summary = survey("uzum", [path]), ingest("uzum", [path])
+    surveyed, summary = survey("uzum", [path]), ingest("uzum", [path])
 
-    assert (found.items, summary.created, summary.rejected) == (0, 0, 3)
-    reasons = {(each.field, each.reason) for each in QuarantinedRecord.objects.all()}
-    assert reasons == {(fault.field, fault.reason) for fault in found.faults}
+    assert (surveyed.items, summary.created, summary.rejected) == (0, 0, 3)
+    reasons = {(row.field, row.reason) for row in QuarantinedRecord.objects.all()}
+    assert reasons == {(fault.field, fault.reason) for fault in surveyed.faults}
 
 
 def test_columns_and_records_agree():

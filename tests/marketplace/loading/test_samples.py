@@ -1,4 +1,4 @@
-"""The samples of every registered platform: an adapter fails by a clear error only."""
+"""Damaged samples of every platform: adapters read them or raise a clear error."""
 
 import json
 import random
@@ -11,12 +11,12 @@ from marketplace.loading.adapters import Source, get_adapter
 from marketplace.registry import PLATFORMS
 from tests.mutation import mutate
 
-#: Damaged copies of each sample.
+#: The number of damaged copies of each sample.
 COPIES = 200
 
 
 def samples():
-    """Return the name of each platform and of its shapes."""
+    """Yield platform and sample of each shape."""
     for platform in PLATFORMS:
         path = settings.BASE_DIR / platform.database / "platforms" / "samples"
         path /= f"{platform.name}.json"
@@ -27,14 +27,18 @@ def samples():
 
 @pytest.mark.parametrize(("platform", "document"), list(samples()))
 def test_a_damaged_payload_is_read_or_refused(platform, document):
-    adapter, generator, outcomes = get_adapter(platform), random.Random(17), {"read": 0, "no": 0}
+    adapter, generator, outcomes = (
+        get_adapter(platform),
+        random.Random(17),
+        {"read": 0, "refused": 0},
+    )
     for _ in range(COPIES):
         try:
             for item in adapter.split(mutate(document, generator), Source()):
                 adapter.parse(item)
         except PayloadError as error:
             assert "the adapter failed" not in str(error), error
-            outcomes["no"] += 1
+            outcomes["refused"] += 1
         else:
             outcomes["read"] += 1
 

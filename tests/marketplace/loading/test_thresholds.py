@@ -1,4 +1,4 @@
-"""The thresholds of the gates: where they come from, and what is refused."""
+"""Thresholds of the gates: where they come from, and which settings are refused."""
 
 import json
 import re
@@ -20,7 +20,7 @@ class TestThresholds:
 
         assert get_thresholds("uzum") == Thresholds()
 
-    def test_a_platform_wins_over_all_and_all_over_the_defaults(self, settings):
+    def test_a_platform_overrides_the_section_of_all_platforms(self, settings):
         settings.INGEST_GATES = {
             "default": {"moved": 0.6, "volume": 0.5},
             "olx": {"moved": 0.9, "essential": ["title"]},
@@ -29,10 +29,12 @@ class TestThresholds:
         assert get_thresholds("uzum") == Thresholds(moved=0.6, volume=0.5)
         assert get_thresholds("olx") == Thresholds(moved=0.9, volume=0.5, essential=("title",))
 
-    def test_those_that_are_wrong_are_refused(self, settings):
+    def test_unknown_thresholds_are_refused(self, settings):
         settings.INGEST_GATES = {"uzum": {"prices": 1}}
 
-        with pytest.raises(MarketplaceError, match=r"^INGEST_GATES is wrong: uzum\.prices is not"):
+        with pytest.raises(
+            MarketplaceError, match=r"^INGEST_GATES is not valid: uzum\.prices is not"
+        ):
             get_thresholds("olx")
 
 
@@ -67,47 +69,49 @@ class TestFaults:
             ),
         ],
     )
-    def test_are_named_with_what_would_be_right(self, config, fault):
-        (found,) = find_faults(config)
+    def test_a_fault_is_reported_with_the_valid_choices(self, config, fault):
+        (message,) = find_faults(config)
 
-        assert found.startswith(fault)
+        assert message.startswith(fault)
 
-    def test_sound_ones_have_none(self):
+    def test_valid_settings_have_no_faults(self):
         chosen = {**asdict(Thresholds()), "essential": ["title"], "factor": 3, "moved": 1}
 
         assert list(find_faults({"default": chosen, "uzum": {}})) == []
 
 
 class TestCheck:
-    def test_names_each_fault(self, settings):
+    def test_reports_each_fault(self, settings):
         settings.INGEST_GATES = {"uzum": {"row": 1, "rows": 0}}
 
         messages = check_gates(None)
 
         assert [message.id for message in messages] == ["marketplace.E008"] * 2
-        assert messages[0].msg.startswith("INGEST_GATES is wrong: uzum.row is not a threshold;")
+        assert messages[0].msg.startswith("INGEST_GATES is not valid: uzum.row is not a threshold;")
 
-    def test_has_nothing_to_say_of_the_defaults(self):
+    def test_reports_nothing_for_the_defaults(self):
         assert check_gates(None) == []
 
-    def test_a_variable_that_is_no_json_is_named(self, machine):
+    def test_a_variable_that_is_not_json_is_reported(self, machine):
         outcome = machine("check", INGEST_GATES="{'olx': {}}")
 
         assert outcome.returncode != 0
-        assert outcome.stderr.startswith("Error: INGEST_GATES is not JSON: Expecting property")
-        assert outcome.stderr.endswith("It is {'olx': {}}; .env.example shows how to write it.\n")
+        start = "Error: INGEST_GATES is not valid JSON: Expecting property"
+        assert outcome.stderr.startswith(start)
+        assert outcome.stderr.endswith("The value is {'olx': {}}; see .env.example.\n")
 
-    def test_a_variable_is_read(self, machine):
+    def test_the_variable_is_checked(self, machine):
         outcome = machine("check", INGEST_GATES='{"olx": {"moved": 7}}')
 
         assert outcome.returncode != 0
-        assert "(marketplace.E008) INGEST_GATES is wrong: olx.moved cannot be 7" in outcome.stderr
+        message = "(marketplace.E008) INGEST_GATES is not valid: olx.moved cannot be 7"
+        assert message in outcome.stderr
 
 
 class TestExample:
     def test_shows_the_defaults(self):
         text = (configured.BASE_DIR / ".env.example").read_text()
-        section = text.partition("thresholds and their")[2].partition("#INGEST_GATES=")[0]
+        section = text.partition("their defaults:")[2].partition("#INGEST_GATES=")[0]
         shown = re.findall(r"^# {3}(\w+) +(\[.*?\]|\S+)", section, re.MULTILINE)
 
         defaults = {**asdict(Thresholds()), "essential": list(Thresholds().essential)}
