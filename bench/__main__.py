@@ -1,4 +1,4 @@
-"""`python -m bench`: measure the loader, print what was measured, write it as JSON."""
+"""`python -m bench`: measure the loader, print the results, and write them as JSON."""
 
 import os
 import sys
@@ -13,12 +13,12 @@ _CONTENDERS = ("ours", "bulk_create", "copy")
 
 
 def main() -> None:
-    """Run the parts that were asked for. The exit code says nothing of targets missed."""
+    """Run the selected parts. A missed target does not change the exit code."""
     arguments = _parse()
-    # Processes that are started here are to use the same databases.
+    # Child processes inherit the settings, and so use the same databases.
     os.environ["DJANGO_SETTINGS_MODULE"] = "bench.settings"
     django.setup()
-    # Models can be imported from here on only.
+    # These modules import models, which requires django.setup().
     from bench import runs
     from marketplace.exceptions import MarketplaceError
 
@@ -30,21 +30,29 @@ def main() -> None:
 
 def _parse() -> Namespace:
     parser = ArgumentParser(prog="python -m bench", description=__doc__)
-    told = os.environ.get
+    environment = os.environ.get
     parser.add_argument(
         "--part",
         action="append",
         choices=_PARTS,
-        help="repeatable; default: all but full, and memory only with BENCH_MEMORY=1",
+        help="part to run, repeatable; default: all but full, and memory only with BENCH_MEMORY=1",
     )
-    parser.add_argument("--only", action="append", choices=_CONTENDERS, help="repeatable")
-    parser.add_argument("--repeats", type=int, default=int(told("BENCH_REPEATS", "5")))
-    parser.add_argument("--products", type=int, default=20_000, help="that are loaded")
-    parser.add_argument("--large", type=int, default=1_000_000, help="that are there already")
-    parser.add_argument("--records", type=int, default=10_000, help="of each other platform")
-    parser.add_argument("--memory-products", type=int, default=250_000, help="2 GB of them")
-    parser.add_argument("--scale", type=float, default=float(told("BENCH_SCALE", "1")))
-    parser.add_argument("--report", type=Path, help="the file of JSON; default: in DATA_DIR")
+    parser.add_argument(
+        "--only", action="append", choices=_CONTENDERS, help="contender to run, repeatable"
+    )
+    parser.add_argument("--repeats", type=int, default=int(environment("BENCH_REPEATS", "5")))
+    parser.add_argument("--products", type=int, default=20_000, help="products to load")
+    parser.add_argument(
+        "--large", type=int, default=1_000_000, help="products in the large tables before a load"
+    )
+    parser.add_argument(
+        "--records", type=int, default=10_000, help="records to load of each other platform"
+    )
+    parser.add_argument(
+        "--memory-products", type=int, default=250_000, help="products to load in part memory: 2 GB"
+    )
+    parser.add_argument("--scale", type=float, default=float(environment("BENCH_SCALE", "1")))
+    parser.add_argument("--report", type=Path, help="JSON file to write; default: in DATA_DIR")
     arguments = parser.parse_args()
     arguments.part = arguments.part or _default_parts()
     return arguments

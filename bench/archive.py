@@ -1,9 +1,10 @@
 """`python -m bench.archive`: measure the archive of the price history against its table.
 
-Points are generated in the database: BENCH_ARCHIVE_ROWS of them, 20,000,000 by default, over six
-months, which is the market's size at 5% of changes a day. Then the same questions are asked of the
-table and of the archived months, and copies of a month are deleted and dropped. What a commit takes
-is told apart: after a DROP it is the file system that frees the files, when nobody waits any more.
+Price points of six months are generated in the database: BENCH_ARCHIVE_ROWS of them, 20,000,000 by
+default, which is the size of the market with 5% changed prices per day. The same queries then run
+on the table and on the archived months, and a copy of a month is removed by DELETE and by DROP
+TABLE. The time of COMMIT is measured separately, because that of DROP TABLE includes the release of
+the files by the file system.
 """
 
 import json
@@ -19,13 +20,13 @@ from typing import Any, NamedTuple
 
 import django
 
-#: The year of whose first six months points are.
+#: The points are in the first six months of this year.
 YEAR = 2024
 
-#: Points of an offer.
+#: Points per offer.
 _PER_OFFER = 9
 
-_THINGS = """
+_OFFERS = """
 INSERT INTO ecommerce_categories
     (platform, external_id, path_names, first_seen_at, last_seen_at, updated_at)
 SELECT 'uzum', n, 'Root > ' || n, now(), now(), now() FROM generate_series(1, 500) AS n;
@@ -52,7 +53,7 @@ CROSS JOIN generate_series(1, 3) AS n;
 ANALYZE ecommerce_categories, ecommerce_products, ecommerce_offers;
 """
 
-# Prices walk about; a few are outliers. Times have microseconds, so that none occurs twice.
+# Prices vary, and 1 in 1,000 is an outlier. Times have microseconds, so that they are unique.
 _POINTS = """
 INSERT INTO ecommerce_price_history (
     offer_id, price, old_price, currency, is_available, available_amount,
@@ -81,16 +82,17 @@ GROUP BY currency
 
 
 class Removal(NamedTuple):
-    """A part of removing a month."""
+    """The seconds of one step of removing a month."""
 
     part: str
     seconds: float
 
 
 class Figure(NamedTuple):
-    """What was measured, and what is required of it.
+    """A measurement and its target.
 
-    :param times: the table's seconds as a multiple of the archive's
+    :param times: the seconds of the table as a multiple of those of the archive
+    :param target: the required multiple
     """
 
     name: str
@@ -101,7 +103,7 @@ class Figure(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """A line for people."""
+        """The measurement as a line of text."""
         verdict = "ok" if self.times >= self.target else "MISSED"
         return (
             f"{self.name:42} {self.table_seconds:10.3f} s {self.archive_seconds:10.4f} s "
@@ -110,7 +112,7 @@ class Figure(NamedTuple):
 
 
 def main() -> None:
-    """Measure, print what was measured, write it as JSON."""
+    """Measure, print the results, and write them as JSON."""
     arguments = _parse()
     os.environ["DJANGO_SETTINGS_MODULE"] = "bench.settings"
     django.setup()
@@ -131,8 +133,8 @@ def main() -> None:
 def measure(rows: int, repeats: int) -> dict[str, Any]:
     """Return the report.
 
-    :param rows: how many points are generated
-    :param repeats: how often each question is asked; the median counts
+    :param rows: the number of points to generate
+    :param repeats: the number of runs of each query; the median counts
     """
     from bench.results import show
     from ecommerce.archive import layout, months
@@ -140,16 +142,16 @@ def measure(rows: int, repeats: int) -> dict[str, Any]:
     year = [date(YEAR, month, 1) for month in range(1, 7)]
     show(f"generating {rows:,} points")
     _generate(year, rows)
-    sizes = {each.month: each.bytes for each in months.table_months()}
-    show("asking the table")
-    hot = {name: _median(ask, repeats) for name, ask in _questions()}
+    sizes = {month.month: month.bytes for month in months.table_months()}
+    show("querying the table")
+    hot = {name: _median(query, repeats) for name, query in _queries()}
     show("deleting and dropping a month")
     deleting, dropping = _remove(year[0])
     moved, archiving = _archive(year)
-    show("asking the archive")
+    show("querying the archive")
     layout.forget_checks()
     checking = _median(_check, 1)
-    cold = {name: _median(ask, repeats) for name, ask in _questions()}
+    cold = {name: _median(query, repeats) for name, query in _queries()}
     figures = [Figure(name, hot[name], cold[name], hot[name] / cold[name], 10) for name in hot]
     figures.append(
         Figure(
@@ -162,20 +164,20 @@ def measure(rows: int, repeats: int) -> dict[str, Any]:
     )
     return {
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "rows": sum(each.rows for each in moved),
+        "rows": sum(month.rows for month in moved),
         "table_bytes": sum(sizes[month] for month in year),
-        "archive_bytes": sum(each.archived_bytes for each in moved),
+        "archive_bytes": sum(month.archived_bytes for month in moved),
         "archive_seconds": round(archiving, 1),
         "unarchive_seconds": round(_unarchive(year[-1]), 1),
         "check_seconds": round(checking, 3),
-        "deleting": [each._asdict() for each in deleting],
-        "dropping": [each._asdict() for each in dropping],
-        "figures": [each._asdict() for each in figures],
+        "deleting": [step._asdict() for step in deleting],
+        "dropping": [step._asdict() for step in dropping],
+        "figures": [figure._asdict() for figure in figures],
     }
 
 
 def _check() -> None:
-    """Check all files, as a process does before it reads them first."""
+    """Check all files, as a process does before it reads them for the first time."""
     from django.db import connections
 
     from ecommerce.archive import layout, months, reading
@@ -184,7 +186,7 @@ def _check() -> None:
         layout.check_fast(reading.files_of(months.file_months(cursor)))
 
 
-def _questions() -> list[tuple[str, Callable[[], Any]]]:
+def _queries() -> list[tuple[str, Callable[[], Any]]]:
     from ecommerce import queries
 
     return [
@@ -195,7 +197,7 @@ def _questions() -> list[tuple[str, Callable[[], Any]]]:
 
 
 def _plain() -> Any:
-    """Add up all points by the shortest statement in the system that has them."""
+    """Sum all points, in the table or in the archive, by a plain statement."""
     from django.db import connections
 
     from ecommerce.archive import months, reading
@@ -222,7 +224,7 @@ def _generate(year: list[date], rows: int) -> None:
     ensure(alias, year)
     offers = max(3, rows // _PER_OFFER // 3 * 3)
     with connections[alias].cursor() as cursor:
-        cursor.execute(_THINGS, {"offers": offers})
+        cursor.execute(_OFFERS, {"offers": offers})
         count = rows // len(year)
         for number, month in enumerate(year):
             first, following = months.bounds(month)
@@ -232,17 +234,17 @@ def _generate(year: list[date], rows: int) -> None:
     server.settle(alias)
 
 
-def _median(ask: Callable[[], Any], repeats: int) -> float:
+def _median(query: Callable[[], Any], repeats: int) -> float:
     seconds = []
     for _ in range(repeats):
         started = time.perf_counter()
-        ask()
+        query()
         seconds.append(time.perf_counter() - started)
     return statistics.median(seconds)
 
 
 def _remove(month: date) -> tuple[list[Removal], list[Removal]]:
-    """Return what it takes to delete the rows of a month, and to drop its table; of copies."""
+    """Return the steps of DELETE and of DROP TABLE on copies of a month."""
     from ecommerce.archive import months
 
     table = months.table_name(month)
@@ -257,7 +259,8 @@ def _remove(month: date) -> tuple[list[Removal], list[Removal]]:
 def _time(statement: str, like: str = "") -> float:
     """Return the seconds of a statement.
 
-    :param like: the month of which a copy is made before, in whose transaction it stays
+    :param like: a table that is copied to bench_month first; the statement then runs in a
+        transaction that is left open
     """
     from django.db import connections
     from psycopg2.sql import SQL, Identifier
@@ -282,7 +285,7 @@ def _time(statement: str, like: str = "") -> float:
 
 
 def _archive(year: list[date]) -> tuple[list[Any], float]:
-    """Archive all months; return what became of them, and the seconds."""
+    """Archive all months; return the results, and the seconds."""
     from bench.results import show
     from ecommerce.archive import layout, moving
 
@@ -307,25 +310,25 @@ def _unarchive(month: date) -> float:
 def _lines(report: dict[str, Any]) -> Iterator[str]:
     rows, gigabyte = report["rows"], 1 << 30
     yield f"{'':42} {'table':>12} {'archive':>12}"
-    yield from (Figure(**each).sentence for each in report["figures"])
+    yield from (Figure(**figure).sentence for figure in report["figures"])
     yield (
         f"{rows:,} points: {report['table_bytes'] / gigabyte:.2f} GB in the table with indexes, "
         + (f"{report['archive_bytes'] / gigabyte:.2f} GB in the archive")
     )
-    yield f"checking the files, once in a process: {report['check_seconds']} s"
+    yield f"checking the files, once per process: {report['check_seconds']} s"
     for name in ("deleting", "dropping"):
-        parts = (f"{each['part']} {each['seconds']:.4f} s" for each in report[name])
-        yield f"{name} a month: {', '.join(parts)}"
-    yield f"archiving: {rows / report['archive_seconds']:,.0f} points a second"
-    yield f"bringing a month back: {report['unarchive_seconds']} s"
+        steps = (f"{step['part']} {step['seconds']:.4f} s" for step in report[name])
+        yield f"{name} a month: {', '.join(steps)}"
+    yield f"archiving: {rows / report['archive_seconds']:,.0f} points per second"
+    yield f"restoring a month: {report['unarchive_seconds']} s"
 
 
 def _parse() -> Namespace:
     parser = ArgumentParser(prog="python -m bench.archive", description=__doc__)
-    told = os.environ.get("BENCH_ARCHIVE_ROWS", "20000000")
-    parser.add_argument("--rows", type=int, default=int(told.replace("_", "")))
-    parser.add_argument("--repeats", type=int, default=3, help="of each question")
-    parser.add_argument("--report", type=Path, help="the file of JSON; default: in DATA_DIR")
+    rows = os.environ.get("BENCH_ARCHIVE_ROWS", "20000000")
+    parser.add_argument("--rows", type=int, default=int(rows.replace("_", "")))
+    parser.add_argument("--repeats", type=int, default=3, help="runs of each query")
+    parser.add_argument("--report", type=Path, help="JSON file to write; default: in DATA_DIR")
     return parser.parse_args()
 
 

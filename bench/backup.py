@@ -1,8 +1,9 @@
 """`python -m bench.backup`: measure a backup set against `pg_dump | gzip`, one database at a time.
 
 The databases are filled first, in the proportions of the whole market (see `bench.full`): with
-BENCH_BACKUP_PRODUCTS of Uzum's, 120,000 by default, and as many ads and lots as belong to them.
-That is more than 1 GB. Both ways write the same databases to the same disk, in turns.
+BENCH_BACKUP_PRODUCTS products of Uzum, 120,000 by default, and a proportional number of ads and
+lots, more than 1 GB in total. Both methods then write the same databases to the same disk, in
+turns.
 """
 
 import json
@@ -18,12 +19,12 @@ from typing import Any, NamedTuple
 
 import django
 
-#: Products that are loaded; the others are copies of theirs.
+#: Products that are loaded. The others are copies of them.
 _LOADED = 10_000
 
 
 class Turn(NamedTuple):
-    """What one turn took: seconds and bytes of each way, and the bytes of plain dumps."""
+    """The seconds and bytes of both methods in one turn, and the bytes of plain dumps."""
 
     gzip_seconds: float
     gzip_bytes: int
@@ -33,11 +34,11 @@ class Turn(NamedTuple):
 
 
 def main() -> None:
-    """Fill, measure, print the ratios, write them as JSON."""
+    """Fill the databases, measure, print the ratios, and write them as JSON."""
     arguments = _parse()
     os.environ["DJANGO_SETTINGS_MODULE"] = "bench.settings"
     django.setup()
-    # Models can be imported from here on only.
+    # These modules import models, which requires django.setup().
     from django.conf import settings
 
     from bench import server
@@ -90,9 +91,9 @@ def _turn(folder: Path) -> Turn:
     folder.mkdir(parents=True, exist_ok=True)
     dump = str(programs.program_path("pg_dump"))
     started = time.perf_counter()
-    sizes = [_dump_and_pack(dump, *each, folder / "dump.gz") for each in _databases()]
+    sizes = [_dump_and_pack(dump, name, host, folder / "dump.gz") for name, host in _databases()]
     gzip_seconds = time.perf_counter() - started
-    plain = sum(_plain_bytes(dump, *each) for each in _databases())
+    plain = sum(_plain_bytes(dump, name, host) for name, host in _databases())
     started = time.perf_counter()
     made = subprocess.run(
         [sys.executable, "manage.py", "db_backup", "--format", "json"],
@@ -107,9 +108,10 @@ def _turn(folder: Path) -> Turn:
 def _databases() -> Iterator[tuple[str, str]]:
     from django.db import connections
 
+    """Yield the name and the host of each database."""
     for alias in connections:
-        told = connections[alias].settings_dict
-        yield str(told["NAME"]), str(connections[alias].get_connection_params()["host"])
+        name = connections[alias].settings_dict["NAME"]
+        yield str(name), str(connections[alias].get_connection_params()["host"])
 
 
 def _dump_and_pack(program: str, name: str, host: str, path: Path) -> int:
@@ -150,18 +152,19 @@ def _lines(report: dict[str, Any]) -> Iterator[str]:
             f"a set {turn['set_seconds']:.1f} s, {turn['set_bytes'] / 1e6:,.0f} MB; "
             f"plain {turn['plain_bytes'] / 1e6:,.0f} MB"
         )
-    for name, what in (("seconds", "time over pg_dump | gzip"), ("bytes", "size over plain dumps")):
+    titles = {"seconds": "time over pg_dump | gzip", "bytes": "size over plain dumps"}
+    for name, title in titles.items():
         measured, target = report[f"{name}_ratio"], report[f"{name}_target"]
         verdict = "ok" if measured <= target else "MISSED"
-        yield f"{what:28} ≤ {target:<5} {measured:6.3f}  {verdict}"
+        yield f"{title:28} ≤ {target:<5} {measured:6.3f}  {verdict}"
 
 
 def _parse() -> Namespace:
     parser = ArgumentParser(prog="python -m bench.backup", description=__doc__)
-    told = os.environ.get("BENCH_BACKUP_PRODUCTS", "120000")
-    parser.add_argument("--products", type=int, default=int(told))
+    products = os.environ.get("BENCH_BACKUP_PRODUCTS", "120000")
+    parser.add_argument("--products", type=int, default=int(products))
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--report", type=Path, help="the file of JSON; default: in DATA_DIR")
+    parser.add_argument("--report", type=Path, help="JSON file to write; default: in DATA_DIR")
     return parser.parse_args()
 
 

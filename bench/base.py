@@ -1,8 +1,8 @@
-"""Tables that hold a million products already: loaded rows, copied within the database.
+"""Tables with a million products: loaded rows, copied within the database.
 
-Some products are loaded as all others are; then each row about them is repeated under ids of its
-own, with hashes and normalized titles of its own, so that no index has it easier than with rows
-that were loaded. What rows look like is asked of the models: a new column needs nothing here.
+Some products are loaded, and each row about them is then copied with new ids, hashes and normalized
+titles, so that the indexes are as large and as varied as those of loaded rows. The columns are
+taken from the models, so a new column needs no change here.
 """
 
 from collections.abc import Iterator
@@ -29,13 +29,16 @@ Model = type[models.Model]
 
 
 def multiply(alias: str, copies: int) -> None:
-    """Repeat all that is about things on platforms, until it is there `copies` times."""
-    known = _multiplied(alias)
+    """Copy the rows about products and other objects of platforms until each exists `copies` times.
+
+    Columns that refer to such rows refer to the copies.
+    """
+    multiplied = _multiplied_models(alias)
     with connections[alias].cursor() as cursor:
-        strides = {model: _highest_key(cursor, model) for model in known}
-    for model in known:
+        strides = {model: _highest_key(cursor, model) for model in multiplied}
+    for model in multiplied:
         with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
-            # Keys are right by the way they are made; to check each would take longer than all.
+            # Disables the checks of foreign keys, which are slow. The keys are computed.
             cursor.execute("SET LOCAL session_replication_role = replica")
             indexes = _drop_indexes(cursor, model)
             cursor.execute(_repeat(model, strides, copies))
@@ -45,18 +48,19 @@ def multiply(alias: str, copies: int) -> None:
             cursor.execute(sql.SQL(_NEXT_KEY).format(table=sql.Identifier(table)), {"table": table})
 
 
-def _multiplied(alias: str) -> list[Model]:
-    """Return the models of things with an id on their platform, and of what belongs to those."""
-    found: list[Model] = []
+def _multiplied_models(alias: str) -> list[Model]:
+    """Return the models with an `external_id`, and those that refer to one of them."""
+    multiplied: list[Model] = []
     for model in apps.get_app_config(alias).get_models():
         names = {field.name for field in model._meta.concrete_fields}
-        if "external_id" in names or any(parent in found for parent in _parents(model).values()):
-            found.append(model)
-    return found
+        parents = _parents(model).values()
+        if "external_id" in names or any(parent in multiplied for parent in parents):
+            multiplied.append(model)
+    return multiplied
 
 
 def _parents(model: Model) -> dict[str, Any]:
-    """Return column → model of the foreign keys."""
+    """Return the foreign keys: column → model."""
     return {
         field.attname: field.related_model
         for field in model._meta.concrete_fields
@@ -71,12 +75,12 @@ def _highest_key(cursor: CursorWrapper, model: Model) -> int:
 
 
 def _drop_indexes(cursor: CursorWrapper, model: Model) -> list[str]:
-    """Drop the indexes that are no constraints; return how to make them again."""
+    """Drop the indexes that do not implement constraints; return their definitions."""
     cursor.execute(_INDEXES, {"table": model._meta.db_table})
-    found = cursor.fetchall()
-    for name, _ in found:
+    indexes = cursor.fetchall()
+    for name, _ in indexes:
         cursor.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(name)))
-    return [definition for _, definition in found]
+    return [definition for _, definition in indexes]
 
 
 def _repeat(model: Model, strides: dict[Model, int], copies: int) -> sql.Composed:
@@ -107,7 +111,7 @@ def _values(
 
 
 def _rule(field: Any) -> str:
-    """Return the value of a column in the n-th copy."""
+    """Return the SQL expression for a column in the n-th copy."""
     if field.name == "external_id":
         return "t.{c} || to_char(n, 'FM000')"
     if field.name == "path_ids":

@@ -1,6 +1,6 @@
-"""What is compared: our loader, Django's `bulk_create`, and raw COPY of the finished rows.
+"""The contenders: our loader, Django's `bulk_create`, and raw COPY of finished rows.
 
-Each loads one file, or folder, into the database as it is, and tells how long that took.
+Each loads one file or folder into the database and returns its timing.
 """
 
 import json
@@ -30,18 +30,18 @@ PLATFORM = "uzum"
 #: Products per transaction of `bulk_create`.
 BATCH_SIZE = 1000
 
-#: In the folder of finished rows: each table, and its columns.
+#: The file in the folder of finished rows with the columns of each table.
 MANIFEST = "tables.json"
 
 
 @dataclass
 class Timing:
-    """How long a load took.
+    """The duration of a load.
 
-    :param records: how many records were read; 0 where rows are not records
-    :param seconds: by the clock on the wall
-    :param writing_seconds: without reading and parsing, where the two take turns
-    :param cpu_seconds: of the processor, in this process and those that it started
+    :param records: the number of records that were read; 0 if the contender loads rows
+    :param seconds: wall-clock time
+    :param writing_seconds: wall-clock time without reading and parsing; None if not measured
+    :param cpu_seconds: CPU time of this process and its child processes
     """
 
     records: int
@@ -51,13 +51,13 @@ class Timing:
 
 
 class BenchPayload(models.Model):
-    """A payload as a JSONB column, beside the tables of the database."""
+    """A payload in a JSONB column, in a table that only `bulk_create` uses."""
 
     external_id = models.TextField(primary_key=True)
     payload = models.JSONField()
 
     class Meta:
-        # Nobody else may meet this model: it belongs to no app.
+        # A registry of its own hides the model from the apps of the project.
         apps = Apps()
         app_label = "bench"
         db_table = "bench_payloads"
@@ -68,11 +68,11 @@ class BenchPayload(models.Model):
 
 
 def load_ours(path: Path, platform: str = PLATFORM, observed_at: str | None = None) -> Timing:
-    """Load a file by our loader, as the command does.
+    """Load a file with our loader, as the command `ingest` does.
 
-    :raises MarketplaceError: if any of its records was not loaded
+    :raises MarketplaceError: if a record was not loaded
     """
-    # A process that serves for long has these long since.
+    # Not measured, because a long-running process does this only once.
     get_adapter(platform)
     get_plan(get_platform(platform).database)
     started = time.perf_counter()
@@ -80,12 +80,12 @@ def load_ours(path: Path, platform: str = PLATFORM, observed_at: str | None = No
     seconds = time.perf_counter() - started
     loaded = summary.created + summary.updated + summary.unchanged
     if summary.failures or loaded != summary.read or not loaded:
-        raise MarketplaceError(f"{path.name} was not loaded as a whole: {asdict(summary)}")
+        raise MarketplaceError(f"{path.name} was not loaded completely: {asdict(summary)}")
     return Timing(summary.read, seconds)
 
 
 def load_bulk(path: Path) -> Timing:
-    """Load a file of Uzum as `bulk_create` does it best: no history, no hash, no quarantine."""
+    """Load a file of Uzum with `bulk_create`, without history, hashes or quarantine."""
     create_payload_table()
     read, writing = 0, 0.0
     started = time.perf_counter()
@@ -99,7 +99,7 @@ def load_bulk(path: Path) -> Timing:
 
 
 def create_payload_table() -> None:
-    """Make the table in which `bulk_create` keeps the payloads, if it is missing."""
+    """Create the table for the payloads of `bulk_create`, if it does not exist."""
     with connections[router.db_for_write(Product)].cursor() as cursor:
         cursor.execute(
             "CREATE TABLE IF NOT EXISTS bench_payloads "
@@ -108,7 +108,7 @@ def create_payload_table() -> None:
 
 
 def _parsed(path: Path) -> Iterator[tuple[Parsed, Payload]]:
-    """Yield what the documents of a file say, each with the payload that is kept of it."""
+    """Yield the parsed items of a file, each with its payload."""
     adapter = get_adapter(PLATFORM)
     source = Source(path.name)
     with path.open("rb") as file:
@@ -119,18 +119,18 @@ def _parsed(path: Path) -> Iterator[tuple[Parsed, Payload]]:
 
 def _write(batch: list[tuple[Parsed, Payload]]) -> None:
     alias = router.db_for_write(Product)
-    found: dict[type[Any], dict[str, dict[str, Any]]] = {}
+    rows: dict[type[Any], dict[str, dict[str, Any]]] = {}
     payloads = {}
     for parsed, payload in batch:
         payloads[parsed.external_id] = BenchPayload(parsed.external_id, payload)
         for record in parsed.records:
             values = record._asdict() | _times(parsed)
-            found.setdefault(type(record), {})[record.external_id] = values
+            rows.setdefault(type(record), {})[record.external_id] = values
     with transaction.atomic(using=alias):
-        sellers = _upsert(Seller, found[records.Seller].values())
-        categories = _upsert_tree(list(found[records.Category].values()))
-        products = _upsert_products(found[records.Product], categories, sellers)
-        _upsert_offers(found[records.Offer], products, sellers)
+        sellers = _upsert(Seller, rows[records.Seller].values())
+        categories = _upsert_tree(list(rows[records.Category].values()))
+        products = _upsert_products(rows[records.Product], categories, sellers)
+        _upsert_offers(rows[records.Offer], products, sellers)
         BenchPayload._default_manager.using(alias).bulk_create(
             payloads.values(),
             update_conflicts=True,
@@ -145,7 +145,7 @@ def _times(parsed: Parsed) -> dict[str, Any]:
 
 
 def _upsert_tree(nodes: list[dict[str, Any]]) -> dict[str, int]:
-    """Write categories level by level, as children need the keys of their parents."""
+    """Write categories level by level, because children need the keys of their parents."""
     keys: dict[str, int] = {}
     while nodes:
         level = [node for node in nodes if node["parent_external_id"] in {None, *keys}]
@@ -157,27 +157,27 @@ def _upsert_tree(nodes: list[dict[str, Any]]) -> dict[str, int]:
 
 
 def _upsert_products(
-    found: dict[str, dict[str, Any]], categories: dict[str, int], sellers: dict[str, int]
+    rows: dict[str, dict[str, Any]], categories: dict[str, int], sellers: dict[str, int]
 ) -> dict[str, int]:
-    for values in found.values():
+    for values in rows.values():
         values["category_id"] = categories.get(values.pop("category_external_id"))
         values["seller_id"] = sellers.get(values.pop("seller_external_id"))
         values["title_normalized"] = normalize_title(values["title"])
-    return _upsert(Product, found.values())
+    return _upsert(Product, rows.values())
 
 
 def _upsert_offers(
-    found: dict[str, dict[str, Any]], products: dict[str, int], sellers: dict[str, int]
+    rows: dict[str, dict[str, Any]], products: dict[str, int], sellers: dict[str, int]
 ) -> None:
-    for values in found.values():
+    for values in rows.values():
         values["product_id"] = products[values.pop("product_external_id")]
         values["seller_id"] = sellers.get(values.pop("seller_external_id"))
         values["scraped_at"] = values["last_seen_at"]
-    _upsert(Offer, found.values())
+    _upsert(Offer, rows.values())
 
 
 def _upsert(model: type[models.Model], rows: Any) -> dict[str, int]:
-    """Insert rows or update those that are there; return their keys by `external_id`."""
+    """Insert rows, or update existing ones; return their keys by `external_id`."""
     key = ["platform", "external_id"]
     kept = {"id", "first_seen_at", *key}
     instances = [model(**values) for values in rows]
@@ -193,7 +193,7 @@ def _upsert(model: type[models.Model], rows: Any) -> dict[str, int]:
 
 
 def load_copy(folder: Path) -> Timing:
-    """Load finished rows by COPY, in one transaction over one connection."""
+    """Load finished rows with COPY, in one transaction of one connection."""
     alias = router.db_for_write(Product)
     tables = json.loads((folder / MANIFEST).read_bytes())
     started = time.perf_counter()

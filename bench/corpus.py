@@ -1,14 +1,14 @@
-"""What the benchmark loads: invented product responses of Uzum Market, in the form of UZ-API.
+"""The corpus of the benchmark: invented product responses of Uzum Market, in the form of UZ-API.
 
-A response is a function of the product's number and of the visit, the same on every machine. It
-has what a real one has: the envelope with its `seo`, which repeats photos and SKUs; the clock of
-the API; the category with those above it; the seller; SKUs that point into the characteristics.
-Only, as real ones are three times as large, photos have two sizes instead of nine, and what is
-empty in every SKU is left out. What compression could live on is no more alike than in real ones:
-for the texts see `bench.words`; keys of photos are random characters, ids and barcodes random
-digits, and so are prices, amounts and dates.
+A response is a function of the number of the product and the visit, so it is the same on each
+machine. It has the parts of a real one: the envelope with `seo`, which repeats photos and SKUs, the
+timestamp of the API, the category with its ancestors, the seller, and SKUs that refer to the
+characteristics. It is a third of the size of a real one: photos have two sizes instead of nine, and
+fields that are empty in all SKUs are omitted. The data are as hard to compress as real ones: texts
+are described in `bench.words`, and keys of photos, ids, barcodes, prices, amounts and dates are
+random.
 
-Of 800 products 30 sellers and 5 categories are told, some of them much more often than others.
+800 products have 30 sellers and 5 categories, some of which are much more frequent than others.
 """
 
 from collections.abc import Iterator
@@ -23,21 +23,21 @@ from bench import words
 from bench.words import RUSSIAN, UZBEK
 from marketplace.loading.adapters import Payload
 
-#: When the first product was seen for the first time; each next one a tenth of a second later.
+#: The first observation of the first product, and the time between the observations of products.
 START = datetime(2026, 6, 1, tzinfo=UTC)
 STEP = timedelta(seconds=0.1)
 
-#: So many products in a row share their sellers and categories; the next ones have others.
+#: The number of consecutive products that share sellers and categories.
 BLOCK = 20_000
 SELLERS = BLOCK * 30 // 800
 CATEGORIES = BLOCK * 5 // 800
 
-#: Ids are spread over a range, in no order: this is coprime to both ranges.
+#: Spreads ids over a range without an order. It is coprime to both ranges.
 _FACTOR = 7_654_321
 _PRODUCT_IDS = 9_000_000
 _OFFER_IDS = 90_000_000
 
-#: How many of 100 products have that many SKUs: 2.85 on average.
+#: Number of SKUs → products of 100 that have so many; 2.85 on average.
 _SKU_WEIGHTS = {1: 42, 2: 17, 3: 12, 4: 10, 5: 7, 6: 5, 8: 3, 10: 3, 12: 1}
 _SKU_COUNTS = list(_SKU_WEIGHTS)
 _SKU_CHANCES = list(accumulate(_SKU_WEIGHTS.values()))
@@ -53,13 +53,13 @@ _KEY = "0123456789abcdefghijklmnopqrstuv"
 
 
 class Visit(NamedTuple):
-    """When products are seen, and what has become of them by then.
+    """A visit of the scraper, and the changes of the products until then.
 
-    :param share: which part of the offers has another price than at first
-    :param days: how much later than at first
-    :param is_whole: whether all products are seen anew; else only those with another price, and
-        the responses of all others are the first ones, byte by byte
-    :param extra: which part of the products has one SKU more than at the other visits
+    :param share: the share of the offers whose price differs from that of the first visit
+    :param days: days since the first visit
+    :param is_whole: whether all products are observed again; if not, products without a changed
+        price have the responses of the first visit, byte for byte
+    :param extra: the share of the products that have one more SKU than in other visits
     """
 
     name: str
@@ -70,23 +70,23 @@ class Visit(NamedTuple):
 
 
 FIRST = Visit("first")
-#: The reload with 10% of the prices changed.
+#: A reload with 10% of the prices changed.
 CHANGED = Visit("changed", share=0.1, days=1)
-#: All seen again after CHANGED, without news.
+#: All products observed again after CHANGED, without changes.
 RESCRAPED = Visit("rescraped", share=0.1, days=2, is_whole=True)
-#: At the full scale 800,000 products have 2.7 million offers: the first day, and the next one.
+#: The first day at full scale, where 800,000 products have 2.7 million offers, and the next day.
 FULL_FIRST = Visit("full_first", extra=0.53)
 FULL_NEXT = Visit("full_next", share=0.05, days=1, is_whole=True, extra=0.53)
 
 
 def lines(numbers: range, visit: Visit = FIRST) -> Iterator[bytes]:
-    """Yield the responses of some products as lines of JSON."""
+    """Yield the responses of products as JSON lines."""
     for number in numbers:
         yield orjson.dumps(document(number, visit), option=orjson.OPT_APPEND_NEWLINE)
 
 
 def document(number: int, visit: Visit = FIRST) -> Payload:
-    """Return the response about a product."""
+    """Return the response for a product."""
     random = Random(f"product {number}")
     prices = _changes(number, visit)
     is_later = visit.is_whole or any(factor != 1 for factor in prices)
@@ -99,13 +99,13 @@ def document(number: int, visit: Visit = FIRST) -> Payload:
         **{name: data[name] for name in ("rating", "reviewsAmount", "skuList", "photos")},
     }
     clock = START + number * STEP + timedelta(days=visit.days if is_later else 0)
-    # The API's clock is UTC, names no zone and counts nanoseconds.
+    # The API publishes UTC without a zone, with nanoseconds.
     timestamp = f"{clock:%Y-%m-%dT%H:%M:%S.%f}{number % 1000:03}"
     return {"payload": {"data": data, "seo": seo}, "timestamp": timestamp}
 
 
 def _changes(number: int, visit: Visit) -> list[float]:
-    """Return for each SKU by which factor its price differs from the first one."""
+    """Return the factor of each SKU by which its price differs from that of the first visit."""
     random = Random(f"prices {number}")
     [count] = random.choices(_SKU_COUNTS, cum_weights=_SKU_CHANCES)
     count += random.random() < visit.extra
@@ -166,7 +166,7 @@ def _title(random: Random, language: words.Language) -> str:
 
 
 def _description(random: Random, language: words.Language) -> str:
-    # Most are short, and some are very long.
+    # Most descriptions are short, and some are very long.
     length = min(int(random.lognormvariate(5.8, 1.0)), 40_000)
     paragraphs = max(1, length // 300)
     text = "".join(
@@ -196,7 +196,7 @@ def _photo(random: Random) -> Payload:
 def _characteristics(
     random: Random, count: int, is_russian: bool
 ) -> tuple[list[Payload], list[list[Payload]]]:
-    """Return a product's characteristics, and for each SKU the places of its values in them."""
+    """Return the characteristics of a product, and the positions of the values of each SKU."""
     if count == 1:
         return [], [[]]
     chosen = random.sample(_AXES, 2)
@@ -206,8 +206,8 @@ def _characteristics(
         [{"title": value, "value": value} for value in chosen[1][2][: (count - 1) // first + 1]],
     ]
     characteristics = [
-        {"title": axis[0 if is_russian else 1], "values": told}
-        for axis, told in zip(chosen, values, strict=True)
+        {"title": axis[0 if is_russian else 1], "values": entries}
+        for axis, entries in zip(chosen, values, strict=True)
     ]
     pointers = [
         [
@@ -265,13 +265,13 @@ def _fast_delivery(days: int) -> Payload:
 
 
 def _category(random: Random, block: int) -> Payload:
-    """Return one of the block's categories, with those above it inside."""
-    # The later half of them has nothing below: four levels, each larger than the one above.
+    """Return one of the categories of a block, with its ancestors."""
+    # The second half of the numbers are leaves. There are four levels of increasing size.
     place: int | None = CATEGORIES // 2 + int(random.random() ** 2 * (CATEGORIES // 2 + 1))
     chain = []
     while place is not None:
         chain.append(place)
-        place = _above(place)
+        place = _parent(place)
     category: Payload | None = None
     for node in reversed(chain):
         number = block * CATEGORIES + node
@@ -285,8 +285,8 @@ def _category(random: Random, block: int) -> Payload:
     return category or {}
 
 
-def _above(place: int) -> int | None:
-    """Return the place of a category's parent; None for a root."""
+def _parent(place: int) -> int | None:
+    """Return the position of the parent of a category; None for a root."""
     roots, groups = CATEGORIES // 20, CATEGORIES // 5
     if place < roots:
         return None
@@ -298,7 +298,7 @@ def _above(place: int) -> int | None:
 
 
 def _seller(random: Random, block: int) -> dict[str, Any]:
-    """Return one of the block's sellers: a few have most of the products."""
+    """Return one of the sellers of a block. A few sellers have most of the products."""
     number = block * SELLERS + int(random.random() ** 2 * SELLERS)
     own = Random(f"seller {number}")
     name = words.phrase(own, UZBEK, 1 + number % 2)

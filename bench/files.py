@@ -1,4 +1,4 @@
-"""The files that are loaded: written once, reused as long as what generates them is the same."""
+"""The files that are loaded, written once for each version of the modules that write them."""
 
 import hashlib
 import shutil
@@ -24,7 +24,7 @@ from procurement.demo.lots import Lot, invent_course, invent_lot
 class Records(NamedTuple):
     """A file with records of a platform of the demonstration.
 
-    :param observed_at: when they were observed, in ISO form
+    :param observed_at: the time of observation in ISO 8601
     """
 
     platform: str
@@ -33,19 +33,19 @@ class Records(NamedTuple):
 
     @property
     def arguments(self) -> tuple[Path, str, str]:
-        """What `bench.contenders.load_ours` is to be called with."""
+        """The arguments of `bench.contenders.load_ours`."""
         return self.path, self.platform, self.observed_at
 
 
 def uzum(numbers: range, visit: Visit = FIRST) -> Path:
-    """Return the file with the responses about some products."""
+    """Return the file with the responses for products of some numbers."""
     name = f"uzum-{numbers.start}-{numbers.stop}-{visit.name}.jsonl"
     folder = _folder("uzum", [Path(corpus.__file__), Path(words.__file__)])
     return _write(folder / name, lambda: corpus.lines(numbers, visit))
 
 
 def records(platform: str, count: int) -> Records:
-    """Return a file with about so many records of a platform, of its fullest visit."""
+    """Return a file with about `count` records of a platform, from its largest visit."""
     visits = list(_feeds(platform, 1))
     sizes = [_count(feed) for feed in visits]
     place = sizes.index(max(sizes))
@@ -64,7 +64,7 @@ def records(platform: str, count: int) -> Records:
 
 
 def lots(count: int) -> Records:
-    """Return a file with so many procurement lots and their lines, about 11 a lot."""
+    """Return a file with `count` procurement lots and their items, about 11 per lot."""
     sources = [Path(__file__), Path(demo.__file__), *Path(uzex.__file__).parent.glob("*.py")]
     path = _folder("lots", sources) / f"lots-{count}.jsonl"
 
@@ -79,7 +79,7 @@ def lots(count: int) -> Records:
 
 
 def _large_lot(number: int) -> Lot:
-    """Return a lot of the demonstration; one of several lines has twice as many, and two more."""
+    """Return a lot of the demonstration; n > 1 items become 2 n + 2."""
     lot = invent_lot(number, invent_course(number, demo.DAYS))
     return lot if len(lot.items) == 1 else lot._replace(items=lot.items * 2 + lot.items[:2])
 
@@ -97,13 +97,13 @@ def _count(feed: Feed) -> int:
 
 
 def _folder(name: str, sources: Iterable[Path]) -> Path:
-    """Return the folder of what these modules generate; what they generated before is removed."""
+    """Return the folder for the files of these modules; files of their old versions are removed."""
     digest = hashlib.blake2b(digest_size=6)
     for source in sorted(sources):
         digest.update(source.read_bytes())
-    above = settings.DATA_DIR / "corpus" / name
-    folder: Path = above / digest.hexdigest()
-    for other in above.glob("*"):
+    parent = settings.DATA_DIR / "corpus" / name
+    folder: Path = parent / digest.hexdigest()
+    for other in parent.glob("*"):
         if other != folder:
             shutil.rmtree(other)
     folder.mkdir(parents=True, exist_ok=True)
@@ -111,7 +111,7 @@ def _folder(name: str, sources: Iterable[Path]) -> Path:
 
 
 def _write(path: Path, lines: Callable[[], Iterator[bytes]]) -> Path:
-    """Write a file unless it is there; it has its name only once it is whole."""
+    """Write a file if it does not exist. The file gets its name when it is complete."""
     if not path.exists():
         part = path.with_suffix(".part")
         with part.open("wb") as file:

@@ -1,7 +1,7 @@
-"""The scale of the whole market: how long it takes, what it takes of memory and disk.
+"""The scale of the whole market: the time, memory and disk space of its loads.
 
-All products with their offers, and the same on the next day, when all are seen anew and one offer
-in twenty has another price; all listings; all procurement lots. Each is loaded once.
+The loads are all products with their offers, the same on the next day with 5% of the prices
+changed, all listings, and all procurement lots. Each is loaded once.
 """
 
 from pathlib import Path
@@ -23,7 +23,7 @@ LOTS = 1_500_000
 def load(scale: float, results: Results) -> None:
     """Load the whole market, or a part of it.
 
-    :param scale: which part; 1 is all
+    :param scale: the part to load; 1 is the whole market
     """
     alias = router.db_for_write(Product)
     numbers = range(int(PRODUCTS * scale))
@@ -44,17 +44,17 @@ def _load(platform: str, phase: str, path: Path, *arguments: str) -> dict[str, A
     loaded = memory.load(platform, path, *arguments)
     tables = server.sizes(get_platform(platform).database)
     rate = loaded["records"] / loaded["seconds"]
-    found = {"platform": platform, "phase": phase, **loaded, "records_per_second": round(rate, 1)}
-    found |= {"database_bytes": sum(tables.values()), "table_bytes": tables}
-    show(sentence(found))
-    return found
+    result = {"platform": platform, "phase": phase, **loaded, "records_per_second": round(rate, 1)}
+    result |= {"database_bytes": sum(tables.values()), "table_bytes": tables}
+    show(sentence(result))
+    return result
 
 
-def sentence(found: dict[str, Any]) -> str:
-    """Return a line about a load."""
+def sentence(result: dict[str, Any]) -> str:
+    """Return the result of a load as a line of text."""
     return (
-        f"full      {found['platform']:11} {found['phase']:20}{found['seconds']:8.1f}s "
-        f"{found['records_per_second']:10,.0f}/s, {found['database_bytes'] / 1e9:.2f} GB stored, "
-        f"peak memory {found['peak_bytes'] / 1e6:.0f} MB, "
-        f"with the server's {found['peak_with_server_bytes'] / 1e6:.0f} MB"
+        f"full      {result['platform']:11} {result['phase']:20}{result['seconds']:8.1f}s "
+        f"{result['records_per_second']:10,.0f}/s, {result['database_bytes'] / 1e9:.2f} GB stored, "
+        f"peak memory {result['peak_bytes'] / 1e6:.0f} MB, "
+        f"with the server's {result['peak_with_server_bytes'] / 1e6:.0f} MB"
     )

@@ -1,4 +1,4 @@
-"""How much memory a load takes: of our processes, and with the server's that work for them."""
+"""The peak memory of a load: of the loader's processes, and of these with their backends."""
 
 import json
 import os
@@ -22,12 +22,12 @@ _BACKENDS = "SELECT pid FROM pg_stat_activity WHERE datname = %(name)s"
 
 
 def load(platform: str, path: Path, *arguments: str) -> dict[str, Any]:
-    """Load a file by the command `ingest`; return what it took.
+    """Load a file with the command `ingest`, and return its measurements.
 
-    Memory is the proportional set size: what processes share is counted once, in parts.
+    Memory is the proportional set size, which divides shared memory between the processes.
 
-    :return: records, seconds, bytes of the file; the largest sums of a moment in bytes: of our
-        processes (`peak_bytes`), and of them and their backends (`peak_with_server_bytes`)
+    :return: records, seconds, bytes of the file, and the peak memory in bytes: of the processes of
+        the loader (`peak_bytes`), and with their backends (`peak_with_server_bytes`)
     :raises MarketplaceError: if the command fails
     """
     command = [sys.executable, "manage.py", "ingest", platform, str(path), "--format", "json"]
@@ -54,7 +54,7 @@ def load(platform: str, path: Path, *arguments: str) -> dict[str, Any]:
 
 
 def _watch(process: subprocess.Popen[str], alias: str) -> tuple[int, int]:
-    """Return the peaks until a process ends: with its children, and with their backends."""
+    """Return the peak memory of a process and its children, without and with their backends."""
     own = both = 0
     while process.poll() is None:
         memory = sum(map(_proportional, _family(process.pid)))
@@ -71,7 +71,7 @@ def _backends(alias: str) -> list[int]:
 
 
 def _family(pid: int) -> list[int]:
-    """Return a process with all that descend from it."""
+    """Return the ids of a process and all its descendants."""
     children: dict[int, list[int]] = {}
     for entry in os.listdir("/proc"):
         if entry.isdecimal():
@@ -84,7 +84,7 @@ def _family(pid: int) -> list[int]:
 
 def _parent(pid: int) -> int:
     try:
-        # Behind the name, which is in parentheses and may hold anything.
+        # The name before these fields is in parentheses, and may contain any character.
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     except OSError:
         return 0

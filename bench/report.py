@@ -1,10 +1,16 @@
-"""The report: what was measured beside its targets, for people and as JSON.
+"""The report: the measurements and their targets, as text and as JSON.
 
-Keys of the JSON: `measured_at`; `machine` and `settings`, of which all depends; `targets`, each
-with `name`, `unit`, `target`, `measured`, `is_met`; `series`, as `bench.results.Series` explains;
-`ratios`, our rate as a multiple of the other's in the same part and phase; `storage`, bytes of each
-table after the first load; `memory`, as `bench.memory.load` explains; `full`, the loads at full
-scale. What was not measured is absent from the lists, or empty.
+Keys of the JSON:
+
+- `measured_at`; `machine` and `settings`, on which the measurements depend
+- `targets`, each with `name`, `unit`, `target`, `measured` and `is_met`
+- `series`, as described in `bench.results.Series`
+- `ratios`: the rate of our loader as a multiple of the other's in the same part and phase
+- `storage`: bytes of each table after the first load
+- `memory`, as described in `bench.memory.load`
+- `full`: the loads at full scale
+
+Parts that were not measured are empty.
 """
 
 import json
@@ -25,9 +31,9 @@ from marketplace.registry import CONTROL
 
 
 class Target(NamedTuple):
-    """What is required, beside what was measured.
+    """A target and its measurement.
 
-    :param is_least: whether it is the least that is required, or the most that is allowed
+    :param is_least: whether the target is a minimum; a maximum if not
     """
 
     name: str
@@ -38,19 +44,19 @@ class Target(NamedTuple):
 
     @property
     def is_met(self) -> bool:
-        """Whether what was measured is good enough."""
+        """Whether the measurement meets the target."""
         return self.measured >= self.target if self.is_least else self.measured <= self.target
 
     @property
     def sentence(self) -> str:
-        """A line for people."""
-        wanted = f"{'≥' if self.is_least else '≤'} {self.target:g} {self.unit}"
+        """The target as a line of text."""
+        required = f"{'≥' if self.is_least else '≤'} {self.target:g} {self.unit}"
         verdict = "ok" if self.is_met else "MISSED"
-        return f"{self.name:54} {wanted:>10} {self.measured:9.2f}  {verdict}"
+        return f"{self.name:54} {required:>10} {self.measured:9.2f}  {verdict}"
 
 
 def build(results: Results, options: Options, measured_at: datetime) -> dict[str, Any]:
-    """Return the report as it is written to the file."""
+    """Return the report in the form of its JSON."""
     return {
         "measured_at": measured_at.isoformat(timespec="seconds"),
         "machine": _machine(),
@@ -74,21 +80,21 @@ def write(path: Path, report: dict[str, Any]) -> None:
 
 
 def sentences(results: Results, options: Options) -> Iterator[str]:
-    """Yield the lines of the report for people."""
+    """Yield the lines of the report as text."""
     yield f"{'':41} {'median':>8} {'lowest':>9} {'highest':>9} {'CPU':>8} {'records/s':>10}"
     yield from map(_line, results.series.values())
     yield from map(full.sentence, results.full)
     if results.memory:
         yield f"memory: {', '.join(f'{key} {value:,}' for key, value in results.memory.items())}"
     yield from (f"{name:40} {ratio:8.2f} x" for name, ratio in _ratios(results))
-    found = list(targets(results, options.products))
-    if found:
+    measured = list(targets(results, options.products))
+    if measured:
         yield f"{'':54} {'target':>10} {'measured':>9}"
-        yield from (target.sentence for target in found)
+        yield from (target.sentence for target in measured)
 
 
 def targets(results: Results, products: int) -> Iterator[Target]:
-    """Yield what is required, as far as it was measured."""
+    """Yield the targets that were measured."""
     for phase, least in (("first", 4.0), ("changed", 10.0), ("unchanged", 25.0)):
         ratio = _ratio(results, "empty", phase, "bulk_create")
         if ratio:
@@ -98,7 +104,8 @@ def targets(results: Results, products: int) -> Iterator[Target]:
     if ratio:
         yield Target("first load: our time over raw COPY's", "x", 1.5, 1 / ratio, is_least=False)
     yield from _growth(results)
-    one, two = (results.get(together.PART, "ours", each) for each in (together.ONE, together.TWO))
+    phases = (together.ONE, together.TWO)
+    one, two = (results.get(together.PART, "ours", phase) for phase in phases)
     if one and two:
         yield Target("two loaders over one", "x", 1.4, two.rate / one.rate, is_least=True)
     if results.memory:
@@ -118,7 +125,7 @@ _NAMES = {
 
 
 def _growth(results: Results) -> Iterator[Target]:
-    """Yield how much longer our loads take where there are many products already."""
+    """Yield the targets for the time of our loads into large tables, over that into empty ones."""
     for phase, name in _NAMES.items():
         small, large = (results.get(part, "ours", phase) for part in ("empty", "large"))
         if small and large:
@@ -127,7 +134,7 @@ def _growth(results: Results) -> Iterator[Target]:
 
 
 def _ratio(results: Results, part: str, phase: str, peer: str) -> float | None:
-    """Return our rate as a multiple of a peer's."""
+    """Return the rate of our loader as a multiple of that of another contender."""
     ours, theirs = results.get(part, "ours", phase), results.get(part, peer, phase)
     return ours.rate / theirs.rate if ours and theirs else None
 
@@ -140,13 +147,13 @@ def _ratios(results: Results) -> Iterator[tuple[str, float]]:
 
 
 def _line(series: Series) -> str:
-    told = series.as_json()
-    further = told["without_parsing_per_second"]
+    row = series.as_json()
+    writing_rate = row["without_parsing_per_second"]
     return (
         f"{series.part:9} {series.contender:11} {series.phase:20}"
-        f"{series.median:8.3f}s {told['lowest_seconds']:8.3f}s {told['highest_seconds']:8.3f}s "
-        f"{told['cpu_seconds']:7.2f}s {series.rate:10,.0f}"
-        + (f"  ({further:,.0f} without parsing)" if further else "")
+        f"{series.median:8.3f}s {row['lowest_seconds']:8.3f}s {row['highest_seconds']:8.3f}s "
+        f"{row['cpu_seconds']:7.2f}s {series.rate:10,.0f}"
+        + (f"  ({writing_rate:,.0f} without parsing)" if writing_rate else "")
     )
 
 

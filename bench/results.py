@@ -1,4 +1,4 @@
-"""What was measured: a series of timings for each contender, part and phase."""
+"""The results: a series of timings for each contender, part and phase."""
 
 import json
 import statistics
@@ -19,11 +19,11 @@ _STARTED = time.monotonic()
 
 @dataclass
 class Series:
-    """The timings of one contender with the same load.
+    """The timings of one contender for the same load.
 
-    :param part: into what was loaded: "empty" or "large" tables, or "platforms"
-    :param phase: what was loaded: "first", "unchanged", "changed", "rescraped"
-    :param records: how many records a load reads
+    :param part: the part of the benchmark: "empty" or "large" tables, "platforms", …
+    :param phase: the load: "first", "unchanged", "changed", "rescraped", …
+    :param records: the number of records of a load
     """
 
     part: str
@@ -39,17 +39,17 @@ class Series:
 
     @property
     def writing_median(self) -> float | None:
-        """The median of the seconds without parsing, where that was told."""
-        told = [t.writing_seconds for t in self.timings if t.writing_seconds is not None]
-        return statistics.median(told) if told else None
+        """The median of the seconds without parsing; None if they were not measured."""
+        seconds = [t.writing_seconds for t in self.timings if t.writing_seconds is not None]
+        return statistics.median(seconds) if seconds else None
 
     @property
     def rate(self) -> float:
-        """Records a second."""
+        """Records per second."""
         return self.records / self.median
 
     def as_json(self) -> dict[str, Any]:
-        """Return what the report says of it."""
+        """Return the series in the form of the report."""
         seconds = [timing.seconds for timing in self.timings]
         writing = self.writing_median
         return {
@@ -69,11 +69,11 @@ class Series:
 
 @dataclass
 class Results:
-    """All that was measured in a run, as it grows.
+    """The results of a run.
 
     :param storage: table → bytes after a first load, without VACUUM
-    :param memory: what the load of a large file took
-    :param full: the loads at the full scale
+    :param memory: the measurements of the load of a large file
+    :param full: the loads at full scale
     """
 
     series: dict[tuple[str, str, str], Series] = field(default_factory=dict)
@@ -84,31 +84,31 @@ class Results:
     def measure(
         self, part: str, contender: str, phase: str, records: int, *arguments: str | Path
     ) -> None:
-        """Let a contender load something in a process of its own; keep and show its timing.
+        """Run a load of a contender in a process of its own; add and show its timing.
 
-        :param records: how many records that is, where the contender does not count them
-        :raises MarketplaceError: if it fails
+        :param records: the number of records, for a contender that does not count them
+        :raises MarketplaceError: if the load fails
         """
         timing = run(contender, *arguments)
         self.add(Series(part, contender, phase, timing.records or records), timing)
 
     def add(self, series: Series, timing: Timing) -> None:
-        """Keep and show a timing, in the series of this part, contender and phase."""
+        """Add a timing to the series of this part, contender and phase, and show it."""
         part, contender, phase = key = series.part, series.contender, series.phase
-        found = self.series.setdefault(key, series)
-        found.timings.append(timing)
-        rate = found.records / timing.seconds
+        existing = self.series.setdefault(key, series)
+        existing.timings.append(timing)
+        rate = existing.records / timing.seconds
         show(f"{part:9} {contender:11} {phase:10} {timing.seconds:8.3f} s {rate:10,.0f}/s")
 
     def get(self, part: str, contender: str, phase: str) -> Series | None:
-        """Return a series, if it was measured."""
+        """Return a series; None if it was not measured."""
         return self.series.get((part, contender, phase))
 
 
 def run(contender: str, *arguments: str | Path) -> Timing:
-    """Let a contender load something in a process of its own.
+    """Run a load of a contender in a process of its own.
 
-    :raises MarketplaceError: if it fails
+    :raises MarketplaceError: if the load fails
     """
     done = subprocess.run(
         [sys.executable, "-m", "bench.worker", contender, *map(str, arguments)],

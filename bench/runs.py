@@ -1,4 +1,4 @@
-"""A run of the benchmark: its parts, one after the other, and its report."""
+"""A run of the benchmark: its parts in sequence, and the report."""
 
 from argparse import Namespace
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from ecommerce.models import Product
 
 
 def run(arguments: Namespace, measured_at: datetime) -> Iterator[str]:
-    """Measure the parts that were asked for, write the report, and yield its lines."""
+    """Measure the selected parts, write the report, and yield its lines."""
     options, results = _options(arguments), Results()
     try:
         scenarios.prepare(options)

@@ -1,8 +1,8 @@
-"""What is measured, in which order: contenders take turns, each from the same state.
+"""The scenarios: contenders take turns, each from the same state of the database.
 
-A turn of our loader is: the first load; the same file again; the file of a day later, with 10% of
-the prices changed; all of that seen once more a day later. A turn of `bulk_create` is the first
-three of these. A turn of COPY is the finished rows of our first load.
+A turn of our loader has four loads: the first load, the same file again, the file of the next day
+with 10% of the prices changed, and the same data observed again a day later. A turn of
+`bulk_create` has the first three. A turn of COPY loads the finished rows of our first load.
 """
 
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ from bench.results import Results, run, show
 from ecommerce.models import Product
 from marketplace.registry import PLATFORMS, get_platform
 
-#: State of the database → what the part of the report is called.
+#: State of the database → part of the report.
 LARGE = "large"
 _STATES = {server.EMPTY: "empty", LARGE: "large"}
 
@@ -31,13 +31,13 @@ _PHASES = {
 
 @dataclass(frozen=True)
 class Options:
-    """What to measure.
+    """The options of a run.
 
-    :param contenders: which of `bench.contenders`, in the order of their turns
-    :param repeats: how many turns each has
-    :param products: how many are loaded
-    :param large: how many there are already in the large tables
-    :param records: how many of each other platform are loaded
+    :param contenders: the contenders, in the order of their turns
+    :param repeats: the number of turns of each contender
+    :param products: the number of products to load
+    :param large: the number of products in the large tables before a load
+    :param records: the number of records to load of each other platform
     """
 
     contenders: tuple[str, ...] = ("ours", "bulk_create", "copy")
@@ -48,7 +48,7 @@ class Options:
 
 
 def compare(options: Options, state: str, results: Results) -> None:
-    """Measure the contenders with Uzum, in tables of some state."""
+    """Measure the contenders with products of Uzum, from a state of the database."""
     alias, numbers = router.db_for_write(Product), range(options.products)
     rows = settings.DATA_DIR / "rows" / state
     (rows / MANIFEST).unlink(missing_ok=True)
@@ -63,7 +63,7 @@ def compare(options: Options, state: str, results: Results) -> None:
 
 
 def _restore(alias: str, state: str, numbers: range, rows: Path) -> None:
-    """Restore the state for COPY, and make its rows if no turn of our loader did."""
+    """Restore the state for COPY; create its rows if no turn of our loader has created them."""
     if not (rows / MANIFEST).exists():
         server.restore(alias, state)
         before = server.highest_keys(alias)
@@ -84,7 +84,7 @@ def _take_turn(
             results.storage = server.sizes(alias)
         server.export(alias, rows, before)
     if state == server.EMPTY:
-        # Two in a hundred more rows would not make the server do so.
+        # In large tables, 2% more rows would not trigger autovacuum.
         server.settle(alias)
     for path, phase in zip((first, *later), ("unchanged", "changed", "rescraped"), strict=False):
         server.checkpoint()
@@ -92,9 +92,9 @@ def _take_turn(
 
 
 def make_large(options: Options) -> None:
-    """Make the template with many products, unless there is one of the same kind."""
+    """Create the template with many products, unless one with the same label exists."""
     alias = router.db_for_write(Product)
-    # Others than those that are measured.
+    # These products differ from those that are measured.
     numbers = range(options.products, 2 * options.products)
     path = files.uzum(numbers)
     server.restore(alias, server.EMPTY)
@@ -110,7 +110,7 @@ def make_large(options: Options) -> None:
 
 
 def load_platforms(options: Options, results: Results) -> None:
-    """Measure our loader with the other platforms: first load, and the same file again."""
+    """Measure our loader with the other platforms: the first load, and the same file again."""
     for platform in _others():
         records = files.records(platform, options.records)
         alias = get_platform(platform).database
@@ -127,7 +127,7 @@ def _others() -> Iterable[str]:
 
 
 def prepare(options: Options) -> None:
-    """Start the server, make the empty templates and the files."""
+    """Start the server, and create the empty templates and the files."""
     server.start()
     server.make_all_empty()
     for visit in (FIRST, CHANGED, RESCRAPED):

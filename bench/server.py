@@ -1,4 +1,4 @@
-"""The databases of the benchmark: made, kept as templates, restored, measured."""
+"""The server of the benchmark: its databases are kept as templates, restored and measured."""
 
 import json
 from datetime import date
@@ -17,7 +17,7 @@ from marketplace.databases.names import database_name
 from marketplace.postgresql import embedded
 from marketplace.registry import ALIASES, CONTROL
 
-#: State of a database → what the template with it is called.
+#: The state of a database before its first load. A state is the suffix of its template.
 EMPTY = "empty"
 
 _TABLES = """
@@ -57,7 +57,7 @@ FROM (
 
 
 def start() -> None:
-    """Make the server run, with a database for each alias."""
+    """Start the server, with a database for each alias."""
     embedded.start(settings.DATA_DIR)
 
 
@@ -68,22 +68,22 @@ def stop() -> None:
 
 
 def make_empty(alias: str) -> None:
-    """Make the template of a database as it is before its first load."""
+    """Create the template of a database before its first load."""
     initialize(alias, START.date(), drop_first=True)
     if alias == "ecommerce":
-        # The months of all that is loaded: making them is no part of a load.
+        # The partitions of all loads, because creating them is not part of a load.
         partitions.ensure(alias, [date(START.year, month, 1) for month in range(1, 13)])
     keep(alias, EMPTY)
 
 
 def make_all_empty() -> None:
-    """Make the empty templates of all databases."""
+    """Create the empty templates of all databases."""
     for alias in ALIASES:
         make_empty(alias)
 
 
 def keep(alias: str, state: str) -> None:
-    """Make a database the template of a state; the alias has none then until it is restored."""
+    """Rename a database to the template of a state. Restore it before the next use of the alias."""
     connections[alias].close()
     name, template = _names(alias, state)
     _control("DROP DATABASE IF EXISTS {template} WITH (FORCE)", template=template)
@@ -91,11 +91,11 @@ def keep(alias: str, state: str) -> None:
 
 
 def restore(alias: str, state: str) -> None:
-    """Make a database what it was when it was kept, and nothing of it wait to be written."""
+    """Create a database from the template of a state, and write it to disk completely."""
     connections[alias].close()
     name, template = _names(alias, state)
     _control("DROP DATABASE IF EXISTS {name} WITH (FORCE)", name=name)
-    # By copying files: the other way, through the log, is slow for millions of rows.
+    # The other strategy, WAL_LOG, is slow for millions of rows.
     _control(
         "CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY",
         name=name,
@@ -105,7 +105,7 @@ def restore(alias: str, state: str) -> None:
 
 
 def is_kept(alias: str, state: str, label: str) -> bool:
-    """Return whether there is a template of a state that bears this label."""
+    """Return whether a template of a state with this label exists."""
     _, template = _names(alias, state)
     with connections[CONTROL].cursor() as cursor:
         cursor.execute(
@@ -117,7 +117,7 @@ def is_kept(alias: str, state: str, label: str) -> bool:
 
 
 def label(alias: str, state: str, text: str) -> None:
-    """Put a label on the template of a state."""
+    """Set the label of the template of a state."""
     _, template = _names(alias, state)
     with connections[CONTROL].cursor() as cursor:
         statement = sql.SQL("COMMENT ON DATABASE {} IS %(text)s").format(sql.Identifier(template))
@@ -125,45 +125,48 @@ def label(alias: str, state: str, text: str) -> None:
 
 
 def checkpoint() -> None:
-    """Have the server write all that it has not written yet."""
+    """Execute a checkpoint."""
     _control("CHECKPOINT")
 
 
 def settle(alias: str) -> None:
-    """Do what the server would do by itself before the next day's load."""
+    """Vacuum and analyze, as autovacuum would do before the load of the next day."""
     with connections[alias].cursor() as cursor:
         cursor.execute("VACUUM (ANALYZE)")
     checkpoint()
 
 
 def sizes(alias: str) -> dict[str, int]:
-    """Return the bytes of each table with its indexes and what is stored apart."""
+    """Return the bytes of each table with its indexes and TOAST."""
     return dict(_rows(alias, _SIZES))
 
 
 def schema(alias: str) -> str:
-    """Return by what the database's tables and indexes are known."""
+    """Return a digest of the definitions of the tables and indexes."""
     return str(_rows(alias, _SCHEMA)[0][0])
 
 
 def tables(alias: str) -> dict[str, list[str]]:
-    """Return the columns of each table that are not generated, in the order of their creation."""
+    """Return the columns of each table that are not generated; tables in the order of creation."""
     return dict(_rows(alias, _TABLES))
 
 
 def highest_keys(alias: str) -> dict[str, int]:
-    """Return the highest key of each table; 0 where it has no row."""
+    """Return the highest key of each table; 0 for an empty table."""
     statement = sql.SQL("SELECT coalesce(max(id), 0) FROM {}")
-    found = {}
+    keys = {}
     with connections[alias].cursor() as cursor:
         for table in tables(alias):
             cursor.execute(statement.format(sql.Identifier(table)))
-            found[table] = cursor.fetchone()[0]
-    return found
+            keys[table] = cursor.fetchone()[0]
+    return keys
 
 
 def export(alias: str, folder: Path, above: dict[str, int]) -> None:
-    """Write the rows with keys above those given, as files for COPY."""
+    """Write rows as files for COPY.
+
+    :param above: table → the key after which rows are written
+    """
     folder.mkdir(parents=True, exist_ok=True)
     exported = {}
     with connections[alias].cursor() as cursor:
@@ -192,7 +195,7 @@ def _names(alias: str, state: str) -> tuple[str, str]:
 
 
 def _control(statement: str, **names: str) -> None:
-    """Execute a statement about databases, which must not run in one of those it is about."""
+    """Execute a statement about a database from the connection to another one."""
     composed = sql.SQL(statement).format(**{key: sql.Identifier(n) for key, n in names.items()})
     with connections[CONTROL].cursor() as cursor:
         cursor.execute(composed)

@@ -1,7 +1,7 @@
-"""The project's settings, with a server, a data folder and databases of the benchmark's own.
+"""The settings of the project, with a separate server, data folder and databases.
 
-The benchmark drops and creates databases all the time: whatever the environment says of a user's
-databases, none of them may be meant.
+The benchmark drops and creates databases, so the databases in the environment of the user are
+ignored.
 """
 
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 from marketplace.registry import ALIASES
 
 _HOME = Path(__file__).resolve().parent.parent / ".data" / "bench"
-# Absolute: processes that are started from here run in another folder.
+# An absolute path, because child processes run in another folder.
 os.environ["DATA_DIR"] = str(Path(os.environ.get("DATA_DIR", _HOME)).resolve())
 for _name in ("marketplace", *ALIASES):
     os.environ[f"{_name.upper()}_DB"] = f"bench_{_name}"

@@ -1,4 +1,4 @@
-"""Loaders at once: how much more two of them load than one, where a part of it is the same."""
+"""Concurrent loaders: the rate of two loaders over that of one, with files that overlap."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,9 +15,9 @@ TWO = "two loaders"
 
 
 def compare(options: Options, results: Results) -> None:
-    """Measure a loader alone, and two at once of whose files a quarter is the same.
+    """Measure one loader, and two concurrent ones whose files have a quarter in common.
 
-    What counts of two is the products that there are in the end, and the time of the slower one.
+    The rate of two is the number of distinct products over the time of the slower loader.
     """
     alias, count = router.db_for_write(Product), options.products
     first = files.uzum(range(count))

@@ -1,9 +1,9 @@
-"""Invented texts in Russian and Uzbek, in which what repeats is what repeats in real ones.
+"""Invented texts in Russian and Uzbek that are as repetitive as real ones.
 
-One sentence for all would flatter compression. So words are put together of stems and endings,
-frequent ones more often than rare ones, and numbers, sizes and model codes are random. Compressed
-by zstd, one text alone and with a trained dictionary alike, these need no fewer bits a character
-than the descriptions of real ads.
+If all texts had the same sentences, compression would look better than it is. Words are therefore
+composed of stems and endings, with realistic frequencies, and numbers, sizes and model codes are
+random. Compressed with zstd, with or without a trained dictionary, these texts need at least as
+many bits per character as the descriptions of real ads.
 """
 
 from collections.abc import Sequence
@@ -73,9 +73,10 @@ _CODE = "ABCDEFGHKLMNPRSTUVXZ"
 
 
 class Language(NamedTuple):
-    """What texts of a language are made of.
+    """The parts of the texts of a language.
 
-    :param weights: how often each word comes, summed up
+    :param weights: the cumulative frequencies of the words
+    :param small: words between other words
     """
 
     words: Sequence[str]
@@ -85,15 +86,15 @@ class Language(NamedTuple):
 
 
 def _language(words: list[str], small: str, units: str) -> Language:
-    """Return a language whose words are as unequally frequent as those of real ones."""
-    # In an order of no meaning, or all forms of the first stems would be the frequent words.
+    """Return a language whose words have frequencies like those of real texts."""
+    # A random order. Otherwise the forms of the first stems would be the most frequent words.
     Random("words").shuffle(words)
     weights = list(accumulate(1 / (place + 20) for place in range(len(words))))
     return Language(words, weights, small.split(), units.split())
 
 
 def _forms(stems: str, endings: str) -> list[str]:
-    """Return each stem with each ending; a hyphen stands for none."""
+    """Return each stem with each ending; a hyphen stands for no ending."""
     return [stem + end.strip("-") for stem in stems.split() for end in endings.split()]
 
 
@@ -106,19 +107,19 @@ UZBEK = _language(_forms(_UZBEK, _UZBEK_ENDINGS), _SMALL_UZBEK, _UNITS_UZBEK)
 
 
 def phrase(random: Random, language: Language, count: int) -> str:
-    """Return some words, such as a title or a name is made of."""
+    """Return a phrase of some words, such as a title or a name."""
     text = " ".join(random.choices(language.words, cum_weights=language.weights, k=count))
     return text[:1].upper() + text[1:]
 
 
 def code(random: Random) -> str:
-    """Return the code of a model."""
+    """Return a model code."""
     letters = "".join(random.choices(_CODE, k=2 + int(random.random() * 2)))
     return f"{letters}-{int(random.random() * 9900) + 100}"
 
 
 def text(random: Random, language: Language, length: int) -> str:
-    """Return sentences of together about `length` characters."""
+    """Return sentences of about `length` characters in total."""
     sentences: list[str] = []
     while length > 0:
         sentences.append(_sentence(random, language))
@@ -136,7 +137,7 @@ def _sentence(random: Random, language: Language) -> str:
 
 
 def _filler(random: Random, language: Language) -> str:
-    """Return what stands between words: a small one, a measure, a model."""
+    """Return text between words: a short word, a measure or a model code."""
     chance = random.random()
     if chance < 0.6:
         return language.small[int(random.random() * len(language.small))]

@@ -1,4 +1,4 @@
-"""One load in a process of its own: `python -m bench.worker CONTENDER PATH…`."""
+"""`python -m bench.worker CONTENDER PATH…`: one load in a process of its own."""
 
 import json
 import sys
@@ -10,9 +10,9 @@ import django
 
 
 def main(name: str, path: str, *further: str) -> None:
-    """Let a contender load a path, all imports being done; write its timing as JSON."""
+    """Run a load of a contender after all imports, and write its timing as JSON."""
     django.setup()
-    # Models can be imported from here on only.
+    # This module imports models, which requires django.setup().
     from bench.contenders import CONTENDERS
 
     before = _cpu_seconds()
@@ -22,7 +22,7 @@ def main(name: str, path: str, *further: str) -> None:
 
 
 def _cpu_seconds() -> float:
-    """Return the time of the processor that this process and those it waited for have used."""
+    """Return the CPU time of this process and of the child processes that have ended."""
     usages = map(getrusage, (RUSAGE_SELF, RUSAGE_CHILDREN))
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
