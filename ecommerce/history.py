@@ -44,7 +44,7 @@ _SERIES_COLUMNS = {"position": "bigint", **COLUMNS, "product_external_id": "text
 #: In the order of the fields of a PricePoint.
 _SERIES_NAMES = ["position", *PricePoint._fields, "product_external_id"]
 
-_EVIDENCE = "price_evidence"
+_EVIDENCE = "known_observations"
 _EVIDENCE_COLUMNS = {
     "offer_id": "bigint",
     "rank": "integer",
@@ -122,7 +122,7 @@ def begin(cursor: CursorWrapper, offers: list[int], since: datetime) -> int:
     """
     if closed_months.is_closed(cursor, since):
         raise MergeRequiredError(f"Months up to that of {since:%Y-%m-%d} may be archived.")
-    cursor.execute(_sql("price_begin"), {"offers": offers})
+    cursor.execute(_sql("first_points"), {"offers": offers})
     return int(cursor.rowcount)
 
 
@@ -134,13 +134,13 @@ def append(cursor: CursorWrapper, platform: str) -> int:
     :raises ItemsRefusedError: if items would change a month that is archived
     """
     closed_months.refuse_changes(cursor, platform)
-    cursor.execute(_sql("price_news"), {"platform": platform})
+    cursor.execute(_sql("changed_prices"), {"platform": platform})
     count, has_past, offers, times, prices = cursor.fetchone()
     if offers:
         _mark(cursor, offers, times, prices)
     if has_past:
         _clear(cursor)
-        cursor.execute(_sql("price_told"))
+        cursor.execute(_sql("past_prices"))
         if cursor.rowcount:
             count += _rebuild(cursor, platform)
     return int(count)
@@ -152,7 +152,7 @@ def find_late(cursor: CursorWrapper, platform: str) -> list[str]:
     It does so where it tells of a moment before the newest that is known, and another state than
     the history has then.
     """
-    cursor.execute(_sql("price_late"), {"platform": platform})
+    cursor.execute(_sql("late_arrivals"), {"platform": platform})
     return [external_id for (external_id,) in cursor.fetchall() if external_id is not None]
 
 
@@ -188,26 +188,26 @@ def _clear(cursor: CursorWrapper) -> None:
 
 def _rebuild(cursor: CursorWrapper, platform: str) -> int:
     """Bring the history to what stage_price_series and all that is stored say."""
-    cursor.execute(_sql("price_evidence"), {"platform": platform})
+    cursor.execute(_sql("known_observations"), {"platform": platform})
     closed_months.add_evidence(cursor, platform)
     # Joins of a table without statistics may take forever.
-    cursor.execute("ANALYZE price_evidence")
-    cursor.execute(_sql("price_rebuild"), {})
+    cursor.execute("ANALYZE known_observations")
+    cursor.execute(_sql("rebuilt_history"), {})
     count, gone, times, states = cursor.fetchone()
     if gone:
         cursor.execute(
-            _sql("price_removal"),
+            _sql("removed_points"),
             {"offers": gone, "times": times, "first": times[0], "last": times[-1]},
         )
     if states:
-        cursor.execute(_sql("price_current"), {"states": states})
+        cursor.execute(_sql("current_offers"), {"states": states})
     return int(count)
 
 
 def _mark(cursor: CursorWrapper, offers: list[int], times: list[datetime], prices: Any) -> None:
     """Mark the last prices that a new one shows to be outliers."""
     cursor.execute(
-        _sql("price_doubts"),
+        _sql("outlier_marks"),
         {
             "offers": offers,
             "times": times,

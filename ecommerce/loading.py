@@ -33,7 +33,7 @@ def after_merge(cursor: CursorWrapper, platform: str) -> int:
     Returns how many points are new.
     """
     write_paths(cursor, platform)
-    cursor.execute(_sql("offer_moves"))
+    cursor.execute(_sql("reassigned_offers"))
     return history.append(cursor, platform)
 
 
@@ -47,7 +47,7 @@ def after_create(
 
 def extend_sold_out(cursor: CursorWrapper, platform: str) -> int:
     """Stage the offers of products that are not available and come without any offer."""
-    cursor.execute(_sql("offer_sold_out"), {"platform": platform})
+    cursor.execute(_sql("sold_out_offers"), {"platform": platform})
     return int(cursor.rowcount)
 
 
@@ -56,14 +56,14 @@ def complete_prices(cursor: CursorWrapper, platform: str) -> None:
     cursor.execute("SELECT EXISTS (SELECT FROM stage_ecommerce_offers WHERE price IS NULL)")
     if cursor.fetchone() == (False,):
         return
-    cursor.execute(_sql("offer_prices"))
+    cursor.execute(_sql("prices_in_effect"))
     cursor.execute("DELETE FROM stage_ecommerce_offers WHERE price IS NULL")
 
 
 def write_paths(cursor: CursorWrapper, platform: str) -> int:
     """Write the tree paths of categories; there are no price points in it."""
     values = {"platform": platform}
-    cursor.execute(_sql("category_turn"), values)
+    cursor.execute(_sql("category_lock"), values)
     if cursor.rowcount:
         cursor.execute(_sql("category_paths"), values)
     return 0

@@ -24,7 +24,7 @@ _sql = partial(read_sql, ecommerce.__file__)
 
 _ALWAYS = (datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
 
-_OFFERS = "SELECT DISTINCT offer_id FROM price_evidence"
+_OFFERS = "SELECT DISTINCT offer_id FROM known_observations"
 
 _COLUMNS = (
     "offer_id",
@@ -70,7 +70,7 @@ def refuse_changes(cursor: CursorWrapper, platform: str) -> None:
 
     :raises ItemsRefusedError: if there are any, or the archive cannot be read, so that they may be
     """
-    cursor.execute(_sql("price_closed"), {"platform": platform})
+    cursor.execute(_sql("archived_observations"), {"platform": platform})
     told = [_Told(*row) for row in cursor.fetchall()]
     if not told:
         return
@@ -86,7 +86,7 @@ def refuse_changes(cursor: CursorWrapper, platform: str) -> None:
 
 
 def add_evidence(cursor: CursorWrapper, platform: str) -> None:
-    """Add the archived points of the offers in price_evidence to it.
+    """Add the archived points of the offers in known_observations to it.
 
     Where the archive cannot be read, offers without archived points need none.
 
@@ -103,13 +103,13 @@ def add_evidence(cursor: CursorWrapper, platform: str) -> None:
     except ArchiveError as error:
         _refuse_unproven(cursor, platform, error)
         return
-    staging.copy(cursor, "price_evidence", _COLUMNS, ((*row, 1, 1, False) for row in rows))
-    cursor.execute(_sql("price_archived"))
+    staging.copy(cursor, "known_observations", _COLUMNS, ((*row, 1, 1, False) for row in rows))
+    cursor.execute(_sql("archived_duplicates"))
 
 
 def _refuse_unproven(cursor: CursorWrapper, platform: str, error: ArchiveError) -> None:
     """Refuse the items whose histories need the archive, which cannot be read."""
-    cursor.execute(_sql("price_unproven"), {"platform": platform})
+    cursor.execute(_sql("items_needing_archive"), {"platform": platform})
     is_needed, items = cursor.fetchone()
     if not is_needed:
         return
@@ -145,7 +145,7 @@ def _points(
 
 
 def _is_news(told: _Told, points: list[tuple[Any, ...]]) -> bool:
-    """Return whether an observation would change a history; by the rule of price_late."""
+    """Return whether an observation would change a history; by the rule of late_arrivals.sql."""
     place = bisect_right(points, told.at, key=lambda point: point[1])
     if not place:
         return True

@@ -1,11 +1,11 @@
--- All that is known of the offers that stage_price_series tells of, as price_evidence, but for their
+-- All that is known of the offers that stage_price_series tells of, as known_observations, but for their
 -- archived points: those come after. Of archived months nothing else counts. Of two states
 -- of a moment the one with the lower rank counts, then the one with the lower position:
 --   0  what was observed: without a price, that the offer, or all of a product, is out of stock
 --   1  a point of the history: its payload may be gone
 --   2  what the offer was before this batch
 --   3  what the offer is
-INSERT INTO price_evidence (
+INSERT INTO known_observations (
     offer_id, rank, position, recorded_at, price, old_price, currency, is_available,
     available_amount, price_change, price_change_percent, is_outlier, is_last
 )
@@ -114,7 +114,7 @@ FROM stage_price_series AS s
 INNER JOIN sold_out AS o ON s.product_external_id = o.product_external_id
 WHERE
     NOT ecommerce_is_archived(s.recorded_at)
-    -- As in offer_sold_out: a product says nothing of its offers where one of them is observed.
+    -- As in sold_out_offers: a product says nothing of its offers where one of them is observed.
     AND (o.product_id, s.recorded_at) NOT IN (
         SELECT f.product_id, t.recorded_at
         FROM stage_price_series AS t

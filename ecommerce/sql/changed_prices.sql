@@ -1,6 +1,6 @@
 -- The points of what was observed in the order of time: the first of each new offer, and one for
 -- each offer whose state is another than before this batch. Offers of which the batch also tells
--- prices of the past have their points by price_told and price_rebuild.
+-- prices of the past have their points by past_prices and rebuilt_history.
 --
 -- Returns how many points there are; whether prices of the past are staged at all; and where the
 -- last price looks wrong by the new one alone: offer, time of that last price, new price.

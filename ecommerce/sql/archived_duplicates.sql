@@ -1,7 +1,7 @@
--- Removes from price_evidence the archived points that the table has, too: a month may be on its way
+-- Removes from known_observations the archived points that the table has, too: a month may be on its way
 -- from one to the other.
-DELETE FROM price_evidence AS e
-USING price_evidence AS h
+DELETE FROM known_observations AS e
+USING known_observations AS h
 WHERE
     e.rank = 1
     AND e.position = 1

@@ -6,7 +6,7 @@ WITH needing AS (
     SELECT o.id, o.product_id
     FROM (
         SELECT DISTINCT ON (offer_id) offer_id, price_change
-        FROM price_evidence
+        FROM known_observations
         -- Points of the history first; an offer may have none.
         ORDER BY offer_id, rank <> 1, recorded_at
     ) AS e

@@ -1,4 +1,4 @@
--- The history as price_evidence has it: a point for the first state, and for each other than the one
+-- The history as known_observations has it: a point for the first state, and for each other than the one
 -- before it. An availability, or a price, that is unknown is that of the state before. What is
 -- observed without a price before the first price is no state of the offer.
 --
@@ -13,7 +13,7 @@ WITH evidence AS (
     SELECT
         *,
         min(recorded_at) FILTER (WHERE price IS NOT NULL) OVER (PARTITION BY offer_id) AS first_at
-    FROM price_evidence
+    FROM known_observations
 ),
 
 series AS (
@@ -99,7 +99,7 @@ compared AS MATERIALIZED (
             h.price_change, h.price_change_percent, h.is_outlier
         ) AS stored_values
     FROM spans AS s
-    LEFT JOIN price_evidence AS h
+    LEFT JOIN known_observations AS h
         ON h.rank = 1 AND s.offer_id = h.offer_id AND s.recorded_at = h.recorded_at
 ),
 
@@ -225,7 +225,7 @@ newest AS (
 current AS (
     SELECT n.*, n.is_silent OR n.recorded_at > o.recorded_at AS is_news
     FROM newest AS n
-    INNER JOIN price_evidence AS o ON o.rank = 3 AND n.offer_id = o.offer_id
+    INNER JOIN known_observations AS o ON o.rank = 3 AND n.offer_id = o.offer_id
     WHERE
         n.recorded_at > o.recorded_at
         OR n.is_available IS DISTINCT FROM o.is_available
