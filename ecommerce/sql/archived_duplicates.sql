@@ -1,5 +1,5 @@
--- Removes from known_observations the archived points that the table has, too: a month may be on its way
--- from one to the other.
+-- Removes archived points that are in the table, too, from known_observations: a month may be in
+-- the process of being moved.
 DELETE FROM known_observations AS e
 USING known_observations AS h
 WHERE

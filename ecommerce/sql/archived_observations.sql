@@ -1,5 +1,5 @@
--- What the batch tells of moments in archived months: the item's position, the offer, and its state
--- then. Where nothing is archived, the limit is NULL, and no row is looked at twice.
+-- Observations of the batch in archived months: the position of the item, the offer, and its state.
+-- If no month is archived, the bound is NULL and no function is called.
 SELECT
     s.item,
     o.id,

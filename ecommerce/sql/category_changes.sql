@@ -1,4 +1,4 @@
--- Points by category, the present one of each offer's product.
+-- Number of points per current category of the offer's product.
 SELECT m.category_id, count(*)
 FROM points AS p
 LEFT JOIN offer_categories AS m ON p.offer_id = m.offer_id

@@ -1,5 +1,6 @@
--- A row if this batch changed a category of the platform. Then no other loader that did goes on until
--- this one has ended, and what those before it left is there to be read by the next statement.
+-- Returns a row if this batch changed a category of the platform, and then locks the category paths
+-- of the platform until the transaction ends. Loaders that change categories wait for each other,
+-- so the next statement reads the categories that earlier loaders committed.
 SELECT pg_advisory_xact_lock(hashtextextended('ecommerce category paths ' || %(platform)s, 0))
 WHERE
     EXISTS (

@@ -1,7 +1,7 @@
--- The place of each category in its tree, where it changed. A category without a name has no path of
--- names, and is left out of the paths of those below it. The platform's trees are walked from their
--- roots. What is in a cycle, which no platform should publish, is not reached from a root and
--- keeps the place it had.
+-- Updates level, path_ids and path_names of the categories whose position in the tree changed. A
+-- category without a name has no path_names, and its descendants' path_names omit it. The trees are
+-- walked from their roots. Categories in a cycle, which no platform should publish, are not reached
+-- and keep their values.
 WITH RECURSIVE tree AS (
     SELECT
         c.id,

@@ -1,12 +1,12 @@
--- The points of what was observed in the order of time: the first of each new offer, and one for
--- each offer whose state is another than before this batch. Offers of which the batch also tells
--- prices of the past have their points by past_prices and rebuilt_history.
+-- Inserts the points of observations that arrive in order: the first point of each new offer, and
+-- one for each offer whose state changed in this batch. Offers with past prices in the batch are
+-- left to past_prices.sql and rebuilt_history.sql.
 --
--- Returns how many points there are; whether prices of the past are staged at all; and where the
--- last price looks wrong by the new one alone: offer, time of that last price, new price.
-WITH news AS MATERIALIZED (
+-- Returns the number of points, whether past prices are staged, and the offers whose last price may
+-- be an outlier given the new one, as three arrays: offer, time of the last price, new price.
+WITH changed AS MATERIALIZED (
     SELECT
-        -- A subquery, not a join: a staging table has no statistics, and this never scans.
+        -- A subquery instead of a join: staging tables have no statistics, and this uses the index.
         coalesce(p.id, (
             SELECT o.id
             FROM ecommerce_offers AS o
@@ -43,7 +43,7 @@ WITH news AS MATERIALIZED (
         )
 ),
 
-come AS (
+inserted AS (
     INSERT INTO ecommerce_price_history (
         offer_id, price, old_price, currency, is_available, available_amount,
         price_change, price_change_percent, recorded_at
@@ -60,18 +60,18 @@ come AS (
             WHEN is_comparable THEN round((price - last_price) * 100 / nullif(last_price, 0), 2)
         END,
         recorded_at
-    FROM news
+    FROM changed
 ),
 
-doubts AS (
+suspects AS (
     SELECT offer_id, last_at, price
-    FROM news
+    FROM changed
     WHERE is_comparable AND price > 0 AND (last_price * 2 <= price OR last_price >= price * 9)
 )
 
 SELECT
-    (SELECT count(*) FROM news),
+    (SELECT count(*) FROM changed),
     EXISTS (SELECT FROM stage_price_points),
-    (SELECT array_agg(offer_id) FROM doubts),
-    (SELECT array_agg(last_at) FROM doubts),
-    (SELECT array_agg(price) FROM doubts);
+    (SELECT array_agg(offer_id) FROM suspects),
+    (SELECT array_agg(last_at) FROM suspects),
+    (SELECT array_agg(price) FROM suspects);

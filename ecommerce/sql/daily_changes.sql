@@ -1,4 +1,4 @@
--- Changes of prices by platform and day of UTC; a outlier is none.
+-- Number of price changes, increases and decreases per platform and UTC day, without outliers.
 SELECT
     platform,
     CAST(moment AS date) AS day,

@@ -1,10 +1,10 @@
--- The first points of offers that were just created.
+-- Inserts the first points of new offers.
 INSERT INTO ecommerce_price_history (
     offer_id, price, old_price, currency, is_available, available_amount, recorded_at
 )
 SELECT o.id, o.price, o.old_price, o.currency, o.is_available, o.stock_quantity, o.scraped_at
 FROM unnest(%(offers)s::bigint[]) AS n (id)
--- Each by its key: what was just created is in no statistics.
+-- OFFSET 0 forces a lookup by key: the new rows are not in the statistics yet.
 CROSS JOIN LATERAL (
     SELECT * FROM ecommerce_offers AS c
     WHERE c.id = n.id

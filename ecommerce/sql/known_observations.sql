@@ -1,10 +1,10 @@
--- All that is known of the offers that stage_price_series tells of, as known_observations, but for their
--- archived points: those come after. Of archived months nothing else counts. Of two states
--- of a moment the one with the lower rank counts, then the one with the lower position:
---   0  what was observed: without a price, that the offer, or all of a product, is out of stock
---   1  a point of the history: its payload may be gone
---   2  what the offer was before this batch
---   3  what the offer is
+-- Fills known_observations with all known states of the offers in stage_price_series. Archived
+-- points are added later; nothing else of archived months counts. Of two states at one time, the
+-- lower rank counts, then the lower position:
+--   0  an observation; without a price: the offer, or each offer of a product, is out of stock
+--   1  a point of the history, whose payload may not be stored
+--   2  the offer before this batch
+--   3  the offer now
 INSERT INTO known_observations (
     offer_id, rank, position, recorded_at, price, old_price, currency, is_available,
     available_amount, price_change, price_change_percent, is_outlier, is_last
@@ -27,11 +27,10 @@ WITH sold_out AS MATERIALIZED (
     ) AS o
 ),
 
-named AS (
+observed_offers AS (
     SELECT o.id
     FROM (SELECT DISTINCT offer_external_id FROM stage_price_series) AS s
-    -- OFFSET 0: one look at the index an offer, whatever the planner thinks of tables without
-    -- statistics and with many partitions.
+    -- OFFSET 0 forces one index lookup per offer: the staging table has no statistics.
     CROSS JOIN LATERAL (
         SELECT id
         FROM ecommerce_offers
@@ -44,7 +43,7 @@ named AS (
 
 offers AS MATERIALIZED (
     SELECT o.*
-    FROM named AS n
+    FROM observed_offers AS n
     CROSS JOIN LATERAL (SELECT * FROM ecommerce_offers WHERE id = n.id OFFSET 0) AS o
 )
 
@@ -114,7 +113,8 @@ FROM stage_price_series AS s
 INNER JOIN sold_out AS o ON s.product_external_id = o.product_external_id
 WHERE
     NOT ecommerce_is_archived(s.recorded_at)
-    -- As in sold_out_offers: a product says nothing of its offers where one of them is observed.
+    -- As in sold_out_offers.sql: a product says nothing about its offers if one of them is
+    -- observed.
     AND (o.product_id, s.recorded_at) NOT IN (
         SELECT f.product_id, t.recorded_at
         FROM stage_price_series AS t

@@ -1,4 +1,4 @@
--- The changes by which prices fell most, in percent; outliers are none.
+-- The largest decreases of prices in percent, without outliers.
 SELECT
     platform,
     offer_id,

@@ -1,10 +1,10 @@
--- The products of which the batch tells something that came late and that the history does not say:
--- the price of a moment before the last one known, other than the point in effect then; or the same
--- as a outlier, which therefore lasted. The first state known of a moment counts.
+-- Products with late arrivals in the batch that contradict the history: a state before the newest
+-- known one that differs from the point in effect at that time, or that confirms an outlier, which
+-- then was none. The state that was stored first for a time counts.
 --
--- Archived months are closed: what is told of them is no business of this.
+-- Archived months are closed, so observations in them are ignored here.
 --
--- An offer may have moved from one product to another: each of them has told of it.
+-- If an offer moved from one product to another, both products are returned.
 WITH late AS (
     SELECT
         p.id,
@@ -63,8 +63,8 @@ contradicted AS MATERIALIZED (
         )
 ),
 
--- Most offers of a batch are known: the others are found by one hashed subplan.
-created AS MATERIALIZED (
+-- A hashed subplan finds the new offers, which are few.
+new_offers AS MATERIALIZED (
     SELECT external_id, product_external_id, scraped_at
     FROM stage_ecommerce_offers
     WHERE external_id NOT IN (SELECT external_id FROM prior_ecommerce_offers)
@@ -72,10 +72,10 @@ created AS MATERIALIZED (
 
 SELECT product_external_id FROM contradicted
 UNION
--- An offer that is new, of a product of which something later is known already: that may say that
--- all its offers, or this one, were out of stock then.
+-- New offers of products that were observed later: those observations may state that the product,
+-- and so the offer, was out of stock.
 SELECT s.product_external_id
-FROM created AS s
+FROM new_offers AS s
 CROSS JOIN LATERAL (
     SELECT id
     FROM ecommerce_offers

@@ -1,5 +1,5 @@
--- What depends on the table of a month, beyond what belongs to the table itself: views, foreign
--- keys, tables that inherit from it, functions and columns of its row type, publications.
+-- Objects that depend on the table of a month, other than its own parts: views, foreign keys,
+-- inheriting tables, functions and columns of its row type, publications.
 WITH month AS (
     SELECT c.oid, c.reltype, t.typarray
     FROM pg_class AS c
@@ -15,7 +15,7 @@ dependents AS (
         OR (d.refclassid = 'pg_type'::regclass AND d.refobjid IN (m.reltype, m.typarray))
     WHERE d.deptype = 'n'
     UNION
-    -- These would lose the table without an error.
+    -- PostgreSQL removes the table from a publication without an error.
     SELECT 'pg_publication'::regclass, p.prpubid, 0, m.oid
     FROM month AS m
     INNER JOIN pg_publication_rel AS p ON m.oid = p.prrelid
@@ -23,7 +23,7 @@ dependents AS (
 
 SELECT DISTINCT
     CASE
-        -- A view depends by its rule.
+        -- A view depends on the table through its rule.
         WHEN r.oid IS NOT NULL THEN pg_describe_object('pg_class'::regclass, r.ev_class, 0)
         ELSE pg_describe_object(d.classid, d.objid, d.objsubid)
     END AS description
@@ -40,6 +40,6 @@ WHERE
     AND d.month IS DISTINCT FROM g.tgrelid
     AND d.month IS DISTINCT FROM p.polrelid
     AND d.month IS DISTINCT FROM a.adrelid
-    -- The part that a foreign key on the whole price history has in each month: it goes with it.
+    -- Not the part of a foreign key of the whole history: it is dropped with the month.
     AND coalesce(k.conparentid, 0) = 0
 ORDER BY description;

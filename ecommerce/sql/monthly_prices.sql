@@ -1,4 +1,4 @@
--- Points by platform, month of UTC and currency; a outlier counts as such only.
+-- Points per platform, UTC month and currency. Outliers count only as outliers.
 SELECT
     platform,
     CAST(date_trunc('month', moment) AS date) AS month,

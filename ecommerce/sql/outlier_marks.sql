@@ -1,6 +1,6 @@
--- Marks the last price of some offers as a outlier, where the point before it says so, too. That it
--- lasted one observation is certain: its point is as old as the last observation. Where the point
--- before it is archived, the change from it tells its price.
+-- Marks the last price of some offers as an outlier if the point before it confirms it. The price
+-- was observed only once, because its point is as old as the last observation. If the point before
+-- it is archived, its price follows from the stored change.
 UPDATE ecommerce_price_history AS h
 SET is_outlier = true
 FROM unnest(%(offers)s::bigint[], %(times)s::timestamptz[], %(prices)s::numeric[])
@@ -15,7 +15,7 @@ LEFT JOIN LATERAL (
 WHERE
     h.offer_id = n.offer_id
     AND h.recorded_at = n.last_at
-    -- Constants leave the planner the months that matter.
+    -- Constant bounds let the planner prune partitions.
     AND h.recorded_at BETWEEN %(first)s AND %(last)s
     AND h.is_outlier IS NULL
     AND before.is_outlier IS NULL

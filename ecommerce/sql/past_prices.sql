@@ -1,11 +1,11 @@
--- What a batch tells in the order of time of offers with prices of the past among it: those prices,
--- and the current one. A price of the future is no observation, and one of an archived month stays in
--- its payload.
+-- Stages the observations of offers that come with past prices newer than the stored state: the
+-- past prices and the current one. Prices of the future are not observations, and prices of
+-- archived months remain in their payload only.
 INSERT INTO stage_price_series (
     position, offer_external_id, recorded_at, price, currency, old_price, is_available,
     available_amount
 )
-WITH told AS (
+WITH past AS (
     SELECT e.*
     FROM stage_price_points AS e
     INNER JOIN stage_ecommerce_offers AS s ON e.offer_external_id = s.external_id
@@ -18,8 +18,8 @@ WITH told AS (
 
 SELECT
     1, offer_external_id, recorded_at, price, currency, old_price, is_available, available_amount
-FROM told
+FROM past
 UNION ALL
 SELECT 0, external_id, scraped_at, price, currency, old_price, is_available, stock_quantity
 FROM stage_ecommerce_offers
-WHERE external_id IN (SELECT offer_external_id FROM told);
+WHERE external_id IN (SELECT offer_external_id FROM past);

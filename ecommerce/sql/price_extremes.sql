@@ -1,4 +1,4 @@
--- The lowest and highest prices of some offers by currency, outliers left out.
+-- Lowest and highest prices of some offers per currency, without outliers.
 SELECT
     offer_id,
     currency,

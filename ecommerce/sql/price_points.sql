@@ -1,4 +1,4 @@
--- The points of some offers in a period, from the months in PostgreSQL.
+-- The points of some offers in a period, from the months that are in PostgreSQL.
 SELECT
     offer_id, recorded_at, price, old_price, currency, is_available, available_amount,
     price_change, price_change_percent, is_outlier

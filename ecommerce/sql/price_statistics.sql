@@ -1,5 +1,5 @@
--- The row of ecommerce_price_statistics about one offer, over its archived points, too: those are
--- given as arrays.
+-- The row of ecommerce_price_statistics for one offer, including its archived points, which are
+-- passed as arrays.
 SELECT
     o.currency,
     s.point_count,

@@ -1,10 +1,11 @@
--- Gives staged offers without a price the one that was in effect when they were observed: the last
--- one known, or, if they come late, that of the history. What comes before the first price has none.
-WITH silent AS MATERIALIZED (
+-- Sets the price of staged offers without one to the price in effect at the time of observation:
+-- the last known price or, for late arrivals, the price in the history. Observations before the
+-- first price keep none.
+WITH unpriced AS MATERIALIZED (
     SELECT
         p.*,
         s.scraped_at AS observed_at,
-        -- What an archived month says is found out later.
+        -- Prices of archived months are looked up later.
         s.scraped_at >= p.scraped_at
         OR EXISTS (SELECT FROM ecommerce_archived_months) AS is_settled
     FROM stage_ecommerce_offers AS s
@@ -19,7 +20,7 @@ known AS (
         CASE WHEN h.price IS NULL THEN p.old_price ELSE h.old_price END AS old_price,
         CASE WHEN h.price IS NULL THEN p.currency ELSE h.currency END AS currency,
         CASE WHEN h.price IS NULL THEN p.currency_text END AS currency_text
-    FROM silent AS p
+    FROM unpriced AS p
     LEFT JOIN LATERAL (
         SELECT *
         FROM ecommerce_price_history

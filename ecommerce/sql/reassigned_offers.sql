@@ -1,27 +1,31 @@
--- Have the products forget what they said the last time whose offer is another product's now:
--- should they say it again, the offer is theirs again.
-WITH told AS (
+-- Clears the content hash of products that lost an offer to another product in this batch. If such
+-- a product is observed again with the same content, it is merged and gets the offer back.
+WITH reassigned AS (
     SELECT
-        o.product_id AS was,
-        -- Subqueries, not joins: the temporary tables have no statistics, and this never scans.
-        (SELECT n.product_id FROM ecommerce_offers AS n WHERE n.id = o.id) AS now,
+        o.product_id AS old_product_id,
+        -- Subqueries instead of joins: temporary tables have no statistics, and subqueries use
+        -- indexes.
+        (SELECT n.product_id FROM ecommerce_offers AS n WHERE n.id = o.id) AS product_id,
         (
             SELECT p.id
             FROM ecommerce_products AS p
             WHERE p.platform = o.platform AND p.external_id = s.product_external_id
-        ) AS teller
+        ) AS stating_product_id
     FROM prior_ecommerce_offers AS o
     INNER JOIN stage_ecommerce_offers AS s ON o.external_id = s.external_id
 ),
 
-losers AS (
+former_products AS (
     SELECT p.id
     FROM ecommerce_products AS p
     WHERE
         p.id = ANY(ARRAY(
-            SELECT each.id
-            FROM told CROSS JOIN LATERAL (VALUES (told.was), (told.teller)) AS each (id)
-            WHERE each.id <> told.now
+            SELECT candidate.id
+            FROM reassigned
+            CROSS JOIN LATERAL (
+                VALUES (reassigned.old_product_id), (reassigned.stating_product_id)
+            ) AS candidate (id)
+            WHERE candidate.id <> reassigned.product_id
         ))
         AND p.content_hash <> '\x00'
     ORDER BY p.external_id COLLATE "C"
@@ -30,5 +34,5 @@ losers AS (
 
 UPDATE ecommerce_products AS p
 SET content_hash = '\x00'
-FROM losers
-WHERE p.id = losers.id
+FROM former_products
+WHERE p.id = former_products.id

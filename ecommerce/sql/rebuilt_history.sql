@@ -1,15 +1,16 @@
--- The history as known_observations has it: a point for the first state, and for each other than the one
--- before it. An availability, or a price, that is unknown is that of the state before. What is
--- observed without a price before the first price is no state of the offer.
+-- Rebuilds the history from known_observations: a point for the first state, and for each state
+-- that differs from the one before it. An unknown availability or price is that of the state
+-- before. Observations without a price before the first price are ignored.
 --
--- A outlier lasted one observation, is wrong beside the points before and after it, and does not
--- follow another outlier. What a person said of a point stays, and changes the verdict on no other.
+-- An outlier was observed once, differs from the points before and after it as
+-- ecommerce_is_outlier() defines, and does not follow another outlier. The decision of a person
+-- about a point is kept, and does not affect the other points.
 --
--- Archived months are closed: their points are read, and never written.
+-- Points of archived months are read and never written.
 --
--- Writes points that are new or differ; returns how many are new, the keys of points that are none
--- any more, and the offers whose current state turns out to be another one, as a JSON array.
-WITH evidence AS (
+-- Writes points that are new or changed. Returns the number of new points, the keys of points to
+-- delete (two arrays), and the offers whose current state changes, as a JSON array.
+WITH observations AS (
     SELECT
         *,
         min(recorded_at) FILTER (WHERE price IS NOT NULL) OVER (PARTITION BY offer_id) AS first_at
@@ -26,7 +27,7 @@ series AS (
         currency AS observed_currency,
         is_available AS observed_available,
         available_amount
-    FROM evidence
+    FROM observations
     WHERE price IS NOT NULL OR recorded_at > first_at
     ORDER BY offer_id, recorded_at, rank, position
 ),
@@ -48,7 +49,7 @@ carried AS (
             PARTITION BY offer_id, availability_count
             ORDER BY recorded_at
         ) AS is_available,
-        -- An availability that comes without an amount leaves it unknown.
+        -- An availability without an amount makes the amount unknown.
         first_value(available_amount) OVER (
             PARTITION BY offer_id, availability_count, amount_count
             ORDER BY recorded_at
@@ -91,7 +92,7 @@ compared AS MATERIALIZED (
         count(*) OVER (PARTITION BY s.offer_id, s.span) AS seen_count,
         h.offer_id IS NOT NULL AS is_stored,
         ecommerce_is_archived(s.recorded_at) AS is_closed,
-        -- The verdict on a point whose payloads are gone stays; but that of the last one was open.
+        -- The verdict on a point without payloads is final, unless the point was the last one.
         s.rank > 0 AND NOT coalesce(h.is_last, true) AS is_settled,
         h.is_outlier AS stored_verdict,
         (
@@ -126,11 +127,12 @@ suspected AS (
     FROM points
 ),
 
--- Of suspects in a row, every second one is what the price came back to.
-begun AS (
+-- In a row of suspects, every second one is a price that was returned to.
+started AS (
     SELECT
         *,
-        is_suspect AND (is_settled OR NOT coalesce(lag(is_suspect) OVER by_time, false)) AS is_begin
+        is_suspect
+        AND (is_settled OR NOT coalesce(lag(is_suspect) OVER by_time, false)) AS is_streak_start
     FROM suspected
     WINDOW by_time AS (PARTITION BY offer_id ORDER BY recorded_at)
 ),
@@ -138,11 +140,11 @@ begun AS (
 grouped AS (
     SELECT
         *,
-        count(*) FILTER (WHERE is_begin) OVER (
+        count(*) FILTER (WHERE is_streak_start) OVER (
             PARTITION BY offer_id
             ORDER BY recorded_at
         ) AS streak
-    FROM begun
+    FROM started
 ),
 
 judged AS (
@@ -187,7 +189,7 @@ written AS (
             )
         )
     ORDER BY offer_id, recorded_at
-    -- Not an UPDATE: it would have to find its rows by a join with all partitions.
+    -- Not an UPDATE, which would join with all partitions.
     ON CONFLICT (offer_id, recorded_at) DO UPDATE
     SET
         price = excluded.price,
@@ -200,7 +202,7 @@ written AS (
         is_outlier = excluded.is_outlier
 ),
 
-gone AS (
+removed AS (
     SELECT offer_id, recorded_at
     FROM compared
     WHERE is_stored AND NOT is_change AND NOT is_closed
@@ -210,7 +212,7 @@ newest AS (
     SELECT DISTINCT ON (offer_id)
         offer_id,
         recorded_at,
-        observed_price IS NULL AS is_silent,
+        observed_price IS NULL AS is_unpriced,
         price,
         old_price,
         currency,
@@ -220,17 +222,18 @@ newest AS (
     ORDER BY offer_id, recorded_at DESC
 ),
 
--- Values that the newest observation lacks are those of the one before it, which may be late.
--- That the offer is out of stock may be known from before it was.
+-- If the newest observation lacks values, they come from an earlier one, which may be a late
+-- arrival. An observation of the product may state that an offer is out of stock before the offer
+-- is known.
 current AS (
-    SELECT n.*, n.is_silent OR n.recorded_at > o.recorded_at AS is_news
+    SELECT n.*, n.is_unpriced OR n.recorded_at > o.recorded_at AS is_newer
     FROM newest AS n
     INNER JOIN known_observations AS o ON o.rank = 3 AND n.offer_id = o.offer_id
     WHERE
         n.recorded_at > o.recorded_at
         OR n.is_available IS DISTINCT FROM o.is_available
         OR (
-            n.is_silent
+            n.is_unpriced
             AND (n.price, n.old_price, n.currency, n.available_amount)
             IS DISTINCT FROM (o.price, o.old_price, o.currency, o.available_amount)
         )
@@ -238,6 +241,6 @@ current AS (
 
 SELECT
     (SELECT count(*) FROM final WHERE NOT is_stored AND NOT is_closed),
-    (SELECT array_agg(offer_id ORDER BY recorded_at, offer_id) FROM gone),
-    (SELECT array_agg(recorded_at ORDER BY recorded_at, offer_id) FROM gone),
+    (SELECT array_agg(offer_id ORDER BY recorded_at, offer_id) FROM removed),
+    (SELECT array_agg(recorded_at ORDER BY recorded_at, offer_id) FROM removed),
     (SELECT jsonb_agg(to_jsonb(current) ORDER BY offer_id)::text FROM current);

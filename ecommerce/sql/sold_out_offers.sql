@@ -1,11 +1,12 @@
--- Stages the offers of products that are not available and come without any offer: all are out of
--- stock. Each look goes by an index, because staging tables have no statistics.
-WITH alone AS MATERIALIZED (
+-- Stages all offers of products that are unavailable and come without offers: they are out of
+-- stock. Staging tables have no statistics, so OFFSET 0 makes the planner use an index for each
+-- row.
+WITH unavailable_products AS MATERIALIZED (
     SELECT external_id, last_seen_at, item
     FROM stage_ecommerce_products
     WHERE
         is_available IS FALSE
-        -- A subplan that is hashed once: most products of a batch have offers in it.
+        -- A hashed subplan: most products of a batch come with offers.
         AND external_id NOT IN (
             SELECT product_external_id
             FROM stage_ecommerce_offers
@@ -19,7 +20,7 @@ INSERT INTO stage_ecommerce_offers (
 )
 SELECT
     o.external_id, s.external_id, false, 0, s.last_seen_at, s.last_seen_at, s.last_seen_at, s.item
-FROM alone AS s
+FROM unavailable_products AS s
 CROSS JOIN LATERAL (
     SELECT id
     FROM ecommerce_products
