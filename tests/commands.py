@@ -1,4 +1,4 @@
-"""Running the project's commands as a user does."""
+"""Run commands of the project in this process."""
 
 from io import StringIO
 from typing import NamedTuple
@@ -7,13 +7,15 @@ from django.core.management import CommandError, call_command
 
 
 class Outcome(NamedTuple):
+    """The output, the errors and the exit code of a command."""
+
     out: str
     err: str
     code: int
 
 
 def run(name, *arguments):
-    """Return what a command prints, and its exit code."""
+    """Return the output of a command, its errors and its exit code."""
     out, err, code = StringIO(), StringIO(), 0
     try:
         call_command(name, *arguments, stdout=out, stderr=err, no_color=True)

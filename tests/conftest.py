@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""Hooks and fixtures of all tests."""
 
 import os
 from collections.abc import Iterator
@@ -12,34 +12,34 @@ from marketplace.monitoring import measurements, pgbouncer, readiness
 from marketplace.postgresql import embedded
 from tests import pooler
 
-#: Whether all that tests ask of databases goes through PgBouncer.
+#: Whether Django connects to the databases through PgBouncer.
 IS_POOLED = bool(os.environ.get("TEST_PGBOUNCER"))
 
 _INSTANCE = pytest.StashKey[pooler.Pooler]()
 _POOLED = pytest.StashKey[dict[str, object]]()
-_DIRECTLY = {"HOST": "", "DISABLE_SERVER_SIDE_CURSORS": False}
+_DIRECT_ADDRESS = {"HOST": "", "DISABLE_SERVER_SIDE_CURSORS": False}
 
-#: What goes to the server itself even so, as the commands do whose work it tests. The first reason
-#: is that of all tests which make databases.
+#: Reason → tests that connect to the server directly nevertheless. The first reason also applies to
+#: all tests with the fixture `scratch`.
 DIRECT = {
-    "databases are made, migrated and dropped by commands that go to the server itself": (
+    "commands that create, migrate and drop databases connect to the server directly": (
         "test_demo.py::TestCommand",
-        "test_command_init_all.py",
+        "test_init_all.py",
         "test_databases.py",
         "test_revisions.py",
     ),
-    "pg_dump and pg_restore would leave their settings in the sessions of the pool": (
+    "pg_dump and pg_restore would leave their settings in sessions of the pool": (
         "marketplace/backups/",
-        "test_a_copy_has_the_rights_of_its_database",
+        "test_a_copy_gets_the_privileges_of_its_database",
     ),
-    "the session that is lost, or has the lock of a run, is that of the test's own connection": (
-        "test_patience.py",
+    "the session that is lost, or holds the lock of a run, must be that of the test": (
+        "test_retry.py",
         "test_a_run_whose_process_died_is_closed_by_the_next",
     ),
-    "a setting of a database is that of new sessions, and the pool keeps the old ones": (
+    "settings of a database apply to new sessions, and the pool keeps old ones": (
         "test_names_a_database_that_is_read_only",
     ),
-    "only without a host is there an embedded server": (
+    "the embedded server is used only without a host": (
         "test_does_not_start_a_server_that_was_stopped",
     ),
 }
@@ -51,8 +51,8 @@ def _is_direct(item: pytest.Item) -> bool:
     return makes_databases or any(name in item.nodeid for name in names)
 
 
-def _address(**address: object) -> None:
-    """Have databases reached in another way from now on."""
+def _set_address(**address: object) -> None:
+    """Change the address of all databases."""
     connections.close_all()
     for database in settings.DATABASES.values():
         database |= address
@@ -61,19 +61,19 @@ def _address(**address: object) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if IS_POOLED and pooler.program() and _is_direct(item):
-        item.stash[_POOLED] = {key: settings.DATABASES["default"][key] for key in _DIRECTLY}
-        _address(**_DIRECTLY)
-        # What the pool keeps open would keep databases from being copied or dropped.
-        item.config.stash[_INSTANCE].let_go()
+        item.stash[_POOLED] = {key: settings.DATABASES["default"][key] for key in _DIRECT_ADDRESS}
+        _set_address(**_DIRECT_ADDRESS)
+        # Open connections of the pool would prevent copying or dropping databases.
+        item.config.stash[_INSTANCE].close_idle()
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item: pytest.Item) -> None:
     if pooled := item.stash.get(_POOLED, None):
-        _address(**pooled)
+        _set_address(**pooled)
 
 
-#: Modules that take minutes: they run first, so that no worker waits for another in the end.
+#: Modules that take minutes. They run first, so that the workers finish at about the same time.
 _LONG = (
     "test_docs.py",
     "test_price_history.py",
@@ -94,14 +94,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def _forget() -> Iterator[None]:
-    """Ask anew in each test how the databases are."""
+    """Discard cached probes of the databases after each test."""
     yield
     for module in (measurements, pgbouncer, readiness):
         module.forget()
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Have Django reach the databases through PgBouncer, if that is asked for."""
+    """Connect Django to the databases through PgBouncer if TEST_PGBOUNCER is set."""
     if not IS_POOLED or not pooler.program():
         return
     embedded.start(settings.DATA_DIR)
@@ -111,28 +111,28 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     session.config.stash[_INSTANCE] = instance
     session.config.add_cleanup(instance.stop)
     address = {"HOST": "127.0.0.1", "PORT": str(instance.port), "USER": embedded.SUPERUSER}
-    _address(**address, DISABLE_SERVER_SIDE_CURSORS=True)
+    _set_address(**address, DISABLE_SERVER_SIDE_CURSORS=True)
 
 
 @pytest.fixture(scope="session", autouse=IS_POOLED)
-def _let_go(pytestconfig: pytest.Config, django_db_setup: None) -> Iterator[None]:
-    """Let the databases be dropped in the end."""
+def _close_idle(pytestconfig: pytest.Config, django_db_setup: None) -> Iterator[None]:
+    """Connect directly at the end, so that the databases can be dropped."""
     yield
     if instance := pytestconfig.stash.get(_INSTANCE, None):
-        instance.let_go()
-        _address(**_DIRECTLY)
+        instance.close_idle()
+        _set_address(**_DIRECT_ADDRESS)
 
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings_xdist_suffix() -> None:
-    """Leave the names of the databases as they are: each worker has a server of its own."""
+    """Keep the names of the databases: each worker has its own server."""
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Leave no server behind, when the databases are dropped.
+    """Stop the embedded server after the databases were dropped.
 
-    Each worker stops its own, and the main process the one that `make test` started for its checks.
+    Each worker stops its own server, and the main process the one that `make test` has started.
     """
     if settings.EMBEDDED_POSTGRES:
         embedded.stop(settings.DATA_DIR)

@@ -1,7 +1,7 @@
-"""A PgBouncer in front of the tests' server, with the settings of docker compose.
+"""A PgBouncer in front of the tests' server, with the configuration of docker compose.
 
-With TEST_PGBOUNCER=1 in the environment all that the tests ask of databases by Django goes through
-it, in transaction mode.
+With TEST_PGBOUNCER=1 in the environment, Django connects to the databases through it, in
+transaction mode.
 """
 
 import os
@@ -19,27 +19,27 @@ from marketplace.postgresql import embedded, programs
 
 INI = Path(settings.BASE_DIR) / "deploy" / "pgbouncer" / "pgbouncer.ini"
 
-#: Why tests that need it are skipped.
+#: The reason for skipping tests without PgBouncer.
 ABSENT = "PgBouncer is not installed: apt-get install pgbouncer"
 
-#: What Debian's version may not know yet, and what the tests' place decides.
-_OWN = {"%include", "listen_addr", "unix_socket_dir", "auth_type", "auth_file"}
+#: Settings that the tests replace, and those that older versions do not support.
+_REPLACED = {"%include", "listen_addr", "unix_socket_dir", "auth_type", "auth_file"}
 _NEW = {"max_prepared_statements"}
 
-#: Tests that end a server, or hang one, wait for less than people do.
-_QUICK = ["server_check_delay = 0", "log_connections = 0", "default_pool_size = 20"]
+#: Settings that make tests with a stopped or hanging server faster.
+_FAST = ["server_check_delay = 0", "log_connections = 0", "default_pool_size = 20"]
 
 
 def program() -> str | None:
-    """Return the path of PgBouncer; None if there is none."""
+    """Return the path of PgBouncer, or None if it is not installed."""
     return shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
 
 
 class Pooler:
     """PgBouncer on a port of this machine, in front of servers on sockets.
 
-    :param folder: for its files; reachable by the user who runs the servers
-    :param sockets: database, or * for any → folder of its server's socket
+    :param folder: for its files; must be accessible to the user that runs the servers
+    :param sockets: name of a database, or * for all → folder of its server's socket
     """
 
     def __init__(self, folder: Path, sockets: dict[str, Path]):
@@ -76,7 +76,7 @@ class Pooler:
         self.log.close()
 
     def command(self, text: str) -> None:
-        """Run a command of its console."""
+        """Run a command in PgBouncer's console."""
         connection = psycopg2.connect(
             host="127.0.0.1", port=self.port, user=embedded.SUPERUSER, dbname="pgbouncer"
         )
@@ -84,13 +84,13 @@ class Pooler:
         with closing(connection), connection.cursor() as cursor:
             cursor.execute(text)
 
-    def let_go(self) -> None:
-        """Close the connections that nobody uses: whose database is to be dropped."""
+    def close_idle(self) -> None:
+        """Close server connections as soon as they are idle, so that databases can be dropped."""
         self.command("RECONNECT")
         self.command("WAIT_CLOSE")
 
     def _lines(self) -> list[str]:
-        names = _OWN | (_NEW if self._version() < (1, 21) else set())
+        names = _REPLACED | (_NEW if self._version() < (1, 21) else set())
         lines = INI.read_text().splitlines()
         kept = [line for line in lines if line.split("=")[0].split(" ")[0] not in names]
         kept = [line for line in kept if not line.startswith("listen_port")]
@@ -104,7 +104,7 @@ class Pooler:
             "auth_type = trust",
             f"auth_file = {self.folder / 'userlist.txt'}",
             f"admin_users = {embedded.SUPERUSER}",
-            *_QUICK,
+            *_FAST,
         ]
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""nginx with the configuration of docker compose, in front of a server of this machine."""
+"""nginx with the configuration of docker compose, in front of a local server."""
 
 import os
 import shutil
@@ -15,15 +15,15 @@ from tests.marketplace.stage import wait
 TEMPLATE = ROOT / "deploy" / "nginx" / "nginx.conf.template"
 
 
-#: Bytes of a push.
+#: INGEST_API_MAX_BODY of the tests.
 MAX_BODY = 8 << 20
 
 
 def configuration(folder, port, site):
     """Return the configuration of docker compose with other addresses and folders.
 
-    :param port: where nginx listens
-    :param site: port of the server behind
+    :param port: of nginx
+    :param site: port of the server behind it
     """
     replacements = {
         "${INGEST_API_MAX_BODY}": str(MAX_BODY),
@@ -37,15 +37,15 @@ def configuration(folder, port, site):
     for old, new in replacements.items():
         assert old in text, old
         text = text.replace(old, new)
-    # Its processes give up being root only where a user is named who reads our folders.
+    # As root, nginx switches to another user, which may not read the test's folders.
     return f"user root;\n{text}" if os.geteuid() == 0 else text
 
 
 @contextmanager
 def proxy(folder: Path, site: int, *, is_near: bool = True):
-    """Run nginx in front of a port of this machine; yield its own port.
+    """Run nginx in front of a local port; yield its own port.
 
-    :param is_near: whether clients count as the proxy that ends TLS, as those of this machine do
+    :param is_near: whether nginx treats clients as the trusted proxy that terminates TLS
     """
     program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:

@@ -1,6 +1,6 @@
-"""The project's settings, with a server and a data folder of the tests' own.
+"""The project's settings, with a separate server and data folder for tests.
 
-Each worker of pytest-xdist has a server of its own.
+Each worker of pytest-xdist has its own server.
 """
 
 import os
@@ -9,12 +9,12 @@ from pathlib import Path
 _HOME = Path(__file__).resolve().parent.parent / ".data" / "tests"
 _data_dir = Path(os.environ.get("DATA_DIR", _HOME))
 _worker = os.environ.get("PYTEST_XDIST_WORKER", "")
-# A process that a worker starts inherits the folder of the worker.
+# Processes that a worker starts inherit the folder of the worker.
 if _worker and _data_dir.name != _worker:
     _data_dir /= _worker
 os.environ["DATA_DIR"] = str(_data_dir)
-# A crash of the machine may cost a test run its data: that buys speed. Autovacuum would analyze
-# tables whose rows are rolled back with each test, and have them planned for as empty.
+# Durability is off for speed. Autovacuum is off because it would analyze tables whose rows are
+# rolled back with each test, so that the planner would assume empty tables.
 os.environ.setdefault(
     "EMBEDDED_POSTGRES_CONF",
     "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\nautovacuum = off",
@@ -23,5 +23,5 @@ os.environ.setdefault("EMBEDDED_RESERVE", "0")
 
 from marketplace.settings import *  # noqa: E402, F403
 
-# Fast, and only ever used for accounts that a test creates.
+# Fast. Used only for accounts that tests create.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

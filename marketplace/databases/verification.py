@@ -1,4 +1,4 @@
-"""Where a database differs from the models of the apps that own it."""
+"""Compare the tables of a database with the models of its apps."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
@@ -21,23 +21,23 @@ from marketplace.postgresql.catalog import (
 )
 from marketplace.routers import database_of
 
-#: Django's spelling of a type → PostgreSQL's.
+#: Name of a type in Django → in PostgreSQL.
 _TYPES = {"varchar": "character varying", "char": "character", "double": "double precision"}
 
 
 class Verification(NamedTuple):
-    """What comparing a database with its models found."""
+    """The result of comparing a database with its models."""
 
-    #: Each difference, as "missing index ecommerce_products_title on ecommerce_products".
+    #: Differences, such as "missing index ecommerce_products_title on ecommerce_products".
     drifts: tuple[str, ...]
-    #: How many there are in the database, of the expected tables.
+    #: Numbers of existing tables, indexes and constraints, for the expected tables.
     tables: int
     indexes: int
     constraints: int
 
 
-class _Expected(NamedTuple):
-    """An index that a model declares. None is whatever there is."""
+class _ExpectedIndex(NamedTuple):
+    """An index that a model declares. None matches any value."""
 
     name: str | None
     columns: list[str] | None
@@ -49,16 +49,16 @@ class _Expected(NamedTuple):
 def verify(alias: str) -> Verification:
     """Compare the database with the models of its own apps.
 
-    :raises OperationalError: if it cannot be reached
+    :raises OperationalError: if the database cannot be reached
     """
-    models = {model._meta.db_table: model for model in _models() if _home(model) == alias}
-    others = {model._meta.db_table: model for model in _models() if _home(model) != alias}
+    models = {model._meta.db_table: model for model in _models() if _alias_of(model) == alias}
+    others = {model._meta.db_table: model for model in _models() if _alias_of(model) != alias}
     present = table_names(alias, others)
     tables = describe_tables(alias, [name for name in models if name in present])
     drifts = [
         *_migration_drifts(alias),
         *_table_drifts(models, others, present),
-        *(drift for name, table in tables.items() for drift in _drifts(models[name], table)),
+        *(drift for name, table in tables.items() for drift in _model_drifts(models[name], table)),
     ]
     return Verification(
         tuple(drifts),
@@ -69,17 +69,17 @@ def verify(alias: str) -> Verification:
 
 
 def _models() -> list[type[Model]]:
-    """Return the models that have a table somewhere."""
+    """Return the models that have a table in some database."""
     models = apps.get_models(include_auto_created=True)
     return [model for model in models if model._meta.managed and not model._meta.proxy]
 
 
-def _home(model: type[Model]) -> str | None:
+def _alias_of(model: type[Model]) -> str | None:
     return database_of(model._meta.app_label)
 
 
 def _fields(model: type[Model]) -> list[Any]:
-    """Return the fields that are columns. Their types' stubs lack half of what is asked here."""
+    """Return the fields that are columns, without types: the stubs lack many attributes."""
     return list(model._meta.local_concrete_fields)
 
 
@@ -93,26 +93,23 @@ def _table_drifts(
     models: dict[str, type[Model]], others: dict[str, type[Model]], present: list[str]
 ) -> Iterator[str]:
     yield from (f"missing table {name}" for name in models if name not in present)
-    known = {MigrationRecorder.Migration._meta.db_table, *models}
+    expected = {MigrationRecorder.Migration._meta.db_table, *models}
     for name in present:
         if name in others:
             yield f"foreign table {name}, which belongs to {others[name]._meta.app_label}"
-        elif name not in known:
+        elif name not in expected:
             yield f"unexpected table {name}"
 
 
-def _drifts(model: type[Model], table: Table) -> Iterator[str]:
+def _model_drifts(model: type[Model], table: Table) -> Iterator[str]:
     yield from _column_drifts(model, table)
     yield from _primary_key_drifts(model, table)
     yield from _index_drifts(model, table)
     yield from _constraint_drifts(model, table)
 
 
-# Columns
-
-
 def _column_drifts(model: type[Model], table: Table) -> Iterator[str]:
-    name, connection = model._meta.db_table, connections[str(_home(model))]
+    name, connection = model._meta.db_table, connections[str(_alias_of(model))]
     fields = {field.column: field for field in _fields(model)}
     for column, field in fields.items():
         if column in table.columns:
@@ -127,11 +124,11 @@ def _field_drifts(
     name: str, field: Any, column: Column, connection: BaseDatabaseWrapper
 ) -> Iterator[str]:
     expected = str(field.db_parameters(connection)["type"])
-    # Django's own migrations give these tables another type of key than its models.
+    # Django's migrations create these tables with another type of key than its models declare.
     is_automatic = field.primary_key and field.model._meta.auto_created
     if not is_automatic and _normal(expected) != _normal(column.type):
         yield f"type of {name} is {column.type}, expected {expected}"
-    # A generated column allows NULL, whatever its field says.
+    # A generated column allows NULL regardless of its field.
     if not field.generated and field.null != column.is_nullable:
         yield f"{name} {_allows(column.is_nullable)}, expected the reverse"
     if field.generated != column.is_generated:
@@ -139,7 +136,7 @@ def _field_drifts(
 
 
 def _normal(kind: str) -> str:
-    """Return the type as PostgreSQL spells it, without blanks after commas."""
+    """Return the type's name in PostgreSQL, without blanks after commas."""
     base, bracket, rest = kind.partition("(")
     return _TYPES.get(base, base) + bracket + rest.replace(", ", ",")
 
@@ -152,47 +149,46 @@ def _generated(is_generated: bool) -> str:
     return "is generated" if is_generated else "is not generated"
 
 
-# Indexes
-
-
 def _index_drifts(model: type[Model], table: Table) -> Iterator[str]:
     name = model._meta.db_table
-    left = [index for index in table.indexes if not index.has_constraint]
-    yield from (f"invalid index {index.name} on {name}" for index in left if not index.is_valid)
+    unmatched = [index for index in table.indexes if not index.has_constraint]
+    for index in unmatched:
+        if not index.is_valid:
+            yield f"invalid index {index.name} on {name}"
     for expected in _expected_indexes(model):
-        index = next((index for index in left if _is_meant(index, expected)), None)
-        if index is None:
-            what = f"{expected.name} on {name}" if expected.name else _on(name, expected.columns)
-            yield f"missing index {what}"
+        match = next((index for index in unmatched if _is_match(index, expected)), None)
+        if match is None:
+            label = f"{expected.name} on {name}" if expected.name else _on(name, expected.columns)
+            yield f"missing index {label}"
             continue
-        left.remove(index)
-        if difference := _difference(index, expected):
-            yield f"index {index.name} on {name} {difference}"
-    # Django adds a second index to a text column with an index, for LIKE 'abc%'.
-    for index in left:
+        unmatched.remove(match)
+        if difference := _difference(match, expected):
+            yield f"index {match.name} on {name} {difference}"
+    # Django adds a second index to an indexed text column, for LIKE 'abc%'.
+    for index in unmatched:
         if not index.name.endswith("_like"):
             yield f"unexpected index {index.name} on {name}"
 
 
-def _expected_indexes(model: type[Model]) -> Iterator[_Expected]:
+def _expected_indexes(model: type[Model]) -> Iterator[_ExpectedIndex]:
     for index in model._meta.indexes:
         yield _expected_index(model, index)
     for constraint in model._meta.constraints:
         if isinstance(constraint, UniqueConstraint) and _is_index(constraint):
-            yield _Expected(
+            yield _ExpectedIndex(
                 name=constraint.name,
                 columns=_columns(model, constraint.fields) or None,
                 is_unique=True,
                 is_partial=constraint.condition is not None,
             )
     for field in _fields(model):
-        # Their names are Django's business, and change with its versions.
+        # Django generates the names of these indexes, and they change between versions.
         if field.db_index and not field.unique:
-            yield _Expected(name=None, columns=[field.column])
+            yield _ExpectedIndex(name=None, columns=[field.column])
 
 
-def _expected_index(model: type[Model], index: ModelIndex) -> _Expected:
-    return _Expected(
+def _expected_index(model: type[Model], index: ModelIndex) -> _ExpectedIndex:
+    return _ExpectedIndex(
         name=index.name,
         columns=_columns(model, [name for name, _ in index.fields_orders]) or None,
         method="btree" if index.suffix == ModelIndex.suffix else index.suffix,
@@ -202,7 +198,7 @@ def _expected_index(model: type[Model], index: ModelIndex) -> _Expected:
 
 
 def _is_index(constraint: Any) -> bool:
-    """Return whether Django makes an index of it, as SQL's constraints cannot say as much."""
+    """Return whether Django creates an index for the constraint, which SQL cannot express."""
     parts = (constraint.condition, constraint.include, constraint.opclasses, constraint.expressions)
     return any(parts)
 
@@ -212,17 +208,17 @@ def _columns(model: type[Model], names: Iterable[str]) -> list[str]:
     return [columns[name] for name in names]
 
 
-def _is_meant(index: Index, expected: _Expected) -> bool:
+def _is_match(index: Index, expected: _ExpectedIndex) -> bool:
     if expected.name:
         return index.name == expected.name
     return index.columns == expected.columns and not index.is_partial
 
 
-def _difference(index: Index, expected: _Expected) -> str:
-    """Return how the index differs from what is expected; nothing if it does not."""
+def _difference(index: Index, expected: _ExpectedIndex) -> str:
+    """Return how the index differs from the expected one, or an empty string."""
     if expected.columns is not None and index.columns != expected.columns:
-        is_on, should = ", ".join(index.columns), ", ".join(expected.columns)
-        return f"is on ({is_on}), expected ({should})"
+        actual, wanted = ", ".join(index.columns), ", ".join(expected.columns)
+        return f"is on ({actual}), expected ({wanted})"
     if expected.method is not None and index.method != expected.method:
         return f"is of type {index.method}, expected {expected.method}"
     if expected.is_unique is not None and index.is_unique != expected.is_unique:
@@ -236,11 +232,8 @@ def _on(table: str, columns: list[str] | None) -> str:
     return f"on {table} ({', '.join(columns or [])})"
 
 
-# Constraints
-
-
 def _primary_key_drifts(model: type[Model], table: Table) -> Iterator[str]:
-    # A partitioned table's key has the column of the partitions beside the model's.
+    # The key of a partitioned table also includes the partition column.
     keys = [constraint for constraint in table.constraints if constraint.kind == "p"]
     if not any(key.columns[:1] == [model._meta.pk.column] for key in keys):
         yield f"missing primary key on {model._meta.db_table} ({model._meta.pk.column})"
@@ -248,21 +241,21 @@ def _primary_key_drifts(model: type[Model], table: Table) -> Iterator[str]:
 
 def _constraint_drifts(model: type[Model], table: Table) -> Iterator[str]:
     name = model._meta.db_table
-    left = [constraint for constraint in table.constraints if constraint.kind != "p"]
-    for item in left:
+    unmatched = [constraint for constraint in table.constraints if constraint.kind != "p"]
+    for item in unmatched:
         if not item.is_valid:
             yield f"constraint {item.name} on {name} is not validated"
     for expected in _expected_constraints(model):
-        found = next((item for item in left if _matches(item, expected)), None)
-        if found is None:
+        match = next((item for item in unmatched if _matches(item, expected)), None)
+        if match is None:
             yield f"missing {_describe(expected)}"
         else:
-            left.remove(found)
-    yield from (f"unexpected constraint {item.name} on {name}" for item in left)
+            unmatched.remove(match)
+    yield from (f"unexpected constraint {item.name} on {name}" for item in unmatched)
 
 
-class _Rule(NamedTuple):
-    """A constraint that a model declares. None is whatever there is."""
+class _ExpectedConstraint(NamedTuple):
+    """A constraint that a model declares. None matches any value."""
 
     table: str
     kind: str
@@ -271,40 +264,44 @@ class _Rule(NamedTuple):
     target: str = ""
 
 
-def _expected_constraints(model: type[Model]) -> Iterator[_Rule]:
+def _expected_constraints(model: type[Model]) -> Iterator[_ExpectedConstraint]:
     table = model._meta.db_table
     for constraint in model._meta.constraints:
         if isinstance(constraint, CheckConstraint):
-            yield _Rule(table, "c", constraint.name)
+            yield _ExpectedConstraint(table, "c", constraint.name)
         elif isinstance(constraint, UniqueConstraint) and not _is_index(constraint):
-            yield _Rule(table, "u", constraint.name, _columns(model, constraint.fields))
+            yield _ExpectedConstraint(
+                table, "u", constraint.name, _columns(model, constraint.fields)
+            )
     for names in model._meta.unique_together:
-        yield _Rule(table, "u", columns=_columns(model, names))
+        yield _ExpectedConstraint(table, "u", columns=_columns(model, names))
     for field in _fields(model):
-        yield from _field_constraints(table, field, connections[str(_home(model))])
+        yield from _field_constraints(table, field, connections[str(_alias_of(model))])
 
 
-def _field_constraints(table: str, field: Any, connection: BaseDatabaseWrapper) -> Iterator[_Rule]:
+def _field_constraints(
+    table: str, field: Any, connection: BaseDatabaseWrapper
+) -> Iterator[_ExpectedConstraint]:
     if field.unique and not field.primary_key:
-        yield _Rule(table, "u", columns=[field.column])
+        yield _ExpectedConstraint(table, "u", columns=[field.column])
     if field.remote_field and getattr(field, "db_constraint", False):
         target = field.remote_field.model._meta.db_table
-        yield _Rule(table, "f", columns=[field.column], target=target)
+        yield _ExpectedConstraint(table, "f", columns=[field.column], target=target)
     if field.db_parameters(connection)["check"]:
-        yield _Rule(table, "c", columns=[field.column])
+        yield _ExpectedConstraint(table, "c", columns=[field.column])
 
 
-def _matches(constraint: Constraint, rule: _Rule) -> bool:
+def _matches(constraint: Constraint, expected: _ExpectedConstraint) -> bool:
     return (
-        constraint.kind == rule.kind
-        and rule.name in (None, constraint.name)
-        and rule.columns in (None, constraint.columns)
-        and constraint.target == rule.target
+        constraint.kind == expected.kind
+        and expected.name in (None, constraint.name)
+        and expected.columns in (None, constraint.columns)
+        and constraint.target == expected.target
     )
 
 
-def _describe(rule: _Rule) -> str:
-    if rule.name:
-        return f"constraint {rule.name} on {rule.table}"
+def _describe(expected: _ExpectedConstraint) -> str:
+    if expected.name:
+        return f"constraint {expected.name} on {expected.table}"
     kinds = {"u": "unique constraint", "f": "foreign key", "c": "check constraint"}
-    return f"{kinds[rule.kind]} {_on(rule.table, rule.columns)}"
+    return f"{kinds[expected.kind]} {_on(expected.table, expected.columns)}"

@@ -1,4 +1,4 @@
-"""What tests of databases share."""
+"""Fixtures of tests with databases."""
 
 import os
 import socket
@@ -19,13 +19,20 @@ from marketplace.postgresql import embedded
 
 ROOT = Path(__file__).resolve().parents[2]
 
-#: Everything that one's own environment may say about databases.
-_OURS = ("DB_", "_POSTGRES", "DATABASE_URL", "DATA_DIR", "DJANGO_SETTINGS", "SECRET_KEY")
+#: Parts of variable names that configure databases.
+_DATABASE_VARIABLES = (
+    "DB_",
+    "_POSTGRES",
+    "DATABASE_URL",
+    "DATA_DIR",
+    "DJANGO_SETTINGS",
+    "SECRET_KEY",
+)
 
 
 @pytest.fixture
 def scratch(monkeypatch):
-    """Give aliases databases of their own, which do not exist yet."""
+    """Return a function that points an alias to a new database, which does not exist yet."""
     aliases = []
 
     def point(alias):
@@ -34,7 +41,7 @@ def scratch(monkeypatch):
         monkeypatch.setitem(connection.settings_dict, "NAME", name)
         aliases.append(alias)
         _drop(alias)
-        # As in a new process, whose first connection asks for these.
+        # As in a new process, whose first connection looks these types up.
         get_hstore_oids.cache_clear()
         get_citext_oids.cache_clear()
         return name
@@ -45,7 +52,7 @@ def scratch(monkeypatch):
 
 
 def _drop(alias):
-    # The embedded server makes a database at its first mention; afterwards it stays dropped.
+    # The embedded server creates a missing database once. Afterwards it stays dropped.
     with suppress(OperationalError):
         connections[alias].ensure_connection()
     drop_database(alias)
@@ -55,7 +62,7 @@ def _drop(alias):
 
 
 def drop_roles(cursor, *names):
-    """Drop those of the roles that there are, with what they may do in the cursor's database."""
+    """Drop the existing roles, with their objects and privileges in the cursor's database."""
     for name in names:
         cursor.execute("SELECT FROM pg_roles WHERE rolname = %s", [name])
         if cursor.fetchone() is not None:
@@ -64,14 +71,14 @@ def drop_roles(cursor, *names):
 
 @pytest.fixture
 def mute_port():
-    """A port of a server that accepts connections and never says a word."""
+    """Return a port that accepts connections but never sends data."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 
 
 @pytest.fixture
 def move(monkeypatch):
-    """Make an alias name a server of its own."""
+    """Return a function that points an alias to another port."""
 
     def move(alias, port):
         connection = connections[alias]
@@ -85,15 +92,19 @@ def move(monkeypatch):
 
 
 class Machine:
-    """A machine without a server, on which commands are run as a user runs them."""
+    """Runs commands in new processes, on a machine without a database server."""
 
     def __init__(self, data_dir):
         self.data_dir = data_dir
-        clean = {k: v for k, v in os.environ.items() if not any(name in k for name in _OURS)}
+        clean = {
+            k: v
+            for k, v in os.environ.items()
+            if not any(name in k for name in _DATABASE_VARIABLES)
+        }
         self.environment = clean | {"DATA_DIR": str(data_dir), "PYTHONUNBUFFERED": "1"}
 
     def __call__(self, *arguments, **environment):
-        """Run a command to its end."""
+        """Run a command and wait for it."""
         return subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=ROOT,
@@ -105,7 +116,7 @@ class Machine:
         )
 
     def start(self, *arguments):
-        """Start a command that runs until it is told to stop."""
+        """Start a command that runs until it is stopped."""
         return subprocess.Popen(
             [sys.executable, "manage.py", *arguments],
             cwd=ROOT,
@@ -118,7 +129,7 @@ class Machine:
 
 @pytest.fixture
 def machine(tmp_path):
-    """A machine without a server; nothing is left running on it."""
+    """Return a machine without a server. A server that commands start is stopped at the end."""
     machine = Machine(tmp_path / "data")
     yield machine
     embedded.stop(machine.data_dir)
@@ -126,6 +137,6 @@ def machine(tmp_path):
 
 @pytest.fixture
 def _only_olx(monkeypatch):
-    """Leave one platform in classifieds, whichever are registered."""
-    others = [each for each in registry.PLATFORMS if each.database != "classifieds"]
+    """Register only one platform in classifieds."""
+    others = [item for item in registry.PLATFORMS if item.database != "classifieds"]
     monkeypatch.setattr(registry, "PLATFORMS", (*others, registry.get_platform("olx")))
