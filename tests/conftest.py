@@ -34,7 +34,7 @@ DIRECT = {
     ),
     "the session that is lost, or holds the lock of a run, must be that of the test": (
         "test_retry.py",
-        "test_a_run_whose_process_died_is_closed_by_the_next",
+        "test_the_next_run_closes_one_whose_process_ended",
     ),
     "settings of a database apply to new sessions, and the pool keeps old ones": (
         "test_names_a_database_that_is_read_only",

@@ -1,4 +1,4 @@
-"""What surrounds the site in docker compose: more servers, roles, pooler, archive, schedule."""
+"""Further compose files, the pooler, the write-ahead log archive and the schedule."""
 
 import json
 import os
@@ -42,7 +42,7 @@ ROLES = load("docker-compose.least-privilege.yml")["services"]
 
 
 def merged(*names, **environment):
-    """Return the services as docker compose makes them of the files."""
+    """Return the services that docker compose builds from the files."""
     return _merged(names, tuple(environment.items()))
 
 
@@ -71,18 +71,18 @@ def _merged(names, environment):
 
 class TestFiles:
     @pytest.mark.parametrize("names", [(), FILES[:1], FILES[1:], FILES])
-    def test_fit_together(self, names):
+    def test_can_be_combined(self, names):
         services = merged(*names, **SECRETS)
 
         assert set(MAIN) <= set(services)
 
     @pytest.mark.parametrize("secret", ["DB_PASSWORD", "ECOMMERCE_LOADER_PASSWORD"])
-    def test_ask_for_what_is_missing(self, secret):
+    def test_require_missing_secrets(self, secret):
         with pytest.raises(ValueError, match=secret):
             merged(*FILES, **{name: value for name, value in SECRETS.items() if name != secret})
 
     @pytest.mark.parametrize("name", FILES)
-    def test_have_no_password(self, name):
+    def test_contain_no_password(self, name):
         text = (ROOT / f"docker-compose.{name}.yml").read_text()
 
         for variable, operator in re.findall(r"\$\{([A-Z0-9_]*PASS[A-Z]*)(:?[-?]?)", text):
@@ -92,7 +92,7 @@ class TestFiles:
 
 class TestThreeServers:
     @pytest.mark.parametrize("alias", ["classifieds", "procurement"])
-    def test_are_like_the_first(self, alias):
+    def test_equal_the_first(self, alias):
         first, own = MAIN["postgres"], dict(THREE[f"postgres-{alias}"])
 
         assert own["command"] == first["command"]
@@ -101,7 +101,7 @@ class TestThreeServers:
         assert {port.split(":")[0] for port in own["ports"]} == {"127.0.0.1"}
 
     @pytest.mark.parametrize("alias", ["classifieds", "procurement"])
-    def test_have_base_backups_of_their_own(self, alias):
+    def test_have_separate_base_backups(self, alias):
         server, backups = THREE[f"postgres-{alias}"], THREE[f"pgbackrest-{alias}"]
 
         assert server["environment"]["PGBACKREST_STANZA"] == alias
@@ -110,7 +110,7 @@ class TestThreeServers:
             assert backups[key] == MAIN["pgbackrest"][key], key
 
     @pytest.mark.parametrize("service", ["init", "loader", "scheduler", "pgbouncer"])
-    def test_are_where_everybody_looks(self, service):
+    def test_are_the_hosts_of_all_services(self, service):
         services = merged("three-servers", **SECRETS)
 
         found = services[service]["environment"]
@@ -119,12 +119,12 @@ class TestThreeServers:
         assert found["PROCUREMENT_DB_HOST"] == "postgres-procurement"
         assert found["DB_HOST"] == "postgres"
 
-    def test_leave_the_site_behind_the_pooler(self):
+    def test_keep_the_site_behind_the_pooler(self):
         services = merged("three-servers", **SECRETS)
 
         assert services["web"]["environment"]["CLASSIFIEDS_DB_HOST"] == "pgbouncer"
 
-    def test_have_ports_and_volumes_of_their_own(self):
+    def test_have_separate_ports_and_volumes(self):
         services = merged("three-servers", **SECRETS)
         servers = [services[name] for name in services if name.startswith("postgres")]
 
@@ -136,7 +136,7 @@ class TestThreeServers:
 
 class TestLeastPrivilege:
     @pytest.mark.parametrize("service", ["web", "loader"])
-    def test_names_the_roles_that_there_are(self, service):
+    def test_uses_existing_roles(self, service):
         found = merged("least-privilege", **SECRETS)[service]["environment"]
 
         for alias, kind in (("default", "app"), *((alias, "loader") for alias in ALIASES)):
@@ -146,7 +146,7 @@ class TestLeastPrivilege:
             assert kind in {role.name.rpartition("_")[2] for role in roles_of(alias)}
             assert found[f"{prefix}_DB_PASSWORD"] == SECRETS[f"{prefix}_{kind.upper()}_PASSWORD"]
 
-    def test_leaves_migrations_to_who_may(self):
+    def test_keeps_migrations_with_the_main_user(self):
         services = merged("least-privilege", **SECRETS)
 
         for name in ("init", "scheduler"):
@@ -155,7 +155,7 @@ class TestLeastPrivilege:
 
 class TestPooler:
     def start(self, folder, **environment):
-        """Run start.sh with a pgbouncer that only says which file it was given."""
+        """Run start.sh with a fake pgbouncer that prints its argument."""
         programs = folder / "bin"
         programs.mkdir()
         (programs / "pgbouncer").write_text('#!/bin/sh\necho "$1"\n')
@@ -175,7 +175,7 @@ class TestPooler:
         assert (done.returncode, done.stdout) == (0, "/etc/pgbouncer/pgbouncer.ini\n"), done.stderr
         return [(folder / "run" / name).read_text() for name in ("databases.ini", "userlist.txt")]
 
-    def test_knows_databases_and_users(self, tmp_path):
+    def test_has_all_databases_and_users(self, tmp_path):
         databases, users = self.start(
             tmp_path,
             DB_PASSWORD='s"esam',
@@ -195,14 +195,14 @@ class TestPooler:
         )
         assert users == '"postgres" "s""esam"\n"ecommerce_db_loader" "open"\n'
 
-    def test_keeps_passwords_to_itself(self, tmp_path):
+    def test_does_not_expose_passwords(self, tmp_path):
         self.start(tmp_path, DB_PASSWORD="open")
 
         assert (tmp_path / "run" / "userlist.txt").stat().st_mode & 0o077 == 0
 
 
 class TestArchive:
-    def test_every_server_archives_by_the_same_tool(self):
+    def test_every_server_uses_pgbackrest(self):
         for server in ("postgres", "pgbackrest"):
             volumes = MAIN[server]["volumes"]
             assert "base-backups:/var/lib/pgbackrest" in volumes
@@ -210,10 +210,10 @@ class TestArchive:
         assert "--archive_mode=on" in options
         assert "--archive_command=pgbackrest archive-push %p" in options
 
-    def test_reads_the_files_of_its_server_and_changes_none(self):
+    def test_mounts_the_data_read_only(self):
         assert "postgres-data:/var/lib/postgresql:ro" in MAIN["pgbackrest"]["volumes"]
 
-    def test_its_configuration_is_understood(self):
+    def test_its_configuration_is_valid(self):
         program = shutil.which("pgbackrest")
         if program is None:
             pytest.skip("pgbackrest is not installed: apt-get install pgbackrest")
@@ -230,14 +230,14 @@ class TestArchive:
         assert "WARN" not in done.stdout + done.stderr
         assert "No stanzas exist" in done.stdout
 
-    def test_the_script_is_a_shell_script(self):
+    def test_the_script_is_valid(self):
         for script in DEPLOY.rglob("*.sh"):
             done = subprocess.run(["sh", "-n", str(script)], capture_output=True, check=False)
             assert (done.returncode, done.stderr) == (0, b""), script
 
 
 class TestSchedule:
-    def test_has_what_must_be_done_again_and_again(self):
+    def test_contains_all_regular_commands(self):
         commands = {job.command[0] for job in read(DEPLOY / "schedule")}
 
         wanted = {"ingest", "db_record_sizes", "db_partitions", "db_backup", "db_drill"}
@@ -248,7 +248,7 @@ class TestSchedule:
 
         assert ("db_archive", "--verify") in commands
 
-    def test_makes_the_backup_before_the_drill(self):
+    def test_runs_the_backup_before_the_drill(self):
         sunday = timezone.now().replace(year=2026, month=11, day=22, hour=0, minute=0)
         due = {job.command[0]: job.after(sunday) for job in read(DEPLOY / "schedule")}
 

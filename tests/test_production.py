@@ -1,4 +1,4 @@
-"""A site that others use: safe by default, and not started with a secret that anybody knows."""
+"""A site in production: secure defaults, and no start with weak secrets."""
 
 import json
 import re
@@ -20,29 +20,29 @@ KEY = secrets.token_urlsafe(50)
 PASSWORD = secrets.token_urlsafe(24)
 PRODUCTION = {"DB_HOST": "db.example", "DB_PASSWORD": PASSWORD, "SECRET_KEY": KEY}
 
-#: What a proxy and a browser notice of the settings.
-NOTICED = (
+#: Settings that affect proxies and browsers.
+HTTPS_SETTINGS = (
     "DEBUG SECURE_SSL_REDIRECT SECURE_HSTS_SECONDS SESSION_COOKIE_SECURE CSRF_COOKIE_SECURE "
     "SECURE_PROXY_SSL_HEADER"
 )
 
 
 def numbers(size):
-    """Return a random number of so many digits."""
+    """Return a random number with `size` digits."""
     return "".join(secrets.choice("0123456789") for _ in range(size))
 
 
 @pytest.fixture
 def place(tmp_path):
-    """A machine whose server is not needed."""
+    """Return a machine whose server is not used."""
     return Machine(tmp_path / "data")
 
 
 def read(machine, **environment):
-    """Return the settings that such an environment makes."""
+    """Return the settings that result from the environment."""
     code = (
         "import json; from marketplace import settings; "
-        f"print(json.dumps([getattr(settings, name) for name in {NOTICED.split()!r}]))"
+        f"print(json.dumps([getattr(settings, name) for name in {HTTPS_SETTINGS.split()!r}]))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -54,18 +54,18 @@ def read(machine, **environment):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return dict(zip(NOTICED.split(), json.loads(done.stdout), strict=True))
+    return dict(zip(HTTPS_SETTINGS.split(), json.loads(done.stdout), strict=True))
 
 
 class TestCheckDeploy:
-    def test_is_clean(self, place):
+    def test_has_no_issues(self, place):
         proxy = {"TRUSTED_PROXIES": "1"}
         done = place("check", "--deploy", "--fail-level", "WARNING", **PRODUCTION | proxy)
 
         assert done.returncode == 0, done.stderr
         assert "no issues" in done.stdout
 
-    def test_misses_the_number_of_proxies(self, place):
+    def test_reports_a_missing_number_of_proxies(self, place):
         done = place("check", "--deploy", "--fail-level", "WARNING", **PRODUCTION)
 
         assert done.returncode == 1
@@ -73,10 +73,10 @@ class TestCheckDeploy:
 
 
 class TestHttps:
-    def test_is_on_where_others_use_the_site(self, place):
-        found = read(place, **PRODUCTION)
+    def test_is_on_in_production(self, place):
+        values = read(place, **PRODUCTION)
 
-        assert found == {
+        assert values == {
             "DEBUG": False,
             "SECURE_SSL_REDIRECT": True,
             "SECURE_HSTS_SECONDS": 30 * 24 * 3600,
@@ -88,14 +88,14 @@ class TestHttps:
     @pytest.mark.parametrize(
         "environment", [{}, PRODUCTION | {"HTTPS": "false"}, PRODUCTION | {"DEBUG": "true"}]
     )
-    def test_is_off_on_a_machine_of_a_developer(self, place, environment):
-        found = read(place, **environment)
+    def test_is_off_in_development(self, place, environment):
+        values = read(place, **environment)
 
-        del found["DEBUG"]
-        assert not any(found.values())
+        del values["DEBUG"]
+        assert not any(values.values())
 
 
-class TestRefusals:
+class TestWeakSecrets:
     @pytest.mark.parametrize(
         ("change", "name"),
         [
@@ -137,7 +137,7 @@ class TestRefusals:
             ),
         ],
     )
-    def test_names_the_variable_and_the_next_step(self, place, change, name):
+    def test_message_has_the_variable_and_the_next_step(self, place, change, name):
         done = place("check", **PRODUCTION | change)
 
         assert done.returncode == 1
@@ -147,7 +147,7 @@ class TestRefusals:
         for value in (KEY, PASSWORD, "scraper123"):
             assert value not in done.stderr
 
-    def test_names_all_of_them_at_once(self, place):
+    def test_all_are_reported_together(self, place):
         done = place("check", **PRODUCTION | {"SECRET_KEY": "", "DB_PASSWORD": ""})
 
         assert "SECRET_KEY" in done.stderr
@@ -161,13 +161,13 @@ class TestRefusals:
         ],
         ids=["short", "example"],
     )
-    def test_a_key_of_backups_is_refused_on_any_machine(self, place, keys, reason):
+    def test_signing_keys_are_checked_on_all_machines(self, place, keys, reason):
         done = place("check", DEBUG="true", BACKUP_SIGNING_KEY=keys)
 
         assert f"A key in BACKUP_SIGNING_KEY {reason}" in done.stderr
         assert done.returncode == 1
 
-    def test_gunicorn_does_not_start_either(self, place):
+    def test_gunicorn_does_not_start(self, place):
         weak = {"SECRET_KEY": "changeme", "METRICS_TOKEN": "secret"}
         done = subprocess.run(
             [sys.executable, "-c", "import marketplace.wsgi"],
@@ -183,7 +183,7 @@ class TestRefusals:
         for name in weak:
             assert f"{name} is a published example" in done.stderr
 
-    def test_a_developer_may_use_any(self, place):
+    def test_are_allowed_in_development(self, place):
         weak = {"SECRET_KEY": "changeme", "DB_PASSWORD": "postgres", "DEBUG": "true"}
 
         assert place("check", **PRODUCTION | weak).returncode == 0
@@ -195,7 +195,7 @@ class TestHosts:
         for name in ("ECOMMERCE", "CLASSIFIEDS", "PROCUREMENT")
     }
 
-    def test_a_forgotten_one_is_named(self, place):
+    def test_a_missing_one_is_reported(self, place):
         done = place("check", SECRET_KEY=KEY, **self.URLS)
 
         assert done.returncode == 1
@@ -203,7 +203,7 @@ class TestHosts:
         assert "EMBEDDED=true" in done.stderr
         assert "Traceback" not in done.stderr
 
-    def test_one_without_a_host_in_its_url_is_named(self, place):
+    def test_a_url_without_a_host_is_reported(self, place):
         url = {"ECOMMERCE_DATABASE_URL": "postgres:///ecommerce_db"}
 
         done = place("check", **PRODUCTION | url)
@@ -211,13 +211,13 @@ class TestHosts:
         assert "these have none: ecommerce (ECOMMERCE_DATABASE_URL)." in done.stderr
 
     @pytest.mark.parametrize("change", [{"EMBEDDED": "true"}, {"DEBUG": "true"}])
-    def test_a_mixture_that_is_meant_starts(self, place, change):
+    def test_a_deliberate_mixture_starts(self, place, change):
         done = place("check", **self.URLS | change)
 
         assert done.returncode == 0, done.stderr
 
 
-class TestSecrecy:
+class TestSecretChecks:
     @pytest.mark.parametrize(
         "secret",
         [
@@ -232,11 +232,11 @@ class TestSecrecy:
             "admin",
         ],
     )
-    def test_knows_examples(self, secret):
+    def test_rejects_examples(self, secret):
         assert is_example(secret)
 
     @pytest.mark.parametrize("size", [12, 24, 50])
-    def test_lets_random_ones_pass(self, size):
+    def test_accepts_random_ones(self, size):
         for _ in range(200):
             assert not is_example(secrets.token_urlsafe(size))
 
@@ -248,7 +248,7 @@ class TestSecrecy:
             "k7Qz-mW2x",
         ],
     )
-    def test_knows_what_is_guessed_first(self, secret):
+    def test_rejects_common_passwords(self, secret):
         config = {"HOST": "db.example", "PASSWORD": secret, "USER": "app", "OPTIONS": {}}
 
         [fault] = find_password_faults("DB_PASSWORD", config)
@@ -258,14 +258,14 @@ class TestSecrecy:
 
     @pytest.mark.parametrize("make", [secrets.token_urlsafe, secrets.token_hex, numbers])
     @pytest.mark.parametrize("size", [24, 50, 200])
-    def test_lets_random_ones_pass_however_long(self, make, size):
+    def test_accepts_random_ones_of_any_length(self, make, size):
         for _ in range(100):
             assert list(find_secret_faults([("DB_PASSWORD", make(size))])) == []
 
-    def test_an_empty_one_is_none(self):
+    def test_an_empty_one_is_not_an_example(self):
         assert not is_example("")
 
-    def test_a_good_key_has_no_fault(self):
+    def test_accepts_a_strong_key(self):
         assert list(find_key_faults(KEY)) == []
 
     @pytest.mark.parametrize(
@@ -277,12 +277,12 @@ class TestSecrecy:
             ("db.example", {"passfile": "/run/secrets/pgpass"}),
         ],
     )
-    def test_a_password_may_be_absent_where_it_is_not_asked_for(self, host, options):
+    def test_a_password_may_be_missing_if_it_is_not_needed(self, host, options):
         config = {"HOST": host, "PASSWORD": "", "USER": "app", "OPTIONS": options}
 
         assert list(find_password_faults("DB_PASSWORD", config)) == []
 
-    def test_a_password_is_not_the_name_of_its_role(self):
+    def test_a_password_must_differ_from_the_role(self):
         config = {"HOST": "", "PASSWORD": "malika-77", "USER": "malika-77", "OPTIONS": {}}
 
         [fault] = find_password_faults("DB_PASSWORD", config)
@@ -302,14 +302,14 @@ request.error("Service Unavailable: /readyz")
 security.error("Invalid HTTP_HOST header")
 """
 
-    def test_has_errors_with_their_traceback_and_refused_requests(self, place):
+    def test_contains_errors_with_tracebacks_and_refused_requests(self, place):
         done = place("shell", "--no-imports", "-c", self.LOG, **PRODUCTION)
 
         assert done.stderr.count("Internal Server Error: /") == 1
         assert "ZeroDivisionError: division by zero" in done.stderr
         assert done.stderr.count("Invalid HTTP_HOST header") == 1
 
-    def test_has_no_line_for_each_answer_that_something_is_down(self, place):
+    def test_omits_repeated_unavailable_responses(self, place):
         done = place("shell", "--no-imports", "-c", self.LOG, **PRODUCTION)
 
         assert "readyz" not in done.stderr

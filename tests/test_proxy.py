@@ -1,4 +1,4 @@
-"""nginx, as docker compose runs it, in front of gunicorn: slow clients, pushes, addresses."""
+"""nginx, configured as in docker compose, in front of gunicorn."""
 
 import gzip
 import http.client
@@ -27,7 +27,7 @@ HALVES = {
 
 
 class Front(Server):
-    """gunicorn, asked through nginx."""
+    """gunicorn behind nginx."""
 
     #: Where requests go: nginx's port.
     front = 0
@@ -52,7 +52,7 @@ def site(tmp_path_factory):
 
 
 def get(port, path, **headers):
-    """Return the status and the body of an answer."""
+    """Return the status and the body of a response."""
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
         connection.request("GET", path, headers=headers)
         response = connection.getresponse()
@@ -60,13 +60,13 @@ def get(port, path, **headers):
 
 
 def are_open(connections):
-    """Return whether no other end has answered or closed its connection."""
+    """Return whether no connection was answered or closed."""
     return select(connections, [], [], 0)[0] == []
 
 
 class TestSlowClients:
     @pytest.mark.parametrize("half", HALVES)
-    def test_hold_no_thread_of_the_site(self, site, half):
+    def test_do_not_occupy_threads_of_the_site(self, site, half):
         with ExitStack() as stack:
             clients = [stack.enter_context(site.connect()) for _ in range(50)]
             for number, client in enumerate(clients):
@@ -80,7 +80,7 @@ class TestSlowClients:
             assert (statuses, pushed) == ([200] * 10, 202)
             assert are_open(clients)
 
-    def test_of_one_address_leave_room_for_pushes_of_others(self, site):
+    def test_of_one_address_do_not_block_pushes_of_others(self, site):
         with ExitStack() as stack:
             for _ in range(16):
                 client = stack.enter_context(site.connect())
@@ -97,7 +97,7 @@ class TestSlowClients:
 
 class TestPushes:
     @pytest.mark.parametrize("header", ["X-Nothing: 1", "Expect: 100-continue"])
-    def test_are_passed_on(self, site, header):
+    def test_are_forwarded(self, site, header):
         body = gzip.compress(b"".join(product(number) for number in range(5000)))
 
         with site.open(f"Content-Length: {len(body)}", "Content-Encoding: gzip", header) as client:
@@ -108,13 +108,13 @@ class TestPushes:
 
         assert (status, receipt["documents"]) == (202, 5000)
 
-    def test_in_chunks_are_passed_on(self, site):
+    def test_in_chunks_are_forwarded(self, site):
         status, receipt = site.push_chunked(product(1))
 
         assert (status, receipt["documents"]) == (202, 1)
 
     @pytest.mark.parametrize("is_chunked", [False, True])
-    def test_that_are_too_large_are_refused(self, site, is_chunked):
+    def test_that_are_too_large_are_rejected(self, site, is_chunked):
         lines = product(1) * (MAX_BODY // len(product(1)) + 1)
 
         status, body = site.push_chunked(lines) if is_chunked else site.push(lines)
@@ -123,7 +123,7 @@ class TestPushes:
         assert f"more than {MAX_BODY} bytes" in body["error"]
         assert "INGEST_API_MAX_BODY" in body["error"]
 
-    def test_that_the_site_refuses_get_its_reason(self, site):
+    def test_rejected_by_the_site_get_the_reason(self, site):
         status, body = site.push(b"nonsense\n" * 100_000)
 
         assert status == 400
@@ -131,13 +131,13 @@ class TestPushes:
 
 
 class TestAddresses:
-    def test_of_monitoring_are_open_but_for_the_numbers(self, site):
+    def test_of_monitoring_are_public_except_metrics(self, site):
         assert get(site.front, "/healthz")[0] == 200
         assert get(site.front, "/metrics")[0] == 403
 
 
 class Echo(BaseHTTPRequestHandler):
-    """A site that answers with the headers that reach it."""
+    """A site that responds with the headers of the request."""
 
     def do_GET(self):
         body = json.dumps({name.lower(): value for name, value in self.headers.items()}).encode()
@@ -174,9 +174,7 @@ class TestHeaders:
         ("is_near", "address", "scheme"),
         [(True, "203.0.113.9", "https"), (False, "127.0.0.1", "http")],
     )
-    def test_of_the_proxy_that_ends_tls_alone_are_believed(
-        self, tmp_path, echo, is_near, address, scheme
-    ):
+    def test_of_the_tls_proxy_only_are_trusted(self, tmp_path, echo, is_near, address, scheme):
         with proxy(tmp_path, echo, is_near=is_near) as port:
             _, body = get(port, "/", **self.SENT)
 
@@ -190,7 +188,7 @@ class TestHeaders:
         }
 
 
-def test_answers_may_take_longer_than_a_push():
+def test_responses_may_take_longer_than_a_push():
     seconds = int(TEMPLATE.read_text().partition("proxy_read_timeout ")[2].partition("s;")[0])
 
     assert seconds > settings.INGEST_API_TIMEOUT

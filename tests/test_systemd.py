@@ -1,4 +1,4 @@
-"""The units of systemd: what they run, runs."""
+"""The systemd units, and the commands that they run."""
 
 import shlex
 import shutil
@@ -31,7 +31,7 @@ def unit(name):
 
 
 def command(name, key="ExecStart"):
-    """Return a command of a unit as it is run from this folder."""
+    """Return a command of a unit, changed to run from this folder."""
     program, *arguments = shlex.split(unit(name)["Service"][key])
     assert program.startswith(f"{HOME}/.venv/bin/")
     return [str(Path(sys.executable).parent / Path(program).name), *arguments]
@@ -39,7 +39,7 @@ def command(name, key="ExecStart"):
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory):
-    """A machine on which the unit of the server was started."""
+    """Return a machine on which the unit of the server was started."""
     machine = Machine(tmp_path_factory.mktemp("systemd") / "data")
     assert machine(*command("postgres")[2:]).returncode == 0
     assert machine("init_all").returncode == 0
@@ -59,7 +59,7 @@ def start(machine, arguments):
 
 
 def end(process):
-    """End a process as systemd does; return what it said."""
+    """Stop a process as systemd does; return its output."""
     process.send_signal(signal.SIGTERM)
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 0, said
@@ -67,7 +67,7 @@ def end(process):
 
 
 class TestUnits:
-    def test_are_understood(self, tmp_path):
+    def test_are_valid(self, tmp_path):
         if shutil.which("systemd-analyze") is None:
             pytest.skip("systemd-analyze is not here.")
         for path in UNITS:
@@ -85,7 +85,7 @@ class TestUnits:
         assert (done.returncode, done.stderr) == (0, "")
 
     @pytest.mark.parametrize("name", ["postgres", "web", "queue", "schedule"])
-    def test_belong_to_a_user_who_is_not_root(self, name):
+    def test_run_as_an_unprivileged_user(self, name):
         service = unit(name)["Service"]
 
         assert service["User"] == "marketplace"
@@ -94,7 +94,7 @@ class TestUnits:
         assert service["KillMode"] == "process"
         assert unit(name)["Install"]["WantedBy"] == "multi-user.target"
 
-    def test_are_all_in_the_guide(self):
+    def test_are_all_documented(self):
         guide = (ROOT / "docs" / "operations.md").read_text()
 
         assert [path.stem for path in UNITS if path.stem not in guide] == []
@@ -107,7 +107,7 @@ class TestCommands:
 
         end(process)
 
-    def test_loader_of_what_is_pushed(self, machine):
+    def test_loader_of_pushes(self, machine):
         process = start(machine, command("queue"))
         wait(lambda: embedded.count_clients(machine.data_dir) > 0, "It does not look for work.")
 

@@ -1,4 +1,4 @@
-"""System checks: what would break the separation of the databases is named."""
+"""The system checks."""
 
 import json
 import shutil
@@ -19,13 +19,13 @@ from marketplace.registry import Platform
 from procurement.models import Lot
 
 
-class TestHomes:
-    def test_the_project_is_clean(self):
+class TestModels:
+    def test_the_project_has_no_errors(self):
         assert checks.check_models(None) == []
         assert checks.check_platforms(None) == []
 
     @isolate_apps("marketplace")
-    def test_names_a_model_that_no_database_owns(self):
+    def test_reports_a_model_without_a_database(self):
         class Stray(models.Model):  # noqa: DJ008 # never printed
             class Meta:
                 app_label = "stranger"
@@ -36,7 +36,7 @@ class TestHomes:
         assert error.msg == "stranger.Stray has no database: its app is not in the registry."
 
     @isolate_apps("ecommerce")
-    def test_names_a_relation_that_leaves_its_database(self):
+    def test_reports_a_relation_to_another_database(self):
         class Crossing(models.Model):  # noqa: DJ008 # never printed
             lot = models.ForeignKey(Lot, models.CASCADE, related_name="+")
 
@@ -55,34 +55,34 @@ class TestPlatforms:
         monkeypatch.setattr(checks, "PLATFORMS", changed)
         return [error.id for error in checks.check_platforms(None)]
 
-    def test_names_a_platform_of_an_unknown_database(self, monkeypatch):
+    def test_reports_a_platform_with_an_unknown_database(self, monkeypatch):
         platform = Platform("shop", "warehouse", "Shop")
 
         assert self.check(monkeypatch, platform) == ["marketplace.E003"]
 
-    def test_lets_a_platform_be_loaded_from_tables_only(self, monkeypatch):
+    def test_accepts_a_platform_without_an_adapter(self, monkeypatch):
         platform = Platform("shop", "ecommerce", "Shop")
 
         assert self.check(monkeypatch, platform) == []
 
-    def test_names_an_adapter_that_cannot_be_imported(self, monkeypatch, tmp_path):
+    def test_reports_an_adapter_that_cannot_be_imported(self, monkeypatch, tmp_path):
         platform = Platform("broken_shop", "ecommerce", "Shop")
         (tmp_path / "broken_shop.py").write_text("import no_such_module")
         monkeypatch.setattr(platforms, "__path__", [*platforms.__path__, str(tmp_path)])
 
         assert self.check(monkeypatch, platform) == ["marketplace.E004"]
 
-    def test_names_shapes_that_are_none(self, monkeypatch):
+    def test_reports_shapes_that_are_not_shapes(self, monkeypatch):
         monkeypatch.setattr("ecommerce.platforms.uzum.SHAPES", ("UZ-API",))
 
         assert self.check(monkeypatch) == ["marketplace.E004"]
 
-    def test_names_a_platform_that_is_registered_twice(self, monkeypatch):
+    def test_reports_a_duplicate_platform(self, monkeypatch):
         assert self.check(monkeypatch, registry.PLATFORMS[0]) == ["marketplace.E005"]
 
 
 def shape(name="T-LIST", key="t_items", **changes):
-    """Return a shape of documents that hold a list of ids under a key."""
+    """Return a shape of documents with a list of ids under a key."""
 
     def split(document, source):
         return (Item(name, {"id": each}) for each in document[key])
@@ -103,7 +103,7 @@ def fail(document):
 class TestShapes:
     @pytest.fixture
     def check(self, monkeypatch, tmp_path, settings):
-        """Check the registered platforms and one more, whose adapter and samples are given."""
+        """Check the registered platforms and a further one with this adapter and these samples."""
         (tmp_path / "ecommerce/platforms").mkdir(parents=True)
         for app in ("ecommerce", "classifieds", "procurement"):
             samples = Path(settings.BASE_DIR) / app / "platforms/samples"
@@ -123,7 +123,7 @@ class TestShapes:
 
         return check
 
-    def test_accepts_one_that_reads_its_samples(self, check):
+    def test_accepts_a_shape_that_reads_its_samples(self, check):
         assert check((shape(),), {"T-LIST": SAMPLE}) == []
 
     @pytest.mark.parametrize(
@@ -135,14 +135,14 @@ class TestShapes:
             (None, "it is nothing"),
         ],
     )
-    def test_names_shapes_that_are_no_tuple(self, check, shapes, message):
+    def test_reports_shapes_that_are_not_a_tuple(self, check, shapes, message):
         [error] = check(shapes, {"T-LIST": SAMPLE})
 
         assert error.id == "marketplace.E004"
         assert "SHAPES of ecommerce/platforms/bazaar.py must be a tuple" in error.msg
         assert message in error.msg
 
-    def test_names_a_comma_that_is_missing(self, monkeypatch, tmp_path):
+    def test_reports_a_missing_comma(self, monkeypatch, tmp_path):
         (tmp_path / "bazaar.py").write_text(
             "from marketplace.loading.adapters import Shape\n"
             "SHAPES = (\n"
@@ -169,13 +169,13 @@ class TestShapes:
             ({"T-LIST": []}, "The shape T-LIST of bazaar has no sample."),
         ],
     )
-    def test_names_a_sample_that_is_missing(self, check, samples, message):
+    def test_reports_a_missing_sample(self, check, samples, message):
         [error] = check((shape(),), samples)
 
         assert error.id == "marketplace.E010"
         assert message in error.msg
 
-    def test_names_a_sample_of_no_shape(self, check):
+    def test_reports_a_sample_without_a_shape(self, check):
         [error] = check((shape(),), {"T-LIST": SAMPLE, "T-LITS": SAMPLE})
 
         assert error.id == "marketplace.E011"
@@ -183,18 +183,18 @@ class TestShapes:
         assert error.hint == "Use one of T-LIST, or remove the sample."
 
     @pytest.mark.parametrize("name", ["", "TABLE"])
-    def test_names_a_shape_whose_name_cannot_be_used(self, check, name):
+    def test_reports_an_invalid_name_of_a_shape(self, check, name):
         [error] = check((shape(name),), {name: SAMPLE})
 
         assert error.id == "marketplace.E011"
 
-    def test_names_a_sample_that_is_not_recognized(self, check):
+    def test_reports_an_unrecognized_sample(self, check):
         [error] = check((shape(),), {"T-LIST": {"t_itmes": []}})
 
         assert error.id == "marketplace.E012"
         assert error.msg == "T-LIST of bazaar does not recognize its sample."
 
-    def test_names_both_shapes_that_claim_a_document(self, check):
+    def test_reports_both_shapes_that_match_a_document(self, check):
         greedy = shape("T-ANY", recognize=lambda document: "payload" in document)
 
         [error] = check(
@@ -206,18 +206,18 @@ class TestShapes:
         assert "T-ANY (ecommerce/platforms/bazaar.py)" in error.hint
         assert "UZ-API (ecommerce/platforms/uzum.py)" in error.hint
 
-    def test_names_a_shape_that_comes_too_late(self, check):
+    def test_reports_a_shape_hidden_by_an_earlier_one(self, check):
         [error] = check((shape("T-ALL"), shape()), {"T-ALL": SAMPLE, "T-LIST": SAMPLE})
 
         assert error.msg == "T-ALL of bazaar claims the sample of T-LIST of bazaar."
 
-    def test_names_a_shape_that_claims_what_any_platform_has(self, check):
+    def test_reports_a_shape_that_matches_any_document(self, check):
         [error] = check((shape("T-LIST", "results"),), {"T-LIST": {"results": [1]}})
 
         assert error.id == "marketplace.E013"
         assert "which could be a payload of any platform" in error.msg
 
-    def test_names_an_adapter_that_fails_at_what_it_does_not_know(self, check):
+    def test_reports_an_adapter_that_fails_on_unknown_documents(self, check):
         [error] = check((shape(recognize=fail),), {"T-LIST": SAMPLE})
 
         assert error.id == "marketplace.E012"
@@ -235,7 +235,7 @@ class TestShapes:
             ({"parse": lambda payload, context: Parsed("1", [Lot("1")])}, "Lot, which is not a"),
         ],
     )
-    def test_names_a_sample_that_cannot_be_read(self, check, changes, message):
+    def test_reports_a_sample_that_cannot_be_read(self, check, changes, message):
         [error] = check((shape(**changes),), {"T-LIST": SAMPLE})
 
         assert error.id == "marketplace.E014"
@@ -248,11 +248,11 @@ class TestUsers:
         monkeypatch.setitem(settings.DATABASES, "ecommerce", config)
         return [warning for warning in checks.check_users(None) if "ecommerce" in warning.msg]
 
-    def test_names_one_that_the_embedded_server_ignores(self, settings, monkeypatch):
+    def test_reports_one_that_the_embedded_server_ignores(self, settings, monkeypatch):
         [warning] = self.check(settings, monkeypatch, HOST="", USER="shop")
 
         assert warning.id == "marketplace.W001"
-        assert "user shop of database ecommerce is not used" in warning.msg
+        assert "user shop of database ecommerce is ignored" in warning.msg
         assert "ECOMMERCE_DB_HOST" in warning.hint
 
     @pytest.mark.parametrize(("host", "user"), [("db.example", "shop"), ("", "postgres"), ("", "")])
@@ -265,17 +265,17 @@ class TestTokens:
         settings.INGEST_TOKENS = tokens
         return checks.check_tokens(None)
 
-    def test_accepts_long_ones_of_platforms_that_exist(self, settings):
+    def test_accepts_long_ones_of_existing_platforms(self, settings):
         assert self.check(settings, ("uzum", "x" * 16), ("uzum", "y" * 16)) == []
         assert self.check(settings) == []
 
-    def test_names_the_platform_of_one_that_can_be_guessed(self, settings):
+    def test_reports_the_platform_of_a_weak_one(self, settings):
         [error] = self.check(settings, ("uzum", "x" * 15))
 
         assert error.id == "marketplace.E007"
         assert error.msg == "The token of uzum in INGEST_TOKENS has fewer than 16 characters."
 
-    def test_does_not_show_one_whose_platform_is_unknown(self, settings):
+    def test_does_not_print_one_of_an_unknown_platform(self, settings):
         [error] = self.check(settings, ("secret-without-a-platform", ""))
 
         assert error.id == "marketplace.E007"

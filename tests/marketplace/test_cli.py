@@ -1,4 +1,4 @@
-"""What the commands of databases share."""
+"""The base classes of commands."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ COMMANDS = ["init_all", "db_create", "db_migrate", "db_rollback", "db_verify", "
 
 
 class TestDatabaseCommand:
-    def test_visits_the_others_when_one_fails(self, capsys):
+    def test_continues_after_a_failure(self, capsys):
         visited = []
 
         def visit(alias):
@@ -31,7 +31,7 @@ class TestDatabaseCommand:
         assert visited == ["ecommerce", "classifieds", "procurement"]
         assert capsys.readouterr().err == "ECOMMERCE: It is full. Delete something.\n"
 
-    def test_selects_each_alias_once(self):
+    def test_selects_an_alias_once(self):
         options = {"database": ["procurement", "ecommerce", "procurement"]}
 
         assert DatabaseCommand().selected(options) == ("procurement", "ecommerce")
@@ -41,11 +41,11 @@ class TestDatabaseCommand:
 
         assert selected == ("ecommerce", "classifieds", "procurement")
 
-    def test_refuses_an_unknown_alias_from_code(self):
+    def test_rejects_an_unknown_alias_of_call_command(self):
         with pytest.raises(CommandError, match="Unknown database olx"):
             call_command("db_status", database="olx")
 
-    def test_cannot_ask_where_nobody_is(self, monkeypatch):
+    def test_needs_a_terminal_to_confirm(self, monkeypatch):
         def nobody():
             raise EOFError
 
@@ -55,7 +55,7 @@ class TestDatabaseCommand:
             DatabaseCommand().confirm("All will be lost.", "all")
 
     @pytest.mark.parametrize("name", [*COMMANDS, "db_stop"])
-    def test_every_option_has_a_help(self, name):
+    def test_every_option_has_help(self, name):
         command = load_command_class("marketplace", name)
 
         parser = command.create_parser("manage.py", name)
@@ -63,7 +63,7 @@ class TestDatabaseCommand:
         assert command.help
         assert all(action.help for action in parser._actions)
 
-    def test_lines_of_the_help_that_are_indented_stay_apart(self, capsys):
+    def test_preserves_indented_lines_of_help(self, capsys):
         with pytest.raises(SystemExit):
             call_command("db_restore", "--help")
 
@@ -90,13 +90,13 @@ class TestParagraphFormatter:
             ("    " + "long " * 20 + "end", ("long " * 20 + "end")),
         ],
     )
-    def test_fills_what_is_not_indented(self, text, filled):
+    def test_wraps_paragraphs(self, text, filled):
         formatter = ParagraphFormatter("manage.py")
 
         assert formatter._fill_text(text, 200, "") == filled
 
 
-class TestReaders:
+class TestClosedPipe:
     def write_into_a_closed_pipe(self, tmp_path, *command):
         reader, writer = os.pipe()
         os.close(reader)
@@ -114,14 +114,14 @@ class TestReaders:
 
     @pytest.mark.parametrize("unbuffered", ["", "1"])
     @pytest.mark.parametrize("command", ["help", "diffsettings"])
-    def test_may_leave(self, tmp_path, monkeypatch, command, unbuffered):
+    def test_ends_quietly(self, tmp_path, monkeypatch, command, unbuffered):
         monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
 
         done = self.write_into_a_closed_pipe(tmp_path, "manage.py", command)
 
         assert (done.returncode, done.stderr) == (141, "")
 
-    def test_a_pipe_of_ones_own_that_breaks_is_an_error(self, tmp_path, capsys):
+    def test_another_broken_pipe_is_an_error(self, tmp_path, capsys):
         code = (
             "from marketplace.cli import exit_on_closed_pipe\n"
             "with exit_on_closed_pipe(): raise BrokenPipeError('the process that reads')"

@@ -1,4 +1,4 @@
-"""Django's own commands, each on the database that the user means."""
+"""Django's commands, on the database of the named apps."""
 
 import pytest
 from django.core.management import call_command
@@ -50,7 +50,7 @@ class TestMigrate:
         assert outcome.out.startswith("Database: procurement (scratch_procurement). To choose")
         assert recorded("procurement") == [("procurement", "0001_extensions")]
 
-    def test_names_the_database_that_it_takes_by_default(self):
+    def test_prints_the_default_database(self):
         first = run("migrate").out.splitlines()[0]
 
         name = connections["default"].settings_dict["NAME"]
@@ -59,7 +59,7 @@ class TestMigrate:
             "To choose another: --database=ecommerce|classifieds|procurement"
         )
 
-    def test_refuses_an_app_of_another_database(self):
+    def test_rejects_an_app_of_another_database(self):
         outcome = run("migrate", "ecommerce", "--database=procurement")
 
         assert outcome == (
@@ -79,13 +79,13 @@ class TestMigrate:
     def test_check_fails_while_a_migration_is_pending(self, empty):
         assert run("migrate", "--check", "--database=procurement").code == 1
 
-    def test_plan_names_the_apps_of_the_database(self, empty):
+    def test_plan_lists_the_apps_of_the_database(self, empty):
         plan = run("migrate", "--plan", "--database=procurement").out
 
         named = [line for line in plan.splitlines()[1:] if not line.startswith(" ")]
         assert named == [f"procurement.{name}" for name in all_migrations("procurement")]
 
-    def test_a_server_for_development_finds_nothing_to_apply(self, capsys):
+    def test_runserver_finds_no_pending_migrations(self, capsys):
         from django.core.management.base import BaseCommand
 
         BaseCommand().check_migrations()
@@ -120,7 +120,7 @@ class TestShowmigrations:
         assert lines[0].startswith(f"Database: classifieds ({name}).")
         assert lines[2] == " [X] 0001_extensions"
 
-    def test_refuses_apps_of_two_databases(self):
+    def test_rejects_apps_of_two_databases(self):
         outcome = run("showmigrations", "classifieds", "auth")
 
         assert "classifieds in classifieds, auth in default" in outcome.err
@@ -131,7 +131,7 @@ class TestOthers:
     def test_sqlmigrate_prints_the_sql_of_an_app_of_another_database(self):
         assert "CREATE TABLE" in run("sqlmigrate", "procurement", "0002").out
 
-    def test_dumpdata_dumps_the_app_s_own_database(self):
+    def test_dumpdata_dumps_the_database_of_the_app(self):
         seller = factories.seller()
 
         assert str(seller.external_id) in run("dumpdata", "ecommerce.seller").out
@@ -144,7 +144,7 @@ class TestOthers:
             "CommandError: The app auth belongs to the database default, not to ecommerce."
         )
 
-    def test_sqldiff_names_the_command_that_compares(self, capsys):
+    def test_sqldiff_refers_to_db_verify(self, capsys):
         with pytest.raises(SystemExit, match="2"):
             call_command("sqldiff", "ecommerce")
 
@@ -152,7 +152,7 @@ class TestOthers:
 
 
 class TestForeignRecords:
-    """Earlier versions recorded the migrations of all apps in each database."""
+    """Earlier versions recorded migrations of all apps in every database."""
 
     @pytest.fixture
     def older(self, empty):
@@ -172,5 +172,5 @@ class TestForeignRecords:
         assert {app for app, _ in recorded("procurement")} == {"procurement"}
         assert foreign_records(connections["procurement"]) == []
 
-    def test_do_not_disturb_migrate(self, older):
+    def test_do_not_affect_migrate(self, older):
         assert run("migrate", "--check", "--database=procurement").code == 0

@@ -1,4 +1,4 @@
-"""The groups of accounts that `init_all` makes, and what their members may do in the admin."""
+"""The groups of accounts that `init_all` creates, and their permissions in the admin."""
 
 import pytest
 from django.contrib.auth.models import Group, Permission, User
@@ -25,7 +25,7 @@ def login(client):
 
 
 class TestEnsureGroups:
-    def test_makes_them_once(self):
+    def test_creates_them_once(self):
         assert ensure_groups() == list(GROUPS)
         assert ensure_groups() == []
 
@@ -36,7 +36,7 @@ class TestEnsureGroups:
         assert set(permissions.values_list("content_type__app_label", flat=True)) == set(ALIASES)
         assert not permissions.exclude(codename__startswith="view_").exists()
 
-    def test_keeps_what_a_person_added(self):
+    def test_keeps_added_permissions(self):
         ensure_groups()
         added = Permission.objects.get(codename="view_user")
         group = Group.objects.get(name="analyst")

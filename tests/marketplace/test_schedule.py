@@ -1,4 +1,4 @@
-"""Commands that are run at their times."""
+"""The scheduler and its command."""
 
 import signal
 from datetime import datetime
@@ -44,26 +44,26 @@ class TestRead:
             ("0 2 * * * check \\", "no escaped character: "),
         ],
     )
-    def test_names_a_line_that_is_wrong(self, write, line, reason):
+    def test_reports_an_invalid_line(self, write, line, reason):
         with pytest.raises(ScheduleError) as error:
             read_schedule(write("# first", line))
 
         assert f"schedule:2: {reason}" in str(error.value)
 
-    def test_names_a_file_in_another_encoding(self, tmp_path):
+    def test_reports_a_file_in_another_encoding(self, tmp_path):
         path = tmp_path / "schedule"
         path.write_bytes("# по ночам\n0 2 * * * check\n".encode("cp1251"))
 
         with pytest.raises(ScheduleError, match=r"schedule: not UTF-8.*Save it as UTF-8"):
             read_schedule(path)
 
-    def test_reads_past_a_byte_order_mark(self, tmp_path):
+    def test_accepts_a_byte_order_mark(self, tmp_path):
         path = tmp_path / "schedule"
         path.write_text("0 2 * * * check\n", encoding="utf-8-sig")
 
         assert read_schedule(path) == [Job("0 2 * * *", ("check",))]
 
-    def test_names_a_file_that_is_absent(self, tmp_path):
+    def test_reports_a_missing_file(self, tmp_path):
         with pytest.raises(ScheduleError, match="No such file"):
             read_schedule(tmp_path / "absent")
 
@@ -78,7 +78,7 @@ class TestJob:
 
 
 class Process:
-    """A process that runs until a test ends it."""
+    """A process that runs until a test sets its exit code."""
 
     started = []
 
@@ -98,51 +98,51 @@ def processes(monkeypatch):
 
 
 class TestScheduler:
-    def make(self, said):
-        return Scheduler([Job("* * * * *", ("check", "--deploy"))], said.append)
+    def make(self, lines):
+        return Scheduler([Job("* * * * *", ("check", "--deploy"))], lines.append)
 
-    def test_runs_what_is_due_once(self, processes):
+    def test_runs_a_due_job_once(self, processes):
         scheduler, now = self.make([]), timezone.localtime()
 
-        scheduler._begin(now)
-        scheduler._begin(now.replace(year=now.year + 1))
-        scheduler._begin(now.replace(year=now.year + 1))
+        scheduler._start_due(now)
+        scheduler._start_due(now.replace(year=now.year + 1))
+        scheduler._start_due(now.replace(year=now.year + 1))
 
         assert [process.command[-2:] for process in processes] == [["check", "--deploy"]]
 
-    def test_skips_what_still_runs_and_says_how_it_ended(self, processes):
-        said = []
-        scheduler, now = self.make(said), timezone.localtime()
+    def test_skips_a_running_job_and_reports_its_end(self, processes):
+        lines = []
+        scheduler, now = self.make(lines), timezone.localtime()
 
-        scheduler._begin(now.replace(year=now.year + 1))
-        scheduler._begin(now.replace(year=now.year + 2))
+        scheduler._start_due(now.replace(year=now.year + 1))
+        scheduler._start_due(now.replace(year=now.year + 2))
         processes[0].code = 3
-        scheduler._reap()
-        scheduler._begin(now.replace(year=now.year + 3))
+        scheduler._collect_ended()
+        scheduler._start_due(now.replace(year=now.year + 3))
 
         assert len(processes) == 2
-        assert said[:2] == [
+        assert lines[:2] == [
             "Started check --deploy.",
             "Skipped check --deploy: it is still running.",
         ]
-        assert said[2].startswith("Failed check --deploy: exit code 3")
+        assert lines[2].startswith("Failed check --deploy: exit code 3")
 
 
 class TestRunSchedule:
-    def test_says_when_without_running_anything(self, write):
+    def test_dry_run_prints_the_next_times(self, write):
         outcome = run("run_schedule", str(write("0 2 * * * check")), "--dry-run")
 
         assert outcome.out.startswith("Would run at 20")
         assert outcome.out.endswith("02:00 +05: check\n")
         assert outcome.code == 0
 
-    def test_refuses_a_file_it_cannot_read(self, write):
+    def test_rejects_an_invalid_file(self, write):
         outcome = run("run_schedule", str(write("0 2 * * *")))
 
         assert outcome.code == 1
         assert "the command after the five time fields is missing" in outcome.err
 
-    def test_ends_when_it_is_told_to(self, machine, write):
+    def test_ends_at_sigterm(self, machine, write):
         process = machine.start("run_schedule", str(write("0 2 * * * check")))
         wait_for(process, "Will run")
 

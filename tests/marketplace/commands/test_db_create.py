@@ -7,7 +7,7 @@ pytestmark = pytest.mark.django_db(databases=["classifieds"], transaction=True)
 
 
 class TestDbCreate:
-    def test_creates_what_is_missing(self, scratch):
+    def test_creates_missing_databases(self, scratch):
         name = scratch("classifieds")
 
         first = run("db_create", "--database", "classifieds")
@@ -17,7 +17,7 @@ class TestDbCreate:
         assert second == (f"CLASSIFIEDS: database {name} exists\n", "", 0)
         assert database_exists("classifieds")
 
-    def test_says_what_to_choose_from(self):
+    def test_lists_the_choices(self):
         outcome = run("db_create", "--database", "olx")
 
         assert "invalid choice: 'olx'" in outcome.err

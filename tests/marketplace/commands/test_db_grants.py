@@ -1,4 +1,4 @@
-"""Giving a role access."""
+"""Grant access to a role."""
 
 import pytest
 from django.db import ProgrammingError, connections, transaction
@@ -20,7 +20,7 @@ def role():
 
 
 def can(role, statement):
-    """Whether the role may run a statement."""
+    """Return whether the role may run a statement."""
     try:
         with transaction.atomic(using="ecommerce"), connections["ecommerce"].cursor() as cursor:
             cursor.execute(f"SET LOCAL ROLE {role}")
@@ -32,7 +32,7 @@ def can(role, statement):
 
 
 class TestGrants:
-    def test_lets_a_role_read_only(self, role):
+    def test_grants_read_access(self, role):
         assert not can(role, READ)
 
         outcome = run("db_grants", role, "--database", "ecommerce")
@@ -42,14 +42,14 @@ class TestGrants:
         assert not can(role, WRITE)
         assert not can(role, MONTH)
 
-    def test_lets_a_role_write(self, role):
+    def test_grants_write_access(self, role):
         outcome = run("db_grants", role, "--write", "--database", "ecommerce")
 
         assert outcome.out == "ECOMMERCE: test_analyst may read and write\n"
         assert can(role, WRITE)
         assert can(role, MONTH)
 
-    def test_covers_tables_that_come_later(self, role):
+    def test_covers_future_tables(self, role):
         run("db_grants", role, "--database", "ecommerce")
 
         with connections["ecommerce"].cursor() as cursor:
@@ -57,7 +57,7 @@ class TestGrants:
 
         assert can(role, "SELECT count(*) FROM ecommerce_price_history_2031_01")
 
-    def test_says_that_there_is_no_such_role(self):
+    def test_reports_an_unknown_role(self):
         outcome = run("db_grants", "nobody", "--database", "procurement")
 
         assert outcome.code == 1

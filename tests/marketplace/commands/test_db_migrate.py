@@ -8,7 +8,7 @@ pytestmark = pytest.mark.django_db(databases="__all__", transaction=True)
 
 
 class TestDbMigrate:
-    def test_names_what_it_applied(self, scratch):
+    def test_lists_applied_migrations(self, scratch):
         scratch("procurement")
         create_database("procurement")
 
@@ -18,7 +18,7 @@ class TestDbMigrate:
         assert outcome == (f"PROCUREMENT: applied {names}\n", "", 0)
         assert get_revision("procurement").current == "head"
 
-    def test_says_what_it_would_apply(self, scratch):
+    def test_dry_run_lists_pending_migrations(self, scratch):
         scratch("procurement")
         create_database("procurement")
 
@@ -33,7 +33,7 @@ class TestDbMigrate:
         )
         assert get_revision("procurement").current == "none"
 
-    def test_migrates_all_and_finds_nothing_to_do(self):
+    def test_migrates_all_databases(self):
         outcome = run("db_migrate")
 
         assert outcome == (
@@ -43,7 +43,7 @@ class TestDbMigrate:
             0,
         )
 
-    def test_says_what_to_do_when_the_database_is_missing(self, scratch):
+    def test_reports_a_missing_database(self, scratch):
         name = scratch("procurement")
 
         outcome = run("db_migrate", "--database", "procurement")

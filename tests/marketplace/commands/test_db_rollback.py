@@ -21,11 +21,11 @@ def migrated(scratch):
 
 class TestDbRollback:
     @pytest.mark.parametrize("arguments", [[], ["classifieds"], ["2"], ["default", "1"]])
-    def test_never_guesses(self, arguments):
+    def test_requires_both_arguments(self, arguments):
         assert run("db_rollback", *arguments) == ("", CHOICES, 1)
 
     @pytest.mark.parametrize("steps", ["1", "-1"])
-    def test_says_what_it_would_undo(self, migrated, steps):
+    def test_dry_run_lists_migrations(self, migrated, steps):
         outcome = run("db_rollback", "classifieds", steps, "--dry-run")
 
         assert outcome == (
@@ -35,7 +35,7 @@ class TestDbRollback:
         )
         assert get_revision("classifieds").current == "head"
 
-    def test_undoes_what_was_confirmed(self, migrated, monkeypatch):
+    def test_undoes_after_confirmation(self, migrated, monkeypatch):
         monkeypatch.setattr("builtins.input", lambda: "classifieds")
 
         outcome = run("db_rollback", "classifieds", "1")
@@ -50,7 +50,7 @@ class TestDbRollback:
         )
         assert get_revision("classifieds").current == migrated[-2]
 
-    def test_keeps_what_was_not_confirmed(self, migrated, monkeypatch):
+    def test_does_nothing_without_confirmation(self, migrated, monkeypatch):
         monkeypatch.setattr("builtins.input", lambda: "yes")
 
         outcome = run("db_rollback", "classifieds", "1")
@@ -59,7 +59,7 @@ class TestDbRollback:
         assert "CLASSIFIEDS: Not confirmed: nothing was done.\n" in outcome.err
         assert get_revision("classifieds").current == "head"
 
-    def test_force_asks_nothing(self, migrated):
+    def test_force_needs_no_confirmation(self, migrated):
         outcome = run("db_rollback", "classifieds", "2", "--force")
 
         assert outcome == (
@@ -68,7 +68,7 @@ class TestDbRollback:
             0,
         )
 
-    def test_refuses_more_than_there_are(self, migrated):
+    def test_rejects_more_than_are_applied(self, migrated):
         outcome = run("db_rollback", "classifieds", "99", "--force")
 
         assert (outcome.out, outcome.code) == ("", 1)

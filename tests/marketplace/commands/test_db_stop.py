@@ -8,7 +8,7 @@ from tests.commands import run
 
 @pytest.fixture
 def data_dir(settings):
-    """The folder of a server that no other test uses."""
+    """Return the folder of a server that no other test uses."""
     settings.DATA_DIR, settings.EMBEDDED_POSTGRES = settings.DATA_DIR / "stopped", True
     yield settings.DATA_DIR
     embedded.stop(settings.DATA_DIR)
@@ -25,7 +25,7 @@ class TestDbStop:
         assert second == ("The embedded PostgreSQL is not running.\n", "", 0)
         assert not embedded.is_accepting(data_dir)
 
-    def test_says_that_none_is_in_use(self, settings):
+    def test_reports_that_it_is_not_in_use(self, settings):
         settings.EMBEDDED_POSTGRES = False
 
         assert run("db_stop").out == (

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.django_db(databases="__all__", transaction=True)
 
 @pytest.fixture
 def drift():
-    """A difference in one database, for the time of a test."""
+    """Create a difference in one database for a test."""
     with connections["classifieds"].cursor() as cursor:
         cursor.execute("CREATE TABLE by_hand (id int)")
     yield
@@ -31,7 +31,7 @@ class TestDbVerify:
         ]
         assert (outcome.err, outcome.code) == ("", 0)
 
-    def test_names_the_difference_and_fails(self, drift):
+    def test_reports_the_difference_and_fails(self, drift):
         outcome = run("db_verify", "--database", "classifieds")
 
         assert outcome == (
@@ -42,7 +42,7 @@ class TestDbVerify:
             1,
         )
 
-    def test_says_the_same_to_a_program(self, drift, move):
+    def test_prints_json(self, drift, move):
         move("procurement", 1)
 
         outcome = run(

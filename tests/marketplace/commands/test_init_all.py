@@ -19,7 +19,7 @@ def confirm(monkeypatch, *answers):
 
 
 class TestInitAll:
-    def test_says_what_it_did_once(self, scratch):
+    def test_reports_changes_once(self, scratch):
         name, count = scratch("classifieds"), len(all_migrations("classifieds"))
 
         first = run("init_all", "--database", "classifieds")
@@ -32,7 +32,7 @@ class TestInitAll:
         )
         assert second == ("CLASSIFIEDS: nothing to do\n", "", 0)
 
-    def test_says_what_it_would_do(self, scratch):
+    def test_dry_run_reports_changes(self, scratch):
         name, count = scratch("ecommerce"), len(all_migrations("ecommerce"))
 
         outcome = run("init_all", "--database", "ecommerce", "--dry-run")
@@ -45,7 +45,7 @@ class TestInitAll:
         )
         assert not database_exists("ecommerce")
 
-    def test_goes_on_when_a_database_fails(self, move):
+    def test_continues_after_a_failure(self, move):
         run("init_all")
         move("ecommerce", 1)
 
@@ -58,7 +58,7 @@ class TestInitAll:
         assert outcome.err.endswith("CommandError: 1 of 4 databases failed: ecommerce\n")
         assert outcome.code == 1
 
-    def test_two_at_once_do_not_collide(self, scratch):
+    def test_concurrent_runs_do_not_collide(self, scratch):
         environment = os.environ | {
             "DJANGO_SETTINGS_MODULE": "tests.settings",
             "DATA_DIR": str(settings.DATA_DIR),
@@ -81,7 +81,7 @@ class TestInitAll:
 
 
 class TestDropFirst:
-    def test_never_guesses_the_database(self):
+    def test_requires_a_database(self):
         outcome = run("init_all", "--drop-first", "--force")
 
         assert outcome == (
@@ -91,7 +91,7 @@ class TestDropFirst:
             1,
         )
 
-    def test_drops_after_the_name_was_typed(self, scratch, monkeypatch):
+    def test_drops_after_confirmation(self, scratch, monkeypatch):
         name = self.make(scratch)
         confirm(monkeypatch, name)
         count = len(all_migrations("classifieds"))
@@ -108,7 +108,7 @@ class TestDropFirst:
         assert not self.is_kept()
 
     @pytest.mark.parametrize("answer", ["", "y", "classifieds"])
-    def test_does_nothing_when_something_else_was_typed(self, scratch, monkeypatch, answer):
+    def test_does_nothing_without_confirmation(self, scratch, monkeypatch, answer):
         self.make(scratch)
         confirm(monkeypatch, answer)
 
@@ -119,7 +119,7 @@ class TestDropFirst:
         assert outcome.err.endswith("CommandError: Not confirmed: nothing was done.\n")
         assert self.is_kept()
 
-    def test_dry_run_keeps_the_data_and_asks_nothing(self, scratch):
+    def test_dry_run_keeps_the_data(self, scratch):
         name, count = self.make(scratch), len(all_migrations("classifieds"))
 
         outcome = run("init_all", "--drop-first", "--database", "classifieds", "--dry-run")
@@ -132,7 +132,7 @@ class TestDropFirst:
         )
         assert self.is_kept()
 
-    def test_force_asks_nothing(self, scratch):
+    def test_force_needs_no_confirmation(self, scratch):
         self.make(scratch)
 
         outcome = run("init_all", "--drop-first", "--database", "classifieds", "--force")

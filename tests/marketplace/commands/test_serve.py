@@ -1,4 +1,4 @@
-"""Serving on a developer's machine, and leaving nothing behind."""
+"""The command `serve`, which stops everything it has started."""
 
 import json
 import signal
@@ -12,14 +12,14 @@ from marketplace.postgresql import embedded
 
 @pytest.fixture
 def port():
-    """A port that nobody uses."""
+    """Return an unused port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
 def wait_for(process, text):
-    """Return what the process prints up to a line that contains a text."""
+    """Return the output of the process up to a line that contains a text."""
     lines = []
     for line in process.stdout:
         lines.append(line)
@@ -42,7 +42,7 @@ class TestServe:
         assert rest.endswith("Stopped the embedded PostgreSQL.\n")
         assert not embedded.is_accepting(machine.data_dir)
 
-    def test_loads_what_is_pushed_to_it(self, machine, port):
+    def test_loads_pushed_payloads(self, machine, port):
         token = "uzum-token-of-the-tests"
         machine.environment["INGEST_TOKENS"] = f"uzum={token}"
         process = machine.start("serve", "--port", str(port))
@@ -65,7 +65,7 @@ class TestServe:
         assert rest.endswith("Stopped the embedded PostgreSQL.\n")
         assert not embedded.is_accepting(machine.data_dir)
 
-    def test_its_worker_ends_when_it_is_killed(self, machine, port):
+    def test_its_worker_ends_if_it_is_killed(self, machine, port):
         process = machine.start("serve", "--port", str(port))
         wait_for(process, "Quit the server")
 
@@ -75,7 +75,7 @@ class TestServe:
 
         assert process.returncode == -signal.SIGKILL
 
-    def test_says_that_the_port_is_in_use_before_anything_is_done(self, machine):
+    def test_reports_a_used_port_first(self, machine):
         with socket.socket() as other:
             other.bind(("127.0.0.1", 0))
             other.listen()

@@ -40,7 +40,7 @@ class TestCreateDatabase:
 
         assert query("classifieds", "SHOW server_encoding") == [("UTF8",)]
 
-    def test_one_of_many_at_once_creates(self, scratch):
+    def test_concurrent_calls_create_once(self, scratch):
         scratch("classifieds")
         connections["classifieds"].close()
 
@@ -53,7 +53,7 @@ class TestCreateDatabase:
 
 
 class TestDropDatabase:
-    def test_ends_connections_of_others(self, scratch):
+    def test_terminates_other_connections(self, scratch):
         scratch("classifieds")
         create_database("classifieds")
         other = connections["classifieds"].copy()
@@ -67,7 +67,7 @@ class TestDropDatabase:
 
 
 class TestInitialize:
-    def test_creates_migrates_and_makes_partitions(self, scratch):
+    def test_creates_and_migrates_with_partitions(self, scratch):
         scratch("ecommerce")
         expected = Changes(False, True, all_migrations("ecommerce"), tuple(MONTHS))
 
@@ -81,7 +81,7 @@ class TestInitialize:
         )
         assert planned.roles.made == done.roles.made == ROLES
 
-    def test_finds_nothing_to_do_the_second_time(self, scratch):
+    def test_changes_nothing_the_second_time(self, scratch):
         scratch("ecommerce")
         initialize("ecommerce", TODAY)
 
@@ -108,19 +108,19 @@ class TestInitialize:
 
 
 class TestEnsurePartitions:
-    def test_makes_the_months_that_are_missing(self, scratch):
+    def test_creates_missing_months(self, scratch):
         scratch("ecommerce")
         initialize("ecommerce", date(2031, 10, 31))
 
         assert ensure_partitions("ecommerce", TODAY) == MONTHS[-1:]
         assert ensure_partitions("ecommerce", TODAY) == []
 
-    def test_does_nothing_for_an_app_without_any(self):
+    def test_does_nothing_for_an_app_without_partitions(self):
         assert ensure_partitions("classifieds", TODAY) == []
 
 
-class TestAskAll:
-    def test_leaves_out_what_is_late(self):
+class TestRunOnAll:
+    def test_omits_late_results(self):
         never = Event()
 
         def answer(alias):
@@ -131,6 +131,6 @@ class TestAskAll:
 
         assert answers == {"fast": "FAST"}
 
-    def test_raises_what_a_call_raises(self):
+    def test_raises_the_error_of_a_call(self):
         with pytest.raises(ZeroDivisionError):
             run_on_all(lambda alias: 1 // 0, ["a"], seconds=5)

@@ -14,7 +14,7 @@ class TestCheckAllDatabasesHealth:
 
         assert health == {"ecommerce": True, "classifieds": True, "procurement": True}
 
-    def test_does_not_wait_for_a_server_that_hangs(self, move, mute_port):
+    def test_does_not_wait_for_a_hanging_server(self, move, mute_port):
         move("classifieds", mute_port)
         start = time.monotonic()
 

@@ -1,4 +1,4 @@
-"""Questions to databases that end, however their server hangs."""
+"""Queries with a hard time limit."""
 
 import threading
 from threading import Event
@@ -22,34 +22,34 @@ ONE = Query(sql.SQL("SELECT %(one)s::integer"), {"one": 1})
 ABSENT = Query(sql.SQL("SELECT * FROM no_such_table"))
 
 
-class TestConversation:
-    def test_answers(self):
-        with connect_probe("classifieds", 5) as conversation:
-            assert conversation.query(ONE) == [(1,)]
+class TestProbeConnection:
+    def test_returns_rows(self):
+        with connect_probe("classifieds", 5) as connection:
+            assert connection.query(ONE) == [(1,)]
 
-    def test_gives_up_connecting_to_a_server_that_is_silent(self, move, mute_port):
+    def test_connecting_to_a_silent_server_times_out(self, move, mute_port):
         move("classifieds", mute_port)
 
         with pytest.raises(ProbeTimeoutError):
             connect_probe("classifieds", 0.2)
 
-    def test_gives_up_a_question(self):
-        with connect_probe("classifieds", 0.5) as conversation, pytest.raises(ProbeTimeoutError):
-            conversation.query(SLEEP)
+    def test_a_query_times_out(self):
+        with connect_probe("classifieds", 0.5) as connection, pytest.raises(ProbeTimeoutError):
+            connection.query(SLEEP)
 
-    def test_has_the_server_end_what_nobody_waits_for(self):
+    def test_sets_a_limit_on_the_server(self):
         setting = Query(sql.SQL("SHOW statement_timeout"))
 
-        with connect_probe("classifieds", 5) as conversation:
-            assert conversation.query(setting) == [("3s",)]
+        with connect_probe("classifieds", 5) as connection:
+            assert connection.query(setting) == [("3s",)]
 
-    def test_goes_on_after_a_question_that_fails(self):
-        questions = [("absent", ABSENT), ("one", ONE)]
+    def test_continues_after_a_failed_query(self):
+        queries = [("absent", ABSENT), ("one", ONE)]
 
-        with connect_probe("classifieds", 5) as conversation:
-            assert query_each(conversation, questions) == {"one": [(1,)]}
+        with connect_probe("classifieds", 5) as connection:
+            assert query_each(connection, queries) == {"one": [(1,)]}
 
-    def test_says_why_it_cannot_connect(self, move):
+    def test_reports_why_connecting_failed(self, move):
         move("classifieds", 1)
 
         with pytest.raises(psycopg2.OperationalError, match="refused"):
@@ -57,58 +57,58 @@ class TestConversation:
 
 
 class Slow:
-    """A function that answers when it may, and counts how often it was called."""
+    """A function that blocks until a test releases it, and records its calls."""
 
     def __init__(self):
-        self.may_answer = Event()
+        self.may_return = Event()
         self.calls = []
 
     def __call__(self, alias):
         self.calls.append(alias)
-        self.may_answer.wait(30)
+        self.may_return.wait(30)
         return f"{alias} {len(self.calls)}"
 
 
-class TestInquiry:
-    def test_leaves_out_what_does_not_answer_in_time(self):
+class TestCachedProbe:
+    def test_omits_late_results(self):
         slow = Slow()
-        inquiry = CachedProbe(lambda alias: slow(alias) if alias == "slow" else alias, keep=0)
+        probe = CachedProbe(lambda alias: slow(alias) if alias == "slow" else alias, keep=0)
 
-        answers = inquiry.results(["slow", "quick"], seconds=0.2)
-        slow.may_answer.set()
+        results = probe.results(["slow", "quick"], seconds=0.2)
+        slow.may_return.set()
 
-        assert answers == {"quick": "quick"}
+        assert results == {"quick": "quick"}
 
-    def test_asks_once_however_many_wait(self):
+    def test_runs_one_call_for_many_callers(self):
         slow = Slow()
-        inquiry = CachedProbe(slow, keep=60)
+        probe = CachedProbe(slow, keep=60)
         before = threading.active_count()
 
         for _ in range(20):
-            inquiry.results(["slow"], seconds=0)
+            probe.results(["slow"], seconds=0)
         while_waiting = threading.active_count()
-        slow.may_answer.set()
-        answers = inquiry.results(["slow"], seconds=30)
+        slow.may_return.set()
+        results = probe.results(["slow"], seconds=30)
 
         assert while_waiting <= before + 1
-        assert (answers, slow.calls) == ({"slow": "slow 1"}, ["slow"])
+        assert (results, slow.calls) == ({"slow": "slow 1"}, ["slow"])
 
-    def test_remembers_an_answer(self):
+    def test_caches_a_result(self):
         calls = []
-        inquiry = CachedProbe(calls.append, keep=60)
+        probe = CachedProbe(calls.append, keep=60)
 
-        inquiry.results(["one"], seconds=30)
-        inquiry.results(["one"], seconds=30)
-        inquiry.forget()
-        inquiry.results(["one"], seconds=30)
+        probe.results(["one"], seconds=30)
+        probe.results(["one"], seconds=30)
+        probe.forget()
+        probe.results(["one"], seconds=30)
 
         assert calls == ["one", "one"]
 
-    def test_asks_again_when_the_answer_is_old(self):
+    def test_repeats_an_outdated_call(self):
         calls = []
-        inquiry = CachedProbe(calls.append, keep=-1)
+        probe = CachedProbe(calls.append, keep=-1)
 
-        inquiry.results(["one"], seconds=30)
-        inquiry.results(["one"], seconds=30)
+        probe.results(["one"], seconds=30)
+        probe.results(["one"], seconds=30)
 
         assert calls == ["one", "one"]

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db(databases=["default", "classifieds"], transac
 
 @pytest.fixture
 def migrated(scratch):
-    """A migrated database; the names of its migrations."""
+    """Return the names of the migrations of a migrated database."""
     scratch("classifieds")
     create_database("classifieds")
     return migrate("classifieds")
@@ -31,7 +31,7 @@ def migrated(scratch):
 
 @contextmanager
 def other_session(statement):
-    """Another session, in a transaction that has run a statement."""
+    """Open another session with a transaction that has run a statement."""
     connection = connections["classifieds"].copy()
     connection.set_autocommit(False)
     try:
@@ -47,7 +47,7 @@ class TestGetRevision:
     def test_is_head_when_all_are_applied(self, migrated):
         assert get_revision("classifieds") == Revision("head", (), ())
 
-    def test_counts_pending_ones(self, migrated):
+    def test_lists_pending_ones(self, migrated):
         rollback("classifieds", 2)
 
         assert get_revision("classifieds") == Revision(migrated[-3], tuple(migrated[-2:]), ())
@@ -58,7 +58,7 @@ class TestGetRevision:
 
         assert get_revision("classifieds") == Revision("none", all_migrations("classifieds"), ())
 
-    def test_counts_only_the_own_app(self, migrated):
+    def test_lists_the_own_app_only(self, migrated):
         with connections["classifieds"].cursor() as cursor:
             cursor.execute(
                 "INSERT INTO django_migrations (app, name, applied) VALUES "
@@ -67,7 +67,7 @@ class TestGetRevision:
 
         assert get_revision("classifieds") == Revision("head", (), ("0099_newer",))
 
-    def test_names_the_apps_of_the_control_database(self):
+    def test_includes_the_apps_of_the_control_database(self):
         assert get_revision("default").current == "head"
         assert "auth.0001_initial" in all_migrations("default")
 
@@ -81,10 +81,10 @@ class TestMigrate:
         assert recorded == [("classifieds", name) for name in migrated]
         assert tuple(migrated) == all_migrations("classifieds")
 
-    def test_finds_nothing_to_do_the_second_time(self, migrated):
+    def test_applies_nothing_the_second_time(self, migrated):
         assert migrate("classifieds") == []
 
-    def test_waits_for_its_turn_only_so_long(self, migrated, monkeypatch):
+    def test_waits_for_the_lock_with_a_limit(self, migrated, monkeypatch):
         monkeypatch.setattr(revisions, "MIGRATION_LOCK_TIMEOUT", 0.3)
         lock = "SELECT pg_advisory_lock(hashtextextended('marketplace migrations', 0))"
 
@@ -175,11 +175,11 @@ class TestRollback:
         assert get_revision("classifieds").current == "head"
 
     @pytest.mark.parametrize("steps", [0, -1, 99])
-    def test_refuses_more_than_there_are(self, migrated, steps):
+    def test_rejects_more_than_are_applied(self, migrated, steps):
         with pytest.raises(MarketplaceError, match=f"Cannot undo {steps} migrations"):
             rollback("classifieds", steps)
 
-    def test_refuses_what_the_code_does_not_know(self, migrated):
+    def test_rejects_unknown_migrations(self, migrated):
         with connections["classifieds"].cursor() as cursor:
             cursor.execute(
                 "INSERT INTO django_migrations (app, name, applied) "
@@ -189,7 +189,7 @@ class TestRollback:
         with pytest.raises(MarketplaceError, match="0099_newer"):
             rollback("classifieds", 1)
 
-    def test_gives_up_on_a_table_in_use(self, migrated, monkeypatch):
+    def test_fails_if_a_table_stays_locked(self, migrated, monkeypatch):
         monkeypatch.setattr(revisions, "LOCK_TIMEOUT", 1)
         # What came after that migration leaves its tables alone.
         rollback("classifieds", migrated[::-1].index("0003_loading"))

@@ -113,20 +113,20 @@ DRIFTS = [
 
 class TestVerify:
     @pytest.mark.parametrize("alias", ALL_ALIASES)
-    def test_finds_nothing_in_a_migrated_database(self, alias):
+    def test_finds_no_differences_after_migrating(self, alias):
         verification = verify(alias)
 
         assert verification.drifts == ()
         assert verification.tables > 5
 
     @pytest.mark.parametrize(("statement", "drift"), DRIFTS)
-    def test_names_the_difference(self, statement, drift):
+    def test_reports_the_difference(self, statement, drift):
         with connections["classifieds"].cursor() as cursor:
             cursor.execute(statement)
 
         assert verify("classifieds").drifts == (drift,)
 
-    def test_knows_partitions(self):
+    def test_accepts_partitions(self):
         with connections["ecommerce"].cursor() as cursor:
             cursor.execute("SELECT ecommerce_create_price_month('2031-01-01')")
 

@@ -1,4 +1,4 @@
-"""The embedded server, as a user meets it: real processes, real kills."""
+"""The embedded server, with real processes and kills."""
 
 import os
 import signal
@@ -51,21 +51,21 @@ class TestFirstCommand:
         for other in ("marketplace_db", "ecommerce_db", "classifieds_db"):
             assert tables(machine.data_dir, other) == set()
 
-    def test_two_at_once_share_one_server(self, machine):
+    def test_concurrent_commands_share_one_server(self, machine):
         with ThreadPoolExecutor(2) as pool:
             done = list(pool.map(lambda _: machine("init_all"), range(2)))
 
         assert [one.returncode for one in done] == [0, 0], [one.stderr for one in done]
         assert machine("db_verify").returncode == 0
 
-    def test_psql_comes_with_it(self, machine):
+    def test_psql_is_included(self, machine):
         done = machine("dbshell", "--database=ecommerce", "--", "-Atc", "SELECT 40 + 2")
 
         assert done.stdout == "42\n"
 
 
 class TestRecovery:
-    def test_a_killed_server_is_started_again_with_its_data(self, machine):
+    def test_a_killed_server_is_restarted_with_its_data(self, machine):
         machine("init_all")
         os.kill(postmaster(machine.data_dir), signal.SIGKILL)
 
@@ -74,7 +74,7 @@ class TestRecovery:
         assert done.returncode == 0, done.stderr
         assert "PROCUREMENT: ok" in done.stdout
 
-    def test_its_status_is_asked_for_after_it_has_recovered(self, machine, settings, monkeypatch):
+    def test_status_waits_for_crash_recovery(self, machine, settings, monkeypatch):
         machine("db_create")
         os.kill(postmaster(machine.data_dir), signal.SIGKILL)
         settings.DATA_DIR = machine.data_dir
@@ -84,7 +84,7 @@ class TestRecovery:
 
         assert embedded.is_accepting(machine.data_dir)
 
-    def test_a_server_whose_socket_is_gone_is_restarted(self, machine):
+    def test_a_server_without_its_socket_is_restarted(self, machine):
         machine("db_create")
         (embedded.socket_directory(machine.data_dir) / ".s.PGSQL.5432").unlink()
 
@@ -102,9 +102,9 @@ class TestRecovery:
         assert not embedded.is_accepting(machine.data_dir)
 
 
-class TestBadPlaces:
+class TestFolders:
     @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a file system of Linux")
-    def test_a_folder_that_cannot_be_written_is_named(self, machine):
+    def test_a_read_only_folder_is_reported(self, machine):
         done = machine("db_create", DATA_DIR="/proc/marketplace")
 
         assert done.returncode == 1
@@ -112,7 +112,7 @@ class TestBadPlaces:
         assert "Set DATA_DIR" in done.stderr
         assert "Traceback" not in done.stderr
 
-    def test_a_long_path_has_its_socket_elsewhere(self, tmp_path):
+    def test_a_long_path_has_its_socket_in_tmp(self, tmp_path):
         long = tmp_path / ("x" * 120)
 
         directory = embedded.socket_directory(long)
@@ -120,7 +120,7 @@ class TestBadPlaces:
         assert not directory.is_relative_to(long)
         assert len(str(directory)) < 90
 
-    def test_the_secret_key_is_made_once(self, tmp_path):
+    def test_the_secret_key_is_generated_once(self, tmp_path):
         first = embedded.development_secret(tmp_path)
 
         assert embedded.development_secret(tmp_path) == first
@@ -128,7 +128,7 @@ class TestBadPlaces:
         assert (tmp_path / "secret_key").stat().st_mode & 0o077 == 0
 
 
-class TestServersOfOnesOwn:
+class TestExternalServers:
     @pytest.mark.parametrize(
         ("environment", "message"),
         [
@@ -140,7 +140,7 @@ class TestServersOfOnesOwn:
             ),
         ],
     )
-    def test_a_server_that_is_not_there_is_named(self, machine, environment, message):
+    def test_an_unreachable_server_is_reported(self, machine, environment, message):
         secrets = {"SECRET_KEY": token_urlsafe(50), "DB_PASSWORD": token_urlsafe(24)}
         done = machine("migrate", "--database=ecommerce", **secrets, **environment)
 
@@ -148,7 +148,7 @@ class TestServersOfOnesOwn:
         assert message in done.stderr
         assert "Traceback" not in done.stderr
 
-    def test_tables_that_are_missing_are_named(self, machine):
+    def test_missing_tables_are_reported(self, machine):
         payload = machine.data_dir.parent / "card.json"
         payload.write_text('{"productId": 1, "skuList": []}')
 
@@ -157,5 +157,5 @@ class TestServersOfOnesOwn:
         assert done.returncode == 1
         assert "Create the tables: python manage.py init_all" in done.stderr
 
-    def test_settings_use_the_embedded_server_here(self):
+    def test_settings_use_the_embedded_server(self):
         assert (not os.environ.get("DB_HOST")) == settings.EMBEDDED_POSTGRES

@@ -1,4 +1,4 @@
-"""The backend, with the cursor that `DEBUG` turns on."""
+"""The database backend with the cursor of `DEBUG`."""
 
 from datetime import date
 
@@ -22,7 +22,7 @@ def _debug(settings):
 
 
 class TestDebugCursor:
-    def test_copies_in(self):
+    def test_copies_from_a_file(self):
         with connections["ecommerce"].cursor() as cursor:
             cursor.execute(staging.definition("stage_days", [("day", "date")]))
             staging.copy(cursor, "stage_days", ["day"], [[MOMENT]])
@@ -30,7 +30,7 @@ class TestDebugCursor:
 
             assert cursor.fetchall() == [(MOMENT,)]
 
-    def test_copies_out(self, tmp_path):
+    def test_copies_to_a_file(self, tmp_path):
         path = tmp_path / "rows"
         with connections["ecommerce"].cursor() as cursor, path.open("wb") as file:
             export.copy_with_setting(cursor, "SELECT 1", "COPY (VALUES (7)) TO STDOUT", file)

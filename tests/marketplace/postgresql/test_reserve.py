@@ -1,4 +1,4 @@
-"""A full disk under the embedded server: it is named, and there is a way back."""
+"""A full disk of the embedded server is reported, and the reserve allows a restart."""
 
 import shutil
 import subprocess
@@ -18,7 +18,7 @@ from tests.marketplace.conftest import ROOT
 
 MB = 1024 * 1024
 
-#: What PostgreSQL raises where a table cannot grow.
+#: Raises the error of a table that cannot be extended.
 FULL = """
 DO $$ BEGIN
     RAISE EXCEPTION USING
@@ -40,7 +40,7 @@ FOR EACH STATEMENT EXECUTE FUNCTION test_full_disk();
 
 @pytest.fixture
 def room(monkeypatch):
-    """Let the disk have so many bytes free."""
+    """Return a function that sets the number of free bytes."""
     usage = shutil.disk_usage("/")
 
     def leave(free):
@@ -50,32 +50,32 @@ def room(monkeypatch):
 
 
 class TestReserve:
-    def test_takes_its_room_at_once(self, tmp_path):
+    def test_is_allocated_in_full(self, tmp_path):
         assert reserve.ensure(tmp_path, 4 * MB)
 
         stat = reserve.path_of(tmp_path).stat()
         assert (stat.st_size, stat.st_blocks * 512) == (4 * MB, 4 * MB)
 
     @pytest.mark.parametrize("size", [2 * MB, 8 * MB])
-    def test_is_made_anew_in_another_size(self, tmp_path, size):
+    def test_changes_its_size(self, tmp_path, size):
         reserve.ensure(tmp_path, 4 * MB)
 
         assert reserve.ensure(tmp_path, size)
         assert reserve.path_of(tmp_path).stat().st_size == size
 
-    def test_of_no_size_is_none(self, tmp_path):
+    def test_size_zero_removes_it(self, tmp_path):
         reserve.ensure(tmp_path, 4 * MB)
 
         assert not reserve.ensure(tmp_path, 0)
         assert not reserve.path_of(tmp_path).exists()
 
-    def test_is_not_made_where_it_would_fill_the_disk(self, tmp_path, room):
+    def test_is_not_created_if_it_would_fill_the_disk(self, tmp_path, room):
         room(7 * MB)
 
         assert not reserve.ensure(tmp_path, 4 * MB)
         assert not reserve.path_of(tmp_path).exists()
 
-    def test_that_is_released_gives_its_room_back(self, tmp_path):
+    def test_release_frees_its_space(self, tmp_path):
         reserve.ensure(tmp_path, 4 * MB)
 
         assert reserve.release(tmp_path) == 4 * MB
@@ -83,7 +83,7 @@ class TestReserve:
 
 
 class TestFullDisk:
-    def test_is_why_a_server_does_not_start(self, tmp_path, room):
+    def test_is_reported_when_a_server_does_not_start(self, tmp_path, room):
         reserve.ensure(tmp_path, 4 * MB)
         room(4096)
 
@@ -95,14 +95,14 @@ class TestFullDisk:
         assert "python manage.py db_stop --release-reserve" in str(caught.value)
         assert "server.log" not in str(caught.value)
 
-    def test_without_a_reserve_names_what_can_go(self, tmp_path, room):
+    def test_without_a_reserve_suggests_files_to_remove(self, tmp_path, room):
         room(4096)
 
         with pytest.raises(DiskFullError, match=f"but none in {tmp_path}/postgres"):
             embedded.start(tmp_path)
 
-    def test_is_left_by_the_reserve(self, machine):
-        """On a real disk that is full: a server that crashed is started again."""
+    def test_is_overcome_with_the_reserve(self, machine):
+        """On a disk that is really full, a crashed server starts again."""
         machine.data_dir.mkdir()
         script = f"""
             mount -t tmpfs -o size=200m,mode=0755 tmpfs {machine.data_dir} || exit 77
@@ -135,7 +135,7 @@ class TestFullDisk:
 
 
 class TestCommand:
-    def test_releases_the_reserve_which_the_next_start_makes_again(self, machine):
+    def test_releases_the_reserve_until_the_next_start(self, machine):
         machine.environment["EMBEDDED_RESERVE"] = "4MB"
         machine("db_create", "--database", "procurement")
         path = reserve.path_of(machine.data_dir)
@@ -151,7 +151,7 @@ class TestCommand:
         machine("db_create", "--database", "procurement")
         assert path.stat().st_size == 4 * MB
 
-    def test_a_size_that_cannot_be_read_is_named(self, machine):
+    def test_an_invalid_size_is_reported(self, machine):
         done = machine("db_stop", EMBEDDED_RESERVE="plenty")
 
         assert "EMBEDDED_RESERVE is plenty. Write a size such as 128MB" in done.stderr
@@ -163,7 +163,7 @@ class TestLoad:
         with connections["ecommerce"].cursor() as cursor:
             cursor.execute(statement)
 
-    def test_waits_for_room_and_says_so_once(self, monkeypatch, caplog):
+    def test_waits_for_space_and_reports_it_once(self, monkeypatch, caplog):
         monkeypatch.setattr(retry, "_FIRST_PAUSE", 0)
         tries = []
 
@@ -196,7 +196,7 @@ class TestLoad:
         assert Product.objects.count() == 1
         assert LoadRun.objects.get().status == "completed"
 
-    def test_that_starts_on_a_full_disk_ends_at_once_and_leaves_nothing(self, tmp_path):
+    def test_starting_on_a_full_disk_fails_immediately(self, tmp_path):
         path = tmp_path / "product.json"
         path.write_text('{"payload": {"data": {"id": 1, "title": "Choynak", "skuList": []}}}')
         self.execute(FILL_TRIGGER.format(table="ecommerce_load_runs"))
@@ -209,7 +209,7 @@ class TestLoad:
         assert 'docs/operations.md, "Disk full". Then run it again.' in explain(caught.value)
         assert not LoadRun.objects.exists()
 
-    def test_of_shared_memory_is_another_matter(self):
+    def test_full_shared_memory_is_another_error(self):
         message = 'could not resize shared memory segment "/P": No space left on device'
         error = OperationalError(message)
 

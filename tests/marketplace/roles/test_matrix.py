@@ -1,4 +1,4 @@
-"""Each role, in each database, with each kind of statement: only what it may do succeeds."""
+"""Each role runs each kind of statement, and only permitted statements succeed."""
 
 from contextlib import ExitStack, suppress
 
@@ -7,7 +7,7 @@ import pytest
 
 from tests.marketplace.roles.conftest import DATABASES, KINDS, password
 
-#: A table of each database that loading, or the app, writes.
+#: A table of each database that the loader or the app writes to.
 TABLES = {
     "default": "auth_group",
     "ecommerce": "ecommerce_sellers",
@@ -22,7 +22,7 @@ OWNER, WRITER, ANYBODY, NOBODY = (
     set(),
 )
 
-#: A kind of statement → who may.
+#: Statement → the kinds of roles that may run it.
 STATEMENTS = {
     "SELECT FROM {t}": ANYBODY,
     "SELECT FROM django_migrations": ANYBODY,
@@ -36,7 +36,7 @@ STATEMENTS = {
     "MERGE INTO {t} USING {t} AS s ON s.id = {t}.id WHEN MATCHED THEN DELETE": WRITER,
     "SELECT nextval('{t}_id_seq')": WRITER,
     "CREATE TEMPORARY TABLE staging (LIKE {t})": WRITER,
-    # Locks, whose memory is that of all databases.
+    # Locks, which share memory with all databases.
     "SELECT pg_advisory_xact_lock(1)": WRITER,
     "SELECT pg_advisory_lock(1)": WRITER,
     "SELECT pg_try_advisory_lock(1, 2)": WRITER,
@@ -59,12 +59,12 @@ STATEMENTS = {
     # Connections.
     "ALTER ROLE CURRENT_USER CONNECTION LIMIT -1": NOBODY,
     "ALTER DATABASE {d} CONNECTION LIMIT -1": OWNER,
-    # What PostgreSQL leaves to everybody: see "Limits of a role" in docs/operations.md.
+    # Permitted to all roles by PostgreSQL: see "Limits of a role" in docs/operations.md.
     "SET statement_timeout = 0": ANYBODY,
     "SET work_mem = '1GB'": ANYBODY,
     "SELECT pg_sleep(0)": ANYBODY,
     "NOTIFY novel": ANYBODY,
-    # Neither data nor harmless.
+    # Destructive statements and metadata.
     "TRUNCATE {t} CASCADE": OWNER,
     "SELECT setval('{t}_id_seq', 1000)": OWNER,
     "UPDATE django_migrations SET name = name": OWNER,
@@ -131,7 +131,7 @@ STATEMENTS = {
     "SELECT pg_switch_wal()": NOBODY,
 }
 
-#: Those of one database only.
+#: Statements for one database only.
 OF_ONE = {
     "ecommerce": {
         "SELECT ecommerce_create_price_month('2031-01-01')": WRITER,
@@ -144,7 +144,7 @@ OF_ONE = {
     "procurement": {
         "SELECT FROM procurement_lot_events": ANYBODY,
         "INSERT INTO procurement_lot_events TABLE procurement_lot_events LIMIT 0": WRITER,
-        # Refused to everybody; and whoever may remove what refuses it is the owner.
+        # Rejected by a trigger, which only the owner may remove.
         "UPDATE procurement_lot_events SET kind = kind": NOBODY,
         "DELETE FROM procurement_lot_events": NOBODY,
         "DROP TRIGGER procurement_lot_events_append_only ON procurement_lot_events": OWNER,
@@ -154,14 +154,14 @@ OF_ONE = {
     },
 }
 
-#: Which succeed, by warning only, without the right to do them; and what is true if they did.
+#: Statements that only warn without the privilege → condition that holds if they had an effect.
 GRANTS = {
     "GRANT SELECT ON {t} TO PUBLIC": "has_table_privilege('public', '{t}', 'SELECT')",
     "GRANT CONNECT ON DATABASE {d} TO PUBLIC": "has_database_privilege('public', '{d}', 'CONNECT')",
     "GRANT USAGE ON SCHEMA public TO PUBLIC": "has_schema_privilege('public', 'public', 'USAGE')",
 }
 
-#: Which are no part of a transaction; nobody may do them.
+#: Statements that cannot run in a transaction, and that no role may run.
 ALONE = (
     "ALTER SYSTEM SET fsync = off",
     "CREATE DATABASE novel",
@@ -172,7 +172,7 @@ ALONE = (
     "REINDEX SYSTEM {d}",
 )
 
-#: Refusals. Anything else would be a mistake of this test.
+#: Errors of missing privileges. Any other error is a mistake in this test.
 _REFUSED = (
     psycopg2.errors.InsufficientPrivilege,
     psycopg2.errors.RestrictViolation,
@@ -183,7 +183,7 @@ ROLES = [(alias, kind) for alias, kinds in KINDS.items() for kind in kinds]
 
 
 def attempt(connection, statement, check="true"):
-    """Return whether a statement is allowed; it is undone."""
+    """Return whether a statement is permitted. Its effect is rolled back."""
     try:
         with connection.cursor() as cursor:
             if statement.endswith("TO STDOUT"):
@@ -202,7 +202,7 @@ def attempt(connection, statement, check="true"):
 
 class Sink:
     def write(self, data):
-        """Take what is copied."""
+        """Discard copied data."""
 
 
 @pytest.mark.parametrize(("alias", "kind"), ROLES)
@@ -213,7 +213,7 @@ class TestMatrix:
         wrong = {}
 
         with server.enter(alias, kind) as connection:
-            # What a role may not do is up to its rights, and not to a setting that it can change.
+            # Privileges must be sufficient, as roles can change this setting.
             connection.cursor().execute("SET default_transaction_read_only = off")
             connection.commit()
             for statement, allowed in statements.items():
@@ -223,7 +223,7 @@ class TestMatrix:
 
         assert wrong == {}
 
-    def test_passing_rights_on(self, server, alias, kind):
+    def test_granting_privileges(self, server, alias, kind):
         names = {"t": TABLES[alias], "d": DATABASES[alias]}
 
         with server.enter(alias, kind) as connection:
@@ -236,7 +236,7 @@ class TestMatrix:
 
         assert done == [kind == "owner"] * len(GRANTS)
 
-    def test_what_nobody_may(self, server, alias, kind):
+    def test_statements_that_no_role_may_run(self, server, alias, kind):
         others = [name for other, name in DATABASES.items() if other != alias]
 
         with server.enter(alias, kind) as connection:
@@ -247,7 +247,7 @@ class TestMatrix:
                 owns = kind == "owner" and statement.startswith("REINDEX")
                 assert done == owns, statement
 
-    def test_databases(self, server, alias, kind):
+    def test_connecting_to_databases(self, server, alias, kind):
         entered = []
 
         for other in DATABASES:
@@ -259,7 +259,7 @@ class TestMatrix:
 
         assert entered == [alias]
 
-    def test_databases_of_the_server(self, server, alias, kind):
+    def test_connecting_to_system_databases(self, server, alias, kind):
         entered = []
 
         for name in ("postgres", "template1"):
@@ -269,10 +269,10 @@ class TestMatrix:
                 assert not attempt(other, "CREATE TEMPORARY TABLE novel (id int)")
                 assert not attempt(other, "CREATE TABLE novel (id int)")
 
-        # Where those who change roles take turns.
+        # Processes that change roles take a lock there.
         assert entered == ([] if kind == "analyst" else ["postgres"])
 
-    def test_no_password_but_its_own(self, server, alias, kind):
+    def test_other_passwords_are_rejected(self, server, alias, kind):
         name = DATABASES[alias]
 
         for secret in ("", "postgres", password(alias, "other")):
@@ -282,7 +282,7 @@ class TestMatrix:
 
 class TestAnalyst:
     @pytest.mark.parametrize("alias", ["ecommerce", "classifieds", "procurement"])
-    def test_reads_only_for_a_while(self, server, alias):
+    def test_is_read_only_with_a_time_limit(self, server, alias):
         with server.enter(alias, "analyst") as connection, connection.cursor() as cursor:
             settings = {}
             for name in ("default_transaction_read_only", "statement_timeout", "temp_file_limit"):
@@ -311,7 +311,7 @@ class TestAnalyst:
         assert "novelnovel" not in log.read_text()
         assert "PLANNEDSTMT" not in log.read_text()
 
-    def test_leaves_no_room_on_the_disk_for_notifications(self, server):
+    def test_notifications_have_a_disk_limit(self, server):
         assert server.do("SHOW max_notify_queue_pages") == [("1024",)]
 
 
@@ -325,7 +325,7 @@ class TestConnections:
                     for taken[kind] in range(100):
                         stack.enter_context(server.enter("ecommerce", kind))
 
-            # Sessions of other tests may not have ended yet.
+            # Sessions of other tests may still be open.
             assert 1 <= taken["analyst"] <= 10
             assert 40 <= taken["loader"] <= 48
             assert sum(taken.values()) <= 72
@@ -335,7 +335,7 @@ class TestConnections:
             assert server.do("SELECT 1") == [(1,)]
 
 
-class TestLeftovers:
+class TestCleanup:
     def test_nothing_was_changed(self, server):
         done = server.machine("db_grants")
 

@@ -1,4 +1,4 @@
-"""Passwords of roles are recognized, and never sent."""
+"""Password verifiers of roles."""
 
 import pytest
 from django.db import connections
@@ -17,14 +17,14 @@ def cursor():
 
 @pytest.mark.parametrize("password", ["Kq4-_x", "choynak ☕", "пароль", "a" * 200])
 class TestMatches:
-    def test_recognizes_what_the_client_library_made(self, cursor, password):
+    def test_matches_a_verifier_of_the_client_library(self, cursor, password):
         stored = verifier(cursor, "somebody", password)
 
         assert matches(stored, password)
         assert not matches(stored, password + "x")
         assert password not in stored
 
-    def test_recognizes_what_the_server_made(self, cursor, password):
+    def test_matches_a_verifier_of_the_server(self, cursor, password):
         cursor.execute("CREATE ROLE test_reader PASSWORD %(password)s", {"password": password})
 
         assert is_password(cursor, "classifieds", "test_reader", password)
@@ -45,7 +45,7 @@ class TestNames:
 
         assert names == ["shop_2_owner", "shop_2_loader", "shop_2_analyst"]
 
-    def test_fit_and_differ_however_long_the_database_is_named(self, monkeypatch):
+    def test_of_long_database_names_are_short_and_unique(self, monkeypatch):
         names = []
         for name in ("й" * 31 + "1", "й" * 31 + "2"):
             monkeypatch.setitem(connections["classifieds"].settings_dict, "NAME", name)

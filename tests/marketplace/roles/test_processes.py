@@ -1,4 +1,4 @@
-"""The project's own commands and pages, run as the roles that are meant for them."""
+"""Commands and pages of the project, run with the least-privilege roles."""
 
 import json
 
@@ -10,7 +10,7 @@ from tests import payloads
 from tests.marketplace.roles.conftest import DATABASES, TOKEN
 from tests.test_questions import CHEAP_CARS, SAME_PRODUCT, SAVINGS
 
-#: The payloads' month, which init_all does not make ahead.
+#: The partition of the payloads' month, which init_all does not create.
 MONTH = f"ecommerce_price_history_{corpus.START:%Y_%m}"
 
 RATES = """
@@ -57,7 +57,7 @@ print(answer.status_code, "push")
 
 
 def ok(done):
-    """The command's output, once it has ended well."""
+    """Return the output of a command, after checking that it succeeded."""
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -72,21 +72,21 @@ def products(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def loaded(server, products):
-    """Products, of a month that there was not."""
+    """Load products of a month without a partition."""
     query = f"SELECT to_regclass('{MONTH}') IS NULL"
     assert server.do(query) == [(True,)]
     return ok(server.run("loader", "ingest", "uzum", products))
 
 
 class TestLoader:
-    def test_ingests_to_the_end(self, server, loaded):
+    def test_loads_and_creates_the_partition(self, server, loaded):
         assert "read 40, created 40," in loaded
         tables = server.do("SELECT relname, relowner::regrole::text FROM pg_class")
         assert dict(tables)[MONTH] == "ecommerce_db_owner"
         points = server.do("SELECT tableoid::regclass::text FROM ecommerce_price_history")
         assert (MONTH,) in points
 
-    def test_new_months_are_no_difference(self, server, loaded):
+    def test_new_partitions_are_not_differences(self, server, loaded):
         assert "Difference" not in ok(server.machine("db_grants", "--database", "ecommerce"))
 
     @pytest.mark.parametrize(
@@ -97,13 +97,13 @@ class TestLoader:
             ("yandex", "yandex/market-yandex-uz-iphone15-1912483624.json"),
         ],
     )
-    def test_ingests_into_every_database(self, server, platform, name):
+    def test_loads_into_every_database(self, server, platform, name):
         out = ok(server.run("loader", "ingest", platform, str(payloads.path(name))))
 
         assert "rejected 0" in out
         assert "created 0," not in out
 
-    def test_runs_every_command_of_loading(self, server, products, loaded):
+    def test_runs_all_loading_commands(self, server, products, loaded):
         for arguments in (
             ["ingest", "uzum", products, "--full-listing", "shop"],
             ["ingest", "--replay", "uzum"],
@@ -116,12 +116,12 @@ class TestLoader:
         ):
             ok(server.run("loader", *arguments))
 
-    def test_initializes_what_is_there_already(self, server, loaded):
+    def test_init_all_changes_nothing(self, server, loaded):
         out = ok(server.run("loader", "init_all"))
 
         assert out.count("nothing to do") == len(DATABASES)
 
-    def test_cannot_give_itself_or_others_a_right(self, server):
+    def test_cannot_grant_privileges(self, server):
         server.do("REVOKE SELECT ON ecommerce_offers FROM ecommerce_db_analyst")
 
         done = server.run("loader", "db_grants", "--repair", "--database", "ecommerce")
@@ -130,7 +130,7 @@ class TestLoader:
         assert "no effect: ecommerce_db_loader lacks the privilege" in done.stdout
         assert "Repaired: ecommerce_db_analyst" in ok(server.machine("db_grants", "--repair"))
 
-    def test_serves_the_pages_and_takes_pushes(self, server, products, loaded):
+    def test_serves_pages_and_accepts_pushes(self, server, products, loaded):
         code = _PAGES.replace("{TOKEN}", TOKEN).replace("{PRODUCTS}", products)
 
         out = ok(server.run("loader", "shell", "--no-imports", "-c", code))
@@ -149,7 +149,7 @@ class TestOwner:
         ok(server.run("owner", "init_all"))
         ok(server.machine("db_grants"))
 
-    def test_a_migration_of_another_role_leaves_the_tables_to_the_owner(self, server):
+    def test_tables_of_a_superusers_migration_belong_to_the_owner(self, server):
         ok(server.machine("db_rollback", "classifieds", "2", "--force"))
         ok(server.machine("migrate", "--database=classifieds"))
 
@@ -158,7 +158,7 @@ class TestOwner:
 
 @pytest.mark.parametrize("alias", QUESTIONS)
 class TestAnalyst:
-    def test_asks_every_question(self, server, loaded, alias):
+    def test_runs_the_documented_queries(self, server, loaded, alias):
         with server.enter(alias, "analyst") as connection, connection.cursor() as cursor:
             for question in QUESTIONS[alias]:
                 cursor.execute(question)
@@ -172,7 +172,7 @@ class TestAnalyst:
             for name in names:
                 cursor.execute(f"TABLE {name} LIMIT 1")
 
-    def test_is_stopped_in_time(self, server, alias):
+    def test_statements_are_canceled(self, server, alias):
         with server.enter(alias, "analyst") as connection, connection.cursor() as cursor:
             cursor.execute("SET statement_timeout = '10ms'")
             with pytest.raises(psycopg2.errors.QueryCanceled):

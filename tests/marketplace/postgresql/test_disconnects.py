@@ -1,4 +1,4 @@
-"""Sessions that a restore ends: pages, probes and the worker go on with a new one."""
+"""After a restore ends their session, pages, probes and the worker use a new one."""
 
 import threading
 
@@ -51,29 +51,29 @@ def _pages(settings):
 
 @pytest.mark.usefixtures("_pages")
 class TestPages:
-    def test_that_read_are_asked_once_more(self, client):
+    def test_reads_are_retried_once(self, client):
         response = client.get("/read/?cuts=1")
 
         assert (response.status_code, response.content) == (200, b"7")
 
-    def test_are_unavailable_the_second_time(self, client, caplog):
+    def test_are_unavailable_after_a_second_disconnect(self, client, caplog):
         response = client.get("/read/?cuts=9")
 
         assert response.status_code == 503
         assert "server closed the connection" in caplog.text
 
-    def test_that_write_are_not_repeated(self, client):
+    def test_writes_are_not_retried(self, client):
         assert client.post("/read/?cuts=1").status_code == 503
 
 
-def test_a_probe_asks_once_more(monkeypatch):
+def test_a_probe_is_retried_once(monkeypatch):
     describe, cut = readiness._describe, []
 
-    def cut_once(alias, conversation):
+    def cut_once(alias, connection):
         if not cut:
             cut.append(alias)
-            conversation.query(readiness.Query(SQL(END)))
-        return describe(alias, conversation)
+            connection.query(readiness.Query(SQL(END)))
+        return describe(alias, connection)
 
     monkeypatch.setattr(readiness, "_describe", cut_once)
 
@@ -81,7 +81,7 @@ def test_a_probe_asks_once_more(monkeypatch):
     assert cut == ["ecommerce"]
 
 
-def test_a_worker_whose_session_was_ended_says_nothing():
+def test_a_worker_reconnects_without_a_report():
     troubles, loaded = [], []
     watcher = worker.Worker(
         ["ecommerce"],
@@ -98,7 +98,7 @@ def test_a_worker_whose_session_was_ended_says_nothing():
     assert loaded == [f"uzum-{pk}"]
 
 
-def test_a_session_that_begins_while_the_database_is_exchanged_waits():
+def test_connecting_during_a_replacement_waits():
     name = Identifier(database_name("ecommerce"))
     other = Identifier("exchanged_ecommerce")
     connections["ecommerce"].close()
@@ -122,7 +122,7 @@ def test_a_session_that_begins_while_the_database_is_exchanged_waits():
 
 
 def _wait_for_lock(cursor):
-    """Wait until a session waits for the database to be there."""
+    """Wait until a session waits for the lock of the database."""
 
     def is_waiting():
         parameters = connections["default"].get_connection_params()
