@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from marketplace.databases.roles.definitions import roles_of
 from marketplace.registry import ALIASES
-from marketplace.schedule import read
+from marketplace.schedule import read_schedule
 
 ROOT = Path(settings.BASE_DIR)
 DEPLOY = ROOT / "deploy"
@@ -226,7 +226,7 @@ class TestArchive:
             check=False,
         )
 
-        # What it does not know it warns of.
+        # It warns of unknown settings.
         assert "WARN" not in done.stdout + done.stderr
         assert "No stanzas exist" in done.stdout
 
@@ -238,18 +238,18 @@ class TestArchive:
 
 class TestSchedule:
     def test_contains_all_regular_commands(self):
-        commands = {job.command[0] for job in read(DEPLOY / "schedule")}
+        commands = {job.command[0] for job in read_schedule(DEPLOY / "schedule")}
 
         wanted = {"ingest", "db_record_sizes", "db_partitions", "db_backup", "db_drill"}
         assert wanted <= commands
 
     def test_verifies_the_archive(self):
-        commands = [job.command for job in read(DEPLOY / "schedule")]
+        commands = [job.command for job in read_schedule(DEPLOY / "schedule")]
 
         assert ("db_archive", "--verify") in commands
 
     def test_runs_the_backup_before_the_drill(self):
         sunday = timezone.now().replace(year=2026, month=11, day=22, hour=0, minute=0)
-        due = {job.command[0]: job.after(sunday) for job in read(DEPLOY / "schedule")}
+        due = {job.command[0]: job.after(sunday) for job in read_schedule(DEPLOY / "schedule")}
 
         assert due["db_backup"] < due["db_drill"]

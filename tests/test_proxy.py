@@ -17,7 +17,7 @@ from tests.marketplace.conftest import Machine
 from tests.marketplace.push.api_server import Server, product, read_response
 from tests.proxy import MAX_BODY, TEMPLATE, proxy
 
-#: What a client sends that then waits, with a host that is known.
+#: The beginning of a request, after which the client waits, with a valid host.
 HALVES = {
     "headers": b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Endless: ",
     "form": b"POST /login/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9000\r\n\r\nusername=",

@@ -61,9 +61,9 @@ def start(machine, arguments):
 def end(process):
     """Stop a process as systemd does; return its output."""
     process.send_signal(signal.SIGTERM)
-    said, _ = process.communicate(timeout=60)
-    assert process.returncode == 0, said
-    return said
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    return output
 
 
 class TestUnits:
@@ -116,7 +116,7 @@ class TestCommands:
     def test_web_server(self, machine):
         with socket.create_server(("127.0.0.1", 0)) as probe:
             address = f"127.0.0.1:{probe.getsockname()[1]}"
-        arguments = [each.replace("127.0.0.1:8000", address) for each in command("web")]
+        arguments = [argument.replace("127.0.0.1:8000", address) for argument in command("web")]
         assert f"--bind={address}" in arguments
         process = start(machine, arguments)
 

@@ -85,7 +85,7 @@ def shape(name="T-LIST", key="t_items", **changes):
     """Return a shape of documents with a list of ids under a key."""
 
     def split(document, source):
-        return (Item(name, {"id": each}) for each in document[key])
+        return (Item(name, {"id": value}) for value in document[key])
 
     def parse(payload, context):
         return Parsed(str(payload["id"]), [Product(str(payload["id"]))])

@@ -46,10 +46,10 @@ class TestDatabaseCommand:
             call_command("db_status", database="olx")
 
     def test_needs_a_terminal_to_confirm(self, monkeypatch):
-        def nobody():
+        def end_of_file():
             raise EOFError
 
-        monkeypatch.setattr("builtins.input", nobody)
+        monkeypatch.setattr("builtins.input", end_of_file)
 
         with pytest.raises(CommandError, match="Not a terminal: add --force"):
             DatabaseCommand().confirm("All will be lost.", "all")

@@ -36,8 +36,8 @@ class TestDbVerify:
 
         assert outcome == (
             "CLASSIFIEDS: 1 difference\n   unexpected table by_hand\n"
-            "   Next: python manage.py db_migrate for what is pending; undo by hand what was "
-            "changed by hand, or restore the database.\n",
+            "   Next: apply pending migrations with python manage.py db_migrate. Revert manual "
+            "changes, or restore the database.\n",
             "CommandError: 1 of 1 database failed: classifieds\n",
             1,
         )

@@ -25,7 +25,7 @@ def wait_for(process, text):
         lines.append(line)
         if text in line:
             return "".join(lines)
-    raise AssertionError(f"It ended before it said {text!r}: {''.join(lines)}")
+    raise AssertionError(f"The process ended before it printed {text!r}: {''.join(lines)}")
 
 
 class TestServe:
@@ -70,7 +70,7 @@ class TestServe:
         wait_for(process, "Quit the server")
 
         process.kill()
-        # Whoever still writes to its output holds it open.
+        # A child process that is still running keeps its output open.
         process.communicate(timeout=30)
 
         assert process.returncode == -signal.SIGKILL

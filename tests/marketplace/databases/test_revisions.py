@@ -191,7 +191,7 @@ class TestRollback:
 
     def test_fails_if_a_table_stays_locked(self, migrated, monkeypatch):
         monkeypatch.setattr(revisions, "LOCK_TIMEOUT", 1)
-        # What came after that migration leaves its tables alone.
+        # Later migrations do not change its tables.
         rollback("classifieds", migrated[::-1].index("0003_loading"))
 
         with (

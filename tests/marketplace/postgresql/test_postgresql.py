@@ -43,7 +43,7 @@ class TestDebugCursor:
             cursor.execute("SELECT %s", ["ж" * 50_000])
             cursor.execute("SELECT %s", ["short"])
 
-        long, short = (each["sql"] for each in queries.captured_queries)
+        long, short = (query["sql"] for query in queries.captured_queries)
         assert long.startswith("SELECT 'жжж")
         assert long.endswith("ж… (100,009 bytes)")
         assert len(long.encode()) < 2100
