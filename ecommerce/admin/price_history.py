@@ -90,7 +90,7 @@ class PricePointAdmin(ReadOnlyAdmin):
         _OfferPlatformFilter,
         matching("category", "category (part of the name)", _in_category),
         choice("is_available"),
-        choice("is_outlier", _OUTLIER_CHOICES),
+        choice("is_outlier", _OUTLIER_CHOICES, "Not marked"),
         ("price", RangeFilter),
         CurrencyFilter,
         ("price_change_percent", RangeFilter),
@@ -102,7 +102,7 @@ class PricePointAdmin(ReadOnlyAdmin):
     sortable = ("recorded_at", "price", "price_change", "price_change_percent")
     sortable_without_index = ("price", "price_change", "price_change_percent")
     amounts = ("price", "price_change")
-    search_help_text = "Words of the product's title, or the id of an offer or a product"
+    search_help_text = "Words of the product's title, or an id"
     detail_related = ("offer__product",)
     fieldsets = (
         ("Price point", {"fields": ("recorded_at", "offer", "product")}),
@@ -142,12 +142,12 @@ class PricePointAdmin(ReadOnlyAdmin):
         """Return whether the user may release and restore outliers."""
         return request.user.has_perm("ecommerce.change_pricepoint")
 
-    @admin.action(description="Release selected (the price is correct)", permissions=["review"])
+    @admin.action(description="Release (price is correct)", permissions=["review"])
     def release(self, request: HttpRequest, queryset: QuerySet[PricePoint]) -> None:
         """Include marked prices in the statistics again."""
         self._review(request, queryset, outliers.release, "released")
 
-    @admin.action(description="Restore selected (mark as outliers again)", permissions=["review"])
+    @admin.action(description="Restore (mark as outlier)", permissions=["review"])
     def restore(self, request: HttpRequest, queryset: QuerySet[PricePoint]) -> None:
         """Mark released prices as outliers again."""
         self._review(request, queryset, outliers.restore, "marked again")

@@ -232,9 +232,14 @@ class DayRangeFilter(_RangeMixin, _DateFilter):
         return timezone.make_aware(datetime.combine(day, time.min))
 
 
-def choice(field: str, choices: Iterable[tuple[str, str]] = YES_NO) -> type[Any]:
-    """Return a filter by `choices` of a column, and by rows where it is NULL."""
-    all_choices = [*choices, (_UNKNOWN, "Unknown")]
+def choice(
+    field: str, choices: Iterable[tuple[str, str]] = YES_NO, null_title: str = "Unknown"
+) -> type[Any]:
+    """Return a filter by `choices` of a column.
+
+    :param null_title: text of an additional choice, of the rows where the column is NULL
+    """
+    all_choices = [*choices, (_UNKNOWN, null_title)]
     # Many radio buttons do not fit the screen.
     base = _DropdownFilter if len(all_choices) > 8 else _RadioFilter
 

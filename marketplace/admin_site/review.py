@@ -60,12 +60,12 @@ class ReviewMixin(ModelAdmin):
         codename = get_permission_codename("change", self.opts)
         return request.user.has_perm(f"{self.opts.app_label}.{codename}")
 
-    @admin.action(description="Release selected (load now)", permissions=["review"])
+    @admin.action(description="Release (load now)", permissions=["review"])
     def release(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         """Load the selected rows."""
         return self._review(request, queryset, "release")
 
-    @admin.action(description="Discard selected (delete permanently)", permissions=["review"])
+    @admin.action(description="Discard (delete permanently)", permissions=["review"])
     def discard(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         """Delete the selected rows."""
         return self._review(request, queryset, "discard")
