@@ -104,7 +104,7 @@ class TestErrors:
         assert response.status_code == 400
         assert "Idempotency-Key must have 1 to 255" in response.json()["error"]
 
-    def test_invalid_line_after_stored_chunks_lines(self, push, monkeypatch):
+    def test_invalid_line_after_stored_chunks(self, push, monkeypatch):
         monkeypatch.setattr("marketplace.push.inbox.CHUNK_SIZE", 100)
 
         response = push(b'{"id": 1}\n' * 100 + b"{oops}\n" + b'{"id": 1}\n' * 100)
