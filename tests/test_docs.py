@@ -227,7 +227,7 @@ class TestCommands:
             options = {
                 word
                 for span in re.findall(r"`([^`]+)`", text)
-                for word in re.findall(r"(?<!\S)--[a-z-]+", span)
+                for word in re.findall(r"(?<!\S)--[a-z_-]+", span)
             }
             known = command_options(name)
 

@@ -38,7 +38,7 @@ def check_row(adapter: Adapter, document: Any, name: str, path: str = "") -> Non
     if foreign:
         raise SourceError(f"{text} It looks like a table of {foreign[0]}: load it as that.")
     raise SourceError(
-        f"{text} No shipped mapping fits. Write one, as README says under Tables of any source, "
+        f"{text} No shipped mapping fits. Write one, as docs/tables.md describes, "
         f"and run: {_command(platform, path or name, 'MAP.toml')}"
     )
 

@@ -15,7 +15,7 @@ class Command(DatabaseCommand):
 
     help = """Load exchange rates in the JSON format of the Central Bank of Uzbekistan.
 
-    Each database converts prices with its rates: see Questions in the README.
+    Each database converts prices with its rates: see docs/analysis.md.
     A rate that differs from the stored rate of the same day replaces it. Safe to run again.
     Invalid entries are reported, and the others are loaded.
 
