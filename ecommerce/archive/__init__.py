@@ -1,6 +1,11 @@
-"""The archive of the price history: whole months in Parquet files, beside the months in PostgreSQL.
+"""The archive of the price history: whole months in Parquet files instead of PostgreSQL.
 
-A month is in one of both. The table `ecommerce_archived_months` says which are archived; files
-beside it count only if they are what it says. An archived month is closed: what would change it is
-not loaded until it is brought back.
+A month is stored in one of the two. The table `ecommerce_archived_months` lists the archived months
+with the hash of their content; other files in ARCHIVE_DIR are ignored. An archived month is closed:
+records that would change it go to quarantine until the month is brought back.
+
+`moving` archives and brings back months for db_archive and db_unarchive, with `export`, `months`
+(partitions in PostgreSQL) and `layout` and `manifests` (files). `reading` queries the files for
+charts and price_history, `closed_months` protects archived months during loads, and `notices` tells
+users which months are omitted.
 """

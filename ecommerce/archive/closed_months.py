@@ -1,8 +1,8 @@
-"""Archived months are closed: what loading may not change, and what it must know of them.
+"""Loading into archived months, which are closed.
 
-What tells of an archived month what the archive says already is loaded as usual. What would change
-it is refused, alone: it waits in quarantine until the month is brought back. A price of the past
-among what a newer payload tells stays in that payload.
+An item that confirms the archived prices is loaded as usual. An item that would change them is
+refused, and waits in quarantine until the month is brought back. If a newer payload contains a past
+price, that price stays in the payload only.
 """
 
 from bisect import bisect_right
@@ -43,8 +43,8 @@ _COLUMNS = (
 )
 
 
-class _Told(NamedTuple):
-    """What a batch tells of a moment in an archived month; `item` is None if several do."""
+class _Observation(NamedTuple):
+    """An observation of a batch in an archived month; `item` is None if several items state it."""
 
     item: int | None
     offer_id: int
@@ -56,7 +56,7 @@ class _Told(NamedTuple):
 
 
 def is_closed(cursor: CursorWrapper, moment: datetime) -> bool:
-    """Return whether a moment is in the last archived month, or before it."""
+    """Return whether a time is in the last archived month, or before it."""
     cursor.execute(
         "SELECT EXISTS (SELECT FROM ecommerce_archived_months "
         "WHERE month >= date_trunc('month', %(moment)s AT TIME ZONE 'UTC')::date)",
@@ -68,30 +68,34 @@ def is_closed(cursor: CursorWrapper, moment: datetime) -> bool:
 def refuse_changes(cursor: CursorWrapper, platform: str) -> None:
     """Refuse the items of a staged and merged batch that would change an archived month.
 
-    :raises ItemsRefusedError: if there are any, or the archive cannot be read, so that they may be
+    :raises ItemsRefusedError: if there are such items, or if the archive cannot be read
     """
     cursor.execute(_sql("archived_observations"), {"platform": platform})
-    told = [_Told(*row) for row in cursor.fetchall()]
-    if not told:
+    observations = [_Observation(*row) for row in cursor.fetchall()]
+    if not observations:
         return
     try:
-        known = _points(cursor, platform, {each.offer_id for each in told})
+        points = _points(cursor, platform, {observed.offer_id for observed in observations})
     except ArchiveError as error:
-        raise ItemsRefusedError(
-            dict.fromkeys((t.item for t in told), _unread(cursor, error))
-        ) from error
-    refused = {each.item: _reason(each) for each in told if _is_news(each, known[each.offer_id])}
+        reason = _unreadable_reason(cursor, error)
+        items = (observed.item for observed in observations)
+        raise ItemsRefusedError(dict.fromkeys(items, reason)) from error
+    refused = {
+        observed.item: _closed_reason(observed)
+        for observed in observations
+        if _changes_history(observed, points[observed.offer_id])
+    }
     if refused:
         raise ItemsRefusedError(refused)
 
 
 def add_evidence(cursor: CursorWrapper, platform: str) -> None:
-    """Add the archived points of the offers in known_observations to it.
+    """Add the archived points of the offers in the table known_observations to that table.
 
-    Where the archive cannot be read, offers without archived points need none.
+    If the archive cannot be read, only offers with archived points are affected.
 
-    :raises ItemsRefusedError: if the archive cannot be read, and items of a staged batch need it
-    :raises ArchiveError: if other work needs it, such as a replay
+    :raises ItemsRefusedError: if the archive cannot be read and items of a staged batch need it
+    :raises ArchiveError: if the archive cannot be read and another task needs it, such as a replay
     """
     archived = months.file_months(cursor)
     if not archived:
@@ -101,30 +105,31 @@ def add_evidence(cursor: CursorWrapper, platform: str) -> None:
     try:
         rows = reading.points_of(archived, offers, *_ALWAYS, platform)
     except ArchiveError as error:
-        _refuse_unproven(cursor, platform, error)
+        _refuse_dependent_items(cursor, platform, error)
         return
     staging.copy(cursor, "known_observations", _COLUMNS, ((*row, 1, 1, False) for row in rows))
     cursor.execute(_sql("archived_duplicates"))
 
 
-def _refuse_unproven(cursor: CursorWrapper, platform: str, error: ArchiveError) -> None:
-    """Refuse the items whose histories need the archive, which cannot be read."""
+def _refuse_dependent_items(cursor: CursorWrapper, platform: str, error: ArchiveError) -> None:
+    """Refuse the items whose histories need the unreadable archive."""
     cursor.execute(_sql("items_needing_archive"), {"platform": platform})
     is_needed, items = cursor.fetchone()
     if not is_needed:
         return
-    reason = _unread(cursor, error)
+    reason = _unreadable_reason(cursor, error)
     if not items:
         raise ArchiveError(reason) from error
     raise ItemsRefusedError(dict.fromkeys(items, reason)) from error
 
 
-def _unread(cursor: CursorWrapper, error: ArchiveError) -> str:
+def _unreadable_reason(cursor: CursorWrapper, error: ArchiveError) -> str:
     """Return why a record must wait for the archive, and the next step."""
-    lost = [f"{month:%Y-%m}" for month, _ in reading.unreadable_months(months.file_months(cursor))]
-    give_up = f" If they are lost: python manage.py db_archive --abandon {' '.join(lost)}."
+    unreadable = reading.unreadable_months(months.file_months(cursor))
+    names = [f"{month:%Y-%m}" for month, _ in unreadable]
+    abandon = f" If they are lost: python manage.py db_archive --abandon {' '.join(names)}."
     return (
-        f"needs archived prices, which cannot be read: {error}{give_up if lost else ''} Then "
+        f"needs archived prices, which cannot be read: {error}{abandon if names else ''} Then "
         "release this record."
     )
 
@@ -132,36 +137,36 @@ def _unread(cursor: CursorWrapper, error: ArchiveError) -> str:
 def _points(
     cursor: CursorWrapper, platform: str, offers: Iterable[int]
 ) -> dict[int, list[tuple[Any, ...]]]:
-    """Return the points of offers, wherever they are, by time."""
+    """Return offer id → its points in PostgreSQL and in the archive, in chronological order."""
     since, until = _ALWAYS
     values: dict[str, Any] = {"offers": list(offers), "since": since, "until": until}
     cursor.execute(_sql("price_points"), values)
     rows = cursor.fetchall()
     rows += reading.points_of(months.file_months(cursor), values["offers"], since, until, platform)
-    found = defaultdict(list)
+    points = defaultdict(list)
     for row in sorted(rows, key=lambda row: row[:2]):
-        found[row[0]].append(row)
-    return found
+        points[row[0]].append(row)
+    return points
 
 
-def _is_news(told: _Told, points: list[tuple[Any, ...]]) -> bool:
-    """Return whether an observation would change a history; by the rule of late_arrivals.sql."""
-    place = bisect_right(points, told.at, key=lambda point: point[1])
-    if not place:
+def _changes_history(observed: _Observation, points: list[tuple[Any, ...]]) -> bool:
+    """Return whether an observation would change a history, by the rule for late arrivals."""
+    index = bisect_right(points, observed.at, key=lambda point: point[1])
+    if not index:
         return True
-    _, at, price, old_price, currency, is_available, *_, is_outlier = points[place - 1]
-    if at == told.at:
-        # The first state known of a moment counts.
+    _, at, price, old_price, currency, is_available, *_, is_outlier = points[index - 1]
+    if at == observed.at:
+        # The first state that was recorded for a time counts.
         return False
     return (
         is_outlier is not None
-        or (price, old_price, currency) != (told.price, told.old_price, told.currency)
-        or (told.is_available is not None and told.is_available != is_available)
+        or (price, old_price, currency) != (observed.price, observed.old_price, observed.currency)
+        or (observed.is_available is not None and observed.is_available != is_available)
     )
 
 
-def _reason(told: _Told) -> str:
-    month = f"{told.at.astimezone(UTC):%Y-%m}"
+def _closed_reason(observed: _Observation) -> str:
+    month = f"{observed.at.astimezone(UTC):%Y-%m}"
     return (
-        f"is of {month}, which is archived: python manage.py db_unarchive {month}, then release it"
+        f"belongs to archived month {month}: python manage.py db_unarchive {month}, then release it"
     )

@@ -1,7 +1,8 @@
-"""What a month's rows are, in both systems: their columns, and what tells that they are equal.
+"""The columns of a month's rows, and the fingerprint by which PostgreSQL and files are compared.
 
-The content hash is the sum of a hash of each row, so that their order does not matter. A row's hash
-is the first 60 bits of the MD5 of its values as text, NULL told apart from all of them.
+The content hash is the sum of the hashes of all rows, so that their order does not matter. The hash
+of a row is the first 60 bits of the MD5 of its values as text, in which NULL differs from all
+values.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ from psycopg2.sql import SQL, Identifier
 
 from marketplace.humanize import counted
 
-#: Column → its type in the files. The first two are not in the table: they name the offer.
+#: Column → its type in the files. The first two identify the offer and are not in the table.
 COLUMNS = {
     "platform": "VARCHAR",
     "offer_external_id": "VARCHAR",
@@ -31,20 +32,20 @@ COLUMNS = {
     "is_outlier": "BOOLEAN",
 }
 
-#: Columns of the table that a row is made of; discount_percent follows from them.
+#: The columns of the table. All but the generated column discount_percent are written.
 STORED = [name for name in COLUMNS if name not in ("platform", "offer_external_id")]
 WRITTEN = [name for name in STORED if name != "discount_percent"]
 
-#: How the rows of a file are sorted.
+#: The sort order of the rows of a file.
 SORTED_BY = ["offer_id", "recorded_at"]
 
-#: The platform of points whose offer is not known.
+#: The platform of points whose offer does not exist.
 UNKNOWN = "unknown"
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
-#: What joins the values of a row, and what stands for NULL, are in no number.
+#: The separator of the values and the mark for NULL do not occur in numbers.
 _ROW = " || '|' || ".join(f"coalesce({{{name}}}, '~')" for name in STORED)
 _TEXTS = {name: f"CAST({name} AS varchar)" for name in STORED} | {
     "currency": "'\"' || currency || '\"'"
@@ -94,7 +95,7 @@ FROM (SELECT DISTINCT offer_id, platform, offer_external_id FROM points)
 
 
 class Fingerprint(NamedTuple):
-    """What tells whether the rows of a month are the same in two places."""
+    """A summary of the rows of a month; equal fingerprints mean equal rows."""
 
     rows: int
     min_recorded_at: str | None
@@ -103,7 +104,7 @@ class Fingerprint(NamedTuple):
 
     @property
     def summary(self) -> str:
-        """What it says, as a message tells it."""
+        """The number of rows and the period, for messages."""
         return f"{counted(self.rows, 'row')}, {self.min_recorded_at} to {self.max_recorded_at}"
 
 
@@ -115,21 +116,21 @@ def fingerprint_table(cursor: CursorWrapper, table: str) -> Fingerprint:
 
 
 def offers_hash(cursor: CursorWrapper, table: str) -> str:
-    """Return the hash of the offers that a month's table is about."""
+    """Return the hash of the offers that the rows of a month's table refer to."""
     statement = SQL(_POSTGRESQL_OFFERS).format(table=Identifier(table))
     cursor.execute(statement, {"unknown": UNKNOWN})
     return _padded(cursor.fetchone()[0])
 
 
 def fingerprint_files(archive: DuckDBPyConnection) -> Fingerprint:
-    """Return the fingerprint of what the view `points` reads."""
-    # Both parts are constants of this module.
+    """Return the fingerprint of the rows of the view `points`."""
+    # The statement consists of constants of this module.
     row = archive.execute(_DUCKDB.format(row=_DUCKDB_ROW)).fetchone()
     return _fingerprint(row)
 
 
 def offers_hash_of_files(archive: DuckDBPyConnection) -> str:
-    """Return the hash of the offers that the view `points` tells of."""
+    """Return the hash of the offers that the rows of the view `points` refer to."""
     row = archive.execute(_DUCKDB_OFFERS).fetchone()
     return _padded(row[0] if row else None)
 
@@ -146,5 +147,5 @@ def _moment(microseconds: int | None) -> str | None:
 
 
 def _padded(total: str | None) -> str:
-    """Return a sum as hexadecimal digits, of which the last differ most."""
+    """Return a sum as hexadecimal digits, with leading zeros."""
     return f"{int(total or 0):032x}"

@@ -1,4 +1,4 @@
-"""Objects that depend on the table of a month, and keep it from being dropped."""
+"""Objects that depend on the table of a month, so that it cannot be dropped."""
 
 from datetime import date
 from functools import partial
@@ -14,22 +14,22 @@ _sql = partial(read_sql, ecommerce.__file__)
 
 
 def names(month: date) -> list[str]:
-    """Return what depends on a month's table, as PostgreSQL describes it: `view monthly_prices`."""
+    """Return the objects that depend on a month's table, such as `view monthly_prices`."""
     with connections[months.alias()].cursor() as cursor:
         cursor.execute(_sql("month_dependents"), {"table": months.table_name(month)})
         return [name for (name,) in cursor.fetchall()]
 
 
 def require_none(month: date) -> None:
-    """Refuse to go on if something depends on a month's table.
+    """Check that no object depends on a month's table.
 
-    :raises ArchiveError: if so, with the names
+    :raises ArchiveError: if there are such objects; the message names them
     """
-    found = names(month)
-    if found:
+    dependents = names(month)
+    if dependents:
         table = months.table_name(month)
         raise ArchiveError(
-            f"The table {table} cannot be dropped, because these depend on it: {', '.join(found)}. "
-            f"The month stays as it is. Drop them, or define them on {months.TABLE} instead; then "
-            "run this again."
+            f"The table {table} cannot be dropped, because other objects depend on it: "
+            f"{', '.join(dependents)}. The month is unchanged. Drop them, or define them on "
+            f"{months.TABLE} instead; then run this again."
         )

@@ -1,4 +1,4 @@
-"""Writing a month to Parquet, and the proof that the files hold what the table does."""
+"""Writing a month to Parquet files, and verifying that they contain the rows of the table."""
 
 import shutil
 import tempfile
@@ -20,7 +20,7 @@ from ecommerce.archive.content import Fingerprint
 from ecommerce.archive.layout import ArchivedFile, ArchiveManifest
 from marketplace.exceptions import ArchiveError
 
-#: Rows that are skipped or read as one, as the offers and times that each holds are known.
+#: Rows per row group. Queries skip row groups by their ranges of offers and times.
 _ROW_GROUP = 122_880
 
 _COPY = """
@@ -31,7 +31,7 @@ COPY (
 ) TO STDOUT WITH (FORMAT csv, NULL '\\N')
 """
 
-# What a person finds in the metadata of a file that is all there is.
+# The metadata explains a file to a person who has nothing else.
 _WRITE = """
 COPY (SELECT {columns} FROM rows WHERE platform = $platform ORDER BY {order})
 TO '{path}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {group}, KV_METADATA {{
@@ -44,13 +44,13 @@ TO '{path}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {group}, KV_METADA
 
 
 def export(month: date, work: Path, now: datetime) -> ArchiveManifest:
-    """Write a month's table to the archive, and compare it; return the manifest.
+    """Write a month's table to the archive, and compare both; return the manifest.
 
-    What the archive had of the month stays, for databases that are restored. Of what fails nothing
-    is left.
+    Earlier files of the month are kept, because a restored database may need them. A failed export
+    leaves no files.
 
-    :param work: the folder for what is not finished, on the archive's disk
-    :raises ArchiveError: if the disk lacks room, or the files do not hold what the table does
+    :param work: a folder for unfinished files, on the archive's disk
+    :raises ArchiveError: if the disk has too little space, or the files differ from the table
     :raises OSError: if the disk cannot be written
     """
     try:
@@ -80,28 +80,28 @@ def _export(month: date, work: Path, now: datetime) -> ArchiveManifest:
 
 
 def compare(files: list[ArchivedFile], expected: Fingerprint, offers: str) -> None:
-    """Read files again, and compare them with what was in the table.
+    """Read files again, and compare them with the fingerprint and the offers of the table.
 
-    :raises ArchiveError: if a file is not what was written, or they hold other rows
+    :raises ArchiveError: if a file was changed, or the files contain other rows
     """
     for file in files:
         layout.check(file)
     names = ", ".join(str(layout.root() / file.path) for file in files) or "no file"
-    with reading.connect(what=f"{names} cannot be read again") as archive:
+    with reading.connect(failure=f"{names} cannot be read again") as archive:
         reading.show_files(archive, (layout.root() / file.path for file in files))
-        found = content.fingerprint_files(archive)
-        found_offers = content.offers_hash_of_files(archive)
-    if found != expected:
+        actual = content.fingerprint_files(archive)
+        actual_offers = content.offers_hash_of_files(archive)
+    if actual != expected:
         raise ArchiveError(
-            f"The files hold other rows than were archived: {found.summary}; expected "
+            f"The files contain other rows than the table: {actual.summary}; expected "
             f"{expected.summary}. Files: {names}."
         )
-    if found_offers != offers:
-        raise ArchiveError(f"The files name other offers than were archived. Files: {names}.")
+    if actual_offers != offers:
+        raise ArchiveError(f"The files refer to other offers than the table. Files: {names}.")
 
 
 def fingerprint_of(manifest: ArchiveManifest) -> Fingerprint:
-    """Return the fingerprint that a manifest tells."""
+    """Return the fingerprint stated in a manifest."""
     return Fingerprint(
         manifest.rows, manifest.min_recorded_at, manifest.max_recorded_at, manifest.content_hash
     )
@@ -109,7 +109,7 @@ def fingerprint_of(manifest: ArchiveManifest) -> Fingerprint:
 
 @contextmanager
 def _snapshot() -> Iterator[CursorWrapper]:
-    """Open a transaction in which all statements see the same rows."""
+    """Open a read-only transaction in which all statements see the same rows."""
     alias = months.alias()
     with atomic(using=alias, durable=True), connections[alias].cursor() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -117,14 +117,15 @@ def _snapshot() -> Iterator[CursorWrapper]:
 
 
 def _require_room(cursor: CursorWrapper, table: str, work: Path) -> None:
-    # Rows as text, sorted and as Parquet take less together than the table without its indexes.
+    # Together, the rows as compressed text, sorted and as Parquet are smaller than the table
+    # without its indexes.
     cursor.execute("SELECT pg_table_size(to_regclass(%(table)s))", {"table": table})
     needed = cursor.fetchone()[0]
     free = shutil.disk_usage(work).free
     if free < needed:
         raise ArchiveError(
-            f"{layout.root()} has {free:,} bytes free, {table} needs {needed:,}. Free some, or set "
-            "ARCHIVE_DIR to another disk."
+            f"{layout.root()} has {free:,} bytes free, {table} needs {needed:,}. Free some space, "
+            "or set ARCHIVE_DIR to another disk."
         )
 
 
@@ -140,17 +141,17 @@ def _copy_out(cursor: CursorWrapper, table: str, path: Path) -> None:
 
 
 def copy_with_setting(cursor: CursorWrapper, before: str, statement: Any, file: IO[bytes]) -> None:
-    """Execute a COPY, in a session that a statement before has prepared."""
+    """Execute a COPY after another statement, such as SET LOCAL."""
     cursor.execute(before)
-    # Django translates the errors of execute(), not those of copy_expert().
+    # Django translates errors of execute(), but not those of copy_expert().
     with cursor.db.wrap_database_errors:
         cursor.copy_expert(statement, file, 1 << 20)
 
 
 def _write_files(month: date, work: Path, content_hash: str) -> list[ArchivedFile]:
-    """Write a file a platform, and put them where they belong."""
-    what = f"{month:%Y-%m} cannot be written to {layout.root()}"
-    with reading.connect(work / "temporary", what=what) as archive:
+    """Write one file per platform, and move them to their final paths."""
+    failure = f"{month:%Y-%m} cannot be written to {layout.root()}"
+    with reading.connect(work / "temporary", failure=failure) as archive:
         archive.execute("ATTACH $path AS work", {"path": str(work / "rows.duckdb")})
         archive.execute("USE work")
         reading.read_csv(archive, work / "rows.csv.zst", "rows", content.COLUMNS)
@@ -171,7 +172,7 @@ def _write_file(
     rows: int,
 ) -> ArchivedFile:
     draft = work / "points.parquet"
-    # Names of platforms come from the registry; the path goes as DuckDB's own text.
+    # COPY does not accept a parameter for the path.
     statement = _WRITE.format(
         columns=", ".join(content.COLUMNS),
         order=", ".join(content.SORTED_BY),

@@ -1,10 +1,11 @@
-"""Where the files of archived months are, and what says that they are whole.
+"""The paths of the files of archived months, their manifests, and checks of the files.
 
     <ARCHIVE_DIR>/price_history/platform=uzum/month=2025-06/points-3f2a90c1-5d0be1a47c22.parquet
     <ARCHIVE_DIR>/price_history/manifests/2025-06-00000a3c3f2a90c1.json
 
-A month's manifest is written last, in one moment. Files that no manifest names are leftovers. No
-file takes the place of one with another content: an older archive of a month stays as it was.
+The manifest of a month is written last, by an atomic rename. Files that are in no manifest are
+leftovers. The names contain a hash of the content, so that archiving a month again does not
+overwrite its earlier files.
 """
 
 import errno
@@ -25,7 +26,7 @@ from django.conf import settings
 
 from marketplace.exceptions import ArchiveError
 
-#: Of the files' columns and of the manifest.
+#: The version of the columns of the files and of the manifest.
 SCHEMA_VERSION = 1
 
 _BLOCK = 1 << 20
@@ -36,7 +37,7 @@ class ArchivedFile:
     """A Parquet file of a month.
 
     :param path: relative to `root()`
-    :param xxh3_128: like `sha256` a hash of its bytes, which is fast enough for each reading
+    :param xxh3_128: a hash of the bytes that is fast enough to be checked before each reading
     """
 
     path: str
@@ -49,11 +50,11 @@ class ArchivedFile:
 
 @dataclass(frozen=True)
 class ArchiveManifest:
-    """What an archived month consists of.
+    """The description of an archived month: its rows and files.
 
     :param content_hash: of the values of all rows, in any order; see `ecommerce.archive.content`
-    :param offers_hash: of the offers that the rows are about: id, platform and external id
-    :param columns: name → type, as in the files
+    :param offers_hash: of the offers that the rows refer to: id, platform and external id
+    :param columns: name → type in the files
     """
 
     schema_version: int
@@ -76,7 +77,7 @@ def root() -> Path:
 
 
 def file_path(platform: str, month: date, content_hash: str, sha256: str) -> str:
-    """Return where the points of a platform and month are, relative to `root()`.
+    """Return the path of the points of a platform and month, relative to `root()`.
 
     :param content_hash: of the rows of the whole month
     :param sha256: of the file
@@ -85,10 +86,11 @@ def file_path(platform: str, month: date, content_hash: str, sha256: str) -> str
     return f"platform={platform}/month={month:%Y-%m}/{name}"
 
 
-_FULL = "Free some room, or set ARCHIVE_DIR to another disk; then run this again."
-_BLOCKED = "A file is where a folder belongs, or the other way round: move it away."
-_DENIED = "Let this user write it, or set ARCHIVE_DIR to a folder that can be written."
+_FULL = "Free some space, or set ARCHIVE_DIR to another disk; then run this again."
+_BLOCKED = "There is a file instead of a folder, or a folder instead of a file: move it away."
+_DENIED = "Give this user write permission, or set ARCHIVE_DIR to a writable folder."
 
+#: Error number → the next step in an error message.
 _STEPS = dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _FULL) | dict.fromkeys(
     (errno.ENOTDIR, errno.EISDIR, errno.EEXIST), _BLOCKED
 )
@@ -96,9 +98,9 @@ _STEPS = dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _FULL) | dict.
 
 @contextmanager
 def explain_write_errors() -> Iterator[None]:
-    """Say of an error of the archive's disk what it is and what to do.
+    """Turn errors of the archive's disk into errors with a reason and a next step.
 
-    :raises ArchiveError: if there is one within
+    :raises ArchiveError: if the block raises an OSError
     """
     try:
         yield
@@ -111,11 +113,11 @@ def explain_write_errors() -> Iterator[None]:
 
 @contextmanager
 def exclusive_lock() -> Iterator[Path]:
-    """Hold the archive for oneself; yield an empty folder in it for what is being written.
+    """Hold the lock of the archive; yield an empty folder in it for unfinished files.
 
-    What a process left there that was killed is removed.
+    Files left by a killed process are removed.
 
-    :raises ArchiveError: if the archive cannot be written, or another process holds it
+    :raises ArchiveError: if the archive cannot be written, or another process holds the lock
     """
     work = root() / ".partial"
     with explain_write_errors():
@@ -138,7 +140,7 @@ def exclusive_lock() -> Iterator[Path]:
 
 
 def _clear(path: Path) -> None:
-    """Remove whatever is there."""
+    """Remove a file, a link, or a folder with its content."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -146,7 +148,10 @@ def _clear(path: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Have the disk hold a file or folder, and the next reading come from the disk."""
+    """Flush a file or folder to the disk, and drop the file from the page cache.
+
+    The next reading then comes from the disk.
+    """
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -157,7 +162,7 @@ def sync(path: Path) -> None:
 
 
 def describe(path: Path, platform: str, month: date, content_hash: str, rows: int) -> ArchivedFile:
-    """Return a file as a manifest names it, where it belongs.
+    """Return the entry of a file in the manifest, with its final path.
 
     :param content_hash: of the rows of the whole month
     """
@@ -171,9 +176,9 @@ def describe(path: Path, platform: str, month: date, content_hash: str, rows: in
 
 
 def check(file: ArchivedFile) -> None:
-    """Compare a file with its manifest, by SHA-256.
+    """Compare a file with its entry in the manifest, by SHA-256.
 
-    :raises ArchiveError: if it is absent, or another than was written
+    :raises ArchiveError: if it is missing or was changed
     """
     path = root() / file.path
     check_size(file)
@@ -184,14 +189,14 @@ def check(file: ArchivedFile) -> None:
         raise _damaged(path, "its SHA-256 is not that of the manifest")
 
 
-#: Path → what was checked of it already: it is read again only if it has changed since.
+#: Path → status of the file when it was checked: a file is only read again if its status changed.
 _checked: dict[Path, tuple[Any, ...]] = {}
 
 
 def check_fast(files: Iterable[ArchivedFile]) -> list[Path]:
-    """Compare files with their manifests before they are read, once in a process; return paths.
+    """Compare files with their manifests, unless this process has done so; return their paths.
 
-    :raises ArchiveError: if one is absent, or another than was written
+    :raises ArchiveError: if one is missing or was changed
     """
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         return list(pool.map(_check_fast, files))
@@ -200,24 +205,24 @@ def check_fast(files: Iterable[ArchivedFile]) -> list[Path]:
 def _check_fast(file: ArchivedFile) -> Path:
     path = root() / file.path
     stat = check_size(file)
-    seen = (stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, file.xxh3_128)
-    if _checked.get(path) != seen:
+    status = (stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, file.xxh3_128)
+    if _checked.get(path) != status:
         digest = xxhash.xxh3_128()
         for block in _blocks(path):
             digest.update(block)
         if digest.hexdigest() != file.xxh3_128:
-            raise _damaged(path, "its content is not what was written")
-        _checked[path] = seen
+            raise _damaged(path, "its content was changed")
+        _checked[path] = status
     return path
 
 
 def forget_checks() -> None:
-    """Check every file again before it is read."""
+    """Forget which files were checked, so that all are checked again."""
     _checked.clear()
 
 
 def check_size(file: ArchivedFile) -> os.stat_result:
-    """Look whether a file is there, and as large as its manifest says.
+    """Check that a file exists and has the size in its manifest.
 
     :raises ArchiveError: if not
     """
@@ -233,7 +238,7 @@ def check_size(file: ArchivedFile) -> os.stat_result:
 
 def _damaged(path: Path, reason: str) -> ArchiveError:
     return ArchiveError(
-        f"{path} is not what was archived: {reason}. Copy it back from a backup of the archive."
+        f"{path} is missing or was changed: {reason}. Copy it back from a backup of the archive."
     )
 
 
@@ -247,8 +252,8 @@ def _blocks(path: Path) -> Iterator[bytes]:
 
 
 def month_of(text: str) -> date:
-    """Return the first day of a month that is written as 2025-06.
+    """Return the first day of a month in the format 2025-06.
 
-    :raises ValueError: if it is written otherwise
+    :raises ValueError: if the text has another format
     """
     return datetime.strptime(text, "%Y-%m").date()

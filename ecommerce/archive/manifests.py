@@ -1,10 +1,10 @@
-"""The manifests of archived months: what each consists of, and which of them may still be needed.
+"""Reading, writing and removing the manifests of archived months.
 
     <ARCHIVE_DIR>/price_history/manifests/2025-06-00000a3c3f2a90c1.json
 
-Each content that a month was archived with has a manifest of its own, by the hash of its rows: a
-database that is restored finds what its mark names. Older ones are called 2025-06.json, and lack
-the hash of their own text.
+The name contains the hash of the month's rows. If a month was archived several times with different
+rows, each version has a manifest, and a restored database finds the one that it expects. Manifests
+of an older format are named 2025-06.json and do not contain a hash of their own text.
 """
 
 import hashlib
@@ -27,9 +27,9 @@ _NAME = re.compile(r"(\d{4}-\d\d)(-[0-9a-f]{16})?\.json")
 
 
 class Removed(NamedTuple):
-    """What was removed of older archives.
+    """The superseded files that were removed.
 
-    :param bytes: of the files
+    :param bytes: total size of the files
     """
 
     months: list[date]
@@ -42,9 +42,9 @@ def folder() -> Path:
 
 
 def path_of(month: date, content_hash: str) -> Path:
-    """Return where the manifest of a month's content is; where it belongs, if it is nowhere."""
-    path, older = _path(month, content_hash), folder() / f"{month:%Y-%m}.json"
-    return older if os.path.exists(older) and not os.path.exists(path) else path
+    """Return the path of the manifest of a month's content, which may not exist yet."""
+    path, old_path = _path(month, content_hash), folder() / f"{month:%Y-%m}.json"
+    return old_path if os.path.exists(old_path) and not os.path.exists(path) else path
 
 
 def _path(month: date, content_hash: str) -> Path:
@@ -54,14 +54,13 @@ def _path(month: date, content_hash: str) -> Path:
 def read(path: Path) -> ArchiveManifest:
     """Return a manifest.
 
-    :raises ArchiveError: if it is absent, damaged, or was changed since it was written
+    :raises ArchiveError: if it is missing, damaged or was changed
     """
     try:
-        told = json.loads(path.read_bytes())
-        digest = told.pop("sha256", None)
-        manifest = ArchiveManifest(
-            **told | {"files": [ArchivedFile(**each) for each in told["files"]]}
-        )
+        document = json.loads(path.read_bytes())
+        digest = document.pop("sha256", None)
+        files = [ArchivedFile(**values) for values in document["files"]]
+        manifest = ArchiveManifest(**document | {"files": files})
         datetime.fromisoformat(manifest.written_at)
     except OSError as error:
         raise ArchiveError(
@@ -70,13 +69,13 @@ def read(path: Path) -> ArchiveManifest:
         ) from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise _damaged(path, str(error)) from error
-    if digest != _digest(told) and not (digest is None and _is_older(path)):
-        raise _damaged(path, "its SHA-256 does not fit")
+    if digest != _digest(document) and not (digest is None and _has_old_format(path)):
+        raise _damaged(path, "its SHA-256 does not match")
     return manifest
 
 
 def write(month: date, manifest: ArchiveManifest) -> None:
-    """Write a month's manifest, in one moment, and so that a crash does not undo it."""
+    """Write the manifest of a month atomically and durably."""
     path, document = _path(month, manifest.content_hash), asdict(manifest)
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".partial")
@@ -87,15 +86,15 @@ def write(month: date, manifest: ArchiveManifest) -> None:
 
 
 def remove_leftovers(month: date) -> int:
-    """Remove the Parquet files of a month that no manifest names; return their bytes.
+    """Remove the Parquet files of a month that are in no manifest; return their total size.
 
-    Removes none where a manifest is damaged: what it names is not known.
+    If a manifest is damaged, its files are unknown, so nothing is removed.
     """
     try:
-        named = [file for _, manifest in _of(month) for file in manifest.files]
+        listed = [file for _, manifest in _of_month(month) for file in manifest.files]
     except ArchiveError:
         return 0
-    kept, removed = {layout.root() / each.path for each in named}, 0
+    kept, removed = {layout.root() / file.path for file in listed}, 0
     for path in layout.root().glob(f"platform=*/month={month:%Y-%m}/*.parquet"):
         if path not in kept:
             removed += path.stat().st_size
@@ -108,17 +107,17 @@ def remove_leftovers(month: date) -> int:
 def remove_superseded(
     current: Collection[tuple[date, str]], is_needed: Callable[[datetime], bool]
 ) -> Removed:
-    """Remove older archives of months with their files. Safe to repeat after a crash.
+    """Remove superseded manifests of months with their files. It can be repeated after a crash.
 
-    :param current: month and content hash of what the database names, which is never removed
-    :param is_needed: whether what was superseded at a time stays
+    :param current: months and content hashes in the database, which are never removed
+    :param is_needed: returns whether to keep a manifest that was superseded at a time
     """
-    kept = {path_of(*each) for each in current}
+    kept = {path_of(month, content_hash) for month, content_hash in current}
     removed, size = [], 0
     for month in _months():
         with suppress(ArchiveError):
-            # What cannot be read is kept.
-            for (path, _), (_, newer) in pairwise(_of(month)):
+            # Unreadable manifests are kept.
+            for (path, _), (_, newer) in pairwise(_of_month(month)):
                 if path not in kept and not is_needed(_written_at(newer)):
                     path.unlink()
                     removed.append(month)
@@ -126,13 +125,13 @@ def remove_superseded(
     return Removed(removed, size)
 
 
-def _of(month: date) -> list[tuple[Path, ArchiveManifest]]:
-    """Return the manifests of a month, the newest last.
+def _of_month(month: date) -> list[tuple[Path, ArchiveManifest]]:
+    """Return the paths and manifests of a month, the newest last.
 
     :raises ArchiveError: if one of them is damaged
     """
-    found = [(path, read(path)) for path, of in _all() if of == month]
-    return sorted(found, key=lambda each: _written_at(each[1]))
+    manifests = [(path, read(path)) for path, other in _all() if other == month]
+    return sorted(manifests, key=lambda item: _written_at(item[1]))
 
 
 def _months() -> list[date]:
@@ -140,9 +139,9 @@ def _months() -> list[date]:
 
 
 def _all() -> list[tuple[Path, date]]:
-    """Return all manifests and their months.
+    """Return the paths and months of all manifests.
 
-    :raises OSError: if they cannot be listed: none are missing only because they are not seen
+    :raises OSError: if the folder cannot be listed
     """
     try:
         paths = sorted(folder().iterdir())
@@ -156,8 +155,8 @@ def _written_at(manifest: ArchiveManifest) -> datetime:
     return datetime.fromisoformat(manifest.written_at)
 
 
-def _is_older(path: Path) -> bool:
-    """Return whether a manifest has the name that those without a hash have."""
+def _has_old_format(path: Path) -> bool:
+    """Return whether a manifest has the name of the old format, which has no hash."""
     name = _NAME.fullmatch(path.name)
     return name is not None and name[2] is None
 

@@ -1,4 +1,4 @@
-"""The months of the price history as PostgreSQL has them: attached, on their way out, archived."""
+"""The months of the price history in PostgreSQL: attached, being detached, archived or lost."""
 
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
@@ -16,14 +16,14 @@ from marketplace.exceptions import ArchiveError
 
 TABLE = "ecommerce_price_history"
 
-#: Seconds to wait for a lock, and for sessions that still read what is to be detached.
+#: Seconds to wait for a lock, and for sessions that still read a partition to be detached.
 LOCK_TIMEOUT = 60
 
 
 class Place(Enum):
-    """Where the table of a month is.
+    """The state of the table of a month.
 
-    DETACHING: a detaching that was interrupted; new queries see it no more.
+    DETACHING: a detach was interrupted; new queries do not see the partition.
     """
 
     ATTACHED = "attached"
@@ -32,7 +32,7 @@ class Place(Enum):
     ABSENT = "absent"
 
 
-#: What takes a month out, by where it is.
+#: State of a partition → the action of ALTER TABLE that detaches it.
 _DETACHING = {
     Place.ATTACHED: "DETACH PARTITION {month} CONCURRENTLY",
     Place.DETACHING: "DETACH PARTITION {month} FINALIZE",
@@ -40,9 +40,9 @@ _DETACHING = {
 
 
 class FileMonth(NamedTuple):
-    """A month that is read from files.
+    """A month whose points are read from files.
 
-    :param rows: like `content_hash` what its manifest must say
+    :param rows: the number of rows, which must equal that in the manifest, like the content hash
     """
 
     month: date
@@ -51,10 +51,10 @@ class FileMonth(NamedTuple):
 
 
 class TableMonth(NamedTuple):
-    """A month that has a table.
+    """A month whose points are in a table.
 
     :param rows: counted in a small table, estimated in a large one
-    :param bytes: with its indexes
+    :param bytes: including indexes
     """
 
     month: date
@@ -73,7 +73,7 @@ LEFT JOIN pg_inherits AS inheriting
 WHERE class.oid = to_regclass(%(table)s)
 """
 
-# What is attached is read there, even if it is about to be archived.
+# Attached months are read from their table, even while they are being archived.
 _FILE_MONTHS = """
 SELECT month, row_count, content_hash
 FROM ecommerce_archived_months AS a
@@ -122,7 +122,7 @@ ORDER BY class.relname
 
 _LIMIT = "SELECT set_config('lock_timeout', %(seconds)s || 's', %(is_local)s)"
 
-#: Rows of a table of up to this many bytes are counted.
+#: The rows of tables up to this many bytes are counted.
 _COUNTED_SIZE = 16 * 1024 * 1024
 
 
@@ -132,10 +132,10 @@ def table_name(month: date) -> str:
 
 
 def bounds(month: date) -> tuple[datetime, datetime]:
-    """Return when a month of UTC begins, and when the next one does."""
+    """Return the start of a month and of the next month, in UTC."""
     following = date(month.year + month.month // 12, month.month % 12 + 1, 1)
-    first, after = (datetime(each.year, each.month, 1, tzinfo=UTC) for each in (month, following))
-    return first, after
+    start, end = (datetime(day.year, day.month, 1, tzinfo=UTC) for day in (month, following))
+    return start, end
 
 
 def alias() -> str:
@@ -144,7 +144,7 @@ def alias() -> str:
 
 
 def place(month: date) -> Place:
-    """Return where the table of a month is."""
+    """Return the state of the table of a month."""
     with connections[alias()].cursor() as cursor:
         cursor.execute(_PLACE, {"table": table_name(month)})
         return _place(*(cursor.fetchone() or (None, None)))
@@ -161,13 +161,13 @@ def _place(is_attached: bool | None, is_pending: bool | None) -> Place:
 def file_months(
     cursor: CursorWrapper, since: datetime | None = None, until: datetime | None = None
 ) -> list[FileMonth]:
-    """Return the archived months that a period touches, as the cursor's snapshot sees them."""
+    """Return the archived months that overlap a period, as seen by the cursor's transaction."""
     cursor.execute(_FILE_MONTHS, {"since": since, "until": until})
     return [FileMonth(*row) for row in cursor.fetchall()]
 
 
 def marks() -> list[ArchivedMonth]:
-    """Return the months that are archived, or about to be."""
+    """Return the months that are archived or being archived."""
     return list(ArchivedMonth.objects.using(alias()).order_by("month"))
 
 
@@ -177,12 +177,12 @@ def lost_months() -> list[LostMonth]:
 
 
 def mark_of(month: date) -> ArchivedMonth | None:
-    """Return what the database says of an archived month; None if it is not archived."""
+    """Return the record of an archived month in the database; None if it is not archived."""
     return ArchivedMonth.objects.using(alias()).filter(month=month).first()
 
 
 def table_months() -> list[TableMonth]:
-    """Return the months that have a table, in order."""
+    """Return the months whose points are in tables, in order."""
     with connections[alias()].cursor() as cursor:
         cursor.execute(_TABLE_MONTHS)
         return [_month(cursor, *row) for row in cursor.fetchall()]
@@ -202,8 +202,8 @@ def _month(
     if not is_estimate:
         cursor.execute(SQL("SELECT count(*) FROM {}").format(Identifier(name)))
         rows = cursor.fetchone()[0]
-    where = _place(is_attached, is_pending)
-    return TableMonth(date(int(year), int(number), 1), where, rows, is_estimate, total)
+    state = _place(is_attached, is_pending)
+    return TableMonth(date(int(year), int(number), 1), state, rows, is_estimate, total)
 
 
 # Changes
@@ -217,7 +217,7 @@ WHERE oid = to_regclass(%(table)s)
 
 
 def require_owner() -> None:
-    """Look whether the connected role may move months, before anything is written.
+    """Check that the current role may move months.
 
     :raises ArchiveError: if it is not the owner of the price history
     """
@@ -226,14 +226,14 @@ def require_owner() -> None:
         owner, is_owner, user = cursor.fetchone() or (None, True, None)
     if not is_owner:
         raise ArchiveError(
-            f"{user} may not move months of the price history: only the owner of {TABLE} may, "
-            f"which is {owner}. Run this as {owner} or as the superuser: name it in DB_USER or "
-            "ECOMMERCE_DATABASE_URL, for this command."
+            f"{user} may not move months of the price history: only {owner}, the owner of {TABLE}, "
+            f"may do so. Run this command as {owner} or as a superuser: set DB_USER or "
+            "ECOMMERCE_DATABASE_URL."
         )
 
 
 def mark(month: date, rows: int, content_hash: str) -> None:
-    """Close a month: no point of it is loaded from now on."""
+    """Close a month: its points are not loaded from now on."""
     ArchivedMonth.objects.using(alias()).update_or_create(
         month=month,
         defaults={"row_count": rows, "content_hash": content_hash, "archived_at": None},
@@ -241,11 +241,11 @@ def mark(month: date, rows: int, content_hash: str) -> None:
 
 
 def detach(month: date) -> None:
-    """Take a month out of the price history, without stopping those who read or load.
+    """Detach the partition of a month, without blocking queries and loads.
 
-    Goes on with what was interrupted. Waits for all that was begun before.
+    An interrupted detach is completed. Transactions that use the partition are waited for.
 
-    :raises ArchiveError: if a session that began before does not end
+    :raises ArchiveError: if such a transaction does not end in time
     """
     action = _DETACHING.get(place(month))
     if action is None:
@@ -257,23 +257,23 @@ def detach(month: date) -> None:
             raise
         raise ArchiveError(
             f"A session has used the price history for more than {LOCK_TIMEOUT} seconds, such as a "
-            "backup or a long query; pg_stat_activity lists it. The month is closed, and no row of "
-            "it is lost: run python manage.py db_archive again when that session has ended."
+            "backup or a long query; pg_stat_activity lists it. The month is closed, and none of "
+            "its rows is lost: run python manage.py db_archive again when that session has ended."
         ) from error
 
 
 def attach(month: date) -> None:
-    """Take a month's table back into the price history."""
+    """Attach the table of a month to the price history."""
     _execute(_alter("ATTACH PARTITION {month} FOR VALUES FROM ({first}) TO ({following})", month))
 
 
 def reopen(month: date) -> None:
-    """Let points of a month be loaded again: nothing of it is archived."""
+    """Open a month, which is not archived any more: its points are loaded again."""
     ArchivedMonth.objects.using(alias()).filter(month=month).delete()
 
 
 def abandon(mark: ArchivedMonth, now: datetime) -> None:
-    """Declare an archived month lost: it is open again, and has no rows."""
+    """Declare an archived month lost: it is opened, without rows."""
     with atomic(using=alias()):
         LostMonth.objects.using(alias()).update_or_create(
             month=mark.month, defaults={"row_count": mark.row_count, "abandoned_at": now}
@@ -282,7 +282,7 @@ def abandon(mark: ArchivedMonth, now: datetime) -> None:
 
 
 def drop(month: date, now: datetime) -> None:
-    """Drop the table of a month that is detached, and note that it is archived. Safe to repeat."""
+    """Drop the detached table of a month, and record that it is archived. It can be repeated."""
     with atomic(using=alias()):
         _execute(SQL("DROP TABLE IF EXISTS {}").format(Identifier(table_name(month))))
         marks = ArchivedMonth.objects.using(alias()).filter(month=month)
@@ -306,7 +306,7 @@ def _execute(statement: Composed) -> None:
 
 
 def _execute_alone(statement: Composed) -> None:
-    """Execute what must not be part of a transaction."""
+    """Execute a statement outside a transaction."""
     with connections[alias()].cursor() as cursor:
         cursor.execute(_LIMIT, {"seconds": LOCK_TIMEOUT, "is_local": False})
         try:
@@ -316,5 +316,5 @@ def _execute_alone(statement: Composed) -> None:
 
 
 def names(months: Iterable[date]) -> str:
-    """Return months as a message names them."""
+    """Return months as text for messages."""
     return ", ".join(f"{month:%Y-%m}" for month in sorted(set(months)))

@@ -1,13 +1,13 @@
 """Moving months between PostgreSQL and the archive.
 
-A month that is archived goes through these steps. Killed at any of them, it is whole in at least
-one place, and the next call goes on:
+Archiving a month has these steps. If the process is killed, all rows are still in at least one
+place, and the next call continues:
 
-1. Its rows are written to files, which are read again and compared.
-2. It is closed: what would change it is not loaded any more.
-3. Its table is detached, which waits for all that was begun before.
-4. The table is compared with the files again. Where rows came in between, it is attached, and all
-   begins anew; as the month is closed by then, none come any more.
+1. The rows are written to files, which are read again and compared.
+2. The month is closed: items that would change it are not loaded any more.
+3. The table is detached, which waits for earlier transactions.
+4. The table is compared with the files again. If rows were added since step 1, it is attached, and
+   archiving starts again. As the month is closed now, no more rows are added.
 5. The table is dropped.
 """
 
@@ -31,15 +31,16 @@ from ecommerce.models import ArchivedMonth
 from marketplace.backups import sets
 from marketplace.exceptions import ArchiveError
 
-#: How often a month is begun anew that something came into meanwhile.
+#: Attempts to archive a month to which rows are added meanwhile.
 _TRIES = 3
 
 
 class MovedMonth(NamedTuple):
-    """What became of a month, or would.
+    """The result of moving a month, or what moving it would do.
 
-    :param bytes: of its table before, with indexes
-    :param archived_bytes: of its files
+    :param bytes: size of its table before the move, including indexes
+    :param archived_bytes: size of its files
+    :param files: number of its files
     """
 
     month: date
@@ -50,46 +51,43 @@ class MovedMonth(NamedTuple):
 
 
 def due_months(older_than: timedelta, now: datetime) -> list[date]:
-    """Return the months to archive: those that ended so long ago, and those that were begun.
+    """Return the months to archive: interrupted ones, and those that ended long enough ago.
 
-    :raises django.db.Error: if the database cannot be asked
+    :raises django.db.Error: if the database cannot be queried
     """
-    begun = [each.month for each in months.marks() if each.archived_at is None]
-    ended = [
-        each.month
-        for each in months.table_months()
-        if months.bounds(each.month)[1] <= now - older_than
-    ]
-    # What was begun comes first: PostgreSQL detaches one month at a time.
-    return list(dict.fromkeys([*begun, *ended]))
+    interrupted = [mark.month for mark in months.marks() if mark.archived_at is None]
+    in_tables = [table_month.month for table_month in months.table_months()]
+    ended = [month for month in in_tables if months.bounds(month)[1] <= now - older_than]
+    # Interrupted months come first: PostgreSQL detaches one partition at a time.
+    return list(dict.fromkeys([*interrupted, *ended]))
 
 
 def plan(month: date) -> MovedMonth:
-    """Return what archiving a month would do; its files are not known before."""
-    found = next((each for each in months.table_months() if each.month == month), None)
-    return MovedMonth(month, found.rows if found else 0, found.bytes if found else 0, 0, 0)
+    """Return what archiving a month would do; the size of its files is not known in advance."""
+    table = next((each for each in months.table_months() if each.month == month), None)
+    return MovedMonth(month, table.rows if table else 0, table.bytes if table else 0, 0, 0)
 
 
 def archive(month: date, work: Path, now: datetime) -> MovedMonth:
-    """Archive a month; go on where an earlier call was interrupted.
+    """Archive a month; continue if an earlier call was interrupted.
 
-    :param work: the folder that `layout.exclusive_lock` gave
-    :raises ArchiveError: if something depends on its table, its files are not what was written, the
-        disk refuses, or rows keep coming
-    :raises django.db.Error: if the database refuses, or sessions read on for too long
+    :param work: the folder that `layout.exclusive_lock` yields
+    :raises ArchiveError: if other objects depend on its table, its files were changed, the disk
+        cannot be written, or rows are added in every attempt
+    :raises django.db.Error: if a statement fails, or sessions use the table for too long
     """
     try:
         with layout.explain_write_errors():
             return _archive(month, work, now)
     except (ArchiveError, Error):
-        # Without its database it stays closed until the next call.
+        # If the database is not reachable, the month stays closed until the next call.
         with suppress(Error):
-            _give_back(month)
+            _undo(month)
         raise
 
 
-def _give_back(month: date) -> None:
-    """Let a month that could not be archived be as it was; one on its way out stays so."""
+def _undo(month: date) -> None:
+    """Attach and open a month that could not be archived; a month being detached stays so."""
     if months.place(month) is Place.DETACHED and dependents.names(month):
         months.attach(month)
     if months.place(month) is Place.ATTACHED:
@@ -101,24 +99,24 @@ def _archive(month: date, work: Path, now: datetime) -> MovedMonth:
     size = plan(month).bytes
     for _ in range(_TRIES):
         if months.place(month) is Place.ABSENT:
-            return _finished(month, now, size)
+            return _finish(month, now, size)
         if months.place(month) is Place.ATTACHED:
             manifest = export.export(month, work, now)
             months.mark(month, manifest.rows, manifest.content_hash)
         months.detach(month)
-        if _is_whole(month):
+        if _is_complete(month):
             months.drop(month, now)
-            return _finished(month, now, size)
+            return _finish(month, now, size)
         if months.place(month) is Place.DETACHED:
             months.attach(month)
     raise ArchiveError(
-        f"{month:%Y-%m} changed {_TRIES} times while it was archived; it is in the table as "
-        "before. Run this again when less of that month is being loaded."
+        f"{month:%Y-%m} changed in each of {_TRIES} attempts to archive it, and is still in its "
+        "table. Run this again when fewer records of that month are being loaded."
     )
 
 
-def _is_whole(month: date) -> bool:
-    """Return whether the files hold all that a detached table does."""
+def _is_complete(month: date) -> bool:
+    """Return whether the files contain all rows of a detached table."""
     mark = months.mark_of(month)
     if mark is None:
         return False
@@ -127,17 +125,17 @@ def _is_whole(month: date) -> bool:
         for file in manifest.files:
             layout.check(file)
     except ArchiveError:
-        # They are written anew.
+        # The files will be written again.
         return False
     with connections[months.alias()].cursor() as cursor:
-        found = content.fingerprint_table(cursor, months.table_name(month))
-    return found == export.fingerprint_of(manifest)
+        actual = content.fingerprint_table(cursor, months.table_name(month))
+    return actual == export.fingerprint_of(manifest)
 
 
-def _finished(month: date, now: datetime, size: int) -> MovedMonth:
+def _finish(month: date, now: datetime, size: int) -> MovedMonth:
     mark = months.mark_of(month)
     if mark is None:
-        raise ArchiveError(f"There is nothing of {month:%Y-%m} to archive.")
+        raise ArchiveError(f"There are no rows of {month:%Y-%m} to archive.")
     manifest = verify(mark)
     if mark.archived_at is None:
         months.drop(month, now)
@@ -150,12 +148,12 @@ def _file_month(mark: ArchivedMonth) -> FileMonth:
 
 
 def remove_superseded(now: datetime) -> Removed:
-    """Remove older archives of months that were archived anew; files that nothing names, too.
+    """Remove superseded files of months that were archived again, and files without a manifest.
 
-    Those stay that a database may name which is restored from one of the backup sets, and all for
-    ARCHIVE_KEEP_DAYS days after they were superseded: sets may be kept elsewhere.
+    Files that a database restored from a backup set may need are kept. All superseded files are
+    kept for ARCHIVE_KEEP_DAYS days, because there may be other copies of sets.
 
-    To be called by who has the archive for themselves, see `layout.exclusive_lock`.
+    The caller must hold `layout.exclusive_lock`.
 
     :raises ArchiveError: if the archive cannot be written
     :raises BackupError: if the folder of the backup sets cannot be read
@@ -164,7 +162,7 @@ def remove_superseded(now: datetime) -> Removed:
     backed_up = [sets.start_time(name) for name in sets.names()]
 
     def is_needed(superseded_at: datetime) -> bool:
-        return now - superseded_at < keep or any(each < superseded_at for each in backed_up)
+        return now - superseded_at < keep or any(time < superseded_at for time in backed_up)
 
     current = [(mark.month, mark.content_hash) for mark in months.marks()]
     with layout.explain_write_errors():
@@ -172,10 +170,10 @@ def remove_superseded(now: datetime) -> Removed:
 
 
 def verify(mark: ArchivedMonth, *, is_thorough: bool = False) -> ArchiveManifest:
-    """Compare the files of an archived month with their manifest, and that with the database.
+    """Compare the files of an archived month with its manifest, and that with the database.
 
-    :param is_thorough: whether to read all values, too
-    :raises ArchiveError: if any differs, by the file's name
+    :param is_thorough: whether to compare all rows with the fingerprint, too
+    :raises ArchiveError: if there is a difference; the message names the file
     """
     manifest = reading.open_manifest(_file_month(mark))
     for file in manifest.files:
@@ -186,9 +184,9 @@ def verify(mark: ArchivedMonth, *, is_thorough: bool = False) -> ArchiveManifest
 
 
 def require_unreadable(month: date) -> ArchivedMonth:
-    """Return what the database says of an archived month whose files cannot be read.
+    """Return the record of an archived month whose files cannot be read.
 
-    :raises ArchiveError: if it is not archived, or can be read
+    :raises ArchiveError: if the month is not archived, or its files can be read
     """
     mark = require_archived(month)
     try:
@@ -202,14 +200,14 @@ def require_unreadable(month: date) -> ArchivedMonth:
 
 
 def unarchive(month: date, work: Path) -> MovedMonth:
-    """Bring a month back: its table is as it was, ids included. All of it happens or nothing does.
+    """Bring a month back in one transaction, with all values and ids.
 
-    Its files stay where they are, see `remove_superseded`.
+    Its files are kept, see `remove_superseded`.
 
-    :param work: the folder that `layout.exclusive_lock` gave
-    :raises ArchiveError: if it is not archived, its files are not what was written, the disk
-        refuses, or the connected role is not the owner
-    :raises django.db.Error: if the database refuses
+    :param work: the folder that `layout.exclusive_lock` yields
+    :raises ArchiveError: if the month is not archived, its files were changed, the disk cannot be
+        written, or the current role is not the owner
+    :raises django.db.Error: if a statement fails
     """
     months.require_owner()
     mark = require_archived(month)
@@ -224,11 +222,11 @@ def _unarchive(month: date, manifest: ArchiveManifest, work: Path) -> MovedMonth
     with atomic(using=alias, durable=True), connections[alias].cursor() as cursor:
         _create(cursor, table)
         _copy_in(cursor, table, rows)
-        found = content.fingerprint_table(cursor, table)
-        if found != export.fingerprint_of(manifest):
+        actual = content.fingerprint_table(cursor, table)
+        if actual != export.fingerprint_of(manifest):
             raise ArchiveError(
-                f"{month:%Y-%m} came back as {found.summary}, expected "
-                f"{export.fingerprint_of(manifest).summary}. It stays in the archive."
+                f"The rows of {month:%Y-%m} differ after reading them: {actual.summary}, expected "
+                f"{export.fingerprint_of(manifest).summary}. The month stays in the archive."
             )
         cursor.execute(SQL("ANALYZE {}").format(Identifier(table)))
         months.attach(month)
@@ -238,7 +236,7 @@ def _unarchive(month: date, manifest: ArchiveManifest, work: Path) -> MovedMonth
 
 
 def _create(cursor: CursorWrapper, table: str) -> None:
-    """Create the table of a month as the owner of the other months, who grants as for them."""
+    """Create the table of a month, with the owner of the other months, so that grants match."""
     cursor.execute(
         "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = to_regclass(%(table)s)",
         {"table": months.TABLE},
@@ -254,24 +252,24 @@ def _create(cursor: CursorWrapper, table: str) -> None:
 
 
 def require_archived(month: date) -> ArchivedMonth:
-    """Return what the database says of an archived month.
+    """Return the record of an archived month.
 
-    :raises ArchiveError: if it is not archived, or archiving it was interrupted
+    :raises ArchiveError: if the month is not archived, or archiving it was interrupted
     """
     mark = months.mark_of(month)
     if mark is None:
-        known = months.names(each.month for each in months.marks()) or "none"
-        raise ArchiveError(f"{month:%Y-%m} is not archived. Archived months: {known}.")
-    where = months.place(month)
-    if where is Place.ATTACHED:
+        archived = months.names(other.month for other in months.marks()) or "none"
+        raise ArchiveError(f"{month:%Y-%m} is not archived. Archived months: {archived}.")
+    state = months.place(month)
+    if state is Place.ATTACHED:
         raise ArchiveError(
-            f"{month:%Y-%m} is not archived yet, only closed: archiving it was interrupted. Go on: "
+            f"{month:%Y-%m} is closed, but not archived yet: archiving it was interrupted. Resume: "
             "python manage.py db_archive."
         )
-    if where is not Place.ABSENT:
+    if state is not Place.ABSENT:
         raise ArchiveError(
             f"{month:%Y-%m} is being archived: its table {months.table_name(month)} is detached, "
-            "and not dropped. Go on: python manage.py db_archive."
+            "but not dropped yet. Resume: python manage.py db_archive."
         )
     return mark
 
@@ -285,7 +283,7 @@ def describe(month: date) -> MovedMonth:
 
 
 def _moved(month: date, manifest: ArchiveManifest) -> MovedMonth:
-    sizes = {each.month: each.bytes for each in months.table_months()}
+    sizes = {table_month.month: table_month.bytes for table_month in months.table_months()}
     total = sum(file.bytes for file in manifest.files)
     return MovedMonth(month, manifest.rows, sizes.get(month, 0), total, len(manifest.files))
 
@@ -308,8 +306,8 @@ def _write_rows(manifest: ArchiveManifest, path: Path) -> None:
         order=", ".join(content.SORTED_BY),
         path=str(path).replace("'", "''"),
     )
-    what = f"{manifest.month} cannot be brought back, and stays in the archive"
-    with reading.connect(path.parent, what=what) as archive:
+    failure = f"{manifest.month} cannot be brought back, and stays in the archive"
+    with reading.connect(path.parent, failure=failure) as archive:
         reading.show_files(archive, (layout.root() / file.path for file in manifest.files))
         archive.execute(statement)
 

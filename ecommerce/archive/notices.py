@@ -1,4 +1,4 @@
-"""Messages about months that charts and tables of the price history leave out."""
+"""Messages about the months that charts and tables of the price history omit."""
 
 from collections.abc import Iterable
 from datetime import date, datetime
@@ -8,45 +8,46 @@ from django.db import connections
 from ecommerce.archive import months
 
 
-def format_months(found: Iterable[date]) -> str:
-    """Return months as a message names them, those in a row as one: `2025-01 to 2025-06`."""
-    runs: list[list[date]] = []
-    for month in sorted(set(found)):
-        if runs and months.bounds(runs[-1][-1])[1].date() == month:
-            runs[-1].append(month)
+def format_months(dates: Iterable[date]) -> str:
+    """Return months as text, with consecutive months as a range: `2025-01 to 2025-06`."""
+    ranges: list[list[date]] = []
+    for month in sorted(set(dates)):
+        if ranges and months.bounds(ranges[-1][-1])[1].date() == month:
+            ranges[-1].append(month)
         else:
-            runs.append([month])
+            ranges.append([month])
     return ", ".join(
-        f"{run[0]:%Y-%m}" if len(run) == 1 else f"{run[0]:%Y-%m} to {run[-1]:%Y-%m}" for run in runs
+        f"{first:%Y-%m}" if first == last else f"{first:%Y-%m} to {last:%Y-%m}"
+        for first, last in ((consecutive[0], consecutive[-1]) for consecutive in ranges)
     )
 
 
 def archived_months() -> list[date]:
-    """Return the months that are read from the archive only, in order."""
+    """Return the months whose points are only in the archive, in order."""
     with connections[months.alias()].cursor() as cursor:
-        return [each.month for each in months.file_months(cursor)]
+        return [file_month.month for file_month in months.file_months(cursor)]
 
 
-def omitted_months(found: list[date]) -> str:
-    """Return which months a query of the table leaves out, and how to read them; empty for none.
+def omitted_months(archived: list[date]) -> str:
+    """Return a message about months that queries of the table omit; empty if there are none.
 
-    :param found: the archived months
+    :param archived: the archived months
     """
     parts = []
-    if found:
+    if archived:
         parts.append(
-            f"Archived months are left out: {format_months(found)}. Read them: python manage.py "
+            f"Archived months are omitted: {format_months(archived)}. Read them: python manage.py "
             "price_history PLATFORM OFFER. Bring one back: python manage.py db_unarchive "
-            f"{found[-1]:%Y-%m}."
+            f"{archived[-1]:%Y-%m}."
         )
     return " ".join([*parts, *filter(None, [lost_months()])])
 
 
 def lost_months(since: datetime | None = None, until: datetime | None = None) -> str:
-    """Return which months of a period were declared lost; empty for none."""
-    found = []
-    for gap in months.lost_months():
-        first, following = months.bounds(gap.month)
+    """Return a message about months of a period that were declared lost; empty if none were."""
+    lost = []
+    for lost_month in months.lost_months():
+        first, following = months.bounds(lost_month.month)
         if (since is None or following > since) and (until is None or first < until):
-            found.append(gap.month)
-    return f"Lost months: {format_months(found)}. Their archived prices are gone." if found else ""
+            lost.append(lost_month.month)
+    return f"Lost months: {format_months(lost)}. Their archived prices are lost." if lost else ""

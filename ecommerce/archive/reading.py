@@ -1,4 +1,4 @@
-"""Reading archived months: DuckDB over the files that manifests name, each checked before."""
+"""Reading archived months: DuckDB queries over the files in their manifests, which are checked."""
 
 import re
 import tempfile
@@ -21,7 +21,7 @@ from marketplace.humanize import counted
 _PARAMETER = re.compile(r"%\((\w+)\)s")
 
 _CONFIGURATION = {
-    # Everything that is used is built in: nothing is ever fetched.
+    # All used extensions are built in, so nothing is downloaded.
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
 }
@@ -29,13 +29,13 @@ _CONFIGURATION = {
 
 @contextmanager
 def connect(
-    folder: Path | None = None, *, what: str = "The archive cannot be read"
+    folder: Path | None = None, *, failure: str = "The archive cannot be read"
 ) -> Iterator[DuckDBPyConnection]:
-    """Open a DuckDB of one's own, whose times are UTC and whose memory is bounded.
+    """Open an in-memory DuckDB database with time zone UTC and a memory limit.
 
-    :param folder: where it keeps what does not fit into memory; one that is removed after, if None
-    :param what: cannot be done if it fails, as a message begins
-    :raises ArchiveError: if anything fails that it is asked within
+    :param folder: for temporary files; a temporary folder if None
+    :param failure: the first part of error messages
+    :raises ArchiveError: if a query within the block fails
     """
     with temporary_folder() as temporary, closing(_open(folder or Path(temporary))) as archive:
         try:
@@ -43,27 +43,28 @@ def connect(
             yield archive
         except duckdb.OutOfMemoryException as error:
             raise ArchiveError(
-                f"{what}: ARCHIVE_MEMORY={settings.ARCHIVE_MEMORY} is too little: {_line(error)}. "
-                "Set it to more, such as 1GB, in the environment or .env."
+                f"{failure}: ARCHIVE_MEMORY={settings.ARCHIVE_MEMORY} is too little: "
+                f"{_first_line(error)}. Increase it, for example to 1GB, in the environment or "
+                ".env."
             ) from error
         except duckdb.Error as error:
             raise ArchiveError(
-                f"{what}: {_line(error)}. Look at the disk of ARCHIVE_DIR, and for damage: "
+                f"{failure}: {_first_line(error)}. Check the disk of ARCHIVE_DIR, and the files: "
                 "python manage.py db_archive --verify."
             ) from error
 
 
 def temporary_folder() -> tempfile.TemporaryDirectory[str]:
-    """Return a folder for files that are not kept.
+    """Return a temporary folder.
 
-    :raises ArchiveError: if there can be none
+    :raises ArchiveError: if it cannot be created
     """
     try:
         return tempfile.TemporaryDirectory(prefix="marketplace-")
     except OSError as error:
         raise ArchiveError(
-            f"There is no folder for temporary files: {error.strerror}. Free some room there, or "
-            "set TMPDIR to a folder that this user may write."
+            f"A temporary folder cannot be created: {error.strerror}. Free some space, or set "
+            "TMPDIR to a folder that this user may write to."
         ) from error
 
 
@@ -73,66 +74,66 @@ def _open(folder: Path) -> DuckDBPyConnection:
         return duckdb.connect(":memory:", config=_CONFIGURATION | memory)
     except duckdb.Error as error:
         raise ArchiveError(
-            f"ARCHIVE_MEMORY={settings.ARCHIVE_MEMORY} cannot be used: {_line(error)}. Set it to "
+            f"ARCHIVE_MEMORY={settings.ARCHIVE_MEMORY} is invalid: {_first_line(error)}. Set it to "
             "an amount such as 1GB, in the environment or .env."
         ) from error
 
 
-def _line(error: duckdb.Error) -> str:
-    """Return what is wrong, without the advice for those who write SQL."""
+def _first_line(error: duckdb.Error) -> str:
+    """Return the first line of an error: the following ones are hints for authors of SQL."""
     return str(error).strip().partition("\n")[0].rstrip(".")
 
 
-#: Adds to the columns of the files the time without its zone, UTC: turning days and months out of
-#: it takes a third of what a time with a zone takes.
+#: The columns of the files, and the time without time zone (UTC), from which days and months are
+#: computed three times as fast.
 _POINTS = "*, make_timestamp(epoch_us(recorded_at)) AS moment"
 
 
 def show_files(archive: DuckDBPyConnection, paths: Iterable[Path]) -> None:
-    """Make the view `points` of Parquet files; without any it has no rows."""
+    """Create the view `points` of the rows of Parquet files; an empty one if there are no files."""
     names = [str(path) for path in paths]
     if names:
-        found = archive.read_parquet(names, hive_partitioning=False)
+        rows = archive.read_parquet(names, hive_partitioning=False)
     else:
-        kinds = content.COLUMNS.items()
-        columns = ", ".join(f"CAST(NULL AS {kind}) AS {name}" for name, kind in kinds)
-        found = archive.sql(f"SELECT {columns} WHERE false")
-    found.project(_POINTS).create_view("points")
+        types = content.COLUMNS.items()
+        columns = ", ".join(f"CAST(NULL AS {type_name}) AS {name}" for name, type_name in types)
+        rows = archive.sql(f"SELECT {columns} WHERE false")
+    rows.project(_POINTS).create_view("points")
 
 
 def open_manifest(file_month: FileMonth) -> ArchiveManifest:
     """Return the manifest of an archived month.
 
-    :raises ArchiveError: if it is absent, damaged, or another than the database names
+    :raises ArchiveError: if it is missing, damaged, or not the one that the database expects
     """
     path = manifests.path_of(file_month.month, file_month.content_hash)
     manifest = manifests.read(path)
     if manifest.schema_version != layout.SCHEMA_VERSION:
         raise ArchiveError(
-            f"{path} is of version {manifest.schema_version}, which this code does not read. Use "
-            "the code that wrote it."
+            f"{path} has version {manifest.schema_version}, which this code cannot read. Use the "
+            "code that wrote it."
         )
     month = f"{file_month.month:%Y-%m}"
     if (manifest.month, manifest.content_hash) != (month, file_month.content_hash):
         raise ArchiveError(
-            f"{path} is not what the database names: it is {manifest.month}, and its content is "
-            f"{manifest.content_hash}, expected {month} and {file_month.content_hash}. Copy the "
-            "archive back from the backup of the same time as the database's."
+            f"{path} is not the manifest that the database expects: it has month {manifest.month} "
+            f"and content {manifest.content_hash}, expected {month} and {file_month.content_hash}. "
+            "Copy the archive back from a backup of the same time as that of the database."
         )
     rows = sum(file.rows for file in manifest.files)
     if not rows == manifest.rows == file_month.rows:
         raise ArchiveError(
-            f"{path} is damaged: its files have {counted(rows, 'row')}, it says "
-            f"{manifest.rows:,}, and the database {file_month.rows:,}. Copy it back from a backup "
-            "of the archive."
+            f"{path} is damaged: its files have {counted(rows, 'row')}, it states "
+            f"{manifest.rows:,}, and the database expects {file_month.rows:,}. Copy it back from a "
+            "backup of the archive."
         )
     return manifest
 
 
 def unreadable_months(months: Iterable[FileMonth]) -> Iterator[tuple[date, str]]:
-    """Yield the archived months whose files are not those that the database names, and the reason.
+    """Yield month and reason of each archived month whose files are missing or changed.
 
-    Compares manifests and the sizes of files, and reads no file.
+    Only the manifests and the sizes of the files are checked; the files are not read.
     """
     for month in months:
         try:
@@ -145,19 +146,20 @@ def unreadable_months(months: Iterable[FileMonth]) -> Iterator[tuple[date, str]]
 def files_of(months: Iterable[FileMonth], platform: str | None = None) -> list[ArchivedFile]:
     """Return the files of archived months.
 
+    :param platform: None for all platforms
     :raises ArchiveError: as `open_manifest`
     """
-    found = (each for month in months for each in open_manifest(month).files)
-    return [each for each in found if platform in (None, each.platform)]
+    files = (file for month in months for file in open_manifest(month).files)
+    return [file for file in files if platform in (None, file.platform)]
 
 
 @contextmanager
 def points(
     months: Iterable[FileMonth], platform: str | None = None
 ) -> Iterator[DuckDBPyConnection]:
-    """Open a DuckDB with the view `points`: the rows of archived months.
+    """Open a DuckDB database with the view `points`: the rows of archived months.
 
-    :raises ArchiveError: if a file is absent or damaged, by its name
+    :raises ArchiveError: if a file is missing or damaged; the message names it
     """
     paths = layout.check_fast(files_of(months, platform))
     with connect() as archive:
@@ -166,7 +168,7 @@ def points(
 
 
 def fetch(archive: DuckDBPyConnection, query: str, values: Mapping[str, Any]) -> list[Any]:
-    """Return the rows of a query that is written as for PostgreSQL."""
+    """Return the rows of a query with parameters in the format of psycopg2."""
     named = dict.fromkeys(_PARAMETER.findall(query))
     statement = _PARAMETER.sub(r"$\1", query).replace("%%", "%")
     return archive.execute(statement, {name: values[name] for name in named}).fetchall()
@@ -183,15 +185,15 @@ CREATE TABLE {table} AS FROM read_csv(
 def read_csv(
     archive: DuckDBPyConnection, path: Path, table: str, columns: Mapping[str, str]
 ) -> None:
-    """Make a table of what PostgreSQL's COPY wrote as CSV, with NULL as \\N.
+    """Create a table from CSV that PostgreSQL's COPY wrote, with NULL as \\N.
 
     :param columns: name → type
     """
-    kinds = ", ".join(f"'{name}': '{kind}'" for name, kind in columns.items())
-    archive.execute(_READ_CSV.format(table=table, columns=kinds), {"path": str(path)})
+    types = ", ".join(f"'{name}': '{type_name}'" for name, type_name in columns.items())
+    archive.execute(_READ_CSV.format(table=table, columns=types), {"path": str(path)})
 
 
-# Times as microseconds: DuckDB gives times with a zone to programs that have pytz only.
+# Times are fetched as microseconds, because DuckDB needs pytz to return times with a time zone.
 _POINTS_OF = """
 SELECT
     offer_id, epoch_us(recorded_at), price, old_price, currency, is_available, available_amount,
@@ -212,10 +214,10 @@ def points_of(
     until: datetime,
     platform: str | None = None,
 ) -> list[tuple[Any, ...]]:
-    """Return the archived points of some offers in a period, by offer and time.
+    """Return the archived points of offers in a period, ordered by offer and time.
 
-    :param until: the period ends before it
-    :raises ArchiveError: if a file is absent or damaged, by its name
+    :param until: the exclusive end of the period
+    :raises ArchiveError: if a file is missing or damaged; the message names it
     """
     values = {"offers": list(offers), "since": since, "until": until}
     with points(months, platform) as archive:
@@ -224,5 +226,5 @@ def points_of(
 
 
 def moment(microseconds: int) -> datetime:
-    """Return the time that is so many microseconds after the epoch."""
+    """Return the time that is a number of microseconds after the epoch."""
     return content.EPOCH + content.MICROSECOND * microseconds

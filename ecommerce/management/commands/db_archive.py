@@ -1,4 +1,4 @@
-"""Move old months of the price history to Parquet."""
+"""Move old months of the price history to Parquet files."""
 
 import re
 from argparse import ArgumentTypeError
@@ -21,15 +21,15 @@ from marketplace.postgresql.errors import explain
 
 
 def days(text: str) -> timedelta:
-    """Return a number of days that is written as 365d."""
-    found = re.fullmatch(r"(\d{1,6})d", text)
-    if found is None:
-        raise ArgumentTypeError(f"{text} is no number of days, such as 365d")
-    return timedelta(days=int(found[1]))
+    """Return a timedelta from a number of days in the format 365d."""
+    match = re.fullmatch(r"(\d{1,6})d", text)
+    if match is None:
+        raise ArgumentTypeError(f"{text} is not a number of days, such as 365d")
+    return timedelta(days=int(match[1]))
 
 
 def month(text: str) -> date:
-    """Return a month that is written as 2025-06."""
+    """Return the first day of a month in the format 2025-06."""
     try:
         return layout.month_of(text)
     except ValueError:
@@ -37,19 +37,19 @@ def month(text: str) -> date:
 
 
 class Command(DatabaseCommand):
-    """Archive months."""
+    """Move old months of the price history to Parquet files."""
 
     help = """Move whole months of the price history to Parquet files in ARCHIVE_DIR.
 
-    Each month is written, read again and compared; then detached, while loading goes on, compared once more, and dropped. Interrupted work is resumed first. An archived month takes no more points; db_unarchive brings it back.
+    Each month is written to files, which are read again and compared. Its table is then detached while loads continue, compared once more, and dropped. Interrupted work is resumed first. An archived month accepts no more points; db_unarchive brings it back.
 
-    --verify reads all archived months again, and compares them with what was archived.
+    --verify reads the files of all archived months, and compares them with their manifests.
 
-    When a month is archived again, its previous files are kept for ARCHIVE_KEEP_DAYS days, and as long as BACKUP_DIR has a set from before: a database restored from that set needs them.
+    When a month is archived again, its previous files are kept for ARCHIVE_KEEP_DAYS days, and as long as BACKUP_DIR has an older set: a database restored from that set needs them.
 
-    --abandon is for archived months whose files are lost for good: it declares them lost. Records of such a month load again, and histories continue without its archived prices; db_partitions, db_status, price_history and the pages name the gap. It refuses a month that can be read.
+    --abandon declares archived months lost whose files cannot be recovered. Records of such a month load again, and histories continue without its archived prices; db_partitions, db_status, price_history and the admin name the lost months. Months that can be read are refused.
 
-    Exits with 1 if any month could not be archived or its files were changed. Back up ARCHIVE_DIR: backups of the database do not contain it.
+    Exits with 1 if a month could not be archived, or if files were changed. Back up ARCHIVE_DIR: backups of the database do not contain it.
     """  # noqa: E501 # a line is a paragraph
     choices = (router.db_for_write(PricePoint),)
 
@@ -61,33 +61,33 @@ class Command(DatabaseCommand):
             type=days,
             default=timedelta(days=365),
             metavar="365d",
-            help="Archive the months that ended so many days ago. 365d by default.",
+            help="Archive the months that ended at least this long ago. Default: 365d.",
         )
         parser.add_argument(
-            "--verify", action="store_true", help="Compare what is archived, and archive nothing."
+            "--verify", action="store_true", help="Only verify archived months; archive none."
         )
         parser.add_argument(
             "--abandon",
             nargs="+",
             type=month,
             metavar="MONTH",
-            help="Declare archived months lost, such as 2025-01, and archive nothing.",
+            help="Only declare archived months lost, such as 2025-01; archive none.",
         )
         add_destructive_arguments(parser)
         add_format_argument(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Archive, or say what that would do, or verify."""
+        """Archive, verify or abandon months, or show what would be done."""
         self.is_json = options["format"] == "json"
-        self.found: list[dict[str, Any]] = []
-        act = self._verify if options["verify"] else partial(self._archive, options=options)
+        self.results: list[dict[str, Any]] = []
+        action = self._verify if options["verify"] else partial(self._archive, options=options)
         if options["abandon"]:
-            act = partial(self._abandon, options=options)
+            action = partial(self._abandon, options=options)
         try:
-            self.visit(self.selected(options), act)
+            self.visit(self.selected(options), action)
         finally:
             if self.is_json:
-                self.print_json(self.found)
+                self.print_json(self.results)
 
     def _archive(self, alias: str, options: dict[str, Any]) -> bool:
         if not options["dry_run"]:
@@ -95,10 +95,10 @@ class Command(DatabaseCommand):
         now = timezone.now()
         due = moving.due_months(options["older_than"], now)
         if not due:
-            self._say(alias, f"nothing to archive: no month ended {_age(options)} ago")
+            self._write(alias, f"nothing to archive: no month ended {_age(options)} ago")
             if not options["dry_run"] and layout.root().exists():
                 with layout.exclusive_lock():
-                    self._clean(alias)
+                    self._remove_superseded(alias)
             return True
         if options["dry_run"]:
             planned = [self._plan_month(alias, month) for month in due]
@@ -111,15 +111,15 @@ class Command(DatabaseCommand):
             )
         with layout.exclusive_lock() as work:
             succeeded = [self._archive_month(alias, month, work) for month in due]
-            self._clean(alias)
+            self._remove_superseded(alias)
         return all(succeeded)
 
     def _abandon(self, alias: str, options: dict[str, Any]) -> bool:
-        marks = [moving.require_unreadable(each) for each in options["abandon"]]
+        marks = [moving.require_unreadable(month) for month in options["abandon"]]
         rows = counted(sum(mark.row_count for mark in marks), "row")
         if not options["dry_run"] and not options["force"]:
             self.confirm(
-                f"{rows} of {months.names(options['abandon'])} will be given up for good.", alias
+                f"{rows} of {months.names(options['abandon'])} will be declared lost.", alias
             )
         for mark in marks:
             if not options["dry_run"]:
@@ -128,19 +128,15 @@ class Command(DatabaseCommand):
             self._report(alias, moved, "Would abandon" if options["dry_run"] else "abandoned")
         return True
 
-    def _clean(self, alias: str) -> None:
-        """Remove what nothing needs any more."""
+    def _remove_superseded(self, alias: str) -> None:
         try:
             removed = moving.remove_superseded(timezone.now())
         except BackupError as error:
-            self.stderr.write(f"{alias.upper()}: no older archive is removed: {explain(error)}")
+            self.stderr.write(f"{alias.upper()}: superseded files are kept: {explain(error)}")
             return
         if removed.months:
-            self._say(
-                alias,
-                f"removed what {months.names(removed.months)} was before it was archived anew: "
-                f"{size(removed.bytes)}",
-            )
+            names = months.names(removed.months)
+            self._write(alias, f"removed superseded files of {names} ({size(removed.bytes)})")
 
     def _plan_month(self, alias: str, month: date) -> bool:
         try:
@@ -161,10 +157,10 @@ class Command(DatabaseCommand):
         return True
 
     def _verify(self, alias: str) -> bool:
-        marks = [each for each in months.marks() if each.archived_at]
+        marks = [mark for mark in months.marks() if mark.archived_at]
         if not marks:
-            self._say(alias, "nothing is archived")
-        # All of them, whether or not others fail.
+            self._write(alias, "nothing is archived")
+        # A list, so that all months are verified even if one fails.
         verified = [self._verify_month(alias, mark) for mark in marks]
         return all(verified)
 
@@ -180,18 +176,18 @@ class Command(DatabaseCommand):
         return True
 
     def _report(self, alias: str, moved: MovedMonth, verb: str) -> None:
-        self.found.append({"alias": alias, "error": "", "action": verb, **moved._asdict()})
+        self.results.append({"alias": alias, "error": "", "action": verb, **moved._asdict()})
         places = [f"{size(moved.bytes)} in PostgreSQL"] if moved.bytes else []
         if moved.files:
             places.append(f"{size(moved.archived_bytes)} in {counted(moved.files, 'file')}")
         parts = [f"{verb} {moved.month:%Y-%m}: {counted(moved.rows, 'row')}", " → ".join(places)]
-        self._say(alias, ", ".join(filter(None, parts)))
+        self._write(alias, ", ".join(filter(None, parts)))
 
     def _fail(self, alias: str, month: date, reason: str) -> None:
-        self.found.append({"alias": alias, "month": month, "error": reason})
+        self.results.append({"alias": alias, "month": month, "error": reason})
         self.stderr.write(f"{alias.upper()}: {month:%Y-%m} failed: {reason}")
 
-    def _say(self, alias: str, text: str) -> None:
+    def _write(self, alias: str, text: str) -> None:
         if not self.is_json:
             self.stdout.write(f"{alias.upper()}: {text}")
 

@@ -1,4 +1,4 @@
-"""Bring a month of the price history back from the archive."""
+"""Bring archived months of the price history back into PostgreSQL."""
 
 from datetime import date
 from typing import Any
@@ -15,36 +15,36 @@ from marketplace.humanize import counted
 
 
 class Command(DatabaseCommand):
-    """Bring months back."""
+    """Bring archived months of the price history back into PostgreSQL."""
 
-    help = """Bring archived months of the price history back into PostgreSQL, row by row as they were.
+    help = """Bring archived months of the price history back into PostgreSQL, with all values and ids.
 
-    The files are compared with what was archived, before and after. They stay in ARCHIVE_DIR for databases that are restored. db_archive archives the month again at its next call unless --older-than says otherwise. What was refused because the month was archived loads by: ingest_review release records --reason "is archived".
+    The files are compared with their manifests before, and with the table afterwards. They stay in ARCHIVE_DIR, because restored databases may need them. The next db_archive archives the month again, unless --older-than excludes it. To load the records that were refused because the month was archived: ingest_review release records --reason "archived month".
     """  # noqa: E501 # a line is a paragraph
     choices = (router.db_for_write(PricePoint),)
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the arguments."""
         super().add_arguments(parser)
-        parser.add_argument("months", nargs="+", metavar="MONTH", help="A month, as 2025-06.")
+        parser.add_argument("months", nargs="+", metavar="MONTH", help="A month, such as 2025-06.")
         parser.add_argument(
-            "--dry-run", action="store_true", help="Say what would be done, and do nothing."
+            "--dry-run", action="store_true", help="Show what would be done without doing it."
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Bring the months back, or say what that would do."""
-        wanted = [_month(text) for text in options["months"]]
+        """Bring the months back, or show what would be done."""
+        requested = [_month(text) for text in options["months"]]
 
-        def bring(alias: str) -> None:
+        def bring_back(alias: str) -> None:
             if options["dry_run"]:
-                for month in wanted:
+                for month in requested:
                     self._report(alias, moving.describe(month), "Would bring back")
                 return
             with layout.exclusive_lock() as work:
-                for month in wanted:
+                for month in requested:
                     self._report(alias, moving.unarchive(month, work), "brought back")
 
-        self.visit(self.selected(options), bring)
+        self.visit(self.selected(options), bring_back)
 
     def _report(self, alias: str, moved: MovedMonth, verb: str) -> None:
         table = f", {size(moved.bytes)} in PostgreSQL" if moved.bytes else ""
@@ -58,4 +58,4 @@ def _month(text: str) -> date:
     try:
         return layout.month_of(text)
     except ValueError:
-        raise CommandError(f"{text} is no month, such as 2025-06.") from None
+        raise CommandError(f"{text} is not a month, such as 2025-06.") from None
