@@ -1,4 +1,4 @@
-"""What tests of backups share."""
+"""Fixtures and helpers of the tests of backups."""
 
 import hashlib
 import os
@@ -16,9 +16,11 @@ from psycopg2.sql import SQL, Identifier
 
 from marketplace.backups import dump, manifests, sets
 from marketplace.databases.names import ALL_ALIASES, database_name
+from tests import factories
+from tests.commands import run
 from tests.marketplace.conftest import ROOT
 
-#: When a set is begun unless a test says otherwise.
+#: The default start time of a set, and its name.
 NOW = datetime(2026, 6, 1, 3, 0, tzinfo=UTC)
 NAME = "2026-06-01T03-00-00Z"
 
@@ -28,7 +30,7 @@ _QUERY = "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND relnamesp
 
 @pytest.fixture(autouse=True)
 def folder(settings, tmp_path):
-    """A folder of sets of the test's own."""
+    """An empty folder for sets."""
     settings.BACKUP_DIR = tmp_path / "backups"
     settings.BACKUP_SIGNING_KEY = []
     return settings.BACKUP_DIR
@@ -36,7 +38,7 @@ def folder(settings, tmp_path):
 
 @pytest.fixture(autouse=True)
 def _drop_databases():
-    """Leave no database beside those of the tests."""
+    """Drop the databases that a test has created."""
     before = set(databases())
     yield
     for alias in ALL_ALIASES:
@@ -48,37 +50,68 @@ def _drop_databases():
 
 @contextmanager
 def connect(name):
-    """Connect to a database of the tests' server, past Django."""
+    """Connect to a database of the test server, without Django."""
     parameters = connections["default"].get_connection_params()
-    known = {key: parameters[key] for key in ("host", "port", "user")}
-    with closing(psycopg2.connect(**known, dbname=name)) as connection:
+    server = {key: parameters[key] for key in ("host", "port", "user")}
+    with closing(psycopg2.connect(**server, dbname=name)) as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:
             yield cursor
 
 
+@pytest.fixture
+def live():
+    """The name of the live database procurement, which has a lot."""
+    factories.lot_item()
+    return database_name("procurement")
+
+
+@pytest.fixture
+def manifest(live):
+    """The manifest of a set of the live database, to which a lot was added afterwards."""
+    manifest = back_up("procurement")
+    factories.lot()
+    return manifest
+
+
+def restore(*arguments):
+    """Run db_restore for procurement, without confirmation."""
+    return run("db_restore", NAME, "--database", "procurement", "--force", *arguments)
+
+
+def execute(name, statement, *names):
+    """Execute a statement in a database; return its rows.
+
+    :param names: identifiers to insert into the statement
+    """
+    with connect(name) as cursor:
+        cursor.execute(SQL(statement).format(*map(Identifier, names)))
+        return cursor.fetchall() if cursor.description else None
+
+
 def databases():
+    """Return the names of all databases of the server."""
     with connect("postgres") as cursor:
         cursor.execute("SELECT datname FROM pg_database ORDER BY 1")
         return [name for (name,) in cursor.fetchall()]
 
 
-def beside(alias):
-    """Return the databases whose names start as that of the alias does."""
+def other_databases(alias):
+    """Return the other databases whose names start with that of the alias."""
     live = database_name(alias)
     return [name for name in databases() if name.startswith(live) and name != live]
 
 
 def fingerprint(name):
-    """Return table → hash of all of its rows."""
+    """Return table → hash of its rows."""
     with connect(name) as cursor:
         cursor.execute(_QUERY)
         tables = [table for (table,) in cursor.fetchall()]
-        found = {}
+        hashes = {}
         for table in tables:
             cursor.execute(SQL("SELECT t::text FROM {} AS t ORDER BY 1").format(Identifier(table)))
-            found[table] = hashlib.sha256(repr(cursor.fetchall()).encode()).hexdigest()
-        return found
+            hashes[table] = hashlib.sha256(repr(cursor.fetchall()).encode()).hexdigest()
+        return hashes
 
 
 def back_up(*aliases, now=NOW):
@@ -88,30 +121,30 @@ def back_up(*aliases, now=NOW):
 
 
 def rewrite(manifest, **changes):
-    """Change what a set says of itself, as if it had been written so."""
+    """Write a changed manifest of a set, with a valid hash."""
     changed = replace(manifest, **changes)
     manifests.write(changed, sets.path_of(manifest.name))
     return changed
 
 
-def copy(manifest, moment):
-    """Make the same set of another time."""
-    name = sets.format_name(moment)
+def copy(manifest, time):
+    """Copy a set to another start time."""
+    name = sets.format_name(time)
     shutil.copytree(sets.path_of(manifest.name), sets.folder() / name)
     changed = replace(manifest, name=name)
     manifests.write(changed, sets.path_of(name))
     return changed
 
 
-def flip(path, place):
-    """Change one byte of a file."""
+def flip(path, offset):
+    """Flip a bit of one byte of a file."""
     content = bytearray(path.read_bytes())
-    content[place] ^= 1
+    content[offset] ^= 1
     path.write_bytes(content)
 
 
 def start(*arguments):
-    """Start a command in a process of its own, on the databases and the folder of the tests."""
+    """Start a command in another process, with the databases and the folder of the tests."""
     names = {f"{_prefix(alias)}_DB": database_name(alias) for alias in ALL_ALIASES}
     environment = (
         os.environ

@@ -1,4 +1,4 @@
-"""Months that are archived are in no set: whether their files are there is told beside."""
+"""No set contains archived months; restore and drill warn if their files are missing."""
 
 import json
 from datetime import timedelta
@@ -18,11 +18,11 @@ pytestmark = [
     pytest.mark.usefixtures("archive_dir"),
 ]
 
-MESSAGE = "2021-05 is archived: it is in no backup set, and cannot be read: "
+MESSAGE = "2021-05 is archived, so that no backup set contains it, and cannot be read: "
 
 
 class TestArchivedMonths:
-    def test_a_restored_database_finds_what_its_month_was(self):
+    def test_restored_database_finds_the_files_of_its_month(self):
         offer = make_history(offers=4)[0]
         archive(MAY)
         expected = queries.monthly_prices()
@@ -40,7 +40,7 @@ class TestArchivedMonths:
         assert queries.monthly_prices() == expected
         assert run("db_archive", "--verify").code == 0
 
-    def test_that_lack_files_are_named_by_restore_and_drill(self):
+    def test_missing_files_are_reported_by_restore_and_drill(self):
         make_history(offers=4)
         archive(MAY)
         back_up("ecommerce")
@@ -48,17 +48,17 @@ class TestArchivedMonths:
         path.unlink()
 
         drilled = run("db_drill", NAME)
-        told = json.loads(run("db_drill", NAME, "--format", "json").out)
+        results = json.loads(run("db_drill", NAME, "--format", "json").out)
         restored = run("db_restore", NAME, "--database", "ecommerce", "--force")
 
         assert drilled.code == restored.code == 0
         assert f"ECOMMERCE: warning: {MESSAGE}{path} cannot be read: No such file" in drilled.err
         assert f"ECOMMERCE: warning: {MESSAGE}{path} cannot be read: No such file" in restored.err
         assert drilled.out.startswith("ECOMMERCE: ok (")
-        [warning] = told[0]["warnings"]
+        [warning] = results[0]["warnings"]
         assert warning.startswith(MESSAGE)
 
-    def test_that_are_whole_are_not_named(self):
+    def test_complete_months_are_not_reported(self):
         make_history(offers=4)
         archive(MAY)
         back_up("ecommerce")

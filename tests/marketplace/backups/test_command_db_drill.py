@@ -14,10 +14,10 @@ from tests.marketplace.backups.conftest import (
     NAME,
     NOW,
     back_up,
-    beside,
     connect,
     copy,
     fingerprint,
+    other_databases,
     rewrite,
 )
 
@@ -42,7 +42,7 @@ def change(manifest, alias, **changes):
 
 
 class TestDbDrill:
-    def test_is_green_on_a_good_set(self):
+    def test_good_set(self):
         factories.lot_item()
         back_up("default", "procurement")
 
@@ -50,15 +50,15 @@ class TestDbDrill:
 
         text = re.sub(r"[\d.,]+ (?=s\b|tables|rows)", "* ", outcome.out)
         text = re.sub(r"data .* old", "data * old", text)
-        told = "(* tables, * rows; restored in * s, compared in * s; data * old)"
+        summary = "(* tables, * rows; restored in * s, compared in * s; data * old)"
         assert text == (
-            f"DEFAULT: ok {told}\nPROCUREMENT: ok {told}\n"
+            f"DEFAULT: ok {summary}\nPROCUREMENT: ok {summary}\n"
             f"Not in the set {NAME}, so not drilled: ecommerce, classifieds\n"
         )
         assert (outcome.err, outcome.code) == ("", 0)
-        assert beside("procurement") == []
+        assert other_databases("procurement") == []
 
-    def test_never_touches_a_live_database(self):
+    def test_live_databases_are_not_used(self):
         factories.lot_item()
         back_up("procurement")
         content = fingerprint(database_name("procurement"))
@@ -69,7 +69,7 @@ class TestDbDrill:
         assert counters() == before
         assert fingerprint(database_name("procurement")) == content
 
-    def test_is_red_when_the_manifest_has_a_row_more(self):
+    def test_missing_row(self):
         factories.lot_item()
         manifest = back_up("procurement")
         tables = manifest.databases["procurement"].tables
@@ -83,7 +83,7 @@ class TestDbDrill:
         ) in outcome.out
         assert outcome.err == "CommandError: 1 of 1 database failed: procurement\n"
         assert outcome.code == 1
-        assert beside("procurement") == []
+        assert other_databases("procurement") == []
 
     @pytest.mark.parametrize(
         ("field", "value", "line"),
@@ -93,7 +93,7 @@ class TestDbDrill:
             ("extensions", {"cube": "1"}, "extension cube: is missing"),
         ],
     )
-    def test_is_red_when_something_else_differs(self, field, value, line):
+    def test_other_differences(self, field, value, line):
         manifest = back_up("procurement")
         change(manifest, "procurement", **{field: value})
 
@@ -102,26 +102,26 @@ class TestDbDrill:
         assert f"   {line}" in outcome.out
         assert outcome.code == 1
 
-    def test_is_red_for_a_table_that_is_missing(self):
+    def test_missing_table(self):
         manifest = back_up("procurement")
         tables = manifest.databases["procurement"].tables
-        change(manifest, "procurement", tables=tables | {"public.gone": 0})
+        change(manifest, "procurement", tables=tables | {"public.absent": 0})
 
         outcome = run("db_drill", NAME)
 
-        assert "   table public.gone: absent, but the manifest says 0 rows\n" in outcome.out
+        assert "   table public.absent: absent, but the manifest says 0 rows\n" in outcome.out
 
-    def test_is_green_with_indexes_that_cannot_be_used(self):
+    def test_invalid_indexes_are_no_difference(self):
         live = database_name("procurement")
         with connect(live) as cursor:
-            # That of the partitioned table is written although it is not valid.
+            # pg_dump writes the index of a partitioned table even if it is invalid.
             cursor.execute("CREATE TABLE parted (id int) PARTITION BY LIST (id)")
             cursor.execute("CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1)")
             cursor.execute("INSERT INTO parted VALUES (1), (1)")
             cursor.execute("CREATE INDEX parted_id ON ONLY parted (id)")
             with pytest.raises(psycopg2.errors.UniqueViolation):
                 cursor.execute("CREATE UNIQUE INDEX CONCURRENTLY failed ON parted_1 (id)")
-            # A check that was not made for all rows is written as such.
+            # A constraint that is NOT VALID is dumped as such.
             cursor.execute("ALTER TABLE parted_1 ADD CONSTRAINT few CHECK (id > 1) NOT VALID")
             back_up("procurement")
             cursor.execute("DROP TABLE parted")
@@ -131,7 +131,7 @@ class TestDbDrill:
         assert "PROCUREMENT: ok (" in outcome.out
         assert (outcome.err, outcome.code) == ("", 0)
 
-    def test_is_green_with_triggers_of_a_session_alone(self):
+    def test_triggers_of_temporary_tables_are_no_difference(self):
         with connect(database_name("procurement")) as cursor:
             cursor.execute("CREATE TEMPORARY TABLE mine (id int)")
             cursor.execute(
@@ -144,21 +144,21 @@ class TestDbDrill:
 
         assert (outcome.err, outcome.code) == ("", 0)
 
-    def test_warns_of_indexes_that_earlier_backups_counted(self):
+    def test_warning_about_indexes_that_earlier_backups_counted(self):
         manifest = back_up("procurement")
         objects = manifest.databases["procurement"].objects
         number = objects["indexes"]
         change(manifest, "procurement", objects=objects | {"indexes": number + 1})
 
-        text, told = run("db_drill"), json.loads(run("db_drill", "--format", "json").out)
+        text, results = run("db_drill"), json.loads(run("db_drill", "--format", "json").out)
 
-        warning = f"number of indexes: {number}, but the manifest says {number + 1}. pg_dump leaves"
+        warning = f"number of indexes: {number}, but the manifest says {number + 1}. pg_dump omits"
         assert text.err.startswith(f"PROCUREMENT: warning: {warning}")
         assert (text.out[:15], text.code) == ("PROCUREMENT: ok", 0)
-        assert told[0]["differences"] == []
-        assert told[0]["warnings"][0].startswith(warning)
+        assert results[0]["differences"] == []
+        assert results[0]["warnings"][0].startswith(warning)
 
-    def test_is_red_when_there_is_an_index_more(self):
+    def test_additional_index(self):
         manifest = back_up("procurement")
         objects = manifest.databases["procurement"].objects
         number = objects["indexes"]
@@ -169,7 +169,7 @@ class TestDbDrill:
         assert f"   number of indexes: {number}, but the manifest says" in outcome.out
         assert outcome.code == 1
 
-    def test_goes_on_when_a_dump_is_damaged(self, folder):
+    def test_other_databases_are_drilled_if_a_dump_is_damaged(self, folder):
         back_up("default", "procurement")
         (folder / NAME / "default" / "toc.dat").unlink()
 
@@ -179,15 +179,15 @@ class TestDbDrill:
         assert "PROCUREMENT: ok (" in outcome.out
         assert outcome.code == 1
 
-    def test_is_red_for_a_database_that_could_not_be_dumped(self):
+    def test_database_that_could_not_be_dumped(self):
         rewrite(back_up("default"), failed={"ecommerce": "it did not answer"})
 
         outcome = run("db_drill")
 
-        assert f"ECOMMERCE: The set {NAME} has no ecommerce" in outcome.err
+        assert f"ECOMMERCE: The set {NAME} does not contain ecommerce" in outcome.err
         assert outcome.code == 1
 
-    def test_takes_the_newest_set(self):
+    def test_newest_set_is_the_default(self):
         manifest = back_up("default")
         copy(manifest, NOW + timedelta(days=1))
 
@@ -198,7 +198,7 @@ class TestDbDrill:
         assert found["tables"] == len(manifest.databases["default"].tables)
         assert found["age_seconds"] >= 0
 
-    def test_passes_over_what_is_no_set(self, folder):
+    def test_entry_that_is_not_a_set_is_skipped(self, folder):
         back_up("default")
         (folder / "2026-12-30T00-00-00Z").write_text("")
 
@@ -211,12 +211,12 @@ class TestDbDrill:
         )
         assert outcome.code == 0
 
-    def test_takes_no_empty_name(self):
+    def test_empty_name(self):
         back_up("default")
 
         assert "'' is not the name of a set" in run("db_drill", "").err
 
-    def test_removes_what_an_interrupted_one_left(self):
+    def test_databases_of_an_interrupted_drill_are_dropped(self):
         back_up("default")
         left = f"{database_name('default')}_drill_20200101t000000z"
         with connect("postgres") as cursor:
@@ -226,16 +226,16 @@ class TestDbDrill:
 
         assert outcome.err == f"DEFAULT: dropped {left}, left by an interrupted drill\n"
         assert outcome.code == 0
-        assert beside("default") == []
+        assert other_databases("default") == []
 
-    def test_says_that_there_is_no_set(self, folder):
+    def test_no_set(self, folder):
         outcome = run("db_drill")
 
         assert outcome.err == (
-            f"CommandError: There is no set in {folder}. Make one: python manage.py db_backup.\n"
+            f"CommandError: There is no set in {folder}. Write one: python manage.py db_backup.\n"
         )
 
-    def test_is_not_content_with_a_damaged_manifest(self, folder):
+    def test_damaged_manifest(self, folder):
         back_up("default")
         (folder / NAME / manifests.MANIFEST).write_text("{}")
 

@@ -1,6 +1,6 @@
-"""Backups that are killed: a set is whole, or it is not there, and the next backup works.
+"""Killed backups leave complete sets only, and the next backup works.
 
-The moments are drawn from a seed. BACKUP_KILLS=20 in the environment makes it so many.
+The times are random with a fixed seed. BACKUP_KILLS sets the number of killed backups.
 """
 
 import os
@@ -25,23 +25,23 @@ KILLS = int(os.environ.get("BACKUP_KILLS", "5"))
 
 @pytest.fixture
 def _rows():
-    """Enough to dump for pg_dump to be at work for a while."""
+    """Rows, so that pg_dump runs for a while."""
     for _ in range(50):
         factories.lot_item()
         factories.listing()
 
 
 def _backup_seconds(command):
-    began = time.monotonic()
+    started = time.monotonic()
     process = start(*command)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 0, output
-    return time.monotonic() - began
+    return time.monotonic() - started
 
 
 class TestKills:
     @pytest.mark.usefixtures("_rows")
-    def test_leave_nothing_that_looks_complete(self, folder):
+    def test_no_incomplete_set_is_listed(self, folder):
         command = ["db_backup"]
         usual = _backup_seconds(command)
         generator = random.Random("backups")
@@ -55,12 +55,12 @@ class TestKills:
                 process.send_signal(sign)
                 output, _ = process.communicate(timeout=60)
 
-            # What is there is whole, and there is always one.
-            found = {name: verify(name).problems for name in sets.names()}
-            assert found
-            assert set(found.values()) == {()}, (number, found)
+            # All listed sets are complete, and there is at least one.
+            problems = {name: verify(name).problems for name in sets.names()}
+            assert problems
+            assert set(problems.values()) == {()}, (number, problems)
             if sign != signal.SIGKILL:
-                # One that ended early may not have come to what an earlier one left.
+                # A backup that ended early may not have removed the files of an earlier one.
                 assert set(folder.glob(".unfinished-*")) <= left, (number, output)
 
         last = sets.names()[0]
@@ -69,8 +69,8 @@ class TestKills:
         assert sets.names()[0] > last
         assert {path.name for path in folder.iterdir()} == {*sets.names(), ".lock"}
 
-    def test_leave_no_program_at_work(self, tmp_path, monkeypatch):
-        # A pg_dump that has much to do.
+    def test_pg_dump_ends_with_the_command(self, tmp_path, monkeypatch):
+        # A pg_dump that runs for a long time.
         program, noted = tmp_path / "pg_dump", tmp_path / "pid"
         program.write_text(
             "#!/bin/sh\n"
@@ -87,7 +87,7 @@ class TestKills:
         process.kill()
         process.communicate(timeout=30)
 
-        wait(lambda: not _is_running(int(noted.read_text())), "pg_dump goes on alone")
+        wait(lambda: not _is_running(int(noted.read_text())), "pg_dump is still running")
 
 
 def _is_running(pid):

@@ -1,4 +1,4 @@
-"""Recovery to a moment, as servers with an archive of their log do it, on a server made for it."""
+"""Point-in-time recovery from a base backup and archived WAL, on a separate server."""
 
 from contextlib import closing
 
@@ -27,7 +27,7 @@ recovery_target_action = 'promote'
 
 
 class Server:
-    """A server of its own, which runs as the embedded one does."""
+    """A separate server, which runs in the same way as the embedded one."""
 
     def __init__(self, folder):
         self.folder, self.data, self.archive = folder, folder / "data", folder / "archive"
@@ -48,13 +48,12 @@ class Server:
         self.start(self.data)
 
     def start(self, data):
-        # A log that others may read is a backup's, too.
         self.run("pg_ctl", "-D", data, "-l", self.folder / "log", "-w", "start")
 
     def stop(self, data, mode="fast"):
         programs.run_program("pg_ctl", "-D", str(data), "-m", mode, "-w", "stop")
 
-    def ask(self, statement):
+    def execute(self, statement):
         parameters = {"host": str(self.folder), "user": "postgres", "dbname": "postgres"}
         with closing(psycopg2.connect(**parameters)) as connection:
             connection.autocommit = True
@@ -66,15 +65,15 @@ class Server:
         return {path.name for path in self.archive.iterdir()}
 
     def finish_segment(self):
-        """See that all that was written so far is in the archive."""
-        [(segment,)] = self.ask("SELECT pg_walfile_name(pg_current_wal_lsn())")
-        self.ask("SELECT pg_switch_wal()")
-        wait(lambda: segment in self.archived(), "the log is not archived")
+        """Archive the current WAL segment."""
+        [(segment,)] = self.execute("SELECT pg_walfile_name(pg_current_wal_lsn())")
+        self.execute("SELECT pg_switch_wal()")
+        wait(lambda: segment in self.archived(), "the WAL is not archived")
 
 
 @pytest.fixture
 def server(tmp_path):
-    # A socket's path has to be short.
+    # The path of a socket must be short.
     server = Server(tmp_path)
     server.create()
     yield server
@@ -84,8 +83,8 @@ def server(tmp_path):
 
 
 class TestRecovery:
-    def test_brings_back_what_there_was_at_a_moment(self, server):
-        server.ask("CREATE TABLE lots AS SELECT n AS id FROM generate_series(1, 1000) AS n")
+    def test_state_at_a_time_is_restored(self, server):
+        server.execute("CREATE TABLE lots AS SELECT n AS id FROM generate_series(1, 1000) AS n")
         server.run(
             "pg_basebackup",
             "-h",
@@ -100,12 +99,12 @@ class TestRecovery:
             "fast",
             "--no-sync",
         )
-        # Changed after the base backup: it is in the archived log only.
-        server.ask("INSERT INTO lots SELECT n FROM generate_series(1001, 1500) AS n")
-        [(moment,)] = server.ask("SELECT clock_timestamp()::text")
-        server.ask("DELETE FROM lots WHERE id > 10")
-        server.ask("DROP TABLE lots")
-        server.ask("CREATE TABLE mistakes ()")
+        # These changes are only in the archived WAL.
+        server.execute("INSERT INTO lots SELECT n FROM generate_series(1001, 1500) AS n")
+        [(moment,)] = server.execute("SELECT clock_timestamp()::text")
+        server.execute("DELETE FROM lots WHERE id > 10")
+        server.execute("DROP TABLE lots")
+        server.execute("CREATE TABLE mistakes ()")
         server.finish_segment()
         server.stop(server.data)
 
@@ -115,11 +114,12 @@ class TestRecovery:
         programs.give_to_system_user(server.backup / "recovery.signal")
         server.start(server.backup)
         wait(
-            lambda: server.ask("SELECT pg_is_in_recovery()") == [(False,)], "it goes on recovering"
+            lambda: server.execute("SELECT pg_is_in_recovery()") == [(False,)],
+            "the recovery does not end",
         )
 
-        assert server.ask("SELECT count(*), max(id) FROM lots") == [(1500, 1500)]
-        assert server.ask("SELECT to_regclass('mistakes')") == [(None,)]
-        # It is a server that can be written to, on a timeline of its own.
-        server.ask("INSERT INTO lots VALUES (0)")
-        assert server.ask("SELECT timeline_id FROM pg_control_checkpoint()") == [(2,)]
+        assert server.execute("SELECT count(*), max(id) FROM lots") == [(1500, 1500)]
+        assert server.execute("SELECT to_regclass('mistakes')") == [(None,)]
+        # The server accepts writes, on a new timeline.
+        server.execute("INSERT INTO lots VALUES (0)")
+        assert server.execute("SELECT timeline_id FROM pg_control_checkpoint()") == [(2,)]

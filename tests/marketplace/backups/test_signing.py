@@ -6,7 +6,15 @@ import pytest
 
 from marketplace.backups import files, manifests, sets
 from tests.commands import run
-from tests.marketplace.backups.conftest import NAME, NOW, back_up, beside, copy, databases, rewrite
+from tests.marketplace.backups.conftest import (
+    NAME,
+    NOW,
+    back_up,
+    copy,
+    databases,
+    other_databases,
+    rewrite,
+)
 
 pytestmark = pytest.mark.django_db(databases=["default"], transaction=True)
 
@@ -25,33 +33,33 @@ def keys(settings):
 
 
 def refusals(*options):
-    """Return what each command says of the set, which it must not accept."""
+    """Return the output of each command, which must refuse the set."""
     outcomes = [run(*command, *options) for command in COMMANDS]
     assert [outcome.code for outcome in outcomes] == [1, 1, 1]
-    assert beside("default") == []
+    assert other_databases("default") == []
     assert "signed_copy" not in databases()
     return [outcome.out + outcome.err for outcome in outcomes]
 
 
 def accepted(*options):
-    """Return what each command says of the set, which it must accept."""
+    """Return the outcome of each command, which must accept the set."""
     outcomes = [run(*command, *options) for command in COMMANDS]
     assert [outcome.code for outcome in outcomes] == [0, 0, 0]
     return outcomes
 
 
 def tamper(manifest, folder):
-    """Change rows, and write manifest and hashes again."""
+    """Change rows, and write the manifest again with their hashes."""
     files_of_rows = (folder / NAME / "default").glob("*.dat.gz")
     path = max(files_of_rows, key=lambda path: path.stat().st_size)
     path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()).replace(b"a", b"b")))
-    known = manifest.databases["default"].files
-    known[path.name] = manifests.File(path.stat().st_size, files.digest(path))
+    listed = manifest.databases["default"].files
+    listed[path.name] = manifests.File(path.stat().st_size, files.digest(path))
     rewrite(manifest)
 
 
 class TestSignature:
-    def test_is_accepted_without_a_word(self):
+    def test_valid_signature(self):
         back_up("default")
 
         verified, drilled, restored = accepted()
@@ -62,19 +70,22 @@ class TestSignature:
 
     @pytest.mark.parametrize(
         ("attacker", "reason"),
-        [([], "is not signed, and BACKUP_SIGNING_KEY is set"), ([OLD_KEY], "fits no key of")],
+        [
+            ([], "is not signed, but BACKUP_SIGNING_KEY is set"),
+            ([OLD_KEY], "does not match any key of"),
+        ],
     )
-    def test_cannot_be_made_by_whoever_rewrites_the_set(self, folder, settings, attacker, reason):
+    def test_rewritten_set(self, folder, settings, attacker, reason):
         manifest = back_up("default")
         settings.BACKUP_SIGNING_KEY = attacker
         tamper(manifest, folder)
         settings.BACKUP_SIGNING_KEY = [KEY]
 
-        for said in refusals():
-            assert f"the set {NAME} {reason}" in said.replace("The set", "the set")
+        for output in refusals():
+            assert f"the set {NAME} {reason}" in output.replace("The set", "the set")
 
     @pytest.mark.parametrize("signature", ["same", "", 1, "ä"])
-    def test_does_not_fit_another_manifest(self, folder, signature):
+    def test_signature_of_another_manifest(self, folder, signature):
         manifest = back_up("default")
         path = folder / NAME / manifests.MANIFEST
         before = json.loads(path.read_text())["hmac_sha256"]
@@ -85,16 +96,16 @@ class TestSignature:
         digest = manifests._digest(document)
         path.write_text(manifests._encoded({"sha256": digest} | document))
 
-        for said in refusals("--unsigned"):
-            assert "fits no key of BACKUP_SIGNING_KEY" in said
+        for output in refusals("--unsigned"):
+            assert "does not match any key of BACKUP_SIGNING_KEY" in output
 
-    def test_does_not_fit_a_set_of_another_time(self, folder):
+    def test_signature_of_a_set_of_another_time(self, folder):
         back_up("default")
         (folder / NAME).rename(folder / "2026-06-02T03-00-00Z")
 
-        assert "it is not the set" in run("db_drill").err
+        assert "Expected: the set" in run("db_drill").err
 
-    def test_is_not_needed_by_those_who_allow_it(self, settings):
+    def test_unsigned_set_is_accepted_with_unsigned(self, settings):
         settings.BACKUP_SIGNING_KEY = []
         back_up("default")
         settings.BACKUP_SIGNING_KEY = [KEY]
@@ -102,7 +113,7 @@ class TestSignature:
         for outcome in accepted("--unsigned"):
             assert f"The set {NAME} is not signed" in outcome.err
 
-    def test_is_verified_by_each_key(self, settings):
+    def test_each_key_verifies(self, settings):
         settings.BACKUP_SIGNING_KEY = [OLD_KEY]
         manifest = back_up("default")
         settings.BACKUP_SIGNING_KEY = [KEY, OLD_KEY]
@@ -115,7 +126,7 @@ class TestSignature:
         assert both == ["signed", "signed"]
         assert one == ["signed", "wrong signature"]
 
-    def test_is_not_checked_without_a_key(self, settings):
+    def test_signature_is_not_checked_without_a_key(self, settings):
         back_up("default")
         settings.BACKUP_SIGNING_KEY = []
 
@@ -124,7 +135,7 @@ class TestSignature:
 
 
 class TestOtherCommands:
-    def test_list_shows_who_signed(self, settings):
+    def test_list_shows_signatures(self, settings):
         manifest = back_up("default")
         settings.BACKUP_SIGNING_KEY = [OLD_KEY]
         copy(manifest, NOW + timedelta(days=1))
@@ -139,7 +150,7 @@ class TestOtherCommands:
         assert [line.partition("  default  ")[2] for line in lines] == expected
         assert [each["signature"] for each in found] == expected
 
-    def test_prune_keeps_the_last_good_set_though_it_is_not_signed(self, folder, settings):
+    def test_prune_keeps_the_last_good_set_without_a_signature(self, folder, settings):
         settings.BACKUP_SIGNING_KEY = []
         manifest = back_up("default")
         newer = copy(manifest, NOW + timedelta(days=1)).name

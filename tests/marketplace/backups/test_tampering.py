@@ -1,4 +1,4 @@
-"""Sets that somebody who can write to BACKUP_DIR has prepared: links, paths, sizes, other files."""
+"""Sets that an attacker with access to BACKUP_DIR has prepared: links, paths, sizes, files."""
 
 import gzip
 import os
@@ -9,7 +9,14 @@ from marketplace.backups import manifests, sealing, sets
 from marketplace.exceptions import BackupError
 from tests import factories
 from tests.commands import run
-from tests.marketplace.backups.conftest import NAME, back_up, beside, connect, flip, rewrite
+from tests.marketplace.backups.conftest import (
+    NAME,
+    back_up,
+    connect,
+    flip,
+    other_databases,
+    rewrite,
+)
 
 pytestmark = pytest.mark.django_db(databases=["procurement"], transaction=True)
 
@@ -19,10 +26,10 @@ RESTORE = ("db_restore", NAME, "--database", "procurement", "--into", "tampered"
 
 
 def refusals():
-    """Return what each command says of the set, which it must not accept."""
+    """Return the output of each command, which must refuse the set."""
     outcomes = [run(*command) for command in (VERIFY, DRILL, RESTORE)]
     assert [outcome.code for outcome in outcomes] == [1, 1, 1]
-    assert beside("procurement") == []
+    assert other_databases("procurement") == []
     return [outcome.out + outcome.err for outcome in outcomes]
 
 
@@ -44,31 +51,31 @@ class TestEntries:
     @pytest.mark.parametrize(
         ("replace", "problem"), [(link, "is a link"), (pipe, "is not a regular file")]
     )
-    def test_must_be_files(self, folder, tmp_path, replace, problem):
+    def test_links_and_pipes_are_refused(self, folder, tmp_path, replace, problem):
         back_up("procurement")
         path = rows_of(folder)
         replace(path, tmp_path / "away")
 
-        for said in refusals():
-            assert f"procurement/{path.name} {problem}" in said
+        for output in refusals():
+            assert f"procurement/{path.name} {problem}" in output
 
-    def test_must_be_in_a_folder_of_the_set(self, folder, tmp_path):
+    def test_link_instead_of_the_folder_is_refused(self, folder, tmp_path):
         back_up("procurement")
         link(folder / NAME / "procurement", tmp_path / "away")
 
-        for said in refusals():
-            assert "procurement is a link, not a folder" in said
+        for output in refusals():
+            assert "procurement is a link, not a folder" in output
 
     @pytest.mark.parametrize("replace", [link, pipe])
-    def test_are_files_although_one_is_the_manifest(self, folder, tmp_path, replace):
+    def test_link_or_pipe_instead_of_the_manifest_is_refused(self, folder, tmp_path, replace):
         back_up("procurement")
         replace(folder / NAME / manifests.MANIFEST, tmp_path / "away")
 
-        for said in refusals():
-            assert "manifest.json: it is " in said
+        for output in refusals():
+            assert "manifest.json: it is " in output
         assert "manifest.json: it is " in run("db_backup", "--list").out
 
-    def test_may_be_reached_by_a_link_to_the_set(self, folder, tmp_path):
+    def test_link_to_the_set_is_accepted(self, folder, tmp_path):
         back_up("procurement")
         link(folder / NAME, tmp_path / "away")
 
@@ -78,7 +85,7 @@ class TestEntries:
 class TestManifest:
     @pytest.mark.parametrize("name", ["../../outside", "/outside", "..", "", "a\0"])
     @pytest.mark.parametrize("is_alias", [False, True])
-    def test_names_nothing_outside_of_the_set(self, name, is_alias):
+    def test_paths_outside_of_the_set_are_refused(self, name, is_alias):
         manifest = back_up("procurement")
         dump = manifest.databases["procurement"]
         if is_alias:
@@ -90,12 +97,12 @@ class TestManifest:
         with pytest.raises(BackupError, match="is not the name of a file or folder of a set"):
             sets.read(NAME)
 
-    def test_is_not_read_if_it_is_too_large(self, folder):
+    def test_too_large_manifest_is_refused(self, folder):
         back_up("procurement")
         os.truncate(folder / NAME / manifests.MANIFEST, 2 * 1024**3)
 
-        for said in refusals():
-            assert "manifest.json has more than 8 MiB" in said
+        for output in refusals():
+            assert "manifest.json has more than 8 MiB" in output
 
 
 class TestSealing:
@@ -107,8 +114,8 @@ class TestSealing:
     def seal(self, folder, dump):
         return sealing.sealed(folder / NAME, "procurement", dump)
 
-    def test_keeps_files_that_the_manifest_does_not_know_from_pg_restore(self, folder, dump):
-        # It takes a file without .gz first.
+    def test_unlisted_files_are_not_restored(self, folder, dump):
+        # pg_restore would prefer a file without .gz.
         for path in (folder / NAME / "procurement").glob("*.dat.gz"):
             content = gzip.decompress(path.read_bytes())
             path.with_suffix("").write_bytes(content.replace(b"ours", b"evil"))
@@ -120,7 +127,7 @@ class TestSealing:
             cursor.execute("SELECT title FROM procurement_lots")
             assert cursor.fetchall() == [("ours",)]
 
-    def test_notices_a_file_that_is_exchanged_for_a_moment(self, folder, dump, tmp_path):
+    def test_temporarily_replaced_file_is_detected(self, folder, dump, tmp_path):
         path = rows_of(folder)
 
         with (
@@ -132,14 +139,14 @@ class TestSealing:
             assert (private / path.name).read_text() == "evil"
             (tmp_path / "away").rename(path)
 
-    def test_notices_a_folder_that_is_exchanged_for_a_moment(self, folder, dump, tmp_path):
+    def test_temporarily_replaced_folder_is_detected(self, folder, dump, tmp_path):
         path = folder / NAME / "procurement"
 
         with pytest.raises(BackupError, match="was changed"), self.seal(folder, dump):
             path.rename(tmp_path / "away")
             (tmp_path / "away").rename(path)
 
-    def test_gives_the_statements_that_were_hashed(self, folder, dump):
+    def test_statements_are_a_copy(self, folder, dump):
         path = folder / NAME / "procurement" / "toc.dat"
         before = path.read_bytes()
 

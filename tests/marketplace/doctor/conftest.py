@@ -1,6 +1,6 @@
-"""A server with the settings of production, whose databases are examined.
+"""A server with production settings, whose databases are checked.
 
-The tests' own server is fast and careless (see tests/settings.py): a doctor would not let it pass.
+The settings of the usual test server (see tests/settings.py) would cause findings.
 """
 
 import shutil
@@ -21,7 +21,7 @@ from marketplace.databases.partitions import ensure_partitions
 from marketplace.postgresql import embedded
 from marketplace.registry import ALIASES
 
-#: Autovacuum is on, and comes too late to mend what a test breaks.
+#: Autovacuum is enabled, but does not run during the tests.
 _CONFIGURATION = """
 autovacuum_naptime = '10d'
 shared_buffers = 4MB
@@ -31,20 +31,20 @@ archive_mode = on
 archive_command = 'true'
 """
 
-#: So late that what happens now was a month ago.
+#: A time at which the current statistics are a month old.
 LATER = timezone.now() + timedelta(days=31)
 
 
-#: The folder of the tests' servers. Not pytest's own: each run of pytest takes the access to that
-#: away from the user who runs the servers of another.
+#: The data folder of the server. It is not in pytest's temporary folder, because another run of
+#: pytest changes the permissions of that.
 DATA_DIR = Path(settings.DATA_DIR)
 
 
 @pytest.fixture(scope="package")
 def socket(django_db_blocker):
-    """Point all aliases to new databases of a server of their own; return its folder."""
+    """Connect all aliases to databases of a separate server; return the folder of its socket."""
     data_dir = DATA_DIR / "doctor"
-    # What a run that was killed left.
+    # Remove the server of a killed run.
     embedded.stop(data_dir)
     shutil.rmtree(data_dir, ignore_errors=True)
     embedded.start(data_dir, _CONFIGURATION)
@@ -68,16 +68,16 @@ def socket(django_db_blocker):
 
 @pytest.fixture(autouse=True)
 def _examined(socket, tmp_path, django_db_blocker):
-    """Let the test use the databases, with a history of its own."""
-    ours = override_settings(DATA_DIR=tmp_path, DISK_CAPACITY={"": 2**40})
-    with ours, django_db_blocker.unblock():
+    """Allow database access, with an empty size history."""
+    overrides = override_settings(DATA_DIR=tmp_path, DISK_CAPACITY={"": 2**40})
+    with overrides, django_db_blocker.unblock():
         yield
         connections.close_all()
 
 
 @pytest.fixture
 def session(socket):
-    """Open sessions beside Django's, as other programs have them."""
+    """Open sessions without Django, like other programs."""
 
     @contextmanager
     def session(alias, role="postgres", name=None):
@@ -91,13 +91,13 @@ def session(socket):
 
 @pytest.fixture
 def execute(session):
-    """Run statements in a database; what is in the schema `seeded` is gone after the test."""
+    """Execute statements in a database; the schema `seeded` is dropped after the test."""
 
     def execute(alias, *statements):
         with session(alias) as opened, opened.cursor() as cursor:
             for statement in statements:
                 cursor.execute(statement)
-            # So that what was counted is seen at once.
+            # Make the statistics visible at once.
             cursor.execute("SELECT pg_stat_force_next_flush()")
 
     for alias in ALIASES:
@@ -108,6 +108,6 @@ def execute(session):
 
 
 def _address(folder, alias):
-    # Not through a pooler, whatever the tests of other servers do.
+    # Do not use a pooler.
     direct = {"DISABLE_SERVER_SIDE_CURSORS": False}
     return {"HOST": folder, "PORT": "5432", "USER": "postgres", "NAME": f"doctor_{alias}"} | direct

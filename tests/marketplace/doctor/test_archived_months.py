@@ -1,4 +1,4 @@
-"""Archived months whose files are not there are found."""
+"""The check for missing files of archived months."""
 
 import pytest
 from django.test import override_settings
@@ -30,12 +30,12 @@ def found():
     return [each.findings for each in diagnoses]
 
 
-def test_that_are_there_are_no_finding():
+def test_complete_month():
     assert files(MAY) == []
     assert found() == [[], []]
 
 
-def test_without_their_manifest():
+def test_missing_manifest():
     path = manifest_of(MAY)
     path.unlink()
 
@@ -48,9 +48,9 @@ def test_without_their_manifest():
     assert "db_archive --verify" in finding.fix
 
 
-def test_that_are_not_those_of_the_database():
+def test_manifest_that_differs_from_the_database():
     ArchivedMonth.objects.update(row_count=7)
 
     [finding], _ = found()
 
-    assert "it says 0, and the database 7." in finding.what
+    assert "it states 0, and the database expects 7." in finding.what

@@ -1,4 +1,4 @@
-"""Whether a database is backed up, as the doctor sees it."""
+"""The check for missing and old backups."""
 
 from datetime import timedelta
 
@@ -17,64 +17,65 @@ NOW = timezone.now()
 
 @pytest.fixture(autouse=True)
 def folder(settings, tmp_path):
-    """Sets of the test's own."""
+    """An empty folder for sets."""
     settings.BACKUP_DIR = tmp_path / "backups"
     return settings.BACKUP_DIR
 
 
 @pytest.fixture
 def data():
-    """A database that has something to lose."""
+    """A database with a row."""
     made = factories.load_run("procurement")
     yield
     made.delete()
 
 
-def look(after, alias="procurement"):
-    """Return what is found so long after now."""
+def check(after, alias="procurement"):
+    """Return the diagnosis at a later time."""
     return examine(alias, NOW + after, CODES)
 
 
 class TestMissing:
-    def test_is_told_of_data_that_are_two_days_old(self, data, folder):
-        [found] = look(timedelta(days=3)).findings
+    def test_database_older_than_two_days(self, data, folder):
+        [found] = check(timedelta(days=3)).findings
 
         assert (found.code, found.severity) == ("backup-missing", Severity.WARNING)
         assert found.subject == "doctor_procurement"
         assert found.what == (
-            f"No set in {folder} has it, though it has data and was begun 3 days ago."
+            f"No backup set in {folder} contains it, although it has data and was created 3 days "
+            "ago."
         )
         assert found.fix == "python manage.py db_backup --database procurement"
 
-    def test_is_not_told_of_what_is_new(self, data):
-        assert look(timedelta(days=1, hours=23)).findings == []
+    def test_new_database(self, data):
+        assert check(timedelta(days=1, hours=23)).findings == []
 
     @pytest.mark.parametrize("alias", ["default", "procurement"])
-    def test_is_not_told_of_what_is_empty(self, alias):
-        diagnosis = look(timedelta(days=30), alias)
+    def test_empty_database(self, alias):
+        diagnosis = check(timedelta(days=30), alias)
 
         assert (diagnosis.findings, diagnosis.examined) == ([], ["backups"])
 
-    def test_is_told_of_accounts(self):
+    def test_database_with_accounts(self):
         user = get_user_model().objects.create(username="somebody")
         try:
-            [found] = look(timedelta(days=3), "default").findings
+            [found] = check(timedelta(days=3), "default").findings
         finally:
             user.delete()
 
         assert found.code == "backup-missing"
 
-    def test_a_set_of_another_database_is_none(self, data):
+    def test_set_of_another_database(self, data):
         assert run("db_backup", "--database", "classifieds").code == 0
 
-        [found] = look(timedelta(days=3)).findings
+        [found] = check(timedelta(days=3)).findings
 
         assert found.code == "backup-missing"
 
-    def test_is_not_told_of_a_folder_that_cannot_be_read(self, data, folder):
+    def test_folder_that_cannot_be_read(self, data, folder):
         folder.write_text("no folder")
 
-        diagnosis = look(timedelta(days=3))
+        diagnosis = check(timedelta(days=3))
 
         assert diagnosis.findings == []
         assert diagnosis.skipped == [
@@ -83,16 +84,16 @@ class TestMissing:
 
 
 class TestOld:
-    def test_is_told_when_a_night_had_none(self, data, folder):
+    def test_backup_older_than_a_day(self, data, folder):
         assert run("db_backup", "--database", "procurement").code == 0
 
-        [found] = look(timedelta(hours=30, minutes=30)).findings
+        [found] = check(timedelta(hours=30, minutes=30)).findings
 
         assert (found.code, found.severity) == ("backup-old", Severity.WARNING)
-        assert found.what.startswith(f"The newest backup in {folder} is 30 hours old, of 2")
+        assert found.what.startswith(f"The newest backup in {folder} is 30 hours old (2")
         assert found.fix == "python manage.py db_backup --database procurement"
 
-    def test_is_not_told_of_last_nights(self, data):
+    def test_backup_of_the_last_night(self, data):
         assert run("db_backup", "--database", "procurement").code == 0
 
-        assert look(timedelta(hours=25)).findings == []
+        assert check(timedelta(hours=25)).findings == []

@@ -1,4 +1,4 @@
-"""The commands as a person or a program uses them."""
+"""The commands db_doctor, db_slow and db_vacuum."""
 
 import json
 import re
@@ -21,8 +21,8 @@ _NARROW = (
 )
 
 
-def plain(*arguments):
-    """Return what db_doctor says as JSON, by alias, and its exit code."""
+def run_doctor(*arguments):
+    """Run db_doctor with JSON output; return alias → diagnosis, and the exit code."""
     outcome = run("db_doctor", "--format", "json", *arguments)
     return {each["alias"]: each for each in json.loads(outcome.out)}, outcome.code
 
@@ -36,15 +36,15 @@ class TestDoctor:
         assert [block.splitlines()[0] for block in blocks[:-1]] == [
             f"{alias.upper()} (doctor_{alias}): healthy" for alias in ALL_ALIASES
         ]
-        assert blocks[-1].strip() == f"Looked at {len(CHECKS)} things (--verbosity 2 names them)."
+        assert blocks[-1].strip() == f"Completed {len(CHECKS)} checks (--verbosity 2 lists them)."
 
-    def test_names_what_it_looked_at_if_asked(self):
+    def test_verbose_output_lists_the_checks(self):
         outcome = run("db_doctor", "--database", "procurement", "--verbosity", "2")
 
         titles = ", ".join(check.title for check in CHECKS)
-        assert outcome.out.endswith(f"\n\nLooked at: {titles}.\n")
+        assert outcome.out.endswith(f"\n\nCompleted checks: {titles}.\n")
 
-    def test_worst_first(self, execute):
+    def test_most_severe_finding_comes_first(self, execute):
         execute(
             "ecommerce",
             "CREATE UNLOGGED TABLE seeded.narrow (id smallserial)",
@@ -70,7 +70,7 @@ class TestDoctor:
             ("ALTER TABLE seeded.narrow DISABLE TRIGGER ALL", 2),
         ],
     )
-    def test_exit_code_is_the_severity(self, execute, statement, code):
+    def test_exit_code_depends_on_the_severity(self, execute, statement, code):
         execute(
             "classifieds",
             "CREATE TABLE seeded.narrow (id int, other int, PRIMARY KEY (id, other))",
@@ -78,15 +78,15 @@ class TestDoctor:
             statement,
         )
 
-        found, exit_code = plain("--database", "classifieds")
+        found, exit_code = run_doctor("--database", "classifieds")
 
         assert len(found["classifieds"]["findings"]) >= 1
         assert exit_code == code
 
-    def test_json_has_all_of_it(self, execute):
+    def test_json(self, execute):
         execute("procurement", "CREATE UNLOGGED TABLE seeded.narrow (id int)")
 
-        found, _ = plain()
+        found, _ = run_doctor()
 
         assert list(found) == list(ALL_ALIASES)
         (finding,) = found["procurement"]["findings"]
@@ -101,17 +101,17 @@ class TestDoctor:
         execute("procurement", "CREATE UNLOGGED TABLE seeded.narrow (id smallserial)")
         execute("procurement", "SELECT setval('seeded.narrow_id_seq', 32000)")
 
-        found, _ = plain("--only", "table-unlogged", "--database", "procurement")
+        found, _ = run_doctor("--only", "table-unlogged", "--database", "procurement")
 
         (diagnosis,) = found.values()
         assert [finding["code"] for finding in diagnosis["findings"]] == ["table-unlogged"]
         assert diagnosis["examined"] == ["definitions of tables, triggers and constraints"]
 
-    def test_codes_are_in_the_help(self, capsys):
+    def test_help_lists_the_codes(self, capsys):
         with pytest.raises(SystemExit):
             call_command("db_doctor", "--help")
 
-        # Lines are broken at hyphens too.
+        # The help wraps lines at hyphens.
         text = "".join(capsys.readouterr().out.split())
         assert all(code in text for code in CODES)
 
@@ -120,7 +120,7 @@ class TestDoctor:
             call_command("db_doctor", "--only", "index-unsued")
 
 
-def test_capacity_that_makes_no_sense_is_named():
+def test_invalid_disk_capacity():
     outcome = Machine(DATA_DIR / "machine")("db_doctor", DISK_CAPACITY="ecommerce=lots")
 
     assert outcome.returncode == 1
@@ -128,7 +128,7 @@ def test_capacity_that_makes_no_sense_is_named():
 
 
 class TestSlow:
-    def test_own_statements_only(self, execute):
+    def test_statements_of_each_database(self, execute):
         execute("ecommerce", "SELECT count(*) AS unmistakable FROM generate_series(1, 99)")
 
         outcome = run("db_slow", "--format", "json", "--search", "unmistakable", "--limit", "5")
@@ -141,7 +141,7 @@ class TestSlow:
         assert 0 < statement["share"] < 1
         assert not any(found.values())
 
-    def test_text_is_one_line_a_statement(self, execute):
+    def test_one_line_per_statement(self, execute):
         execute("ecommerce", "SELECT 1, 2, 3, 4,\n\n   5 AS several_lines")
 
         outcome = run("db_slow", "--database", "ecommerce", "--search", "several_lines", "--all")
@@ -151,7 +151,7 @@ class TestSlow:
         assert titles.split() == ["share", "total", "mean", "calls", "rows", "cached", "statement"]
         assert line.endswith("  SELECT $1, $2, $3, $4, $5 AS several_lines")
 
-    def test_leaves_out_what_backups_and_the_catalog_take(self, execute):
+    def test_dumps_and_catalog_queries_are_omitted(self, execute):
         ours = "SELECT max(of_table) FROM generate_series(1, 7) AS of_table"
         execute("ecommerce", "SELECT count(*) AS of_catalog FROM pg_class", ours)
 
@@ -162,8 +162,8 @@ class TestSlow:
         assert "of_catalog" not in outcome.out
         assert "of_catalog" in all_of_them.out
         last = outcome.out.splitlines()[-1]
-        assert re.match(r"   Left out: \d+ statements? of backups .* \(--all shows them\)$", last)
-        assert "Left out" not in all_of_them.out
+        assert re.match(r"   Omitted: \d+ statements? of dumps .* \(--all includes them\)$", last)
+        assert "Omitted" not in all_of_them.out
 
     @pytest.mark.parametrize(
         ("query", "is_from_tools"),
@@ -184,7 +184,7 @@ class TestSlow:
             ("SELECT $1", False),
         ],
     )
-    def test_tells_what_is_of_tools(self, query, is_from_tools):
+    def test_statements_of_tools(self, query, is_from_tools):
         assert Statement(query, 1, 1.0, 1.0, 1.0, 1, None, 0.1).is_from_tools == is_from_tools
 
     def test_order(self, execute):
@@ -198,7 +198,7 @@ class TestSlow:
         calls = [each["calls"] for each in json.loads(outcome.out)[0]["statements"]]
         assert calls == sorted(calls, reverse=True)
 
-    def test_says_how_to_enable_it(self, session):
+    def test_missing_extension(self, session):
         with session("default", name="postgres") as opened:
             opened.cursor().execute("DROP EXTENSION pg_stat_statements")
             try:
@@ -209,12 +209,12 @@ class TestSlow:
 
         assert outcome.code == 1
         assert "CREATE EXTENSION pg_stat_statements" in outcome.err
-        assert "Not seen: slow queries: " in doctor.out
+        assert "Skipped: slow queries: " in doctor.out
         assert doctor.code == 0
 
 
 class TestVacuum:
-    def test_tends_what_needs_it(self, execute):
+    def test_second_run_has_nothing_to_do(self, execute):
         execute("ecommerce", _NARROW, "VACUUM ANALYZE seeded.narrow", "DELETE FROM seeded.narrow")
         assert run("db_vacuum", "--database", "ecommerce").code == 0
 
@@ -222,24 +222,24 @@ class TestVacuum:
 
         assert outcome.out == "ECOMMERCE: nothing to do\n"
 
-    def test_says_what_it_does_and_why(self, execute):
+    def test_output_has_statements_and_reasons(self, execute):
         run("db_vacuum", "--database", "classifieds")
         for statement in (_NARROW, "VACUUM ANALYZE seeded.narrow", "DELETE FROM seeded.narrow"):
-            # Each in a session of its own, so that they are counted in this order.
+            # In separate sessions, so that the statistics are updated in this order.
             execute("classifieds", statement)
 
         dry = run("db_vacuum", "--database", "classifieds", "--dry-run")
         outcome = run("db_vacuum", "--database", "classifieds")
 
         reason = "VACUUM (ANALYZE) seeded.narrow: 20,000 dead rows (limit 4,050)"
-        assert dry.out == f"CLASSIFIEDS: Would tend 1 table\n   {reason}\n"
+        assert dry.out == f"CLASSIFIEDS: Would vacuum or analyze 1 table\n   {reason}\n"
         assert f"   {reason}" in outcome.out
-        assert outcome.out.endswith("CLASSIFIEDS: tended 1 table\n")
+        assert outcome.out.endswith("CLASSIFIEDS: vacuumed or analyzed 1 table\n")
         with connections["classifieds"].cursor() as cursor:
             cursor.execute("SELECT pg_stat_get_dead_tuples('seeded.narrow'::regclass)")
             assert cursor.fetchone() == (0,)
 
-    def test_locked_table_stops_no_other(self, execute, session, monkeypatch):
+    def test_locked_table_does_not_affect_others(self, execute, session, monkeypatch):
         monkeypatch.setattr(vacuum, "LOCK_TIMEOUT", 1)
         execute("procurement", _NARROW, "CREATE TABLE seeded.other AS TABLE seeded.narrow")
         with session("procurement") as holder:
@@ -255,7 +255,7 @@ class TestVacuum:
         )
         assert "1 failed" in outcome.out
 
-    def test_partitioned_table_as_a_whole(self, execute):
+    def test_partitioned_table(self, execute):
         execute(
             "ecommerce",
             "CREATE TABLE seeded.whole (id int) PARTITION BY LIST (id)",
@@ -271,7 +271,7 @@ class TestVacuum:
         execute("ecommerce", _NARROW)
         seen = []
         with session("ecommerce") as holder, holder.cursor() as cursor:
-            # A vacuum that freezes waits for the page that a cursor stands on.
+            # A freezing vacuum waits for the page on which a cursor is positioned.
             cursor.execute("BEGIN")
             cursor.execute("DECLARE held CURSOR FOR TABLE seeded.narrow")
             cursor.execute("FETCH held")

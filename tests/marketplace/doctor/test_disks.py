@@ -1,4 +1,4 @@
-"""Disks that are filling: found early, without the server, and from what little is seen."""
+"""Full disks: found early, without the server, and with few privileges."""
 
 import shutil
 import tempfile
@@ -19,14 +19,14 @@ SHM = Path("/dev/shm")
 
 
 def disks(*aliases):
-    """Return what is found of disks, in one list."""
-    found = diagnose(aliases, timezone.now(), ["disk-full", "reserve-missing"])
-    return [each for diagnosis in found for each in diagnosis.findings]
+    """Return the findings about disks of all databases."""
+    diagnoses = diagnose(aliases, timezone.now(), ["disk-full", "reserve-missing"])
+    return [finding for diagnosis in diagnoses for finding in diagnosis.findings]
 
 
 @pytest.fixture
 def use(monkeypatch):
-    """Let a share of each disk be in use."""
+    """Simulate that a share of each disk is in use."""
     usage = shutil.disk_usage("/")
 
     def use(share):
@@ -38,7 +38,7 @@ def use(monkeypatch):
 
 @pytest.fixture
 def _embedded(monkeypatch, settings, tmp_path):
-    """Databases of an embedded server that is not there, and cannot be started."""
+    """Use an embedded server that does not exist and cannot be started."""
     settings.DATA_DIR = tmp_path
     for alias in ("ecommerce", "procurement"):
         connections[alias].close()
@@ -50,7 +50,7 @@ class TestWithoutServer:
     @pytest.mark.parametrize(
         ("share", "severity"), [(0.86, Severity.WARNING), (0.93, Severity.CRITICAL)]
     )
-    def test_a_full_disk_is_found(self, use, monkeypatch, share, severity):
+    def test_full_disk(self, use, monkeypatch, share, severity):
         use(share)
         monkeypatch.setattr(embedded, "start", self.refuse)
 
@@ -67,7 +67,7 @@ class TestWithoutServer:
 
 @pytest.fixture
 def _reader(execute, monkeypatch):
-    """Connect as a role that may enter one database of the server only."""
+    """Connect as a role that may connect to one database only."""
     execute(
         "procurement",
         "CREATE ROLE test_disk_reader LOGIN",
@@ -82,7 +82,7 @@ def _reader(execute, monkeypatch):
 
 @pytest.mark.usefixtures("_reader")
 class TestPart:
-    def test_of_what_a_role_sees_is_enough_for_a_full_disk(self, settings):
+    def test_full_disk_is_found_by_the_size_of_one_database(self, settings):
         settings.DISK_CAPACITY = {"procurement": 1024}
 
         [disk] = disks("procurement")
@@ -90,17 +90,17 @@ class TestPart:
         assert disk.subject == "disk, counting this database alone"
         assert disk.severity is Severity.CRITICAL
 
-    def test_says_what_would_let_it_see_the_rest(self):
+    def test_missing_privilege_is_reported(self):
         [diagnosis] = diagnose(["procurement"], timezone.now(), ["disk-full"])
 
         assert diagnosis.findings == []
-        assert any("grant it pg_monitor" in doubt for doubt in diagnosis.insufficient_data)
+        assert any("grant it pg_monitor" in note for note in diagnosis.insufficient_data)
 
 
 class TestSocketFolder:
-    """The tests' server is reached by the folder of its socket."""
+    """The test server is reached by the folder of its socket."""
 
-    def test_a_full_disk_behind_it_is_found(self, use, settings):
+    def test_full_disk_of_the_server(self, use, settings):
         settings.DISK_CAPACITY = {}
         use(0.93)
 
@@ -108,7 +108,7 @@ class TestSocketFolder:
 
         assert (disk.subject, disk.severity) == ("disk", Severity.CRITICAL)
 
-    def test_a_full_disk_is_found_without_the_server(self, use, settings, monkeypatch, tmp_path):
+    def test_full_disk_without_the_server(self, use, settings, monkeypatch, tmp_path):
         settings.DISK_CAPACITY = {}
         connections["procurement"].close()
         monkeypatch.setitem(connections["procurement"].settings_dict, "HOST", str(tmp_path))
@@ -120,13 +120,13 @@ class TestSocketFolder:
         assert (disk.subject, disk.severity) == (f"disk of {tmp_path}", Severity.CRITICAL)
         assert "Disk full" in disk.fix
 
-    def test_a_stated_size_counts_more(self, use, settings):
+    def test_disk_capacity_takes_precedence(self, use, settings):
         settings.DISK_CAPACITY = {"": 1024**5}
         use(0.93)
 
         assert disks("procurement") == []
 
-    def test_of_another_machine_s_server_is_not_taken_for_ours(self, settings):
+    def test_server_of_another_machine(self, settings):
         settings.DISK_CAPACITY = {}
 
         disk = size_history.disk_of("procurement", 10, "/nonexistent/data")
@@ -139,7 +139,7 @@ class TestOtherDisks:
         not SHM.exists() or SHM.stat().st_dev == Path(tempfile.gettempdir()).stat().st_dev,
         reason="There is only one file system.",
     )
-    def test_that_of_the_archive_is_found(self, use, settings, tmp_path):
+    def test_full_disk_of_the_archive(self, use, settings, tmp_path):
         settings.BACKUP_DIR, settings.ARCHIVE_DIR = tmp_path, SHM
         use(0.9)
 
@@ -149,7 +149,7 @@ class TestOtherDisks:
 
 
 @pytest.mark.usefixtures("_embedded")
-def test_a_reserve_that_was_released_is_missing(settings, tmp_path):
+def test_released_reserve_is_reported(settings, tmp_path):
     settings.EMBEDDED_RESERVE = 4096
     context = CheckContext("procurement", timezone.now(), {})
 

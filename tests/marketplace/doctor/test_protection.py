@@ -1,4 +1,4 @@
-"""What the doctor must never do or propose."""
+"""Indexes that must not be suggested for dropping, read-only checks, missing privileges."""
 
 import json
 import shutil
@@ -19,7 +19,7 @@ from tests.marketplace.conftest import Machine
 
 from .conftest import DATA_DIR, LATER
 
-#: One index of each kind that something depends on, and beside it one that nothing needs.
+#: Indexes of each kind that must be kept, and indexes that are not needed.
 _CONSTRAINED = (
     "CREATE EXTENSION btree_gist SCHEMA seeded",
     "CREATE TABLE seeded.parent (id int PRIMARY KEY, code int UNIQUE, span int4range, "
@@ -49,7 +49,7 @@ SELECT relname FROM pg_class JOIN behind USING (oid)
 
 
 class TestIndexesBehindConstraints:
-    def test_are_never_proposed(self, execute):
+    def test_are_never_suggested(self, execute):
         execute("ecommerce", *_CONSTRAINED)
         for alias in ALL_ALIASES:
             record_sizes(alias, LATER - timedelta(days=40))
@@ -71,18 +71,18 @@ class TestIndexesBehindConstraints:
                 free = {"parent_again", "parent_free", "child_part"}
                 assert {name for name in proposed if not name.startswith("ecommerce_")} == free
 
-    def test_a_part_is_not_proposed_apart(self, execute):
+    def test_index_of_a_partition_is_not_suggested(self, execute):
         execute("ecommerce", *_CONSTRAINED)
         record_sizes("ecommerce", LATER - timedelta(days=40))
 
         (diagnosis,) = diagnose(["ecommerce"], LATER, ["index-unused"])
 
         fixes = {finding.subject: finding.fix for finding in diagnosis.findings}
-        # Neither can the whole be dropped concurrently.
+        # A partitioned index cannot be dropped concurrently.
         assert fixes["seeded.child_part"] == "DROP INDEX seeded.child_part;"
         assert "seeded.child_1_part_idx" not in fixes
 
-    def test_index_of_a_model_is_left_out_by_a_migration(self):
+    def test_index_of_a_model_is_dropped_by_a_migration(self):
         record_sizes("ecommerce", LATER - timedelta(days=40))
 
         (diagnosis,) = diagnose(["ecommerce"], LATER, ["index-unused"])
@@ -101,7 +101,7 @@ class TestEvidence:
 
         assert diagnosis.findings == []
         assert diagnosis.insufficient_data[0].startswith(
-            "unused indexes: not enough evidence, the statistics"
+            "unused indexes: insufficient data: the server has collected statistics"
         )
 
     def test_young_index(self, execute):
@@ -113,7 +113,7 @@ class TestEvidence:
         assert diagnosis.findings == []
         assert "may be younger than 30 days" in diagnosis.insufficient_data[0]
 
-    def test_reset_statistics_count_anew(self, execute):
+    def test_reset_of_statistics(self, execute):
         before = timezone.now()
 
         execute("classifieds", "SELECT pg_stat_reset()")
@@ -138,7 +138,7 @@ class TestReading:
 
             (diagnosis,) = diagnose(["ecommerce"], timezone.now(), ["index-unused"])
 
-        # PostgreSQL needs no lock to tell what the catalog says.
+        # Reading the catalog needs no lock on the table.
         assert diagnosis.severity is not Severity.CRITICAL
 
 
@@ -146,7 +146,7 @@ class TestLeastPrivilege:
     @pytest.fixture
     def role(self, execute, monkeypatch):
         execute("ecommerce", "CREATE ROLE visitor LOGIN")
-        # Where the statements are counted.
+        # pg_stat_statements is in this database.
         execute("ecommerce", "GRANT CONNECT ON DATABASE postgres TO visitor")
         for alias in ALL_ALIASES:
             name = connections[alias].settings_dict["NAME"]
@@ -158,7 +158,7 @@ class TestLeastPrivilege:
             execute(alias, "DROP OWNED BY visitor")
         execute("ecommerce", "DROP ROLE visitor")
 
-    def test_says_what_it_cannot_see(self, role, session):
+    def test_skipped_checks_are_reported(self, role, session):
         with session("ecommerce"):
             diagnoses = diagnose(ALL_ALIASES, timezone.now())
 
@@ -167,12 +167,12 @@ class TestLeastPrivilege:
         assert "GRANT pg_monitor TO visitor;" in skipped["ecommerce"]
         assert all("duplicate indexes" in each.examined for each in diagnoses)
 
-    def test_commands_work(self, role):
+    def test_commands_succeed(self, role):
         assert run("db_record_sizes").code == 0
         assert run("db_slow").code == 0
         assert run("db_doctor").code == 0
 
-    def test_vacuum_leaves_what_belongs_to_others(self, role, execute):
+    def test_vacuum_skips_tables_of_other_roles(self, role, execute):
         execute("ecommerce", "CREATE TABLE seeded.narrow AS SELECT generate_series(1, 20000) AS id")
         execute("ecommerce", "GRANT USAGE ON SCHEMA seeded TO visitor")
 
@@ -191,20 +191,20 @@ class TestOutOfTheBox:
         embedded.stop(machine.data_dir)
         shutil.rmtree(machine.data_dir)
 
-    def test_has_no_finding(self, machine):
+    def test_no_findings(self, machine):
         assert machine("init_all").returncode == 0
 
         outcome = machine("db_doctor", "--format", "json")
 
         diagnoses = json.loads(outcome.stdout)
         found = [finding["code"] for each in diagnoses for finding in each["findings"]]
-        # The machine's own disk may be as full as it likes.
+        # The disk of this machine may be full.
         assert [code for code in found if code != "disk-full"] == []
         assert not any(each["skipped"] for each in diagnoses)
         assert machine("db_slow").returncode == 0
 
 
-def test_hanging_server_is_told(mute_port, move):
+def test_hanging_server_is_reported(mute_port, move):
     move("classifieds", mute_port)
 
     found = {each.alias: each for each in diagnose(ALL_ALIASES, timezone.now(), seconds=30)}

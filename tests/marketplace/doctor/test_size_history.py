@@ -1,4 +1,4 @@
-"""The history of sizes."""
+"""The size history."""
 
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 from django.conf import settings
+from django.core.management import load_command_class
 from django.db import connections
 from django.utils import timezone
 
@@ -23,14 +24,14 @@ def count():
 
 
 class TestSlope:
-    def test_is_the_change_of_a_day(self):
+    def test_change_per_day(self):
         assert size_history.slope([(0, 100), (DAY / 2, 150)]) == 100
 
     @pytest.mark.parametrize("points", [[], [(0, 1)], [(0, 1), (5 * 3600, 9)]])
-    def test_needs_history(self, points):
+    def test_too_short_history(self, points):
         assert size_history.slope(points) is None
 
-    def test_one_large_load_does_not_decide(self):
+    def test_one_large_load_has_little_influence(self):
         points = [(day * DAY, day * 10) for day in range(20)]
         points += [(day * DAY, day * 10 + 100_000) for day in range(20, 24)]
 
@@ -40,8 +41,8 @@ class TestSlope:
         assert size_history.slope([(day * DAY, 1000 - day * 10) for day in range(9)]) == -10
 
 
-class TestTake:
-    def test_forgets_what_is_old(self):
+class TestRecordSizes:
+    def test_old_records_are_deleted(self):
         now = timezone.now()
         size_history.record_sizes("ecommerce", now - timedelta(days=91))
         size_history.record_sizes("ecommerce", now - timedelta(days=89))
@@ -50,7 +51,7 @@ class TestTake:
 
         assert count() == 2
 
-    def test_several_at_once(self):
+    def test_concurrent_records(self):
         now = timezone.now()
 
         def record_sizes(number):
@@ -60,9 +61,9 @@ class TestTake:
                 connections.close_all()
 
         with ThreadPoolExecutor(8) as pool:
-            taken = list(pool.map(record_sizes, range(8)))
+            records = list(pool.map(record_sizes, range(8)))
 
-        assert len(taken) == count() == 8
+        assert len(records) == count() == 8
 
     def test_growth_of_tables(self, execute):
         now = timezone.now()
@@ -79,30 +80,30 @@ class TestTake:
         assert 1_500_000 < grown["seeded.wide"] < 2_500_000
         assert grown["public.ecommerce_products"] == 0
 
-    def test_damaged_history_is_named(self):
+    def test_damaged_history(self):
         (settings.DATA_DIR / "snapshots.sqlite3").write_text("this is no database at all" * 100)
 
         with pytest.raises(MarketplaceError, match="move it away"):
             size_history.record_sizes("ecommerce", timezone.now())
 
-    def test_nothing_is_written_by_reading(self):
+    def test_reading_creates_no_file(self):
         assert size_history.growth("ecommerce", timezone.now()) is None
         assert not (settings.DATA_DIR / "snapshots.sqlite3").exists()
 
 
 class TestDisk:
-    def test_elsewhere_is_unknown(self, settings):
+    def test_disk_of_another_machine_is_unknown(self, settings):
         settings.DISK_CAPACITY = {}
 
         assert size_history.disk_of("ecommerce", 10) == (None, None)
 
-    def test_capacity_of_one_wins_over_that_of_all(self, settings):
+    def test_capacity_of_one_database_takes_precedence(self, settings):
         settings.DISK_CAPACITY = {"": 100, "ecommerce": 50}
 
         assert size_history.disk_of("ecommerce", 10) == (40, 50)
         assert size_history.disk_of("procurement", 10) == (90, 100)
 
-    def test_of_the_embedded_server_is_seen(self, monkeypatch):
+    def test_disk_of_the_embedded_server(self, monkeypatch):
         monkeypatch.setitem(connections["ecommerce"].settings_dict, "HOST", "")
 
         disk = size_history.disk_of("ecommerce", None)
@@ -120,7 +121,7 @@ class TestCommand:
         assert " tables, " in lines[0]
         assert count() == 2
 
-    def test_goes_on_when_one_fails(self, monkeypatch):
+    def test_other_databases_are_recorded_if_one_fails(self, monkeypatch):
         monkeypatch.setitem(connections["ecommerce"].settings_dict, "NAME", "absent")
 
         outcome = run("db_record_sizes")
@@ -128,3 +129,12 @@ class TestCommand:
         assert outcome.code == 1
         assert "ECOMMERCE: connection to server" in outcome.err
         assert count() == 3
+
+    def test_db_snapshot_is_a_deprecated_alias(self):
+        outcome = run("db_snapshot", "--database", "ecommerce")
+
+        assert outcome.code == 0
+        assert outcome.out.startswith("ECOMMERCE: recorded ")
+        assert count() == 1
+        command = load_command_class("marketplace", "db_snapshot")
+        assert command.help.startswith("Deprecated alias of db_record_sizes")
