@@ -1,4 +1,4 @@
-"""Months of the price history for tests of its archive: made, archived, looked at."""
+"""Helpers for tests of the archive: creating, archiving and reading months."""
 
 import random
 from datetime import UTC, date, datetime, timedelta
@@ -12,7 +12,7 @@ from ecommerce.archive import layout, manifests, months, moving
 from tests import factories
 from tests.commands import run
 
-#: Months that no other test has rows of.
+#: Months without rows of other tests.
 MAY, JUNE, JULY = date(2021, 5, 1), date(2021, 6, 1), date(2021, 7, 1)
 
 _COLUMNS = (
@@ -24,10 +24,10 @@ _PLATFORMS = ("uzum", "wildberries", "uzum", "ozon")
 
 
 def make_history(since=MAY, days=92, offers=12, seed=0):
-    """Make offers of several platforms with points in several months; return the offers."""
+    """Create offers of several platforms with points in several months; return the offers."""
     dice = random.Random(seed)
     tree = [factories.category(path_names=f"Root > {name}") for name in ("Phones", "Kettles")]
-    made = []
+    created = []
     for number in range(offers):
         platform = _PLATFORMS[number % len(_PLATFORMS)]
         product = factories.product(
@@ -40,8 +40,8 @@ def make_history(since=MAY, days=92, offers=12, seed=0):
             currency="RUB" if platform == "wildberries" else "UZS",
         )
         _make_points(offer, since, days, dice)
-        made.append(offer)
-    return made
+        created.append(offer)
+    return created
 
 
 def _make_points(offer, since, days, dice):
@@ -76,30 +76,30 @@ def rows(month):
         return cursor.fetchall()
 
 
-def archive(*wanted):
+def archive(*dates):
     """Archive months."""
     with layout.exclusive_lock() as work:
-        return [moving.archive(month, work, timezone.now()) for month in wanted]
+        return [moving.archive(month, work, timezone.now()) for month in dates]
 
 
-def unarchive(*wanted):
+def unarchive(*dates):
     """Bring months back."""
     with layout.exclusive_lock() as work:
-        return [moving.unarchive(month, work) for month in wanted]
+        return [moving.unarchive(month, work) for month in dates]
 
 
 def files(month):
     """Return the files of an archived month."""
-    return [layout.root() / each.path for each in manifests.read(manifest_of(month)).files]
+    return [layout.root() / file.path for file in manifests.read(manifest_of(month)).files]
 
 
 def manifest_of(month):
-    """Return where the manifest is that the database names."""
+    """Return the path of the manifest that the database expects."""
     return manifests.path_of(month, months.mark_of(month).content_hash)
 
 
 def answers(offers):
-    """Return the answers to ten questions about the price history."""
+    """Return the results of all queries of the price history."""
     first, offer = offers[0], offers[1]
     ids = [each.pk for each in offers]
     since, until = datetime(2021, 5, 20, tzinfo=UTC), datetime(2021, 7, 11, 13, tzinfo=UTC)

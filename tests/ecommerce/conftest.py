@@ -1,4 +1,4 @@
-"""What tests of the e-commerce database share."""
+"""Fixtures of the tests of the e-commerce database."""
 
 import pytest
 from django.db import connections
@@ -11,13 +11,13 @@ from tests.ecommerce import observing
 
 @pytest.fixture(autouse=True)
 def _silent_offers(monkeypatch):
-    """Let price lists have offers of which nothing tells whether they are available."""
+    """Use price lists in which the availability of some offers is unknown."""
     monkeypatch.setattr(yandex, "SHAPES", observing.shapes())
 
 
 @pytest.fixture
 def archive_dir(settings, tmp_path, transactional_db):
-    """An archive of the test's own, and no month of it left in the database."""
+    """An empty archive; months of old points are dropped from the database after the test."""
     settings.ARCHIVE_DIR = tmp_path / "archive"
     yield settings.ARCHIVE_DIR
     with connections["ecommerce"].cursor() as cursor:

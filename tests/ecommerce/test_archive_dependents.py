@@ -1,4 +1,4 @@
-"""A month on which something depends: it is named, and the month stays where it is."""
+"""Objects that depend on the table of a month prevent archiving it."""
 
 import pytest
 from django.db import connections
@@ -52,7 +52,7 @@ def execute(statement):
 
 @pytest.fixture
 def dependent(request):
-    """Something that depends on the month of May."""
+    """An object that depends on the table of May."""
     create, drop = DEPENDENTS[request.param]
     make_history(days=60, offers=4)
     execute(create)
@@ -61,7 +61,7 @@ def dependent(request):
 
 
 @pytest.mark.parametrize("dependent", DEPENDENTS, indirect=True)
-def test_a_dependent_is_named_and_the_month_stays_attached(dependent):
+def test_dependent_is_named_and_the_month_stays_attached(dependent):
     before = rows(MAY)
 
     planned = run("db_archive", AGE, "--dry-run")
@@ -70,15 +70,15 @@ def test_a_dependent_is_named_and_the_month_stays_attached(dependent):
     for outcome in (planned, done):
         assert outcome.code == 1
         assert f"2021-05 failed: The table {MONTH} cannot be dropped" in outcome.err
-        assert f"because these depend on it: {dependent}. The month stays as it is." in outcome.err
+        assert f"because other objects depend on it: {dependent}. " in outcome.err
     assert months.place(MAY) is Place.ATTACHED
     assert rows(MAY) == before
-    # The other month is archived all the same.
+    # The other month is archived.
     assert list(ArchivedMonth.objects.values_list("month", flat=True)) == [JUNE]
 
 
 @pytest.mark.parametrize("dependent", ["materialized view may_prices"], indirect=True)
-def test_a_month_that_was_detached_with_a_dependent_comes_back(dependent):
+def test_detached_month_with_a_dependent_is_attached(dependent):
     before = rows(MAY)
     months.mark(MAY, len(before), "0" * 64)
     months.detach(MAY)
@@ -92,7 +92,7 @@ def test_a_month_that_was_detached_with_a_dependent_comes_back(dependent):
     assert rows(MAY) == before
 
 
-def test_what_depends_on_the_whole_price_history_does_not_count():
+def test_dependents_of_the_whole_price_history_are_ignored():
     make_history(days=60, offers=4)
     execute("CREATE MATERIALIZED VIEW all_prices AS SELECT * FROM ecommerce_price_history")
     try:

@@ -1,4 +1,4 @@
-"""`db_archive` killed at random moments: real processes on a real server."""
+"""`db_archive` killed at random times, with real processes and a real server."""
 
 import os
 import random
@@ -11,7 +11,7 @@ from marketplace.postgresql import embedded
 from marketplace.postgresql.embedded import SUPERUSER
 from tests.marketplace.conftest import machine  # noqa: F401 # a fixture
 
-#: At how many moments it is killed; ARCHIVE_KILLS sets more.
+#: The number of kills; ARCHIVE_KILLS changes it.
 KILLS = int(os.environ.get("ARCHIVE_KILLS", "2"))
 
 SEED = """
@@ -53,7 +53,7 @@ def ask(machine):  # noqa: F811 # the fixture
 
 
 def kill_at_random(machine, dice):  # noqa: F811 # the fixture
-    """Start to archive, and kill that at some moment after it began to write."""
+    """Start db_archive, and kill it at a random time after it started to write."""
     lock = machine.data_dir / "archive" / "price_history" / ".lock"
     lock.unlink(missing_ok=True)
     process = machine.start("db_archive", "--force")
@@ -65,7 +65,7 @@ def kill_at_random(machine, dice):  # noqa: F811 # the fixture
     process.communicate(timeout=60)
 
 
-def test_killed_at_random_moments_it_goes_on(machine, ask):  # noqa: F811 # the fixture
+def test_archiving_killed_at_random_times_is_resumed(machine, ask):  # noqa: F811 # the fixture
     assert machine("init_all", "--database", "ecommerce").returncode == 0
     ask(OFFER)
     ask(SEED, rows=100_000)
@@ -75,8 +75,8 @@ def test_killed_at_random_moments_it_goes_on(machine, ask):  # noqa: F811 # the 
         kill_at_random(machine, random.Random(seed))
         if ask(DONE):
             assert machine("db_unarchive", "2021-05").returncode == 0
-        told = machine("price_history", "uzum", "1").stdout
-        assert told.endswith("\n200 points\n")
+        output = machine("price_history", "uzum", "1").stdout
+        assert output.endswith("\n200 points\n")
     archived = machine("db_archive", "--force")
     verified = machine("db_archive", "--verify")
 

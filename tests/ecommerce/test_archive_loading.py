@@ -1,4 +1,4 @@
-"""Loading beside the archive: what is closed stays as it is, and nothing is lost."""
+"""Loading while months are archived: closed months do not change, and no record is lost."""
 
 import threading
 from datetime import UTC, datetime, timedelta
@@ -31,10 +31,10 @@ def day(number, month=5):
 
 
 def product(price, at, number=1):
-    """A product as the API tells it, in an envelope that tells the time."""
+    """Return a product in the format of the API, in an envelope with a time."""
     sku = {"id": number * 10, "purchasePrice": price, "availableAmount": 1}
-    told = {"id": number, "title": f"Choynak {number}", "skuList": [sku]}
-    return {"payload": {"data": told}, "timestamp": at.isoformat()}
+    data = {"id": number, "title": f"Choynak {number}", "skuList": [sku]}
+    return {"payload": {"data": data}, "timestamp": at.isoformat()}
 
 
 def load(*documents):
@@ -55,7 +55,7 @@ def reasons():
 
 
 class TestClosedMonth:
-    def test_what_it_says_already_is_loaded_as_ever(self):
+    def test_confirmed_prices_are_loaded(self):
         load(product(1000, day(3)))
         load(product(1100, day(5, month=6)))
         before = history()
@@ -68,7 +68,7 @@ class TestClosedMonth:
         assert history() == before
         assert months.place(MAY) is Place.ABSENT
 
-    def test_news_of_it_waits_and_all_around_it_lands(self):
+    def test_only_the_item_with_a_change_waits(self):
         load(product(1000, day(3)))
         load(product(1100, day(5, month=6)))
         archive(MAY)
@@ -81,21 +81,21 @@ class TestClosedMonth:
 
         assert (summary.created, summary.rejected) == (2, 1)
         assert reasons() == [
-            "is of 2021-05, which is archived: python manage.py db_unarchive 2021-05, "
+            "belongs to archived month 2021-05: python manage.py db_unarchive 2021-05, "
             "then release it"
         ]
         assert months.place(MAY) is Place.ABSENT
         assert [price for _, price, _ in history()] == [1000, 1100]
         assert len(history(2)) == len(history(3)) == 1
 
-    def test_news_of_it_loads_once_it_is_brought_back(self):
+    def test_waiting_item_loads_after_the_month_was_brought_back(self):
         load(product(1000, day(3)))
         load(product(1100, day(5, month=6)))
         archive(MAY)
         load(product(900, day(10)))
 
         assert run("db_unarchive", "2021-05").code == 0
-        released = run("ingest_review", "release", "records", "--reason", "is archived")
+        released = run("ingest_review", "release", "records", "--reason", "archived month")
 
         assert released.code == 0, released.err
         assert history() == [
@@ -105,7 +105,7 @@ class TestClosedMonth:
         ]
         assert reasons() == []
 
-    def test_a_thing_that_is_seen_first_in_it_waits(self):
+    def test_new_offer_waits(self):
         load(product(1000, day(3)))
         archive(MAY)
 
@@ -114,18 +114,18 @@ class TestClosedMonth:
         assert summary.rejected == 1
         assert not Offer.objects.filter(external_id="70").exists()
 
-    def test_is_not_made_anew(self):
+    def test_partition_is_not_created_again(self):
         load(product(1000, day(3)))
         archive(MAY)
 
         assert ensure("ecommerce", [MAY]) == []
         assert months.place(MAY) is Place.ABSENT
 
-    def test_its_points_are_evidence_for_what_comes_late(self):
+    def test_late_arrivals_are_compared_with_archived_points(self):
         load(product(1000, day(3)))
         load(product(1100, day(5, month=6)))
         archive(MAY)
-        # Points may be all that is left of what was seen.
+        # Payloads may have been deleted.
         PayloadObservation.objects.all().delete()
         RawPayload.objects.filter(observed_at__lt=day(1, month=6)).delete()
 
@@ -138,7 +138,7 @@ class TestClosedMonth:
             (day(5, month=6), 1100, 50),
         ]
 
-    def test_a_outlier_is_found_beside_an_archived_price(self):
+    def test_outlier_after_an_archived_price(self):
         load(product(1000, day(3)))
         archive(MAY)
 
@@ -148,7 +148,7 @@ class TestClosedMonth:
         marks = PricePoint.objects.order_by("recorded_at").values_list("price", "is_outlier")
         assert list(marks) == [(Decimal(10_000), True), (Decimal(1000), None)]
 
-    def test_a_past_price_of_it_stays_in_its_payload(self):
+    def test_past_price_stays_in_its_payload(self):
         ensure("ecommerce", [MAY])
         archive(MAY)
         history = [
@@ -166,7 +166,7 @@ class TestClosedMonth:
 
 
 class TestMeanwhile:
-    def test_what_was_begun_before_is_archived_too(self):
+    def test_earlier_transaction_is_archived_too(self):
         offer = factories.offer()
         factories.price_point(offer=offer, recorded_at=day(3))
         other = connections["ecommerce"].copy()
@@ -181,7 +181,7 @@ class TestMeanwhile:
                 )
                 archiving = threading.Thread(target=self.archive, args=[done])
                 archiving.start()
-                wait(self.is_detaching, "nobody waits for the session")
+                wait(self.is_detaching, "archiving does not wait for the session")
                 other.commit()
                 archiving.join(timeout=60)
         finally:
@@ -201,7 +201,7 @@ class TestMeanwhile:
     def is_detaching(self):
         return months.place(MAY) is Place.DETACHING
 
-    def test_a_loader_that_runs_throughout_loses_nothing(self):
+    def test_concurrent_loader_loses_no_record(self):
         for number in range(1, 41):
             load(product(1000 + number, day(2) + timedelta(hours=number), number=number))
         stopped, loaded, failures = threading.Event(), [], []

@@ -1,4 +1,4 @@
-"""An archive that is gone: only what needs it waits, and its months can be declared lost."""
+"""A lost archive: only records that need it wait, and its months can be declared lost."""
 
 import shutil
 import sys
@@ -17,14 +17,14 @@ from tests.ecommerce.test_archive_loading import day, history, load, product, re
 pytestmark = [
     pytest.mark.django_db(databases="__all__", transaction=True),
     pytest.mark.usefixtures("archive_dir"),
-    # The folder of collected static files is made where the project is deployed.
+    # The folder of static files does not exist in tests.
     pytest.mark.filterwarnings("ignore:No directory at"),
 ]
 
 
 @pytest.fixture
-def gone(archive_dir):
-    """An archived month whose files are gone: product 1 has a price in it, 2 came later."""
+def lost_files(archive_dir):
+    """An archived month without files: product 1 has a price in it, product 2 was added later."""
     load(product(1000, day(3)))
     load(product(1100, day(5, month=6)))
     load(product(2000, day(8, month=6), number=2))
@@ -32,10 +32,10 @@ def gone(archive_dir):
     shutil.rmtree(archive_dir)
 
 
-@pytest.mark.usefixtures("gone")
+@pytest.mark.usefixtures("lost_files")
 class TestLateRecords:
-    def test_without_archived_prices_load(self):
-        # The second one of each is late: it makes the history anew.
+    def test_offers_without_archived_prices_load(self):
+        # The first record is a late arrival, so that its history is computed again.
         summary = load(
             product(1900, day(2, month=6), number=2), product(3000, day(9, month=6), number=3)
         )
@@ -43,7 +43,7 @@ class TestLateRecords:
         assert (summary.created, summary.rejected) == (1, 0)
         assert history_of_table(2) == [(1900, None), (2000, 100)]
 
-    def test_with_archived_prices_wait_alone(self):
+    def test_only_offers_with_archived_prices_wait(self):
         summary = load(
             product(1050, day(2, month=6)),
             product(1900, day(2, month=6), number=2),
@@ -60,20 +60,20 @@ class TestLateRecords:
         assert history_of_table(1) == [(1100, 100)]
         assert history_of_table(2) == [(1900, None), (2000, 100)]
 
-    def test_of_the_archived_month_wait(self):
+    def test_records_of_the_archived_month_wait(self):
         summary = load(product(900, day(10)), product(3000, day(9, month=6), number=3))
 
         assert (summary.created, summary.rejected) == (1, 1)
         assert "db_archive --abandon 2021-05" in reasons()[0]
 
-    def test_in_order_load_as_ever(self):
+    def test_records_in_order_load(self):
         assert load(product(1200, day(20, month=6))).rejected == 0
         assert history_of_table(1) == [(1100, 100), (1200, 100)]
 
 
-@pytest.mark.usefixtures("gone")
+@pytest.mark.usefixtures("lost_files")
 class TestAbandon:
-    def test_lets_what_waited_load(self):
+    def test_waiting_records_load(self):
         load(product(1050, day(2, month=6)))
         load(product(900, day(10)))
 
@@ -83,7 +83,7 @@ class TestAbandon:
         assert done.out == "ECOMMERCE: abandoned 2021-05: 1 row\n"
         assert released.code == 0, released.err
         assert reasons() == []
-        # What is kept of payloads brings back even the price of the lost month.
+        # The stored payloads still contain the price of the lost month.
         assert history() == [
             (day(3), 1000, None),
             (day(10), 900, -100),
@@ -91,14 +91,14 @@ class TestAbandon:
             (day(5, month=6), 1100, 50),
         ]
 
-    def test_is_only_planned(self):
+    def test_dry_run(self):
         done = run("db_archive", "--abandon", "2021-05", "--dry-run")
 
         assert done.out == "ECOMMERCE: Would abandon 2021-05: 1 row\n"
         assert ArchivedMonth.objects.exists()
         assert not LostMonth.objects.exists()
 
-    def test_asks_first(self, monkeypatch):
+    def test_confirmation(self, monkeypatch):
         monkeypatch.setattr(sys, "stdin", StringIO("no\n"))
 
         done = run("db_archive", "--abandon", "2021-05")
@@ -106,17 +106,17 @@ class TestAbandon:
         assert done.code == 1
         assert ArchivedMonth.objects.exists()
 
-    def test_names_the_gap(self):
+    def test_lost_month_is_reported(self):
         run("db_archive", "--abandon", "2021-05", "--force")
 
         assert "Lost months: 2021-05" in run("db_status", "--database", "ecommerce").out
         assert "2021-05  lost 20" in run("db_partitions").out
         assert run("price_history", "uzum", "10", "--since", "2021-05-02").err == (
-            "Lost months: 2021-05. Their archived prices are gone.\n"
+            "Lost months: 2021-05. Their archived prices are lost.\n"
         )
         assert run("price_history", "uzum", "10", "--since", "2021-06-01").err == ""
 
-    def test_names_the_gap_beside_what_was_loaded_since(self):
+    def test_lost_month_with_later_points(self):
         run("db_archive", "--abandon", "2021-05", "--force")
         load(product(5000, day(4), number=9))
 
@@ -125,7 +125,7 @@ class TestAbandon:
 
 
 class TestRefusal:
-    def test_of_a_month_that_can_be_read(self):
+    def test_readable_month(self):
         load(product(1000, day(3)))
         archive(MAY)
 
@@ -135,26 +135,26 @@ class TestRefusal:
         assert "2021-05 is not lost: its files are complete and unchanged." in done.err
         assert ArchivedMonth.objects.exists()
 
-    def test_of_a_month_that_is_not_archived(self):
+    def test_month_that_is_not_archived(self):
         done = run("db_archive", "--abandon", "2021-05", "--force")
 
         assert "2021-05 is not archived" in done.err
 
 
 class TestPages:
-    def test_name_the_months_that_are_left_out(self, admin_client):
+    def test_pages_name_omitted_months(self, admin_client):
         load(product(1000, day(3)))
         load(product(1100, day(5, month=6)))
         archive(MAY)
         offer = Offer.objects.get()
-        note = "Archived months are left out: 2021-05. Read them: python manage.py price_history"
+        note = "Archived months are omitted: 2021-05. Read them: python manage.py price_history"
 
         for name, pk in (("product", offer.product_id), ("offer", offer.pk)):
-            # The chart, and the table of changes.
+            # Once for the chart, once for the table of changes.
             assert page_of(admin_client, f"{name}_change", pk).count(note) == 2
         assert page_of(admin_client, "pricepoint_changelist").count(note) == 1
 
-    def test_say_since_when_there_are_no_changes(self, admin_client):
+    def test_page_without_recent_changes(self, admin_client):
         load(product(1000, day(3)))
         archive(MAY)
 
@@ -162,7 +162,7 @@ class TestPages:
 
         assert "None since 2021-06 (earlier months are archived)." in page
 
-    def test_name_lost_months(self, admin_client, gone):
+    def test_pages_name_lost_months(self, admin_client, lost_files):
         run("db_archive", "--abandon", "2021-05", "--force")
 
         page = page_of(admin_client, "offer_change", Offer.objects.first().pk)
@@ -170,14 +170,14 @@ class TestPages:
         assert "Lost months: 2021-05. Their archived prices" in page
 
 
-def test_months_in_a_row_are_named_together():
+def test_consecutive_months_are_a_range():
     found = [JUNE, MAY, JULY, date(2021, 12, 1), date(2022, 1, 1), date(2023, 1, 1)]
 
     assert notices.format_months(found) == "2021-05 to 2021-07, 2021-12 to 2022-01, 2023-01"
 
 
 def history_of_table(number):
-    """Return price and change of the points of a product's offer that PostgreSQL has."""
+    """Return price and change of the points of a product's offer in PostgreSQL."""
     points = PricePoint.objects.filter(offer__external_id=str(number * 10))
     return list(points.order_by("recorded_at").values_list("price", "price_change"))
 

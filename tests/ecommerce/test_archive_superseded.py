@@ -1,4 +1,4 @@
-"""What a month was archived as before stays, for as long as a restored database may name it."""
+"""Superseded files of a month are kept as long as a restored database may need them."""
 
 import hashlib
 import json
@@ -39,7 +39,7 @@ def _no_sets(settings, tmp_path):
 
 
 def add_late_point(offer):
-    """Bring a month back, load something into it, and archive it anew."""
+    """Bring a month back, add a point to it, and archive it again."""
     unarchive(MAY)
     moment = months.bounds(MAY)[0] + timedelta(days=1, seconds=1)
     factories.price_point(offer=offer, recorded_at=moment)
@@ -52,16 +52,16 @@ def found(archive_dir):
 
 
 def rewrite(path, **changes):
-    """Change what a manifest tells, and its SHA-256 to suit."""
-    told = json.loads(path.read_text()) | changes
-    del told["sha256"]
-    text = json.dumps(told, indent=2, ensure_ascii=False) + "\n"
-    told = {"sha256": hashlib.sha256(text.encode()).hexdigest()} | told
-    path.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n")
+    """Change values of a manifest, and compute its SHA-256 again."""
+    document = json.loads(path.read_text()) | changes
+    del document["sha256"]
+    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    document = {"sha256": hashlib.sha256(text.encode()).hexdigest()} | document
+    path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
 
 
-class TestOlderArchive:
-    def test_is_read_by_a_database_that_names_it(self):
+class TestSupersededFiles:
+    def test_restored_database_reads_its_version(self):
         offers = make_history(offers=4)
         before, expected = rows(MAY), answers(offers)
         archive(MAY)
@@ -69,7 +69,7 @@ class TestOlderArchive:
 
         add_late_point(offers[0])
         newer = answers(offers)
-        # As a set from before would bring it back.
+        # As after restoring an earlier set.
         ArchivedMonth.objects.update(**mark)
 
         assert newer != expected
@@ -78,7 +78,7 @@ class TestOlderArchive:
         unarchive(MAY)
         assert rows(MAY) == before
 
-    def test_goes_when_it_was_superseded_long_ago(self, archive_dir):
+    def test_files_superseded_long_ago_are_removed(self, archive_dir):
         offer = make_history(offers=4)[0]
         archive(MAY)
         old = {*files(MAY), manifest_of(MAY)}
@@ -93,7 +93,7 @@ class TestOlderArchive:
         assert removed.bytes > 0
         assert current == found(archive_dir)
 
-    def test_stays_while_there_is_a_backup_set_of_before(self, archive_dir):
+    def test_files_are_kept_while_an_older_backup_set_exists(self, archive_dir):
         offer = make_history(offers=4)[0]
         archive(MAY)
         add_late_point(offer)
@@ -107,7 +107,7 @@ class TestOlderArchive:
         backup.rmdir()
         assert moving.remove_superseded(later).months == [MAY]
 
-    def test_that_the_database_names_never_goes(self, archive_dir):
+    def test_current_version_is_never_removed(self, archive_dir):
         offer = make_history(offers=4)[0]
         archive(MAY)
         mark = ArchivedMonth.objects.values().get()
@@ -118,7 +118,7 @@ class TestOlderArchive:
         assert moving.remove_superseded(timezone.now() + timedelta(days=1000)).months == []
         assert found(archive_dir) == before
 
-    def test_is_removed_by_the_command(self, settings, archive_dir):
+    def test_command_removes_superseded_files(self, settings, archive_dir):
         offer = make_history(offers=4)[0]
         archive(MAY)
         add_late_point(offer)
@@ -130,10 +130,10 @@ class TestOlderArchive:
         assert current < found(archive_dir)
         done = run("db_archive", "--older-than=36500d")
 
-        assert "ECOMMERCE: removed what 2021-05 was before it was archived anew: " in done.out
+        assert "ECOMMERCE: removed superseded files of 2021-05 (" in done.out
         assert current == found(archive_dir)
 
-    def test_stays_while_the_backup_sets_cannot_be_seen(self, settings, archive_dir):
+    def test_files_are_kept_while_the_backup_sets_cannot_be_read(self, settings, archive_dir):
         offer = make_history(offers=4)[0]
         archive(MAY)
         add_late_point(offer)
@@ -144,10 +144,10 @@ class TestOlderArchive:
         done = run("db_archive", "--older-than=36500d")
 
         assert done.code == 0
-        assert "ECOMMERCE: no older archive is removed: Cannot read " in done.err
+        assert "ECOMMERCE: superseded files are kept: Cannot read " in done.err
         assert found(archive_dir) == before
 
-    def test_stays_while_its_manifest_cannot_be_read(self, archive_dir):
+    def test_files_of_a_damaged_manifest_are_kept(self, archive_dir):
         offer = make_history(offers=4)[0]
         archive(MAY)
         old = manifest_of(MAY)
@@ -158,26 +158,28 @@ class TestOlderArchive:
         assert moving.remove_superseded(timezone.now() + timedelta(days=91)).months == []
         assert found(archive_dir) == before
 
-    def test_without_a_hash_of_its_manifest_is_read(self):
+    def test_old_format_of_the_manifest(self):
         offers = make_history(offers=4)
         before, expected = rows(MAY), answers(offers)
         archive(MAY)
         path = manifest_of(MAY)
-        told = json.loads(path.read_text())
-        del told["sha256"]
+        document = json.loads(path.read_text())
+        del document["sha256"]
         path.unlink()
-        (manifests.folder() / "2021-05.json").write_text(json.dumps(told, indent=2) + "\n")
+        (manifests.folder() / "2021-05.json").write_text(json.dumps(document, indent=2) + "\n")
 
         assert answers(offers) == expected
         add_late_point(offers[0])
         assert manifest_of(MAY).name != "2021-05.json"
-        ArchivedMonth.objects.update(row_count=told["rows"], content_hash=told["content_hash"])
+        ArchivedMonth.objects.update(
+            row_count=document["rows"], content_hash=document["content_hash"]
+        )
         assert manifest_of(MAY).name == "2021-05.json"
         assert answers(offers) == expected
         unarchive(MAY)
         assert rows(MAY) == before
 
-    def test_of_the_same_rows_is_the_same(self, archive_dir):
+    def test_same_rows_have_the_same_manifest(self, archive_dir):
         make_history(offers=4)
         archive(MAY)
         before = manifest_of(MAY)
@@ -190,33 +192,33 @@ class TestOlderArchive:
 
 
 class TestManifest:
-    def test_that_was_changed_is_an_error(self):
+    def test_changed_manifest(self):
         make_history(offers=4)
         archive(MAY)
         path = manifest_of(MAY)
         path.write_text(path.read_text().replace('"platform": "uzum"', '"platform": "ozon"'))
 
-        with pytest.raises(ArchiveError, match=r"is damaged: its SHA-256 does not fit\. Copy"):
+        with pytest.raises(ArchiveError, match=r"is damaged: its SHA-256 does not match\. Copy"):
             queries.monthly_prices()
 
-    def test_that_lost_its_hash_is_an_error(self):
+    def test_manifest_without_its_hash(self):
         make_history(offers=4)
         archive(MAY)
         path = manifest_of(MAY)
-        told = json.loads(path.read_text())
-        del told["sha256"]
-        path.write_text(json.dumps(told))
+        document = json.loads(path.read_text())
+        del document["sha256"]
+        path.write_text(json.dumps(document))
 
-        with pytest.raises(ArchiveError, match="its SHA-256 does not fit"):
+        with pytest.raises(ArchiveError, match="its SHA-256 does not match"):
             queries.monthly_prices()
 
     @pytest.mark.parametrize("is_older", [False, True])
-    def test_that_lacks_a_file_is_an_error(self, is_older):
+    def test_manifest_without_a_file(self, is_older):
         make_history(offers=4)
         archive(MAY)
         path = manifest_of(MAY)
-        told = json.loads(path.read_text())
-        rewrite(path, files=[each for each in told["files"] if each["platform"] != "uzum"])
+        document = json.loads(path.read_text())
+        rewrite(path, files=[each for each in document["files"] if each["platform"] != "uzum"])
         if is_older:
             changed = json.loads(path.read_text())
             del changed["sha256"]
@@ -224,45 +226,49 @@ class TestManifest:
             path = manifests.folder() / "2021-05.json"
             path.write_text(json.dumps(changed))
 
-        with pytest.raises(ArchiveError, match=r"is damaged: its files have \d+ rows, it says"):
+        with pytest.raises(ArchiveError, match=r"is damaged: its files have \d+ rows, it states"):
             queries.monthly_prices()
         assert path.name in run("db_unarchive", "2021-05").err
 
-    def test_of_fewer_rows_than_the_database_says_is_an_error(self):
+    def test_manifest_with_fewer_rows_than_the_database(self):
         make_history(offers=4)
         archive(MAY)
-        told = json.loads(manifest_of(MAY).read_text())
-        shorter = [each for each in told["files"] if each["platform"] != "uzum"]
+        document = json.loads(manifest_of(MAY).read_text())
+        shorter = [each for each in document["files"] if each["platform"] != "uzum"]
         rewrite(manifest_of(MAY), files=shorter, rows=sum(each["rows"] for each in shorter))
 
-        with pytest.raises(ArchiveError, match=rf"and the database {told['rows']}\."):
+        with pytest.raises(ArchiveError, match=rf"and the database expects {document['rows']}\."):
             queries.monthly_prices()
 
-    def test_of_another_month_is_an_error(self):
+    def test_manifest_of_another_month(self):
         make_history(offers=4)
         archive(MAY)
         rewrite(manifest_of(MAY), month="2021-06")
 
-        with pytest.raises(ArchiveError, match="is not what the database names: it is 2021-06"):
+        with pytest.raises(
+            ArchiveError,
+            match="is not the manifest that the database expects: it has month 2021-06",
+        ):
             queries.monthly_prices()
 
 
 class TestListing:
-    def test_names_months_whose_files_are_not_there(self):
+    def test_months_with_missing_files_are_named(self):
         make_history(offers=4)
         archive(MAY, JUNE)
-        gone = files(MAY)[0]
-        gone.unlink()
+        missing = files(MAY)[0]
+        missing.unlink()
 
         lines = run("db_partitions").out.splitlines()
 
-        told = {line.split()[0]: line for line in lines[1:]}
+        lines_by_month = {line.split()[0]: line for line in lines[1:]}
         assert (
-            f"{gone} is not what was archived: it cannot be read: No such file" in told["2021-05"]
+            f"{missing} is missing or was changed: it cannot be read: No such file"
+            in lines_by_month["2021-05"]
         )
-        assert told["2021-06"].endswith(" rows")
+        assert lines_by_month["2021-06"].endswith(" rows")
 
-    def test_takes_a_database_without_archives(self):
+    def test_database_without_the_table_of_archived_months(self):
         with connections["ecommerce"].cursor() as cursor:
             cursor.execute("SET search_path = pg_catalog")
             try:
