@@ -206,8 +206,8 @@ class TestDbDrill:
 
         assert "DEFAULT: ok (" in outcome.out
         assert outcome.err == (
-            f"{folder}/2026-12-30T00-00-00Z is no folder, or one that cannot be entered: it is not "
-            "a set. Move it away.\n"
+            f"{folder}/2026-12-30T00-00-00Z is not a set: it is not a folder, or cannot be "
+            "entered. Move it away.\n"
         )
         assert outcome.code == 0
 

@@ -43,7 +43,7 @@ DEFAULT - accounts and sessions of the admin
 
 
 class TestDbStatus:
-    def test_says_how_a_database_is(self, settings):
+    def test_status_of_a_database(self, settings):
         now = timezone.now()
         factories.load_run(
             "classifieds",
@@ -66,10 +66,10 @@ class TestDbStatus:
         assert out == CLASSIFIEDS.format(name=name, platforms=platforms)
         assert (outcome.err, outcome.code) == ("", 0)
 
-    def test_says_how_much_was_pushed_and_waits(self):
+    def test_queued_runs(self):
         for status in ("queued", "failed", "completed"):
-            facts = {"push": {"attempts": 1}}
-            pushed = factories.load_run("classifieds", status=status, options=facts)
+            options = {"push": {"attempts": 1}}
+            pushed = factories.load_run("classifieds", status=status, options=options)
             pushed.chunks.create(number=1, body=b"")
         factories.load_run("classifieds", status="queued")
 
@@ -77,7 +77,7 @@ class TestDbStatus:
 
         assert "   Queue: 2 runs to load: python manage.py ingest_queue\n" in outcome.out
 
-    def test_says_that_runs_are_held(self):
+    def test_held_runs(self):
         for status in ("held", "held", "discarded"):
             factories.load_run("classifieds", status=status)
 
@@ -85,7 +85,7 @@ class TestDbStatus:
 
         assert "   Held: 2 runs: python manage.py ingest_review list\n" in outcome.out
 
-    def test_separates_databases_by_a_blank_line(self):
+    def test_blank_line_between_databases(self):
         outcome = run("db_status")
 
         titles = [block.splitlines()[0] for block in outcome.out.split("\n\n")]
@@ -96,26 +96,26 @@ class TestDbStatus:
             "DEFAULT - accounts and sessions of the admin",
         ]
 
-    def test_says_little_of_the_accounts(self, settings):
+    def test_status_of_the_accounts(self, settings):
         outcome = run("db_status", "--database", "default")
 
         out = re.sub(r"Size: [\d.,]+ MB", "Size: * MB", outcome.out)
         assert out == DEFAULT.format(name=settings.DATABASES["default"]["NAME"])
         assert (outcome.err, outcome.code) == ("", 0)
 
-    def test_says_that_the_accounts_are_unreachable(self, move):
+    def test_unreachable_accounts(self, move):
         move("default", 1)
 
         outcome = run("db_status")
-        told = json.loads(run("db_status", "--format", "json").out)
+        statuses = json.loads(run("db_status", "--format", "json").out)
 
         assert outcome.out.count("   Status: connected\n") == 3
         assert outcome.err == "CommandError: 1 of 4 databases failed: default\n"
         assert outcome.code == 1
-        assert told[-1]["alias"] == "default"
-        assert "Connection refused" in told[-1]["error"]
+        assert statuses[-1]["alias"] == "default"
+        assert "Connection refused" in statuses[-1]["error"]
 
-    def test_goes_on_when_a_server_is_unreachable(self, move, settings):
+    def test_unreachable_server(self, move, settings):
         move("ecommerce", 1)
 
         outcome = run("db_status")
@@ -132,7 +132,7 @@ class TestDbStatus:
         assert outcome.err == "CommandError: 1 of 4 databases failed: ecommerce\n"
         assert outcome.code == 1
 
-    def test_says_how_many_migrations_are_pending(self, scratch):
+    def test_pending_migrations(self, scratch):
         scratch("procurement")
         create_database("procurement")
 
@@ -143,7 +143,7 @@ class TestDbStatus:
         assert outcome.err == "CommandError: 1 of 1 database failed: procurement\n"
         assert outcome.code == 1
 
-    def test_says_the_same_to_a_program(self, move):
+    def test_json(self, move):
         factories.load_run("classifieds")
         move("procurement", 1)
 

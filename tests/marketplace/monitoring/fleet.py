@@ -1,4 +1,4 @@
-"""Three servers, one for each database, the site in front of them, and what befalls a server."""
+"""Three servers, one for each database, the site that uses them, and faults of a server."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from tests.marketplace.conftest import ROOT, Machine
 from tests.marketplace.push.api_server import Server as Site
 from tests.pooler import Pooler
 
-#: Sessions that a server lets in.
+#: The max_connections of a server.
 CONNECTIONS = 16
 
 CONFIGURATION = (
@@ -42,7 +42,7 @@ print(session.session_key)
 
 
 class Fleet:
-    """The servers, the commands that use them, and a site; the admin's database is the last's."""
+    """Servers, commands and a site that use them. The last server has the database `default`."""
 
     def __init__(self, folder: Path):
         self.folders = {alias: folder / alias for alias in ALIASES}
@@ -72,7 +72,7 @@ class Fleet:
         if is_pooled:
             self.start_pooler()
         self.site.start()
-        # What it logs is more than a pipe holds.
+        # Its log is larger than the buffer of a pipe.
         self.reader = Thread(target=self.site.process.stdout.read, daemon=True)
         self.reader.start()
 
@@ -88,7 +88,7 @@ class Fleet:
             embedded.stop(self.folders[alias])
 
     def start_pooler(self):
-        """Put PgBouncer between the site and the servers."""
+        """Start PgBouncer between the site and the servers."""
         sockets = {
             f"{name}_db": embedded.socket_directory(self.folders[home])
             for name, home in self.homes.items()
@@ -105,23 +105,23 @@ class Fleet:
         embedded.start(self.folders[alias], CONFIGURATION)
 
     def get(self, address, seconds=20):
-        """Return status and body of one of the site's addresses."""
+        """Return the status and body of a response of the site."""
         request = urllib.request.Request(f"http://127.0.0.1:{self.site.port}{address}")
         request.add_header("Cookie", f"sessionid={self.session}")
         try:
-            with urllib.request.urlopen(request, timeout=seconds) as answer:
-                return answer.status, answer.read().decode()
+            with urllib.request.urlopen(request, timeout=seconds) as response:
+                return response.status, response.read().decode()
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, error.read().decode()
 
     def readiness(self):
-        """Return the status and the answer of `/readyz`, which must come within two seconds."""
+        """Return the status and content of `/readyz`, which must respond within two seconds."""
         status, body = self.get("/readyz", seconds=2)
         return status, json.loads(body)
 
     def load(self, platform, document):
-        """Load a document as somebody who pipes it; return the finished process."""
+        """Pipe a document to `ingest`; return the finished process."""
         return subprocess.run(
             [sys.executable, "manage.py", "ingest", platform, "-", "--format", "json"],
             cwd=ROOT,
@@ -134,7 +134,7 @@ class Fleet:
         )
 
     def threads(self):
-        """Return how many threads the site's processes have."""
+        """Return the number of threads of the site's processes."""
         first = self.site.process.pid
         children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
         return sum(len(list(Path(f"/proc/{pid}/task").iterdir())) for pid in [first, *children])
@@ -151,7 +151,7 @@ class Fleet:
         return connection
 
     def processes(self, alias):
-        """Return the server's processes, the first of them before its children."""
+        """Return the ids of the server's processes, the postmaster first."""
         first = int((self.folders[alias] / "postgres" / "postmaster.pid").read_text().split()[0])
         children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
         return [first, *map(int, children)]
@@ -159,7 +159,7 @@ class Fleet:
 
 @contextmanager
 def stopped(fleet, alias):
-    """The server does not run."""
+    """Stop the server during the block."""
     embedded.stop(fleet.folders[alias])
     try:
         yield
@@ -169,7 +169,7 @@ def stopped(fleet, alias):
 
 @contextmanager
 def hanging(fleet, alias):
-    """All processes of the server stand still: it accepts connections and says nothing."""
+    """Suspend all processes of the server: it accepts connections, but does not respond."""
     processes = fleet.processes(alias)
     for pid in processes:
         with suppress(ProcessLookupError):
@@ -184,7 +184,7 @@ def hanging(fleet, alias):
 
 @contextmanager
 def full(fleet, alias):
-    """All connections of the server are taken."""
+    """Use all connections of the server during the block."""
     with ExitStack() as stack:
         with suppress(psycopg2.OperationalError):
             while True:
@@ -194,7 +194,7 @@ def full(fleet, alias):
 
 @contextmanager
 def read_only(fleet, alias):
-    """The server takes no changes."""
+    """Make the server read-only during the block."""
     _set_read_only(fleet, alias, "ON")
     try:
         yield

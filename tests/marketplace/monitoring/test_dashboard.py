@@ -1,4 +1,4 @@
-"""Dashboard and alerts ask for metrics that there are."""
+"""Dashboard and alerts use existing metrics."""
 
 import json
 import re
@@ -18,15 +18,15 @@ DEPLOY = settings.BASE_DIR / "deploy"
 DASHBOARD = json.loads((DEPLOY / "grafana" / "dashboards" / "marketplace.json").read_text())
 ALERTS = yaml.safe_load((DEPLOY / "prometheus" / "alerts.yml").read_text())["groups"][0]["rules"]
 
-QUESTIONS = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
-QUESTIONS += [rule["expr"] for rule in ALERTS]
+EXPRESSIONS = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
+EXPRESSIONS += [rule["expr"] for rule in ALERTS]
 
 _LABEL = re.compile(r"(\w+)(?:=~?|!=|!~)\"([^\"]*)\"")
 
 
 @pytest.fixture
 def families(monkeypatch):
-    """Name → labels of a sample; families without a sample of their own have none."""
+    """Name → labels of its samples; an empty list for families without samples."""
     pool = Pool("ecommerce_db", {"active": 1}, {"idle": 1}, 0.0)
     monkeypatch.setattr(metrics, "get_pools", lambda: [pool])
     found = {}
@@ -36,28 +36,28 @@ def families(monkeypatch):
     return found
 
 
-class TestQuestions:
-    def test_use_names_that_exist(self, families):
-        used = set(re.findall(r"marketplace_\w+", " ".join(QUESTIONS)))
+class TestExpressions:
+    def test_all_used_metrics_exist(self, families):
+        used = set(re.findall(r"marketplace_\w+", " ".join(EXPRESSIONS)))
 
         assert used
         assert used - families.keys() == set()
 
-    def test_use_all_that_there_is(self, families):
-        used = set(re.findall(r"marketplace_\w+", " ".join(QUESTIONS)))
+    def test_all_metrics_are_used(self, families):
+        used = set(re.findall(r"marketplace_\w+", " ".join(EXPRESSIONS)))
 
         assert families.keys() - used == set()
 
-    def test_use_labels_and_values_that_exist(self, families):
-        for question in QUESTIONS:
-            for name, selector in re.findall(r"(marketplace_\w+)\{([^}]*)\}", question):
+    def test_used_labels_and_values_exist(self, families):
+        for expression in EXPRESSIONS:
+            for name, selector in re.findall(r"(marketplace_\w+)\{([^}]*)\}", expression):
                 for label, values in _LABEL.findall(selector):
                     known = {labels[label] for labels in families[name]}
-                    assert set(values.split("|")) <= known, question
+                    assert set(values.split("|")) <= known, expression
 
 
 class TestDashboard:
-    def test_asks_the_datasource_that_is_provisioned(self):
+    def test_uses_the_provisioned_datasource(self):
         folder = DEPLOY / "grafana" / "provisioning" / "datasources"
         [source] = yaml.safe_load((folder / "prometheus.yml").read_text())["datasources"]
 
@@ -65,7 +65,7 @@ class TestDashboard:
 
         assert asked == {source["uid"]}
 
-    def test_has_panels_apart_from_each_other(self):
+    def test_panels_do_not_overlap(self):
         ids = [panel["id"] for panel in DASHBOARD["panels"]]
         cells = [
             (x, y)
@@ -80,6 +80,6 @@ class TestDashboard:
 
 class TestAlerts:
     @pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: rule["alert"])
-    def test_say_what_it_is_and_what_to_do(self, rule):
+    def test_have_a_severity_a_summary_and_an_action(self, rule):
         assert rule["labels"]["severity"] in ("warning", "critical")
         assert rule["annotations"].keys() == {"summary", "action"}

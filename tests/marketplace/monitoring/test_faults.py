@@ -1,4 +1,4 @@
-"""A server that is stopped, hangs, is full or read-only: the other databases work as before."""
+"""A stopped, hanging, full or read-only server does not affect the other databases."""
 
 import json
 import threading
@@ -32,7 +32,7 @@ def fleet(tmp_path_factory):
 
 
 def wait_until_ready(fleet):
-    """Wait until what is remembered of a fault is forgotten."""
+    """Wait until all databases are ready again."""
     wait(lambda: fleet.readiness()[0] == 200, "it did not recover")
 
 
@@ -46,7 +46,7 @@ def wait_until_ready(fleet):
     ],
 )
 class TestFaults:
-    def test_only_its_own_database_suffers_and_recovers_by_itself(self, fleet, fault, code, page):
+    def test_only_one_database_is_affected_and_it_recovers(self, fleet, fault, code, page):
         wait_until_ready(fleet)
 
         with fault(fleet, "ecommerce"):
@@ -57,7 +57,7 @@ class TestFaults:
             front = fleet.get("/")
             with ThreadPoolExecutor() as pool:
                 *loads, own_load = pool.map(lambda arguments: fleet.load(*arguments), LOADS)
-            told = fleet.machine("db_status", "--format", "json")
+            statuses = fleet.machine("db_status", "--format", "json")
             metrics = fleet.get("/metrics")
         wait_until_ready(fleet)
         wait(lambda: fleet.get("/ecommerce/product/")[0] == 200, "its pages did not recover")
@@ -71,7 +71,7 @@ class TestFaults:
         assert front[0] == 200
         assert [(load.returncode, load.stderr) for load in loads] == [(0, ""), (0, "")]
         assert own_load.returncode != 0
-        connected = {each["alias"]: each["is_connected"] for each in json.loads(told.stdout)}
+        connected = {each["alias"]: each["is_connected"] for each in json.loads(statuses.stdout)}
         assert connected["classifieds"] and connected["procurement"]
         assert connected["ecommerce"] == (fault is read_only)
         assert metrics[0] == 200
@@ -81,7 +81,7 @@ class TestFaults:
 
 
 class TestPolling:
-    def test_a_server_that_hangs_gets_no_crowd_of_connections(self, fleet):
+    def test_hanging_server_gets_few_connections(self, fleet):
         wait_until_ready(fleet)
         answers = []
 
@@ -98,7 +98,7 @@ class TestPolling:
             tasks = fleet.threads()
 
         assert answers == [503] * 60
-        # The threads of gunicorn, its workers' main threads, and one question to each database.
+        # The threads of gunicorn, the main threads of its workers, and one probe per database.
         assert tasks < 16
 
 
@@ -115,14 +115,14 @@ def pooled_fleet(tmp_path_factory):
 
 
 class TestPagesThatFail:
-    def test_leave_threads_for_the_others(self, fleet):
+    def test_pages_of_other_databases_have_free_threads(self, fleet):
         wait_until_ready(fleet)
 
         with hanging(fleet, "ecommerce"):
             fleet.get("/ecommerce/product/")
             with ThreadPoolExecutor(40) as pool:
                 failing = [pool.submit(fleet.get, "/ecommerce/product/") for _ in range(80)]
-                # The four threads of the site would be taken for a minute by these.
+                # Without protection, these requests would block the site's threads for a minute.
                 others = [fleet.get(address, seconds=10)[0] for address in PAGES.values()]
             statuses = {page.result()[0] for page in failing}
         wait(lambda: fleet.get("/ecommerce/product/")[0] == 200, "it did not recover")
@@ -132,7 +132,7 @@ class TestPagesThatFail:
 
 
 class TestBehindPgBouncer:
-    def test_the_pools_are_told_of(self, pooled_fleet):
+    def test_metrics_of_pools(self, pooled_fleet):
         wait_until_ready(pooled_fleet)
 
         _, body = pooled_fleet.get("/metrics")
@@ -143,9 +143,9 @@ class TestBehindPgBouncer:
         ("fault", "codes"),
         [(stopped, {"unreachable", "silent"}), (hanging, {"silent", "unreachable"})],
     )
-    def test_only_its_own_database_suffers_and_recovers_by_itself(self, pooled_fleet, fault, codes):
+    def test_only_one_database_is_affected_and_it_recovers(self, pooled_fleet, fault, codes):
         wait_until_ready(pooled_fleet)
-        # So that the pool has a connection that dies or hangs.
+        # The pool then has a connection that fails or hangs.
         assert pooled_fleet.get("/ecommerce/product/")[0] == 200
 
         with fault(pooled_fleet, "ecommerce"):

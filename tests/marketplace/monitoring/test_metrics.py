@@ -1,4 +1,4 @@
-"""The numbers that Prometheus reads."""
+"""The metrics for Prometheus."""
 
 from datetime import timedelta
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db(databases="__all__", transaction=True)
 
 
 def read():
-    """Return name and labels → value."""
+    """Return (name, *labels) → value of all samples."""
     families = text_string_to_metric_families(render().decode())
     return {
         (sample.name.removeprefix("marketplace_"), *sorted(sample.labels.items())): sample.value
@@ -34,7 +34,7 @@ def platform(name):
 
 
 class TestRender:
-    def test_tells_which_databases_are_up(self, move):
+    def test_reachable_databases(self, move):
         move("procurement", 1)
 
         found = read()
@@ -44,7 +44,7 @@ class TestRender:
         assert found["database_up", database("ecommerce")] == 1
         assert ("database_size_bytes", database("procurement")) not in found
 
-    def test_counts_runs_and_records(self):
+    def test_runs_and_records(self):
         factories.load_run("classifieds", read_count=9, created_count=2, price_point_count=4)
         factories.load_run("classifieds", status="failed", created_count=3, rejected_count=5)
 
@@ -58,17 +58,17 @@ class TestRender:
         assert found["load_records", olx, ("result", "rejected")] == 5
         assert found["price_points_total", olx] == 4
 
-    def test_has_each_series_before_its_first_run(self):
+    def test_series_exist_before_the_first_run(self):
         found = read()
 
         assert {found["quarantined_records", platform(each.name)] for each in PLATFORMS} == {0}
 
-    def test_counts_rejects(self):
+    def test_quarantined_records(self):
         factories.quarantined("classifieds")
 
         assert read()["quarantined_records", platform("olx")] == 1
 
-    def test_tells_how_fresh_data_are(self):
+    def test_freshness(self):
         now = timezone.now()
         factories.load_run(
             "classifieds",
@@ -83,7 +83,7 @@ class TestRender:
         assert 7200 <= found["freshness_seconds", platform("olx")] < 7300
         assert ("freshness_seconds", platform("uzex")) not in found
 
-    def test_tells_sizes_and_counts_months_as_their_table(self):
+    def test_size_of_a_table_includes_its_partitions(self):
         factories.price_point(offer=factories.offer())
 
         found = read()
@@ -93,13 +93,13 @@ class TestRender:
         assert "ecommerce_price_history" in tables
         assert not any("20" in table for table in tables)
 
-    def test_tells_how_many_connections_there_are(self):
+    def test_connections(self):
         found = read()
 
         most = found["server_connections_max", database("ecommerce")]
         assert 0 < found["server_connections", database("ecommerce")] < most
 
-    def test_tells_the_age_of_the_backup(self, monkeypatch):
+    def test_age_of_the_backup(self, monkeypatch):
         made_at = timezone.now() - timedelta(hours=3)
         monkeypatch.setattr(
             metrics, "last_backup_at", lambda alias: made_at if alias == "ecommerce" else None
@@ -110,7 +110,7 @@ class TestRender:
         assert 10800 <= found["backup_age_seconds", database("ecommerce")] < 10900
         assert ("backup_age_seconds", database("classifieds")) not in found
 
-    def test_a_platform_that_is_not_registered_makes_no_series(self):
+    def test_unregistered_platform_has_no_series(self):
         factories.load_run("classifieds", platform="stranger")
         factories.quarantined("classifieds", platform="stranger")
 
@@ -118,7 +118,7 @@ class TestRender:
 
 
 class TestPools:
-    def test_adds_up_the_users_of_a_database(self):
+    def test_sum_over_the_users_of_a_database(self):
         row = {"database": "ecommerce_db", "cl_active": 2, "cl_waiting": 1, "sv_active": 1}
         row |= {"sv_idle": 3, "sv_used": 0, "maxwait": 1, "maxwait_us": 500_000}
 

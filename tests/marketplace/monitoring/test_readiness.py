@@ -1,4 +1,4 @@
-"""Whether each database can do its work, and why not."""
+"""The readiness of each database."""
 
 from datetime import timedelta
 
@@ -54,7 +54,7 @@ class TestGetReadiness:
         assert [(each.alias, each.is_ready) for each in found] == [(a, True) for a in ALL_ALIASES]
         assert {each.pending for each in found} == {0}
 
-    def test_names_a_server_that_says_nothing(self, move, mute_port):
+    def test_silent_server(self, move, mute_port):
         move("classifieds", mute_port)
 
         found = ask("classifieds")
@@ -62,12 +62,12 @@ class TestGetReadiness:
         assert codes(found) == ["silent"]
         assert not found.is_up
 
-    def test_names_a_server_that_is_down(self, move):
+    def test_stopped_server(self, move):
         move("classifieds", 1)
 
         assert codes(ask("classifieds")) == ["unreachable"]
 
-    def test_names_a_database_that_is_read_only(self, set_in_database):
+    def test_read_only_database(self, set_in_database):
         set_in_database("classifieds", "default_transaction_read_only", "on")
 
         found = ask("classifieds")
@@ -75,13 +75,13 @@ class TestGetReadiness:
         assert codes(found) == ["read-only"]
         assert found.is_up
 
-    def test_names_a_database_that_does_not_exist(self, scratch):
+    def test_missing_database(self, scratch):
         scratch("classifieds")
         connections["classifieds"].close()
 
         assert codes(ask("classifieds")) == ["missing"]
 
-    def test_names_what_is_not_migrated(self, scratch):
+    def test_pending_migrations(self, scratch):
         scratch("classifieds")
         create_database("classifieds")
         connections["classifieds"].close()
@@ -92,7 +92,7 @@ class TestGetReadiness:
         assert found.pending == len(all_migrations("classifieds"))
         assert "from classifieds.0001" in found.reasons[0].text
 
-    def test_says_nothing_of_hosts_and_roles(self, move):
+    def test_reasons_contain_no_host_or_role(self, move):
         move("classifieds", 1)
 
         [reason] = ask("classifieds").reasons
@@ -100,7 +100,7 @@ class TestGetReadiness:
         assert "127.0.0.1" not in reason.text
         assert "nobody" not in reason.text
 
-    def test_warns_of_platforms_that_are_old(self):
+    def test_warning_about_old_data(self):
         now = timezone.now()
         factories.load_run("classifieds", finished_at=now - timedelta(hours=27))
         factories.load_run("classifieds", status="failed", finished_at=now)
@@ -111,26 +111,26 @@ class TestGetReadiness:
         assert texts == [("stale", "olx completed its last load 27 hours ago")]
         assert found.is_ready
 
-    def test_warns_of_platforms_that_were_never_loaded(self):
+    def test_warning_about_platforms_without_a_load(self):
         warnings = ask("procurement").warnings(timezone.now())
 
         assert "uzex has no completed load" in [warning.text for warning in warnings]
 
-    def test_warns_of_nothing_that_is_fresh(self):
+    def test_no_warning_about_fresh_data(self):
         now = timezone.now()
         factories.load_run("classifieds", finished_at=now - timedelta(hours=25))
 
         assert ask("classifieds").warnings(now) == []
 
 
-class TestFindTrouble:
-    def test_costs_nothing_while_nothing_has_failed(self, move):
+class TestFindFailure:
+    def test_no_probe_before_a_failure(self, move):
         move("classifieds", 1)
 
         assert find_failure("classifieds") is None
         assert readiness._probe._calls == {}
 
-    def test_is_known_after_a_page_has_failed(self, move):
+    def test_failure_is_known_after_a_page_has_failed(self, move):
         move("classifieds", 1)
         record_failure("classifieds")
 
@@ -138,7 +138,7 @@ class TestFindTrouble:
 
         assert find_failure("classifieds").code == "unreachable"
 
-    def test_ends_with_the_first_answer(self):
+    def test_failure_ends_with_the_first_answer(self):
         record_failure("classifieds")
 
         get_readiness(["classifieds"])
@@ -161,7 +161,7 @@ class TestReasons:
             ("something else at db1.example", "failed"),
         ],
     )
-    def test_are_told_by_what_the_server_says(self, message, code):
+    def test_reason_depends_on_the_error_message(self, message, code):
         found = _failed("classifieds", Exception(message))
 
         assert codes(found) == [code]

@@ -19,7 +19,7 @@ LATER = datetime(2026, 11, 21, 9, 5, tzinfo=UTC)
 
 @pytest.mark.django_db(databases=["classifieds"])
 class TestGetStatus:
-    def test_says_what_an_empty_database_is(self):
+    def test_empty_database(self):
         found = get_status("classifieds")
 
         assert found.is_connected
@@ -31,7 +31,7 @@ class TestGetStatus:
         assert found.freshness == (Freshness("olx", None, None, None),)
         assert found.quarantined == 0
 
-    def test_says_the_newest_run_of_a_platform(self):
+    def test_newest_run_of_a_platform(self):
         factories.load_run("classifieds", read_count=1)
         factories.load_run(
             "classifieds", status="failed", finished_at=None, rejected_count=1, error="Truncated."
@@ -41,7 +41,7 @@ class TestGetStatus:
 
         assert runs == (LastRun("olx", "failed", STARTED, None, 3, 2, 0, 1, 1, 0, "Truncated."),)
 
-    def test_tells_loading_from_bringing_anything_new(self):
+    def test_load_without_new_data(self):
         factories.load_run("classifieds", price_point_count=1)
         factories.load_run("classifieds", created_count=0, finished_at=LATER)
 
@@ -49,7 +49,7 @@ class TestGetStatus:
 
         assert freshness == (Freshness("olx", LATER, FINISHED, FINISHED),)
 
-    def test_tells_the_newest_observation_whichever_run_has_loaded_it(self):
+    def test_newest_observation_of_all_runs(self):
         for moment in (STARTED, LATER, FINISHED):
             factories.load_run("classifieds", newest_observed_at=moment)
         factories.load_run("classifieds", status="failed")
@@ -58,14 +58,14 @@ class TestGetStatus:
 
         assert freshness.observed_at == LATER
 
-    def test_a_failed_run_is_no_loading_but_may_bring_something(self):
+    def test_failed_run_with_new_data(self):
         factories.load_run("classifieds", status="failed")
 
         freshness = get_status("classifieds").freshness
 
         assert freshness == (Freshness("olx", None, FINISHED, None),)
 
-    def test_estimates_large_tables(self, monkeypatch):
+    def test_rows_of_large_tables_are_estimated(self, monkeypatch):
         for _ in range(5):
             factories.load_run("classifieds")
         with connections["classifieds"].cursor() as cursor:
@@ -78,7 +78,7 @@ class TestGetStatus:
 
         assert (counted, estimated) == (0, 5)
 
-    def test_survives_a_table_that_is_absent(self):
+    def test_missing_table(self):
         with connections["classifieds"].cursor() as cursor:
             cursor.execute(
                 "DROP TABLE classifieds_quarantine, classifieds_load_sources, "
@@ -94,13 +94,13 @@ class TestGetStatus:
 
 @pytest.mark.django_db(databases="__all__", transaction=True)
 class TestGetStatuses:
-    def test_asks_all(self):
+    def test_all_databases(self):
         found = get_statuses()
 
         assert [status.alias for status in found] == list(ALIASES)
         assert all(status.is_connected for status in found)
 
-    def test_sums_up_partitions(self, monkeypatch):
+    def test_rows_of_partitions_are_added(self, monkeypatch):
         with connections["ecommerce"].cursor() as cursor:
             for month in ("2031-01-05", "2031-02-05"):
                 cursor.execute("SELECT ecommerce_create_price_month(%(m)s)", {"m": month})
@@ -117,7 +117,7 @@ class TestGetStatuses:
 
         assert (counted, estimated) == (100, 100)
 
-    def test_says_why_a_server_is_unreachable_and_what_to_do(self, move):
+    def test_unreachable_server(self, move):
         move("ecommerce", 1)
 
         ecommerce, classifieds, procurement = get_statuses()
@@ -128,7 +128,7 @@ class TestGetStatuses:
         assert classifieds.is_connected and procurement.is_connected
 
     @pytest.mark.parametrize("connect_timeout", [1, 30])
-    def test_does_not_wait_for_a_server_that_hangs(self, move, mute_port, connect_timeout):
+    def test_hanging_server(self, move, mute_port, connect_timeout):
         move("procurement", mute_port)
         options = connections["procurement"].settings_dict["OPTIONS"]
         before, options["connect_timeout"] = options["connect_timeout"], connect_timeout
@@ -141,7 +141,7 @@ class TestGetStatuses:
         assert ecommerce.is_connected and classifieds.is_connected
         assert "time" in procurement.error or "did not answer" in procurement.error
 
-    def test_does_not_wait_for_a_locked_table(self):
+    def test_locked_table(self):
         other = connections["classifieds"].copy()
         other.set_autocommit(False)
         with other.cursor() as cursor:
@@ -156,7 +156,7 @@ class TestGetStatuses:
         assert classifieds.is_connected
         assert classifieds.rows == {}
 
-    def test_says_that_a_database_does_not_exist(self, scratch):
+    def test_missing_database(self, scratch):
         name = scratch("classifieds")
 
         (classifieds,) = get_statuses(["classifieds"])
@@ -164,7 +164,7 @@ class TestGetStatuses:
         assert not classifieds.is_connected
         assert f'database "{name}" does not exist. Create it' in classifieds.error
 
-    def test_says_what_is_pending_in_a_new_database(self, scratch):
+    def test_new_database_with_pending_migrations(self, scratch):
         scratch("classifieds")
         create_database("classifieds")
 

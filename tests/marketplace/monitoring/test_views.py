@@ -1,4 +1,4 @@
-"""The addresses that machines ask."""
+"""The monitoring endpoints."""
 
 import pytest
 
@@ -10,26 +10,26 @@ TOKEN = "a-token-that-prometheus-has"
 
 
 class TestHealthz:
-    def test_asks_no_database(self, client):
-        # The test would fail if it did: it declares none.
+    def test_no_database_is_queried(self, client):
+        # The test declares no database, so that a query would fail.
         answer = client.get("/healthz")
 
         assert (answer.status_code, answer.json()) == (200, {"status": "alive"})
 
-    def test_is_not_kept_and_sets_no_cookie(self, client):
+    def test_no_caching_and_no_cookie(self, client):
         answer = client.get("/healthz")
 
         assert "no-store" in answer["Cache-Control"]
         assert not answer.cookies
 
-    def test_answers_whatever_it_is_called_and_without_tls(self, client, settings):
+    def test_any_host_name_without_tls(self, client, settings):
         settings.SECURE_SSL_REDIRECT = True
 
         answer = client.get("/healthz", headers={"Host": "10.1.2.3:8000"})
 
         assert answer.status_code == 200
 
-    def test_changes_nothing(self, client):
+    def test_post_is_refused(self, client):
         assert client.post("/healthz").status_code == 405
 
 
@@ -43,7 +43,7 @@ class TestReadyz:
         assert list(body["databases"]) == list(ALL_ALIASES)
         assert not answer.cookies
 
-    def test_says_which_and_why(self, client, move):
+    def test_reason_of_an_unready_database(self, client, move):
         move("procurement", 1)
 
         answer = client.get("/readyz")
@@ -56,7 +56,7 @@ class TestReadyz:
         others = {body["databases"][alias]["status"] for alias in ALL_ALIASES[:-1]}
         assert others == {"ready"}
 
-    def test_asks_for_those_that_are_named(self, client, move):
+    def test_selected_databases(self, client, move):
         move("procurement", 1)
 
         answer = client.get("/readyz?database=default&database=ecommerce")
@@ -64,14 +64,14 @@ class TestReadyz:
         assert answer.status_code == 200
         assert list(answer.json()["databases"]) == ["default", "ecommerce"]
 
-    def test_warns_of_old_data(self, client):
+    def test_warning_about_old_data(self, client):
         body = client.get("/readyz?database=classifieds").json()
 
         found = body["databases"]["classifieds"]
         assert found["warnings"] == [{"code": "stale", "text": "olx has no completed load"}]
         assert found["loaded_at"] == found["observed_at"] == {"olx": None}
 
-    def test_refuses_a_database_that_is_not_known(self, client):
+    def test_unknown_database(self, client):
         answer = client.get("/readyz?database=warehouse")
 
         assert answer.status_code == 400
@@ -80,19 +80,19 @@ class TestReadyz:
 
 @pytest.mark.django_db(databases="__all__", transaction=True)
 class TestMetrics:
-    def test_are_for_this_machine(self, client):
+    def test_request_of_this_machine(self, client):
         assert client.get("/metrics").status_code == 200
 
     @pytest.mark.parametrize("address", ["10.0.0.7", "::ffff:10.0.0.7", ""])
-    def test_are_not_for_others(self, client, address):
+    def test_request_of_another_machine(self, client, address):
         assert client.get("/metrics", REMOTE_ADDR=address).status_code == 403
 
-    def test_are_not_for_whom_a_proxy_asks(self, client):
+    def test_forwarded_request(self, client):
         answer = client.get("/metrics", headers={"X-Forwarded-For": "10.0.0.7"})
 
         assert answer.status_code == 403
 
-    def test_are_for_who_has_the_token(self, client, settings):
+    def test_valid_token(self, client, settings):
         settings.METRICS_TOKEN = TOKEN
         headers = {"Authorization": f"Bearer {TOKEN}"}
 
@@ -101,7 +101,7 @@ class TestMetrics:
         assert answer.status_code == 200
 
     @pytest.mark.parametrize("header", ["", "Bearer", "Bearer wrong", f"Basic {TOKEN}", "Bearer ж"])
-    def test_are_not_for_who_has_not(self, client, settings, header):
+    def test_missing_or_wrong_token(self, client, settings, header):
         settings.METRICS_TOKEN = TOKEN
 
         answer = client.get("/metrics", headers={"Authorization": header})
