@@ -64,7 +64,7 @@ def due_months(older_than: timedelta, now: datetime) -> list[date]:
 
 def plan(month: date) -> MovedMonth:
     """Return what archiving a month would do; the size of its files is not known in advance."""
-    table = next((each for each in months.table_months() if each.month == month), None)
+    table = next((other for other in months.table_months() if other.month == month), None)
     return MovedMonth(month, table.rows if table else 0, table.bytes if table else 0, 0, 0)
 
 

@@ -222,9 +222,9 @@ def points_of(
     values = {"offers": list(offers), "since": since, "until": until}
     with points(months, platform) as archive:
         rows = fetch(archive, _POINTS_OF, values)
-    return [(offer, moment(at), *rest) for offer, at, *rest in rows]
+    return [(offer, from_microseconds(at), *rest) for offer, at, *rest in rows]
 
 
-def moment(microseconds: int) -> datetime:
+def from_microseconds(microseconds: int) -> datetime:
     """Return the time that is a number of microseconds after the epoch."""
     return content.EPOCH + content.MICROSECOND * microseconds

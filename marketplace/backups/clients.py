@@ -141,13 +141,13 @@ def compresses(path: Path, method: str) -> bool:
 def environment(alias: str, database: str) -> dict[str, str]:
     """Return the environment in which libpq connects to a database of the alias's server."""
     parameters = connections[alias].get_connection_params() | {"dbname": database}
-    ours = {
+    from_parameters = {
         variable: str(parameters[key])
         for key, variable in _VARIABLES.items()
         if parameters.get(key) not in (None, "")
     }
     clean = {key: value for key, value in os.environ.items() if not key.startswith("PG")}
-    return clean | ours | {"PGAPPNAME": "marketplace-backup", "LC_ALL": "C"}
+    return clean | from_parameters | {"PGAPPNAME": "marketplace-backup", "LC_ALL": "C"}
 
 
 @contextmanager

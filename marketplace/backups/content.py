@@ -29,7 +29,7 @@ ORDER BY n.nspname, c.relname
 # pg_dump writes the index of a partitioned table even if it is invalid, which it is until every
 # partition has a matching index.
 _OBJECTS = """
-WITH ours AS (
+WITH schemas AS (
     SELECT n.oid FROM pg_namespace AS n
     WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
 ),
@@ -44,7 +44,7 @@ objects AS (
         c.oid
     FROM pg_class AS c
     WHERE
-        c.relnamespace IN (SELECT oid FROM ours) AND c.relpersistence <> 't'
+        c.relnamespace IN (SELECT oid FROM schemas) AND c.relpersistence <> 't'
         AND NOT EXISTS (
             SELECT FROM pg_index AS x JOIN pg_class AS t ON t.oid = x.indrelid
             WHERE
@@ -53,10 +53,10 @@ objects AS (
         )
     UNION ALL
     SELECT 'functions', 'pg_proc'::regclass, p.oid
-    FROM pg_proc AS p WHERE p.pronamespace IN (SELECT oid FROM ours)
+    FROM pg_proc AS p WHERE p.pronamespace IN (SELECT oid FROM schemas)
     UNION ALL
     SELECT 'constraints', 'pg_constraint'::regclass, k.oid
-    FROM pg_constraint AS k WHERE k.connamespace IN (SELECT oid FROM ours) AND k.contype <> 'n'
+    FROM pg_constraint AS k WHERE k.connamespace IN (SELECT oid FROM schemas) AND k.contype <> 'n'
     UNION ALL
     SELECT 'triggers', 'pg_trigger'::regclass, t.oid
     FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid

@@ -152,8 +152,10 @@ def drop_replaced(alias: str) -> list[str]:
 
 
 def _check_migrations(alias: str, dump: Dump) -> None:
-    known = MigrationLoader(None, ignore_no_migrations=True).disk_migrations
-    unknown = [f"{app}.{name}" for app, name in dump.migrations.items() if (app, name) not in known]
+    available = MigrationLoader(None, ignore_no_migrations=True).disk_migrations
+    unknown = [
+        f"{app}.{name}" for app, name in dump.migrations.items() if (app, name) not in available
+    ]
     if unknown:
         raise BackupError(
             f"The set has migrations of {alias} that this code does not have: "

@@ -168,19 +168,21 @@ def _tables(context: CheckContext) -> Iterator[Row]:
     return (row for row in context.read("maintenance") if not row["is_partitioned"])
 
 
-def _is_late(moment: datetime | None, context: CheckContext, span: timedelta = _UNTIL_LATE) -> bool:
+def _is_late(
+    last_run: datetime | None, context: CheckContext, span: timedelta = _UNTIL_LATE
+) -> bool:
     """Return whether a vacuum or analyze is longer ago than the span.
 
-    :param moment: of the last vacuum or analyze; None if there was none since statistics began
+    :param last_run: time of the last vacuum or analyze; None if there was none since statistics began
     """
-    since = moment or context.since
+    since = last_run or context.since
     return since is None or context.now - since >= span
 
 
-def _ago(moment: datetime | None, context: CheckContext) -> str:
-    if moment is None:
+def _ago(time: datetime | None, context: CheckContext) -> str:
+    if time is None:
         return "never since statistics are collected"
-    return f"{duration((context.now - moment).total_seconds())} ago"
+    return f"{duration((context.now - time).total_seconds())} ago"
 
 
 CHECKS: Iterable[Check] = (
