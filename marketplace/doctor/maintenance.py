@@ -173,7 +173,7 @@ def _is_late(
 ) -> bool:
     """Return whether a vacuum or analyze is longer ago than the span.
 
-    :param last_run: time of the last vacuum or analyze; None if there was none since statistics began
+    :param last_run: time of the last vacuum or analyze; None if the statistics contain none
     """
     since = last_run or context.since
     return since is None or context.now - since >= span
