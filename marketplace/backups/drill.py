@@ -41,7 +41,9 @@ def drill(
         cannot hold it, it cannot be restored, or another drill is running
     """
     manifest = sets.read(set_name)
-    note = signing.check(set_name, manifest.signature, is_unsigned_allowed=is_unsigned_allowed)
+    note = signing.require_valid(
+        set_name, manifest.signature, is_unsigned_allowed=is_unsigned_allowed
+    )
     if alias not in manifest.databases:
         raise BackupError(f"The set {set_name} does not contain {alias}.")
     dump, live = manifest.databases[alias], database_name(alias)

@@ -91,7 +91,7 @@ class BackupManifest:
 def read(folder: Path, name: str) -> BackupManifest:
     """Return the manifest of a set.
 
-    The signature is checked, but an invalid one is not refused: `signing.check` does that.
+    The signature is checked, but an invalid one is not refused: `signing.require_valid` does that.
 
     :param folder: the folder of the set
     :raises BackupError: if the set has no manifest, or if the manifest was changed or belongs to
@@ -122,7 +122,7 @@ def read(folder: Path, name: str) -> BackupManifest:
             f"set {name} of {PROJECT}, in format {FORM}."
         )
     try:
-        signature = signing.examine(document, document.pop(_SIGNATURE, None))
+        signature = signing.signature_state(document, document.pop(_SIGNATURE, None))
         return _manifest(document, signature)
     except _MALFORMED as error:
         raise BackupError(

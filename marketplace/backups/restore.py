@@ -73,7 +73,9 @@ def plan(
     if into is not None:
         _check_name(into)
     manifest = sets.read(set_name)
-    note = signing.check(set_name, manifest.signature, is_unsigned_allowed=is_unsigned_allowed)
+    note = signing.require_valid(
+        set_name, manifest.signature, is_unsigned_allowed=is_unsigned_allowed
+    )
     if alias not in manifest.databases:
         raise BackupError(
             f"The set {set_name} does not contain {alias}, only {', '.join(manifest.databases)}."

@@ -37,7 +37,7 @@ def sign(document: dict[str, Any]) -> str | None:
     return _hmac(keys[0], document) if keys else None
 
 
-def examine(document: dict[str, Any], signature: object) -> Signature:
+def signature_state(document: dict[str, Any], signature: object) -> Signature:
     """Return the result of checking a signature.
 
     :param document: the signed document, with values of JSON types
@@ -53,7 +53,7 @@ def examine(document: dict[str, Any], signature: object) -> Signature:
     return Signature.VALID if is_valid else Signature.WRONG
 
 
-def check(name: str, signature: Signature, *, is_unsigned_allowed: bool) -> str:
+def require_valid(name: str, signature: Signature, *, is_unsigned_allowed: bool) -> str:
     """Refuse a set without a valid signature, if a key is set.
 
     :param name: of the set

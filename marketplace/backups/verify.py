@@ -30,7 +30,9 @@ def verify(name: str, *, is_unsigned_allowed: bool = False) -> Verification:
     """
     try:
         manifest = sets.read(name)
-        note = signing.check(name, manifest.signature, is_unsigned_allowed=is_unsigned_allowed)
+        note = signing.require_valid(
+            name, manifest.signature, is_unsigned_allowed=is_unsigned_allowed
+        )
     except BackupError as error:
         return Verification(name, (), 0, 0, (str(error),))
     return verify_files(manifest)._replace(note=note)

@@ -66,14 +66,14 @@ def diagnose(
     :param now: the current time for all checks
     :param only: the codes of the findings to report; all if empty
     """
-    answers = run_on_all(partial(examine, now=now, only=only), aliases, seconds=seconds)
+    answers = run_on_all(partial(diagnose_database, now=now, only=only), aliases, seconds=seconds)
     reason = f"It did not answer within {seconds:g} seconds. Check that the server is not stopped."
     diagnoses = [answers.get(alias) or _unreachable(alias, reason, now, only) for alias in aliases]
     _remove_duplicates(diagnoses)
     return diagnoses
 
 
-def examine(alias: str, now: datetime, only: Collection[str] = ()) -> Diagnosis:
+def diagnose_database(alias: str, now: datetime, only: Collection[str] = ()) -> Diagnosis:
     """Run the checks of one database. Raises nothing, and changes nothing."""
     try:
         context = CheckContext(alias, now, read(alias, "server_info")[0])

@@ -34,7 +34,7 @@ def _bloated_tables(context: CheckContext) -> Iterator[Finding]:
                 what=_wasted(row),
                 why="A scan of the table reads the empty space, too. New rows will fill it, but "
                 "only a rewrite makes the table smaller.",
-                fix="-- Locks the table; the extension pg_repack does the same without a lock.\n"
+                fix="-- Locks the table; the extension pg_repack locks it only briefly.\n"
                 f"VACUUM (FULL, ANALYZE) {row['path']};",
                 evidence={"bytes": row["bytes"], "wasted": row["wasted"]},
             )

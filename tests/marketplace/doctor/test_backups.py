@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.utils import timezone
 
-from marketplace.doctor.diagnosis import examine
+from marketplace.doctor.diagnosis import diagnose_database
 from marketplace.doctor.findings import Severity
 from tests import factories
 from tests.commands import run
@@ -32,7 +32,7 @@ def data():
 
 def check(after, alias="procurement"):
     """Return the diagnosis at a later time."""
-    return examine(alias, NOW + after, CODES)
+    return diagnose_database(alias, NOW + after, CODES)
 
 
 class TestMissing:
