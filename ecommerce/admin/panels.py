@@ -66,7 +66,7 @@ def history_panels(history: QuerySet[PricePoint]) -> Iterable[Panel]:
     Both cover the months in PostgreSQL and name the months that are archived or lost.
     """
     archived = notices.archived_months()
-    left_out = notices.omitted_months(archived)
+    left_out = notices.omitted_months_message(archived)
     newest = list(
         history.select_related("offer__seller")
         .defer("offer__variant_attributes", "offer__seller__attributes")

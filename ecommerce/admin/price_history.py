@@ -116,7 +116,9 @@ class PricePointAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Show the list, with a message about months that it does not include."""
-        if request.method == "GET" and (note := notices.omitted_months(notices.archived_months())):
+        if request.method == "GET" and (
+            note := notices.omitted_months_message(notices.archived_months())
+        ):
             self.message_user(request, note)
         return super().changelist_view(request, extra_context)
 

@@ -26,7 +26,7 @@ from marketplace.exceptions import ArchiveError
 _NAME = re.compile(r"(\d{4}-\d\d)(-[0-9a-f]{16})?\.json")
 
 
-class Removed(NamedTuple):
+class RemovedFiles(NamedTuple):
     """The superseded files that were removed.
 
     :param bytes: total size of the files
@@ -106,7 +106,7 @@ def remove_leftovers(month: date) -> int:
 
 def remove_superseded(
     current: Collection[tuple[date, str]], is_needed: Callable[[datetime], bool]
-) -> Removed:
+) -> RemovedFiles:
     """Remove superseded manifests of months with their files. It can be repeated after a crash.
 
     :param current: months and content hashes in the database, which are never removed
@@ -122,7 +122,7 @@ def remove_superseded(
                     path.unlink()
                     removed.append(month)
         size += remove_leftovers(month)
-    return Removed(removed, size)
+    return RemovedFiles(removed, size)
 
 
 def _of_month(month: date) -> list[tuple[Path, ArchiveManifest]]:

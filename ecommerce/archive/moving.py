@@ -25,7 +25,7 @@ from psycopg2.sql import SQL, Identifier
 
 from ecommerce.archive import content, dependents, export, layout, manifests, months, reading
 from ecommerce.archive.layout import ArchiveManifest
-from ecommerce.archive.manifests import Removed
+from ecommerce.archive.manifests import RemovedFiles
 from ecommerce.archive.months import FileMonth, Place
 from ecommerce.models import ArchivedMonth
 from marketplace.backups import sets
@@ -147,7 +147,7 @@ def _file_month(mark: ArchivedMonth) -> FileMonth:
     return FileMonth(mark.month, mark.row_count, mark.content_hash)
 
 
-def remove_superseded(now: datetime) -> Removed:
+def remove_superseded(now: datetime) -> RemovedFiles:
     """Remove superseded files of months that were archived again, and files without a manifest.
 
     Files that a database restored from a backup set may need are kept. All superseded files are

@@ -28,7 +28,7 @@ def archived_months() -> list[date]:
         return [file_month.month for file_month in months.file_months(cursor)]
 
 
-def omitted_months(archived: list[date]) -> str:
+def omitted_months_message(archived: list[date]) -> str:
     """Return a message about months that queries of the table omit; empty if there are none.
 
     :param archived: the archived months
@@ -40,10 +40,10 @@ def omitted_months(archived: list[date]) -> str:
             "price_history PLATFORM OFFER. Bring one back: python manage.py db_unarchive "
             f"{archived[-1]:%Y-%m}."
         )
-    return " ".join([*parts, *filter(None, [lost_months()])])
+    return " ".join([*parts, *filter(None, [lost_months_message()])])
 
 
-def lost_months(since: datetime | None = None, until: datetime | None = None) -> str:
+def lost_months_message(since: datetime | None = None, until: datetime | None = None) -> str:
     """Return a message about months of a period that were declared lost; empty if none were."""
     lost = []
     for lost_month in months.lost_months():

@@ -43,7 +43,7 @@ class Command(BaseCommand):
         try:
             offer = _offer(options["platform"], options["offer"])
             points = queries.price_points([offer], since, until)
-            lost = notices.lost_months(since, until)
+            lost = notices.lost_months_message(since, until)
         except (Error, MarketplaceError) as error:
             raise CommandError(explain(error)) from error
         if lost:
