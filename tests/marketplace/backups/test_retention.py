@@ -152,8 +152,8 @@ class TestRemoval:
         again = run("db_backup", "--database", "default", *NONE)
 
         assert outcome.err == (
-            f"{folder}/.removed-{unneeded} was a link, and is removed; {target}, to which it led, "
-            "is still there. Remove it by hand if it is not needed.\n"
+            f"The link {folder}/.removed-{unneeded} was removed; its target {target} still exists. "
+            "Remove the target by hand if it is not needed.\n"
         )
         assert f"Removed {unneeded}" not in outcome.out
         assert (again.err, again.code) == ("", 0)
