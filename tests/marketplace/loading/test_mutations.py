@@ -1,8 +1,8 @@
-"""Damaged payloads of every form, in the company of sound ones: nothing is lost, nothing breaks.
+"""Damaged payloads of every shape among sound ones: sound ones are loaded, others quarantined.
 
-Real payloads are damaged at random, from a seed: types swapped, keys dropped, nesting cut, numbers
-huge or negative, text of the worst kind; and lines of JSON by their bytes. There are 6,000 over all
-forms; MUTATIONS in the environment makes it more.
+Real payloads are damaged at random, from a seed: types are swapped, keys dropped, nesting is cut,
+numbers are huge or negative, texts are hostile. Lines of JSON are damaged in their bytes. There are
+6,000 payloads in total; the environment variable MUTATIONS sets another number.
 """
 
 import json
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.django_db(databases=["ecommerce", "classifieds", "procu
 MUTATIONS = int(os.environ.get("MUTATIONS", "6000"))
 NOON = datetime(2026, 6, 1, 12, tzinfo=TASHKENT)
 
-#: Platform and file, one or more of each form.
+#: Platform and file: at least one file of each shape.
 FILES = [
     ("uzum", "uzum/uzum-product-1772350.json"),
     ("uzum", "uzum/uzum-mainpage-graphql-2023-11.json"),
@@ -73,7 +73,7 @@ TEXTS = [
 NUMBERS = [-1, 2**31, 2**63, 2**64, -(2**63), 10**18, 10**40, 1e308, -1e-308, float("inf")]
 NUMBERS += [float("nan")]
 
-#: What is at fault is the whole document, not a field.
+#: Beginnings of reasons that concern the whole document, not a field.
 WHOLE = (
     "not a known shape of",
     "expected an object",
@@ -82,7 +82,7 @@ WHOLE = (
     "is not UTF-8",
 )
 
-#: Things of the sound neighbors, which no damaged payload tells of.
+#: The first id of the sound payloads, which no damaged payload has.
 FIRST_ID = 7_770_000_000
 
 
@@ -93,8 +93,8 @@ def uzum(number):
 
 def wildberries(number):
     size = {"optionId": number, "origName": "0"}
-    told = {"id": number, "name": "Choynak", "priceU": 200, "salePriceU": 100, "sizes": [size]}
-    return {"data": {"products": [told]}}
+    product = {"id": number, "name": "Choynak", "priceU": 200, "salePriceU": 100, "sizes": [size]}
+    return {"data": {"products": [product]}}
 
 
 def ozon(number):
@@ -133,11 +133,11 @@ def uzex(number):
     }
 
 
-SOUND = {each.__name__: each for each in (uzum, wildberries, ozon, yandex, olx, uzex)}
+SOUND = {factory.__name__: factory for factory in (uzum, wildberries, ozon, yandex, olx, uzex)}
 
 
 def shorten(document):
-    """Return a document whose long lists are cut as far as is needed: it is loaded many times."""
+    """Return a document with shorter lists, because it is loaded many times."""
     for limit in (20, 8, 4, 2):
         document = _cut(document, limit)
         if len(json.dumps(document)) < 40_000:
@@ -147,23 +147,23 @@ def shorten(document):
 
 def _cut(value, limit):
     if isinstance(value, list):
-        return [_cut(each, limit) for each in (value[:2] if len(value) > limit else value)]
+        return [_cut(entry, limit) for entry in (value[:2] if len(value) > limit else value)]
     if isinstance(value, dict):
         items = list(value.items())
-        is_list = len(items) > limit and all(isinstance(each, dict) for _, each in items)
-        return {key: _cut(each, limit) for key, each in (items[:2] if is_list else items)}
+        is_list = len(items) > limit and all(isinstance(entry, dict) for _, entry in items)
+        return {key: _cut(entry, limit) for key, entry in (items[:2] if is_list else items)}
     return value
 
 
 def real(name):
-    """Return some documents of a file."""
-    found = []
+    """Return the first 40 documents of a file."""
+    result = []
     for path in expand(str(payloads.path(name))):
         for entry in documents.read(path, 1 << 30):
-            found.append(shorten(entry.document))
-            if len(found) == 40:
-                return found
-    return found
+            result.append(shorten(entry.document))
+            if len(result) == 40:
+                return result
+    return result
 
 
 def damage(document, generator):
@@ -182,45 +182,46 @@ def damage(document, generator):
 
 
 def _places(value):
-    """Yield where values are: their list or object, and the index or key."""
-    inside = value.items() if isinstance(value, dict) else enumerate(value)
-    for key, each in list(inside):
+    """Yield the place of each value: its list or object, and its index or key."""
+    entries = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, entry in list(entries):
         yield value, key
-        if isinstance(each, dict | list):
-            yield from _places(each)
+        if isinstance(entry, dict | list):
+            yield from _places(entry)
 
 
 def counted(platform, name, document):
-    """Return how many records a document should be read as, at least."""
+    """Return the minimum number of records that a document should be counted as."""
     adapter = get_adapter(platform)
     try:
-        found = adapter.split(documents.clean(document), Source(name.rpartition("/")[2], {}))
-        return sum(item.is_counted for item in found)
-    except Exception:  # noqa: BLE001 # whatever it is, it must end up in quarantine
+        items = adapter.split(documents.clean(document), Source(name.rpartition("/")[2], {}))
+        return sum(item.is_counted for item in items)
+    except Exception:  # noqa: BLE001 # a document that cannot be split is one quarantined record
         return 1
 
 
 def load(platform, name, loaded):
-    """Load documents as if they were a file's, whose name may say what they do not."""
+    """Load documents as those of a file, whose name may state what they omit."""
     return load_documents(platform, loaded, name=name.rpartition("/")[2], observed_at=NOON)
 
 
-def things(platform):
-    """Return the rows that items of a platform are about."""
+def hashed_rows(platform):
+    """Return the products, listings or lots of a platform."""
     hashed = get_plan(get_platform(platform).database).hashed_targets
     return [target.model.objects.filter(platform=platform) for target in hashed]
 
 
 def missing(platform, ids):
-    """Return the sound neighbors that are not there."""
-    known = set()
-    for rows in things(platform):
-        known.update(rows.values_list("external_id", flat=True))
-    return [each for each in ids if not any(key.split(":")[-1] == each for key in known)]
+    """Return the ids of sound payloads that are not stored."""
+    stored = set()
+    for rows in hashed_rows(platform):
+        stored.update(rows.values_list("external_id", flat=True))
+    last_parts = {key.split(":")[-1] for key in stored}
+    return [external_id for external_id in ids if external_id not in last_parts]
 
 
 def unexplained(platform):
-    """Return the reasons in quarantine that name no field, though one is at fault."""
+    """Return the reasons of quarantined records that name no field, although one is faulty."""
     model = apps.get_model(get_platform(platform).database, "QuarantinedRecord")
     return [
         (record.reason[:200], json.dumps(record.context))
@@ -237,14 +238,14 @@ def _open_gates(settings):
 
 @pytest.mark.parametrize(("platform", "name"), FILES, ids=[name for _, name in FILES])
 class TestMutations:
-    def test_what_they_are_made_of_is_sound(self, platform, name):
+    def test_the_original_payloads_are_sound(self, platform, name):
         neighbors = [SOUND[platform](FIRST_ID + n) for n in range(3)]
 
         summary = load(platform, name, [*real(name), *neighbors])
 
         assert (summary.rejected, summary.failures) == (0, [])
 
-    def test_are_loaded_or_quarantined_and_cost_nobody_else(self, platform, name):
+    def test_are_loaded_or_quarantined_without_affecting_others(self, platform, name):
         generator = random.Random(name)
         originals = real(name)
         damaged = [
@@ -260,15 +261,17 @@ class TestMutations:
         summary = load(platform, name, mixed)
 
         assert summary.failures == []
-        told = summary.created + summary.updated + summary.unchanged + summary.rejected
-        assert summary.read == told
-        assert summary.read >= len(ids) + sum(counted(platform, name, each) for each in damaged)
+        total = summary.created + summary.updated + summary.unchanged + summary.rejected
+        assert summary.read == total
+        assert summary.read >= len(ids) + sum(
+            counted(platform, name, document) for document in damaged
+        )
         assert not missing(platform, ids)
         assert not unexplained(platform)
 
 
 def spoil(line, generator):
-    """Return a line whose bytes are damaged at one place: cut off, lost, doubled or another."""
+    """Return a line with bytes cut off, removed, doubled or replaced at one place."""
     start = generator.randrange(len(line))
     end = min(start + generator.randint(1, 30), len(line))
     ways = [
@@ -282,10 +285,10 @@ def spoil(line, generator):
 
 @pytest.mark.parametrize("platform", SOUND)
 class TestDamagedLines:
-    def test_cost_nobody_else(self, platform, tmp_path):
+    def test_do_not_affect_other_lines(self, platform, tmp_path):
         generator = random.Random(platform)
-        names = [name for each, name in FILES if each == platform]
-        originals = [json.dumps(each).encode() for name in names for each in real(name)]
+        names = [name for owner, name in FILES if owner == platform]
+        originals = [json.dumps(document).encode() for name in names for document in real(name)]
         lines, ids = [], []
         for number in range(MUTATIONS // 12):
             ids.append(str(FIRST_ID + number))
