@@ -140,6 +140,23 @@ class TestShops:
         assert points("malika:10") == [(0, 1010, True)]
 
 
+class TestResuming:
+    @pytest.mark.parametrize("name", ["full_listing", "snapshot"])
+    def test_reads_the_option_by_its_current_and_earlier_name(self, feeds, name):
+        feeds.load(0, ALL)
+        feeds.load(1, BUT_ONE, full_listing="")
+        run = LoadRun.objects.latest("pk")
+        run.options.pop("full_listing")
+        run.options[name] = "shop"
+        run.status = LoadRun.Status.FAILED
+        run.save(update_fields=["options", "status"])
+        run.sources.update(is_complete=False, checkpoint=0)
+
+        summary = resume("ecommerce", run.pk)
+
+        assert (summary.missing, unavailable()) == (1, ["malika:10"])
+
+
 class TestUncertainty:
     def test_fewer_records_at_the_same_time_cause_a_warning(self, feeds):
         assert feeds.load(0, ALL).warnings == []
