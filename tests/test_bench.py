@@ -134,7 +134,7 @@ class TestContenders:
         path = file(tmp_path)
         path.write_bytes(path.read_bytes() + b'{"payload": {"data": {"skuList": []}}}\n')
 
-        with pytest.raises(MarketplaceError, match="was not loaded as a whole"):
+        with pytest.raises(MarketplaceError, match="was not loaded completely"):
             contenders.load_ours(path)
 
     @pytest.mark.parametrize("name", ["ours", "bulk_create"])

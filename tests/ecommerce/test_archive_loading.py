@@ -17,7 +17,7 @@ from marketplace.loading.ingest import load_documents
 from tests import factories
 from tests.commands import run
 from tests.ecommerce.archiving import JUNE, MAY, archive, rows, unarchive
-from tests.ecommerce.test_wildberries import CARD
+from tests.ecommerce.wildberries_payloads import CARD
 from tests.marketplace.stage import wait
 
 pytestmark = [

@@ -1,46 +1,31 @@
+"""UZEX: completed deals and lots of the shop (UZEX-DEAL, UZEX-SHOP)."""
+
 import random
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime
 from decimal import Decimal
 
 import pytest
 
 from marketplace.exceptions import PayloadError
-from marketplace.loading.adapters import Adapter, Source
-from procurement.platforms import uzex
-from procurement.records import Lot, LotItem, Organization, Reference
-from tests import payloads
+from marketplace.loading.adapters import Source
+from procurement.records import Lot, LotItem, Organization
 from tests.mutation import mutate
+from tests.procurement.uzex_payloads import (
+    ADAPTER,
+    AUCTION_PRODUCTS,
+    DEAL,
+    ITEM,
+    SHOP_ITEM,
+    TASHKENT,
+    TENDER,
+    capture,
+    load,
+    parse_all,
+    parse_one,
+)
 
-ADAPTER = Adapter("uzex", uzex.SHAPES)
-TASHKENT = timezone(timedelta(hours=5))
 SHOP_DEALS = "https://xarid-api-shop.uzex.uz/Common/GetCompletedDeals"
-AUCTION_PRODUCTS = "https://xarid-api-auction.uzex.uz/Common/GetCompletedDealProducts/379514"
 
-DEAL = {
-    "lot_id": 379556,
-    "lot_start_date": "2025-11-27T17:46:56",
-    "lot_end_date": "2025-12-04T11:25:30",
-    "pcp_count": 3.0,
-    "category_name": "Изделия готовые прочие",
-    "start_cost": 3216000.0,
-    "deal_cost": 3023040.0,
-    "customer_inn": "203195074",
-    "customer_name": '"Shurtan Gaz Kimyo Majmuasi" МЧЖ',
-    "customer_region": None,
-    "deal_date": "2025-12-04T12:19:29",
-    "deal_id": 311463,
-    "lot_display_no": "25121007379556",
-    "provider_name": "YTT BOLTABOYEVA",
-    "provider_inn": None,
-    "currency_name": None,
-    "is_budget": 0,
-    "type_name": "Корпоратив",
-    "kazna_status_id": 0,
-    "kazna_status": "Договор Зарегистрирован",
-    "kazna_payment_status": "Не оплачен",
-    "rn": 8,
-    "total_count": 199778,
-}
 SHOP = {
     "id": 4549142,
     "start_date": "2025-11-27T17:57:34",
@@ -54,64 +39,6 @@ SHOP = {
     "rn": 3,
     "total_count": 14244,
 }
-ITEM = {
-    "order_num": 4,
-    "product_name": None,
-    "quantity": 10.0,
-    "price": 15120.0,
-    "country_name": "O'zbekiston",
-    "description": "\nРазбавитель для дорожной краски",
-    "cost": 151200.0,
-    "currency_name": "Сом",
-    "js_properties": [{"property_name": "Единица измерения", "user_value": "л", "pnum": 0}],
-    "rn": 9,
-    "amount": 10.0,
-}
-SHOP_ITEM = {
-    "rn": 1,
-    "product_name": "Услуга по подписке",
-    "amount": 4.0,
-    "measure_name": "dona",
-    "features": "на год",
-    "price": 351000.0,
-    "country_name": None,
-}
-TENDER = {
-    "site": "uzex-etender",
-    "title": "75 йиллик тадбир учун хизматлар",
-    "url": "https://etender.uzex.uz/lot/513634",
-    "deadline": "2026-10-05",
-    "first_seen": 1791202800,
-    "last_seen": 1791202873,
-    "score": 1,
-    "hits": ["тадбир"],
-    "status": "seen",
-    "detail": {
-        "buyer": "Республиканский центр судебной экспертизы",
-        "amount": 146500000.0,
-        "currency": "UZS",
-        "region": "Toshkent shahri",
-    },
-}
-
-
-def parse_all(document, name="-", **options):
-    documents = document if isinstance(document, list) else [document]
-    source = Source(name, options)
-    return [ADAPTER.parse(item) for entry in documents for item in ADAPTER.split(entry, source)]
-
-
-def parse_one(document, name="-", **options):
-    [parsed] = parse_all(document, name, **options)
-    return parsed
-
-
-def load(name):
-    return parse_all(payloads.read_json(f"procurement/{name}"), name)
-
-
-def capture(rows, url="", request=None):
-    return {"url": url, "request_payload": request, "response_data": rows}
 
 
 class TestUzexDeal:
@@ -353,186 +280,6 @@ class TestUzexShop:
         of_items = parse_one(SHOP_ITEM, lot="4549142").records[-1]
 
         assert of_list.external_id == of_items.external_id
-
-
-class TestUzexItem:
-    def test_reads_the_real_lot_of_an_auction(self):
-        parsed = load("uzex-auction-products-379514.json")
-
-        items = [entry.records[-1] for entry in parsed]
-        assert sorted(item.order_num for item in items) == list(range(1, 9))
-        assert [entry.records[0] for entry in parsed] == [Lot("auction:379514")] * 8
-        assert {item.measure_name for item in items} == {"компл.", "л", "м", "шт"}
-        assert items[3].properties[2] == {"name": "Наличие дисплея", "value": "Да"}
-
-    def test_reads_the_real_lot_of_the_shop(self):
-        [parsed] = load("uzex-shop-products-4550655.json")
-
-        assert parsed.external_id == "shop:4550655:1"
-        assert parsed.records[1].price == Decimal("351000.00")
-
-    def test_reads_every_column(self):
-        lot, item = parse_one(ITEM, lot="379514").records
-
-        assert lot == Lot("auction:379514")
-        assert item == LotItem(
-            "auction:379514:4",
-            "auction:379514",
-            4,
-            description="Разбавитель для дорожной краски",
-            quantity=Decimal("10.0000"),
-            measure_name="л",
-            price=Decimal("15120.00"),
-            cost=Decimal("151200.00"),
-            currency="UZS",
-            currency_text="Сом",
-            country_name="O'zbekiston",
-            properties=[{"name": "Единица измерения", "value": "л"}],
-        )
-
-    def test_reads_an_item_of_the_shop(self):
-        _, item = parse_one(SHOP_ITEM, lot="4550655").records
-
-        assert item == LotItem(
-            "shop:4550655:1",
-            "shop:4550655",
-            1,
-            product_name="Услуга по подписке",
-            description="на год",
-            quantity=Decimal("4.0000"),
-            measure_name="dona",
-            price=Decimal("351000.00"),
-            currency="UZS",
-        )
-
-    @pytest.mark.parametrize(
-        ("document", "name", "options", "expected"),
-        [
-            (ITEM | {"lot_id": 7}, "uzex-auction-products-379514.json", {}, "auction:7:4"),
-            (capture([ITEM], AUCTION_PRODUCTS), "page.json", {}, "auction:379514:4"),
-            (capture([ITEM], "", {"lot_id": "55555"}), "p-1.json", {}, "auction:55555:4"),
-            (ITEM, "a-379514.json", {"lot": "12"}, "auction:12:4"),
-            (ITEM, "uzex-shop-products-4550655.json.gz", {}, "shop:4550655:4"),
-            (ITEM, "379514_20251204.json", {}, "auction:379514:4"),
-            (ITEM, "1764831757_379514.json", {}, "auction:379514:4"),
-            (ITEM, "x-379514.json", {"lot_type": "national_shop"}, "shop:379514:4"),
-            (SHOP_ITEM, "items-4550655.json", {}, "shop:4550655:1"),
-        ],
-    )
-    def test_finds_the_lot(self, document, name, options, expected):
-        assert parse_one(document, name, **options).external_id == expected
-
-    @pytest.mark.parametrize("name", ["-", "items.json", "items-20251204.json", "page-12.json"])
-    def test_refuses_an_item_without_a_lot(self, name):
-        with pytest.raises(PayloadError, match=r"name the file …-<lot>\.json or pass --lot"):
-            parse_one(ITEM, name)
-
-    def test_numbers_by_row_where_there_is_no_order(self):
-        item = parse_one(ITEM | {"order_num": None}, lot="1").records[1]
-
-        assert (item.external_id, item.order_num) == ("auction:1:9", 9)
-
-    @pytest.mark.parametrize(
-        ("change", "message"),
-        [
-            ({"order_num": None, "rn": None}, "order_num: is missing"),
-            ({"quantity": -2}, "quantity: -2 is not a quantity"),
-            ({"price": "1e17"}, 'price: "1e17" is too large'),
-            ({"currency_name": "тугрик"}, 'currency_name: "тугрик" is not a known currency'),
-            ({"js_properties": ["л"]}, r"js_properties: \['л'\] is not a list of objects"),
-        ],
-    )
-    def test_names_the_field_at_fault(self, change, message):
-        with pytest.raises(PayloadError, match=message):
-            parse_one(ITEM | change, lot="1")
-
-
-class TestUzexReference:
-    def test_reads_the_real_lists(self):
-        categories = load("uzex-categories.json")
-        regions = load("uzex-regions-intercepted.json")
-
-        assert len(categories) == 88
-        assert categories[0].records == [
-            Reference(
-                "category:106825",
-                "category",
-                "106825",
-                "Продукция и услуги сельского хозяйства и охоты",
-            )
-        ]
-        assert len(regions) == 14
-        assert regions[-1].records == [Reference("region:2105", "region", "2105", "город Ташкент")]
-
-    @pytest.mark.parametrize(
-        ("document", "name", "kind"),
-        [
-            ({"id": 1, "name": "x"}, "Regions.json", "region"),
-            (capture([{"id": 1, "name": "x"}], "https://h/Lib/GetCategories"), "-", "category"),
-        ],
-    )
-    def test_tells_the_list(self, document, name, kind):
-        assert parse_one(document, name).records == [Reference(f"{kind}:1", kind, "1", "x")]
-
-    def test_refuses_a_list_of_an_unknown_kind(self):
-        with pytest.raises(PayloadError, match="name the file"):
-            parse_one({"id": 1, "name": "x"})
-
-
-class TestUzexTender:
-    def test_reads_the_real_file(self):
-        parsed = load("uzex-etender-lots-open.json")
-
-        assert len(parsed) == 22
-        assert parsed[0].external_id == "tender:515242"
-        assert parsed[0].observed_at == datetime(2026, 10, 5, 12, 21, 13, 563141, tzinfo=UTC)
-        with_amount = [entry for entry in parsed if entry.records[-1].start_cost]
-        assert len(with_amount) == 8
-        assert all(isinstance(entry.records[0], Organization) for entry in with_amount)
-
-    def test_reads_every_field(self):
-        parsed = parse_one({"items": {"uzex-etender:513634": TENDER}})
-
-        customer, lot = parsed.records
-        assert customer == Organization(
-            "name:республиканский центр судебной экспертизы",
-            "Республиканский центр судебной экспертизы",
-            region="Toshkent shahri",
-            is_customer=True,
-        )
-        assert lot._replace(raw_data=None) == Lot(
-            "tender:513634",
-            title="75 йиллик тадбир учун хизматлар",
-            url="https://etender.uzex.uz/lot/513634",
-            lot_type="tender",
-            region="Toshkent shahri",
-            start_cost=Decimal("146500000.00"),
-            currency="UZS",
-            customer_external_id=customer.external_id,
-            ends_at=datetime(2026, 10, 5, 23, 59, 59, tzinfo=TASHKENT),
-        )
-        assert parsed.observed_at == datetime.fromtimestamp(1791202873, UTC)
-
-    def test_leaves_out_what_the_monitor_thinks(self):
-        [item] = ADAPTER.split({"items": {"uzex-etender:1": TENDER}}, Source())
-
-        assert item.payload.keys() == {"site", "title", "url", "deadline", "detail"}
-
-    def test_takes_a_deadline_with_a_time_as_it_is(self):
-        entry = TENDER | {"deadline": "2026-10-05T10:00"}
-
-        lot = parse_one({"items": {"uzex-etender:1": entry}}).records[-1]
-
-        assert lot.ends_at == datetime(2026, 10, 5, 10, tzinfo=TASHKENT)
-
-    def test_skips_other_sites_and_refuses_broken_entries_alone(self):
-        entries = {"other:1": TENDER, "uzex-etender:2": None, "uzex-etender:3": TENDER}
-
-        broken, sound = ADAPTER.split({"items": entries}, Source())
-
-        with pytest.raises(PayloadError, match="expected an object, got null"):
-            ADAPTER.parse(broken)
-        assert ADAPTER.parse(sound).external_id == "tender:3"
 
 
 class TestUzexRecognition:

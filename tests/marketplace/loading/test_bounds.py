@@ -7,7 +7,7 @@ import pytest
 from marketplace.exceptions import NestingError, SourceError
 from marketplace.loading.formats import documents, json_stream, json_text
 from marketplace.loading.formats.json_reader import JsonReader
-from tests.marketplace.loading.test_documents import (
+from tests.marketplace.loading.reading import (
     LIMIT,
     TOO_DEEP,
     faults,

@@ -1,4 +1,4 @@
-"""Reading sources: packed or not, damaged or not."""
+"""Documents of sources in all formats: JSON, JSON lines, feeds and tables."""
 
 import gzip
 import io
@@ -13,44 +13,20 @@ from marketplace.exceptions import SourceError
 from marketplace.loading.formats import documents
 from marketplace.loading.formats.documents import Entry
 from tests import payloads
-
-LIMIT = 1 << 20
-TOO_DEEP = (
-    "is nested more than 100 levels deep (INGEST_MAX_DEPTH); raise that setting if the depth is "
-    "right"
+from tests.marketplace.loading.reading import (
+    LIMIT,
+    TOO_DEEP,
+    faults,
+    file,
+    read,
+    read_damaged,
+    sound,
 )
+
+__all__ = ["file"]
+
+
 SUITES = payloads.ROOT.parent / "suites"
-
-
-def read(path, limit=LIMIT):
-    return list(documents.read(str(path), limit))
-
-
-def read_damaged(path, limit=LIMIT):
-    """Return what is read before the damage, and the error behind it."""
-    entries = []
-    with pytest.raises(SourceError) as raised:
-        for entry in documents.read(str(path), limit):
-            entries.append(entry)
-    return entries, str(raised.value)
-
-
-def sound(entries):
-    return [entry.document for entry in entries if not entry.fault]
-
-
-def faults(entries):
-    return [entry for entry in entries if entry.fault]
-
-
-@pytest.fixture
-def file(tmp_path):
-    def write(data, name="source.json"):
-        path = tmp_path / name
-        path.write_bytes(data if isinstance(data, bytes) else data.encode())
-        return path
-
-    return write
 
 
 class TestForms:
@@ -211,158 +187,6 @@ class TestText:
         assert sound(entries) == [{"id": 1}, {"id": 2}]
         [fault] = faults(entries)
         assert (fault.place, fault.fault) == ("line 2", TOO_DEEP)
-
-
-class TestDamage:
-    def test_a_broken_line_costs_that_line_only(self, file):
-        entries = read(file('{"id": 1}\n{"id": 2, "name": tru}\n{"id": 3}\n'))
-
-        assert sound(entries) == [{"id": 1}, {"id": 3}]
-        [fault] = faults(entries)
-        assert fault.place == "line 2"
-        assert fault.raw == b'{"id": 2, "name": tru}\n'
-
-    def test_a_broken_first_line_costs_that_line_only(self, file):
-        entries = read(file('{"id": 1, "name": tru}\n{"id": 2}\n'))
-
-        assert sound(entries) == [{"id": 2}]
-        assert faults(entries)[0].place == "line 1"
-
-    def test_the_fault_of_a_line_names_its_column(self, file):
-        [fault] = faults(read(file('{"id": 1}\n{"id": tru}\n')))
-
-        assert fault.fault == "is not JSON: Expecting value at column 8"
-
-    @pytest.mark.parametrize(
-        ("text", "records", "line", "column"),
-        [
-            ('[{"id": 1},\n {"id": 2, "name": tru, "sub": [{"x": 1}]},\n {"id": 3}]', [1], 2, 20),
-            ('[{"id": 1}, {"id": 2},', [1, 2], 1, 23),
-            ('[{"id": 1}, {"id": 2, "name": "cut o', [1], 1, 31),
-            ('[{"id": 1} {"id": 2}]', [1], 1, 12),
-            ('[{"id": 1},, {"id": 2}]', [1], 1, 12),
-            ('[{"id": 1}}, {"id": 2}]', [1], 1, 11),
-            ('[{"id": 1}]]', [1], 1, 12),
-            ('{"id": 1}{"id": 2}, {"id": 3}', [1, 2], 1, 19),
-            ('{"id": 1} {"id": 2', [1], 1, 19),
-            ('[{"id": 1}, ' + "[" * 100_000, [1], 1, 13),
-        ],
-    )
-    def test_of_a_damaged_text_the_records_before_the_damage_are_read(
-        self, file, text, records, line, column
-    ):
-        entries, error = read_damaged(file(text))
-
-        assert [entry.document["id"] for entry in entries] == records
-        assert error.startswith(f"source.json is not valid JSON at line {line}, column {column}: ")
-        assert error.endswith(
-            f". The records before it were read ({len(records)}). "
-            "Fetch or correct the file, and load it again."
-        )
-
-    def test_of_a_text_that_is_partly_of_another_encoding_too(self, file):
-        entries, error = read_damaged(file('[{"id": 1},\n{"id": "Ж"}]'.encode("windows-1251")))
-
-        assert sound(entries) == [{"id": 1}]
-        assert "is not valid JSON at line 2, column 9: the text is not UTF-8." in error
-
-    @pytest.mark.parametrize(
-        ("text", "document"),
-        [
-            ('{"items":[{"id":1},', {"items": [{"id": 1}]}),
-            (
-                '{"data": {"products": [{"id": 1}, {"id": 2 "x": []}], "total": 3}}',
-                {"data": {"products": [{"id": 1}]}},
-            ),
-            ('{"data": [{"id": 1}, {"id": 2}], "total": tru}', {"data": [{"id": 1}, {"id": 2}]}),
-        ],
-    )
-    def test_an_object_keeps_the_sound_records_of_its_list(self, file, text, document):
-        entries, error = read_damaged(file(text))
-
-        assert sound(entries) == [document]
-        assert "is not valid JSON at line 1" in error
-
-    @pytest.mark.parametrize(
-        "text",
-        [
-            '{"id":1,"prices":[012, 1 000]}',
-            '{"prices":[1, 2, 012]}',
-            '{"id": 1, "skus": [{"id": 2}, {"id": 3',
-            '{"id": tru}',
-            "[1, 2",
-        ],
-    )
-    def test_part_of_a_record_is_not_read_as_the_whole(self, file, text):
-        entries, error = read_damaged(file(text))
-
-        assert entries == []
-        assert "No record was read. Fetch or correct the file" in error
-
-    @pytest.mark.parametrize(
-        "text", ['{"id": 1}{"id": 2}', '{\n"id": 1\n}\n{\n"id": 2\n}\n', '{"id": 1}\n\n{"id": 2}']
-    )
-    def test_objects_may_follow_one_another(self, file, text):
-        entries = read(file(text))
-
-        assert [entry.document for entry in entries] == [{"id": 1}, {"id": 2}]
-
-    @pytest.mark.parametrize(
-        "text",
-        [
-            '[{"id": 1},\n{"id": 2}\n]\n',
-            '[{"id": 1},\n{"id": 2}\n,{"id": 3}]\n',
-            '{"items":\n{"id": 1}\n}',
-            '[\n{"id": 1}\n,\n{"id": 2}\n]',
-            "[\n[]\n,\n[]\n]",
-        ],
-    )
-    def test_a_sound_text_may_have_records_alone_on_their_lines(self, file, text):
-        value = json.loads(text)
-
-        documents = [entry.document for entry in read(file(text))]
-
-        assert documents == (value if isinstance(value, list) else [value])
-
-    def test_a_first_line_that_is_cut_off_costs_that_line_only(self, file):
-        entries = read(file('{"id": 1, "sku": [{"i\n{"id": 2}\n{"id": 3}\n'))
-
-        assert sound(entries) == [{"id": 2}, {"id": 3}]
-        assert faults(entries)[0].place == "line 1"
-
-    def test_an_element_alone_on_its_line_is_no_line_of_its_own(self, file):
-        entries = read(file('[\n{"id": 1}\n]\n'))
-
-        assert [entry.document for entry in entries] == [{"id": 1}]
-
-    def test_a_quote_that_is_never_closed_costs_its_line_only(self, file):
-        rows = [f"{n},a" for n in range(300)]
-        rows[5] = '5,"open'
-
-        entries = read(file("id,name\n" + "\n".join(rows) + "\n", "table.csv"))
-
-        assert len(sound(entries)) == 299
-        [fault] = faults(entries)
-        assert (fault.place, fault.raw) == ("line 7", b'5,"open\n')
-
-    def test_rows_may_have_line_breaks_and_much_text(self, file):
-        text = 'id,name\n1,"a\nb"\n2,"' + "x" * 200_000 + '"\n'
-
-        assert [row["name"][:3] for row in sound(read(file(text, "t.csv")))] == ["a\nb", "xxx"]
-
-    def test_a_row_of_another_encoding_costs_that_row_only(self, file):
-        data = "id,name\n1,Жалюзи белые\n".encode() + "2,Жакет\n".encode("windows-1251") + b"3,c\n"
-
-        entries = read(file(data, "table.csv"))
-
-        assert [row["id"] for row in sound(entries)] == ["1", "3"]
-        assert faults(entries)[0].fault == "is not UTF-8"
-
-    def test_a_row_of_another_width_costs_that_row_only(self, file):
-        entries = read(file("id,name\n1,a\n2\n3,c\n", "table.csv"))
-
-        assert sound(entries) == [{"id": "1", "name": "a"}, {"id": "3", "name": "c"}]
-        assert faults(entries)[0].fault == "has 1 column, the table has 2"
 
 
 class TestRefusal:

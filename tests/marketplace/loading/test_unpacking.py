@@ -8,7 +8,7 @@ import pytest
 import zstandard
 
 from marketplace.loading.formats import unpacking
-from tests.marketplace.loading.test_documents import file, read, read_damaged, sound
+from tests.marketplace.loading.reading import file, read, read_damaged, sound
 
 __all__ = ["file"]
 

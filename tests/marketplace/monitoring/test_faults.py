@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests import pooler
-from tests.classifieds.test_olx import make_ad, make_page
+from tests.classifieds.olx_payloads import make_ad, make_page
 from tests.marketplace.monitoring.fleet import Fleet, full, hanging, read_only, stopped
 from tests.marketplace.stage import wait
-from tests.procurement.test_uzex import DEAL
+from tests.procurement.uzex_payloads import DEAL
 
 OTHERS = ("default", "classifieds", "procurement")
 

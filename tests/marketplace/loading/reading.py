@@ -1,0 +1,44 @@
+"""Reading sources in tests: entries, sound documents and faults."""
+
+import pytest
+
+from marketplace.exceptions import SourceError
+from marketplace.loading.formats import documents
+
+LIMIT = 1 << 20
+
+TOO_DEEP = (
+    "is nested more than 100 levels deep (INGEST_MAX_DEPTH); raise that setting if the depth is "
+    "right"
+)
+
+
+def read(path, limit=LIMIT):
+    return list(documents.read(str(path), limit))
+
+
+def read_damaged(path, limit=LIMIT):
+    """Return what is read before the damage, and the error behind it."""
+    entries = []
+    with pytest.raises(SourceError) as raised:
+        for entry in documents.read(str(path), limit):
+            entries.append(entry)
+    return entries, str(raised.value)
+
+
+def sound(entries):
+    return [entry.document for entry in entries if not entry.fault]
+
+
+def faults(entries):
+    return [entry for entry in entries if entry.fault]
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(data, name="source.json"):
+        path = tmp_path / name
+        path.write_bytes(data if isinstance(data, bytes) else data.encode())
+        return path
+
+    return write
