@@ -85,7 +85,7 @@ class TestCorpus:
         assert statistics.mean(map(len, lines)) == pytest.approx(8000, rel=0.05)
         assert offers / len(lines) == pytest.approx(2.85, rel=0.05)
 
-    def test_has_ids_of_its_own_for_all(self):
+    def test_has_unique_ids(self):
         documents = [corpus.document(n, FULL_FIRST) for n in range(3000)]
 
         offers = [sku["id"] for document in documents for sku in skus(document)]
@@ -101,10 +101,10 @@ class TestCorpus:
         assert len({product["description"] for product in found}) == 500
         assert len({product["photos"][0]["photoKey"] for product in found}) == 500
 
-    def test_has_every_time_once(self):
+    def test_has_unique_times(self):
         assert len({corpus.document(n)["timestamp"] for n in range(500)}) == 500
 
-    def test_a_tenth_of_the_prices_change_a_day_later(self):
+    def test_a_tenth_of_the_prices_changes_a_day_later(self):
         pairs = [(corpus.document(n), corpus.document(n, CHANGED)) for n in range(2000)]
 
         prices = [
@@ -117,7 +117,7 @@ class TestCorpus:
         assert all((a == b) == (skus(a) == skus(b)) for a, b in pairs)
         assert all(b["timestamp"] > a["timestamp"] for a, b in pairs if a != b)
 
-    def test_all_is_seen_again_without_news(self):
+    def test_rescraped_products_have_no_changes(self):
         pairs = [(corpus.document(n, CHANGED), corpus.document(n, RESCRAPED)) for n in range(200)]
 
         assert all(without_time(a) == without_time(b) for a, b in pairs)
@@ -171,7 +171,7 @@ class TestContenders:
             cursor.execute("SELECT count(*) FROM bench_payloads WHERE payload ? 'skuList'")
             assert cursor.fetchone() == (len(NUMBERS),)
 
-    def test_copy_brings_back_all_rows(self, tmp_path):
+    def test_copy_restores_all_rows(self, tmp_path):
         contenders.load_ours(file(tmp_path))
         points, payloads = PricePoint.objects.count(), RawPayload.objects.count()
         server.export("ecommerce", tmp_path / "rows", {})
@@ -183,7 +183,7 @@ class TestContenders:
         assert (PricePoint.objects.count(), RawPayload.objects.count()) == (points, payloads)
         assert payloads == len(NUMBERS)
 
-    def test_copy_takes_new_rows_only(self, tmp_path):
+    def test_copy_has_new_rows_only(self, tmp_path):
         contenders.load_ours(file(tmp_path))
         before = server.highest_keys("ecommerce")
         more = range(60, 80)
@@ -214,7 +214,7 @@ class TestMultiply:
         base.multiply("ecommerce", 3)
 
     @pytest.mark.usefixtures("_copies")
-    def test_repeats_all_that_is_about_products(self):
+    def test_copies_all_rows_of_products(self):
         offers, total = published()
 
         assert stored() == (offers * 3, total * 3)
@@ -222,7 +222,7 @@ class TestMultiply:
         assert RawPayload.objects.count() == len(NUMBERS) * 3
 
     @pytest.mark.usefixtures("_copies")
-    def test_copies_belong_to_each_other(self):
+    def test_copies_refer_to_copies(self):
         pairs = Offer.objects.values_list("external_id", "product__external_id")
 
         # A copy has its number behind the id: three digits more.
@@ -233,12 +233,12 @@ class TestMultiply:
         assert not Product.objects.filter(category=None).exists()
 
     @pytest.mark.usefixtures("_copies")
-    def test_no_copy_is_recognized_as_another(self):
+    def test_copies_have_distinct_hashes(self):
         hashes = RawPayload.objects.values_list("content_hash", flat=True)
 
         assert len({bytes(found) for found in hashes}) == len(NUMBERS) * 3
 
-    def test_what_is_loaded_afterwards_is_new(self, _copies, tmp_path):
+    def test_rows_loaded_afterwards_are_new(self, _copies, tmp_path):
         more = range(60, 80)
 
         summary = ingest("uzum", [str(file(tmp_path, numbers=more))])
@@ -276,7 +276,7 @@ class TestReport:
         assert written["series"][0]["median_seconds"] == 1.0
         assert written["series"][0]["records_per_second"] == 1000.0
 
-    def test_judges_by_the_targets(self):
+    def test_compares_with_the_targets(self):
         measured = results(
             ours__first=1.0, bulk_create__first=5.0, copy__first=0.5, ours__unchanged=0.5
         )
@@ -293,7 +293,7 @@ class TestReport:
             "storage of a product with its offers": (3.0, True),
         }
 
-    def test_judges_growth_and_memory(self):
+    def test_compares_growth_and_memory(self):
         measured = results(ours__first=1.0)
         measured.series["large", "ours", "first"] = Series(
             "large", "ours", "first", 1000, [Timing(1000, 1.2)]
@@ -305,7 +305,7 @@ class TestReport:
         assert found["first load: large over empty tables"] == (1.2, True)
         assert found["peak memory, file of 2.0 GB"] == (500.0, False)
 
-    def test_judges_two_loaders_by_what_both_load(self):
+    def test_rates_two_loaders_by_distinct_products(self):
         measured = Results()
         measured.add(Series("together", "ours", "one loader", 1000), Timing(1000, 2.0))
         measured.add(Series("together", "ours", "two loaders", 1750), Timing(1000, 2.5))
@@ -314,7 +314,7 @@ class TestReport:
 
         assert (found.name, found.measured, found.is_met) == ("two loaders over one", 1.4, True)
 
-    def test_people_read_target_and_verdict(self):
+    def test_a_line_has_target_and_verdict(self):
         measured = results(ours__first=1.0, copy__first=0.5)
 
         lines = list(report.sentences(measured, Options(products=1000)))

@@ -44,7 +44,7 @@ class TestRecognize:
             ({"list": {"1": {"id": 1, "parentId": 0}}, "counts": []}, "OLX-CATS"),
         ],
     )
-    def test_tells_the_shape(self, document, shape):
+    def test_recognizes_the_shape(self, document, shape):
         found = OLX.recognize(document)
 
         assert found is not None
@@ -65,7 +65,7 @@ class TestRecognize:
             {"payload": {"data": {}}},
         ],
     )
-    def test_leaves_other_documents(self, document):
+    def test_does_not_recognize_other_documents(self, document):
         assert OLX.recognize(document) is None
 
 
@@ -149,7 +149,7 @@ class TestPage:
             "price_text": "7 000 у.е.",
         }
 
-    def test_every_real_car_is_among_cars(self):
+    def test_each_real_car_has_a_category_of_cars(self):
         found = listings(CARS)
 
         assert len(found) == 52
@@ -157,7 +157,7 @@ class TestPage:
         assert Counter(ad.brand for ad in found.values())["Chevrolet"] == 34
         assert sum(ad.category_path == "transport/cars" for ad in found.values()) == 4
 
-    def test_300_rooms_are_a_slip(self):
+    def test_an_implausible_number_of_rooms_is_unknown(self):
         flat = listings(RENT[0])["44112425"]
 
         assert flat.rooms is None
@@ -165,7 +165,7 @@ class TestPage:
         assert flat.area_sqm == Decimal("60.00")
         assert flat.price == Decimal("4406040.00")
 
-    def test_keeps_the_ad_but_for_what_differs_at_each_visit(self):
+    def test_drops_keys_that_change_with_each_visit(self):
         ad = make_ad(photosSet=["a 1x, b 2x"], searchReason="organic", promotion={"top_ad": True})
 
         (item,) = split(make_page(ad))
@@ -207,17 +207,17 @@ class TestLife:
         assert listing.status is None
         assert listing.attributes["status_text"] == "New_One"
 
-    def test_refreshing_at_posting_is_no_bump(self):
+    def test_a_refresh_at_posting_is_not_a_bump(self):
         listing = listing_of_ad(lastRefreshTime="2025-12-03T22:50:23+05:00")
 
         assert listing.bumped_at is None
 
-    def test_push_up_is_the_bump(self):
+    def test_a_push_up_is_a_bump(self):
         listing = listing_of_ad(pushupTime="2025-12-07T10:00:00+05:00")
 
         assert listing.bumped_at == datetime.fromisoformat("2025-12-07T10:00:00+05:00")
 
-    def test_seller_does_not_change_by_being_online(self):
+    def test_seller_does_not_change_while_online(self):
         seen = [make_ad(), make_ad()]
         seen[1]["user"]["lastSeen"] = "2026-01-01T00:00:00+05:00"
 
@@ -244,19 +244,19 @@ class TestFaults:
             ({"category": {"id": "x"}}, 'category.id: "x" is not a number'),
         ],
     )
-    def test_names_the_field(self, fields, message):
+    def test_names_the_invalid_field(self, fields, message):
         with pytest.raises(PayloadError) as fault:
             listing_of_ad(**fields)
 
         assert str(fault.value) == message
 
-    def test_refuses_a_page_that_holds_no_ads(self):
+    def test_refuses_a_page_without_ads(self):
         page = {"listing": {"listing": {"ads": 5}}}
 
         with pytest.raises(PayloadError, match="ads: 5 is not a list"):
             split(page)
 
-    def test_refuses_alone_what_is_not_an_object(self):
+    def test_entries_that_are_not_objects_are_refused_alone(self):
         sound, text, nothing = split(make_page(make_ad(), "x", None))
 
         assert OLX.parse(sound).external_id
@@ -264,7 +264,7 @@ class TestFaults:
             with pytest.raises(PayloadError, match="expected an object"):
                 OLX.parse(item)
 
-    def test_refuses_alone_what_is_no_offer_and_no_category(self):
+    def test_entries_that_are_no_offers_or_categories_are_refused_alone(self):
         offers = split({"data": [make_offer(), 5]})
         nodes = split({"list": {"1": {"id": 1, "name": "a", "parentId": 0}, "2": "x"}})
 

@@ -80,7 +80,7 @@ class TestApi:
         found = (listing.price, listing.is_negotiable, listing.is_price_on_request)
         assert found == expected
 
-    def test_conditional_unit_is_dollars(self):
+    def test_conditional_units_are_dollars(self):
         price = {"value": 7000, "currency": "UYE", "label": "7 000 у.е."}
 
         listing = listing_of_offer(params=[{"key": "price", "value": price}])
@@ -92,7 +92,7 @@ class TestApi:
 
         assert listing.images == ["https://cdn/a"]
 
-    def test_offers_and_ads_say_the_same(self):
+    def test_offers_and_ads_have_the_same_listings(self):
         offer = make_offer()
         price = {"value": 93000, "currencyCode": "UZS", "negotiable": None}
         ad = {

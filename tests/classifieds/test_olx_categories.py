@@ -31,7 +31,7 @@ class TestCategories:
             ),
         ]
 
-    def test_the_table_is_the_published_tree(self):
+    def test_the_data_file_is_the_published_tree(self):
         tree = payloads.read_json(TREE)["list"]
 
         names = {int(key): " ".join(node["name"].split()) for key, node in tree.items()}

@@ -18,18 +18,18 @@ from tests.classifieds.olx_payloads import (
 
 
 class TestPrice:
-    def test_zero_is_no_price(self):
+    def test_zero_means_no_price(self):
         listing = listing_of_ad(price={"regularPrice": {"value": 0, "currencyCode": "UZS"}})
 
         assert (listing.price, listing.currency, listing.is_price_on_request) == (None, None, True)
 
     @pytest.mark.parametrize("price", [None, {}, {"regularPrice": None}])
-    def test_absent_is_on_request(self, price):
+    def test_absent_price_is_on_request(self, price):
         listing = listing_of_ad(price=price)
 
         assert (listing.price, listing.is_price_on_request) == (None, True)
 
-    def test_given_away_costs_nothing(self):
+    def test_free_ad_costs_nothing(self):
         listing = listing_of_ad(price={"free": True, "displayValue": "Бесплатно"})
 
         assert (listing.price, listing.currency) == (Decimal(0), "UZS")
@@ -43,7 +43,7 @@ class TestPrice:
         assert listing.attributes["exchange"] is True
 
     @pytest.mark.parametrize("price", [{"value": -1}, {"value": "x"}, {"value": 5}, "5"])
-    def test_refuses_what_is_no_price(self, price):
+    def test_refuses_an_invalid_price(self, price):
         with pytest.raises(PayloadError, match=r"^price"):
             listing_of_ad(price={"regularPrice": price})
 
@@ -61,19 +61,19 @@ class TestCategory:
             ({"id": 85, "type": "goods"}, "size", "electronics/phones/mobilnye-telefony"),
         ],
     )
-    def test_path_of_a_category_known_or_newer(self, category, key, path):
+    def test_path_of_known_and_newer_categories(self, category, key, path):
         listing = listing_of_ad(category=category, params=[make_param(key, "1", "1")])
 
         assert listing.category_path == path
         assert listing.category_external_id == str(category["id"])
         assert listing.brand is None
 
-    def test_other_brands_are_no_brand(self):
+    def test_the_category_of_other_brands_is_not_a_brand(self):
         listing = listing_of_ad(category={"id": 1133, "type": "automotive"})
 
         assert (listing.category_path, listing.brand) == ("transport/cars/drugie", None)
 
-    def test_category_ids_abroad_are_others(self):
+    def test_category_ids_of_other_countries_have_a_prefix(self):
         url = "https://www.olx.pl/d/oferta/bmw-ID1.html"
 
         listing = listing_of_offer(url=url, category={"id": 183, "type": "automotive"})
@@ -81,7 +81,7 @@ class TestCategory:
         assert listing.category_external_id == "pl:183"
         assert (listing.category_path, listing.category_name) == ("transport", None)
 
-    def test_absent_has_no_parent_record(self):
+    def test_absent_category_has_no_record(self):
         (item,) = split(make_page(make_ad(category=None)))
 
         parsed = OLX.parse(item)
@@ -106,7 +106,7 @@ class TestProperties:
 
         assert (listing.condition, listing.condition_text) == (condition, label)
 
-    def test_unlisted_model_is_no_model(self):
+    def test_unlisted_model_is_unknown(self):
         listing = listing_of_ad(params=[make_param("model", "Другая", "drugaya")])
 
         assert listing.model is None
@@ -121,7 +121,7 @@ class TestProperties:
         assert listing.rooms is None
         assert listing.attributes["number_of_rooms"] == value
 
-    def test_opaque_code_is_told_by_its_text(self):
+    def test_attribute_of_an_opaque_code_is_its_text(self):
         params = [
             make_param("fuel_type", "Газ/Бензин", "545"),
             make_param("near_is", "Парк, зелёная зона", ["6"], "checkboxes"),
@@ -140,7 +140,7 @@ class TestProperties:
             "price_text": "7 000 у.е.",
         }
 
-    def test_zero_mileage_is_as_published(self):
+    def test_zero_mileage_is_kept(self):
         listing = listing_of_ad(params=[make_param("motor_mileage", "0", "0", "input")])
 
         assert listing.mileage == 0

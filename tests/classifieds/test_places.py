@@ -92,7 +92,7 @@ class TestCanonicalCity:
         assert canonical_city(name) == latin
 
     @pytest.mark.parametrize("name", [None, "", "  "])
-    def test_nothing_is_none(self, name):
+    def test_an_empty_name_is_none(self, name):
         assert canonical_city(name) is None
         assert canonical_region(name) is None
 
@@ -181,13 +181,13 @@ class TestCanonicalPlace:
 
 
 class TestCities:
-    def test_lie_in_the_country_and_have_a_region(self):
+    def test_are_in_the_country_and_have_a_region(self):
         for city in CITIES:
             assert 37 < city.latitude < 46
             assert 55 < city.longitude < 74
             assert canonical_region(city.region) == city.region
 
-    def test_each_once_with_the_regional_centers(self):
+    def test_each_is_listed_once_with_the_regional_centers(self):
         names = [city.name for city in CITIES]
 
         assert len(names) == len(set(names))
@@ -229,12 +229,12 @@ class TestCanonicalDistrict:
             ("Yunusabad", "Юнусабадский район|Юнусобод тумани|Yunusobod tumani|yunusabad"),
         ],
     )
-    def test_every_spelling(self, district, names):
+    def test_all_spellings(self, district, names):
         assert {canonical_district(name, "Ташкент") for name in names.split("|")} == {district}
         assert canonical_district(names.split("|")[0].upper(), None) == district
 
     @pytest.mark.parametrize("name", ["Куйлюк-1 (Мирабадский район)", "Ташкент, Мирабадский район"])
-    def test_one_that_stands_beside_another_place(self, name):
+    def test_a_district_next_to_another_place(self, name):
         assert canonical_district(name, "Ташкент") == canonical_district("Мирабадский", "Ташкент")
 
     @pytest.mark.parametrize("name", ["Наманган вилояти", "Наманганская область"])
@@ -256,11 +256,11 @@ class TestCanonicalDistrict:
             (None, None, None),
         ],
     )
-    def test_others_keep_their_name(self, name, city, latin):
+    def test_unknown_districts_keep_their_name(self, name, city, latin):
         assert canonical_district(name, city) == latin
 
     @pytest.mark.django_db(databases=["classifieds"])
-    def test_payloads_and_tables_name_one_place(self, tmp_path):
+    def test_payloads_and_tables_have_the_same_place(self, tmp_path):
         place = {"cityName": "Ташкент", "districtName": "Яккасарайский район"}
         page = {"listing": {"listing": {"ads": [{"id": 1, "params": [], "location": place}]}}}
         (tmp_path / "page.json").write_text(json.dumps(page))
@@ -280,7 +280,7 @@ class TestCanonicalDistrict:
             (None, None),
         ]
 
-    def test_the_real_pages(self):
+    def test_real_pages(self):
         found = Counter()
         folder = payloads.path("olx/olx-uz-rent-tashkent-2022-10")
         for path in sorted(folder.iterdir()):

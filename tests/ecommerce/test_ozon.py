@@ -36,7 +36,7 @@ def parse_tile(**changes):
 
 class TestOzCsv:
     @pytest.mark.parametrize(("decimal", "price"), [(",", 1600), (".", Decimal("1.60"))])
-    def test_an_ambiguous_price_is_read_by_the_stated_decimal_mark(self, decimal, price):
+    def test_an_ambiguous_price_is_read_with_the_stated_decimal_mark(self, decimal, price):
         tile = {**TILE, "final_price": "1.600", "old_price": None}
         with pytest.raises(PayloadError, match=r"can mean 1600 or 1\.6"):
             parse_all(tile)
@@ -118,7 +118,7 @@ class TestOzCsv:
 
         assert product.brand is None
 
-    def test_label_in_place_of_the_brand_tells_that_it_is_original(self):
+    def test_label_instead_of_the_brand_means_original(self):
         [product] = of_type(parse_tile(brand="Оригинал", is_original="False"), Product)
 
         assert product.attributes["is_original"] is True
@@ -148,7 +148,7 @@ class TestOzCsv:
         ("button", "available"),
         [("Похожие", False), ("В корзину", True), ("Перейти", None), ("", None)],
     )
-    def test_buttons_are_no_delivery_time(self, button, available):
+    def test_buttons_are_not_delivery_times(self, button, available):
         product, offer = parse_tile(delivery_time=button).records
 
         assert product.is_available is offer.is_available is available
@@ -197,14 +197,14 @@ class TestOzCsv:
             ({"product_url": "https://www.wildberries.ru/product/a-1/"}, "not an address of Ozon"),
         ],
     )
-    def test_refuses_the_tile_of_another_market(self, changes, message):
+    def test_refuses_the_tile_of_another_platform(self, changes, message):
         with pytest.raises(PayloadError, match=message):
             parse_tile(**changes)
 
-    def test_accepts_a_tile_that_names_no_market(self):
+    def test_accepts_a_tile_without_a_market(self):
         assert parse_tile(market="").external_id == parse_tile(market="ozon").external_id
 
-    def test_a_table_of_any_shop_is_no_tile(self):
+    def test_a_table_of_another_shop_is_not_a_tile(self):
         assert ADAPTER.recognize({"product_url": "/product/a-1/", "product_name": "x"}) is None
 
 
@@ -213,10 +213,10 @@ class TestAnyDocument:
         "document",
         [{}, {"data": []}, {"data": {"columns": []}}, {"a": {"data": 1}}, {"product_url": "x"}],
     )
-    def test_others_are_not_recognized(self, document):
+    def test_other_documents_are_not_recognized(self, document):
         assert ADAPTER.recognize(document) is None
 
-    def test_mutations_are_parsed_or_refused(self):
+    def test_mutated_payloads_are_parsed_or_refused(self):
         generator = random.Random(7)
         feed = {"yml_catalog": {**HEAD, "currencies": [{"@id": "RUB"}]}, "offer": STOCKED}
         documents = [TILE, TILE, feed, {"data": ROOT}, {"a.json": {"data": ROOT}}]

@@ -35,7 +35,7 @@ class TestOzCats:
             ),
         ]
 
-    def test_one_response_is_a_tree_too(self):
+    def test_a_single_response_is_a_tree(self):
         [single, *below] = [parsed.records[0] for parsed in parse_all({"data": ROOT})]
 
         assert (single.external_id, single.product_count) == ("10500", 64609)
@@ -45,7 +45,7 @@ class TestOzCats:
             ("10503", "10500"),
         ]
 
-    def test_items_hold_neither_children_nor_tracking(self):
+    def test_items_have_neither_children_nor_tracking(self):
         items = list(ADAPTER.split({"10500.json": {"data": ROOT}}, Source()))
 
         assert [set(item.payload) for item in items] == [
@@ -72,7 +72,7 @@ class TestOzCats:
 
         assert len(parse_all({"data": {**node, "columns": []}})) == 5000
 
-    def test_refuses_alone_what_is_not_an_object(self):
+    def test_entries_that_are_not_objects_are_refused_alone(self):
         child = {"title": "b", "url": "/category/b-2/"}
         root = {"title": "a", "url": "/category/a-1/", "columns": ["x", {"categories": [5, child]}]}
 
@@ -80,5 +80,5 @@ class TestOzCats:
 
         assert [item.payload for item in items][1:] == ["x", 5, child]
 
-    def test_a_tree_of_another_shop_is_not_recognized(self):
+    def test_a_tree_of_another_platform_is_not_recognized(self):
         assert ADAPTER.recognize({"data": {"columns": [], "url": "/catalog/tv"}}) is None

@@ -27,7 +27,7 @@ def to_document(element):
     return document or (element.text or "").strip()
 
 
-def test_a_price_of_a_feed_that_holds_elements_is_refused():
+def test_a_price_with_elements_instead_of_text_is_refused():
     with pytest.raises(PayloadError, match="price: has no text but the element <value>"):
         parse_feed(price=[{"value": ["100"]}])
 
@@ -79,15 +79,15 @@ class TestOzFeed:
             ("seller-12345678.xml", "seller-12345678"),
         ],
     )
-    def test_shop_is_in_the_name_of_the_file(self, name, shop):
+    def test_shop_is_read_from_the_name_of_the_file(self, name, shop):
         assert parse_feed(name=name, options=()).external_id == f"{shop}:5675"
 
     @pytest.mark.parametrize("name", ["-", "2026-08-22.xml.gz"])
-    def test_refuses_a_feed_that_does_not_say_whose_it_is(self, name):
+    def test_refuses_a_feed_without_a_shop(self, name):
         with pytest.raises(PayloadError, match="pass --shop"):
             parse_feed(name=name, options=())
 
-    def test_head_names_the_shop_unless_the_user_does(self):
+    def test_shop_is_that_of_the_user_or_the_head(self):
         company = {"company": "LG Electronics"}
 
         named = parse_feed(head=company, name="x.xml", options=())
@@ -96,7 +96,7 @@ class TestOzFeed:
         assert of_type(named, Seller) == [Seller("LG Electronics", "LG Electronics")]
         assert of_type(told, Seller) == [Seller("lg", "LG Electronics")]
 
-    def test_stock_is_over_all_warehouses(self):
+    def test_stock_is_the_sum_of_all_warehouses(self):
         [offer] = of_type(parse_feed(), Offer)
 
         assert (offer.stock_quantity, offer.is_available) == (7, True)

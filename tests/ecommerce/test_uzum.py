@@ -159,7 +159,7 @@ class TestUzApi:
         assert parsed.observed_at == datetime(2025, 12, 5, 5, 45, 20, 620668, tzinfo=UTC)
         assert abs((promised - parsed.observed_at).total_seconds() - 86400) < 60
 
-    def test_stored_payload_leaves_out_seo_and_the_review(self):
+    def test_stored_payload_has_no_seo_and_no_review(self):
         document = payloads.read_json("uzum/uzum-product-1772350.json")
 
         [item] = ADAPTER.split(document, Source())
@@ -188,7 +188,7 @@ class TestUzApi:
         assert second.variant_title is second.variant_attributes is None
 
     @pytest.mark.parametrize("index", [2, -1, None, "x", 10**12])
-    def test_refuses_a_position_that_points_to_nothing(self, index):
+    def test_refuses_a_position_without_a_value(self, index):
         sku = {**SHIRT["skuList"][0], "characteristics": [{"charIndex": index, "valueIndex": 0}]}
 
         with pytest.raises(PayloadError) as caught:
@@ -201,14 +201,14 @@ class TestUzApi:
 
         assert [offer.old_price for offer in offers] == [Decimal("120000.00"), None]
 
-    def test_sku_without_price_is_no_offer(self):
+    def test_sku_without_price_has_no_offer(self):
         parsed = parse_shirt()
 
         [product] = of_type(parsed, Product)
         assert [offer.external_id for offer in of_type(parsed, Offer)] == ["501", "502"]
         assert (product.min_price, product.max_price) == (Decimal("90000.00"), Decimal("95000.00"))
 
-    def test_sold_out_is_not_unknown(self):
+    def test_sold_out_sku_is_not_available(self):
         first, second = of_type(parse_shirt(), Offer)
         [unknown] = of_type(parse_shirt(skuList=[{"id": 1, "purchasePrice": 5}]), Offer)
 
@@ -248,7 +248,7 @@ class TestUzApi:
 
         assert (product.title, product.title_ru, product.title_uz) == ("Futbolka", None, None)
 
-    def test_largest_photo_is_not_that_of_the_largest_number(self):
+    def test_largest_photo_does_not_have_the_largest_number(self):
         photo = {"24034": {"high": "crop.jpg"}, "540": {"high": "540.jpg"}, "80": {"high": "s.jpg"}}
 
         [product] = of_type(parse_shirt(photos=[{"photo": photo}]), Product)
@@ -259,7 +259,7 @@ class TestUzApi:
         ("published", "expected"),
         [({}, None), ({"warranty": None}, False), ({"warranty": {"months": 12}}, True)],
     )
-    def test_warranty_is_unknown_unless_told(self, published, expected):
+    def test_warranty_is_unknown_unless_published(self, published, expected):
         [product] = of_type(parse_shirt(**published), Product)
 
         assert product.has_warranty is expected
@@ -315,10 +315,10 @@ class TestAnyDocument:
             {"@graph": [{"@type": "Product", "name": "x"}]},
         ],
     )
-    def test_others_are_not_recognized(self, document):
+    def test_other_documents_are_not_recognized(self, document):
         assert ADAPTER.recognize(document) is None
 
-    def test_mutations_are_parsed_or_refused(self):
+    def test_mutated_payloads_are_parsed_or_refused(self):
         generator = random.Random(7)
         api = {"payload": {"data": SHIRT}, "timestamp": "2025-12-05T05:45:20.620668008"}
         main = {"data": {"main": {"content": [{"content": [CARD, {"productId": 1}]}]}}}

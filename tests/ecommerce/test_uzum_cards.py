@@ -37,7 +37,7 @@ class TestUzGqlMain:
             "product:698012", "698012", Decimal("13000.00"), "UZS", Decimal("15000.00")
         )
 
-    def test_takes_cards_at_any_depth_in_their_order(self):
+    def test_finds_cards_at_any_depth_in_their_order(self):
         blocks = [
             {"content": [{"id": 1, "link": "banner"}, {"content": [{"productId": 7}]}]},
             {"products": [{"productId": 8}, {"productId": 7, "minSellPrice": 5}]},
@@ -62,7 +62,7 @@ class TestUzGqlMain:
     def test_a_page_without_cards_is_recognized_by_its_type(self):
         assert parse_all({"data": {"main": {"content": [], "__typename": "MainPage"}}}) == []
 
-    def test_refuses_alone_what_is_not_an_object(self):
+    def test_entries_that_are_not_objects_are_refused_alone(self):
         block = {"products": [CARD, "x", None]}
 
         items = list(ADAPTER.split({"data": {"main": {"content": [block]}}}, Source()))
@@ -74,7 +74,7 @@ class TestUzGqlMain:
                 with pytest.raises(PayloadError, match="expected an object"):
                     ADAPTER.parse(item)
 
-    def test_offer_without_sku_has_an_id_that_no_sku_has(self):
+    def test_offer_without_sku_has_an_id_unlike_those_of_skus(self):
         card = {"productId": 18271, "minSellPrice": 100}
 
         parsed = [
@@ -158,7 +158,7 @@ class TestUzGqlSearch:
     def test_an_empty_search_is_recognized(self):
         assert parse_all({"data": {"makeSearch": {"items": []}}}) == []
 
-    def test_refuses_alone_what_is_not_an_object(self):
+    def test_entries_that_are_not_objects_are_refused_alone(self):
         document = {"data": {"makeSearch": {"items": ["x", {"catalogCard": None}, RESULT]}}}
 
         text, empty, sound = ADAPTER.split(document, Source())

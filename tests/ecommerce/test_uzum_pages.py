@@ -34,14 +34,14 @@ class TestUzJsonLd:
             variant_attributes={"Oʻlcham": "41"},
         )
 
-    def test_takes_the_sku_that_the_block_names(self):
+    def test_reads_the_sku_of_the_block(self):
         block = SHOE | {"@id": "https://uzum.uz/ru/product/krossovka-500", "sku": "702"}
 
         [parsed] = parse_all(block)
 
         assert (parsed.external_id, of_type(parsed, Offer)[0].external_id) == ("500", "702")
 
-    def test_one_sku_sold_out_says_nothing_of_the_others(self):
+    def test_a_sold_out_sku_does_not_make_the_product_unavailable(self):
         offers = SHOE["offers"] | {"availability": "https://schema.org/OutOfStock"}
 
         [parsed] = parse_all(SHOE | {"offers": offers})
@@ -49,14 +49,14 @@ class TestUzJsonLd:
         assert of_type(parsed, Product)[0].is_available is None
         assert of_type(parsed, Offer)[0].is_available is False
 
-    def test_a_sum_of_several_offers_is_no_offer(self):
+    def test_a_summary_of_several_offers_is_not_an_offer(self):
         offers = {"@type": "AggregateOffer", "lowPrice": 5, "highPrice": 9, "price": 5}
 
         [parsed] = parse_all(SHOE | {"offers": offers})
 
         assert of_type(parsed, Offer) == []
 
-    def test_the_breadcrumb_of_several_products_belongs_to_none(self):
+    def test_the_breadcrumb_of_several_products_is_not_used(self):
         other = SHOE | {"@id": "https://uzum.uz/uz/product/tufli-501?skuId=703"}
 
         parsed = parse_all({"@graph": [SHOE, other, CRUMBS]})
@@ -72,5 +72,5 @@ class TestUzJsonLd:
             "https://uzum.uz/uz/category/obuv-500",
         ],
     )
-    def test_pages_of_other_shops_are_not_recognized(self, address):
+    def test_pages_of_other_platforms_are_not_recognized(self, address):
         assert ADAPTER.recognize({"@graph": [SHOE | {"@id": address}]}) is None

@@ -89,7 +89,7 @@ class TestWbV1:
         assert (offer.price, offer.old_price) == (Decimal("2.00"), None)
         assert product.min_price == offer.price
 
-    def test_price_belongs_to_the_product_itself_without_sizes(self):
+    def test_price_without_sizes_belongs_to_the_product(self):
         _, offer = parse_listed(OLD, sizes=[]).records
 
         assert (offer.external_id, offer.price) == ("nm:5", Decimal("1.00"))
@@ -136,7 +136,7 @@ class TestWbV4:
             Seller("1316722", "Красный ананас", rating=Decimal("4.80")),
         ]
 
-    def test_product_alone_of_reviews_of_its_root(self):
+    def test_review_count_is_that_of_the_product(self):
         [with_own] = of_type(parse_listed(nmFeedbacks=0), Product)
         [without] = of_type(parse_listed(), Product)
 
@@ -155,12 +155,12 @@ class TestWbV4:
             ({"stocks": [{"wh": 507}]}, (None, None)),
         ],
     )
-    def test_stock_of_a_size_is_over_its_warehouses(self, published, expected):
+    def test_stock_of_a_size_is_the_sum_of_its_warehouses(self, published, expected):
         [offer] = parse_sizes({"optionId": 1, "price": {"product": 5}, **published})
 
         assert (offer.stock_quantity, offer.is_available) == expected
 
-    def test_total_tells_of_a_size_only_if_it_is_the_only_one(self):
+    def test_total_is_the_stock_of_an_only_size(self):
         size = {"optionId": 1, "price": {"product": 5}}
 
         [only] = parse_sizes(size)
@@ -198,14 +198,14 @@ class TestWbV4:
 
         assert offer.variant_title == title
 
-    def test_currency_is_in_the_address(self):
+    def test_currency_is_read_from_the_address(self):
         url = "https://card.wb.ru/cards/v4/detail?appType=1&curr=kzt&nm=1"
 
         [parsed] = parse_all({"url": url, "response": {"products": [LISTED]}})
 
         assert of_type(parsed, Offer)[0].currency == "KZT"
 
-    def test_currency_may_be_told_where_the_response_is_silent(self):
+    def test_currency_of_the_command_is_used_if_the_response_has_none(self):
         [told] = parse_all({"products": [LISTED]}, currency="UZS")
         [silent] = parse_all({"products": [LISTED]})
 
@@ -221,7 +221,7 @@ class TestWbV4:
             {"a": {"response": {"products": [LISTED]}}, "b": {"response": {"products": [OLD]}}},
         ],
     )
-    def test_finds_products_wherever_lists_hold_them(self, document):
+    def test_finds_products_in_all_kinds_of_lists(self, document):
         items = list(ADAPTER.split(document, Source()))
 
         assert [(item.shape, item.payload["id"]) for item in items] == [
@@ -233,7 +233,7 @@ class TestWbV4:
         assert parse_all({"state": 0, "version": 2, "data": {"products": []}}) == []
         assert parse_all({"metadata": {}, "total": 0, "products": []}) == []
 
-    def test_refuses_the_list_of_another_shop(self):
+    def test_refuses_the_list_of_another_platform(self):
         phone = {"id": 1, "name": "Telefon", "price": 100, "brand": "Namuna", "rating": 5}
         pages = [{"products": [phone] * 4}, {"data": {"products": [phone]}}, {"products": []}]
         pages.append({"id": 1, "name": "Telefonlar", "url": "/catalog/telefonlar"})
@@ -243,7 +243,7 @@ class TestWbV4:
             with pytest.raises(PayloadError, match="not a known shape of wildberries"):
                 ADAPTER.split(page, Source())
 
-    def test_refuses_alone_what_is_not_an_object(self):
+    def test_entries_that_are_not_objects_are_refused_alone(self):
         items = list(ADAPTER.split({"products": [LISTED, "x", None, OLD]}, Source()))
 
         first, text, nothing, last = items
@@ -277,10 +277,10 @@ class TestAnyDocument:
         "document",
         [{}, {"data": {"products": {}}}, {"nm_id": 1}, {"id": 1, "name": "x", "url": "y", "a": 1}],
     )
-    def test_others_are_not_recognized(self, document):
+    def test_other_documents_are_not_recognized(self, document):
         assert ADAPTER.recognize(document) is None
 
-    def test_mutations_are_parsed_or_refused(self):
+    def test_mutated_payloads_are_parsed_or_refused(self):
         generator = random.Random(7)
         documents = [
             {"data": {"products": [OLD, LISTED]}},

@@ -77,7 +77,7 @@ class TestWbCard:
         assert len({point.offer_external_id for point in points}) == 9
         assert parsed[1].observed_at == datetime(2024, 9, 22, tzinfo=UTC)
 
-    def test_current_price_is_the_latest_whatever_the_order(self):
+    def test_current_price_is_the_latest_in_any_order(self):
         parsed = parse_card()
 
         assert {offer.price for offer in of_type(parsed, Offer)} == {Decimal("2463.60")}
@@ -119,13 +119,13 @@ class TestWbCard:
         assert (of_type(parsed, Offer), parsed.observed_at) == ([], None)
         assert of_type(parsed, Product)[0].brand == "Nordics"
 
-    def test_week_without_price_says_nothing(self):
+    def test_week_without_price_is_skipped(self):
         parsed = parse_card([*HISTORY, {"dt": 1727568000, "price": {"RUB": 0}}])
 
         assert len(of_type(parsed, PricePoint)) == 4
         assert parsed.observed_at == datetime(2024, 9, 22, tzinfo=UTC)
 
-    def test_options_may_be_grouped_only(self):
+    def test_options_may_be_in_groups_only(self):
         option = {"name": "Цвет", "value": "черный"}
 
         grouped = parse_card(grouped_options=[{"group_name": "Основная", "options": [option]}])

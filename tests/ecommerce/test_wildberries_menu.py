@@ -28,7 +28,7 @@ class TestWbMenu:
             url="https://www.wildberries.ru/catalog/ekspress-dostavka",
         )
 
-    def test_parents_come_first_and_items_hold_no_children(self):
+    def test_parents_come_first_and_items_have_no_children(self):
         items = list(ADAPTER.split(MENU, Source()))
 
         assert [(item.payload["id"], item.context["parent_id"]) for item in items] == [
@@ -39,7 +39,7 @@ class TestWbMenu:
         ]
         assert not any("childs" in item.payload for item in items)
 
-    def test_address_may_be_of_another_site(self):
+    def test_address_may_belong_to_another_site(self):
         categories = [parsed.records[0] for parsed in parse_all(MENU)]
 
         assert categories[0].url == "https://www.wildberries.ru/catalog/zhenshchinam"
@@ -47,7 +47,7 @@ class TestWbMenu:
             "4", "Обувь", parent_external_id="1", url="https://digital.wildberries.ru/b"
         )
 
-    def test_refuses_alone_what_is_not_an_object(self):
+    def test_entries_that_are_not_objects_are_refused_alone(self):
         node = {"id": 2, "name": "Одежда", "url": "/a"}
 
         items = list(ADAPTER.split(MENU | {"childs": ["x", node]}, Source()))

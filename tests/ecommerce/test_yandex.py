@@ -125,12 +125,12 @@ class TestYmlOffer:
 
         assert [offer.old_price for offer in offers] == [None, Decimal("11.00")]
 
-    def test_keeps_the_published_currency_where_it_differs(self):
+    def test_keeps_the_published_currency_if_it_differs(self):
         offer = parse_offer(SHORT | {"currencyId": ["RUR"]}).records[-1]
 
         assert (offer.currency, offer.currency_text) == ("RUB", "RUR")
 
-    def test_takes_the_currency_of_the_feed(self):
+    def test_uses_the_currency_of_the_feed(self):
         offer = parse_offer(
             SHORT | {"currencyId": [""]}, HEAD | {"currencies": [{"@id": "KZT"}]}
         ).records[-1]
@@ -148,7 +148,7 @@ class TestYmlOffer:
 
         assert (product.title, product.model) == ("Принтер HP M15", "M15")
 
-    def test_has_no_category_where_it_is_empty(self):
+    def test_has_no_category_if_it_is_empty(self):
         assert parse_offer(SHORT | {"categoryId": [""]}).records[1].category_external_id is None
 
     @pytest.mark.parametrize(
@@ -178,13 +178,13 @@ class TestYmlOffer:
             ({}, (True, None)),
         ],
     )
-    def test_tells_availability_and_stock(self, published, expected):
+    def test_reads_availability_and_stock(self, published, expected):
         _, product, offer = parse_offer(SHORT | published).records
 
         assert (offer.is_available, offer.stock_quantity) == expected
         assert (product.is_available, product.total_available) == expected
 
-    def test_warns_of_an_availability_that_is_not_known(self):
+    def test_warns_of_an_unknown_availability(self):
         [warning] = parse_offer(SHORT | {"@available": "maybe"}).warnings
 
         assert warning == 'The availability "maybe" is not known; it is stored as unknown.'
@@ -200,7 +200,7 @@ class TestYmlOffer:
             ({"param": ["Вес"]}, 'param: "Вес" is not an object'),
         ],
     )
-    def test_names_the_field_at_fault(self, change, message):
+    def test_names_the_invalid_field(self, change, message):
         with pytest.raises(PayloadError, match=message):
             parse_offer(SHORT | change)
 
@@ -235,7 +235,7 @@ class TestYmlShop:
         with pytest.raises(PayloadError, match="pass --shop NAME"):
             parse_offer(SHORT, NAMELESS, name)
 
-    def test_is_one_for_all_years_of_a_feed(self):
+    def test_key_is_the_same_for_all_years_of_a_feed(self):
         name = "yml-alstyle-2025-09-11.xml.gz"
         years = [next(read_feed(name)), next(read_feed("yml-alstyle-2026-05-19.yml.gz"))]
 
@@ -284,7 +284,7 @@ class TestYmlFeeds:
             offers,
         )
 
-    def test_reads_roubles(self):
+    def test_reads_rubles(self):
         *_, last = parse_all(read_feed("yml-beautyty-2020-01-28.xml.gz"))
 
         _, product, offer = last.records
@@ -313,7 +313,7 @@ class TestYandexRecognition:
             (PAGE, "YM-PAGE"),
         ],
     )
-    def test_knows_each_shape(self, document, shape):
+    def test_recognizes_each_shape(self, document, shape):
         assert ADAPTER.recognize(document).name == shape
 
     @pytest.mark.parametrize(
@@ -326,7 +326,7 @@ class TestYandexRecognition:
             {"offers": []},
         ],
     )
-    def test_refuses_the_rest(self, document):
+    def test_refuses_other_documents(self, document):
         assert ADAPTER.recognize(document) is None
 
     def test_only_payload_errors_escape(self):

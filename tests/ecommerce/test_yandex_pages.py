@@ -102,7 +102,7 @@ class TestYandexPage:
         assert (offer.price, offer.old_price) == (Decimal(5300716), Decimal(12_000_000_000))
         assert offer.seller_external_id == "shop:216471147"
 
-    def test_takes_old_price_and_stock_from_the_tile(self):
+    def test_reads_old_price_and_stock_from_the_tile(self):
         parsed = parse_page(PAGE | {"offers": [TITLED]})["77"]
 
         [offer] = of_type(parsed, Offer)
@@ -111,14 +111,14 @@ class TestYandexPage:
         assert offer.is_available is True
         assert (product.rating, product.review_count) == (Decimal("4.80"), 2)
 
-    def test_leaves_the_stock_of_another_ware(self):
+    def test_ignores_the_stock_of_another_item(self):
         tile = TILE | {"baobabPayload": TILE["baobabPayload"] | {"wareId": "other"}}
 
         [offer] = of_type(parse_page(PAGE | {"product_snippets": {"1": tile}})["77"], Offer)
 
         assert (offer.stock_quantity, offer.is_available) == (None, None)
 
-    def test_gives_the_blocks_to_the_product_of_the_page_only(self):
+    def test_assigns_the_blocks_to_the_main_product(self):
         parsed = parse_page(PAGE)
 
         titles = {key: of_type(entry, Product)[0].title for key, entry in parsed.items()}
@@ -148,7 +148,7 @@ class TestYandexPage:
             ("Чай — купитьс", "Чай — купитьс"),
         ],
     )
-    def test_drops_the_sales_talk(self, name, title):
+    def test_drops_the_advertising_from_the_title(self, name, title):
         parsed = parse_page(PAGE | {"json_ld": [BLOCK | {"name": name}]})["77"]
 
         assert of_type(parsed, Product)[0].title == title
@@ -169,7 +169,7 @@ class TestYandexPage:
 
         assert of_type(parsed, Product)[0].is_available is expected
 
-    def test_reads_categories_but_no_searches_from_the_breadcrumb(self):
+    def test_reads_categories_without_searches_from_the_breadcrumb(self):
         crumbs = [
             {"item": {"@id": "/category/a?langPath=ru", "name": "А"}},
             {"item": {"@id": "/category/b?langPath=ru", "name": "Б"}},
@@ -192,7 +192,7 @@ class TestYandexPage:
         assert count_records([parsed]) == {"Product": 1}
         assert parsed.records[0].min_price is None
 
-    def test_a_list_says_nothing_of_one_product(self):
+    def test_the_block_of_a_list_describes_no_product(self):
         summary = {"@type": "AggregateOffer", "lowPrice": 1, "highPrice": 9, "offerCount": 2}
         rating = {"@type": "AggregateRating", "ratingValue": 4.3, "reviewCount": 1287}
         block = {"url": "https://h/card/x/111", "image": ["https://a/1"], "offers": summary}
@@ -216,7 +216,7 @@ class TestYandexPage:
         titles = {key: of_type(entry, Product)[0].title for key, entry in parsed.items()}
         assert titles == {"77": "Ноутбук HP", "88": "Мышь беспроводная"}
 
-    def test_refuses_alone_what_is_not_an_object(self):
+    def test_entries_that_are_not_objects_are_refused_alone(self):
         page = PAGE | {"json_ld": [BLOCK, "x"], "offers": [TITLED, None, RELATED]}
 
         items = list(ADAPTER.split(page, Source()))
@@ -226,13 +226,13 @@ class TestYandexPage:
         with pytest.raises(PayloadError, match="expected an object"):
             ADAPTER.parse(items[2])
 
-    def test_refuses_a_page_that_does_not_say_its_product(self):
+    def test_refuses_a_page_without_a_product(self):
         page = {"json_ld": [{"@type": "Product"}], "offers": []}
 
         with pytest.raises(PayloadError, match="offers: the page does not name its product"):
             parse_page(page)
 
-    def test_refuses_what_names_no_product_alone(self):
+    def test_data_without_a_product_are_refused_alone(self):
         page = PAGE | {"offers": [TITLED, RELATED | {"productId": None}]}
 
         sound, broken = ADAPTER.split(page, Source())
@@ -250,6 +250,6 @@ class TestYandexPage:
             ({"price": 5}, "price: 5 is not an object"),
         ],
     )
-    def test_names_the_field_at_fault(self, change, message):
+    def test_names_the_invalid_field(self, change, message):
         with pytest.raises(PayloadError, match=message):
             parse_page({"json_ld": [], "offers": [TITLED | change]})

@@ -10,7 +10,7 @@ from marketplace.loading.formats.documents import read as documents_of
 from tests.ecommerce.yandex_payloads import HEAD, PAGE, PRICED, SHORT, parse_offer, parse_page
 
 
-def test_texts_of_pages_are_read_by_their_currency():
+def test_texts_of_pages_are_read_in_the_style_of_their_currency():
     price = {"value": "1.600", "currency": "UZS"}
     page = {
         **PAGE,
@@ -35,7 +35,7 @@ class TestYmlCurrency:
         assert (offer.price, offer.currency, offer.currency_text) == (10, "RUB", "RUR")
 
     @pytest.mark.parametrize("currencies", [[], [{"@id": "USD"}, {"@id": "KZT"}]])
-    def test_is_that_of_the_command_where_the_feed_has_none_or_several(self, currencies):
+    def test_is_that_of_the_command_if_the_feed_has_none_or_several(self, currencies):
         head = HEAD | {"currencies": currencies}
 
         assert parse_offer(self.OFFER, head, currency="RUB").records[-1].currency == "RUB"
@@ -50,7 +50,7 @@ class TestYmlCurrency:
 
 class TestYmlPrice:
     @pytest.mark.parametrize("tag", ["price", "oldprice", "old_price"])
-    def test_that_holds_elements_instead_of_text_is_refused(self, tag):
+    def test_with_elements_instead_of_text_is_refused(self, tag):
         offer = SHORT | {tag: [{"value": ["100"]}]}
 
         with pytest.raises(PayloadError, match=rf"{tag}: has no text but the element <value>"):
@@ -71,7 +71,7 @@ class TestYmlPrice:
             ("1,5 млн", "UZS", "1500000.00"),
         ],
     )
-    def test_is_read_by_its_currency(self, price, currency, expected):
+    def test_is_read_in_the_style_of_its_currency(self, price, currency, expected):
         offer = SHORT | {"price": [price], "currencyId": [currency]}
         if expected is None:
             with pytest.raises(PayloadError, match=r"can mean 12345 or 12\.345: state the decimal"):
@@ -79,7 +79,7 @@ class TestYmlPrice:
         else:
             assert parse_offer(offer).records[-1].price == Decimal(expected)
 
-    def test_is_read_by_the_decimal_mark_that_the_user_states(self):
+    def test_is_read_with_the_stated_decimal_mark(self):
         offer = SHORT | {"price": ["1,600"], "currencyId": ["RUR"]}
         head = HEAD | {"decimal": ""}
 
@@ -90,7 +90,7 @@ class TestYmlPrice:
         ("price", "currency", "evident"),
         [("1.600", "UZS", "."), ("1.600", "UZS", ""), ("1.600 руб", "RUR", "")],
     )
-    def test_a_stated_decimal_mark_counts_more_than_the_evidence(self, price, currency, evident):
+    def test_a_stated_decimal_mark_takes_precedence(self, price, currency, evident):
         offer = SHORT | {"price": [price], "currencyId": [currency]}
         head = HEAD | {"decimal": evident}
 
@@ -100,7 +100,7 @@ class TestYmlPrice:
     @pytest.mark.parametrize(
         ("others", "expected"), [(["12,500.00"], "1600"), (["12500,50"], "1.60"), (["700"], None)]
     )
-    def test_is_read_by_the_other_prices_of_the_feed(self, tmp_path, others, expected):
+    def test_is_read_with_the_decimal_mark_of_the_feed(self, tmp_path, others, expected):
         offers = "".join(
             f'<offer id="{number}"><name>A</name><price>{price}</price>'
             "<currencyId>RUR</currencyId></offer>"

@@ -28,7 +28,7 @@ def stored(alias):
 
 
 class TestParseRate:
-    def test_reads_what_the_bank_publishes(self):
+    def test_reads_the_format_of_the_bank(self):
         assert parse_rate(ENTRY) == DOLLAR
 
     def test_is_for_one_unit(self):
@@ -37,7 +37,7 @@ class TestParseRate:
         assert parse_rate(entry) == Rate("IDR", JUNE, Decimal("0.762000"))
 
     @pytest.mark.parametrize("rate", [12650, Decimal("12650.00"), "12650", " 12650.0 "])
-    def test_takes_numbers_as_well_as_text(self, rate):
+    def test_accepts_numbers_and_text(self, rate):
         assert parse_rate(ENTRY | {"Nominal": 1, "Rate": rate}) == DOLLAR
 
     @pytest.mark.parametrize(
@@ -71,19 +71,19 @@ class TestParseRate:
             ("Date", "01.06.0026", "'01.06.0026' is not between 01.07.1994 and 01.01.2100"),
         ],
     )
-    def test_names_the_field_at_fault(self, field, value, reason):
+    def test_names_the_invalid_field(self, field, value, reason):
         with pytest.raises(PayloadError) as raised:
             parse_rate(ENTRY | {field: value})
 
         assert (raised.value.field, raised.value.reason) == (field, reason)
 
     @pytest.mark.parametrize("field", ["Ccy", "Nominal", "Rate", "Date"])
-    def test_supposes_nothing(self, field):
+    def test_has_no_defaults(self, field):
         with pytest.raises(PayloadError, match=f"^{field}: is missing$"):
             parse_rate(without(field))
 
     @pytest.mark.parametrize("entry", [7, None, "USD", [ENTRY["Rate"]]])
-    def test_refuses_what_is_no_object(self, entry):
+    def test_refuses_entries_that_are_not_objects(self, entry):
         with pytest.raises(PayloadError, match="is not an object"):
             parse_rate(entry)
 
@@ -109,7 +109,7 @@ class TestReadRates:
 
         assert read_rates(str(path)).rates == (DOLLAR,)
 
-    def test_goes_on_after_a_bad_entry(self, tmp_path):
+    def test_continues_after_an_invalid_entry(self, tmp_path):
         path = self.write(tmp_path / "cbu.json", [without("Date"), ENTRY, 7])
 
         reading = read_rates(path)
@@ -136,7 +136,7 @@ class TestReadRates:
             (b"[" * 100_000, "is not JSON: "),
         ],
     )
-    def test_names_a_file_that_holds_no_rates(self, tmp_path, content, message):
+    def test_reports_a_file_without_rates(self, tmp_path, content, message):
         path = tmp_path / "cbu.json"
         path.write_bytes(content)
 
@@ -145,7 +145,7 @@ class TestReadRates:
 
         assert str(raised.value).startswith(f"{path} {message}")
 
-    def test_names_a_file_that_is_not_there(self, tmp_path):
+    def test_reports_a_missing_file(self, tmp_path):
         with pytest.raises(SourceError, match=r"Cannot read .*none: No such file .* Name a file"):
             read_rates(str(tmp_path / "none"))
 
@@ -165,7 +165,7 @@ class TestLoadRates:
 
         assert summary == Summary(read=2, new=0, corrected=0, unchanged=2)
 
-    def test_a_corrected_rate_replaces_that_of_its_day(self):
+    def test_a_corrected_rate_replaces_the_rate_of_its_day(self):
         factories.rate("ecommerce", rate_date=JUNE, rate=Decimal("12650"))
         factories.rate("ecommerce", rate_date=JULY, rate=Decimal("12700"))
         corrected = DOLLAR._replace(rate=Decimal("12655.5"))
@@ -181,12 +181,12 @@ class TestLoadRates:
         assert summary == Summary(read=2, new=1, corrected=0, unchanged=1)
         assert stored("ecommerce") == [DOLLAR]
 
-    def test_leaves_the_other_databases_alone(self):
+    def test_does_not_change_other_databases(self):
         load_rates("procurement", [DOLLAR])
 
         assert stored("ecommerce") == stored("classifieds") == []
 
-    def test_nothing_is_nothing(self):
+    def test_no_rates_change_nothing(self):
         assert load_rates("ecommerce", []) == Summary(0, 0, 0, 0)
 
     @pytest.mark.parametrize(
@@ -201,8 +201,8 @@ class TestLoadRates:
 
 
 @pytest.mark.django_db(databases=["ecommerce"], transaction=True)
-class TestLoadRatesAtOnce:
-    def test_one_is_new_to_one_loader(self):
+class TestConcurrentLoads:
+    def test_a_rate_is_new_for_one_loader_only(self):
         rates = [DOLLAR._replace(day=date(2026, 1, day)) for day in range(1, 32)]
 
         def load(order):

@@ -58,7 +58,7 @@ class TestConvert:
             ("UZS", "UZS", JUNE, "100"),
         ],
     )
-    def test_uses_the_rate_of_the_day_or_the_last_before(
+    def test_uses_the_rate_of_the_day_or_the_last_one_before(
         self, alias, currency, target, day, converted
     ):
         assert convert(alias, 100, currency, target, day) == Decimal(converted)
@@ -86,7 +86,7 @@ class TestConvert:
     def test_is_null_rather_than_wrong(self, alias, amount, currency, target, day):
         assert convert(alias, amount, currency, target, day) is None
 
-    def test_needs_no_rate_where_nothing_is_converted(self, alias):
+    def test_needs_no_rate_for_the_same_currency(self, alias):
         amount = Decimal("12.3456")
 
         assert convert(alias, amount, "EUR", "EUR", date(2001, 1, 1)) == amount
@@ -120,10 +120,10 @@ class TestConvert:
             ("USD", "UZS", None, None),
         ],
     )
-    def test_tells_the_day_of_the_older_rate(self, alias, currency, target, day, used):
+    def test_returns_the_day_of_the_older_rate(self, alias, currency, target, day, used):
         assert rate_day(alias, currency, target, day) == used
 
-    def test_never_reads_a_rate_of_som(self, alias):
+    def test_ignores_rates_of_som(self, alias):
         factories.rate(alias, currency="UZS", rate_date=JUNE, rate=Decimal(2))
 
         assert convert(alias, 100, "UZS", "USD", JUNE) == Decimal("0.01")
@@ -133,10 +133,10 @@ class TestConvert:
         ("currency", "day", "rate"),
         [("USD", JULY, 12700), ("UZS", JULY, 1), ("EUR", JULY, None), ("UZS", None, None)],
     )
-    def test_tells_the_rate(self, alias, currency, day, rate):
+    def test_returns_the_rate(self, alias, currency, day, rate):
         assert select(alias, "{}_rate(%s, %s)", currency, day) == rate
 
-    def test_works_whatever_the_search_path(self, alias):
+    def test_does_not_depend_on_the_search_path(self, alias):
         with connections[alias].cursor() as cursor:
             cursor.execute("SET LOCAL search_path = ''")
 
@@ -144,7 +144,7 @@ class TestConvert:
 
         assert converted == 1265000
 
-    def test_takes_named_arguments(self, alias):
+    def test_accepts_named_arguments(self, alias):
         call = "{}_convert(amount => 1, currency => 'USD', target => 'UZS', day => %s)"
 
         assert select(alias, call, JULY) == 12700
@@ -188,7 +188,7 @@ class TestQuestion:
             ("ozon", None, None),
         ]
 
-    def test_the_planner_looks_into_conversions(self):
+    def test_the_planner_inlines_conversions(self):
         with connections["ecommerce"].cursor() as cursor:
             cursor.execute(f"EXPLAIN (VERBOSE) {OFFERS_IN_SOM}")
             plan = "\n".join(line for (line,) in cursor.fetchall())

@@ -61,7 +61,7 @@ class TestUzexDeal:
         assert lots[0].participants_count == 3
         assert "шаҳар 1-сонли" in parsed[6].records[0].name
 
-    def test_gives_parties_before_the_lot(self):
+    def test_yields_parties_before_the_lot(self):
         parsed = parse_one(DEAL)
 
         customer, provider, lot = parsed.records
@@ -101,14 +101,14 @@ class TestUzexDeal:
             payment_status="Не оплачен",
         )
 
-    def test_keeps_the_row_without_its_place_in_the_list(self):
+    def test_stores_the_row_without_its_position_in_the_list(self):
         first = parse_one(DEAL).records[-1]
         next_day = parse_one(DEAL | {"rn": 120, "total_count": 200000}).records[-1]
 
         assert first == next_day
         assert first.raw_data.keys() == DEAL.keys() - {"rn", "total_count"}
 
-    def test_takes_zero_cost_and_zero_bidders_of_a_deal_as_unknown(self):
+    def test_zero_cost_and_zero_bidders_of_a_deal_are_unknown(self):
         lot = parse_one(DEAL | {"start_cost": 0, "deal_cost": 0.0, "pcp_count": 0}).records[-1]
 
         assert (lot.start_cost, lot.deal_cost, lot.participants_count) == (None, None, None)
@@ -128,7 +128,7 @@ class TestUzexDeal:
         assert customer.external_id == "name:shurtan gaz kimyo majmuasi мчж"
         assert customer.inn is None
 
-    def test_takes_a_tax_number_published_as_a_number(self):
+    def test_accepts_a_tax_number_published_as_a_number(self):
         customer = parse_one(DEAL | {"customer_inn": 203195074.0}).records[0]
 
         assert (customer.external_id, customer.inn) == ("inn:203195074", "203195074")
@@ -149,7 +149,7 @@ class TestUzexDeal:
         assert ids[0] != ids[1]
         assert max(map(len, ids)) <= 200
 
-    def test_reads_amounts_by_their_currency(self):
+    def test_reads_amounts_in_the_style_of_their_currency(self):
         [lot] = [
             record
             for record in parse_one(capture([{**DEAL, "deal_cost": "1.600"}])).records
@@ -165,7 +165,7 @@ class TestUzexDeal:
 
         assert (budget.is_budget, unknown.is_budget) == (True, None)
 
-    def test_tells_the_shop_from_the_auction(self):
+    def test_distinguishes_the_shop_from_the_auction(self):
         national = capture([DEAL], SHOP_DEALS, {"display_on_shop": 0, "display_on_national": 1})
         as_text = capture([DEAL], SHOP_DEALS, '{"display_on_national": 1}')
 
@@ -219,7 +219,7 @@ class TestUzexDeal:
             ({"customer_name": ["x"]}, r"customer_name: \['x'\] is not text"),
         ],
     )
-    def test_names_the_field_at_fault(self, change, message):
+    def test_names_the_invalid_field(self, change, message):
         with pytest.raises(PayloadError, match=message):
             parse_one(DEAL | change)
 
@@ -237,7 +237,7 @@ class TestUzexShop:
         ]
         assert parsed[0].records[0].start_cost == Decimal("1404000.00")
 
-    def test_takes_the_total_not_the_unit_price(self):
+    def test_start_cost_is_the_total_not_the_unit_price(self):
         lot, item = parse_one(SHOP).records
 
         assert item == LotItem(
@@ -272,10 +272,10 @@ class TestUzexShop:
             ("https://xarid-api-shop.uzex.uz/Common/GetLots", "-", None),
         ],
     )
-    def test_takes_the_status_from_the_list(self, url, name, status):
+    def test_status_is_that_of_the_list(self, url, name, status):
         assert parse_one(capture([SHOP], url), name).records[0].status == status
 
-    def test_its_list_and_its_items_tell_of_the_same_product(self):
+    def test_list_and_items_have_the_same_product(self):
         [of_list] = [each for each in parse_one(SHOP).records if isinstance(each, LotItem)]
         of_items = parse_one(SHOP_ITEM, lot="4549142").records[-1]
 
@@ -295,7 +295,7 @@ class TestUzexRecognition:
             (capture([SHOP]), "UZEX-SHOP"),
         ],
     )
-    def test_knows_each_shape(self, document, shape):
+    def test_recognizes_each_shape(self, document, shape):
         assert ADAPTER.recognize(document).name == shape
 
     @pytest.mark.parametrize(
@@ -313,7 +313,7 @@ class TestUzexRecognition:
             {"order_num": 1, "price": 5, "product_name": "x"},
         ],
     )
-    def test_refuses_the_rest(self, document):
+    def test_refuses_other_documents(self, document):
         assert ADAPTER.recognize(document) is None
 
     def test_only_payload_errors_escape(self):

@@ -88,7 +88,7 @@ class TestUzexItem:
         with pytest.raises(PayloadError, match=r"name the file …-<lot>\.json or pass --lot"):
             parse_one(ITEM, name)
 
-    def test_numbers_by_row_where_there_is_no_order(self):
+    def test_number_is_that_of_the_row_if_there_is_no_order(self):
         item = parse_one(ITEM | {"order_num": None}, lot="1").records[1]
 
         assert (item.external_id, item.order_num) == ("auction:1:9", 9)
@@ -103,7 +103,7 @@ class TestUzexItem:
             ({"js_properties": ["л"]}, r"js_properties: \['л'\] is not a list of objects"),
         ],
     )
-    def test_names_the_field_at_fault(self, change, message):
+    def test_names_the_invalid_field(self, change, message):
         with pytest.raises(PayloadError, match=message):
             parse_one(ITEM | change, lot="1")
 
@@ -132,7 +132,7 @@ class TestUzexReference:
             (capture([{"id": 1, "name": "x"}], "https://h/Lib/GetCategories"), "-", "category"),
         ],
     )
-    def test_tells_the_list(self, document, name, kind):
+    def test_recognizes_the_list(self, document, name, kind):
         assert parse_one(document, name).records == [Reference(f"{kind}:1", kind, "1", "x")]
 
     def test_refuses_a_list_of_an_unknown_kind(self):

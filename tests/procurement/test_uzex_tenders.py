@@ -45,19 +45,19 @@ class TestUzexTender:
         )
         assert parsed.observed_at == datetime.fromtimestamp(1791202873, UTC)
 
-    def test_leaves_out_what_the_monitor_thinks(self):
+    def test_does_not_store_the_notes_of_the_monitor(self):
         [item] = ADAPTER.split({"items": {"uzex-etender:1": TENDER}}, Source())
 
         assert item.payload.keys() == {"site", "title", "url", "deadline", "detail"}
 
-    def test_takes_a_deadline_with_a_time_as_it_is(self):
+    def test_keeps_a_deadline_with_a_time(self):
         entry = TENDER | {"deadline": "2026-10-05T10:00"}
 
         lot = parse_one({"items": {"uzex-etender:1": entry}}).records[-1]
 
         assert lot.ends_at == datetime(2026, 10, 5, 10, tzinfo=TASHKENT)
 
-    def test_skips_other_sites_and_refuses_broken_entries_alone(self):
+    def test_skips_other_sites_and_refuses_invalid_entries_alone(self):
         entries = {"other:1": TENDER, "uzex-etender:2": None, "uzex-etender:3": TENDER}
 
         broken, sound = ADAPTER.split({"items": entries}, Source())

@@ -39,7 +39,7 @@ def stored(alias):
 
 
 class TestLoadRates:
-    def test_loads_into_every_database(self, source):
+    def test_loads_into_each_database(self, source):
         outcome = run("load_rates", source([DOLLAR, ROUBLE, RUPIAH]))
 
         counts = "3 rates read, 3 new, 0 corrected, 0 unchanged"
@@ -55,7 +55,7 @@ class TestLoadRates:
                 "USD": (JUNE, Decimal("12650")),
             }
 
-    def test_says_what_it_corrected(self, source):
+    def test_reports_corrections(self, source):
         factories.rate("ecommerce", rate_date=JUNE, rate=Decimal("12600"))
 
         outcome = run("load_rates", source([DOLLAR, ROUBLE, RUPIAH]), "--database", "ecommerce")
@@ -68,7 +68,7 @@ class TestLoadRates:
         assert stored("ecommerce")["USD"] == (JUNE, 12650)
         assert stored("classifieds") == {}
 
-    def test_second_time_changes_nothing(self, source):
+    def test_loading_again_changes_nothing(self, source):
         path = source(DOLLAR)
         run("load_rates", path)
 
@@ -89,7 +89,7 @@ class TestLoadRates:
 
         assert outcome.out == "ECOMMERCE: 1 rate read, 1 new, 0 corrected, 0 unchanged\n"
 
-    def test_reports_bad_entries_and_loads_the_others(self, source):
+    def test_reports_invalid_entries_and_loads_the_others(self, source):
         path = source([DOLLAR | {"Ccy": "ZZZ"}, DOLLAR, ROUBLE | {"Date": "2026-06-01"}])
 
         outcome = run("load_rates", path, "--database", "ecommerce")
@@ -129,7 +129,7 @@ class TestLoadRates:
             1,
         )
 
-    def test_goes_on_when_a_database_fails(self, source):
+    def test_continues_when_a_database_fails(self, source):
         with connections["classifieds"].cursor() as cursor:
             cursor.execute("ALTER TABLE classifieds_exchange_rates RENAME TO elsewhere")
 
@@ -144,7 +144,7 @@ class TestLoadRates:
         assert "Create the tables: python manage.py init_all." in outcome.err
         assert "CommandError: 1 of 3 databases failed: classifieds\n" in outcome.err
 
-    def test_knows_its_databases(self, source):
+    def test_refuses_an_unknown_database(self, source):
         outcome = run("load_rates", source(DOLLAR), "--database", "default")
 
         assert (outcome.out, outcome.code) == ("", 1)
@@ -152,7 +152,7 @@ class TestLoadRates:
 
 
 class TestJson:
-    def test_tells_counts_and_faults(self, source):
+    def test_has_counts_and_faults(self, source):
         path = source([DOLLAR, ROUBLE | {"Nominal": None}])
 
         outcome = run("load_rates", path, "--database", "ecommerce", "--format", "json")
@@ -172,7 +172,7 @@ class TestJson:
             ],
         }
 
-    def test_is_json_also_if_nothing_can_be_loaded(self, source):
+    def test_is_valid_if_nothing_can_be_loaded(self, source):
         outcome = run("load_rates", source([7]), "--format", "json")
 
         assert outcome.code == 1

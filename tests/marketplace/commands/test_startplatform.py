@@ -43,7 +43,7 @@ class TestStartplatform:
     def test_passes_the_checks_of_shapes(self, project):
         assert "no issues" in call(project, "manage.py", "check", "--fail-level", "WARNING")
 
-    def test_has_the_style_of_the_project(self, project):
+    def test_passes_the_style_checks(self, project):
         call(project, "-m", "ruff", "check", ".")
         call(project, "-m", "ruff", "format", "--check", ".")
 
@@ -53,7 +53,7 @@ class TestStartplatform:
 
         assert " passed" in call(project, "-m", "pytest", "-q", *files)
 
-    def test_says_what_it_would_write(self):
+    def test_a_dry_run_lists_the_files(self):
         outcome = run("startplatform", "shopzz", "ecommerce", "--dry-run")
 
         assert outcome.out == (
@@ -72,6 +72,6 @@ class TestStartplatform:
             ("schema_org", "ecommerce", "schema_org cannot be the name of a platform"),
         ],
     )
-    def test_refuses(self, name, database, message):
+    def test_refuses_invalid_names(self, name, database, message):
         with pytest.raises(MarketplaceError, match=message):
             scaffold.plan(name, database, "Title")

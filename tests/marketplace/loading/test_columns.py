@@ -26,13 +26,13 @@ def read(text, record=Product, field="title", **options):
 
 
 class TestPrice:
-    def test_zero_is_no_price(self):
+    def test_zero_means_no_price(self):
         assert read("0", Offer, "price") is None
 
     def test_minor_units_are_divided(self):
         assert read("128 500", Offer, "price", minor_units=100) == Decimal("1285.00")
 
-    def test_a_negative_one_is_refused(self):
+    def test_a_negative_price_is_refused(self):
         with pytest.raises(PayloadError, match="is negative"):
             read("−84 ₽", Offer, "price")
 
@@ -41,13 +41,13 @@ class TestCount:
     def test_reads_a_whole_number_written_with_a_fraction(self):
         assert read("4399.0", Product, "review_count") == 4399
 
-    def test_refuses_a_part(self):
+    def test_refuses_a_fraction(self):
         with pytest.raises(PayloadError, match="is not a whole number"):
             read("3.5", Product, "review_count")
 
 
 class TestTime:
-    def test_without_a_zone_is_of_tashkent(self):
+    def test_without_a_zone_is_in_tashkent(self):
         read_at = read("2025-12-03", Listing, "posted_at")
 
         assert read_at == datetime(2025, 12, 2, 19, tzinfo=UTC)
@@ -79,19 +79,19 @@ class TestTime:
 
         assert said == datetime(2025, 4, 27, 19, tzinfo=UTC)
 
-    def test_refuses_another_form(self):
+    def test_refuses_another_format(self):
         with pytest.raises(PayloadError, match=r'is not a time as "%d\.%m\.%Y"'):
             read("2025-04-28", Listing, "posted_at", formats=("%d.%m.%Y",))
 
 
 class TestText:
-    def test_what_the_mapping_calls_empty_says_nothing(self):
+    def test_an_empty_text_of_the_mapping_is_unknown(self):
         assert read(" — ") is None
 
-    def test_a_pattern_that_does_not_fit_says_nothing(self):
+    def test_a_text_that_does_not_match_the_pattern_is_unknown(self):
         assert read("Zamienię", pattern=r"^(\d+)") is None
 
-    def test_a_meaning_that_is_not_listed_is_unknown(self):
+    def test_a_text_without_a_listed_meaning_is_unknown(self):
         meanings = {"Nowy": "new"}
 
         assert read("Nowy", Listing, "condition", meanings=meanings) == "new"
@@ -105,10 +105,10 @@ class TestText:
 
 
 class TestIdentifier:
-    def test_digits_give_the_number_of_an_ad(self):
+    def test_digits_convert_an_ad_number(self):
         assert read("46RGS", Listing, "external_id", digits=DIGITS) == "60741702"
 
-    def test_a_character_that_is_no_digit_is_refused(self):
+    def test_a_character_that_is_not_a_digit_is_refused(self):
         with pytest.raises(PayloadError, match="is not written in the digits"):
             read("46-GS", Listing, "external_id", digits=DIGITS)
 
@@ -126,18 +126,18 @@ class TestIdentifier:
 
 
 class TestOthers:
-    def test_a_pattern_without_a_group_asks_whether_it_occurs(self):
+    def test_a_pattern_without_a_group_is_true_or_false(self):
         assert read("1 000 у.е. Договорная", Listing, "is_negotiable", pattern="Договорная") is True
         assert read("1 000 у.е.", Listing, "is_negotiable", pattern="Договорная") is False
         assert read("", Listing, "is_negotiable", pattern="Договорная") is None
 
-    def test_a_list_is_cut_at_its_separator(self):
+    def test_a_list_is_split_at_its_separator(self):
         assert read("a.jpg; b.jpg;", Product, "images", separator=";") == ["a.jpg", "b.jpg"]
 
-    def test_one_text_is_a_list_of_one(self):
+    def test_a_text_is_a_list_of_one_entry(self):
         assert read("a.jpg", Product, "images") == ["a.jpg"]
 
-    def test_an_object_is_made_of_columns(self):
+    def test_an_object_is_built_from_columns(self):
         column = Column(keys={"brand_id": "id бренда", "color": "цвет"})
         convert = columns.converter(Product, "attributes")
 
@@ -145,7 +145,7 @@ class TestOthers:
 
         assert said == {"brand_id": "7"}
 
-    def test_finds_a_column_inside_of_an_object(self):
+    def test_finds_a_column_inside_an_object(self):
         row = {"details": {"Poj. silnika": "1 400 cm³"}, "a.b": 1}
 
         assert columns.find(row, "details.Poj. silnika") == "1 400 cm³"

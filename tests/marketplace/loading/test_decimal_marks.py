@@ -9,7 +9,7 @@ from marketplace.loading.formats import decimal_marks, documents
 from marketplace.loading.formats.decimal_marks import take_sample
 
 
-def test_a_source_that_fails_at_its_start_fails_after_what_was_read():
+def test_an_error_within_the_sample_is_raised_after_it():
     def failing():
         yield from (1, 2)
         raise EOFError

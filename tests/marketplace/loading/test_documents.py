@@ -29,14 +29,14 @@ __all__ = ["file"]
 SUITES = payloads.ROOT.parent / "suites"
 
 
-class TestForms:
+class TestFormats:
     def test_reads_one_object(self, file):
         assert sound(read(file('{"id": 1}'))) == [{"id": 1}]
 
     def test_reads_the_elements_of_an_array(self, file):
         assert sound(read(file('[\n {"id": 1},\n {"id": 2}\n]'))) == [{"id": 1}, {"id": 2}]
 
-    def test_reads_json_lines_with_blank_ones_between(self, file):
+    def test_reads_json_lines_with_blank_lines(self, file):
         assert sound(read(file('\n{"id": 1}\n\n{"id": 2}\n'))) == [{"id": 1}, {"id": 2}]
 
     def test_reads_lines_that_are_arrays(self, file):
@@ -52,7 +52,7 @@ class TestForms:
         assert sound(read(file(text))) == [{"id": 1, "data": [{"x": 1}]}]
 
     @pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress])
-    def test_unpacks_whatever_the_name_is(self, file, pack):
+    def test_unpacks_regardless_of_the_name(self, file, pack):
         assert sound(read(file(pack(b'{"id": 1}')))) == [{"id": 1}]
 
     def test_unpacks_several_zstd_frames(self, file):
@@ -73,7 +73,7 @@ class TestForms:
         ("pack", "name"), [(gzip.compress, "gzip"), (zstandard.compress, "zstd")]
     )
     @pytest.mark.parametrize("rest", [b"<!-- cached -->", b"\n", b"\0\0x" * 100_000])
-    def test_ignores_what_follows_the_packed_data_with_a_warning(self, file, pack, name, rest):
+    def test_warns_of_bytes_after_the_packed_data(self, file, pack, name, rest):
         lines = b"".join(b'{"id": %d}\n' % number for number in range(3000))
 
         *entries, last = read(file(pack(lines) + rest))
@@ -88,13 +88,13 @@ class TestForms:
     def test_zeros_after_the_packed_data_are_padding(self, file, pack):
         assert read(file(pack(b'{"id": 1}') + bytes(1000))) == [Entry("document", {"id": 1})]
 
-    def test_a_small_file_may_unpack_to_much(self, file):
+    def test_a_small_file_may_unpack_to_a_large_one(self, file):
         data = gzip.compress(b'{"id": 1}\n' + b" " * 50_000_000 + b'\n{"id": 2}\n')
 
         assert sound(read(file(data), 60_000_000)) == [{"id": 1}, {"id": 2}]
 
     @pytest.mark.parametrize("blank", [b"\n" * 10_000, b"\xef\xbb\xbf\xef\xbb\xbf", b" \r\n"])
-    def test_skips_what_is_blank_before_a_text(self, file, blank):
+    def test_skips_blanks_before_a_text(self, file, blank):
         assert sound(read(file(blank + b'{"id": 1}'))) == [{"id": 1}]
 
     def test_skips_a_byte_order_mark(self, file):
@@ -108,7 +108,7 @@ class TestForms:
         assert sound(read("-")) == [{"id": 1}]
 
     @pytest.mark.parametrize("text", ["17", '"text"', "null", "[1]"])
-    def test_a_value_that_is_no_record_is_left_to_the_adapter(self, file, text):
+    def test_a_scalar_is_left_to_the_adapter(self, file, text):
         assert len(sound(read(file(text)))) == 1
 
     def test_reads_the_rows_of_a_table(self, file):
@@ -133,7 +133,7 @@ class TestText:
         assert sound(read(file(r'{"title": "\ud83d\ude00\ud800"}'))) == [{"title": "😀\ufffd"}]
 
     @pytest.mark.parametrize("text", ['{"id": NaN}\n{"id": 1}', '[{"id": NaN}, {"id": 1}]'])
-    def test_numbers_that_are_none_are_unknown(self, file, text):
+    def test_nan_and_infinity_are_unknown(self, file, text):
         assert sound(read(file(text))) == [{"id": None}, {"id": 1}]
 
     @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ class TestText:
             ("-1.5E400", "-1.5E400"),
         ],
     )
-    def test_numbers_are_exact_whatever_stands_beside_them(self, file, number, value):
+    def test_numbers_are_exact_in_any_context(self, file, number, value):
         neighbors = ["", ', "t": "\\ud83d"', ', "t": NaN', ', "t": "99999999999999999999"']
         records = [f'{{"id": {number}{neighbor}}}' for neighbor in neighbors]
 
@@ -169,19 +169,19 @@ class TestText:
 
         assert sound(entries) == [{"id": 1234567890123456789}]
 
-    def test_whole_numbers_of_payloads_in_memory_are_as_those_of_a_file(self):
+    def test_whole_numbers_in_memory_equal_those_of_a_file(self):
         assert documents.clean({"id": 2**64, "price": [-(2**63)]}) == {
             "id": "18446744073709551616",
             "price": [-(2**63)],
         }
 
-    def test_a_line_of_another_encoding_costs_that_line_only(self, file):
+    def test_a_line_in_another_encoding_is_one_fault(self, file):
         entries = read(file('{"id": 1}\n{"id": "Ж"}\n'.encode("windows-1251")))
 
         assert sound(entries) == [{"id": 1}]
         assert faults(entries)[0].fault == "is not UTF-8 at byte 9"
 
-    def test_what_is_nested_too_deeply_costs_that_line_only(self, file):
+    def test_a_line_that_is_nested_too_deeply_is_one_fault(self, file):
         entries = read(file('{"id": 1}\n' + "[" * 100_000 + '\n{"id": 2}\n'))
 
         assert sound(entries) == [{"id": 1}, {"id": 2}]
@@ -197,21 +197,21 @@ class TestRefusal:
     @pytest.mark.parametrize(
         "data", [b"", b" \n\n ", gzip.compress(b"")], ids=["none", "blank", "gzip"]
     )
-    def test_says_that_a_source_is_empty(self, file, data):
+    def test_reports_an_empty_source(self, file, data):
         with pytest.raises(SourceError, match=r"source\.json is empty"):
             read(file(data))
 
-    def test_names_an_encoding_that_it_does_not_read(self, file):
+    def test_reports_an_unsupported_encoding(self, file):
         with pytest.raises(SourceError, match=r"is UTF-16\. Convert it"):
             read(file('{"id": 1}'.encode("utf-16")))
 
-    def test_says_that_standard_input_is_closed(self, monkeypatch):
+    def test_reports_a_closed_standard_input(self, monkeypatch):
         monkeypatch.setattr(sys, "stdin", None)
 
         with pytest.raises(SourceError, match="Standard input is closed"):
             read("-")
 
-    def test_says_that_a_source_is_of_no_known_form(self, file):
+    def test_reports_an_unknown_format(self, file):
         with pytest.raises(SourceError, match="neither JSON, nor a YML feed, nor a CSV table"):
             read(file("hello"))
 
@@ -225,19 +225,19 @@ class TestRefusal:
             "Sorry, not now.\nTry again.\n",
         ],
     )
-    def test_a_page_is_no_table(self, file, text):
+    def test_a_page_is_not_a_table(self, file, text):
         with pytest.raises(SourceError) as error:
             read(file(text))
 
         start = text.split("\n")[0]
         assert f"a row below its header. It starts with: {start}. Name a file" in str(error.value)
 
-    def test_bytes_are_not_shown_as_python_writes_them(self, file):
+    def test_an_excerpt_is_readable_text(self, file):
         with pytest.raises(SourceError, match="It starts with: PK\ufffd\ufffdab\\. Name"):
             read(file(b"PK\x03\x04ab"))
 
     @pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress])
-    def test_loads_what_a_truncated_source_holds_before_it_says_so(self, file, pack):
+    def test_reads_the_documents_before_a_truncation(self, file, pack):
         # Lines that do not repeat, so that half of the packed bytes is about half of the lines.
         lines = b"".join(b'{"id": %d}\n' % (n * 7919 % 100_003) for n in range(20_000))
         packed = pack(lines)
@@ -253,7 +253,7 @@ class TestRefusal:
 
     @pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress])
     @pytest.mark.parametrize("indent", [None, 1])
-    def test_of_a_truncated_text_too(self, file, pack, indent):
+    def test_reads_the_records_of_a_truncated_text(self, file, pack, indent):
         records = [{"id": number * 7919 % 100_003} for number in range(20_000)]
         packed = pack(json.dumps(records, indent=indent).encode())
 
@@ -263,7 +263,7 @@ class TestRefusal:
         assert [entry.document for entry in entries] == records[: len(entries)]
         assert "source.json is truncated or damaged: the " in error
 
-    def test_a_wrong_check_sum_is_told_though_the_text_seems_sound(self, file):
+    def test_reports_a_wrong_checksum_of_a_sound_text(self, file):
         packed = bytearray(gzip.compress(b'[{"id": 1}]'))
         packed[-8] ^= 1
 
@@ -295,7 +295,7 @@ class TestSuite:
         assert len(valid) > 90
         assert [path.name for path in valid if not self.is_read(path)] == []
 
-    def test_accepts_nothing_else_but_nan_and_infinity(self, suite):
+    def test_refuses_invalid_texts_except_nan_and_infinity(self, suite):
         invalid = [path for path in suite if path.name.startswith("n_")]
 
         assert len(invalid) > 180

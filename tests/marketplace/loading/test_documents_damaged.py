@@ -10,7 +10,7 @@ __all__ = ["file"]
 
 
 class TestDamage:
-    def test_a_broken_line_costs_that_line_only(self, file):
+    def test_a_broken_line_is_one_fault(self, file):
         entries = read(file('{"id": 1}\n{"id": 2, "name": tru}\n{"id": 3}\n'))
 
         assert sound(entries) == [{"id": 1}, {"id": 3}]
@@ -18,7 +18,7 @@ class TestDamage:
         assert fault.place == "line 2"
         assert fault.raw == b'{"id": 2, "name": tru}\n'
 
-    def test_a_broken_first_line_costs_that_line_only(self, file):
+    def test_a_broken_first_line_is_one_fault(self, file):
         entries = read(file('{"id": 1, "name": tru}\n{"id": 2}\n'))
 
         assert sound(entries) == [{"id": 2}]
@@ -44,9 +44,7 @@ class TestDamage:
             ('[{"id": 1}, ' + "[" * 100_000, [1], 1, 13),
         ],
     )
-    def test_of_a_damaged_text_the_records_before_the_damage_are_read(
-        self, file, text, records, line, column
-    ):
+    def test_records_before_the_damage_are_read(self, file, text, records, line, column):
         entries, error = read_damaged(file(text))
 
         assert [entry.document["id"] for entry in entries] == records
@@ -56,7 +54,7 @@ class TestDamage:
             "Fetch or correct the file, and load it again."
         )
 
-    def test_of_a_text_that_is_partly_of_another_encoding_too(self, file):
+    def test_records_before_another_encoding_are_read(self, file):
         entries, error = read_damaged(file('[{"id": 1},\n{"id": "Ж"}]'.encode("windows-1251")))
 
         assert sound(entries) == [{"id": 1}]
@@ -89,7 +87,7 @@ class TestDamage:
             "[1, 2",
         ],
     )
-    def test_part_of_a_record_is_not_read_as_the_whole(self, file, text):
+    def test_a_part_of_a_record_is_not_read_as_a_record(self, file, text):
         entries, error = read_damaged(file(text))
 
         assert entries == []
@@ -113,25 +111,25 @@ class TestDamage:
             "[\n[]\n,\n[]\n]",
         ],
     )
-    def test_a_sound_text_may_have_records_alone_on_their_lines(self, file, text):
+    def test_records_of_a_sound_text_may_be_on_lines_of_their_own(self, file, text):
         value = json.loads(text)
 
         documents = [entry.document for entry in read(file(text))]
 
         assert documents == (value if isinstance(value, list) else [value])
 
-    def test_a_first_line_that_is_cut_off_costs_that_line_only(self, file):
+    def test_a_truncated_first_line_is_one_fault(self, file):
         entries = read(file('{"id": 1, "sku": [{"i\n{"id": 2}\n{"id": 3}\n'))
 
         assert sound(entries) == [{"id": 2}, {"id": 3}]
         assert faults(entries)[0].place == "line 1"
 
-    def test_an_element_alone_on_its_line_is_no_line_of_its_own(self, file):
+    def test_an_element_on_its_own_line_is_not_json_lines(self, file):
         entries = read(file('[\n{"id": 1}\n]\n'))
 
         assert [entry.document for entry in entries] == [{"id": 1}]
 
-    def test_a_quote_that_is_never_closed_costs_its_line_only(self, file):
+    def test_an_unclosed_quote_is_one_fault(self, file):
         rows = [f"{n},a" for n in range(300)]
         rows[5] = '5,"open'
 
@@ -141,12 +139,12 @@ class TestDamage:
         [fault] = faults(entries)
         assert (fault.place, fault.raw) == ("line 7", b'5,"open\n')
 
-    def test_rows_may_have_line_breaks_and_much_text(self, file):
+    def test_rows_may_have_line_breaks_and_long_texts(self, file):
         text = 'id,name\n1,"a\nb"\n2,"' + "x" * 200_000 + '"\n'
 
         assert [row["name"][:3] for row in sound(read(file(text, "t.csv")))] == ["a\nb", "xxx"]
 
-    def test_a_row_of_another_encoding_costs_that_row_only(self, file):
+    def test_a_row_in_another_encoding_is_one_fault(self, file):
         data = "id,name\n1,Жалюзи белые\n".encode() + "2,Жакет\n".encode("windows-1251") + b"3,c\n"
 
         entries = read(file(data, "table.csv"))
@@ -154,7 +152,7 @@ class TestDamage:
         assert [row["id"] for row in sound(entries)] == ["1", "3"]
         assert faults(entries)[0].fault == "is not UTF-8"
 
-    def test_a_row_of_another_width_costs_that_row_only(self, file):
+    def test_a_row_with_another_number_of_cells_is_one_fault(self, file):
         entries = read(file("id,name\n1,a\n2\n3,c\n", "table.csv"))
 
         assert sound(entries) == [{"id": "1", "name": "a"}, {"id": "3", "name": "c"}]

@@ -54,22 +54,22 @@ class TestDetect:
         assert outcomes["wrong"] == 0
 
     @pytest.mark.parametrize("encoding", ENCODINGS)
-    def test_finds_that_of_most_tables_of_a_few_rows(self, encoding):
+    def test_detects_most_encodings_from_a_few_rows(self, encoding):
         outcomes = Counter(outcome(text, encoding) for text in [*SENTENCES, *tables(5)])
 
         assert outcomes["found"] > 9 * outcomes["refused"]
 
     @pytest.mark.parametrize("encoding", ENCODINGS)
-    def test_finds_that_of_whole_tables(self, encoding):
+    def test_detects_the_encoding_of_whole_tables(self, encoding):
         assert {outcome(text, encoding) for text in tables(50)} == {"found"}
         assert outcome("\n".join(SENTENCES), encoding) == "found"
 
-    def test_refuses_other_alphabets_in_encodings_of_one_byte(self):
+    def test_refuses_other_alphabets_in_single_byte_encodings(self):
         assert detect("1;Kraków, ul. Świętokrzyska, żółć".encode("windows-1250")) == ""
 
-    def test_takes_few_letters_of_another_script_for_utf_8(self):
+    def test_detects_utf_8_from_a_few_letters_of_another_script(self):
         assert detect("1;Kraków — 5 €".encode()) == "utf-8"
 
     @pytest.mark.parametrize("text", ["★", "✓ ok", "smile 😀", "café", "5 m²", "→"])
-    def test_takes_a_single_character_of_several_bytes_for_utf_8(self, text):
+    def test_detects_utf_8_from_one_multibyte_character(self, text):
         assert detect(text.encode()) == "utf-8"

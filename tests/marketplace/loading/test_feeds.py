@@ -8,7 +8,7 @@ from tests.marketplace.loading.feed_samples import OFFER, feed, offers, read
 
 
 class TestFeed:
-    def test_gives_each_offer_with_the_head(self, tmp_path):
+    def test_yields_each_offer_with_the_head(self, tmp_path):
         entries = read(tmp_path, feed(OFFER.format(id=1)))
 
         assert offers(entries) == [
@@ -29,7 +29,7 @@ class TestFeed:
             "comment": "supplier = house",
         }
 
-    def test_gives_categories_before_offers(self, tmp_path):
+    def test_yields_categories_before_offers(self, tmp_path):
         entries = read(tmp_path, feed(OFFER.format(id=1)))
 
         assert [entry.document.get("category") for entry in entries] == [
@@ -45,7 +45,7 @@ class TestFeed:
 
         assert offers(entries)[0]["name"] == ["№1"]
 
-    def test_finds_comments_before_the_root(self, tmp_path):
+    def test_reads_comments_before_the_root(self, tmp_path):
         text = feed(OFFER.format(id=1)).replace(
             "<yml_catalog", "<!-- Updated: now -->\n<yml_catalog"
         )
@@ -77,12 +77,12 @@ class TestText:
             ("a\n b", "a\n b"),
         ],
     )
-    def test_is_whole(self, tmp_path, xml, text):
+    def test_includes_all_markup(self, tmp_path, xml, text):
         entries = read(tmp_path, feed(f'<offer id="1"><name>{xml}</name></offer>'))
 
         assert offers(entries) == [{"@id": "1", "name": [text]}]
 
-    def test_fields_within_a_field_are_no_text(self, tmp_path):
+    def test_fields_inside_a_field_are_not_text(self, tmp_path):
         outlets = '\n<outlet id="1"/><!-- x --><outlet>2</outlet>'
         xml = f'<offer id="1"><outlets>{outlets}</outlets></offer>'
 
@@ -90,7 +90,7 @@ class TestText:
             {"@id": "1", "outlets": [{"outlet": [{"@id": "1"}, "2"]}]}
         ]
 
-    def test_entities_of_html_are_read_where_a_dtd_may_declare_them(self, tmp_path):
+    def test_html_entities_are_resolved_with_a_dtd(self, tmp_path):
         doctype = '<!DOCTYPE yml_catalog SYSTEM "shops.dtd">\n'
         xml = '<offer id="1"><name>a&nbsp;b &mdash; &oops;</name></offer>'
         broken = '<offer id="2"><name>a & b</name></offer>'
@@ -105,7 +105,7 @@ class TestText:
 
         assert read(tmp_path, text)[-1].document["yml_catalog"]["name"] == "Дом & сад"
 
-    def test_comments_in_an_offer_are_not_those_of_the_feed(self, tmp_path):
+    def test_comments_in_an_offer_do_not_belong_to_the_feed(self, tmp_path):
         entries = read(tmp_path, feed('<offer id="1"><name>a<!-- x -->b</name></offer>'))
 
         assert entries[-1].document["yml_catalog"]["comment"] == "supplier = house"
@@ -157,7 +157,7 @@ class TestRefusal:
         ):
             read(tmp_path, "<rss><channel/></rss>")
 
-    def test_refuses_entities_before_the_root_can_hold_them(self, tmp_path):
+    def test_refuses_entities_before_the_root(self, tmp_path):
         bomb = '<!DOCTYPE yml_catalog [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]>\n'
         text = feed(OFFER.format(id=1), doctype=bomb).replace('date="', 'date="&b;')
 
@@ -177,7 +177,7 @@ class TestRefusal:
 
 
 class TestDepth:
-    def test_elements_are_nested_as_deeply_as_json_may_be(self, tmp_path, settings):
+    def test_the_limit_of_nesting_is_that_of_json(self, tmp_path, settings):
         settings.INGEST_MAX_DEPTH = 12
 
         def nested(number, depth):

@@ -33,7 +33,7 @@ class TestDamage:
         ],
     )
     @pytest.mark.parametrize("between", ["\n", ""])
-    def test_a_broken_offer_costs_that_offer_only(self, tmp_path, broken, between):
+    def test_a_broken_offer_is_one_fault(self, tmp_path, broken, between):
         rest = [COMMENT, NESTED, COMMENT, OFFER.format(id=4)]
         text = feed(between.join([OFFER.format(id=1), broken, *rest]))
 
@@ -45,7 +45,7 @@ class TestDamage:
         assert fault.place == "offer 2"
         assert fault.fault.startswith("is not XML: ")
 
-    def test_the_fault_says_why(self, tmp_path):
+    def test_the_fault_has_a_reason(self, tmp_path):
         broken = '<offer id="2"><name>a</nam></offer>'
 
         [fault] = [entry for entry in read(tmp_path, feed(broken)) if entry.fault]
@@ -53,7 +53,7 @@ class TestDamage:
         assert fault.fault == "is not XML: Opening and ending tag mismatch: name line 1 and nam"
         assert fault.raw == broken.encode()
 
-    def test_many_broken_offers_cost_only_themselves(self, tmp_path):
+    def test_many_broken_offers_are_one_fault_each(self, tmp_path):
         pair = OFFER.format(id=1) + '<offer id="2"><name>a</name>'
 
         entries = read(tmp_path, feed(pair * 500 + OFFER.format(id=3)))
@@ -61,7 +61,7 @@ class TestDamage:
         assert len(offers(entries)) == 501
         assert len([entry for entry in entries if entry.fault]) == 500
 
-    def test_a_broken_category_costs_that_category_only(self, tmp_path):
+    def test_a_broken_category_is_one_fault(self, tmp_path):
         text = feed(OFFER.format(id=1)).replace("Всё", "A & B")
 
         entries = read(tmp_path, text)
@@ -74,7 +74,7 @@ class TestDamage:
         assert [entry.place for entry in entries if entry.fault] == ["category"]
         assert entries[-1].document["yml_catalog"]["name"] == "Дом & сад"
 
-    def test_bytes_of_another_encoding_cost_their_offer_only(self, tmp_path):
+    def test_bytes_in_another_encoding_are_one_fault(self, tmp_path):
         data = feed(OFFER.format(id=1) + '<offer id="2">?</offer>' + OFFER.format(id=3)).encode()
         path = tmp_path / "feed.xml"
         path.write_bytes(data.replace(b">?<", b">\xd0<"))
@@ -84,7 +84,7 @@ class TestDamage:
         assert [offer["@id"] for offer in offers(entries)] == ["1", "3"]
         assert len([entry for entry in entries if entry.fault]) == 1
 
-    def test_offers_behind_the_damage_keep_the_declared_encoding(self, tmp_path):
+    def test_offers_after_the_damage_have_the_declared_encoding(self, tmp_path):
         broken = '<offer id="2"><name>a</nam></offer>'
         text = feed("\n".join([broken, OFFER.format(id=3)]), encoding="windows-1251")
 
@@ -92,7 +92,7 @@ class TestDamage:
 
         assert offers(entries)[0]["name"] == ["№3"]
 
-    def test_offers_behind_the_damage_are_as_they_are_before_it(self, tmp_path):
+    def test_offers_before_and_after_the_damage_are_equal(self, tmp_path):
         sound, broken = OFFER.format(id=1), '<offer id="2">&</offer>'
 
         before = read(tmp_path, feed(sound + broken))
@@ -115,7 +115,7 @@ class TestFailure:
             ("</yml_cat", ["1", "2"]),
         ],
     )
-    def test_a_feed_that_is_cut_off_gives_what_it_has_and_says_so(self, tmp_path, last, ids):
+    def test_the_offers_of_a_truncated_feed_are_read(self, tmp_path, last, ids):
         text = feed("\n".join(OFFER.format(id=number) for number in (1, 2)))
 
         entries, error = read_failing(tmp_path, text[: text.rindex(last) + len(last)].encode())
@@ -125,7 +125,7 @@ class TestFailure:
         assert "feed.xml is not valid XML at line " in error
 
     @pytest.mark.parametrize("stray", ["&", "</offer>", "<ofer></offer>", "a < b"])
-    def test_damage_between_offers_is_told(self, tmp_path, stray):
+    def test_damage_between_offers_is_reported(self, tmp_path, stray):
         text = feed("\n".join([OFFER.format(id=1), OFFER.format(id=2), stray, OFFER.format(id=3)]))
 
         entries, error = read_failing(tmp_path, text.encode())
@@ -136,7 +136,7 @@ class TestFailure:
             "The sound offers were read (3). Fetch or correct the file, and load it again."
         )
 
-    def test_the_place_of_damage_is_that_in_the_file(self, tmp_path):
+    def test_the_place_of_the_damage_is_correct(self, tmp_path):
         text = feed(OFFER.format(id=1) + OFFER.format(id=2) + " < " + OFFER.format(id=3))
         line = next(line for line in text.splitlines() if " < " in line)
 
@@ -146,7 +146,7 @@ class TestFailure:
         assert f"at line 9, column {column}: " in error
 
     @pytest.mark.parametrize("start", ["<company>", "<currencies>"])
-    def test_damage_before_the_first_offer_costs_all(self, tmp_path, start):
+    def test_damage_before_the_first_offer_refuses_the_feed(self, tmp_path, start):
         text = feed(OFFER.format(id=1)).replace(start, f"&{start}")
 
         entries, error = read_failing(tmp_path, text.encode())
@@ -154,7 +154,7 @@ class TestFailure:
         assert offers(entries) == []
         assert "No offer was read. Fetch or correct the file" in error
 
-    def test_a_wrongly_declared_encoding_is_named(self, tmp_path):
+    def test_a_wrongly_declared_encoding_is_reported(self, tmp_path):
         data = feed(OFFER.format(id=1), encoding="utf-8").encode("windows-1251")
 
         entries, error = read_failing(tmp_path, data)

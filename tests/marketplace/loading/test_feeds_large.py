@@ -20,7 +20,7 @@ class TestLarge:
         ],
         ids=["text", "section", "attribute", "comment"],
     )
-    def test_an_offer_is_a_fault_alone(self, tmp_path, settings, large):
+    def test_a_large_offer_is_one_fault(self, tmp_path, settings, large):
         settings.INGEST_MAX_RECORD = 1 << 20
         xml = [OFFER.format(id=1), f'<offer id="2">{large}</offer>', OFFER.format(id=3)]
 
@@ -33,7 +33,7 @@ class TestLarge:
         assert "more than INGEST_MAX_RECORD (1,048,576)" in fault.fault
         assert len(fault.raw) == 1024
 
-    def test_an_offer_within_the_limit_is_whole(self, tmp_path):
+    def test_an_offer_within_the_limit_is_read(self, tmp_path):
         xml = [OFFER.format(id=1), f"<offer id='2'><name>{self.TEXT}</name></offer>"]
 
         entries = read(tmp_path, feed("".join(xml)))
@@ -41,7 +41,7 @@ class TestLarge:
         assert offers(entries)[1]["name"] == [self.TEXT.strip()]
         assert not [entry for entry in entries if entry.fault]
 
-    def test_an_offer_of_too_many_elements_is_a_fault_alone(self, tmp_path):
+    def test_an_offer_with_too_many_elements_is_one_fault(self, tmp_path):
         large = "<offer id='2'>" + "<param/>" * 200_000 + "</offer>"
 
         entries = read(tmp_path, feed(OFFER.format(id=1) + large + OFFER.format(id=3)))
@@ -60,7 +60,7 @@ class TestLarge:
         ],
         ids=["comment", "instruction", "text", "section"],
     )
-    def test_what_stands_between_offers_is_skipped(self, tmp_path, between):
+    def test_large_parts_between_offers_are_skipped(self, tmp_path, between):
         xml = OFFER.format(id=1) + between + OFFER.format(id=2)
 
         for text in (feed(xml), feed(xml).replace("<name>", f"{between}<name>", 1)):
@@ -78,7 +78,7 @@ class TestLarge:
         assert "at line 10, column 1: a tag is larger than 1,048,576 bytes" in error
         assert "The sound offers were read (1)" in error
 
-    def test_damage_behind_it_has_its_place(self, tmp_path):
+    def test_damage_after_a_large_part_has_its_place(self, tmp_path):
         xml = f"{OFFER.format(id=1)}\n<!-- {self.TEXT}\n\n -->\n & {OFFER.format(id=2)}"
 
         found, error = read_failing(tmp_path, feed(xml).encode())
@@ -86,7 +86,7 @@ class TestLarge:
         assert [offer["@id"] for offer in offers(found)] == ["1", "2"]
         assert "is not valid XML at line 13, column 3: " in error
 
-    def test_an_offer_that_never_ends_is_told(self, tmp_path):
+    def test_an_offer_without_an_end_is_reported(self, tmp_path):
         text = feed(f"{OFFER.format(id=1)}\n<offer id='2'><name>{self.TEXT}")
 
         found, error = read_failing(tmp_path, text[: text.rindex(" ")].encode())
@@ -94,7 +94,7 @@ class TestLarge:
         assert [offer["@id"] for offer in offers(found)] == ["1"]
         assert "at line 10, column 1: </offer> is missing" in error
 
-    def test_sections_that_never_end_are_looked_at_once(self, tmp_path):
+    def test_a_section_without_an_end_is_searched_once(self, tmp_path):
         broken = "<offer id='2'>" + "<![CDATA[" * 100_000 + "</offer>"
 
         entries = read(tmp_path, feed(OFFER.format(id=1) + broken + OFFER.format(id=3)))

@@ -40,7 +40,7 @@ def load(tmp_path):
 
 
 class TestLoad:
-    def test_the_first_section_is_what_a_row_is_about(self, load):
+    def test_the_first_section_is_the_main_record(self, load):
         sections = load(SOUND).sections
 
         assert [(each.name, each.record) for each in sections] == [
@@ -48,7 +48,7 @@ class TestLoad:
             ("offer", Offer),
         ]
 
-    def test_names_the_columns_that_a_table_must_have(self, load):
+    def test_lists_the_columns_that_a_table_must_have(self, load):
         assert load(SOUND).columns() == [
             ("[skip] title", ("title",)),
             ("[product] external_id", ("url",)),
@@ -70,13 +70,13 @@ class TestLoad:
 
         assert (found.name, found.record.__name__) == ("customer", "Organization")
 
-    def test_a_record_without_an_id_can_accompany_others(self, load):
+    def test_a_record_without_an_id_can_belong_to_others(self, load):
         point = '\n[price_point]\nrecorded_at = "day"\nprice = "price"'
 
         assert load(SOUND + point).sections[-1].record is PricePoint
 
     @pytest.mark.parametrize("database", ["ecommerce", "classifieds"])
-    def test_those_that_are_shipped_are_sound_and_commented(self, database):
+    def test_shipped_mappings_are_valid_and_commented(self, database):
         files = list((settings.BASE_DIR / database / "columns").glob("*.toml"))
 
         assert files

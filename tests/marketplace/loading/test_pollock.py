@@ -32,7 +32,7 @@ def score(polluted, clean):
     return "rejected" if faults else "right"
 
 
-def test_polluted_tables_are_never_read_wrong():
+def test_polluted_tables_are_never_misread():
     files = suites.members("pollock-sample.tar.gz")
     names = [path.removeprefix("pollock/csv/") for path in files if "/csv/" in path]
 

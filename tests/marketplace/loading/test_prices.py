@@ -62,7 +62,7 @@ class TestPrice:
             ("бесплатно", 0),
         ],
     )
-    def test_is_read_as_people_write_it(self, text, expected):
+    def test_is_read_in_common_notations(self, text, expected):
         assert number(text) == Decimal(expected)
 
     @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ class TestPrice:
             ("$1.5M", 1500000),
         ],
     )
-    def test_is_multiplied_by_the_word_behind_it(self, text, expected):
+    def test_is_multiplied_by_the_word_after_it(self, text, expected):
         assert number(text) == expected
 
     @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ class TestPrice:
             "31 500.-",
         ],
     )
-    def test_of_three_digits_is_settled_by_the_currency_beside_it(self, text):
+    def test_an_ambiguous_one_is_resolved_by_its_currency(self, text):
         assert number(text) == 31500
 
     @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ class TestPrice:
             ("сум", "is not a number"),
         ],
     )
-    def test_that_is_not_certain_is_refused(self, text, reason):
+    def test_an_uncertain_one_is_refused(self, text, reason):
         with pytest.raises(ValueError, match=reason):
             number(text)
 
@@ -142,7 +142,7 @@ class TestPrice:
     def test_may_be_negative(self, text):
         assert number(text) == -5
 
-    def test_in_another_currency_than_its_record_is_refused(self):
+    def test_in_a_currency_other_than_that_of_the_record_is_refused(self):
         assert number("700 руб.", in_currency("RUB")) == 700
         with pytest.raises(ValueError, match="is not in USD, the currency of the record"):
             number("700 руб.", in_currency("USD"))
@@ -150,30 +150,30 @@ class TestPrice:
     @pytest.mark.parametrize(
         ("text", "currency"), [("15 руб.", "BYN"), ("15 сом", "KGS"), ("$15", "CAD")]
     )
-    def test_may_name_its_currency_as_another_one_is_named(self, text, currency):
+    def test_the_name_of_a_currency_may_be_shared(self, text, currency):
         assert number(text, in_currency(currency)) == 15
         with pytest.raises(ValueError, match="is not in EUR, the currency of the record"):
             number(text, in_currency("EUR"))
 
 
 class TestEvidence:
-    def test_of_the_mapping_settles_the_decimal_mark(self):
+    def test_the_mapping_determines_the_decimal_mark(self):
         assert number("1.600", Style(decimal=",")) == 1600
         assert number("1.600", Style(decimal=".")) == Decimal("1.6")
         with pytest.raises(ValueError, match='does not fit the decimal mark ","'):
             number("16.50", Style(decimal=","))
 
-    def test_of_the_currency_settles_amounts_without_decimals(self):
+    def test_the_currency_determines_whether_there_are_decimals(self):
         assert number("1.600", in_currency("UZS")) == 1600
         assert number("1,600", in_currency("KZT")) == 1600
         with pytest.raises(ValueError, match="can mean"):
             number("1.600", in_currency("RUB"))
 
-    def test_of_other_prices_settles_the_decimal_mark(self):
+    def test_other_prices_determine_the_decimal_mark(self):
         assert number("1.600", in_currency("RUB", ",")) == 1600
         assert number("1.600", in_currency("RUB", ".")) == Decimal("1.6")
 
-    def test_counts_less_than_what_the_user_states(self):
+    def test_the_user_takes_precedence(self):
         assert number("1.600", in_currency("UZS", ".", stated=",")) == 1600
         assert number("1.600", in_currency("UZS", stated=".")) == Decimal("1.6")
         assert number("1.600 руб", in_currency("RUB", ",", stated=".")) == Decimal("1.6")
@@ -182,7 +182,7 @@ class TestEvidence:
         assert number("5.50", in_currency("UZS", stated=",")) == Decimal("5.5")
         assert number("1.600.000", in_currency("UZS", stated=".")) == 1_600_000
 
-    def test_that_contradicts_settles_nothing(self):
+    def test_contradictory_evidence_is_not_used(self):
         with pytest.raises(ValueError, match="can mean"):
             number("1.600", in_currency("UZS", "."))
         with pytest.raises(ValueError, match="can mean"):
@@ -199,7 +199,7 @@ class TestEvidence:
             ([], ""),
         ],
     )
-    def test_is_what_all_prices_agree_on(self, texts, mark):
+    def test_all_prices_must_agree(self, texts, mark):
         assert prices.find_decimal_mark(texts) == mark
 
     @pytest.mark.parametrize(
@@ -214,13 +214,13 @@ class TestEvidence:
             ("16.50", False),
         ],
     )
-    def test_is_needed_for_three_digits_behind_one_separator(self, text, expected):
+    def test_is_needed_for_three_digits_after_one_separator(self, text, expected):
         assert prices.is_ambiguous(text) is expected
 
 
 class TestUnpublished:
     @pytest.mark.parametrize("text", ["договорная", "Цена договорная", "kelishiladi", "по запросу"])
-    def test_a_price_to_be_agreed_on_is_unknown(self, text):
+    def test_a_negotiable_price_is_unknown(self, text):
         assert values.price(text, "price") is None
 
 
@@ -235,14 +235,14 @@ class TestOtherNumbers:
             ("4399.0", 4399),
         ],
     )
-    def test_whole_ones_have_no_decimals(self, text, expected):
+    def test_whole_numbers_have_no_decimals(self, text, expected):
         assert number(text, WHOLE) == expected
 
-    def test_a_whole_one_may_be_written_with_zeros(self):
+    def test_a_whole_number_may_have_decimal_zeros(self):
         with pytest.raises(ValueError, match=r"can mean 5000 or 5"):
             number("5.000", WHOLE)
 
-    def test_a_limit_settles_the_decimal_mark(self):
+    def test_a_limit_determines_the_decimal_mark(self):
         assert number("4,667", RATING) == Decimal("4.667")
         assert number("69.240", Style(limit=180)) == Decimal("69.240")
 

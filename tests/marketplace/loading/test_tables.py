@@ -20,7 +20,9 @@ from marketplace.loading.adapters import Source
 from marketplace.loading.mapped import tables
 from procurement.models import Lot
 from tests.commands import run
-from tests.marketplace.loading.table_samples import ADS, CARDS, HISTORY, MORE, counts
+from tests.marketplace.loading.table_samples import ADS, CARDS, HISTORY, MORE, counts, load
+
+__all__ = ["load"]
 
 pytestmark = pytest.mark.django_db(databases=["ecommerce", "classifieds", "procurement"])
 
@@ -55,7 +57,7 @@ class TestRows:
         assert Product.objects.get().title == "Чайник"
         assert Offer.objects.get().price == Decimal("1500.50")
 
-    def test_have_prices_with_words_that_multiply(self, load):
+    def test_may_have_prices_with_multipliers(self, load):
         load('url,title,price,old,shop\n/7/,Дом,"1,5 млн ₽","2,1 mln",\n/8/,A,15 тыс.,,\n', CARDS)
 
         found = Offer.objects.order_by("external_id").values_list("price", "old_price")
@@ -64,7 +66,7 @@ class TestRows:
     @pytest.mark.parametrize(
         ("other", "price"), [("2.300.000", 1600), ("2300.50", Decimal("1.60")), ("700", None)]
     )
-    def test_show_each_other_the_decimal_mark(self, load, settings, other, price):
+    def test_determine_the_decimal_mark_together(self, load, settings, other, price):
         settings.INGEST_BATCH_SIZE = 1
         summary = load(f"url,title,price,old,shop\n/7/,A,1.600,,\n/8/,B,{other},,\n", CARDS)
 
@@ -72,7 +74,7 @@ class TestRows:
         assert list(found) == ([] if price is None else [price])
         assert summary.rejected == (price is None)
 
-    def test_keep_the_decimal_mark_with_what_is_stored(self, tmp_path):
+    def test_store_the_decimal_mark(self, tmp_path):
         path, columns = tmp_path / "table.csv", tmp_path / "map.toml"
         path.write_text("url,title,price,old,shop\n/7/,A,1.600,,\n/8/,B,2.300.000,,\n")
         columns.write_text(CARDS)
@@ -82,7 +84,7 @@ class TestRows:
 
         assert another.adapter.parse(item).records[-1].price == 1600
 
-    def test_have_the_decimal_mark_that_the_user_states(self, load):
+    def test_are_read_with_the_decimal_mark_of_the_user(self, load):
         text = "url,title,price,old,shop\n/7/,A,1.600,,\n"
 
         assert load(text, CARDS).rejected == 1
@@ -93,7 +95,7 @@ class TestRows:
         assert reason.startswith('"1.600" can mean 1600 or 1.6: state the decimal mark')
 
     @pytest.mark.parametrize(("decimal", "price"), [(",", 1600), (".", Decimal("1.60"))])
-    def test_a_stated_decimal_mark_counts_more_than_the_evidence(self, load, decimal, price):
+    def test_a_stated_decimal_mark_takes_precedence(self, load, decimal, price):
         columns = CARDS.replace('"RUB"', '"UZS"')
         text = "url,title,price,old,shop\n/7/,A,1.600,,\n/8/,B,5.50,,\n"
 
@@ -101,14 +103,14 @@ class TestRows:
 
         assert Offer.objects.get(external_id="nm:7").price == price
 
-    def test_whose_currency_has_no_decimals_need_no_other_prices(self, load):
+    def test_in_a_currency_without_decimals_need_no_other_prices(self, load):
         columns = CARDS.replace('"RUB"', '"UZS"')
 
         load("url,title,price,old,shop\n/7/,A,1.600,,\n", columns)
 
         assert Offer.objects.get().price == 1600
 
-    def test_whose_price_names_another_currency_are_quarantined(self, load):
+    def test_with_a_price_in_another_currency_are_quarantined(self, load):
         columns = CARDS.replace('{ constant = "RUB" }', '"cur"')
         rows = (
             "/1/,A,1 600 USD,,Uy,UZS",
@@ -130,7 +132,7 @@ class TestRows:
             ("old", '"$150" is not in RUB, the currency of the record'),
         ]
 
-    def test_whose_price_names_another_currency_than_the_command_are_quarantined(self, load):
+    def test_with_a_currency_other_than_that_of_the_command_are_quarantined(self, load):
         columns = CARDS.replace('currency = { constant = "RUB" }\n', "")
 
         summary = load(
@@ -142,23 +144,23 @@ class TestRows:
         assert summary.rejected == 1
         assert Offer.objects.get().external_id == "nm:2"
 
-    def test_without_a_price_make_no_offer(self, load):
+    def test_without_a_price_have_no_offer(self, load):
         load("url,title,price,old,shop\n/7/,Чайник,,900,\n", CARDS)
 
         assert (Product.objects.count(), Offer.objects.count()) == (1, 0)
 
-    def test_without_a_seller_make_none(self, load):
+    def test_without_a_seller_have_none(self, load):
         load("url,title,price,old,shop\n/7/,Чайник,5,,\n", CARDS)
 
         assert Seller.objects.count() == 0
         assert Offer.objects.get().seller is None
 
-    def test_an_old_price_that_is_not_higher_is_none(self, load):
+    def test_an_old_price_that_is_not_higher_is_dropped(self, load):
         load("url,title,price,old,shop\n/7/,Чайник,500,500,\n", CARDS)
 
         assert Offer.objects.get().old_price is None
 
-    def test_those_that_are_wrong_are_quarantined_alone(self, load):
+    def test_invalid_rows_are_quarantined_alone(self, load):
         text = "url,title,price,old,shop\n/x/,A,1,,\n/7/,B,дорого,,\n/8/,C\n/9/,D,1,,\n,E,1,,\n"
 
         summary = load(text, CARDS)
@@ -172,13 +174,13 @@ class TestRows:
             ("table.csv: line 6", "url", "is missing"),
         ]
 
-    def test_can_be_left_out(self, load):
+    def test_can_be_skipped(self, load):
         columns = '[skip]\ntitle = ["ТОП", ""]\n' + CARDS
         text = "url,title,price,old,shop\n/7/,ТОП,,,\n/7/, ,,,\n/7/,Чайник,5,,\n"
 
         assert counts(load(text, columns)) == (1, 1, 0, 0, 0)
 
-    def test_take_the_currency_of_the_command_where_none_is_said(self, load):
+    def test_without_a_currency_have_that_of_the_command(self, load):
         columns = '[product]\nexternal_id = "id"\n[offer]\nexternal_id = "id"\nprice = "price"\n'
 
         load("id,price\n1,5\n", columns)
@@ -195,8 +197,8 @@ class TestRows:
         assert Listing.objects.get().currency is None
 
 
-class TestTableAsAWhole:
-    def test_one_without_a_column_of_the_mapping_is_refused(self, load):
+class TestTable:
+    def test_without_a_column_of_the_mapping_is_refused(self, load):
         summary = load("url,name,price,old,shop\n/7/,Чайник,5,,\n", CARDS)
 
         assert summary.read == 0
@@ -206,12 +208,12 @@ class TestTableAsAWhole:
             "header = false under [table]."
         ]
 
-    def test_one_with_a_column_twice_is_refused(self, load):
+    def test_with_a_repeated_column_is_refused(self, load):
         summary = load("id,id,rooms\n1,2,3\n", MORE, platform="olx")
 
         assert summary.failures[0].startswith('table.csv has several columns "id", which map.toml')
 
-    def test_one_that_is_cut_off_is_loaded_as_far_as_it_goes(self, load):
+    def test_that_is_truncated_is_loaded_up_to_that_place(self, load):
         rows = "".join(f"{number},2024-09-08,{number}.5\n" for number in range(1, 4000))
         packed = gzip.compress(f"id,day,price\n{rows}".encode())
 
@@ -231,7 +233,7 @@ class TestTableAsAWhole:
             "platform under [table]."
         )
 
-    def test_a_platform_that_is_unknown_is_refused(self, load):
+    def test_an_unknown_platform_is_refused(self, load):
         with pytest.raises(SourceError, match='Unknown platform "amazon"'):
             load("a,b\n", CARDS, platform="amazon")
 
@@ -264,7 +266,7 @@ class TestCommand:
         assert outcome.err == 'quarantined 1: rooms: "x" is not a number\n'
         assert list(Listing.objects.values_list("external_id", "rooms")) == [("1", 2)]
 
-    def test_refuses_a_mapping_that_is_wrong(self, tmp_path):
+    def test_refuses_an_invalid_mapping(self, tmp_path):
         (tmp_path / "map.toml").write_text("[lot]")
 
         outcome = run("ingest", "olx", "table.csv", "--columns", str(tmp_path / "map.toml"))

@@ -11,7 +11,9 @@ from ecommerce.models import (
     PricePoint,
     QuarantinedRecord,
 )
-from tests.marketplace.loading.table_samples import ADS, HISTORY, MORE, counts
+from tests.marketplace.loading.table_samples import ADS, HISTORY, MORE, counts, load
+
+__all__ = ["load"]
 
 pytestmark = pytest.mark.django_db(databases=["ecommerce", "classifieds", "procurement"])
 
@@ -19,14 +21,14 @@ pytestmark = pytest.mark.django_db(databases=["ecommerce", "classifieds", "procu
 class TestHistory:
     ROWS = "id,day,price\n7,2024-09-15,110\n7,2024-09-08,100\n7,2024-09-22,110\n8,2024-09-08,5\n"
 
-    def test_rows_of_one_thing_are_one_item(self, load):
+    def test_rows_with_the_same_key_are_one_item(self, load):
         summary = load(self.ROWS, HISTORY)
 
         assert counts(summary) == (2, 2, 0, 0, 0)
         points = PricePoint.objects.filter(offer__external_id="nm:7").order_by("recorded_at")
         assert [(point.recorded_at.day, point.price) for point in points] == [(8, 100), (15, 110)]
 
-    def test_the_newest_row_is_what_the_offer_is(self, load):
+    def test_the_offer_has_the_values_of_the_newest_row(self, load):
         load(self.ROWS, HISTORY)
 
         offer = Offer.objects.get(external_id="nm:7")
@@ -57,7 +59,7 @@ class TestHistory:
             (29, 130),
         ]
 
-    def test_a_row_that_is_wrong_does_not_take_the_others_with_it(self, load):
+    def test_an_invalid_row_is_rejected_alone(self, load):
         summary = load("id,day,price\n7,2024-09-08,100\n7,8 Sep,90\n7,2024-09-15,110\n", HISTORY)
 
         assert counts(summary) == (2, 1, 0, 0, 1)
@@ -81,7 +83,7 @@ currency = { constant = "RUB" }
     NOON, BEFORE = "2026-06-01 12:00", "2026-06-01 11:00"
 
     @pytest.mark.parametrize("between", [[], [(120, BEFORE)], [(120, "2026-06-01 11:30")] * 2])
-    def test_of_two_rows_of_a_batch_the_later_counts(self, load, between):
+    def test_the_later_of_two_rows_in_a_batch_counts(self, load, between):
         rows = [(110, self.NOON), *between, (130, self.NOON)]
         text = "id,price,t\n" + "".join(f"7,{price},{at}\n" for price, at in rows)
 
@@ -92,7 +94,7 @@ currency = { constant = "RUB" }
         assert list(points) == [*{price for price, _ in between}, 130]
 
     @pytest.mark.parametrize("between", [[], [(120, BEFORE)]])
-    def test_it_still_counts_after_a_late_observation(self, load, between):
+    def test_the_later_row_counts_after_a_late_arrival(self, load, between):
         rows = [(110, self.NOON), *between, (130, self.NOON)]
         text = "id,price,t\n" + "".join(f"7,{price},{at}\n" for price, at in rows)
         load(text, self.COLUMNS)
@@ -107,7 +109,7 @@ class TestSecondFile:
     CARD = {"updated": "2026-06-01 12:00", "ads": [{"id": 1, "title": "A", "price": "500"}]}
 
     @pytest.mark.parametrize("day", [datetime(2026, 5, 1, tzinfo=UTC), None])
-    def test_adds_to_the_same_records_and_leaves_the_price(self, load, day):
+    def test_adds_to_the_same_records_and_keeps_the_price(self, load, day):
         load(json.dumps(self.CARD), ADS, platform="olx")
 
         summary = load("id,rooms\n1,2\n", MORE, platform="olx", observed_at=day)
@@ -117,7 +119,7 @@ class TestSecondFile:
         assert (listing.title, listing.price, listing.currency) == ("A", 500, "PLN")
         assert listing.rooms == 2
 
-    def test_of_the_same_form_says_that_there_is_no_price_any_more(self, load):
+    def test_with_the_same_layout_removes_a_price(self, load):
         load(json.dumps(self.CARD), ADS, platform="olx")
         later = {"updated": "2026-06-02 12:00", "ads": [{"id": 1, "title": "A", "price": ""}]}
 

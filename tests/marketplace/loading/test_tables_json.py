@@ -11,7 +11,9 @@ from ecommerce.models import (
     Category,
     Product,
 )
-from tests.marketplace.loading.table_samples import ADS, MORE, counts
+from tests.marketplace.loading.table_samples import ADS, MORE, counts, load
+
+__all__ = ["load"]
 
 pytestmark = pytest.mark.django_db(databases=["ecommerce", "classifieds", "procurement"])
 
@@ -26,7 +28,7 @@ class TestJson:
         ],
     }
 
-    def test_rows_stand_in_a_list_with_the_time_beside_it(self, load):
+    def test_rows_are_in_a_list_next_to_the_time(self, load):
         summary = load(json.dumps(self.ADS), ADS, platform="olx", name="ads.json")
 
         listing = Listing.objects.get()
@@ -35,7 +37,7 @@ class TestJson:
         assert listing.attributes == {"Rok produkcji": "2005"}
         assert listing.last_seen_at == datetime(2026, 6, 1, 7, tzinfo=UTC)
 
-    def test_places_name_the_row(self, load):
+    def test_places_identify_the_row(self, load):
         load(json.dumps(self.ADS), ADS, platform="olx", name="ads.json")
 
         places = ListingQuarantine.objects.values_list("source", flat=True)
@@ -46,7 +48,7 @@ class TestJson:
 
         assert counts(summary) == (2, 2, 0, 0, 0)
 
-    def test_a_snapshot_of_another_day_is_a_change_of_price(self, load):
+    def test_a_file_of_another_day_changes_prices(self, load):
         later = {"updated": "2026-06-02 12:00", "ads": [{"id": 1, "title": "A", "price": "9 000"}]}
         load(json.dumps(self.ADS), ADS, platform="olx")
 
@@ -84,7 +86,7 @@ price = "price"
         rejected = ListingQuarantine.objects.get()
         assert rejected.source == ('table.csv: document, key "https://olx.kz/d/pot-IDccc.html"')
 
-    def test_of_an_object_inside_of_the_document_can_be_columns(self, load):
+    def test_of_an_object_inside_the_document_can_be_columns(self, load):
         columns = self.COLUMNS.replace('"*"', '"ads.*"')
         text = json.dumps({"day": 1, "ads": {"x-IDaaa.html": {"title": "Lamp"}}})
 
@@ -103,7 +105,7 @@ chain = { column = "path", separator = "/" }
 url = "link"
 """
 
-    def test_is_a_category_for_each_of_its_names(self, load):
+    def test_becomes_a_category_for_each_name(self, load):
         load("id,path,link\n1,Дом / Кухня / Чайники,/c\n2,Дом,\n3,,\n", self.COLUMNS)
 
         found = Category.objects.order_by("external_id")
@@ -117,7 +119,7 @@ url = "link"
         assert Product.objects.get(external_id="2").category.name == "Дом"
         assert Product.objects.get(external_id="3").category is None
 
-    def test_may_be_what_the_rows_are_about(self, load):
+    def test_may_be_the_main_record(self, load):
         summary = load("path\nДом>Кухня\nДом>Сад\n", '[category]\nchain = "path"\n')
 
         assert counts(summary) == (2, 2, 0, 0, 0)

@@ -14,12 +14,14 @@ from marketplace.loading import adapters
 from marketplace.loading.ingest import ingest
 from marketplace.registry import Platform
 from tests.commands import run
-from tests.marketplace.loading.table_samples import CARDS, counts
+from tests.marketplace.loading.table_samples import CARDS, counts, load
+
+__all__ = ["load"]
 
 pytestmark = pytest.mark.django_db(databases=["ecommerce", "classifieds", "procurement"])
 
 
-class TestPlatformOfTablesOnly:
+class TestPlatformWithoutAdapter:
     @pytest.fixture(autouse=True)
     def bazaar(self, monkeypatch):
         platforms = (*registry.PLATFORMS, Platform("bazaar", "ecommerce", "Bazaar"))
@@ -52,7 +54,7 @@ class TestPlatformOfTablesOnly:
         assert replayed.code == 0
         assert list(Offer.objects.values()) == before
 
-    def test_takes_what_comes_late(self, load):
+    def test_accepts_late_arrivals(self, load):
         later, earlier = datetime(2026, 6, 2, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC)
         load(self.TEXT, CARDS, platform="bazaar", observed_at=later)
 
@@ -61,7 +63,7 @@ class TestPlatformOfTablesOnly:
         points = PricePoint.objects.order_by("recorded_at").values_list("price", flat=True)
         assert list(points) == [400, 500]
 
-    def test_says_how_to_load_what_is_not_a_table(self, load, tmp_path):
+    def test_explains_how_to_load_other_documents(self, load, tmp_path):
         (tmp_path / "page.json").write_text('{"id": 1}')
 
         ingest("bazaar", [str(tmp_path / "page.json")])
@@ -92,7 +94,9 @@ class TestUnknownTable:
             ("product_url,product_name,final_price", "ozon"),
         ],
     )
-    def test_of_another_platform_is_refused_with_its_name(self, tmp_path, header, owner):
+    def test_of_another_platform_is_refused_with_the_name_of_that_platform(
+        self, tmp_path, header, owner
+    ):
         path = tmp_path / "table.csv"
         path.write_text(f"{header}\n{',' * header.count(',')}x\n")
 
@@ -101,7 +105,7 @@ class TestUnknownTable:
         [failure] = summary.failures
         assert failure.endswith(f"It looks like a table of {owner}: load it as that.")
 
-    def test_is_refused_with_what_to_write_if_no_mapping_fits(self, tmp_path):
+    def test_without_a_fitting_mapping_is_refused_with_the_next_step(self, tmp_path):
         (tmp_path / "table.csv").write_text("a;b\n1;2\n3;4\n")
 
         outcome = run("ingest_check", "olx", str(tmp_path / "table.csv"))

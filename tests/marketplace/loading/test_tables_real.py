@@ -74,7 +74,7 @@ class TestEveryTable:
 
 
 class TestPriceHistory:
-    def test_keeps_every_change_of_a_price(self):
+    def test_stores_each_price_change(self):
         text = payloads.read(PH).decode()
         prices = {}
         for row in csv.DictReader(io.StringIO(text)):
@@ -112,7 +112,7 @@ class TestLaptops:
 
 
 class TestFlats:
-    def test_details_join_the_cards_by_the_number_of_the_ad(self):
+    def test_details_and_cards_have_the_same_ids(self):
         cards = load(f"{DISTRICTS}/mirabad.csv.gz", f"{OLX}/olx-csv.toml")
 
         details = load(f"{DISTRICTS}/mirabad_cards_details.csv", f"{OLX}/olx-csv-details.toml")
@@ -121,7 +121,7 @@ class TestFlats:
         whole = Listing.objects.filter(price__gt=0, rooms__gt=0, area_sqm__gt=0, city="Tashkent")
         assert whole.count() == 452
 
-    def test_cards_have_the_numbers_by_which_the_platform_knows_ads(self):
+    def test_cards_have_the_ids_of_the_platform(self):
         load(f"{DISTRICTS}/almazar.csv.gz", f"{OLX}/olx-csv.toml")
 
         listing = Listing.objects.get(url__endswith="-ID46RGS.html")
@@ -129,8 +129,8 @@ class TestFlats:
         assert (listing.currency_text, listing.is_negotiable) == ("у.е", True)
 
 
-class TestSnapshots:
-    def test_days_show_changes_of_price(self):
+class TestFullListings:
+    def test_files_of_several_days_change_prices(self):
         for day in ("05", "06", "07", "12"):
             load(f"olx/olx-pl-cars-2025-04-{day}.json.gz", f"{OLX}/olx-pl-a.toml")
 
@@ -140,7 +140,7 @@ class TestSnapshots:
         assert (event.old_price, event.new_price, event.new_currency) == (9400, 8800, "PLN")
         assert event.recorded_at.isoformat() == "2025-04-12T18:31:28.613502+00:00"
 
-    def test_a_lifetime_is_two_states(self):
+    def test_a_lifetime_has_two_states(self):
         name = "olx/olx-pl-jbl-speakers-2025.json.gz"
         load(name, f"{OLX}/olx-pl-b.toml")
         priced = Listing.objects.filter(price__gt=0).count()
@@ -151,7 +151,7 @@ class TestSnapshots:
         assert Listing.objects.filter(price__gt=0).count() == priced > 570
         assert ListingEvent.objects.filter(kind="status", new_status="removed").count() == 587
 
-    def test_an_ad_that_was_found_after_it_was_missed_is_removed(self, tmp_path):
+    def test_an_ad_that_was_found_after_its_removal_is_removed(self, tmp_path):
         ad = {
             "title": "Speaker",
             "link": "https://www.olx.pl/d/oferta/t-CID99-ID99zzz.html",

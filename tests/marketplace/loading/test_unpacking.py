@@ -39,7 +39,7 @@ class TestBombs:
         assert "source.json is a decompression bomb: its first " in error
         assert f"more than {limit} times their size (1 : {ratio}" in error
 
-    def test_what_repeats_a_lot_is_none(self, file):
+    def test_repetitive_data_are_not_a_bomb(self, file):
         lines = b"".join(b'{"id": %d, "t": "%s"}\n' % (n, b"x" * 80) for n in range(40_000))
 
         entries = read(file(zstandard.compress(lines)))

@@ -25,11 +25,11 @@ class TestAmount:
             ("", (None, None)),
         ],
     )
-    def test_tells_figures_and_currency(self, published, expected):
+    def test_separates_number_and_currency(self, published, expected):
         assert values.amount(published, "price") == expected
 
     @pytest.mark.parametrize("published", ["1 2 quarks", "-5 сум"])
-    def test_refuses_what_is_none(self, published):
+    def test_refuses_texts_without_an_amount(self, published):
         with pytest.raises(PayloadError, match=r"^price: "):
             values.amount(published, "price")
 
@@ -39,7 +39,7 @@ class TestMoney:
         assert values.money(359050, "priceU", minor_units=100) == Decimal("3590.50")
 
     @pytest.mark.parametrize("value", [-1, "x", True, "1_000", "9" * 17, "9999999999999999.999"])
-    def test_refuses_what_does_not_fit(self, value):
+    def test_refuses_amounts_that_do_not_fit(self, value):
         with pytest.raises(PayloadError, match=r"^price: "):
             values.money(value, "price")
 
@@ -140,7 +140,7 @@ class TestCurrency:
             ("kzt", "KZT"),
         ],
     )
-    def test_knows_what_the_market_writes(self, published, code):
+    def test_recognizes_the_names_in_use(self, published, code):
         assert values.currency(published, "currency") == code
 
 
@@ -154,11 +154,11 @@ class TestInstant:
             (1726358400, datetime(2024, 9, 15, tzinfo=UTC)),
         ],
     )
-    def test_is_of_tashkent_without_a_zone(self, published, expected):
+    def test_without_a_zone_is_in_tashkent(self, published, expected):
         assert values.instant(published, "date") == expected
 
     @pytest.mark.parametrize("published", ["yesterday", "0001-01-01", 1e30, True, []])
-    def test_refuses_what_is_no_time(self, published):
+    def test_refuses_texts_that_are_not_times(self, published):
         with pytest.raises(PayloadError, match=r"^date: "):
             values.instant(published, "date")
 
@@ -174,11 +174,11 @@ class TestNormalizeTitle:
             (None, None),
         ],
     )
-    def test_is_one_form_for_all_platforms(self, title, normalized):
+    def test_has_one_form_for_all_platforms(self, title, normalized):
         assert values.normalize_title(title) == normalized
 
 
-class TestInstantsOfOtherForms:
+class TestOtherFormsOfInstants:
     @pytest.mark.parametrize(
         "published",
         [
@@ -203,7 +203,7 @@ class TestInstantsOfOtherForms:
     @pytest.mark.parametrize(
         "published", ["11/30/2026 09:05", "30.13.2026", "30.11.2026 25:05", "9 Foo 2026", "вчера"]
     )
-    def test_others_are_faults(self, published):
+    def test_other_texts_are_faults(self, published):
         with pytest.raises(PayloadError, match="is not a time"):
             values.instant(published, "date")
 
@@ -238,15 +238,15 @@ class TestAvailability:
     def test_words_of_several_languages(self, published, expected):
         assert values.availability(published, "avail") is expected
 
-    def test_another_word_is_a_fault(self):
+    def test_an_unknown_word_is_a_fault(self):
         with pytest.raises(PayloadError, match='avail: "maybe" is not a known availability'):
             values.availability("maybe", "avail")
 
 
 class TestIdentifier:
-    def test_is_the_same_whether_published_as_a_number_or_as_text(self):
+    def test_is_the_same_for_a_number_and_a_text(self):
         assert {values.identifier(each, "id") for each in (123, 123.0, "123 ")} == {"123"}
 
-    def test_a_float_that_does_not_hold_all_digits_is_a_fault(self):
+    def test_an_inexact_float_is_a_fault(self):
         with pytest.raises(PayloadError, match="is not exact"):
             values.identifier(float("12345678901234567"), "id")
