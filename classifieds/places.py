@@ -196,23 +196,23 @@ def _region_key(name: str) -> str:
 
 
 def _known_cities() -> dict[str, tuple[str, str]]:
-    known = {}
+    places = {}
     for city in CITIES:
         for name in (city.name, city.name_ru, city.name_uz):
-            known[_city_key(name)] = (city.name, city.region)
+            places[_city_key(name)] = (city.name, city.region)
     for region, towns in _TOWNS.items():
         for names in towns:
             canonical = names.partition("|")[0]
-            known.update({_city_key(name): (canonical, region) for name in names.split("|")})
-    return known
+            places.update({_city_key(name): (canonical, region) for name in names.split("|")})
+    return places
 
 
 def _known_regions() -> dict[str, str]:
-    known = {_region_key(name): "Karakalpakstan" for name in _KARAKALPAKSTAN.split("|")}
+    regions = {_region_key(name): "Karakalpakstan" for name in _KARAKALPAKSTAN.split("|")}
     for names in _REGIONS:
         canonical = names.partition("|")[0] + " Region"
-        known.update({_region_key(name): canonical for name in names.split("|")})
-    return known
+        regions.update({_region_key(name): canonical for name in names.split("|")})
+    return regions
 
 
 def _district_key(name: str) -> str:
@@ -251,9 +251,9 @@ def canonical_city(name: str | None) -> str | None:
     """
     if not name:
         return None
-    known = _find_city(name)
-    if known:
-        return known[0]
+    place = _find_city(name)
+    if place:
+        return place[0]
     return None if _is_region(name) else _in_latin(name)
 
 
@@ -290,8 +290,8 @@ def canonical_district(name: str | None, city: str | None) -> str | None:
     # The district may be a part of the name: "Куйлюк-1 (Мирабадский район)", "Ташкент, Чилонзор
     # тумани".
     parts = (name, *_IN_PARENTHESES.findall(name), name.rpartition(",")[2])
-    known = (_DISTRICT_BY_KEY.get(_district_key(part)) for part in parts)
-    district = next(filter(None, known), None)
+    districts = (_DISTRICT_BY_KEY.get(_district_key(part)) for part in parts)
+    district = next(filter(None, districts), None)
     if district and canonical_city(city) in (None, CAPITAL):
         return district
     return _in_latin(_DISTRICT_IN_NAME.sub(" ", _IN_PARENTHESES.sub(" ", name)))
@@ -304,7 +304,7 @@ def canonical_place(city: str | None, region: str | None) -> tuple[str | None, s
     The published region takes precedence, because towns share names. Platforms assign the capital
     to the region around it, although it is a region of its own.
     """
-    known = _find_city(city) if city else None
-    if known and (known[0] == CAPITAL or not region):
-        return known
+    place = _find_city(city) if city else None
+    if place and (place[0] == CAPITAL or not region):
+        return place
     return canonical_city(city), canonical_region(region)

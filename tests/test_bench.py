@@ -1,4 +1,4 @@
-"""The benchmark: what it loads, that its contenders do the same, what it reports."""
+"""The benchmark: its corpus, its contenders and its report."""
 
 import hashlib
 import json
@@ -34,7 +34,7 @@ SKU = corpus.document(0)["payload"]["data"]["skuList"][0]["id"]
 
 
 def file(folder, visit=FIRST, numbers=NUMBERS):
-    """A file of the benchmark, with few products."""
+    """A file of the corpus with a few products."""
     path = folder / f"{visit.name}-{numbers.start}.jsonl"
     path.write_bytes(b"".join(corpus.lines(numbers, visit)))
     return path
@@ -45,7 +45,7 @@ def skus(document):
 
 
 def published(visit=FIRST, numbers=NUMBERS):
-    """How many offers the documents have, and the sum of their prices."""
+    """Return the number of offers in the documents, and the sum of their prices."""
     prices = [sku["purchasePrice"] for n in numbers for sku in skus(corpus.document(n, visit))]
     return len(prices), Decimal(sum(prices))
 
@@ -207,7 +207,7 @@ def empty_tables():
 class TestMultiply:
     @pytest.fixture
     def _copies(self, tmp_path):
-        """Three times the products."""
+        """Multiply the products by three."""
         contenders.load_ours(file(tmp_path))
         with connections["ecommerce"].cursor() as cursor:
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
@@ -225,7 +225,7 @@ class TestMultiply:
     def test_copies_refer_to_copies(self):
         pairs = Offer.objects.values_list("external_id", "product__external_id")
 
-        # A copy has its number behind the id: three digits more.
+        # The id of a copy ends with its number in three digits.
         copies = [(offer, product) for offer, product in pairs if len(offer) > len(str(SKU))]
         assert len(copies) == published()[0] * 2
         assert all(offer[-3:] == product[-3:] for offer, product in copies)
@@ -248,7 +248,7 @@ class TestMultiply:
 
 
 def results(**seconds):
-    """What was measured: seconds of 1,000 records by the contender and phase."""
+    """Return results: the seconds for 1,000 records by contender and phase."""
     found = Results(storage={"ecommerce_products": 3_000_000}, memory={})
     for name, value in seconds.items():
         contender, phase = name.split("__")

@@ -1,4 +1,4 @@
-"""The benchmark of the archive: it runs, and reports what it measured."""
+"""The benchmark of the archive runs and writes its report."""
 
 import json
 import os
@@ -24,7 +24,7 @@ def test_measures_and_reports(tmp_path):
     )
 
     assert done.returncode == 0, done.stderr
-    told = json.loads(report.read_text())
-    assert told["rows"] == 2400
-    assert [figure["target"] for figure in told["figures"]] == [10, 10, 10, 50]
+    result = json.loads(report.read_text())
+    assert result["rows"] == 2400
+    assert [figure["target"] for figure in result["figures"]] == [10, 10, 10, 50]
     assert "removing a month" in done.stdout

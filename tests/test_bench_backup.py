@@ -1,4 +1,4 @@
-"""The benchmark of backup sets: it runs, and reports what it measured."""
+"""The benchmark of backup sets runs and writes its report."""
 
 import json
 import os
@@ -24,8 +24,8 @@ def test_measures_and_reports(tmp_path):
     )
 
     assert done.returncode == 0, done.stderr
-    told = json.loads(report.read_text())
-    [first, second] = told["turns"]
+    result = json.loads(report.read_text())
+    [first, second] = result["turns"]
     assert first["plain_bytes"] == second["plain_bytes"] > first["gzip_bytes"] > 100_000
-    assert told["bytes_ratio"] < 1
+    assert result["bytes_ratio"] < 1
     assert "size over plain dumps" in done.stdout

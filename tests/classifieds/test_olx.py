@@ -300,7 +300,7 @@ JUNK += ["\x00<", "2013²", [], [None], [[]], {}, {"id": {}}, [{"key": []}]]
 
 
 def mutate(document: Any, chance: random.Random) -> Any:
-    """Return a copy with one to three of its values replaced by junk, or dropped."""
+    """Return a copy of a document with one to three values replaced by junk, or dropped."""
     mutated = copy.deepcopy(document)
     for _ in range(chance.randint(1, 3)):
         spots = list(walk(mutated))
@@ -315,7 +315,7 @@ def mutate(document: Any, chance: random.Random) -> Any:
 
 
 def walk(value: Any) -> Any:
-    """Yield every container of a document with every key or index of it."""
+    """Yield each container of a document with each of its keys or indexes."""
     keys = value if isinstance(value, dict) else range(len(value))
     for key in list(keys):
         yield value, key

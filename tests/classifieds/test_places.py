@@ -172,7 +172,7 @@ class TestCanonicalPlace:
             ("Янгибазар", "Хорезмская область", ("Yangibazar", "Khorezm Region")),
             (None, "Хорезмская область", (None, "Khorezm Region")),
             (None, None, (None, None)),
-            # Towns share names: the published region decides.
+            # Towns share names, so the published region takes precedence.
             ("Карши", "Сурхандарьинская область", ("Karshi", "Surkhandarya Region")),
         ],
     )

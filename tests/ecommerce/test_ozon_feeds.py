@@ -20,7 +20,7 @@ def parse_feed(head=None, name="-", options=(("shop", "lg"),), **changes):
 
 
 def to_document(element):
-    """Return an element in the form in which the reader gives it."""
+    """Return an element in the form of a document."""
     document = {f"@{name}": value for name, value in element.attrib.items()}
     for child in element:
         document.setdefault(child.tag, []).append(to_document(child))
@@ -91,10 +91,10 @@ class TestOzFeed:
         company = {"company": "LG Electronics"}
 
         named = parse_feed(head=company, name="x.xml", options=())
-        told = parse_feed(head=company, name="x.xml")
+        parsed = parse_feed(head=company, name="x.xml")
 
         assert of_type(named, Seller) == [Seller("LG Electronics", "LG Electronics")]
-        assert of_type(told, Seller) == [Seller("lg", "LG Electronics")]
+        assert of_type(parsed, Seller) == [Seller("lg", "LG Electronics")]
 
     def test_stock_is_the_sum_of_all_warehouses(self):
         [offer] = of_type(parse_feed(), Offer)
@@ -108,15 +108,15 @@ class TestOzFeed:
         assert (offer.stock_quantity, offer.is_available) == (None, None)
 
     @pytest.mark.parametrize(
-        ("published", "told", "expected"),
+        ("published", "stated", "expected"),
         [
             ({}, {}, None),
             ({}, {"currency": "KZT"}, "KZT"),
             ({"currencies": [{"@id": "RUR"}]}, {"currency": "KZT"}, "RUB"),
         ],
     )
-    def test_currency(self, published, told, expected):
-        parsed = parse_feed(head=published, options={"shop": "lg", **told}.items())
+    def test_currency(self, published, stated, expected):
+        parsed = parse_feed(head=published, options={"shop": "lg", **stated}.items())
 
         assert of_type(parsed, Offer)[0].currency == expected
 

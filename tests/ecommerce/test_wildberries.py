@@ -206,10 +206,10 @@ class TestWbV4:
         assert of_type(parsed, Offer)[0].currency == "KZT"
 
     def test_currency_of_the_command_is_used_if_the_response_has_none(self):
-        [told] = parse_all({"products": [LISTED]}, currency="UZS")
+        [stated] = parse_all({"products": [LISTED]}, currency="UZS")
         [silent] = parse_all({"products": [LISTED]})
 
-        currencies = [of_type(entry, Offer)[0].currency for entry in (told, silent)]
+        currencies = [of_type(entry, Offer)[0].currency for entry in (stated, silent)]
         assert currencies == ["UZS", "RUB"]
 
     @pytest.mark.parametrize(

@@ -163,7 +163,7 @@ class TestQuestion:
     def test_compares_offers_in_som(self):
         load_rates("ecommerce", [ROUBLE, ROUBLE._replace(day=JULY, rate=Decimal(160))])
         phone = factories.product(title="iPhone 15 Pro", title_normalized="iphone 15 pro")
-        # After midnight in Tashkent, before it in Greenwich.
+        # After midnight in Tashkent, before midnight in UTC.
         night = datetime(2026, 6, 30, 20, tzinfo=UTC)
         for platform, price, currency in (
             ("ozon", 100, "EUR"),

@@ -94,9 +94,9 @@ class Scanner:
         stop = self.size if end is None else end
         while start < stop:
             after = min(stop, start + _WINDOW)
-            found = self._data.find(text, start, after)
-            if found >= 0:
-                return found
+            position = self._data.find(text, start, after)
+            if position >= 0:
+                return position
             self._release(start, after)
             start = after if after == stop else after - _OVERLAP
         return -1

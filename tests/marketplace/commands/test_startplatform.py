@@ -1,4 +1,4 @@
-"""Beginning a platform: its files load, pass the checks and have the style of the project."""
+"""Creating a platform: its files can be loaded, and pass the checks and the style checks."""
 
 import os
 import shutil
@@ -27,7 +27,7 @@ def project(tmp_path_factory):
 
 
 def call(root, *arguments):
-    """Return what a program prints in the copy; fail if it does."""
+    """Run a program in the copy and return its output; fail if it fails."""
     environment = os.environ | {
         "DJANGO_SETTINGS_MODULE": "tests.settings",
         "DATA_DIR": str(root.parent / "data"),

@@ -62,7 +62,7 @@ rooms = "rooms"
 
 @pytest.fixture
 def load(tmp_path):
-    """Write a table and its mapping, and load the one by the other."""
+    """Write a table and its mapping, and load the table with the mapping."""
 
     def write_and_load(text, columns, platform="wildberries", name="table.csv", **options):
         path, mapping = tmp_path / name, tmp_path / "map.toml"

@@ -1,4 +1,4 @@
-"""Cells: what a table writes becomes what a record holds, or is refused by its column's name."""
+"""Columns: cells are converted to the values of fields, or refused with the name of the column."""
 
 import re
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ DIGITS = "0123456789abcdefghijklmnopqrstuwvxyzABCDEFGHIJKLMNOPQRSTUWVXYZ"
 
 
 def read(text, record=Product, field="title", **options):
-    """Return what a field becomes of a cell."""
+    """Return the value of a field for a cell."""
     if "pattern" in options:
         options["pattern"] = re.compile(options["pattern"])
     column = Column(names=("cell",), **options)

@@ -1,4 +1,4 @@
-"""The start of a source shows how its prices are written, and nothing of it is lost for that."""
+"""The sample of a source that shows its decimal mark. No entry of the sample is lost."""
 
 import gzip
 
@@ -33,7 +33,7 @@ def test_the_offers_of_a_truncated_archive_are_read(tmp_path):
         for entry in documents.read(str(path), 10**6):
             found.append(entry.document["offer"]["@id"])
 
-    # The reader may lose the last block that it could not fill.
+    # The reader may lose the last block, which is incomplete.
     assert len(found) > 50
 
 

@@ -1,4 +1,4 @@
-"""Tables in text form: encodings and delimiters are told, damage is named."""
+"""Tables in text form: detection of encodings and delimiters, and faults of damaged rows."""
 
 import io
 
@@ -262,7 +262,7 @@ class TestDamage:
 
 
 class TestLargeRecords:
-    """A record that is larger than INGEST_MAX_RECORD costs itself only."""
+    """A record that is larger than INGEST_MAX_RECORD is one fault."""
 
     @pytest.fixture(autouse=True)
     def _small(self, settings):
@@ -333,7 +333,7 @@ class TestManyColumns:
 
 @pytest.mark.parametrize("cell", [" x", "\t", 'a""b', "'", "Ж"])
 def test_a_large_row_is_split_like_a_small_one(cell):
-    """The csv module does not cut it."""
+    """Large rows without quotes are split without the csv module."""
     large = "x" * 1_000_001
 
     rows = documents(f'n,t,u\n1,{cell},\n2,{cell},{large}\n"3",{cell},{large}\n')

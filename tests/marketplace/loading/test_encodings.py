@@ -1,4 +1,4 @@
-"""The encoding of Cyrillic text is found, or the text is refused; it is never read wrong."""
+"""The encoding of Cyrillic text is detected, or the text is refused. It is never misread."""
 
 import random
 from collections import Counter

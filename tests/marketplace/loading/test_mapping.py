@@ -1,4 +1,4 @@
-"""Mapping files: what is wrong in one is named with its file, section and field."""
+"""Mapping files: errors are reported with the file, section and field."""
 
 import re
 

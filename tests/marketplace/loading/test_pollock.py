@@ -1,4 +1,4 @@
-"""Polluted CSV files of a public benchmark are read right, or named as damaged."""
+"""Polluted CSV files of a public benchmark are read correctly, or reported as damaged."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ UNDECIDED = {"file_multitable_same.csv"}
 
 
 def score(polluted, clean):
-    """Return how a file is read: right, rejected (in part), refused, or wrong."""
+    """Return the outcome for a file: right, rejected (in part), refused, or wrong."""
     expected = list(csv.reader(io.StringIO(clean.decode(), newline="")))[1:]
     wanted = Counter(tuple(cell.strip() for cell in row) for row in expected)
     try:

@@ -1,4 +1,4 @@
-"""Prices that are written as text: read if they have one meaning, refused otherwise."""
+"""Prices in text form are read if they have exactly one meaning, and refused otherwise."""
 
 import importlib.util
 import os
@@ -178,7 +178,7 @@ class TestEvidence:
         assert number("1.600", in_currency("UZS", stated=".")) == Decimal("1.6")
         assert number("1.600 руб", in_currency("RUB", ",", stated=".")) == Decimal("1.6")
         assert number("1.600 млн", in_currency("RUB", stated=".")) == 1_600_000
-        # What has one meaning keeps it.
+        # A number with one meaning keeps it.
         assert number("5.50", in_currency("UZS", stated=",")) == Decimal("5.5")
         assert number("1.600.000", in_currency("UZS", stated=".")) == 1_600_000
 
@@ -251,7 +251,7 @@ class TestOtherNumbers:
 
 
 def load_examples():
-    """Return the published examples of price-parser, or skip the test where they are absent."""
+    """Return the published examples of price-parser; skip the test if they are missing."""
     if not EXAMPLES.is_file():
         pytest.skip(
             f"the tests of price-parser's source package are not at {EXAMPLES}; "
@@ -265,7 +265,7 @@ def load_examples():
 
 
 def outcome(example):
-    """Return how an example is read: "right", "wrong", "refused", "none" or "not a price"."""
+    """Return the outcome for an example: "right", "wrong", "refused", "none" or "not a price"."""
     mark = example.decimal_separator if example.decimal_separator in (".", ",") else ""
     try:
         found = number(example.price_raw or "", Style(is_price=True, decimal=mark))

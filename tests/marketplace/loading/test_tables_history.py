@@ -41,7 +41,7 @@ class TestHistory:
 
         assert counts(again) == (2, 0, 0, 2, 0)
         assert again.price_points == 0
-        # The rows tell their times: seen again in the same file, they are no newer.
+        # The rows state their times, so reading the same file again is not a newer observation.
         assert Offer.objects.get(external_id="nm:7").last_seen_at.day == 22
 
     def test_a_newer_row_counts_after_loading_twice(self, load):

@@ -1,4 +1,4 @@
-"""Real tables load by the mappings that are shipped, and add nothing when loaded again."""
+"""Real tables are loaded with the shipped mappings. Loading them again adds nothing."""
 
 import csv
 import io
@@ -21,7 +21,7 @@ PH = "wildberries/wb-price-history-2024.csv"
 
 # file, mapping, records read, distinct things, what counts them
 FILES = [
-    # Three of its 303 rows are the header again.
+    # Three of its 303 rows repeat the header.
     ("wildberries/wb-tshirts-2023.csv", f"{WB}/wb-csv-a.toml", 300, 120, Product),
     ("wildberries/wb-laptops-2021.csv", f"{WB}/wb-csv-b.toml", 300, 95, Product),
     ("wildberries/wb-stickers-2023.csv.gz", f"{WB}/wb-xlsx.toml", 10000, 9933, Product),

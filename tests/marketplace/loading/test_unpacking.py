@@ -1,4 +1,4 @@
-"""Unpacking: decompression bombs and large windows are refused, whatever they hold."""
+"""Unpacking: decompression bombs and large windows are refused."""
 
 import gzip
 import json
