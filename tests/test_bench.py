@@ -95,11 +95,11 @@ class TestCorpus:
         assert len(offers) / 3000 == pytest.approx(2.7 / 0.8, rel=0.05)
 
     def test_does_not_repeat_itself(self):
-        found = [corpus.document(n)["payload"]["data"] for n in range(500)]
+        products = [corpus.document(n)["payload"]["data"] for n in range(500)]
 
-        assert len({product["title"] for product in found}) == 500
-        assert len({product["description"] for product in found}) == 500
-        assert len({product["photos"][0]["photoKey"] for product in found}) == 500
+        assert len({product["title"] for product in products}) == 500
+        assert len({product["description"] for product in products}) == 500
+        assert len({product["photos"][0]["photoKey"] for product in products}) == 500
 
     def test_has_unique_times(self):
         assert len({corpus.document(n)["timestamp"] for n in range(500)}) == 500
@@ -236,7 +236,7 @@ class TestMultiply:
     def test_copies_have_distinct_hashes(self):
         hashes = RawPayload.objects.values_list("content_hash", flat=True)
 
-        assert len({bytes(found) for found in hashes}) == len(NUMBERS) * 3
+        assert len({bytes(value) for value in hashes}) == len(NUMBERS) * 3
 
     def test_rows_loaded_afterwards_are_new(self, _copies, tmp_path):
         more = range(60, 80)
@@ -249,12 +249,12 @@ class TestMultiply:
 
 def results(**seconds):
     """Return results: the seconds for 1,000 records by contender and phase."""
-    found = Results(storage={"ecommerce_products": 3_000_000}, memory={})
+    results = Results(storage={"ecommerce_products": 3_000_000}, memory={})
     for name, value in seconds.items():
         contender, phase = name.split("__")
         timings = [Timing(1000, value * factor) for factor in (3, 1, 0.5)]
-        found.series["empty", contender, phase] = Series("empty", contender, phase, 1000, timings)
-    return found
+        results.series["empty", contender, phase] = Series("empty", contender, phase, 1000, timings)
+    return results
 
 
 class TestReport:
@@ -284,9 +284,9 @@ class TestReport:
             "empty", "bulk_create", "unchanged", 1000, [Timing(1000, 5.0)]
         )
 
-        found = {t.name: (t.measured, t.is_met) for t in report.targets(measured, 1000)}
+        targets = {t.name: (t.measured, t.is_met) for t in report.targets(measured, 1000)}
 
-        assert found == {
+        assert targets == {
             "first load: our rate over bulk_create's": (5.0, True),
             "reload, unchanged: our rate over bulk_create's": (10.0, False),
             "first load: our time over raw COPY's": (2.0, False),
@@ -300,19 +300,19 @@ class TestReport:
         )
         measured.memory = {"file_bytes": 2_000_000_000, "peak_bytes": 500_000_000}
 
-        found = {t.name: (t.measured, t.is_met) for t in report.targets(measured, 1000)}
+        targets = {t.name: (t.measured, t.is_met) for t in report.targets(measured, 1000)}
 
-        assert found["first load: large over empty tables"] == (1.2, True)
-        assert found["peak memory, file of 2.0 GB"] == (500.0, False)
+        assert targets["first load: large over empty tables"] == (1.2, True)
+        assert targets["peak memory, file of 2.0 GB"] == (500.0, False)
 
     def test_rates_two_loaders_by_distinct_products(self):
         measured = Results()
         measured.add(Series("together", "ours", "one loader", 1000), Timing(1000, 2.0))
         measured.add(Series("together", "ours", "two loaders", 1750), Timing(1000, 2.5))
 
-        [found] = report.targets(measured, 1000)
+        [target] = report.targets(measured, 1000)
 
-        assert (found.name, found.measured, found.is_met) == ("two loaders over one", 1.4, True)
+        assert (target.name, target.measured, target.is_met) == ("two loaders over one", 1.4, True)
 
     def test_a_line_has_target_and_verdict(self):
         measured = results(ours__first=1.0, copy__first=0.5)

@@ -79,4 +79,4 @@ def listing_of_offer(**fields: Any) -> Listing:
 
 def listings(name: str) -> dict[str, Listing]:
     parsed = [OLX.parse(item) for item in split(payloads.read_json(name))]
-    return {each.external_id: each.records[-1] for each in parsed}
+    return {item.external_id: item.records[-1] for item in parsed}

@@ -45,10 +45,10 @@ class TestRecognize:
         ],
     )
     def test_recognizes_the_shape(self, document, shape):
-        found = OLX.recognize(document)
+        recognized = OLX.recognize(document)
 
-        assert found is not None
-        assert found.name == shape
+        assert recognized is not None
+        assert recognized.name == shape
 
     @pytest.mark.parametrize(
         "document",
@@ -73,16 +73,16 @@ class TestPage:
     def test_reads_every_ad_of_the_real_pages(self):
         parsed = [OLX.parse(item) for name in RENT for item in split(payloads.read_json(name))]
 
-        found = [each.records[-1] for each in parsed]
+        ads = [item.records[-1] for item in parsed]
 
-        assert len(found) == 780
-        assert {(ad.category_path, ad.category_name) for ad in found} == {
+        assert len(ads) == 780
+        assert {(ad.category_path, ad.category_name) for ad in ads} == {
             ("real-estate/apartments/arenda-dolgosrochnaya", "Аренда долгосрочная")
         }
-        assert Counter(ad.currency_text for ad in found) == {"у.е.": 743, "сум": 37}
-        assert {ad.currency for ad in found} == {"UZS"}
-        assert all(ad.price and ad.city and ad.region and ad.posted_at for ad in found)
-        assert {each.observed_at for each in parsed} == {None}
+        assert Counter(ad.currency_text for ad in ads) == {"у.е.": 743, "сум": 37}
+        assert {ad.currency for ad in ads} == {"UZS"}
+        assert all(ad.price and ad.city and ad.region and ad.posted_at for ad in ads)
+        assert {item.observed_at for item in parsed} == {None}
 
     def test_reads_the_seller_of_a_real_car(self):
         page = payloads.read_json(CARS)
@@ -150,12 +150,12 @@ class TestPage:
         }
 
     def test_each_real_car_has_a_category_of_cars(self):
-        found = listings(CARS)
+        cars = listings(CARS)
 
-        assert len(found) == 52
-        assert all(ad.category_path.startswith("transport/cars") for ad in found.values())
-        assert Counter(ad.brand for ad in found.values())["Chevrolet"] == 34
-        assert sum(ad.category_path == "transport/cars" for ad in found.values()) == 4
+        assert len(cars) == 52
+        assert all(ad.category_path.startswith("transport/cars") for ad in cars.values())
+        assert Counter(ad.brand for ad in cars.values())["Chevrolet"] == 34
+        assert sum(ad.category_path == "transport/cars" for ad in cars.values()) == 4
 
     def test_an_implausible_number_of_rooms_is_unknown(self):
         flat = listings(RENT[0])["44112425"]

@@ -77,8 +77,8 @@ class TestApi:
     def test_kinds_of_price(self, price, expected):
         listing = listing_of_offer(params=[{"key": "price", "type": "price", "value": price}])
 
-        found = (listing.price, listing.is_negotiable, listing.is_price_on_request)
-        assert found == expected
+        columns = (listing.price, listing.is_negotiable, listing.is_price_on_request)
+        assert columns == expected
 
     def test_conditional_units_are_dollars(self):
         price = {"value": 7000, "currency": "UYE", "label": "7 000 у.е."}

@@ -12,15 +12,15 @@ class TestCategories:
     def test_reads_the_real_tree(self):
         parsed = [OLX.parse(item) for item in split(payloads.read_json(TREE))]
 
-        found = {each.external_id: each.records for each in parsed}
+        records = {item.external_id: item.records for item in parsed}
 
-        assert len(found) == 369
-        assert found["1"] == [
+        assert len(records) == 369
+        assert records["1"] == [
             Category(
                 "1", name="Недвижимость", path="nedvizhimost", parent_external_id=None, level=1
             )
         ]
-        assert found["983"] == [
+        assert records["983"] == [
             Category("108"),
             Category(
                 "983",

@@ -105,14 +105,14 @@ class TestCanonicalCity:
             for ad in payloads.read_json(page)["listing"]["listing"]["ads"]
         ]
 
-        found = Counter(canonical_place(*place) for place in places)
+        counts = Counter(canonical_place(*place) for place in places)
 
         assert len(places) == 832
-        assert found["Tashkent", "Tashkent City"] == 699
-        assert found["Samarkand", "Samarkand Region"] == 50
-        assert found["Khanka", "Khorezm Region"] == 2
-        assert found["Terenozek", "Syrdarya Region"] == 3
-        assert len(found) == 27
+        assert counts["Tashkent", "Tashkent City"] == 699
+        assert counts["Samarkand", "Samarkand Region"] == 50
+        assert counts["Khanka", "Khorezm Region"] == 2
+        assert counts["Terenozek", "Syrdarya Region"] == 3
+        assert len(counts) == 27
         assert all(canonical_place(city, None)[1] for city, _ in places)
 
 
@@ -153,12 +153,12 @@ class TestCanonicalRegion:
     def test_regions_of_the_state_auctions(self):
         published = payloads.read_json("procurement/uzex-regions-intercepted.json")
 
-        found = {canonical_region(entry["name"]) for entry in published["response_data"]}
+        regions = {canonical_region(entry["name"]) for entry in published["response_data"]}
 
-        assert len(found) == 14
+        assert len(regions) == 14
         assert all(
             name in ("Karakalpakstan", "Tashkent City") or name.endswith(" Region")
-            for name in found
+            for name in regions
         )
 
 
@@ -281,13 +281,13 @@ class TestCanonicalDistrict:
         ]
 
     def test_real_pages(self):
-        found = Counter()
+        districts = Counter()
         folder = payloads.path("olx/olx-uz-rent-tashkent-2022-10")
         for path in sorted(folder.iterdir()):
             page = payloads.read_json(f"olx/{folder.name}/{path.name}")
             for ad in page["listing"]["listing"]["ads"]:
                 place = ad["location"]
-                found[canonical_district(place.get("districtName"), place["cityName"])] += 1
+                districts[canonical_district(place.get("districtName"), place["cityName"])] += 1
 
-        assert set(found) - {None} <= set(DISTRICTS)
-        assert len(found) > 9
+        assert set(districts) - {None} <= set(DISTRICTS)
+        assert len(districts) > 9

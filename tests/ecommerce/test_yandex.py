@@ -31,13 +31,13 @@ NAMELESS = {"date": None, "name": None, "company": None, "url": None, "comment":
 
 
 def to_document(element):
-    """Return an XML element as the reader of feeds does."""
-    found = {f"@{name}": value for name, value in element.attrib.items()}
+    """Return an XML element in the form of a document of a feed."""
+    document = {f"@{name}": value for name, value in element.attrib.items()}
     for child in element.iterchildren(tag=etree.Element):
         entry = to_document(child) if len(child) or child.attrib else child.text or ""
-        found.setdefault(child.tag, []).append(entry)
+        document.setdefault(child.tag, []).append(entry)
     text = (element.text or "").strip()
-    return found | {"#text": text} if text else found
+    return document | {"#text": text} if text else document
 
 
 def read_feed(name):
@@ -54,7 +54,7 @@ def read_feed(name):
 
 
 def fuzz(documents, rounds):
-    """Return how many items were parsed and refused; anything else than a refusal escapes."""
+    """Return the numbers of items that were parsed and refused; other errors are raised."""
     generator = random.Random(11)
     outcomes = {"parsed": 0, "refused": 0}
     for _ in range(rounds):

@@ -180,9 +180,9 @@ class TestQuestion:
 
         with connections["ecommerce"].cursor() as cursor:
             cursor.execute(OFFERS_IN_SOM)
-            found = [(row[1], row[4], row[5]) for row in cursor.fetchall()]
+            rows = [(row[1], row[4], row[5]) for row in cursor.fetchall()]
 
-        assert found == [
+        assert rows == [
             ("uzum", 14_000_000, None),
             ("wildberries", 14_400_000, JULY),
             ("ozon", None, None),

@@ -276,7 +276,7 @@ class TestUzexShop:
         assert parse_one(capture([SHOP], url), name).records[0].status == status
 
     def test_list_and_items_have_the_same_product(self):
-        [of_list] = [each for each in parse_one(SHOP).records if isinstance(each, LotItem)]
+        [of_list] = [record for record in parse_one(SHOP).records if isinstance(record, LotItem)]
         of_items = parse_one(SHOP_ITEM, lot="4549142").records[-1]
 
         assert of_list.external_id == of_items.external_id

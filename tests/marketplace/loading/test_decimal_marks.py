@@ -27,14 +27,14 @@ def test_the_offers_of_a_truncated_archive_are_read(tmp_path):
     packed = gzip.compress(f"<yml_catalog><shop>{offers}</shop></yml_catalog>".encode(), 0)
     path = tmp_path / "feed.xml.gz"
     path.write_bytes(packed[: len(packed) // 2])
-    found = []
+    ids = []
 
     with pytest.raises(SourceError, match="truncated"):
         for entry in documents.read(str(path), 10**6):
-            found.append(entry.document["offer"]["@id"])
+            ids.append(entry.document["offer"]["@id"])
 
     # The reader may lose the last block, which is incomplete.
-    assert len(found) > 50
+    assert len(ids) > 50
 
 
 def test_a_sample_of_large_entries_is_short():

@@ -78,9 +78,9 @@ class TestEncoding:
     def test_a_byte_that_a_stated_encoding_lacks_is_a_fault(self):
         data = "id;name\n1;Дом\n".encode("windows-1251") + b"2;\x98\n"
 
-        found = read(data, Layout(encoding="windows-1251"))
+        entries = read(data, Layout(encoding="windows-1251"))
 
-        assert [fault for *_, fault, _ in found] == ["", "is not windows-1251"]
+        assert [fault for *_, fault, _ in entries] == ["", "is not windows-1251"]
 
     def test_truncated_utf_8_is_a_fault_of_its_line(self):
         data = b"id;name\n" + b"1;a\n" * 50 + "2;Сту".encode() + b"\xd0\n3;b\n"
@@ -122,9 +122,9 @@ class TestDelimiter:
         assert documents("id\n1\n2\n") == [{"id": "1"}, {"id": "2"}]
 
     def test_a_stated_one_is_used(self):
-        found = documents('"Asus / "/"Ноутбук/14"/ 1\n', Layout(delimiter="/", header=False))
+        rows = documents('"Asus / "/"Ноутбук/14"/ 1\n', Layout(delimiter="/", header=False))
 
-        assert found == [{"1": "Asus / ", "2": "Ноутбук/14", "3": "1"}]
+        assert rows == [{"1": "Asus / ", "2": "Ноутбук/14", "3": "1"}]
 
 
 class TestHeader:
@@ -168,9 +168,9 @@ class TestHeader:
         ]
 
     def test_a_repeated_name_is_left_to_the_check(self):
-        found = read("id,name,name\n1,x,y\n", check=lambda names: None)
+        entries = read("id,name,name\n1,x,y\n", check=lambda names: None)
 
-        assert found == [("line 2", {"id": "1", "name": "x", "name (2)": "y"}, "", b"")]
+        assert entries == [("line 2", {"id": "1", "name": "x", "name (2)": "y"}, "", b"")]
 
 
 class TestQuotes:
@@ -183,9 +183,9 @@ class TestQuotes:
     def test_quotes_are_text_if_the_layout_has_none(self):
         data = 'id\tname\n1\tTV 32"\n2\t"x"\n'
 
-        found = documents(data, Layout(quote=""))
+        rows = documents(data, Layout(quote=""))
 
-        assert [row["name"] for row in found] == ['TV 32"', '"x"']
+        assert [row["name"] for row in rows] == ['TV 32"', '"x"']
 
     def test_spaces_before_quotes_are_ignored(self):
         assert documents('id, name\n1, "x, y"\n') == [{"id": "1", "name": "x, y"}]
@@ -208,9 +208,9 @@ class TestQuotes:
 
 class TestShortRows:
     def test_may_lack_the_columns_of_the_layout(self):
-        found = read("id,price,name\n1,5\n2\n", Layout(short_rows=("name",)))
+        entries = read("id,price,name\n1,5\n2\n", Layout(short_rows=("name",)))
 
-        assert [(row, fault) for _, row, fault, _ in found] == [
+        assert [(row, fault) for _, row, fault, _ in entries] == [
             ({"id": "1", "price": "5", "name": ""}, ""),
             (None, 'has 1 column, the table has 3; short_rows does not name "price"'),
         ]
@@ -218,9 +218,9 @@ class TestShortRows:
     def test_with_values_unlike_those_of_full_rows_are_faults(self):
         data = "id,title,price\n1,Lamp,5\n2,500\n3,Cup\n"
 
-        found = read(data, Layout(short_rows=True))
+        entries = read(data, Layout(short_rows=True))
 
-        assert [fault for *_, fault, _ in found] == [
+        assert [fault for *_, fault, _ in entries] == [
             "",
             'has 2 columns, the table has 3, and "500" is not like other values of column "title"',
             "",
@@ -240,9 +240,9 @@ class TestDamage:
     def test_an_unclosed_quote_is_a_fault_of_its_line_only(self):
         data = 'a,b\n1,2\n3,"4\n' + "5,6\n" * 2000
 
-        found = faults(data)
+        entries = faults(data)
 
-        assert [(place, raw) for place, _, raw in found] == [("line 3", b'3,"4\n')]
+        assert [(place, raw) for place, _, raw in entries] == [("line 3", b'3,"4\n')]
         assert len(documents(data)) == 2001
 
     def test_an_unclosed_quote_near_the_end_is_a_fault_of_its_line_only(self):

@@ -160,9 +160,9 @@ class TestText:
         records = [f'{{"id": {number}{neighbor}}}' for neighbor in neighbors]
 
         for text in ["\n".join(records), f"[{','.join(records)}]", *records]:
-            found = [document["id"] for document in sound(read(file(text)))]
-            assert set(found) == {value}
-            assert {type(each) for each in found} == {type(value)}
+            ids = [document["id"] for document in sound(read(file(text)))]
+            assert set(ids) == {value}
+            assert {type(number) for number in ids} == {type(value)}
 
     def test_whole_numbers_in_a_damaged_text_are_exact(self, file):
         entries, _ = read_damaged(file('[{"id": 1234567890123456789}, {"id": 2 x}]'))
@@ -237,19 +237,19 @@ class TestRefusal:
             read(file(b"PK\x03\x04ab"))
 
     @pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress])
-    def test_reads_the_documents_before_a_truncation(self, file, pack):
+    def test_reads_the_read_documentsbefore_a_truncation(self, file, pack):
         # Lines that do not repeat, so that half of the packed bytes is about half of the lines.
         lines = b"".join(b'{"id": %d}\n' % (n * 7919 % 100_003) for n in range(20_000))
         packed = pack(lines)
         path = file(packed[: len(packed) * 3 // 4])
-        found = []
+        read_documents = []
 
         with pytest.raises(SourceError, match="truncated or damaged"):
             for entry in documents.read(str(path), LIMIT):
-                found.append(entry.document)
+                read_documents.append(entry.document)
 
-        assert len(found) > 1000
-        assert found[:2] == [{"id": 0}, {"id": 7919}]
+        assert len(read_documents) > 1000
+        assert read_documents[:2] == [{"id": 0}, {"id": 7919}]
 
     @pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress])
     @pytest.mark.parametrize("indent", [None, 1])

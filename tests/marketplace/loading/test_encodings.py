@@ -31,10 +31,10 @@ def outcome(text, encoding):
     raw = text.encode(encoding, "ignore")
     if raw.isascii():
         return "found"
-    found = detect(raw)
-    if not found:
+    detected = detect(raw)
+    if not detected:
         return "refused"
-    return "found" if raw.decode(found) == raw.decode(encoding) else "wrong"
+    return "found" if raw.decode(detected) == raw.decode(encoding) else "wrong"
 
 
 def tables(size):

@@ -96,9 +96,9 @@ class TestText:
         broken = '<offer id="2"><name>a & b</name></offer>'
 
         for text in (xml, f"{xml}{broken}{xml}"):
-            found = offers(read(tmp_path, feed(text, doctype=doctype)))
-            assert {offer["name"][0] for offer in found} == {"a\xa0b \u2014 &oops;"}
-            assert len(found) == text.count("oops")
+            parsed = offers(read(tmp_path, feed(text, doctype=doctype)))
+            assert {offer["name"][0] for offer in parsed} == {"a\xa0b \u2014 &oops;"}
+            assert len(parsed) == text.count("oops")
 
     def test_the_shops_name_may_hold_a_comment(self, tmp_path):
         text = feed(OFFER.format(id=1)).replace("сад", "с<!-- x -->ад")

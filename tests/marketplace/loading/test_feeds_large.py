@@ -72,26 +72,26 @@ class TestLarge:
     def test_a_large_tag_between_offers_ends_the_source(self, tmp_path):
         xml = f'{OFFER.format(id=1)}\n<junk a="{self.TEXT}"/>{OFFER.format(id=2)}'
 
-        found, error = read_failing(tmp_path, feed(xml).encode())
+        entries, error = read_failing(tmp_path, feed(xml).encode())
 
-        assert [offer["@id"] for offer in offers(found)] == ["1"]
+        assert [offer["@id"] for offer in offers(entries)] == ["1"]
         assert "at line 10, column 1: a tag is larger than 1,048,576 bytes" in error
         assert "The sound offers were read (1)" in error
 
     def test_damage_after_a_large_part_has_its_place(self, tmp_path):
         xml = f"{OFFER.format(id=1)}\n<!-- {self.TEXT}\n\n -->\n & {OFFER.format(id=2)}"
 
-        found, error = read_failing(tmp_path, feed(xml).encode())
+        entries, error = read_failing(tmp_path, feed(xml).encode())
 
-        assert [offer["@id"] for offer in offers(found)] == ["1", "2"]
+        assert [offer["@id"] for offer in offers(entries)] == ["1", "2"]
         assert "is not valid XML at line 13, column 3: " in error
 
     def test_an_offer_without_an_end_is_reported(self, tmp_path):
         text = feed(f"{OFFER.format(id=1)}\n<offer id='2'><name>{self.TEXT}")
 
-        found, error = read_failing(tmp_path, text[: text.rindex(" ")].encode())
+        entries, error = read_failing(tmp_path, text[: text.rindex(" ")].encode())
 
-        assert [offer["@id"] for offer in offers(found)] == ["1"]
+        assert [offer["@id"] for offer in offers(entries)] == ["1"]
         assert "at line 10, column 1: </offer> is missing" in error
 
     def test_a_section_without_an_end_is_searched_once(self, tmp_path):

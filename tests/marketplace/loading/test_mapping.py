@@ -43,7 +43,7 @@ class TestLoad:
     def test_the_first_section_is_the_main_record(self, load):
         sections = load(SOUND).sections
 
-        assert [(each.name, each.record) for each in sections] == [
+        assert [(section.name, section.record) for section in sections] == [
             ("product", Product),
             ("offer", Offer),
         ]
@@ -66,9 +66,9 @@ class TestLoad:
     def test_a_section_can_have_a_name_of_its_own(self, load):
         text = '[lot]\nexternal_id = "id"\n[customer]\nrecord = "organization"\nexternal_id = "inn"'
 
-        found = load(text, "procurement").sections[1]
+        section = load(text, "procurement").sections[1]
 
-        assert (found.name, found.record.__name__) == ("customer", "Organization")
+        assert (section.name, section.record.__name__) == ("customer", "Organization")
 
     def test_a_record_without_an_id_can_belong_to_others(self, load):
         point = '\n[price_point]\nrecorded_at = "day"\nprice = "price"'
@@ -87,7 +87,7 @@ class TestLoad:
     def test_the_documented_example_is_valid(self, load):
         example = (settings.BASE_DIR / "docs" / "tables.md").read_text().split("```toml\n")[1]
 
-        assert [each.name for each in load(example.split("```")[0]).sections] == [
+        assert [section.name for section in load(example.split("```")[0]).sections] == [
             "product",
             "offer",
         ]

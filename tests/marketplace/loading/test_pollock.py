@@ -19,13 +19,13 @@ def score(polluted, clean):
     wanted = Counter(tuple(cell.strip() for cell in row) for row in expected)
     try:
         stream = io.BufferedReader(io.BytesIO(polluted))
-        found = list(delimited.read(stream, Layout()))
+        entries = list(delimited.read(stream, Layout()))
     except SourceError:
         return "refused"
     rows = Counter(
-        tuple(cell.strip() for cell in row.values()) for _, row, fault, _ in found if not fault
+        tuple(cell.strip() for cell in row.values()) for _, row, fault, _ in entries if not fault
     )
-    faults = sum(bool(fault) for _, _, fault, _ in found)
+    faults = sum(bool(fault) for _, _, fault, _ in entries)
     missing = (wanted - rows).total()
     if rows - wanted or missing > faults:
         return "wrong"

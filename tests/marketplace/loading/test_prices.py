@@ -260,22 +260,22 @@ def load_examples():
     spec = importlib.util.spec_from_file_location("price_parser_examples", EXAMPLES)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    lists = [each for name, each in vars(module).items() if name.startswith("PRICE_PARSING")]
-    return [example for each in lists for example in each]
+    lists = [value for name, value in vars(module).items() if name.startswith("PRICE_PARSING")]
+    return [example for examples in lists for example in examples]
 
 
 def outcome(example):
     """Return the outcome for an example: "right", "wrong", "refused", "none" or "not a price"."""
     mark = example.decimal_separator if example.decimal_separator in (".", ",") else ""
     try:
-        found = number(example.price_raw or "", Style(is_price=True, decimal=mark))
+        amount = number(example.price_raw or "", Style(is_price=True, decimal=mark))
     except ValueError:
         return "none" if example.amount is None else "refused"
-    if found is None:
+    if amount is None:
         return "none" if example.amount is None else "refused"
     if example.amount is None:
         return "not a price"
-    return "right" if found == example.amount else "wrong"
+    return "right" if amount == example.amount else "wrong"
 
 
 def test_published_examples_are_read_right_or_refused():

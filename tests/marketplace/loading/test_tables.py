@@ -60,8 +60,8 @@ class TestRows:
     def test_may_have_prices_with_multipliers(self, load):
         load('url,title,price,old,shop\n/7/,Дом,"1,5 млн ₽","2,1 mln",\n/8/,A,15 тыс.,,\n', CARDS)
 
-        found = Offer.objects.order_by("external_id").values_list("price", "old_price")
-        assert list(found) == [(1500000, 2100000), (15000, None)]
+        prices = Offer.objects.order_by("external_id").values_list("price", "old_price")
+        assert list(prices) == [(1500000, 2100000), (15000, None)]
 
     @pytest.mark.parametrize(
         ("other", "price"), [("2.300.000", 1600), ("2300.50", Decimal("1.60")), ("700", None)]
@@ -70,8 +70,8 @@ class TestRows:
         settings.INGEST_BATCH_SIZE = 1
         summary = load(f"url,title,price,old,shop\n/7/,A,1.600,,\n/8/,B,{other},,\n", CARDS)
 
-        found = Offer.objects.filter(external_id="nm:7").values_list("price", flat=True)
-        assert list(found) == ([] if price is None else [price])
+        prices = Offer.objects.filter(external_id="nm:7").values_list("price", flat=True)
+        assert list(prices) == ([] if price is None else [price])
         assert summary.rejected == (price is None)
 
     def test_store_the_decimal_mark(self, tmp_path):
@@ -123,8 +123,8 @@ class TestRows:
 
         load("\n".join(["url,title,price,old,shop,cur", *rows]), columns)
 
-        found = Offer.objects.order_by("external_id").values_list("price", "currency")
-        assert list(found) == [(1600, "UZS"), (15, "USD"), (15, "RUB")]
+        prices = Offer.objects.order_by("external_id").values_list("price", "currency")
+        assert list(prices) == [(1600, "UZS"), (15, "USD"), (15, "RUB")]
         reasons = QuarantinedRecord.objects.order_by("id").values_list("field", "reason")
         assert list(reasons) == [
             ("price", '"1 600 USD" is not in UZS, the currency of the record'),
@@ -166,8 +166,8 @@ class TestRows:
         summary = load(text, CARDS)
 
         assert counts(summary) == (5, 1, 0, 0, 4)
-        found = QuarantinedRecord.objects.values_list("source", "field", "reason")
-        assert sorted(found) == [
+        records = QuarantinedRecord.objects.values_list("source", "field", "reason")
+        assert sorted(records) == [
             ("table.csv: line 2", "url", '"/x/" holds no id as the mapping describes it'),
             ("table.csv: line 3", "price", '"дорого" is not a number'),
             ("table.csv: line 4", "", "has 2 columns, the table has 5"),
@@ -186,8 +186,8 @@ class TestRows:
         load("id,price\n1,5\n", columns)
         load("id,price\n2,5\n", columns, options={"currency": "KZT"})
 
-        found = Offer.objects.order_by("external_id").values_list("currency", flat=True)
-        assert list(found) == [None, "KZT"]
+        currencies = Offer.objects.order_by("external_id").values_list("currency", flat=True)
+        assert list(currencies) == [None, "KZT"]
 
     def test_a_currency_without_a_price_is_unknown(self, load):
         ads = {"updated": "2026-06-01 12:00", "ads": [{"id": 1, "title": "A", "price": ""}]}

@@ -80,8 +80,10 @@ price = "price"
 
         summary = load(json.dumps(ads), self.COLUMNS, platform="olx")
 
-        found = Listing.objects.order_by("external_id").values_list("external_id", "title", "price")
-        assert list(found) == [("aaa", "Lamp", 400000), ("bbb", "Cup", None)]
+        listings = Listing.objects.order_by("external_id").values_list(
+            "external_id", "title", "price"
+        )
+        assert list(listings) == [("aaa", "Lamp", 400000), ("bbb", "Cup", None)]
         assert counts(summary) == (3, 2, 0, 0, 1)
         rejected = ListingQuarantine.objects.get()
         assert rejected.source == ('table.csv: document, key "https://olx.kz/d/pot-IDccc.html"')
@@ -108,8 +110,8 @@ url = "link"
     def test_becomes_a_category_for_each_name(self, load):
         load("id,path,link\n1,Дом / Кухня / Чайники,/c\n2,Дом,\n3,,\n", self.COLUMNS)
 
-        found = Category.objects.order_by("external_id")
-        assert [(each.external_id, each.name, each.url) for each in found] == [
+        categories = Category.objects.order_by("external_id")
+        assert [(category.external_id, category.name, category.url) for category in categories] == [
             ("Дом", "Дом", None),
             ("Дом > Кухня", "Кухня", None),
             ("Дом > Кухня > Чайники", "Чайники", "/c"),

@@ -61,16 +61,15 @@ class TestEveryTable:
     @pytest.mark.parametrize(("name", "columns", "read", "distinct", "model"), FILES)
     def test_loads_once(self, name, columns, read, distinct, model):
         first = load(name, columns)
-        stored = [each.objects.count() for each in (PricePoint, ListingEvent)]
-        versions = [each.objects.count() for each in (RawPayload, ListingPayload)]
+        history = (PricePoint, ListingEvent, RawPayload, ListingPayload)
+        stored = [table.objects.count() for table in history]
 
         again = load(name, columns)
 
         assert (first.read, first.rejected, first.failures) == (read, 0, [])
         assert model.objects.count() == first.created == distinct
         assert (again.read, again.created, again.updated, again.rejected) == (read, 0, 0, 0)
-        assert [each.objects.count() for each in (PricePoint, ListingEvent)] == stored
-        assert [each.objects.count() for each in (RawPayload, ListingPayload)] == versions
+        assert [table.objects.count() for table in history] == stored
 
 
 class TestPriceHistory:

@@ -61,4 +61,4 @@ def test_many_small_frames_and_members_are_read(file):
 
         entries = read(file(b"".join(pack(line.encode() + b"\n") for line in lines)))
 
-        assert [json.dumps(each) for each in sound(entries)] == lines
+        assert [json.dumps(document) for document in sound(entries)] == lines

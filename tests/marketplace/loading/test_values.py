@@ -245,7 +245,7 @@ class TestAvailability:
 
 class TestIdentifier:
     def test_is_the_same_for_a_number_and_a_text(self):
-        assert {values.identifier(each, "id") for each in (123, 123.0, "123 ")} == {"123"}
+        assert {values.identifier(published, "id") for published in (123, 123.0, "123 ")} == {"123"}
 
     def test_an_inexact_float_is_a_fault(self):
         with pytest.raises(PayloadError, match="is not exact"):
