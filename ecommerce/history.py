@@ -189,7 +189,7 @@ def _clear(cursor: CursorWrapper) -> None:
 def _rebuild(cursor: CursorWrapper, platform: str) -> int:
     """Bring the history to what stage_price_series and all that is stored say."""
     cursor.execute(_sql("known_observations"), {"platform": platform})
-    closed_months.add_evidence(cursor, platform)
+    closed_months.add_archived_points(cursor, platform)
     # Joins of a table without statistics may take forever.
     cursor.execute("ANALYZE known_observations")
     cursor.execute(_sql("rebuilt_history"), {})

@@ -89,7 +89,7 @@ def refuse_changes(cursor: CursorWrapper, platform: str) -> None:
         raise ItemsRefusedError(refused)
 
 
-def add_evidence(cursor: CursorWrapper, platform: str) -> None:
+def add_archived_points(cursor: CursorWrapper, platform: str) -> None:
     """Add the archived points of the offers in the table known_observations to that table.
 
     If the archive cannot be read, only offers with archived points are affected.

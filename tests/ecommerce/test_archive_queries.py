@@ -69,4 +69,4 @@ class TestQuestions:
             run("price_history", "uzum", "9").err == "CommandError: There is no offer 9 of uzum.\n"
         )
         done = run("price_history", "uzum", "9", "--since", "May")
-        assert "May is no time, such as 2025-06-01" in done.err
+        assert "May is not a time, such as 2025-06-01" in done.err

@@ -82,7 +82,7 @@ def _moment(text: str | None, default: datetime) -> datetime:
     if day is not None:
         return datetime.combine(day, time(), UTC)
     if moment is None:
-        raise CommandError(f"{text} is no time, such as 2025-06-01 or 2025-06-01T10:00Z.")
+        raise CommandError(f"{text} is not a time, such as 2025-06-01 or 2025-06-01T10:00Z.")
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
