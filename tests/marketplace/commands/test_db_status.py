@@ -70,7 +70,7 @@ class TestDbStatus:
         for status in ("queued", "failed", "completed"):
             options = {"push": {"attempts": 1}}
             pushed = factories.load_run("classifieds", status=status, options=options)
-            pushed.chunks.create(number=1, body=b"")
+            pushed.chunks.create(sequence=1, body=b"")
         factories.load_run("classifieds", status="queued")
 
         outcome = run("db_status", "--database", "classifieds")
