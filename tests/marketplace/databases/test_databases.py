@@ -79,7 +79,7 @@ class TestInitialize:
             == done._replace(roles=Reconciliation())
             == expected
         )
-        assert planned.roles.made == done.roles.made == ROLES
+        assert planned.roles.created == done.roles.created == ROLES
 
     def test_changes_nothing_the_second_time(self, scratch):
         scratch("ecommerce")

@@ -206,7 +206,7 @@ class TestLoad:
         finally:
             self.execute("DROP FUNCTION test_full_disk() CASCADE")
 
-        assert 'docs/operations.md, "Disk full". Then run it again.' in explain(caught.value)
+        assert 'docs/operations.md, "Disk full". Then run this again.' in explain(caught.value)
         assert not LoadRun.objects.exists()
 
     def test_full_shared_memory_is_another_error(self):
