@@ -4,6 +4,7 @@ docs/development.md describes how a block of a document is marked.
 """
 
 import os
+import pkgutil
 import re
 import shlex
 import shutil
@@ -207,6 +208,16 @@ class TestNames:
         for name in spans(document):
             if re.fullmatch(rf"(?:{folders})/[\w./-]*", name):
                 assert (ROOT / name).exists(), f"{document.name}: {name}"
+
+    @BY_DOCUMENT
+    def test_python_names_exist(self, document):
+        for name in re.findall(
+            r"\b(?:values|prices|marketplace|classifieds)(?:\.\w+)+", prose(document)
+        ):
+            name = re.sub(r"^prices\.", "values.prices.", name)
+            name = re.sub(r"^values\.", "marketplace.loading.values.", name)
+            if not name.endswith((".py", ".md")):
+                assert pkgutil.resolve_name(name), f"{document.name}: {name}"
 
 
 class TestCommands:
