@@ -55,8 +55,9 @@ OWN_APPS = {"marketplace", *(database.alias for database in DATABASES)}
 
 
 class Block(NamedTuple):
-    """A fenced block of a document."""
+    """A fenced block of a document, in the section of a heading of the second level."""
 
+    section: str
     line: int
     language: str
     options: dict[str, str]
@@ -69,16 +70,16 @@ class Block(NamedTuple):
 
 def blocks(document):
     """Return the fenced blocks of a document, in their order."""
-    fences = [token for token in MarkdownIt().parse(document.read_text()) if token.type == "fence"]
-    return [
-        Block(
-            fence.map[0] + 1,
-            (fence.info.split() or [""])[0],
-            dict(word.partition("=")[::2] for word in fence.info.split()[1:]),
-            fence.content,
-        )
-        for fence in fences
-    ]
+    found, section = [], ""
+    tokens = MarkdownIt().parse(document.read_text())
+    for token, content in zip(tokens, [*tokens[1:], None], strict=True):
+        if token.type == "heading_open" and token.tag == "h2":
+            section = content.content
+        elif token.type == "fence":
+            language, *words = token.info.split() or [""]
+            options = dict(word.partition("=")[::2] for word in words)
+            found.append(Block(section, token.map[0] + 1, language, options, token.content))
+    return found
 
 
 def prose(document):
@@ -311,16 +312,30 @@ def project(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def shell(project, tmp_path_factory):
-    """A shell in a copy of the project with the demo data."""
-    folder = tmp_path_factory.mktemp("document") / "project"
-    subprocess.run(["cp", "--archive", "--reflink=auto", project, folder], check=True)
-    shell = Shell(folder)
-    yield shell
-    for data_dir in (".data", ".data/second", ".data/tests"):
-        shell.run(f"test ! -d {data_dir} || DATA_DIR={data_dir} python manage.py db_stop")
-    shutil.rmtree(folder)
+@pytest.fixture(scope="module")
+def shells(project, tmp_path_factory):
+    """Return a function from a document to its shell, in a copy of the project of its own."""
+    shells = {}
+
+    def get_shell(document):
+        if document not in shells:
+            _end(shells)
+            folder = tmp_path_factory.mktemp("document") / "project"
+            subprocess.run(["cp", "--archive", "--reflink=auto", project, folder], check=True)
+            shells[document] = Shell(folder)
+        return shells[document]
+
+    yield get_shell
+    _end(shells)
+
+
+def _end(shells):
+    """Stop the servers of documents and remove their folders."""
+    for shell in shells.values():
+        for data_dir in (".data", ".data/second", ".data/tests"):
+            shell.run(f"test ! -d {data_dir} || DATA_DIR={data_dir} python manage.py db_stop")
+        shutil.rmtree(shell.folder)
+    shells.clear()
 
 
 #: Defined before the commands of a document: the run that its `uzum-17` stands for.
@@ -393,10 +408,26 @@ class Shell:
                 return
 
 
-def script(document):
-    """Return the blocks of a document that are run, as one script that names each."""
+def sections():
+    """Return the sections that have commands, as parameters of a test: document and heading."""
+    found = dict.fromkeys(
+        (document, block.section)
+        for document in DOCUMENTS
+        for block in blocks(document)
+        if block.is_run
+    )
+    return [
+        pytest.param(document, section, id=f"{document.name}: {section}")
+        for document, section in found
+    ]
+
+
+def script(document, section):
+    """Return the commands of a section as one script that names each block."""
     parts = []
-    for block in filter(lambda block: block.is_run, blocks(document)):
+    for block in blocks(document):
+        if not block.is_run or block.section != section:
+            continue
         parts.append(f"echo {shlex.quote(f'@@@ {document.name}:{block.line}')}")
         if block.language == "sql":
             options = f"--database {block.options['database']} -- --set ON_ERROR_STOP=1 --quiet"
@@ -406,12 +437,11 @@ def script(document):
     return "\n".join(parts)
 
 
+# The first of them waits for the demo data.
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize(
-    "document", [path for path in DOCUMENTS if script(path)], ids=lambda path: path.name
-)
-def test_every_command_runs(shell, document):
-    commands = script(document)
+@pytest.mark.parametrize(("document", "section"), sections())
+def test_every_command_runs(shells, document, section):
+    shell, commands = shells(document), script(document, section)
 
     with shell.site_running() if SITE in commands else nullcontext():
         done = shell.run(PRELUDE + commands.replace(HELD_RUN, "$(held_run)"))
