@@ -1,4 +1,4 @@
-"""Ads that are not published any more: missing from a full listing, or past their own date."""
+"""Ads that are no longer published: missing from a full listing, or past their expiry date."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -14,8 +14,8 @@ from marketplace.loading.adapters import Item, Parsed, Payload, Shape
 from marketplace.loading.targets import Scope
 from marketplace.postgresql.sql_files import read_sql
 
-#: What an absent ad still says: its last price, as a price that is not told is one that is gone.
-_TOLD = (
+#: Fields that are repeated for a missing ad: without them, its price would be deleted.
+_KEPT_FIELDS = (
     "external_id",
     "price",
     "currency",
@@ -26,44 +26,45 @@ _TOLD = (
 
 
 def find_missing(alias: str, platform: str, scope: Scope) -> Iterator[Item]:
-    """Yield an item for each active ad that is not in the full listing."""
+    """Yield an item for each active ad that is missing from the full listing."""
     path = "seller" if scope.kind == "shop" else "category"
-    gone = Listing.objects.using(alias).filter(
+    missing = Listing.objects.using(alias).filter(
         platform=platform,
         status=Listing.Status.ACTIVE,
         last_seen_at__lt=scope.since,
         **{f"{path}__external_id__in": scope.external_ids},
     )
-    for row in gone.order_by("pk").values(*_TOLD).iterator():
+    for row in missing.order_by("pk").values(*_KEPT_FIELDS).iterator():
         price = row["price"]
-        told = row | {"price": price if price is None else str(price)}
-        yield Item("MISSING", told, observed_at=scope.at)
+        payload = row | {"price": price if price is None else str(price)}
+        yield Item("MISSING", payload, observed_at=scope.at)
 
 
 def _parse(payload: Payload, context: Payload) -> Parsed:
-    """Return what the absence of an ad says."""
+    """Return the record of a missing ad: its last price, and that it was removed."""
     price = payload["price"]
-    told = payload | {"price": price if price is None else Decimal(price)}
-    gone = ListingRecord(**told, status=Listing.Status.REMOVED.value)
-    return Parsed(gone.external_id, [gone])
+    values = payload | {"price": price if price is None else Decimal(price)}
+    listing = ListingRecord(**values, status=Listing.Status.REMOVED.value)
+    return Parsed(listing.external_id, [listing])
 
 
 SHAPES = (Shape("MISSING", lambda document: False, lambda document, source: iter(()), _parse),)
 
 
 def expire(alias: str, platform: str, moment: datetime | None = None) -> int:
-    """End the active ads whose own date has passed, with an event; return how many.
+    """Set active ads whose expiry date has passed to expired, with an event; return their number.
 
-    An ad that is observed again later is again what it says. Safe to run twice and at once.
+    An ad that is observed again later gets the observed status. Safe to run repeatedly and
+    concurrently.
 
-    :param moment: up to when, as what is loaded may be old; now if None
+    :param moment: the time up to which ads expire, because loaded data may be old; now if None
     """
     values: dict[str, Any] = {"platform": platform, "moment": moment or timezone.now()}
-    ended = 0
+    total = 0
     while True:
         with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
             cursor.execute(read_sql(__file__, "expired_listings"), values)
             count = int(cursor.fetchone()[0])
-        ended += count
+        total += count
         if not count:
-            return ended
+            return total

@@ -1,4 +1,4 @@
-"""Which record goes to which table of this database, and what follows from it."""
+"""The loading plan of the classifieds database: the table of each record, and derived data."""
 
 from functools import partial
 
@@ -13,7 +13,7 @@ _sql = partial(read_sql, __file__)
 
 
 def after_merge(cursor: CursorWrapper, platform: str) -> int:
-    """Write the events of the listings that changed; there are no price points here."""
+    """Write the events of changed listings; return 0, the number of new price points."""
     cursor.execute(_sql("listing_events"), {"platform": platform})
     return 0
 
@@ -34,11 +34,11 @@ PLAN = Plan(
                 "category_external_id": Reference("category_id", records.Category),
                 "seller_external_id": Reference("seller_id", records.Seller),
             },
-            # A price is one observation: "on request" now means that no price is published now.
+            # A price is observed as a whole: "on request" means that no price is published.
             replaced=frozenset(
                 {"price", "currency", "currency_text", "is_negotiable", "is_price_on_request"}
             ),
-            # In one place for payloads and tables alike.
+            # Derived here for payloads and tables alike.
             derived={
                 "district_canonical": lambda listing, _: canonical_district(
                     listing.district, listing.city
@@ -53,7 +53,7 @@ PLAN = Plan(
     shapes=full_listings.SHAPES,
     after_run=full_listings.expire,
     coverage={
-        # Price alone, not "or on request": an ad whose price was lost reads as on request.
+        # Only the price, not "or on request": an ad whose price was lost looks like one on request.
         "price": (records.Listing, "price"),
         "title": (records.Listing, "title"),
         "category": (records.Listing, "category_path"),

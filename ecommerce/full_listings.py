@@ -1,4 +1,4 @@
-"""Products that a full listing of a shop or category lacks: they are not for sale any more."""
+"""Products that are missing from a full listing of a shop or category: they are not for sale."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -14,26 +14,26 @@ from ecommerce.records import Product as ProductRecord
 from marketplace.loading.adapters import Item, Parsed, Payload, Shape
 from marketplace.loading.targets import Scope
 
-_TOLD = ("id", "price", "old_price", "currency", "currency_text")
+_FIELDS = ("id", "price", "old_price", "currency", "currency_text")
 
 
 def find_missing(alias: str, platform: str, scope: Scope) -> Iterator[Item]:
-    """Yield an item for each product with offers for sale that the full listing lacks."""
+    """Yield an item for each product whose offers for sale are missing from the full listing."""
     offers = Offer.objects.using(alias).filter(platform=platform, last_seen_at__lt=scope.since)
-    gone = offers.filter(_within(scope)).exclude(is_available=False).order_by("product_id", "pk")
+    missing = offers.filter(_within(scope)).exclude(is_available=False).order_by("product_id", "pk")
     siblings = Offer.objects.using(alias).filter(product=OuterRef("product"))
-    left = siblings.exclude(is_available=False).exclude(
+    remaining = siblings.exclude(is_available=False).exclude(
         Q(last_seen_at__lt=scope.since) & _within(scope)
     )
-    gone = gone.annotate(is_sold=Exists(left))
-    names = ("product_id", "product__external_id", "is_sold", "external_id", *_TOLD[1:])
+    missing = missing.annotate(is_sold=Exists(remaining))
+    names = ("product_id", "product__external_id", "is_sold", "external_id", *_FIELDS[1:])
     for (_, external_id, is_sold), rows in groupby(
-        gone.values_list(*names).iterator(), key=itemgetter(slice(3))
+        missing.values_list(*names).iterator(), key=itemgetter(slice(3))
     ):
-        told = [dict(zip(_TOLD, map(_plain, offer[3:]), strict=True)) for offer in rows]
+        missing_offers = [dict(zip(_FIELDS, map(_plain, offer[3:]), strict=True)) for offer in rows]
         yield Item(
             "MISSING",
-            {"id": external_id, "offers": told, "is_sold": is_sold},
+            {"id": external_id, "offers": missing_offers, "is_sold": is_sold},
             observed_at=scope.at,
         )
 
@@ -51,20 +51,20 @@ def _plain(value: Any) -> Any:
 
 
 def _parse(payload: Payload, context: Payload) -> Parsed:
-    """Return what the absence of offers says: their last price, and that they are not for sale."""
+    """Return the records of missing offers: their last price, and that they are not for sale."""
     offers = [
         OfferRecord(
-            external_id=told["id"],
+            external_id=offer["id"],
             product_external_id=payload["id"],
-            price=Decimal(told["price"]),
-            old_price=told["old_price"] and Decimal(told["old_price"]),
-            currency=told["currency"],
-            currency_text=told["currency_text"],
+            price=Decimal(offer["price"]),
+            old_price=offer["old_price"] and Decimal(offer["old_price"]),
+            currency=offer["currency"],
+            currency_text=offer["currency_text"],
             is_available=False,
         )
-        for told in payload["offers"]
+        for offer in payload["offers"]
     ]
-    # Others may still sell it; then nothing is said of the product.
+    # If other sellers still offer the product, its own availability stays unknown.
     is_available = None if payload.get("is_sold", True) else False
     return Parsed(payload["id"], [ProductRecord(payload["id"], is_available=is_available), *offers])
 

@@ -1,14 +1,17 @@
-"""The history of prices, as it follows from the observations of an offer.
+"""The price history, which follows from the observations of offers.
 
-The history of an offer is a function of the set of its observations, in whatever order they came.
-In the order of time, an unknown availability is that of the observation before. An offer
-that is out of stock may be observed without a price: then the last price stays; before there is
-one, such an observation says nothing. There is a point for the first observation, and for each
-whose price, old price, currency or availability is another than before. Of two observations of one
-moment, the one that was stored first counts.
+The history of an offer depends only on the set of its observations, not on the order in which they
+arrive. In the order of time:
 
-Observations that come in the order of time are appended. A late one has the history rebuilt from
-all known observations. Of archived months the archived points are all that is known: see
+- An unknown availability is the availability of the observation before.
+- An offer that is out of stock may be observed without a price; the last price then stays valid.
+  Before the first price, such an observation is ignored.
+- There is a point for the first observation, and for each observation whose price, old price,
+  currency or availability differs from the one before.
+- Of two observations at one time, the one that was stored first counts.
+
+Observations that arrive in order are appended. After a late arrival, the history is rebuilt from
+all known observations. Of archived months, only the archived points are known: see
 `ecommerce.archive.closed_months`.
 """
 
@@ -27,7 +30,7 @@ from marketplace.postgresql.sql_files import read_sql
 
 _sql = partial(read_sql, __file__)
 
-#: Record field → SQL type.
+#: Field of a PricePoint → SQL type.
 COLUMNS = {
     "offer_external_id": "text",
     "recorded_at": "timestamptz",
@@ -38,14 +41,16 @@ COLUMNS = {
     "available_amount": "integer",
 }
 
+#: Temporary table of the observations from which histories are rebuilt.
 _SERIES = "stage_price_series"
 _SERIES_COLUMNS = {"position": "bigint", **COLUMNS, "product_external_id": "text"}
 
-#: In the order of the fields of a PricePoint.
+#: Columns of the series in the order of the fields of a PricePoint.
 _SERIES_NAMES = ["position", *PricePoint._fields, "product_external_id"]
 
-_EVIDENCE = "known_observations"
-_EVIDENCE_COLUMNS = {
+#: Temporary table of all known states of the offers in the series.
+_KNOWN = "known_observations"
+_KNOWN_COLUMNS = {
     "offer_id": "bigint",
     "rank": "integer",
     **_SERIES_COLUMNS,
@@ -55,38 +60,38 @@ _EVIDENCE_COLUMNS = {
     "is_last": "boolean",
 }
 for _name in ("offer_external_id", "product_external_id"):
-    _EVIDENCE_COLUMNS.pop(_name)
+    _KNOWN_COLUMNS.pop(_name)
 
 
 class SoldOut(NamedTuple):
-    """An observation of a product, all of whose offers are out of stock."""
+    """An observation of a product whose offers are all out of stock."""
 
     product_external_id: str
     recorded_at: datetime
 
 
-def points_of(records: Iterable[Any], observed_at: datetime) -> list[PricePoint | SoldOut]:
-    """Return the observations that the records of an item are: its offers, and prices of the past.
+def observations_of(records: Iterable[Any], observed_at: datetime) -> list[PricePoint | SoldOut]:
+    """Return the observations of prices in the records of an item: its offers, and past prices.
 
-    Of several for one offer and moment, the one that loading would keep.
+    Several observations of one offer and time become one, as in loading.
     """
     sold_out: list[PricePoint | SoldOut] = []
-    found: dict[tuple[str, datetime], PricePoint] = {}
+    past: dict[tuple[str, datetime], PricePoint] = {}
     current: dict[tuple[str, datetime], PricePoint] = {}
     for record in records:
         if isinstance(record, Offer):
-            point = _current(record, observed_at)
+            point = _point_of(record, observed_at)
             key = point[:2]
-            current[key] = _completed(point, current[key]) if key in current else point
+            current[key] = _combine(point, current[key]) if key in current else point
         elif isinstance(record, PricePoint) and record.recorded_at <= observed_at:
-            found[record[:2]] = record
+            past[record[:2]] = record
         elif isinstance(record, Product) and record.is_available is False:
             sold_out.append(SoldOut(record.external_id, observed_at))
-    # What is said of a product counts where nothing is said of its offers.
-    return list((found | current).values()) if current else [*found.values(), *sold_out]
+    # The availability of a product counts only if the item has no offers.
+    return list((past | current).values()) if current else [*past.values(), *sold_out]
 
 
-def _current(offer: Offer, observed_at: datetime) -> PricePoint:
+def _point_of(offer: Offer, observed_at: datetime) -> PricePoint:
     amount = offer.stock_quantity
     if offer.price is None or (amount is None and offer.is_available is False):
         amount = 0
@@ -101,24 +106,24 @@ def _current(offer: Offer, observed_at: datetime) -> PricePoint:
     )
 
 
-def _completed(newer: PricePoint, older: PricePoint) -> PricePoint:
-    """Return what two records of one offer in an item say together."""
+def _combine(newer: PricePoint, older: PricePoint) -> PricePoint:
+    """Return one point for two records of an offer: the newer values, completed by the older."""
     if newer.price is None:
         newer = newer._replace(
             price=older.price, old_price=older.old_price, currency=older.currency
         )
     if newer.is_available is not None and older.is_available not in (None, newer.is_available):
-        # What was in stock by the other record says nothing of this one.
+        # The amount belongs to the other availability.
         older = older._replace(available_amount=None)
     values = (old if new is None else new for new, old in zip(newer, older, strict=True))
     return PricePoint._make(values)
 
 
-def begin(cursor: CursorWrapper, offers: list[int], since: datetime) -> int:
-    """Write the first points of offers that were just created; return how many they are.
+def insert_first_points(cursor: CursorWrapper, offers: list[int], since: datetime) -> int:
+    """Write the first points of offers that were just inserted; return their number.
 
-    :param since: when the first of them was observed
-    :raises MergeRequiredError: if that may be in an archived month, which takes no points
+    :param since: time of the oldest of these observations
+    :raises MergeRequiredError: if `since` may be in an archived month, which takes no points
     """
     if closed_months.is_closed(cursor, since):
         raise MergeRequiredError(f"Months up to that of {since:%Y-%m-%d} may be archived.")
@@ -126,20 +131,22 @@ def begin(cursor: CursorWrapper, offers: list[int], since: datetime) -> int:
     return int(cursor.rowcount)
 
 
-def append(cursor: CursorWrapper, platform: str) -> int:
-    """Write the points of a merged batch, as far as it is newer than what was known.
+def append_points(cursor: CursorWrapper, platform: str) -> int:
+    """Write the points of a merged batch that are newer than the stored state.
 
-    Returns how many points are new. Marks the outliers that it reveals.
+    Marks last prices as outliers where the new ones reveal them. Late arrivals are left to
+    `find_late` and `rebuild`.
 
-    :raises ItemsRefusedError: if items would change a month that is archived
+    :return: the number of new points
+    :raises ItemsRefusedError: if items would change an archived month
     """
     closed_months.refuse_changes(cursor, platform)
     cursor.execute(_sql("changed_prices"), {"platform": platform})
-    count, has_past, offers, times, prices = cursor.fetchone()
+    count, has_past_prices, offers, times, prices = cursor.fetchone()
     if offers:
-        _mark(cursor, offers, times, prices)
-    if has_past:
-        _clear(cursor)
+        _mark_outliers(cursor, offers, times, prices)
+    if has_past_prices:
+        _prepare_tables(cursor)
         cursor.execute(_sql("past_prices"))
         if cursor.rowcount:
             count += _rebuild(cursor, platform)
@@ -147,10 +154,9 @@ def append(cursor: CursorWrapper, platform: str) -> int:
 
 
 def find_late(cursor: CursorWrapper, platform: str) -> list[str]:
-    """Return the external_ids of the products whose histories a merged batch contradicts.
+    """Return the external ids of products whose histories must be rebuilt after a merged batch.
 
-    It does so where it tells of a moment before the newest that is known, and another state than
-    the history has then.
+    These products have late arrivals in the batch that contradict their history.
     """
     cursor.execute(_sql("late_arrivals"), {"platform": platform})
     return [external_id for (external_id,) in cursor.fetchall() if external_id is not None]
@@ -159,53 +165,64 @@ def find_late(cursor: CursorWrapper, platform: str) -> list[str]:
 def rebuild(
     cursor: CursorWrapper, platform: str, observations: Iterable[PricePoint | SoldOut]
 ) -> int:
-    """Make the histories of the offers that are observed anew; return how many points are new.
+    """Rebuild the histories of the observed offers; return the number of new points.
 
-    A moment of which no observation is given has the state that the history has then, or that the
-    offer had before the batch or has now. A point that stays keeps its id. Safe to run again.
+    For times without an observation, the stored points and the state of the offer before and after
+    the batch count. Points that remain keep their ids. Safe to run again.
 
-    :param observations: of two of a moment, the first counts
+    :param observations: of two at one time, the first counts
     """
-    _clear(cursor)
-    rows = ((position, *_series(seen)) for position, seen in enumerate(observations))
+    _prepare_tables(cursor)
+    rows = ((position, *_series_row(seen)) for position, seen in enumerate(observations))
     staging.copy(cursor, _SERIES, _SERIES_NAMES, rows)
     return _rebuild(cursor, platform)
 
 
-def _series(seen: PricePoint | SoldOut) -> tuple[Any, ...]:
+def _series_row(observation: PricePoint | SoldOut) -> tuple[Any, ...]:
     """Return an observation as a row of stage_price_series, without its position."""
-    if isinstance(seen, SoldOut):
-        return (None, seen.recorded_at, None, None, None, False, 0, seen.product_external_id)
-    return (*seen, None)
+    if isinstance(observation, SoldOut):
+        product, time = observation
+        return (None, time, None, None, None, False, 0, product)
+    return (*observation, None)
 
 
-def _clear(cursor: CursorWrapper) -> None:
-    """Make the temporary tables of a rebuild, or empty them."""
+def _prepare_tables(cursor: CursorWrapper) -> None:
+    """Create the temporary tables of a rebuild, or empty them."""
     cursor.execute(staging.definition(_SERIES, list(_SERIES_COLUMNS.items())))
-    cursor.execute(staging.definition(_EVIDENCE, list(_EVIDENCE_COLUMNS.items())))
-    staging.clear(cursor, [_SERIES, _EVIDENCE])
+    cursor.execute(staging.definition(_KNOWN, list(_KNOWN_COLUMNS.items())))
+    staging.clear(cursor, [_SERIES, _KNOWN])
 
 
 def _rebuild(cursor: CursorWrapper, platform: str) -> int:
-    """Bring the history to what stage_price_series and all that is stored say."""
+    """Rebuild the histories of the offers in the series; return the number of new points."""
     cursor.execute(_sql("known_observations"), {"platform": platform})
     closed_months.add_archived_points(cursor, platform)
+<<<<<<< HEAD
     # Joins of a table without statistics may take forever.
+=======
+    # Without statistics, the planner may choose very slow joins.
+>>>>>>> 12ba1e2 (docs(apps): loading plans, queries and full listings in plain words)
     cursor.execute("ANALYZE known_observations")
     cursor.execute(_sql("rebuilt_history"), {})
-    count, gone, times, states = cursor.fetchone()
-    if gone:
+    count, offers, times, states = cursor.fetchone()
+    if offers:
         cursor.execute(
             _sql("removed_points"),
-            {"offers": gone, "times": times, "first": times[0], "last": times[-1]},
+            {"offers": offers, "times": times, "first": times[0], "last": times[-1]},
         )
     if states:
         cursor.execute(_sql("current_offers"), {"states": states})
     return int(count)
 
 
-def _mark(cursor: CursorWrapper, offers: list[int], times: list[datetime], prices: Any) -> None:
-    """Mark the last prices that a new one shows to be outliers."""
+def _mark_outliers(
+    cursor: CursorWrapper, offers: list[int], times: list[datetime], prices: Any
+) -> None:
+    """Mark the last prices of offers that the new prices reveal to be outliers.
+
+    :param times: the time of the last price of each offer
+    :param prices: the new price of each offer
+    """
     cursor.execute(
         _sql("outlier_marks"),
         {

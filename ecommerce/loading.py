@@ -1,4 +1,4 @@
-"""Which record goes to which table of this database, and what follows from it."""
+"""The loading plan of the e-commerce database: the table of each record, and derived data."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ from typing import Any
 from django.db.backends.utils import CursorWrapper
 
 from ecommerce import full_listings, history, models, records
-from ecommerce.history import points_of
+from ecommerce.history import observations_of
 from ecommerce.partitions import ensure
 from marketplace.loading.targets import Observations, Plan, Reference, Target
 from marketplace.loading.values import normalize_title
@@ -21,38 +21,44 @@ _CATEGORY = Reference("category_id", records.Category)
 
 
 def create_months(alias: str, moments: set[datetime]) -> None:
-    """Create the partitions of price history that some moments need and that are missing."""
-    # Partitions are months of UTC. They are asked for each time: one that was there a batch ago
-    # may have been archived since.
+    """Create the missing partitions of the price history for some times."""
+    # Partitions are months of UTC. Each batch checks again: a month may have been archived since
+    # the last batch.
     ensure(alias, {moment.astimezone(UTC).date().replace(day=1) for moment in moments})
 
 
 def after_merge(cursor: CursorWrapper, platform: str) -> int:
-    """Write what follows from a merge: paths of categories, moves of offers, price points.
+    """Write the data that follow from a merge: category paths, reassigned offers, price points.
 
-    Returns how many points are new.
+    :return: the number of new points
     """
     write_paths(cursor, platform)
     cursor.execute(_sql("reassigned_offers"))
-    return history.append(cursor, platform)
+    return history.append_points(cursor, platform)
 
 
 def after_create(
     cursor: CursorWrapper, platform: str, ids: Mapping[type[Any], list[int]], since: datetime
 ) -> int:
-    """Do the same for products and offers that were just created."""
+    """Write the derived data of products and offers that were just inserted.
+
+    :return: the number of new points
+    """
     write_paths(cursor, platform)
-    return history.begin(cursor, ids[records.Offer], since)
+    return history.insert_first_points(cursor, ids[records.Offer], since)
 
 
 def extend_sold_out(cursor: CursorWrapper, platform: str) -> int:
-    """Stage the offers of products that are not available and come without any offer."""
+    """Stage all offers of products that are unavailable and come without offers.
+
+    :return: the number of staged offers
+    """
     cursor.execute(_sql("sold_out_offers"), {"platform": platform})
     return int(cursor.rowcount)
 
 
 def complete_prices(cursor: CursorWrapper, platform: str) -> None:
-    """Give staged offers without a price the one that was in effect; drop those that had none."""
+    """Give staged offers without a price the price in effect; delete those that have none."""
     cursor.execute("SELECT EXISTS (SELECT FROM stage_ecommerce_offers WHERE price IS NULL)")
     if cursor.fetchone() == (False,):
         return
@@ -61,7 +67,7 @@ def complete_prices(cursor: CursorWrapper, platform: str) -> None:
 
 
 def write_paths(cursor: CursorWrapper, platform: str) -> int:
-    """Write the tree paths of categories; there are no price points in it."""
+    """Write the tree paths of changed categories; return 0, the number of new price points."""
     values = {"platform": platform}
     cursor.execute(_sql("category_lock"), values)
     if cursor.rowcount:
@@ -92,7 +98,7 @@ PLAN = Plan(
                 "product_external_id": Reference("product_id", records.Product),
                 "seller_external_id": _SELLER,
             },
-            # A price is one observation: without an old price now, there is no discount now.
+            # A price is observed as a whole: without an old price, there is no discount.
             replaced=frozenset({"price", "old_price", "currency", "currency_text", "scraped_at"}),
             current=frozenset({"is_available", "stock_quantity"}),
             amounts={"stock_quantity": "is_available"},
@@ -116,7 +122,7 @@ PLAN = Plan(
     after_create=after_create,
     after_replay=write_paths,
     find_late=history.find_late,
-    observe=points_of,
+    observe=observations_of,
     rebuild=history.rebuild,
     find_missing=full_listings.find_missing,
     shapes=full_listings.SHAPES,

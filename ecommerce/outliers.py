@@ -1,8 +1,8 @@
-"""Prices that loading marked as outliers, and what a person says of them.
+"""Prices that loading marked as outliers, and the decisions of a person about them.
 
-A outlier is a price that lasted one observation and came back, and that was wrong beside its
-neighbors: `ecommerce_is_outlier` in the database says how wrong. It stays in the history, and is
-left out of `ecommerce_price_statistics`.
+An outlier is a price that was observed once, between two prices that agree, and that differs from
+them as the database function `ecommerce_is_outlier` defines. It stays in the history and is
+excluded from `ecommerce_price_statistics`.
 """
 
 from datetime import datetime
@@ -14,11 +14,11 @@ from marketplace.exceptions import MarketplaceError
 
 
 class Outlier(NamedTuple):
-    """A marked price.
+    """A price that is marked as an outlier.
 
-    :param pk: of its point in the history
-    :param offer: the offer's external_id
-    :param price_before: the price of the observation before it; None if its currency was another
+    :param pk: key of its point in the history
+    :param offer: external_id of the offer
+    :param price_before: price of the point before it; None if that has another currency
     """
 
     pk: int
@@ -32,9 +32,9 @@ class Outlier(NamedTuple):
 
 
 def waiting(alias: str, platform: str, limit: int) -> list[Outlier]:
-    """Return the marked prices of a platform, the newest first."""
+    """Return the newest outliers of a platform, the newest first."""
     points = PricePoint.objects.using(alias).filter(is_outlier=True, offer__platform=platform)
-    found = points.select_related("offer__product").only(
+    rows = points.select_related("offer__product").only(
         "price",
         "price_change",
         "currency",
@@ -43,7 +43,7 @@ def waiting(alias: str, platform: str, limit: int) -> list[Outlier]:
         "offer__external_id",
         "offer__product__title",
     )
-    return [_outlier(point) for point in found.order_by("-recorded_at", "-pk")[:limit]]
+    return [_outlier(point) for point in rows.order_by("-recorded_at", "-pk")[:limit]]
 
 
 def _outlier(point: PricePoint) -> Outlier:
@@ -61,26 +61,26 @@ def _outlier(point: PricePoint) -> Outlier:
 
 
 def release(alias: str, pk: int) -> None:
-    """Say of a marked price that it is right: it counts again, and is not marked again.
+    """Declare an outlier correct: its price counts again, and is not marked again.
 
-    :raises MarketplaceError: if there is no such price, or it is not marked
+    :raises MarketplaceError: if the point does not exist, or is not marked
     """
-    _settle(alias, pk, is_outlier=False)
+    _set_decision(alias, pk, is_outlier=False)
 
 
 def restore(alias: str, pk: int) -> None:
-    """Take back a release: the price is marked again.
+    """Undo a release: mark the price as an outlier again.
 
-    :raises MarketplaceError: if there is no such price, or it was not released
+    :raises MarketplaceError: if the point does not exist, or was not released
     """
-    _settle(alias, pk, is_outlier=True)
+    _set_decision(alias, pk, is_outlier=True)
 
 
-def _settle(alias: str, pk: int, *, is_outlier: bool) -> None:
+def _set_decision(alias: str, pk: int, *, is_outlier: bool) -> None:
     points = PricePoint.objects.using(alias).filter(pk=pk)
-    # One statement: loading may be judging the same point.
+    # One statement, because loading may mark the same point concurrently.
     if not points.filter(is_outlier=not is_outlier).update(is_outlier=is_outlier):
-        state = "marked as a outlier" if not is_outlier else "a released outlier"
+        state = "marked as an outlier" if not is_outlier else "a released outlier"
         raise MarketplaceError(
             f"Price point {pk} is not {state}. See the price history in the admin."
             if points.exists()

@@ -18,12 +18,12 @@ MONTHS_AHEAD = 3
 class Partition(NamedTuple):
     """A month of the price history.
 
-    :param state: "hot", "missing" ahead, "archived"; "being archived" where that was interrupted;
-        "lost" where an archived month was declared so, and nothing was loaded since
+    :param state: "hot" (in PostgreSQL), "missing" (not created yet), "archived", "being archived"
+        (in progress or interrupted), or "lost" (declared lost, and nothing was loaded since)
+    :param rows: number of points; an estimate if the table is large
+    :param bytes: size of the table with its indexes
+    :param problem: why an archived month cannot be read; empty if it can
     :param lost_at: when the month was declared lost
-    :param rows: counted, or estimated in a large table
-    :param bytes: of the table with its indexes
-    :param problem: why an archived month cannot be read; empty if nothing is known of that
     """
 
     month: date
@@ -37,55 +37,59 @@ class Partition(NamedTuple):
 
 
 def report(today: date) -> list[Partition]:
-    """Return the months of the price history in order, and those ahead that are missing."""
+    """Return the months of the price history in order, with the months ahead that are missing."""
     marks = {mark.month: mark for mark in months.marks()}
-    found = {month: Partition(month, "missing") for month in _months(today)}
+    partitions = {month: Partition(month, "missing") for month in _months(today)}
     lost = months.lost_months()
-    found |= {each.month: Partition(each.month, "lost", each.row_count) for each in lost}
+    partitions |= {gap.month: Partition(gap.month, "lost", gap.row_count) for gap in lost}
     for month, mark in marks.items():
         state = "archived" if mark.archived_at else "being archived"
-        found[month] = Partition(month, state, mark.row_count, archived_at=mark.archived_at)
+        partitions[month] = Partition(month, state, mark.row_count, archived_at=mark.archived_at)
     with connections[months.alias()].cursor() as cursor:
         for name, problem in lacking_files(cursor):
             month = layout.month_of(name)
-            found[month] = found[month]._replace(problem=problem)
-    for each in months.table_months():
-        is_hot = each.place is Place.ATTACHED and each.month not in marks
+            partitions[month] = partitions[month]._replace(problem=problem)
+    for table in months.table_months():
+        is_hot = table.place is Place.ATTACHED and table.month not in marks
         state = "hot" if is_hot else "being archived"
-        found[each.month] = Partition(each.month, state, each.rows, each.is_estimate, each.bytes)
+        partitions[table.month] = Partition(
+            table.month, state, table.rows, table.is_estimate, table.bytes
+        )
     for gap in lost:
-        found[gap.month] = found[gap.month]._replace(lost_at=gap.abandoned_at)
-    return [found[month] for month in sorted(found)]
+        partitions[gap.month] = partitions[gap.month]._replace(lost_at=gap.abandoned_at)
+    return [partitions[month] for month in sorted(partitions)]
 
 
 def lost() -> list[str]:
     """Return the months of the price history that were declared lost."""
-    return [str(each) for each in months.lost_months()]
+    return [str(gap) for gap in months.lost_months()]
 
 
 def lacking_files(cursor: CursorWrapper) -> list[tuple[str, str]]:
-    """Return the archived months that a database names and the archive lacks, and the reason.
+    """Return the archived months whose files are missing or unreadable, each with the reason.
 
-    Reads no file but manifests. The database may be a copy, or older than archives of months.
+    Only manifests are read.
+
+    :param cursor: a cursor of the database, or of a copy that may have no table of archived months
     """
     cursor.execute("SELECT to_regclass('ecommerce_archived_months') IS NOT NULL")
     if cursor.fetchone() != (True,):
         return []
     return [
-        (f"{month:%Y-%m}", why)
-        for month, why in reading.unreadable_months(months.file_months(cursor))
+        (f"{month:%Y-%m}", reason)
+        for month, reason in reading.unreadable_months(months.file_months(cursor))
     ]
 
 
 def names_ahead(today: date) -> list[str]:
-    """Return the names of the current month's partition and of those ahead."""
+    """Return the names of the partitions of the current month and the months ahead."""
     return [f"ecommerce_price_history_{month:%Y_%m}" for month in _months(today)]
 
 
 def ensure_ahead(alias: str, today: date) -> list[str]:
-    """Create the partitions of the current month and of those ahead; return the new ones' names.
+    """Create the missing partitions of the current month and the months ahead; return their names.
 
-    Safe to run twice and at once.
+    Safe to run repeatedly and concurrently.
 
     :param today: a day of the current month, UTC
     """
@@ -93,9 +97,9 @@ def ensure_ahead(alias: str, today: date) -> list[str]:
 
 
 def ensure(alias: str, months: Iterable[date]) -> list[str]:
-    """Create the partitions of some months that are missing; return the new ones' names.
+    """Create the missing partitions of some months; return their names.
 
-    Safe to run twice and at once.
+    Safe to run repeatedly and concurrently.
 
     :param months: first days of months of UTC
     """
@@ -106,7 +110,7 @@ def ensure(alias: str, months: Iterable[date]) -> list[str]:
 
 
 def _create(alias: str, start: datetime) -> str | None:
-    """Create a month's partition if it is missing; return the name of a new one."""
+    """Create the partition of a month if it is missing; return its name, or None if it exists."""
     for is_last in (False, True):
         try:
             with connections[alias].cursor() as cursor:
@@ -114,14 +118,14 @@ def _create(alias: str, start: datetime) -> str | None:
                 name: str | None = cursor.fetchone()[0]
                 return name
         except ProgrammingError as error:
-            # Who waited for another session to create it may still know it as missing: what a
-            # session knows of the catalog is renewed with its next statement.
+            # A session that waited for another one to create the table may still have a stale
+            # catalog cache, which its next statement refreshes.
             if is_last or not isinstance(error.__cause__, DuplicateTable):
                 raise
     raise AssertionError("unreachable")
 
 
 def _months(today: date) -> list[date]:
-    """Return the first days of the current month and of those ahead."""
+    """Return the first days of the current month and the months ahead."""
     months = [today.year * 12 + today.month - 1 + ahead for ahead in range(MONTHS_AHEAD + 1)]
     return [date(month // 12, month % 12 + 1, 1) for month in months]

@@ -1,8 +1,8 @@
-"""Questions that analysts ask of this database.
+"""Queries of the price history for analysts.
 
-Those of the price history are answered from the months in PostgreSQL and the archived ones as one.
-Each system adds up its own months; what they say is brought together here, so that an answer takes
-as much memory as it is long. A period ends before `until`; days and months are those of UTC.
+They cover the months in PostgreSQL and the archived months. Each of the two systems aggregates its
+own months, and the aggregates are combined here, so memory use depends on the size of the result
+only. A period ends before `until`. Days and months are days and months of UTC.
 """
 
 from collections import defaultdict
@@ -32,10 +32,10 @@ _CENTS = Decimal("0.01")
 
 
 class PriceStatistics(NamedTuple):
-    """The prices of an offer in its present currency, outliers left out; None without any.
+    """The prices of an offer in its current currency, without outliers. None if it has no points.
 
-    :param avg_price: each price weighs as long as it held, the last one until it was seen last
-    :param lowest_at: when the lowest price was first shown
+    :param avg_price: average weighted by time; the last price holds until the last observation
+    :param lowest_at: first time of the lowest price
     :param first_at: time of the first point
     :param last_at: time of the last point
     """
@@ -52,7 +52,7 @@ class PriceStatistics(NamedTuple):
 
 
 class Point(NamedTuple):
-    """A change of an offer's price or availability, as `ecommerce.models.PricePoint`."""
+    """A change of an offer's price or availability; see `ecommerce.models.PricePoint`."""
 
     offer_id: int
     recorded_at: datetime
@@ -67,9 +67,9 @@ class Point(NamedTuple):
 
 
 class Extremes(NamedTuple):
-    """The prices of an offer in a currency and period, outliers left out.
+    """The prices of an offer in a currency and period, without outliers.
 
-    :param avg_price: of the points, each weighing the same
+    :param avg_price: unweighted average of the points
     """
 
     offer_id: int
@@ -83,9 +83,9 @@ class Extremes(NamedTuple):
 
 
 class MonthlyPrices(NamedTuple):
-    """The points of a platform in a month and currency; prices without outliers.
+    """The points of a platform in a month and currency. The prices exclude outliers.
 
-    :param unavailable_count: points that say that an offer is not available
+    :param unavailable_count: number of points at which an offer is unavailable
     """
 
     platform: str
@@ -100,7 +100,7 @@ class MonthlyPrices(NamedTuple):
 
 
 class DailyChanges(NamedTuple):
-    """The points of a platform on a day, outliers left out."""
+    """The number of points of a platform on a day, without outliers."""
 
     platform: str
     day: date
@@ -110,7 +110,7 @@ class DailyChanges(NamedTuple):
 
 
 class Drop(NamedTuple):
-    """A change by which an offer became cheaper."""
+    """A decrease of an offer's price."""
 
     platform: str
     offer_id: int
@@ -121,9 +121,9 @@ class Drop(NamedTuple):
 
 
 class CategoryChanges(NamedTuple):
-    """The points of the offers of a category, of the category that their product has now.
+    """The number of points of the offers whose products are in a category now.
 
-    :param path: "Electronics > Phones"; None where the product has no category
+    :param path: for example "Electronics > Phones"; None for products without a category
     """
 
     category_id: int | None
@@ -131,13 +131,13 @@ class CategoryChanges(NamedTuple):
     point_count: int
 
 
-# Questions of offers
+# Queries of single offers
 
 
 def price_statistics(offer_id: int) -> PriceStatistics | None:
-    """Return the statistics of an offer's prices; None if there is no such offer.
+    """Return the statistics of an offer's prices; None if the offer does not exist.
 
-    :raises ArchiveError: if an archived month cannot be read; so do all questions here
+    :raises ArchiveError: if an archived month cannot be read, as all queries here
     """
     with _history(*ALWAYS) as (cursor, archived):
         rows = reading.points_of(archived, [offer_id], *ALWAYS) if archived else []
@@ -157,7 +157,7 @@ def price_statistics(offer_id: int) -> PriceStatistics | None:
 def price_points(
     offers: Iterable[int], since: datetime = ALWAYS[0], until: datetime = ALWAYS[1]
 ) -> list[Point]:
-    """Return the points of some offers in a period, by offer and time."""
+    """Return the points of some offers in a period, sorted by offer and time."""
     values: dict[str, Any] = {"offers": list(offers), "since": since, "until": until}
     with _history(since, until) as (cursor, archived):
         cursor.execute(_sql("price_points"), values)
@@ -167,9 +167,9 @@ def price_points(
     return sorted((Point(*row) for row in rows), key=lambda point: point[:2])
 
 
-def prices_at(offers: Iterable[int], moment: datetime) -> dict[int, Point]:
-    """Return the point in effect at a moment of each offer that was known then; no outliers."""
-    points = price_points(offers, until=moment + timedelta(microseconds=1))
+def prices_at(offers: Iterable[int], time: datetime) -> dict[int, Point]:
+    """Return offer id → the point in effect at a time. Outliers are skipped."""
+    points = price_points(offers, until=time + timedelta(microseconds=1))
     return {point.offer_id: point for point in points if not point.is_outlier}
 
 
@@ -178,35 +178,35 @@ def price_extremes(
 ) -> list[Extremes]:
     """Return the lowest, highest and average prices of some offers in a period."""
     values = {"offers": list(offers), "since": since, "until": until}
-    found = _merged("price_extremes", values, 2, (_add, _least, _most, _add, _least, _most))
+    groups = _aggregate("price_extremes", values, 2, (_add, _least, _most, _add, _least, _most))
     return [
         Extremes._make((*key, count, low, high, _mean(total, count), first, last))
-        for key, (count, low, high, total, first, last) in found
+        for key, (count, low, high, total, first, last) in groups
     ]
 
 
-# Questions of all offers
+# Queries of all offers
 
 
 def monthly_prices(
     since: datetime = ALWAYS[0], until: datetime = ALWAYS[1], platform: str | None = None
 ) -> list[MonthlyPrices]:
-    """Return the prices of a period by platform, month and currency."""
+    """Return the prices of a period per platform, month and currency."""
     merges = (_add, _add, _add, _least, _most, _add)
-    found = _merged("monthly_prices", {"since": since, "until": until}, 3, merges, platform)
+    groups = _aggregate("monthly_prices", {"since": since, "until": until}, 3, merges, platform)
     return [
         MonthlyPrices._make((*key, *figures[:-1], _mean(figures[-1], figures[0])))
-        for key, figures in found
+        for key, figures in groups
     ]
 
 
 def daily_changes(
     since: datetime = ALWAYS[0], until: datetime = ALWAYS[1], platform: str | None = None
 ) -> list[DailyChanges]:
-    """Return how many prices changed in a period, by platform and day."""
+    """Return the number of price changes in a period, per platform and day."""
     values = {"since": since, "until": until}
-    found = _merged("daily_changes", values, 2, (_add, _add, _add), platform)
-    return [DailyChanges(*key, *counts) for key, counts in found]
+    groups = _aggregate("daily_changes", values, 2, (_add, _add, _add), platform)
+    return [DailyChanges(*key, *counts) for key, counts in groups]
 
 
 def largest_drops(
@@ -215,9 +215,9 @@ def largest_drops(
     platform: str | None = None,
     limit: int = 20,
 ) -> list[Drop]:
-    """Return the changes of a period by which prices fell most, in percent."""
+    """Return the largest decreases of prices in a period, in percent."""
     values = {"since": since, "until": until, "limit": limit}
-    rows = [Drop(*row) for row in _ask("largest_drops", values, platform)]
+    rows = [Drop(*row) for row in _rows("largest_drops", values, platform)]
     drops = [drop._replace(recorded_at=drop.recorded_at.replace(tzinfo=UTC)) for drop in rows]
     drops.sort(key=lambda drop: (drop.price_change_percent, drop.recorded_at, drop.offer_id))
     return drops[:limit]
@@ -226,18 +226,22 @@ def largest_drops(
 def category_changes(
     since: datetime = ALWAYS[0], until: datetime = ALWAYS[1], platform: str | None = None
 ) -> list[CategoryChanges]:
-    """Return how many points the offers of each category have in a period, the most first."""
+    """Return the number of points per category in a period, the largest first."""
     values = {"since": since, "until": until}
     counts: dict[int | None, int] = defaultdict(int)
-    for category_id, count in _ask("category_changes", values, platform, has_categories=True):
+    for category_id, count in _rows("category_changes", values, platform, has_categories=True):
         counts[category_id] += count
-    known = Category.objects.using(router.db_for_read(Category)).filter(pk__in=filter(None, counts))
-    paths = {pk: path or name for pk, path, name in known.values_list("pk", "path_names", "name")}
-    found = [CategoryChanges(pk, paths.get(pk or 0), count) for pk, count in counts.items()]
-    return sorted(found, key=lambda each: (-each.point_count, each.category_id or 0))
+    categories = Category.objects.using(router.db_for_read(Category)).filter(
+        pk__in=filter(None, counts)
+    )
+    paths = {
+        pk: path or name for pk, path, name in categories.values_list("pk", "path_names", "name")
+    }
+    changes = [CategoryChanges(pk, paths.get(pk or 0), count) for pk, count in counts.items()]
+    return sorted(changes, key=lambda change: (-change.point_count, change.category_id or 0))
 
 
-# Both systems
+# Reading both systems
 
 _HOT = """
 WITH points AS (
@@ -267,34 +271,34 @@ COPY (
 
 @contextmanager
 def _history(since: datetime, until: datetime) -> Iterator[tuple[CursorWrapper, list[FileMonth]]]:
-    """Open the price history as it is now: yield a cursor, and the archived months of a period."""
+    """Yield a cursor with an MVCC snapshot of the price history, and a period's archived months."""
     alias = router.db_for_read(PricePoint)
     is_nested = connections[alias].in_atomic_block
     with atomic(using=alias), connections[alias].cursor() as cursor:
         if not is_nested:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        # A month may be on its way out: whoever takes it waits for those who hold this. So what
-        # the first statement after it sees as attached stays so.
+        # Moving a month waits for this lock, so a month that the next statement sees attached
+        # stays attached.
         cursor.execute("LOCK TABLE ONLY ecommerce_price_history IN ACCESS SHARE MODE")
         yield cursor, months.file_months(cursor, since, until)
 
 
-def _ask(
+def _rows(
     name: str, values: Mapping[str, Any], platform: str | None, *, has_categories: bool = False
 ) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows of a question, those of the months in PostgreSQL first."""
+    """Yield the rows of a query: first those of PostgreSQL, then those of archived months."""
     with _history(values["since"], values["until"]) as (cursor, archived):
         cursor.execute(_HOT + _sql(name), {**values, "platform": platform})
         yield from cursor.fetchall()
         if archived:
             with reading.points(archived, platform) as archive:
                 if has_categories:
-                    _show_categories(cursor, archive)
+                    _export_categories(cursor, archive)
                 yield from reading.fetch(archive, _sql(name), values)
 
 
-def _show_categories(cursor: CursorWrapper, archive: Any) -> None:
-    """Make the table `offer_categories` of what PostgreSQL says now."""
+def _export_categories(cursor: CursorWrapper, archive: Any) -> None:
+    """Copy the current category of each offer to the table `offer_categories` of the archive."""
     with reading.temporary_folder() as folder:
         path = Path(folder) / "offers.csv"
         with path.open("wb") as file, cursor.db.wrap_database_errors:
@@ -303,26 +307,26 @@ def _show_categories(cursor: CursorWrapper, archive: Any) -> None:
         reading.read_csv(archive, path, "offer_categories", columns)
 
 
-def _merged(
+def _aggregate(
     name: str,
     values: Mapping[str, Any],
     keys: int,
     merges: Sequence[Callable[[Any, Any], Any]],
     platform: str | None = None,
 ) -> list[tuple[tuple[Any, ...], tuple[Any, ...]]]:
-    """Return key → figures of both systems, in the order of the keys.
+    """Return pairs of key and figures, combined from both systems and sorted by key.
 
-    :param keys: how many of the columns are the key
-    :param merges: how two values of each of the others become one
+    :param keys: number of the leading columns that are the key
+    :param merges: for each other column, the function that combines two values
     """
-    found: dict[tuple[Any, ...], tuple[Any, ...]] = {}
-    for row in _ask(name, values, platform):
+    groups: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+    for row in _rows(name, values, platform):
         key, figures = row[:keys], tuple(map(_aware, row[keys:]))
-        if key in found:
-            pairs = zip(merges, found[key], figures, strict=True)
+        if key in groups:
+            pairs = zip(merges, groups[key], figures, strict=True)
             figures = tuple(merge(one, other) for merge, one, other in pairs)
-        found[key] = figures
-    return sorted(found.items(), key=lambda item: [str(part or "") for part in item[0]])
+        groups[key] = figures
+    return sorted(groups.items(), key=lambda item: [str(part or "") for part in item[0]])
 
 
 def _aware(value: Any) -> Any:

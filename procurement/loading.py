@@ -1,4 +1,4 @@
-"""Which record goes to which table of this database, and what follows from it."""
+"""The loading plan of the procurement database: the table of each record, and derived data."""
 
 from functools import partial
 
@@ -12,7 +12,7 @@ _sql = partial(read_sql, __file__)
 
 
 def after_merge(cursor: CursorWrapper, platform: str) -> int:
-    """Write the audit events of the lots that changed; there are no price points here."""
+    """Write the audit events of changed lots; return 0, the number of new price points."""
     cursor.execute(_sql("lot_events"), {"platform": platform})
     return 0
 

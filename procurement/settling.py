@@ -1,4 +1,4 @@
-"""Completing the items of a batch by one another and by stored rows: tax numbers and deals."""
+"""Complete and check the items of a batch with other items and stored rows: tax numbers, deals."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,7 +13,7 @@ from marketplace.postgresql.sql_files import read_sql
 from procurement import models
 from procurement.records import Lot, Organization
 
-#: A tax number of 9 digits that was read as a number, and lost its leading zero.
+#: A tax number of 9 digits that lost its leading zero when it was read as a number.
 _SHORT = re.compile(r"\d{8}", re.ASCII)
 
 
@@ -24,27 +24,29 @@ def settle(alias: str, platform: str, parsed: list[Parsed | None]) -> None:
 
 
 def warn(cursor: CursorWrapper, platform: str) -> list[str]:
-    """Return a warning for each staged lot whose deal is another one than the stored one."""
+    """Return a warning for each staged lot whose deal differs from the stored one."""
     cursor.execute(read_sql(__file__, "second_deals"), {"platform": platform})
     return [_describe(*row) for row in cursor.fetchall()]
 
 
 def _restore_tax_numbers(alias: str, platform: str, parsed: list[Parsed | None]) -> None:
-    """Give a tax number its leading zero where an organization of that number has the same name.
+    """Restore the leading zero of tax numbers if an organization of that number has the same name.
 
-    Without one the number is not restored: it may have lost another digit.
+    Otherwise the number is kept as it is, because another digit may be missing.
     """
-    short = {each.inn for each in _organizations(parsed) if _is_short(each)}
+    short = {record.inn for record in _organizations(parsed) if _is_short(record)}
     if not short:
         return
     wanted = {f"0{inn}" for inn in short}
     stored = models.Organization.objects.using(alias).filter(platform=platform, inn__in=wanted)
-    known = retry_on_disconnect(alias, lambda: list(stored.values_list("inn", "name")))
-    known += [(each.inn, each.name) for each in _organizations(parsed) if each.inn in wanted]
-    names = {(inn, values.normalize_title(name)) for inn, name in known if name}
+    identities = retry_on_disconnect(alias, lambda: list(stored.values_list("inn", "name")))
+    identities += [
+        (record.inn, record.name) for record in _organizations(parsed) if record.inn in wanted
+    ]
+    names = {(inn, values.normalize_title(name)) for inn, name in identities if name}
     for position, item in enumerate(parsed):
         if item is not None and any(map(_is_short, item.records)):
-            parsed[position] = _restored(item, names)
+            parsed[position] = _restore(item, names)
 
 
 def _organizations(parsed: Iterable[Parsed | None]) -> Iterator[Organization]:
@@ -56,7 +58,7 @@ def _is_short(record: Any) -> bool:
     return type(record) is Organization and bool(record.inn and _SHORT.fullmatch(record.inn))
 
 
-def _restored(item: Parsed, names: set[tuple[str | None, str | None]]) -> Parsed:
+def _restore(item: Parsed, names: set[tuple[str | None, str | None]]) -> Parsed:
     renamed: dict[str, str] = {}
     records: list[Any] = []
     for record in item.records:
@@ -70,12 +72,15 @@ def _restored(item: Parsed, names: set[tuple[str | None, str | None]]) -> Parsed
         records.append(record)
     return item._replace(
         external_id=renamed.get(item.external_id, item.external_id),
-        records=[_point(record, renamed) if type(record) is Lot else record for record in records],
+        records=[
+            _replace_parties(record, renamed) if type(record) is Lot else record
+            for record in records
+        ],
     )
 
 
-def _point(lot: Lot, renamed: dict[str, str]) -> Lot:
-    """Return a lot with its parties under their new ids."""
+def _replace_parties(lot: Lot, renamed: dict[str, str]) -> Lot:
+    """Return a lot with the new ids of its parties."""
     customer, provider = lot.customer_external_id, lot.provider_external_id
     return lot._replace(
         customer_external_id=renamed.get(customer or "", customer),
@@ -84,25 +89,25 @@ def _point(lot: Lot, renamed: dict[str, str]) -> Lot:
 
 
 def _warn_of_deals(parsed: list[Parsed | None]) -> None:
-    """Add a warning to an item whose lot has another deal in the item before it."""
+    """Add a warning to an item whose lot has another deal in an earlier item."""
     deals: dict[str, str] = {}
     for position, item in enumerate(parsed):
         for lot in item.records if item is not None else ():
             if type(lot) is not Lot or not lot.deal_id:
                 continue
-            before = deals.get(lot.external_id, lot.deal_id)
+            earlier = deals.get(lot.external_id, lot.deal_id)
             deals[lot.external_id] = lot.deal_id
-            if before != lot.deal_id and item is not None:
-                text = _describe(lot.external_id, before, lot.deal_id)
+            if earlier != lot.deal_id and item is not None:
+                text = _describe(lot.external_id, earlier, lot.deal_id)
                 parsed[position] = item._replace(warnings=(*item.warnings, text))
 
 
 def _describe(lot: str, *deals: str) -> str:
     return (
-        f"Lot {lot} has more than one deal ({', '.join(_in_order(deals))}). Only one deal of a lot "
+        f"Lot {lot} has more than one deal ({', '.join(_sorted_deals(deals))}). Only one deal of a lot "
         "is kept: its costs and provider are those of one deal."
     )
 
 
-def _in_order(deals: Sequence[str]) -> list[str]:
+def _sorted_deals(deals: Sequence[str]) -> list[str]:
     return sorted(deals, key=lambda deal: (len(deal), deal))

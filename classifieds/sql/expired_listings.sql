@@ -1,6 +1,6 @@
--- Ends active ads whose own date has passed, some at a time, with an event at that date; returns how
--- many. An ad that was observed as active after its date is still what the platform says it is.
-WITH ended AS (
+-- Sets up to 1000 active ads whose expiry date has passed to expired, with an event at that date, and
+-- returns their number. An ad that was observed as active after its date remains active.
+WITH expired AS (
     SELECT
         id,
         expires_at
@@ -18,12 +18,12 @@ WITH ended AS (
 changed AS (
     UPDATE classifieds_listings AS l
     SET status = 'expired', content_hash = NULL, updated_at = now()
-    FROM ended AS e
+    FROM expired AS e
     WHERE l.id = e.id
     RETURNING l.id, e.expires_at
 ),
 
-told AS (
+events AS (
     INSERT INTO classifieds_listing_events (
         listing_id, kind, recorded_at, old_status, new_status
     )

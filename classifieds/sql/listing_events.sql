@@ -1,5 +1,5 @@
--- What changed in the staged listings, against what they were before this batch.
--- An older observation than the stored one tells nothing that happened since: it makes no event.
+-- Inserts events for staged listings that are new or differ from their state before this batch. An
+-- observation older than the stored one creates no event.
 WITH changed AS (
     SELECT
         l.id,

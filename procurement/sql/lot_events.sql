@@ -1,12 +1,13 @@
--- An audit event for each staged lot that is new or differs from what it was before this batch.
--- Lifecycle columns change at each load and say nothing; the payload has a column of its own.
+-- Inserts an audit event for each staged lot that is new or differs from its state before this batch.
+-- Lifecycle columns are not compared, because each load changes them. The payload has a column of its
+-- own.
 WITH before_and_after AS (
     SELECT
         l.id,
         s.last_seen_at,
         s.raw_data,
         p.id IS NULL AS is_new,
-        p.raw_data IS DISTINCT FROM l.raw_data AS is_retold,
+        p.raw_data IS DISTINCT FROM l.raw_data AS has_new_payload,
         to_jsonb(p) AS old,
         to_jsonb(l) - ARRAY[
             'id', 'first_seen_at', 'last_seen_at', 'updated_at', 'search_vector', 'raw_data',
@@ -41,5 +42,5 @@ SELECT
     last_seen_at,
     now()
 FROM compared
-WHERE is_new OR is_retold OR changes IS NOT NULL
+WHERE is_new OR has_new_payload OR changes IS NOT NULL
 ORDER BY id;

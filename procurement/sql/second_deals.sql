@@ -1,4 +1,4 @@
--- The staged lots whose deal is another one than the lot had before this batch.
+-- Staged lots whose deal differs from the deal that the lot had before this batch.
 SELECT s.external_id, p.deal_id, s.deal_id
 FROM stage_procurement_lots AS s
 INNER JOIN prior_procurement_lots AS p

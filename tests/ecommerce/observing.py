@@ -129,7 +129,7 @@ def append(observations):
     create_months("ecommerce", {each.at for each in observations.values()})
     with staged(observations) as cursor:
         cursor.execute(merge.upsert(target), PLATFORM)
-        return history.append(cursor, PLATFORM["platform"])
+        return history.append_points(cursor, PLATFORM["platform"])
 
 
 def rebuild(observations):

@@ -9,7 +9,7 @@ import pytest
 from django.db import connections
 
 from ecommerce import history
-from ecommerce.loading import points_of
+from ecommerce.loading import observations_of
 from ecommerce.models import Offer, PayloadObservation, PricePoint, RawPayload
 from ecommerce.platforms import yandex
 from ecommerce.records import Offer as OfferRecord
@@ -346,7 +346,7 @@ class TestPointsOf:
             OfferRecord("1", "1", Decimal(5), "UZS", stock_quantity=2),
         ]
 
-        assert points_of(records, START) == [
+        assert observations_of(records, START) == [
             PointRecord("1", START, Decimal(5), "UZS", available_amount=2),
             PointRecord("1", START - HOUR, Decimal(9), "UZS"),
         ]
@@ -357,7 +357,7 @@ class TestPointsOf:
             OfferRecord("1", "1", Decimal(6), "UZS", is_available=False),
         ]
 
-        [point] = points_of(records, START)
+        [point] = observations_of(records, START)
 
         assert (point.price, point.old_price, point.is_available) == (6, 9, False)
 
@@ -375,7 +375,7 @@ def expected(days):
         # Of two records of a batch about one thing, the later counts.
         for entry in reversed(list(read(str(path), 1 << 24))):
             for item in adapter.split(entry.document, Source(path.name, {})):
-                for point in points_of(adapter.parse(item).records, item.observed_at):
+                for point in observations_of(adapter.parse(item).records, item.observed_at):
                     told = (*point[1:3], point.old_price, point.currency, *point[5:])
                     observed.setdefault(point.offer_external_id, []).append(Seen(*told))
     return {external_id: price_model.history(each) for external_id, each in observed.items()}

@@ -16,15 +16,15 @@ from marketplace.humanize import counted
 
 
 class Command(DatabaseCommand):
-    """Make months ahead, and list all months."""
+    """Create months ahead, and list all months."""
 
-    help = """Create the partitions of the current month and of those ahead, and list all months.
+    help = """Create the partitions of the current month and the months ahead, and list all months.
 
     hot: in PostgreSQL, with its rows and size.
     archived: moved to Parquet files by db_archive; files that are missing or of a wrong size are named.
     being archived: db_archive was interrupted; run it again to resume.
-    lost: archived once, and declared lost by db_archive --abandon; it has only what was loaded since.
-    missing: ahead, and not made because of --dry-run.
+    lost: was archived, and declared lost by db_archive --abandon; has only points loaded since then.
+    missing: not created because of --dry-run.
     """  # noqa: E501 # a line is a paragraph
     choices = (router.db_for_write(PricePoint),)
 
@@ -33,46 +33,49 @@ class Command(DatabaseCommand):
         super().add_arguments(parser)
         add_format_argument(parser)
         parser.add_argument(
-            "--dry-run", action="store_true", help="Say what would be created, and create nothing."
+            "--dry-run", action="store_true", help="Only report what would be created."
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Create what is missing, and list the months."""
+        """Create the missing months, and list all."""
 
         def show(alias: str) -> None:
             today = timezone.now().date()
             created = [] if options["dry_run"] else ensure_partitions(alias, today)
-            found = partitions.report(today)
+            months = partitions.report(today)
             if options["format"] == "json":
-                months = [each._asdict() for each in found]
-                self.print_json({"alias": alias, "created": created, "months": months})
+                rows = [month._asdict() for month in months]
+                self.print_json({"alias": alias, "created": created, "months": rows})
             else:
-                self._print(alias, found, created)
+                self._print(alias, months, created)
 
         self.visit(self.selected(options), show)
 
-    def _print(self, alias: str, found: list[Partition], created: list[str]) -> None:
+    def _print(self, alias: str, months: list[Partition], created: list[str]) -> None:
         self.stdout.write(f"{alias.upper()}: price history by month")
-        for each in found:
-            self.stdout.write(f"   {each.month:%Y-%m}  {self._state(each)}")
+        for month in months:
+            self.stdout.write(f"   {month.month:%Y-%m}  {self._state(month)}")
         if created:
             self.stdout.write(f"   Created: {', '.join(created)}")
 
-    def _state(self, each: Partition) -> str:
-        if each.lost_at is None:
-            return self._place(each)
-        gap = self.style.WARNING(f"lost {each.lost_at:%Y-%m-%d}, {counted(each.rows, 'row')}")
-        if each.state == "lost":
+    def _state(self, partition: Partition) -> str:
+        if partition.lost_at is None:
+            return self._place(partition)
+        gap = self.style.WARNING(
+            f"lost {partition.lost_at:%Y-%m-%d}, {counted(partition.rows, 'row')}"
+        )
+        if partition.state == "lost":
             return gap
-        return f"{self._place(each)}; {self.style.WARNING(f'lost before {each.lost_at:%Y-%m-%d}')}"
+        lost = self.style.WARNING(f"lost before {partition.lost_at:%Y-%m-%d}")
+        return f"{self._place(partition)}; {lost}"
 
-    def _place(self, each: Partition) -> str:
-        rows = f"{'about ' if each.is_estimate else ''}{counted(each.rows, 'row')}"
-        if each.state == "hot":
-            return f"hot, {rows}, {size(each.bytes)}"
-        if each.state == "archived":
-            problem = f": {self.style.ERROR(each.problem)}" if each.problem else ""
-            return f"archived {each.archived_at:%Y-%m-%d}, {rows}{problem}"
-        if each.state == "missing":
+    def _place(self, partition: Partition) -> str:
+        rows = f"{'about ' if partition.is_estimate else ''}{counted(partition.rows, 'row')}"
+        if partition.state == "hot":
+            return f"hot, {rows}, {size(partition.bytes)}"
+        if partition.state == "archived":
+            problem = f": {self.style.ERROR(partition.problem)}" if partition.problem else ""
+            return f"archived {partition.archived_at:%Y-%m-%d}, {rows}{problem}"
+        if partition.state == "missing":
             return self.style.WARNING("missing")
-        return f"{self.style.WARNING(each.state)}, {rows}: python manage.py db_archive goes on"
+        return f"{self.style.WARNING(partition.state)}, {rows}: resume: python manage.py db_archive"

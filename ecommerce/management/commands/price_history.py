@@ -20,11 +20,11 @@ from marketplace.postgresql.errors import explain
 
 
 class Command(BaseCommand):
-    """Show how an offer's price went."""
+    """Show the price points of an offer."""
 
     help = (
-        "Show the changes of an offer's price and availability in a period, whether its months are "
-        "in PostgreSQL or archived. Days and times are those of UTC."
+        "Show the changes of an offer's price and availability in a period, from the months in "
+        "PostgreSQL and from archived months. Days and times are in UTC."
     )
     requires_system_checks = []
 
@@ -32,12 +32,16 @@ class Command(BaseCommand):
         """Add the arguments."""
         parser.add_argument("platform", metavar="PLATFORM")
         parser.add_argument("offer", metavar="OFFER", help="The offer's external_id.")
-        parser.add_argument("--since", help="A day or time, as 2025-06-01. The first by default.")
-        parser.add_argument("--until", help="The period ends before it. The last by default.")
+        parser.add_argument(
+            "--since", help="Start of the period, as 2025-06-01. Default: the first point."
+        )
+        parser.add_argument(
+            "--until", help="End of the period, exclusive. Default: the last point."
+        )
         add_format_argument(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Show the points, and what they amount to."""
+        """Print the points and their number."""
         since = _moment(options["since"], queries.ALWAYS[0])
         until = _moment(options["until"], queries.ALWAYS[1])
         try:
@@ -61,17 +65,17 @@ class Command(BaseCommand):
 
 
 def _offer(platform: str, external_id: str) -> int:
-    found = Offer.objects.filter(platform=platform, external_id=external_id)
-    pk = found.values_list("pk", flat=True).first()
+    offers = Offer.objects.filter(platform=platform, external_id=external_id)
+    pk = offers.values_list("pk", flat=True).first()
     if pk is None:
         raise MarketplaceError(f"There is no offer {external_id} of {platform}.")
     return pk
 
 
 def _moment(text: str | None, default: datetime) -> datetime:
-    """Return a time that is written as a day of UTC, or with its zone.
+    """Parse a UTC day, or a time with or without a zone. A time without one is UTC.
 
-    :raises CommandError: if it is written otherwise
+    :raises CommandError: if the text is neither
     """
     if text is None:
         return default
@@ -82,7 +86,11 @@ def _moment(text: str | None, default: datetime) -> datetime:
     if day is not None:
         return datetime.combine(day, time(), UTC)
     if moment is None:
+<<<<<<< HEAD
         raise CommandError(f"{text} is not a time, such as 2025-06-01 or 2025-06-01T10:00Z.")
+=======
+        raise CommandError(f"{text} is not a day or time, such as 2025-06-01 or 2025-06-01T10:00Z.")
+>>>>>>> 12ba1e2 (docs(apps): loading plans, queries and full listings in plain words)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
