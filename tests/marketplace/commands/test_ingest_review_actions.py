@@ -264,7 +264,7 @@ class TestOutliers:
         )
 
         assert outcome.out == f"Released outlier uzum-{marked.pk}.\n"
-        assert outcome.err.startswith(f"Price point {sound.pk} is not marked as a outlier.")
+        assert outcome.err.startswith(f"Price point {sound.pk} is not marked as an outlier.")
         assert outcome.code == 1
 
     def test_a_database_that_marks_no_prices(self):
