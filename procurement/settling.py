@@ -104,8 +104,8 @@ def _warn_of_deals(parsed: list[Parsed | None]) -> None:
 
 def _describe(lot: str, *deals: str) -> str:
     return (
-        f"Lot {lot} has more than one deal ({', '.join(_sorted_deals(deals))}). Only one deal of a lot "
-        "is kept: its costs and provider are those of one deal."
+        f"Lot {lot} has more than one deal ({', '.join(_sorted_deals(deals))}). Only one deal of a "
+        "lot is kept: its costs and provider are those of one deal."
     )
 
 

@@ -1,5 +1,5 @@
--- Sets up to 1000 active ads whose expiry date has passed to expired, with an event at that date, and
--- returns their number. An ad that was observed as active after its date remains active.
+-- Sets up to 1000 active ads whose expiry date has passed to expired, with an event at that date,
+-- and returns their number. An ad that was observed as active after its date remains active.
 WITH expired AS (
     SELECT
         id,

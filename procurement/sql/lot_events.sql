@@ -1,6 +1,6 @@
--- Inserts an audit event for each staged lot that is new or differs from its state before this batch.
--- Lifecycle columns are not compared, because each load changes them. The payload has a column of its
--- own.
+-- Inserts an audit event for each staged lot that is new or differs from its state before this
+-- batch. Lifecycle columns are not compared, because each load changes them. The payload has a
+-- column of its own.
 WITH before_and_after AS (
     SELECT
         l.id,
