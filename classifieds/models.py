@@ -22,7 +22,7 @@ class Category(base.PlatformRow):
         db_table = "classifieds_categories"
         verbose_name_plural = "categories"
         constraints = [
-            # The key of the loader's merge.
+            # Used by the merge of the loader as the key.
             models.UniqueConstraint(
                 fields=["platform", "external_id"], name="classifieds_categories_key"
             ),
@@ -43,7 +43,7 @@ class Seller(base.PlatformRow):
     class Meta:
         db_table = "classifieds_sellers"
         constraints = [
-            # The key of the loader's merge.
+            # Used by the merge of the loader as the key.
             models.UniqueConstraint(
                 fields=["platform", "external_id"], name="classifieds_sellers_key"
             ),
@@ -57,17 +57,17 @@ class Listing(base.PlatformRow):
     """A classified ad, as last seen."""
 
     class Status(models.TextChoices):
-        """What the platform says of the ad."""
+        """The status of the ad on the platform."""
 
         ACTIVE = "active", "Active"
         SOLD = "sold", "Sold"
         EXPIRED = "expired", "Expired"
         REMOVED = "removed", "Removed"
-        #: Hidden by the platform: blocked, being moderated, over a limit.
+        #: Hidden by the platform: blocked, in moderation, or over a limit.
         SUSPENDED = "suspended", "Suspended"
 
     class Condition(models.TextChoices):
-        """State of the thing for sale."""
+        """The condition of the item for sale."""
 
         NEW = "new", "New"
         USED = "used", "Used"
@@ -126,7 +126,7 @@ class Listing(base.PlatformRow):
     class Meta:
         db_table = "classifieds_listings"
         constraints = [
-            # The key of the loader's merge.
+            # Used by the merge of the loader as the key.
             models.UniqueConstraint(
                 fields=["platform", "external_id"], name="classifieds_listings_key"
             ),
@@ -146,9 +146,9 @@ class Listing(base.PlatformRow):
             ),
         ]
         indexes = [
-            # Used by marketplace.loading.recognition: what was seen before is not parsed again.
+            # Used by marketplace.loading.deduplication: unchanged content is not parsed again.
             HashIndex(fields=["content_hash"], name="classifieds_listings_content"),
-            # Used by category + city + price among active ads, newest first.
+            # Used to filter active ads by city, category and price.
             models.Index(
                 "city",
                 OpClass(F("category_path"), name="text_pattern_ops"),
@@ -156,7 +156,7 @@ class Listing(base.PlatformRow):
                 name="classifieds_listings_browse",
                 condition=Q(status="active"),
             ),
-            # Used by time ranges: newest ads first.
+            # Used by ranges of time, newest ads first.
             models.Index(fields=["-posted_at"], name="classifieds_listings_posted"),
             # Used by SearchableQuerySet.search().
             GinIndex(fields=["search_vector"], name="classifieds_listings_search"),
@@ -166,7 +166,7 @@ class Listing(base.PlatformRow):
                 name="classifieds_listings_attrs",
                 opclasses=["jsonb_path_ops"],
             ),
-            # Used by ads within a radius: earth_box(…) @> ll_to_earth(latitude, longitude).
+            # Used to find ads within a radius: earth_box(…) @> ll_to_earth(latitude, longitude).
             GistIndex(
                 Func(F("latitude"), F("longitude"), function="ll_to_earth"),
                 name="classifieds_listings_earth",
@@ -182,7 +182,7 @@ class ListingEvent(models.Model):
     """A change of a listing's status or price. Append-only."""
 
     class Kind(models.TextChoices):
-        """What changed."""
+        """The kind of the change."""
 
         POSTED = "posted", "First seen"
         PRICE = "price", "Price changed"
@@ -201,18 +201,18 @@ class ListingEvent(models.Model):
     new_status = models.CharField(max_length=16, null=True)
 
     # Lifecycle
-    recorded_at = models.DateTimeField(help_text="When the platform showed the new state.")
+    recorded_at = models.DateTimeField(help_text="Time of the observation of the new state.")
 
     class Meta:
         db_table = "classifieds_listing_events"
         constraints = [
-            # One event of a kind at a moment; used by a listing's history.
+            # One event of a kind at a time; used by queries of a listing's history.
             models.UniqueConstraint(
                 fields=["listing", "recorded_at", "kind"], name="classifieds_listing_events_key"
             ),
         ]
         indexes = [
-            # Used by the admin's list: the newest first, and from a day to a day.
+            # Used by the list in the admin: newest first, and ranges of days.
             models.Index(fields=["recorded_at"], name="classifieds_events_recorded"),
         ]
 

@@ -197,11 +197,7 @@ def _rebuild(cursor: CursorWrapper, platform: str) -> int:
     """Rebuild the histories of the offers in the series; return the number of new points."""
     cursor.execute(_sql("known_observations"), {"platform": platform})
     closed_months.add_archived_points(cursor, platform)
-<<<<<<< HEAD
-    # Joins of a table without statistics may take forever.
-=======
     # Without statistics, the planner may choose very slow joins.
->>>>>>> 12ba1e2 (docs(apps): loading plans, queries and full listings in plain words)
     cursor.execute("ANALYZE known_observations")
     cursor.execute(_sql("rebuilt_history"), {})
     count, offers, times, states = cursor.fetchone()

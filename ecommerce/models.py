@@ -10,7 +10,7 @@ from marketplace.loading import models as loading
 from marketplace.loading import payload_models as payloads
 from marketplace.postgresql.search import SearchableQuerySet, search_vector, vector_of
 
-_DISCOUNT = "Percent below old_price; NULL without one."
+_DISCOUNT = "By how many percent price is below old_price; NULL without old_price."
 
 
 class Seller(base.PlatformRow):
@@ -38,7 +38,7 @@ class Seller(base.PlatformRow):
     class Meta:
         db_table = "ecommerce_sellers"
         constraints = [
-            # The key of the loader's merge.
+            # Used by the merge of the loader as the key.
             models.UniqueConstraint(
                 fields=["platform", "external_id"], name="ecommerce_sellers_key"
             ),
@@ -47,7 +47,7 @@ class Seller(base.PlatformRow):
             ),
         ]
         indexes = [
-            # Used by the admin's search for sellers by a part of their name.
+            # Used by the admin to search for a part of a name.
             GinIndex(fields=["name"], name="ecommerce_sellers_name", opclasses=["gin_trgm_ops"]),
         ]
 
@@ -79,7 +79,7 @@ class Category(base.PlatformRow):
         db_table = "ecommerce_categories"
         verbose_name_plural = "categories"
         constraints = [
-            # The key of the loader's merge.
+            # Used by the merge of the loader as the key.
             models.UniqueConstraint(
                 fields=["platform", "external_id"], name="ecommerce_categories_key"
             ),
@@ -97,7 +97,7 @@ class Product(base.PlatformRow):
     """A product card: what is sold, without the price of each variant."""
 
     # Description
-    title = models.TextField(null=True, help_text="NULL until a payload brings one.")
+    title = models.TextField(null=True, help_text="NULL until a payload has one.")
     title_ru = models.TextField(null=True)
     title_uz = models.TextField(null=True)
     title_en = models.TextField(null=True)
@@ -113,7 +113,7 @@ class Product(base.PlatformRow):
     images = models.JSONField(null=True, help_text="List of URLs.")
     video_url = models.TextField(null=True)
     tags = models.JSONField(null=True, help_text="List of badges as published.")
-    attributes = models.JSONField(null=True, help_text="What has no column of its own.")
+    attributes = models.JSONField(null=True, help_text="Properties without a column of their own.")
     characteristics = models.JSONField(null=True, help_text="List of {title, values}.")
 
     # Place
@@ -123,11 +123,11 @@ class Product(base.PlatformRow):
     # Standing
     rating = models.DecimalField(max_digits=3, decimal_places=2, null=True)
     review_count = models.IntegerField(null=True)
-    order_count = models.IntegerField(null=True, help_text="Orders of all time.")
+    order_count = models.IntegerField(null=True, help_text="All orders so far, as published.")
 
     # Price and stock
-    is_available = models.BooleanField(null=True, help_text="NULL where nobody says.")
-    total_available = models.IntegerField(null=True, help_text="Pieces over all offers.")
+    is_available = models.BooleanField(null=True, help_text="NULL if unknown.")
+    total_available = models.IntegerField(null=True, help_text="Pieces of all offers.")
     min_price = models.DecimalField(max_digits=18, decimal_places=2, null=True)
     max_price = models.DecimalField(max_digits=18, decimal_places=2, null=True)
     currency = models.CharField(max_length=3, null=True, help_text="ISO 4217.")
@@ -141,7 +141,7 @@ class Product(base.PlatformRow):
     # Provenance
     content_hash = base.content_hash()
 
-    #: The columns whose words are found by SearchableQuerySet.search().
+    #: The columns that SearchableQuerySet.search() searches.
     SEARCHED = ("title", "title_ru", "title_uz", "title_en", "brand")
 
     objects = SearchableQuerySet.as_manager()
@@ -149,7 +149,7 @@ class Product(base.PlatformRow):
     class Meta:
         db_table = "ecommerce_products"
         constraints = [
-            # The key of the loader's merge.
+            # Used by the merge of the loader as the key.
             models.UniqueConstraint(
                 fields=["platform", "external_id"], name="ecommerce_products_key"
             ),
@@ -158,12 +158,12 @@ class Product(base.PlatformRow):
             ),
         ]
         indexes = [
-            # Used by marketplace.loading.recognition: what was seen before is not parsed again.
+            # Used by marketplace.loading.deduplication: unchanged content is not parsed again.
             HashIndex(fields=["content_hash"], name="ecommerce_products_content"),
             # Used by the cross-platform comparison: WHERE title_normalized = '…'.
-            # A hash index, as only equal titles are asked for: a sixth of a tree's size.
+            # A hash index, because only equality is queried: a sixth of the size of a B-tree.
             HashIndex(fields=["title_normalized"], name="ecommerce_products_title"),
-            # Used by price ranges within a category, and by the foreign key.
+            # Used by queries of price ranges within a category, and by the foreign key.
             models.Index(fields=["category", "min_price"], name="ecommerce_products_category"),
             # Used by SearchableQuerySet.search().
             GinIndex(
@@ -186,7 +186,7 @@ class Product(base.PlatformRow):
 class Offer(base.PlatformRow):
     """A sellable variant of a product, with its current price."""
 
-    # What is sold, by whom
+    # Product and seller
     product = models.ForeignKey(Product, models.CASCADE, related_name="offers", db_index=False)
     seller = models.ForeignKey(Seller, models.SET_NULL, null=True, related_name="offers")
     variant_title = models.TextField(null=True)
@@ -197,28 +197,28 @@ class Offer(base.PlatformRow):
     price = models.DecimalField(max_digits=18, decimal_places=2)
     old_price = models.DecimalField(max_digits=18, decimal_places=2, null=True)
     currency = models.CharField(
-        max_length=3, null=True, help_text="ISO 4217; NULL where a feed does not say."
+        max_length=3, null=True, help_text="ISO 4217; NULL if the feed does not state it."
     )
-    currency_text = models.TextField(null=True, help_text="As published, where it differs.")
+    currency_text = models.TextField(null=True, help_text="As published, if different.")
     discount_percent = base.percent_below("price", "old_price", _DISCOUNT)
-    is_available = models.BooleanField(null=True, help_text="NULL where nobody says.")
+    is_available = models.BooleanField(null=True, help_text="NULL if unknown.")
     stock_quantity = models.IntegerField(null=True)
     delivery_days = models.IntegerField(null=True)
 
     # Lifecycle
-    scraped_at = models.DateTimeField(help_text="Time of the observation the price comes from.")
+    scraped_at = models.DateTimeField(help_text="Time of the observation of the price.")
 
     class Meta:
         db_table = "ecommerce_offers"
         constraints = [
-            # The key of the loader's merge.
+            # Used by the merge of the loader as the key.
             models.UniqueConstraint(
                 fields=["platform", "external_id"], name="ecommerce_offers_key"
             ),
             models.CheckConstraint(condition=Q(price__gte=0), name="ecommerce_offers_price"),
         ]
         indexes = [
-            # Used by the comparison of a product's offers by price, and by the foreign key.
+            # Used to compare the offers of a product by price, and by the foreign key.
             models.Index(fields=["product", "price"], name="ecommerce_offers_product"),
         ]
 
@@ -229,8 +229,8 @@ class Offer(base.PlatformRow):
 class PricePoint(models.Model):
     """A change of an offer's price or availability. Partitioned by month of recorded_at."""
 
-    # Identification. No constraint in the database: a check per row would cost a tenth of a load,
-    # rows are only made from offers, and no offer is ever deleted.
+    # Identification. No constraint in the database: checking each row would cost a tenth of the
+    # time of a load, points are created only for offers, and offers are never deleted.
     offer = models.ForeignKey(
         Offer,
         models.DO_NOTHING,
@@ -243,42 +243,42 @@ class PricePoint(models.Model):
     price = models.DecimalField(max_digits=18, decimal_places=2)
     old_price = models.DecimalField(max_digits=18, decimal_places=2, null=True)
     currency = models.CharField(
-        max_length=3, null=True, help_text="ISO 4217; NULL where a feed does not say."
+        max_length=3, null=True, help_text="ISO 4217; NULL if the feed does not state it."
     )
     discount_percent = base.percent_below("price", "old_price", _DISCOUNT)
     is_available = models.BooleanField(null=True)
     available_amount = models.IntegerField(null=True)
 
-    # Change against the previous point in time; NULL for the first, or another currency
+    # Change from the previous point; NULL for the first point and after a change of currency
     price_change = models.DecimalField(max_digits=18, decimal_places=2, null=True)
     price_change_percent = models.DecimalField(max_digits=22, decimal_places=2, null=True)
 
     # Trust
     is_outlier = models.BooleanField(
         null=True,
-        help_text="True: one wrong observation, left out of lows and averages. "
-        "False: a person looked at it and kept it.",
+        help_text="True: an outlier, excluded from minimum and average. "
+        "False: a person confirmed the price.",
     )
 
     # Lifecycle
-    recorded_at = models.DateTimeField(help_text="When the platform showed this price.")
+    recorded_at = models.DateTimeField(help_text="Time of the observation.")
 
     class Meta:
         db_table = "ecommerce_price_history"
         constraints = [
-            # One state at a moment; used by the loader and by an offer's history.
+            # One state at a time; used by the loader and by queries of an offer's history.
             models.UniqueConstraint(
                 fields=["offer", "recorded_at"], name="ecommerce_price_history_key"
             ),
         ]
         indexes = [
-            # Used by outliers.waiting() and by the admin's list of marked prices: few of millions.
+            # Used by outliers.waiting() and the list of outliers in the admin: few of millions.
             models.Index(
                 fields=["recorded_at"],
                 name="ecommerce_price_outliers",
                 condition=Q(is_outlier=True),
             ),
-            # Used by the admin's list: the newest first, and from a day to a day.
+            # Used by the list in the admin: newest first, and ranges of days.
             models.Index(fields=["recorded_at"], name="ecommerce_price_recorded"),
         ]
 
@@ -288,25 +288,23 @@ class PricePoint(models.Model):
 
 
 class ArchivedMonth(models.Model):
-    """A month of the price history that is kept in Parquet files, and takes no more points."""
+    """A month of the price history that is stored in Parquet files and takes no new points."""
 
     month = models.DateField(help_text="First day of the month, UTC.")
 
     # Content
     row_count = models.BigIntegerField()
-    content_hash = models.CharField(
-        max_length=64, help_text="That of the manifest beside the files."
-    )
+    content_hash = models.CharField(max_length=64, help_text="Hash in the manifest of the files.")
 
     # Lifecycle
     archived_at = models.DateTimeField(
-        null=True, help_text="When its table was dropped; NULL while that is being done."
+        null=True, help_text="When its table was dropped; NULL until then."
     )
 
     class Meta:
         db_table = "ecommerce_archived_months"
         constraints = [
-            # Used by the database's ecommerce_is_archived(), and by ecommerce.archive.months.
+            # Used by the database function ecommerce_is_archived() and by ecommerce.archive.months.
             models.UniqueConstraint(fields=["month"], name="ecommerce_archived_months_key"),
         ]
 
@@ -315,13 +313,13 @@ class ArchivedMonth(models.Model):
 
 
 class LostMonth(models.Model):
-    """A month of the price history that was archived, and whose files are lost."""
+    """A month of the price history whose archived files are lost."""
 
     month = models.DateField(help_text="First day of the month, UTC.")
-    row_count = models.BigIntegerField(help_text="Points that were archived.")
+    row_count = models.BigIntegerField(help_text="Number of archived points.")
 
     # Lifecycle
-    abandoned_at = models.DateTimeField(help_text="When it was declared lost.")
+    abandoned_at = models.DateTimeField(help_text="When the month was declared lost.")
 
     class Meta:
         db_table = "ecommerce_lost_months"

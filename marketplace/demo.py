@@ -1,8 +1,8 @@
-"""Demonstration data: 120 days of invented payloads in each platform's own form, and their loading.
+"""Demonstration data: 120 days of invented payloads in the platforms' formats, and their loading.
 
-Each app's `demo` module invents what its platforms would return; the way from there into the
-tables is that of real payloads. All of it is derived from a fixed seed and the keys of things, so
-that the same scale gives the same bytes on every machine, and a second run changes nothing.
+The `demo` package of each app invents the documents of its platforms. They are loaded like real
+ones. All values are derived from a fixed seed and from keys, so the same scale produces the same
+bytes on every machine, and a second run changes nothing.
 """
 
 import os
@@ -28,12 +28,12 @@ from marketplace.loading.database_models import loading_models
 from marketplace.loading.values import TASHKENT
 from marketplace.registry import ALIASES, get_platform
 
-#: The last day of the demonstration's time; nothing in it comes later.
+#: The end of the period of the demonstration.
 END = datetime(2026, 11, 20, 20, tzinfo=TASHKENT)
 DAYS = 120
 START = END - timedelta(days=DAYS)
 
-#: UZS for one unit of a currency: makes the prices of one thing on several platforms agree.
+#: UZS for one unit of a currency, so that prices of one product agree on all platforms.
 RATES = {"UZS": 1, "RUB": 150, "KZT": 23, "USD": 12_000}
 
 ADMIN = "admin"
@@ -42,10 +42,10 @@ _SEED = "marketplace"
 
 
 class Feed(NamedTuple):
-    """What a platform returned in one visit.
+    """The documents that a platform returns in one visit.
 
-    :param name: unique among feeds; stands where the file's name would
-    :param documents: generated one by one, as a reader would hand them to the adapter
+    :param name: unique name, used as the name of the source
+    :param documents: generated lazily, as a reader passes them to the adapter
     """
 
     platform: str
@@ -55,7 +55,7 @@ class Feed(NamedTuple):
 
 
 class Total(NamedTuple):
-    """The sums over the feeds of a platform that were loaded: none if all were known."""
+    """The sums over the loaded feeds of a platform; zero if all had been loaded before."""
 
     platform: str
     feeds: int = 0
@@ -78,8 +78,8 @@ class Total(NamedTuple):
 
 
 def draw(*key: object) -> Random:
-    """Return the random numbers that belong to a key, the same in every process."""
-    # Not hash(): it differs between processes. Random hashes a text by SHA-512.
+    """Return a random generator for a key. It is the same in every process."""
+    # Not hash(), which differs between processes. Random hashes a text with SHA-512.
     return Random(":".join(map(str, (_SEED, *key))))
 
 
@@ -89,25 +89,25 @@ def moment(day: float) -> datetime:
 
 
 def feeds(scale: int) -> Iterator[Feed]:
-    """Yield the feeds of all platforms: platform by platform, each in the order of time."""
+    """Yield the feeds of all platforms, grouped by platform, in chronological order."""
     for alias in ALIASES:
         yield from import_module(f"{alias}.demo").feeds(scale)
 
 
 def load(scale: int, *, again: bool = False) -> Iterator[Total]:
-    """Load the demonstration data; yield the sums of each platform as soon as it is loaded.
+    """Load the demonstration data; yield the sums of each platform when it is loaded.
 
-    Loading it again, or a larger scale after a smaller one, adds only what is missing.
+    Loading it again, or with a larger scale, adds only missing data.
 
-    :param again: whether to read feeds, too, that were loaded to their end before
+    :param again: whether to read also feeds that have a completed load
     """
     for platform, visits in groupby(feeds(scale), key=lambda feed: feed.platform):
-        known = frozenset() if again else _loaded_sources(platform)
+        loaded = frozenset() if again else _loaded_sources(platform)
         total = Total(platform)
         for feed in visits:
             source = f"{feed.name} (scale {scale})"
-            if source not in known:
-                total = _added(total, _load_feed(feed, source))
+            if source not in loaded:
+                total = _add(total, _load_feed(feed, source))
         yield total
 
 
@@ -123,7 +123,7 @@ def _load_feed(feed: Feed, source: str) -> ingest.Summary:
     )
 
 
-def _added(total: Total, summary: ingest.Summary) -> Total:
+def _add(total: Total, summary: ingest.Summary) -> Total:
     return Total(
         total.platform,
         total.feeds + 1,
@@ -138,41 +138,41 @@ def _added(total: Total, summary: ingest.Summary) -> Total:
 
 
 def load_rates(alias: str) -> rates.Summary:
-    """Load invented exchange rates, of every 30th day, that agree with the prices of the feeds.
+    """Load invented exchange rates for every 30th day that agree with the prices of the feeds.
 
-    A currency that has rates already gets none: nothing invented may stand among official ones.
+    Currencies that have rates are skipped, so that invented rates are not mixed with official ones.
     """
     stored = apps.get_model(alias, "ExchangeRate")._default_manager
-    known = {"UZS", *stored.values_list("currency", flat=True).distinct()}
-    # From a month before: ads and lots are older than their first observation.
+    existing = {"UZS", *stored.values_list("currency", flat=True).distinct()}
+    # From 30 days before the start, because ads and lots are older than their first observation.
     days = [moment(day).date() for day in range(-30, DAYS + 1, 30)]
     return rates.load_rates(
         alias,
         [
             rates.Rate(currency, day, Decimal(rate))
             for currency, rate in RATES.items()
-            if currency not in known
+            if currency not in existing
             for day in days
         ],
     )
 
 
 def create_admin(data_dir: Path) -> Path | None:
-    """Create the account of the demonstration; return the file with its password, or None.
+    """Create the admin account of the demonstration; return the file with its password.
 
-    Its password is random and stays in that file, readable by its owner alone. Where somebody can
-    administer already, or the name is taken, there is nothing to do.
+    The password is random and stored in a file that only its owner can read. Returns None if a
+    superuser or the name exists already.
     """
     users = get_user_model()._default_manager
     if users.filter(Q(is_superuser=True) | Q(username=ADMIN)).exists():
         return None
     path = data_dir / "admin_password"
-    # The file first: an account whose password nobody knows would be of no use.
-    users.create_superuser(ADMIN, password=_kept_password(path))
+    # The file is written first, because an account with an unknown password is useless.
+    users.create_superuser(ADMIN, password=_stored_password(path))
     return path
 
 
-def _kept_password(path: Path) -> str:
+def _stored_password(path: Path) -> str:
     if not path.exists():
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:

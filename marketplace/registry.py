@@ -1,14 +1,14 @@
-"""Which databases there are and which platform lives in which: the only place that says so.
+"""The registry of databases and platforms: the only place that assigns platforms to databases.
 
-To add a platform, add a line to PLATFORMS and a module `<database>/platforms/<name>.py`. One that
-is loaded from tables only, by mappings, needs no module.
+To add a platform, add a line to PLATFORMS and a module `<database>/platforms/<name>.py`. A platform
+that is loaded only from tables with mappings needs no module.
 """
 
 from typing import NamedTuple
 
-#: Django's own tables: accounts, permissions, sessions, content types, admin log; and the failed
-#: logins of django-axes. It has no platform data, so that the admin still opens when any of the
-#: three databases is down.
+#: The alias of the control database, with Django's own tables (accounts, permissions, sessions,
+#: content types, admin log) and the failed logins of django-axes. It has no platform data, so the
+#: admin works while any of the three databases is down.
 CONTROL = "default"
 
 #: The apps whose models live in the control database.
@@ -57,10 +57,16 @@ ALIASES = tuple(database.alias for database in DATABASES)
 
 
 def get_database(alias: str) -> Database:
-    """Return the database named `alias`; raise KeyError if there is none."""
+    """Return the database with an alias.
+
+    :raises KeyError: if it does not exist
+    """
     return {database.alias: database for database in DATABASES}[alias]
 
 
 def get_platform(name: str) -> Platform:
-    """Return the platform named `name`; raise KeyError if there is none."""
+    """Return the platform with a name.
+
+    :raises KeyError: if it does not exist
+    """
     return {platform.name: platform for platform in PLATFORMS}[name]

@@ -1,4 +1,4 @@
-"""Which database serves which model: the app's own, or the control database."""
+"""The database of each app: its own, or the control database."""
 
 from typing import Any
 
@@ -8,14 +8,14 @@ from marketplace.registry import ALIASES, CONTROL, CONTROL_APPS
 
 
 def database_of(app_label: str) -> str | None:
-    """Return the alias of the database in which an app's tables live; None if it has none."""
+    """Return the alias of the database of an app's tables; None if the app has no database."""
     if app_label in ALIASES:
         return app_label
     return CONTROL if app_label in CONTROL_APPS else None
 
 
 class AppRouter:
-    """Pin each app to its database: reads, writes, relations and migrations."""
+    """Route reads, writes, relations and migrations of each app to its database."""
 
     def db_for_read(self, model: type[Model], **hints: Any) -> str | None:
         """Read from the app's database."""
@@ -26,9 +26,9 @@ class AppRouter:
         return database_of(model._meta.app_label)
 
     def allow_relation(self, obj1: Model, obj2: Model, **hints: Any) -> bool:
-        """Relate only what lives in one database."""
+        """Allow relations within one database only."""
         return database_of(obj1._meta.app_label) == database_of(obj2._meta.app_label)
 
     def allow_migrate(self, db: str, app_label: str, **hints: Any) -> bool:
-        """Create an app's tables in its database only; those of unknown apps nowhere."""
+        """Create an app's tables in its database only. Unknown apps have no tables."""
         return database_of(app_label) == db

@@ -10,11 +10,11 @@ from marketplace.postgresql.search import SearchableQuerySet, search_vector
 
 
 class Organization(base.PlatformRow):
-    """A body that buys, or a company that sells, or both."""
+    """A customer, a provider, or both."""
 
     # Identification
     name = models.TextField(null=True)
-    inn = models.CharField(max_length=14, null=True, help_text="Tax number; unique where known.")
+    inn = models.CharField(max_length=14, null=True, help_text="Tax number; unique if known.")
 
     # Description
     region = models.TextField(null=True)
@@ -24,7 +24,7 @@ class Organization(base.PlatformRow):
     class Meta:
         db_table = "procurement_organizations"
         constraints = [
-            # The key of the loader's merge.
+            # Used by the merge of the loader as the key.
             models.UniqueConstraint(
                 fields=["platform", "external_id"], name="procurement_organizations_key"
             ),
@@ -35,7 +35,7 @@ class Organization(base.PlatformRow):
             ),
         ]
         indexes = [
-            # Used by the admin's search for organizations by a part of their name.
+            # Used by the admin to search for a part of a name.
             GinIndex(
                 fields=["name"],
                 name="procurement_organizations_name",
@@ -51,7 +51,7 @@ class Lot(base.PlatformRow):
     """A lot of a public purchase, as last seen."""
 
     class Type(models.TextChoices):
-        """How the purchase is made."""
+        """The procedure of the purchase."""
 
         AUCTION = "auction", "Auction"
         SHOP = "shop", "Electronic shop"
@@ -59,7 +59,7 @@ class Lot(base.PlatformRow):
         TENDER = "tender", "Tender"
 
     class Status(models.TextChoices):
-        """Where the lot is in its life."""
+        """The state of the lot."""
 
         ACTIVE = "active", "Active"
         COMPLETED = "completed", "Completed"
@@ -78,22 +78,22 @@ class Lot(base.PlatformRow):
 
     # Cost
     start_cost = models.DecimalField(
-        max_digits=18, decimal_places=2, null=True, help_text="NULL when not published."
+        max_digits=18, decimal_places=2, null=True, help_text="NULL if not published."
     )
     deal_cost = models.DecimalField(
-        max_digits=18, decimal_places=2, null=True, help_text="NULL when not published."
+        max_digits=18, decimal_places=2, null=True, help_text="NULL if not published."
     )
     savings_amount = GeneratedField(
         expression=F("start_cost") - F("deal_cost"),
         output_field=models.DecimalField(max_digits=18, decimal_places=2, null=True),
         db_persist=True,
-        help_text="NULL when either cost is unknown.",
+        help_text="NULL if a cost is unknown.",
     )
     savings_percent = base.percent_below(
-        "deal_cost", "start_cost", "Percent of start_cost; NULL when either cost is unknown."
+        "deal_cost", "start_cost", "Percent of start_cost; NULL if a cost is unknown."
     )
     currency = models.CharField(max_length=3, null=True, help_text="ISO 4217.")
-    currency_text = models.TextField(null=True, help_text="As published, where it differs.")
+    currency_text = models.TextField(null=True, help_text="As published, if different.")
     is_budget = models.BooleanField(null=True, help_text="Paid from the state budget.")
 
     # Parties
@@ -126,7 +126,7 @@ class Lot(base.PlatformRow):
     class Meta:
         db_table = "procurement_lots"
         constraints = [
-            # The key of the loader's merge.
+            # Used by the merge of the loader as the key.
             models.UniqueConstraint(
                 fields=["platform", "external_id"], name="procurement_lots_key"
             ),
@@ -143,16 +143,16 @@ class Lot(base.PlatformRow):
             ),
         ]
         indexes = [
-            # Used by marketplace.loading.recognition: what was seen before is not parsed again.
+            # Used by marketplace.loading.deduplication: unchanged content is not parsed again.
             HashIndex(fields=["content_hash"], name="procurement_lots_content"),
-            # Used by savings per category, without reading the wide rows.
+            # Used by queries of savings per category, as an index-only scan.
             models.Index(
                 fields=["category_name"],
                 include=["start_cost", "deal_cost"],
                 name="procurement_lots_savings",
                 condition=Q(status="completed", start_cost__gt=0, deal_cost__gt=0),
             ),
-            # Used by deals within a range of time.
+            # Used by queries of deals in a range of time.
             models.Index(fields=["-deal_date"], name="procurement_lots_deal_date"),
             # Used by SearchableQuerySet.search().
             GinIndex(fields=["search_vector"], name="procurement_lots_search"),
@@ -163,7 +163,7 @@ class Lot(base.PlatformRow):
 
 
 class LotItem(base.PlatformRow):
-    """A line of a lot: one product or service, with its quantity and price."""
+    """An item of a lot: a product or service, with quantity and price."""
 
     # Identification
     lot = models.ForeignKey(Lot, models.CASCADE, related_name="items")
@@ -186,7 +186,7 @@ class LotItem(base.PlatformRow):
         max_digits=18, decimal_places=2, null=True, help_text="For the whole quantity."
     )
     currency = models.CharField(max_length=3, null=True, help_text="ISO 4217.")
-    currency_text = models.TextField(null=True, help_text="As published, where it differs.")
+    currency_text = models.TextField(null=True, help_text="As published, if different.")
 
     # Provenance
     content_hash = base.content_hash()
@@ -196,7 +196,7 @@ class LotItem(base.PlatformRow):
     class Meta:
         db_table = "procurement_lot_items"
         constraints = [
-            # The key of the loader's merge.
+            # Used by the merge of the loader as the key.
             models.UniqueConstraint(
                 fields=["platform", "external_id"], name="procurement_lot_items_key"
             ),
@@ -206,7 +206,7 @@ class LotItem(base.PlatformRow):
             ),
         ]
         indexes = [
-            # Used by marketplace.loading.recognition: what was seen before is not parsed again.
+            # Used by marketplace.loading.deduplication: unchanged content is not parsed again.
             HashIndex(fields=["content_hash"], name="procurement_lot_items_content"),
             # Used by SearchableQuerySet.search().
             GinIndex(fields=["search_vector"], name="procurement_lot_items_search"),
@@ -217,10 +217,10 @@ class LotItem(base.PlatformRow):
 
 
 class LotEvent(models.Model):
-    """A change of a lot, with the payload it came from. Append-only: a trigger refuses the rest."""
+    """A change of a lot, with its payload. A trigger makes the table append-only."""
 
     class Kind(models.TextChoices):
-        """What happened."""
+        """The kind of the change."""
 
         CREATED = "created", "First seen"
         CHANGED = "changed", "Changed"
@@ -231,18 +231,18 @@ class LotEvent(models.Model):
 
     # Change
     changes = models.JSONField(help_text="Column → [before, after].")
-    payload = models.JSONField(null=True, help_text="The payload that said so.")
+    payload = models.JSONField(null=True, help_text="The payload with the change.")
 
     # Lifecycle
-    recorded_at = models.DateTimeField(help_text="When the platform showed the new state.")
-    created_at = models.DateTimeField(help_text="When it was written here.")
+    recorded_at = models.DateTimeField(help_text="Time of the observation of the new state.")
+    created_at = models.DateTimeField(help_text="Time at which the event was stored.")
 
     class Meta:
         db_table = "procurement_lot_events"
         indexes = [
-            # Used by a lot's audit trail.
+            # Used by queries of the audit trail of a lot.
             models.Index(fields=["lot", "recorded_at"], name="procurement_lot_events_lot"),
-            # Used by the admin's list: the newest first, and from a day to a day.
+            # Used by the list in the admin: newest first, and ranges of days.
             models.Index(fields=["recorded_at"], name="procurement_events_recorded"),
         ]
 
@@ -251,16 +251,16 @@ class LotEvent(models.Model):
 
 
 class Reference(base.PlatformRow):
-    """An entry of one of a platform's own lists: categories, regions."""
+    """An entry of a reference list of a platform: categories, regions."""
 
-    kind = models.CharField(max_length=32, help_text="category, region or other")
-    code = models.TextField(help_text="The entry's id within its list.")
+    kind = models.CharField(max_length=32, help_text="Name of the list: category, region or other.")
+    code = models.TextField(help_text="Id of the entry in its list.")
     name = models.TextField(null=True)
 
     class Meta:
         db_table = "procurement_references"
         constraints = [
-            # The key of the loader's merge.
+            # Used by the merge of the loader as the key.
             models.UniqueConstraint(
                 fields=["platform", "external_id"], name="procurement_references_key"
             ),

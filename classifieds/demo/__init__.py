@@ -1,7 +1,7 @@
-"""Demonstration data of the classifieds platforms: ads, and what becomes of them.
+"""Demonstration data of the classifieds platforms: ads, from publication to their end.
 
-OLX is visited every ten days. A visit returns the ads that are new, that changed or that ended
-since the one before; the last one returns all that are still active, too.
+OLX is visited every ten days. A visit returns the ads that were published, changed or ended since
+the visit before. The last visit also returns all ads that are still active.
 """
 
 from collections import defaultdict
@@ -22,10 +22,10 @@ LISTINGS = 5000
 SELLERS = 3200
 VISITS = range(0, DAYS + 1, 10)
 
-#: From when an ad is refreshed.
+#: Time for which an ad is shown after it is refreshed.
 SHOWN_FOR = timedelta(days=30)
 
-#: How the platform calls what becomes of an ad; None if it stays.
+#: The final status of an ad on the platform; None if it remains active.
 _ENDS = {"sold": 20, "removed_by_user": 12, "outdated": 18, None: 50}
 
 _BUSINESSES = ("Avto Salon", "Mobil Markaz", "Uy-Joy Servis", "Mebel Dunyosi", "Kadrlar Markazi")
@@ -44,15 +44,15 @@ _DISTRICTS = (
 )
 
 
-#: Nearly half of all ads are in the capital.
+#: Almost half of all ads are in the capital.
 _CITY_WEIGHTS = [40, 8, 6, 6, 3, 6, 5, 4, *[2] * (len(CITIES) - 8)]
 
 
 class Life(NamedTuple):
-    """What becomes of an ad, in days of the demonstration.
+    """The lifecycle of an ad, in days of the demonstration.
 
-    :param drops: days from which the price is another, and by which factor
-    :param end: the day on which it ends, and the status that it has then
+    :param drops: days on which the price changes, with their factors
+    :param end: the day on which the ad ends, and its final status; None if it remains active
     """
 
     number: int
@@ -68,7 +68,7 @@ class Life(NamedTuple):
 
 
 def feeds(scale: int) -> Iterator[Feed]:
-    """Yield the feeds of each platform, in the order of time."""
+    """Yield the feeds of each platform in chronological order."""
     seen = defaultdict(list)
     for number in range(LISTINGS * scale):
         life = _life(number)
@@ -105,13 +105,13 @@ def _life(number: int) -> Life:
 
 
 def _ad(life: Life, day: int) -> Ad:
-    """Return the ad as a visit on that day sees it."""
+    """Return the ad as it is published on a day."""
     random = draw("ad", life.number)
     advert = invent_advert(random)
     city = random.choices(CITIES, _CITY_WEIGHTS)[0]
     ended = life.end is not None and life.end[0] <= day
     shown_until = life.end[0] if life.end and ended else day
-    # People refresh their ads once a week.
+    # Sellers refresh their ads once a week.
     refreshed = life.posted + (shown_until - life.posted) // 7 * 7
     refreshed_at = moment(refreshed).replace(microsecond=0)
     latitude, longitude = _place(random, city)
@@ -134,7 +134,7 @@ def _ad(life: Life, day: int) -> Ad:
 
 
 def _end_status(advert: Advert, status: str) -> str:
-    # Jobs and gifts are not sold.
+    # Jobs and gifts cannot be sold.
     return "removed_by_user" if status == "sold" and advert.price is None else status
 
 
@@ -157,7 +157,7 @@ def _price(advert: Advert, life: Life, day: int) -> int | None:
 
 
 def _seller(random: Random, number: int) -> Seller:
-    # So many ads have so many sellers, the next ones have others: a larger scale changes no ad.
+    # Each block of LISTINGS ads has its own sellers: a larger scale does not change existing ads.
     seller = random.randrange(SELLERS) + number // LISTINGS * SELLERS
     is_business = seller % 10 == 0
     business = f"{_BUSINESSES[seller // 10 % len(_BUSINESSES)]} {seller}"

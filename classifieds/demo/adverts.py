@@ -1,7 +1,7 @@
-"""What people of the demonstration advertise: cars, flats, phones, furniture, jobs, giveaways.
+"""The adverts of the demonstration: cars, flats, phones, furniture, jobs, giveaways.
 
-An advert is the same whatever form the platform gives it. Prices are in dollars where the market
-counts in them (cars, flats), otherwise in thousands of so'm.
+An advert does not depend on the shape in which the platform publishes it. Prices in the tables are
+in dollars for cars and flats, as on the market, and otherwise in thousands of so'm.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from marketplace.demo import END, RATES
 
-#: Category; brand; model; body; price of the newest one; years in which it was made.
+#: Category; brand; model; body; price of the newest year; years of production.
 _CARS = """\
 983; Chevrolet; Cobalt; sedan; 12800; 2013-2026
 983; Chevrolet; Gentra; sedan; 13400; 2013-2024
@@ -47,10 +47,10 @@ _CARS = """\
 1117; ГАЗ; 24 Волга; sedan; 1800; 1974-1992
 """
 
-#: How often a car of the table is advertised, beside 1: what is made here is on every street.
+#: Relative frequency of brands that are not 1: cars that are built in the country are common.
 _COMMON_CARS = {"Chevrolet": 6, "Daewoo": 5, "ВАЗ": 3, "ЗАЗ": 2, "Москвич": 2}
 
-#: Category; its type; price in thousands; Russian; Uzbek.
+#: Category; type; price in thousands; Russian; Uzbek.
 _GOODS = """\
 85; goods; 7200; iPhone 13 128GB; iPhone 13 128GB ideal
 85; goods; 8800; iPhone 14 Pro 256GB; iPhone 14 Pro 256GB sotiladi
@@ -113,7 +113,7 @@ _NEW, _USED = ("Новый", "new"), ("Б/у", "used")
 
 
 class Param(NamedTuple):
-    """A property of an advert, as the platform's form asks for it."""
+    """A property of an advert, as in the platform's form."""
 
     key: str
     name: str
@@ -123,11 +123,11 @@ class Param(NamedTuple):
 
 
 class Advert(NamedTuple):
-    """What is advertised.
+    """The content of an ad.
 
-    :param price: in so'm; None if it is to be asked for, or nothing is sold
-    :param in_dollars: whether the price is shown in dollars, as people think of it
-    :param salary: in so'm, the lowest and the highest
+    :param price: in so'm; None if it is on request, or nothing is sold
+    :param in_dollars: whether the price is published in dollars
+    :param salary: lowest and highest salary in so'm
     """
 
     category: int
@@ -152,7 +152,7 @@ JOBS = _table(_JOBS)
 
 
 def invent_advert(random: Random) -> Advert:
-    """Return an advert of some kind, all of it drawn from `random`."""
+    """Return a random advert that depends on `random` only."""
     kinds: dict[Callable[[Random], Advert], int] = {
         _car: 38,
         _rent: 14,
@@ -167,9 +167,9 @@ def invent_advert(random: Random) -> Advert:
 def _car(random: Random) -> Advert:
     category, brand, model, body, newest, years = random.choice(CARS)
     first, last = map(int, years.split("-"))
-    # More of the newer ones are left.
+    # Newer cars are more frequent.
     year = round(random.triangular(first, last, last))
-    # What is very old has been standing for long.
+    # Very old cars have stopped accumulating mileage.
     driven = min(END.year - year, 20) * random.randint(8, 18)
     mileage = driven * 1000 + random.randint(0, 900) * 10
     code, condition = random.choices(_CONDITIONS, (4, 6, 3, 1))[0]
@@ -233,7 +233,7 @@ def _sale(random: Random) -> Advert:
 
 
 def _flat(random: Random) -> tuple[int, int, tuple[Param, ...]]:
-    """Return the rooms, the area and the properties of a flat."""
+    """Return the number of rooms, the area and the properties of a flat."""
     rooms = random.choices((1, 2, 3, 4, 5), (22, 34, 28, 12, 4))[0]
     area = 16 + rooms * random.randint(15, 26)
     floors = random.choice((4, 5, 9, 9, 12, 16))
@@ -250,7 +250,7 @@ def _flat(random: Random) -> tuple[int, int, tuple[Param, ...]]:
 
 
 def _priced(advert: Advert, random: Random, dollars: float, params: tuple[Param, ...]) -> Advert:
-    """Return the advert with its price, round in the currency in which its author thinks."""
+    """Return the advert with its price, rounded in its published currency."""
     step = 50 if dollars < 5000 else 100
     if random.random() < 0.75:
         price, in_dollars = max(1, round(dollars / step)) * step * RATES["USD"], True
@@ -274,7 +274,7 @@ def _thing(random: Random) -> Advert:
     if chance < 0.04:
         return advert._replace(is_exchange=True)
     if chance < 0.10:
-        return advert  # The price is to be asked for.
+        return advert  # The price is on request.
     amount = int(price) * 1000 * random.uniform(0.6, 1.1) * (1.1 if is_new else 1)
     return advert._replace(price=max(1, round(amount / 10_000)) * 10_000)
 

@@ -1,6 +1,6 @@
 """OLX in the demonstration: pages of ads (OLX-STATE), API responses (OLX-API), categories.
 
-Cars, flats and furniture come as pages, the rest from the API: an ad keeps its form.
+Cars, flats and furniture are read from pages, all other ads through the API. An ad keeps its shape.
 """
 
 from collections.abc import Iterator
@@ -15,14 +15,14 @@ from marketplace.loading.adapters import Payload
 
 PAGE_SIZE = 50
 
-#: Beyond the platform's own ids: the link of an invented ad must not lead to a real one.
+#: Higher than real ids: the link of an invented ad must not lead to a real one.
 FIRST_ID = 9_000_000_000
 
-#: Categories in whose pages the ads are read; the others are read through the API.
+#: Categories whose ads are read from pages; the others are read through the API.
 _PAGE_TYPES = {"automotive", "real_estate"}
 _FURNITURE = {511, 515, 522, 523, 525}
 
-#: Region of `classifieds.places` → its published name, but the capital's, as the platform files it.
+#: Region of `classifieds.places` → its name on the platform, except that of the capital.
 _REGIONS = {
     "Tashkent City": "Ташкентская область",
     "Tashkent Region": "Ташкентская область",
@@ -42,7 +42,7 @@ _REGIONS = {
 
 
 class Seller(NamedTuple):
-    """Who posts ads."""
+    """A seller of ads."""
 
     number: int
     name: str
@@ -51,7 +51,7 @@ class Seller(NamedTuple):
 
 
 class Ad(NamedTuple):
-    """An ad as it was on a day."""
+    """An ad on a day."""
 
     number: int
     advert: Advert
@@ -70,17 +70,17 @@ class Ad(NamedTuple):
 
     @property
     def ad_id(self) -> int:
-        """The platform's id."""
+        """The id of the ad on the platform."""
         return FIRST_ID + self.number
 
     @property
     def is_in_pages(self) -> bool:
-        """Whether the ad is read from pages; through the API otherwise."""
+        """Whether the ad is read from pages; otherwise it is read through the API."""
         return self.advert.type in _PAGE_TYPES or self.advert.category in _FURNITURE
 
 
 def write(ads: Iterator[Ad]) -> Iterator[Payload]:
-    """Yield pages of the ads that are active, then the others one by one: no page lists them."""
+    """Yield pages of active ads, then each other ad by itself, because no page lists it."""
     waiting: dict[bool, list[Ad]] = {True: [], False: []}
     for ad in ads:
         if ad.status != "active":
@@ -253,12 +253,12 @@ def _api_amounts(ad: Ad) -> Iterator[Payload]:
         "negotiable": ad.is_negotiable,
         "label": _shown_price(ad),
     }
-    # An ad whose price is to be asked for has no such property.
+    # An ad with a price on request has no such property.
     if ad.price is not None or price["type"] != "price":
         yield {"key": "price", "name": "Цена", "type": "price", "value": price}
 
 
-# What both forms share
+# Shared by both shapes
 
 
 def _shown_price(ad: Ad) -> str:

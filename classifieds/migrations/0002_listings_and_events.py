@@ -247,7 +247,7 @@ class Migration(migrations.Migration):
                 ("new_status", models.CharField(max_length=16, null=True)),
                 (
                     "recorded_at",
-                    models.DateTimeField(help_text="When the platform showed the new state."),
+                    models.DateTimeField(help_text="Time of the observation of the new state."),
                 ),
             ],
             options={

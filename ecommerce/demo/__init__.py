@@ -1,4 +1,4 @@
-"""Demonstration data of the e-commerce platforms: one catalog, sold on four of them."""
+"""Demonstration data of the e-commerce platforms: one catalog that all four of them sell."""
 
 from collections.abc import Iterator
 
@@ -7,6 +7,6 @@ from marketplace.demo import Feed
 
 
 def feeds(scale: int) -> Iterator[Feed]:
-    """Yield the feeds of each platform, in the order of time."""
+    """Yield the feeds of each platform in chronological order."""
     for platform in (uzum, yandex, wildberries, ozon):
         yield from platform.feeds(scale)

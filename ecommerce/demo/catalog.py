@@ -1,14 +1,14 @@
-"""What the shops of the demonstration sell: kinds of things, brands, models and their variants.
+"""The catalog of the demonstration: kinds of goods, brands, models and their variants.
 
-The catalog is shared by all platforms, so that one thing is on several of them. Prices are in
-thousands of so'm, of the cheapest variant.
+All platforms share the catalog, so one good is sold on several of them. A price is the price of the
+cheapest variant in thousands of so'm.
 """
 
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-#: Axis → its name in Russian and in Uzbek, and its values with their part of the price.
+#: Axis → its name in Russian and Uzbek, and its values with their price factors.
 _AXES = {
     "memory": ("Память|Xotira", "128 ГБ=1,256 ГБ=1.12,512 ГБ=1.34"),
     "ram": ("Память|Xotira", "8/256 ГБ=1,8/512 ГБ=1.12,16/512 ГБ=1.3,16/1024 ГБ=1.5"),
@@ -22,7 +22,8 @@ _AXES = {
     "one": ("", "=1"),
 }
 
-#: Key, noun, axis of variants, category; above them the two categories over it. Russian | Uzbek.
+#: Key; noun; axis of variants; category. A line with > names the two parent categories of the lines
+#: below it. Russian | Uzbek.
 _KINDS = """\
 > Электроника|Elektronika; Смартфоны и гаджеты|Smartfon va gadjetlar
 smartphones; Смартфон|smartfon; memory; Смартфоны|Smartfonlar
@@ -85,7 +86,7 @@ cookware; Посуда|idish; one; Кастрюли и сковороды|Qozon 
 lamps; Светильник|chiroq; color; Светильники|Chiroqlar
 """
 
-#: Kind; brand; models with their price.
+#: Kind; brand; models with their prices.
 _MODELS = """\
 smartphones; Apple; iPhone 13=7600, iPhone 14=8900, iPhone 15=10400, iPhone 15 Plus=11800, iPhone
     15 Pro=13900, iPhone 15 Pro Max=15900, iPhone 16=12200, iPhone 16 Plus=13600, iPhone 16
@@ -171,7 +172,7 @@ multicookers; Redmond; Redmond RMC-M25=890, Redmond RMC-250=1190
 multicookers; Polaris; Polaris PMC 0521=790, Polaris EVO 0225=1290
 """
 
-#: Kind; price; brands; what they make, Russian = Uzbek. Each brand makes each of them.
+#: Kind; price; brands; products, Russian = Uzbek. Each brand makes each product.
 _FAMILIES = """\
 tshirts; 95; Ipakchi, Anor Wear, Tumaris, Basico, Nordline, Zarif, Samarqand Tekstil, Urban Uz,
     Kamalak, Oltin Tola, Silver Line; Футболка оверсайз=Oversayz futbolka, Футболка
@@ -240,17 +241,17 @@ class Name(NamedTuple):
 
 
 class Variant(NamedTuple):
-    """One of the forms in which a thing is sold: its values along the axes, its part of a price."""
+    """A variant of a good: its values on the axes, and the factor of its price."""
 
     values: tuple[str, ...]
     factor: float
 
 
 class Kind(NamedTuple):
-    """A kind of things.
+    """A kind of goods.
 
-    :param number: its place in the table; stands for the platform's ids
-    :param path: names of its category and of the two above it, the root first
+    :param number: its position in the table, from which ids are derived
+    :param path: names of its category and the two parent categories, the root first
     """
 
     number: int
@@ -261,11 +262,11 @@ class Kind(NamedTuple):
 
 
 class Good(NamedTuple):
-    """A thing that shops sell, under one name on all platforms.
+    """A good that shops sell, with one name on all platforms.
 
-    :param price: of the cheapest variant, in so'm
-    :param popularity: how many shops of a platform sell it at least
-    :param axes: names of what tells its variants apart
+    :param price: price of the cheapest variant in so'm
+    :param popularity: minimum number of shops of a platform that sell it
+    :param axes: names of the properties in which its variants differ
     """
 
     kind: Kind
@@ -279,8 +280,8 @@ class Good(NamedTuple):
 
 @lru_cache(maxsize=1)
 def kinds() -> dict[str, Kind]:
-    """Return the kinds of things by their key."""
-    found: dict[str, Kind] = {}
+    """Return key → kind of goods."""
+    by_key: dict[str, Kind] = {}
     above: list[str] = []
     for line in _KINDS.splitlines():
         if line.startswith("> "):
@@ -288,13 +289,13 @@ def kinds() -> dict[str, Kind]:
         else:
             key, noun, axis, category = line.split("; ")
             path = tuple(map(_name, [*above, category]))
-            found[key] = Kind(len(found) + 1, key, _name(noun), axis, path)
-    return found
+            by_key[key] = Kind(len(by_key) + 1, key, _name(noun), axis, path)
+    return by_key
 
 
 @lru_cache(maxsize=1)
 def goods() -> tuple[Good, ...]:
-    """Return all things: models of electronics first, each in the order of the tables."""
+    """Return all goods in the order of the tables, electronics first."""
     return (*_models(), *_family_members())
 
 
@@ -315,13 +316,13 @@ def _family_members() -> Iterator[Good]:
         for number, form in enumerate(forms.split(", ")):
             for place, brand in enumerate(brands.split(", ")):
                 name = Name(*(f"{word} {brand}" for word in form.split("=")))
-                # Forms and brands differ in price by some steps.
+                # Prices differ between products and brands by fixed steps.
                 amount = int(price) * (70 + 13 * number + 17 * (place % 5)) // 100 * 1000
                 yield Good(kind, brand, name, amount, 1, axes, variants)
 
 
 def _rows(table: str) -> Iterator[list[str]]:
-    """Yield the columns of each row; a line that is indented goes on with the one before."""
+    """Yield the columns of each row. An indented line continues the one before."""
     for row in table.replace("\n   ", "").splitlines():
         yield row.split("; ")
 

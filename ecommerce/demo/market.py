@@ -1,6 +1,6 @@
-"""How the shops of the demonstration sell: who sells what, under which title, at which price when.
+"""The market of the demonstration: which shop sells which good, with which title and prices.
 
-Everything here is a function of the platform and a number, so that nothing has to be kept.
+All values are functions of the platform and a number, so there is no state.
 """
 
 from collections import defaultdict
@@ -14,10 +14,10 @@ from ecommerce.demo.catalog import Good, Name, Variant, goods
 from marketplace.demo import DAYS, RATES, Feed, draw, moment
 from marketplace.loading.adapters import Payload
 
-#: Beyond the platforms' own ids: the link of an invented product must not lead to a real one.
+#: Higher than real ids: the link of an invented product must not lead to a real one.
 FIRST_ID = 9_000_000_000
 
-#: Prices are rounded to this many units, but never to more than a hundredth.
+#: Prices are rounded to multiples of this, but to at least three significant digits.
 _STEPS = {"UZS": 1000, "RUB": 1, "KZT": 10}
 
 _SHOP_WORDS = (
@@ -27,7 +27,7 @@ _SHOP_WORDS = (
 
 
 class State(NamedTuple):
-    """The price of a product from some day on, as parts of the thing's price."""
+    """The prices of a product from a day on, as factors of the price of the good."""
 
     day: int
     price: float
@@ -36,9 +36,9 @@ class State(NamedTuple):
 
 
 class Card(NamedTuple):
-    """A product of a platform: what one shop offers of one thing.
+    """A product of a platform: one good in one shop.
 
-    :param copy: how many other shops of the platform come before it with the same thing
+    :param copy: number of earlier shops of the platform with the same good
     """
 
     platform: str
@@ -71,12 +71,12 @@ class Shop(NamedTuple):
     is_official: bool
 
 
-#: From the cards that were seen on a day, and the day, to the platform's documents.
+#: Returns the platform's documents for the cards that are seen on a day.
 Writer = Callable[[list[Card], int], Iterator[Payload]]
 
 
 def feeds(platform: str, cards: list[Card], write: Writer) -> Iterator[Feed]:
-    """Yield a feed a day: the first and the last of all cards, the others of those that changed."""
+    """Yield a feed per day: all cards on the first and last day, otherwise the changed ones."""
     changed = defaultdict(list)
     for card in cards:
         for state in card.walk[1:]:
@@ -89,9 +89,9 @@ def feeds(platform: str, cards: list[Card], write: Writer) -> Iterator[Feed]:
 
 
 def cards(platform: str, amount: int, can_run_out: bool = True) -> list[Card]:
-    """Return that many products of a platform.
+    """Return `amount` products of a platform.
 
-    :param can_run_out: whether the platform shows what is out of stock
+    :param can_run_out: whether the platform shows products that are out of stock
     """
     return [
         Card(platform, number, good, copy, walk((platform, number), can_run_out))
@@ -100,7 +100,7 @@ def cards(platform: str, amount: int, can_run_out: bool = True) -> list[Card]:
 
 
 def _copies(platform: str) -> Iterator[tuple[Good, int]]:
-    """Yield things and which shop of the platform it is that sells them, without end."""
+    """Yield goods with the numbers of the shops that sell them, without end."""
     sold = assortment(platform)
     for good in sold:
         yield from ((good, copy) for copy in range(good.popularity))
@@ -109,7 +109,10 @@ def _copies(platform: str) -> Iterator[tuple[Good, int]]:
 
 
 def assortment(platform: str, kinds: frozenset[str] | None = None) -> list[Good]:
-    """Return what is sold on a platform, or in one shop; of these kinds, or of all."""
+    """Return the goods that are sold on a platform or in one shop.
+
+    :param kinds: keys of the kinds to include; all if None
+    """
     random = draw("assortment", platform)
     sold = [
         good
@@ -118,7 +121,7 @@ def assortment(platform: str, kinds: frozenset[str] | None = None) -> list[Good]
         and (good.popularity > 1 or random.random() < 0.8)
     ]
     random.shuffle(sold)
-    # What is popular comes first: the smallest platform has it, too.
+    # Popular goods come first, so that the smallest platform has them, too.
     return sorted(sold, key=lambda good: -good.popularity)
 
 
@@ -142,7 +145,7 @@ def walk(key: tuple[str, int], can_run_out: bool) -> tuple[State, ...]:
 
 
 def _steps(random: Random) -> list[tuple[int, float]]:
-    """Return the days on which the price changes to stay, and by which factor."""
+    """Return the days of permanent price changes, with their factors."""
     times = random.choices((0, 1, 2, 3), (20, 40, 28, 12))[0]
     small = (random.choice((-1, 1)) * random.uniform(0.02, 0.06) for _ in range(times))
     steps = [(random.randint(1, DAYS - 1), 1 + change) for change in small]
@@ -152,39 +155,39 @@ def _steps(random: Random) -> list[tuple[int, float]]:
 
 
 def _period(random: Random, probability: float, shortest: int, longest: int) -> range:
-    """Return some days in a row, or none; they may begin before the first or end after the last."""
+    """Return a period of days, which may be empty or extend beyond the demonstration."""
     start, length = random.randint(-10, DAYS - 5), random.randint(shortest, longest)
     return range(start, start + length) if random.random() < probability else range(0)
 
 
 def price(good: Good, variant: Variant, part: float, currency: str) -> int:
-    """Return a price in a currency, rounded as shops do."""
+    """Return a price in a currency, rounded as shops round prices."""
     amount = good.price * variant.factor * part / RATES[currency]
     step = min(_STEPS[currency], int(10 ** max(0, len(str(int(amount))) - 3)))
     return round(amount / step) * step
 
 
 def stock(card: Card, number: int, day: int) -> int:
-    """Return how many pieces of a variant are left."""
+    """Return the number of pieces of a variant in stock."""
     return 1 + (card.number * 13 + number * 29 + day * 3) % 40 if card.state(day).in_stock else 0
 
 
 def order_count(card: Card, day: int) -> int:
-    """Return how often the product was ordered until a day; it grows."""
+    """Return the number of orders of the product up to a day."""
     popularity = card.number * 31 % 97
     return popularity * 12 + popularity * day // 40
 
 
 def rating(card: Card) -> float:
-    """Return the product's rating; 0 stands for none."""
+    """Return the product's rating; 0 if it has none."""
     return 0 if card.number % 11 == 5 else round(3.8 + card.number * 17 % 13 / 10, 1)
 
 
 def shop_number(card: Card, number: int, products: int, shops: int) -> int:
-    """Return which shop sells the product, or asks the price with that number on its page.
+    """Return the number of the shop that sells the product, or that has offer `number` on its page.
 
-    Two copies of a thing have different shops. So many products have so many shops, the next ones
-    have others: a larger scale does not give the known products to new shops.
+    Copies of a good have different shops. Each block of `products` products has its own `shops`
+    shops, so a larger scale does not change the shops of existing products.
     """
     first = draw("shop", card.platform, card.good.name.ru).randrange(shops)
     return (first + (card.copy + number) * 7) % shops + card.number // products * shops
@@ -206,7 +209,7 @@ def shop(platform: str, number: int) -> Shop:
 
 
 def title(card: Card) -> Name:
-    """Return the product's title: often just the thing's name, else as sellers embellish it."""
+    """Return the product's title: the name of the good, or a variation of it as sellers write."""
     good, form = card.good, draw("title", card.platform, card.number).randrange(10)
     if form < 6 or (good.popularity > 1 and card.copy < 2):
         return good.name
@@ -221,7 +224,7 @@ def title(card: Card) -> Name:
 
 
 def description(card: Card) -> Name:
-    """Return what the seller says of the product."""
+    """Return the seller's description of the product."""
     good = card.good
     noun_ru, noun_uz = good.kind.noun
     category = good.kind.path[2]
@@ -236,7 +239,7 @@ def description(card: Card) -> Name:
 
 
 def barcode(good: Good, variant: Variant) -> int:
-    """Return the EAN-13 of a variant, the same on all platforms; no maker's begins with 2."""
+    """Return the EAN-13 of a variant, the same on all platforms. Prefix 2 is never assigned."""
     return _barcode(good.name.ru, variant.values)
 
 

@@ -17,13 +17,13 @@ def feeds(scale: int) -> Iterator[Feed]:
     def write(cards: list[Card], day: int) -> Iterator[Payload]:
         return (_row(card, day) for card in cards)
 
-    # Search results leave out what is out of stock.
+    # Search results omit products that are out of stock.
     cards = market.cards(PLATFORM, PRODUCTS * scale, can_run_out=False)
     return market.feeds(PLATFORM, cards, write)
 
 
 def _row(card: Card, day: int) -> Payload:
-    """Return a row as the CSV reader gives it: texts, empty where there is none."""
+    """Return a row as the CSV reader returns it: texts, which may be empty."""
     good, state = card.good, card.state(day)
     # A tile shows one variant, the cheapest.
     final = market.price(good, good.variants[0], state.price, "RUB")
@@ -35,7 +35,7 @@ def _row(card: Card, day: int) -> Payload:
         "is_original": str(card.copy == 0),
         "final_price": str(final),
         "old_price": str(old) if old else "",
-        # With the sign for minus, not a hyphen.
+        # With a minus sign, not a hyphen.
         "discount": f"−{100 - final * 100 // old}%" if old else "",
         "rating": str(market.rating(card) or ""),
         "reviews_count": f"{market.order_count(card, day) // 3}.0",

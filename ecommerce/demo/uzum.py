@@ -28,7 +28,7 @@ def feeds(scale: int) -> Iterator[Feed]:
 
 
 def _response(card: Card, day: int) -> Payload:
-    # The API's clock is UTC, names no zone and counts nanoseconds.
+    # The API states times in UTC without a zone, with nanoseconds.
     clock = moment(day).astimezone(UTC).replace(tzinfo=None)
     return {"payload": {"data": _product(card, day)}, "timestamp": f"{clock}.000000000"}
 
@@ -69,7 +69,7 @@ def _product(card: Card, day: int) -> Payload:
 
 
 def _category(kind: Kind) -> Payload:
-    """Return the kind's category, with the ones above it inside."""
+    """Return the kind's category with its parents nested in it."""
     category: Payload | None = None
     for depth, name in enumerate(kind.path):
         category = {
@@ -115,7 +115,7 @@ def _full_price(card: Card, variant: Variant, state: State) -> int | None:
 
 
 def _pointers(card: Card, variant: Variant) -> list[Payload]:
-    """Return the places of the variant's values among the product's characteristics."""
+    """Return the positions of the variant's values in the product's characteristics."""
     return [
         {"charIndex": axis, "valueIndex": _axis_values(card, axis).index(value)}
         for axis, value in enumerate(variant.values)

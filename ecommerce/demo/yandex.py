@@ -17,14 +17,14 @@ PLATFORM = "yandex"
 PAGES = 300
 BUSINESSES = 40
 
-#: So many units of old prices make one so'm.
+#: Units of old prices per so'm.
 _UNITS = 10**7
 
 
 class PriceList(NamedTuple):
-    """A shop that publishes its price list, in which each variant is an offer of its own.
+    """A shop that publishes a price list, in which each variant is a separate offer.
 
-    :param key: unique; the shop's offers are numbered apart from those of others
+    :param key: unique key; the offers of each shop are numbered separately
     """
 
     key: str
@@ -50,7 +50,7 @@ PRICE_LISTS = (
 
 def feeds(scale: int) -> Iterator[Feed]:
     """Yield the platform's feeds."""
-    # A shop has each thing once: a larger scale has more shops.
+    # A shop sells each good once, so a larger scale has more shops.
     branches = [_branch(shop, number) for number in range(scale) for shop in PRICE_LISTS]
     shops = {f"{PLATFORM}-{shop.key}": shop for shop in branches}
     cards = [card for part, shop in shops.items() for card in _price_list_cards(part, shop)]
@@ -76,7 +76,7 @@ def _branch(shop: PriceList, number: int) -> PriceList:
 
 
 def _price_list_cards(part: str, shop: PriceList) -> Iterator[Card]:
-    """Yield a card for each variant: a thing that is only that variant."""
+    """Yield a card for each variant, as a good with that variant only."""
     variants = (
         (good._replace(variants=(variant,)), place)
         for good in market.assortment(part, shop.kinds)
@@ -102,7 +102,7 @@ def _price_list(shop: PriceList, cards: Iterator[Card], day: int) -> Iterator[Pa
 
 
 def _categories(shop: PriceList) -> Iterator[Payload]:
-    """Yield the categories of all levels, each once, after its parent."""
+    """Yield the categories of all levels, each once and after its parent."""
     known: dict[str, str] = {}
     for kind in kinds().values():
         if kind.key not in shop.kinds:
@@ -151,7 +151,7 @@ def _published(shop: PriceList, good: Good, variant: Variant, part: float) -> st
 
 
 def _offer_name(card: Card, variant: Variant) -> str:
-    # The first variant in the list bears the thing's name, the others tell themselves apart.
+    # The first variant has the name of the good, the others append their values.
     return " ".join([card.good.name.ru, *(variant.values if card.copy else ())])
 
 
@@ -170,7 +170,7 @@ def _page(card: Card, day: int) -> Payload:
 
 
 class PageOffer(NamedTuple):
-    """What one business asks for one variant on a page."""
+    """The offer of one business for one variant on a page."""
 
     offer_id: str
     sku: int
@@ -182,7 +182,7 @@ class PageOffer(NamedTuple):
 
 
 def _page_offers(card: Card, day: int) -> list[PageOffer]:
-    """Return three to six offers, by businesses that differ from each other."""
+    """Return three to six offers by different businesses."""
     random = draw("page", card.number)
     levels = [random.uniform(0.97, 1.06) for _ in range(random.randint(3, 6))]
     return [_page_offer(card, day, number, level) for number, level in enumerate(levels)]
@@ -272,7 +272,7 @@ def _tile(card: Card, offer: PageOffer) -> Payload:
 
 
 def _records(card: Card, offer: PageOffer) -> Iterator[Payload]:
-    """Yield the two records that a page has of an offer: one for people, one for its scripts."""
+    """Yield the two records of an offer on a page: one for display, one for scripts."""
     yield {
         "skuId": str(offer.sku),
         "productId": card.product_id,

@@ -48,7 +48,7 @@ def _discount():
         ),
         output_field=models.DecimalField(max_digits=22, decimal_places=2, null=True),
         db_persist=True,
-        help_text="Percent below old_price; NULL without one.",
+        help_text="By how many percent price is below old_price; NULL without old_price.",
     )
 
 
@@ -146,10 +146,7 @@ class Migration(migrations.Migration):
             name="Product",
             fields=[
                 *_platform_row(),
-                (
-                    "title",
-                    models.TextField(null=True, help_text="NULL until a payload brings one."),
-                ),
+                ("title", models.TextField(null=True, help_text="NULL until a payload has one.")),
                 ("title_ru", models.TextField(null=True)),
                 ("title_uz", models.TextField(null=True)),
                 ("title_en", models.TextField(null=True)),
@@ -170,7 +167,9 @@ class Migration(migrations.Migration):
                 ("tags", models.JSONField(null=True, help_text="List of badges as published.")),
                 (
                     "attributes",
-                    models.JSONField(null=True, help_text="What has no column of its own."),
+                    models.JSONField(
+                        null=True, help_text="Properties without a column of their own."
+                    ),
                 ),
                 (
                     "characteristics",
@@ -185,14 +184,14 @@ class Migration(migrations.Migration):
                 ("seller", models.ForeignKey("ecommerce.seller", models.SET_NULL, null=True)),
                 ("rating", models.DecimalField(max_digits=3, decimal_places=2, null=True)),
                 ("review_count", models.IntegerField(null=True)),
-                ("order_count", models.IntegerField(null=True, help_text="Orders of all time.")),
                 (
-                    "is_available",
-                    models.BooleanField(null=True, help_text="NULL where nobody says."),
+                    "order_count",
+                    models.IntegerField(null=True, help_text="All orders so far, as published."),
                 ),
+                ("is_available", models.BooleanField(null=True, help_text="NULL if unknown.")),
                 (
                     "total_available",
-                    models.IntegerField(null=True, help_text="Pieces over all offers."),
+                    models.IntegerField(null=True, help_text="Pieces of all offers."),
                 ),
                 ("min_price", models.DecimalField(max_digits=18, decimal_places=2, null=True)),
                 ("max_price", models.DecimalField(max_digits=18, decimal_places=2, null=True)),
@@ -265,23 +264,20 @@ class Migration(migrations.Migration):
                     models.CharField(
                         max_length=3,
                         null=True,
-                        help_text="ISO 4217; NULL where a feed does not say.",
+                        help_text="ISO 4217; NULL if the feed does not state it.",
                     ),
                 ),
                 (
                     "currency_text",
-                    models.TextField(null=True, help_text="As published, where it differs."),
+                    models.TextField(null=True, help_text="As published, if different."),
                 ),
                 ("discount_percent", _discount()),
-                (
-                    "is_available",
-                    models.BooleanField(null=True, help_text="NULL where nobody says."),
-                ),
+                ("is_available", models.BooleanField(null=True, help_text="NULL if unknown.")),
                 ("stock_quantity", models.IntegerField(null=True)),
                 ("delivery_days", models.IntegerField(null=True)),
                 (
                     "scraped_at",
-                    models.DateTimeField(help_text="Time of the observation the price comes from."),
+                    models.DateTimeField(help_text="Time of the observation of the price."),
                 ),
             ],
             options={

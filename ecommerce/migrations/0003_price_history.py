@@ -126,7 +126,7 @@ _DISCOUNT = models.GeneratedField(
     ),
     output_field=models.DecimalField(max_digits=22, decimal_places=2, null=True),
     db_persist=True,
-    help_text="Percent below old_price; NULL without one.",
+    help_text="By how many percent price is below old_price; NULL without old_price.",
 )
 
 
@@ -171,7 +171,7 @@ class Migration(migrations.Migration):
                             models.CharField(
                                 max_length=3,
                                 null=True,
-                                help_text="ISO 4217; NULL where a feed does not say.",
+                                help_text="ISO 4217; NULL if the feed does not state it.",
                             ),
                         ),
                         ("discount_percent", _DISCOUNT),
@@ -189,13 +189,10 @@ class Migration(migrations.Migration):
                             "is_outlier",
                             models.BooleanField(
                                 null=True,
-                                help_text="True: one wrong observation, left out of lows and averages. False: a person looked at it and kept it.",
+                                help_text="True: an outlier, excluded from minimum and average. False: a person confirmed the price.",
                             ),
                         ),
-                        (
-                            "recorded_at",
-                            models.DateTimeField(help_text="When the platform showed this price."),
-                        ),
+                        ("recorded_at", models.DateTimeField(help_text="Time of the observation.")),
                     ],
                     options={
                         "db_table": "ecommerce_price_history",

@@ -91,15 +91,12 @@ class Migration(migrations.Migration):
                 ("row_count", models.BigIntegerField()),
                 (
                     "content_hash",
-                    models.CharField(
-                        max_length=64, help_text="That of the manifest beside the files."
-                    ),
+                    models.CharField(max_length=64, help_text="Hash in the manifest of the files."),
                 ),
                 (
                     "archived_at",
                     models.DateTimeField(
-                        null=True,
-                        help_text="When its table was dropped; NULL while that is being done.",
+                        null=True, help_text="When its table was dropped; NULL until then."
                     ),
                 ),
             ],
@@ -122,8 +119,11 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("month", models.DateField(help_text="First day of the month, UTC.")),
-                ("row_count", models.BigIntegerField(help_text="Points that were archived.")),
-                ("abandoned_at", models.DateTimeField(help_text="When it was declared lost.")),
+                ("row_count", models.BigIntegerField(help_text="Number of archived points.")),
+                (
+                    "abandoned_at",
+                    models.DateTimeField(help_text="When the month was declared lost."),
+                ),
             ],
             options={
                 "db_table": "ecommerce_lost_months",

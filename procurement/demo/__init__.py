@@ -1,7 +1,7 @@
-"""Demonstration data of the procurement platforms: lots, from their opening to their payment.
+"""Demonstration data of the procurement platforms: lots, from opening to payment.
 
 UZEX is visited every ten days. A visit returns the lots that were opened, decided or paid since
-the one before, and the lines of those that are new.
+the visit before, and the items of new lots.
 """
 
 from collections import defaultdict
@@ -17,7 +17,7 @@ VISITS = range(0, DAYS + 1, 10)
 
 
 def feeds(scale: int) -> Iterator[Feed]:
-    """Yield the feeds of each platform, in the order of time."""
+    """Yield the feeds of each platform in chronological order."""
     seen = defaultdict(list)
     for number in range(LOTS * scale):
         for visit in _visits(invent_course(number, DAYS)):

@@ -1,7 +1,7 @@
-"""What is bought in the demonstration, by whom, from whom, and how it ends.
+"""The lots of the demonstration: products, customers, providers and outcomes.
 
-The organizations are invented: their names say "Demo", and their tax numbers begin with 9, as no
-real ones do.
+The organizations are invented: their names contain "Demo", and their tax numbers start with 9,
+unlike real ones.
 """
 
 from random import Random
@@ -11,17 +11,17 @@ from marketplace.demo import draw
 
 LOTS = 2000
 
-#: So many lots have so many customers and providers.
+#: Number of customers and providers per LOTS lots.
 _CUSTOMER_COUNT = 260
 _PROVIDER_COUNT = 420
 
-#: Beyond the platform's own ids.
+#: Higher than real ids.
 FIRST_ID = 90_000_000
 
-#: The forms in which the platform publishes lots, and how many of a hundred have each.
+#: The forms in which the platform publishes lots, and their percentages.
 FORMS = {"auction": 58, "shop_deal": 10, "national_deal": 6, "shop": 16, "tender": 10}
 
-#: Code and name of a category; below it what is bought: name, unit, price in thousands of so'm.
+#: Code and name of a category; below it its products: name, unit, price in thousands of so'm.
 _CATEGORIES = """\
 119460; Оборудование компьютерное, электронное и оптическое
 > Моноблок, шт, 7800; Принтер лазерный, шт, 2900; Монитор, шт, 1700; Сервер, шт, 64000
@@ -55,7 +55,7 @@ _CATEGORIES = """\
 > Печать учебников, экз, 38; Печать бланков, экз, 1; Ламинирование, лист, 3
 """
 
-#: Id and name of a region in the platform's list, and its name in Uzbek.
+#: Id and name of a region in the platform's list, and its Uzbek name.
 REGIONS = (
     (2105, "город Ташкент", "Toshkent shahri"),
     (1413, "Самаркандская область", "Samarqand viloyati"),
@@ -69,7 +69,7 @@ REGIONS = (
     (3049, "Республика Каракалпакстан", "Qoraqalpog'iston Respublikasi"),
 )
 
-#: Kinds of customers, and whether they live on the state's budget.
+#: Names of customers, and whether they are financed by the state budget.
 _CUSTOMERS = (
     ("Demo {}-son umumta'lim maktabi", True),
     ("Demo {}-sonli davlat maktabgacha ta'lim tashkiloti", True),
@@ -79,7 +79,7 @@ _CUSTOMERS = (
     ('"DEMO SUV TAMINOTI {}" AJ', False),
     ('ГУП "DEMO ENERGO TARMOQ {}"', False),
 )
-#: Kinds of providers, and whether they are published with their tax number.
+#: Names of providers, and whether their tax numbers are published.
 _PROVIDERS = (
     ('OOO "DEMO OSIYO TRADE {}"', True),
     ('"DEMO BUILDINGS {}" MCHJ', True),
@@ -91,7 +91,7 @@ _COUNTRIES = ("O'zbekiston", "O'zbekiston", "Xitoy", "Rossiya", "Turkiya", "Bosh
 
 
 class Product(NamedTuple):
-    """Something that is bought; its price is in so'm."""
+    """A product; its price is in so'm."""
 
     name: str
     unit: str
@@ -99,7 +99,7 @@ class Product(NamedTuple):
 
 
 class Category(NamedTuple):
-    """A category of the platform, and what is bought of it."""
+    """A category of the platform with its products."""
 
     code: int
     name: str
@@ -107,7 +107,7 @@ class Category(NamedTuple):
 
 
 class Organization(NamedTuple):
-    """A customer or a provider; `region` is a place in REGIONS."""
+    """A customer or a provider; `region` is an index of REGIONS."""
 
     name: str
     inn: str | None
@@ -116,7 +116,7 @@ class Organization(NamedTuple):
 
 
 class Item(NamedTuple):
-    """A line of a lot."""
+    """An item of a lot."""
 
     product: Product
     quantity: int
@@ -125,7 +125,7 @@ class Item(NamedTuple):
 
 
 class Course(NamedTuple):
-    """When a lot is opened, closed, decided and paid, in days of the demonstration."""
+    """The days of the demonstration on which a lot is opened, closed, decided and paid."""
 
     opened: float
     closed: float
@@ -134,10 +134,10 @@ class Course(NamedTuple):
 
 
 class Lot(NamedTuple):
-    """A lot and how it ends.
+    """A lot and its outcome.
 
-    :param start_cost: None where the platform does not publish it
-    :param deal_cost: None if there will be no deal
+    :param start_cost: None if the platform does not publish it
+    :param deal_cost: None if the lot ends without a deal
     """
 
     number: int
@@ -153,30 +153,30 @@ class Lot(NamedTuple):
 
     @property
     def lot_id(self) -> int:
-        """The platform's id."""
+        """The id of the lot on the platform."""
         return FIRST_ID + self.number
 
     def has_deal(self, day: int) -> bool:
-        """Return whether there is a contract on a day."""
+        """Return whether the lot has a deal on a day."""
         return self.deal_cost is not None and self.course.decided <= day
 
 
 def _read_categories() -> tuple[Category, ...]:
     lines = iter(_CATEGORIES.splitlines())
-    found = []
+    categories = []
     for head, products in zip(lines, lines, strict=True):
         code, name = head.split("; ")
         columns = (product.split(", ") for product in products.removeprefix("> ").split("; "))
         bought = (Product(title, unit, int(price) * 1000) for title, unit, price in columns)
-        found.append(Category(int(code), name, tuple(bought)))
-    return tuple(found)
+        categories.append(Category(int(code), name, tuple(bought)))
+    return tuple(categories)
 
 
 CATEGORIES = _read_categories()
 
 
 def invent_course(number: int, days: int) -> Course:
-    """Return the course of a lot, the same at every call."""
+    """Return the course of a lot. It depends on the number only."""
     random = draw("course", number)
     opened = random.uniform(-8, days - 1)
     closed = opened + random.uniform(4, 11)
@@ -184,7 +184,7 @@ def invent_course(number: int, days: int) -> Course:
 
 
 def invent_lot(number: int, course: Course) -> Lot:
-    """Return a lot, the same at every call."""
+    """Return a lot. It depends on its number and course only."""
     random = draw("lot", number)
     form = random.choices(list(FORMS), list(FORMS.values()))[0]
     category = random.choice(CATEGORIES)
@@ -208,13 +208,13 @@ def invent_lot(number: int, course: Course) -> Lot:
 
 
 def _invent_items(random: Random, form: str, category: Category) -> tuple[Item, ...]:
-    """Return what is bought: a lot of an auction has several lines, the others one."""
+    """Return the items of a lot: several for an auction, otherwise one."""
     lines = random.randint(4, 11) if form == "auction" else 1
     return tuple(_invent_item(random, random.choice(category.products)) for _ in range(lines))
 
 
 def _invent_item(random: Random, product: Product) -> Item:
-    # What is cheap is bought by the thousand.
+    # Cheap products are bought in large quantities.
     most = 2000 if product.price < 100_000 else 60 if product.price < 5_000_000 else 4
     price = round(product.price * random.uniform(0.8, 1.25) / 100) * 100
     return Item(product, random.randint(1, most), price, random.choice(_COUNTRIES))

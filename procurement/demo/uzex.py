@@ -1,5 +1,7 @@
-"""UZEX in the demonstration: deals, lots of the shop, tenders, items and lists, as a browser's
-captures {url, request_payload, response_data} and, the tenders, as a monitor's file.
+"""UZEX in the demonstration: deals, lots of the shop, tenders, items and reference lists.
+
+Tenders come in the file of a monitor, all others as captures of a browser: {url, request_payload,
+response_data}.
 """
 
 from collections.abc import Iterable, Iterator
@@ -62,7 +64,7 @@ def references() -> Iterator[Payload]:
 
 
 def items(lot: Lot) -> Payload:
-    """Return the lines of a lot of an auction or of the shop (UZEX-ITEM)."""
+    """Return the items of a lot of an auction or of the shop (UZEX-ITEM)."""
     asked = {"lot_id": lot.lot_id}
     lines = enumerate(lot.items, 1)
     if lot.form == "auction":
@@ -73,12 +75,12 @@ def items(lot: Lot) -> Payload:
 
 
 def _time(day: float) -> str:
-    """Return a time as the platform writes it: local, without a zone."""
+    """Return a time in the platform's format: local, without a zone."""
     return f"{moment(day):%Y-%m-%dT%H:%M:%S}"
 
 
 def _deal_row(lot: Lot, day: int) -> Payload:
-    """Return a row of deals (UZEX-DEAL), without the deal where there is none yet."""
+    """Return a row of the list of deals (UZEX-DEAL), which may not have a deal yet."""
     course, is_budget = lot.course, lot.customer.is_budget
     row: dict[str, Any] = {
         "lot_id": lot.lot_id,

@@ -42,7 +42,7 @@ _SAVINGS_AMOUNT = models.GeneratedField(
     expression=F("start_cost") - F("deal_cost"),
     output_field=models.DecimalField(max_digits=18, decimal_places=2, null=True),
     db_persist=True,
-    help_text="NULL when either cost is unknown.",
+    help_text="NULL if a cost is unknown.",
 )
 
 _SAVINGS_PERCENT = models.GeneratedField(
@@ -53,7 +53,7 @@ _SAVINGS_PERCENT = models.GeneratedField(
     ),
     output_field=models.DecimalField(max_digits=22, decimal_places=2, null=True),
     db_persist=True,
-    help_text="Percent of start_cost; NULL when either cost is unknown.",
+    help_text="Percent of start_cost; NULL if a cost is unknown.",
 )
 
 
@@ -69,7 +69,7 @@ class Migration(migrations.Migration):
                 (
                     "inn",
                     models.CharField(
-                        max_length=14, null=True, help_text="Tax number; unique where known."
+                        max_length=14, null=True, help_text="Tax number; unique if known."
                     ),
                 ),
                 ("region", models.TextField(null=True)),
@@ -130,7 +130,7 @@ class Migration(migrations.Migration):
                         max_digits=18,
                         decimal_places=2,
                         null=True,
-                        help_text="NULL when not published.",
+                        help_text="NULL if not published.",
                     ),
                 ),
                 (
@@ -139,7 +139,7 @@ class Migration(migrations.Migration):
                         max_digits=18,
                         decimal_places=2,
                         null=True,
-                        help_text="NULL when not published.",
+                        help_text="NULL if not published.",
                     ),
                 ),
                 ("savings_amount", _SAVINGS_AMOUNT),
@@ -147,7 +147,7 @@ class Migration(migrations.Migration):
                 ("currency", models.CharField(max_length=3, null=True, help_text="ISO 4217.")),
                 (
                     "currency_text",
-                    models.TextField(null=True, help_text="As published, where it differs."),
+                    models.TextField(null=True, help_text="As published, if different."),
                 ),
                 (
                     "is_budget",
@@ -275,7 +275,7 @@ class Migration(migrations.Migration):
                 ("currency", models.CharField(max_length=3, null=True, help_text="ISO 4217.")),
                 (
                     "currency_text",
-                    models.TextField(null=True, help_text="As published, where it differs."),
+                    models.TextField(null=True, help_text="As published, if different."),
                 ),
                 (
                     "content_hash",
@@ -306,8 +306,13 @@ class Migration(migrations.Migration):
             name="Reference",
             fields=[
                 *_platform_row(),
-                ("kind", models.CharField(max_length=32, help_text="category, region or other")),
-                ("code", models.TextField(help_text="The entry's id within its list.")),
+                (
+                    "kind",
+                    models.CharField(
+                        max_length=32, help_text="Name of the list: category, region or other."
+                    ),
+                ),
+                ("code", models.TextField(help_text="Id of the entry in its list.")),
                 ("name", models.TextField(null=True)),
             ],
             options={

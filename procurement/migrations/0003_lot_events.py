@@ -47,12 +47,15 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("changes", models.JSONField(help_text="Column → [before, after].")),
-                ("payload", models.JSONField(null=True, help_text="The payload that said so.")),
+                ("payload", models.JSONField(null=True, help_text="The payload with the change.")),
                 (
                     "recorded_at",
-                    models.DateTimeField(help_text="When the platform showed the new state."),
+                    models.DateTimeField(help_text="Time of the observation of the new state."),
                 ),
-                ("created_at", models.DateTimeField(help_text="When it was written here.")),
+                (
+                    "created_at",
+                    models.DateTimeField(help_text="Time at which the event was stored."),
+                ),
             ],
             options={
                 "db_table": "procurement_lot_events",

@@ -69,8 +69,4 @@ class TestQuestions:
             run("price_history", "uzum", "9").err == "CommandError: There is no offer 9 of uzum.\n"
         )
         done = run("price_history", "uzum", "9", "--since", "May")
-<<<<<<< HEAD
-        assert "May is not a time, such as 2025-06-01" in done.err
-=======
         assert "May is not a day or time, such as 2025-06-01" in done.err
->>>>>>> 12ba1e2 (docs(apps): loading plans, queries and full listings in plain words)

@@ -86,11 +86,7 @@ def _moment(text: str | None, default: datetime) -> datetime:
     if day is not None:
         return datetime.combine(day, time(), UTC)
     if moment is None:
-<<<<<<< HEAD
-        raise CommandError(f"{text} is not a time, such as 2025-06-01 or 2025-06-01T10:00Z.")
-=======
         raise CommandError(f"{text} is not a day or time, such as 2025-06-01 or 2025-06-01T10:00Z.")
->>>>>>> 12ba1e2 (docs(apps): loading plans, queries and full listings in plain words)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
