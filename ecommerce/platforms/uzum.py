@@ -191,7 +191,9 @@ def _pick(entries: list[Any], index: Any, name: str) -> Any:
     field = f"skuList[].characteristics[].{name}"
     position = values.count(index, field)
     if position is None or position >= len(entries):
-        reason = f"{values.quote(index)} points to none of the {len(entries)} published"
+        reason = (
+            f"{values.quote(index)} is not the position of one of {len(entries)} published values"
+        )
         raise PayloadError(reason, field)
     return entries[position]
 

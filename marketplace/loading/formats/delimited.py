@@ -161,7 +161,7 @@ class _Shape:
         for position, cell in enumerate(row):
             if cell.strip() and self._kinds(position) == {not _NUMBER.fullmatch(cell)}:
                 name = self.columns[position]
-                return f'{fault}, and "{cell[:80]}" is not like other values of column "{name}"'
+                return f'{fault}, and "{cell[:80]}" is unlike other values of column "{name}"'
         return ""
 
     def _kinds(self, position: int) -> set[bool]:

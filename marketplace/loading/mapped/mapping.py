@@ -141,7 +141,7 @@ class _Reader(OptionReader):
             self.place = f"[{name}]"
             if not isinstance(section, dict):
                 self.place = name
-                self.refuse("stands outside of a section", "Put it under [table] or a record type")
+                self.refuse("is outside of a section", "Put it under [table] or a record type")
         table = self.options("[table]", content.get("table", {}), TABLE)
         layout = self.layout(table)
         empty = frozenset({"", *self.texts("empty", table.get("empty", []))})
@@ -196,12 +196,14 @@ class _Reader(OptionReader):
         main = sections[0]
         self.place = f"[{main.name}]"
         if not (main.chain or "external_id" in main.fields):
-            self.refuse("has no external_id", "A row is about the first section: give it an id")
+            self.refuse(
+                "has no external_id", "The first section is the main record of a row: give it an id"
+            )
         others = [section.name for section in sections if section.record not in self.shared]
         if main.record in self.shared and others:
             self.refuse(
                 "comes first, so rows with the same id in it would be one record",
-                f"Move [{others[0]}] to the top: the first section is what a row is about",
+                f"Move [{others[0]}] to the top: the first section is the main record of a row",
             )
         linked = {f"{section.name}_external_id" for section in sections}
         for section in sections:
@@ -227,7 +229,7 @@ class _Reader(OptionReader):
     def _checked(self, target: Field) -> Field:
         pattern = target.column.pattern
         if pattern and not pattern.groups and not is_boolean(target.convert):
-            self.refuse("its pattern has no group", "Put the part to take in parentheses")
+            self.refuse("its pattern has no group", "Put the part to keep in parentheses")
         if target.column.constant is not None:
             try:
                 target.convert(target.column.constant, "constant", target.column)

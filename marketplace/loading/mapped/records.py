@@ -57,7 +57,7 @@ class RowParser:
         names = [name for names in source.column.alternatives for name in names]
         texts = [text for name in names if (text := str(columns.find(row, name) or "").strip())]
         reason = (
-            f"{values.quote(texts[0])} holds no id as the mapping describes it"
+            f"{values.quote(texts[0])} has no id in the form that the mapping describes"
             if texts
             else "is missing"
         )

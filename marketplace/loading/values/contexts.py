@@ -96,4 +96,4 @@ def _check_price(before: str, after: str, currency: str) -> None:
         raise ValueError("is the upper limit of a price, not a price")
     words = _WORD.findall(before + " " + _FOR_ONE.sub("", after))
     if not currency and not all(_PRICE_WORDS.match(word) for word in words):
-        raise ValueError("holds other words and no currency, so it may not be a price")
+        raise ValueError("has other words and no currency, so it may not be a price")

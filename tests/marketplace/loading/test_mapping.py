@@ -96,7 +96,7 @@ class TestLoad:
 MAIN = "[product]\nexternal_id='a'\n"
 WRONG = [
     ("title", "is not TOML"),
-    ('title = "x"', "map.toml, title: stands outside of a section. Put it under [table] or a rec"),
+    ('title = "x"', "map.toml, title: is outside of a section. Put it under [table] or a record t"),
     ("[table]", "map.toml, [table]: there is no section of a record type. Add one of: category, "),
     ("[table]\ndelimeter = ';'", '[table]: "delimeter" is not an option. Did you mean: delimiter'),
     ("[table]\nxyz = ';'", '[table]: "xyz" is not an option. Use one of: platform, encoding, deli'),
@@ -112,7 +112,7 @@ WRONG = [
     ("[skip]\ntitle = 5\n" + MAIN, "map.toml, [skip] title: is neither text nor a list of texts"),
     ("[lot]\nexternal_id = 'id'", 'map.toml, [lot]: "lot" is not a record type. Use one of: cat'),
     ("[a]\nrecord = []", "map.toml, [a]: [] is not a record type. Use one of: category, seller"),
-    ("[product]\ntitle = 'a'", "map.toml, [product]: has no external_id. A row is about the fi"),
+    ("[product]\ntitle = 'a'", "map.toml, [product]: has no external_id. The first section "),
     (MAIN + "titel='b'", "[product] titel: is not a field of this record type. Did you mean: tit"),
     (MAIN + "xyz='b'", "[product] xyz: is not a field of this record type. Use one of: external_"),
     ("[product]\nexternal_id=5", "[product] external_id: is neither the name of a column nor a t"),
@@ -137,7 +137,7 @@ WRONG = [
     (
         "[category]\nexternal_id='c'\n" + MAIN,
         "map.toml, [category]: comes first, so rows with the same id in it would be one record. "
-        "Move [product] to the top: the first section is what a row is about.",
+        "Move [product] to the top: the first section is the main record of a row.",
     ),
 ]
 

@@ -168,7 +168,7 @@ class TestRows:
         assert counts(summary) == (5, 1, 0, 0, 4)
         records = QuarantinedRecord.objects.values_list("source", "field", "reason")
         assert sorted(records) == [
-            ("table.csv: line 2", "url", '"/x/" holds no id as the mapping describes it'),
+            ("table.csv: line 2", "url", '"/x/" has no id in the form that the mapping describes'),
             ("table.csv: line 3", "price", '"дорого" is not a number'),
             ("table.csv: line 4", "", "has 2 columns, the table has 5"),
             ("table.csv: line 6", "url", "is missing"),
