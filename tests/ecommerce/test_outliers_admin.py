@@ -37,10 +37,10 @@ class TestAdmin:
         assert list(response.context["cl"].result_list) == [points[1]]
 
     def test_they_are_released_and_restored(self, admin_client, points):
-        told = act(admin_client, "release", points)
+        messages = act(admin_client, "release", points)
 
-        assert told[-1] == "1 released."
-        assert len([text for text in told if "is not marked" in text]) == 2
+        assert messages[-1] == "1 released."
+        assert len([text for text in messages if "is not marked" in text]) == 2
         assert PricePoint.objects.get(pk=points[1].pk).is_outlier is False
         assert act(admin_client, "restore", points[1:2]) == ["1 marked again."]
         assert marked() == [1]
