@@ -1,4 +1,4 @@
-"""The three queries that users run, verbatim, on demo data: equal to a computation in Python."""
+"""Three queries of users on demonstration data, compared with a computation in Python."""
 
 from collections import defaultdict
 from decimal import ROUND_HALF_UP, Decimal
@@ -34,7 +34,7 @@ GROUP BY category_name ORDER BY total_savings DESC;
 
 @pytest.fixture(scope="module")
 def _demo(django_db_setup, django_db_blocker):
-    """Demo data, loaded once for the module and removed afterwards."""
+    """Load the demonstration data once for the module, and delete it afterwards."""
     with django_db_blocker.unblock():
         list(demo.load(1))
         yield

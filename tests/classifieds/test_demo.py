@@ -1,4 +1,4 @@
-"""The demonstration data of classifieds: what comes out of the adapters, at scale 1."""
+"""The parsed demonstration data of classifieds at scale 1."""
 
 import re
 from collections import Counter, defaultdict
@@ -14,13 +14,13 @@ from marketplace.loading.adapters import Source, get_adapter
 
 @pytest.fixture(scope="module")
 def visits():
-    """Each feed with the records that the adapter makes of its documents."""
+    """Each feed with the records of its documents."""
     return [(feed, list(_records(feed))) for feed in feeds(1)]
 
 
 @pytest.fixture(scope="module")
 def states(visits):
-    """External id of a listing → what the feeds say of it, in order."""
+    """External id of a listing → its records in order."""
     found = defaultdict(list)
     for _, records in visits:
         for record in records:
@@ -43,23 +43,23 @@ def _records(feed):
 
 
 class TestFeeds:
-    def test_has_as_many_listings_as_promised(self, listings):
+    def test_has_the_documented_number_of_listings(self, listings):
         assert len(listings) == pytest.approx(5000, rel=0.05)
 
-    def test_is_in_the_order_of_time(self, visits):
+    def test_feeds_are_chronological(self, visits):
         times = [feed.observed_at for feed, _ in visits]
 
         assert times == sorted(set(times))
         assert (times[0], times[-1]) == (START, END)
 
-    def test_tells_nothing_of_the_future(self, visits):
+    def test_has_no_data_of_the_future(self, visits):
         for feed, records in visits:
             for record in records:
                 if isinstance(record, Listing):
                     assert record.posted_at <= feed.observed_at
                     assert record.bumped_at is None or record.bumped_at <= feed.observed_at
 
-    def test_last_visit_has_all_that_are_active(self, visits, listings):
+    def test_last_visit_has_all_active_listings(self, visits, listings):
         active = {listing.external_id for listing in listings if listing.status == "active"}
         seen_last = {r.external_id for r in visits[-1][1] if isinstance(r, Listing)}
 
@@ -74,18 +74,18 @@ class TestFeeds:
 
 
 class TestListings:
-    def test_some_change_their_price(self, states):
+    def test_some_prices_fall(self, states):
         fallen = [s for s in states.values() if s[0].price and s[-1].price < s[0].price]
 
         assert len(fallen) > 400
 
-    def test_all_ways_to_end_occur(self, listings):
+    def test_all_final_statuses_occur(self, listings):
         statuses = Counter(listing.status for listing in listings)
 
         assert set(statuses) == {"active", "sold", "removed", "expired"}
         assert min(statuses.values()) > 200
 
-    def test_what_ended_never_comes_back(self, states):
+    def test_ended_listings_never_return(self, states):
         assert all(s.status == "active" for seen in states.values() for s in seen[:-1])
 
     def test_jobs_and_gifts_are_not_sold(self, listings):
@@ -136,7 +136,7 @@ class TestListings:
 
 
 class TestPrivacy:
-    def test_nobody_can_be_called_or_written_to(self, listings):
+    def test_texts_have_no_contact_data(self, listings):
         contact = re.compile(r"\S@\S|\+998|\b\d{7,}\b|\b\d{2}[ -]\d{3}[ -]\d{2}[ -]\d{2}\b")
 
         texts = [f"{listing.title} {listing.description}" for listing in listings]

@@ -1,4 +1,4 @@
-"""Observing offers: through the loader, and past it, where a platform would tell no such thing."""
+"""Observations of offers: loaded as documents, or merged directly."""
 
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,7 +21,7 @@ from tests.ecommerce.price_model import Seen
 START = datetime(2026, 1, 31, 22, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
-#: The id of the product, and of its only offer, that `feed` tells of.
+#: The id of the product of `feed`, and of its only offer.
 OFFER = "shop:1"
 
 PLATFORM = {"platform": "yandex"}
@@ -40,26 +40,26 @@ _STAGED = [
 ]
 
 
-def seen(hour, price, old_price=None, **told):
-    """Return what was observed some hours after `START`."""
-    amounts = [None if each is None else Decimal(each) for each in (price, old_price)]
-    return Seen(START + hour * HOUR, *amounts, **told)
+def seen(hour, price, old_price=None, **fields):
+    """Return an observation some hours after `START`."""
+    amounts = [None if amount is None else Decimal(amount) for amount in (price, old_price)]
+    return Seen(START + hour * HOUR, *amounts, **fields)
 
 
 def sold_out(hour):
-    """Return that an offer was out of stock some hours after `START`, and had no price."""
+    """Return an observation without a price of an offer that is out of stock."""
     return seen(hour, None, available=False, amount=0)
 
 
 def shapes():
-    """Return the shapes of Yandex Market, with one more: an offer that tells no availability.
+    """Return the shapes of Yandex Market, with one more for offers of unknown availability.
 
-    In a price list, an offer that tells none is available.
+    An offer in a price list without an availability is available.
     """
     [yml] = [shape for shape in yandex.SHAPES if shape.name == "YML"]
 
     def split(document, source):
-        return (item._replace(shape="SILENT") for item in yml.split(document, source))
+        return (item._replace(shape="NO-AVAILABILITY") for item in yml.split(document, source))
 
     def parse(payload, context):
         parsed = yml.parse(payload, context)
@@ -69,18 +69,18 @@ def shapes():
         ]
         return parsed._replace(records=records)
 
-    silent = replace(
+    no_availability = replace(
         yml,
-        name="SILENT",
-        recognize=lambda document: "silent" in document,
+        name="NO-AVAILABILITY",
+        recognize=lambda document: "no_availability" in document,
         split=split,
         parse=parse,
     )
-    return (silent, *yandex.SHAPES)
+    return (no_availability, *yandex.SHAPES)
 
 
 def feed(observation):
-    """Return an offer of a price list, which tells as little as an observation does."""
+    """Return an offer of a price list with the known values of an observation."""
     offer = {"@id": "1", "name": ["Choynak"], "currencyId": [observation.currency]}
     if observation.price is not None:
         offer["price"] = [str(observation.price)]
@@ -91,19 +91,19 @@ def feed(observation):
     if observation.amount is not None:
         offer["quantity"] = [str(observation.amount)]
     document = {"yml_catalog": {"name": "Shop"}, "offer": offer}
-    return document if observation.available is not None else document | {"silent": True}
+    return document if observation.available is not None else document | {"no_availability": True}
 
 
 def load(observations):
-    """Load observations of one offer, each in a run of its own; return how many points came."""
-    runs = [load_documents("yandex", [feed(each)], observed_at=each.at) for each in observations]
+    """Load observations of one offer, each in its own run; return the number of new points."""
+    runs = [load_documents("yandex", [feed(seen)], observed_at=seen.at) for seen in observations]
     assert not any(run.rejected or run.held for run in runs)
     return sum(run.price_points for run in runs)
 
 
 @contextmanager
 def staged(observations):
-    """Make the temporary tables of a batch.
+    """Create the temporary tables of a batch.
 
     :param observations: external_id of a product and its only offer → its observation
     """
@@ -121,9 +121,9 @@ def staged(observations):
 
 
 def append(observations):
-    """Merge a batch that is newer than what is stored; return how many points came.
+    """Merge a batch that is newer than the stored state; return the number of new points.
 
-    :param observations: external_id of a product that is there → an observation of its offer
+    :param observations: external_id of an existing product → an observation of its offer
     """
     target = next(target for target in PLAN.targets if target.record is Offer)
     create_months("ecommerce", {each.at for each in observations.values()})
@@ -133,33 +133,33 @@ def append(observations):
 
 
 def rebuild(observations):
-    """Make histories anew; return how many points came.
+    """Rebuild histories; return the number of new points.
 
-    :param observations: external_id of an offer that is there → its observations
+    :param observations: external_id of an existing offer → its observations
     """
     points = [
         PricePoint(key, at, price, currency, old_price, available, amount)
-        for key, told in observations.items()
-        for at, price, old_price, currency, available, amount in told
+        for key, series in observations.items()
+        for at, price, old_price, currency, available, amount in series
     ]
     create_months("ecommerce", {point.recorded_at for point in points})
     with staged({}) as cursor:
         return history.rebuild(cursor, PLATFORM["platform"], points)
 
 
-def observe(*prices, **told):
-    """Return observations of one offer, an hour apart."""
-    return [seen(hour, price, **told) for hour, price in enumerate(prices)]
+def observe(*prices, **fields):
+    """Return hourly observations of one offer."""
+    return [seen(hour, price, **fields) for hour, price in enumerate(prices)]
 
 
 def one_by_one(observations):
-    """Append observations of a new product's offer."""
+    """Append observations of the offer of a new product, each in its own batch."""
     factories.product(platform="yandex", external_id=OFFER)
     for each in observations:
         append({OFFER: each})
 
 
 def marked():
-    """Return the hours of the points that are marked as outliers."""
+    """Return the hours of the outliers."""
     points = StoredPoint.objects.filter(is_outlier=True).order_by("recorded_at")
     return [round((point.recorded_at - START) / HOUR) for point in points]

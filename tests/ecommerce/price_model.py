@@ -1,4 +1,4 @@
-"""What the history of an offer must be, worked out one observation after the other."""
+"""A model of the price history of an offer, computed one observation at a time."""
 
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
@@ -8,7 +8,7 @@ from ecommerce.models import PricePoint
 
 CENT = Decimal("0.01")
 
-#: What the database calls the fields of a `Point`.
+#: Columns of the fields of a `Point`.
 COLUMNS = (
     "recorded_at",
     "price",
@@ -23,9 +23,9 @@ COLUMNS = (
 
 
 class Seen(NamedTuple):
-    """An observation of an offer; `available` is None where nobody told.
+    """An observation of an offer; `available` is None if unknown.
 
-    Without a price, it says that the offer is out of stock.
+    An observation without a price means that the offer is out of stock.
     """
 
     at: datetime
@@ -68,19 +68,19 @@ def history(observations, is_marking=True):
 
 
 def availability(observations):
-    """Return the last availability that was told."""
-    told = [seen.available for seen in states(observations) if seen.available is not None]
-    return told[-1] if told else None
+    """Return the last known availability."""
+    known = [seen.available for seen in states(observations) if seen.available is not None]
+    return known[-1] if known else None
 
 
 def stored(**offers):
-    """Return the points that the database has, in the order of time."""
-    rows = PricePoint.objects.filter(**{f"offer__{name}": each for name, each in offers.items()})
+    """Return the stored points in chronological order."""
+    rows = PricePoint.objects.filter(**{f"offer__{name}": value for name, value in offers.items()})
     return [Point(*row) for row in rows.order_by("recorded_at").values_list(*COLUMNS)]
 
 
 def states(observations):
-    """Return the observations in the order of time, each with the price that was in effect."""
+    """Return the observations in chronological order, each with the price in effect."""
     begin = min((seen.at for seen in observations if seen.price is not None), default=None)
     first = {}
     for seen in observations:

@@ -1,4 +1,4 @@
-"""The demonstration data of e-commerce: what comes out of the adapters, at scale 1."""
+"""The parsed demonstration data of e-commerce at scale 1."""
 
 from collections import defaultdict
 from itertools import pairwise
@@ -16,13 +16,13 @@ from marketplace.loading.values import normalize_title
 
 @pytest.fixture(scope="module")
 def visits():
-    """Each feed with what the adapter makes of its documents."""
+    """Each feed with the parsed items of its documents."""
     return [(feed, list(_parsed(feed))) for feed in feeds(1)]
 
 
 @pytest.fixture(scope="module")
 def last(visits):
-    """Platform and external id → record, as the last feeds tell it; by type."""
+    """Type of record → platform and external id → its last record."""
     found = defaultdict(dict)
     for feed, parsed in visits:
         for one in parsed:
@@ -59,14 +59,14 @@ def _states(visits):
 
 
 class TestFeeds:
-    def test_has_as_many_products_as_promised(self, last):
+    def test_has_the_documented_number_of_products(self, last):
         expected = {"uzum": 2200, "yandex": 1300, "wildberries": 900, "ozon": 600}
 
         counts = _per_platform(last[Product])
 
         assert counts == pytest.approx(expected, rel=0.05)
 
-    def test_has_as_many_offers_as_promised(self, last):
+    def test_has_the_documented_number_of_offers(self, last):
         assert len(last[Offer]) == pytest.approx(15_000, rel=0.05)
 
     def test_is_small_enough_to_load_in_a_minute(self, visits):
@@ -76,7 +76,7 @@ class TestFeeds:
 
         assert 20_000 < products < 25_000
 
-    def test_is_in_the_order_of_time(self, visits):
+    def test_feeds_are_chronological(self, visits):
         times = defaultdict(list)
         for feed, _ in visits:
             times[feed.platform].append(feed.observed_at)
@@ -86,13 +86,13 @@ class TestFeeds:
             assert moments == sorted(set(moments))
             assert (moments[0], moments[-1]) == (START, END)
 
-    def test_payloads_tell_the_time_of_their_feed(self, visits):
-        told = {(p.observed_at, feed.observed_at) for feed, parsed in visits for p in parsed}
+    def test_payloads_state_the_time_of_their_feed(self, visits):
+        times = {(p.observed_at, feed.observed_at) for feed, parsed in visits for p in parsed}
 
-        known = [(said, of_feed) for said, of_feed in told if said is not None]
+        stated = [(time, feed_time) for time, feed_time in times if time is not None]
 
-        assert len(known) > DAYS
-        assert all(said == of_feed for said, of_feed in known)
+        assert len(stated) > DAYS
+        assert all(time == feed_time for time, feed_time in stated)
 
     def test_first_and_last_feeds_have_every_product(self, visits):
         ids = defaultdict(lambda: defaultdict(set))
@@ -106,7 +106,7 @@ class TestFeeds:
 
 
 class TestPrices:
-    def test_between_first_and_last_day_only_what_changed_is_seen(self, visits):
+    def test_feeds_between_first_and_last_day_have_changed_products_only(self, visits):
         same = total = 0
         for states in _states(visits).values():
             for before, after in pairwise(states[:-1]):
@@ -126,7 +126,7 @@ class TestPrices:
 
         assert changed == []
 
-    def test_some_fall_by_a_third_or_more_to_stay(self, visits):
+    def test_some_prices_fall_by_a_third_permanently(self, visits):
         fallen = [
             key
             for key, states in _states(visits).items()
@@ -135,7 +135,7 @@ class TestPrices:
 
         assert len(fallen) > 100
 
-    def test_some_run_out_and_come_back(self, visits):
+    def test_some_products_run_out_and_return(self, visits):
         returned = [
             key
             for key, states in _states(visits).items()
@@ -159,7 +159,7 @@ class TestPrices:
         assert len(middles) == 4
         assert max(middles) < 1.5 * min(middles)
 
-    def test_discounted_offers_show_the_price_before(self, last):
+    def test_discounted_offers_have_an_old_price(self, last):
         discounted = [offer for offer in last[Offer].values() if offer.old_price]
 
         assert len(discounted) > 150
@@ -177,7 +177,7 @@ class TestProducts:
         assert len(found["uzum"]) > 1
         assert len(found["wildberries"]) > 1
 
-    def test_a_good_part_of_titles_is_on_several_platforms(self, last):
+    def test_many_titles_are_on_several_platforms(self, last):
         platforms = defaultdict(set)
         for (platform, _), product in last[Product].items():
             platforms[normalize_title(product.title)].add(platform)
@@ -238,7 +238,7 @@ class TestScale:
 
         assert large[:50] == small
 
-    def test_copies_of_a_thing_are_sold_by_different_shops(self):
+    def test_copies_of_a_good_are_sold_by_different_shops(self):
         cards = market.cards("uzum", 2200)
         shops = defaultdict(list)
         for card in cards:
@@ -246,7 +246,7 @@ class TestScale:
 
         assert all(len(set(found)) == len(found) for found in shops.values())
 
-    def test_names_of_things_are_unique(self):
+    def test_names_of_goods_are_unique(self):
         names = [good.name.ru for good in goods()]
 
         assert len(set(names)) == len(names)

@@ -115,7 +115,7 @@ class TestQuantity:
     @pytest.fixture(params=CASES, ids=str)
     def case(self, request):
         days, expected = request.param
-        return list(enumerate(offer(*told) for told in days)), expected
+        return list(enumerate(offer(*fields) for fields in days)), expected
 
     def check(self, expected):
         found, product = Offer.objects.get(), Product.objects.get()
@@ -133,11 +133,11 @@ class TestQuantity:
 
     def test_in_one_batch(self, case):
         days, expected = case
-        told = [
+        documents = [
             document | {"yml_catalog": {"name": "Shop", "date": f"2026-03-0{day + 1} 09:00"}}
             for day, document in days
         ]
-        load_documents("yandex", told)
+        load_documents("yandex", documents)
         self.check(expected)
 
     def test_after_a_replay(self, case):
@@ -152,8 +152,8 @@ class TestQuantity:
         self.check(expected)
 
     def test_history_has_the_observed_quantities(self):
-        for day, told in enumerate([(True, 7), (False, None, None), (True,)]):
-            load("yandex", offer(*told), day)
+        for day, fields in enumerate([(True, 7), (False, None, None), (True,)]):
+            load("yandex", offer(*fields), day)
 
         found = PricePoint.objects.order_by("recorded_at").values_list("available_amount")
         assert [amount for (amount,) in found] == [7, 0, None]

@@ -7,7 +7,7 @@ from ecommerce.partitions import ensure_ahead, names_ahead
 
 pytestmark = pytest.mark.django_db(databases=["ecommerce"])
 
-# No test of loading has rows of that time.
+# No other test has rows of this time.
 TODAY = date(2041, 11, 30)
 
 MONTHS = [
@@ -19,14 +19,14 @@ MONTHS = [
 
 
 class TestEnsureAhead:
-    def test_names_the_month_and_three_more(self):
+    def test_names_the_current_month_and_three_more(self):
         assert names_ahead(TODAY) == MONTHS
 
-    def test_makes_them_once(self):
+    def test_creates_them_once(self):
         assert ensure_ahead("ecommerce", TODAY) == MONTHS
         assert ensure_ahead("ecommerce", TODAY) == []
 
-    def test_they_hold_whole_months_of_utc(self):
+    def test_partitions_are_months_of_utc(self):
         ensure_ahead("ecommerce", TODAY)
 
         with connections["ecommerce"].cursor() as cursor:

@@ -1,4 +1,4 @@
-"""The demonstration: how its feeds are generated, loaded and announced."""
+"""The demonstration data: generation, loading, and the command."""
 
 import hashlib
 import os
@@ -46,19 +46,19 @@ ALL_FEEDS = demo.feeds
 
 
 def first_feeds(scale):
-    """Yield of each platform the first feed only, and little of it."""
+    """Yield only the first documents of the first feed of each platform."""
     known = set()
     for feed in ALL_FEEDS(scale):
         if feed.platform not in known:
             known.add(feed.platform)
-            # A price list begins with its 18 categories, which are not counted.
+            # A price list starts with 18 categories, which are not counted as records.
             amount = 20 if feed.platform == "yandex" else 3
             yield feed._replace(documents=islice(feed.documents, amount))
 
 
 @pytest.fixture
 def small(monkeypatch):
-    """Have little to load, and databases that are ready."""
+    """Load only a few documents, without initializing databases."""
     monkeypatch.setattr(demo, "feeds", first_feeds)
     monkeypatch.setattr(
         command, "call_command", lambda name, stdout, stderr: stdout.write(f"({name})")
@@ -67,7 +67,7 @@ def small(monkeypatch):
 
 @pytest.fixture
 def own_server(monkeypatch):
-    """Have the accounts on a server that is not the embedded one."""
+    """Place the control database on another server than the embedded one."""
     monkeypatch.setitem(django_settings.DATABASES["default"], "HOST", "db.example")
 
 
@@ -78,7 +78,7 @@ def data_dir(settings, tmp_path):
 
 
 class TestFeeds:
-    def test_are_the_same_in_every_process(self):
+    def test_feeds_are_the_same_in_every_process(self):
         environment = os.environ | {"PYTHONHASHSEED": "1"}
         command = [sys.executable, "-c", _PRINT_DIGEST]
 
@@ -88,7 +88,7 @@ class TestFeeds:
 
         assert other == digest(1)
 
-    def test_come_platform_by_platform(self):
+    def test_feeds_are_grouped_by_platform(self):
         platforms = [feed.platform for feed in demo.feeds(1)]
 
         found = list(dict.fromkeys(platforms))
@@ -96,7 +96,7 @@ class TestFeeds:
         assert len(found) >= 6
         assert sum(a != b for a, b in pairwise(platforms)) == len(found) - 1
 
-    def test_have_names_of_their_own(self):
+    def test_names_are_unique(self):
         names = [feed.name for feed in demo.feeds(1)]
 
         assert len(set(names)) == len(names)
@@ -120,7 +120,7 @@ class TestLoad:
         assert Listing.objects.count() == 100
         assert Lot.objects.count() == 50
 
-    def test_skips_what_was_loaded_before(self, small):
+    def test_skips_loaded_feeds(self, small):
         list(demo.load(1))
 
         totals = list(demo.load(1))
@@ -153,7 +153,7 @@ class TestLoadRates:
             currency: rate for currency, rate in demo.RATES.items() if currency != "UZS"
         }
 
-    def test_puts_nothing_among_official_rates(self):
+    def test_skips_currencies_with_official_rates(self):
         factories.rate("classifieds", currency="USD")
 
         demo.load_rates("classifieds")
@@ -163,7 +163,7 @@ class TestLoadRates:
 
 
 class TestCreateAdmin:
-    def test_keeps_the_password_for_its_owner_alone(self, tmp_path):
+    def test_stores_the_password_in_a_private_file(self, tmp_path):
         path = demo.create_admin(tmp_path)
 
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -178,13 +178,13 @@ class TestCreateAdmin:
 
         assert demo.create_admin(tmp_path / "other").read_text() != one
 
-    def test_a_new_database_gets_the_password_that_is_known(self, tmp_path):
+    def test_new_database_gets_the_stored_password(self, tmp_path):
         known = demo.create_admin(tmp_path).read_text()
         User.objects.all().delete()
 
         assert demo.create_admin(tmp_path).read_text() == known
 
-    def test_leaves_accounts_as_they_are(self, tmp_path):
+    def test_does_nothing_if_there_is_a_superuser(self, tmp_path):
         User.objects.create_superuser("somebody")
 
         assert demo.create_admin(tmp_path) is None
@@ -192,7 +192,7 @@ class TestCreateAdmin:
         assert list(User.objects.values_list("username", flat=True)) == ["somebody"]
         assert list(tmp_path.iterdir()) == []
 
-    def test_leaves_a_namesake_as_it_is(self, tmp_path):
+    def test_does_nothing_if_the_name_is_taken(self, tmp_path):
         User.objects.create_user("admin")
 
         assert demo.create_admin(tmp_path) is None
@@ -218,19 +218,19 @@ class TestCommand:
         assert (outcome.err, outcome.code) == ("", 0)
         assert User.objects.count() == 1
 
-    def test_creates_no_account_on_a_server_of_ones_own(self, small, data_dir, own_server):
+    def test_creates_no_account_on_another_server(self, small, data_dir, own_server):
         outcome = run("demo")
 
         assert "account" not in outcome.out
         assert User.objects.count() == 0
 
-    def test_creates_an_account_anywhere_if_told_to(self, small, data_dir, own_server):
+    def test_option_creates_an_account_on_another_server(self, small, data_dir, own_server):
         run("demo", "--with-admin")
 
         assert User.objects.get().username == "admin"
 
     @pytest.mark.parametrize("scale", ["0", "-1", "many", "1.5"])
-    def test_refuses_a_scale_that_is_none(self, small, scale):
+    def test_refuses_an_invalid_scale(self, small, scale):
         outcome = run("demo", f"--scale={scale}")
 
         assert outcome.code == 1

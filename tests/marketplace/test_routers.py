@@ -1,4 +1,4 @@
-"""Each app is pinned to its database: a truth table, right and wrong alias."""
+"""Each app has one database: a table of apps and aliases."""
 
 import pytest
 from django.apps import apps
@@ -11,7 +11,7 @@ from marketplace.routers import AppRouter, database_of
 from procurement.models import Lot
 
 ALL = ("default", "ecommerce", "classifieds", "procurement")
-HOMES = [
+DATABASES_OF_MODELS = [
     (Product, "ecommerce"),
     (Listing, "classifieds"),
     (Lot, "procurement"),
@@ -21,30 +21,30 @@ HOMES = [
 
 
 class TestRouter:
-    @pytest.mark.parametrize(("model", "alias"), HOMES)
-    def test_reads_and_writes_in_one_place(self, model, alias):
+    @pytest.mark.parametrize(("model", "alias"), DATABASES_OF_MODELS)
+    def test_reads_and_writes_in_the_database_of_the_app(self, model, alias):
         assert AppRouter().db_for_read(model) == alias
         assert AppRouter().db_for_write(model) == alias
 
-    @pytest.mark.parametrize(("model", "alias"), HOMES)
+    @pytest.mark.parametrize(("model", "alias"), DATABASES_OF_MODELS)
     @pytest.mark.parametrize("database", ALL)
-    def test_migrates_in_one_place_only(self, model, alias, database):
+    def test_migrates_in_the_database_of_the_app_only(self, model, alias, database):
         label = model._meta.app_label
 
         assert AppRouter().allow_migrate(database, label) is (database == alias)
 
     @pytest.mark.parametrize("database", ALL)
     def test_migrates_unknown_apps_nowhere(self, database):
-        assert AppRouter().allow_migrate(database, "stranger") is False
+        assert AppRouter().allow_migrate(database, "unknown") is False
 
     def test_relates_within_a_database_only(self):
         assert AppRouter().allow_relation(Product(), Seller())
         assert not AppRouter().allow_relation(Product(), Lot())
         assert not AppRouter().allow_relation(Product(), User())
 
-    def test_every_model_has_a_home(self):
-        homeless = [
+    def test_every_model_has_a_database(self):
+        models = [
             model for model in apps.get_models() if database_of(model._meta.app_label) is None
         ]
 
-        assert homeless == []
+        assert models == []

@@ -1,4 +1,4 @@
-"""The demonstration data of procurement: what comes out of the adapters, at scale 1."""
+"""The parsed demonstration data of procurement at scale 1."""
 
 from collections import Counter, defaultdict
 
@@ -12,7 +12,7 @@ from procurement.records import Lot, LotItem, Organization, Reference
 
 @pytest.fixture(scope="module")
 def visits():
-    """Each feed with the records that the adapter makes of its documents."""
+    """Each feed with the records of its documents."""
     return [(feed, list(_records(feed))) for feed in feeds(1)]
 
 
@@ -28,9 +28,11 @@ def records(visits):
 
 @pytest.fixture(scope="module")
 def lots(records):
-    # An item brings its lot's id and type; the lot's own row says more.
-    told = ([lot for lot in seen if lot.currency or lot.title] for seen in records[Lot].values())
-    return [seen[-1] for seen in told]
+    # Items have records of their lot with id and type only.
+    complete = (
+        [lot for lot in seen if lot.currency or lot.title] for seen in records[Lot].values()
+    )
+    return [seen[-1] for seen in complete]
 
 
 def _records(feed):
@@ -42,23 +44,23 @@ def _records(feed):
 
 
 class TestFeeds:
-    def test_has_as_many_lots_as_promised(self, lots):
+    def test_has_the_documented_number_of_lots(self, lots):
         assert len(lots) == pytest.approx(2000, rel=0.05)
 
-    def test_is_in_the_order_of_time(self, visits):
+    def test_feeds_are_chronological(self, visits):
         times = [feed.observed_at for feed, _ in visits]
 
         assert times == sorted(set(times))
         assert (times[0], times[-1]) == (START, END)
 
-    def test_tells_nothing_of_the_future(self, visits):
+    def test_has_no_data_of_the_future(self, visits):
         for feed, seen in visits:
             for lot in seen:
                 if isinstance(lot, Lot):
                     assert lot.deal_date is None or lot.deal_date <= feed.observed_at
                     assert lot.starts_at is None or lot.starts_at <= feed.observed_at
 
-    def test_has_the_platforms_lists(self, records):
+    def test_has_the_reference_lists(self, records):
         kinds = Counter(seen[0].kind for seen in records[Reference].values())
 
         assert kinds == {"category": 15, "region": 10}

@@ -1,4 +1,4 @@
-"""Tax numbers and second deals: what items say together, and with what is stored."""
+"""Tax numbers and second deals of a batch, compared with stored rows."""
 
 import json
 from datetime import datetime, timedelta
@@ -61,14 +61,14 @@ class TestTaxNumbers:
         assert organization.inn == "012345678"
         assert lot.customer_id == lot.provider_id == organization.pk
 
-    def test_a_lost_zero_is_restored_by_what_is_stored(self, load):
+    def test_a_lost_zero_is_restored_from_stored_rows(self, load):
         load(deal(1, 11, customer_inn="012345678", customer_name="Zero lead"))
         load(deal(2, 12, provider_inn=12345678, provider_name="Zero lead"))
 
         [organization] = Organization.objects.all()
         assert Lot.objects.get(deal_id="12").provider_id == organization.pk
 
-    def test_no_zero_is_restored_under_another_name(self, load):
+    def test_no_zero_is_restored_for_another_name(self, load):
         load(deal(1, 11, customer_inn="012345678", customer_name="Zero lead"))
         load(deal(2, 12, provider_inn=12345678, provider_name="Another"))
         load(deal(3, 13, provider_inn=99999999, provider_name="Unknown"))
@@ -112,7 +112,7 @@ class TestSecondDeals:
         assert load(deal(7, 12)).warnings == []
         assert load(deal(7, 11), day=day).warnings == [self.TEXT]
 
-    def test_the_same_deal_again_or_updated_is_no_second_one(self, load):
+    def test_repeated_or_updated_deal_is_not_a_second_one(self, load):
         load(deal(7, None, deal_date=None, deal_cost=None))
         load(deal(7, 11), day=1)
         again = load(deal(7, 11), day=2)
