@@ -19,10 +19,10 @@ from marketplace.postgresql.errors import is_disk_full
 
 _Result = TypeVar("_Result")
 
-#: Seconds between two attempts to connect: the first pause and the longest one.
+#: Seconds between two attempts: the first pause, and the longest one.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 
-#: How often a transaction is attempted that a concurrent loader makes fail.
+#: The least number of attempts for a transaction that conflicts with another loader.
 _ATTEMPTS = 8
 
 #: The next step after a load failed on a full disk.
@@ -108,20 +108,22 @@ def retry_on_conflict(work: Callable[[], _Result], note: Callable[[], None]) -> 
     """Run a transaction and return its result; repeat it if it collides with another one.
 
     :param note: called before each further attempt
-    :raises django.db.OperationalError: if the last attempt fails with a deadlock or a
-        serialization failure
-    :raises ConflictError: if the last attempt still collides with another loader
+    :raises django.db.OperationalError: if the transaction still ends in a deadlock or a
+        serialization failure after settings.INGEST_PATIENCE seconds and several attempts
+    :raises ConflictError: if it still collides with another loader after that time
     """
-    for attempt in range(1, _ATTEMPTS):
+    attempt, deadline = 0, 0.0
+    while True:
+        attempt += 1
         try:
             return work()
         except (OperationalError, ConflictError) as error:
-            if not _is_conflict(error):
+            deadline = deadline or time.monotonic() + settings.INGEST_PATIENCE
+            if not _is_conflict(error) or (attempt >= _ATTEMPTS and time.monotonic() > deadline):
                 raise
         note()
         # A random pause keeps loaders that collided from colliding again.
-        time.sleep(random.uniform(0, 0.05 * 2**attempt))
-    return work()
+        time.sleep(random.uniform(0, min(0.05 * 2**attempt, _LONGEST_PAUSE)))
 
 
 def _is_conflict(error: Exception) -> bool:
