@@ -18,7 +18,8 @@ from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "images"
-EXAMPLES = ROOT / "docs" / "examples"
+#: Relative to the project, because the pages show it.
+EXAMPLES = "docs/examples"
 
 WIDTH, HEIGHT = 1440, 800
 
@@ -35,8 +36,8 @@ def manage(*arguments: str, may_fail: bool = False) -> None:
 def prepare() -> None:
     """Load the demo data, a record that goes to quarantine, and a run that is held."""
     manage("demo")
-    manage("ingest", "uzum", str(EXAMPLES / "products.jsonl"))
-    manage("ingest", "uzum", str(EXAMPLES / "products-without-prices.jsonl"), may_fail=True)
+    manage("ingest", "uzum", f"{EXAMPLES}/products.jsonl")
+    manage("ingest", "uzum", f"{EXAMPLES}/products-without-prices.jsonl", may_fail=True)
     manage("db_backup")
 
 
