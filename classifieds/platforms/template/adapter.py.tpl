@@ -19,7 +19,7 @@ def _recognize(document: Payload) -> bool:
 
 
 def _split(document: Payload, source: Source) -> Iterator[Item]:
-    observed_at = source.moment(document.get("fetchedAt"), "fetchedAt")
+    observed_at = source.read_time(document.get("fetchedAt"), "fetchedAt")
     for entry in values.entries(document[_LIST], _LIST):
         yield Item("$SHAPE", entry, observed_at=observed_at)
 
