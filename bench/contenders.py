@@ -79,7 +79,7 @@ def load_ours(path: Path, platform: str = PLATFORM, observed_at: str | None = No
     summary = ingest(platform, [str(path)], observed_at=instant(observed_at, "observed_at"))
     seconds = time.perf_counter() - started
     loaded = summary.created + summary.updated + summary.unchanged
-    if summary.failures or loaded != summary.read or not loaded:
+    if summary.source_errors or loaded != summary.read or not loaded:
         raise MarketplaceError(f"{path.name} was not loaded completely: {asdict(summary)}")
     return Timing(summary.read, seconds)
 

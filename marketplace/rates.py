@@ -67,7 +67,7 @@ class Rate(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """The fault of an invalid entry.
+    """An invalid entry and its error.
 
     :param place: the entry, such as "entry 3"
     :param field: the invalid field; empty if the whole entry is invalid
@@ -82,7 +82,7 @@ class Fault(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """The content of a source: its rates, and the faults of its invalid entries."""
+    """The content of a source: its rates and its invalid entries."""
 
     name: str
     rates: tuple[Rate, ...]
@@ -108,7 +108,7 @@ def load_rates(alias: str, rates: Iterable[Rate]) -> Summary:
     """Store rates in a database. A rate that differs from the stored rate of its day replaces it.
 
     Loading the same rates again changes nothing. Of several rates of one currency and day, the last
-    is stored, and the others count as unchanged. Concurrent calls are safe.
+    is stored, and the others are unchanged. Concurrent calls are safe.
 
     :raises django.db.Error: if the database cannot be used
     """
@@ -225,7 +225,7 @@ def _day(value: Any) -> date:
     try:
         day = datetime.strptime(value, "%d.%m.%Y").date()
     except ValueError:
-        raise ValueError("is not a day of the calendar") from None
+        raise ValueError("is not a valid date") from None
     if not _FIRST <= day < _END:
         raise ValueError(f"is not between {_FIRST:%d.%m.%Y} and {_END:%d.%m.%Y}")
     return day

@@ -140,7 +140,7 @@ class Migration(migrations.Migration):
                         blank=True,
                         default=list,
                         db_default=[],
-                        help_text="Times in its documents that are ignored: other content had them before.",
+                        help_text="Ignored document times (already used by different content).",
                     ),
                 ),
                 (
@@ -148,7 +148,7 @@ class Migration(migrations.Migration):
                     models.BigIntegerField(
                         blank=True,
                         null=True,
-                        help_text="Id of the newest payload stored before the source.",
+                        help_text="Id of the newest payload stored before this source was read.",
                     ),
                 ),
                 (
@@ -194,7 +194,7 @@ class Migration(migrations.Migration):
                         blank=True,
                         default=list,
                         db_default=[],
-                        help_text="Problems that did not keep records from being loaded.",
+                        help_text="Problems that did not prevent loading.",
                     ),
                 ),
                 (
@@ -272,7 +272,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         max_length=255,
                         blank=True,
-                        help_text="The invalid field of the payload; empty if several.",
+                        help_text="The invalid field of the payload; empty if several fields are invalid.",
                     ),
                 ),
                 (

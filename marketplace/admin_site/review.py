@@ -220,7 +220,7 @@ class RunReviewMixin(ReviewMixin):
                 f"{summary.updated:,} updated, {summary.unchanged:,} unchanged, "
                 f"{summary.rejected:,} rejected.",
             )
-            for failure in summary.failures:
+            for failure in summary.source_errors:
                 yield Result(messages.ERROR, failure)
 
 

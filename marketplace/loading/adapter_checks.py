@@ -29,7 +29,7 @@ from marketplace.registry import Platform
 #: Names of the loader's own shapes.
 _RESERVED = ("TABLE", "MISSING")
 
-#: Documents that could belong to any platform: no shape may claim them.
+#: Documents that could belong to any platform: no shape may recognize them.
 _COMMON: tuple[Payload, ...] = (
     {},
     {"id": 1, "name": "Namuna", "price": 5},
@@ -51,7 +51,7 @@ class Sample(NamedTuple):
 
 
 def check_shapes(platforms: list[Platform]) -> Iterator[CheckMessage]:
-    """Yield the faults of the adapters of some platforms.
+    """Yield errors in the adapters of the given platforms.
 
     :param platforms: platforms whose databases exist
     """
@@ -162,7 +162,7 @@ def _find_failure(
     adapter: Adapter, samples: list[Sample], paths: Mapping[str, str]
 ) -> CheckMessage | None:
     """Return an error if the adapter fails to recognize a document of any platform."""
-    common = [Sample("any platform", "a common form", document) for document in _COMMON]
+    common = [Sample("any platform", "a common payload", document) for document in _COMMON]
     for sample in [*samples, *common]:
         try:
             adapter.recognize(sample.document)
@@ -171,7 +171,7 @@ def _find_failure(
                 f"{adapter.platform} fails to recognize the sample of {sample.shape} of "
                 f"{sample.platform}: {error.reason}.",
                 f"recognize in {paths[adapter.platform]} must return False for a document "
-                "of any other form.",
+                "in any other format.",
                 "E012",
             )
     return None
@@ -193,9 +193,10 @@ def _check_claims(
             )
         elif shape is not None and not (is_own and shape.name == sample.shape):
             yield _error(
-                f"{shape.name} of {adapter.platform} claims the sample of {sample_name}.",
-                f"Let recognize of {shape.name} ({paths[adapter.platform]}) and of {sample.shape} "
-                f"({paths[sample.platform]}) look at keys that only their own payloads have.",
+                f"{shape.name} of {adapter.platform} also matches the sample of {sample_name}.",
+                f"Change recognize() of {shape.name} ({paths[adapter.platform]}) and of "
+                f"{sample.shape} ({paths[sample.platform]}) to test keys that only their own "
+                "payloads have.",
                 "E013",
             )
 
@@ -205,10 +206,10 @@ def _check_common(adapter: Adapter, paths: Mapping[str, str]) -> Iterator[CheckM
         shape = adapter.recognize(document)
         if shape is not None:
             yield _error(
-                f"{shape.name} of {adapter.platform} claims {json.dumps(document)}, which could be "
-                "a payload of any platform.",
-                f"Let its recognize in {paths[adapter.platform]} look at keys that only "
-                f"{adapter.platform} has.",
+                f"{shape.name} of {adapter.platform} also matches {json.dumps(document)}, which "
+                "could be a payload of any platform.",
+                f"Change recognize() in {paths[adapter.platform]} to test keys that only "
+                f"{adapter.platform} payloads have.",
                 "E013",
             )
             return
@@ -221,7 +222,7 @@ def _check_reading(
     paths: Mapping[str, str],
 ) -> Iterator[CheckMessage]:
     """Yield an error unless the sample can be parsed into records with the right types."""
-    fault, count = "", 0
+    reason, count = "", 0
     try:
         shape = adapter.recognize(sample.document)
         if shape is None or shape.name != sample.shape:
@@ -233,11 +234,11 @@ def _check_reading(
             check_types(parsed.records, record_types)
             count += len(parsed.records)
     except PayloadError as error:
-        fault = str(error)
-    if fault or not count:
+        reason = str(error)
+    if reason or not count:
         yield _error(
             f"The sample of {sample.shape} of {sample.platform} cannot be read: "
-            f"{fault or 'it has no records'}.",
+            f"{reason or 'it has no records'}.",
             f"Correct split or parse in {paths[sample.platform]}, or the sample.",
             "E014",
         )

@@ -53,7 +53,7 @@ class Source(NamedTuple):
         except PayloadError as error:
             self.warn(
                 f"The time in {error.field} cannot be read: {error.reason}. The time of the first "
-                "load counts as the time of observation; use --observed-at to set another.",
+                "load is used as observed_at; override it with --observed-at.",
                 UNREADABLE_TIME,
             )
             return None

@@ -1,4 +1,4 @@
-"""Addresses of rows that a person reviews: the platform and number, as in uzum-17.
+"""Addresses of rows for manual review: the platform and the id, as in uzum-17.
 
 These rows are runs, quarantined records and prices marked as outliers.
 """
@@ -23,7 +23,7 @@ from marketplace.registry import ALIASES, PLATFORMS, get_platform
 class Address(NamedTuple):
     """The address of a row.
 
-    :param platform: empty if the address names only the database
+    :param platform: empty if the address has only the database
     """
 
     alias: str
@@ -37,7 +37,7 @@ class Address(NamedTuple):
 def parse_address(name: str) -> Address:
     """Return the address of a name such as "uzum-17", or "ecommerce-17" for outliers.
 
-    :raises SourceError: if it is not such a name
+    :raises SourceError: if it is not a valid address
     """
     prefix, _, number = name.rpartition("-")
     if number.isascii() and number.isdecimal():
@@ -47,15 +47,15 @@ def parse_address(name: str) -> Address:
             return Address(prefix, "", int(number))
     names = ", ".join(platform.name for platform in PLATFORMS)
     raise SourceError(
-        f"{quote(name)} is not an id. Write PLATFORM-NUMBER, as in uzum-17. Platforms: {names}."
+        f"{quote(name)} is not a valid address. Write PLATFORM-NUMBER, as in uzum-17. Platforms: "
+        f"{names}."
     )
 
 
 def find_kind(address: Address, kinds: Collection[str]) -> str:
-    """Return the kind of the row that an address names: "run", "record" or "outlier".
+    """Return the kind of the row with an address: "run", "record" or "outlier".
 
-    :param kinds: the possible kinds; a run that does not wait for review counts if no other row has
-        the address
+    :param kinds: the possible kinds; if nothing pending matches, any run with this id is accepted
     :raises SourceError: if no row has the address, or rows of several kinds have it
     """
     waiting = {
@@ -72,7 +72,7 @@ def find_kind(address: Address, kinds: Collection[str]) -> str:
         choice = " or ".join(f"{kind} {address}" for kind in matches)
         raise SourceError(f"{address} is ambiguous. Write {choice}.")
     raise SourceError(
-        f"No run, record or outlier {address} waits for review. See: ingest_review list."
+        f"No run, record or outlier {address} is pending review. See: ingest_review list."
     )
 
 
@@ -88,7 +88,7 @@ def _has(rows: QuerySet[Any] | None, kind: str, address: Address) -> bool:
 
 def points_of(alias: str) -> QuerySet[Any] | None:
     """Return the prices that are or were marked as outliers; None if the database marks none."""
-    if outliers(alias) is None:
+    if outlier_module(alias) is None:
         return None
     return QuerySet(apps.get_model(alias, "PricePoint"), using=alias).exclude(is_outlier=None)
 
@@ -99,19 +99,19 @@ def runs_of(alias: str) -> LoadRunQuerySet:
 
 
 def get_row(rows: QuerySet[Any], address: Address, kind: str) -> Any:
-    """Return the row that an address names.
+    """Return the row with an address.
 
     :param kind: of the row, for the message: "run" or "quarantined record"
     :raises SourceError: if it does not exist
     """
     row = rows.filter(platform=address.platform, pk=address.pk).first()
     if row is None:
-        raise SourceError(f"There is no {kind} {address}. See: ingest_review list.")
+        raise SourceError(f"The {kind} {address} does not exist. See: ingest_review list.")
     return row
 
 
 def waiting_runs(alias: str) -> LoadRunQuerySet:
-    """Return the runs that wait for review: held runs, and failed runs that can be resumed.
+    """Return the runs that are pending review: held runs, and failed runs that can be resumed.
 
     A failed run can be resumed if it keeps records that were pushed or held, or if it was stopped
     before its files were read to their end.
@@ -132,7 +132,7 @@ def records_of(alias: str) -> QuerySet[Any]:
     return annotated
 
 
-def outliers(alias: str) -> ModuleType | None:
+def outlier_module(alias: str) -> ModuleType | None:
     """Return the module of an app that marks prices as outliers; None if it has none."""
     name = f"{alias}.outliers"
     return import_module(name) if find_spec(name) else None

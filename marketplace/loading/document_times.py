@@ -1,9 +1,9 @@
-"""The times of observations: when a time that a document states counts.
+"""The times of observations: whether the time that a document states is used.
 
-A time of observation that the user states always counts. A time in a document does not count if it
-lies in the future, or if it is stale: it stays the same while the content changes. Then the time of
-the load counts instead, with a warning. Loading the same file again is the same observation, so the
-time of its first load counts.
+A time of observation that the user specifies is always used. A time in a document is ignored if it
+is in the future, or if it is stale: it stays the same while the content changes. Then the time of
+the load is used instead, with a warning. Loading the same file again is the same observation, so
+the time of its first load is used.
 """
 
 from collections.abc import Sequence
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from marketplace.loading.sources import SourceState
 
 _FUTURE = (
-    "The time {at} lies in the future. The time of the first load counts as the time of "
-    "observation; use --observed-at to set another."
+    "Time {at} is in the future. The first load's time is used as observed_at; override it with "
+    "--observed-at."
 )
 _STALE = (
-    "The time {at} stays the same while the content changes. The time of the first load counts "
-    "as the time of observation; use --observed-at to set another."
+    "Time {at} stays the same while the content changes. The first load's time is used as "
+    "observed_at; override it with --observed-at."
 )
 
 # Uses the index on external ids. Payloads that the source itself has stored are excluded by their
@@ -114,7 +114,7 @@ class Clock:
         self._tables = _tables(self._alias)
 
     def judge(self, stated: datetime) -> datetime | None:
-        """Return the time that a payload states; None if it does not count."""
+        """Return the time that a payload states; None if it is ignored."""
         if self.overriding_time is not None:
             return None
         if stated > self.latest:
@@ -177,7 +177,7 @@ class Clock:
         :param changed: external ids and items
         """
         if not self.state.newest_payload:
-            # No payload was stored before the source: a first load needs no query.
+            # A first load: no payload was stored before the source.
             return set()
         tables = self._tables
         with connections[self._alias].cursor() as cursor:

@@ -49,7 +49,7 @@ def ingest(
 ) -> Summary:
     """Load files, folders and standard input ("-"). Loading the same input again changes nothing.
 
-    A source that cannot be read is reported in the summary's `failures`; the others are loaded.
+    A source that cannot be read is reported in `Summary.source_errors`; the others are loaded.
 
     :param observed_at: the time of the observations; if None, the time in each payload, or that of
         the first load of the same file, or now
@@ -138,8 +138,8 @@ def resume_all(
 ) -> Iterator[Summary]:
     """Resume the runs that were interrupted, the oldest first, and yield their summaries.
 
-    An error of one run does not prevent the others from being resumed. The failures of a summary
-    state why a run failed or cannot be resumed, or why a database cannot be used.
+    An error of one run does not prevent the others from being resumed. The `source_errors` of a
+    summary state why a run failed or cannot be resumed, or why a database cannot be used.
 
     :param platform: resume the runs of this platform; of all platforms if None
     :raises SourceError: if the platform is unknown
@@ -151,7 +151,7 @@ def resume_all(
             rows = find_interrupted(alias, name)
         except (Error, MarketplaceError) as error:
             _renew(alias)
-            yield Summary(name, failures=[f"{alias}: {explain(error)}"])
+            yield Summary(name, source_errors=[f"{alias}: {explain(error)}"])
             continue
         for row in rows:
             yield _resume(alias, row, progress)
@@ -168,7 +168,7 @@ def _resume(alias: str, row: Any, progress: Progress) -> Summary:
             with suppress(Error, MarketplaceError):
                 give_up(alias, row, failure)
         _renew(alias)
-        return Summary(row.platform, row.pk, failures=[f"{name}: {failure}"])
+        return Summary(row.platform, row.pk, source_errors=[f"{name}: {failure}"])
 
 
 def name_failure(name: str, error: Exception) -> str:
@@ -248,14 +248,15 @@ def _remaining(alias: str, row: Any) -> Job:
 def _check_full_listing(platform: str, kind: str) -> str:
     """Return the kind of a full listing.
 
-    :raises SourceError: if there is no such kind, or the platform has no full listings
+    :raises SourceError: if the kind is unknown, or the platform has no full listings
     """
     if kind and kind not in full_listings.KINDS:
         kinds = ", ".join(full_listings.KINDS)
         raise SourceError(f"Unknown kind of full listing {quote(kind)}. Use one of: {kinds}.")
     if kind and get_plan(get_platform(platform).database).find_missing is None:
         raise SourceError(
-            f"{platform} has no full listings: items that it does not list are not missing."
+            f"--full-listing is not supported for {platform}: items that it does not list are not "
+            "missing."
         )
     return kind
 

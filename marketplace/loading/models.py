@@ -86,9 +86,9 @@ class LoadRun(models.Model):
         COMPLETED = "completed", "Completed"
         #: A source could not be read, or the run was interrupted. Committed batches are kept.
         FAILED = "failed", "Failed"
-        #: A gate stopped the run: earlier batches are loaded, the rest waits for a person.
+        #: A gate stopped the run: earlier batches are loaded, the rest is pending review.
         HELD = "held", "Held"
-        #: A person discarded the held records.
+        #: The held records were discarded.
         DISCARDED = "discarded", "Discarded"
 
     # Identification
@@ -140,7 +140,7 @@ class LoadRun(models.Model):
             ),
         ]
         constraints = [
-            # A repeated request creates no second run.
+            # A repeated request does not create a second run.
             models.UniqueConstraint(
                 fields=["platform", "idempotency_key"], name="%(app_label)s_load_runs_key"
             ),
@@ -185,10 +185,12 @@ class LoadSource(models.Model):
         default=list,
         db_default=[],
         blank=True,
-        help_text="Times in its documents that are ignored: other content had them before.",
+        help_text="Ignored document times (already used by different content).",
     )
     newest_payload = models.BigIntegerField(
-        null=True, blank=True, help_text="Id of the newest payload stored before the source."
+        null=True,
+        blank=True,
+        help_text="Id of the newest payload stored before this source was read.",
     )
     record_count = models.BigIntegerField(
         default=0, help_text="Committed records; written in the transaction of each batch."
@@ -213,7 +215,7 @@ class LoadSource(models.Model):
         default=list,
         db_default=[],
         blank=True,
-        help_text="Problems that did not keep records from being loaded.",
+        help_text="Problems that did not prevent loading.",
     )
     run = models.ForeignKey("LoadRun", models.CASCADE, related_name="sources")
 
@@ -274,11 +276,11 @@ class LoadChunk(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"Part {self.sequence} (chunk {self.pk})"
+        return f"Chunk {self.sequence} (id {self.pk})"
 
 
 class QuarantinedRecord(models.Model):
-    """A record that could not be loaded, kept until a person reviews it."""
+    """A record that could not be loaded, kept for manual review."""
 
     # Identification
     platform = models.CharField(max_length=32)
@@ -288,7 +290,9 @@ class QuarantinedRecord(models.Model):
     # Reason
     reason = models.TextField()
     field = models.CharField(
-        max_length=255, blank=True, help_text="The invalid field of the payload; empty if several."
+        max_length=255,
+        blank=True,
+        help_text="The invalid field of the payload; empty if several fields are invalid.",
     )
 
     # Provenance

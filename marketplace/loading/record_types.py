@@ -43,7 +43,8 @@ def check_columns(kind: type[Any], records: list[Any]) -> None:
     columns = zip(*records, strict=True)
     for (name, allowed), column in zip(field_types(kind).items(), columns, strict=False):
         if not allowed.issuperset(map(type, column)):
-            raise TypeError(f"{kind.__name__}.{name} has values of another type")
+            types = {type(value).__name__ for value in column if type(value) not in allowed}
+            raise TypeError(f"{kind.__name__}.{name} has values of type {', '.join(sorted(types))}")
 
 
 def describe_type(field: str, value: Any, allowed: Collection[type[Any]]) -> PayloadError:

@@ -22,7 +22,7 @@ _Result = TypeVar("_Result")
 #: Seconds between two attempts: the first pause, and the longest one.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 
-#: The least number of attempts for a transaction that conflicts with another loader.
+#: Minimum attempts for a transaction that conflicts with another loader.
 _ATTEMPTS = 8
 
 #: The next step after a load failed on a full disk.
@@ -63,7 +63,7 @@ def retry_on_disconnect(alias: str, work: Callable[[], _Result]) -> _Result:
                 if is_full:
                     raise DiskFullError(f"{_full_disk(alias, error)} {_RESUME}") from error
                 raise
-            if waits_for != (waits_for := "room" if is_full else "an answer"):
+            if waits_for != (waits_for := "free space" if is_full else "an answer"):
                 _announce(alias, error)
             time.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
@@ -73,7 +73,7 @@ def _announce(alias: str, error: Exception) -> None:
     """Log what the load is waiting for."""
     if is_disk_full(error):
         logger.warning(
-            "%s The load waits for room for up to %s seconds.",
+            "%s The load retries for up to %s seconds.",
             _full_disk(alias, error),
             settings.INGEST_PATIENCE,
         )
@@ -86,11 +86,11 @@ def _first_line(error: Exception) -> str:
 
 
 def _full_disk(alias: str, error: Exception) -> str:
-    """Return a message for a full disk. The error of the embedded server already is one."""
+    """Return a message for a full disk. A `DiskFullError` already is such a message."""
     if isinstance(error, DiskFullError):
         return str(error)
     return (
-        f"The disk of the server of {alias} is full: {_first_line(error)}. Make room: "
+        f"The server of {alias} has no free disk space: {_first_line(error)}. Free some space: "
         'docs/operations.md, "Disk full".'
     )
 
@@ -104,10 +104,10 @@ def _is_lost(alias: str, session: Any) -> bool:
     return connection.connection is not session or not connection.is_usable()
 
 
-def retry_on_conflict(work: Callable[[], _Result], note: Callable[[], None]) -> _Result:
+def retry_on_conflict(work: Callable[[], _Result], on_retry: Callable[[], None]) -> _Result:
     """Run a transaction and return its result; repeat it if it collides with another one.
 
-    :param note: called before each further attempt
+    :param on_retry: called before each further attempt
     :raises django.db.OperationalError: if the transaction still ends in a deadlock or a
         serialization failure after settings.INGEST_PATIENCE seconds and several attempts
     :raises ConflictError: if it still collides with another loader after that time
@@ -121,7 +121,7 @@ def retry_on_conflict(work: Callable[[], _Result], note: Callable[[], None]) -> 
             deadline = deadline or time.monotonic() + settings.INGEST_PATIENCE
             if not _is_conflict(error) or (attempt >= _ATTEMPTS and time.monotonic() > deadline):
                 raise
-        note()
+        on_retry()
         # A random pause keeps loaders that collided from colliding again.
         time.sleep(random.uniform(0, min(0.05 * 2**attempt, _LONGEST_PAUSE)))
 

@@ -1,4 +1,4 @@
-"""Rows that wait for review: held and failed runs, quarantined records and price outliers.
+"""Rows that are pending review: held and failed runs, quarantined records and price outliers.
 
 A row is named by its platform and number, as in "uzum-17", because each database has its own
 numbers.
@@ -15,7 +15,7 @@ from django.db.models import Count, QuerySet
 
 from marketplace.exceptions import SourceError
 from marketplace.loading import release
-from marketplace.loading.addresses import Address, get_row, outliers, points_of, records_of
+from marketplace.loading.addresses import Address, get_row, outlier_module, points_of, records_of
 from marketplace.loading.formats import json_text
 from marketplace.loading.run_review import WaitingRun, list_runs
 from marketplace.registry import get_database
@@ -41,7 +41,7 @@ Json = dict[str, Any]
 class Group(NamedTuple):
     """Quarantined records of one platform with the same reason.
 
-    :param newest: ids of the newest of them
+    :param newest: ids of the newest records
     """
 
     platform: str
@@ -51,12 +51,12 @@ class Group(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """The rows of a database that wait for review.
+    """The rows of a database that are pending review.
 
     :param records: number of quarantined records
     :param groups: the most frequent reasons of quarantined records
     :param outliers: the newest prices marked as outliers, at most MAX_OUTLIERS, from the app's
-        `outliers.waiting`; None if the database marks no prices
+        `outliers.waiting`; None if the database does not mark prices
     """
 
     alias: str
@@ -66,11 +66,11 @@ class Waiting(NamedTuple):
     outliers: list[Any] | None
 
 
-def waiting(alias: str, platform: str | None = None, *, is_all: bool = False) -> Waiting:
-    """Return the rows of a database that wait for review.
+def waiting(alias: str, platform: str | None = None, *, show_all: bool = False) -> Waiting:
+    """Return the rows of a database that are pending review.
 
     :param platform: return the rows of this platform; of all platforms if None
-    :param is_all: whether to return all reasons, with all ids
+    :param show_all: whether to return all reasons, with all ids
     """
     records = records_of(alias)
     if platform:
@@ -79,19 +79,19 @@ def waiting(alias: str, platform: str | None = None, *, is_all: bool = False) ->
         alias,
         list_runs(alias, platform),
         records.count(),
-        list(_groups(records, is_all)),
+        list(_groups(records, show_all)),
         _outliers(alias, platform),
     )
 
 
-def _groups(records: QuerySet[Any], is_all: bool) -> Iterator[Group]:
+def _groups(records: QuerySet[Any], show_all: bool) -> Iterator[Group]:
     counted = records.values("platform", "shown").annotate(count=Count("pk"))
     frequent = counted.order_by("-count", "platform", "shown")
-    for group in frequent if is_all else frequent[:MAX_GROUPS]:
+    for group in frequent if show_all else frequent[:MAX_GROUPS]:
         platform, reason = group["platform"], group["shown"]
         alike = records.filter(platform=platform, shown=reason).order_by("-pk")
         pks = alike.values_list("pk", flat=True)
-        newest = [f"{platform}-{pk}" for pk in (pks if is_all else pks[:_NEWEST])]
+        newest = [f"{platform}-{pk}" for pk in (pks if show_all else pks[:_NEWEST])]
         yield Group(platform, reason, group["count"], newest)
 
 
@@ -123,14 +123,14 @@ def describe_record(address: Address) -> Json:
 def describe_outlier(address: Address) -> Json:
     """Return a price that is or was marked as an outlier, as JSON.
 
-    :raises SourceError: if the database marks no prices, or has no such price
+    :raises SourceError: if the database does not mark prices, or the price does not exist
     """
     points = points_of(address.alias)
     if points is None:
-        raise SourceError(f"{address.alias} marks no prices as outliers.")
+        raise SourceError(f"{address.alias} does not mark prices as outliers.")
     point = points.filter(pk=address.pk).select_related("offer__product").first()
     if point is None or address.platform not in ("", point.offer.platform):
-        raise SourceError(f"There is no outlier {address}. See: ingest_review list.")
+        raise SourceError(f"The outlier {address} does not exist. See: ingest_review list.")
     before = None if point.price_change is None else point.price - point.price_change
     return {
         "id": str(address),
@@ -246,7 +246,7 @@ def _steps(selection: Selection) -> Iterator[tuple[str, list[int]]]:
 
 
 def _outliers(alias: str, platform: str | None) -> list[Any] | None:
-    module = outliers(alias)
+    module = outlier_module(alias)
     if module is None:
         return None
     platforms = [platform] if platform else get_database(alias).platforms
@@ -259,10 +259,10 @@ def settle_outlier(address: Address, verdict: str) -> None:
 
     :param verdict: "release" to accept it, "restore" to mark it again
 
-    :raises SourceError: if the database marks no prices, or has no such price
+    :raises SourceError: if the database does not mark prices, or the price does not exist
     """
-    module = outliers(address.alias)
+    module = outlier_module(address.alias)
     if module is None:
-        raise SourceError(f"{address.alias} marks no prices as outliers.")
+        raise SourceError(f"{address.alias} does not mark prices as outliers.")
     settle: Callable[[str, int], None] = getattr(module, verdict)
     settle(address.alias, address.pk)

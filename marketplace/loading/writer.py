@@ -46,7 +46,7 @@ class Writer:
         self.gate = self.committer.gate
         if run.is_resumed and not job.is_held and run.is_holding():
             # A gate held an earlier part of the run, so the rest must be held, too.
-            self.summary.causes = [run.error or "A gate held an earlier part of the run."]
+            self.summary.hold_reasons = [run.error or "A gate held an earlier part of the run."]
         self.newest: datetime | None = None
         self.full_listing = FullListing()
 
@@ -65,13 +65,17 @@ class Writer:
 
     def _end_source(self, end: SourceEnd) -> None:
         if end.failure:
-            self.summary.failures.append(end.failure)
+            self.summary.source_errors.append(end.failure)
         else:
             retry_on_disconnect(self.alias, self.run.end_source)
 
     def finish(self) -> None:
         """Mark missing items, let the plan finish its work, and close the run."""
-        if self.job.full_listing and not self.summary.failures and not self.summary.causes:
+        if (
+            self.job.full_listing
+            and not self.summary.source_errors
+            and not self.summary.hold_reasons
+        ):
             self._mark_missing()
         if self.newest:
             after = partial(self.plan.after_run, self.alias, self.job.platform, self.newest)
@@ -80,17 +84,17 @@ class Writer:
         self.summary.warnings = retry_on_disconnect(self.alias, self.run.warnings)
 
     def _close(self) -> None:
-        is_read = not self.summary.failures and any(
+        is_read = not self.summary.source_errors and any(
             isinstance(source, int) for source in self.job.sources
         )
-        status = LoadRun.Status.FAILED if self.summary.is_failure else LoadRun.Status.COMPLETED
+        status = LoadRun.Status.FAILED if self.summary.needs_attention else LoadRun.Status.COMPLETED
         with transaction.atomic(using=self.alias):
             self.run.store_metrics(self.gate.total.as_json())
             if is_read:
                 self.run.drop_chunks(is_held=self.job.is_held)
-            if self.summary.causes:
+            if self.summary.hold_reasons:
                 status = LoadRun.Status.HELD
-            self.run.close(status, self.summary.why_failed)
+            self.run.close(status, self.summary.error_message)
         self.run.release()
 
     def _mark_missing(self) -> None:
@@ -105,11 +109,11 @@ class Writer:
         try:
             scope = self.full_listing.scope(self.job.full_listing)
         except SourceError as error:
-            self.summary.failures.append(str(error))
+            self.summary.source_errors.append(str(error))
             return
         causes = self.gate.judge_volume(str(scope), self.full_listing.count, scope.at)
         if causes:
-            self.summary.causes = causes
+            self.summary.hold_reasons = causes
             # If a person releases the listing, later ones are compared with its size.
             self.gate.keep_volume(str(scope), self.full_listing.count, scope.at)
             self.run.keep_scope(scope)
@@ -134,13 +138,13 @@ class Writer:
         if batch.stale_times:
             # Stored before the batch, whose items have other times because of them.
             retry_on_disconnect(self.alias, partial(self.run.keep_stale_times, batch.stale_times))
-        if self.summary.causes:
+        if self.summary.hold_reasons:
             self._hold(batch)
             return
         try:
             self.committer.commit(batch)
         except HeldError as error:
-            self.summary.causes = error.causes
+            self.summary.hold_reasons = error.causes
             self._hold(batch)
 
     def _hold(self, batch: Batch) -> None:
@@ -150,7 +154,7 @@ class Writer:
         def hold() -> None:
             self.run.renew()
             with transaction.atomic(using=self.alias):
-                self.run.hold(batch, self.summary.causes, sequence)
+                self.run.hold(batch, self.summary.hold_reasons, sequence)
 
         retry_on_disconnect(self.alias, hold)
         # Items that were loaded before are not held.

@@ -57,7 +57,7 @@ def chosen_rows(options: Options) -> Iterator[tuple[str, list[Address]]]:
     if has_selection:
         raise SourceError(f"--reason and --platform choose {action} records: leave out the ids.")
     if not names:
-        raise SourceError(f"Name what to {action}, as ingest_review list shows it: run uzum-17.")
+        raise SourceError(f"Specify the rows to {action}, as in ingest_review list: run uzum-17.")
     addresses = list(dict.fromkeys(map(parse_address, filter(None, names))))
     rows = [(kind or find_kind(address, kinds), address) for address in addresses]
     for row_kind in dict.fromkeys(name for name, _ in rows):

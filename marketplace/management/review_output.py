@@ -1,4 +1,4 @@
-"""The output of `ingest_review`: rows that wait for review, as text and as JSON."""
+"""The output of `ingest_review`: rows that are pending review, as text and as JSON."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -24,9 +24,9 @@ _NEWEST = 3
 
 
 def list_lines(
-    waiting: Waiting, is_all: bool, format_number: Callable[[int], str]
+    waiting: Waiting, show_all: bool, format_number: Callable[[int], str]
 ) -> Iterator[str]:
-    """Yield the lines of the list of a database.
+    """Yield the lines that list the rows of a database.
 
     :param format_number: formats the number of rows of a kind
     """
@@ -48,7 +48,7 @@ def list_lines(
     if waiting.outliers is not None:
         more = " or more" if len(waiting.outliers) >= review.MAX_OUTLIERS else ""
         yield f"   Outliers: {format_number(len(waiting.outliers))}{more}"
-        shown = waiting.outliers if is_all else waiting.outliers[:_NEWEST]
+        shown = waiting.outliers if show_all else waiting.outliers[:_NEWEST]
         yield from map(_outlier_line, shown)
 
 
@@ -61,11 +61,11 @@ def _run_lines(runs: Iterable[WaitingRun]) -> Iterator[str]:
 
 def _outlier_line(outlier: Any) -> str:
     price, unit = f"{outlier.price:,}", outlier.currency or ""
-    before = "" if outlier.price_before is None else f" after {outlier.price_before:,}"
+    before = "" if outlier.price_before is None else f" (previously {outlier.price_before:,})"
     name = f"{outlier.platform}-{outlier.pk}"
-    text = f"{price}{before} {unit}".strip()
+    text = f"{f'{price} {unit}'.strip()}{before}"
     recorded_at = _format_time(outlier.recorded_at)
-    return f"      outlier {name}: {text} of offer {outlier.offer}, {recorded_at}"
+    return f"      outlier {name}: {text}, offer {outlier.offer}, {recorded_at}"
 
 
 def list_json(waiting: Waiting) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def list_json(waiting: Waiting) -> dict[str, Any]:
     return result
 
 
-def run_lines(run: review.Json, is_full: bool) -> Iterator[str]:
+def run_lines(run: review.Json, full: bool) -> Iterator[str]:
     """Yield the lines of a run: its values and the first records that it keeps."""
     first, received = run["first"], run["received"]
     yield from value_lines(
@@ -89,20 +89,20 @@ def run_lines(run: review.Json, is_full: bool) -> Iterator[str]:
         place = f"{held.get('source', '')}: {held['place']}"
         yield f"held {place} ({held.get('shape') or held['reason']})"
         payload = held["payload"] if "payload" in held else held["raw"]
-        yield from _payload_lines(payload, is_full)
+        yield from _payload_lines(payload, full)
     for line in received:
         yield f"received {line['place']}"
-        yield from _payload_lines(line["raw"], is_full)
+        yield from _payload_lines(line["raw"], full)
 
 
-def record_lines(record: review.Json, is_full: bool) -> Iterator[str]:
+def record_lines(record: review.Json, full: bool) -> Iterator[str]:
     """Yield the lines of a quarantined record: its values and its payload."""
     yield from value_lines({name: value for name, value in record.items() if name != "payload"})
     yield "payload:"
-    yield from _payload_lines(record["payload"], is_full)
+    yield from _payload_lines(record["payload"], full)
 
 
-def value_lines(values: dict[str, Any], is_full: bool = False) -> Iterator[str]:
+def value_lines(values: dict[str, Any], full: bool = False) -> Iterator[str]:
     """Yield a line for each value that is not empty."""
     for name, value in values.items():
         for entry in value if isinstance(value, list) else [value]:
@@ -110,13 +110,13 @@ def value_lines(values: dict[str, Any], is_full: bool = False) -> Iterator[str]:
                 yield f"{name.replace('_', ' ')}: {_format_value(entry)}"
 
 
-def _payload_lines(payload: Any, is_full: bool) -> Iterator[str]:
+def _payload_lines(payload: Any, full: bool) -> Iterator[str]:
     text = payload if isinstance(payload, str) else _to_json(payload, indent=2)
     lines = text.splitlines()
-    for line in lines if is_full else lines[:_LINES]:
-        is_long = not is_full and len(line) > _WIDTH
+    for line in lines if full else lines[:_LINES]:
+        is_long = not full and len(line) > _WIDTH
         yield f"   {line[:_WIDTH]}…" if is_long else f"   {line}"
-    if len(lines) > _LINES and not is_full:
+    if len(lines) > _LINES and not full:
         yield f"   … {counted(len(lines) - _LINES, 'more line')}; --full shows all"
 
 
@@ -146,5 +146,5 @@ def _to_json(value: Any, indent: int | None = None) -> str:
     return json.dumps(value, cls=DjangoJSONEncoder, ensure_ascii=False, indent=indent)
 
 
-def _format_time(moment: datetime) -> str:
-    return f"{timezone.localtime(moment):%Y-%m-%d %H:%M}"
+def _format_time(time: datetime) -> str:
+    return f"{timezone.localtime(time):%Y-%m-%d %H:%M}"

@@ -2,7 +2,7 @@
 
 `POST /api/ingest/<platform>` queues JSON lines as a run.
 `GET /api/ingest/runs/<platform>-<number>` returns the state of a run.
-All responses are JSON. Errors state the problem, the reason and the next step.
+All responses are JSON. An error has the problem, the reason and the next step.
 """
 
 import hmac
@@ -134,7 +134,7 @@ def run(request: HttpRequest, name: str) -> HttpResponse:
     runs = loading_models(alias).runs.of(platform)
     row = runs.filter(pk=number).first() if re.fullmatch(r"[0-9]{1,18}", number) else None
     if row is None:
-        raise RequestError(404, f"There is no run {name}. Use the id in the response to a push.")
+        raise RequestError(404, f"Run {name} does not exist. Use the id in the response to a push.")
     return JsonResponse(_run_state(alias, row))
 
 
@@ -174,7 +174,9 @@ def _authorize(request: HttpRequest, platform: str) -> None:
     """
     names = [known_platform.name for known_platform in PLATFORMS]
     if platform not in names:
-        raise RequestError(404, f"There is no platform {platform}. Choose from {', '.join(names)}.")
+        raise RequestError(
+            404, f"Platform {platform} does not exist. Choose from {', '.join(names)}."
+        )
     accepted = accepted_tokens(platform)
     if not accepted:
         raise RequestError(
@@ -198,7 +200,7 @@ def _receive_slot() -> Iterator[None]:
     """Limit the number of bodies that a process receives at the same time."""
     if not _receive_slots.acquire(blocking=False):
         raise RequestError(
-            503, "Other pushes are being received. Send it again in a moment.", headers=_RETRY_LATER
+            503, "Other pushes are being received. Send it again later.", headers=_RETRY_LATER
         )
     try:
         yield
@@ -278,7 +280,7 @@ def _as_request_error(error: Exception) -> RequestError:
     logger.error("A request failed: %s", error)
     return RequestError(
         503,
-        "The platform's database cannot be used at the moment. Send the request again later, with "
+        "The platform's database is currently unavailable. Send the request again later, with "
         "the same Idempotency-Key if it has one.",
         headers=_RETRY_LATER,
     )

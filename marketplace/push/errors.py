@@ -9,7 +9,7 @@ class RequestError(MarketplaceError):
     """Raised if a request is rejected.
 
     :param status: the HTTP status of the response
-    :param line: the line of the body at fault, or None
+    :param line: the line of the body with the error, or None
     :param headers: additional headers of the response
     """
 

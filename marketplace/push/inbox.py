@@ -25,7 +25,7 @@ CHUNK_SIZE = 1 << 20
 #: The source of runs that were pushed, instead of file names.
 SOURCE = "push"
 
-#: Attempts to load a run that fails or whose process is killed. After them, a person must decide.
+#: Attempts to load a run that fails or whose process is killed. After that, the run needs manual review.
 MAX_ATTEMPTS = 5
 
 # A server configured for speed instead of durability must not lose a push: clients delete what
@@ -107,7 +107,7 @@ def unfinished(alias: str) -> LoadRunQuerySet:
 
 
 def is_given_up(run: Any) -> bool:
-    """Return whether an unfinished run has used all its attempts, so that a person must decide."""
+    """Return whether an unfinished run has used all its attempts and needs manual review."""
     return bool(
         run.status != LoadRun.Status.QUEUED
         and run.options["push"].get("attempts", 0) >= MAX_ATTEMPTS

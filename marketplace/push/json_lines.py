@@ -48,7 +48,7 @@ class JsonLines:
             yield line
         if not self.document_count:
             raise RequestError(
-                400, "There is no document in the body. Send one JSON object on each line."
+                400, "The body contains no documents. Send one JSON object on each line."
             )
 
     def _split(self) -> Iterator[bytes]:

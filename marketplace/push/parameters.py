@@ -35,7 +35,7 @@ def read_parameters(request: HttpRequest, platform: str, now: datetime) -> inbox
     for name, value in parameters.items():
         if name not in (*_PARAMETERS, _SNAPSHOT):
             names = ", ".join(_PARAMETERS)
-            raise RequestError(400, f"There is no parameter {name}. Choose from {names}.")
+            raise RequestError(400, f"Unknown parameter {name}. Choose from {names}.")
         _check_text(name, value)
     full_listing = parameters.get("full_listing", parameters.get(_SNAPSHOT, ""))
     if full_listing not in ("", *_FULL_LISTINGS):
@@ -48,7 +48,7 @@ def read_parameters(request: HttpRequest, platform: str, now: datetime) -> inbox
     observed_at = _observed_at(parameters, now)
     options: dict[str, Any] = {
         "options": {name: parameters[name] for name in _OPTIONS if name in parameters},
-        # If None, records without a time count as observed at the start of the run: the push.
+        # If None, records without a time are observed at the start of the run: the push.
         "observed_at": observed_at and observed_at.astimezone(UTC).isoformat(),
         "columns": None,
         "full_listing": full_listing,

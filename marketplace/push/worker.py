@@ -34,8 +34,8 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 #: Classes of SQLSTATE codes of temporary errors, which are independent of the data.
 _TEMPORARY = ("08", "25", "40", "53", "55", "57")
 
-#: Correction of the attempts after a temporary error, which counts as a tenth of an attempt. It
-#: counts at all because the run may be its cause: it may crash the server, or always exceed the
+#: Correction of the attempts after a temporary error, which is charged as a tenth of an attempt. It
+#: is not free because the run may be its cause: it may crash the server, or always exceed the
 #: statement timeout.
 _TEMPORARY_STEP = -0.9
 
@@ -213,7 +213,7 @@ class Worker:
             _fail_run(alias, run, failure)
             self.on_result(RunResult(name, None, failure))
         else:
-            if summary.failures:
+            if summary.source_errors:
                 # The run was read to its end. Another attempt would have the same result.
                 inbox.count_attempt(alias, run, inbox.MAX_ATTEMPTS)
             self.on_result(RunResult(name, summary))

@@ -41,7 +41,7 @@ def _split(document: Payload, source: Source) -> Iterator[Item]:
             continue
         lot = row.get("lot_id") or _stated_lot(document, source)
         if not lot:
-            reason = "the item does not say its lot: name the file …-<lot>.json or pass --lot"
+            reason = "the item does not name its lot; name the file …-<lot>.json or pass --lot"
             raise PayloadError(reason, "lot_id")
         is_auction = "js_properties" in row or "order_num" in row
         lot_type = stated_type or ("auction" if is_auction else "shop")

@@ -19,8 +19,8 @@ def _split(document: Payload, source: Source) -> Iterator[Item]:
     kinds = {"categor": "category", "region": "region"}
     kind = next((kind for word, kind in kinds.items() if word in text), None)
     if kind is None:
-        # The ids of both lists overlap, and each platform has lists of this form.
-        reason = "the list does not state its kind: name the file …categories or …regions"
+        # The ids of both lists overlap, and each platform has lists of this format.
+        reason = "the list does not state its kind; name the file …categories or …regions"
         raise PayloadError(reason, "id")
     for row in rows.get_rows(document):
         yield Item("UZEX-REF", row, {"kind": kind})

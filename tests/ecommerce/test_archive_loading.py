@@ -39,7 +39,7 @@ def product(price, at, number=1):
 
 def load(*documents):
     summary = load_documents("uzum", list(documents))
-    assert not summary.failures and not summary.held
+    assert not summary.source_errors and not summary.held
     return summary
 
 
@@ -240,7 +240,7 @@ class TestMeanwhile:
                         product(1000, moment + timedelta(days=35), number=number + 1),
                     ],
                 )
-                failures += summary.failures
+                failures += summary.source_errors
                 loaded.append(number)
                 number += 2
         finally:

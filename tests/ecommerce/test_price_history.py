@@ -210,7 +210,7 @@ class TestRealPriceLists:
 
         summary = ingest("yandex", paths)
 
-        assert (summary.rejected, summary.held, summary.failures) == (0, 0, [])
+        assert (summary.rejected, summary.held, summary.source_errors) == (0, 0, [])
         found = {external_id: [] for external_id in expected}
         rows = PricePoint.objects.order_by("recorded_at").values_list(*COLUMNS)
         for external_id, *row in rows:

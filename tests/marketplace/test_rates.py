@@ -67,7 +67,7 @@ class TestParseRate:
             ("Date", "1.6.2026", "'1.6.2026' is not a date like 01.06.2026"),
             ("Date", "06/01/2026", "'06/01/2026' is not a date like 01.06.2026"),
             ("Date", 20260601, "20260601 is not a date like 01.06.2026"),
-            ("Date", "31.02.2026", "'31.02.2026' is not a day of the calendar"),
+            ("Date", "31.02.2026", "'31.02.2026' is not a valid date"),
             ("Date", "01.06.0026", "'01.06.0026' is not between 01.07.1994 and 01.01.2100"),
         ],
     )

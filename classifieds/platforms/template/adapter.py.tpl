@@ -27,7 +27,7 @@ def _split(document: Payload, source: Source) -> Iterator[Item]:
 def _parse(payload: Payload, context: Payload) -> Parsed:
     listing_id = values.identifier(payload.get("id"), "id")
     seller = _parse_seller(values.mapping(payload.get("seller"), "seller"))
-    price, currency = values.amount(payload.get("price"), "price")
+    price, currency = values.amount_with_currency(payload.get("price"), "price")
     location = values.text(payload.get("city"), "city")
     listing = Listing(
         external_id=listing_id,

@@ -161,7 +161,10 @@ class _Shape:
         for position, cell in enumerate(row):
             if cell.strip() and self._kinds(position) == {not _NUMBER.fullmatch(cell)}:
                 name = self.columns[position]
-                return f'{fault}, and "{cell[:80]}" is unlike other values of column "{name}"'
+                return (
+                    f'{fault}; "{cell[:80]}" in column "{name}" has a different type: the row may '
+                    "be shifted"
+                )
         return ""
 
     def _kinds(self, position: int) -> set[bool]:

@@ -181,7 +181,7 @@ class _Unpacked(io.RawIOBase):
 
     def _unpack(self) -> None:
         if not self._rest and not self._read():
-            raise EOFError(f"the {self._packing.name} data end in the middle")
+            raise EOFError(f"unexpected end of {self._packing.name} data")
         piece = self._rest[: self._packing.step]
         self._ready = memoryview(self._packing.unpack(self._member, piece))
         left = len(self._member.unconsumed_tail) + len(self._member.unused_data)

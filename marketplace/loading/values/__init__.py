@@ -8,7 +8,7 @@ it cannot convert.
 
 from marketplace.loading.values.amounts import (
     MAX_MONEY,
-    amount,
+    amount_with_currency,
     currency,
     money,
     old_price,
@@ -39,7 +39,7 @@ from marketplace.loading.values.times import TASHKENT, instant
 __all__ = [
     "MAX_MONEY",
     "TASHKENT",
-    "amount",
+    "amount_with_currency",
     "availability",
     "boolean",
     "coordinate",

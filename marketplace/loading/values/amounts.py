@@ -10,7 +10,7 @@ from marketplace.loading.values.numbers import decimal
 from marketplace.loading.values.prices import PRICE, Style
 from marketplace.loading.values.texts import text
 
-#: The largest amount that numeric(18,2) holds.
+#: The smallest amount that does not fit numeric(18,2).
 MAX_MONEY = Decimal(10) ** 16
 
 #: Whole amounts below this one fit numeric(18,2) without further checks.
@@ -32,8 +32,8 @@ def money(value: Any, field: str, minor_units: int = 1, style: Style = PRICE) ->
         return None
     if number < 0:
         raise invalid(field, value, "is negative")
-    # Larger numbers would exceed the precision of the context when they are rounded. Rounding
-    # itself can reach the limit, so the amount is compared again.
+    # Larger numbers would exceed the precision of the decimal context when they are rounded.
+    # Rounding itself can reach the limit, so the amount is compared again.
     if number >= MAX_MONEY * minor_units:
         raise invalid(field, value, "is too large for numeric(18,2)")
     amount = (number / minor_units).quantize(_CENT, ROUND_HALF_UP)
@@ -69,7 +69,7 @@ def currency(value: Any, field: str) -> str | None:
     return code
 
 
-def amount(value: Any, field: str) -> tuple[Decimal | None, str | None]:
+def amount_with_currency(value: Any, field: str) -> tuple[Decimal | None, str | None]:
     """Return an amount and its ISO 4217 code: "5 990 000 soʻm" → (Decimal("5990000.00"), "UZS")."""
     published = text(value, field)
     if published is None:

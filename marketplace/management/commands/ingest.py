@@ -3,7 +3,6 @@
 import json
 from argparse import SUPPRESS, ArgumentParser
 from collections.abc import Iterator
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -29,7 +28,7 @@ _OPTIONS = ("shop", "lot", "lot_type", "currency", "decimal")
 class Command(BaseCommand):
     """Load files into the database of their platform."""
 
-    # The checks of all adapters do not run: a fault of another platform must not prevent a load.
+    # The checks of all adapters do not run: an error in another adapter must not prevent a load.
     requires_system_checks = [TAG]
 
     help = (
@@ -66,7 +65,8 @@ class Command(BaseCommand):
             choices=KINDS,
             default="",
             help="treat the input as the complete listing of its shop or category: anything else "
-            "stored for it becomes unavailable; shop or category: of each shop or category in it",
+            "stored for it becomes unavailable. With 'shop' or 'category', apply this to each shop "
+            "or category in the input",
         )
         parser.add_argument(
             # Deprecated alias of --full-listing.
@@ -84,7 +84,7 @@ class Command(BaseCommand):
             help="when the payloads were fetched (ISO 8601; Asia/Tashkent if it has no zone): "
             "replaces the times in them; default: those times, or now",
         )
-        _add_defaults(parser)
+        add_defaults(parser)
         parser.add_argument("--format", choices=("text", "json"), default="text")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -101,7 +101,7 @@ class Command(BaseCommand):
             self.stderr.write("No run was interrupted: nothing to resume.")
         if options["resume"]:
             self._print_failed(summaries)
-        if any(summary.is_failure for summary in summaries):
+        if any(summary.needs_attention for summary in summaries):
             raise SystemExit(1)
 
     def _print_failed(self, summaries: list[Summary]) -> None:
@@ -109,7 +109,7 @@ class Command(BaseCommand):
         failed = [
             f"{summary.platform}-{summary.run_id}"
             for summary in summaries
-            if summary.run_id and summary.is_failure and not summary.causes
+            if summary.run_id and summary.needs_attention and not summary.hold_reasons
         ]
         if failed:
             text = f"{len(failed)} of {counted(len(summaries), 'run')} failed: {', '.join(failed)}."
@@ -122,32 +122,32 @@ class Command(BaseCommand):
 
     def _print(self, summary: Summary, form: str) -> None:
         if form == "json":
-            self.stdout.write(json.dumps(asdict(summary), ensure_ascii=False))
+            self.stdout.write(json.dumps(summary.to_dict(), ensure_ascii=False))
         else:
             shown = [*_COUNTS, *(name for name in _RARE if getattr(summary, name))]
             counts = ", ".join(f"{name} {getattr(summary, name):,}" for name in shown)
             self.stdout.write(f"{summary.platform}: {counts.replace('_', ' ')}")
-        self._print_faults(summary)
+        self._print_problems(summary)
 
-    def _print_faults(self, summary: Summary) -> None:
-        for failure in summary.failures:
+    def _print_problems(self, summary: Summary) -> None:
+        for failure in summary.source_errors:
             self.stderr.write(self.style.ERROR(failure))
         records = counted(summary.held, "record")
         held = f"held {records}" if summary.held else "nothing was marked missing"
-        for cause in summary.causes:
+        for cause in summary.hold_reasons:
             self.stderr.write(self.style.ERROR(f"{held}: {cause}"))
-        if summary.causes:
+        if summary.hold_reasons:
             address = f"{summary.platform}-{summary.run_id}"
-            self.stderr.write(f"See them: python manage.py ingest_review show run {address}")
+            self.stderr.write(f"Show them: python manage.py ingest_review show run {address}")
         for warning in summary.warnings:
             self.stderr.write(self.style.WARNING(f"Warning: {warning}"))
-        for reason, count in list(summary.reasons.items())[:10]:
+        for reason, count in list(summary.rejection_counts.items())[:10]:
             self.stderr.write(self.style.WARNING(f"quarantined {count:,}: {reason}"))
-        if summary.read == 0 and not (summary.failures or summary.causes):
+        if summary.read == 0 and not (summary.source_errors or summary.hold_reasons):
             self.stderr.write(self.style.WARNING("Nothing to load was found."))
 
 
-def _add_defaults(parser: ArgumentParser) -> None:
+def add_defaults(parser: ArgumentParser) -> None:
     """Add the options that fill in what payloads or tables omit."""
     parser.add_argument("--shop", help="the shop of a feed that does not name it")
     parser.add_argument("--lot", help="the lot of items that do not name it")
@@ -155,9 +155,10 @@ def _add_defaults(parser: ArgumentParser) -> None:
     parser.add_argument("--currency", help="the currency of prices that do not name it")
     parser.add_argument(
         "--decimal",
+        metavar="MARK",
         choices=(".", ","),
-        help='the decimal mark of prices such as "1.600"; default: that of the other prices or '
-        "of the currency",
+        help='the decimal mark (. or ,) of prices such as "1.600"; default: that of the other '
+        "prices or of the currency",
     )
     parser.add_argument(
         "--columns",
@@ -181,7 +182,7 @@ def _check(options: dict[str, Any]) -> None:
         if options["paths"]:
             raise CommandError("--resume and --replay take no PATH: they load stored sources.")
     elif not options["paths"]:
-        raise CommandError("Name a PLATFORM and at least one PATH (- for standard input).")
+        raise CommandError("Specify a PLATFORM and at least one PATH (- for standard input).")
     if options["replay"] and not options["platform"]:
         raise CommandError("--replay needs a PLATFORM.")
 

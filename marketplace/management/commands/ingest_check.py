@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from marketplace.checks import TAG
 from marketplace.exceptions import MarketplaceError
 from marketplace.loading.preview import RecordSurvey, ShapeSurvey, Survey, survey
+from marketplace.management.commands.ingest import add_defaults
 
 _OPTIONS = ("shop", "lot", "lot_type", "currency", "decimal")
 
@@ -16,7 +17,7 @@ _OPTIONS = ("shop", "lot", "lot_type", "currency", "decimal")
 class Command(BaseCommand):
     """Read files as `ingest` does; write nothing."""
 
-    # The checks of all adapters do not run: a fault of another platform must not prevent this.
+    # The checks of all adapters do not run: an error in another adapter must not prevent this.
     requires_system_checks = [TAG]
 
     help = (
@@ -30,9 +31,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "paths", metavar="PATH", nargs="+", help="files and folders; - for standard input"
         )
-        parser.add_argument("--columns", metavar="MAP", help="a mapping file for tables (TOML)")
-        for name in _OPTIONS:
-            parser.add_argument(f"--{name.replace('_', '-')}", help="as for ingest")
+        add_defaults(parser)
         parser.add_argument("--format", choices=("text", "json"), default="text")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -60,12 +59,12 @@ class Command(BaseCommand):
     def _print(self, result: Survey) -> None:
         self.stdout.write(
             f"{result.platform}: sources {result.sources:,}, documents {result.documents:,}, "
-            f"items {result.items:,}, faults {result.fault_count:,}"
+            f"items {result.items:,}, errors {result.fault_count:,}"
         )
         for name, shape in result.shapes.items():
             self._print_shape(name, shape)
         if result.faults:
-            self.stdout.write(f"First faults ({len(result.faults)} of {result.fault_count:,})")
+            self.stdout.write(f"First errors ({len(result.faults)} of {result.fault_count:,})")
         for place, field, reason in result.faults:
             self.stdout.write(f"   {place}: " + (f"{field}: {reason}" if field else reason))
 

@@ -65,9 +65,9 @@ class Command(DatabaseCommand):
         self.stdout.flush()
         for warning in summary.warnings:
             self.stderr.write(self.style.WARNING(f"{result.name}: Warning: {warning}"))
-        if summary.is_failure:
+        if summary.needs_attention:
             self.failure_count += 1
-            self.stderr.write(self.style.ERROR(f"{result.name}: {summary.why_failed}"))
+            self.stderr.write(self.style.ERROR(f"{result.name}: {summary.error_message}"))
 
 
 @contextmanager

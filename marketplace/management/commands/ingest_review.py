@@ -1,4 +1,4 @@
-"""Review rows that wait for a person: held and failed runs, quarantined records, outliers."""
+"""Review held and failed runs, quarantined records and outliers."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -40,17 +40,20 @@ T = TypeVar("T")
 
 
 class Command(DatabaseCommand):
-    """List, show, release and discard rows that wait for review."""
+    """List, show, release and discard rows that are pending review."""
 
     help = """Review held and failed runs, quarantined records and price outliers.
 
-    A run is held if a gate found it unlike the platform's recent runs. The
-    batches before it are loaded; the rest waits. A failed run keeps pushed
-    records until it is loaded or discarded. A record is in quarantine if it
-    could not be loaded. A price is marked as an outlier if it lasted for one
-    observation and then returned to its earlier value.
+    A quality gate compares each batch with the platform's recent runs: how many
+    records are invalid, lack a field, or have a very different price. A run is
+    held if a gate detects a significant difference; the remaining batches are
+    not loaded. A failed run keeps pushed records until it is loaded or
+    discarded. A record is in quarantine if it could not be loaded. A price is
+    marked as an outlier if it lasted for one observation and then returned to
+    its earlier value.
 
-    list: show what waits, and why. show: show one row, with its payload.
+    list: show the rows that are pending review, and why.
+    show: show one row, with its payload.
     release: load it as if it had arrived in time; a failed run: resume it;
     an outlier: accept it.
     discard: delete it. restore: mark a released outlier again.
@@ -66,7 +69,8 @@ class Command(DatabaseCommand):
         actions = parser.add_subparsers(
             dest="action", required=True, metavar="ACTION", parser_class=IntermixedParser
         )
-        self._add_list(actions.add_parser("list", help="Show what waits for review, and why."))
+        listing = actions.add_parser("list", help="Show the rows that are pending review, and why.")
+        self._add_list(listing)
         show = actions.add_parser("show", help="Show a run, record or outlier, with its payload.")
         add_words(show, "show")
         show.add_argument("--full", action="store_true", help="Do not shorten payloads.")
@@ -111,7 +115,7 @@ class Command(DatabaseCommand):
         platform, visited = options["platform"], list[Waiting]()
 
         def visit(alias: str) -> None:
-            waiting = review.waiting(alias, platform, is_all=options["all"])
+            waiting = review.waiting(alias, platform, show_all=options["all"])
             visited.append(waiting)
             if options["format"] == "text":
                 lines = list_lines(waiting, options["all"], self._format_number)
@@ -156,9 +160,9 @@ class Command(DatabaseCommand):
                 return True
             summary = run_review.release_run(address)
             self.stdout.write(f"Released {held} of run {address}: {format_counts(summary)}.")
-            for failure in summary.failures:
+            for failure in summary.source_errors:
                 self.stderr.write(self.style.ERROR(failure))
-            return not summary.is_failure
+            return not summary.needs_attention
 
         self._apply(options["addresses"], release)
 
@@ -207,7 +211,7 @@ class Command(DatabaseCommand):
 
     def _discard_outlier(self, options: Options) -> None:
         raise SourceError(
-            "An outlier stays in the price history, but is left out of lows and averages. "
+            "An outlier stays in the price history, but is excluded from lows and averages. "
             "If its price is right, release it."
         )
 
@@ -223,8 +227,8 @@ class Command(DatabaseCommand):
         def release(address: Address) -> None:
             if not options["dry_run"]:
                 review.settle_outlier(address, "release")
-            done = "Would release" if options["dry_run"] else "Released"
-            self.stdout.write(f"{done} outlier {address}.")
+            verb = "Would release" if options["dry_run"] else "Released"
+            self.stdout.write(f"{verb} outlier {address}.")
 
         self._apply(options["addresses"], release)
 

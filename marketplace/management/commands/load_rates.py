@@ -61,7 +61,16 @@ class Command(DatabaseCommand):
         if not reading.faults:
             return
         count = len(reading.rates) + len(reading.faults)
-        left = f"{len(reading.faults):,} of {counted(count, 'rate')} in {reading.name} left out."
         if not reading.rates:
-            raise CommandError(f"{left} Nothing was loaded: correct them, and load them again.")
-        self.stderr.write(self.style.WARNING(f"{left} Correct them, and load the file again."))
+            rates = f"All {count:,} rates" if count > 1 else "The only rate"
+            verb = "are" if count > 1 else "is"
+            raise CommandError(
+                f"{rates} in {reading.name} {verb} invalid. Nothing was loaded. Correct the file "
+                "and load it again."
+            )
+        invalid = f"{len(reading.faults):,} of {counted(count, 'rate')} in {reading.name}"
+        self.stderr.write(
+            self.style.WARNING(
+                f"{invalid} omitted because of errors. Correct the file and load it again."
+            )
+        )

@@ -66,8 +66,8 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("arguments", "reason"),
         [
-            ((), "Name a PLATFORM and at least one PATH"),
-            (("uzum",), "Name a PLATFORM and at least one PATH"),
+            ((), "Specify a PLATFORM and at least one PATH"),
+            (("uzum",), "Specify a PLATFORM and at least one PATH"),
             (("uzmu", "x.json"), 'Unknown platform "uzmu". Use one of: uzum, yandex'),
             (("uzum", "x.json", "--resume"), "--resume and --replay take no PATH"),
             (("--replay",), "--replay needs a PLATFORM"),

@@ -24,7 +24,7 @@ class TestList:
             for number in range(5)
         ]
         other = factories.quarantined("classifieds", b"x", reason="is not JSON", field="")
-        price = "100.00 after 1,000.00 UZS of offer"
+        price = "100.00 UZS (previously 1,000.00), offer"
         newest = " ".join(f"olx-{record.pk}" for record in records[:1:-1])
 
         assert run("ingest_review", "list") == (
@@ -117,7 +117,7 @@ class TestList:
 
         short, full = run(*arguments).out, run(*arguments, "--all").out
 
-        assert (short.count("of offer"), full.count("of offer")) == (3, 5)
+        assert (short.count(", offer "), full.count(", offer ")) == (3, 5)
         assert "   Outliers: 5\n" in short
 
     def test_shows_the_other_databases_if_one_is_down(self, move):
@@ -264,7 +264,7 @@ class TestWords:
         assert run("ingest_review", "discard", *held, "--force").code == 0
         assert run("ingest_review", "discard", *records[1:], "--force").code == 0
         assert run("ingest_review", "discard", *marked, "--force").err == (
-            "CommandError: An outlier stays in the price history, but is left out of lows and "
+            "CommandError: An outlier stays in the price history, but is excluded from lows and "
             "averages. If its price is right, release it.\n"
         )
         assert not QuarantinedRecord.objects.exists()
@@ -292,12 +292,12 @@ class TestWords:
     @pytest.mark.parametrize(
         ("words", "message"),
         [
-            (["show", "uzum-999999"], "No run, record or outlier uzum-999999 waits for review."),
-            (["show"], "Name what to show, as ingest_review list shows it: run uzum-17."),
+            (["show", "uzum-999999"], "No run, record or outlier uzum-999999 is pending review."),
+            (["show"], "Specify the rows to show, as in ingest_review list: run uzum-17."),
             (["release", "records", "uzum-1"], "write: record uzum-1."),
             (["release", "uzum-1", "--platform=uzum"], "leave out the ids."),
-            (["show", "outlier", "olx-1"], "classifieds marks no prices as outliers."),
-            (["show", "outlier", "uzum-999999"], "There is no outlier uzum-999999."),
+            (["show", "outlier", "olx-1"], "classifieds does not mark prices as outliers."),
+            (["show", "outlier", "uzum-999999"], "The outlier uzum-999999 does not exist."),
         ],
     )
     def test_invalid_words(self, words, message):

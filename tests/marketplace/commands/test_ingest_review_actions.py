@@ -270,7 +270,7 @@ class TestOutliers:
     def test_a_database_that_marks_no_prices(self):
         outcome = run("ingest_review", "release", "outlier", "olx-7")
 
-        assert outcome.err.startswith("classifieds marks no prices as outliers.\n")
+        assert outcome.err.startswith("classifieds does not mark prices as outliers.\n")
 
 
 class TestMistakes:
@@ -279,7 +279,7 @@ class TestMistakes:
         outcome = run("ingest_review", "release", "run", name)
 
         assert outcome.err.startswith(
-            f'CommandError: "{name}" is not an id. Write PLATFORM-NUMBER,'
+            f'CommandError: "{name}" is not a valid address. Write PLATFORM-NUMBER,'
         )
 
     def test_a_run_that_does_not_exist(self):
@@ -288,7 +288,7 @@ class TestMistakes:
         outcome = run("ingest_review", "show", "run", f"uzum-{run_of_ozon.pk}")
 
         assert outcome.err == (
-            f"CommandError: There is no run uzum-{run_of_ozon.pk}. See: ingest_review list.\n"
+            f"CommandError: The run uzum-{run_of_ozon.pk} does not exist. See: ingest_review list.\n"
         )
 
     def test_a_record_that_does_not_exist(self):
@@ -298,7 +298,9 @@ class TestMistakes:
             "ingest_review", "discard", "record", f"olx-{record.pk}", "olx-999999", "--force"
         )
 
-        assert outcome.err.startswith("CommandError: There is no quarantined record olx-999999.")
+        assert outcome.err.startswith(
+            "CommandError: The quarantined record olx-999999 does not exist."
+        )
         assert ListingQuarantine.objects.exists()
 
     def test_all_records_of_all_platforms(self):

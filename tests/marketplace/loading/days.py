@@ -37,7 +37,7 @@ def load(cards, at, platform="uzum"):
 def history(days=4):
     """Load some ordinary days."""
     for number in range(days):
-        assert load(day(number), number).causes == []
+        assert load(day(number), number).hold_reasons == []
 
 
 def content(alias="ecommerce"):

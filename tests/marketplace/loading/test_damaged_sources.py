@@ -43,7 +43,7 @@ def load(platform, path):
     """Load a source and check that a survey agrees; return the summary."""
     summary, surveyed = ingest(platform, [str(path)]), survey(platform, [str(path)])
 
-    assert surveyed.failures == summary.failures
+    assert surveyed.failures == summary.source_errors
     assert surveyed.warnings == summary.warnings
     assert surveyed.fault_count == summary.rejected
     assert surveyed.items == summary.read - summary.rejected
@@ -73,8 +73,8 @@ def test_sound_records_are_loaded(tmp_path, platform, text, ids, rejected, failu
     stored = Product.objects.order_by("external_id").values_list("external_id", flat=True)
     assert [external_id.rpartition(":")[2] for external_id in stored] == ids
     assert summary.rejected == QuarantinedRecord.objects.count() == rejected
-    assert bool(summary.failures) == bool(failure)
-    assert failure in "".join(summary.failures)
+    assert bool(summary.source_errors) == bool(failure)
+    assert failure in "".join(summary.source_errors)
     assert LoadRun.objects.get().status == ("failed" if failure else "completed")
     assert LoadSource.objects.get().is_complete == (not failure)
 
@@ -100,7 +100,7 @@ def test_bytes_after_the_compressed_data_are_a_warning(tmp_path):
 
     summary = load("yandex", path)
 
-    assert (summary.created, summary.is_failure) == (2, False)
+    assert (summary.created, summary.needs_attention) == (2, False)
     assert summary.warnings == [
         "feed.xml.gz: The bytes after the end of the gzip data are not gzip and were ignored."
     ]
@@ -113,5 +113,5 @@ def test_a_feed_with_bytes_around_it_is_loaded(tmp_path, name, warnings):
 
     summary = load("yandex", path)
 
-    assert (summary.read, summary.failures) == (15, [])
+    assert (summary.read, summary.source_errors) == (15, [])
     assert len(summary.warnings) == warnings

@@ -222,7 +222,8 @@ class TestShortRows:
 
         assert [fault for *_, fault, _ in entries] == [
             "",
-            'has 2 columns, the table has 3, and "500" is unlike other values of column "title"',
+            'has 2 columns, the table has 3; "500" in column "title" has a different type: the row '
+            "may be shifted",
             "",
         ]
 

@@ -91,7 +91,7 @@ class TestFutureTime:
 
         assert summary.since <= Offer.objects.get().scraped_at <= datetime.now(UTC)
         [warning] = summary.warnings
-        assert "2062-11-30 10:00+05:00 lies in the future" in warning
+        assert "2062-11-30 10:00+05:00 is in the future" in warning
 
     def test_does_not_prevent_later_changes(self, feed):
         load(feed("2062-11-30 10:00", 500))

@@ -32,7 +32,7 @@ class TestShops:
 
         summary = feeds.load(1, BUT_ONE)
 
-        assert (summary.missing, summary.warnings, summary.why_failed) == (1, [], "")
+        assert (summary.missing, summary.warnings, summary.error_message) == (1, [], "")
         assert unavailable() == ["malika:10"]
         assert points("malika:10") == [(0, 1010, True), (1, 1010, False)]
         assert points("malika:9") == [(0, 1009, True)]
@@ -186,7 +186,7 @@ class TestUncertainty:
 
         summary = feeds.load(1, [])
 
-        assert summary.failures == ["The full listing is empty: nothing was marked missing."]
+        assert summary.source_errors == ["The full listing is empty: nothing was marked missing."]
         assert unavailable() == []
 
     def test_an_unreadable_source_marks_nothing_missing(self, feeds):
@@ -195,7 +195,7 @@ class TestUncertainty:
 
         summary = ingest("yandex", paths, full_listing="shop")
 
-        assert len(summary.failures) == 1
+        assert len(summary.source_errors) == 1
         assert (summary.missing, unavailable()) == (0, [])
 
 
@@ -217,7 +217,7 @@ class TestAuto:
 
         summary = ingest("yandex", paths, full_listing="auto")
 
-        (failure,) = summary.failures
+        (failure,) = summary.source_errors
         assert "2 shops (malika, zamon), 0 records without one; 4 categories" in failure
         assert failure.endswith(
             "Nothing was marked missing. Use --full-listing shop or --full-listing category if it "
@@ -243,7 +243,7 @@ class TestHeld:
     def test_release_marks_the_missing_offers(self, feeds):
         feeds.load(0, ALL)
         held = feeds.load(1, HALF)
-        assert (len(held.causes), held.missing, unavailable()) == (1, 0, [])
+        assert (len(held.hold_reasons), held.missing, unavailable()) == (1, 0, [])
 
         summary = resume("ecommerce", held.run_id)
 
@@ -269,14 +269,14 @@ class TestHeld:
             feeds.load(at, ALL)
         resume("ecommerce", feeds.load(3, HALF).run_id)
 
-        assert feeds.load(4, HALF).causes == []
-        assert len(feeds.load(5, [1, 2]).causes) == 1
+        assert feeds.load(4, HALF).hold_reasons == []
+        assert len(feeds.load(5, [1, 2]).hold_reasons) == 1
 
     def test_later_listings_are_not_compared_with_a_discarded_one(self, feeds):
         feeds.load(0, ALL)
         discard_run(parse_address(f"yandex-{feeds.load(1, HALF).run_id}"))
 
-        assert len(feeds.load(2, HALF).causes) == 1
+        assert len(feeds.load(2, HALF).hold_reasons) == 1
 
     def test_discard_marks_nothing_missing(self, feeds):
         feeds.load(0, ALL)
@@ -321,7 +321,7 @@ class TestReplays:
 
 class TestRefusals:
     def test_a_platform_without_full_listings(self):
-        with pytest.raises(SourceError, match="uzex has no full listings"):
+        with pytest.raises(SourceError, match="--full-listing is not supported for uzex"):
             ingest("uzex", ["lots.json"], full_listing="auto")
 
     def test_an_unknown_kind(self):

@@ -42,7 +42,7 @@ def without_gates(settings, bad, at):
     """Return the content after a load with disabled gates, which is rolled back."""
     with rolled_back():
         settings.INGEST_GATES = {"default": {"is_enabled": False}}
-        assert load(bad, at).causes == []
+        assert load(bad, at).hold_reasons == []
         settings.INGEST_GATES = {}
         return content()
 
@@ -93,7 +93,7 @@ class TestFaultyDay:
         summary = load(make_day(), 4)
 
         run = LoadRun.objects.get(pk=summary.run_id)
-        (reported,) = summary.causes
+        (reported,) = summary.hold_reasons
         assert cause in reported
         assert (run.status, run.error) == (LoadRun.Status.HELD, reported)
         assert (run.read_count, run.held_count) == (loaded, SIZE - loaded)
@@ -126,7 +126,7 @@ class TestFaultyDay:
             expected = content()
         settings.INGEST_GATES = {}
         summary = load(make_day(), 4)
-        assert load(day(5), 5).causes == []
+        assert load(day(5), 5).hold_reasons == []
 
         resume("ecommerce", summary.run_id)
 
@@ -153,7 +153,7 @@ class TestFaultyDay:
 
         summary = load(day(5), 5)
 
-        assert (summary.causes, summary.read) == ([], SIZE)
+        assert (summary.hold_reasons, summary.read) == ([], SIZE)
 
     @pytest.mark.parametrize("name", ["missing prices", "missing titles", "mixed up ids"])
     def test_passes_the_next_time_after_a_release(self, name):
@@ -161,7 +161,7 @@ class TestFaultyDay:
         history()
         resume("ecommerce", load(make_day(), 4).run_id)
 
-        assert load(make_day(), 5).causes == []
+        assert load(make_day(), 5).hold_reasons == []
 
 
 class TestCounts:
@@ -231,11 +231,11 @@ class TestThresholds:
         history()
         settings.INGEST_GATES = {"default": {"missing": 0.001}, "uzum": {"missing": 1.0}}
 
-        assert load(nulled(), 4).causes == []
+        assert load(nulled(), 4).hold_reasons == []
 
     def test_disabled_gates_still_store_metrics(self, settings):
         settings.INGEST_GATES = {"uzum": {"is_enabled": False}}
         history()
 
-        assert load(slipped(), 4).causes == []
+        assert load(slipped(), 4).hold_reasons == []
         assert LoadRun.objects.filter(quality_metrics=None).count() == 0

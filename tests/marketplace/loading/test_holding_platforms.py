@@ -38,7 +38,7 @@ class TestOtherDatabases:
 
         summary = load(self.ads(map={}), 4, "olx")
 
-        assert summary.causes == [
+        assert summary.hold_reasons == [
             "coordinates is missing in 100% of 60 records of OLX-API (usually 0%, limit 20%)"
         ]
         assert Listing.objects.exclude(latitude=None).count() == 60
@@ -49,7 +49,7 @@ class TestOtherDatabases:
 
         summary = load(self.ads(params=params), 1, "olx")
 
-        assert summary.causes == [
+        assert summary.hold_reasons == [
             "100% of 60 prices moved by a factor of 10, 100 or 1,000 (limit 5%): another unit?"
         ]
         assert set(Listing.objects.values_list("price", flat=True)) == {500}
@@ -83,26 +83,26 @@ class TestFullListings:
         summary = self.feed(tmp_path, 3, 40)
 
         run = LoadRun.objects.get(pk=summary.run_id)
-        assert summary.causes == [
+        assert summary.hold_reasons == [
             "the full listing has 40 rows, 50% of the usual 80 (limit 70%): was it read to its end?"
         ]
-        assert (run.status, run.error) == (LoadRun.Status.HELD, summary.causes[0])
+        assert (run.status, run.error) == (LoadRun.Status.HELD, summary.hold_reasons[0])
         assert self.state() == before
 
     def test_a_full_listing_that_is_almost_complete_passes(self, tmp_path):
         for at in range(3):
             self.feed(tmp_path, at, 80)
 
-        assert self.feed(tmp_path, 3, 70).causes == []
+        assert self.feed(tmp_path, 3, 70).hold_reasons == []
 
     def test_a_late_full_listing_is_compared_with_earlier_ones(self, tmp_path):
         self.feed(tmp_path, 0, 30)
         for at in range(5, 9):
             self.feed(tmp_path, at, 80)
 
-        assert self.feed(tmp_path, 0, 30).causes == []
-        assert self.feed(tmp_path, 1, 40).causes == []
-        assert self.feed(tmp_path, 2, 20).causes != []
+        assert self.feed(tmp_path, 0, 30).hold_reasons == []
+        assert self.feed(tmp_path, 1, 40).hold_reasons == []
+        assert self.feed(tmp_path, 2, 20).hold_reasons != []
 
 
 class TestRealPayloads:
@@ -113,7 +113,7 @@ class TestRealPayloads:
     def load(self, platform, paths, columns=None):
         """Load each file in a run of its own; return (created, updated, held) for each."""
         runs = [ingest(platform, [str(path)], columns=columns) for path in paths]
-        assert [cause for each in runs for cause in each.causes] == []
+        assert [cause for run in runs for cause in run.hold_reasons] == []
         return [(each.created, each.updated, each.held) for each in runs]
 
     def test_days_of_a_shop_pass_in_any_order(self):
@@ -171,6 +171,6 @@ class TestRealPayloads:
 
         summary = ingest("yandex", [str(tmp_path / "feed.xml")], options={"shop": "lg"})
 
-        (cause,) = summary.causes
+        (cause,) = summary.hold_reasons
         assert "prices moved by a factor of 10, 100 or 1,000 (usually 0%, limit 5%)" in cause
         assert list(Offer.objects.order_by("pk").values_list("price", flat=True)) == before

@@ -89,8 +89,8 @@ class TestSources:
         summary = ingest("uzum", [str(tmp_path / "absent.json"), str(good)])
 
         assert summary.created == 1
-        assert summary.is_failure
-        assert "absent.json: No such file" in summary.failures[0]
+        assert summary.needs_attention
+        assert "absent.json: No such file" in summary.source_errors[0]
         assert LoadRun.objects.get().status == LoadRun.Status.FAILED
 
     def test_a_folder_is_read_file_by_file(self, tmp_path):

@@ -57,7 +57,7 @@ class TestEveryShape:
         first = ingest(platform, [path])
         again = ingest(platform, [path])
 
-        assert (first.read, first.rejected, first.failures) == (read, 0, [])
+        assert (first.read, first.rejected, first.source_errors) == (read, 0, [])
         assert first.created == distinct
         assert model.objects.filter(platform=platform).count() >= distinct
         assert (again.read, again.created, again.updated, again.price_points) == (read, 0, 0, 0)

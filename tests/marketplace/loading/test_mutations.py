@@ -243,7 +243,7 @@ class TestMutations:
 
         summary = load(platform, name, [*real(name), *neighbors])
 
-        assert (summary.rejected, summary.failures) == (0, [])
+        assert (summary.rejected, summary.source_errors) == (0, [])
 
     def test_are_loaded_or_quarantined_without_affecting_others(self, platform, name):
         generator = random.Random(name)
@@ -260,7 +260,7 @@ class TestMutations:
 
         summary = load(platform, name, mixed)
 
-        assert summary.failures == []
+        assert summary.source_errors == []
         total = summary.created + summary.updated + summary.unchanged + summary.rejected
         assert summary.read == total
         assert summary.read >= len(ids) + sum(
@@ -299,7 +299,7 @@ class TestDamagedLines:
 
         summary = ingest(platform, [str(path)], observed_at=NOON, options={"lot": "1"})
 
-        assert summary.failures == []
+        assert summary.source_errors == []
         assert summary.rejected > len(ids) // 4
         assert not missing(platform, ids)
         assert not unexplained(platform)

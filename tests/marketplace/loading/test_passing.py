@@ -33,7 +33,7 @@ class TestPassing:
 
         summary = load(day(3), 3)
 
-        assert (summary.causes, summary.created, summary.updated) == ([], 0, 0)
+        assert (summary.hold_reasons, summary.created, summary.updated) == ([], 0, 0)
         assert content() == before
 
     def test_the_same_cards_twice_in_one_load(self):
@@ -41,16 +41,16 @@ class TestPassing:
 
         summary = load(day(4) + day(4), 4)
 
-        assert summary.causes == []
+        assert summary.hold_reasons == []
         assert Offer.objects.count() == 2 * SIZE
 
     def test_any_first_load(self):
-        assert load(nulled(), 0).causes == []
+        assert load(nulled(), 0).hold_reasons == []
 
     def test_a_sale(self):
         history()
 
-        assert load(day(4, factor=0.6), 4).causes == []
+        assert load(day(4, factor=0.6), 4).hold_reasons == []
 
     def test_a_tenth_of_the_prices_missing(self):
         history()
@@ -58,14 +58,14 @@ class TestPassing:
         for number in range(0, SIZE, 10):
             cards[number] = card(number + 1, None)
 
-        assert load(cards, 4).causes == []
+        assert load(cards, 4).hold_reasons == []
 
     def test_a_few_records_of_another_platform_which_go_to_quarantine(self):
         history()
 
         summary = load(day(4) + foreign()[:20], 4)
 
-        assert (summary.causes, summary.rejected) == ([], 20)
+        assert (summary.hold_reasons, summary.rejected) == ([], 20)
         assert "it looks like OLX-API of olx" in QuarantinedRecord.objects.first().reason
 
     def test_days_of_ordinary_prices(self):
@@ -76,7 +76,7 @@ class TestPassing:
             for number in generator.sample(sorted(prices), SIZE // 10):
                 prices[number] = round(prices[number] * generator.uniform(0.6, 1.6))
             cards = [card(n, price) for n, price in prices.items() if generator.random() > 0.1]
-            causes += load(cards, at).causes
+            causes += load(cards, at).hold_reasons
 
         assert causes == []
 
@@ -98,7 +98,7 @@ class TestOrderOfDays:
 
     def load_all(self, days):
         summaries = [load(cards, at) for cards, at in days]
-        assert [cause for each in summaries for cause in each.causes] == []
+        assert [cause for summary in summaries for cause in summary.hold_reasons] == []
         return [(each.created, each.updated, each.held) for each in summaries]
 
     def test_does_not_matter(self):
@@ -135,16 +135,16 @@ class TestOrderOfDays:
 
         summary = load(day(2, size=60)[:20] + missing, 2)
 
-        assert "price is missing in 80% of 100 records" in summary.causes[0]
+        assert "price is missing in 80% of 100 records" in summary.hold_reasons[0]
         assert summary.held == 100
 
     def test_a_late_day_is_compared_with_earlier_days(self):
         self.load_all(self.DAYS[:2] + self.DAYS[3:])
 
-        assert load([card(n, None) for n in range(1, 61)], 2).causes != []
-        assert load(repeating(2), 2).causes == []
+        assert load([card(n, None) for n in range(1, 61)], 2).hold_reasons != []
+        assert load(repeating(2), 2).hold_reasons == []
 
     def test_a_day_with_repeats_after_days_without_is_held(self):
         self.load_all(self.DAYS)
 
-        assert "repeat an id with other content" in load(repeating(7), 7).causes[0]
+        assert "repeat an id with other content" in load(repeating(7), 7).hold_reasons[0]

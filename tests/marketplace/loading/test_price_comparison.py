@@ -161,7 +161,7 @@ class TestLatePrices:
         summary = self.load(bad, 100)
 
         assert summary.held == 200
-        assert summary.causes == [
+        assert summary.hold_reasons == [
             "100% of 200 prices moved by a factor of 10, 100 or 1,000 (limit 5%): another unit?"
         ]
         assert not PricePoint.objects.filter(price__gte=100_000).exists()

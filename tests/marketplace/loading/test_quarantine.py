@@ -94,7 +94,7 @@ class TestQuarantine:
         summary = load({"data": {"products": [{"id": 1, "salePriceU": 5}]}})
 
         assert counts(summary) == (1, 0, 0, 0, 1)
-        assert summary.is_failure
+        assert summary.needs_attention
         assert "it looks like WB-V1 of wildberries" in QuarantinedRecord.objects.get().reason
 
     def test_nul_characters_in_a_payload_do_not_stop_its_storage(self, tmp_path):

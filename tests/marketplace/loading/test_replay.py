@@ -54,7 +54,7 @@ class TestMisreadPayloads:
 
         summary = replay("uzum")
 
-        assert (summary.read, summary.rejected, summary.why_failed) == (len(PRODUCTS), 0, "")
+        assert (summary.read, summary.rejected, summary.error_message) == (len(PRODUCTS), 0, "")
         assert content.differences(expected, stored_content()) == []
 
     def test_of_some_days_are_corrected(self, monkeypatch):

@@ -166,7 +166,7 @@ def loads(tmp_path, settings):
         ingest("uzum", [first, second], observed_at=START)
 
     def hold():
-        assert load(slipped, 3).causes
+        assert load(slipped, 3).hold_reasons
 
     def prepare_release():
         fill()

@@ -202,7 +202,7 @@ class TestTable:
         summary = load("url,name,price,old,shop\n/7/,Чайник,5,,\n", CARDS)
 
         assert summary.read == 0
-        assert summary.failures == [
+        assert summary.source_errors == [
             'table.csv has no column "title", which map.toml names in [product] title. Its columns '
             "are: url, name, price, old, shop. Correct the mapping; if these are not names, add "
             "header = false under [table]."
@@ -211,7 +211,9 @@ class TestTable:
     def test_with_a_repeated_column_is_refused(self, load):
         summary = load("id,id,rooms\n1,2,3\n", MORE, platform="olx")
 
-        assert summary.failures[0].startswith('table.csv has several columns "id", which map.toml')
+        assert summary.source_errors[0].startswith(
+            'table.csv has several columns "id", which map.toml'
+        )
 
     def test_that_is_truncated_is_loaded_up_to_that_place(self, load):
         rows = "".join(f"{number},2024-09-08,{number}.5\n" for number in range(1, 4000))
@@ -219,7 +221,7 @@ class TestTable:
 
         summary = load(packed[:-200], HISTORY, name="table.csv.gz")
 
-        assert "table.csv.gz is truncated or damaged" in summary.failures[0]
+        assert "table.csv.gz is truncated or damaged" in summary.source_errors[0]
         assert summary.created == Product.objects.count() > 3000
 
     def test_a_mapping_for_another_platform_is_refused(self, load):

@@ -50,7 +50,7 @@ class TestPlatformWithoutAdapter:
         )
         replayed = run("ingest", "bazaar", "--replay")
 
-        assert "bazaar: sources 1, documents 2, items 1, faults 1" in checked.out
+        assert "bazaar: sources 1, documents 2, items 1, errors 1" in checked.out
         assert replayed.code == 0
         assert list(Offer.objects.values()) == before
 
@@ -102,7 +102,7 @@ class TestUnknownTable:
 
         summary = ingest("yandex", [str(path)])
 
-        [failure] = summary.failures
+        [failure] = summary.source_errors
         assert failure.endswith(f"It looks like a table of {owner}: load it as that.")
 
     def test_without_a_fitting_mapping_is_refused_with_the_next_step(self, tmp_path):

@@ -66,7 +66,7 @@ class TestEveryTable:
 
         again = load(name, columns)
 
-        assert (first.read, first.rejected, first.failures) == (read, 0, [])
+        assert (first.read, first.rejected, first.source_errors) == (read, 0, [])
         assert model.objects.count() == first.created == distinct
         assert (again.read, again.created, again.updated, again.rejected) == (read, 0, 0, 0)
         assert [table.objects.count() for table in history] == stored

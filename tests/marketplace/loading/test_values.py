@@ -26,12 +26,12 @@ class TestAmount:
         ],
     )
     def test_separates_number_and_currency(self, published, expected):
-        assert values.amount(published, "price") == expected
+        assert values.amount_with_currency(published, "price") == expected
 
     @pytest.mark.parametrize("published", ["1 2 quarks", "-5 сум"])
     def test_refuses_texts_without_an_amount(self, published):
         with pytest.raises(PayloadError, match=r"^price: "):
-            values.amount(published, "price")
+            values.amount_with_currency(published, "price")
 
 
 class TestMoney:

@@ -176,7 +176,8 @@ class TestLoad:
         assert retry_on_disconnect("ecommerce", work) == "done"
         [record] = caplog.records
         assert (
-            "The disk of the server of ecommerce is full: could not extend file" in record.message
+            "The server of ecommerce has no free disk space: could not extend file"
+            in record.message
         )
         assert 'docs/operations.md, "Disk full"' in record.message
 
@@ -190,7 +191,7 @@ class TestLoad:
             self.execute("DROP FUNCTION test_full_disk() CASCADE")
 
         assert done.code == 1
-        assert "is full: could not extend file" in done.err
+        assert "has no free disk space: could not extend file" in done.err
         assert "Resume the load: python manage.py ingest --resume" in done.err
         assert run("ingest", "uzum", "--resume").code == 0
         assert Product.objects.count() == 1

@@ -47,7 +47,7 @@ class TestErrors:
 
         assert response.status_code == 404
         assert response.json()["error"] == (
-            "There is no platform amazon. "
+            "Platform amazon does not exist. "
             f"Choose from {', '.join(platform.name for platform in PLATFORMS)}."
         )
 

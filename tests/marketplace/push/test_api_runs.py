@@ -71,13 +71,13 @@ class TestRunState:
         response = get_run(name)
 
         assert response.status_code == 404
-        assert response.json()["error"].startswith(f"There is no run {name}.")
+        assert response.json()["error"].startswith(f"Run {name} does not exist.")
 
     def test_run_of_unknown_platform(self, get_run):
         response = get_run("amazon-17")
 
         assert response.status_code == 404
-        assert "There is no platform" in response.json()["error"]
+        assert "does not exist" in response.json()["error"]
 
     @pytest.mark.parametrize("name", ["17", "uzum", "-17"])
     def test_invalid_id(self, get_run, name):

@@ -43,7 +43,7 @@ class TestFailures:
 
         def fail(alias, number, progress):
             apps.get_model(alias, "LoadRun").objects.filter(pk=number).update(status="failed")
-            return Summary("uzum", number, failures=["It is not known whose shop it is."])
+            return Summary("uzum", number, source_errors=["It is not known whose shop it is."])
 
         resume.action = fail
         outcome = self.load()
