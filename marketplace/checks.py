@@ -10,7 +10,7 @@ from django.core.checks import CheckMessage, Error, register
 from django.db.models import Model
 
 from marketplace.loading.adapter_checks import check_shapes
-from marketplace.loading.thresholds import find_faults
+from marketplace.loading.thresholds import find_errors
 from marketplace.postgresql.embedded import SUPERUSER
 from marketplace.registry import ALIASES, CONTROL, PLATFORMS
 from marketplace.routers import database_of
@@ -40,11 +40,11 @@ def check_gates(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
     """Check the names and values of the gates' thresholds."""
     return [
         Error(
-            f"INGEST_GATES is not valid: {fault}.",
+            f"INGEST_GATES is not valid: {error}.",
             hint="Correct it in the environment or .env; .env.example explains the thresholds.",
             id="marketplace.E008",
         )
-        for fault in find_faults(settings.INGEST_GATES)
+        for error in find_errors(settings.INGEST_GATES)
     ]
 
 

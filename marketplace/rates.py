@@ -108,7 +108,7 @@ def load_rates(alias: str, rates: Iterable[Rate]) -> Summary:
     """Store rates in a database. A rate that differs from the stored rate of its day replaces it.
 
     Loading the same rates again changes nothing. Of several rates of one currency and day, the last
-    is stored, and the others are unchanged. Concurrent calls are safe.
+    is stored; the others are included in `unchanged`. Concurrent calls are safe.
 
     :raises django.db.Error: if the database cannot be used
     """

@@ -21,16 +21,21 @@ _CURRENCY_IN_URL = re.compile(r"[?&]curr=([a-z]{3})\b")
 
 
 def _find_lists(document: Payload) -> Iterator[tuple[list[Any], Any]]:
-    """Yield each list of products in a document, with the currency of its prices as published."""
+    """Yield each list of products in a document, with the currency of its prices as published.
+
+    A document is a response, a capture, or an object of named captures. A capture is a saved
+    request: {url, response}. `product_id_list_response` in a document is a bare response.
+    """
     named = [capture for capture in document.values() if isinstance(capture, dict)]
-    list_of_card = {"response": document.get("product_id_list_response")}
-    for capture in ({"response": document}, document, list_of_card, *named):
+    card_list = {"response": document.get("product_id_list_response")}
+    for capture in ({"response": document}, document, card_list, *named):
         response = capture.get("response")
         if not isinstance(response, dict):
             continue
-        for holder in (response.get("data"), response):
-            if isinstance(holder, dict) and isinstance(holder.get("products"), list):
-                yield holder["products"], _find_currency(response, capture.get("url"))
+        # The products are in `data`, or in the response itself.
+        for container in (response.get("data"), response):
+            if isinstance(container, dict) and isinstance(container.get("products"), list):
+                yield container["products"], _find_currency(response, capture.get("url"))
                 break
 
 
@@ -51,7 +56,7 @@ def _recognize_v1(document: Payload) -> bool:
 
 
 def _recognize_v4(document: Payload) -> bool:
-    """Return whether a list has a product of this form, or is empty in a known envelope."""
+    """Return whether a list has a product of this shape, or is empty in a known envelope."""
     products = [product for products, _ in _find_lists(document) for product in products]
     if products:
         return any(map(_is_v4, products))
@@ -78,8 +83,8 @@ def _is_envelope(response: Any) -> bool:
 
 
 def split_lists(document: Payload, source: Source) -> Iterator[Item]:
-    for products, published in _find_lists(document):
-        currency = published or source.options.get("currency") or CURRENCY
+    for products, raw_currency in _find_lists(document):
+        currency = raw_currency or source.options.get("currency") or CURRENCY
         for product in products:
             yield Item("WB-V1" if _is_v1(product) else "WB-V4", product, {"currency": currency})
 
@@ -156,8 +161,8 @@ def _parse_product(payload: Payload) -> Product:
 def _parse_sizes(payload: Payload, product: Product) -> Iterator[Offer]:
     sizes = values.objects(payload.get("sizes"), "sizes")
     for size in sizes or [{}]:
-        published, published_old = _read_prices(payload, size)
-        price = values.price(published, "price", MINOR_UNITS)
+        raw_price, raw_old_price = _read_prices(payload, size)
+        price = values.price(raw_price, "price", MINOR_UNITS)
         quantity = _parse_quantity(size, _total_of_size(product, len(sizes)))
         # An offer that is out of stock often has no price. A product without sizes may stand for
         # several offers, so it needs a price.
@@ -174,7 +179,7 @@ def _parse_sizes(payload: Payload, product: Product) -> Iterator[Offer]:
             price=price,
             currency=product.currency or CURRENCY,
             seller_external_id=product.seller_external_id,
-            old_price=price and values.old_price(published_old, "old price", price, MINOR_UNITS),
+            old_price=price and values.old_price(raw_old_price, "old price", price, MINOR_UNITS),
             is_available=values.in_stock(quantity),
             stock_quantity=quantity,
             variant_title=names.get("size") or names.get("local_size"),
@@ -212,9 +217,9 @@ def _parse_quantity(size: Payload, total: int | None) -> int | None:
 
 
 def _parse_size_names(size: Payload) -> dict[str, str]:
-    published = {"size": size.get("origName"), "local_size": size.get("name")}
-    published |= values.mapping(size.get("details"), "details")
-    texts = {name: values.text(value, name) for name, value in published.items()}
+    raw_names = {"size": size.get("origName"), "local_size": size.get("name")}
+    raw_names |= values.mapping(size.get("details"), "details")
+    texts = {name: values.text(value, name) for name, value in raw_names.items()}
     # "0" is the size of a product with a single size.
     return {name: text for name, text in texts.items() if name and text and text != "0"}
 

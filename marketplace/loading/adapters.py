@@ -154,7 +154,7 @@ class Adapter(NamedTuple):
                 raise describe_type("external_id", parsed.external_id, {str})
         except PayloadError:
             raise
-        except Exception as error:  # a fault of an adapter must not end the load
+        except Exception as error:  # an error in an adapter must not end the load
             raise _explain_fault(error) from error
         if item.observed_at is None or parsed.observed_at is not None:
             return parsed
@@ -184,7 +184,7 @@ class Adapter(NamedTuple):
                 continue
             try:
                 shape = get_adapter(platform.name).recognize(document)
-            except MarketplaceError:  # faults of other adapters are reported by their own loads
+            except MarketplaceError:  # errors in other adapters are reported by their own loads
                 continue
             if shape:
                 return f"{text}; it looks like {shape.name} of {platform.name}"

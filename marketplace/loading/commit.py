@@ -154,7 +154,7 @@ class Committer:
     def _reject(self, item: BatchItem, reason: str, field: str = "") -> Reject:
         """Return the reject of an item, with its external id if it can be parsed.
 
-        :param field: the field or column at fault
+        :param field: the invalid field or column
         """
         parsed = self.preparer.parse_item(item.to_item())
         external_id = parsed.external_id if isinstance(parsed, Parsed) else ""

@@ -1,8 +1,8 @@
 """Gates: the quality of loaded records is measured and judged before they become visible.
 
 Each batch of a run is judged. Its metrics are compared with those of the platform's recent runs.
-Faults that are wrong in any case, such as prices a hundred times as high, have absolute limits.
-Unchanged items, and items that were loaded before, count as sound.
+Problems that are wrong in any case, such as prices a hundred times as high, have absolute limits.
+Unchanged items, and items that were loaded before, are regarded as valid.
 
 Which runs are recent depends on the times of their observations, not on when they were loaded: a
 batch is compared with what was observed before it, in whatever order the days arrive.
@@ -30,9 +30,9 @@ from marketplace.loading.quality_metrics import (
 )
 from marketplace.loading.thresholds import Thresholds, get_thresholds
 
-#: Faults that have an absolute limit, named like its threshold. All others are missing fields.
-_SLIPS = (SLIPPED, CURRENCY)
-_ABSOLUTE = (UNREADABLE, REPEATED, MOVED, *_SLIPS)
+#: Problems that have an absolute limit, named like its threshold. All others are missing fields.
+_UNIT_ERRORS = (SLIPPED, CURRENCY)
+_ABSOLUTE = (UNREADABLE, REPEATED, MOVED, *_UNIT_ERRORS)
 
 #: The number of runs that are searched for recent ones of each shape.
 _MAX_RUNS = 200
@@ -53,8 +53,8 @@ class Baseline:
     """The metrics of recent runs of a platform, newest first.
 
     :param tallies: key → the tallies of runs that have enough rows to compare with
-    :param volumes: scope → the volumes of its full listings since the last one that a person
-        released
+    :param volumes: scope → the volumes of its full listings since the last one that was
+        released manually
     :param tail: the sum of the newest batches that were too small to be judged
     """
 
@@ -66,7 +66,7 @@ class Baseline:
 def get_baseline(alias: str, platform: str) -> Baseline:
     """Return the baseline of the last completed runs of a platform.
 
-    A run counts for each shape of which it had enough rows. Several small runs count as one.
+    A run is included for each shape of which it had enough rows. Several small runs are combined.
     """
     return summarize(recent_runs(alias, platform), get_thresholds(platform))
 
@@ -93,8 +93,8 @@ def summarize(runs: Iterable[QualityMetrics], limits: Thresholds) -> Baseline:
             is_tail = False
         for key, tally in run.tallies.items():
             pool = pools.setdefault(key, Tally())
-            # Slipped prices that a person released once do not become usual.
-            pool.add(_without_slips(tally) if run.is_released else tally, limits.rows)
+            # Released price-scale errors do not enter the baseline.
+            pool.add(_without_unit_errors(tally) if run.is_released else tally, limits.rows)
             if pool.count >= limits.rows:
                 recent.tallies.setdefault(key, []).append(pools.pop(key))
         for scope, volume in run.volumes.items():
@@ -104,14 +104,14 @@ def summarize(runs: Iterable[QualityMetrics], limits: Thresholds) -> Baseline:
     return recent
 
 
-def _without_slips(tally: Tally) -> Tally:
-    faults = {fault: number for fault, number in tally.faults.items() if fault not in _SLIPS}
-    worst = {fault: share for fault, share in tally.worst.items() if fault not in _SLIPS}
+def _without_unit_errors(tally: Tally) -> Tally:
+    faults = {fault: number for fault, number in tally.faults.items() if fault not in _UNIT_ERRORS}
+    worst = {fault: share for fault, share in tally.worst.items() if fault not in _UNIT_ERRORS}
     return Tally(tally.count, faults, worst)
 
 
 def judge(metrics: QualityMetrics, recent: Baseline, limits: Thresholds) -> list[str]:
-    """Return why a batch must be held: fault, share, usual share and limit; empty if it may pass.
+    """Return why a batch must be held: problem, share, usual share and limit; empty if it may pass.
 
     A batch of few rows is judged together with the small batches before it.
 
@@ -124,7 +124,7 @@ def _causes(metrics: QualityMetrics, recent: Baseline, limits: Thresholds) -> It
     for key, tally in metrics.tallies.items():
         causes = {fault: _judge(metrics, key, fault, recent, limits) for fault in tally.faults}
         if causes.get(SLIPPED):
-            # Slipped prices are counted as moved, too.
+            # Price-scale errors are also counted as moved.
             causes.pop(MOVED, None)
         yield from filter(None, causes.values())
 
@@ -132,7 +132,7 @@ def _causes(metrics: QualityMetrics, recent: Baseline, limits: Thresholds) -> It
 def _judge(
     metrics: QualityMetrics, key: str, fault: str, recent: Baseline, limits: Thresholds
 ) -> str | None:
-    """Return why one fault of one kind of rows is too frequent; None if it is not."""
+    """Return why one problem of one kind of rows is too frequent; None if it is not."""
     own, tally, recognized = metrics.tallies[key], Tally(), metrics.recognized
     tally.add(own, limits.rows)
     if own.count + recognized < limits.rows:
@@ -141,8 +141,8 @@ def _judge(
     rows = tally.count + recognized
     history = recent.tallies.get(key, [])[: limits.runs]
     limit = _limit(fault, rows, history, limits)
-    is_few = tally.faults[fault] < limits.few if fault in _SLIPS else rows < limits.rows
-    # A batch that is sound itself is not held because of earlier ones.
+    is_few = tally.faults[fault] < limits.few if fault in _UNIT_ERRORS else rows < limits.rows
+    # A batch that is valid itself is not held because of earlier ones.
     share = min(own.share(fault, metrics.recognized), tally.share(fault, recognized))
     if is_few or limit is None or share <= limit:
         return None
@@ -159,7 +159,7 @@ def _usual(fault: str, history: list[Tally]) -> float:
 
 
 def _limit(fault: str, rows: int, history: list[Tally], limits: Thresholds) -> float | None:
-    """Return the largest share of a fault that may pass; None if it cannot be judged."""
+    """Return the largest share of a problem that may pass; None if it cannot be judged."""
     worst = [max(tally.worst.get(fault, 0), tally.share(fault)) for tally in history]
     seen = max(worst) + limits.margin if any(worst) else 0.0
     is_known = len(history) >= limits.fewest_runs
@@ -182,8 +182,8 @@ def _limit(fault: str, rows: int, history: list[Tally], limits: Thresholds) -> f
 def judge_volume(rows: int, recent: list[int], limits: Thresholds) -> list[str]:
     """Return why a full listing must not mark items missing; empty if it has enough rows.
 
-    A single earlier full listing is enough to compare with. Holding a sound one costs one
-    confirmation; marking half a platform as sold out costs its users' trust.
+    A single earlier full listing is enough to compare with. Holding a valid listing requires
+    one confirmation; marking half a platform as sold out misleads its users.
 
     :param recent: the rows of earlier full listings of the same scope, newest first
     """
@@ -206,8 +206,8 @@ def _percent(share: float) -> str:
 class Gate:
     """The gate of one run: the run's own metrics, and the baseline of recent runs.
 
-    :param is_open: whether a person released the run, so that everything passes; it is measured
-        all the same
+    :param is_open: whether the run was released manually, so that everything passes; it is still
+        measured
     :param measured: the stored metrics of an interrupted part of the run
     """
 
@@ -233,13 +233,13 @@ class Gate:
             return []
         return judge(metrics, self._baseline_before(metrics.until), self.limits)
 
-    def _baseline_before(self, moment: float | None) -> Baseline:
+    def _baseline_before(self, time: float | None) -> Baseline:
         """Return the baseline of runs whose observations are not later than a time."""
-        if moment is None or moment >= self._newest:
+        if time is None or time >= self._newest:
             return self.recent
-        if self._earlier[0] != moment:
-            runs = [run.before(moment) for run in self._runs]
-            self._earlier = (moment, summarize(runs, self.limits))
+        if self._earlier[0] != time:
+            runs = [run.before(time) for run in self._runs]
+            self._earlier = (time, summarize(runs, self.limits))
         return self._earlier[1]
 
     def judge_volume(self, scope: str, rows: int, at: datetime | None = None) -> list[str]:

@@ -265,7 +265,7 @@ class Preparer:
         return metrics
 
     def measure_new_items(self, batch: Batch, loaded: set[tuple[str, str]]) -> QualityMetrics:
-        """Return the metrics of a batch in which items that were loaded before have no faults.
+        """Return the metrics of a batch in which items that were loaded before have no errors.
 
         :param loaded: external id and content hash of the items that were loaded before
         """

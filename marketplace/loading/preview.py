@@ -19,7 +19,7 @@ from marketplace.loading.serialization import UNSTORABLE, find_unstorable, seria
 from marketplace.loading.targets import get_plan
 from marketplace.registry import get_platform
 
-#: The number of faults that are kept; all are counted.
+#: The number of errors that are kept; all are counted.
 _MAX_FAULTS = 10
 
 

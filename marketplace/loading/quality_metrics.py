@@ -1,4 +1,4 @@
-"""Quality metrics: counts of records and of their faults, which the gates judge.
+"""Quality metrics: counts of records and of their problems, which the gates judge.
 
 A batch has metrics of its own; the metrics of a run are the sum of those of its batches.
 """
@@ -17,33 +17,33 @@ from marketplace.loading.targets import Plan, Target
 #: Keys of the tallies of all records and of all compared prices; other keys are shapes.
 RECORDS, PRICES = "records", "prices"
 
-#: The faults other than a missing field.
+#: Kinds of problems, other than a missing field. The values are stored with a run.
 UNREADABLE, REPEATED = "unreadable", "repeated"
 MOVED, SLIPPED, CURRENCY = "moved", "slipped", "currency"
 
 #: The number of distinct reasons that are counted; the most frequent one is shown.
 _MAX_REASONS = 20
 
-# The ratio is the higher price divided by the lower one. It is a slip if it is within 5% of 10, 100
-# or 1,000.
+# The ratio is the higher price divided by the lower one. A ratio within 5% of 10, 100 or
+# 1,000 is a price-scale error ("slipped").
 _COMPARE = """
 SELECT
-    count(*) FILTER (WHERE is_news),
-    count(*) FILTER (WHERE is_news AND same AND ratio > %(factor)s),
+    count(*) FILTER (WHERE is_newer),
+    count(*) FILTER (WHERE is_newer AND same AND ratio > %(factor)s),
     count(*) FILTER (
-        WHERE is_news AND same AND (
+        WHERE is_newer AND same AND (
             ratio BETWEEN 9.5 AND 10.5
             OR ratio BETWEEN 95 AND 105
             OR ratio BETWEEN 950 AND 1050
         )
     ),
-    count(*) FILTER (WHERE is_news AND NOT same),
+    count(*) FILTER (WHERE is_newer AND NOT same),
     count(*) FILTER (WHERE is_late)
 FROM ({pairs}) AS compared
 """
 _STORED = """
 SELECT
-    s.last_seen_at > t.last_seen_at AS is_news,
+    s.last_seen_at > t.last_seen_at AS is_newer,
     s.last_seen_at < t.last_seen_at AS is_late,
     t.currency IS NULL OR s.currency IS NOT DISTINCT FROM t.currency AS same,
     greatest(s.price, t.price) / least(s.price, t.price) AS ratio
@@ -54,7 +54,7 @@ WHERE s.price > 0 AND t.price > 0
 # A late price is compared with the price in effect at its time, or else with the next price.
 _LATE = """
 SELECT
-    true AS is_news,
+    true AS is_newer,
     true AS is_late,
     h.currency IS NULL OR s.currency IS NOT DISTINCT FROM h.currency AS same,
     greatest(s.price, h.price) / least(s.price, h.price) AS ratio
@@ -82,10 +82,10 @@ WHERE s.price > 0 AND s.last_seen_at < t.last_seen_at
 
 @dataclass
 class Tally:
-    """The number of rows of one kind, and how many of them have each fault.
+    """The number of rows of one kind, and how many of them have each kind of problem.
 
-    :param faults: fault → number of rows that have it
-    :param worst: fault → its highest share in a batch
+    :param faults: kind of problem → number of rows that have it
+    :param worst: kind of problem → its highest share in a batch
     """
 
     count: int = 0
@@ -93,14 +93,14 @@ class Tally:
     worst: dict[str, float] = field(default_factory=dict)
 
     def note(self, fault: str, number: int) -> None:
-        """Add a number of rows that have a fault."""
+        """Add a number of rows that have a problem."""
         if number:
             self.faults[fault] = self.faults.get(fault, 0) + number
 
     def share(self, fault: str, recognized: int = 0) -> float:
-        """Return the share of rows that have a fault.
+        """Return the share of rows that have a problem.
 
-        :param recognized: number of further rows, which are unchanged and have no fault
+        :param recognized: number of further rows, which are unchanged and have no problem
         """
         return self.faults.get(fault, 0) / max(self.count + recognized, 1)
 
@@ -127,7 +127,7 @@ class QualityMetrics:
     :param recognized: number of unchanged items, which are in no tally
     :param reasons: reason why records could not be read → number of records
     :param volumes: scope of a full listing that was read to its end → number of its rows
-    :param is_released: whether a person released the run
+    :param is_released: whether the run was released manually
     :param since: key of a tally, or scope → its oldest observation, in seconds since 1970
     :param until: the newest observation; None if it is not known
     """
@@ -142,7 +142,7 @@ class QualityMetrics:
 
     def date(self, times: Iterable[datetime]) -> None:
         """Set the times of observation of all tallies."""
-        seconds = sorted(moment.timestamp() for moment in times)
+        seconds = sorted(time.timestamp() for time in times)
         if seconds:
             self.since, self.until = dict.fromkeys(self.tallies, seconds[0]), seconds[-1]
 
@@ -156,7 +156,7 @@ class QualityMetrics:
         return self.recognized + (self.tallies[RECORDS].count if RECORDS in self.tallies else 0)
 
     def refuse(self, reason: str) -> None:
-        """Count a record that cannot be loaded: a damaged or unknown document, or a faulty item."""
+        """Count a record that cannot be loaded: a damaged or unknown document, an invalid item."""
         records = self.tally(RECORDS)
         records.count += 1
         records.note(UNREADABLE, 1)
@@ -174,23 +174,21 @@ class QualityMetrics:
             self.tally(key).add(tally, rows)
         for scope, volume in other.volumes.items():
             self.volumes[scope] = self.volumes.get(scope, 0) + volume
-        for key, moment in other.since.items():
-            self.since[key] = min(moment, self.since.get(key, moment))
+        for key, time in other.since.items():
+            self.since[key] = min(time, self.since.get(key, time))
         self.until = max(filter(None, (self.until, other.until)), default=None)
 
-    def before(self, moment: float) -> "QualityMetrics":
+    def before(self, time: float) -> "QualityMetrics":
         """Return the metrics of observations that are not later than a time.
 
-        Metrics without a time, which earlier releases stored, count as earlier.
+        Metrics without a time, which earlier releases stored, are regarded as earlier.
         """
-        tallies = {
-            key: tally for key, tally in self.tallies.items() if self._is_before(key, moment)
-        }
-        volumes = {key: rows for key, rows in self.volumes.items() if self._is_before(key, moment)}
+        tallies = {key: tally for key, tally in self.tallies.items() if self._is_before(key, time)}
+        volumes = {key: rows for key, rows in self.volumes.items() if self._is_before(key, time)}
         return replace(self, tallies=tallies, volumes=volumes)
 
-    def _is_before(self, key: str, moment: float) -> bool:
-        return self.since.get(key, moment) <= moment
+    def _is_before(self, key: str, time: float) -> bool:
+        return self.since.get(key, time) <= time
 
     def as_json(self) -> dict[str, Any]:
         """Return the metrics that later runs are compared with: all but the reasons."""
@@ -208,8 +206,8 @@ class PriceComparison(NamedTuple):
     """How the prices of a batch compare with the stored ones.
 
     :param compared: number of compared prices
-    :param moved: prices that rose or fell by more than the factor, including the slipped ones
-    :param slipped: prices that changed by a factor of 10, 100 or 1,000
+    :param moved: prices that rose or fell by more than the factor, including price-scale errors
+    :param slipped: price-scale errors: prices that changed by a factor of 10, 100 or 1,000
     :param currency: prices whose currency changed
     """
 

@@ -35,9 +35,11 @@ class Thresholds:
     :param repeated: share of records that repeat an id with other content, without recent runs
     :param factor: the factor by which a price must rise or fall to have moved
     :param moved: share of prices that moved, without recent runs
-    :param slipped: share of prices that moved by a factor of 10, 100 or 1,000, within 5%
+    :param slipped: share of price-scale errors: prices that moved by a factor of 10, 100 or 1,000,
+        within 5%
     :param currency: share of prices whose currency changed, or is no longer stated
-    :param few: fewer prices that slipped, or changed their currency, hold nothing
+    :param few: minimum number of price-scale errors, or of changed currencies, for which a batch
+        is held
     :param volume: share of the usual number of rows that a full listing must have
     """
 
@@ -65,16 +67,16 @@ def get_thresholds(platform: str) -> Thresholds:
     :raises MarketplaceError: if `INGEST_GATES` is not valid
     """
     config = settings.INGEST_GATES
-    for fault in find_faults(config):
-        raise MarketplaceError(f"INGEST_GATES is not valid: {fault}.")
+    for error in find_errors(config):
+        raise MarketplaceError(f"INGEST_GATES is not valid: {error}.")
     chosen = {**config.get(DEFAULT, {}), **config.get(platform, {})}
     if "essential" in chosen:
         chosen["essential"] = tuple(chosen["essential"])
     return Thresholds(**chosen)
 
 
-def find_faults(config: Any) -> Iterator[str]:
-    """Yield the faults of a value of `INGEST_GATES`, each with the valid choices."""
+def find_errors(config: Any) -> Iterator[str]:
+    """Yield the errors in a value of `INGEST_GATES`, each with the valid choices."""
     names = [DEFAULT, *(platform.name for platform in PLATFORMS)]
     if not isinstance(config, Mapping):
         yield f"it is not a JSON object with the keys {', '.join(names)}"
@@ -85,10 +87,10 @@ def find_faults(config: Any) -> Iterator[str]:
         elif not isinstance(section, Mapping):
             yield f"{name} is not a JSON object of thresholds"
         else:
-            yield from _section_faults(name, section)
+            yield from _section_errors(name, section)
 
 
-def _section_faults(name: str, section: Mapping[str, Any]) -> Iterator[str]:
+def _section_errors(name: str, section: Mapping[str, Any]) -> Iterator[str]:
     names = asdict(Thresholds())
     for key, value in section.items():
         if key not in names:

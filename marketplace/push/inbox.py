@@ -25,7 +25,8 @@ CHUNK_SIZE = 1 << 20
 #: The source of runs that were pushed, instead of file names.
 SOURCE = "push"
 
-#: Attempts to load a run that fails or whose process is killed. After that, the run needs manual review.
+#: Attempts to load a run that fails or whose process is killed. After that, the run needs manual
+#: review.
 MAX_ATTEMPTS = 5
 
 # A server configured for speed instead of durability must not lose a push: clients delete what

@@ -1,6 +1,6 @@
-"""Tables in text form (CSV): rows and their faults.
+"""Tables in text form (CSV): rows and their errors.
 
-A damaged row is yielded as a fault, and reading continues after it. If the row spans several lines,
+A damaged row is yielded as an error, and reading continues after it. If it spans several lines,
 its quotation mark was probably never closed, so reading continues with the second of them.
 """
 
@@ -17,7 +17,7 @@ from marketplace.loading.formats import dialects
 from marketplace.loading.formats.dialects import Dialect, Rows
 from marketplace.loading.formats.encodings import TextLines, drain, look_ahead
 
-#: The fields of an `Entry`: place, row as column → text, fault, raw bytes of a damaged line.
+#: The fields of an `Entry`: place, row as column → text, error, raw bytes of a damaged line.
 EntryFields = tuple[str, Any, str, bytes]
 
 DELIMITERS = dialects.DELIMITERS
@@ -60,7 +60,7 @@ def read(
     """Yield the rows of a table.
 
     A column without a name is named by its number. The second of two columns with the same name is
-    named "name (2)"; without `check`, a row whose values in the two differ is a fault.
+    named "name (2)"; without `check`, a row whose values in the two differ is invalid.
 
     :param stream: bytes, with `peek`
     :param check: called once with the names of the columns; may raise `SourceError` to refuse the

@@ -87,7 +87,7 @@ class _TooLargeError(csv.Error):
 
 
 class Rows:
-    """The rows of a table. Lines after a fault can be read again.
+    """The rows of a table. Lines after an invalid row can be read again.
 
     :ivar number: the number of lines that were read
     """
@@ -109,7 +109,7 @@ class Rows:
         self._taken: list[str] = []
         #: Characters and delimiters of the current row; delimiters are counted in large rows only.
         self._size = self._cells = 0
-        #: Whether the lines of a faulty row are certain to belong to it.
+        #: Whether the lines of an invalid row are certain to belong to it.
         self._is_complete = False
         #: The cells of a large row that was split without the csv module.
         self._plain: list[str] = []
@@ -164,7 +164,7 @@ class Rows:
             raise _TooLargeError(f"has more than {_MAX_CELLS:,} delimiters")
 
     def read(self) -> Iterator[tuple[list[str], str]]:
-        """Yield the rows that are not blank: cells, fault. The fault is empty for a sound row."""
+        """Yield the rows that are not blank: cells, error. The error is empty for a valid row."""
         while True:
             self._taken, self._is_complete = [], False
             self._size = self._cells = 0
@@ -229,7 +229,7 @@ class Rows:
         return self._find_quote_fault(taken, row)
 
     def _find_quote_fault(self, taken: str, row: list[str]) -> str:
-        """Return the fault of quotation marks inside cells; empty if they are correct."""
+        """Return the error in quotation marks inside cells; empty if they are valid."""
         if self._dialect.quote == "'" and any('""' in cell for cell in row):
             return "has doubled quotation marks, but the table encloses cells in single ones"
         if self._dialect.has_escapes:
@@ -242,7 +242,7 @@ class Rows:
         )
 
     def reject(self) -> bytes:
-        """Return the bytes of the first line of a faulty row, and read its other lines again.
+        """Return the bytes of the first line of an invalid row, and read its other lines again.
 
         If the row is too large, only the beginning of the line is returned.
         """
@@ -304,7 +304,7 @@ def drop_partial_row(sample: list[str]) -> list[str]:
 
 
 def _score(lines: list[str], dialect: Dialect) -> tuple[float, int]:
-    """Return the share of sound rows that are as wide as the first one, and its width."""
+    """Return the share of valid rows that are as wide as the first one, and its width."""
     rows = list(Rows(iter(lines), dialect).read())
     if not rows or len(rows[0][0]) < 2:
         return 0.0, 0

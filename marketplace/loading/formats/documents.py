@@ -2,8 +2,8 @@
 
 The format and the compression (gzip, zstd or none) are recognized by the content, not by the name.
 Sources may have any size: memory is bounded by the largest record and by the largest text that is
-parsed whole. Damaged data are yielded as a fault with its place and bytes, and reading continues
-with the next sound document.
+parsed whole. Damaged data are yielded as an error with its place and bytes, and reading continues
+with the next valid document.
 """
 
 import csv
@@ -50,7 +50,7 @@ class Entry(NamedTuple):
 
     :param place: the place in the source, for messages: "line 17"
     :param document: the parsed document; None if it is damaged
-    :param fault: why the document could not be read; empty for a sound document
+    :param fault: why the document could not be read; empty for a valid document
     :param raw: the damaged bytes
     :param warning: a warning about the source, without a document
     """
@@ -79,7 +79,7 @@ def read(path: str, max_record: int, read_table: TableReader | None = None) -> I
     :param max_record: bytes of the largest JSON record, after unpacking
     :param read_table: reads a source that is not JSON
     :raises SourceError: if the source cannot be opened, is empty or has an unknown format; also
-        after the last sound document, if the source is truncated
+        after the last valid document, if the source is truncated
     """
     yield from _read(path, max_record, read_table, _elements)
 

@@ -258,8 +258,8 @@ def detect(sample: bytes) -> str:
     if _has_sound_lines(text):
         return UTF_8
     damage = len(UNDECODED.findall(text))
-    sound = len(_NOT_ASCII.findall(text)) - damage - len(_RARE.findall(text))
-    scores = {text: (_score(text, damage) + 3 * sound, UTF_8)}
+    valid_count = len(_NOT_ASCII.findall(text)) - damage - len(_RARE.findall(text))
+    scores = {text: (_score(text, damage) + 3 * valid_count, UTF_8)}
     for encoding in CYRILLIC:
         text = sample.decode(encoding, SURROGATES)
         unusual = sum(other not in _USUAL for other in _OTHER.findall(text))
@@ -273,10 +273,10 @@ def detect(sample: bytes) -> str:
 def _has_sound_lines(text: str) -> bool:
     """Return whether a text is UTF-8: valid in so many lines that the others must be damaged."""
     lines = [line for line in text.split("\n") if not line.isascii()]
-    sound = [line for line in lines if not UNDECODED.search(line)]
-    characters = "".join(_NOT_ASCII.findall("".join(sound)))
-    is_plausible = len(sound) == len(lines) or not _RARE.search(characters)
-    return is_plausible and len(characters) >= _ENOUGH and 4 * len(sound) >= len(lines)
+    valid_lines = [line for line in lines if not UNDECODED.search(line)]
+    characters = "".join(_NOT_ASCII.findall("".join(valid_lines)))
+    is_plausible = len(valid_lines) == len(lines) or not _RARE.search(characters)
+    return is_plausible and len(characters) >= _ENOUGH and 4 * len(valid_lines) >= len(lines)
 
 
 def _score(text: str, unusual: int) -> int:

@@ -1,6 +1,6 @@
 """YML feeds (Yandex Market Language and similar XML): one document per offer or category.
 
-A sound feed is read in one pass, in constant memory. The parser stops at the first error, because
+A valid feed is read in one pass, in constant memory. The parser stops at the first error, because
 its recovery mode would guess the meaning of damaged data. A damaged feed is then read again: each
 offer and category is parsed strictly on its own, and the bytes between them by another parser.
 A feed with a very large text, comment or tag is read in the same way, because a parser holds each
@@ -116,7 +116,7 @@ class _DamagedFeed:
         self._faults = 0
 
     def read(self) -> Iterator[EntryFields]:
-        """Yield all documents and faults, in their order.
+        """Yield all documents and errors, in their order.
 
         :raises SourceError: after the last document, if a gap is damaged; at once, if the damage is
             before the first offer
@@ -149,7 +149,7 @@ class _DamagedFeed:
         if self._scanner.size - element.start > MAX_TOKEN:
             if self._damage is None:
                 self._damage = self._damage_at(element.start, f"</{element.kind}> is missing")
-            raise self._failure(f"The sound offers were read ({self._feed.sound:,})")
+            raise self._failure(f"The valid offers were read ({self._feed.valid_count:,})")
 
     def _is_inside(self, tag: str) -> bool:
         return bool(self._open) and self._feed.tag(self._open[-1]) == tag
@@ -161,7 +161,9 @@ class _DamagedFeed:
                 self._feed_parser(piece)
         except LargeTagError as error:
             self._damage = self._damage_at(error.start, f"a tag is larger than {MAX_TOKEN:,} bytes")
-            raise self._failure(f"The sound offers were read ({self._feed.sound:,})") from None
+            raise self._failure(
+                f"The valid offers were read ({self._feed.valid_count:,})"
+            ) from None
 
     def _replace(self, start: int, end: int) -> None:
         """Parse a placeholder instead of an element, with blanks that preserve lines and columns.
@@ -246,7 +248,7 @@ class _DamagedFeed:
         if self._parser is not None:
             self._close()
         if self._parser is None or (self._damage and not self._faults):
-            raise self._failure(f"The sound offers were read ({self._feed.sound:,})")
+            raise self._failure(f"The valid offers were read ({self._feed.valid_count:,})")
 
     def _damage_at(self, position: int, reason: str) -> _Damage:
         line, column = self._gaps.place(position)

@@ -24,11 +24,11 @@ _SCALAR_END = re.compile(rb'[\s,:"\[\]{}]')
 
 
 class Record(NamedTuple):
-    """A value of a JSON text, or the fault of a value that is too large or too deep.
+    """A value of a JSON text, or the error for a value that is too large or too deep.
 
     :param size: the size in bytes
-    :param fault: why the value cannot be loaded; empty for a sound value
-    :param raw: the bytes of a value with a fault
+    :param fault: why the value cannot be loaded; empty for a valid value
+    :param raw: the bytes of an invalid value
     """
 
     value: Any

@@ -30,17 +30,17 @@ _MAX_BEFORE_OBJECT = 1000
 _LIST = re.compile(rb"\s*((?:\{\s*" + STRING + rb"\s*:\s*){1,10}+)\[\s*\{", re.DOTALL)
 _KEY = re.compile(STRING, re.DOTALL)
 
-#: The fields of an `Entry`: place, document, fault, raw bytes, warning.
+#: The fields of an `Entry`: place, document, error, raw bytes, warning.
 EntryFields = tuple[str, Any, str, bytes, str]
 
 
 def read(reader: JsonReader, name: str) -> Iterator[EntryFields]:
     """Yield the documents of a text; those of an array are its elements.
 
-    A record that is too large or nested too deeply is a fault, and reading continues after it.
+    A record that is too large or nested too deeply is an error, and reading continues after it.
 
     :param name: the name of the source, for messages
-    :raises SourceError: after the last sound document, if the text is damaged
+    :raises SourceError: after the last valid document, if the text is damaged
     """
     try:
         yield from _array(reader, name) if reader.peek() == b"[" else _objects(reader, name)

@@ -15,7 +15,7 @@ from lxml import etree
 from marketplace.exceptions import NestingError, PayloadError, SourceError
 from marketplace.loading.formats.json_text import nesting_error
 
-#: The fields of an `Entry`: place, document, fault, raw bytes of a damaged offer.
+#: The fields of an `Entry`: place, document, error, raw bytes of a damaged offer.
 EntryFields = tuple[str, Any, str, bytes]
 
 #: Options of all parsers of feeds.
@@ -54,7 +54,7 @@ class Feed:
     """The state of reading one feed.
 
     :ivar offers: the number of offers that were read
-    :ivar sound: the number of sound offers
+    :ivar valid_count: the number of valid offers
     :ivar namespace: the default namespace of the elements as "{uri}"; usually empty
     :ivar root: the root element; None before it was read
     :ivar head: the data about the feed that are part of each document
@@ -63,7 +63,7 @@ class Feed:
     def __init__(self, name: str) -> None:
         self.name = name
         self.offers = 0
-        self.sound = 0
+        self.valid_count = 0
         self.namespace = ""
         self.root: Any = None
         #: The offer that is being read. All elements inside belong to it, even another offer.
@@ -202,7 +202,7 @@ class Feed:
         except (RecursionError, NestingError):
             raw = etree.tostring(element, with_tail=False)[:_MAX_TEXT]
             return place, None, str(nesting_error()), raw
-        self.sound += kind == "offer"
+        self.valid_count += kind == "offer"
         if kind == "category" and isinstance(entry, str):
             entry = {"#text": entry}
         # A copy of the head, which may still change.

@@ -160,8 +160,8 @@ class Table:
                     yield entry
                     continue
                 value = columns.find(entry.document, self.mapping.group_by)
-                is_full = len(rows) >= _MAX_GROUP or size >= _MAX_GROUP_SIZE
-                if rows and (value != key or is_full):
+                is_at_limit = len(rows) >= _MAX_GROUP or size >= _MAX_GROUP_SIZE
+                if rows and (value != key or is_at_limit):
                     yield Entry(place, {"rows": rows})
                     rows, size = [], 0
                 if not rows:
@@ -184,17 +184,19 @@ class Table:
         if any(map(prices.is_ambiguous, self._price_texts(rows))):
             # Part of the context, so that a replay of the stored payload gives the same amount.
             context |= decimal_context(source, self.evidence.get("decimal", ""))
-        sound = []
+        valid_rows = []
         for row in rows:
             if self._is_skipped(row):
                 continue
             if len(rows) == 1 or self._is_sound(row, context):
-                sound.append(row)
+                valid_rows.append(row)
             else:
-                # A row with a fault is an item of its own, which is refused when it is parsed.
+                # An invalid row is an item of its own, which is rejected when it is parsed.
                 yield Item(SHAPE, row, context)
-        if sound:
-            yield Item(SHAPE, sound[0] if len(sound) == 1 else {"rows": sound}, context)
+        if valid_rows:
+            yield Item(
+                SHAPE, valid_rows[0] if len(valid_rows) == 1 else {"rows": valid_rows}, context
+            )
 
     def _is_skipped(self, row: Payload) -> bool:
         def text(name: str) -> str:

@@ -288,7 +288,8 @@ class TestMistakes:
         outcome = run("ingest_review", "show", "run", f"uzum-{run_of_ozon.pk}")
 
         assert outcome.err == (
-            f"CommandError: The run uzum-{run_of_ozon.pk} does not exist. See: ingest_review list.\n"
+            f"CommandError: The run uzum-{run_of_ozon.pk} does not exist. "
+            "See: ingest_review list.\n"
         )
 
     def test_a_record_that_does_not_exist(self):

@@ -98,7 +98,8 @@ class TestLoadRates:
             "ECOMMERCE: 1 rate read, 1 new, 0 corrected, 0 unchanged\n",
             f"{path}, entry 1, Ccy: 'ZZZ' is not a known currency code (ISO 4217)\n"
             f"{path}, entry 3, Date: '2026-06-01' is not a date like 01.06.2026\n"
-            f"2 of 3 rates in {path} omitted because of errors. Correct the file and load it again.\n",
+            f"2 of 3 rates in {path} omitted because of errors. Correct the file and load it "
+            "again.\n",
             0,
         )
         assert stored("ecommerce") == {"USD": (JUNE, 12650)}

@@ -102,7 +102,7 @@ class TestDamage:
 
 
 class TestFailure:
-    """A damaged feed: the sound offers are yielded before the error."""
+    """A damaged feed: the valid offers are yielded before the error."""
 
     @pytest.mark.parametrize(
         ("last", "ids"),
@@ -133,7 +133,7 @@ class TestFailure:
         assert [offer["@id"] for offer in offers(entries)] == ["1", "2", "3"]
         assert "feed.xml is not valid XML at line 11, column " in error
         assert error.endswith(
-            "The sound offers were read (3). Fetch or correct the file, and load it again."
+            "The valid offers were read (3). Fetch or correct the file, and load it again."
         )
 
     def test_the_place_of_the_damage_is_correct(self, tmp_path):

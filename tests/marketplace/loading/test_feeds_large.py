@@ -76,7 +76,7 @@ class TestLarge:
 
         assert [offer["@id"] for offer in offers(entries)] == ["1"]
         assert "at line 10, column 1: a tag is larger than 1,048,576 bytes" in error
-        assert "The sound offers were read (1)" in error
+        assert "The valid offers were read (1)" in error
 
     def test_damage_after_a_large_part_has_its_place(self, tmp_path):
         xml = f"{OFFER.format(id=1)}\n<!-- {self.TEXT}\n\n -->\n & {OFFER.format(id=2)}"

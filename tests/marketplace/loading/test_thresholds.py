@@ -9,7 +9,7 @@ from django.conf import settings as configured
 
 from marketplace.checks import check_gates
 from marketplace.exceptions import MarketplaceError
-from marketplace.loading.thresholds import Thresholds, find_faults, get_thresholds
+from marketplace.loading.thresholds import Thresholds, find_errors, get_thresholds
 
 KNOWN = ", ".join(asdict(Thresholds()))
 
@@ -70,14 +70,14 @@ class TestFaults:
         ],
     )
     def test_a_fault_is_reported_with_the_valid_choices(self, config, fault):
-        (message,) = find_faults(config)
+        (message,) = find_errors(config)
 
         assert message.startswith(fault)
 
     def test_valid_settings_have_no_faults(self):
         chosen = {**asdict(Thresholds()), "essential": ["title"], "factor": 3, "moved": 1}
 
-        assert list(find_faults({"default": chosen, "uzum": {}})) == []
+        assert list(find_errors({"default": chosen, "uzum": {}})) == []
 
 
 class TestCheck:
