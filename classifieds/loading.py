@@ -60,5 +60,5 @@ PLAN = Plan(
         "city": (records.Listing, "city"),
         "coordinates": (records.Listing, "latitude"),
     },
-    priced=records.Listing,
+    priced_record=records.Listing,
 )

@@ -100,7 +100,7 @@ PLAN = Plan(
             },
             # A price is observed as a whole: without an old price, there is no discount.
             replaced=frozenset({"price", "old_price", "currency", "currency_text", "scraped_at"}),
-            current=frozenset({"is_available", "stock_quantity"}),
+            volatile_columns=frozenset({"is_available", "stock_quantity"}),
             amounts={"stock_quantity": "is_available"},
             derived={"scraped_at": lambda _, observed_at: observed_at},
             untracked=frozenset({"scraped_at"}),
@@ -131,5 +131,5 @@ PLAN = Plan(
         "title": (records.Product, "title"),
         "category": (records.Product, "category_external_id"),
     },
-    priced=records.Offer,
+    priced_record=records.Offer,
 )

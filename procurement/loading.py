@@ -36,7 +36,7 @@ PLAN = Plan(
             references={"lot_external_id": Reference("lot_id", records.Lot)},
         ),
     ),
-    settle=settling.settle,
+    complete_items=settling.settle,
     after_merge=after_merge,
     warn=settling.warn,
     coverage={

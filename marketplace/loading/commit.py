@@ -211,7 +211,9 @@ class Committer:
 
     def _judge(self, batch: Batch) -> None:
         """Raise `HeldError` if the gates object to a staged batch."""
-        priced = [target for target in self.plan.targets if target.record is self.plan.priced]
+        priced = [
+            target for target in self.plan.targets if target.record is self.plan.priced_record
+        ]
         for target in priced if batch.has_rows else ():
             if batch.is_new:
                 # New items have no stored prices to compare with.

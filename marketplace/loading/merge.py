@@ -238,8 +238,8 @@ def _merged(name: str, target: Target) -> Composed:
     elif name in target.replaced:
         rule = _REPLACED
     elif name in target.amounts:
-        rule = _CURRENT_AMOUNT if name in target.current else _FILLED_AMOUNT
-    elif name in target.current:
+        rule = _CURRENT_AMOUNT if name in target.volatile_columns else _FILLED_AMOUNT
+    elif name in target.volatile_columns:
         rule = _CURRENT
     availability = target.amounts.get(name, name)
     return SQL(rule).format(c=Identifier(name), a=Identifier(availability))

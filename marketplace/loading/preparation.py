@@ -100,7 +100,7 @@ class Preparer:
     def _batches(
         self, parsed_items: list[ParsedItem], results: list[Parsed | None], rejects: list[Reject]
     ) -> list[Batch]:
-        self.plan.settle(self.alias, self.adapter.platform, results)
+        self.plan.complete_items(self.alias, self.adapter.platform, results)
         bounds = [0, *self._boundaries(parsed_items, results), len(parsed_items)]
         parts = [slice(*ends) for ends in pairwise(bounds)]
         batches = [self._batch(parsed_items[part], results[part], []) for part in parts[:-1]]

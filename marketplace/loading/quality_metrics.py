@@ -190,13 +190,13 @@ class QualityMetrics:
     def _is_before(self, key: str, time: float) -> bool:
         return self.since.get(key, time) <= time
 
-    def as_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the metrics that later runs are compared with: all but the reasons."""
         return {name: value for name, value in asdict(self).items() if name != "reasons"}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any] | None) -> "QualityMetrics":
-        """Return the metrics from the result of `as_json`."""
+        """Return the metrics from the result of `to_dict`."""
         values = dict(value or {})
         tallies = {key: Tally(**tally) for key, tally in values.pop("tallies", {}).items()}
         return cls(tallies, **values)

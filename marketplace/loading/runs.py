@@ -306,7 +306,7 @@ class Run:
         """Store the scope of a held full listing until it is released; None deletes it."""
         self._check(self._row.count())
         row = self._row.get()
-        row.options = {**row.options, "scope": scope and scope.as_json()}
+        row.options = {**row.options, "scope": scope and scope.to_dict()}
         row.save(update_fields=["options"])
 
     def is_holding(self) -> bool:

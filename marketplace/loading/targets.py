@@ -36,15 +36,15 @@ class Target:
     :param references: record field → the rows it refers to
     :param replaced: columns that take the newest value even if it is None
     :param derived: further columns, computed from the record and its time of observation
-    :param current: columns of a momentary state, such as availability: an older observation never
-        fills them
+    :param volatile_columns: columns of a temporary state, such as availability: an older
+        observation never fills them
     :param amounts: column of a stock amount → column of the availability. An observation that
         states the availability also replaces the amount. If it states no amount, the amount is 0
         for an item that is sold out, and unknown otherwise
-    :param untracked: columns that follow the time of observation: a new value does not count as a
-        change of the content
+    :param untracked: columns that follow the time of observation: a new value is not a change of
+        the content
     :param shared: whether records of several items refer to the rows, such as sellers: a change of
-        such a row does not count as a change of the item
+        such a row is not a change of the item
     :param replayed: "whole" if the staged rows combine all observations, so that they replace the
         stored values unless those are newer; "partial" if some observations are missing, so that
         values that the staged rows do not state are kept; empty if the rows are not a replay
@@ -52,7 +52,8 @@ class Target:
     :param history: the model of the price points, with the foreign key `offer` to the rows; None
         if there is no history
     :param required: a column that a new row needs, although an observation may omit it, such as
-        the price of an item that is out of stock. Without it, `replaced` columns are kept, too
+        the price of an item that is out of stock. If an observation omits it, `replaced` columns
+        also keep their stored value
     :param extend: stages further rows that a staged batch implies: (cursor, platform); called
         before the rows to be merged are locked
     :param complete: fills `required` in staged rows that lack it, and deletes those for which it
@@ -66,7 +67,7 @@ class Target:
     references: Mapping[str, Reference] = field(default_factory=dict)
     replaced: frozenset[str] = frozenset()
     derived: Mapping[str, Callable[[Any, Any], Any]] = field(default_factory=dict)
-    current: frozenset[str] = frozenset()
+    volatile_columns: frozenset[str] = frozenset()
     amounts: Mapping[str, str] = field(default_factory=dict)
     untracked: frozenset[str] = frozenset()
     shared: bool = False
@@ -176,7 +177,7 @@ class Observations:
 
     :param table: the temporary table
     :param columns: record field → SQL type
-    :param key: the fields that identify an observation; the last one of a batch counts
+    :param key: the fields that identify an observation; the last one in a batch wins
     :param time: the field with the time of observation
     """
 
@@ -201,14 +202,14 @@ class Scope(NamedTuple):
     since: datetime
     at: datetime
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the scope as JSON, as it is stored with a run."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the scope as a dict, in which form it is stored with a run."""
         times = {"since": self.since.isoformat(), "at": self.at.isoformat()}
         return {"kind": self.kind, "external_ids": list(self.external_ids), **times}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Scope":
-        """Return the scope from the result of `as_json`."""
+        """Return the scope from the result of `to_dict`."""
         since, at = (datetime.fromisoformat(value[name]) for name in ("since", "at"))
         return cls(value["kind"], tuple(value["external_ids"]), since, at)
 
@@ -222,10 +223,10 @@ class Plan:
 
     :param targets: in the order of merging, parents first; rows are locked in the same order
     :param observations: further staged records
-    :param before_batch: creates what the batch needs outside its transaction, such as the
+    :param before_batch: creates objects that the batch needs outside its transaction, such as the
         partitions for its times of observation
-    :param settle: completes the parsed items of a batch in place, from the other items and the
-        database: (alias, platform, list of `Parsed` or None)
+    :param complete_items: completes the parsed items of a batch in place, from the other items
+        and the database: (alias, platform, list of `Parsed` or None)
     :param after_merge: writes what follows from the merge, such as history and events, in the
         transaction of the batch; returns the number of price points written
     :param warn: returns warnings about the merged batch, in its transaction
@@ -237,21 +238,21 @@ class Plan:
         rebuilt because of a late observation
     :param observe: returns the observations in the records of an item: (records, observed_at) →
         list
-    :param rebuild: rebuilds a history from all observations; the first one of each time counts;
+    :param rebuild: rebuilds a history from all observations; the first one of each time wins;
         returns the number of price points written
-    :param find_missing: returns items that mark everything as missing that is stored for the scope
-        of a full listing but not listed
+    :param find_missing: returns items that mark stored but unlisted rows of the scope of a full
+        listing as missing
     :param shapes: the shapes of these items
     :param after_run: makes changes that depend on time alone, such as the expiry of ads, up to a
         given time
     :param coverage: name → (record type, field) that the gates expect most items to have
-    :param priced: the record type whose prices the gates compare
+    :param priced_record: the record type whose prices the gates compare
     """
 
     targets: tuple[Target, ...]
     observations: Observations | None = None
-    before_batch: Callable[[str, set[datetime]], None] = lambda alias, moments: None
-    settle: Callable[[str, str, list[Any]], None] = lambda alias, platform, parsed: None
+    before_batch: Callable[[str, set[datetime]], None] = lambda alias, times: None
+    complete_items: Callable[[str, str, list[Any]], None] = lambda alias, platform, parsed: None
     after_merge: Callable[[CursorWrapper, str], int] = lambda cursor, platform: 0
     warn: Callable[[CursorWrapper, str], list[str]] = lambda cursor, platform: []
     after_create: (
@@ -263,9 +264,9 @@ class Plan:
     rebuild: Callable[[CursorWrapper, str, Iterable[Any]], int] = lambda *arguments: 0
     find_missing: Callable[[str, str, Scope], Iterable[Any]] | None = None
     shapes: tuple[Any, ...] = ()
-    after_run: Callable[[str, str, datetime], int] = lambda alias, platform, moment: 0
+    after_run: Callable[[str, str, datetime], int] = lambda alias, platform, time: 0
     coverage: Mapping[str, tuple[type[Any], str]] = field(default_factory=dict)
-    priced: type[Any] | None = None
+    priced_record: type[Any] | None = None
 
     @cached_property
     def hashed_targets(self) -> tuple[Target, ...]:
@@ -282,9 +283,9 @@ class Plan:
     def temporary_tables(self) -> list[str]:
         """Names of all temporary tables that a batch uses."""
         staged = [target.stage_table for target in self.targets]
-        kept = [target.prior_table for target in self.targets if target.keep_prior]
+        prior = [target.prior_table for target in self.targets if target.keep_prior]
         observed = [self.observations.table] if self.observations else []
-        return [*staged, *kept, *observed]
+        return [*staged, *prior, *observed]
 
 
 def get_plan(alias: str) -> Plan:

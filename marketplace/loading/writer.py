@@ -89,7 +89,7 @@ class Writer:
         )
         status = LoadRun.Status.FAILED if self.summary.needs_attention else LoadRun.Status.COMPLETED
         with transaction.atomic(using=self.alias):
-            self.run.store_metrics(self.gate.total.as_json())
+            self.run.store_metrics(self.gate.total.to_dict())
             if is_read:
                 self.run.drop_chunks(is_held=self.job.is_held)
             if self.summary.hold_reasons:

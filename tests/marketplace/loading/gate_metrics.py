@@ -27,7 +27,7 @@ def run(*batches):
     total = QualityMetrics()
     for metrics in batches:
         total.add(metrics, LIMITS.rows)
-    return QualityMetrics.from_json(json.loads(json.dumps(total.as_json())))
+    return QualityMetrics.from_json(json.loads(json.dumps(total.to_dict())))
 
 
 def recent(*runs, limits=LIMITS):

@@ -247,7 +247,7 @@ class TestGate:
     def store(self, *runs, **overrides):
         for metrics in runs:
             factories.load_run(
-                "ecommerce", platform="uzum", quality_metrics=metrics.as_json(), **overrides
+                "ecommerce", platform="uzum", quality_metrics=metrics.to_dict(), **overrides
             )
 
     def test_compares_with_the_completed_runs_of_the_platform(self):
@@ -256,7 +256,7 @@ class TestGate:
         wrong = run(batch(price=1000))
         for status in ("failed", "held", "discarded", "running"):
             self.store(wrong, status=status)
-        factories.load_run("ecommerce", platform="ozon", quality_metrics=wrong.as_json())
+        factories.load_run("ecommerce", platform="ozon", quality_metrics=wrong.to_dict())
 
         baseline = get_baseline("ecommerce", "uzum")
 
@@ -284,7 +284,7 @@ class TestGate:
         assert Gate("ecommerce", "uzum").judge(batch(price=970)) == []
 
     def test_continues_with_stored_metrics(self):
-        gate = Gate("ecommerce", "uzum", measured=run(batch(price=20)).as_json())
+        gate = Gate("ecommerce", "uzum", measured=run(batch(price=20)).to_dict())
 
         gate.admit(batch(price=30))
 

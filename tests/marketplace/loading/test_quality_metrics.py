@@ -131,7 +131,7 @@ class TestQualityMetrics:
         metrics.refuse("is not JSON")
 
         assert metrics.reasons == {"is not JSON": 1}
-        assert "reasons" not in metrics.as_json()
+        assert "reasons" not in metrics.to_dict()
 
     def test_of_a_run_without_metrics_are_empty(self):
         assert QualityMetrics.from_json(None) == QualityMetrics() == QualityMetrics.from_json({})

@@ -88,7 +88,7 @@ class TestErrors:
             ("?full_listing=some", "full_listing must be one of"),
             ("?snapshot=some", "full_listing must be one of"),
             ("?decimal=;", 'decimal must be "." or ","'),
-            ("?obsreved_at=2026-06-01", "no parameter obsreved_at"),
+            ("?obsreved_at=2026-06-01", "Unknown parameter obsreved_at"),
         ],
     )
     def test_invalid_parameter(self, push, query, reason):
