@@ -48,11 +48,11 @@ def _drop_volatile(ad: Any) -> Any:
     """
     if not isinstance(ad, dict):
         return ad
-    kept = {key: ad[key] for key in ad if key not in ("photosSet", "searchReason")}
-    user = kept.get("user")
+    stable = {key: ad[key] for key in ad if key not in ("photosSet", "searchReason")}
+    user = stable.get("user")
     if isinstance(user, dict):
-        kept["user"] = {key: user[key] for key in user if key not in _PRESENCE}
-    return kept
+        stable["user"] = {key: user[key] for key in user if key not in _PRESENCE}
+    return stable
 
 
 def _is_api(document: Payload) -> bool:

@@ -1,4 +1,4 @@
-"""The ads of OLX in the form of the page state: from an ad to a listing with its seller."""
+"""The ads of OLX in the format of the page state: from an ad to a listing with its seller."""
 
 import re
 from decimal import Decimal

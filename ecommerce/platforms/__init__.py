@@ -3,5 +3,5 @@
 An adapter splits the documents of a source into items, and parses an item into records of
 `ecommerce.records`: products, offers, sellers and categories. `marketplace.loading.adapters`
 imports the module with the name of the platform and uses its `SHAPES`. Larger adapters are
-split into several modules, by the form of the payload.
+split into several modules, by the shape of the payload.
 """

@@ -204,9 +204,9 @@ def _parse_feed(payload: Payload, context: Payload) -> Parsed:
     shop = values.identifier(context.get("shop"), "shop")
     offer_id = f"{shop}:{values.identifier(payload.get('@id'), 'offer id')}"
     seller = Seller(shop, values.text(context.get("shop_name"), "shop name") or shop)
-    # Feeds of this form seldom state a currency, and come from sellers of several countries.
-    stated = _first(payload, "currencyId") or context.get("currency")
-    currency = values.currency(stated, "currency")
+    # Feeds of this format seldom have a currency, and come from sellers of several countries.
+    raw_currency = _first(payload, "currencyId") or context.get("currency")
+    currency = values.currency(raw_currency, "currency")
     style = price_style(currency, context)
     price = values.price(_first(payload, "price"), "price", style=style)
     quantity = _parse_stock(payload)
@@ -290,7 +290,7 @@ def _split_tree(document: Payload, source: Source) -> Iterator[Item]:
         if not isinstance(node, dict):
             yield Item("OZ-CATS", node)
             continue
-        # trackingInfo differs in each response, so every node would count as changed.
+        # trackingInfo differs in each response, so every node would be regarded as changed.
         dropped = ("categories", "columns", "trackingInfo")
         payload = {name: value for name, value in node.items() if name not in dropped}
         yield Item("OZ-CATS", payload, {"parent_id": parent_id})

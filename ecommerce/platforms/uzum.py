@@ -47,7 +47,7 @@ def _is_product(data: Payload) -> bool:
 
 def _split_product(document: Payload, source: Source) -> Iterator[Item]:
     # Only `data` of the payload is kept; `seo` repeats it. The review in `topFeedback` is not
-    # stored, because it has the name of a person and is not needed.
+    # stored, because it contains a personal name and is not needed.
     product = _find_product(document) or {}
     payload = {key: value for key, value in product.items() if key != "topFeedback"}
     observed_at = source.read_time(document.get("timestamp"), "timestamp", _parse_observed_at)

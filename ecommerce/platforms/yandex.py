@@ -142,7 +142,7 @@ def _build_records(offer: Payload, external_id: str, shop: str, context: Payload
     if product.min_price is None and product.is_available is not False:
         return records
     if product.currency is None and product.min_price is not None:
-        raise PayloadError("is missing; state the currency by --currency", "currencyId")
+        raise PayloadError("is missing; pass --currency CODE", "currencyId")
     currency_text = _currency_text(offer, context)
     old_price = _price_text(offer, "oldprice", "old_price")
     records.append(

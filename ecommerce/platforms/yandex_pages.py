@@ -2,7 +2,7 @@
 
 A page has schema.org blocks (`json_ld`), product tiles by key (`product_snippets`), and the price
 records of its state (`offers`). Tiles and records may belong to related products. A page is split
-by product, and each part has the form of a page.
+by product, and each part has the format of a page.
 """
 
 import re
@@ -86,7 +86,7 @@ def _place_blocks(blocks: list[Payload], parts: dict[str | None, Payload]) -> No
             if product_id:
                 _part(parts, product_id)["json_ld"] = [block]
     if described and not parts:
-        raise PayloadError("the page does not name its product", "offers")
+        raise PayloadError("the page has no product id", "offers")
 
 
 def _block_product(block: Payload) -> str | None:

@@ -3,7 +3,7 @@
 All hashes are XXH3 of 128 bits. They distinguish versions of payloads; they are not a protection
 against tampering.
 
-The hash of a document covers its bytes. If a document states its time and was loaded before, it is
+The hash of a document covers its bytes. If a document has its own time and was loaded before, it is
 skipped without being parsed. The hash of an item covers its shape, payload and context. If it
 equals the stored version, the item is not parsed: only its last-seen time changes.
 """

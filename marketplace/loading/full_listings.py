@@ -27,7 +27,7 @@ class FullListing:
 
     :param count: number of its records
     :param ids: "shop" and "category" → the external ids in its records
-    :param without_id: "shop" and "category" → number of records that state no such id
+    :param without_id: "shop" and "category" → number of records without such an id
     :param since: the time of its first observation
     :param at: the time of its last observation
     """

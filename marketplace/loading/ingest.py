@@ -93,7 +93,7 @@ def load_documents(
 
     :param payloads: JSON values as the platform returned them
     :param name: the name of their source in messages and in the run
-    :raises SourceError: if the platform is unknown, or `observed_at` lies more than a day in the
+    :raises SourceError: if the platform is unknown, or `observed_at` is more than a day in the
         future
     """
     now = timezone.now()
@@ -234,8 +234,8 @@ def _remaining(alias: str, row: Any) -> Job:
         raise SourceError(
             f"{name} ({row.source}) has nothing left to read. Load its sources again."
         )
-    moment = stored.get("observed_at")
-    observed_at = datetime.fromisoformat(moment) if moment else None
+    time = stored.get("observed_at")
+    observed_at = datetime.fromisoformat(time) if time else None
     options, columns = stored.get("options", {}), stored.get("columns")
     job = Job(row.platform, tuple(paths), observed_at, row.started_at, options, columns)
     if is_held:

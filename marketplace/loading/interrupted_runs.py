@@ -33,7 +33,7 @@ def end_dead_runs(alias: str, platform: str, current_id: int, now: datetime) -> 
     for run_id in running.values_list("pk", flat=True):
         if run_lock.try_lock(alias, run_id):
             runs.filter(pk=run_id).update(status=LoadRun.Status.FAILED, finished_at=now)
-            # If a gate held the run, its error already states a more useful reason.
+            # If a gate held the run, its error already has a more useful reason.
             runs.filter(pk=run_id, error="").update(error=PROCESS_ENDED)
             run_lock.unlock(alias, run_id)
 

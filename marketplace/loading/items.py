@@ -17,10 +17,10 @@ class BatchItem(NamedTuple):
 
     :param raw: its payload as JSON; equal payloads have equal bytes
     :param content_hash: identifies its shape, payload and context; 32 hexadecimal digits, or empty
-    :param document_hash: the hash of its document, if the document states its time and has no other
+    :param document_hash: the hash of its document, if the document has its own time and no other
         item
     :param fallback: the time to use if the document's own time turns out to be stale; None if the
-        document states no time
+        document has no time of its own
     """
 
     shape: str
@@ -110,7 +110,7 @@ class Batch:
     :param observed_times: all times of observation
     :param payloads: external id and content hash of a parsed item → its index in `items`
     :param packed: index of an item → its payload in the stored form, if it is packed already
-    :param counted: indexes of the items that count as records
+    :param counted: indexes of the items that are counted as records
     :param warnings: distinct texts, in their order
     :param stale_times: stale times of documents that no earlier batch of the source has
     """

@@ -41,15 +41,15 @@ def observe(
     for version in versions:
         parsed = _parse(alias, adapter, version)
         if parsed is not None:
-            for moment in version.times:
-                yield from plan.observe(parsed.records, moment)
+            for time in version.times:
+                yield from plan.observe(parsed.records, time)
 
 
 def _parse(alias: str, adapter: Adapter, version: PayloadVersion) -> Parsed | None:
     """Return the parsed version; None if no adapter has its shape, or if it cannot be parsed."""
     # A table loaded by a mapping may be late for items with payloads of the platform's own shapes.
     adapters = (adapter, get_adapter(adapter.platform))
-    reader = next((each for each in adapters if each.has(version.shape)), None)
+    reader = next((candidate for candidate in adapters if candidate.has(version.shape)), None)
     if reader is None:
         return None
     stored = payloads.unpack(alias, version.body)

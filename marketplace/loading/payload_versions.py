@@ -104,7 +104,7 @@ def pack_ahead(packer: Packer, batch: Batch) -> None:
 def store(cursor: CursorWrapper, alias: str, packer: Packer, batch: Batch) -> None:
     """Store the new payload versions of a batch, and the times of versions that are stored already.
 
-    Of several versions of one item and time, only the last one of the batch counts.
+    Of several versions of one item and time, only the last one of the batch is stored.
     """
     if not batch.payloads or not packer.is_enabled:
         return

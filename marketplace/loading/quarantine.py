@@ -1,4 +1,4 @@
-"""Quarantine: records that cannot be loaded are stored, with the reason, for a person to review."""
+"""Quarantine: records that cannot be loaded are stored, with the reason, for manual review."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -110,6 +110,6 @@ def _columns(
         "shape": last.shape,
         "context": staging.as_json(last.context),
         "observed_at": last.observed_at,
-        "observed_times": sorted({each.observed_at for each in rejects if each.observed_at}),
+        "observed_times": sorted(filter(None, {reject.observed_at for reject in rejects})),
         "seen_count": len(rejects),
     }

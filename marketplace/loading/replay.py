@@ -133,7 +133,7 @@ class _SharedRows:
             if len(records) > 1:
                 manager: Any = self._targets[record_type].model._default_manager.using(alias)
                 stored = manager.filter(platform=platform, external_id=external_id).first()
-                record = next((each for each in records if _is_stored(each, stored)), record)
+                record = next((one for one in records if _is_stored(one, stored)), record)
             item = BatchItem("", b"", {}, False, at, external_id, "")
             yield item, Parsed(external_id, [record])
 
@@ -244,16 +244,18 @@ def _prepare(
     with a version that cannot be parsed, whose stored values must be kept.
     """
     shapes = {shape.name for shape in preparer.adapter.shapes}
-    # Of two versions with the same time, the one stored first counts: it must come last.
+    # Of two versions with the same time, the one stored first wins: it must come last.
     ordered = versions[::-1]
     ordered.sort(key=lambda version: max(version.times))
-    parsed_items = [_to_parsed_item(alias, each) for each in ordered if each.shape in shapes]
+    parsed_items = [
+        _to_parsed_item(alias, version) for version in ordered if version.shape in shapes
+    ]
     parsed = [
         (item, shared.extract(content, item.observed_at))
         for item, content in preparer.parse(parsed_items, rejects)
     ]
-    unparsed = {_place(each.external_id) for each in versions if each.shape not in shapes}
-    unparsed |= {each.place for each in rejects}
+    unparsed = {_place(version.external_id) for version in versions if version.shape not in shapes}
+    unparsed |= {reject.place for reject in rejects}
     return (
         preparer.fold([pair for pair in parsed if pair[0].place not in unparsed]),
         preparer.fold([pair for pair in parsed if pair[0].place in unparsed]),

@@ -1,7 +1,7 @@
 """The advisory lock of a run: it shows that a living process loads the run.
 
 The lock belongs to the session of the process, so PostgreSQL releases it when the process ends.
-Behind a pooler, sessions are shared: there is no lock, and every run counts as interrupted.
+Behind a pooler, sessions are shared: there is no lock, and every run is regarded as interrupted.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Review runs that wait for a person: a gate holds them, or they failed and can be resumed."""
+"""Review runs that a gate holds, or that failed and can be resumed."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -37,7 +37,7 @@ class WaitingRun(NamedTuple):
 
 
 def list_runs(alias: str, platform: str | None = None) -> list[WaitingRun]:
-    """Return the runs of a database that wait for review, the oldest first.
+    """Return the runs of a database that are pending review, the oldest first.
 
     :param platform: list the runs of this platform; of all platforms if None
     """
@@ -124,9 +124,9 @@ def discard_run(address: Address) -> int:
 
 
 def check_waiting(address: Address) -> int:
-    """Return how many records a run holds or did not load; unread records of files do not count.
+    """Return how many records a run holds or did not load; unread records of files are excluded.
 
-    :raises SourceError: if there is no such run, or it does not wait for review
+    :raises SourceError: if the run does not exist, or is not pending review
     """
     run = _get_run(address)
     if not waiting_runs(address.alias).filter(pk=run.pk).exists():

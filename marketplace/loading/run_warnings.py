@@ -21,8 +21,8 @@ def merge(warnings: list[str], new: Iterable[str]) -> list[str]:
     merged = list(dict.fromkeys([*warnings, *new]))
     if len(merged) <= MAX_WARNINGS:
         return merged
-    kept = [text for text in merged if text != _FURTHER]
-    return [*kept[:MAX_WARNINGS], _FURTHER]
+    listed = [text for text in merged if text != _FURTHER]
+    return [*listed[:MAX_WARNINGS], _FURTHER]
 
 
 def of_run(run: Any) -> list[str]:

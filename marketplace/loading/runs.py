@@ -256,7 +256,7 @@ class Run:
         self._check(self._source_row.update(**changes))
 
     def keep_stale_times(self, times: Iterable[datetime]) -> None:
-        """Store document times of the source that do not count. Safe to call again."""
+        """Store ignored document times of the source. Safe to call again."""
         row = self._sources.filter(pk=self._source.pk)
         (stored,) = row.values_list("stale_times", flat=True)
         self._check(row.update(stale_times=sorted({*stored, *times})))

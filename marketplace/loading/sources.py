@@ -58,7 +58,7 @@ class Checkpoint(NamedTuple):
 
     :param position: number of documents that are loaded
     :param newest_payload: id of the newest payload that was stored before it; None if not known
-    :param stale_times: stale times of its documents, which do not count
+    :param stale_times: stale times of its documents, which are ignored
     """
 
     digest: str
@@ -74,12 +74,12 @@ class Job:
     """The sources to load and how to read them, as one process hands them to another.
 
     :param sources: files, or "-" for standard input, or the id of the run whose chunks to read
-    :param observed_at: the time of observation that the user stated; None if there is none
+    :param observed_at: the time of observation that the user specified; None if there is none
     :param now: the time of records for which no other time is known
     :param checkpoints: path → how far an interrupted part of the run has loaded it
     :param columns: a mapping file
     :param is_held: whether to read the chunks that a gate holds
-    :param is_released: whether a person released the records, so that the gates let them pass
+    :param is_released: whether the records were released manually, so that the gates let them pass
     :param full_listing: "shop", "category" or "auto" if the sources are a full listing; else empty
     """
 
@@ -110,16 +110,16 @@ class Job:
         return get_platform(self.platform).database
 
 
-def check_observed_at(moment: datetime | None, now: datetime) -> None:
-    """Check the time of observation that the user stated.
+def check_observed_at(time: datetime | None, now: datetime) -> None:
+    """Check the time of observation that the user specified.
 
-    :raises SourceError: if it lies more than a day in the future
+    :raises SourceError: if it is more than a day in the future
     """
-    if moment and moment > now + _TOLERANCE:
-        at = localtime(moment).isoformat(" ", "minutes")
+    if time and time > now + _TOLERANCE:
+        at = localtime(time).isoformat(" ", "minutes")
         raise SourceError(
-            f"The stated time of observation, {at}, lies more than a day in the future: any "
-            "observation before it would count as late. Check its year and its time zone."
+            f"The time of observation, {at}, is more than a day in the future: any observation "
+            "before it would be a late arrival. Check the year and the time zone."
         )
 
 
@@ -273,7 +273,7 @@ def find_first_load(
 
     The same bytes are the same observation, whenever and in whatever order files are loaded again.
 
-    :param before: only runs that started before this time count
+    :param before: include only runs that started before this time
     """
     if not digest:
         return None

@@ -114,7 +114,7 @@ class Writer:
         causes = self.gate.judge_volume(str(scope), self.full_listing.count, scope.at)
         if causes:
             self.summary.hold_reasons = causes
-            # If a person releases the listing, later ones are compared with its size.
+            # If the listing is released, later ones are compared with its size.
             self.gate.keep_volume(str(scope), self.full_listing.count, scope.at)
             self.run.keep_scope(scope)
             return
@@ -148,7 +148,7 @@ class Writer:
             self._hold(batch)
 
     def _hold(self, batch: Batch) -> None:
-        """Store a batch as a chunk of the run, until a person releases or discards it."""
+        """Store a batch as a chunk of the run, until it is released or discarded."""
         sequence = retry_on_disconnect(self.alias, self.run.next_sequence)
 
         def hold() -> None:

@@ -62,7 +62,7 @@ def _build_deal(row: Payload, external_id: str) -> Lot:
         external_id,
         display_no=values.text(row.get("lot_display_no"), "lot_display_no"),
         title=rows.published_name(row.get("product_name"), "product_name"),
-        # A lot without a deal may be open, failed or cancelled. The row does not state it.
+        # A lot without a deal may be open, failed or cancelled. The row does not show which.
         status="completed" if has_deal else None,
         is_budget=_is_budget(row),
         category_name=rows.published_name(row.get("category_name"), "category_name"),

@@ -229,7 +229,7 @@ class TestYandexPage:
     def test_refuses_a_page_without_a_product(self):
         page = {"json_ld": [{"@type": "Product"}], "offers": []}
 
-        with pytest.raises(PayloadError, match="offers: the page does not name its product"):
+        with pytest.raises(PayloadError, match="offers: the page has no product id"):
             parse_page(page)
 
     def test_data_without_a_product_are_refused_alone(self):

@@ -99,7 +99,7 @@ class Rows:
         self._lines = lines
         self._dialect = dialect
         self._encoding = encoding
-        self._sound_row = dialect.sound_row
+        self._valid_row = dialect.sound_row
         self._closing = dialect.closing
         self._max_size: int = settings.INGEST_MAX_RECORD
         self._unchecked_size = min(_LARGE, self._max_size)
@@ -221,20 +221,20 @@ class Rows:
         self.number -= len(others)
 
     def _find_fault(self, row: list[str]) -> str:
-        taken = self._taken[0] if len(self._taken) == 1 else "".join(self._taken)
-        if not taken.isascii() and UNDECODED.search(taken):
+        text = self._taken[0] if len(self._taken) == 1 else "".join(self._taken)
+        if not text.isascii() and UNDECODED.search(text):
             return f"is not {self._encoding()}"
         if not any('"' in cell for cell in row):
             return ""
-        return self._find_quote_fault(taken, row)
+        return self._find_quote_fault(text, row)
 
-    def _find_quote_fault(self, taken: str, row: list[str]) -> str:
+    def _find_quote_fault(self, text: str, row: list[str]) -> str:
         """Return the error in quotation marks inside cells; empty if they are valid."""
         if self._dialect.quote == "'" and any('""' in cell for cell in row):
             return "has doubled quotation marks, but the table encloses cells in single ones"
         if self._dialect.has_escapes:
-            taken = taken.replace('\\"', '""')
-        if self._dialect.quote != '"' or self._sound_row.fullmatch(taken):
+            text = text.replace('\\"', '""')
+        if self._dialect.quote != '"' or self._valid_row.fullmatch(text):
             return ""
         return (
             "has a quotation mark inside a cell that is not quoted; if quotation marks are text in "

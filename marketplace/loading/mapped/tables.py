@@ -65,7 +65,7 @@ class Table:
     def plan(self) -> Plan:
         """The plan of the database, restricted to the fields that the mapping has.
 
-        A table without a column for the price cannot state that a price was removed.
+        A table without a column for the price cannot show that a price was removed.
         """
         plan = get_plan(get_platform(self.platform).database)
         targets = (replace(target, replaced=self._replaced(target)) for target in plan.targets)

@@ -70,7 +70,7 @@ def tax_number(value: Any, field: str) -> str | None:
 
 
 def normalize_title(title: str | None) -> str | None:
-    """Return a title in the form in which titles of different platforms are compared.
+    """Return a title in the normalized form used to compare titles of different platforms.
 
     The form is NFKC, casefolded, without apostrophes and punctuation, and with single spaces:
     "iPhone 15 Pro!" → "iphone 15 pro".
@@ -79,5 +79,5 @@ def normalize_title(title: str | None) -> str | None:
         return None
     # NFKC would split an acute accent that serves as an apostrophe into a space and a mark.
     unified = unicodedata.normalize("NFKC", title.translate(APOSTROPHES)).casefold()
-    kept = _NOT_WORD.sub(" ", unified.replace("'", "")).replace("_", " ")
-    return " ".join(kept.split()) or None
+    words = _NOT_WORD.sub(" ", unified.replace("'", "")).replace("_", " ")
+    return " ".join(words.split()) or None

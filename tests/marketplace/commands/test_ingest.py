@@ -75,7 +75,7 @@ class TestRefusals:
             (("uzum", "x.json", "--observed-at", "yesterday"), "--observed-at"),
             (
                 ("uzum", "x.json", "--observed-at", "2096-01-01"),
-                "2096-01-01 00:00+05:00, lies more than a day in the future",
+                "2096-01-01 00:00+05:00, is more than a day in the future",
             ),
         ],
     )

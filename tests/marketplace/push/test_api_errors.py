@@ -84,7 +84,7 @@ class TestErrors:
             ("?shop=%00", "shop must have"),
             (f"?shop={'x' * 256}", "shop must have"),
             ("?observed_at=yesterday", 'observed_at: "yesterday" is not a time'),
-            ("?observed_at=2096-01-01T10:00:00Z", "lies more than a day in the future"),
+            ("?observed_at=2096-01-01T10:00:00Z", "is more than a day in the future"),
             ("?full_listing=some", "full_listing must be one of"),
             ("?snapshot=some", "full_listing must be one of"),
             ("?decimal=;", 'decimal must be "." or ","'),
