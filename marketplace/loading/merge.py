@@ -58,7 +58,7 @@ def stage_columns(target: Target) -> list[tuple[str, str]]:
     times = [("first_seen_at", "timestamptz"), ("last_seen_at", "timestamptz")]
     content_hash = [("content_hash", "bytea")] if target.has_content_hash else []
     references = [(name, "text") for name in target.references]
-    # The position in the batch of the item that the row counts for.
+    # The position in the batch of the item that the row is counted for.
     position = ("item", "integer")
     return [("external_id", "text"), *types, *times, *content_hash, *references, position]
 

@@ -50,7 +50,7 @@ class Row:
         content_hash: bytes | None,
         target: Target,
     ) -> None:
-        """Merge another record of the same row. Of two with the same time, the later one counts."""
+        """Merge another record of the same row. Of two with the same time, the later one wins."""
         if at >= self.last:
             newer, older = record, self.record
             if content_hash and self.content_hash and content_hash != self.content_hash:
@@ -103,7 +103,7 @@ class Rows(NamedTuple):
     :param keys: the external ids
     :param texts: COPY text of the columns in `Target.record_columns`, without a newline
     :param references: the external ids of the referenced rows, in the order of `Target.references`
-    :param items: the position of the item that the row counts for, or None
+    :param items: the position of the item that the row is counted for, or None
     :param incomplete: positions of the rows that lack the required column of their target
     """
 
@@ -119,12 +119,12 @@ class Rows(NamedTuple):
         if not self.incomplete:
             return self
         incomplete = set(self.incomplete)
-        kept = [position for position in range(len(self.keys)) if position not in incomplete]
+        positions = [position for position in range(len(self.keys)) if position not in incomplete]
         return Rows(
-            [self.keys[position] for position in kept],
-            [self.texts[position] for position in kept],
-            [self.references[position] for position in kept],
-            [self.items[position] for position in kept],
+            [self.keys[position] for position in positions],
+            [self.texts[position] for position in positions],
+            [self.references[position] for position in positions],
+            [self.items[position] for position in positions],
         )
 
     def encode_for_staging(self) -> bytes:
@@ -241,7 +241,7 @@ class CollatedRows:
                 row.content_hash = AMBIGUOUS_HASH
 
     def _refer(self, parent: type[Any], key: str, at: datetime) -> None:
-        """Note a reference to a row: it counts as an observation of that row."""
+        """Note a reference to a row, which is also an observation of that row."""
         rows = self.rows[parent]
         row = rows.get(key)
         if row is None:
