@@ -170,8 +170,8 @@ class TestPage:
 
         (item,) = split(make_page(ad))
 
-        kept = {key: ad[key] for key in ad if key not in ("photosSet", "searchReason")}
-        assert item.payload == kept | {"user": {"id": 523419531, "name": "Акмаль"}}
+        stable = {key: ad[key] for key in ad if key not in ("photosSet", "searchReason")}
+        assert item.payload == stable | {"user": {"id": 523419531, "name": "Акмаль"}}
         assert item.context == {}
 
     def test_reads_the_page_of_one_ad(self):

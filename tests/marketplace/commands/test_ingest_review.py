@@ -144,9 +144,9 @@ class TestShow:
         assert 'held cards.jsonl: line 1 (UZ-GQL-CARD)\n   {\n     "productId": 1,' in out
 
     def test_a_run_that_holds_nothing(self):
-        done = factories.load_run("ecommerce", platform="uzum")
+        completed = factories.load_run("ecommerce", platform="uzum")
 
-        out = run("ingest_review", "show", "run", f"uzum-{done.pk}").out
+        out = run("ingest_review", "show", "run", f"uzum-{completed.pk}").out
 
         assert "status: completed\n" in out
 
@@ -285,9 +285,9 @@ class TestWords:
         assert run("ingest_review", "show", "record", name).code == 0
 
     def test_a_completed_run_is_shown_without_its_kind(self):
-        done = factories.load_run("ecommerce", platform="uzum")
+        completed = factories.load_run("ecommerce", platform="uzum")
 
-        assert "status: completed\n" in run("ingest_review", "show", f"uzum-{done.pk}").out
+        assert "status: completed\n" in run("ingest_review", "show", f"uzum-{completed.pk}").out
 
     @pytest.mark.parametrize(
         ("words", "message"),

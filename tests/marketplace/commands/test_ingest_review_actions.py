@@ -53,12 +53,12 @@ class TestReleaseRuns:
         assert Product.objects.count() == 2
 
     def test_releases_the_others_if_one_holds_nothing(self):
-        done, held = factories.load_run("ecommerce", platform="uzum"), held_run(card(2))
+        completed, held = factories.load_run("ecommerce", platform="uzum"), held_run(card(2))
 
-        outcome = run("ingest_review", "release", "run", f"uzum-{done.pk}", f"uzum-{held.pk}")
+        outcome = run("ingest_review", "release", "run", f"uzum-{completed.pk}", f"uzum-{held.pk}")
 
         assert outcome.err == (
-            f"Run uzum-{done.pk} is completed: it holds nothing.\n"
+            f"Run uzum-{completed.pk} is completed: it holds nothing.\n"
             "CommandError: 1 of 2 failed. See: ingest_review list.\n"
         )
         assert Product.objects.count() == 1
@@ -257,14 +257,14 @@ class TestOutliers:
         assert PricePoint.objects.get().is_outlier
 
     def test_a_price_that_is_not_marked(self):
-        sound, marked = outlier(1, is_outlier=None), outlier(2)
+        unmarked, marked = outlier(1, is_outlier=None), outlier(2)
 
         outcome = run(
-            "ingest_review", "release", "outlier", f"uzum-{sound.pk}", f"uzum-{marked.pk}"
+            "ingest_review", "release", "outlier", f"uzum-{unmarked.pk}", f"uzum-{marked.pk}"
         )
 
         assert outcome.out == f"Released outlier uzum-{marked.pk}.\n"
-        assert outcome.err.startswith(f"Price point {sound.pk} is not marked as an outlier.")
+        assert outcome.err.startswith(f"Price point {unmarked.pk} is not marked as an outlier.")
         assert outcome.code == 1
 
     def test_a_database_that_marks_no_prices(self):

@@ -34,7 +34,7 @@ def load(cards, at, platform="uzum"):
     return load_documents(platform, cards, observed_at=START + timedelta(days=at))
 
 
-def history(days=4):
+def load_history(days=4):
     """Load some ordinary days."""
     for number in range(days):
         assert load(day(number), number).hold_reasons == []
@@ -69,27 +69,27 @@ def rolled_back():
         transaction.set_rollback(True, using="ecommerce")
 
 
-def nulled():
+def missing_prices():
     """Return a day whose prices are missing after the first hundred cards."""
     return day(4)[:100] + [card(n, None) for n in range(101, SIZE + 1)]
 
 
-def slipped():
+def rescaled_prices():
     """Return a day whose prices have another unit."""
     return day(4, factor=100)
 
 
-def untitled():
+def missing_titles():
     """Return a day whose titles are missing."""
     return day(4, title=None)
 
 
-def mixed_up():
+def repeated_ids():
     """Return a day whose cards all have the same few ids."""
     return [card(1 + n % 5, 1000 + n) for n in range(SIZE)]
 
 
-def foreign():
+def other_platform():
     """Return ads of another platform."""
     ad = {
         "created_time": "2026-03-05T10:00:00+05:00",

@@ -12,7 +12,7 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 def batch(count=1000, *, recognized=0, shape="UZ-API", prices=None, **faults):
-    """Return the metrics of a batch, by the number of its records that have each fault."""
+    """Return the metrics of a batch, by the number of its records that have each problem."""
     metrics = QualityMetrics(recognized=recognized)
     metrics.tally("records").count = count
     if count:

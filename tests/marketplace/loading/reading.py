@@ -1,4 +1,4 @@
-"""Reading sources in tests: entries, sound documents and faults."""
+"""Reading sources in tests: entries, valid documents and errors."""
 
 import pytest
 
@@ -26,11 +26,11 @@ def read_damaged(path, limit=LIMIT):
     return entries, str(raised.value)
 
 
-def sound(entries):
+def valid_documents(entries):
     return [entry.document for entry in entries if not entry.fault]
 
 
-def faults(entries):
+def invalid_entries(entries):
     return [entry for entry in entries if entry.fault]
 
 

@@ -10,10 +10,10 @@ from marketplace.loading.formats.json_reader import JsonReader
 from tests.marketplace.loading.reading import (
     LIMIT,
     TOO_DEEP,
-    faults,
     file,
+    invalid_entries,
     read_damaged,
-    sound,
+    valid_documents,
 )
 
 __all__ = ["file"]
@@ -55,8 +55,8 @@ class TestSize:
 
         entries = read(file("\n".join(lines) + "\n"))
 
-        assert sound(entries) == SMALL
-        [fault] = faults(entries)
+        assert valid_documents(entries) == SMALL
+        [fault] = invalid_entries(entries)
         assert fault.place == f"line {place + 1}"
         assert fault.fault.startswith(
             f"has {len(large) + 1:,} bytes, more than INGEST_MAX_RECORD (500)"
@@ -70,8 +70,8 @@ class TestSize:
 
         entries = read(file(json.dumps(records, indent=indent)))
 
-        assert sound(entries) == SMALL
-        [fault] = faults(entries)
+        assert valid_documents(entries) == SMALL
+        [fault] = invalid_entries(entries)
         assert fault.place == f"element {place + 1}"
         assert "more than INGEST_MAX_RECORD (500)" in fault.fault
 
@@ -80,8 +80,8 @@ class TestSize:
 
         entries = read(file(text))
 
-        assert sound(entries) == [SMALL[3]]
-        assert "more than INGEST_MAX_RECORD (500)" in faults(entries)[0].fault
+        assert valid_documents(entries) == [SMALL[3]]
+        assert "more than INGEST_MAX_RECORD (500)" in invalid_entries(entries)[0].fault
 
 
 class TestStreaming:
@@ -131,7 +131,7 @@ class TestStreaming:
     def test_damage_after_the_list_is_an_error(self, file, damage, reason):
         entries, error = read_damaged(file(json.dumps({"items": SMALL})[:-1] + damage), 200)
 
-        assert sound(entries) == [{"items": SMALL}]
+        assert valid_documents(entries) == [{"items": SMALL}]
         assert f": {reason}. The records before it were read (9)." in error
 
     def test_the_column_of_damage_counts_the_characters_of_all_pieces(self, monkeypatch):
@@ -157,8 +157,8 @@ class TestValues:
 
         entries = read(file(form.format('{"id": 1}', many, '{"id": 2}')))
 
-        assert sound(entries) == [{"id": 1}, {"id": 2}]
-        [fault] = faults(entries)
+        assert valid_documents(entries) == [{"id": 1}, {"id": 2}]
+        [fault] = invalid_entries(entries)
         assert (fault.fault, fault.raw.strip()) == ("has more than 6 values", many.encode())
 
     def test_a_line_with_too_many_records_is_rejected_alone(self, file, monkeypatch):
@@ -167,7 +167,7 @@ class TestValues:
 
         entries = read(file("[{},{},{},{}]\n{}\n{}"))
 
-        assert (sound(entries), len(faults(entries))) == ([{}, {}], 1)
+        assert (valid_documents(entries), len(invalid_entries(entries))) == ([{}, {}], 1)
 
 
 class TestDepth:
@@ -192,10 +192,10 @@ class TestDepth:
 
         entries = read(file(form.format('{"id": 1}', deep, '{"id": 2}')), LIMIT)
 
-        text = json.dumps(sound(entries))
+        text = json.dumps(valid_documents(entries))
         assert '{"id": 1}' in text
         assert '{"id": 2}' in text
-        assert [(entry.fault, entry.raw.strip()) for entry in faults(entries)] == [
+        assert [(entry.fault, entry.raw.strip()) for entry in invalid_entries(entries)] == [
             (TOO_DEEP, deep.encode())
         ]
 

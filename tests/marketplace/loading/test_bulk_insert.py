@@ -96,9 +96,9 @@ class TestBulkInsert:
             return load_documents("wildberries", documents, name="menu", observed_at=at)
 
         load_menu("Kitchen", [], 0)
-        done = load_menu("For the kitchen", [product], 1)
+        summary = load_menu("For the kitchen", [product], 1)
 
-        assert (done.created, done.updated, done.unchanged) == (1, 1, 0)
+        assert (summary.created, summary.updated, summary.unchanged) == (1, 1, 0)
         assert inserted == [1, 1]
 
     def test_of_a_product_without_offers_seller_and_category(self, inserted):

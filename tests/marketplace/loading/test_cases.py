@@ -93,17 +93,17 @@ class TestTimesOfDocuments:
         assert "2062" in errors[0]
 
     @pytest.mark.parametrize(
-        ("name", "moment"),
+        ("name", "expected_time"),
         [
             ("d4-badd2.xml", datetime(2026, 11, 30, 11, tzinfo=TASHKENT)),
             ("d4-badd4.xml", datetime(2026, 11, 30, 9, 5, tzinfo=TASHKENT)),
             ("d4-badd5.xml", datetime(2026, 11, 30, 11, tzinfo=TASHKENT)),
         ],
     )
-    def test_other_formats_are_read(self, name, moment):
+    def test_other_formats_are_read(self, name, expected_time):
         load("yandex", name)
 
-        assert Offer.objects.get().scraped_at == moment
+        assert Offer.objects.get().scraped_at == expected_time
 
     def test_a_feed_without_a_time_is_observed_now(self):
         before = timezone.now()

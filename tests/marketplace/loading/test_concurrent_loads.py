@@ -90,9 +90,9 @@ class TestLoaders:
         loader.send_signal(signal.SIGKILL)
         loader.communicate(timeout=30)
 
-        done = machine("ingest", "uzum", files[0])
+        result = machine("ingest", "uzum", files[0])
 
-        assert done.returncode == 0, done.stderr
+        assert result.returncode == 0, result.stderr
         assert len(content(machine)) == 3000
 
 
@@ -146,8 +146,8 @@ def _shared(folder, number):
                         {"id": 10_000 * number + n, "purchasePrice": 1000 + n // day},
                     ],
                 }
-                moment = f"2026-06-0{day}T10:00:00"
-                file.write(json.dumps({"payload": {"data": data}, "timestamp": moment}) + "\n")
+                time_text = f"2026-06-0{day}T10:00:00"
+                file.write(json.dumps({"payload": {"data": data}, "timestamp": time_text}) + "\n")
     return str(path)
 
 
@@ -156,8 +156,8 @@ class TestContent:
 
     def compare(self, stage, database, paths):
         for path in paths:
-            done = stage.machine("ingest", "uzum", path)
-            assert done.returncode == 0, done.stderr
+            result = stage.machine("ingest", "uzum", path)
+            assert result.returncode == 0, result.stderr
         expected = stage.content(database, without=BY_ORDER)
 
         other = stage.use_new_database()
@@ -197,10 +197,10 @@ class TestContent:
         other = stage.use_new_database()
         assert stage.machine("ingest", "uzum", base).returncode == 0
         commands = [["uzum", path] for path in paths] + [["--replay", "uzum"]]
-        started = [stage.machine.start("ingest", *each) for each in commands]
-        outputs = [each.communicate(timeout=120)[0] for each in started]
+        started = [stage.machine.start("ingest", *command) for command in commands]
+        outputs = [process.communicate(timeout=120)[0] for process in started]
 
-        assert [each.returncode for each in started] == [0] * len(started), outputs
+        assert [process.returncode for process in started] == [0] * len(started), outputs
         assert differences(expected, stage.content(other, without=BY_ORDER)) == []
         stage.drop(other)
 

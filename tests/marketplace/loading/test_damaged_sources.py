@@ -1,4 +1,4 @@
-"""Damaged sources: `ingest` loads their sound records, and `ingest_check` reports the same."""
+"""Damaged sources: `ingest` loads their valid records, and `ingest_check` reports the same."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""Tables in text form: detection of encodings and delimiters, and faults of damaged rows."""
+"""Tables in text form: detection of encodings and delimiters, and errors in damaged rows."""
 
 import io
 
@@ -263,7 +263,7 @@ class TestDamage:
 
 
 class TestLargeRecords:
-    """A record that is larger than INGEST_MAX_RECORD is one fault."""
+    """A record that is larger than INGEST_MAX_RECORD is one error."""
 
     @pytest.fixture(autouse=True)
     def _small(self, settings):

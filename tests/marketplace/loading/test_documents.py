@@ -16,11 +16,11 @@ from tests import payloads
 from tests.marketplace.loading.reading import (
     LIMIT,
     TOO_DEEP,
-    faults,
     file,
+    invalid_entries,
     read,
     read_damaged,
-    sound,
+    valid_documents,
 )
 
 __all__ = ["file"]
@@ -31,16 +31,19 @@ SUITES = payloads.ROOT.parent / "suites"
 
 class TestFormats:
     def test_reads_one_object(self, file):
-        assert sound(read(file('{"id": 1}'))) == [{"id": 1}]
+        assert valid_documents(read(file('{"id": 1}'))) == [{"id": 1}]
 
     def test_reads_the_elements_of_an_array(self, file):
-        assert sound(read(file('[\n {"id": 1},\n {"id": 2}\n]'))) == [{"id": 1}, {"id": 2}]
+        assert valid_documents(read(file('[\n {"id": 1},\n {"id": 2}\n]'))) == [
+            {"id": 1},
+            {"id": 2},
+        ]
 
     def test_reads_json_lines_with_blank_lines(self, file):
-        assert sound(read(file('\n{"id": 1}\n\n{"id": 2}\n'))) == [{"id": 1}, {"id": 2}]
+        assert valid_documents(read(file('\n{"id": 1}\n\n{"id": 2}\n'))) == [{"id": 1}, {"id": 2}]
 
     def test_reads_lines_that_are_arrays(self, file):
-        assert sound(read(file('[{"id": 1}, {"id": 2}]\n[{"id": 3}]\n'))) == [
+        assert valid_documents(read(file('[{"id": 1}, {"id": 2}]\n[{"id": 3}]\n'))) == [
             {"id": 1},
             {"id": 2},
             {"id": 3},
@@ -49,16 +52,16 @@ class TestFormats:
     def test_reads_a_pretty_printed_object(self, file):
         text = json.dumps({"id": 1, "data": [{"x": 1}]}, indent=2)
 
-        assert sound(read(file(text))) == [{"id": 1, "data": [{"x": 1}]}]
+        assert valid_documents(read(file(text))) == [{"id": 1, "data": [{"x": 1}]}]
 
     @pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress])
     def test_unpacks_regardless_of_the_name(self, file, pack):
-        assert sound(read(file(pack(b'{"id": 1}')))) == [{"id": 1}]
+        assert valid_documents(read(file(pack(b'{"id": 1}')))) == [{"id": 1}]
 
     def test_unpacks_several_zstd_frames(self, file):
         data = zstandard.compress(b'{"id": 1}\n') + zstandard.compress(b'{"id": 2}\n')
 
-        assert sound(read(file(data))) == [{"id": 1}, {"id": 2}]
+        assert valid_documents(read(file(data))) == [{"id": 1}, {"id": 2}]
 
     def test_skips_zstd_frames_without_data(self, file):
         skippable = b"\x50\x2a\x4d\x18\x03\0\0\0abc"
@@ -91,30 +94,30 @@ class TestFormats:
     def test_a_small_file_may_unpack_to_a_large_one(self, file):
         data = gzip.compress(b'{"id": 1}\n' + b" " * 50_000_000 + b'\n{"id": 2}\n')
 
-        assert sound(read(file(data), 60_000_000)) == [{"id": 1}, {"id": 2}]
+        assert valid_documents(read(file(data), 60_000_000)) == [{"id": 1}, {"id": 2}]
 
     @pytest.mark.parametrize("blank", [b"\n" * 10_000, b"\xef\xbb\xbf\xef\xbb\xbf", b" \r\n"])
     def test_skips_blanks_before_a_text(self, file, blank):
-        assert sound(read(file(blank + b'{"id": 1}'))) == [{"id": 1}]
+        assert valid_documents(read(file(blank + b'{"id": 1}'))) == [{"id": 1}]
 
     def test_skips_a_byte_order_mark(self, file):
-        assert sound(read(file(b'\xef\xbb\xbf{"id": 1}'))) == [{"id": 1}]
+        assert valid_documents(read(file(b'\xef\xbb\xbf{"id": 1}'))) == [{"id": 1}]
 
     def test_reads_standard_input(self, monkeypatch):
         monkeypatch.setattr(
             sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(b'{"id": 1}')))
         )
 
-        assert sound(read("-")) == [{"id": 1}]
+        assert valid_documents(read("-")) == [{"id": 1}]
 
     @pytest.mark.parametrize("text", ["17", '"text"', "null", "[1]"])
     def test_a_scalar_is_left_to_the_adapter(self, file, text):
-        assert len(sound(read(file(text)))) == 1
+        assert len(valid_documents(read(file(text)))) == 1
 
     def test_reads_the_rows_of_a_table(self, file):
         text = '\ufeffproduct_url,name\r\n/p/1,"a, ""b"""\r\n/p/2,\r\n'
 
-        assert sound(read(file(text, "table.csv"))) == [
+        assert valid_documents(read(file(text, "table.csv"))) == [
             {"product_url": "/p/1", "name": 'a, "b"'},
             {"product_url": "/p/2", "name": ""},
         ]
@@ -122,19 +125,21 @@ class TestFormats:
 
 class TestText:
     def test_removes_nul_characters(self, file):
-        assert sound(read(file(r'{"title": "a\u0000b", "n\u0000": ["\u0000"]}'))) == [
+        assert valid_documents(read(file(r'{"title": "a\u0000b", "n\u0000": ["\u0000"]}'))) == [
             {"title": "ab", "n": [""]}
         ]
 
     def test_replaces_lone_surrogates(self, file):
-        assert sound(read(file(r'{"title": "a\ud800b"}'))) == [{"title": "a\ufffdb"}]
+        assert valid_documents(read(file(r'{"title": "a\ud800b"}'))) == [{"title": "a\ufffdb"}]
 
     def test_keeps_pairs_of_surrogates(self, file):
-        assert sound(read(file(r'{"title": "\ud83d\ude00\ud800"}'))) == [{"title": "😀\ufffd"}]
+        assert valid_documents(read(file(r'{"title": "\ud83d\ude00\ud800"}'))) == [
+            {"title": "😀\ufffd"}
+        ]
 
     @pytest.mark.parametrize("text", ['{"id": NaN}\n{"id": 1}', '[{"id": NaN}, {"id": 1}]'])
     def test_nan_and_infinity_are_unknown(self, file, text):
-        assert sound(read(file(text))) == [{"id": None}, {"id": 1}]
+        assert valid_documents(read(file(text))) == [{"id": None}, {"id": 1}]
 
     @pytest.mark.parametrize(
         ("number", "value"),
@@ -160,14 +165,14 @@ class TestText:
         records = [f'{{"id": {number}{neighbor}}}' for neighbor in neighbors]
 
         for text in ["\n".join(records), f"[{','.join(records)}]", *records]:
-            ids = [document["id"] for document in sound(read(file(text)))]
+            ids = [document["id"] for document in valid_documents(read(file(text)))]
             assert set(ids) == {value}
             assert {type(number) for number in ids} == {type(value)}
 
     def test_whole_numbers_in_a_damaged_text_are_exact(self, file):
         entries, _ = read_damaged(file('[{"id": 1234567890123456789}, {"id": 2 x}]'))
 
-        assert sound(entries) == [{"id": 1234567890123456789}]
+        assert valid_documents(entries) == [{"id": 1234567890123456789}]
 
     def test_whole_numbers_in_memory_equal_those_of_a_file(self):
         assert documents.clean({"id": 2**64, "price": [-(2**63)]}) == {
@@ -178,14 +183,14 @@ class TestText:
     def test_a_line_in_another_encoding_is_one_fault(self, file):
         entries = read(file('{"id": 1}\n{"id": "Ж"}\n'.encode("windows-1251")))
 
-        assert sound(entries) == [{"id": 1}]
-        assert faults(entries)[0].fault == "is not UTF-8 at byte 9"
+        assert valid_documents(entries) == [{"id": 1}]
+        assert invalid_entries(entries)[0].fault == "is not UTF-8 at byte 9"
 
     def test_a_line_that_is_nested_too_deeply_is_one_fault(self, file):
         entries = read(file('{"id": 1}\n' + "[" * 100_000 + '\n{"id": 2}\n'))
 
-        assert sound(entries) == [{"id": 1}, {"id": 2}]
-        [fault] = faults(entries)
+        assert valid_documents(entries) == [{"id": 1}, {"id": 2}]
+        [fault] = invalid_entries(entries)
         assert (fault.place, fault.fault) == ("line 2", TOO_DEEP)
 
 
@@ -285,7 +290,7 @@ class TestSuite:
     @staticmethod
     def is_read(path):
         try:
-            return not faults(read(path))
+            return not invalid_entries(read(path))
         except SourceError:
             return False
 

@@ -4,7 +4,13 @@ import json
 
 import pytest
 
-from tests.marketplace.loading.reading import faults, file, read, read_damaged, sound
+from tests.marketplace.loading.reading import (
+    file,
+    invalid_entries,
+    read,
+    read_damaged,
+    valid_documents,
+)
 
 __all__ = ["file"]
 
@@ -13,19 +19,19 @@ class TestDamage:
     def test_a_broken_line_is_one_fault(self, file):
         entries = read(file('{"id": 1}\n{"id": 2, "name": tru}\n{"id": 3}\n'))
 
-        assert sound(entries) == [{"id": 1}, {"id": 3}]
-        [fault] = faults(entries)
+        assert valid_documents(entries) == [{"id": 1}, {"id": 3}]
+        [fault] = invalid_entries(entries)
         assert fault.place == "line 2"
         assert fault.raw == b'{"id": 2, "name": tru}\n'
 
     def test_a_broken_first_line_is_one_fault(self, file):
         entries = read(file('{"id": 1, "name": tru}\n{"id": 2}\n'))
 
-        assert sound(entries) == [{"id": 2}]
-        assert faults(entries)[0].place == "line 1"
+        assert valid_documents(entries) == [{"id": 2}]
+        assert invalid_entries(entries)[0].place == "line 1"
 
     def test_the_fault_of_a_line_names_its_column(self, file):
-        [fault] = faults(read(file('{"id": 1}\n{"id": tru}\n')))
+        [fault] = invalid_entries(read(file('{"id": 1}\n{"id": tru}\n')))
 
         assert fault.fault == "is not JSON: Expecting value at column 8"
 
@@ -57,7 +63,7 @@ class TestDamage:
     def test_records_before_another_encoding_are_read(self, file):
         entries, error = read_damaged(file('[{"id": 1},\n{"id": "Ж"}]'.encode("windows-1251")))
 
-        assert sound(entries) == [{"id": 1}]
+        assert valid_documents(entries) == [{"id": 1}]
         assert "is not valid JSON at line 2, column 9: the text is not UTF-8." in error
 
     @pytest.mark.parametrize(
@@ -74,7 +80,7 @@ class TestDamage:
     def test_an_object_keeps_the_sound_records_of_its_list(self, file, text, document):
         entries, error = read_damaged(file(text))
 
-        assert sound(entries) == [document]
+        assert valid_documents(entries) == [document]
         assert "is not valid JSON at line 1" in error
 
     @pytest.mark.parametrize(
@@ -121,8 +127,8 @@ class TestDamage:
     def test_a_truncated_first_line_is_one_fault(self, file):
         entries = read(file('{"id": 1, "sku": [{"i\n{"id": 2}\n{"id": 3}\n'))
 
-        assert sound(entries) == [{"id": 2}, {"id": 3}]
-        assert faults(entries)[0].place == "line 1"
+        assert valid_documents(entries) == [{"id": 2}, {"id": 3}]
+        assert invalid_entries(entries)[0].place == "line 1"
 
     def test_an_element_on_its_own_line_is_not_json_lines(self, file):
         entries = read(file('[\n{"id": 1}\n]\n'))
@@ -135,25 +141,28 @@ class TestDamage:
 
         entries = read(file("id,name\n" + "\n".join(rows) + "\n", "table.csv"))
 
-        assert len(sound(entries)) == 299
-        [fault] = faults(entries)
+        assert len(valid_documents(entries)) == 299
+        [fault] = invalid_entries(entries)
         assert (fault.place, fault.raw) == ("line 7", b'5,"open\n')
 
     def test_rows_may_have_line_breaks_and_long_texts(self, file):
         text = 'id,name\n1,"a\nb"\n2,"' + "x" * 200_000 + '"\n'
 
-        assert [row["name"][:3] for row in sound(read(file(text, "t.csv")))] == ["a\nb", "xxx"]
+        assert [row["name"][:3] for row in valid_documents(read(file(text, "t.csv")))] == [
+            "a\nb",
+            "xxx",
+        ]
 
     def test_a_row_in_another_encoding_is_one_fault(self, file):
         data = "id,name\n1,Жалюзи белые\n".encode() + "2,Жакет\n".encode("windows-1251") + b"3,c\n"
 
         entries = read(file(data, "table.csv"))
 
-        assert [row["id"] for row in sound(entries)] == ["1", "3"]
-        assert faults(entries)[0].fault == "is not UTF-8"
+        assert [row["id"] for row in valid_documents(entries)] == ["1", "3"]
+        assert invalid_entries(entries)[0].fault == "is not UTF-8"
 
     def test_a_row_with_another_number_of_cells_is_one_fault(self, file):
         entries = read(file("id,name\n1,a\n2\n3,c\n", "table.csv"))
 
-        assert sound(entries) == [{"id": "1", "name": "a"}, {"id": "3", "name": "c"}]
-        assert faults(entries)[0].fault == "has 1 column, the table has 2"
+        assert valid_documents(entries) == [{"id": "1", "name": "a"}, {"id": "3", "name": "c"}]
+        assert invalid_entries(entries)[0].fault == "has 1 column, the table has 2"

@@ -127,22 +127,22 @@ class TestSmallBatches:
 
 
 class TestPrices:
-    def test_a_slip_needs_no_history(self):
+    def test_price_scale_errors_do_not_require_history(self):
         causes = judge(batch(prices=(900, 900, 880, 0)), Baseline(), LIMITS)
 
         assert causes == [
             "98% of 900 prices moved by a factor of 10, 100 or 1,000 (limit 5%): another unit?"
         ]
 
-    def test_a_small_share_of_slips_passes(self):
+    def test_small_share_of_price_scale_errors_passes(self):
         assert judge(batch(prices=(900, 45, 45, 0)), Baseline(), LIMITS) == []
         assert judge(batch(prices=(900, 46, 46, 0)), Baseline(), LIMITS) != []
 
-    def test_a_few_slips_pass_whatever_their_share(self):
+    def test_few_price_scale_errors_pass_whatever_their_share(self):
         assert judge(batch(9, prices=(9, 9, 9, 0)), Baseline(), LIMITS) == []
         assert judge(batch(10, prices=(10, 10, 10, 0)), Baseline(), LIMITS) != []
 
-    def test_slips_among_unchanged_items_pass(self):
+    def test_price_scale_errors_among_unchanged_items_pass(self):
         assert judge(batch(40, recognized=960, prices=(40, 40, 40, 0)), Baseline(), LIMITS) == []
 
     def test_another_currency(self):

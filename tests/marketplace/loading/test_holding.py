@@ -16,14 +16,14 @@ from tests.marketplace.loading.days import (
     START,
     content,
     day,
-    foreign,
-    history,
     load,
-    mixed_up,
-    nulled,
+    load_history,
+    missing_prices,
+    missing_titles,
+    other_platform,
+    repeated_ids,
+    rescaled_prices,
     rolled_back,
-    slipped,
-    untitled,
 )
 
 pytestmark = pytest.mark.django_db(databases=["ecommerce"])
@@ -50,28 +50,28 @@ def without_gates(settings, bad, at):
 #: Name → function that returns a faulty day, records loaded before the fault, reported cause.
 FAULTS = {
     "missing prices": (
-        nulled,
+        missing_prices,
         100,
         "price is missing in 100% of 100 records of UZ-GQL-CARD (usually 0%, limit 20%)",
     ),
     "another unit": (
-        slipped,
+        rescaled_prices,
         0,
         "100% of 200 prices moved by a factor of 10, 100 or 1,000 (usually 0%, limit 5%): "
         "another unit?",
     ),
     "missing titles": (
-        untitled,
+        missing_titles,
         0,
         "title is missing in 100% of 100 records of UZ-GQL-CARD (usually 0%, limit 20%)",
     ),
     "mixed up ids": (
-        mixed_up,
+        repeated_ids,
         0,
         "95% of 100 records of UZ-GQL-CARD repeat an id with other content (usually 0%, limit 30%)",
     ),
     "another platform": (
-        foreign,
+        other_platform,
         0,
         "records cannot be read (usually 0%, limit 50%): not a known shape of uzum (keys: "
         "created_time, params, url, id, title); it looks like OLX-API of olx",
@@ -87,7 +87,7 @@ def fault(request):
 class TestFaultyDay:
     def test_is_held_with_its_cause(self, fault):
         make_day, loaded, cause = fault
-        history()
+        load_history()
         before = content()
 
         summary = load(make_day(), 4)
@@ -104,7 +104,7 @@ class TestFaultyDay:
 
     def test_is_loaded_as_without_gates_when_released(self, fault, settings):
         make_day, _, _ = fault
-        history()
+        load_history()
         expected = without_gates(settings, make_day(), 4)
         summary = load(make_day(), 4)
 
@@ -118,7 +118,7 @@ class TestFaultyDay:
     @pytest.mark.parametrize("name", sorted(FAULTS.keys() - {"mixed up ids"}))
     def test_goes_to_its_place_in_the_history_when_released_late(self, name, settings):
         make_day, _, _ = FAULTS[name]
-        history()
+        load_history()
         with rolled_back():
             settings.INGEST_GATES = {"default": {"is_enabled": False}}
             load(make_day(), 4)
@@ -134,7 +134,7 @@ class TestFaultyDay:
 
     def test_leaves_no_trace_when_discarded(self, fault):
         make_day, loaded, _ = fault
-        history()
+        load_history()
         before = content()
         summary = load(make_day(), 4)
 
@@ -148,7 +148,7 @@ class TestFaultyDay:
 
     def test_does_not_hold_the_next_ordinary_day(self, fault):
         make_day, _, _ = fault
-        history()
+        load_history()
         load(make_day(), 4)
 
         summary = load(day(5), 5)
@@ -158,7 +158,7 @@ class TestFaultyDay:
     @pytest.mark.parametrize("name", ["missing prices", "missing titles", "mixed up ids"])
     def test_passes_the_next_time_after_a_release(self, name):
         make_day, _, _ = FAULTS[name]
-        history()
+        load_history()
         resume("ecommerce", load(make_day(), 4).run_id)
 
         assert load(make_day(), 5).hold_reasons == []
@@ -171,7 +171,7 @@ class TestCounts:
             for n in range(1, 51)
         ]
         paths = [tmp_path / "known.jsonl", tmp_path / "all.jsonl"]
-        for path, documents in zip(paths, (known, [*known, *foreign()]), strict=True):
+        for path, documents in zip(paths, (known, [*known, *other_platform()]), strict=True):
             path.write_bytes(b"\n".join(map(orjson.dumps, documents)))
         ingest("uzum", [str(paths[0])])
 
@@ -185,7 +185,7 @@ class TestCounts:
 class TestPushes:
     def push(self, cards):
         """Queue pushed cards and return their run."""
-        lines = [orjson.dumps(each) for each in cards]
+        lines = [orjson.dumps(document) for document in cards]
         moment = (START + timedelta(days=4)).isoformat()
         queued = factories.load_run(
             "ecommerce",
@@ -201,9 +201,9 @@ class TestPushes:
         return queued
 
     def test_are_held_and_released_like_files(self, settings):
-        history()
-        expected = without_gates(settings, nulled(), 4)
-        queued = self.push(nulled())
+        load_history()
+        expected = without_gates(settings, missing_prices(), 4)
+        queued = self.push(missing_prices())
 
         held = resume("ecommerce", queued.pk)
         queued.refresh_from_db()
@@ -215,9 +215,9 @@ class TestPushes:
         assert content() == expected
 
     def test_leave_no_trace_when_discarded(self):
-        history()
+        load_history()
         before = content()
-        queued = self.push(slipped())
+        queued = self.push(rescaled_prices())
         resume("ecommerce", queued.pk)
 
         discarded = discard_run(parse_address(f"uzum-{queued.pk}"))
@@ -228,14 +228,14 @@ class TestPushes:
 
 class TestThresholds:
     def test_of_the_platform_override_the_defaults(self, settings):
-        history()
+        load_history()
         settings.INGEST_GATES = {"default": {"missing": 0.001}, "uzum": {"missing": 1.0}}
 
-        assert load(nulled(), 4).hold_reasons == []
+        assert load(missing_prices(), 4).hold_reasons == []
 
     def test_disabled_gates_still_store_metrics(self, settings):
         settings.INGEST_GATES = {"uzum": {"is_enabled": False}}
-        history()
+        load_history()
 
-        assert load(slipped(), 4).hold_reasons == []
+        assert load(rescaled_prices(), 4).hold_reasons == []
         assert LoadRun.objects.filter(quality_metrics=None).count() == 0

@@ -114,7 +114,7 @@ class TestRealPayloads:
         """Load each file in a run of its own; return (created, updated, held) for each."""
         runs = [ingest(platform, [str(path)], columns=columns) for path in paths]
         assert [cause for run in runs for cause in run.hold_reasons] == []
-        return [(each.created, each.updated, each.held) for each in runs]
+        return [(run.created, run.updated, run.held) for run in runs]
 
     def test_days_of_a_shop_pass_in_any_order(self):
         days = sorted(payloads.path("yandex/lg-kz-snapshots").iterdir())

@@ -52,7 +52,9 @@ class Call(NamedTuple):
 
 def _children(pid):
     try:
-        return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return [
+            int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        ]
     except FileNotFoundError:
         return []
 
@@ -148,8 +150,8 @@ def undisturbed(stage, calls):
     results = {}
     for call in calls:
         name = stage.use_new_database()
-        done = stage.machine(*call.command)
-        assert done.returncode == 0, done.stdout + done.stderr
+        result = stage.machine(*call.command)
+        assert result.returncode == 0, result.stdout + result.stderr
         results[call.platform] = (stage.content(name), _runs(stage, name))
         [(status, read, *_)] = results[call.platform][1]
         assert (status, read) == ("completed", call.total)
@@ -195,9 +197,9 @@ class TestKills:
         _kill_loader(stage, database, call, generator)
         # A loader that was killed before its run began has no run to resume.
         command = ["ingest", call.platform, "--resume"] if _runs(stage, database) else call.command
-        done = stage.machine(*command)
+        result = stage.machine(*command)
 
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert result.returncode == 0, result.stdout + result.stderr
         assert differences(expected, stage.content(database)) == []
         assert _runs(stage, database) == counts
         assert _is_nothing_left(stage, database)
@@ -207,9 +209,9 @@ class TestKills:
         expected, [(_, _, created, *_)] = undisturbed[call.platform]
 
         _kill_loader(stage, database, call, random.Random("again"))
-        done = stage.machine(*call.command)
+        result = stage.machine(*call.command)
 
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert result.returncode == 0, result.stdout + result.stderr
         # A record that is rejected again is counted again.
         actual = stage.content(database, without=["QuarantinedRecord.seen_count"])
         assert differences(expected, actual) == []

@@ -10,10 +10,10 @@ from tests.marketplace.loading.days import (
     card,
     content,
     day,
-    foreign,
-    history,
     load,
-    nulled,
+    load_history,
+    missing_prices,
+    other_platform,
     rolled_back,
 )
 
@@ -28,7 +28,7 @@ def _small_batches(settings):
 
 class TestPassing:
     def test_a_day_that_was_loaded_before(self):
-        history()
+        load_history()
         before = content()
 
         summary = load(day(3), 3)
@@ -37,7 +37,7 @@ class TestPassing:
         assert content() == before
 
     def test_the_same_cards_twice_in_one_load(self):
-        history()
+        load_history()
 
         summary = load(day(4) + day(4), 4)
 
@@ -45,15 +45,15 @@ class TestPassing:
         assert Offer.objects.count() == 2 * SIZE
 
     def test_any_first_load(self):
-        assert load(nulled(), 0).hold_reasons == []
+        assert load(missing_prices(), 0).hold_reasons == []
 
     def test_a_sale(self):
-        history()
+        load_history()
 
         assert load(day(4, factor=0.6), 4).hold_reasons == []
 
     def test_a_tenth_of_the_prices_missing(self):
-        history()
+        load_history()
         cards = day(4)
         for number in range(0, SIZE, 10):
             cards[number] = card(number + 1, None)
@@ -61,9 +61,9 @@ class TestPassing:
         assert load(cards, 4).hold_reasons == []
 
     def test_a_few_records_of_another_platform_which_go_to_quarantine(self):
-        history()
+        load_history()
 
-        summary = load(day(4) + foreign()[:20], 4)
+        summary = load(day(4) + other_platform()[:20], 4)
 
         assert (summary.hold_reasons, summary.rejected) == ([], 20)
         assert "it looks like OLX-API of olx" in QuarantinedRecord.objects.first().reason
@@ -99,7 +99,7 @@ class TestOrderOfDays:
     def load_all(self, days):
         summaries = [load(cards, at) for cards, at in days]
         assert [cause for summary in summaries for cause in summary.hold_reasons] == []
-        return [(each.created, each.updated, each.held) for each in summaries]
+        return [(summary.created, summary.updated, summary.held) for summary in summaries]
 
     def test_does_not_matter(self):
         with rolled_back():

@@ -66,7 +66,7 @@ class TestComparePrices:
             ("10000000", 1, 0),
         ],
     )
-    def test_moves_and_slips(self, price, moved, slipped):
+    def test_large_changes_and_price_scale_errors(self, price, moved, slipped):
         self.offer(1)
 
         assert self.compare(("1", Decimal(price), "UZS", 1)) == (1, moved, slipped, 0)

@@ -73,8 +73,8 @@ class TestQuarantine:
         summary = load(bad, card(3) | {"productId": None}, bad)
 
         assert counts(summary) == (3, 0, 0, 0, 3)
-        assert sorted(each.seen_count for each in QuarantinedRecord.objects.all()) == [1, 2]
-        assert "-: payload 3" in {each.source for each in QuarantinedRecord.objects.all()}
+        assert sorted(record.seen_count for record in QuarantinedRecord.objects.all()) == [1, 2]
+        assert "-: payload 3" in {record.source for record in QuarantinedRecord.objects.all()}
 
     def test_a_record_that_was_rejected_at_several_times_is_released_for_each(self, monkeypatch):
         """An adapter rejects the price of Monday, which is the same on Wednesday."""

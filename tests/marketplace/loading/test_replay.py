@@ -131,7 +131,7 @@ class TestUnparsableVersions:
         assert summary.rejected == len(PRODUCTS)
         assert set(Product.objects.values_list("description", flat=True)) == {"Suv qaynatadi"}
         after = stored_content()
-        assert {each["reason"] for each in after.pop("QuarantinedRecord").values()} == {
+        assert {row["reason"] for row in after.pop("QuarantinedRecord").values()} == {
             "is not understood"
         }
         del before["QuarantinedRecord"]

@@ -1,7 +1,8 @@
 """Lost connections at any statement of a load: the load continues and does nothing twice.
 
 The connection is lost at a statement or commit, either before the server executes it or before the
-client receives the answer. LOSSES=all in the environment tries every statement instead of a sample.
+client receives the response. With LOSSES=all in the environment, every statement is tried, not only
+a sample.
 """
 
 import json
@@ -153,7 +154,7 @@ def loads(tmp_path, settings):
     damaged = [*day(0)[:30], {"data": {"skuList": []}}, *day(0)[30:]]
     first = _write(tmp_path / "first.jsonl", damaged)
     second = _write(tmp_path / "second.jsonl", day(1))
-    slipped = _write(tmp_path / "slipped.jsonl", [*day(2)[:20], *day(2, factor=100)[20:]])
+    rescaled = _write(tmp_path / "rescaled.jsonl", [*day(2)[:20], *day(2, factor=100)[20:]])
 
     def load(path, number):
         return ingest("uzum", [path], observed_at=START + timedelta(days=number))
@@ -166,7 +167,7 @@ def loads(tmp_path, settings):
         ingest("uzum", [first, second], observed_at=START)
 
     def hold():
-        assert load(slipped, 3).hold_reasons
+        assert load(rescaled, 3).hold_reasons
 
     def prepare_release():
         fill()
@@ -176,9 +177,9 @@ def loads(tmp_path, settings):
         resume("ecommerce", LoadRun.objects.latest("pk").pk)
 
     def full_listing():
-        kept = _write(tmp_path / "full-listing.jsonl", day(1)[:55])
-        moment = START + timedelta(days=3)
-        assert ingest("uzum", [kept], observed_at=moment, full_listing="shop").missing == 5
+        listing = _write(tmp_path / "full-listing.jsonl", day(1)[:55])
+        time = START + timedelta(days=3)
+        assert ingest("uzum", [listing], observed_at=time, full_listing="shop").missing == 5
 
     return {
         "paths": [first, second],
@@ -230,7 +231,8 @@ def test_a_lost_connection_changes_nothing(loads, sabotage, name, is_done):
             continue
         sabotage()
         faults += [
-            f"{number} of {last}: {each}" for each in differences(expected, stored_content())[:2]
+            f"{number} of {last}: {difference}"
+            for difference in differences(expected, stored_content())[:2]
         ]
 
     assert not faults, "\n".join(faults)

@@ -51,8 +51,8 @@ def visits(documents, generator):
         days[1], days[2] = days[2], days[1]
     plan = []
     for day in days:
-        seen = [each for each in own if generator.random() > 0.2]
-        seen = [mutate(each, generator) if generator.random() < 0.25 else each for each in seen]
+        seen = [item for item in own if generator.random() > 0.2]
+        seen = [mutate(item, generator) if generator.random() < 0.25 else item for item in seen]
         seen.append(generator.choice(seen or own))
         if generator.random() < 0.5:
             generator.shuffle(seen)

@@ -115,13 +115,13 @@ class Server:
             return cursor.fetchall() if cursor.description else []
 
     def wait_until(self, statement):
-        """Wait until a session of pg_stat_activity fulfils a condition."""
+        """Wait until a session matches the condition."""
         deadline = time.monotonic() + 20
         start = "SELECT pid FROM pg_stat_activity WHERE datname = 'ecommerce_db' AND "
         while not self.query(start + statement):
             assert time.monotonic() < deadline, statement
 
-    def stored(self):
+    def count_rows(self):
         """Return the numbers of runs and chunks."""
         [counts] = self.query(
             "SELECT (SELECT count(*) FROM ecommerce_load_runs),"

@@ -25,8 +25,8 @@ _keys = (f"key {number}" for number in itertools.count())
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     machine = Machine(tmp_path_factory.mktemp("machine") / "data")
-    done = machine("init_all", "--database", "ecommerce")
-    assert done.returncode == 0, done.stderr
+    result = machine("init_all", "--database", "ecommerce")
+    assert result.returncode == 0, result.stderr
     server = Server(machine)
     server.start()
     # Modules that the first request imports do not count as memory of later requests.
@@ -38,9 +38,9 @@ def server(tmp_path_factory):
 
 @contextmanager
 def nothing_is_queued(server):
-    before = server.stored()
+    before = server.count_rows()
     yield
-    assert server.stored() == before
+    assert server.count_rows() == before
 
 
 @contextmanager
@@ -201,7 +201,7 @@ class TestClient:
     @pytest.mark.parametrize("is_chunked", [False, True])
     def test_disconnected_client_leaves_no_data(self, server, is_chunked):
         key = f"Idempotency-Key: {next(_keys)}"
-        runs, _ = server.stored()
+        runs, _ = server.count_rows()
 
         if is_chunked:
             with server.open("Transfer-Encoding: chunked", key) as aborted:
@@ -212,7 +212,7 @@ class TestClient:
 
         # The key can be used again.
         assert server.push(product(1), key)[1]["duplicate"] is False
-        assert server.stored()[0] == runs + 1
+        assert server.count_rows()[0] == runs + 1
 
 
 class TestConcurrentKeys:
@@ -235,7 +235,7 @@ class TestConcurrentKeys:
 
     def test_only_one_of_them_is_queued(self, server, pushes):
         first, second = pushes
-        runs, _ = server.stored()
+        runs, _ = server.count_rows()
 
         first.sendall(MANY[-10:])
         self.responses.append(read_response(first))
@@ -244,18 +244,18 @@ class TestConcurrentKeys:
         assert [status for status, _ in self.responses] == [202, 202]
         assert len({body["run"] for _, body in self.responses}) == 1
         assert sorted(body["duplicate"] for _, body in self.responses) == [False, True]
-        assert server.stored()[0] == runs + 1
+        assert server.count_rows()[0] == runs + 1
 
     def test_second_one_is_stored_if_the_first_one_is_aborted(self, server, pushes):
         first, second = pushes
-        runs, _ = server.stored()
+        runs, _ = server.count_rows()
 
         first.close()
         second.join(30)
 
         [(status, body)] = self.responses
         assert (status, body["documents"], body["duplicate"]) == (202, 50_000, False)
-        assert server.stored()[0] == runs + 1
+        assert server.count_rows()[0] == runs + 1
 
 
 class TestCrash:
@@ -281,11 +281,11 @@ class TestCrash:
         server.kill()
         postmaster = server.machine.data_dir / "postgres" / "postmaster.pid"
         os.kill(int(postmaster.read_text().split()[0]), signal.SIGKILL)
-        done = server.machine("ingest_queue", "--database", "ecommerce")
+        result = server.machine("ingest_queue", "--database", "ecommerce")
         server.start()
 
-        assert f"{body['run']}: read 2,000, created 2,000" in done.stdout, done.stderr
+        assert f"{body['run']}: read 2,000, created 2,000" in result.stdout, result.stderr
         outcome = server.get_run(body["run"])[1]
         assert (outcome["status"], outcome["counts"]["created"]) == ("completed", 2000)
         assert server.query("SELECT count(*) FROM ecommerce_products") == [(2000,)]
-        assert server.stored() == (1, 0)
+        assert server.count_rows() == (1, 0)

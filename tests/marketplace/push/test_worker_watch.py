@@ -150,12 +150,12 @@ class TestProcesses:
             f"lines = (json.dumps(product(n)).encode() for n in range({first}, {last}))\n"
             "inbox.store('ecommerce', push, lines, lock_timeout=5)\n"
         )
-        done = machine("shell", "--no-imports", "-c", code)
-        assert done.returncode == 0, done.stderr
+        result = machine("shell", "--no-imports", "-c", code)
+        assert result.returncode == 0, result.stderr
 
     def test_run_of_a_killed_worker_is_resumed_by_one_of_two_others(self, machine):
-        done = machine("init_all", "--database", "ecommerce")
-        assert done.returncode == 0, done.stderr
+        result = machine("init_all", "--database", "ecommerce")
+        assert result.returncode == 0, result.stderr
         self.push(machine, 1, 4001)
         self.push(machine, 4001, 4501)
         killed = machine.start("ingest_queue", "--watch", "--database", "ecommerce")
