@@ -83,7 +83,7 @@ def draw(*key: object) -> Random:
     return Random(":".join(map(str, (_SEED, *key))))
 
 
-def moment(day: float) -> datetime:
+def time_of(day: float) -> datetime:
     """Return the time of a day of the demonstration: 0 is its start, DAYS its end."""
     return START + timedelta(days=day)
 
@@ -145,7 +145,7 @@ def load_rates(alias: str) -> rates.Summary:
     stored = apps.get_model(alias, "ExchangeRate")._default_manager
     existing = {"UZS", *stored.values_list("currency", flat=True).distinct()}
     # From 30 days before the start, because ads and lots are older than their first observation.
-    days = [moment(day).date() for day in range(-30, DAYS + 1, 30)]
+    days = [time_of(day).date() for day in range(-30, DAYS + 1, 30)]
     return rates.load_rates(
         alias,
         [

@@ -14,7 +14,7 @@ from classifieds.demo import olx
 from classifieds.demo.adverts import Advert, invent_advert
 from classifieds.demo.olx import Ad, Seller
 from classifieds.places import CAPITAL, CITIES, City
-from marketplace.demo import DAYS, START, Feed, draw, moment
+from marketplace.demo import DAYS, START, Feed, draw, time_of
 from marketplace.loading.adapters import Payload
 
 PLATFORM = "olx"
@@ -75,8 +75,8 @@ def feeds(scale: int) -> Iterator[Feed]:
         for visit in life.visits():
             seen[visit].append(life)
     for visit in VISITS:
-        name = f"demo-{PLATFORM}-{moment(visit):%Y-%m-%d}"
-        yield Feed(PLATFORM, name, moment(visit), _documents(seen[visit], visit))
+        name = f"demo-{PLATFORM}-{time_of(visit):%Y-%m-%d}"
+        yield Feed(PLATFORM, name, time_of(visit), _documents(seen[visit], visit))
 
 
 def _documents(lives: list[Life], day: int) -> Iterator[Payload]:
@@ -113,7 +113,7 @@ def _ad(life: Life, day: int) -> Ad:
     shown_until = life.end[0] if life.end and ended else day
     # Sellers refresh their ads once a week.
     refreshed = life.posted + (shown_until - life.posted) // 7 * 7
-    refreshed_at = moment(refreshed).replace(microsecond=0)
+    refreshed_at = time_of(refreshed).replace(microsecond=0)
     latitude, longitude = _place(random, city)
     return Ad(
         number=life.number,
@@ -127,7 +127,7 @@ def _ad(life: Life, day: int) -> Ad:
         is_negotiable=random.random() < 0.45,
         photos=random.randint(1, 5),
         status=_end_status(advert, life.end[1]) if life.end and ended else "active",
-        posted_at=moment(life.posted).replace(microsecond=0),
+        posted_at=time_of(life.posted).replace(microsecond=0),
         refreshed_at=refreshed_at,
         expires_at=refreshed_at + SHOWN_FOR,
     )

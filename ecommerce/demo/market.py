@@ -11,7 +11,7 @@ from random import Random
 from typing import NamedTuple
 
 from ecommerce.demo.catalog import Good, Name, Variant, goods
-from marketplace.demo import DAYS, RATES, Feed, draw, moment
+from marketplace.demo import DAYS, RATES, Feed, draw, time_of
 from marketplace.loading.adapters import Payload
 
 #: Higher than real ids: the link of an invented product must not lead to a real one.
@@ -84,8 +84,8 @@ def feeds(platform: str, cards: list[Card], write: Writer) -> Iterator[Feed]:
     for day in range(DAYS + 1):
         seen = cards if day in (0, DAYS) else changed[day]
         if seen:
-            name = f"demo-{platform}-{moment(day):%Y-%m-%d}"
-            yield Feed(platform, name, moment(day), write(seen, day))
+            name = f"demo-{platform}-{time_of(day):%Y-%m-%d}"
+            yield Feed(platform, name, time_of(day), write(seen, day))
 
 
 def cards(platform: str, amount: int, can_run_out: bool = True) -> list[Card]:

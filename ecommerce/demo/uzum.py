@@ -8,7 +8,7 @@ from typing import Any
 from ecommerce.demo import market
 from ecommerce.demo.catalog import Kind, Name, Variant
 from ecommerce.demo.market import FIRST_ID, Card, State
-from marketplace.demo import START, Feed, draw, moment
+from marketplace.demo import START, Feed, draw, time_of
 from marketplace.loading.adapters import Payload
 
 PLATFORM = "uzum"
@@ -29,7 +29,7 @@ def feeds(scale: int) -> Iterator[Feed]:
 
 def _response(card: Card, day: int) -> Payload:
     # The API states times in UTC without a zone, with nanoseconds.
-    clock = moment(day).astimezone(UTC).replace(tzinfo=None)
+    clock = time_of(day).astimezone(UTC).replace(tzinfo=None)
     return {"payload": {"data": _product(card, day)}, "timestamp": f"{clock}.000000000"}
 
 
@@ -90,7 +90,7 @@ def _sku(card: Card, number: int, day: int) -> Payload:
     good, state = card.good, card.state(day)
     variant = good.variants[number]
     amount = market.price(good, variant, state.price, "UZS")
-    delivery = moment(day) + timedelta(days=1 + card.number % 3)
+    delivery = time_of(day) + timedelta(days=1 + card.number % 3)
     return {
         "id": card.offer_id(number),
         "characteristics": _pointers(card, variant),

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ecommerce.demo import market
 from ecommerce.demo.catalog import Good, Variant, kinds
 from ecommerce.demo.market import FIRST_ID, Card
-from marketplace.demo import DAYS, Feed, draw, moment
+from marketplace.demo import DAYS, Feed, draw, time_of
 from marketplace.loading.adapters import Payload
 
 PLATFORM = "yandex"
@@ -88,7 +88,7 @@ def _price_list_cards(part: str, shop: PriceList) -> Iterator[Card]:
 
 def _price_list(shop: PriceList, cards: Iterator[Card], day: int) -> Iterator[Payload]:
     head = {
-        "date": f"{moment(day):%Y-%m-%d %H:%M}",
+        "date": f"{time_of(day):%Y-%m-%d %H:%M}",
         "name": shop.name,
         "company": shop.name,
         "url": f"https://{shop.key}.example",

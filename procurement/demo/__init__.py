@@ -7,7 +7,7 @@ the visit before, and the items of new lots.
 from collections import defaultdict
 from collections.abc import Iterator
 
-from marketplace.demo import DAYS, Feed, moment
+from marketplace.demo import DAYS, Feed, time_of
 from marketplace.loading.adapters import Payload
 from procurement.demo import uzex
 from procurement.demo.lots import LOTS, Course, Lot, invent_course, invent_lot
@@ -23,8 +23,8 @@ def feeds(scale: int) -> Iterator[Feed]:
         for visit in _visits(invent_course(number, DAYS)):
             seen[visit].append(number)
     for visit in VISITS:
-        name = f"demo-{PLATFORM}-{moment(visit):%Y-%m-%d}"
-        yield Feed(PLATFORM, name, moment(visit), _documents(seen[visit], visit))
+        name = f"demo-{PLATFORM}-{time_of(visit):%Y-%m-%d}"
+        yield Feed(PLATFORM, name, time_of(visit), _documents(seen[visit], visit))
 
 
 def _documents(numbers: list[int], day: int) -> Iterator[Payload]:

@@ -7,7 +7,7 @@ response_data}.
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from marketplace.demo import moment
+from marketplace.demo import time_of
 from marketplace.loading.adapters import Payload
 from procurement.demo.lots import CATEGORIES, FORMS, REGIONS, Item, Lot
 
@@ -76,7 +76,7 @@ def items(lot: Lot) -> Payload:
 
 def _time(day: float) -> str:
     """Return a time in the platform's format: local, without a zone."""
-    return f"{moment(day):%Y-%m-%dT%H:%M:%S}"
+    return f"{time_of(day):%Y-%m-%dT%H:%M:%S}"
 
 
 def _deal_row(lot: Lot, day: int) -> Payload:
@@ -183,9 +183,9 @@ def _tender(lot: Lot, day: int) -> Payload:
         "site": "uzex-etender",
         "title": f"{item.product.name} xarid qilish: {lot.customer.name}",
         "url": f"{_TENDER}/{lot.lot_id}",
-        "deadline": f"{moment(lot.course.closed):%Y-%m-%d}",
-        "first_seen": moment(max(lot.course.opened, 0)).timestamp(),
-        "last_seen": moment(day).timestamp(),
+        "deadline": f"{time_of(lot.course.closed):%Y-%m-%d}",
+        "first_seen": time_of(max(lot.course.opened, 0)).timestamp(),
+        "last_seen": time_of(day).timestamp(),
         "score": 0,
         "hits": [],
         "status": "seen",
