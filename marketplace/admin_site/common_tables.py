@@ -115,7 +115,7 @@ class QuarantineAdmin(RecordReviewMixin, ReadOnlyAdmin):
     )
 
     def panels(self, obj: Any) -> list[Panel]:
-        """Return the payload of the record, with the field at fault highlighted."""
+        """Return the payload of the record, with the invalid field highlighted."""
         note = f"At most {formatting.number(PAYLOAD_LIMIT)} bytes are shown."
         text = payload_text(obj._meta.app_label, obj.payload)
         return [Panel("Payload", elements.highlighted_json(text, obj.field), note)]

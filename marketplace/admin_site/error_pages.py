@@ -19,7 +19,7 @@ def error_page(
 ) -> HttpResponse:
     """Return an error page, without the navigation for users who are not logged in.
 
-    :param corrected: the URL without the parameters at fault; empty if there are none
+    :param corrected: the URL without the invalid parameters; empty if there are none
     :raises OperationalError, InterfaceError: if accounts cannot be read
     """
     user = getattr(request, "user", None)
@@ -32,7 +32,7 @@ def error_page(
 
 
 def plain_page(request: HttpRequest, status: int, title: str, reason: str) -> HttpResponse:
-    """Return an error page that needs no database."""
+    """Return an error page that does not use a database."""
     template = f"{_TEMPLATES}/error_plain.html"
     # Rendered without the request: its context processors read accounts, which may fail.
     context = _context(status, title, reason) | {"address": request.get_full_path()}
@@ -42,7 +42,7 @@ def plain_page(request: HttpRequest, status: int, title: str, reason: str) -> Ht
 def invalid_input(request: HttpRequest, reason: str, corrected: str) -> HttpResponse:
     """Return the page about an address or a form with an invalid value.
 
-    :param corrected: the URL without the parameters at fault; empty if unknown
+    :param corrected: the URL without the invalid parameters; empty if unknown
     """
     kind = "address" if request.method in ("GET", "HEAD") else "form"
     return error_page(request, 400, f"This {kind} is not valid", reason, corrected)
@@ -91,7 +91,8 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
         request,
         404,
         "Page not found",
-        f"There is no page at {request.path}. Check the address, or choose a page from the menu.",
+        f"The page {request.path} does not exist. "
+        "Check the address, or choose a page from the menu.",
     )
 
 

@@ -52,7 +52,7 @@ Rows = QuerySet[Any]
 
 
 class _NumberField(forms.DecimalField):
-    """A number as people write it: 5 300 716 or 12,5."""
+    """A number in local notation: 5 300 716 or 12,5."""
 
     widget = forms.TextInput
 

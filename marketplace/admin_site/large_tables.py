@@ -137,7 +137,7 @@ def is_nullable(model: type[models.Model], path: str) -> bool:
     if name == "pk":
         return False
     field: Any = model._meta.get_field(name)
-    # A generated field states it in its output field.
+    # The nullability of a generated field is that of its output field.
     is_generated = isinstance(field, models.GeneratedField)
     return bool(field.output_field.null if is_generated else field.null)
 

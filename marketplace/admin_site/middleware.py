@@ -20,7 +20,7 @@ class MonitoringMiddleware:
     """Answer `/healthz`, `/readyz` and `/metrics` before all other middleware.
 
     Probes of a container use its IP address, which is not in ALLOWED_HOSTS, and plain HTTP. The
-    endpoints need no session.
+    endpoints do not need a session.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -126,7 +126,7 @@ def _alias(request: HttpRequest) -> str:
 
 
 def _message(alias: str, error: Exception) -> tuple[str, str] | None:
-    """Return the title and text of the error page, or None if the database is not at fault."""
+    """Return the title and text of the error page, or None for an error of another cause."""
     name = connections[alias].settings_dict["NAME"]
     if isinstance(error.__cause__, pg.QueryCanceled):
         return "This list takes too long", (

@@ -59,7 +59,7 @@ _SYNTAX = {
 }
 
 #: Errors that PostgreSQL raises for a value that it cannot read. Other errors of their class, such
-#: as a division by zero, are faults of the program.
+#: as a division by zero, are errors in the program.
 _UNREADABLE_VALUE = (
     pg.CharacterNotInRepertoire,
     pg.DatetimeFieldOverflow,
@@ -74,7 +74,7 @@ _UNREADABLE_VALUE = (
 def validate_url(request: HttpRequest) -> None:
     """Check the path and the parameters for NUL characters and excessive length.
 
-    :raises BadParameterError: names the parameters at fault
+    :raises BadParameterError: with the names of the invalid parameters
     """
     # A text of PostgreSQL cannot contain a NUL character.
     if "\0" in request.path_info:
@@ -105,9 +105,9 @@ class QueryValidationMixin(ModelAdmin):
         try:
             return super().get_changelist_instance(request)
         except IncorrectLookupParameters as error:
-            # Raised by Django's own filters, which do not name the parameter at fault.
+            # Raised by Django's own filters, which do not specify the invalid parameter.
             names = set(request.GET) - _COMMON_PARAMETERS
-            raise BadParameterError("A filter has a value that is not valid.", *names) from error
+            raise BadParameterError("A filter has an invalid value.", *names) from error
 
     def response_action(
         self, request: HttpRequest, queryset: QuerySet[Any], *args: Any, **kwargs: Any

@@ -161,7 +161,7 @@ class RunReviewMixin(ReviewMixin):
     kind = "run"
 
     def reviewable(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        """Return the runs that a gate holds, and the failed runs with records left to load."""
+        """Return the held runs, and the failed runs that still have records to load."""
         return rows.filter(pk__in=waiting_runs(self.opts.app_label).values("pk"))
 
     def obstacle(self, verb: str, rows: list[Any]) -> str:
@@ -172,8 +172,8 @@ class RunReviewMixin(ReviewMixin):
         """
         if not rows:
             return (
-                "None of the selected runs is held, or has failed with records left to load. There "
-                "is nothing to release or discard."
+                "None of the selected runs can be released or discarded. Select held runs, or "
+                "failed runs that still have records to load."
             )
         failed = [run for run in rows if run.status == LoadRun.Status.FAILED]
         if verb == "release" and failed:

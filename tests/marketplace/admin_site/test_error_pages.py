@@ -27,7 +27,7 @@ class TestErrors:
 
         assert status == 404
         assert "<title> Page not found | Marketplace analytics</title>" in html
-        assert "There is no page at /nowhere/." in html
+        assert "The page /nowhere/ does not exist." in html
         assert HOME_LINK in html
         assert NAVIGATION in html
 

@@ -160,7 +160,7 @@ class TestReasons:
     def test_filters_of_accounts_are_validated(self, rejection):
         text, _ = rejection("/auth/user/?is_staff__exact=x")
 
-        assert text == "A filter has a value that is not valid."
+        assert text == "A filter has an invalid value."
 
 
 class TestPages:

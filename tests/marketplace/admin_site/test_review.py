@@ -158,7 +158,7 @@ class TestRuns:
 
         done = act(admin_client, RUNS, "discard", run, confirmed="yes")
 
-        assert "None of the selected runs is held, or has failed with records left to load." in done
+        assert "Select held runs, or failed runs that still have records to load." in done
         assert LoadRun.objects.get(pk=run.pk).status == "completed"
 
     def test_run_with_many_held_records_needs_the_command(self, admin_client, monkeypatch):
