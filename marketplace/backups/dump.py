@@ -27,15 +27,15 @@ from marketplace.postgresql.errors import explain
 COMPRESSIONS = ("zstd:3", "gzip:2")
 
 #: Estimated size of a dump relative to its database, if no earlier set has the database.
-_USUAL_SHARE = 0.5
+_DEFAULT_RATIO = 0.5
 #: Safety margin of an estimate that is based on the newest dump.
 _MARGIN = 1.2
 
-#: Dump processes per allowed compressing process, so that no core is idle.
-_SURPLUS = 1.5
+#: pg_dump jobs started per allowed job, so that no core is idle.
+_OVERSUBSCRIPTION = 1.5
 
 #: Seconds between two checks whether a dump has ended.
-_PAUSE = 0.02
+_POLL_INTERVAL = 0.02
 
 #: Errors of one database that do not affect the dumps of the others.
 _FAILURES = (Error, MarketplaceError, ImproperlyConfigured)
@@ -145,7 +145,7 @@ def _estimate_bytes(alias: str, size: int) -> int:
         if alias in manifest.databases:
             newest = manifest.databases[alias]
             return int(newest.bytes * _MARGIN * max(size / newest.size_bytes, 1))
-    return int(size * _USUAL_SHARE)
+    return int(size * _DEFAULT_RATIO)
 
 
 def _require_free_space(planned: Mapping[str, PlannedDump]) -> None:
@@ -163,8 +163,8 @@ def _require_free_space(planned: Mapping[str, PlannedDump]) -> None:
 def _require_reserve() -> None:
     if (free := _free_bytes()) < sets.RESERVE:
         raise BackupError(
-            f"The disk of {sets.folder()} has only {free / 1e6:,.0f} MB left: the backup stopped "
-            "before the disk is full. Free some space, or set BACKUP_DIR to another disk."
+            f"Backup aborted: only {free / 1e6:,.0f} MB free on the disk of {sets.folder()}. Free "
+            "some space, or set BACKUP_DIR to another disk."
         )
 
 
@@ -204,7 +204,7 @@ def _start(
         dump, folder = planned[alias], path / alias
         # The processes are divided in proportion to the sizes, so that all dumps end at about the
         # same time. There are more processes than cores, because small dumps end earlier.
-        share = min(math.ceil(jobs * _SURPLUS * dump.size_bytes / total), jobs)
+        share = min(math.ceil(jobs * _OVERSUBSCRIPTION * dump.size_bytes / total), jobs)
         command = _command(dump, folder, snapshot.identifier, share)
         variables = clients.environment(alias, database_name(alias))
         program = stack.enter_context(clients.running(command, variables))
@@ -247,7 +247,7 @@ def _finish(
                 dumps[alias] = outcome
             else:
                 failed[alias] = outcome
-        time.sleep(_PAUSE)
+        time.sleep(_POLL_INTERVAL)
     return dumps
 
 

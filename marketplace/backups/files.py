@@ -11,7 +11,7 @@ from pathlib import Path
 
 # Attempts to remove a folder, and the seconds between two attempts.
 _ATTEMPTS = 50
-_PAUSE = 0.05
+_POLL_INTERVAL = 0.05
 
 
 #: Name of an entry → its device, inode, mode, size and time of change.
@@ -97,10 +97,10 @@ def remove_tree(path: Path) -> str:
         return _unlink(path)
     problem = _remove(path)
     for _ in range(_ATTEMPTS):
-        # Terminated processes of pg_dump may still write for a moment.
+        # Terminated processes of pg_dump may still write for a short time.
         if problem is None or problem.errno != errno.ENOTEMPTY:
             break
-        time.sleep(_PAUSE)
+        time.sleep(_POLL_INTERVAL)
         problem = _remove(path)
     return _describe_problem(path, problem) if problem else ""
 

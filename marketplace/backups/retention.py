@@ -17,7 +17,7 @@ YOUNG_HOURS = 48
 class RetentionPolicy(NamedTuple):
     """The number of days, weeks and months (in TIME_ZONE) of which the newest set is kept.
 
-    Periods without a set do not count.
+    Periods without a set are skipped.
     """
 
     daily: int
@@ -33,7 +33,7 @@ class Pruning(NamedTuple):
     left: tuple[str, ...]
     #: Sets that are to be removed, but were in use.
     busy: tuple[str, ...]
-    #: Sets without an intact manifest or without all files: a person must decide.
+    #: Sets without an intact manifest or without all files, to be checked and removed manually.
     broken: tuple[str, ...]
 
 

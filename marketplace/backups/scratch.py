@@ -19,7 +19,7 @@ from marketplace.exceptions import BackupError
 _MARGIN = 1.1
 
 #: Seconds between two checks of the free space during a restore.
-_PAUSE = 0.2
+_POLL_INTERVAL = 0.2
 
 #: PostgreSQL truncates names that have more bytes.
 LONGEST_NAME = 63
@@ -152,7 +152,7 @@ def _watch(cursor: CursorWrapper, alias: str, program: clients.RunningProgram) -
     """Wait for pg_restore; stop before the server's disk is full."""
     while True:
         try:
-            code = program.process.wait(_PAUSE)
+            code = program.process.wait(_POLL_INTERVAL)
         except subprocess.TimeoutExpired:
             free = target_databases.free_bytes(cursor, alias)
             if free is None or free >= sets.RESERVE:

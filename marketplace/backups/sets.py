@@ -61,7 +61,8 @@ def path_of(name: str) -> Path:
             f"{path} is not a set: it is not a folder, or cannot be entered. Move it away."
         )
     raise BackupError(
-        f"There is no set {name} in {folder()}. See them: python manage.py db_backup --list."
+        f"The set {name} does not exist in {folder()}. "
+        "List the sets: python manage.py db_backup --list."
     )
 
 

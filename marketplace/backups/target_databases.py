@@ -89,7 +89,7 @@ WHERE datname = ANY(%(names)s) AND pid <> pg_backend_pid()
 """
 
 #: Seconds between two attempts to end the sessions that block a swap.
-_PAUSE = 0.05
+_POLL_INTERVAL = 0.05
 
 _LOCAL = ("127.0.0.1", "::1", "localhost")
 
@@ -286,7 +286,7 @@ def _keep_empty(alias: str, databases: list[str], done: Event) -> None:
         with session(alias) as cursor:
             while not done.is_set():
                 cursor.execute(_END_SESSIONS, {"names": databases})
-                done.wait(_PAUSE)
+                done.wait(_POLL_INTERVAL)
     except Error:
         # The swap fails if sessions remain, and reports it.
         return

@@ -16,7 +16,7 @@ class Verification(NamedTuple):
     #: The number of files.
     files: int
     bytes: int
-    #: Sentences that name the file or the database.
+    #: Sentences that specify the file or the database.
     problems: tuple[str, ...]
     signature: str = ""
     #: A warning about the signature; empty if there is none.

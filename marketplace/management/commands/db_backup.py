@@ -179,7 +179,7 @@ class Command(DatabaseCommand):
         if self.is_json:
             self.print_json(descriptions)
         elif not descriptions:
-            self.stdout.write(f"There is no set in {sets.folder()}")
+            self.stdout.write(f"{sets.folder()} contains no backup sets")
         for description in descriptions if not self.is_json else ():
             self.stdout.write(self._line(description))
 
@@ -202,7 +202,7 @@ class Command(DatabaseCommand):
             sets.path_of(name)
         names = [name] if name else sets.names()
         if not names:
-            raise CommandError(f"There is no set in {sets.folder()}.")
+            raise CommandError(f"{sets.folder()} contains no backup sets.")
         results = []
         for set_name in names:
             verification = verify.verify(set_name, is_unsigned_allowed=is_unsigned_allowed)

@@ -82,7 +82,7 @@ class Command(DatabaseCommand):
             else:
                 return name
         raise BackupError(
-            f"There is no set in {sets.folder()}. Write one: python manage.py db_backup."
+            f"{sets.folder()} contains no backup sets. Create one: python manage.py db_backup."
         )
 
     def _aliases(self, manifest: manifests.BackupManifest) -> list[str]:

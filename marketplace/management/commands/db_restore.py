@@ -66,7 +66,7 @@ class Command(DatabaseCommand):
         add_destructive_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Restore databases, drop replaced ones, or show what would be done."""
+        """Restore databases or drop replaced ones; with --dry-run, only report the plan."""
         _check(options)
         aliases = self.selected(options)
         self.is_dry, self.jobs = options["dry_run"], options["jobs"]

@@ -188,7 +188,7 @@ class TestRefusals:
 
         outcome = run("db_backup", "--database", "default")
 
-        assert f"The disk of {folder} has only 5 MB left: the backup stopped" in outcome.err
+        assert f"Backup aborted: only 5 MB free on the disk of {folder}." in outcome.err
         assert [path.name for path in folder.iterdir()] == [".lock"]
         assert outcome.code == 1
 

@@ -232,7 +232,8 @@ class TestDbDrill:
         outcome = run("db_drill")
 
         assert outcome.err == (
-            f"CommandError: There is no set in {folder}. Write one: python manage.py db_backup.\n"
+            f"CommandError: {folder} contains no backup sets. "
+            "Create one: python manage.py db_backup.\n"
         )
 
     def test_damaged_manifest(self, folder):

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db(databases=["default", "procurement"], transac
 
 class TestList:
     def test_no_set(self, folder):
-        assert run("db_backup", "--list") == (f"There is no set in {folder}\n", "", 0)
+        assert run("db_backup", "--list") == (f"{folder} contains no backup sets\n", "", 0)
 
     def test_newest_set_comes_first(self, folder):
         manifest = back_up("default")

@@ -88,7 +88,7 @@ class TestRefusals:
     def test_disk_becoming_full(self, monkeypatch):
         rooms = chain([10**12], repeat(5_000_000))
         monkeypatch.setattr(target_databases, "free_bytes", lambda cursor, alias: next(rooms))
-        monkeypatch.setattr(scratch, "_PAUSE", 0.001)
+        monkeypatch.setattr(scratch, "_POLL_INTERVAL", 0.001)
 
         self.refuses(restore(), "The server's disk has only 5 MB left: the restore stopped")
 

@@ -90,7 +90,7 @@ class TestVerify:
     def test_absent_set(self):
         outcome = run("db_backup", "--verify", NAME)
 
-        assert f"There is no set {NAME}" in outcome.err
+        assert f"The set {NAME} does not exist in " in outcome.err
 
     def test_unlisted_link(self, folder, tmp_path):
         back_up("default")
