@@ -126,7 +126,7 @@ def _locks(context: CheckContext) -> Iterator[Finding]:
                 severity=_severity(share, _LOCKED),
                 subject=f"session {row['pid']}",
                 what=f"{_session_name(row)} holds {row['held']:,} locks; the server's lock table "
-                f"has room for about {row['capacity']:,}.",
+                f"has about {row['capacity']:,} slots.",
                 why="When the lock table is full, statements of all databases fail with "
                 '"out of shared memory".',
                 fix=f"SELECT pg_terminate_backend({row['pid']});  -- ends the session; or raise "

@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Severity(IntEnum):
-    """How soon a person must act: CRITICAL now, WARNING within days, INFO at leisure."""
+    """How soon to act: CRITICAL now, WARNING within days, INFO at leisure."""
 
     INFO = 0
     WARNING = 1
@@ -27,7 +27,7 @@ class Finding:
     #: A stable identifier, to which programs refer.
     code: str
     severity: Severity
-    #: The table, index, setting, session … at fault.
+    #: The table, index, setting, session … that the finding is about.
     subject: str
     #: The observation with its numbers, in one sentence.
     what: str

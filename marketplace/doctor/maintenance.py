@@ -8,7 +8,7 @@ from marketplace.doctor.findings import Finding, Severity
 from marketplace.doctor.session import Row
 from marketplace.humanize import duration, file_size
 
-#: Tables with fewer rows need no statistics, and their dead rows do no harm.
+#: Tables with fewer rows do not need statistics, and their dead rows are harmless.
 FEW_ROWS = 10_000
 
 #: Minimum share and size of wasted space that is reported.
@@ -106,7 +106,7 @@ def _unanalyzed(context: CheckContext) -> Iterator[Finding]:
     for row in context.read("maintenance"):
         if row["rows"] < FEW_ROWS or not _is_late(row["analyzed_at"], context):
             continue
-        if not row["has_statistics"] and row["is_own"]:
+        if not row["has_statistics"] and row["is_owned"]:
             severity = Severity.INFO if row["is_partitioned"] else Severity.WARNING
             what = f"The planner has no statistics of the table (about {row['rows']:,} rows)."
             yield _analysis("table-never-analyzed", severity, row, what, context)

@@ -46,7 +46,7 @@ def _sequences(context: CheckContext) -> Iterator[Finding]:
 def _own_ages(context: CheckContext) -> Iterator[Finding]:
     """Find whether transaction ids run out because of this database."""
     for row in context.read("ages"):
-        if row["is_own"]:
+        if row["is_current"]:
             yield from aged(row, is_of_server=False)
 
 
@@ -54,7 +54,7 @@ def _other_ages(context: CheckContext) -> Iterator[Finding]:
     """Find whether transaction ids run out because of another database of the server."""
     own = {config["NAME"] for config in _databases()}
     for row in context.read("ages"):
-        if not row["is_own"] and row["name"] not in own:
+        if not row["is_current"] and row["name"] not in own:
             yield from aged(row, is_of_server=True)
 
 

@@ -53,7 +53,7 @@ _RULES = (
         "ignore_checksum_failure",
         "on",
         Severity.WARNING,
-        "Damaged data that the server detects is returned instead of an error.",
+        "Checksum failures do not raise errors; corrupted data may be returned.",
         "off",
     ),
     _Rule(
@@ -169,7 +169,7 @@ def _standby(context: CheckContext) -> Iterator[Finding]:
             code="standby-behind",
             severity=Severity.WARNING,
             subject="recovery",
-            what=f"This standby has replayed nothing newer than {duration(row['seconds'])} ago.",
+            what=f"This standby is {duration(row['seconds'])} behind.",
             why="Queries return old data. A long query on this server may delay the replay.",
             fix="SELECT * FROM pg_stat_activity WHERE backend_type = 'client backend';",
             evidence={"seconds": row["seconds"]},

@@ -66,13 +66,13 @@ class TaskResult(NamedTuple):
     error: str
 
 
-def find_tasks(alias: str, now: datetime, *, is_all: bool = False) -> list[VacuumTask]:
+def find_tasks(alias: str, now: datetime, *, include_all: bool = False) -> list[VacuumTask]:
     """Return the tasks for the tables of a database, by the thresholds of autovacuum.
 
-    :param is_all: whether to vacuum and analyze every table
+    :param include_all: whether to vacuum and analyze every table
     """
     version = int(read(alias, "server_info")[0]["version_number"]) // 10000
-    tasks = (_task(row, now, version, is_all) for row in read(alias, "maintenance"))
+    tasks = (_task(row, now, version, include_all) for row in read(alias, "maintenance"))
     return [task for task in tasks if task]
 
 
@@ -111,18 +111,18 @@ def _composed(task: VacuumTask) -> sql.Composed:
     return sql.SQL("VACUUM ({}) {}").format(sql.SQL(task.options), name)
 
 
-def _task(row: Row, now: datetime, version: int, is_all: bool) -> VacuumTask | None:
+def _task(row: Row, now: datetime, version: int, include_all: bool) -> VacuumTask | None:
     if row["is_partitioned"]:
-        return _partitioned_task(row, now, version, is_all)
+        return _partitioned_task(row, now, version, include_all)
     vacuums, options = _vacuum_reasons(row), "ANALYZE"
     if row["xid_age"] > row["xid_limit"] * _OLD or row["mxid_age"] > row["mxid_limit"] * _OLD:
         vacuums.append(f"transaction ids {row['xid_age']:,} old")
         options = "FREEZE, ANALYZE"
-    if is_all:
+    if include_all:
         vacuums = vacuums or ["all tables"]
     if vacuums:
         return VacuumTask(row["schema"], row["name"], options, ", ".join(vacuums))
-    if row["rows"] and not row["has_statistics"] and row["is_own"]:
+    if row["rows"] and not row["has_statistics"] and row["is_owned"]:
         return VacuumTask(row["schema"], row["name"], "", "never analyzed")
     if row["changed"] > row["changed_limit"]:
         reason = f"{row['changed']:,} rows changed (limit {row['changed_limit']:,})"
@@ -139,14 +139,16 @@ def _vacuum_reasons(row: Row) -> list[str]:
     return reasons
 
 
-def _partitioned_task(row: Row, now: datetime, version: int, is_all: bool) -> VacuumTask | None:
+def _partitioned_task(
+    row: Row, now: datetime, version: int, include_all: bool
+) -> VacuumTask | None:
     """Return the ANALYZE of a partitioned table, which autovacuum never runs."""
     if not row["rows"]:
         return None
     at = row["analyzed_at"]
     if at is None or now - at >= _PARTITIONED_AFTER:
         reason = "never analyzed as a whole" if at is None else "not analyzed as a whole recently"
-    elif is_all:
+    elif include_all:
         reason = "all tables"
     else:
         return None

@@ -1,6 +1,6 @@
 SELECT
     datname AS name,
-    datname = current_database() AS is_own,
+    datname = current_database() AS is_current,
     age(datfrozenxid) AS transaction_age,
     mxid_age(datminmxid) AS multixact_age,
     current_setting('autovacuum_freeze_max_age')::bigint AS transaction_limit,

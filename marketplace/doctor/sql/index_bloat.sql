@@ -1,6 +1,7 @@
--- An estimate for B-trees: 90 percent of each page is filled. An entry takes 8 bytes plus the
--- widths of the columns, and a line pointer of 4 bytes. Repeated values take less space, so that
--- the actual bloat may be larger than the estimate.
+-- An estimate for B-trees. Pages are assumed filled to the index's fillfactor (default 90). An entry
+-- takes a header of 8 bytes, the widths of the columns rounded up to a multiple of 8 bytes, and a
+-- line pointer of 4 bytes. Repeated values take less space, so the actual bloat may be larger than
+-- the estimate.
 WITH widths AS (
     SELECT
         index.oid,
@@ -15,19 +16,19 @@ WITH widths AS (
         ) AS width
     FROM pg_class AS index
     INNER JOIN pg_index ON index.oid = pg_index.indexrelid
-    INNER JOIN pg_class AS owner ON pg_index.indrelid = owner.oid
-    INNER JOIN pg_namespace AS namespace ON owner.relnamespace = namespace.oid
+    INNER JOIN pg_class AS indexed_table ON pg_index.indrelid = indexed_table.oid
+    INNER JOIN pg_namespace AS namespace ON indexed_table.relnamespace = namespace.oid
     INNER JOIN pg_am AS method ON index.relam = method.oid
     INNER JOIN pg_attribute AS attribute ON index.oid = attribute.attrelid
     LEFT JOIN pg_attribute AS source
-        ON source.attrelid = owner.oid
+        ON source.attrelid = indexed_table.oid
         AND source.attnum = pg_index.indkey[attribute.attnum - 1]
         AND source.attnum > 0
     LEFT JOIN pg_stats AS statistics
         ON statistics.schemaname = namespace.nspname
         AND NOT statistics.inherited
         AND (
-            (statistics.tablename = owner.relname AND statistics.attname = source.attname)
+            (statistics.tablename = indexed_table.relname AND statistics.attname = source.attname)
             -- The statistics of an expression are stored for the index.
             OR (
                 source.attname IS NULL

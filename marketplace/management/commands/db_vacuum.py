@@ -35,10 +35,10 @@ class Command(DatabaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Vacuum the tables of each database."""
-        is_dry, is_all, now = options["dry_run"], options["all"], timezone.now()
+        is_dry, include_all, now = options["dry_run"], options["all"], timezone.now()
 
         def work(alias: str) -> bool:
-            tasks = find_tasks(alias, now, is_all=is_all)
+            tasks = find_tasks(alias, now, include_all=include_all)
             if not tasks or is_dry:
                 self._plan(alias, tasks)
                 return True
