@@ -20,7 +20,7 @@ def plan(name: str, database: str, title: str) -> dict[str, str]:
 
     :param name: the name of the platform in commands and tables
     :param database: the alias of its database
-    :param title: the name of the platform for people
+    :param title: the display name of the platform
     :raises MarketplaceError: if a name is not valid, or a file exists
     """
     _check(name, database)
@@ -53,7 +53,7 @@ def write(files: dict[str, str]) -> None:
 def _check(name: str, database: str) -> None:
     if database not in ALIASES:
         raise MarketplaceError(
-            f"There is no database {database}. Choose from {', '.join(ALIASES)}."
+            f"The database {database} does not exist. Choose from {', '.join(ALIASES)}."
         )
     if not _NAME.fullmatch(name):
         raise MarketplaceError(

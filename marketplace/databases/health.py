@@ -8,7 +8,7 @@ from marketplace.databases.parallel import run_on_all
 from marketplace.exceptions import MarketplaceError
 from marketplace.registry import ALIASES
 
-#: Seconds after which a database without an answer counts as unhealthy.
+#: Seconds without an answer after which a database is reported as unhealthy.
 TIME_LIMIT = 4.0
 
 

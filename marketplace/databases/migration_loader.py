@@ -18,8 +18,8 @@ _load_all = MigrationLoader.load_disk
 def _load_disk(self: MigrationLoader) -> None:
     """Load the migrations of the apps whose tables are in the connection's database.
 
-    The other apps count as apps without migrations. Their models remain in the project state, from
-    which Django creates content types and permissions.
+    The other apps are treated as apps without migrations. Their models remain in the project state,
+    from which Django creates content types and permissions.
     """
     _load_all(self)
     if self.connection is None:

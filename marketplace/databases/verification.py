@@ -130,9 +130,13 @@ def _field_drifts(
         yield f"type of {name} is {column.type}, expected {expected}"
     # A generated column allows NULL regardless of its field.
     if not field.generated and field.null != column.is_nullable:
-        yield f"{name} {_allows(column.is_nullable)}, expected the reverse"
+        yield f"{name} is {_nullability(column.is_nullable)}, expected {_nullability(field.null)}"
     if field.generated != column.is_generated:
-        yield f"{name} {_generated(column.is_generated)}, expected the reverse"
+        yield (
+            f"{name} is a generated column, expected an ordinary one"
+            if column.is_generated
+            else f"{name} is not a generated column, expected one"
+        )
 
 
 def _normal(kind: str) -> str:
@@ -141,12 +145,8 @@ def _normal(kind: str) -> str:
     return _TYPES.get(base, base) + bracket + rest.replace(", ", ",")
 
 
-def _allows(is_nullable: bool) -> str:
-    return "allows NULL" if is_nullable else "refuses NULL"
-
-
-def _generated(is_generated: bool) -> str:
-    return "is generated" if is_generated else "is not generated"
+def _nullability(is_nullable: bool) -> str:
+    return "nullable" if is_nullable else "NOT NULL"
 
 
 def _index_drifts(model: type[Model], table: Table) -> Iterator[str]:

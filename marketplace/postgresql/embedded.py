@@ -182,7 +182,7 @@ def _launch(data_dir: Path) -> None:
     started_at = time.monotonic()
     options = ["-D", str(cluster), "-l", str(log), "-w", "-t", str(START_TIMEOUT), "start"]
     while run_program("pg_ctl", *options).returncode and not is_accepting(data_dir):
-        # After SIGKILL, child processes hold the shared memory and the lock file for a moment.
+        # After SIGKILL, child processes briefly hold the shared memory and the lock file.
         is_held = any(text in _tail(log) for text in ("shared memory", "already exists"))
         if not is_held or time.monotonic() > started_at + START_TIMEOUT:
             raise EmbeddedServerError(

@@ -88,7 +88,7 @@ def is_exhausted(data_dir: Path) -> bool:
 
 
 def disk_full_error(data_dir: Path) -> DiskFullError:
-    """Return an error about the full disk, with steps that need no running server."""
+    """Return an error about the full disk, with steps that do not need a running server."""
     disk = shutil.disk_usage(data_dir)
     path = path_of(data_dir)
     if path.exists():

@@ -49,7 +49,7 @@ _CHANGES = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
 
 class Role(NamedTuple):
-    """A role of one database. The owner owns the tables and needs no privileges on them."""
+    """A role of one database. The owner owns the tables and does not need privileges on them."""
 
     name: str
     #: The environment variable with the password, and its value.
@@ -244,5 +244,5 @@ def _name(database: str, kind: str) -> str:
     if len(name.encode()) <= _MAX_NAME:
         return name
     digest = sha256(database.encode()).hexdigest()[:8]
-    room = _MAX_NAME - len(f"_{digest}_{kind}")
-    return f"{database.encode()[:room].decode(errors='ignore')}_{digest}_{kind}"
+    length = _MAX_NAME - len(f"_{digest}_{kind}")
+    return f"{database.encode()[:length].decode(errors='ignore')}_{digest}_{kind}"

@@ -55,7 +55,7 @@ def grant(alias: str, role: str, *, can_write: bool) -> None:
     connection = connections[alias]
     if any(role == own.name for other in (CONTROL, *ALIASES) for own in roles_of(other)):
         raise MarketplaceError(
-            f"{role} is a role of the databases, whose privileges are fixed. To repair them: "
+            f"{role} is a built-in role; its privileges cannot be changed. To repair them: "
             f"python manage.py db_grants --repair"
         )
     with transaction.atomic(using=alias), connection.cursor() as cursor:

@@ -15,7 +15,7 @@ from psycopg2.extensions import encrypt_password
 
 from marketplace.databases.roles.definitions import Role
 from marketplace.exceptions import MarketplaceError
-from marketplace.secret_checks import find_secret_faults
+from marketplace.secret_checks import find_secret_errors
 
 _VERIFIER = re.compile(r"SCRAM-SHA-256\$(\d+):([^$]+)\$([^:]+):.+")
 
@@ -26,8 +26,8 @@ def require_strong(roles: Iterable[Role]) -> None:
     :raises MarketplaceError: if there is such a password, with the name of its variable
     """
     passwords = ((role.variable, role.password) for role in roles if not role.is_trusted)
-    if faults := list(find_secret_faults(passwords)):
-        raise MarketplaceError("\n".join(faults))
+    if errors := list(find_secret_errors(passwords)):
+        raise MarketplaceError("\n".join(errors))
 
 
 def verifier(cursor: CursorWrapper, role: str, password: str) -> str:

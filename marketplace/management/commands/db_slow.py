@@ -98,8 +98,8 @@ class Command(DatabaseCommand):
         if number := len(recorded.statements) - len(included):
             share = 1 - sum(statement.share for statement in included)
             self.stdout.write(
-                f"   Omitted: {counted(number, 'statement')} of dumps and of the catalog, "
-                f"{share:.1%} of the time (--all includes them)"
+                f"   Omitted: {counted(number, 'statement')} of pg_dump and on system catalogs "
+                f"({share:.1%} of total time; --all includes them)"
             )
 
 

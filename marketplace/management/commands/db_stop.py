@@ -56,4 +56,4 @@ class Command(BaseCommand):
         if released:
             self.stdout.write(f"Released {file_size(released)}: {free} are free now.")
         else:
-            self.stdout.write(f"There is no reserve to release: {free} are free.")
+            self.stdout.write(f"No reserve to release: {free} are free.")

@@ -23,7 +23,7 @@ class Command(BaseCommand):
         """Add the arguments."""
         parser.add_argument("name", help="Name of the platform, such as bozor.")
         parser.add_argument("database", help=f"Database of the platform: {', '.join(ALIASES)}.")
-        parser.add_argument("--title", help="Name for people. The default is NAME, capitalized.")
+        parser.add_argument("--title", help="Display name. The default is NAME, capitalized.")
         parser.add_argument(
             "--dry-run", action="store_true", help="Print the files to write, without writing them."
         )

@@ -68,7 +68,7 @@ class TestStartplatform:
             ("uzum", "ecommerce", "The platform uzum is registered already"),
             ("Bozor", "ecommerce", "Bozor cannot be the name of a platform"),
             ("the-bozor", "ecommerce", "the-bozor cannot be the name of a platform"),
-            ("shopzz", "default", "There is no database default. Choose from ecommerce,"),
+            ("shopzz", "default", "The database default does not exist. Choose from ecommerce,"),
             ("schema_org", "ecommerce", "schema_org cannot be the name of a platform"),
         ],
     )

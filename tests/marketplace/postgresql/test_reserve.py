@@ -147,7 +147,7 @@ class TestCommand:
         assert done.stdout.endswith("are free now.\nStopped the embedded PostgreSQL.\n")
         assert not path.exists()
         again = machine("db_stop", "--release-reserve")
-        assert again.stdout.startswith("There is no reserve to release: ")
+        assert again.stdout.startswith("No reserve to release: ")
         machine("db_create", "--database", "procurement")
         assert path.stat().st_size == 4 * MB
 
