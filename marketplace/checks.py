@@ -16,7 +16,7 @@ from marketplace.registry import ALIASES, CONTROL, PLATFORMS
 from marketplace.routers import database_of
 from marketplace.secret_checks import MIN_TOKEN
 
-#: The checks that run before a load. Checks of adapters have another tag, because a fault of one
+#: The checks that run before a load. Checks of adapters have another tag, because an error in one
 #: adapter must not block loads of other platforms.
 TAG = "marketplace"
 

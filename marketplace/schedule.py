@@ -136,12 +136,12 @@ def _parse(place: str, line: str) -> Job:
             f"The line is: {line.strip()}"
         ) from error
     expression, command = " ".join(words[:5]), tuple(words[5:])
-    for fault in _find_faults(expression, command):
-        raise ScheduleError(f"{place}: {fault}. The line is: {line.strip()}")
+    for reason in _find_errors(expression, command):
+        raise ScheduleError(f"{place}: {reason}. The line is: {line.strip()}")
     return Job(expression, command)
 
 
-def _find_faults(expression: str, command: tuple[str, ...]) -> Iterator[str]:
+def _find_errors(expression: str, command: tuple[str, ...]) -> Iterator[str]:
     try:
         next(CronSim(expression, timezone.localtime()))
     except (CronSimError, StopIteration):

@@ -52,8 +52,8 @@ def is_monotonous(secret: str) -> bool:
     return len(set(secret)) < MIN_DIFFERENT or len(set(pairwise(secret))) <= enough
 
 
-def find_host_faults(hosts: Iterable[str]) -> Iterator[str]:
-    """Yield faults of ALLOWED_HOSTS, each with the next step."""
+def find_host_errors(hosts: Iterable[str]) -> Iterator[str]:
+    """Yield errors in ALLOWED_HOSTS, each with the next step."""
     if "*" in (host.strip() for host in hosts):
         yield (
             "ALLOWED_HOSTS contains *, which accepts any host name in a request. Set it to the "
@@ -61,8 +61,8 @@ def find_host_faults(hosts: Iterable[str]) -> Iterator[str]:
         )
 
 
-def find_key_faults(key: str) -> Iterator[str]:
-    """Yield faults of SECRET_KEY, each with the next step."""
+def find_key_errors(key: str) -> Iterator[str]:
+    """Yield errors in SECRET_KEY, each with the next step."""
     if not key:
         yield f"SECRET_KEY is not set. Set it in the environment or .env: {_GENERATE_KEY}"
     elif key.startswith("django-insecure-"):
@@ -71,8 +71,8 @@ def find_key_faults(key: str) -> Iterator[str]:
         yield f"SECRET_KEY {weakness}. Generate one: {_GENERATE_KEY}"
 
 
-def find_password_faults(name: str, config: dict[str, Any]) -> Iterator[str]:
-    """Yield faults of a database's password, each with the next step.
+def find_password_errors(name: str, config: dict[str, Any]) -> Iterator[str]:
+    """Yield errors in a database's password, each with the next step.
 
     :param name: of the password's variable
     :param config: the database's entry in DATABASES
@@ -89,10 +89,10 @@ def find_password_faults(name: str, config: dict[str, Any]) -> Iterator[str]:
         )
 
 
-def find_secret_faults(
+def find_secret_errors(
     secrets: Iterable[tuple[str, str]], size: int = MIN_PASSWORD
 ) -> Iterator[str]:
-    """Yield faults of other secrets; empty secrets are not in use and have none.
+    """Yield errors in other secrets. Empty secrets are skipped: they are not in use.
 
     :param secrets: pairs of a variable's name and its value
     :param size: minimum length

@@ -10,8 +10,8 @@ import pytest
 
 from marketplace.secret_checks import (
     find_key_faults,
-    find_password_faults,
-    find_secret_faults,
+    find_password_errors,
+    find_secret_errors,
     is_example,
 )
 from tests.marketplace.conftest import ROOT, Machine
@@ -251,16 +251,16 @@ class TestSecretChecks:
     def test_rejects_common_passwords(self, secret):
         config = {"HOST": "db.example", "PASSWORD": secret, "USER": "app", "OPTIONS": {}}
 
-        [fault] = find_password_faults("DB_PASSWORD", config)
+        [error] = find_password_errors("DB_PASSWORD", config)
 
-        assert fault.startswith("The password in DB_PASSWORD ")
-        assert secret not in fault
+        assert error.startswith("The password in DB_PASSWORD ")
+        assert secret not in error
 
     @pytest.mark.parametrize("make", [secrets.token_urlsafe, secrets.token_hex, numbers])
     @pytest.mark.parametrize("size", [24, 50, 200])
     def test_accepts_random_ones_of_any_length(self, make, size):
         for _ in range(100):
-            assert list(find_secret_faults([("DB_PASSWORD", make(size))])) == []
+            assert list(find_secret_errors([("DB_PASSWORD", make(size))])) == []
 
     def test_an_empty_one_is_not_an_example(self):
         assert not is_example("")
@@ -280,14 +280,14 @@ class TestSecretChecks:
     def test_a_password_may_be_missing_if_it_is_not_needed(self, host, options):
         config = {"HOST": host, "PASSWORD": "", "USER": "app", "OPTIONS": options}
 
-        assert list(find_password_faults("DB_PASSWORD", config)) == []
+        assert list(find_password_errors("DB_PASSWORD", config)) == []
 
     def test_a_password_must_differ_from_the_role(self):
         config = {"HOST": "", "PASSWORD": "malika-77", "USER": "malika-77", "OPTIONS": {}}
 
-        [fault] = find_password_faults("DB_PASSWORD", config)
+        [error] = find_password_errors("DB_PASSWORD", config)
 
-        assert "the role's name" in fault
+        assert "the role's name" in error
 
 
 class TestLog:

@@ -63,8 +63,8 @@ def signing_keys() -> list[str]:
     keys = [key.strip() for key in env.list("BACKUP_SIGNING_KEY", default=[])]
     keys = [key for key in keys if key]
     named = [("A key in BACKUP_SIGNING_KEY", key) for key in keys]
-    if faults := list(secret_checks.find_secret_faults(named, secret_checks.MIN_SIGNING_KEY)):
-        raise ImproperlyConfigured("\n".join(dict.fromkeys(faults)))
+    if errors := list(secret_checks.find_secret_errors(named, secret_checks.MIN_SIGNING_KEY)):
+        raise ImproperlyConfigured("\n".join(dict.fromkeys(errors)))
     return keys
 
 

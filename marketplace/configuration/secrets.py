@@ -33,17 +33,17 @@ def require_strong_secrets(
 
     This runs when the settings are loaded, because WSGI servers run no system checks.
 
-    :raises ImproperlyConfigured: with all faults and their next steps
+    :raises ImproperlyConfigured: with all errors and their next steps
     """
     passwords = {name: value for name, value in env.ENVIRON.items() if name.endswith("_PASSWORD")}
     prefixes = ("REDIS", "DJANGO_SUPERUSER", *(variable_prefix(alias) for alias in DEFAULT_NAMES))
     others = [(name, value) for name, value in passwords.items() if name.startswith(prefixes)]
     tokens = [("A token in INGEST_TOKENS", token) for _, token in ingest_tokens]
-    faults = [
-        *secret_checks.find_host_faults(allowed_hosts),
-        *secret_checks.find_key_faults(key),
-        *secret_checks.find_secret_faults(others),
-        *secret_checks.find_secret_faults(
+    errors = [
+        *secret_checks.find_host_errors(allowed_hosts),
+        *secret_checks.find_key_errors(key),
+        *secret_checks.find_secret_errors(others),
+        *secret_checks.find_secret_errors(
             [("METRICS_TOKEN", metrics_token), *tokens], secret_checks.MIN_TOKEN
         ),
     ]
@@ -51,6 +51,6 @@ def require_strong_secrets(
         variable = (
             f"{variable_prefix(alias)}_DATABASE_URL" if database_url(alias) else "DB_PASSWORD"
         )
-        faults += secret_checks.find_password_faults(variable, config)
-    if faults:
-        raise ImproperlyConfigured("\n".join(dict.fromkeys(faults)))
+        errors += secret_checks.find_password_errors(variable, config)
+    if errors:
+        raise ImproperlyConfigured("\n".join(dict.fromkeys(errors)))
