@@ -51,15 +51,16 @@ def _parse(payload: Payload, context: Payload) -> Parsed:
 SHAPES = (Shape("MISSING", lambda document: False, lambda document, source: iter(()), _parse),)
 
 
-def expire(alias: str, platform: str, moment: datetime | None = None) -> int:
+def expire(alias: str, platform: str, now: datetime | None = None) -> int:
     """Set active ads whose expiry date has passed to expired, with an event; return their number.
 
     An ad that is observed again later gets the observed status. Safe to run repeatedly and
     concurrently.
 
-    :param moment: the time up to which ads expire, because loaded data may be old; now if None
+    :param now: the time up to which ads expire, earlier than the current time (the default) if the
+        loaded data are old
     """
-    values: dict[str, Any] = {"platform": platform, "moment": moment or timezone.now()}
+    values: dict[str, Any] = {"platform": platform, "now": now or timezone.now()}
     total = 0
     while True:
         with transaction.atomic(using=alias), connections[alias].cursor() as cursor:

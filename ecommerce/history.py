@@ -8,7 +8,7 @@ arrive. In the order of time:
   Before the first price, such an observation is ignored.
 - There is a point for the first observation, and for each observation whose price, old price,
   currency or availability differs from the one before.
-- Of two observations at one time, the one that was stored first counts.
+- If two observations have the same time, the first stored one wins.
 
 Observations that arrive in order are appended. After a late arrival, the history is rebuilt from
 all known observations. Of archived months, only the archived points are known: see
@@ -170,7 +170,7 @@ def rebuild(
     For times without an observation, the stored points and the state of the offer before and after
     the batch count. Points that remain keep their ids. Safe to run again.
 
-    :param observations: of two at one time, the first counts
+    :param observations: if two have the same time, the first one wins
     """
     _prepare_tables(cursor)
     rows = ((position, *_series_row(seen)) for position, seen in enumerate(observations))

@@ -20,11 +20,11 @@ _SELLER = Reference("seller_id", records.Seller)
 _CATEGORY = Reference("category_id", records.Category)
 
 
-def create_months(alias: str, moments: set[datetime]) -> None:
+def create_months(alias: str, times: set[datetime]) -> None:
     """Create the missing partitions of the price history for some times."""
     # Partitions are months of UTC. Each batch checks again: a month may have been archived since
     # the last batch.
-    ensure(alias, {moment.astimezone(UTC).date().replace(day=1) for moment in moments})
+    ensure(alias, {time.astimezone(UTC).date().replace(day=1) for time in times})
 
 
 def after_merge(cursor: CursorWrapper, platform: str) -> int:

@@ -1,4 +1,4 @@
-"""Prices that loading marked as outliers, and the decisions of a person about them.
+"""Prices that loading marked as outliers, and the manual decisions about them.
 
 An outlier is a price that was observed once, between two prices that agree, and that differs from
 them as the database function `ecommerce_is_outlier` defines. It stays in the history and is
@@ -61,7 +61,7 @@ def _outlier(point: PricePoint) -> Outlier:
 
 
 def release(alias: str, pk: int) -> None:
-    """Declare an outlier correct: its price counts again, and is not marked again.
+    """Accept an outlier: its price is included in the statistics, and is not marked again.
 
     :raises MarketplaceError: if the point does not exist, or is not marked
     """
@@ -84,5 +84,5 @@ def _set_decision(alias: str, pk: int, *, is_outlier: bool) -> None:
         raise MarketplaceError(
             f"Price point {pk} is not {state}. See the price history in the admin."
             if points.exists()
-            else f"There is no price point {pk} in {alias}."
+            else f"The price point {pk} does not exist in {alias}."
         )

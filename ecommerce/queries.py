@@ -248,7 +248,7 @@ WITH points AS (
     SELECT
         coalesce(o.platform, 'unknown') AS platform,
         h.*,
-        h.recorded_at AT TIME ZONE 'UTC' AS moment
+        h.recorded_at AT TIME ZONE 'UTC' AS recorded_at_utc
     FROM ecommerce_price_history AS h
     LEFT JOIN ecommerce_offers AS o ON h.offer_id = o.id
     WHERE %(platform)s::text IS NULL OR o.platform = %(platform)s

@@ -8,7 +8,7 @@ WITH expired AS (
     WHERE
         platform = %(platform)s
         AND status = 'active'
-        AND expires_at < %(moment)s
+        AND expires_at < %(now)s
         AND expires_at > last_seen_at
     ORDER BY external_id
     LIMIT 1000

@@ -1,5 +1,5 @@
 -- Inserts events for staged listings that are new or differ from their state before this batch. An
--- observation older than the stored one creates no event.
+-- observation older than the stored one does not create an event.
 WITH changed AS (
     SELECT
         l.id,

@@ -63,7 +63,7 @@ def _seller_link(offer: Offer) -> str:
 def history_panels(history: QuerySet[PricePoint]) -> Iterable[Panel]:
     """Yield a price chart for each currency, and the table of the latest changes.
 
-    Both cover the months in PostgreSQL and name the months that are archived or lost.
+    Both cover the months in PostgreSQL and list the months that are archived or lost.
     """
     archived = notices.archived_months()
     left_out = notices.omitted_months_message(archived)

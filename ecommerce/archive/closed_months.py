@@ -1,8 +1,8 @@
 """Loading into archived months, which are closed.
 
 An item that confirms the archived prices is loaded as usual. An item that would change them is
-refused, and waits in quarantine until the month is brought back. If a newer payload contains a past
-price, that price stays in the payload only.
+quarantined, and can be released after db_unarchive. If a newer payload contains a past price, that
+price stays in the payload only.
 """
 
 from bisect import bisect_right
@@ -44,7 +44,7 @@ _COLUMNS = (
 
 
 class _Observation(NamedTuple):
-    """An observation of a batch in an archived month; `item` is None if several items state it."""
+    """An observation of a batch in an archived month; `item` is None if several items have it."""
 
     item: int | None
     offer_id: int
@@ -156,7 +156,7 @@ def _changes_history(observed: _Observation, points: list[tuple[Any, ...]]) -> b
         return True
     _, at, price, old_price, currency, is_available, *_, is_outlier = points[index - 1]
     if at == observed.at:
-        # The first state that was recorded for a time counts.
+        # If two states have the same time, the first stored one wins.
         return False
     return (
         is_outlier is not None

@@ -31,7 +31,7 @@ COPY (
 ) TO STDOUT WITH (FORMAT csv, NULL '\\N')
 """
 
-# The metadata explains a file to a person who has nothing else.
+# The metadata explains a file that is read without the database and this documentation.
 _WRITE = """
 COPY (SELECT {columns} FROM rows WHERE platform = $platform ORDER BY {order})
 TO '{path}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {group}, KV_METADATA {{

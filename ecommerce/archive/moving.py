@@ -135,7 +135,7 @@ def _is_complete(month: date) -> bool:
 def _finish(month: date, now: datetime, size: int) -> MovedMonth:
     mark = months.mark_of(month)
     if mark is None:
-        raise ArchiveError(f"There are no rows of {month:%Y-%m} to archive.")
+        raise ArchiveError(f"{month:%Y-%m} has no rows to archive.")
     manifest = verify(mark)
     if mark.archived_at is None:
         months.drop(month, now)

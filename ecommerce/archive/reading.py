@@ -86,7 +86,7 @@ def _first_line(error: duckdb.Error) -> str:
 
 #: The columns of the files, and the time without time zone (UTC), from which days and months are
 #: computed three times as fast.
-_POINTS = "*, make_timestamp(epoch_us(recorded_at)) AS moment"
+_POINTS = "*, make_timestamp(epoch_us(recorded_at)) AS recorded_at_utc"
 
 
 def show_files(archive: DuckDBPyConnection, paths: Iterable[Path]) -> None:

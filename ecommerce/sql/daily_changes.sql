@@ -1,7 +1,7 @@
 -- Number of price changes, increases and decreases per platform and UTC day, without outliers.
 SELECT
     platform,
-    CAST(moment AS date) AS day,
+    CAST(recorded_at_utc AS date) AS day,
     count(*),
     count(*) FILTER (WHERE price_change > 0),
     count(*) FILTER (WHERE price_change < 0)

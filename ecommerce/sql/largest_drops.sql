@@ -2,7 +2,7 @@
 SELECT
     platform,
     offer_id,
-    moment,
+    recorded_at_utc,
     price,
     currency,
     price_change_percent

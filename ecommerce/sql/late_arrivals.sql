@@ -1,6 +1,6 @@
 -- Products with late arrivals in the batch that contradict the history: a state before the newest
--- known one that differs from the point in effect at that time, or that confirms an outlier, which
--- then was none. The state that was stored first for a time counts.
+-- known one that differs from the point in effect at that time, or shows that a point marked as an
+-- outlier was genuine. If two states have the same time, the first stored one wins.
 --
 -- Archived months are closed, so observations in them are ignored here.
 --
@@ -72,7 +72,7 @@ new_offers AS MATERIALIZED (
 
 SELECT product_external_id FROM contradicted
 UNION
--- New offers of products that were observed later: those observations may state that the product,
+-- New offers of products that were observed later: those observations may show that the product,
 -- and so the offer, was out of stock.
 SELECT s.product_external_id
 FROM new_offers AS s

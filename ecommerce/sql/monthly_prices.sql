@@ -1,7 +1,7 @@
 -- Points per platform, UTC month and currency. Outliers count only as outliers.
 SELECT
     platform,
-    CAST(date_trunc('month', moment) AS date) AS month,
+    CAST(date_trunc('month', recorded_at_utc) AS date) AS month,
     currency,
     count(*) FILTER (WHERE is_outlier IS NOT TRUE),
     count(*) FILTER (WHERE is_outlier IS TRUE),

@@ -6,8 +6,8 @@ SELECT
     min(price),
     max(price),
     sum(price),
-    min(moment),
-    max(moment)
+    min(recorded_at_utc),
+    max(recorded_at_utc)
 FROM points
 WHERE
     offer_id = ANY(CAST(%(offers)s AS bigint []))

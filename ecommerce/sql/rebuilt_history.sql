@@ -3,7 +3,7 @@
 -- before. Observations without a price before the first price are ignored.
 --
 -- An outlier was observed once, differs from the points before and after it as
--- ecommerce_is_outlier() defines, and does not follow another outlier. The decision of a person
+-- ecommerce_is_outlier() defines, and does not follow another outlier. A manual decision
 -- about a point is kept, and does not affect the other points.
 --
 -- Points of archived months are read and never written.
@@ -223,7 +223,7 @@ newest AS (
 ),
 
 -- If the newest observation lacks values, they come from an earlier one, which may be a late
--- arrival. An observation of the product may state that an offer is out of stock before the offer
+-- arrival. An observation of the product may show that an offer is out of stock before the offer
 -- is known.
 current AS (
     SELECT n.*, n.is_unpriced OR n.recorded_at > o.recorded_at AS is_newer

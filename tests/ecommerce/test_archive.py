@@ -189,7 +189,9 @@ class TestCommands:
 
         done = run("db_archive", "--older-than=36500d")
 
-        assert done.out == "ECOMMERCE: nothing to archive: no month ended 36,500 days ago\n"
+        assert (
+            done.out == "ECOMMERCE: nothing to archive: no month ended at least 36,500 days ago\n"
+        )
         assert run("db_unarchive", "2021-05").err.startswith(
             "ECOMMERCE: 2021-05 is not archived. Archived months: none."
         )

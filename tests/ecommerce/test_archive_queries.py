@@ -66,7 +66,8 @@ class TestQuestions:
 
     def test_invalid_arguments_of_the_command(self):
         assert (
-            run("price_history", "uzum", "9").err == "CommandError: There is no offer 9 of uzum.\n"
+            run("price_history", "uzum", "9").err
+            == "CommandError: The offer 9 of uzum does not exist.\n"
         )
         done = run("price_history", "uzum", "9", "--since", "May")
         assert "May is not a day or time, such as 2025-06-01" in done.err

@@ -143,7 +143,9 @@ class TestDecisions:
             outliers.release("ecommerce", first.pk)
         with pytest.raises(MarketplaceError, match="is not a released outlier"):
             outliers.restore("ecommerce", self.point().pk)
-        with pytest.raises(MarketplaceError, match="There is no price point 999 in ecommerce"):
+        with pytest.raises(
+            MarketplaceError, match="The price point 999 does not exist in ecommerce"
+        ):
             outliers.release("ecommerce", 999)
 
     def test_newest_outliers_are_listed_first(self):

@@ -47,7 +47,7 @@ class Command(DatabaseCommand):
 
     When a month is archived again, its previous files are kept for ARCHIVE_KEEP_DAYS days, and as long as BACKUP_DIR has an older set: a database restored from that set needs them.
 
-    --abandon declares archived months lost whose files cannot be recovered. Records of such a month load again, and histories continue without its archived prices; db_partitions, db_status, price_history and the admin name the lost months. Months that can be read are refused.
+    --abandon marks archived months as lost if their files cannot be recovered. New records for a lost month are accepted, and price histories omit its archived prices; db_partitions, db_status, price_history and the admin list the lost months. Fails for months whose files can be read.
 
     Exits with 1 if a month could not be archived, or if files were changed. Back up ARCHIVE_DIR: backups of the database do not contain it.
     """  # noqa: E501 # a line is a paragraph
@@ -71,13 +71,13 @@ class Command(DatabaseCommand):
             nargs="+",
             type=month,
             metavar="MONTH",
-            help="Only declare archived months lost, such as 2025-01; archive none.",
+            help="Only mark archived months as lost, such as 2025-01; archive none.",
         )
         add_destructive_arguments(parser)
         add_format_argument(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Archive, verify or abandon months, or show what would be done."""
+        """Archive, verify or abandon months; with --dry-run, only report the plan."""
         self.is_json = options["format"] == "json"
         self.results: list[dict[str, Any]] = []
         action = self._verify if options["verify"] else partial(self._archive, options=options)
@@ -95,7 +95,7 @@ class Command(DatabaseCommand):
         now = timezone.now()
         due = moving.due_months(options["older_than"], now)
         if not due:
-            self._write(alias, f"nothing to archive: no month ended {_age(options)} ago")
+            self._write(alias, f"nothing to archive: no month ended at least {_age(options)} ago")
             if not options["dry_run"] and layout.root().exists():
                 with layout.exclusive_lock():
                     self._remove_superseded(alias)
@@ -119,7 +119,7 @@ class Command(DatabaseCommand):
         rows = counted(sum(mark.row_count for mark in marks), "row")
         if not options["dry_run"] and not options["force"]:
             self.confirm(
-                f"{rows} of {months.names(options['abandon'])} will be declared lost.", alias
+                f"{rows} of {months.names(options['abandon'])} will be marked as lost.", alias
             )
         for mark in marks:
             if not options["dry_run"]:

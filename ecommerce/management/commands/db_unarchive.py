@@ -32,7 +32,7 @@ class Command(DatabaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Bring the months back, or show what would be done."""
+        """Move the months back to PostgreSQL; with --dry-run, only report the plan."""
         requested = [_month(text) for text in options["months"]]
 
         def bring_back(alias: str) -> None:

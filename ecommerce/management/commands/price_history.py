@@ -68,7 +68,7 @@ def _offer(platform: str, external_id: str) -> int:
     offers = Offer.objects.filter(platform=platform, external_id=external_id)
     pk = offers.values_list("pk", flat=True).first()
     if pk is None:
-        raise MarketplaceError(f"There is no offer {external_id} of {platform}.")
+        raise MarketplaceError(f"The offer {external_id} of {platform} does not exist.")
     return pk
 
 
@@ -80,14 +80,14 @@ def _moment(text: str | None, default: datetime) -> datetime:
     if text is None:
         return default
     try:
-        day, moment = parse_date(text), parse_datetime(text)
+        day, parsed = parse_date(text), parse_datetime(text)
     except ValueError:
-        day = moment = None
+        day = parsed = None
     if day is not None:
         return datetime.combine(day, time(), UTC)
-    if moment is None:
+    if parsed is None:
         raise CommandError(f"{text} is not a day or time, such as 2025-06-01 or 2025-06-01T10:00Z.")
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
 def _line(point: Point) -> str:
