@@ -2,7 +2,7 @@
 
 Some products are loaded, and each row about them is then copied with new ids, hashes and normalized
 titles, so that the indexes are as large and as varied as those of loaded rows. The columns are
-taken from the models, so a new column needs no change here.
+taken from the models, so a new column does not require a change here.
 """
 
 from collections.abc import Iterator

@@ -38,8 +38,8 @@ class ReplacedError(MarketplaceError):
 class PayloadError(MarketplaceError):
     """Raised if a payload cannot be converted to records. Only this payload is quarantined.
 
-    :param reason: a description of the fault for the person who reviews the quarantine
-    :param field: the faulty field of the payload, as the platform names it; may be empty
+    :param reason: a description of the error, for the review of the quarantine
+    :param field: the platform's name of the invalid field; may be empty
     """
 
     def __init__(self, reason: str, field: str = "") -> None:

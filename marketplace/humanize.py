@@ -1,4 +1,4 @@
-"""Format counts, sizes and times for people."""
+"""Format counts, sizes and times for display."""
 
 from datetime import datetime
 

@@ -1,7 +1,7 @@
 """The registry of databases and platforms: the only place that assigns platforms to databases.
 
 To add a platform, add a line to PLATFORMS and a module `<database>/platforms/<name>.py`. A platform
-that is loaded only from tables with mappings needs no module.
+that is loaded only from tables with mappings does not need a module.
 """
 
 from typing import NamedTuple

@@ -13,7 +13,7 @@ class Organization(NamedTuple):
     """A customer or provider.
 
     :param external_id: "inn:<tax number>" if the number is known, else "name:<normalized name>"
-    :param inn: the tax number: 9 digits of a legal entity, 14 of a person (PINFL)
+    :param inn: the tax number: 9 digits of a legal entity, 14 of an individual (PINFL)
     """
 
     external_id: str
@@ -87,7 +87,7 @@ class Reference(NamedTuple):
     """An entry of a reference list of a platform.
 
     :param external_id: "<kind>:<id>"
-    :param kind: category or region; other if the source does not name its list
+    :param kind: category or region; other if the source does not specify its list
     """
 
     external_id: str

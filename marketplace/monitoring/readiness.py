@@ -34,7 +34,7 @@ TIME_LIMIT = 1.5
 #: Seconds for which an answer is cached.
 KEEP = 2.0
 
-#: Pattern of an error message, code and text of the reason. The first match counts.
+#: Pattern of an error message, code and text of the reason. The first match wins.
 _REASONS = (
     (
         r"too many clients|remaining connection slots|too many connections|no more connections",
@@ -75,7 +75,7 @@ _REASONS = (
 
 
 class Remark(NamedTuple):
-    """A problem or warning: a code for programs, and a text for people."""
+    """A problem or warning: a code for programs, and a text for display."""
 
     code: str
     text: str

@@ -40,7 +40,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
     aliases = request.GET.getlist("database") or list(ALL_ALIASES)
     if unknown := [alias for alias in aliases if alias not in ALL_ALIASES]:
         names = ", ".join(ALL_ALIASES)
-        error = f"There is no database {unknown[0]!r}. Databases: {names}."
+        error = f"The database {unknown[0]!r} does not exist. Databases: {names}."
         return JsonResponse({"error": error}, status=400)
     now, readiness = timezone.now(), get_readiness(aliases)
     is_ready = all(database.is_ready for database in readiness)
