@@ -91,7 +91,7 @@ class Removal(NamedTuple):
 class Figure(NamedTuple):
     """A measurement and its target.
 
-    :param times: the seconds of the table as a multiple of those of the archive
+    :param times: the table's seconds divided by the archive's seconds
     :param target: the required multiple
     """
 

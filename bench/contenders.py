@@ -179,7 +179,7 @@ def _upsert_offers(
 def _upsert(model: type[models.Model], rows: Any) -> dict[str, int]:
     """Insert rows, or update existing ones; return their keys by `external_id`."""
     key = ["platform", "external_id"]
-    kept = {"id", "first_seen_at", *key}
+    preserved = {"id", "first_seen_at", *key}
     instances = [model(**values) for values in rows]
     fields = [field.name for field in model._meta.concrete_fields if not field.generated]
     manager: Any = model._default_manager
@@ -187,7 +187,7 @@ def _upsert(model: type[models.Model], rows: Any) -> dict[str, int]:
         instances,
         update_conflicts=True,
         unique_fields=key,
-        update_fields=[name for name in fields if name not in kept],
+        update_fields=[name for name in fields if name not in preserved],
     )
     return {instance.external_id: instance.pk for instance in instances}  # type: ignore[attr-defined]
 

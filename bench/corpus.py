@@ -1,9 +1,9 @@
-"""The corpus of the benchmark: invented product responses of Uzum Market, in the form of UZ-API.
+"""The corpus of the benchmark: invented product responses of Uzum Market in the UZ-API shape.
 
-A response is a function of the number of the product and the visit, so it is the same on each
-machine. It has the parts of a real one: the envelope with `seo`, which repeats photos and SKUs, the
+A response is a function of the product number and the visit, so it is the same on each machine.
+It has the parts of a real one: the envelope with `seo`, which repeats photos and SKUs, the
 timestamp of the API, the category with its ancestors, the seller, and SKUs that refer to the
-characteristics. It is a third of the size of a real one: photos have two sizes instead of nine, and
+characteristics. It is a third as large as a real one: photos have two sizes instead of nine, and
 fields that are empty in all SKUs are omitted. The data are as hard to compress as real ones: texts
 are described in `bench.words`, and keys of photos, ids, barcodes, prices, amounts and dates are
 random.
@@ -196,7 +196,7 @@ def _photo(random: Random) -> Payload:
 def _characteristics(
     random: Random, count: int, is_russian: bool
 ) -> tuple[list[Payload], list[list[Payload]]]:
-    """Return the characteristics of a product, and the positions of the values of each SKU."""
+    """Return the characteristics of a product, and the positions of each SKU's values."""
     if count == 1:
         return [], [[]]
     chosen = random.sample(_AXES, 2)
@@ -286,7 +286,7 @@ def _category(random: Random, block: int) -> Payload:
 
 
 def _parent(place: int) -> int | None:
-    """Return the position of the parent of a category; None for a root."""
+    """Return the position of a category's parent; None for a root."""
     roots, groups = CATEGORIES // 20, CATEGORIES // 5
     if place < roots:
         return None

@@ -56,7 +56,7 @@ class Target(NamedTuple):
 
 
 def build(results: Results, options: Options, measured_at: datetime) -> dict[str, Any]:
-    """Return the report in the form of its JSON."""
+    """Return the report as JSON values."""
     return {
         "measured_at": measured_at.isoformat(timespec="seconds"),
         "machine": _machine(),

@@ -49,7 +49,7 @@ class Series:
         return self.records / self.median
 
     def as_json(self) -> dict[str, Any]:
-        """Return the series in the form of the report."""
+        """Return the series in the report's format."""
         seconds = [timing.seconds for timing in self.timings]
         writing = self.writing_median
         return {
@@ -72,7 +72,7 @@ class Results:
     """The results of a run.
 
     :param storage: table → bytes after a first load, without VACUUM
-    :param memory: the measurements of the load of a large file
+    :param memory: the measurements of loading a large file
     :param full: the loads at full scale
     """
 

@@ -117,7 +117,7 @@ def is_kept(alias: str, state: str, label: str) -> bool:
 
 
 def label(alias: str, state: str, text: str) -> None:
-    """Set the label of the template of a state."""
+    """Set the label of a state's template database."""
     _, template = _names(alias, state)
     with connections[CONTROL].cursor() as cursor:
         statement = sql.SQL("COMMENT ON DATABASE {} IS %(text)s").format(sql.Identifier(template))
@@ -142,7 +142,7 @@ def sizes(alias: str) -> dict[str, int]:
 
 
 def schema(alias: str) -> str:
-    """Return a digest of the definitions of the tables and indexes."""
+    """Return a digest of the table and index definitions."""
     return str(_rows(alias, _SCHEMA)[0][0])
 
 

@@ -73,7 +73,7 @@ _CODE = "ABCDEFGHKLMNPRSTUVXZ"
 
 
 class Language(NamedTuple):
-    """The parts of the texts of a language.
+    """The parts that texts in a language consist of.
 
     :param weights: the cumulative frequencies of the words
     :param small: words between other words
@@ -87,14 +87,14 @@ class Language(NamedTuple):
 
 def _language(words: list[str], small: str, units: str) -> Language:
     """Return a language whose words have frequencies like those of real texts."""
-    # A random order. Otherwise the forms of the first stems would be the most frequent words.
+    # A random order. Otherwise the inflections of the first stems would be the most frequent words.
     Random("words").shuffle(words)
     weights = list(accumulate(1 / (place + 20) for place in range(len(words))))
     return Language(words, weights, small.split(), units.split())
 
 
 def _forms(stems: str, endings: str) -> list[str]:
-    """Return each stem with each ending; a hyphen stands for no ending."""
+    """Return each stem with each ending; a hyphen means that the stem has no ending."""
     return [stem + end.strip("-") for stem in stems.split() for end in endings.split()]
 
 
