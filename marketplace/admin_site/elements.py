@@ -80,13 +80,13 @@ def web_url(value: object) -> str:
 
 
 def web_urls(values: object) -> list[str]:
-    """Return the http(s) URLs of a list of values; none if it is not a list."""
+    """Return the http(s) URLs in a list of values; an empty list if it is not a list."""
     candidates = values if isinstance(values, list) else []
     return [url for url in map(web_url, candidates) if url]
 
 
 def list_url(model: type[models.Model], **parameters: object) -> str:
-    """Return the URL of the list of a table, filtered by `parameters`."""
+    """Return the URL of a table's list page, filtered by `parameters`."""
     url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
     return f"{url}?{urlencode(parameters)}" if parameters else url
 

@@ -45,7 +45,7 @@ def invalid_input(request: HttpRequest, reason: str, corrected: str) -> HttpResp
     :param corrected: the URL without the invalid parameters; empty if unknown
     """
     kind = "address" if request.method in ("GET", "HEAD") else "form"
-    return error_page(request, 400, f"This {kind} is not valid", reason, corrected)
+    return error_page(request, 400, f"Invalid {kind}", reason, corrected)
 
 
 def _context(status: int, title: str, reason: str) -> dict[str, object]:
@@ -97,7 +97,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Return the page for an unhandled exception. It uses nothing that may have caused it."""
+    """Return the page for an unhandled exception. It does not depend on a database."""
     return plain_page(
         request,
         500,

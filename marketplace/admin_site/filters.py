@@ -217,7 +217,7 @@ class DayRangeFilter(_RangeMixin, _DateFilter):
         self.title = label(self.field_path)
 
     def queryset(self, request: HttpRequest, queryset: Rows) -> Rows:
-        """Return the rows from the start of the first day to the end of the last one."""
+        """Return the rows from the start of the first day to the end of the last day."""
         name, (first, last) = self.field_path, self.limits(request)
         if first:
             queryset = queryset.filter(**{f"{name}__gte": self._start(first)})

@@ -43,7 +43,7 @@ def script(request: HttpRequest) -> str:
 
 
 def favicon(request: HttpRequest) -> str:
-    """Return the URL of the icon of the browser tab."""
+    """Return the URL of the favicon."""
     return static("marketplace/favicon.svg")
 
 
@@ -117,7 +117,7 @@ def _permitted(status: DatabaseStatus, tables: Collection[str]) -> DatabaseStatu
 
 
 def _card(status: DatabaseStatus, lists: dict[str, str], now: datetime) -> dict[str, Any]:
-    """Return the variables of the template of a database.
+    """Return the template variables of a database.
 
     :param lists: the URLs of the lists that the account may view, by table
     """

@@ -118,7 +118,7 @@ def _may_see_reason(request: HttpRequest, alias: str) -> bool:
 
 
 def _alias(request: HttpRequest) -> str:
-    """Return the database of the page: the first part of the name of its URL pattern."""
+    """Return the database of the page: the first part of its URL pattern's name."""
     match = request.resolver_match
     label = (match.url_name or "").split("_")[0] if match else ""
     label = match.kwargs.get("app_label", label) if match else label

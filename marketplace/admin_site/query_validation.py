@@ -99,7 +99,7 @@ class QueryValidationMixin(ModelAdmin):
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """Return the list.
 
-        :raises BadParameterError: if a parameter is unknown or its value is not valid
+        :raises BadParameterError: if a parameter is unknown or its value is invalid
         """
         self._validate_query(request)
         try:
@@ -114,7 +114,7 @@ class QueryValidationMixin(ModelAdmin):
     ) -> Any:
         """Run the action that the user chose in the list.
 
-        :raises BadParameterError: if the key of a selected row is not valid
+        :raises BadParameterError: if the key of a selected row is invalid
         """
         for key in request.POST.getlist(ACTION_CHECKBOX_NAME):
             if not ROW_KEY.fullmatch(key):
@@ -173,7 +173,7 @@ class QueryValidationMiddleware:
     def process_view(
         self, request: HttpRequest, view: object, arguments: object, options: object
     ) -> HttpResponse | None:
-        """Return an error page if the URL is not valid for any view, otherwise None."""
+        """Return an error page if the URL is invalid for all views, otherwise None."""
         try:
             if _is_admin(request):
                 validate_url(request)

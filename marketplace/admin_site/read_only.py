@@ -37,7 +37,7 @@ LIFECYCLE = ("first_seen_at", "last_seen_at", "updated_at")
 
 
 class Panel(NamedTuple):
-    """A section of the page of a row, below its columns.
+    """A section of a row's page, below its columns.
 
     :param html: the content
     :param note: a remark below the content

@@ -48,7 +48,7 @@ class TestErrors:
         status, html = read(admin_client.get("/ecommerce/offer/?product__seller__name=x"))
 
         assert status == 400
-        assert "This address is not valid" in html
+        assert "Invalid address" in html
         assert '<a class="mp-link" href="/ecommerce/offer/">Show the whole list</a>' in html
 
     def test_unknown_host(self, client):

@@ -31,7 +31,7 @@ pytestmark = [
 ]
 
 #: The alert of the page about invalid input.
-ALERT = re.compile(r'role="alert">\s*<h2>This (?:address|form) is not valid</h2>\s*<p>([^<]+)</p>')
+ALERT = re.compile(r'role="alert">\s*<h2>Invalid (?:address|form)</h2>\s*<p>([^<]+)</p>')
 
 ACTION = {"action": "release", "index": "0"}
 
