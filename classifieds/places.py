@@ -216,7 +216,7 @@ def _known_regions() -> dict[str, str]:
 
 
 def _district_key(name: str) -> str:
-    """Return the same key for the Russian, Uzbek and slug forms of a district: "yakkasaray"."""
+    """Return the same key for the Russian, Uzbek and slug spellings of a district: "yakkasaray"."""
     key = "".join(word for word in _words(name) if word not in _DISTRICT_WORDS)
     # Uzbek has o where Russian has a. The letters х and ҳ are kh and h in Latin.
     folded = key.replace("kh", "h").replace("o", "a").replace("ai", "ay")

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 
 class Category(NamedTuple):
-    """A node of the category tree of a platform.
+    """A node of a platform's category tree.
 
     :param path: the path as published: "transport/cars"
     """

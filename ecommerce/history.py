@@ -45,7 +45,7 @@ COLUMNS = {
 _SERIES = "stage_price_series"
 _SERIES_COLUMNS = {"position": "bigint", **COLUMNS, "product_external_id": "text"}
 
-#: Columns of the series in the order of the fields of a PricePoint.
+#: Columns of the series, in the order of PricePoint's fields.
 _SERIES_NAMES = ["position", *PricePoint._fields, "product_external_id"]
 
 #: Temporary table of all known states of the offers in the series.
@@ -87,7 +87,7 @@ def observations_of(records: Iterable[Any], observed_at: datetime) -> list[Price
             past[record[:2]] = record
         elif isinstance(record, Product) and record.is_available is False:
             sold_out.append(SoldOut(record.external_id, observed_at))
-    # The availability of a product counts only if the item has no offers.
+    # The availability of a product is used only if the item has no offers.
     return list((past | current).values()) if current else [*past.values(), *sold_out]
 
 
@@ -122,8 +122,8 @@ def _combine(newer: PricePoint, older: PricePoint) -> PricePoint:
 def insert_first_points(cursor: CursorWrapper, offers: list[int], since: datetime) -> int:
     """Write the first points of offers that were just inserted; return their number.
 
-    :param since: time of the oldest of these observations
-    :raises MergeRequiredError: if `since` may be in an archived month, which takes no points
+    :param since: time of the oldest observation
+    :raises MergeRequiredError: if `since` may be in an archived month, which does not accept points
     """
     if closed_months.is_closed(cursor, since):
         raise MergeRequiredError(f"Months up to that of {since:%Y-%m-%d} may be archived.")
@@ -216,7 +216,7 @@ def _mark_outliers(
 ) -> None:
     """Mark the last prices of offers that the new prices reveal to be outliers.
 
-    :param times: the time of the last price of each offer
+    :param times: the time of each offer's last price
     :param prices: the new price of each offer
     """
     cursor.execute(

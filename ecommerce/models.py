@@ -94,7 +94,7 @@ class Category(base.PlatformRow):
 
 
 class Product(base.PlatformRow):
-    """A product card: what is sold, without the price of each variant."""
+    """A product card. The variants with their prices are offers."""
 
     # Description
     title = models.TextField(null=True, help_text="NULL until a payload has one.")
@@ -161,7 +161,7 @@ class Product(base.PlatformRow):
             # Used by marketplace.loading.deduplication: unchanged content is not parsed again.
             HashIndex(fields=["content_hash"], name="ecommerce_products_content"),
             # Used by the cross-platform comparison: WHERE title_normalized = '…'.
-            # A hash index, because only equality is queried: a sixth of the size of a B-tree.
+            # A hash index, because only equality is queried: a sixth of a B-tree's size.
             HashIndex(fields=["title_normalized"], name="ecommerce_products_title"),
             # Used by queries of price ranges within a category, and by the foreign key.
             models.Index(fields=["category", "min_price"], name="ecommerce_products_category"),
@@ -288,7 +288,7 @@ class PricePoint(models.Model):
 
 
 class ArchivedMonth(models.Model):
-    """A month of the price history that is stored in Parquet files and takes no new points."""
+    """A month of the price history in Parquet files. It does not accept new points."""
 
     month = models.DateField(help_text="First day of the month, UTC.")
 
@@ -319,7 +319,7 @@ class LostMonth(models.Model):
     row_count = models.BigIntegerField(help_text="Number of archived points.")
 
     # Lifecycle
-    abandoned_at = models.DateTimeField(help_text="When the month was declared lost.")
+    abandoned_at = models.DateTimeField(help_text="Time at which the month was marked as lost.")
 
     class Meta:
         db_table = "ecommerce_lost_months"

@@ -11,7 +11,7 @@ from psycopg2.errors import DuplicateTable
 from ecommerce.archive import layout, months, reading
 from ecommerce.archive.months import Place
 
-#: Months after the current one that have a partition before anything is loaded into them.
+#: Months after the current one whose partitions are created in advance.
 MONTHS_AHEAD = 3
 
 
@@ -19,11 +19,11 @@ class Partition(NamedTuple):
     """A month of the price history.
 
     :param state: "hot" (in PostgreSQL), "missing" (not created yet), "archived", "being archived"
-        (in progress or interrupted), or "lost" (declared lost, and nothing was loaded since)
+        (in progress or interrupted), or "lost" (marked as lost, without points loaded since)
     :param rows: number of points; an estimate if the table is large
     :param bytes: size of the table with its indexes
     :param problem: why an archived month cannot be read; empty if it can
-    :param lost_at: when the month was declared lost
+    :param lost_at: time at which the month was marked as lost
     """
 
     month: date
@@ -61,7 +61,7 @@ def report(today: date) -> list[Partition]:
 
 
 def lost() -> list[str]:
-    """Return the months of the price history that were declared lost."""
+    """Return the months of the price history that were marked as lost."""
     return [str(gap) for gap in months.lost_months()]
 
 
@@ -82,7 +82,7 @@ def lacking_files(cursor: CursorWrapper) -> list[tuple[str, str]]:
 
 
 def names_ahead(today: date) -> list[str]:
-    """Return the names of the partitions of the current month and the months ahead."""
+    """Return the partition names of the current month and the months ahead."""
     return [f"ecommerce_price_history_{month:%Y_%m}" for month in _months(today)]
 
 

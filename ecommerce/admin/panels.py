@@ -22,7 +22,7 @@ POINT_LIMIT = 3000
 
 
 def price_range(obj: Product) -> str:
-    """Return the range of the prices of a product: 90 – 120 UZS."""
+    """Return the price range of a product: 90 – 120 UZS."""
     low, high = obj.min_price, obj.max_price
     if low is None or high is None or low == high:
         return formatting.money(high if low is None else low, obj.currency)
@@ -30,7 +30,7 @@ def price_range(obj: Product) -> str:
 
 
 def offer_panel(obj: Product, offers: QuerySet[Offer]) -> Panel:
-    """Return the table of the offers of a product, in the order of `offers`."""
+    """Return the table of a product's offers, in the order of `offers`."""
     shown = list(offers[: OFFER_LIMIT + 1])
     note: str = ""
     if len(shown) > OFFER_LIMIT:

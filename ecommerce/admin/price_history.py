@@ -33,7 +33,7 @@ _OUTLIER_CHOICES = (("yes", "Marked"), ("no", "Released"))
 
 
 class _OfferPlatformFilter(PlatformFilter):
-    """The platform of the offer of a price point."""
+    """The platform of the price point's offer."""
 
     path = "offer__platform"
 

@@ -72,7 +72,7 @@ class ProductAdmin(ReadOnlyAdmin):
 
     @admin.display(description="price", ordering="min_price")
     def price(self, obj: Product) -> str:
-        """Return the range of the prices of the offers."""
+        """Return the price range of the offers."""
         return elements.figure(price_range(obj))
 
     @admin.display(description="same title")

@@ -36,7 +36,7 @@ COLUMNS = {
 STORED = [name for name in COLUMNS if name not in ("platform", "offer_external_id")]
 WRITTEN = [name for name in STORED if name != "discount_percent"]
 
-#: The sort order of the rows of a file.
+#: The sort order of a file's rows.
 SORTED_BY = ["offer_id", "recorded_at"]
 
 #: The platform of points whose offer does not exist.
@@ -95,7 +95,7 @@ FROM (SELECT DISTINCT offer_id, platform, offer_external_id FROM points)
 
 
 class Fingerprint(NamedTuple):
-    """A summary of the rows of a month; equal fingerprints mean equal rows."""
+    """A summary of a month's rows; equal fingerprints mean equal rows."""
 
     rows: int
     min_recorded_at: str | None
@@ -123,14 +123,14 @@ def offers_hash(cursor: CursorWrapper, table: str) -> str:
 
 
 def fingerprint_files(archive: DuckDBPyConnection) -> Fingerprint:
-    """Return the fingerprint of the rows of the view `points`."""
+    """Return the fingerprint of the rows in the view `points`."""
     # The statement consists of constants of this module.
     row = archive.execute(_DUCKDB.format(row=_DUCKDB_ROW)).fetchone()
     return _fingerprint(row)
 
 
 def offers_hash_of_files(archive: DuckDBPyConnection) -> str:
-    """Return the hash of the offers that the rows of the view `points` refer to."""
+    """Return the hash of the offers that the rows in the view `points` refer to."""
     row = archive.execute(_DUCKDB_OFFERS).fetchone()
     return _padded(row[0] if row else None)
 

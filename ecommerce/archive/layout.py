@@ -1,4 +1,4 @@
-"""The paths of the files of archived months, their manifests, and checks of the files.
+"""Paths of archive files and their manifests, and checks of the files.
 
     <ARCHIVE_DIR>/price_history/platform=uzum/month=2025-06/points-3f2a90c1-5d0be1a47c22.parquet
     <ARCHIVE_DIR>/price_history/manifests/2025-06-00000a3c3f2a90c1.json
@@ -26,7 +26,7 @@ from django.conf import settings
 
 from marketplace.exceptions import ArchiveError
 
-#: The version of the columns of the files and of the manifest.
+#: The version of the format of files and manifests.
 SCHEMA_VERSION = 1
 
 _BLOCK = 1 << 20
@@ -77,9 +77,9 @@ def root() -> Path:
 
 
 def file_path(platform: str, month: date, content_hash: str, sha256: str) -> str:
-    """Return the path of the points of a platform and month, relative to `root()`.
+    """Return the path of a platform's points in a month, relative to `root()`.
 
-    :param content_hash: of the rows of the whole month
+    :param content_hash: the hash of all rows of the month
     :param sha256: of the file
     """
     name = f"points-{content_hash[-8:]}-{sha256[:12]}.parquet"
@@ -164,7 +164,7 @@ def sync(path: Path) -> None:
 def describe(path: Path, platform: str, month: date, content_hash: str, rows: int) -> ArchivedFile:
     """Return the entry of a file in the manifest, with its final path.
 
-    :param content_hash: of the rows of the whole month
+    :param content_hash: the hash of all rows of the month
     """
     sha256, fast = hashlib.sha256(), xxhash.xxh3_128()
     for block in _blocks(path):

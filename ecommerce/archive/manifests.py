@@ -42,7 +42,7 @@ def folder() -> Path:
 
 
 def path_of(month: date, content_hash: str) -> Path:
-    """Return the path of the manifest of a month's content, which may not exist yet."""
+    """Return the path of the manifest for a month's content; the file may not exist."""
     path, old_path = _path(month, content_hash), folder() / f"{month:%Y-%m}.json"
     return old_path if os.path.exists(old_path) and not os.path.exists(path) else path
 
@@ -88,7 +88,7 @@ def write(month: date, manifest: ArchiveManifest) -> None:
 def remove_leftovers(month: date) -> int:
     """Remove the Parquet files of a month that are in no manifest; return their total size.
 
-    If a manifest is damaged, its files are unknown, so nothing is removed.
+    If a manifest is damaged, its files are unknown, so no file is removed.
     """
     try:
         listed = [file for _, manifest in _of_month(month) for file in manifest.files]

@@ -21,7 +21,7 @@ LOCK_TIMEOUT = 60
 
 
 class Place(Enum):
-    """The state of the table of a month.
+    """The state of a month's table.
 
     DETACHING: a detach was interrupted; new queries do not see the partition.
     """
@@ -144,7 +144,7 @@ def alias() -> str:
 
 
 def place(month: date) -> Place:
-    """Return the state of the table of a month."""
+    """Return the state of a month's table."""
     with connections[alias()].cursor() as cursor:
         cursor.execute(_PLACE, {"table": table_name(month)})
         return _place(*(cursor.fetchone() or (None, None)))
@@ -172,7 +172,7 @@ def marks() -> list[ArchivedMonth]:
 
 
 def lost_months() -> list[LostMonth]:
-    """Return the months that were declared lost."""
+    """Return the months that were marked as lost."""
     return list(LostMonth.objects.using(alias()).order_by("month"))
 
 

@@ -31,7 +31,7 @@ from ecommerce.models import ArchivedMonth
 from marketplace.backups import sets
 from marketplace.exceptions import ArchiveError
 
-#: Attempts to archive a month to which rows are added meanwhile.
+#: Attempts to archive a month to which rows are added during an attempt.
 _TRIES = 3
 
 
@@ -194,13 +194,13 @@ def require_unreadable(month: date) -> ArchivedMonth:
     except ArchiveError:
         return mark
     raise ArchiveError(
-        f"{month:%Y-%m} is not lost: its files are complete and unchanged. Bring it back: "
+        f"{month:%Y-%m} is not lost: its files are complete and unchanged. Unarchive it: "
         f"python manage.py db_unarchive {month:%Y-%m}."
     )
 
 
 def unarchive(month: date, work: Path) -> MovedMonth:
-    """Bring a month back in one transaction, with all values and ids.
+    """Move a month back to PostgreSQL in one transaction, with all values and ids.
 
     Its files are kept, see `remove_superseded`.
 
@@ -306,7 +306,7 @@ def _write_rows(manifest: ArchiveManifest, path: Path) -> None:
         order=", ".join(content.SORTED_BY),
         path=str(path).replace("'", "''"),
     )
-    failure = f"{manifest.month} cannot be brought back, and stays in the archive"
+    failure = f"{manifest.month} cannot be unarchived, and stays in the archive"
     with reading.connect(path.parent, failure=failure) as archive:
         reading.show_files(archive, (layout.root() / file.path for file in manifest.files))
         archive.execute(statement)

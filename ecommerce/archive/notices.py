@@ -37,14 +37,14 @@ def omitted_months_message(archived: list[date]) -> str:
     if archived:
         parts.append(
             f"Archived months are omitted: {format_months(archived)}. Read them: python manage.py "
-            "price_history PLATFORM OFFER. Bring one back: python manage.py db_unarchive "
+            "price_history PLATFORM OFFER. Unarchive a month: python manage.py db_unarchive "
             f"{archived[-1]:%Y-%m}."
         )
     return " ".join([*parts, *filter(None, [lost_months_message()])])
 
 
 def lost_months_message(since: datetime | None = None, until: datetime | None = None) -> str:
-    """Return a message about months of a period that were declared lost; empty if none were."""
+    """Return a message about months of a period that were marked as lost; empty if none were."""
     lost = []
     for lost_month in months.lost_months():
         first, following = months.bounds(lost_month.month)

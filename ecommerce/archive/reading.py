@@ -118,7 +118,7 @@ def open_manifest(file_month: FileMonth) -> ArchiveManifest:
         raise ArchiveError(
             f"{path} is not the manifest that the database expects: it has month {manifest.month} "
             f"and content {manifest.content_hash}, expected {month} and {file_month.content_hash}. "
-            "Copy the archive back from a backup of the same time as that of the database."
+            "Copy the archive from a backup of the same time as the database backup."
         )
     rows = sum(file.rows for file in manifest.files)
     if not rows == manifest.rows == file_month.rows:

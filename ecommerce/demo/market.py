@@ -27,7 +27,7 @@ _SHOP_WORDS = (
 
 
 class State(NamedTuple):
-    """The prices of a product from a day on, as factors of the price of the good."""
+    """The prices of a product from a day on, as factors of the base price."""
 
     day: int
     price: float

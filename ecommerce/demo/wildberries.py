@@ -31,7 +31,7 @@ def feeds(scale: int) -> Iterator[Feed]:
 
 
 def _menu() -> Iterator[Payload]:
-    """Yield the roots of the menu with two levels of children."""
+    """Yield the menu's roots with two levels of children."""
     tree: dict[str, dict[str, list[str]]] = {}
     for kind in kinds().values():
         root, middle, leaf = (name.ru for name in kind.path)

@@ -122,7 +122,7 @@ class Migration(migrations.Migration):
                 ("row_count", models.BigIntegerField(help_text="Number of archived points.")),
                 (
                     "abandoned_at",
-                    models.DateTimeField(help_text="When the month was declared lost."),
+                    models.DateTimeField(help_text="Time at which the month was marked as lost."),
                 ),
             ],
             options={
@@ -134,6 +134,6 @@ class Migration(migrations.Migration):
         ),
         migrations.RunSQL(_IS_ARCHIVED, "DROP FUNCTION ecommerce_is_archived"),
         migrations.RunSQL(_CREATE_MONTH, "DROP FUNCTION ecommerce_create_price_month"),
-        # Undone first, because it is last: nothing is dropped before it has been checked.
+        # The last operation is undone first, so the check precedes the first DROP.
         migrations.RunPython(migrations.RunPython.noop, _refuse_if_archived),
     ]

@@ -1,6 +1,6 @@
 -- Fills known_observations with all known states of the offers in stage_price_series. Archived
--- points are added later; nothing else of archived months counts. Of two states at one time, the
--- lower rank counts, then the lower position:
+-- points are added later; other observations in archived months are ignored. If two states have the
+-- same time, the one with the lower rank wins, then the one with the lower position:
 --   0  an observation; without a price: the offer, or each offer of a product, is out of stock
 --   1  a point of the history, whose payload may not be stored
 --   2  the offer before this batch
@@ -113,7 +113,7 @@ FROM stage_price_series AS s
 INNER JOIN sold_out AS o ON s.product_external_id = o.product_external_id
 WHERE
     NOT ecommerce_is_archived(s.recorded_at)
-    -- As in sold_out_offers.sql: a product says nothing about its offers if one of them is
+    -- As in sold_out_offers.sql: the availability of a product is ignored if one of its offers is
     -- observed.
     AND (o.product_id, s.recorded_at) NOT IN (
         SELECT f.product_id, t.recorded_at

@@ -18,7 +18,7 @@ _PROVIDER_COUNT = 420
 #: Higher than real ids.
 FIRST_ID = 90_000_000
 
-#: The forms in which the platform publishes lots, and their percentages.
+#: The shapes in which the platform publishes lots, and their percentages.
 FORMS = {"auction": 58, "shop_deal": 10, "national_deal": 6, "shop": 16, "tender": 10}
 
 #: Code and name of a category; below it its products: name, unit, price in thousands of so'm.

@@ -80,7 +80,7 @@ def _time(day: float) -> str:
 
 
 def _deal_row(lot: Lot, day: int) -> Payload:
-    """Return a row of the list of deals (UZEX-DEAL), which may not have a deal yet."""
+    """Return a row of the deal list (UZEX-DEAL), which may not have a deal yet."""
     course, is_budget = lot.course, lot.customer.is_budget
     row: dict[str, Any] = {
         "lot_id": lot.lot_id,

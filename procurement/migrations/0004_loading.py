@@ -1,4 +1,4 @@
-"""What loading records: runs, their sources and chunks, and quarantine."""
+"""Tables of loading: runs, their sources and chunks, and quarantine."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex

@@ -83,7 +83,7 @@ def archive(*dates):
 
 
 def unarchive(*dates):
-    """Bring months back."""
+    """Move months back to PostgreSQL."""
     with layout.exclusive_lock() as work:
         return [moving.unarchive(month, work) for month in dates]
 

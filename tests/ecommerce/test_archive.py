@@ -1,4 +1,4 @@
-"""Months of the price history are archived to files and brought back."""
+"""Months of the price history are archived to files and unarchived."""
 
 import json
 
@@ -165,7 +165,7 @@ class TestCommands:
 
         assert done.code == 1
         assert "2 months of the price history will be moved to" in done.err
-        assert "Not confirmed: nothing was done." in done.err
+        assert "Not confirmed: no changes were made." in done.err
         assert months.place(MAY) is Place.ATTACHED
 
     def test_archive_verify_and_bring_back(self):
@@ -180,8 +180,8 @@ class TestCommands:
         assert archived.code == 0, archived.err
         assert f"ECOMMERCE: archived 2021-05: {count} rows" in archived.out
         assert [each["month"] for each in json.loads(verified.out)] == ["2021-05-01", "2021-06-01"]
-        assert planned.out.startswith(f"ECOMMERCE: Would bring back 2021-05: {count} rows from ")
-        assert brought.out.startswith(f"ECOMMERCE: brought back 2021-05: {count} rows from ")
+        assert planned.out.startswith(f"ECOMMERCE: Would unarchive 2021-05: {count} rows from ")
+        assert brought.out.startswith(f"ECOMMERCE: unarchived 2021-05: {count} rows from ")
         assert len(rows(MAY)) == count
 
     def test_nothing_to_do(self):

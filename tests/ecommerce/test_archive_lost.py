@@ -1,4 +1,4 @@
-"""A lost archive: only records that need it wait, and its months can be declared lost."""
+"""A lost archive: records that need it are quarantined; its months can be marked as lost."""
 
 import shutil
 import sys

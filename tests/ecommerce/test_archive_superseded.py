@@ -39,7 +39,7 @@ def _no_sets(settings, tmp_path):
 
 
 def add_late_point(offer):
-    """Bring a month back, add a point to it, and archive it again."""
+    """Unarchive a month, add a point to it, and archive it again."""
     unarchive(MAY)
     moment = months.bounds(MAY)[0] + timedelta(days=1, seconds=1)
     factories.price_point(offer=offer, recorded_at=moment)

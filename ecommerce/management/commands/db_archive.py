@@ -64,14 +64,14 @@ class Command(DatabaseCommand):
             help="Archive the months that ended at least this long ago. Default: 365d.",
         )
         parser.add_argument(
-            "--verify", action="store_true", help="Only verify archived months; archive none."
+            "--verify", action="store_true", help="Verify archived months; do not archive."
         )
         parser.add_argument(
             "--abandon",
             nargs="+",
             type=month,
             metavar="MONTH",
-            help="Only mark archived months as lost, such as 2025-01; archive none.",
+            help="Mark archived months as lost, such as 2025-01; do not archive.",
         )
         add_destructive_arguments(parser)
         add_format_argument(parser)
@@ -159,7 +159,7 @@ class Command(DatabaseCommand):
     def _verify(self, alias: str) -> bool:
         marks = [mark for mark in months.marks() if mark.archived_at]
         if not marks:
-            self._write(alias, "nothing is archived")
+            self._write(alias, "no month is archived")
         # A list, so that all months are verified even if one fails.
         verified = [self._verify_month(alias, mark) for mark in marks]
         return all(verified)

@@ -23,7 +23,7 @@ class Command(DatabaseCommand):
     hot: in PostgreSQL, with its rows and size.
     archived: moved to Parquet files by db_archive; files that are missing or of a wrong size are named.
     being archived: db_archive was interrupted; run it again to resume.
-    lost: was archived, and declared lost by db_archive --abandon; has only points loaded since then.
+    lost: archived, then marked as lost by db_archive --abandon; has only points loaded since then.
     missing: not created because of --dry-run.
     """  # noqa: E501 # a line is a paragraph
     choices = (router.db_for_write(PricePoint),)

@@ -1,4 +1,4 @@
-"""Bring archived months of the price history back into PostgreSQL."""
+"""Move archived months of the price history back into PostgreSQL."""
 
 from datetime import date
 from typing import Any
@@ -15,11 +15,11 @@ from marketplace.humanize import counted
 
 
 class Command(DatabaseCommand):
-    """Bring archived months of the price history back into PostgreSQL."""
+    """Move archived months of the price history back into PostgreSQL."""
 
-    help = """Bring archived months of the price history back into PostgreSQL, with all values and ids.
+    help = """Move archived months of the price history back into PostgreSQL, with all values and ids.
 
-    The files are compared with their manifests before, and with the table afterwards. They stay in ARCHIVE_DIR, because restored databases may need them. The next db_archive archives the month again, unless --older-than excludes it. To load the records that were refused because the month was archived: ingest_review release records --reason "archived month".
+    The files are compared with their manifests before, and with the table afterwards. They stay in ARCHIVE_DIR, because restored databases may need them. The next db_archive archives the month again, unless --older-than excludes it. To load the records that were quarantined because the month was archived: ingest_review release records --reason "archived month".
     """  # noqa: E501 # a line is a paragraph
     choices = (router.db_for_write(PricePoint),)
 
@@ -35,16 +35,16 @@ class Command(DatabaseCommand):
         """Move the months back to PostgreSQL; with --dry-run, only report the plan."""
         requested = [_month(text) for text in options["months"]]
 
-        def bring_back(alias: str) -> None:
+        def unarchive(alias: str) -> None:
             if options["dry_run"]:
                 for month in requested:
-                    self._report(alias, moving.describe(month), "Would bring back")
+                    self._report(alias, moving.describe(month), "Would unarchive")
                 return
             with layout.exclusive_lock() as work:
                 for month in requested:
-                    self._report(alias, moving.unarchive(month, work), "brought back")
+                    self._report(alias, moving.unarchive(month, work), "unarchived")
 
-        self.visit(self.selected(options), bring_back)
+        self.visit(self.selected(options), unarchive)
 
     def _report(self, alias: str, moved: MovedMonth, verb: str) -> None:
         table = f", {size(moved.bytes)} in PostgreSQL" if moved.bytes else ""
