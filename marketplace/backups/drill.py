@@ -10,7 +10,7 @@ from marketplace.exceptions import BackupError
 
 
 class Drill(NamedTuple):
-    """The result of the drill of one database."""
+    """The result of one database's drill."""
 
     alias: str
     set_name: str

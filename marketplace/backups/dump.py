@@ -96,7 +96,7 @@ def back_up(
 ) -> BackupManifest:
     """Write a set of the databases; return its manifest, which also names the failed databases.
 
-    An interrupted backup leaves nothing that looks like a set. The caller must hold
+    An interrupted backup does not leave an incomplete set. The caller must hold
     `sets.exclusive_lock`.
 
     :param jobs: processes of pg_dump that compress in parallel, over all databases

@@ -36,7 +36,7 @@ _MALFORMED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
 class File(NamedTuple):
-    """The size in bytes and the hash of a file of a dump."""
+    """The size in bytes and the hash of a dump file."""
 
     size: int
     sha256: str
@@ -52,7 +52,7 @@ class Dump(DatabaseContent):
     seconds: float
     #: Version of pg_dump.
     client: str
-    #: In the form of pg_dump's option: "gzip:2".
+    #: In the format of pg_dump's option: "gzip:2".
     compression: str
     #: Path below the database's folder → expected size and hash.
     files: dict[str, File]
@@ -91,7 +91,7 @@ class BackupManifest:
 def read(folder: Path, name: str) -> BackupManifest:
     """Return the manifest of a set.
 
-    The signature is checked, but an invalid one is not refused: `signing.require_valid` does that.
+    The signature is checked, but an invalid one is not rejected: `signing.require_valid` does that.
 
     :param folder: the folder of the set
     :raises BackupError: if the set has no manifest, or if the manifest was changed or belongs to

@@ -59,7 +59,7 @@ class _SetContents(NamedTuple):
 def plan_pruning(keep: RetentionPolicy, now: datetime, aliases: Collection[str] = ()) -> Pruning:
     """Return what `prune` would do.
 
-    :param aliases: the databases of the set that is to be written first; empty if none is
+    :param aliases: the databases of the set that will be written first; empty if none will
     """
     coming = _SetContents(sets.free_name(now), aliases)
     return _prune(keep, now, coming=coming, trusted=coming.name, dry_run=True)

@@ -40,7 +40,7 @@ def temporary_name(live: str, purpose: str, set_name: str) -> str:
 
 
 def is_reserved(name: str) -> bool:
-    """Return whether a name has the form of temporary and replaced databases."""
+    """Return whether a name has the format of temporary and replaced databases."""
     return _STAMP.search(name) is not None
 
 

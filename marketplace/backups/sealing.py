@@ -28,7 +28,7 @@ def sealed(path: Path, alias: str, dump: Dump) -> Iterator[Path]:
     links to files that are hashed first, and checked for changes when the block ends.
 
     :param path: the folder of the set
-    :raises BackupError: if a file does not match the manifest, or was changed meanwhile
+    :raises BackupError: if a file does not match the manifest, or was changed during the operation
     """
     # Later changes of a link to the folder have no effect.
     source = path.resolve() / alias

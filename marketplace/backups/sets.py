@@ -90,7 +90,7 @@ def free_name(time: datetime) -> str:
 
 
 def format_name(time: datetime) -> str:
-    """Return a time in the form of a set's name: 2026-06-01T03-00-00Z."""
+    """Return a time in the format of a set's name: 2026-06-01T03-00-00Z."""
     return time.astimezone(UTC).strftime(_NAME_FORMAT)
 
 

@@ -75,7 +75,7 @@ def require_valid(name: str, signature: Signature, *, is_unsigned_allowed: bool)
     if signature == Signature.VALID or not settings.BACKUP_SIGNING_KEY:
         return ""
     if is_unsigned_allowed:
-        return f"The set {name} is not signed: nothing proves that it was not changed."
+        return f"The set {name} is not signed: changes cannot be detected."
     raise BackupError(
         f"The set {name} is not signed, but BACKUP_SIGNING_KEY is set: anybody who can write to "
         "BACKUP_DIR may have changed it. If it was made before the key was set, and you trust its "

@@ -65,7 +65,7 @@ def _attempt(cursor: CursorWrapper) -> Snapshot | None:
 
 
 def _lock(cursor: CursorWrapper, tables: list[content.Table]) -> bool:
-    """Lock the tables; return False if one was dropped meanwhile.
+    """Lock the tables; return False if one no longer exists.
 
     The locks come before the snapshot, which the first query of the transaction takes.
     """

@@ -202,7 +202,7 @@ def apply_settings(cursor: CursorWrapper, name: str, attributes: dict[str, Any])
 def swap(cursor: CursorWrapper, alias: str, new: str, live: str, old: str, comment: str) -> None:
     """Rename the live database to `old` and the new one to `live`, in one transaction.
 
-    The sessions of both databases are terminated. A failed or interrupted swap changes nothing.
+    The sessions of both databases are terminated. A failed or interrupted swap has no effect.
 
     :param comment: the new comment on the replaced database
     :raises BackupError: if a session cannot be terminated

@@ -207,7 +207,7 @@ class Command(DatabaseCommand):
         for set_name in names:
             verification = verify.verify(set_name, is_unsigned_allowed=is_unsigned_allowed)
             if verification.problems and not sets.exists(set_name):
-                self.stderr.write(f"{set_name} was removed meanwhile")
+                self.stderr.write(f"{set_name} was removed during the verification")
                 continue
             results.append(verification._asdict())
             if not self.is_json:

@@ -129,7 +129,7 @@ class TestVerify:
         outcome = run("db_backup", "--verify")
 
         assert outcome.out.startswith(f"{NAME}: ok (")
-        assert (outcome.err, outcome.code) == (f"{newer} was removed meanwhile\n", 0)
+        assert (outcome.err, outcome.code) == (f"{newer} was removed during the verification\n", 0)
 
     def test_json(self, folder):
         copy(back_up("default"), NOW + timedelta(days=1))
