@@ -24,7 +24,7 @@ _WAIT = (30, 10 * _MINUTE)
 #: Limits of the share of connections in use.
 _FULL = (0.8, 0.95)
 
-#: Limits of the share of the lock table that one session uses.
+#: Thresholds of a session's share of the lock table.
 _LOCKED = (0.25, 0.75)
 
 #: Characters of a query that a finding quotes.
@@ -161,7 +161,7 @@ def _own_limit(context: CheckContext) -> Iterator[Finding]:
             severity=_severity(used / max(1, limit), _FULL),
             subject=context.server_info["name"],
             what=f"{used} of {limit} connections that the database allows are in use.",
-            why="At the limit, new connections of loads and pages to this database are refused.",
+            why="At the limit, new connections of loads and pages to this database are rejected.",
             fix=f'ALTER DATABASE "{context.server_info["name"]}" CONNECTION LIMIT '
             f"{database_connection_limit(row['available'])};  -- if the limit is already set to "
             "this, raise max_connections",
@@ -180,7 +180,7 @@ def _server_limit(context: CheckContext) -> Iterator[Finding]:
             subject="max_connections",
             what=f"{row['used']} of {row['available']} connections are in use ({row['total']} "
             f"minus the reserved ones): {row['applications']}.",
-            why="At the limit, new connections of all loads and pages are refused.",
+            why="At the limit, new connections of all loads and pages are rejected.",
             fix="SELECT pid, usename, application_name, state, state_change FROM pg_stat_activity "
             "WHERE state = 'idle' ORDER BY state_change;  -- then use a connection pooler such as "
             "PgBouncer",

@@ -26,7 +26,7 @@ _NEW = timedelta(days=2)
 
 
 def _backups(context: CheckContext) -> Iterator[Finding]:
-    """Find that the database has no backup, or none of the last night.
+    """Find a database without a backup, or without one of the last night.
 
     :raises BackupError: if BACKUP_DIR cannot be read
     """

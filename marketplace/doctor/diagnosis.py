@@ -61,7 +61,7 @@ def diagnose(
 ) -> list[Diagnosis]:
     """Run the checks of several databases in parallel; return a diagnosis for each alias.
 
-    A finding about a whole server is only reported for the first of its databases. Raises nothing.
+    A finding about a whole server is only reported for its first database. Does not raise.
 
     :param now: the current time for all checks
     :param only: the codes of the findings to report; all if empty
@@ -74,7 +74,7 @@ def diagnose(
 
 
 def diagnose_database(alias: str, now: datetime, only: Collection[str] = ()) -> Diagnosis:
-    """Run the checks of one database. Raises nothing, and changes nothing."""
+    """Run the checks of one database. Does not raise, and is read-only."""
     try:
         context = CheckContext(alias, now, read(alias, "server_info")[0])
         diagnosis = _diagnosis(context)
@@ -140,7 +140,7 @@ def _unreachable(alias: str, reason: str, now: datetime, only: Collection[str]) 
 
 
 def _remove_duplicates(diagnoses: Iterable[Diagnosis]) -> None:
-    """Keep a finding about a server only in the diagnosis of the first of its databases."""
+    """Keep a finding about a server only in the diagnosis of its first database."""
     reported: set[tuple[str, str, str]] = set()
     for diagnosis in diagnoses:
         kept = []

@@ -109,7 +109,7 @@ def _model(row: Row) -> type[Model] | None:
 
 
 def _belongs_to_django(row: Row) -> bool:
-    """Return whether it is an index of a field of Django's own models, which cannot be removed."""
+    """Return whether the index belongs to one of Django's own models, and so must be kept."""
     model = _model(row)
     is_django = model is not None and model._meta.app_label in CONTROL_APPS
     return is_django and _FIELD_SUFFIX.search(row["name"]) is not None

@@ -158,7 +158,7 @@ def _aged(context: CheckContext) -> Iterator[Finding]:
                     what=f"The oldest {kind} id is {age:,} old; autovacuum should have frozen it "
                     f"at {limit:,}.",
                     why="The vacuum to prevent wraparound does not complete: when the ids run out, "
-                    "the server refuses all writes.",
+                    "the server rejects all writes.",
                     fix=f"VACUUM (FREEZE) {row['path']};",
                     evidence={"age": age, "limit": limit},
                 )

@@ -12,11 +12,11 @@ from marketplace.doctor.findings import Finding, Severity
 from marketplace.doctor.session import Row
 from marketplace.registry import ALIASES
 
-#: Shares of the numbers of a sequence that are a warning and a critical finding.
+#: Used shares of a sequence's range for a warning and for a critical finding.
 _WARNING_SHARE = 0.7
 _CRITICAL_SHARE = 0.9
 
-#: The server refuses writes when nearly this many transaction ids are in use.
+#: The server rejects writes when nearly this many transaction ids are in use.
 _ALL_IDS = 2**31
 
 
@@ -28,7 +28,7 @@ def _sequences(context: CheckContext) -> Iterator[Finding]:
             continue
         is_narrow = row["column_path"] and abs(row["bound"]) < 2**40
         fix = (
-            f"-- Rewrites the table, which is locked meanwhile.\n"
+            f"-- Rewrites the table, which is locked during the rewrite.\n"
             f"ALTER TABLE {row['table_path']} ALTER COLUMN {row['column_name']} TYPE bigint;\n"
             f"ALTER SEQUENCE {row['path']} AS bigint;"
         )
@@ -74,7 +74,7 @@ def aged(row: Row, *, is_of_server: bool) -> Iterator[Finding]:
             severity=Severity.CRITICAL if share >= 0.5 else Severity.WARNING,
             subject=row["name"],
             what=f"{share:.0%} of all {kind} ids are in use: the oldest is {age:,} old.",
-            why="When they run out, the server refuses all writes until the tables are vacuumed. A "
+            why="When they run out, the server rejects all writes until the tables are vacuumed. A "
             "long or prepared transaction or a replication slot may keep vacuum from freezing.",
             fix=f"vacuumdb --freeze --jobs 2 {row['name']}",
             evidence={"age": age, "limit": limit},
@@ -112,7 +112,7 @@ def _disabled(row: Row) -> Finding:
         subject=f"{row['path']}.{row['name']}",
         what="The trigger is disabled"
         + (": a foreign key is not checked." if is_internal else "."),
-        why="Its rule is not enforced, and rows written meanwhile were not checked or recorded.",
+        why="Its rule is not enforced, and rows written since then were not checked or recorded.",
         fix=f"ALTER TABLE {row['path']} ENABLE TRIGGER {name};",
     )
 
@@ -161,7 +161,7 @@ def _partitions(context: CheckContext) -> Iterator[Finding]:
             subject=missing[0],
             what=f"{len(missing)} of {len(wanted)} partitions created in advance are missing: "
             f"{', '.join(missing)}.",
-            why="Rows of a month without a partition are refused, unless the role may create it.",
+            why="Inserts into a month without a partition fail, unless the role may create it.",
             fix=f"python manage.py init_all --database {context.alias}",
             evidence={"missing": missing},
         )

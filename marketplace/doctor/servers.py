@@ -46,7 +46,7 @@ _RULES = (
         "track_counts",
         "off",
         Severity.CRITICAL,
-        "Autovacuum depends on these counts: without them it does nothing.",
+        "Autovacuum depends on these counts: without them it does not run.",
         "on",
     ),
     _Rule(

@@ -150,7 +150,7 @@ def growth(alias: str, now: datetime) -> float | None:
 
 
 def disk_growth(alias: str, now: datetime) -> float | None:
-    """Return the growth of the disk usage of its server in bytes per day.
+    """Return the growth of its server's disk usage in bytes per day.
 
     Return None if the history is too short.
     """

@@ -60,7 +60,7 @@ class Statement(NamedTuple):
 
     :param rows: the total number of rows returned or changed
     :param cached: the share of requested blocks that were in memory; None if none were requested
-    :param share: the share of the total time of all statements of the database
+    :param share: the share of the total execution time in the database
     """
 
     query: str

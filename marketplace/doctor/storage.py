@@ -99,7 +99,7 @@ def _reserve(context: CheckContext) -> Iterator[Finding]:
 def _fullness(
     subject: str, disk: size_history.Disk, days: float | None, *, is_of_server: bool
 ) -> Iterator[Finding]:
-    """Find whether a disk is full or soon will be; nothing if its space is unknown."""
+    """Find whether a disk is full or soon will be; no finding if its space is unknown."""
     if disk.free is None or not disk.total:
         return
     used = 1 - disk.free / disk.total
