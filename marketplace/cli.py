@@ -145,7 +145,7 @@ class DatabaseCommand(BaseCommand):
             self.stderr.write("")
             raise CommandError("Not a terminal: add --force.") from None
         if answer.strip() != name:
-            raise CommandError("Not confirmed: nothing was done.")
+            raise CommandError("Not confirmed: no changes were made.")
 
     def _succeeds(self, alias: str, function: Callable[[str], bool | None]) -> bool:
         try:
@@ -162,7 +162,7 @@ class AppDatabaseMixin(BaseCommand):
     are in one database, so the app's name determines the database.
     """
 
-    #: The apps of the command if the command line names none.
+    #: The apps of the command if the command line has no app.
     apps: Sequence[str] = ()
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -2,7 +2,7 @@
 
 The `demo` package of each app invents the documents of its platforms. They are loaded like real
 ones. All values are derived from a fixed seed and from keys, so the same scale produces the same
-bytes on every machine, and a second run changes nothing.
+bytes on every machine, and a second run makes no changes.
 """
 
 import os
@@ -28,12 +28,12 @@ from marketplace.loading.database_models import loading_models
 from marketplace.loading.values import TASHKENT
 from marketplace.registry import ALIASES, get_platform
 
-#: The end of the period of the demonstration.
+#: The end of the demonstration's period.
 END = datetime(2026, 11, 20, 20, tzinfo=TASHKENT)
 DAYS = 120
 START = END - timedelta(days=DAYS)
 
-#: UZS for one unit of a currency, so that prices of one product agree on all platforms.
+#: UZS for one unit of a currency, so that the prices of a product are similar on all platforms.
 RATES = {"UZS": 1, "RUB": 150, "KZT": 23, "USD": 12_000}
 
 ADMIN = "admin"
@@ -84,7 +84,7 @@ def draw(*key: object) -> Random:
 
 
 def time_of(day: float) -> datetime:
-    """Return the time of a day of the demonstration: 0 is its start, DAYS its end."""
+    """Return the time of a demonstration day: 0 is its start, DAYS its end."""
     return START + timedelta(days=day)
 
 
@@ -138,7 +138,7 @@ def _add(total: Total, summary: ingest.Summary) -> Total:
 
 
 def load_rates(alias: str) -> rates.Summary:
-    """Load invented exchange rates for every 30th day that agree with the prices of the feeds.
+    """Load invented exchange rates for every 30th day, consistent with the prices of the feeds.
 
     Currencies that have rates are skipped, so that invented rates are not mixed with official ones.
     """

@@ -21,7 +21,7 @@ def plan(name: str, database: str, title: str) -> dict[str, str]:
     :param name: the name of the platform in commands and tables
     :param database: the alias of its database
     :param title: the display name of the platform
-    :raises MarketplaceError: if a name is not valid, or a file exists
+    :raises MarketplaceError: if a name is invalid, or a file exists
     """
     _check(name, database)
     root = Path(settings.BASE_DIR)

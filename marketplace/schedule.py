@@ -29,7 +29,7 @@ GRACE = 60.0
 
 
 class ScheduleError(MarketplaceError):
-    """Raised if a schedule is not valid. The text names the file and the line."""
+    """Raised if a schedule is invalid, with the file and the line."""
 
 
 class Job(NamedTuple):
@@ -52,7 +52,7 @@ class Job(NamedTuple):
 def read_schedule(path: Path) -> list[Job]:
     """Return the jobs of a file; empty lines and lines that start with # are ignored.
 
-    :raises ScheduleError: if the file cannot be read or a line is not valid
+    :raises ScheduleError: if the file cannot be read or a line is invalid
     """
     try:
         # Some editors write a byte order mark.

@@ -86,7 +86,7 @@ TEMPLATES = [
 ]
 
 AUTHENTICATION_BACKENDS = [
-    # First, so that a locked login is refused before the password is checked.
+    # First, so that a locked login is rejected before the password is checked.
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
 ]
@@ -235,7 +235,7 @@ INGEST_READER_PROCESS = env.bool(
     "INGEST_READER_PROCESS", default=env.bool("INGEST_READ_APART", default=True)
 )
 
-#: Seconds for which a load waits for a database that became unreachable.
+#: Seconds for which a load retries if a database becomes unreachable.
 INGEST_PATIENCE = env.int("INGEST_PATIENCE", default=300)
 
 #: Tokens for pushing, as pairs of platform and token. A platform may have two during a change.
@@ -244,7 +244,7 @@ INGEST_TOKENS = [
 ]
 
 
-# The server of the site runs no system checks, so weak secrets are rejected here.
+# The web server does not run system checks, so weak secrets are rejected here.
 if not DEBUG and len(_EMBEDDED) < len(DATABASES):
     secrets.require_strong_secrets(
         allowed_hosts=ALLOWED_HOSTS,

@@ -73,7 +73,7 @@ def embedded_aliases(databases: dict[str, dict[str, Any]]) -> list[str]:
 def require_all_hosts(databases: dict[str, dict[str, Any]]) -> None:
     """Reject a mixture of databases on servers and in the embedded server, unless EMBEDDED is set.
 
-    :raises ImproperlyConfigured: if some databases have a host and others have none
+    :raises ImproperlyConfigured: if some databases have a host and others do not
     """
     embedded = embedded_aliases(databases)
     if not embedded or len(embedded) == len(databases) or env.bool("EMBEDDED", default=False):

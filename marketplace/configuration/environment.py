@@ -1,6 +1,6 @@
 """The environment and `.env`, and the values of variables that need parsing.
 
-:raises ImproperlyConfigured: in all functions, if the value of a variable is not valid
+:raises ImproperlyConfigured: in all functions, if a value is invalid
 """
 
 import json
@@ -33,7 +33,7 @@ def embedded_reserve() -> int:
 
 
 def disk_capacity(aliases: Collection[str]) -> dict[str, int]:
-    """Return DISK_CAPACITY as alias → bytes; the empty alias stands for all others."""
+    """Return DISK_CAPACITY as alias → bytes; the empty alias applies to all others."""
     capacities = {}
     for entry in env.list("DISK_CAPACITY", default=[]):
         alias, _, text = entry.strip().rpartition("=")
@@ -69,7 +69,7 @@ def signing_keys() -> list[str]:
 
 
 def _parse_size(text: str) -> int | None:
-    """Return the bytes of a size such as 128MB, or 0; None if the text is not valid."""
+    """Return the bytes of a size such as 128MB, or 0; None if the text is invalid."""
     number, unit = text[:-2], text[-2:].upper()
     if text == "0":
         return 0

@@ -1,9 +1,9 @@
-"""LOGGING: errors with a traceback, and refused requests, go to stderr."""
+"""LOGGING: errors with a traceback and rejected requests go to stderr."""
 
 from typing import Any
 
-#: Without DEBUG, Django itself writes no requests to stderr. These handlers write errors with a
-#: traceback and refused requests. They omit responses such as the 503 of /readyz, which repeat.
+#: Without DEBUG, Django itself does not log requests to stderr. These handlers write errors with
+#: a traceback and rejected requests. They omit responses such as the 503 of /readyz, which repeat.
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -22,7 +22,7 @@ LOGGING: dict[str, Any] = {
             "filters": ["production", "traceback"],
             "level": "ERROR",
         },
-        "refused": {
+        "rejected": {
             "class": "logging.StreamHandler",
             "formatter": "line",
             "filters": ["production"],
@@ -31,6 +31,6 @@ LOGGING: dict[str, Any] = {
     },
     "loggers": {
         "django.request": {"handlers": ["errors"]},
-        "django.security": {"handlers": ["refused"]},
+        "django.security": {"handlers": ["rejected"]},
     },
 }

@@ -31,7 +31,7 @@ def require_strong_secrets(
 ) -> None:
     """Reject weak keys, passwords and tokens, and the allowed host *.
 
-    This runs when the settings are loaded, because WSGI servers run no system checks.
+    This runs when the settings are loaded, because WSGI servers do not run system checks.
 
     :raises ImproperlyConfigured: with all errors and their next steps
     """

@@ -34,7 +34,7 @@ def ensure_partitions(alias: str, today: date) -> list[str]:
 def lacking_files(alias: str, cursor: CursorWrapper) -> list[tuple[str, str]]:
     """Return the tables whose data belongs in files that are missing, each with the reason.
 
-    :param cursor: of the database, or of a copy of it
+    :param cursor: connected to the database or to a copy of it
     """
     module = _partitions_module(alias)
     if module is None:
@@ -44,7 +44,7 @@ def lacking_files(alias: str, cursor: CursorWrapper) -> list[tuple[str, str]]:
 
 
 def lost_months(alias: str) -> tuple[str, ...]:
-    """Return the months of history that were declared lost, as 2025-06."""
+    """Return the months of history that were marked as lost, as 2025-06."""
     module = _partitions_module(alias)
     return tuple(module.lost()) if module else ()
 

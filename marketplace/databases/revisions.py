@@ -66,7 +66,7 @@ def get_compatible_revision(alias: str) -> Revision:
     """Return the migration state of a database that this version of the code can migrate.
 
     :raises MarketplaceError: if the database was migrated by a version with other migrations. A
-        database that is only ahead of the code, with nothing pending, is compatible.
+        database that is only ahead of the code, without pending migrations, is compatible.
     """
     revision = get_revision(alias)
     if alias in ALIASES and revision.pending and revision.unknown:
@@ -75,7 +75,7 @@ def get_compatible_revision(alias: str) -> Revision:
 
 
 def all_migrations(alias: str) -> tuple[str, ...]:
-    """Return the names of the migrations of the database's own apps, without connecting."""
+    """Return the migration names of the database's own apps, without connecting."""
     loader = MigrationLoader(None, ignore_no_migrations=True)
     return tuple(_label(key) for key in _chain(loader, alias))
 

@@ -50,7 +50,7 @@ SELECT
 
 
 class Measurements(NamedTuple):
-    """The results of the queries of one database."""
+    """The query results of one database."""
 
     #: Name of a query → its rows. A failed query has no entry.
     rows: dict[str, list[Row]] = {}
@@ -61,7 +61,7 @@ class Measurements(NamedTuple):
 def get_measurements(aliases: tuple[str, ...]) -> dict[str, Measurements]:
     """Return the measurements of the databases that answer in time, at most `KEEP` seconds old.
 
-    Raises nothing. Reads only, over separate connections.
+    Does not raise. Reads only, over separate connections.
     """
     return _probe.results(aliases, seconds=TIME_LIMIT)
 

@@ -1,7 +1,7 @@
 """The metrics for Prometheus. All values of labels are known in advance and few.
 
-This process counts nothing: all values are read from the databases, so that all workers return the
-same values, and a restart loses none.
+All values are read from the databases, and none are kept in the process, so all workers return the
+same values, and a restart does not lose any.
 """
 
 from collections.abc import Iterable, Iterator
@@ -32,7 +32,7 @@ _STATES = ("active", "idle", "idle in transaction", "idle in transaction (aborte
 
 
 def render() -> bytes:
-    """Return all metrics in Prometheus's text format. Raises nothing because of a database."""
+    """Return all metrics in Prometheus's text format. Errors of databases are not raised."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(DatabaseCollector())
     return generate_latest(registry)

@@ -49,7 +49,7 @@ _REASONS = (
     (
         r"authentication failed|no password supplied|role .* does not exist|pg_hba.conf|SASL",
         "login refused",
-        "its server refuses the login",
+        "its server rejects the login",
     ),
     (
         r"database .* does not exist|no such database",
@@ -114,7 +114,7 @@ class Readiness(NamedTuple):
 def get_readiness(aliases: Sequence[str] = ALL_ALIASES) -> list[Readiness]:
     """Return the readiness of the databases, at most `KEEP` seconds old, within `TIME_LIMIT`.
 
-    Raises nothing. Reads only, over separate connections.
+    Does not raise. Reads only, over separate connections.
     """
     answers = _probe.results(aliases, seconds=TIME_LIMIT)
     return [answers.get(alias) or _failed(alias, ProbeTimeoutError("timeout")) for alias in aliases]
@@ -167,7 +167,7 @@ def _look_within(alias: str, seconds: float) -> Readiness:
     except psycopg2.Error as error:
         if not is_disconnect(error):
             raise
-    # A restore has replaced the database meanwhile, so connect again.
+    # A restore has replaced the database, so connect again.
     with connect_probe(alias, end - time.monotonic()) as connection:
         return _describe(alias, connection)
 

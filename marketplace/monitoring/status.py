@@ -121,13 +121,13 @@ class DatabaseStatus(NamedTuple):
     #: One for each platform.
     freshness: tuple[Freshness, ...] = ()
     quarantined: int | None = None
-    #: The number of pushed runs that wait for a worker.
+    #: The number of queued pushed runs.
     queued: int | None = None
     #: The number of runs that a gate holds.
     held: int | None = None
-    #: The number of pushed runs that have failed permanently and wait for a review.
+    #: The number of pushed runs that have failed permanently and need a review.
     failed: int | None = None
-    #: Months of history that were declared lost.
+    #: Months of history that were marked as lost.
     lost_months: tuple[str, ...] = ()
     #: The time of the newest dump in BACKUP_DIR.
     last_backup_at: datetime | None = None
@@ -136,7 +136,7 @@ class DatabaseStatus(NamedTuple):
 def get_statuses(aliases: Iterable[str] = ALIASES) -> list[DatabaseStatus]:
     """Return the status of several databases, queried in parallel, within `TIME_LIMIT` seconds.
 
-    Raises nothing, and leaves no connection open, so that it is safe in a web process.
+    Does not raise or leave a connection open, so that it is safe in a web process.
     """
     aliases = tuple(aliases)
     _start_embedded_server(aliases)
@@ -145,7 +145,7 @@ def get_statuses(aliases: Iterable[str] = ALIASES) -> list[DatabaseStatus]:
 
 
 def get_status(alias: str) -> DatabaseStatus:
-    """Return the status of one database. Raises nothing.
+    """Return the status of one database. Does not raise.
 
     :param alias: one of the three, or `default`, whose rows and loads are not reported
     """

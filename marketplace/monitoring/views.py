@@ -1,6 +1,6 @@
 """The monitoring endpoints: `/healthz`, `/readyz` and `/metrics`.
 
-They use no session, login or cookie, and change nothing.
+They do not use sessions, logins or cookies, and are read-only.
 """
 
 from collections.abc import Callable
@@ -73,7 +73,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     return HttpResponse(render(), content_type=CONTENT_TYPE_LATEST)
 
 
-#: Answered before anything else: see `marketplace.admin_site.middleware.MonitoringMiddleware`.
+#: Handled before other middleware: see `marketplace.admin_site.middleware.MonitoringMiddleware`.
 VIEWS: dict[str, Callable[[HttpRequest], HttpResponseBase]] = {
     "/healthz": healthz,
     "/readyz": readyz,

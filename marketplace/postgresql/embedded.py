@@ -55,7 +55,7 @@ log_timezone = 'UTC'
 {extra}
 """
 
-# 8 MB for unread notifications. The project sends none, but every role may.
+# 8 MB for unread notifications. The project does not send any, but every role may.
 _SINCE_17 = "max_notify_queue_pages = 1024\n"
 
 
@@ -84,7 +84,7 @@ def development_secret(data_dir: Path) -> str:
 
 
 def start(data_dir: Path, extra: str = "") -> bool:
-    """Start the server and create its databases; return whether anything was changed.
+    """Start the server and create its databases; return whether it made changes.
 
     Safe to call concurrently from several processes, and after the server was killed.
 

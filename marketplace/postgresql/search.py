@@ -37,7 +37,7 @@ class Joined(Func):
 def vector_of(*columns: str) -> Vector:
     """Return the full-text vector of some text columns.
 
-    An index on this expression needs a third of the space of a stored column. PostgreSQL rechecks
+    An index on this expression needs a third of a stored column's space. PostgreSQL rechecks
     each matching row against its text.
     """
     return Vector(Joined(*[Coalesce(F(column), Value("")) for column in columns]))

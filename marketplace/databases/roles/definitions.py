@@ -143,7 +143,7 @@ def owner_of(alias: str) -> str:
 
 
 def foreign_roles(alias: str) -> set[str]:
-    """Return the names of the roles of the other databases."""
+    """Return the role names of the other databases."""
     others = {role.name for other in (CONTROL, *ALIASES) for role in roles_of(other)}
     return others - {role.name for role in roles_of(alias)}
 
@@ -164,7 +164,7 @@ def statement_timeout() -> str:
 
 
 def statement_timeout_seconds() -> float:
-    """Return the statement_timeout of analysts in seconds; 0 without one, or if it is not valid."""
+    """Return the statement_timeout of analysts in seconds; 0 if it is unset or invalid."""
     parts = re.fullmatch(r"(\d+)\s*(us|ms|s|min|h|d|)", statement_timeout().strip())
     return int(parts[1]) * _SECONDS[parts[2]] if parts else 0.0
 

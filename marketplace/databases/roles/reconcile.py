@@ -155,7 +155,7 @@ def _reconcile(cursor: CursorWrapper, alias: str) -> Reconciliation:
 
 
 def _next(cursor: CursorWrapper, alias: str) -> Sequence[Difference]:
-    """Return the differences to repair next: missing roles first, as nothing works without them."""
+    """Return the differences to repair next: missing roles first: others depend on them."""
     inspection = inspect(cursor, alias)
     if inspection.missing:
         return [item for item in inspection.differences if item.problem == MISSING]
@@ -263,7 +263,7 @@ def _roles_lock(alias: str) -> Iterator[None]:
 
 
 def _acquire_roles_lock(cursor: CursorWrapper) -> None:
-    # The lock lasts until the end of the transaction, which ends with the connection.
+    # The lock is held until the end of the transaction, which ends with the connection.
     cursor.db.set_autocommit(False)
     cursor.execute(
         "SELECT set_config('lock_timeout', %(timeout)s, true)",

@@ -21,10 +21,10 @@ class Command(DatabaseCommand):
 
     help = """List the most expensive statements of each database, from pg_stat_statements.
 
-    share: share of the time of all statements of the database. cached: share of the requested
+    share: share of the total execution time in the database. cached: share of the requested
     blocks that were in the server's memory. rows: returned or changed by all calls together.
-    Statements that differ only in their values are combined. Nothing is changed.
-    Dumps of tables and statements that only read the catalog are omitted without --all.
+    Statements that differ only in their values are combined. The command is read-only.
+    Statements of pg_dump and on system catalogs are omitted without --all.
 
     Exits with 1 if a server does not record statements, and explains how to enable it.
     """

@@ -146,7 +146,7 @@ class Command(DatabaseCommand):
 
 
 def _end_time(run: LastRun) -> datetime:
-    """Return the time of the end of a run; of its start if it has not ended."""
+    """Return the end time of a run; the start time if it has not ended."""
     return run.finished_at or run.started_at
 
 

@@ -19,7 +19,7 @@ class Command(DatabaseCommand):
     exceed the thresholds of autovacuum, tables that were never analyzed, tables with old
     transaction ids, and partitioned tables as a whole, which autovacuum never analyzes.
 
-    Loads and queries continue meanwhile, because VACUUM FULL is never used. A table that stays
+    Loads and queries are not blocked, because VACUUM FULL is never used. A table that stays
     locked for 5 seconds, or belongs to another role, is skipped; the command then exits with 1.
     Several processes may run it at the same time. Connect to the server itself, not to a pooler.
     """

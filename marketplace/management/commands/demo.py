@@ -12,11 +12,11 @@ from marketplace.registry import ALIASES, CONTROL
 
 
 class Command(BaseCommand):
-    """Create what is missing, load the demonstration data, show the state of the databases."""
+    """Initialize the databases, load the demonstration data, and print the databases' status."""
 
     help = (
         "Fill the databases with 120 days of invented data of every platform. Runs init_all "
-        "first. Running it again changes nothing."
+        "first. Running it again makes no changes."
     )
     # There may be no database yet.
     requires_system_checks = []

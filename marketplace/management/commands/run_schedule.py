@@ -34,7 +34,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--dry-run",
             action="store_true",
-            help="Print the next time of each command, and run nothing.",
+            help="Print the next time of each command, and do not run any.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

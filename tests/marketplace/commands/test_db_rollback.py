@@ -56,7 +56,7 @@ class TestDbRollback:
         outcome = run("db_rollback", "classifieds", "1")
 
         assert (outcome.out, outcome.code) == ("", 1)
-        assert "CLASSIFIEDS: Not confirmed: nothing was done.\n" in outcome.err
+        assert "CLASSIFIEDS: Not confirmed: no changes were made.\n" in outcome.err
         assert get_revision("classifieds").current == "head"
 
     def test_force_needs_no_confirmation(self, migrated):

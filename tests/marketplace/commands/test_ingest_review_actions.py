@@ -110,7 +110,7 @@ class TestDiscardRuns:
 
         assert refused.err == (
             f"This discards 1 record of run {name}. Type {name} to continue: "
-            "CommandError: Not confirmed: nothing was done.\n"
+            "CommandError: Not confirmed: no changes were made.\n"
         )
         assert confirmed.out == f"Discarded 1 record of run {name}.\n"
 

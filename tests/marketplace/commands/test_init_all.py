@@ -116,7 +116,7 @@ class TestDropFirst:
 
         assert outcome.code == 1
         assert outcome.out == ""
-        assert outcome.err.endswith("CommandError: Not confirmed: nothing was done.\n")
+        assert outcome.err.endswith("CommandError: Not confirmed: no changes were made.\n")
         assert self.is_kept()
 
     def test_dry_run_keeps_the_data(self, scratch):
