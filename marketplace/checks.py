@@ -40,7 +40,7 @@ def check_gates(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
     """Check the names and values of the gates' thresholds."""
     return [
         Error(
-            f"INGEST_GATES is invalid: {error}.",
+            f"INGEST_GATES is not valid: {error}.",
             hint="Correct it in the environment or .env; .env.example explains the thresholds.",
             id="marketplace.E008",
         )

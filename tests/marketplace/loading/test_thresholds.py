@@ -33,7 +33,7 @@ class TestThresholds:
         settings.INGEST_GATES = {"uzum": {"prices": 1}}
 
         with pytest.raises(
-            MarketplaceError, match=r"^INGEST_GATES is invalid: uzum\.prices is not"
+            MarketplaceError, match=r"^INGEST_GATES is not valid: uzum\.prices is not"
         ):
             get_thresholds("olx")
 
@@ -87,7 +87,7 @@ class TestCheck:
         messages = check_gates(None)
 
         assert [message.id for message in messages] == ["marketplace.E008"] * 2
-        assert messages[0].msg.startswith("INGEST_GATES is invalid: uzum.row is not a threshold;")
+        assert messages[0].msg.startswith("INGEST_GATES is not valid: uzum.row is not a threshold;")
 
     def test_reports_nothing_for_the_defaults(self):
         assert check_gates(None) == []
@@ -104,7 +104,7 @@ class TestCheck:
         outcome = machine("check", INGEST_GATES='{"olx": {"moved": 7}}')
 
         assert outcome.returncode != 0
-        message = "(marketplace.E008) INGEST_GATES is invalid: olx.moved cannot be 7"
+        message = "(marketplace.E008) INGEST_GATES is not valid: olx.moved cannot be 7"
         assert message in outcome.stderr
 
 
