@@ -201,7 +201,7 @@ class ListingEvent(models.Model):
     new_status = models.CharField(max_length=16, null=True)
 
     # Lifecycle
-    recorded_at = models.DateTimeField(help_text="Time of the observation of the new state.")
+    recorded_at = models.DateTimeField(help_text="Time at which the new state was observed.")
 
     class Meta:
         db_table = "classifieds_listing_events"
@@ -249,7 +249,7 @@ class QuarantinedRecord(loading.QuarantinedRecord):
 
 
 class RawPayload(payloads.RawPayload):
-    """A version of a payload of this database's platforms."""
+    """A version of a payload from a classifieds platform."""
 
     class Meta(payloads.RawPayload.Meta):
         db_table = "classifieds_payloads"

@@ -123,7 +123,7 @@ class Product(base.PlatformRow):
     # Standing
     rating = models.DecimalField(max_digits=3, decimal_places=2, null=True)
     review_count = models.IntegerField(null=True)
-    order_count = models.IntegerField(null=True, help_text="All orders so far, as published.")
+    order_count = models.IntegerField(null=True, help_text="Total number of orders, as published.")
 
     # Price and stock
     is_available = models.BooleanField(null=True, help_text="NULL if unknown.")
@@ -197,7 +197,7 @@ class Offer(base.PlatformRow):
     price = models.DecimalField(max_digits=18, decimal_places=2)
     old_price = models.DecimalField(max_digits=18, decimal_places=2, null=True)
     currency = models.CharField(
-        max_length=3, null=True, help_text="ISO 4217; NULL if the feed does not state it."
+        max_length=3, null=True, help_text="ISO 4217; NULL if the feed does not specify it."
     )
     currency_text = models.TextField(null=True, help_text="As published, if different.")
     discount_percent = base.percent_below("price", "old_price", _DISCOUNT)
@@ -206,7 +206,7 @@ class Offer(base.PlatformRow):
     delivery_days = models.IntegerField(null=True)
 
     # Lifecycle
-    scraped_at = models.DateTimeField(help_text="Time of the observation of the price.")
+    scraped_at = models.DateTimeField(help_text="Time of the price observation.")
 
     class Meta:
         db_table = "ecommerce_offers"
@@ -243,7 +243,7 @@ class PricePoint(models.Model):
     price = models.DecimalField(max_digits=18, decimal_places=2)
     old_price = models.DecimalField(max_digits=18, decimal_places=2, null=True)
     currency = models.CharField(
-        max_length=3, null=True, help_text="ISO 4217; NULL if the feed does not state it."
+        max_length=3, null=True, help_text="ISO 4217; NULL if the feed does not specify it."
     )
     discount_percent = base.percent_below("price", "old_price", _DISCOUNT)
     is_available = models.BooleanField(null=True)
@@ -257,7 +257,7 @@ class PricePoint(models.Model):
     is_outlier = models.BooleanField(
         null=True,
         help_text="True: an outlier, excluded from minimum and average. "
-        "False: a person confirmed the price.",
+        "False: the price was confirmed manually.",
     )
 
     # Lifecycle
@@ -298,7 +298,7 @@ class ArchivedMonth(models.Model):
 
     # Lifecycle
     archived_at = models.DateTimeField(
-        null=True, help_text="When its table was dropped; NULL until then."
+        null=True, help_text="Time at which its table was dropped; NULL until then."
     )
 
     class Meta:
@@ -360,7 +360,7 @@ class QuarantinedRecord(loading.QuarantinedRecord):
 
 
 class RawPayload(payloads.RawPayload):
-    """A version of a payload of this database's platforms."""
+    """A version of a payload from an ecommerce platform."""
 
     class Meta(payloads.RawPayload.Meta):
         db_table = "ecommerce_payloads"

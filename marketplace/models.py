@@ -26,7 +26,7 @@ def content_hash() -> models.BinaryField[bytes | None, bytes | None]:
     """Return the column with the hash by which loading recognizes unchanged content."""
     return models.BinaryField(
         null=True,
-        help_text="XXH3-128 of the content of the newest observation, if it can be hashed.",
+        help_text="XXH3-128 of the newest observed content, if it can be hashed.",
     )
 
 

@@ -234,13 +234,13 @@ class LotEvent(models.Model):
     payload = models.JSONField(null=True, help_text="The payload with the change.")
 
     # Lifecycle
-    recorded_at = models.DateTimeField(help_text="Time of the observation of the new state.")
+    recorded_at = models.DateTimeField(help_text="Time at which the new state was observed.")
     created_at = models.DateTimeField(help_text="Time at which the event was stored.")
 
     class Meta:
         db_table = "procurement_lot_events"
         indexes = [
-            # Used by queries of the audit trail of a lot.
+            # Used by queries of a lot's audit trail.
             models.Index(fields=["lot", "recorded_at"], name="procurement_lot_events_lot"),
             # Used by the list in the admin: newest first, and ranges of days.
             models.Index(fields=["recorded_at"], name="procurement_events_recorded"),

@@ -154,7 +154,7 @@ class Migration(migrations.Migration):
                     "content_hash",
                     models.BinaryField(
                         null=True,
-                        help_text="XXH3-128 of the content of the newest observation, if it can be hashed.",
+                        help_text="XXH3-128 of the newest observed content, if it can be hashed.",
                     ),
                 ),
             ],
@@ -247,7 +247,7 @@ class Migration(migrations.Migration):
                 ("new_status", models.CharField(max_length=16, null=True)),
                 (
                     "recorded_at",
-                    models.DateTimeField(help_text="Time of the observation of the new state."),
+                    models.DateTimeField(help_text="Time at which the new state was observed."),
                 ),
             ],
             options={

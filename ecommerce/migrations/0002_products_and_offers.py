@@ -186,7 +186,9 @@ class Migration(migrations.Migration):
                 ("review_count", models.IntegerField(null=True)),
                 (
                     "order_count",
-                    models.IntegerField(null=True, help_text="All orders so far, as published."),
+                    models.IntegerField(
+                        null=True, help_text="Total number of orders, as published."
+                    ),
                 ),
                 ("is_available", models.BooleanField(null=True, help_text="NULL if unknown.")),
                 (
@@ -204,7 +206,7 @@ class Migration(migrations.Migration):
                     "content_hash",
                     models.BinaryField(
                         null=True,
-                        help_text="XXH3-128 of the content of the newest observation, if it can be hashed.",
+                        help_text="XXH3-128 of the newest observed content, if it can be hashed.",
                     ),
                 ),
             ],
@@ -264,7 +266,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         max_length=3,
                         null=True,
-                        help_text="ISO 4217; NULL if the feed does not state it.",
+                        help_text="ISO 4217; NULL if the feed does not specify it.",
                     ),
                 ),
                 (
@@ -277,7 +279,7 @@ class Migration(migrations.Migration):
                 ("delivery_days", models.IntegerField(null=True)),
                 (
                     "scraped_at",
-                    models.DateTimeField(help_text="Time of the observation of the price."),
+                    models.DateTimeField(help_text="Time of the price observation."),
                 ),
             ],
             options={

@@ -171,7 +171,7 @@ class Migration(migrations.Migration):
                             models.CharField(
                                 max_length=3,
                                 null=True,
-                                help_text="ISO 4217; NULL if the feed does not state it.",
+                                help_text="ISO 4217; NULL if the feed does not specify it.",
                             ),
                         ),
                         ("discount_percent", _DISCOUNT),
@@ -189,7 +189,7 @@ class Migration(migrations.Migration):
                             "is_outlier",
                             models.BooleanField(
                                 null=True,
-                                help_text="True: an outlier, excluded from minimum and average. False: a person confirmed the price.",
+                                help_text="True: an outlier, excluded from minimum and average. False: the price was confirmed manually.",
                             ),
                         ),
                         ("recorded_at", models.DateTimeField(help_text="Time of the observation.")),

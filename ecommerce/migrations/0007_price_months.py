@@ -57,7 +57,7 @@ REVOKE ALL ON FUNCTION ecommerce_create_price_month FROM PUBLIC;
 
 
 def _refuse_if_archived(apps, schema_editor):
-    """Refuse to drop the table of archived months while it has rows: only it names their files.
+    """Refuse to drop the table of archived months while it has rows: only it refers to their files.
 
     :raises CommandError: if a month is archived. Django's `migrate` prints no other error as a
         message.
@@ -96,7 +96,7 @@ class Migration(migrations.Migration):
                 (
                     "archived_at",
                     models.DateTimeField(
-                        null=True, help_text="When its table was dropped; NULL until then."
+                        null=True, help_text="Time at which its table was dropped; NULL until then."
                     ),
                 ),
             ],

@@ -204,7 +204,7 @@ class Migration(migrations.Migration):
                     "content_hash",
                     models.BinaryField(
                         null=True,
-                        help_text="XXH3-128 of the content of the newest observation, if it can be hashed.",
+                        help_text="XXH3-128 of the newest observed content, if it can be hashed.",
                     ),
                 ),
             ],
@@ -281,7 +281,7 @@ class Migration(migrations.Migration):
                     "content_hash",
                     models.BinaryField(
                         null=True,
-                        help_text="XXH3-128 of the content of the newest observation, if it can be hashed.",
+                        help_text="XXH3-128 of the newest observed content, if it can be hashed.",
                     ),
                 ),
             ],

@@ -50,7 +50,7 @@ class Migration(migrations.Migration):
                 ("payload", models.JSONField(null=True, help_text="The payload with the change.")),
                 (
                     "recorded_at",
-                    models.DateTimeField(help_text="Time of the observation of the new state."),
+                    models.DateTimeField(help_text="Time at which the new state was observed."),
                 ),
                 (
                     "created_at",
