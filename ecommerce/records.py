@@ -1,4 +1,4 @@
-"""Records that adapters return: one class per table, with fields named as its columns.
+"""Records that adapters return: one class per table, whose fields have the names of its columns.
 
 A field that the payload does not publish is None and never overwrites a stored value. A reference
 is the `external_id` of another record of the same platform.

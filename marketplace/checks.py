@@ -61,7 +61,7 @@ def check_users(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
         checks.Warning(
             f"The user {config['USER']} of database {alias} is ignored: the database has no host, "
             f"and the user of the embedded server is {SUPERUSER}.",
-            hint=f"Name the host in {'MARKETPLACE' if alias == CONTROL else alias.upper()}_DB_HOST "
+            hint=f"Set the host in {'MARKETPLACE' if alias == CONTROL else alias.upper()}_DB_HOST "
             "or DB_HOST, or remove the user from the environment and .env.",
             id="marketplace.W001",
         )

@@ -204,7 +204,7 @@ class AppDatabaseMixin(BaseCommand):
         return named
 
     def write_database(self, alias: str) -> None:
-        """Print the chosen database and the alternatives, unless the user named the database."""
+        """Print the chosen database and the alternatives, unless --database was given."""
         if not self.is_database_named:
             name = connections[alias].settings_dict["NAME"]
             others = "|".join(other for other in (CONTROL, *ALIASES) if other != alias)

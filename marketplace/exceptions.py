@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 
 class MarketplaceError(Exception):
-    """Base class. The text names the object, the reason and the next step."""
+    """Base class. The text contains the object, the reason and the next step."""
 
 
 class DatabaseUnavailableError(MarketplaceError):
@@ -20,11 +20,11 @@ class DiskFullError(DatabaseUnavailableError):
 
 
 class BackupError(MarketplaceError):
-    """Raised if a backup set cannot be written, verified or restored. Names the set or file."""
+    """Raised if a backup set cannot be written, verified or restored. The text contains the set or file."""
 
 
 class ArchiveError(MarketplaceError):
-    """Raised if an archived month cannot be written, read or verified. Names the file."""
+    """Raised if an archived month cannot be written, read or verified. The text contains the file."""
 
 
 class SourceError(MarketplaceError):

@@ -113,7 +113,7 @@ _NEW, _USED = ("Новый", "new"), ("Б/у", "used")
 
 
 class Param(NamedTuple):
-    """A property of an advert, as in the platform's form."""
+    """A property of an advert, as in the platform's input form."""
 
     key: str
     name: str

@@ -181,7 +181,7 @@ def _statistics(offer: Offer) -> tuple[str, str]:
     try:
         statistics = price_statistics(offer.pk)
     except ArchiveError:
-        # The rest of the page does not need the archive. `db_archive --verify` names the file.
+        # The rest of the page does not need the archive. `db_archive --verify` reports the file.
         return ("archive cannot be read", "archive cannot be read")
     lowest, average = (statistics.min_price, statistics.avg_price) if statistics else (None, None)
     return _price(lowest, offer.currency), _price(average, offer.currency)

@@ -23,7 +23,7 @@ def names(month: date) -> list[str]:
 def require_none(month: date) -> None:
     """Check that no object depends on a month's table.
 
-    :raises ArchiveError: if there are such objects; the message names them
+    :raises ArchiveError: if there are such objects; the message lists them
     """
     dependents = names(month)
     if dependents:

@@ -173,7 +173,7 @@ def verify(mark: ArchivedMonth, *, is_thorough: bool = False) -> ArchiveManifest
     """Compare the files of an archived month with its manifest, and that with the database.
 
     :param is_thorough: whether to compare all rows with the fingerprint, too
-    :raises ArchiveError: if there is a difference; the message names the file
+    :raises ArchiveError: if there is a difference; the message contains the file's path
     """
     manifest = reading.open_manifest(_file_month(mark))
     for file in manifest.files:

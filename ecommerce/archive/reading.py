@@ -159,7 +159,7 @@ def points(
 ) -> Iterator[DuckDBPyConnection]:
     """Open a DuckDB database with the view `points`: the rows of archived months.
 
-    :raises ArchiveError: if a file is missing or damaged; the message names it
+    :raises ArchiveError: if a file is missing or damaged; the message contains its path
     """
     paths = layout.check_fast(files_of(months, platform))
     with connect() as archive:
@@ -217,7 +217,7 @@ def points_of(
     """Return the archived points of offers in a period, ordered by offer and time.
 
     :param until: the exclusive end of the period
-    :raises ArchiveError: if a file is missing or damaged; the message names it
+    :raises ArchiveError: if a file is missing or damaged; the message contains its path
     """
     values = {"offers": list(offers), "since": since, "until": until}
     with points(months, platform) as archive:

@@ -89,7 +89,7 @@ class _SessionTerminated(HttpResponse):
     """A placeholder for the response of a request that will be repeated."""
 
 
-#: Shown instead of a reason to accounts without permissions: reasons name servers and roles.
+#: Shown instead of a reason to accounts without permissions: reasons contain servers and roles.
 _HIDDEN = (
     "The reason is in the server's log. Try again in a minute; if the page still fails, report it "
     "to an administrator."

@@ -94,7 +94,7 @@ def plan(aliases: Sequence[str]) -> BackupPlan:
 def back_up(
     aliases: Sequence[str], now: datetime, *, jobs: int, report: Report | None = None
 ) -> BackupManifest:
-    """Write a set of the databases; return its manifest, which also names the failed databases.
+    """Write a set of the databases; return its manifest, which also lists the failed databases.
 
     An interrupted backup does not leave an incomplete set. The caller must hold
     `sets.exclusive_lock`.

@@ -59,7 +59,7 @@ def initialize(alias: str, today: date, *, drop_first: bool = False) -> Changes:
         groups=tuple(ensure_groups()) if alias == CONTROL else (),
         roles=reconcile(alias),
     )
-    # db_slow and db_doctor read it. Where it cannot be enabled, they name the remedy.
+    # db_slow and db_doctor read it. If it cannot be enabled, they report the remedy.
     enable_statement_statistics(alias)
     return changes
 

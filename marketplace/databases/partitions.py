@@ -23,7 +23,7 @@ def partition_names_ahead(alias: str, today: date) -> list[str]:
 
 
 def ensure_partitions(alias: str, today: date) -> list[str]:
-    """Create the missing partitions that the app wants to exist on `today`; return their names."""
+    """Create the missing partitions that the app requires on `today`; return their names."""
     module = _partitions_module(alias)
     if module is None:
         return []

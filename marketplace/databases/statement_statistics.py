@@ -17,6 +17,6 @@ def enable_statement_statistics(alias: str) -> bool:
         with connect_to_database(alias, MAINTENANCE_DATABASE) as cursor:
             cursor.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
     except Error:
-        # The privilege, the library or the database is missing: db_slow names the remedy.
+        # The privilege, the library or the database is missing: db_slow reports the remedy.
         return False
     return True

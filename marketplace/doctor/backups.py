@@ -62,7 +62,7 @@ def _old(context: CheckContext, newest: datetime) -> Finding:
         subject=context.server_info["name"],
         what=f"The newest backup in {sets.folder()} is {age} old ({format_time(newest)}). A backup "
         "every night is expected.",
-        why="Changes since then are lost if the database is.",
+        why="A loss of the database would include all changes since then.",
         fix=_fix(context),
         evidence={"newest": newest},
     )

@@ -71,7 +71,7 @@ def _dead(context: CheckContext) -> Iterator[Finding]:
                 code="table-dead-rows",
                 severity=Severity.WARNING if is_late else Severity.INFO,
                 subject=row["path"],
-                what=f"{row['dead']:,} dead rows ({share:.0%}) wait for a vacuum; the threshold of "
+                what=f"{row['dead']:,} dead rows ({share:.0%}) have not been vacuumed; the threshold of "
                 f"autovacuum is {row['dead_limit']:,}. Last vacuum: "
                 f"{_ago(row['vacuumed_at'], context)}.",
                 why="They take space and slow down scans. A long transaction or a replication slot "

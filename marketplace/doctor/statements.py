@@ -74,7 +74,7 @@ class Statement(NamedTuple):
 
     @property
     def is_from_tools(self) -> bool:
-        """Whether it dumps a table or only reads the catalog, as no load and no page does.
+        """Whether it dumps a table or only reads system catalogs, unlike loads and pages.
 
         False if this is uncertain.
         """

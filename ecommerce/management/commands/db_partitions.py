@@ -21,7 +21,7 @@ class Command(DatabaseCommand):
     help = """Create the partitions of the current month and the months ahead, and list all months.
 
     hot: in PostgreSQL, with its rows and size.
-    archived: moved to Parquet files by db_archive; files that are missing or of a wrong size are named.
+    archived: moved to Parquet files by db_archive; files that are missing or have the wrong size are listed.
     being archived: db_archive was interrupted; run it again to resume.
     lost: archived, then marked as lost by db_archive --abandon; has only points loaded since then.
     missing: not created because of --dry-run.

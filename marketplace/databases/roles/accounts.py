@@ -15,7 +15,7 @@ from marketplace.humanize import counted
 #: The problem of a role that does not exist.
 MISSING = "is missing"
 
-#: Maximum number of objects that a message names; it counts the others.
+#: Maximum number of objects that a message lists; the others are counted.
 _MAX_NAMED = 3
 
 _ATTRIBUTES = ("SUPERUSER", "CREATEDB", "CREATEROLE", "REPLICATION", "BYPASSRLS")
@@ -66,7 +66,7 @@ class Difference(NamedTuple):
     statements: tuple[Composed, ...]
 
     def __str__(self) -> str:
-        """Return a sentence that names some of the objects and counts the others."""
+        """Return a sentence that lists some of the objects, with the number of others."""
         named, more = self.objects[:_MAX_NAMED], len(self.objects) - _MAX_NAMED
         names = ", ".join(named) + (f" and {more} more" if more > 0 else "")
         return f"{self.role} {self.problem} {names}".rstrip()

@@ -1,4 +1,4 @@
-"""Django's `changepassword`, on the database of accounts."""
+"""Django's `changepassword`, on the control database."""
 
 from django.contrib.auth.management.commands import changepassword
 
@@ -6,6 +6,6 @@ from marketplace.cli import AppDatabaseMixin
 
 
 class Command(AppDatabaseMixin, changepassword.Command):
-    """Change the password of an account in the database of accounts."""
+    """Change the password of an account in the control database."""
 
     apps = ("auth",)

@@ -54,7 +54,7 @@ class Command(DatabaseCommand):
             manifest = sets.read(self.set_name)
         except BackupError as error:
             raise CommandError(str(error)) from error
-        # A database that was named explicitly is an error if the set does not have it.
+        # A database given with --database must be in the set.
         aliases = self.selected(options) if options["database"] else self._aliases(manifest)
         try:
             with clients.interruptible():

@@ -62,7 +62,7 @@ class Command(DatabaseCommand):
             grant(alias, role, can_write=options["write"])
             self.stdout.write(f"{alias.upper()}: {role} may {verb}")
 
-        # The database of accounts is included only if it is named.
+        # The control database is included only if --database contains it.
         aliases = self.selected(options) if options["database"] else ALIASES
         self.visit(aliases, grant_access)
 

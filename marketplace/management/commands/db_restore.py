@@ -137,7 +137,7 @@ def _check(options: dict[str, Any]) -> None:
     """Raise CommandError if required options are missing or options contradict each other."""
     named = [options["database"]] if isinstance(options["database"], str) else options["database"]
     if options["set"] is None and not options["drop_old"]:
-        raise CommandError("Name the set: python manage.py db_backup --list.")
+        raise CommandError("Specify a set; list them: python manage.py db_backup --list.")
     if not named:
         raise CommandError(
             f"db_restore has no default database: add --database {'|'.join(ALL_ALIASES)}."

@@ -36,7 +36,7 @@ class Command(DatabaseCommand):
         steps = steps and abs(steps)
         if alias not in ALIASES or steps is None:
             raise CommandError(
-                "Name the database and the number of migrations to undo: "
+                "Specify the database and the number of migrations to undo: "
                 f"db_rollback {'|'.join(ALIASES)} N"
             )
 

@@ -16,7 +16,7 @@ from marketplace.registry import ALIASES, CONTROL
 
 
 class Command(DatabaseCommand):
-    """Show the status of the three databases, and that of the accounts."""
+    """Show the status of the three databases and of the control database."""
 
     help = """Show the status of each database within five seconds, whether or not it answers.
 

@@ -30,7 +30,7 @@ class Command(DatabaseCommand):
         parser.add_argument(
             "--drop-first",
             action="store_true",
-            help="Drop the databases named by --database first, with ALL their data.",
+            help="Drop the databases given with --database first, with ALL their data.",
         )
         add_destructive_arguments(parser)
 

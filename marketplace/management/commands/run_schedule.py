@@ -38,7 +38,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Follow the schedule."""
+        """Run the schedule, or print the next times."""
         try:
             jobs = read_schedule(options["file"])
         except ScheduleError as error:

@@ -7,7 +7,7 @@ from tests.commands import run
 pytestmark = pytest.mark.django_db(databases=["classifieds"], transaction=True)
 
 CHOICES = (
-    "CommandError: Name the database and the number of migrations to undo: "
+    "CommandError: Specify the database and the number of migrations to undo: "
     "db_rollback ecommerce|classifieds|procurement N\n"
 )
 
