@@ -20,11 +20,11 @@ class DiskFullError(DatabaseUnavailableError):
 
 
 class BackupError(MarketplaceError):
-    """Raised if a backup set cannot be written, verified or restored. The text contains the set or file."""
+    """Raised if a backup set (named in the text) cannot be written, verified or restored."""
 
 
 class ArchiveError(MarketplaceError):
-    """Raised if an archived month cannot be written, read or verified. The text contains the file."""
+    """Raised if an archived month (named in the text) cannot be written, read or verified."""
 
 
 class SourceError(MarketplaceError):

@@ -22,7 +22,7 @@ _AXES = {
     "one": ("", "=1"),
 }
 
-#: Key; noun; axis of variants; category. A line with > defines the two parent categories of the lines
+#: Key; noun; axis of variants; category. A line with > has the two parent categories of the lines
 #: below it. Russian | Uzbek.
 _KINDS = """\
 > Электроника|Elektronika; Смартфоны и гаджеты|Smartfon va gadjetlar

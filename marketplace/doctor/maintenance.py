@@ -71,8 +71,8 @@ def _dead(context: CheckContext) -> Iterator[Finding]:
                 code="table-dead-rows",
                 severity=Severity.WARNING if is_late else Severity.INFO,
                 subject=row["path"],
-                what=f"{row['dead']:,} dead rows ({share:.0%}) have not been vacuumed; the threshold of "
-                f"autovacuum is {row['dead_limit']:,}. Last vacuum: "
+                what=f"{row['dead']:,} dead rows ({share:.0%}) have not been vacuumed; "
+                f"autovacuum's threshold is {row['dead_limit']:,}. Last vacuum: "
                 f"{_ago(row['vacuumed_at'], context)}.",
                 why="They take space and slow down scans. A long transaction or a replication slot "
                 "may keep vacuum from removing them, or autovacuum is off.",
