@@ -112,7 +112,7 @@ def _rows(cursor, model, without):
 def _column(field):
     own = SQL("t.{}::text").format(Identifier(field.column))
     target = field.related_model
-    if target is None or not any(each.name == "external_id" for each in target._meta.fields):
+    if target is None or "external_id" not in {other.name for other in target._meta.fields}:
         return Column(field.name, own)
     # A foreign key is compared by the natural key of the referenced row.
     return Column(
@@ -125,7 +125,8 @@ def _column(field):
 
 def _by_key(model, rows):
     """Return natural key → row; rows with the same key are numbered in their order."""
-    unique = [each.fields for each in model._meta.constraints if isinstance(each, UniqueConstraint)]
+    constraints = model._meta.constraints
+    unique = [item.fields for item in constraints if isinstance(item, UniqueConstraint)]
     first = rows[0] if rows else {}
     key = next((names for names in unique if first.keys() >= set(names)), ())
     rows_by_key, counts = {}, Counter()

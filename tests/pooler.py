@@ -92,12 +92,12 @@ class Pooler:
     def _lines(self) -> list[str]:
         names = _REPLACED | (_NEW if self._version() < (1, 21) else set())
         lines = INI.read_text().splitlines()
-        kept = [line for line in lines if line.split("=")[0].split(" ")[0] not in names]
-        kept = [line for line in kept if not line.startswith("listen_port")]
+        remaining = [line for line in lines if line.split("=")[0].split(" ")[0] not in names]
+        remaining = [line for line in remaining if not line.startswith("listen_port")]
         return [
             "[databases]",
             *(f"{name} = host={folder} port=5432" for name, folder in self.sockets.items()),
-            *kept,
+            *remaining,
             "listen_addr = 127.0.0.1",
             f"listen_port = {self.port}",
             "unix_socket_dir =",
@@ -109,5 +109,7 @@ class Pooler:
 
     @staticmethod
     def _version() -> tuple[int, ...]:
-        done = subprocess.run([program(), "--version"], capture_output=True, text=True, check=True)
-        return tuple(map(int, done.stdout.split()[1].split(".")[:2]))
+        result = subprocess.run(
+            [program(), "--version"], capture_output=True, text=True, check=True
+        )
+        return tuple(map(int, result.stdout.split()[1].split(".")[:2]))

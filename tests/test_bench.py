@@ -65,7 +65,7 @@ class TestCorpus:
             "sys.stdout.write(hashlib.sha256(b''.join(corpus.lines(range(40)))).hexdigest())"
         )
 
-        done = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-c", program],
             cwd=ROOT,
             env={"PYTHONHASHSEED": "7"},
@@ -76,7 +76,7 @@ class TestCorpus:
         )
 
         own = hashlib.sha256(b"".join(corpus.lines(range(40)))).hexdigest()
-        assert done.stdout == own
+        assert result.stdout == own
 
     def test_is_as_large_as_required(self):
         lines = list(corpus.lines(range(2000)))

@@ -13,7 +13,7 @@ def test_measures_and_reports(tmp_path):
     report = tmp_path / "archive.json"
     arguments = ["--rows", "2400", "--repeats", "1", "--report", str(report)]
 
-    done = subprocess.run(
+    outcome = subprocess.run(
         [sys.executable, "-m", "bench.archive", *arguments],
         cwd=ROOT,
         env=os.environ | {"DATA_DIR": str(tmp_path / "data"), "ARCHIVE_DIR": ""},
@@ -23,8 +23,8 @@ def test_measures_and_reports(tmp_path):
         check=False,
     )
 
-    assert done.returncode == 0, done.stderr
+    assert outcome.returncode == 0, outcome.stderr
     result = json.loads(report.read_text())
     assert result["rows"] == 2400
     assert [figure["target"] for figure in result["figures"]] == [10, 10, 10, 50]
-    assert "removing a month" in done.stdout
+    assert "removing a month" in outcome.stdout

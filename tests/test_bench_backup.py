@@ -13,7 +13,7 @@ def test_measures_and_reports(tmp_path):
     report = tmp_path / "backup.json"
     arguments = ["--products", "300", "--repeats", "2", "--report", str(report)]
 
-    done = subprocess.run(
+    outcome = subprocess.run(
         [sys.executable, "-m", "bench.backup", *arguments],
         cwd=ROOT,
         env=os.environ | {"DATA_DIR": str(tmp_path / "data")},
@@ -23,9 +23,9 @@ def test_measures_and_reports(tmp_path):
         check=False,
     )
 
-    assert done.returncode == 0, done.stderr
+    assert outcome.returncode == 0, outcome.stderr
     result = json.loads(report.read_text())
     [first, second] = result["turns"]
     assert first["plain_bytes"] == second["plain_bytes"] > first["gzip_bytes"] > 100_000
     assert result["bytes_ratio"] < 1
-    assert "size over plain dumps" in done.stdout
+    assert "size over plain dumps" in outcome.stdout

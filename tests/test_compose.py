@@ -55,7 +55,7 @@ def _merged(names, environment):
     chosen = [word for name in files for word in ("-f", name)]
     # One's own .env must not answer.
     with NamedTemporaryFile() as empty:
-        done = subprocess.run(
+        result = subprocess.run(
             [program, "--env-file", empty.name, *chosen, "config"],
             cwd=ROOT,
             env={"PATH": os.environ["PATH"]} | dict(environment),
@@ -64,9 +64,9 @@ def _merged(names, environment):
             timeout=60,
             check=False,
         )
-    if done.returncode:
-        raise ValueError(done.stderr)
-    return yaml.safe_load(done.stdout)["services"]
+    if result.returncode:
+        raise ValueError(result.stderr)
+    return yaml.safe_load(result.stdout)["services"]
 
 
 class TestFiles:
@@ -113,11 +113,11 @@ class TestThreeServers:
     def test_are_the_hosts_of_all_services(self, service):
         services = merged("three-servers", **SECRETS)
 
-        found = services[service]["environment"]
+        environment = services[service]["environment"]
 
-        assert found["CLASSIFIEDS_DB_HOST"] == "postgres-classifieds"
-        assert found["PROCUREMENT_DB_HOST"] == "postgres-procurement"
-        assert found["DB_HOST"] == "postgres"
+        assert environment["CLASSIFIEDS_DB_HOST"] == "postgres-classifieds"
+        assert environment["PROCUREMENT_DB_HOST"] == "postgres-procurement"
+        assert environment["DB_HOST"] == "postgres"
 
     def test_keep_the_site_behind_the_pooler(self):
         services = merged("three-servers", **SECRETS)
@@ -137,14 +137,16 @@ class TestThreeServers:
 class TestLeastPrivilege:
     @pytest.mark.parametrize("service", ["web", "loader"])
     def test_uses_existing_roles(self, service):
-        found = merged("least-privilege", **SECRETS)[service]["environment"]
+        environment = merged("least-privilege", **SECRETS)[service]["environment"]
 
         for alias, kind in (("default", "app"), *((alias, "loader") for alias in ALIASES)):
             prefix = "MARKETPLACE" if alias == "default" else alias.upper()
-            name = found[f"{prefix}_DB_USER"]
+            name = environment[f"{prefix}_DB_USER"]
             assert name == f"{prefix.lower()}_db_{kind}"
             assert kind in {role.name.rpartition("_")[2] for role in roles_of(alias)}
-            assert found[f"{prefix}_DB_PASSWORD"] == SECRETS[f"{prefix}_{kind.upper()}_PASSWORD"]
+            assert (
+                environment[f"{prefix}_DB_PASSWORD"] == SECRETS[f"{prefix}_{kind.upper()}_PASSWORD"]
+            )
 
     def test_keeps_migrations_with_the_main_user(self):
         services = merged("least-privilege", **SECRETS)
@@ -164,7 +166,7 @@ class TestPooler:
         text = (DEPLOY / "pgbouncer" / "start.sh").read_text()
         script.write_text(text.replace("/tmp/pgbouncer", str(folder / "run")))
         path = f"{programs}:{os.environ['PATH']}"
-        done = subprocess.run(
+        result = subprocess.run(
             ["sh", str(script)],
             env={"PATH": path} | environment,
             capture_output=True,
@@ -172,7 +174,9 @@ class TestPooler:
             timeout=10,
             check=False,
         )
-        assert (done.returncode, done.stdout) == (0, "/etc/pgbouncer/pgbouncer.ini\n"), done.stderr
+        assert (result.returncode, result.stdout) == (0, "/etc/pgbouncer/pgbouncer.ini\n"), (
+            result.stderr
+        )
         return [(folder / "run" / name).read_text() for name in ("databases.ini", "userlist.txt")]
 
     def test_has_all_databases_and_users(self, tmp_path):
@@ -217,7 +221,7 @@ class TestArchive:
         program = shutil.which("pgbackrest")
         if program is None:
             pytest.skip("pgbackrest is not installed: apt-get install pgbackrest")
-        done = subprocess.run(
+        result = subprocess.run(
             [program, f"--config={DEPLOY / 'postgres' / 'pgbackrest.conf'}", "info"],
             env={"PATH": os.environ["PATH"], "PGBACKREST_REPO1_PATH": "/nonexistent"},
             capture_output=True,
@@ -227,13 +231,13 @@ class TestArchive:
         )
 
         # It warns of unknown settings.
-        assert "WARN" not in done.stdout + done.stderr
-        assert "No stanzas exist" in done.stdout
+        assert "WARN" not in result.stdout + result.stderr
+        assert "No stanzas exist" in result.stdout
 
     def test_the_script_is_valid(self):
         for script in DEPLOY.rglob("*.sh"):
-            done = subprocess.run(["sh", "-n", str(script)], capture_output=True, check=False)
-            assert (done.returncode, done.stderr) == (0, b""), script
+            result = subprocess.run(["sh", "-n", str(script)], capture_output=True, check=False)
+            assert (result.returncode, result.stderr) == (0, b""), script
 
 
 class TestSchedule:

@@ -70,7 +70,7 @@ class Block(NamedTuple):
 
 def blocks(document):
     """Return the fenced blocks of a document, in their order."""
-    found, section = [], ""
+    blocks_found, section = [], ""
     tokens = MarkdownIt().parse(document.read_text())
     for token, content in zip(tokens, [*tokens[1:], None], strict=True):
         if token.type == "heading_open" and token.tag == "h2":
@@ -78,8 +78,8 @@ def blocks(document):
         elif token.type == "fence":
             language, *words = token.info.split() or [""]
             options = dict(word.partition("=")[::2] for word in words)
-            found.append(Block(section, token.map[0] + 1, language, options, token.content))
-    return found
+            blocks_found.append(Block(section, token.map[0] + 1, language, options, token.content))
+    return blocks_found
 
 
 def prose(document):
@@ -107,11 +107,13 @@ class TestBlocks:
     def test_shell_syntax_is_valid(self, document):
         for block in blocks(document):
             if block.language == "shell":
-                done = subprocess.run(
+                result = subprocess.run(
                     ["bash", "-n"], input=block.text, capture_output=True, text=True, check=False
                 )
 
-                assert (done.returncode, done.stderr) == (0, ""), f"{document.name}:{block.line}"
+                assert (result.returncode, result.stderr) == (0, ""), (
+                    f"{document.name}:{block.line}"
+                )
 
     @BY_DOCUMENT
     def test_python_syntax_is_valid(self, document):
@@ -160,10 +162,12 @@ def _options(parser: ArgumentParser):
 def calls(document):
     """Yield each call of manage.py in a document: the command and its options."""
     text = document.read_text().replace("\\\n", " ")
-    found = [call for line in text.splitlines() for call in re.split(r"manage\.py ", line)[1:]]
+    command_lines = [
+        call for line in text.splitlines() for call in re.split(r"manage\.py ", line)[1:]
+    ]
     # In the text, calls stand between backticks, with or without `python manage.py`.
-    found += [span for span in spans(document) if span.split()[0] in own_commands()]
-    for call in found:
+    command_lines += [span for span in spans(document) if span.split()[0] in own_commands()]
+    for call in command_lines:
         words = re.split(r"\s(?:--\s|[|;>&])|[)`]|\s#", call)[0].split()
         if words and re.fullmatch(r"[a-z_]+", words[0]):
             options = [word for word in words[1:] if re.match("--?[a-z]", word)]
@@ -226,8 +230,8 @@ class TestCommands:
 
     def sections(self):
         text = (ROOT / "docs" / "commands.md").read_text()
-        found = re.findall(r"^### `(\w+)`\n(.*?)(?=^##|\Z)", text, re.MULTILINE | re.DOTALL)
-        return dict(found)
+        matches = re.findall(r"^### `(\w+)`\n(.*?)(?=^##|\Z)", text, re.MULTILINE | re.DOTALL)
+        return dict(matches)
 
     def test_are_all_listed(self):
         deprecated = {name for name in own_commands() if "deprecated" in _help(name).lower()}
@@ -410,7 +414,7 @@ class Shell:
 
 def sections():
     """Return the sections that have commands, as parameters of a test: document and heading."""
-    found = dict.fromkeys(
+    matches = dict.fromkeys(
         (document, block.section)
         for document in DOCUMENTS
         for block in blocks(document)
@@ -418,7 +422,7 @@ def sections():
     )
     return [
         pytest.param(document, section, id=f"{document.name}: {section}")
-        for document, section in found
+        for document, section in matches
     ]
 
 
@@ -444,6 +448,6 @@ def test_every_command_runs(shells, document, section):
     shell, commands = shells(document), script(document, section)
 
     with shell.site_running() if SITE in commands else nullcontext():
-        done = shell.run(PRELUDE + commands.replace(HELD_RUN, "$(held_run)"))
+        result = shell.run(PRELUDE + commands.replace(HELD_RUN, "$(held_run)"))
 
-    assert done.returncode == 0, done.stdout.rpartition("@@@")[2][-5000:]
+    assert result.returncode == 0, result.stdout.rpartition("@@@")[2][-5000:]

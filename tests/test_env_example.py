@@ -24,10 +24,10 @@ class TestVariables:
             'env.read_env("H"); os.environ.setdefault("I", ""); settings.get("J")\n'
         )
 
-        found = set(variables(source))
+        names = set(variables(source))
 
         per_database = {"MARKETPLACE_C", *(f"{alias.upper()}_C" for alias in ALIASES)}
-        assert found == {"A", "B", "D", "E", "F", "G"} | per_database
+        assert names == {"A", "B", "D", "E", "F", "G"} | per_database
 
     def test_rejects_a_computed_name(self):
         with pytest.raises(AssertionError, match="cannot be determined"):

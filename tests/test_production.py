@@ -44,7 +44,7 @@ def read(machine, **environment):
         "import json; from marketplace import settings; "
         f"print(json.dumps([getattr(settings, name) for name in {HTTPS_SETTINGS.split()!r}]))"
     )
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code],
         cwd=ROOT,
         env=machine.environment | environment,
@@ -53,23 +53,23 @@ def read(machine, **environment):
         timeout=60,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    return dict(zip(HTTPS_SETTINGS.split(), json.loads(done.stdout), strict=True))
+    assert result.returncode == 0, result.stderr
+    return dict(zip(HTTPS_SETTINGS.split(), json.loads(result.stdout), strict=True))
 
 
 class TestCheckDeploy:
     def test_has_no_issues(self, place):
         proxy = {"TRUSTED_PROXIES": "1"}
-        done = place("check", "--deploy", "--fail-level", "WARNING", **PRODUCTION | proxy)
+        result = place("check", "--deploy", "--fail-level", "WARNING", **PRODUCTION | proxy)
 
-        assert done.returncode == 0, done.stderr
-        assert "no issues" in done.stdout
+        assert result.returncode == 0, result.stderr
+        assert "no issues" in result.stdout
 
     def test_reports_a_missing_number_of_proxies(self, place):
-        done = place("check", "--deploy", "--fail-level", "WARNING", **PRODUCTION)
+        result = place("check", "--deploy", "--fail-level", "WARNING", **PRODUCTION)
 
-        assert done.returncode == 1
-        assert "Set TRUSTED_PROXIES to the number" in done.stderr
+        assert result.returncode == 1
+        assert "Set TRUSTED_PROXIES to the number" in result.stderr
 
 
 class TestHttps:
@@ -138,20 +138,20 @@ class TestWeakSecrets:
         ],
     )
     def test_message_has_the_variable_and_the_next_step(self, place, change, name):
-        done = place("check", **PRODUCTION | change)
+        result = place("check", **PRODUCTION | change)
 
-        assert done.returncode == 1
-        assert name in done.stderr
-        assert "Traceback" not in done.stderr
-        assert re.search("Generate one|Set it|Set a", done.stderr)
+        assert result.returncode == 1
+        assert name in result.stderr
+        assert "Traceback" not in result.stderr
+        assert re.search("Generate one|Set it|Set a", result.stderr)
         for value in (KEY, PASSWORD, "scraper123"):
-            assert value not in done.stderr
+            assert value not in result.stderr
 
     def test_all_are_reported_together(self, place):
-        done = place("check", **PRODUCTION | {"SECRET_KEY": "", "DB_PASSWORD": ""})
+        result = place("check", **PRODUCTION | {"SECRET_KEY": "", "DB_PASSWORD": ""})
 
-        assert "SECRET_KEY" in done.stderr
-        assert "DB_PASSWORD" in done.stderr
+        assert "SECRET_KEY" in result.stderr
+        assert "DB_PASSWORD" in result.stderr
 
     @pytest.mark.parametrize(
         ("keys", "reason"),
@@ -162,14 +162,14 @@ class TestWeakSecrets:
         ids=["short", "example"],
     )
     def test_signing_keys_are_checked_on_all_machines(self, place, keys, reason):
-        done = place("check", DEBUG="true", BACKUP_SIGNING_KEY=keys)
+        result = place("check", DEBUG="true", BACKUP_SIGNING_KEY=keys)
 
-        assert f"A key in BACKUP_SIGNING_KEY {reason}" in done.stderr
-        assert done.returncode == 1
+        assert f"A key in BACKUP_SIGNING_KEY {reason}" in result.stderr
+        assert result.returncode == 1
 
     def test_gunicorn_does_not_start(self, place):
         weak = {"SECRET_KEY": "changeme", "METRICS_TOKEN": "secret"}
-        done = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-c", "import marketplace.wsgi"],
             cwd=ROOT,
             env=place.environment | PRODUCTION | weak,
@@ -179,9 +179,9 @@ class TestWeakSecrets:
             check=False,
         )
 
-        assert done.returncode != 0
+        assert result.returncode != 0
         for name in weak:
-            assert f"{name} is a published example" in done.stderr
+            assert f"{name} is a published example" in result.stderr
 
     def test_are_allowed_in_development(self, place):
         weak = {"SECRET_KEY": "changeme", "DB_PASSWORD": "postgres", "DEBUG": "true"}
@@ -196,25 +196,25 @@ class TestHosts:
     }
 
     def test_a_missing_one_is_reported(self, place):
-        done = place("check", SECRET_KEY=KEY, **self.URLS)
+        result = place("check", SECRET_KEY=KEY, **self.URLS)
 
-        assert done.returncode == 1
-        assert "these have none: default (MARKETPLACE_DATABASE_URL)." in done.stderr
-        assert "EMBEDDED=true" in done.stderr
-        assert "Traceback" not in done.stderr
+        assert result.returncode == 1
+        assert "these have none: default (MARKETPLACE_DATABASE_URL)." in result.stderr
+        assert "EMBEDDED=true" in result.stderr
+        assert "Traceback" not in result.stderr
 
     def test_a_url_without_a_host_is_reported(self, place):
         url = {"ECOMMERCE_DATABASE_URL": "postgres:///ecommerce_db"}
 
-        done = place("check", **PRODUCTION | url)
+        result = place("check", **PRODUCTION | url)
 
-        assert "these have none: ecommerce (ECOMMERCE_DATABASE_URL)." in done.stderr
+        assert "these have none: ecommerce (ECOMMERCE_DATABASE_URL)." in result.stderr
 
     @pytest.mark.parametrize("change", [{"EMBEDDED": "true"}, {"DEBUG": "true"}])
     def test_a_deliberate_mixture_starts(self, place, change):
-        done = place("check", **self.URLS | change)
+        result = place("check", **self.URLS | change)
 
-        assert done.returncode == 0, done.stderr
+        assert result.returncode == 0, result.stderr
 
 
 class TestSecretChecks:
@@ -303,13 +303,13 @@ security.error("Invalid HTTP_HOST header")
 """
 
     def test_contains_errors_with_tracebacks_and_refused_requests(self, place):
-        done = place("shell", "--no-imports", "-c", self.LOG, **PRODUCTION)
+        result = place("shell", "--no-imports", "-c", self.LOG, **PRODUCTION)
 
-        assert done.stderr.count("Internal Server Error: /") == 1
-        assert "ZeroDivisionError: division by zero" in done.stderr
-        assert done.stderr.count("Invalid HTTP_HOST header") == 1
+        assert result.stderr.count("Internal Server Error: /") == 1
+        assert "ZeroDivisionError: division by zero" in result.stderr
+        assert result.stderr.count("Invalid HTTP_HOST header") == 1
 
     def test_omits_repeated_unavailable_responses(self, place):
-        done = place("shell", "--no-imports", "-c", self.LOG, **PRODUCTION)
+        result = place("shell", "--no-imports", "-c", self.LOG, **PRODUCTION)
 
-        assert "readyz" not in done.stderr
+        assert "readyz" not in result.stderr

@@ -39,8 +39,8 @@ class Front(Server):
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     machine = Machine(tmp_path_factory.mktemp("machine") / "data")
-    done = machine("init_all", "--database", "default", "--database", "ecommerce")
-    assert done.returncode == 0, done.stderr
+    result = machine("init_all", "--database", "default", "--database", "ecommerce")
+    assert result.returncode == 0, result.stderr
     site = Front(machine)
     site.start()
     with proxy(tmp_path_factory.mktemp("nginx"), site.port) as site.front:
@@ -178,9 +178,9 @@ class TestHeaders:
         with proxy(tmp_path, echo, is_near=is_near) as port:
             _, body = get(port, "/", **self.SENT)
 
-        found = json.loads(body)
-        assert found.pop("accept-encoding", "identity") == "identity"
-        assert found == {
+        headers = json.loads(body)
+        assert headers.pop("accept-encoding", "identity") == "identity"
+        assert headers == {
             "host": "analytics.example",
             "x-forwarded-for": address,
             "x-forwarded-proto": scheme,

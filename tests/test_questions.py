@@ -60,11 +60,11 @@ class TestQuestions:
             if offer.product.title_normalized == "iphone 15 pro" and offer.seller
         ]
 
-        found = rows("ecommerce", SAME_PRODUCT)
+        result = rows("ecommerce", SAME_PRODUCT)
 
-        assert len({platform for *_, platform in found}) >= 3
-        assert [price for _, price, _, _ in found] == sorted(price for _, price, _, _ in offers)
-        assert sorted(found, key=repr) == sorted(offers, key=repr)
+        assert len({platform for *_, platform in result}) >= 3
+        assert [price for _, price, _, _ in result] == sorted(price for _, price, _, _ in offers)
+        assert sorted(result, key=repr) == sorted(offers, key=repr)
 
     def test_cheap_cars_in_a_city(self):
         cars = [
@@ -78,10 +78,10 @@ class TestQuestions:
         ]
         cars.sort(key=lambda car: car.posted_at, reverse=True)
 
-        found = rows("classifieds", CHEAP_CARS)
+        result = rows("classifieds", CHEAP_CARS)
 
-        assert len(found) >= 20
-        assert sorted(found, key=repr) == sorted(
+        assert len(result) >= 20
+        assert sorted(result, key=repr) == sorted(
             [(c.title, c.price, c.brand, c.model, c.year, c.mileage, c.location) for c in cars],
             key=repr,
         )
@@ -92,10 +92,10 @@ class TestQuestions:
             if lot.start_cost and lot.deal_cost:
                 deals[lot.category_name].append((lot.start_cost, lot.deal_cost))
 
-        found = rows("procurement", SAVINGS)
+        result = rows("procurement", SAVINGS)
 
-        assert {row[0] for row in found} == set(deals)
-        for name, count, budget, spent, savings, percent in found:
+        assert {row[0] for row in result} == set(deals)
+        for name, count, budget, spent, savings, percent in result:
             costs = deals[name]
             shares = [(start - deal) / start * 100 for start, deal in costs]
             average = (sum(shares) / len(shares)).quantize(Decimal("0.01"), ROUND_HALF_UP)
@@ -106,4 +106,4 @@ class TestQuestions:
             )
             assert savings == budget - spent
             assert percent == average
-        assert [row[4] for row in found] == sorted((row[4] for row in found), reverse=True)
+        assert [row[4] for row in result] == sorted((row[4] for row in result), reverse=True)

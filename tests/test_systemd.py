@@ -75,14 +75,14 @@ class TestUnits:
             text = path.read_text().replace(f"{HOME}/.venv/bin", str(Path(sys.executable).parent))
             (tmp_path / path.name).write_text(text.replace(HOME, str(ROOT)))
 
-        done = subprocess.run(
+        result = subprocess.run(
             ["systemd-analyze", "verify", *(tmp_path / path.name for path in UNITS)],
             capture_output=True,
             text=True,
             check=False,
         )
 
-        assert (done.returncode, done.stderr) == (0, "")
+        assert (result.returncode, result.stderr) == (0, "")
 
     @pytest.mark.parametrize("name", ["postgres", "web", "queue", "schedule"])
     def test_run_as_an_unprivileged_user(self, name):
@@ -125,9 +125,9 @@ class TestCommands:
         end(process)
 
     def test_stop_of_the_server(self, machine):
-        done = machine(*command("postgres", "ExecStop")[2:])
+        result = machine(*command("postgres", "ExecStop")[2:])
 
-        assert done.stdout == "Stopped the embedded PostgreSQL.\n"
+        assert result.stdout == "Stopped the embedded PostgreSQL.\n"
 
 
 def answers(url):

@@ -32,9 +32,9 @@ def _missing():
     if EXECUTABLE is None:
         return "no Chromium: apt-get install chromium"
     node, _ = driver.compute_driver_executable()
-    done = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
-    if done.returncode:
-        return f"no driver: apt-get install libatomic1 ({done.stderr.strip()})"
+    result = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
+    if result.returncode:
+        return f"no driver: apt-get install libatomic1 ({result.stderr.strip()})"
     return ""
 
 

@@ -21,12 +21,12 @@ def visits():
 @pytest.fixture(scope="module")
 def states(visits):
     """External id of a listing → its records in order."""
-    found = defaultdict(list)
+    records_by_id = defaultdict(list)
     for _, records in visits:
         for record in records:
             if isinstance(record, Listing):
-                found[record.external_id].append(record)
-    return found
+                records_by_id[record.external_id].append(record)
+    return records_by_id
 
 
 @pytest.fixture(scope="module")

@@ -101,7 +101,7 @@ def manifest_of(month):
 def answers(offers):
     """Return the results of all queries of the price history."""
     first, offer = offers[0], offers[1]
-    ids = [each.pk for each in offers]
+    ids = [item.pk for item in offers]
     since, until = datetime(2021, 5, 20, tzinfo=UTC), datetime(2021, 7, 11, 13, tzinfo=UTC)
     return {
         "statistics": [queries.price_statistics(pk) for pk in ids],

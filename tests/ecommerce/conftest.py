@@ -21,7 +21,7 @@ def archive_dir(settings, tmp_path, transactional_db):
     settings.ARCHIVE_DIR = tmp_path / "archive"
     yield settings.ARCHIVE_DIR
     with connections["ecommerce"].cursor() as cursor:
-        for each in months.table_months():
-            if each.month.year <= 2021:
-                table = Identifier(months.table_name(each.month))
+        for table_month in months.table_months():
+            if table_month.month.year <= 2021:
+                table = Identifier(months.table_name(table_month.month))
                 cursor.execute(SQL("DROP TABLE {}").format(table))

@@ -109,7 +109,7 @@ def staged(observations):
     """
     target = next(target for target in PLAN.targets if target.record is Offer)
     tables = [target.stage_table, target.prior_table, PLAN.observations.table]
-    rows = ([key, key, each.at, each.at, *each] for key, each in observations.items())
+    rows = ([key, key, seen.at, seen.at, *seen] for key, seen in observations.items())
     with connections["ecommerce"].cursor() as cursor:
         cursor.execute(staging.definition(tables[0], merge.stage_columns(target)))
         cursor.execute(staging.definition_like(tables[1], target.table))
@@ -126,7 +126,7 @@ def append(observations):
     :param observations: external_id of an existing product → an observation of its offer
     """
     target = next(target for target in PLAN.targets if target.record is Offer)
-    create_months("ecommerce", {each.at for each in observations.values()})
+    create_months("ecommerce", {observation.at for observation in observations.values()})
     with staged(observations) as cursor:
         cursor.execute(merge.upsert(target), PLATFORM)
         return history.append_points(cursor, PLATFORM["platform"])
@@ -155,8 +155,8 @@ def observe(*prices, **fields):
 def one_by_one(observations):
     """Append observations of the offer of a new product, each in its own batch."""
     factories.product(platform="yandex", external_id=OFFER)
-    for each in observations:
-        append({OFFER: each})
+    for observation in observations:
+        append({OFFER: observation})
 
 
 def marked():

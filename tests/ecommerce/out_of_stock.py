@@ -88,5 +88,7 @@ def load(platform, document, day):
 
 
 def points():
-    found = PricePoint.objects.order_by("recorded_at")
-    return [((each.recorded_at - START).days, int(each.price), each.is_available) for each in found]
+    return [
+        ((point.recorded_at - START).days, int(point.price), point.is_available)
+        for point in PricePoint.objects.order_by("recorded_at")
+    ]

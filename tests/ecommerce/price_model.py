@@ -86,14 +86,14 @@ def states(observations):
     for seen in observations:
         if seen.price is not None or (begin and seen.at > begin):
             first.setdefault(seen.at, seen)
-    found = []
+    points = []
     for at in sorted(first):
         seen = first[at]
         if seen.price is None:
-            *_, last = found
+            *_, last = points
             seen = last._replace(at=at, available=False, amount=0)
-        found.append(seen)
-    return found
+        points.append(seen)
+    return points
 
 
 def _point(seen, known, last):
@@ -106,14 +106,14 @@ def _point(seen, known, last):
 
 
 def _marked(points, counts):
-    found = list(points)
+    marked = list(points)
     for index in range(1, len(points) - 1):
         before, point, after = points[index - 1 : index + 2]
-        is_alone = counts[index] == 1 and not found[index - 1].is_outlier
+        is_alone = counts[index] == 1 and not marked[index - 1].is_outlier
         is_same = before.currency == point.currency == after.currency
         if is_alone and is_same and is_outlier(point.price, before.price, after.price):
-            found[index] = point._replace(is_outlier=True)
-    return found
+            marked[index] = point._replace(is_outlier=True)
+    return marked
 
 
 def is_outlier(price, before, after):

@@ -10,11 +10,11 @@ def prices():
 
 def sequence(generator, length=12):
     """Return random observations in chronological order, across the end of a month."""
-    found, hour = [], -20
+    observations, hour = [], -20
     for _ in range(generator.randint(2, length)):
         hour += generator.randint(1, 12)
         if generator.random() < 0.15:
-            found.append(sold_out(hour))
+            observations.append(sold_out(hour))
             continue
         price = generator.choice([1, 95, 100, 100, 100, 100, 104, 900, 1000, 1040, 10_000])
         available = generator.choice([None, None, True, False])
@@ -23,5 +23,7 @@ def sequence(generator, length=12):
             "available": available,
             "amount": None if available is None else generator.randint(1, 9) * available,
         }
-        found.append(seen(hour, price, generator.choice([None, None, None, 20_000]), **fields))
-    return found
+        observations.append(
+            seen(hour, price, generator.choice([None, None, None, 20_000]), **fields)
+        )
+    return observations

@@ -85,7 +85,7 @@ class TestArchive:
 
         moved = archive(MAY, JUNE)
 
-        assert [each.rows for each in moved] == [len(before[0]), len(before[1])]
+        assert [month.rows for month in moved] == [len(before[0]), len(before[1])]
         assert rows(MAY) == rows(JUNE) == []
         assert months.place(MAY) is Place.ABSENT
         unarchive(JUNE, MAY)
@@ -100,21 +100,21 @@ class TestArchive:
         offers = make_history()
         archive(MAY)
 
-        found = {str(each) for each in archive_dir.glob("price_history/platform=*/month=2021-05/*")}
+        paths = {str(path) for path in archive_dir.glob("price_history/platform=*/month=2021-05/*")}
         with duckdb.connect() as analyst:
-            points = analyst.read_parquet(sorted(found))
+            points = analyst.read_parquet(sorted(paths))
             kinds = dict(zip(points.columns, map(str, points.dtypes), strict=True))
             named = points.select("platform, offer_external_id, offer_id").distinct().fetchall()
             ordered = [
                 analyst.read_parquet(path).select("offer_id, epoch_us(recorded_at)").fetchall()
-                for path in found
+                for path in paths
             ]
 
-        assert found == {str(path) for path in files(MAY)}
+        assert paths == {str(path) for path in files(MAY)}
         assert kinds["price"] == "DECIMAL(18,2)"
         assert kinds["recorded_at"] == "TIMESTAMP WITH TIME ZONE"
-        assert set(named) == {(each.platform, each.external_id, each.pk) for each in offers}
-        assert all(each == sorted(each) for each in ordered)
+        assert set(named) == {(offer.platform, offer.external_id, offer.pk) for offer in offers}
+        assert all(keys == sorted(keys) for keys in ordered)
 
     def test_content_of_the_manifest(self):
         make_history()
@@ -123,9 +123,9 @@ class TestArchive:
 
         manifest = json.loads(manifest_of(MAY).read_text())
 
-        assert manifest["rows"] == len(before) == sum(each["rows"] for each in manifest["files"])
+        assert manifest["rows"] == len(before) == sum(file["rows"] for file in manifest["files"])
         assert manifest["min_recorded_at"].startswith("2021-05-01T00:00:00")
-        assert [each["platform"] for each in manifest["files"]] == ["ozon", "uzum", "wildberries"]
+        assert [file["platform"] for file in manifest["files"]] == ["ozon", "uzum", "wildberries"]
         assert ArchivedMonth.objects.get().content_hash == manifest["content_hash"]
 
     def test_month_without_points(self):
@@ -151,21 +151,21 @@ class TestCommands:
         make_history(offers=4)
         before = rows(MAY)
 
-        done = run("db_archive", AGE, "--dry-run")
+        result = run("db_archive", AGE, "--dry-run")
 
-        assert done.code == 0
-        assert done.out.startswith(f"ECOMMERCE: Would archive 2021-05: {len(before)} rows, ")
+        assert result.code == 0
+        assert result.out.startswith(f"ECOMMERCE: Would archive 2021-05: {len(before)} rows, ")
         assert rows(MAY) == before
 
     def test_confirmation(self, monkeypatch):
         make_history(offers=1)
         monkeypatch.setattr("builtins.input", lambda: "no")
 
-        done = run("db_archive", AGE)
+        result = run("db_archive", AGE)
 
-        assert done.code == 1
-        assert "2 months of the price history will be moved to" in done.err
-        assert "Not confirmed: no changes were made." in done.err
+        assert result.code == 1
+        assert "2 months of the price history will be moved to" in result.err
+        assert "Not confirmed: no changes were made." in result.err
         assert months.place(MAY) is Place.ATTACHED
 
     def test_archive_verify_and_bring_back(self):
@@ -175,22 +175,25 @@ class TestCommands:
         archived = run("db_archive", AGE, "--force")
         verified = run("db_archive", "--verify", "--format", "json")
         planned = run("db_unarchive", "2021-05", "--dry-run")
-        brought = run("db_unarchive", "2021-05")
+        unarchived = run("db_unarchive", "2021-05")
 
         assert archived.code == 0, archived.err
         assert f"ECOMMERCE: archived 2021-05: {count} rows" in archived.out
-        assert [each["month"] for each in json.loads(verified.out)] == ["2021-05-01", "2021-06-01"]
+        assert [result["month"] for result in json.loads(verified.out)] == [
+            "2021-05-01",
+            "2021-06-01",
+        ]
         assert planned.out.startswith(f"ECOMMERCE: Would unarchive 2021-05: {count} rows from ")
-        assert brought.out.startswith(f"ECOMMERCE: unarchived 2021-05: {count} rows from ")
+        assert unarchived.out.startswith(f"ECOMMERCE: unarchived 2021-05: {count} rows from ")
         assert len(rows(MAY)) == count
 
     def test_nothing_to_do(self):
         make_history(offers=1)
 
-        done = run("db_archive", "--older-than=36500d")
+        result = run("db_archive", "--older-than=36500d")
 
         assert (
-            done.out == "ECOMMERCE: nothing to archive: no month ended at least 36,500 days ago\n"
+            result.out == "ECOMMERCE: nothing to archive: no month ended at least 36,500 days ago\n"
         )
         assert run("db_unarchive", "2021-05").err.startswith(
             "ECOMMERCE: 2021-05 is not archived. Archived months: none."
@@ -202,10 +205,11 @@ class TestCommands:
         counts = len(rows(MAY)), len(rows(JUNE))
         archive(MAY)
 
-        found = json.loads(run("db_partitions", "--format", "json").out)
+        partitions = json.loads(run("db_partitions", "--format", "json").out)
         shown = run("db_partitions").out.splitlines()
 
-        states = {each["month"]: (each["state"], each["rows"]) for each in found["months"]}
+        listed = partitions["months"]
+        states = {month["month"]: (month["state"], month["rows"]) for month in listed}
         assert states["2021-05-01"] == ("archived", counts[0])
         assert states["2021-06-01"] == ("hot", counts[1])
         assert shown[0] == "ECOMMERCE: price history by month"

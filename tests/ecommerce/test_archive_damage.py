@@ -55,11 +55,11 @@ class TestDamage:
             return written
 
         monkeypatch.setattr(export, "_write_files", write_damaged)
-        done = run("db_archive", AGE, "--force")
+        result = run("db_archive", AGE, "--force")
 
-        assert done.code == 1
-        assert "2021-05 failed: " in done.err
-        assert "platform=uzum/month=2021-05/points-" in done.err
+        assert result.code == 1
+        assert "2021-05 failed: " in result.err
+        assert "platform=uzum/month=2021-05/points-" in result.err
         assert rows(MAY) == before
         assert not ArchivedMonth.objects.exists()
 
@@ -85,13 +85,13 @@ class TestDamage:
     def test_damage_of_an_archived_month(self, damage):
         offer = make_history(offers=4)[0]
         archive(MAY)
-        path = next(each for each in files(MAY) if "uzum" in str(each))
+        path = next(file for file in files(MAY) if "uzum" in str(file))
         queries.monthly_prices()
         damage(path)
 
-        done = run("db_archive", "--verify")
-        assert (done.code, done.out) == (1, "")
-        assert str(path) in done.err
+        result = run("db_archive", "--verify")
+        assert (result.code, result.out) == (1, "")
+        assert str(path) in result.err
         for ask in (queries.monthly_prices, lambda: queries.price_points([offer.pk])):
             with pytest.raises(ArchiveError, match=path.name):
                 ask()

@@ -65,9 +65,9 @@ def test_dependent_is_named_and_the_month_stays_attached(dependent):
     before = rows(MAY)
 
     planned = run("db_archive", AGE, "--dry-run")
-    done = run("db_archive", AGE, "--force")
+    result = run("db_archive", AGE, "--force")
 
-    for outcome in (planned, done):
+    for outcome in (planned, result):
         assert outcome.code == 1
         assert f"2021-05 failed: The table {MONTH} cannot be dropped" in outcome.err
         assert f"because other objects depend on it: {dependent}. " in outcome.err
@@ -83,10 +83,10 @@ def test_detached_month_with_a_dependent_is_attached(dependent):
     months.mark(MAY, len(before), "0" * 64)
     months.detach(MAY)
 
-    done = run("db_archive", AGE, "--force")
+    result = run("db_archive", AGE, "--force")
 
-    assert done.code == 1
-    assert dependent in done.err
+    assert result.code == 1
+    assert dependent in result.err
     assert months.place(MAY) is Place.ATTACHED
     assert months.mark_of(MAY) is None
     assert rows(MAY) == before

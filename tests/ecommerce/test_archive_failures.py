@@ -25,7 +25,7 @@ AGE = f"--older-than={(timezone.now().date() - JULY).days - 10}d"
 
 
 @contextmanager
-def longest_file(size):
+def limit_file_size(size):
     """Limit the size of files, like a disk that becomes full."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
@@ -46,14 +46,14 @@ class TestMemory:
         archive(MAY)
         settings.ARCHIVE_MEMORY = memory
 
-        asked = run("price_history", "uzum", offer.external_id)
-        brought = run("db_unarchive", "2021-05")
-        archived = run("db_archive", AGE, "--force")
+        history_result = run("price_history", "uzum", offer.external_id)
+        unarchive_result = run("db_unarchive", "2021-05")
+        archive_result = run("db_archive", AGE, "--force")
 
-        for done in (asked, brought, archived):
-            assert done.code == 1
-            assert f"ARCHIVE_MEMORY={memory} {reason}" in done.err
-            assert re.search("1GB,? in the environment or .env.", done.err)
+        for result in (history_result, unarchive_result, archive_result):
+            assert result.code == 1
+            assert f"ARCHIVE_MEMORY={memory} {reason}" in result.err
+            assert re.search("1GB,? in the environment or .env.", result.err)
         settings.ARCHIVE_MEMORY = "1GB"
         assert run("db_archive", AGE, "--force").code == 0
         unarchive(MAY)
@@ -64,9 +64,9 @@ class TestMemory:
         archive(MAY)
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
 
-        done = run("price_history", "uzum", offer.external_id)
+        result = run("price_history", "uzum", offer.external_id)
 
-        assert "A temporary folder cannot be created: No such file or directory." in done.err
+        assert "A temporary folder cannot be created: No such file or directory." in result.err
 
 
 class TestFolder:
@@ -84,10 +84,10 @@ class TestFolder:
         make_history(offers=4)
         archive_dir.write_text("")
 
-        done = run("db_archive", AGE, "--force")
+        result = run("db_archive", AGE, "--force")
 
-        assert f"ECOMMERCE: {archive_dir}" in done.err
-        assert "There is a file instead of a folder" in done.err
+        assert f"ECOMMERCE: {archive_dir}" in result.err
+        assert "There is a file instead of a folder" in result.err
 
     @pytest.mark.parametrize("name", ["platform=uzum", "manifests"])
     def test_file_instead_of_a_subfolder(self, name):
@@ -96,11 +96,11 @@ class TestFolder:
         layout.root().mkdir(parents=True)
         (layout.root() / name).write_text("")
 
-        done = run("db_archive", AGE, "--force")
+        result = run("db_archive", AGE, "--force")
 
-        assert done.code == 1
-        assert f"2021-05 failed: {layout.root() / name}" in done.err
-        assert "cannot be written: " in done.err
+        assert result.code == 1
+        assert f"2021-05 failed: {layout.root() / name}" in result.err
+        assert "cannot be written: " in result.err
         assert rows(MAY) == before
         assert not ArchivedMonth.objects.exists()
         (layout.root() / name).unlink()
@@ -113,12 +113,12 @@ class TestFullDisk:
         make_history(offers=12)
         before = rows(MAY)
 
-        with longest_file(size):
-            done = run("db_archive", AGE, "--force")
+        with limit_file_size(size):
+            result = run("db_archive", AGE, "--force")
 
-        assert done.code == 1
-        assert "2021-05 failed: " in done.err
-        assert "2021-06 failed: " in done.err
+        assert result.code == 1
+        assert "2021-05 failed: " in result.err
+        assert "2021-06 failed: " in result.err
         assert rows(MAY) == before
         assert not ArchivedMonth.objects.exists()
         assert list(layout.root().rglob("*.parquet")) == []
@@ -133,11 +133,11 @@ class TestFullDisk:
         before = rows(MAY)
         archive(MAY)
 
-        with longest_file(size):
-            done = run("db_unarchive", "2021-05")
+        with limit_file_size(size):
+            result = run("db_unarchive", "2021-05")
 
-        assert done.code == 1
-        assert "File too large" in done.err
+        assert result.code == 1
+        assert "File too large" in result.err
         assert months.place(MAY) is Place.ABSENT
         unarchive(MAY)
         assert rows(MAY) == before
@@ -150,12 +150,12 @@ class TestFullDisk:
         with connections["ecommerce"].cursor() as cursor:
             cursor.execute("UPDATE ecommerce_price_history SET price = price + 1")
 
-        with longest_file(1000):
+        with limit_file_size(1000):
             assert run("db_archive", AGE, "--force").code == 1
 
         path = manifests.path_of(mark["month"], mark["content_hash"])
         assert path.read_bytes() == kept
-        assert all((layout.root() / each.path).exists() for each in manifests.read(path).files)
+        assert all((layout.root() / file.path).exists() for file in manifests.read(path).files)
 
 
 class TestRole:
@@ -188,13 +188,18 @@ class TestRole:
             [owner] = cursor.fetchone()
             cursor.execute("SET ROLE test_archive_loader")
 
-        archived, brought = run("db_archive", AGE, "--force"), run("db_unarchive", "2021-05")
+        archived, unarchive_result = (
+            run("db_archive", AGE, "--force"),
+            run("db_unarchive", "2021-05"),
+        )
 
-        for done in (archived, brought):
-            assert done.code == 1
-            assert "test_archive_loader may not move months of the price history: only " in done.err
-            assert f"Run this command as {owner} or as a superuser" in done.err
-        assert "db_grants" not in archived.err + brought.err
+        for result in (archived, unarchive_result):
+            assert result.code == 1
+            assert (
+                "test_archive_loader may not move months of the price history: only " in result.err
+            )
+            assert f"Run this command as {owner} or as a superuser" in result.err
+        assert "db_grants" not in archived.err + unarchive_result.err
         assert rows(MAY) == before
         assert not ArchivedMonth.objects.exists()
         assert list(layout.root().rglob("*.parquet")) == []

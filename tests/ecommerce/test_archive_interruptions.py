@@ -89,12 +89,12 @@ class TestInterruption:
         try:
             with other.cursor() as cursor:
                 cursor.execute("SELECT count(*) FROM ecommerce_price_history")
-                done = run("db_archive", AGE, "--force")
+                result = run("db_archive", AGE, "--force")
         finally:
             other.close()
 
-        assert done.code == 1
-        assert "2021-05 failed: A session has used the price history for more than" in done.err
+        assert result.code == 1
+        assert "2021-05 failed: A session has used the price history for more than" in result.err
         assert months.place(MAY) is Place.DETACHING
         assert answers(offers) == expected
         assert "being archived" in run("db_partitions").out

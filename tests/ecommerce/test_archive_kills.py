@@ -45,9 +45,9 @@ def ask(machine):  # noqa: F811 # the fixture
         connection = psycopg2.connect(host=host, user=SUPERUSER, dbname="ecommerce_db")
         with connection, connection.cursor() as cursor:
             cursor.execute(statement, values or None)
-            found = cursor.fetchall() if cursor.description else []
+            rows = cursor.fetchall() if cursor.description else []
         connection.close()
-        return found
+        return rows
 
     return ask
 
@@ -87,6 +87,6 @@ def test_archiving_killed_at_random_times_is_resumed(machine, ask):  # noqa: F81
     files = leftovers.glob("platform=*/month=*/*")
     assert {path.parent.parent.name for path in files} == {"platform=uzum", "platform=unknown"}
     assert not (leftovers / ".partial").exists()
-    brought = machine("db_unarchive", "2021-05")
-    assert brought.returncode == 0, brought.stderr
+    unarchived = machine("db_unarchive", "2021-05")
+    assert unarchived.returncode == 0, unarchived.stderr
     assert ask(CONTENT) == before

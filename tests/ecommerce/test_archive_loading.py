@@ -46,8 +46,8 @@ def load(*documents):
 def history(number=1):
     """Return the points of a product's offer: (time, price, change)."""
     offer = Offer.objects.get(external_id=str(number * 10))
-    found = queries.price_points([offer.pk])
-    return [(each.recorded_at, each.price, each.price_change) for each in found]
+    points = queries.price_points([offer.pk])
+    return [(point.recorded_at, point.price, point.price_change) for point in points]
 
 
 def reasons():
@@ -160,9 +160,9 @@ class TestClosedMonth:
         summary = load_documents("wildberries", [document], observed_at=day(9, month=6))
 
         assert (summary.created, summary.rejected) == (1, 0)
-        found = queries.price_points(Offer.objects.values_list("pk", flat=True))
+        points = queries.price_points(Offer.objects.values_list("pk", flat=True))
         assert months.place(MAY) is Place.ABSENT
-        assert {point.recorded_at for point in found} == {day(3, month=6)}
+        assert {point.recorded_at for point in points} == {day(3, month=6)}
 
 
 class TestMeanwhile:
@@ -171,7 +171,7 @@ class TestMeanwhile:
         factories.price_point(offer=offer, recorded_at=day(3))
         other = connections["ecommerce"].copy()
         other.set_autocommit(False)
-        done = []
+        result = []
         try:
             with other.cursor() as cursor:
                 cursor.execute(
@@ -179,7 +179,7 @@ class TestMeanwhile:
                     "VALUES (%(offer)s, 1, %(at)s)",
                     {"offer": offer.pk, "at": day(4)},
                 )
-                archiving = threading.Thread(target=self.archive, args=[done])
+                archiving = threading.Thread(target=self.archive, args=[result])
                 archiving.start()
                 wait(self.is_detaching, "archiving does not wait for the session")
                 other.commit()
@@ -187,14 +187,14 @@ class TestMeanwhile:
         finally:
             other.close()
 
-        assert [moved.rows for moved in done] == [2]
+        assert [moved.rows for moved in result] == [2]
         assert len(queries.price_points([offer.pk])) == 2
         unarchive(MAY)
         assert len(rows(MAY)) == 2
 
-    def archive(self, done):
+    def archive(self, moved):
         try:
-            done += archive(MAY)
+            moved += archive(MAY)
         finally:
             connections["ecommerce"].close()
 

@@ -77,10 +77,10 @@ class TestAbandon:
         load(product(1050, day(2, month=6)))
         load(product(900, day(10)))
 
-        done = run("db_archive", "--abandon", "2021-05", "--force")
+        result = run("db_archive", "--abandon", "2021-05", "--force")
         released = run("ingest_review", "release", "records", "--reason", "archived prices")
 
-        assert done.out == "ECOMMERCE: abandoned 2021-05: 1 row\n"
+        assert result.out == "ECOMMERCE: abandoned 2021-05: 1 row\n"
         assert released.code == 0, released.err
         assert reasons() == []
         # The stored payloads still contain the price of the lost month.
@@ -92,18 +92,18 @@ class TestAbandon:
         ]
 
     def test_dry_run(self):
-        done = run("db_archive", "--abandon", "2021-05", "--dry-run")
+        result = run("db_archive", "--abandon", "2021-05", "--dry-run")
 
-        assert done.out == "ECOMMERCE: Would abandon 2021-05: 1 row\n"
+        assert result.out == "ECOMMERCE: Would abandon 2021-05: 1 row\n"
         assert ArchivedMonth.objects.exists()
         assert not LostMonth.objects.exists()
 
     def test_confirmation(self, monkeypatch):
         monkeypatch.setattr(sys, "stdin", StringIO("no\n"))
 
-        done = run("db_archive", "--abandon", "2021-05")
+        result = run("db_archive", "--abandon", "2021-05")
 
-        assert done.code == 1
+        assert result.code == 1
         assert ArchivedMonth.objects.exists()
 
     def test_lost_month_is_reported(self):
@@ -129,16 +129,16 @@ class TestRefusal:
         load(product(1000, day(3)))
         archive(MAY)
 
-        done = run("db_archive", "--abandon", "2021-05", "--force")
+        result = run("db_archive", "--abandon", "2021-05", "--force")
 
-        assert done.code == 1
-        assert "2021-05 is not lost: its files are complete and unchanged." in done.err
+        assert result.code == 1
+        assert "2021-05 is not lost: its files are complete and unchanged." in result.err
         assert ArchivedMonth.objects.exists()
 
     def test_month_that_is_not_archived(self):
-        done = run("db_archive", "--abandon", "2021-05", "--force")
+        result = run("db_archive", "--abandon", "2021-05", "--force")
 
-        assert "2021-05 is not archived" in done.err
+        assert "2021-05 is not archived" in result.err
 
 
 class TestPages:
@@ -171,9 +171,9 @@ class TestPages:
 
 
 def test_consecutive_months_are_a_range():
-    found = [JUNE, MAY, JULY, date(2021, 12, 1), date(2022, 1, 1), date(2023, 1, 1)]
+    dates = [JUNE, MAY, JULY, date(2021, 12, 1), date(2022, 1, 1), date(2023, 1, 1)]
 
-    assert notices.format_months(found) == "2021-05 to 2021-07, 2021-12 to 2022-01, 2023-01"
+    assert notices.format_months(dates) == "2021-05 to 2021-07, 2021-12 to 2022-01, 2023-01"
 
 
 def history_of_table(number):

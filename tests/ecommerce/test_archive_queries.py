@@ -47,20 +47,20 @@ class TestQuestions:
         for path in files(MAY):
             path.unlink()
 
-        found = queries.monthly_prices(since=months.bounds(JUNE)[0])
+        prices = queries.monthly_prices(since=months.bounds(JUNE)[0])
 
-        assert {each.month for each in found} == {JUNE, JULY}
+        assert {row.month for row in prices} == {JUNE, JULY}
         assert queries.price_points([offers[0].pk], since=months.bounds(JUNE)[0])
 
     def test_period_of_the_command(self):
         offer = make_history(offers=1)[0]
         archive(MAY)
 
-        done = run(
+        result = run(
             "price_history", "uzum", offer.external_id, "--until", "2021-06-01", "--format", "json"
         )
 
-        points = json.loads(done.out)
+        points = json.loads(result.out)
         assert len(points) == len(queries.price_points([offer.pk], until=months.bounds(JUNE)[0]))
         assert {point["recorded_at"][:7] for point in points} == {"2021-05"}
 
@@ -69,5 +69,5 @@ class TestQuestions:
             run("price_history", "uzum", "9").err
             == "CommandError: The offer 9 of uzum does not exist.\n"
         )
-        done = run("price_history", "uzum", "9", "--since", "May")
-        assert "May is not a day or time, such as 2025-06-01" in done.err
+        result = run("price_history", "uzum", "9", "--since", "May")
+        assert "May is not a day or time, such as 2025-06-01" in result.err

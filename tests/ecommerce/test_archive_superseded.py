@@ -85,8 +85,8 @@ class TestSupersededFiles:
         add_late_point(offer)
         current = {*files(MAY), manifest_of(MAY)}
 
-        kept = moving.remove_superseded(timezone.now() + timedelta(days=89))
-        assert kept.months == []
+        removed_earlier = moving.remove_superseded(timezone.now() + timedelta(days=89))
+        assert removed_earlier.months == []
         assert old | current == found(archive_dir)
         removed = moving.remove_superseded(timezone.now() + timedelta(days=91))
         assert removed.months == [MAY]
@@ -128,9 +128,9 @@ class TestSupersededFiles:
         settings.ARCHIVE_KEEP_DAYS = 0
         assert run("db_archive", "--older-than=36500d", "--dry-run").code == 0
         assert current < found(archive_dir)
-        done = run("db_archive", "--older-than=36500d")
+        result = run("db_archive", "--older-than=36500d")
 
-        assert "ECOMMERCE: removed superseded files of 2021-05 (" in done.out
+        assert "ECOMMERCE: removed superseded files of 2021-05 (" in result.out
         assert current == found(archive_dir)
 
     def test_files_are_kept_while_the_backup_sets_cannot_be_read(self, settings, archive_dir):
@@ -141,10 +141,10 @@ class TestSupersededFiles:
         settings.ARCHIVE_KEEP_DAYS = 0
         settings.BACKUP_DIR.write_text("")
 
-        done = run("db_archive", "--older-than=36500d")
+        result = run("db_archive", "--older-than=36500d")
 
-        assert done.code == 0
-        assert "ECOMMERCE: superseded files are kept: Cannot read " in done.err
+        assert result.code == 0
+        assert "ECOMMERCE: superseded files are kept: Cannot read " in result.err
         assert found(archive_dir) == before
 
     def test_files_of_a_damaged_manifest_are_kept(self, archive_dir):
@@ -218,7 +218,7 @@ class TestManifest:
         archive(MAY)
         path = manifest_of(MAY)
         document = json.loads(path.read_text())
-        rewrite(path, files=[each for each in document["files"] if each["platform"] != "uzum"])
+        rewrite(path, files=[file for file in document["files"] if file["platform"] != "uzum"])
         if is_older:
             changed = json.loads(path.read_text())
             del changed["sha256"]
@@ -234,8 +234,8 @@ class TestManifest:
         make_history(offers=4)
         archive(MAY)
         document = json.loads(manifest_of(MAY).read_text())
-        shorter = [each for each in document["files"] if each["platform"] != "uzum"]
-        rewrite(manifest_of(MAY), files=shorter, rows=sum(each["rows"] for each in shorter))
+        shorter = [file for file in document["files"] if file["platform"] != "uzum"]
+        rewrite(manifest_of(MAY), files=shorter, rows=sum(file["rows"] for file in shorter))
 
         with pytest.raises(ArchiveError, match=rf"and the database expects {document['rows']}\."):
             queries.monthly_prices()

@@ -23,12 +23,12 @@ def visits():
 @pytest.fixture(scope="module")
 def last(visits):
     """Type of record → platform and external id → its last record."""
-    found = defaultdict(dict)
+    records_by_type = defaultdict(dict)
     for feed, parsed in visits:
         for one in parsed:
             for record in one.records:
-                found[type(record)][feed.platform, record.external_id] = record
-    return found
+                records_by_type[type(record)][feed.platform, record.external_id] = record
+    return records_by_type
 
 
 def _parsed(feed):
@@ -97,8 +97,9 @@ class TestFeeds:
     def test_first_and_last_feeds_have_every_product(self, visits):
         ids = defaultdict(lambda: defaultdict(set))
         for feed, parsed in visits:
-            found = ids[feed.platform][feed.observed_at]
-            found.update(r.external_id for p in parsed for r in p.records if type(r) is Product)
+            ids[feed.platform][feed.observed_at].update(
+                r.external_id for p in parsed for r in p.records if type(r) is Product
+            )
 
         for by_time in ids.values():
             everything = set().union(*by_time.values())
@@ -154,7 +155,7 @@ class TestPrices:
             if (platform, offer.product_external_id) in products:
                 prices[platform].append(float(offer.price) * RATES[offer.currency])
 
-        middles = [median(found) for found in prices.values()]
+        middles = [median(amounts) for amounts in prices.values()]
 
         assert len(middles) == 4
         assert max(middles) < 1.5 * min(middles)
@@ -168,21 +169,21 @@ class TestPrices:
 
 class TestProducts:
     def test_one_title_is_sold_by_several_sellers_on_several_platforms(self, last):
-        found = defaultdict(set)
+        sellers = defaultdict(set)
         for (platform, _), product in last[Product].items():
             if normalize_title(product.title) == "iphone 15 pro":
-                found[platform].add(product.seller_external_id)
+                sellers[platform].add(product.seller_external_id)
 
-        assert len(found) >= 3
-        assert len(found["uzum"]) > 1
-        assert len(found["wildberries"]) > 1
+        assert len(sellers) >= 3
+        assert len(sellers["uzum"]) > 1
+        assert len(sellers["wildberries"]) > 1
 
     def test_many_titles_are_on_several_platforms(self, last):
         platforms = defaultdict(set)
         for (platform, _), product in last[Product].items():
             platforms[normalize_title(product.title)].add(platform)
 
-        shared = [title for title, found in platforms.items() if len(found) > 1]
+        shared = [title for title, names in platforms.items() if len(names) > 1]
 
         assert len(shared) > 400
 
@@ -204,7 +205,7 @@ class TestProducts:
                 node, depth = parents[node], depth + 1
             depths[key[0]].add(depth)
 
-        assert {platform: max(found) for platform, found in depths.items()} == {
+        assert {platform: max(levels) for platform, levels in depths.items()} == {
             "uzum": 3,
             "yandex": 3,
             "wildberries": 3,
@@ -225,7 +226,7 @@ class TestProducts:
                 platforms[offer.barcode].add(platform)
 
         assert {_check_sum(barcode) for barcode in platforms} == {0}
-        assert sum(found == {"uzum", "yandex"} for found in platforms.values()) > 300
+        assert sum(names == {"uzum", "yandex"} for names in platforms.values()) > 300
 
 
 def _check_sum(barcode):
@@ -244,7 +245,7 @@ class TestScale:
         for card in cards:
             shops[card.good.name].append(market.shop_number(card, 0, 2200, 140))
 
-        assert all(len(set(found)) == len(found) for found in shops.values())
+        assert all(len(set(names)) == len(names) for names in shops.values())
 
     def test_names_of_goods_are_unique(self):
         names = [good.name.ru for good in goods()]

@@ -68,8 +68,8 @@ class TestEachDocument:
         for day in (5, 1, 2, 0, 4, 3):
             load(platform, document(*days[day]), day)
 
-        found = [(day, price) for day, price, _ in points()]
-        assert found == [(1, 100), (2, 100), (3, 110), (5, 110)]
+        history = [(day, price) for day, price, _ in points()]
+        assert history == [(1, 100), (2, 100), (3, 110), (5, 110)]
         offer = Offer.objects.get()
         assert (offer.price, offer.is_available, offer.stock_quantity) == (110, False, 0)
         assert offer.scraped_at == START + 5 * DAY
@@ -105,8 +105,8 @@ class TestSeveralOffers:
         data["skuList"] = [skus[0], {"id": 71, "purchasePrice": None, "availableAmount": 0}]
         load("uzum", {"payload": {"data": data}}, 1)
 
-        found = dict(Offer.objects.values_list("external_id", "is_available"))
-        assert found == {"70": True, "71": False}
+        availability = dict(Offer.objects.values_list("external_id", "is_available"))
+        assert availability == {"70": True, "71": False}
         assert Product.objects.get().max_price == 100
 
     def test_offer_missing_from_the_document_is_unchanged(self):
@@ -129,18 +129,18 @@ class TestSeveralOffers:
             4: [card(120, 70), card(0)],
             6: [card(130, 70, 71)],
         }
-        found = []
+        histories = []
         for order in ((0, 2, 4, 6), (0, 4, 2, 6), (0, 4, 6, 2), (4, 0, 6, 2)):
             for day in order:
                 load_documents("uzum", days[day], observed_at=START + day * DAY)
             rows = PricePoint.objects.order_by("offer__external_id", "recorded_at").values_list(
                 "offer__external_id", "recorded_at", "price", "is_available"
             )
-            found.append([(key, (at - START).days, int(p), a) for key, at, p, a in rows])
+            histories.append([(key, (at - START).days, int(p), a) for key, at, p, a in rows])
             with connections["ecommerce"].cursor() as cursor:
                 empty(cursor, "ecommerce")
 
-        assert found == [
+        assert histories == [
             [
                 ("70", 0, 100, True),
                 ("70", 2, 110, True),
@@ -150,4 +150,4 @@ class TestSeveralOffers:
                 ("71", 2, 110, True),
                 ("71", 6, 130, True),
             ]
-        ] * len(found)
+        ] * len(histories)

@@ -75,8 +75,8 @@ class TestCases:
             columns = str(case("a6-map.toml"))
             ingest("wildberries", [str(case(f"a7-csv-{number}.csv"))], columns=columns)
 
-        found = PricePoint.objects.order_by("recorded_at").values_list("price", "is_available")
-        assert list(found) == [(500, True), (500, False)]
+        stored = PricePoint.objects.order_by("recorded_at").values_list("price", "is_available")
+        assert list(stored) == [(500, True), (500, False)]
         assert Offer.objects.get().stock_quantity == 0
 
 
@@ -118,8 +118,8 @@ class TestQuantity:
         return list(enumerate(offer(*fields) for fields in days)), expected
 
     def check(self, expected):
-        found, product = Offer.objects.get(), Product.objects.get()
-        assert (found.is_available, found.stock_quantity) == expected
+        offer, product = Offer.objects.get(), Product.objects.get()
+        assert (offer.is_available, offer.stock_quantity) == expected
         assert (product.is_available, product.total_available) == expected
 
     def test_in_any_order(self, case):
@@ -155,5 +155,5 @@ class TestQuantity:
         for day, fields in enumerate([(True, 7), (False, None, None), (True,)]):
             load("yandex", offer(*fields), day)
 
-        found = PricePoint.objects.order_by("recorded_at").values_list("available_amount")
-        assert [amount for (amount,) in found] == [7, 0, None]
+        stored = PricePoint.objects.order_by("recorded_at").values_list("available_amount")
+        assert [amount for (amount,) in stored] == [7, 0, None]

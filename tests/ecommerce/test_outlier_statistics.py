@@ -30,25 +30,25 @@ class TestStatistics:
     def of(self, observations):
         """Return the statistics of the model's points, which all have one currency."""
         points = price_model.history(observations)
-        kept = [point for point in points if not point.is_outlier]
-        ends = [*(point.at for point in kept[1:]), max(observations).at]
-        spans = [(end - point.at).total_seconds() for point, end in zip(kept, ends, strict=True)]
-        pairs = list(zip(kept, spans, strict=True))
+        regular = [point for point in points if not point.is_outlier]
+        ends = [*(point.at for point in regular[1:]), max(observations).at]
+        spans = [(end - point.at).total_seconds() for point, end in zip(regular, ends, strict=True)]
+        pairs = list(zip(regular, spans, strict=True))
         if any(spans):
             mean = sum(point.price * Decimal(span) for point, span in pairs) / Decimal(sum(spans))
         else:
-            mean = sum(point.price for point in kept) / len(kept)
-        lowest = min(kept, key=lambda point: (point.price, point.at))
+            mean = sum(point.price for point in regular) / len(regular)
+        lowest = min(regular, key=lambda point: (point.price, point.at))
         return PriceStatistics(
             observations[0].currency,
-            len(kept),
-            len(points) - len(kept),
+            len(regular),
+            len(points) - len(regular),
             lowest.price,
-            max(point.price for point in kept),
+            max(point.price for point in regular),
             round(mean, 2),
             lowest.at,
-            kept[0].at,
-            kept[-1].at,
+            regular[0].at,
+            regular[-1].at,
         )
 
     @pytest.mark.parametrize("seed", range(20))
@@ -74,8 +74,13 @@ class TestStatistics:
     def test_prices_in_another_currency_are_excluded(self):
         one_by_one([seen(0, 1, currency="USD"), seen(1, 300), seen(3, 300)])
 
-        found = price_statistics(Offer.objects.get().pk)
-        assert (found.currency, found.point_count, found.min_price, found.avg_price) == (
+        statistics = price_statistics(Offer.objects.get().pk)
+        assert (
+            statistics.currency,
+            statistics.point_count,
+            statistics.min_price,
+            statistics.avg_price,
+        ) == (
             "UZS",
             1,
             300,
@@ -151,11 +156,11 @@ class TestDecisions:
     def test_newest_outliers_are_listed_first(self):
         load([seen(0, 100), seen(2, 1), seen(4, 100), seen(6, 1000), seen(8, 100)])
 
-        found = outliers.waiting("ecommerce", "yandex", 10)
+        listed = outliers.waiting("ecommerce", "yandex", 10)
 
-        assert [(each.offer, each.title, each.price, each.price_before) for each in found] == [
+        assert [(row.offer, row.title, row.price, row.price_before) for row in listed] == [
             (OFFER, "Choynak", 1000, 100),
             (OFFER, "Choynak", 1, 100),
         ]
-        assert found[:1] == outliers.waiting("ecommerce", "yandex", 1)
+        assert listed[:1] == outliers.waiting("ecommerce", "yandex", 1)
         assert outliers.waiting("ecommerce", "uzum", 10) == []

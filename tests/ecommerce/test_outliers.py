@@ -91,7 +91,7 @@ class TestMarking:
         availability = [True, False, True]
         pairs = zip(observe(100, 0, 100), availability, strict=True)
 
-        load_all([each._replace(available=available) for each, available in pairs])
+        load_all([observation._replace(available=available) for observation, available in pairs])
 
         assert marked() == [1]
 
@@ -149,7 +149,7 @@ class TestSeeded:
 
     def days(self, generator):
         """Return the observations of an offer on some days, with typical price changes."""
-        usual, found, sale = Decimal(generator.randint(10_000, 9_000_000)), [], 0
+        usual, observations, sale = Decimal(generator.randint(10_000, 9_000_000)), [], 0
         for day in range(self.DAYS):
             chance = generator.random()
             if chance < 0.08:
@@ -165,8 +165,8 @@ class TestSeeded:
                 price = round(usual * Decimal(generator.uniform(1.1, 5)), 2)
             if generator.random() < 0.95 or not day:
                 available = generator.choice([None, True, True, True, False])
-                found.append(Seen(START + timedelta(days=day), price, available=available))
-        return found
+                observations.append(Seen(START + timedelta(days=day), price, available=available))
+        return observations
 
     def spoil(self, generator, key, days, number):
         """Make one observation wrong where the price is constant; return its key."""
@@ -191,13 +191,13 @@ class TestSeeded:
         market, wrong = market
         for day in range(self.DAYS):
             at = START + timedelta(days=day)
-            append({key: each for key, days in market.items() for each in days if each.at == at})
+            append({key: seen for key, days in market.items() for seen in days if seen.at == at})
 
-        found = self.found()
+        marked = self.found()
 
         assert len(wrong) == self.WRONG
-        assert len(found & wrong) >= 0.95 * self.WRONG
-        assert len(found - wrong) <= 0.01 * (PricePoint.objects.count() - self.WRONG)
+        assert len(marked & wrong) >= 0.95 * self.WRONG
+        assert len(marked - wrong) <= 0.01 * (PricePoint.objects.count() - self.WRONG)
 
         # All at once, in any order, they are the same.
         history = list(PricePoint.objects.order_by("id").values())
@@ -213,7 +213,7 @@ class TestDatabaseFunction:
         for before, after in ((100, 100), (100, 105), (105, 100), (100, 106), (0, 0), (None, 1)):
             with connections["ecommerce"].cursor() as cursor:
                 cursor.execute("SELECT ecommerce_is_outlier(%s, %s, %s)", (price, before, after))
-                [found] = cursor.fetchone()
+                [result] = cursor.fetchone()
 
             known = price is not None and before is not None
-            assert found is (known and price_model.is_outlier(price, before, after))
+            assert result is (known and price_model.is_outlier(price, before, after))

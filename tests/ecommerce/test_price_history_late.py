@@ -83,7 +83,11 @@ class TestRebuild:
         load(sequence(generator))
         moments = [point.at for point in price_model.stored()]
         # As after a change of the parser: the same times and more, with other prices.
-        better = [each for each in sequence(generator) if each.at < Offer.objects.get().scraped_at]
+        better = [
+            observation
+            for observation in sequence(generator)
+            if observation.at < Offer.objects.get().scraped_at
+        ]
         better += [seen(0, generator.choice([100, 1000]))._replace(at=at) for at in moments]
         newest = load_state()
 

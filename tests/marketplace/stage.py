@@ -27,8 +27,8 @@ class Stage:
         self.machine = Machine(folder / "data")
         settings = {"INGEST_BATCH_SIZE": "10", "EMBEDDED_POSTGRES_CONF": CONFIGURATION}
         self.machine.environment |= settings
-        done = self.machine("init_all", "--database", "ecommerce")
-        assert done.returncode == 0, done.stderr
+        result = self.machine("init_all", "--database", "ecommerce")
+        assert result.returncode == 0, result.stderr
         self.count = 0
 
     def connect(self, name):

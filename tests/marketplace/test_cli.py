@@ -117,16 +117,16 @@ class TestClosedPipe:
     def test_ends_quietly(self, tmp_path, monkeypatch, command, unbuffered):
         monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
 
-        done = self.write_into_a_closed_pipe(tmp_path, "manage.py", command)
+        result = self.write_into_a_closed_pipe(tmp_path, "manage.py", command)
 
-        assert (done.returncode, done.stderr) == (141, "")
+        assert (result.returncode, result.stderr) == (141, "")
 
     def test_another_broken_pipe_is_an_error(self, tmp_path, capsys):
         code = (
             "from marketplace.cli import exit_on_closed_pipe\n"
             "with exit_on_closed_pipe(): raise BrokenPipeError('the process that reads')"
         )
-        done = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-c", code],
             cwd=ROOT,
             capture_output=True,
@@ -135,8 +135,8 @@ class TestClosedPipe:
             check=False,
         )
 
-        assert done.returncode == 1
-        assert "BrokenPipeError: the process that reads" in done.stderr
+        assert result.returncode == 1
+        assert "BrokenPipeError: the process that reads" in result.stderr
 
 
 class TestCounted:

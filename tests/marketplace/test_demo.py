@@ -91,10 +91,10 @@ class TestFeeds:
     def test_feeds_are_grouped_by_platform(self):
         platforms = [feed.platform for feed in demo.feeds(1)]
 
-        found = list(dict.fromkeys(platforms))
-        assert found == [platform.name for platform in PLATFORMS if platform.name in found]
-        assert len(found) >= 6
-        assert sum(a != b for a, b in pairwise(platforms)) == len(found) - 1
+        order = list(dict.fromkeys(platforms))
+        assert order == [platform.name for platform in PLATFORMS if platform.name in order]
+        assert len(order) >= 6
+        assert sum(a != b for a, b in pairwise(platforms)) == len(order) - 1
 
     def test_names_are_unique(self):
         names = [feed.name for feed in demo.feeds(1)]

@@ -19,11 +19,11 @@ def visits():
 @pytest.fixture(scope="module")
 def records(visits):
     """Type of record → external id → the records in order."""
-    found = defaultdict(lambda: defaultdict(list))
+    records_by_type = defaultdict(lambda: defaultdict(list))
     for _, seen in visits:
         for record in seen:
-            found[type(record)][record.external_id].append(record)
-    return found
+            records_by_type[type(record)][record.external_id].append(record)
+    return records_by_type
 
 
 @pytest.fixture(scope="module")

@@ -85,18 +85,18 @@ class TestRecords:
         assert f"uzum-{first.pk}" in question
         assert QuarantinedRecord.objects.count() == 2
 
-        done = act(admin_client, RECORDS, "release", first, second, confirmed="yes")
+        page = act(admin_client, RECORDS, "release", first, second, confirmed="yes")
 
-        assert "Released 2 records of uzum." in done
+        assert "Released 2 records of uzum." in page
         assert not QuarantinedRecord.objects.exists()
         assert set(Product.objects.values_list("external_id", flat=True)) == {"1", "2"}
 
     def test_rejected_record_stays(self, admin_client):
         bad = record(1, price="дорого")
 
-        done = act(admin_client, RECORDS, "release", bad, confirmed="yes")
+        page = act(admin_client, RECORDS, "release", bad, confirmed="yes")
 
-        assert "1 record of uzum could not be loaded. See the reasons in the list." in done
+        assert "1 record of uzum could not be loaded. See the reasons in the list." in page
         assert QuarantinedRecord.objects.get().pk == bad.pk
 
     def test_are_discarded_after_confirmation(self, admin_client):
@@ -115,18 +115,18 @@ class TestRecords:
     def test_number_of_rows_is_bounded(self, admin_client, monkeypatch):
         monkeypatch.setattr(review, "ROW_LIMIT", 1)
 
-        done = act(admin_client, RECORDS, "release", record(1), record(2), confirmed="yes")
+        page = act(admin_client, RECORDS, "release", record(1), record(2), confirmed="yes")
 
-        assert "For more, run python manage.py ingest_review release record." in done
+        assert "For more, run python manage.py ingest_review release record." in page
         assert QuarantinedRecord.objects.count() == 2
 
     def test_error_is_shown_as_a_message(self, admin_client, monkeypatch):
         row = record(1)
         QuarantinedRecord.objects.update(options={"columns": "gone.toml"})
 
-        done = act(admin_client, RECORDS, "release", row, confirmed="yes")
+        page = act(admin_client, RECORDS, "release", row, confirmed="yes")
 
-        assert "gone.toml" in done
+        assert "gone.toml" in page
         assert QuarantinedRecord.objects.exists()
 
 
@@ -139,35 +139,35 @@ class TestRuns:
         assert "Load 2 held records of 1 run now, regardless of the gates?" in question
         assert not Product.objects.exists()
 
-        done = act(admin_client, RUNS, "release", run, confirmed="yes")
+        page = act(admin_client, RUNS, "release", run, confirmed="yes")
 
-        assert f"Released 2 records of run uzum-{run.pk}: " in done
+        assert f"Released 2 records of run uzum-{run.pk}: " in page
         assert Product.objects.count() == 2
         assert LoadRun.objects.get(pk=run.pk).status == "completed"
 
     def test_are_discarded(self, admin_client):
         run = held(card(1))
 
-        done = act(admin_client, RUNS, "discard", run, confirmed="yes")
+        page = act(admin_client, RUNS, "discard", run, confirmed="yes")
 
-        assert f"Discarded 1 record of run uzum-{run.pk}." in done
+        assert f"Discarded 1 record of run uzum-{run.pk}." in page
         assert LoadRun.objects.get(pk=run.pk).status == "discarded"
 
     def test_run_without_held_records_is_not_changed(self, admin_client):
         run = factories.load_run("ecommerce", platform="uzum")
 
-        done = act(admin_client, RUNS, "discard", run, confirmed="yes")
+        page = act(admin_client, RUNS, "discard", run, confirmed="yes")
 
-        assert "Select held runs, or failed runs that still have records to load." in done
+        assert "Select held runs, or failed runs that still have records to load." in page
         assert LoadRun.objects.get(pk=run.pk).status == "completed"
 
     def test_run_with_many_held_records_needs_the_command(self, admin_client, monkeypatch):
         monkeypatch.setattr(review, "HELD_LIMIT", 1)
         run = held(card(1), card(2))
 
-        done = act(admin_client, RUNS, "release", run)
+        page = act(admin_client, RUNS, "release", run)
 
-        assert f"Run python manage.py ingest_review release run uzum-{run.pk}." in done
+        assert f"Run python manage.py ingest_review release run uzum-{run.pk}." in page
 
 
 class TestPages:

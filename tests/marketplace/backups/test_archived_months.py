@@ -33,10 +33,10 @@ class TestArchivedMonths:
         archive(MAY)
         assert queries.monthly_prices() != expected
 
-        done = run("db_restore", NAME, "--database", "ecommerce", "--force")
+        result = run("db_restore", NAME, "--database", "ecommerce", "--force")
 
-        assert done.code == 0, done.err
-        assert "warning" not in done.err
+        assert result.code == 0, result.err
+        assert "warning" not in result.err
         assert queries.monthly_prices() == expected
         assert run("db_archive", "--verify").code == 0
 
@@ -63,8 +63,8 @@ class TestArchivedMonths:
         archive(MAY)
         back_up("ecommerce")
 
-        done = run("db_drill", NAME)
+        result = run("db_drill", NAME)
 
-        assert (done.err, done.code) == ("", 0)
+        assert (result.err, result.code) == ("", 0)
         files(MAY)[0].unlink()
         assert f"warning: {MESSAGE}" in run("db_drill", NAME).err

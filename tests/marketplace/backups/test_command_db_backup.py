@@ -122,9 +122,9 @@ class TestDbBackup:
 
         program = programs.program_path("pg_restore")
         command = [program, "--list", folder / NAME / "procurement"]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        result = subprocess.run(command, capture_output=True, text=True, check=True)
 
-        assert "TABLE DATA public procurement_lots " in done.stdout
+        assert "TABLE DATA public procurement_lots " in result.stdout
 
     def test_files_are_private(self, folder):
         back_up("default")

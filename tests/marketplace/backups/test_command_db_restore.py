@@ -111,23 +111,23 @@ class TestDbRestore:
                 "shobj_description(oid, 'pg_database') FROM pg_database "
                 "WHERE datname = current_database()"
             )
-            found = cursor.fetchall()
+            rows = cursor.fetchall()
             cursor.execute(
                 "SELECT setrole::regrole::text, setconfig FROM pg_db_role_setting WHERE "
                 "setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()) "
                 "ORDER BY 1"
             )
-            found += cursor.fetchall()
+            rows += cursor.fetchall()
             cursor.execute(
                 "SELECT relname, pg_get_userbyid(relowner), relacl::text FROM pg_class "
                 "WHERE relname LIKE 'procurement%' ORDER BY 1"
             )
-            found += cursor.fetchall()
+            rows += cursor.fetchall()
             cursor.execute(
                 "SELECT nspowner::regrole::text, nspacl::text FROM pg_namespace "
                 "WHERE nspname = 'public'"
             )
-            return found + cursor.fetchall()
+            return rows + cursor.fetchall()
 
     def test_no_id_is_assigned_twice(self, manifest, live):
         def give():
@@ -270,11 +270,11 @@ class TestDropOld:
         [old] = other_databases("procurement")
 
         dry = run("db_restore", "--drop-old", *PROCUREMENT, "--dry-run")
-        kept = other_databases("procurement")
+        others = other_databases("procurement")
         outcome = run("db_restore", "--drop-old", *PROCUREMENT, "--force")
 
         assert dry.out == f"PROCUREMENT: Would drop {old}\n"
-        assert kept == [old]
+        assert others == [old]
         assert outcome == (f"PROCUREMENT: dropped {old}\n", "", 0)
         assert other_databases("procurement") == []
 

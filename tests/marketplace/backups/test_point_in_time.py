@@ -37,8 +37,8 @@ class Server:
             programs.give_to_system_user(path)
 
     def run(self, program, *arguments):
-        done = programs.run_program(program, *map(str, arguments))
-        assert done.returncode == 0, done.stdout
+        result = programs.run_program(program, *map(str, arguments))
+        assert result.returncode == 0, result.stdout
 
     def create(self):
         self.run("initdb", "-D", self.data, "--auth=trust", "--no-sync", "-U", "postgres")

@@ -47,7 +47,7 @@ class TestRoles:
         loader = f"{database_name('procurement')}_loader"
         question = f"SELECT has_function_privilege('public', '{{}}', 'EXECUTE'), \
             has_function_privilege('{loader}', '{{}}', 'EXECUTE')"
-        return [execute(name, question.format(each, each))[0] for each in functions]
+        return [execute(name, question.format(function, function))[0] for function in functions]
 
     @pytest.mark.parametrize("is_earlier", [False, True])
     def test_public_has_fewer_privileges_than_in_a_new_database(self, live, is_earlier):

@@ -27,9 +27,9 @@ class TestRetention:
         outcome = run("db_backup", "--prune", "--dry-run", *options)
 
         removed = set(re.findall(r"Would remove (\S+)", outcome.out))
-        kept = [name[:10] for name in sets.names() if name not in removed]
+        remaining = [name[:10] for name in sets.names() if name not in removed]
         # Monday, June 1: it is also the newest of its week and month.
-        assert kept == ["2026-06-01", "2026-05-31", "2026-05-30"]
+        assert remaining == ["2026-06-01", "2026-05-31", "2026-05-30"]
         assert NAME not in removed
 
     def test_old_sets_are_removed_after_a_backup(self):
@@ -64,13 +64,13 @@ class TestRetention:
         options = ["--keep-daily", "2", *NONE[2:]]
 
         foreseen = run("db_backup", "--prune", "--dry-run", *options).out
-        kept = sets.names()
-        done = run("db_backup", "--prune", *options)
+        remaining = sets.names()
+        result = run("db_backup", "--prune", *options)
         again = run("db_backup", "--prune", *options)
 
         assert foreseen == "Would remove 2026-05-30T03-00-00Z\n"
-        assert (done.out, done.code) == ("Removed 2026-05-30T03-00-00Z\n", 0)
-        assert sets.names() == kept[:-1] == [NAME, "2026-05-31T03-00-00Z"]
+        assert (result.out, result.code) == ("Removed 2026-05-30T03-00-00Z\n", 0)
+        assert sets.names() == remaining[:-1] == [NAME, "2026-05-31T03-00-00Z"]
         assert (again.out, again.code) == ("No set to remove\n", 0)
 
     def test_last_good_set_is_kept(self, folder):

@@ -144,11 +144,11 @@ class TestOtherCommands:
         settings.BACKUP_SIGNING_KEY = [KEY]
 
         lines = run("db_backup", "--list").out.splitlines()
-        found = json.loads(run("db_backup", "--list", "--format", "json").out)
+        listed = json.loads(run("db_backup", "--list", "--format", "json").out)
 
         expected = ["unsigned", "wrong signature", "signed"]
         assert [line.partition("  default  ")[2] for line in lines] == expected
-        assert [each["signature"] for each in found] == expected
+        assert [entry["signature"] for entry in listed] == expected
 
     def test_prune_keeps_the_last_good_set_without_a_signature(self, folder, settings):
         settings.BACKUP_SIGNING_KEY = []

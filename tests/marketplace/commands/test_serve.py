@@ -48,19 +48,19 @@ class TestServe:
         process = machine.start("serve", "--port", str(port))
         wait_for(process, "Quit the server")
 
-        answer = urllib.request.urlopen(
+        response = urllib.request.urlopen(
             urllib.request.Request(
                 f"http://127.0.0.1:{port}/api/ingest/uzum",
                 data=b'{"payload": {"data": {"id": 1, "title": "Choynak", "skuList": []}}}',
                 headers={"Authorization": f"Bearer {token}"},
             )
         )
-        run = json.load(answer)["run"]
+        run = json.load(response)["run"]
         printed = wait_for(process, f"{run}: read")
         process.send_signal(signal.SIGTERM)
         rest, _ = process.communicate(timeout=30)
 
-        assert answer.status == 202
+        assert response.status == 202
         assert f"{run}: read 1, created 1" in printed
         assert rest.endswith("Stopped the embedded PostgreSQL.\n")
         assert not embedded.is_accepting(machine.data_dir)
@@ -81,9 +81,9 @@ class TestServe:
             other.listen()
             port = other.getsockname()[1]
 
-            done = machine("serve", "--port", str(port))
+            result = machine("serve", "--port", str(port))
 
-        assert done.returncode == 1
-        assert f"Port {port} of 127.0.0.1 cannot be used" in done.stderr
-        assert f"make run PORT={port + 1}" in done.stderr
+        assert result.returncode == 1
+        assert f"Port {port} of 127.0.0.1 cannot be used" in result.stderr
+        assert f"make run PORT={port + 1}" in result.stderr
         assert not (machine.data_dir / "postgres").exists()

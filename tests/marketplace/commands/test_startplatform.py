@@ -32,11 +32,11 @@ def call(root, *arguments):
         "DJANGO_SETTINGS_MODULE": "tests.settings",
         "DATA_DIR": str(root.parent / "data"),
     }
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, *arguments], cwd=root, env=environment, capture_output=True, text=True
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
 
 
 class TestStartplatform:

@@ -72,14 +72,14 @@ class TestInitialize:
         expected = Changes(False, True, all_migrations("ecommerce"), tuple(MONTHS))
 
         planned = plan_initialization("ecommerce", TODAY)
-        done = initialize("ecommerce", TODAY)
+        result = initialize("ecommerce", TODAY)
 
         assert (
             planned._replace(roles=Reconciliation())
-            == done._replace(roles=Reconciliation())
+            == result._replace(roles=Reconciliation())
             == expected
         )
-        assert planned.roles.created == done.roles.created == ROLES
+        assert planned.roles.created == result.roles.created == ROLES
 
     def test_changes_nothing_the_second_time(self, scratch):
         scratch("ecommerce")
@@ -96,11 +96,11 @@ class TestInitialize:
 
         planned = plan_initialization("classifieds", TODAY, drop_first=True)
         assert query("classifieds", "SELECT to_regclass('precious')::text") == [("precious",)]
-        done = initialize("classifieds", TODAY, drop_first=True)
+        result = initialize("classifieds", TODAY, drop_first=True)
 
         assert (
             planned._replace(roles=Reconciliation())
-            == done._replace(roles=Reconciliation())
+            == result._replace(roles=Reconciliation())
             == expected
         )
 

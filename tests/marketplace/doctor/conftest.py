@@ -49,7 +49,7 @@ def socket(django_db_blocker):
     shutil.rmtree(data_dir, ignore_errors=True)
     embedded.start(data_dir, _CONFIGURATION)
     folder = str(embedded.socket_directory(data_dir))
-    kept = {alias: dict(connections[alias].settings_dict) for alias in ALL_ALIASES}
+    previous = {alias: dict(connections[alias].settings_dict) for alias in ALL_ALIASES}
     try:
         with django_db_blocker.unblock():
             for alias in ALL_ALIASES:
@@ -60,7 +60,7 @@ def socket(django_db_blocker):
                 connections[alias].close()
         yield folder
     finally:
-        for alias, address in kept.items():
+        for alias, address in previous.items():
             connections[alias].settings_dict.update(address)
         embedded.stop(data_dir)
         shutil.rmtree(data_dir)

@@ -25,9 +25,9 @@ def _archived(_examined, tmp_path):
 
 def found():
     diagnoses = diagnose(["ecommerce", "classifieds"], timezone.now(), [CODE])
-    assert [each.skipped for each in diagnoses] == [[], []]
+    assert [diagnosis.skipped for diagnosis in diagnoses] == [[], []]
     assert "files of archived months" in diagnoses[0].examined
-    return [each.findings for each in diagnoses]
+    return [diagnosis.findings for diagnosis in diagnoses]
 
 
 def test_complete_month():

@@ -24,7 +24,7 @@ _NARROW = (
 def run_doctor(*arguments):
     """Run db_doctor with JSON output; return alias → diagnosis, and the exit code."""
     outcome = run("db_doctor", "--format", "json", *arguments)
-    return {each["alias"]: each for each in json.loads(outcome.out)}, outcome.code
+    return {diagnosis["alias"]: diagnosis for diagnosis in json.loads(outcome.out)}, outcome.code
 
 
 class TestDoctor:
@@ -78,32 +78,32 @@ class TestDoctor:
             statement,
         )
 
-        found, exit_code = run_doctor("--database", "classifieds")
+        diagnoses, exit_code = run_doctor("--database", "classifieds")
 
-        assert len(found["classifieds"]["findings"]) >= 1
+        assert len(diagnoses["classifieds"]["findings"]) >= 1
         assert exit_code == code
 
     def test_json(self, execute):
         execute("procurement", "CREATE UNLOGGED TABLE seeded.narrow (id int)")
 
-        found, _ = run_doctor()
+        diagnoses, _ = run_doctor()
 
-        assert list(found) == list(ALL_ALIASES)
-        (finding,) = found["procurement"]["findings"]
+        assert list(diagnoses) == list(ALL_ALIASES)
+        (finding,) = diagnoses["procurement"]["findings"]
         assert finding["code"] == "table-unlogged"
-        assert finding["severity"] == found["procurement"]["severity"] == "warning"
+        assert finding["severity"] == diagnoses["procurement"]["severity"] == "warning"
         assert finding["database"] == "procurement"
-        assert found["ecommerce"]["severity"] is None
-        assert found["ecommerce"]["sizes"]["database"]["size"] > 0
-        assert found["ecommerce"]["since"]
+        assert diagnoses["ecommerce"]["severity"] is None
+        assert diagnoses["ecommerce"]["sizes"]["database"]["size"] > 0
+        assert diagnoses["ecommerce"]["since"]
 
     def test_only(self, execute):
         execute("procurement", "CREATE UNLOGGED TABLE seeded.narrow (id smallserial)")
         execute("procurement", "SELECT setval('seeded.narrow_id_seq', 32000)")
 
-        found, _ = run_doctor("--only", "table-unlogged", "--database", "procurement")
+        diagnoses, _ = run_doctor("--only", "table-unlogged", "--database", "procurement")
 
-        (diagnosis,) = found.values()
+        (diagnosis,) = diagnoses.values()
         assert [finding["code"] for finding in diagnosis["findings"]] == ["table-unlogged"]
         assert diagnosis["examined"] == ["definitions of tables, triggers and constraints"]
 
@@ -133,13 +133,13 @@ class TestSlow:
 
         outcome = run("db_slow", "--format", "json", "--search", "unmistakable", "--limit", "5")
 
-        found = {each["alias"]: each["statements"] for each in json.loads(outcome.out)}
-        assert list(found) == list(ALL_ALIASES)
-        (statement,) = found.pop("ecommerce")
+        statements = {row["alias"]: row["statements"] for row in json.loads(outcome.out)}
+        assert list(statements) == list(ALL_ALIASES)
+        (statement,) = statements.pop("ecommerce")
         assert statement["query"] == "SELECT count(*) AS unmistakable FROM generate_series($1, $2)"
         assert (statement["calls"], statement["rows"]) == (1, 1)
         assert 0 < statement["share"] < 1
-        assert not any(found.values())
+        assert not any(statements.values())
 
     def test_one_line_per_statement(self, execute):
         execute("ecommerce", "SELECT 1, 2, 3, 4,\n\n   5 AS several_lines")
@@ -195,7 +195,7 @@ class TestSlow:
             "db_slow", "--format=json", "--database=ecommerce", "--order=calls", "--limit=200"
         )
 
-        calls = [each["calls"] for each in json.loads(outcome.out)[0]["statements"]]
+        calls = [statement["calls"] for statement in json.loads(outcome.out)[0]["statements"]]
         assert calls == sorted(calls, reverse=True)
 
     def test_missing_extension(self, session):
@@ -281,7 +281,7 @@ class TestVacuum:
                 seen.append(text)
                 cursor.execute("ROLLBACK")
 
-            done = vacuum.run_task("ecommerce", task, progress)
+            result = vacuum.run_task("ecommerce", task, progress)
 
-        assert done.error == ""
+        assert result.error == ""
         assert seen[0].startswith("seeded.narrow: scanning heap")

@@ -191,11 +191,13 @@ class TestFresh:
     def test_no_findings(self):
         diagnoses = diagnose(ALL_ALIASES, timezone.now())
 
-        assert {each.alias: each.findings for each in diagnoses} == {
+        assert {diagnosis.alias: diagnosis.findings for diagnosis in diagnoses} == {
             alias: [] for alias in ALL_ALIASES
         }
-        assert not any(each.skipped for each in diagnoses)
-        insufficient_data = {each.alias: " ".join(each.insufficient_data) for each in diagnoses}
+        assert not any(diagnosis.skipped for diagnosis in diagnoses)
+        insufficient_data = {
+            diagnosis.alias: " ".join(diagnosis.insufficient_data) for diagnosis in diagnoses
+        }
         assert all(
             "unused indexes: insufficient data" in insufficient_data[alias] for alias in ALIASES
         )

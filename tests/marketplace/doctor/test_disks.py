@@ -143,7 +143,7 @@ class TestOtherDisks:
         settings.BACKUP_DIR, settings.ARCHIVE_DIR = tmp_path, SHM
         use(0.9)
 
-        [disk] = [each for each in disks("procurement") if each.subject != "disk"]
+        [disk] = [finding for finding in disks("procurement") if finding.subject != "disk"]
 
         assert (disk.subject, disk.severity) == ("disk of ARCHIVE_DIR", Severity.WARNING)
 

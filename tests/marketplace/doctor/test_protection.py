@@ -118,9 +118,10 @@ class TestEvidence:
 
         execute("classifieds", "SELECT pg_stat_reset()")
 
-        found = {each.alias: each.since for each in diagnose(("classifieds", "ecommerce"), LATER)}
-        assert found["classifieds"] > before
-        assert found["ecommerce"] < before
+        diagnoses = diagnose(("classifieds", "ecommerce"), LATER)
+        since = {diagnosis.alias: diagnosis.since for diagnosis in diagnoses}
+        assert since["classifieds"] > before
+        assert since["ecommerce"] < before
 
 
 class TestReading:
@@ -162,10 +163,10 @@ class TestLeastPrivilege:
         with session("ecommerce"):
             diagnoses = diagnose(ALL_ALIASES, timezone.now())
 
-        assert {each.alias: each.findings for each in diagnoses} == {key: [] for key in ALL_ALIASES}
-        skipped = {each.alias: " ".join(each.skipped) for each in diagnoses}
+        assert {row.alias: row.findings for row in diagnoses} == {key: [] for key in ALL_ALIASES}
+        skipped = {diagnosis.alias: " ".join(diagnosis.skipped) for diagnosis in diagnoses}
         assert "GRANT pg_monitor TO visitor;" in skipped["ecommerce"]
-        assert all("duplicate indexes" in each.examined for each in diagnoses)
+        assert all("duplicate indexes" in diagnosis.examined for diagnosis in diagnoses)
 
     def test_commands_succeed(self, role):
         assert run("db_record_sizes").code == 0
@@ -197,17 +198,19 @@ class TestOutOfTheBox:
         outcome = machine("db_doctor", "--format", "json")
 
         diagnoses = json.loads(outcome.stdout)
-        found = [finding["code"] for each in diagnoses for finding in each["findings"]]
+        codes = [finding["code"] for diagnosis in diagnoses for finding in diagnosis["findings"]]
         # The disk of this machine may be full.
-        assert [code for code in found if code != "disk-full"] == []
-        assert not any(each["skipped"] for each in diagnoses)
+        assert [code for code in codes if code != "disk-full"] == []
+        assert not any(diagnosis["skipped"] for diagnosis in diagnoses)
         assert machine("db_slow").returncode == 0
 
 
 def test_hanging_server_is_reported(mute_port, move):
     move("classifieds", mute_port)
 
-    found = {each.alias: each for each in diagnose(ALL_ALIASES, timezone.now(), seconds=30)}
+    diagnoses = {row.alias: row for row in diagnose(ALL_ALIASES, timezone.now(), seconds=30)}
 
-    assert [each.code for each in found["classifieds"].findings] == ["database-unreachable"]
-    assert "duplicate indexes" in found["ecommerce"].examined
+    assert [finding.code for finding in diagnoses["classifieds"].findings] == [
+        "database-unreachable"
+    ]
+    assert "duplicate indexes" in diagnoses["ecommerce"].examined

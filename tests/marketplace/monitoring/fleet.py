@@ -64,11 +64,11 @@ class Fleet:
     def start(self, *, is_pooled=False):
         for alias in ALIASES:
             self.start_server(alias)
-        done = self.machine("init_all")
-        assert done.returncode == 0, done.stderr
-        done = self.machine("shell", "-v", "0", "-c", _LOGIN)
-        assert done.returncode == 0, done.stderr
-        self.session = done.stdout.strip()
+        result = self.machine("init_all")
+        assert result.returncode == 0, result.stderr
+        result = self.machine("shell", "-v", "0", "-c", _LOGIN)
+        assert result.returncode == 0, result.stderr
+        self.session = result.stdout.strip()
         if is_pooled:
             self.start_pooler()
         self.site.start()

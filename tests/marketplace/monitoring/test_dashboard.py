@@ -29,11 +29,11 @@ def families(monkeypatch):
     """Name → labels of its samples; an empty list for families without samples."""
     pool = Pool("ecommerce_db", {"active": 1}, {"idle": 1}, 0.0)
     monkeypatch.setattr(metrics, "get_pools", lambda: [pool])
-    found = {}
+    series = {}
     for family in text_string_to_metric_families(render().decode()):
         name = f"{family.name}_total" if family.type == "counter" else family.name
-        found[name] = [sample.labels for sample in family.samples]
-    return found
+        series[name] = [sample.labels for sample in family.samples]
+    return series
 
 
 class TestExpressions:
@@ -61,9 +61,9 @@ class TestDashboard:
         folder = DEPLOY / "grafana" / "provisioning" / "datasources"
         [source] = yaml.safe_load((folder / "prometheus.yml").read_text())["datasources"]
 
-        asked = {panel["datasource"]["uid"] for panel in DASHBOARD["panels"]}
+        uids = {panel["datasource"]["uid"] for panel in DASHBOARD["panels"]}
 
-        assert asked == {source["uid"]}
+        assert uids == {source["uid"]}
 
     def test_panels_do_not_overlap(self):
         ids = [panel["id"] for panel in DASHBOARD["panels"]]

@@ -51,7 +51,7 @@ class TestFaults:
 
         with fault(fleet, "ecommerce"):
             wait(lambda: fleet.readiness()[0] == 503, "the fault was not seen")
-            status, answer = fleet.readiness()
+            status, body = fleet.readiness()
             own_page = fleet.get("/ecommerce/product/")
             pages = {alias: fleet.get(address)[0] for alias, address in PAGES.items()}
             front = fleet.get("/")
@@ -63,9 +63,9 @@ class TestFaults:
         wait(lambda: fleet.get("/ecommerce/product/")[0] == 200, "its pages did not recover")
         load_afterwards = fleet.load("uzum", PRODUCT)
 
-        [reason] = answer["databases"]["ecommerce"]["reasons"]
-        assert (status, answer["status"], reason["code"]) == (503, "not ready", code)
-        assert {answer["databases"][alias]["status"] for alias in OTHERS} == {"ready"}
+        [reason] = body["databases"]["ecommerce"]["reasons"]
+        assert (status, body["status"], reason["code"]) == (503, "not ready", code)
+        assert {body["databases"][alias]["status"] for alias in OTHERS} == {"ready"}
         assert own_page[0] == page
         assert pages == {"classifieds": 200, "procurement": 200}
         assert front[0] == 200
@@ -150,13 +150,13 @@ class TestBehindPgBouncer:
 
         with fault(pooled_fleet, "ecommerce"):
             wait(lambda: pooled_fleet.readiness()[0] == 503, "the fault was not seen")
-            answer = pooled_fleet.readiness()[1]
+            body = pooled_fleet.readiness()[1]
             own_page = pooled_fleet.get("/ecommerce/product/", seconds=70)[0]
             pages = [pooled_fleet.get(address)[0] for address in PAGES.values()]
         wait_until_ready(pooled_fleet)
         wait(lambda: pooled_fleet.get("/ecommerce/product/")[0] == 200, "it did not recover")
 
-        found = answer["databases"]
-        assert {reason["code"] for reason in found["ecommerce"]["reasons"]} <= codes
-        assert {found[alias]["status"] for alias in OTHERS} == {"ready"}
+        databases = body["databases"]
+        assert {reason["code"] for reason in databases["ecommerce"]["reasons"]} <= codes
+        assert {databases[alias]["status"] for alias in OTHERS} == {"ready"}
         assert (own_page, pages) == (503, [200, 200])

@@ -37,31 +37,33 @@ class TestRender:
     def test_reachable_databases(self, move):
         move("procurement", 1)
 
-        found = read()
+        samples = read()
 
-        assert found["database_up", database("procurement")] == 0
-        assert found["database_ready", database("procurement")] == 0
-        assert found["database_up", database("ecommerce")] == 1
-        assert ("database_size_bytes", database("procurement")) not in found
+        assert samples["database_up", database("procurement")] == 0
+        assert samples["database_ready", database("procurement")] == 0
+        assert samples["database_up", database("ecommerce")] == 1
+        assert ("database_size_bytes", database("procurement")) not in samples
 
     def test_runs_and_records(self):
         factories.load_run("classifieds", read_count=9, created_count=2, price_point_count=4)
         factories.load_run("classifieds", status="failed", created_count=3, rejected_count=5)
 
-        found = read()
+        samples = read()
 
         olx = platform("olx")
-        assert found["load_runs", ("outcome", "completed"), olx] == 1
-        assert found["load_runs", ("outcome", "failed"), olx] == 1
-        assert found["load_runs", ("outcome", "held"), olx] == 0
-        assert found["load_records", olx, ("result", "created")] == 5
-        assert found["load_records", olx, ("result", "rejected")] == 5
-        assert found["price_points_total", olx] == 4
+        assert samples["load_runs", ("outcome", "completed"), olx] == 1
+        assert samples["load_runs", ("outcome", "failed"), olx] == 1
+        assert samples["load_runs", ("outcome", "held"), olx] == 0
+        assert samples["load_records", olx, ("result", "created")] == 5
+        assert samples["load_records", olx, ("result", "rejected")] == 5
+        assert samples["price_points_total", olx] == 4
 
     def test_series_exist_before_the_first_run(self):
-        found = read()
+        samples = read()
 
-        assert {found["quarantined_records", platform(each.name)] for each in PLATFORMS} == {0}
+        assert {
+            samples["quarantined_records", platform(registered.name)] for registered in PLATFORMS
+        } == {0}
 
     def test_quarantined_records(self):
         factories.quarantined("classifieds")
@@ -76,28 +78,28 @@ class TestRender:
             newest_observed_at=now - timedelta(hours=9),
         )
 
-        found = read()
+        samples = read()
 
-        assert 32400 <= found["observation_age_seconds", platform("olx")] < 32500
-        assert ("observation_age_seconds", platform("uzex")) not in found
-        assert 7200 <= found["freshness_seconds", platform("olx")] < 7300
-        assert ("freshness_seconds", platform("uzex")) not in found
+        assert 32400 <= samples["observation_age_seconds", platform("olx")] < 32500
+        assert ("observation_age_seconds", platform("uzex")) not in samples
+        assert 7200 <= samples["freshness_seconds", platform("olx")] < 7300
+        assert ("freshness_seconds", platform("uzex")) not in samples
 
     def test_size_of_a_table_includes_its_partitions(self):
         factories.price_point(offer=factories.offer())
 
-        found = read()
+        samples = read()
 
-        assert found["database_size_bytes", database("ecommerce")] > 0
-        tables = {key[2][1] for key in found if key[0] == "table_size_bytes"}
+        assert samples["database_size_bytes", database("ecommerce")] > 0
+        tables = {key[2][1] for key in samples if key[0] == "table_size_bytes"}
         assert "ecommerce_price_history" in tables
         assert not any("20" in table for table in tables)
 
     def test_connections(self):
-        found = read()
+        samples = read()
 
-        most = found["server_connections_max", database("ecommerce")]
-        assert 0 < found["server_connections", database("ecommerce")] < most
+        most = samples["server_connections_max", database("ecommerce")]
+        assert 0 < samples["server_connections", database("ecommerce")] < most
 
     def test_age_of_the_backup(self, monkeypatch):
         made_at = timezone.now() - timedelta(hours=3)
@@ -105,10 +107,10 @@ class TestRender:
             metrics, "last_backup_at", lambda alias: made_at if alias == "ecommerce" else None
         )
 
-        found = read()
+        samples = read()
 
-        assert 10800 <= found["backup_age_seconds", database("ecommerce")] < 10900
-        assert ("backup_age_seconds", database("classifieds")) not in found
+        assert 10800 <= samples["backup_age_seconds", database("ecommerce")] < 10900
+        assert ("backup_age_seconds", database("classifieds")) not in samples
 
     def test_unregistered_platform_has_no_series(self):
         factories.load_run("classifieds", platform="stranger")

@@ -21,8 +21,8 @@ pytestmark = [
 
 
 def ask(alias):
-    [found] = get_readiness([alias])
-    return found
+    [readiness] = get_readiness([alias])
+    return readiness
 
 
 def codes(found):
@@ -49,18 +49,20 @@ def set_in_database():
 
 class TestGetReadiness:
     def test_is_ready(self):
-        found = get_readiness()
+        readiness = get_readiness()
 
-        assert [(each.alias, each.is_ready) for each in found] == [(a, True) for a in ALL_ALIASES]
-        assert {each.pending for each in found} == {0}
+        assert [(database.alias, database.is_ready) for database in readiness] == [
+            (a, True) for a in ALL_ALIASES
+        ]
+        assert {database.pending for database in readiness} == {0}
 
     def test_silent_server(self, move, mute_port):
         move("classifieds", mute_port)
 
-        found = ask("classifieds")
+        readiness = ask("classifieds")
 
-        assert codes(found) == ["silent"]
-        assert not found.is_up
+        assert codes(readiness) == ["silent"]
+        assert not readiness.is_up
 
     def test_stopped_server(self, move):
         move("classifieds", 1)
@@ -70,10 +72,10 @@ class TestGetReadiness:
     def test_read_only_database(self, set_in_database):
         set_in_database("classifieds", "default_transaction_read_only", "on")
 
-        found = ask("classifieds")
+        readiness = ask("classifieds")
 
-        assert codes(found) == ["read-only"]
-        assert found.is_up
+        assert codes(readiness) == ["read-only"]
+        assert readiness.is_up
 
     def test_missing_database(self, scratch):
         scratch("classifieds")
@@ -86,11 +88,11 @@ class TestGetReadiness:
         create_database("classifieds")
         connections["classifieds"].close()
 
-        found = ask("classifieds")
+        readiness = ask("classifieds")
 
-        assert codes(found) == ["not migrated"]
-        assert found.pending == len(all_migrations("classifieds"))
-        assert "from classifieds.0001" in found.reasons[0].text
+        assert codes(readiness) == ["not migrated"]
+        assert readiness.pending == len(all_migrations("classifieds"))
+        assert "from classifieds.0001" in readiness.reasons[0].text
 
     def test_reasons_contain_no_host_or_role(self, move):
         move("classifieds", 1)
@@ -105,11 +107,11 @@ class TestGetReadiness:
         factories.load_run("classifieds", finished_at=now - timedelta(hours=27))
         factories.load_run("classifieds", status="failed", finished_at=now)
 
-        found = ask("classifieds")
+        readiness = ask("classifieds")
 
-        texts = [(warning.code, warning.text) for warning in found.warnings(now)]
+        texts = [(warning.code, warning.text) for warning in readiness.warnings(now)]
         assert texts == [("stale", "olx completed its last load 27 hours ago")]
-        assert found.is_ready
+        assert readiness.is_ready
 
     def test_warning_about_platforms_without_a_load(self):
         warnings = ask("procurement").warnings(timezone.now())
@@ -162,7 +164,7 @@ class TestReasons:
         ],
     )
     def test_reason_depends_on_the_error_message(self, message, code):
-        found = _failed("classifieds", Exception(message))
+        readiness = _failed("classifieds", Exception(message))
 
-        assert codes(found) == [code]
-        assert "example" not in found.reasons[0].text
+        assert codes(readiness) == [code]
+        assert "example" not in readiness.reasons[0].text

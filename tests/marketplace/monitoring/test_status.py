@@ -20,16 +20,16 @@ LATER = datetime(2026, 11, 21, 9, 5, tzinfo=UTC)
 @pytest.mark.django_db(databases=["classifieds"])
 class TestGetStatus:
     def test_empty_database(self):
-        found = get_status("classifieds")
+        status = get_status("classifieds")
 
-        assert found.is_connected
-        assert (found.revision, found.pending, found.error) == ("head", (), "")
-        assert found.platforms == ("olx",)
-        assert found.size_bytes > 1_000_000
-        assert found.rows["listings"] == 0
-        assert found.runs == ()
-        assert found.freshness == (Freshness("olx", None, None, None),)
-        assert found.quarantined == 0
+        assert status.is_connected
+        assert (status.revision, status.pending, status.error) == ("head", (), "")
+        assert status.platforms == ("olx",)
+        assert status.size_bytes > 1_000_000
+        assert status.rows["listings"] == 0
+        assert status.runs == ()
+        assert status.freshness == (Freshness("olx", None, None, None),)
+        assert status.quarantined == 0
 
     def test_newest_run_of_a_platform(self):
         factories.load_run("classifieds", read_count=1)
@@ -85,20 +85,20 @@ class TestGetStatus:
                 "classifieds_load_runs, classifieds_load_chunks"
             )
 
-        found = get_status("classifieds")
+        status = get_status("classifieds")
 
-        assert found.is_connected
-        assert (found.runs, found.freshness, found.quarantined) == ((), (), None)
-        assert "listings" in found.rows
+        assert status.is_connected
+        assert (status.runs, status.freshness, status.quarantined) == ((), (), None)
+        assert "listings" in status.rows
 
 
 @pytest.mark.django_db(databases="__all__", transaction=True)
 class TestGetStatuses:
     def test_all_databases(self):
-        found = get_statuses()
+        statuses = get_statuses()
 
-        assert [status.alias for status in found] == list(ALIASES)
-        assert all(status.is_connected for status in found)
+        assert [status.alias for status in statuses] == list(ALIASES)
+        assert all(status.is_connected for status in statuses)
 
     def test_rows_of_partitions_are_added(self, monkeypatch):
         with connections["ecommerce"].cursor() as cursor:

@@ -21,9 +21,9 @@ def tables(data_dir, name):
     )
     with connection.cursor() as cursor:
         cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-        found = {name for (name,) in cursor.fetchall()}
+        names = {name for (name,) in cursor.fetchall()}
     connection.close()
-    return found
+    return names
 
 
 def postmaster(data_dir):
@@ -32,9 +32,9 @@ def postmaster(data_dir):
 
 class TestFirstCommand:
     def test_migrate_works_and_creates_only_its_tables(self, machine):
-        done = machine("migrate", "--database=procurement")
+        result = machine("migrate", "--database=procurement")
 
-        assert (done.returncode, done.stderr) == (0, "")
+        assert (result.returncode, result.stderr) == (0, "")
         assert tables(machine.data_dir, "procurement_db") == {
             "django_migrations",
             "procurement_exchange_rates",
@@ -53,15 +53,15 @@ class TestFirstCommand:
 
     def test_concurrent_commands_share_one_server(self, machine):
         with ThreadPoolExecutor(2) as pool:
-            done = list(pool.map(lambda _: machine("init_all"), range(2)))
+            result = list(pool.map(lambda _: machine("init_all"), range(2)))
 
-        assert [one.returncode for one in done] == [0, 0], [one.stderr for one in done]
+        assert [one.returncode for one in result] == [0, 0], [one.stderr for one in result]
         assert machine("db_verify").returncode == 0
 
     def test_psql_is_included(self, machine):
-        done = machine("dbshell", "--database=ecommerce", "--", "-Atc", "SELECT 40 + 2")
+        result = machine("dbshell", "--database=ecommerce", "--", "-Atc", "SELECT 40 + 2")
 
-        assert done.stdout == "42\n"
+        assert result.stdout == "42\n"
 
 
 class TestRecovery:
@@ -69,10 +69,10 @@ class TestRecovery:
         machine("init_all")
         os.kill(postmaster(machine.data_dir), signal.SIGKILL)
 
-        done = machine("db_verify")
+        result = machine("db_verify")
 
-        assert done.returncode == 0, done.stderr
-        assert "PROCUREMENT: ok" in done.stdout
+        assert result.returncode == 0, result.stderr
+        assert "PROCUREMENT: ok" in result.stdout
 
     def test_status_waits_for_crash_recovery(self, machine, settings, monkeypatch):
         machine("db_create")
@@ -88,16 +88,16 @@ class TestRecovery:
         machine("db_create")
         (embedded.socket_directory(machine.data_dir) / ".s.PGSQL.5432").unlink()
 
-        done = machine("db_create")
+        result = machine("db_create")
 
-        assert done.returncode == 0, done.stderr
+        assert result.returncode == 0, result.stderr
 
     def test_stop_ends_it(self, machine):
         machine("db_create")
 
-        done = machine("db_stop")
+        result = machine("db_stop")
 
-        assert done.stdout == "Stopped the embedded PostgreSQL.\n"
+        assert result.stdout == "Stopped the embedded PostgreSQL.\n"
         assert not (machine.data_dir / "postgres" / "postmaster.pid").exists()
         assert not embedded.is_accepting(machine.data_dir)
 
@@ -105,12 +105,12 @@ class TestRecovery:
 class TestFolders:
     @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a file system of Linux")
     def test_a_read_only_folder_is_reported(self, machine):
-        done = machine("db_create", DATA_DIR="/proc/marketplace")
+        result = machine("db_create", DATA_DIR="/proc/marketplace")
 
-        assert done.returncode == 1
-        assert "Cannot write /proc/marketplace" in done.stderr
-        assert "Set DATA_DIR" in done.stderr
-        assert "Traceback" not in done.stderr
+        assert result.returncode == 1
+        assert "Cannot write /proc/marketplace" in result.stderr
+        assert "Set DATA_DIR" in result.stderr
+        assert "Traceback" not in result.stderr
 
     def test_a_long_path_has_its_socket_in_tmp(self, tmp_path):
         long = tmp_path / ("x" * 120)
@@ -142,20 +142,20 @@ class TestExternalServers:
     )
     def test_an_unreachable_server_is_reported(self, machine, environment, message):
         secrets = {"SECRET_KEY": token_urlsafe(50), "DB_PASSWORD": token_urlsafe(24)}
-        done = machine("migrate", "--database=ecommerce", **secrets, **environment)
+        result = machine("migrate", "--database=ecommerce", **secrets, **environment)
 
-        assert done.returncode == 1
-        assert message in done.stderr
-        assert "Traceback" not in done.stderr
+        assert result.returncode == 1
+        assert message in result.stderr
+        assert "Traceback" not in result.stderr
 
     def test_missing_tables_are_reported(self, machine):
         payload = machine.data_dir.parent / "card.json"
         payload.write_text('{"productId": 1, "skuList": []}')
 
-        done = machine("ingest", "uzum", str(payload))
+        result = machine("ingest", "uzum", str(payload))
 
-        assert done.returncode == 1
-        assert "Create the tables: python manage.py init_all" in done.stderr
+        assert result.returncode == 1
+        assert "Create the tables: python manage.py init_all" in result.stderr
 
     def test_settings_use_the_embedded_server(self):
         assert (not os.environ.get("DB_HOST")) == settings.EMBEDDED_POSTGRES

@@ -142,8 +142,8 @@ def deployer(monkeypatch, scratch):
 def server(tmp_path_factory):
     """Return the server, initialized by its superuser."""
     server = PasswordServer(tmp_path_factory.mktemp("password-server") / "data")
-    done = server.machine("init_all")
-    assert done.returncode == 0, done.stderr
+    result = server.machine("init_all")
+    assert result.returncode == 0, result.stderr
     server.require_passwords()
     yield server
     embedded.stop(server.machine.data_dir)

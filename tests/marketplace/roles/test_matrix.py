@@ -229,12 +229,12 @@ class TestMatrix:
         with server.enter(alias, kind) as connection:
             connection.cursor().execute("SET default_transaction_read_only = off")
             connection.commit()
-            done = [
+            result = [
                 attempt(connection, statement.format(**names), check.format(**names))
                 for statement, check in GRANTS.items()
             ]
 
-        assert done == [kind == "owner"] * len(GRANTS)
+        assert result == [kind == "owner"] * len(GRANTS)
 
     def test_statements_that_no_role_may_run(self, server, alias, kind):
         others = [name for other, name in DATABASES.items() if other != alias]
@@ -243,9 +243,9 @@ class TestMatrix:
             connection.autocommit = True
             connection.cursor().execute("SET default_transaction_read_only = off")
             for statement in ALONE:
-                done = attempt(connection, statement.format(d=DATABASES[alias], other=others[0]))
+                result = attempt(connection, statement.format(d=DATABASES[alias], other=others[0]))
                 owns = kind == "owner" and statement.startswith("REINDEX")
-                assert done == owns, statement
+                assert result == owns, statement
 
     def test_connecting_to_databases(self, server, alias, kind):
         entered = []
@@ -317,18 +317,18 @@ class TestAnalyst:
 
 class TestConnections:
     def test_are_left_to_the_other_databases(self, server):
-        taken = {}
+        counts = {}
 
         with ExitStack() as stack:
             for kind in ("analyst", "loader", "owner"):
                 with pytest.raises(psycopg2.OperationalError, match="too many connections for"):
-                    for taken[kind] in range(100):
+                    for counts[kind] in range(100):
                         stack.enter_context(server.enter("ecommerce", kind))
 
             # Sessions of other tests may still be open.
-            assert 1 <= taken["analyst"] <= 10
-            assert 40 <= taken["loader"] <= 48
-            assert sum(taken.values()) <= 72
+            assert 1 <= counts["analyst"] <= 10
+            assert 40 <= counts["loader"] <= 48
+            assert sum(counts.values()) <= 72
             for alias, kind in [role for role in ROLES if role[0] != "ecommerce"]:
                 with server.enter(alias, kind) as connection:
                     assert attempt(connection, f"TABLE {TABLES[alias]}") is True
@@ -337,7 +337,7 @@ class TestConnections:
 
 class TestCleanup:
     def test_nothing_was_changed(self, server):
-        done = server.machine("db_grants")
+        result = server.machine("db_grants")
 
-        assert "Difference" not in done.stdout
-        assert done.returncode == 0
+        assert "Difference" not in result.stdout
+        assert result.returncode == 0

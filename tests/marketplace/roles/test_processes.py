@@ -56,10 +56,10 @@ print(answer.status_code, "push")
 """
 
 
-def ok(done):
+def ok(result):
     """Return the output of a command, after checking that it succeeded."""
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
 
 
 @pytest.fixture(scope="module")
@@ -124,10 +124,10 @@ class TestLoader:
     def test_cannot_grant_privileges(self, server):
         server.do("REVOKE SELECT ON ecommerce_offers FROM ecommerce_db_analyst")
 
-        done = server.run("loader", "db_grants", "--repair", "--database", "ecommerce")
+        result = server.run("loader", "db_grants", "--repair", "--database", "ecommerce")
 
-        assert done.returncode == 1
-        assert "no effect: ecommerce_db_loader lacks the privilege" in done.stdout
+        assert result.returncode == 1
+        assert "no effect: ecommerce_db_loader lacks the privilege" in result.stdout
         assert "Repaired: ecommerce_db_analyst" in ok(server.machine("db_grants", "--repair"))
 
     def test_serves_pages_and_accepts_pushes(self, server, products, loaded):

@@ -167,10 +167,10 @@ class TestPasswords:
         socket = str(embedded.socket_directory(settings.DATA_DIR))
         monkeypatch.setitem(connections[ALIAS].settings_dict, "HOST", socket)
 
-        done = run(*command.split(), "--database", ALIAS)
+        result = run(*command.split(), "--database", ALIAS)
 
-        assert done.code == 1
-        assert f"ECOMMERCE_LOADER_PASSWORD {reason}" in done.err
+        assert result.code == 1
+        assert f"ECOMMERCE_LOADER_PASSWORD {reason}" in result.err
         stored = query(f"SELECT rolpassword FROM pg_authid WHERE rolname = '{LOADER}'")  # noqa: S608
         assert not matches(stored[0][0], password)
 
