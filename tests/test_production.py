@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from marketplace.secret_checks import (
-    find_key_faults,
+    find_key_errors,
     find_password_errors,
     find_secret_errors,
     is_example,
@@ -266,7 +266,7 @@ class TestSecretChecks:
         assert not is_example("")
 
     def test_accepts_a_strong_key(self):
-        assert list(find_key_faults(KEY)) == []
+        assert list(find_key_errors(KEY)) == []
 
     @pytest.mark.parametrize(
         ("host", "options"),

@@ -77,17 +77,17 @@ def mute_port():
 
 
 @pytest.fixture
-def move(monkeypatch):
+def set_port(monkeypatch):
     """Return a function that points an alias to another port."""
 
-    def move(alias, port):
+    def set_port(alias, port):
         connection = connections[alias]
         connection.close()
         address = {"HOST": "127.0.0.1", "PORT": str(port), "USER": "nobody"}
         for key, value in address.items():
             monkeypatch.setitem(connection.settings_dict, key, value)
 
-    yield move
+    yield set_port
     connections.close_all()
 
 

@@ -115,8 +115,10 @@ class TestFrontPage:
 
         assert len(queries) <= 4
 
-    def test_opens_within_seconds_if_a_server_does_not_answer(self, admin_client, move, mute_port):
-        move("procurement", mute_port)
+    def test_opens_within_seconds_if_a_server_does_not_answer(
+        self, admin_client, set_port, mute_port
+    ):
+        set_port("procurement", mute_port)
 
         started = time.monotonic()
         response = admin_client.get("/")

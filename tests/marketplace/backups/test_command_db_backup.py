@@ -133,8 +133,8 @@ class TestDbBackup:
         assert {path.stat().st_mode & 0o077 for path in paths} == {0}
 
     @pytest.mark.django_db(databases=["default", "ecommerce"], transaction=True)
-    def test_other_databases_are_dumped_if_one_fails(self, move):
-        move("ecommerce", 1)
+    def test_other_databases_are_dumped_if_one_fails(self, set_port):
+        set_port("ecommerce", 1)
 
         outcome = run("db_backup", "--database", "ecommerce", "--database", "default")
 
@@ -147,8 +147,8 @@ class TestDbBackup:
         assert outcome.code == 1
 
     @pytest.mark.django_db(databases=["ecommerce"], transaction=True)
-    def test_no_set_is_written_if_all_fail(self, move, folder):
-        move("ecommerce", 1)
+    def test_no_set_is_written_if_all_fail(self, set_port, folder):
+        set_port("ecommerce", 1)
 
         outcome = run("db_backup", "--database", "ecommerce")
 

@@ -103,8 +103,8 @@ class TestDbStatus:
         assert out == DEFAULT.format(name=settings.DATABASES["default"]["NAME"])
         assert (outcome.err, outcome.code) == ("", 0)
 
-    def test_unreachable_accounts(self, move):
-        move("default", 1)
+    def test_unreachable_accounts(self, set_port):
+        set_port("default", 1)
 
         outcome = run("db_status")
         statuses = json.loads(run("db_status", "--format", "json").out)
@@ -115,8 +115,8 @@ class TestDbStatus:
         assert statuses[-1]["alias"] == "default"
         assert "Connection refused" in statuses[-1]["error"]
 
-    def test_unreachable_server(self, move, settings):
-        move("ecommerce", 1)
+    def test_unreachable_server(self, set_port, settings):
+        set_port("ecommerce", 1)
 
         outcome = run("db_status")
 
@@ -143,9 +143,9 @@ class TestDbStatus:
         assert outcome.err == "CommandError: 1 of 1 database failed: procurement\n"
         assert outcome.code == 1
 
-    def test_json(self, move):
+    def test_json(self, set_port):
         factories.load_run("classifieds")
-        move("procurement", 1)
+        set_port("procurement", 1)
 
         outcome = run("db_status", "--format", "json")
 

@@ -42,8 +42,8 @@ class TestDbVerify:
             1,
         )
 
-    def test_prints_json(self, drift, move):
-        move("procurement", 1)
+    def test_prints_json(self, drift, set_port):
+        set_port("procurement", 1)
 
         outcome = run(
             "db_verify", "--format=json", "--database=classifieds", "--database=procurement"

@@ -120,8 +120,8 @@ class TestList:
         assert (short.count(", offer "), full.count(", offer ")) == (3, 5)
         assert "   Outliers: 5\n" in short
 
-    def test_shows_the_other_databases_if_one_is_down(self, move):
-        move("ecommerce", 1)
+    def test_shows_the_other_databases_if_one_is_down(self, set_port):
+        set_port("ecommerce", 1)
 
         outcome = run("ingest_review", "list")
 

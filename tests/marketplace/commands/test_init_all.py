@@ -45,9 +45,9 @@ class TestInitAll:
         )
         assert not database_exists("ecommerce")
 
-    def test_continues_after_a_failure(self, move):
+    def test_continues_after_a_failure(self, set_port):
         run("init_all")
-        move("ecommerce", 1)
+        set_port("ecommerce", 1)
 
         outcome = run("init_all")
 

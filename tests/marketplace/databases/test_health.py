@@ -14,8 +14,8 @@ class TestCheckAllDatabasesHealth:
 
         assert health == {"ecommerce": True, "classifieds": True, "procurement": True}
 
-    def test_does_not_wait_for_a_hanging_server(self, move, mute_port):
-        move("classifieds", mute_port)
+    def test_does_not_wait_for_a_hanging_server(self, set_port, mute_port):
+        set_port("classifieds", mute_port)
         start = time.monotonic()
 
         health = asyncio.run(check_all_databases_health())

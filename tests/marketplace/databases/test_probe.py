@@ -27,8 +27,8 @@ class TestProbeConnection:
         with connect_probe("classifieds", 5) as connection:
             assert connection.query(ONE) == [(1,)]
 
-    def test_connecting_to_a_silent_server_times_out(self, move, mute_port):
-        move("classifieds", mute_port)
+    def test_connecting_to_a_silent_server_times_out(self, set_port, mute_port):
+        set_port("classifieds", mute_port)
 
         with pytest.raises(ProbeTimeoutError):
             connect_probe("classifieds", 0.2)
@@ -49,8 +49,8 @@ class TestProbeConnection:
         with connect_probe("classifieds", 5) as connection:
             assert query_each(connection, queries) == {"one": [(1,)]}
 
-    def test_reports_why_connecting_failed(self, move):
-        move("classifieds", 1)
+    def test_reports_why_connecting_failed(self, set_port):
+        set_port("classifieds", 1)
 
         with pytest.raises(psycopg2.OperationalError, match="refused"):
             connect_probe("classifieds", 5)

@@ -205,8 +205,8 @@ class TestOutOfTheBox:
         assert machine("db_slow").returncode == 0
 
 
-def test_hanging_server_is_reported(mute_port, move):
-    move("classifieds", mute_port)
+def test_hanging_server_is_reported(mute_port, set_port):
+    set_port("classifieds", mute_port)
 
     diagnoses = {row.alias: row for row in diagnose(ALL_ALIASES, timezone.now(), seconds=30)}
 

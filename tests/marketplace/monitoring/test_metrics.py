@@ -34,8 +34,8 @@ def platform(name):
 
 
 class TestRender:
-    def test_reachable_databases(self, move):
-        move("procurement", 1)
+    def test_reachable_databases(self, set_port):
+        set_port("procurement", 1)
 
         samples = read()
 

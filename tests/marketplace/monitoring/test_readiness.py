@@ -56,16 +56,16 @@ class TestGetReadiness:
         ]
         assert {database.pending for database in readiness} == {0}
 
-    def test_silent_server(self, move, mute_port):
-        move("classifieds", mute_port)
+    def test_silent_server(self, set_port, mute_port):
+        set_port("classifieds", mute_port)
 
         readiness = ask("classifieds")
 
         assert codes(readiness) == ["silent"]
         assert not readiness.is_up
 
-    def test_stopped_server(self, move):
-        move("classifieds", 1)
+    def test_stopped_server(self, set_port):
+        set_port("classifieds", 1)
 
         assert codes(ask("classifieds")) == ["unreachable"]
 
@@ -94,8 +94,8 @@ class TestGetReadiness:
         assert readiness.pending == len(all_migrations("classifieds"))
         assert "from classifieds.0001" in readiness.reasons[0].text
 
-    def test_reasons_contain_no_host_or_role(self, move):
-        move("classifieds", 1)
+    def test_reasons_contain_no_host_or_role(self, set_port):
+        set_port("classifieds", 1)
 
         [reason] = ask("classifieds").reasons
 
@@ -126,14 +126,14 @@ class TestGetReadiness:
 
 
 class TestFindFailure:
-    def test_no_probe_before_a_failure(self, move):
-        move("classifieds", 1)
+    def test_no_probe_before_a_failure(self, set_port):
+        set_port("classifieds", 1)
 
         assert find_failure("classifieds") is None
         assert readiness._probe._calls == {}
 
-    def test_failure_is_known_after_a_page_has_failed(self, move):
-        move("classifieds", 1)
+    def test_failure_is_known_after_a_page_has_failed(self, set_port):
+        set_port("classifieds", 1)
         record_failure("classifieds")
 
         get_readiness(["classifieds"])

@@ -117,8 +117,8 @@ class TestGetStatuses:
 
         assert (counted, estimated) == (100, 100)
 
-    def test_unreachable_server(self, move):
-        move("ecommerce", 1)
+    def test_unreachable_server(self, set_port):
+        set_port("ecommerce", 1)
 
         ecommerce, classifieds, procurement = get_statuses()
 
@@ -128,8 +128,8 @@ class TestGetStatuses:
         assert classifieds.is_connected and procurement.is_connected
 
     @pytest.mark.parametrize("connect_timeout", [1, 30])
-    def test_hanging_server(self, move, mute_port, connect_timeout):
-        move("procurement", mute_port)
+    def test_hanging_server(self, set_port, mute_port, connect_timeout):
+        set_port("procurement", mute_port)
         options = connections["procurement"].settings_dict["OPTIONS"]
         before, options["connect_timeout"] = options["connect_timeout"], connect_timeout
         start = time.monotonic()

@@ -43,8 +43,8 @@ class TestReadyz:
         assert list(body["databases"]) == list(ALL_ALIASES)
         assert not response.cookies
 
-    def test_reason_of_an_unready_database(self, client, move):
-        move("procurement", 1)
+    def test_reason_of_an_unready_database(self, client, set_port):
+        set_port("procurement", 1)
 
         response = client.get("/readyz")
 
@@ -56,8 +56,8 @@ class TestReadyz:
         others = {body["databases"][alias]["status"] for alias in ALL_ALIASES[:-1]}
         assert others == {"ready"}
 
-    def test_selected_databases(self, client, move):
-        move("procurement", 1)
+    def test_selected_databases(self, client, set_port):
+        set_port("procurement", 1)
 
         response = client.get("/readyz?database=default&database=ecommerce")
 

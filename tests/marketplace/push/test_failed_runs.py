@@ -108,9 +108,9 @@ class TestResuming:
             f"uzum-{bad.pk}\n"
         )
 
-    def test_unreachable_database_does_not_stop_others(self, move):
+    def test_unreachable_database_does_not_stop_others(self, set_port):
         olx_run = interrupted("olx")
-        move("ecommerce", 1)
+        set_port("ecommerce", 1)
 
         outcome = run("ingest", "--resume")
 

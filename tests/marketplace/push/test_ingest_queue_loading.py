@@ -89,9 +89,9 @@ class TestLoading:
 
         assert resume.calls == [("classifieds", pk)]
 
-    def test_unreachable_server_does_not_delay_other_databases(self, resume, move):
+    def test_unreachable_server_does_not_delay_other_databases(self, resume, set_port):
         pk = queue({"id": 1}, platform="olx")
-        move("ecommerce", 1)
+        set_port("ecommerce", 1)
 
         outcome = run("ingest_queue")
 
