@@ -74,7 +74,7 @@ def _split_api(document: Payload, source: Source) -> Iterator[Item]:
 
 
 def _parse_offer(offer: Payload, context: Payload) -> Parsed:
-    """Parse an offer as an ad, with the names of the state of a page."""
+    """Parse an offer of the API as an ad, after renaming its keys to those of the page state."""
     ad = offer | {
         "createdTime": offer.get("created_time"),
         "lastRefreshTime": offer.get("last_refresh_time"),

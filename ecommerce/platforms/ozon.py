@@ -182,7 +182,7 @@ def _split_feed(document: Payload, source: Source) -> Iterator[Item]:
 
 
 def _name_shop(file_name: str) -> str:
-    """Return the name of the shop in the name of a file: "lg-kz_2026-08-22.xml.gz" → "lg-kz"."""
+    """Return the shop name in a file name: "lg-kz_2026-08-22.xml.gz" → "lg-kz"."""
     shop = _DATE.sub("", _EXTENSIONS.sub("", file_name)).strip(" ._-")
     if not shop:
         raise PayloadError("the feed does not name its shop; pass --shop NAME", "name")

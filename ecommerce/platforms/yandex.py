@@ -104,7 +104,7 @@ def _host(url: str | None) -> str | None:
 
 
 def _stem(file_name: str) -> str:
-    """Return the name of the shop in the name of a file: "lg_2026-07-03.xml.gz" → "lg"."""
+    """Return the shop name in a file name: "lg_2026-07-03.xml.gz" → "lg"."""
     return _DATE.sub(" ", _EXTENSIONS.sub("", file_name)).strip(" -_.")
 
 

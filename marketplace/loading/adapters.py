@@ -94,13 +94,13 @@ class Parsed(NamedTuple):
 
 @dataclass(frozen=True)
 class Shape:
-    """One of the forms in which a platform returns its data.
+    """A format in which a platform returns its data.
 
     :param name: as in the documentation, such as "UZ-API"
     :param recognize: returns whether a document has this shape; looks at keys only, never raises
     :param split: yields the items of a document; raises `PayloadError` to refuse the document
-    :param parse: returns the records of an item; raises `PayloadError` with the field at fault
-    :param is_timed: whether the payload itself, not its envelope, may state when it was observed
+    :param parse: returns the records of an item; raises `PayloadError` with the invalid field
+    :param is_timed: whether the payload itself, not its envelope, may have a time of observation
     """
 
     name: str

@@ -19,7 +19,7 @@ class StaleVersionError(MarketplaceError):
 
 
 class Outcome(NamedTuple):
-    """Number of items by what the batch did to them, and of the price points it wrote."""
+    """Numbers of items that a batch created, updated or left unchanged, and of its price points."""
 
     created: int = 0
     updated: int = 0

@@ -223,7 +223,7 @@ class BatchBuilder:
         batches[-1].position = position
         batches[-1].skipped += skipped
         batches[-1].warnings |= warnings
-        # Release the memory of what is yielded.
+        # Release the memory of the yielded batch.
         del parsed_items, rejects
         yield from drain(batches)
 

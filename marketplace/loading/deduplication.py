@@ -83,8 +83,8 @@ class ExistingVersion(NamedTuple):
 class Hasher:
     """Compute the hashes of one run's documents and items.
 
-    :param options: options of the run that fill what payloads omit; documents that are loaded with
-        other options have other hashes
+    :param options: options of the run that supply values omitted by payloads; documents that are
+        loaded with other options have other hashes
     """
 
     def __init__(self, adapter: Adapter, options: Mapping[str, str]) -> None:

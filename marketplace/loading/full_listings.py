@@ -41,7 +41,7 @@ class FullListing:
     def observe(self, plan: Plan, items: Iterable[Any], results: Iterable[Any]) -> None:
         """Add the items of a batch.
 
-        :param results: what was parsed from each item
+        :param results: the parsed content of each item
         """
         hashed = {target.record for target in plan.hashed_targets}
         for item, parsed in zip(items, results, strict=True):

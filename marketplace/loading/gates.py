@@ -5,7 +5,7 @@ Problems that are wrong in any case, such as prices a hundred times as high, hav
 Unchanged items, and items that were loaded before, are regarded as valid.
 
 Which runs are recent depends on the times of their observations, not on when they were loaded: a
-batch is compared with what was observed before it, in whatever order the days arrive.
+batch is compared with earlier observations, in whatever order the days arrive.
 
 The shares of recent runs are those of their parsed records: unchanged items do not show how many
 records have a price.

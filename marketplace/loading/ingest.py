@@ -124,7 +124,7 @@ def resume(alias: str, run_id: int, *, progress: Progress = lambda summary: None
     run = Run(alias, row.platform, row.source, row.started_at, row.options, pk=run_id)
     checkpoints = run.checkpoints()
     if job.full_listing:
-        # Only all records of a full listing show what it lacks: it is read from the beginning.
+        # A full listing is read from the start: missing items are known only after all its records.
         checkpoints = {
             path: checkpoint._replace(position=0, is_complete=False)
             for path, checkpoint in checkpoints.items()
@@ -239,7 +239,7 @@ def _remaining(alias: str, row: Any) -> Job:
     options, columns = stored.get("options", {}), stored.get("columns")
     job = Job(row.platform, tuple(paths), observed_at, row.started_at, options, columns)
     if is_held:
-        # The held part of a full listing does not show what the listing lacks.
+        # The held part of a full listing does not show which items are missing from the listing.
         return replace(job, is_held=True)
     # Options that earlier releases stored have the name "snapshot".
     return replace(job, full_listing=stored.get("full_listing", stored.get("snapshot", "")))

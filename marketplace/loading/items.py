@@ -44,7 +44,7 @@ class BatchItem(NamedTuple):
 
 
 class ParsedItem(NamedTuple):
-    """An item of a batch, with its payload or what was parsed from it.
+    """An item of a batch, with its payload or its parsed content.
 
     :param payload: its payload; None if it was parsed already
     :param parsed: its records, or the error that parsing raised; None if it is not parsed yet

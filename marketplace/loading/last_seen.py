@@ -117,7 +117,7 @@ def update(cursor: CursorWrapper, alias: str, platform: str, plan: Plan) -> set[
     for target in plan.hashed_targets:
         for statement in _update_parents(plan, target):
             cursor.execute(statement, values)
-        # Locking is a separate statement, so that the next one sees what a concurrent loader wrote.
+        # Locking is a separate statement, so that the next one sees rows of concurrent loaders.
         cursor.execute(SQL(_LOCK).format(table=Identifier(target.table)), values)
         values["locked"] = cursor.fetchone()[0] or []
         cursor.execute(_update(alias, plan, target), values)

@@ -1,4 +1,4 @@
-"""Preview of a load: what sources contain, and which of it can be loaded."""
+"""Preview of a load: the content of sources, and how much of it can be loaded."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -141,7 +141,7 @@ def survey(
     options: Mapping[str, str] | None = None,
     columns: str | None = None,
 ) -> Survey:
-    """Read sources as `ingest` does, and return what they contain. It uses no database.
+    """Read sources as `ingest` does, and return a survey of their content. Does not use a database.
 
     :param options: as for `ingest`
     :param columns: a mapping file, as for `ingest`

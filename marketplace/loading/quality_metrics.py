@@ -247,7 +247,7 @@ class MeasuredItem(Protocol):
 def measure(plan: Plan, items: Iterable[tuple[MeasuredItem, Parsed]]) -> QualityMetrics:
     """Return the metrics of a batch: which fields its items lack, and which ids repeat.
 
-    :param items: items and what was parsed from them; unchanged items have no records
+    :param items: items and their parsed content; unchanged items have no records
     """
     names = list(plan.coverage)
     wanted: dict[type[Any], list[tuple[int, int]]] = {}

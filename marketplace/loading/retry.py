@@ -70,7 +70,7 @@ def retry_on_disconnect(alias: str, work: Callable[[], _Result]) -> _Result:
 
 
 def _announce(alias: str, error: Exception) -> None:
-    """Log what the load is waiting for."""
+    """Log the reason why the load waits."""
     if is_disk_full(error):
         logger.warning(
             "%s The load retries for up to %s seconds.",

@@ -54,7 +54,7 @@ class RunLock:
         if not has_locks(self.alias) or connection.connection is self._session:
             return True
         if not self.acquire():
-            # The server may not have noticed yet that the client of the old session is gone.
+            # The server may not have noticed yet that the old session has lost its client.
             with connection.cursor() as cursor:
                 values = {"kind": LOCK, "run": self.run_id, "pid": self._pid}
                 cursor.execute(_END_SESSION, values)

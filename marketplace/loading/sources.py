@@ -1,4 +1,4 @@
-"""The sources that a run reads, and what is stored about each of them."""
+"""The sources that a run reads, and their stored state."""
 
 import hashlib
 import os
@@ -143,7 +143,7 @@ class _Digest:
 
 
 class SourceState:
-    """A source and what is stored about it. Queries run when their result is needed."""
+    """A source and its stored state. Queries run when their result is needed."""
 
     def __init__(
         self, job: Job, name: str, path: str, digest: _Digest, checkpoint: Checkpoint | None

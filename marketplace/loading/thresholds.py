@@ -1,4 +1,4 @@
-"""The thresholds of the gates: how far a platform's data may differ from what is usual."""
+"""The thresholds of the gates: how far a platform's data may differ from the usual data."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -24,14 +24,14 @@ class Thresholds:
 
     :param is_enabled: if false, everything passes; it is measured all the same
     :param rows: a batch with fewer rows is judged together with the batches before it
-    :param runs: number of recent runs that define what is usual
+    :param runs: number of recent runs with which a run is compared
     :param fewest_runs: with fewer recent runs, only essential fields are compared
     :param essential: fields that are compared as soon as there is one recent run
     :param missing: by how much the share of records without a field may exceed the usual one
     :param rise: the same for the share of repeated ids, and of prices that moved
-    :param margin: by how much a share may exceed that of the worst batch of recent runs, if that
+    :param margin: by how much a share may exceed the highest share in a recent batch, if that
         allows more
-    :param unreadable: share of records that are damaged, or of another platform or form
+    :param unreadable: share of records that are damaged, or of another platform or shape
     :param repeated: share of records that repeat an id with other content, without recent runs
     :param factor: the factor by which a price must rise or fall to have moved
     :param moved: share of prices that moved, without recent runs

@@ -102,8 +102,8 @@ class Writer:
         if self.summary.rejected:
             self._warn(
                 f"{counted(self.summary.rejected, 'record')} could not be read, so missing items "
-                "cannot be determined; nothing was marked missing. Release what is in quarantine, "
-                "and load the full listing again."
+                "cannot be determined; nothing was marked missing. Release the quarantined "
+                "records, and load the full listing again."
             )
             return
         try:

@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 #: Response header of temporary failures: the seconds until the next attempt.
 _RETRY_LATER = {"Retry-After": "10"}
 
-#: Seconds for which the rest of the body of a rejected request is received.
+#: Seconds for which the remaining body of a rejected request is received.
 _DISCARD_SECONDS = 5.0
 
 _SERVER_ERROR = (

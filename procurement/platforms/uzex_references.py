@@ -1,4 +1,4 @@
-"""UZEX: entries of the lists of categories and regions (UZEX-REF)."""
+"""UZEX: entries of the category and region lists (UZEX-REF)."""
 
 from collections.abc import Iterator
 

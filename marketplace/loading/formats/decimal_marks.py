@@ -69,7 +69,7 @@ def add_decimal_mark(entries: Iterator[EntryFields]) -> Iterator[EntryFields]:
 def decimal_context(source: Source, evident: str) -> dict[str, str]:
     """Return the decimal mark of a source, as part of the context of an item.
 
-    The mark that the user states takes precedence.
+    The mark that the user specifies takes precedence.
 
     :param evident: the decimal mark that the prices of the source show; empty if they show none
     """
@@ -77,13 +77,13 @@ def decimal_context(source: Source, evident: str) -> dict[str, str]:
 
 
 def stated_decimal_context(source: Source) -> dict[str, str]:
-    """Return the decimal mark that the user states, as part of the context of an item."""
+    """Return the decimal mark that the user specifies, as part of the context of an item."""
     stated = source.options.get("decimal")
     return {"stated_decimal": stated} if stated else {}
 
 
 def price_style(currency: str | None, context: Payload) -> prices.Style:
-    """Return the style of the prices of an item, with the decimal mark from its context.
+    """Return the price style of an item, with the decimal mark from its context.
 
     :param currency: the code of the item's currency; None if it is unknown
     """

@@ -71,7 +71,7 @@ class TableMapping:
 
     :param sections: the sections of records; the first is the main record of a row
     :param platform: the platform of the tables; empty for any platform
-    :param rows: in JSON, the name of the list of rows; empty if the documents are the rows; "*" or
+    :param rows: in JSON, the key of the list of rows; empty if the documents are the rows; "*" or
         "name.*" if the rows are the values of an object
     :param skip: column → texts of rows to skip
     :param group_by: a column; consecutive rows with equal values in it become one item
@@ -105,7 +105,7 @@ class TableMapping:
 def load(path: str, database: str) -> TableMapping:
     """Read a mapping file.
 
-    :param database: the alias of the database of the records
+    :param database: the alias of the records' database
     :raises SourceError: if the file cannot be read, or is not a valid mapping
     """
     name = Path(path).name

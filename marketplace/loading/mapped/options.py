@@ -1,4 +1,4 @@
-"""The options of a mapping file: those of a column, and those of the layout of a table.
+"""The options of a mapping file: those of a column, and those of a table's layout.
 
 The name, the type and the value of each option are checked.
 """

@@ -16,7 +16,7 @@ from marketplace.loading.values.amounts import (
 )
 from marketplace.loading.values.booleans import availability, boolean
 from marketplace.loading.values.containers import entries, mapping, memoize, objects
-from marketplace.loading.values.faults import quote
+from marketplace.loading.values.errors import quote
 from marketplace.loading.values.numbers import (
     coordinate,
     count,

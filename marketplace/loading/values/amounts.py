@@ -5,7 +5,7 @@ from typing import Any
 
 from marketplace.loading.values import prices
 from marketplace.loading.values.currencies import currency_code
-from marketplace.loading.values.faults import invalid
+from marketplace.loading.values.errors import invalid
 from marketplace.loading.values.numbers import decimal
 from marketplace.loading.values.prices import PRICE, Style
 from marketplace.loading.values.texts import text

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from marketplace.loading.values.currencies import APOSTROPHES, CLEANED
-from marketplace.loading.values.faults import invalid
+from marketplace.loading.values.errors import invalid
 from marketplace.loading.values.texts import text
 
 _NOT_LETTER = re.compile(r"[\W_]+")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
-from marketplace.loading.values.faults import invalid
+from marketplace.loading.values.errors import invalid
 
 _Result = TypeVar("_Result")
 

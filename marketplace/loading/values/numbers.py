@@ -7,7 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from marketplace.loading.values import prices
-from marketplace.loading.values.faults import invalid
+from marketplace.loading.values.errors import invalid
 from marketplace.loading.values.prices import NUMBER, RATING, WHOLE, Style
 from marketplace.loading.values.texts import MAX_EXACT, plain_text
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from marketplace.exceptions import PayloadError
 from marketplace.loading.values.currencies import APOSTROPHES
-from marketplace.loading.values.faults import invalid
+from marketplace.loading.values.errors import invalid
 
 #: Whole numbers up to this one are exact as floats.
 MAX_EXACT = 2**53

@@ -6,7 +6,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from marketplace.loading.values.faults import invalid
+from marketplace.loading.values.errors import invalid
 
 TASHKENT = ZoneInfo("Asia/Tashkent")
 

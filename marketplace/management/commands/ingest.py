@@ -148,7 +148,7 @@ class Command(BaseCommand):
 
 
 def add_defaults(parser: ArgumentParser) -> None:
-    """Add the options that fill in what payloads or tables omit."""
+    """Add the options for values that payloads or tables omit."""
     parser.add_argument("--shop", help="the shop of a feed that does not name it")
     parser.add_argument("--lot", help="the lot of items that do not name it")
     parser.add_argument("--lot-type", help="that lot's type: auction or shop")

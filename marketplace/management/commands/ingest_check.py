@@ -1,4 +1,4 @@
-"""Show what `ingest` would load, without loading it."""
+"""Preview the records that `ingest` would load."""
 
 import json
 from argparse import ArgumentParser
@@ -21,8 +21,8 @@ class Command(BaseCommand):
     requires_system_checks = [TAG]
 
     help = (
-        "Read sources as `ingest` does, and show what they contain: records of each type, how many "
-        "of them have each field, and what cannot be read. Needs no database and writes nothing."
+        "Read sources as `ingest` does, and show their content: records of each type, how many "
+        "of them have each field, and which records cannot be read. Does not use a database."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

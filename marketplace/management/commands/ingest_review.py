@@ -79,7 +79,7 @@ class Command(DatabaseCommand):
         add_words(release, "release")
         add_selection(release)
         release.add_argument(
-            "--dry-run", action="store_true", help="Show what would be done, and do nothing."
+            "--dry-run", action="store_true", help="Show the actions without performing them."
         )
         discard = actions.add_parser("discard", help="Delete it.")
         add_words(discard, "discard")

@@ -177,7 +177,7 @@ class TestUncertainty:
         (warning,) = summary.warnings
         text = "1 record could not be read, so missing items cannot be determined"
         assert f": {text}" in warning
-        assert warning.endswith("Release what is in quarantine, and load the full listing again.")
+        assert warning.endswith("Release the quarantined records, and load the full listing again.")
         assert (summary.missing, unavailable()) == (0, [])
         assert QuarantinedRecord.objects.count() == 1
 
