@@ -8,7 +8,7 @@
     preparation      items become a batch: unchanged ones are recognized (`deduplication`), the rest
                      is parsed, measured (`quality_metrics`) and encoded as COPY text (`rows`)
     writer           takes each batch, often from another process (`reader_process`)
-    gates            hold a batch that is unlike the platform's recent ones, as chunks (`chunks`)
+    gates            hold a batch that differs from the platform's recent ones, as chunks (`chunks`)
     commit           one transaction for each batch, exactly once, with retries (`retry`)
     batch            COPY to temporary tables (`staging`), then `merge`; new items by `bulk_insert`,
                      unchanged ones by `last_seen`; payloads by `payload_versions`; past times

@@ -26,7 +26,7 @@ from marketplace.loading.targets import get_plan
 from marketplace.loading.values import quote
 from marketplace.registry import Platform
 
-#: Names of the loader's own shapes.
+#: Names of the loader's shapes.
 _RESERVED = ("TABLE", "MISSING")
 
 #: Documents that could belong to any platform: no shape may recognize them.
@@ -115,7 +115,7 @@ def _check_names(platform: Platform, shapes: tuple[Shape, ...]) -> Iterator[Chec
             yield _error(
                 f"A shape of {platform.name} has the name {quote(name)}, which is empty, used "
                 "twice or reserved.",
-                f"Give each shape in {_path(platform)} a name of its own.",
+                f"Give each shape in {_path(platform)} a unique name.",
                 "E011",
             )
 
@@ -184,14 +184,14 @@ def _check_claims(
     sample_name = f"{sample.shape} of {sample.platform}"
     for adapter in adapters.values():
         shape = adapter.recognize(sample.document)
-        is_own = adapter.platform == sample.platform
-        if is_own and shape is None:
+        is_same_platform = adapter.platform == sample.platform
+        if is_same_platform and shape is None:
             yield _error(
                 f"{sample_name} does not recognize its sample.",
                 f"Correct recognize in {paths[sample.platform]}, or the sample.",
                 "E012",
             )
-        elif shape is not None and not (is_own and shape.name == sample.shape):
+        elif shape is not None and not (is_same_platform and shape.name == sample.shape):
             yield _error(
                 f"{shape.name} of {adapter.platform} also matches the sample of {sample_name}.",
                 f"Change recognize() of {shape.name} ({paths[adapter.platform]}) and of "

@@ -1,4 +1,4 @@
-"""Full listings: input that lists all there is of a shop or category.
+"""Full listings: input that is the complete listing of a shop or category.
 
 Items that are stored for the same shop or category, and not in the listing, are marked missing.
 """

@@ -54,7 +54,7 @@ def ingest(
     :param observed_at: the time of the observations; if None, the time in each payload, or that of
         the first load of the same file, or now
     :param options: values for payloads that omit them: shop, lot, lot_type, currency, decimal
-    :param columns: a mapping file, if the files are tables in a form that is not the platform's own
+    :param columns: a mapping file, if the files are tables in another format than the platform's
     :param full_listing: "shop", "category" or "auto" if the sources list each of their shops or
         categories completely: anything else stored for these is marked missing
     :raises SourceError: if the platform is unknown, the mapping is not valid, or `observed_at` lies
@@ -111,7 +111,7 @@ def resume(alias: str, run_id: int, *, progress: Progress = lambda summary: None
 
     The records that a gate holds are loaded, and the gates let them pass.
 
-    :raises SourceError: if there is no such run, or it is complete
+    :raises SourceError: if the run does not exist, or it is complete
     """
     row = loading_models(alias).runs.filter(pk=run_id).first()
     if row is None:
@@ -215,11 +215,11 @@ def _is_releasing(row: Any) -> bool:
 def _remaining(alias: str, row: Any) -> Job:
     """Return the job that reads the rest of a run.
 
-    :raises SourceError: if there is nothing left to read
+    :raises SourceError: if nothing is left to read
     """
     name = f"Run {row.platform}-{row.pk}"
     if row.status in (LoadRun.Status.COMPLETED, LoadRun.Status.DISCARDED):
-        raise SourceError(f"{name} is {row.status}: there is nothing to resume.")
+        raise SourceError(f"{name} is {row.status} and cannot be resumed.")
     stored = row.options
     paths = [source for path in stored.get("paths", []) for source in expand(path)]
     is_held = row.status == LoadRun.Status.HELD or _is_releasing(row)

@@ -77,7 +77,7 @@ class Preparer:
         """Yield the batches of some items.
 
         There is one batch, unless some product, listing, lot or offer was observed at different
-        times: each of its states then goes into a batch of its own, so that both are recorded.
+        times: each of its states then goes into a separate batch, so that both are recorded.
         """
         versions = self._find_versions(parsed_items)
         self.is_eager = len(versions) < len(parsed_items) * _EAGER

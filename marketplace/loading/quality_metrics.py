@@ -1,6 +1,6 @@
 """Quality metrics: counts of records and of their problems, which the gates judge.
 
-A batch has metrics of its own; the metrics of a run are the sum of those of its batches.
+The metrics of a run are the sum of the metrics of its batches.
 """
 
 from collections.abc import Iterable, Mapping

@@ -112,7 +112,7 @@ class Reader:
 def _groups(entries: Iterator[Entry | Line]) -> Iterator[list[Entry | Line]]:
     """Yield documents in groups, so that one query looks up the hashes of a group.
 
-    Parsed documents have no hashes and may be large: each of them is a group of its own.
+    Parsed documents have no hashes and may be large: each of them is a separate group.
     """
     group: list[Entry | Line] = []
     size = 0

@@ -124,7 +124,7 @@ class _SharedRows:
     def items(
         self, alias: str, platform: str, rows: Iterable[tuple[Any, ...]]
     ) -> Iterator[tuple[BatchItem, Parsed]]:
-        """Yield each row as an item of its own.
+        """Yield each row as a separate item.
 
         Of several records, it has the one that equals the stored row, or else the first one.
         """

@@ -53,17 +53,17 @@ def retry_on_disconnect(alias: str, work: Callable[[], _Result]) -> _Result:
             session = connections[alias].connection
             return work()
         except (Error, DatabaseUnavailableError) as error:
-            is_full = is_disk_full(error)
+            lacks_space = is_disk_full(error)
             if _is_lost(alias, session):
                 connections[alias].close()
-            elif not is_full or connections[alias].in_atomic_block:
+            elif not lacks_space or connections[alias].in_atomic_block:
                 raise
             deadline = deadline or time.monotonic() + settings.INGEST_PATIENCE
             if time.monotonic() + pause > deadline:
-                if is_full:
+                if lacks_space:
                     raise DiskFullError(f"{_full_disk(alias, error)} {_RESUME}") from error
                 raise
-            if waits_for != (waits_for := "free space" if is_full else "an answer"):
+            if waits_for != (waits_for := "free space" if lacks_space else "an answer"):
                 _announce(alias, error)
             time.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)

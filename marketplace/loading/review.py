@@ -101,7 +101,7 @@ def _groups(records: QuerySet[Any], show_all: bool) -> Iterator[Group]:
 def describe_record(address: Address) -> Json:
     """Return a quarantined record as JSON. A payload that is not JSON is returned as text.
 
-    :raises SourceError: if there is no such record
+    :raises SourceError: if the record does not exist
     """
     record = get_row(records_of(address.alias), address, "quarantined record")
     names = [

@@ -62,7 +62,7 @@ def _waiting_run(alias: str, run: Any) -> WaitingRun:
 def describe_run(address: Address) -> dict[str, Any]:
     """Return a run as JSON: its counts, why it waits, and the first records that it keeps.
 
-    :raises SourceError: if there is no such run
+    :raises SourceError: if the run does not exist
     """
     run = _get_run(address)
     names = ("read", "created", "updated", "unchanged", "rejected", "held", "price_point")
@@ -96,7 +96,7 @@ def release_run(
 
     A failed run is resumed where it failed; the gates judge it as usual.
 
-    :raises SourceError: if there is no such run, it has nothing to load, or it fails unexpectedly
+    :raises SourceError: if the run does not exist, it has nothing to load, or it fails unexpectedly
     """
     check_waiting(address)
     try:
@@ -112,7 +112,7 @@ def discard_run(address: Address) -> int:
     """Delete the records that a run holds or did not load. Records that it loaded are kept.
 
     :return: the number of records that were deleted
-    :raises SourceError: if there is no such run, or it has nothing to discard
+    :raises SourceError: if the run does not exist, or it has nothing to discard
     """
     with transaction.atomic(using=address.alias):
         # A concurrent release waits for this lock, and then finds the run discarded.

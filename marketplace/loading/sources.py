@@ -74,7 +74,7 @@ class Job:
     """The sources to load and how to read them, as one process hands them to another.
 
     :param sources: files, or "-" for standard input, or the id of the run whose chunks to read
-    :param observed_at: the time of observation that the user specified; None if there is none
+    :param observed_at: the time of observation that the user specified, or None
     :param now: the time of records for which no other time is known
     :param checkpoints: path → how far an interrupted part of the run has loaded it
     :param columns: a mapping file

@@ -143,7 +143,7 @@ def unknown_path(request: HttpRequest) -> HttpResponse:
     """Answer 404 with the paths of the API."""
     raise RequestError(
         404,
-        f"There is nothing at {request.path}. Push to /api/ingest/<platform>, without a slash at "
+        f"{request.path} does not exist. Push to /api/ingest/<platform>, without a slash at "
         "the end; ask for a run at /api/ingest/runs/<id>.",
     )
 

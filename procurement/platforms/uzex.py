@@ -6,7 +6,7 @@
 - UZEX-REF is an entry of a list of categories or regions.
 - UZEX-ETENDER is the file in which a monitor keeps the tenders it has seen.
 
-A row is a document of its own (an element of an array), or one of the rows in a browser's
+A row is a separate document (an element of an array), or one of the rows in a browser's
 capture: {url, request_payload, response_data}.
 """
 

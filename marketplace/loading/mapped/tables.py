@@ -191,7 +191,7 @@ class Table:
             if len(rows) == 1 or self._is_sound(row, context):
                 valid_rows.append(row)
             else:
-                # An invalid row is an item of its own, which is rejected when it is parsed.
+                # An invalid row is a separate item, which is rejected when it is parsed.
                 yield Item(SHAPE, row, context)
         if valid_rows:
             yield Item(

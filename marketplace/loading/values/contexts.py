@@ -47,7 +47,7 @@ class Context(NamedTuple):
     """The meaning of the text around a number.
 
     :param factor: the multiplier after the number: 1000 for "тыс."
-    :param currency: the name of the currency; empty if there is none
+    :param currency: the name of the currency, or an empty text
     :param after: the text after the number and its multiplier
     """
 

@@ -113,7 +113,7 @@ def may_have_three_decimals(name: str) -> bool:
 
 
 def find_currency(before: str, after: str) -> str:
-    """Return the name of the currency next to a number; empty if there is none.
+    """Return the name of the currency next to a number, or an empty text.
 
     :param before: the text before the number
     :param after: the text after the number
@@ -127,7 +127,7 @@ def find_currency(before: str, after: str) -> str:
 
 
 def _name(token: str) -> str:
-    """Return the name of the currency that a word is, or begins with; empty if there is none."""
+    """Return the name of the currency that a word is, or begins with, or an empty text."""
     plain = token.strip('-+~≈:*!"«»')
     folded = plain.casefold()
     if (

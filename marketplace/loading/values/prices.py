@@ -252,7 +252,7 @@ def _resolve_mark(digits: str, mark: str, context: Context, style: Style) -> str
 def _to_decimal(digits: str, mark: str) -> Decimal:
     """Return the number that is written with these digits and separators.
 
-    :param mark: the decimal mark; empty if there is none
+    :param mark: the decimal mark, or an empty text
     :raises ValueError: if the digits before the decimal mark are not grouped by three
     """
     whole, _, part = digits.rpartition(mark) if mark and mark in digits else (digits, "", "")

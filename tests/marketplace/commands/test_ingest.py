@@ -79,7 +79,7 @@ class TestRefusals:
             ),
         ],
     )
-    def test_report_the_fault(self, arguments, reason):
+    def test_report_the_error(self, arguments, reason):
         outcome = run("ingest", *arguments)
 
         assert (outcome.code, reason in outcome.err) == (1, True)

@@ -50,7 +50,7 @@ def run_and_fail(*arguments):
 
 
 class TestText:
-    def test_shows_records_coverage_and_faults(self, table):
+    def test_shows_records_coverage_and_errors(self, table):
         assert run("ingest_check", "wildberries", *table) == (
             "wildberries: sources 1, documents 6, items 3, errors 2\n"
             "TABLE: documents 5, items 3, distinct ids 2, repeats 1\n"
@@ -66,7 +66,7 @@ class TestText:
             0,
         )
 
-    def test_shows_the_first_ten_faults(self, table, tmp_path):
+    def test_shows_the_first_ten_errors(self, table, tmp_path):
         (tmp_path / "table.csv").write_text("id,title,rating,price\n1,A,,1\n" + "2,B,9,1\n" * 25)
 
         out = run("ingest_check", "wildberries", *table).out

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db(databases=["ecommerce", "classifieds", "procu
 
 
 class TestList:
-    def test_shows_what_waits_and_why(self):
+    def test_shows_pending_rows_and_reasons(self):
         older, newer = outlier(1), outlier(2)
         held = held_run(card(1), card(2), source="cards.jsonl", error=f"{CAUSE}\nanother cause")
         records = [

@@ -46,7 +46,7 @@ class TestFaults:
         with pytest.raises(PayloadError, match="expected an object"):
             ADAPTER.split([], Source())
 
-    def test_of_recognizing_are_faults_of_the_adapter(self):
+    def test_of_recognizing_are_errors_of_the_adapter(self):
         broken = Adapter("uzum", (replace(ADAPTER.shapes[0], recognize=lambda doc: doc["a"]),))
 
         with pytest.raises(

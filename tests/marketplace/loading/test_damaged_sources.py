@@ -64,7 +64,7 @@ def load(platform, path):
     ],
     ids=["array", "lines", "deep", "object", "page", "offer", "cut off", "head"],
 )
-def test_sound_records_are_loaded(tmp_path, platform, text, ids, rejected, failure):
+def test_valid_records_are_loaded(tmp_path, platform, text, ids, rejected, failure):
     path = tmp_path / "source"
     path.write_text(text)
 

@@ -58,7 +58,7 @@ class TestEncoding:
     def test_nul_characters_are_dropped(self):
         assert documents("a,b\nx\0y,1\n") == [{"a": "xy", "b": "1"}]
 
-    def test_truncated_utf_16_is_a_fault_of_its_line(self):
+    def test_truncated_utf_16_is_an_error_in_its_line(self):
         data = "id;name\n1;Дом\n2;Сту".encode("utf-16") + b"\x3b"
 
         assert documents(data) == [{"id": "1", "name": "Дом"}]
@@ -75,14 +75,14 @@ class TestEncoding:
         with pytest.raises(SourceError, match=f'Set encoding = "{encoding}-le" or "{encoding}-be"'):
             read("Дом".encode("utf-16-le"), Layout(encoding=encoding))
 
-    def test_a_byte_that_a_stated_encoding_lacks_is_a_fault(self):
+    def test_a_byte_that_a_stated_encoding_lacks_is_an_error(self):
         data = "id;name\n1;Дом\n".encode("windows-1251") + b"2;\x98\n"
 
         entries = read(data, Layout(encoding="windows-1251"))
 
         assert [fault for *_, fault, _ in entries] == ["", "is not windows-1251"]
 
-    def test_truncated_utf_8_is_a_fault_of_its_line(self):
+    def test_truncated_utf_8_is_an_error_in_its_line(self):
         data = b"id;name\n" + b"1;a\n" * 50 + "2;Сту".encode() + b"\xd0\n3;b\n"
 
         assert [place for place, *_ in faults(data)] == ["line 52"]
@@ -155,7 +155,7 @@ class TestHeader:
     def test_columns_without_a_name_are_named_by_position(self):
         assert documents(",a,\n0,1,x\n") == [{"1": "0", "a": "1", "3": "x"}]
 
-    def test_different_values_under_one_name_are_a_fault(self):
+    def test_different_values_under_one_name_are_an_error(self):
         data = "id,name,name\n1,x,y\n2,z,z\n"
 
         assert documents(data) == [{"id": "2", "name": "z", "name (2)": "z"}]
@@ -174,7 +174,7 @@ class TestHeader:
 
 
 class TestQuotes:
-    def test_a_quote_inside_an_unquoted_cell_is_a_fault(self):
+    def test_a_quote_inside_an_unquoted_cell_is_an_error(self):
         data = 'id,price,name,note\n1,5"Silk, Crew",x\n2,5,"5"" x, y",z\n3,5"",,\n'
 
         assert [place for place, *_ in faults(data)] == ["line 2", "line 4"]
@@ -215,7 +215,7 @@ class TestShortRows:
             (None, 'has 1 column, the table has 3; short_rows does not name "price"'),
         ]
 
-    def test_with_values_unlike_those_of_full_rows_are_faults(self):
+    def test_with_values_of_other_types_than_full_rows_are_errors(self):
         data = "id,title,price\n1,Lamp,5\n2,500\n3,Cup\n"
 
         entries = read(data, Layout(short_rows=True))
@@ -229,16 +229,16 @@ class TestShortRows:
 
 
 class TestDamage:
-    def test_rows_with_another_number_of_cells_are_faults(self):
+    def test_rows_with_another_number_of_cells_are_errors(self):
         assert faults("a,b\n1\n1,2,3\n4,5\n") == [
             ("line 2", "has 1 column, the table has 2", b"1\n"),
             ("line 3", "has 3 columns, the table has 2", b"1,2,3\n"),
         ]
 
-    def test_short_rows_are_sound_if_the_layout_allows_them(self):
+    def test_short_rows_are_valid_if_the_layout_allows_them(self):
         assert documents("a,b,c\n1\n", Layout(short_rows=True)) == [{"a": "1", "b": "", "c": ""}]
 
-    def test_an_unclosed_quote_is_a_fault_of_its_line_only(self):
+    def test_an_unclosed_quote_affects_only_its_line(self):
         data = 'a,b\n1,2\n3,"4\n' + "5,6\n" * 2000
 
         entries = faults(data)
@@ -246,7 +246,7 @@ class TestDamage:
         assert [(place, raw) for place, _, raw in entries] == [("line 3", b'3,"4\n')]
         assert len(documents(data)) == 2001
 
-    def test_an_unclosed_quote_near_the_end_is_a_fault_of_its_line_only(self):
+    def test_an_unclosed_quote_near_the_end_affects_only_its_line(self):
         data = 'a,b\n1,"2\n3,4\n'
 
         assert documents(data) == [{"a": "3", "b": "4"}]
@@ -271,7 +271,7 @@ class TestLargeRecords:
 
     @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
     @pytest.mark.parametrize("encoding", ["utf-8", "windows-1251", "utf-16"])
-    def test_a_long_line_is_one_fault(self, end, encoding):
+    def test_a_long_line_is_one_error(self, end, encoding):
         long = f"Дом {'x' * 9_000}"
         data = end.join(["имя,цена", "Чайник белый,1", f"{long},2", "Стакан,3", ""]).encode(
             encoding
@@ -311,7 +311,7 @@ class TestLargeRecords:
         with pytest.raises(SourceError, match=r"\(line 1\) cannot be read: it has 9"):
             documents("a," + "x" * 9_000 + "\n1,2\n")
 
-    def test_a_line_of_zeros_is_a_fault(self):
+    def test_a_line_of_zeros_is_an_error(self):
         data = "n,t\n1,x\n" + "\0" * 9_000 + "\n2,y\n"
 
         assert [row["n"] for row in documents(data)] == ["1", "2"]

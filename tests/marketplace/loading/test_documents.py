@@ -180,13 +180,13 @@ class TestText:
             "price": [-(2**63)],
         }
 
-    def test_a_line_in_another_encoding_is_one_fault(self, file):
+    def test_a_line_in_another_encoding_is_one_error(self, file):
         entries = read(file('{"id": 1}\n{"id": "Ж"}\n'.encode("windows-1251")))
 
         assert valid_documents(entries) == [{"id": 1}]
         assert invalid_entries(entries)[0].fault == "is not UTF-8 at byte 9"
 
-    def test_a_line_that_is_nested_too_deeply_is_one_fault(self, file):
+    def test_a_line_that_is_nested_too_deeply_is_one_error(self, file):
         entries = read(file('{"id": 1}\n' + "[" * 100_000 + '\n{"id": 2}\n'))
 
         assert valid_documents(entries) == [{"id": 1}, {"id": 2}]
@@ -268,7 +268,7 @@ class TestRefusal:
         assert [entry.document for entry in entries] == records[: len(entries)]
         assert "source.json is truncated or damaged: the " in error
 
-    def test_reports_a_wrong_checksum_of_a_sound_text(self, file):
+    def test_reports_a_wrong_checksum_of_a_valid_text(self, file):
         packed = bytearray(gzip.compress(b'[{"id": 1}]'))
         packed[-8] ^= 1
 
@@ -294,7 +294,7 @@ class TestSuite:
         except SourceError:
             return False
 
-    def test_reads_what_is_valid(self, suite):
+    def test_reads_valid_texts(self, suite):
         valid = [path for path in suite if path.name.startswith("y_")]
 
         assert len(valid) > 90

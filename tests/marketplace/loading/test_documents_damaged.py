@@ -16,7 +16,7 @@ __all__ = ["file"]
 
 
 class TestDamage:
-    def test_a_broken_line_is_one_fault(self, file):
+    def test_a_broken_line_is_one_error(self, file):
         entries = read(file('{"id": 1}\n{"id": 2, "name": tru}\n{"id": 3}\n'))
 
         assert valid_documents(entries) == [{"id": 1}, {"id": 3}]
@@ -24,13 +24,13 @@ class TestDamage:
         assert fault.place == "line 2"
         assert fault.raw == b'{"id": 2, "name": tru}\n'
 
-    def test_a_broken_first_line_is_one_fault(self, file):
+    def test_a_broken_first_line_is_one_error(self, file):
         entries = read(file('{"id": 1, "name": tru}\n{"id": 2}\n'))
 
         assert valid_documents(entries) == [{"id": 2}]
         assert invalid_entries(entries)[0].place == "line 1"
 
-    def test_the_fault_of_a_line_names_its_column(self, file):
+    def test_the_error_of_a_line_names_its_column(self, file):
         [fault] = invalid_entries(read(file('{"id": 1}\n{"id": tru}\n')))
 
         assert fault.fault == "is not JSON: Expecting value at column 8"
@@ -77,7 +77,7 @@ class TestDamage:
             ('{"data": [{"id": 1}, {"id": 2}], "total": tru}', {"data": [{"id": 1}, {"id": 2}]}),
         ],
     )
-    def test_an_object_keeps_the_sound_records_of_its_list(self, file, text, document):
+    def test_an_object_keeps_the_valid_records_of_its_list(self, file, text, document):
         entries, error = read_damaged(file(text))
 
         assert valid_documents(entries) == [document]
@@ -117,14 +117,14 @@ class TestDamage:
             "[\n[]\n,\n[]\n]",
         ],
     )
-    def test_records_of_a_sound_text_may_be_on_lines_of_their_own(self, file, text):
+    def test_records_of_a_valid_text_may_be_on_lines_of_their_own(self, file, text):
         value = json.loads(text)
 
         documents = [entry.document for entry in read(file(text))]
 
         assert documents == (value if isinstance(value, list) else [value])
 
-    def test_a_truncated_first_line_is_one_fault(self, file):
+    def test_a_truncated_first_line_is_one_error(self, file):
         entries = read(file('{"id": 1, "sku": [{"i\n{"id": 2}\n{"id": 3}\n'))
 
         assert valid_documents(entries) == [{"id": 2}, {"id": 3}]
@@ -135,7 +135,7 @@ class TestDamage:
 
         assert [entry.document for entry in entries] == [{"id": 1}]
 
-    def test_an_unclosed_quote_is_one_fault(self, file):
+    def test_an_unclosed_quote_is_one_error(self, file):
         rows = [f"{n},a" for n in range(300)]
         rows[5] = '5,"open'
 
@@ -153,7 +153,7 @@ class TestDamage:
             "xxx",
         ]
 
-    def test_a_row_in_another_encoding_is_one_fault(self, file):
+    def test_a_row_in_another_encoding_is_one_error(self, file):
         data = "id,name\n1,Жалюзи белые\n".encode() + "2,Жакет\n".encode("windows-1251") + b"3,c\n"
 
         entries = read(file(data, "table.csv"))
@@ -161,7 +161,7 @@ class TestDamage:
         assert [row["id"] for row in valid_documents(entries)] == ["1", "3"]
         assert invalid_entries(entries)[0].fault == "is not UTF-8"
 
-    def test_a_row_with_another_number_of_cells_is_one_fault(self, file):
+    def test_a_row_with_another_number_of_cells_is_one_error(self, file):
         entries = read(file("id,name\n1,a\n2\n3,c\n", "table.csv"))
 
         assert valid_documents(entries) == [{"id": "1", "name": "a"}, {"id": "3", "name": "c"}]

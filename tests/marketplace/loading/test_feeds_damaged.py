@@ -33,7 +33,7 @@ class TestDamage:
         ],
     )
     @pytest.mark.parametrize("between", ["\n", ""])
-    def test_a_broken_offer_is_one_fault(self, tmp_path, broken, between):
+    def test_a_broken_offer_is_one_error(self, tmp_path, broken, between):
         rest = [COMMENT, NESTED, COMMENT, OFFER.format(id=4)]
         text = feed(between.join([OFFER.format(id=1), broken, *rest]))
 
@@ -45,7 +45,7 @@ class TestDamage:
         assert fault.place == "offer 2"
         assert fault.fault.startswith("is not XML: ")
 
-    def test_the_fault_has_a_reason(self, tmp_path):
+    def test_the_error_has_a_reason(self, tmp_path):
         broken = '<offer id="2"><name>a</nam></offer>'
 
         [fault] = [entry for entry in read(tmp_path, feed(broken)) if entry.fault]
@@ -53,7 +53,7 @@ class TestDamage:
         assert fault.fault == "is not XML: Opening and ending tag mismatch: name line 1 and nam"
         assert fault.raw == broken.encode()
 
-    def test_many_broken_offers_are_one_fault_each(self, tmp_path):
+    def test_many_broken_offers_are_one_error_each(self, tmp_path):
         pair = OFFER.format(id=1) + '<offer id="2"><name>a</name>'
 
         entries = read(tmp_path, feed(pair * 500 + OFFER.format(id=3)))
@@ -61,7 +61,7 @@ class TestDamage:
         assert len(offers(entries)) == 501
         assert len([entry for entry in entries if entry.fault]) == 500
 
-    def test_a_broken_category_is_one_fault(self, tmp_path):
+    def test_a_broken_category_is_one_error(self, tmp_path):
         text = feed(OFFER.format(id=1)).replace("Всё", "A & B")
 
         entries = read(tmp_path, text)
@@ -74,7 +74,7 @@ class TestDamage:
         assert [entry.place for entry in entries if entry.fault] == ["category"]
         assert entries[-1].document["yml_catalog"]["name"] == "Дом & сад"
 
-    def test_bytes_in_another_encoding_are_one_fault(self, tmp_path):
+    def test_bytes_in_another_encoding_are_one_error(self, tmp_path):
         data = feed(OFFER.format(id=1) + '<offer id="2">?</offer>' + OFFER.format(id=3)).encode()
         path = tmp_path / "feed.xml"
         path.write_bytes(data.replace(b">?<", b">\xd0<"))

@@ -20,7 +20,7 @@ class TestLarge:
         ],
         ids=["text", "section", "attribute", "comment"],
     )
-    def test_a_large_offer_is_one_fault(self, tmp_path, settings, large):
+    def test_a_large_offer_is_one_error(self, tmp_path, settings, large):
         settings.INGEST_MAX_RECORD = 1 << 20
         xml = [OFFER.format(id=1), f'<offer id="2">{large}</offer>', OFFER.format(id=3)]
 
@@ -41,7 +41,7 @@ class TestLarge:
         assert offers(entries)[1]["name"] == [self.TEXT.strip()]
         assert not [entry for entry in entries if entry.fault]
 
-    def test_an_offer_with_too_many_elements_is_one_fault(self, tmp_path):
+    def test_an_offer_with_too_many_elements_is_one_error(self, tmp_path):
         large = "<offer id='2'>" + "<param/>" * 200_000 + "</offer>"
 
         entries = read(tmp_path, feed(OFFER.format(id=1) + large + OFFER.format(id=3)))

@@ -251,7 +251,7 @@ class TestHeld:
         assert (summary.missing, run.status) == (5, LoadRun.Status.COMPLETED)
         assert set(unavailable()) == {f"malika:{n}" for n in ALL if n not in HALF}
         assert points("malika:10") == [(0, 1010, True), (1, 1010, False)]
-        with pytest.raises(SourceError, match="there is nothing to resume"):
+        with pytest.raises(SourceError, match="cannot be resumed"):
             resume("ecommerce", held.run_id)
 
     def test_release_keeps_offers_that_were_seen_meanwhile(self, feeds):

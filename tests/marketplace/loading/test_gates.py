@@ -28,10 +28,10 @@ class TestCoverage:
         assert judge(batch(price=220), recent(*USUAL), LIMITS) == []
         assert judge(batch(price=221), recent(*USUAL), LIMITS) != []
 
-    def test_unchanged_items_have_no_faults(self):
+    def test_unchanged_items_have_no_errors(self):
         assert judge(batch(300, price=200, recognized=700), recent(*USUAL), LIMITS) == []
 
-    def test_runs_without_new_records_do_not_define_what_is_usual(self):
+    def test_runs_without_new_records_do_not_enter_the_baseline(self):
         rich = [run(batch(category=600)), *[run(batch(0, recognized=1000))] * 9]
 
         assert judge(batch(category=600), recent(*rich), LIMITS) == []
@@ -198,7 +198,7 @@ class TestOtherPayloads:
 class TestPassing:
     @pytest.mark.parametrize("baseline", [Baseline(), recent(*USUAL)])
     @pytest.mark.parametrize("metrics", [QualityMetrics(), batch(), batch(0, recognized=1000)])
-    def test_sound_batches(self, metrics, baseline):
+    def test_valid_batches(self, metrics, baseline):
         assert judge(metrics, baseline, LIMITS) == []
 
     def test_disabled_gates(self):

@@ -180,7 +180,7 @@ class TestAvailability:
 
         assert self.points() == [(12, None), (13, True), (14, False)]
 
-    def test_an_older_observation_fills_what_a_newer_one_does_not_state(self):
+    def test_an_older_observation_fills_values_that_a_newer_one_omits(self):
         self.observe(2, None)
 
         self.observe(0, True)

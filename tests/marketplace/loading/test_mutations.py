@@ -238,7 +238,7 @@ def _open_gates(settings):
 
 @pytest.mark.parametrize(("platform", "name"), FILES, ids=[name for _, name in FILES])
 class TestMutations:
-    def test_the_original_payloads_are_sound(self, platform, name):
+    def test_the_original_payloads_are_valid(self, platform, name):
         neighbors = [SOUND[platform](FIRST_ID + n) for n in range(3)]
 
         summary = load(platform, name, [*real(name), *neighbors])

@@ -166,6 +166,6 @@ class TestLatePrices:
         ]
         assert not PricePoint.objects.filter(price__gte=100_000).exists()
 
-    def test_sound_prices_pass(self):
+    def test_valid_prices_pass(self):
         for day in (1, 2, 6, 3, 0):
             assert self.load(day).held == 0

@@ -32,7 +32,7 @@ def product(external_id="1", *, price=1000, title="Choynak", category="7"):
 
 
 class TestMeasure:
-    def test_counts_what_is_missing_in_all_records_of_an_item(self):
+    def test_counts_fields_missing_in_all_records_of_an_item(self):
         items = [
             (item(), product("1")),
             (item(), product("2", price=None)),

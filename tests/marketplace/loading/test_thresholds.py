@@ -69,19 +69,19 @@ class TestFaults:
             ),
         ],
     )
-    def test_a_fault_is_reported_with_the_valid_choices(self, config, fault):
+    def test_an_error_is_reported_with_the_valid_choices(self, config, fault):
         (message,) = find_errors(config)
 
         assert message.startswith(fault)
 
-    def test_valid_settings_have_no_faults(self):
+    def test_valid_settings_have_no_errors(self):
         chosen = {**asdict(Thresholds()), "essential": ["title"], "factor": 3, "moved": 1}
 
         assert list(find_errors({"default": chosen, "uzum": {}})) == []
 
 
 class TestCheck:
-    def test_reports_each_fault(self, settings):
+    def test_reports_each_error(self, settings):
         settings.INGEST_GATES = {"uzum": {"row": 1, "rows": 0}}
 
         messages = check_gates(None)

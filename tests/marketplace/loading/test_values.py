@@ -203,7 +203,7 @@ class TestOtherFormsOfInstants:
     @pytest.mark.parametrize(
         "published", ["11/30/2026 09:05", "30.13.2026", "30.11.2026 25:05", "9 Foo 2026", "вчера"]
     )
-    def test_other_texts_are_faults(self, published):
+    def test_other_texts_are_errors(self, published):
         with pytest.raises(PayloadError, match="is not a time"):
             values.instant(published, "date")
 
@@ -238,7 +238,7 @@ class TestAvailability:
     def test_words_of_several_languages(self, published, expected):
         assert values.availability(published, "avail") is expected
 
-    def test_an_unknown_word_is_a_fault(self):
+    def test_an_unknown_word_is_an_error(self):
         with pytest.raises(PayloadError, match='avail: "maybe" is not a known availability'):
             values.availability("maybe", "avail")
 
@@ -247,6 +247,6 @@ class TestIdentifier:
     def test_is_the_same_for_a_number_and_a_text(self):
         assert {values.identifier(published, "id") for published in (123, 123.0, "123 ")} == {"123"}
 
-    def test_an_inexact_float_is_a_fault(self):
+    def test_an_inexact_float_is_an_error(self):
         with pytest.raises(PayloadError, match="is not exact"):
             values.identifier(float("12345678901234567"), "id")
