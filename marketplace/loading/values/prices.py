@@ -58,7 +58,7 @@ class Style:
     :param is_whole: whether only whole numbers are possible
     :param limit: the largest possible number; 0 for no limit
     :param decimal: the decimal mark from the mapping
-    :param stated: the decimal mark that the user states for ambiguous numbers
+    :param stated: the decimal mark that the user specifies for ambiguous numbers
     :param evidence: the decimal mark of the other amounts of the source
     :param has_decimals: whether prices in the currency are written with decimals
     :param currency: the code of the currency; the text must not name another one
@@ -85,7 +85,7 @@ def in_currency(code: str | None, evidence: str = "", stated: str = "") -> Style
     """Return the style of prices in a currency.
 
     :param evidence: the decimal mark of the other prices of the source
-    :param stated: the decimal mark that the user states; it takes precedence over all evidence
+    :param stated: the decimal mark that the user specifies; it takes precedence over all evidence
     """
     return Style(
         True,

@@ -1,4 +1,4 @@
-"""Days of Uzum cards for the tests of the gates: ordinary ones and faulty ones."""
+"""Days of Uzum cards for the tests of the gates: valid ones and invalid ones."""
 
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,7 @@ from marketplace.loading.ingest import load_documents
 
 START = datetime(2026, 3, 1, 9, tzinfo=UTC)
 SIZE = 300
-#: Columns that state when and by which run a row was written.
+#: Columns that show when and by which run a row was written.
 _WRITTEN = {"id", "updated_at", "run_id", "run", "created_at"}
 
 

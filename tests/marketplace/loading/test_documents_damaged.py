@@ -1,4 +1,4 @@
-"""Damaged and large JSON: sound records are read, and faults are reported with their place."""
+"""Damaged and large JSON: valid records are read, and errors are reported with their place."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Damaged YML feeds: each sound offer is read, and the damage is reported."""
+"""Damaged YML feeds: each valid offer is read, and the damage is reported."""
 
 import pytest
 

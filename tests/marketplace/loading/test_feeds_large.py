@@ -6,7 +6,7 @@ from tests.marketplace.loading.feed_samples import OFFER, feed, offers, read, re
 
 
 class TestLarge:
-    """A large offer is one fault. Large parts between offers are skipped."""
+    """A large offer is one error. Large parts between offers are skipped."""
 
     TEXT = "lorem ipsum " * 200_000
 

@@ -1,4 +1,4 @@
-"""Damaged payloads of every shape among sound ones: sound ones are loaded, others quarantined.
+"""Damaged payloads of every shape among valid ones: valid ones are loaded, others quarantined.
 
 Real payloads are damaged at random, from a seed: types are swapped, keys dropped, nesting is cut,
 numbers are huge or negative, texts are hostile. Lines of JSON are damaged in their bytes. There are
@@ -212,7 +212,7 @@ def hashed_rows(platform):
 
 
 def missing(platform, ids):
-    """Return the ids of sound payloads that are not stored."""
+    """Return the ids of valid payloads that are not stored."""
     stored = set()
     for rows in hashed_rows(platform):
         stored.update(rows.values_list("external_id", flat=True))
