@@ -234,8 +234,8 @@ def _remaining(alias: str, row: Any) -> Job:
         raise SourceError(
             f"{name} ({row.source}) has nothing left to read. Load its sources again."
         )
-    time = stored.get("observed_at")
-    observed_at = datetime.fromisoformat(time) if time else None
+    text = stored.get("observed_at")
+    observed_at = datetime.fromisoformat(text) if text else None
     options, columns = stored.get("options", {}), stored.get("columns")
     job = Job(row.platform, tuple(paths), observed_at, row.started_at, options, columns)
     if is_held:

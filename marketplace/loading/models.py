@@ -57,7 +57,7 @@ class LoadRunQuerySet(models.QuerySet["LoadRun"]):
         return self.filter(status=LoadRun.Status.HELD)
 
     def not_discarded(self) -> Self:
-        """Return the runs that nobody has discarded."""
+        """Return the runs that were not discarded."""
         return self.exclude(status=LoadRun.Status.DISCARDED)
 
     def interrupted(self) -> Self:
