@@ -190,16 +190,11 @@ def _run_migrate(alias: str, *arguments: str) -> None:
 
 def _describe_incompatibility(alias: str, unknown: Sequence[str]) -> str:
     others = f" and {counted(len(unknown) - 1, 'other')}" if len(unknown) > 1 else ""
-    is_embedded = not connections[alias].settings_dict["HOST"]
-    delete = (
-        "make clean"
-        if is_embedded
-        else f"python manage.py init_all --drop-first --database {alias}"
-    )
     return (
         f"The database {database_name(alias)} was created by another version of this project, "
         f"with migrations that do not exist in this one ({unknown[0]}{others}). To keep its data, "
-        f"use the version that created it. To delete its data and start again: {delete}"
+        f"use the version that created it. To delete its data and create it again: python "
+        f"manage.py init_all --drop-first --database {alias}"
     )
 
 

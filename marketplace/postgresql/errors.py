@@ -10,7 +10,7 @@ from marketplace.exceptions import DiskFullError
 #: Pattern of an error message → next step for the user. The first match is used.
 _STEPS = (
     (r'database "(?P<name>[^"]+)" does not exist', "Create it: python manage.py db_create."),
-    (r"column .* does not exist", "List the differences: python manage.py db_verify."),
+    (r"column .* does not exist", "Check its migrations: python manage.py db_status."),
     (r'relation "[^"]+" does not exist', "Create the tables: python manage.py init_all."),
     (
         r"password authentication failed|no password supplied|role .* does not exist",
