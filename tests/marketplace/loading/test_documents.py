@@ -266,7 +266,7 @@ class TestRefusal:
 
         assert len(entries) > 1000
         assert [entry.document for entry in entries] == records[: len(entries)]
-        assert "source.json is truncated or damaged: the " in error
+        assert "source.json is truncated or damaged: unexpected end of " in error
 
     def test_reports_a_wrong_checksum_of_a_valid_text(self, file):
         packed = bytearray(gzip.compress(b'[{"id": 1}]'))
