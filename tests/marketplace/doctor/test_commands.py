@@ -162,7 +162,7 @@ class TestSlow:
         assert "of_catalog" not in outcome.out
         assert "of_catalog" in all_of_them.out
         last = outcome.out.splitlines()[-1]
-        assert re.match(r"   Omitted: \d+ statements? of dumps .* \(--all includes them\)$", last)
+        assert re.match(r"   Omitted: \d+ statements? of pg_dump .*--all includes them\)$", last)
         assert "Omitted" not in all_of_them.out
 
     @pytest.mark.parametrize(
