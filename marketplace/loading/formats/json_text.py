@@ -84,7 +84,10 @@ def explain(error: ValueError) -> str:
     if isinstance(error, UnicodeDecodeError):
         return f"is not UTF-8 at byte {error.start + 1:,}"
     if isinstance(error, JSONDecodeError):
-        return f"is not JSON: {error.msg} at column {error.colno:,}"
+        # The end of the line is not part of the text: an error at its end is in this line.
+        position = min(error.pos, len(error.doc.rstrip()))
+        column = position - error.doc.rfind("\n", 0, position)
+        return f"is not JSON: {error.msg} at column {column:,}"
     if isinstance(error, RecordLimitError):
         return str(error)
     return f"is not JSON: {error}"

@@ -35,6 +35,12 @@ class TestDamage:
 
         assert fault.fault == "is not JSON: Expecting value at column 8"
 
+    @pytest.mark.parametrize("end", ["\n", "\r\n", ""])
+    def test_an_error_at_the_end_of_a_line_is_in_that_line(self, file, end):
+        [fault] = invalid_entries(read(file('{"id": 1}\n{"id": 22' + end)))
+
+        assert fault.fault == "is not JSON: Expecting ',' delimiter at column 10"
+
     @pytest.mark.parametrize(
         ("text", "records", "line", "column"),
         [
