@@ -243,8 +243,9 @@ def _resolve_mark(digits: str, mark: str, context: Context, style: Style) -> str
         meanings = [_to_decimal(digits, decimal) * context.factor for decimal in (other, mark)]
         larger, smaller = (f"{number.normalize():f}" for number in meanings)
         raise ValueError(
-            f"can mean {larger} or {smaller}: state the decimal mark (decimal in the mapping of a "
-            "table, --decimal for a feed, prices.in_currency in an adapter)"
+            f"can mean {larger} or {smaller}: state the decimal mark (--decimal , or --decimal . "
+            "for a feed or table, decimal of the field in a mapping, prices.in_currency in an "
+            "adapter)"
         )
     return candidates.pop()
 

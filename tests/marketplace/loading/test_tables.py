@@ -93,6 +93,8 @@ class TestRows:
         assert Offer.objects.get().price == 1600
         reason = QuarantinedRecord.objects.values_list("reason", flat=True)[0]
         assert reason.startswith('"1.600" can mean 1600 or 1.6: state the decimal mark')
+        assert "--decimal , or --decimal . for a feed or table" in reason
+        assert "decimal of the field in a mapping" in reason
 
     @pytest.mark.parametrize(("decimal", "price"), [(",", 1600), (".", Decimal("1.60"))])
     def test_a_stated_decimal_mark_takes_precedence(self, load, decimal, price):
