@@ -24,6 +24,12 @@ Payload: TypeAlias = dict[str, Any]
 #: The kind of warnings of times that cannot be read.
 UNREADABLE_TIME = "unreadable time"
 
+#: Keys that the message about an unknown document lists for each level.
+_MAX_KEYS = 12
+
+#: Keys that an envelope has at most, and levels of envelopes of which the content is listed.
+_ENVELOPE_KEYS, _ENVELOPES = 4, 3
+
 
 class Source(NamedTuple):
     """The source of a document. Adapters use it to fill in what the payload omits.
@@ -177,8 +183,7 @@ class Adapter(NamedTuple):
     def _explain_unknown(self, document: Payload) -> str:
         if not load_shapes(get_platform(self.platform).database, self.platform):
             return f"{self.platform} is loaded from tables only: add --columns MAP.toml"
-        keys = ", ".join(list(document)[:6]) or "none"
-        text = f"not a known shape of {self.platform} (keys: {keys})"
+        text = f"not a known shape of {self.platform} (keys: {_describe_keys(document)})"
         for platform in PLATFORMS:
             if platform.name == self.platform:
                 continue
@@ -189,6 +194,23 @@ class Adapter(NamedTuple):
             if shape:
                 return f"{text}; it looks like {shape.name} of {platform.name}"
         return text
+
+
+def _describe_keys(document: Payload) -> str:
+    """Return the keys of a document, and those of the content of its envelopes."""
+    parts, path = [_list_keys(document)], ""
+    while len(inner := [key for key, value in document.items() if isinstance(value, dict)]) == 1:
+        if len(document) > _ENVELOPE_KEYS or len(parts) > _ENVELOPES:
+            break
+        path = f"{path}.{inner[0]}" if path else str(inner[0])
+        document = document[inner[0]]
+        parts.append(f"in {path}: {_list_keys(document)}")
+    return "; ".join(parts)
+
+
+def _list_keys(document: Payload) -> str:
+    keys = [str(key) for key in document]
+    return ", ".join([*keys[:_MAX_KEYS], *(["…"] if len(keys) > _MAX_KEYS else [])]) or "none"
 
 
 def expect_object(value: Any) -> None:

@@ -46,6 +46,17 @@ class TestFaults:
         with pytest.raises(PayloadError, match="expected an object"):
             ADAPTER.split([], Source())
 
+    def test_of_an_unknown_shape_list_the_keys_in_its_envelopes(self):
+        document = {"payload": {"data": {"id": 1, "title": "A", "seller": {}}}, "timestamp": 5}
+
+        with pytest.raises(PayloadError) as caught:
+            ADAPTER.split(document, Source())
+
+        assert caught.value.reason == (
+            "not a known shape of uzum (keys: payload, timestamp; in payload: data; in "
+            "payload.data: id, title, seller; in payload.data.seller: none)"
+        )
+
     def test_of_recognizing_are_errors_of_the_adapter(self):
         broken = Adapter("uzum", (replace(ADAPTER.shapes[0], recognize=lambda doc: doc["a"]),))
 
