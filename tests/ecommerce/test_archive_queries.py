@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from ecommerce import queries
 from ecommerce.archive import months
+from tests import factories
 from tests.commands import run
 from tests.ecommerce.archiving import (
     JULY,
@@ -63,6 +64,18 @@ class TestQuestions:
         points = json.loads(result.out)
         assert len(points) == len(queries.price_points([offer.pk], until=months.bounds(JUNE)[0]))
         assert {point["recorded_at"][:7] for point in points} == {"2021-05"}
+
+    def test_the_id_of_a_product_names_its_offers(self):
+        product = make_history(offers=1)[0].product
+        for number in range(2, 13):
+            factories.offer(platform="uzum", external_id=str(number), product=product)
+
+        done = run("price_history", "uzum", "product-0")
+
+        assert done.err == (
+            "CommandError: The offer product-0 of uzum does not exist. product-0 is a product. Its "
+            'offers: sku,"0", 2, 3, 4, 5, 6, 7, 8, 9, 10, ….\n'
+        )
 
     def test_invalid_arguments_of_the_command(self):
         assert (

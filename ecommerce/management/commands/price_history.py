@@ -18,6 +18,9 @@ from marketplace.exceptions import MarketplaceError
 from marketplace.humanize import counted
 from marketplace.postgresql.errors import explain
 
+#: Offers of a product that a message lists.
+_MAX_OFFERS = 10
+
 
 class Command(BaseCommand):
     """Show the price points of an offer."""
@@ -68,8 +71,19 @@ def _offer(platform: str, external_id: str) -> int:
     offers = Offer.objects.filter(platform=platform, external_id=external_id)
     pk = offers.values_list("pk", flat=True).first()
     if pk is None:
-        raise MarketplaceError(f"The offer {external_id} of {platform} does not exist.")
+        advice = _offers_of(platform, external_id)
+        raise MarketplaceError(f"The offer {external_id} of {platform} does not exist.{advice}")
     return pk
+
+
+def _offers_of(platform: str, external_id: str) -> str:
+    """Return a sentence with the offers of the product that has this id; empty without one."""
+    offers = Offer.objects.filter(product__platform=platform, product__external_id=external_id)
+    ids = list(offers.order_by("pk").values_list("external_id", flat=True)[: _MAX_OFFERS + 1])
+    if not ids:
+        return ""
+    shown = [*ids[:_MAX_OFFERS], *(["…"] if len(ids) > _MAX_OFFERS else [])]
+    return f" {external_id} is a product. Its offers: {', '.join(shown)}."
 
 
 def _moment(text: str | None, default: datetime) -> datetime:
