@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import date
+from datetime import date, datetime
 from textwrap import shorten
 
 from django.db.models import QuerySet
@@ -60,13 +60,20 @@ def _seller_link(offer: Offer) -> str:
     return elements.admin_link(offer.seller, elements.clip(name, 40))
 
 
-def history_panels(history: QuerySet[PricePoint]) -> Iterable[Panel]:
+def history_panels(
+    history: QuerySet[PricePoint], offer: str, first_seen_at: datetime
+) -> Iterable[Panel]:
     """Yield a price chart for each currency, and the table of the latest changes.
 
-    Both cover the months in PostgreSQL and list the months that are archived or lost.
+    They cover the months in PostgreSQL. The first panel lists the months since `first_seen_at` that
+    are archived or lost.
+
+    :param offer: the arguments with which `price_history` shows an offer
     """
-    archived = notices.archived_months()
-    left_out = notices.omitted_months_message(archived)
+    archived = [
+        month for month in notices.archived_months() if months.bounds(month)[1] > first_seen_at
+    ]
+    left_out = notices.omitted_months_message(archived, offer, first_seen_at)
     newest = list(
         history.select_related("offer__seller")
         .defer("offer__variant_attributes", "offer__seller__attributes")
@@ -84,6 +91,7 @@ def history_panels(history: QuerySet[PricePoint]) -> Iterable[Panel]:
         if len(newest) == POINT_LIMIT:
             notes.append(f"Only the latest {POINT_LIMIT:,} changes are shown.")
         notes.append(left_out)
+        left_out = ""
         yield Panel(
             f"Price history, {currency or 'currency unknown'}",
             price_chart(series, currency),

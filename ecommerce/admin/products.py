@@ -1,6 +1,7 @@
 """The pages of products and offers."""
 
 from decimal import Decimal
+from shlex import quote
 
 from django.contrib import admin
 
@@ -103,7 +104,11 @@ class ProductAdmin(ReadOnlyAdmin):
         offers = obj.offers.select_related("seller").order_by("price", "pk")
         return [
             offer_panel(obj, offers),
-            *history_panels(PricePoint.objects.filter(offer__product=obj)),
+            *history_panels(
+                PricePoint.objects.filter(offer__product=obj),
+                f"{obj.platform} {_only_offer(obj)}",
+                obj.first_seen_at,
+            ),
             Panel("Description", elements.paragraphs(obj.description)),
             Panel("Characteristics", elements.as_json(obj.characteristics), is_folded=True),
             Panel("Attributes", elements.as_json(obj.attributes), is_folded=True),
@@ -173,7 +178,14 @@ class OfferAdmin(ReadOnlyAdmin):
 
     def panels(self, obj: Offer) -> list[Panel]:
         """Return the price history."""
-        return list(history_panels(obj.price_points.all()))
+        offer = f"{obj.platform} {quote(obj.external_id)}"
+        return list(history_panels(obj.price_points.all(), offer, obj.first_seen_at))
+
+
+def _only_offer(product: Product) -> str:
+    """Return the id of the only offer of a product, or a placeholder if it has several."""
+    ids = list(product.offers.values_list("external_id", flat=True)[:2])
+    return quote(ids[0]) if len(ids) == 1 else "OFFER"
 
 
 def _statistics(offer: Offer) -> tuple[str, str]:

@@ -28,19 +28,23 @@ def archived_months() -> list[date]:
         return [file_month.month for file_month in months.file_months(cursor)]
 
 
-def omitted_months_message(archived: list[date]) -> str:
+def omitted_months_message(
+    archived: list[date], offer: str = "PLATFORM OFFER", since: datetime | None = None
+) -> str:
     """Return a message about months that queries of the table omit; empty if there are none.
 
     :param archived: the archived months
+    :param offer: the arguments of `price_history`
+    :param since: leave out lost months that ended before this time
     """
     parts = []
     if archived:
         parts.append(
             f"Archived months are omitted: {format_months(archived)}. Read them: python manage.py "
-            "price_history PLATFORM OFFER. Unarchive a month: python manage.py db_unarchive "
+            f"price_history {offer}. Unarchive a month: python manage.py db_unarchive "
             f"{archived[-1]:%Y-%m}."
         )
-    return " ".join([*parts, *filter(None, [lost_months_message()])])
+    return " ".join([*parts, *filter(None, [lost_months_message(since)])])
 
 
 def lost_months_message(since: datetime | None = None, until: datetime | None = None) -> str:

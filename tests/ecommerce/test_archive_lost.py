@@ -150,9 +150,20 @@ class TestPages:
         note = "Archived months are omitted: 2021-05. Read them: python manage.py price_history"
 
         for name, pk in (("product", offer.product_id), ("offer", offer.pk)):
-            # Once for the chart, once for the table of changes.
-            assert page_of(admin_client, f"{name}_change", pk).count(note) == 2
-        assert page_of(admin_client, "pricepoint_changelist").count(note) == 1
+            page = page_of(admin_client, f"{name}_change", pk)
+            assert page.count(f"{note} uzum {offer.external_id}.") == 1
+        page = page_of(admin_client, "pricepoint_changelist")
+        assert page.count(f"{note} PLATFORM OFFER.") == 1
+
+    def test_page_of_a_later_offer_does_not_name_them(self, admin_client):
+        load(product(1000, day(3)))
+        load(product(1100, day(5, month=6), number=2))
+        archive(MAY)
+        offers = Offer.objects.order_by("first_seen_at")
+
+        pages = [page_of(admin_client, "offer_change", offer.pk) for offer in offers]
+
+        assert ["Archived months" in page for page in pages] == [True, False]
 
     def test_page_without_recent_changes(self, admin_client):
         load(product(1000, day(3)))
