@@ -156,13 +156,13 @@ def survey(
         source = Source(name, options or {}, partial(result.warn, name))
         try:
             for entry in read_source(path, table):
-                _add(result, adapter, entry, source)
+                _add(result, adapter, entry, source, path)
         except SourceError as error:
             result.failures.append(str(error))
     return result
 
 
-def _add(result: Survey, adapter: Adapter, entry: Entry, source: Source) -> None:
+def _add(result: Survey, adapter: Adapter, entry: Entry, source: Source, path: str) -> None:
     if entry.warning:
         source.warn(entry.warning)
         return
@@ -179,7 +179,7 @@ def _add(result: Survey, adapter: Adapter, entry: Entry, source: Source) -> None
         for item in items:
             _add_item(result, adapter, item, place, source)
     except PayloadError as error:
-        suggestions.check_row(adapter, entry.document, source.name)
+        suggestions.check_row(adapter, entry.document, source.name, path)
         result.refuse(place, error)
 
 

@@ -113,5 +113,5 @@ class TestUnknownTable:
         assert outcome.err.splitlines()[0] == (
             "table.csv is a table, and olx has no shape with its columns (a, b). No shipped "
             "mapping fits. Write one, as docs/tables.md describes, and run: "
-            "python manage.py ingest olx table.csv --columns MAP.toml"
+            f"python manage.py ingest olx {tmp_path}/table.csv --columns MAP.toml"
         )
