@@ -59,12 +59,13 @@ class Command(BaseCommand):
     def _print(self, result: Survey) -> None:
         self.stdout.write(
             f"{result.platform}: sources {result.sources:,}, documents {result.documents:,}, "
-            f"items {result.items:,}, errors {result.fault_count:,}"
+            f"read {result.items + result.fault_count:,}, rejected {result.fault_count:,}"
         )
         for name, shape in result.shapes.items():
             self._print_shape(name, shape)
         if result.faults:
-            self.stdout.write(f"First errors ({len(result.faults)} of {result.fault_count:,})")
+            shown = f"{len(result.faults)} of {result.fault_count:,}"
+            self.stdout.write(f"First rejected records ({shown})")
         for place, field, reason in result.faults:
             self.stdout.write(f"   {place}: " + (f"{field}: {reason}" if field else reason))
 

@@ -52,14 +52,14 @@ def run_and_fail(*arguments):
 class TestText:
     def test_shows_records_coverage_and_errors(self, table):
         assert run("ingest_check", "wildberries", *table) == (
-            "wildberries: sources 1, documents 6, items 3, errors 2\n"
+            "wildberries: sources 1, documents 6, read 5, rejected 2\n"
             "TABLE: documents 5, items 3, distinct ids 2, repeats 1\n"
             "   Product 3: external_id 100%, title 100%, rating 33.3%\n"
             + NEVER
             + "   Offer 2: external_id 100%, product_external_id 100%, price 100%, currency 100%\n"
             "      never: old_price, currency_text, seller_external_id, is_available, "
             "stock_quantity, variant_title, variant_attributes, barcode, delivery_days\n"
-            "First errors (2 of 2)\n"
+            "First rejected records (2 of 2)\n"
             '   table.csv: line 6: rating: "9" is not between 0 and 5\n'
             "   table.csv: line 7: has 3 columns, the table has 4\n",
             "",
@@ -71,7 +71,7 @@ class TestText:
 
         out = run("ingest_check", "wildberries", *table).out
 
-        assert "First errors (10 of 25)\n" in out
+        assert "First rejected records (10 of 25)\n" in out
         assert out.count("is not between 0 and 5") == 10
 
 
@@ -99,7 +99,7 @@ class TestExitCode:
         out, err, code = run_and_fail("olx", str(tmp_path / "page.json"))
 
         assert (out.splitlines()[0], err, code) == (
-            "olx: sources 1, documents 1, items 0, errors 1",
+            "olx: sources 1, documents 1, read 1, rejected 1",
             "",
             1,
         )
@@ -108,7 +108,7 @@ class TestExitCode:
     def test_is_1_if_a_source_is_missing(self):
         out, err, code = run_and_fail("olx", "no.json")
 
-        assert out == "olx: sources 1, documents 0, items 0, errors 0\n"
+        assert out == "olx: sources 1, documents 0, read 0, rejected 0\n"
         assert (err, code) == ("Cannot read no.json: No such file or directory.\n", 1)
 
     def test_is_1_if_a_source_is_cut_off(self, tmp_path):
@@ -117,7 +117,7 @@ class TestExitCode:
 
         out, err, code = run_and_fail("olx", str(tmp_path))
 
-        assert out.startswith("olx: sources 1, documents 1, items 1, errors 0\n")
+        assert out.startswith("olx: sources 1, documents 1, read 1, rejected 0\n")
         assert err.startswith("b.json is not valid JSON at line 1, column ")
         assert code == 1
 
@@ -130,7 +130,7 @@ class TestExitCode:
         outcome = run("ingest_check", "olx", str(tmp_path))
 
         assert outcome.code == 0
-        assert outcome.out.startswith("olx: sources 2, documents 2, items 1, errors 1\nOLX-CATS: ")
+        assert outcome.out.startswith("olx: sources 2, documents 2, read 2, rejected 1\nOLX-CATS: ")
 
 
 class TestMistakes:

@@ -50,7 +50,7 @@ class TestPlatformWithoutAdapter:
         )
         replayed = run("ingest", "bazaar", "--replay")
 
-        assert "bazaar: sources 1, documents 2, items 1, errors 1" in checked.out
+        assert "bazaar: sources 1, documents 2, read 2, rejected 1" in checked.out
         assert replayed.code == 0
         assert list(Offer.objects.values()) == before
 
