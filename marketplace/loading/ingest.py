@@ -49,7 +49,8 @@ def ingest(
 ) -> Summary:
     """Load files, folders and standard input ("-"). Loading the same input again changes nothing.
 
-    A source that cannot be read is reported in `Summary.source_errors`; the others are loaded.
+    A source that cannot be read is reported in `Summary.source_errors`; the others are loaded. If
+    none of the paths exists, no run is created.
 
     :param observed_at: the time of the observations; if None, the time in each payload, or that of
         the first load of the same file, or now
@@ -57,8 +58,8 @@ def ingest(
     :param columns: a mapping file, if the files are tables in another format than the platform's
     :param full_listing: "shop", "category" or "auto" if the sources list each of their shops or
         categories completely: anything else stored for these is marked missing
-    :raises SourceError: if the platform is unknown, the mapping is not valid, or `observed_at` lies
-        more than a day in the future
+    :raises SourceError: if the platform is unknown, the mapping is not valid, none of the paths
+        exists, or `observed_at` lies more than a day in the future
     :raises django.db.Error: if the database cannot be used
     """
     names = list(paths)
@@ -76,6 +77,7 @@ def ingest(
     )
     # Raises the errors of the mapping before the run is created.
     reader = Reader(job)
+    sources.check_paths(names)
     run = Run(job.alias, platform, " ".join(names), now, _as_json(job, names))
     return _load(job, run, reader, progress)
 

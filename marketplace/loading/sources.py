@@ -3,7 +3,7 @@
 import hashlib
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -120,6 +120,19 @@ def check_observed_at(time: datetime | None, now: datetime) -> None:
         raise SourceError(
             f"The time of observation, {at}, is more than a day in the future: any observation "
             "before it would be a late arrival. Check the year and the time zone."
+        )
+
+
+def check_paths(paths: Sequence[str]) -> None:
+    """Check that there is something to read: a mistyped path must not count as a failed load.
+
+    :raises SourceError: if there are paths, and none of them exists
+    """
+    exists = (path == documents.STANDARD_INPUT or os.path.exists(path) for path in paths)
+    if paths and not any(exists):
+        raise SourceError(
+            f"Cannot read {', '.join(paths)}: No such file or directory. Nothing was loaded; check "
+            "the path."
         )
 
 

@@ -93,6 +93,12 @@ class TestSources:
         assert "absent.json: No such file" in summary.source_errors[0]
         assert LoadRun.objects.get().status == LoadRun.Status.FAILED
 
+    def test_a_mistyped_path_creates_no_run(self):
+        with pytest.raises(SourceError, match=r"^Cannot read no\.json: No such file"):
+            ingest("uzum", ["no.json"])
+
+        assert not LoadRun.objects.exists()
+
     def test_a_folder_is_read_file_by_file(self, tmp_path):
         (tmp_path / "a").mkdir()
         (tmp_path / "a" / "1.json").write_text(json.dumps(card(1)))
