@@ -25,7 +25,8 @@ class Command(DatabaseCommand):
     Rows: counted in small tables, estimated in large ones.
     Last load: the newest run of ingest, of any platform.
     Freshness: the newest observation of each platform (last observed), the end of its last
-    complete load (last loaded), and the end of its last load with new data.
+    complete load (last loaded), of its last load with new data (last new data), and of
+    its last load that stored a new or changed price (last price stored).
     Quarantine: the number of records that could not be loaded.
     Queue: the number of pushed runs that wait for ingest_queue, if any.
     Last backup: the newest set in BACKUP_DIR that contains the database.
@@ -123,7 +124,7 @@ class Command(DatabaseCommand):
         text += f", last loaded {self._ago(freshness.loaded_at, now)}"
         text += f", last new data {self._ago(freshness.changed_at, now)}"
         if freshness.priced_at:
-            text += f", last price change {self._ago(freshness.priced_at, now)}"
+            text += f", last price stored {self._ago(freshness.priced_at, now)}"
         return text
 
     def _backup(self, status: DatabaseStatus, now: datetime) -> str:

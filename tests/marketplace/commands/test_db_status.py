@@ -43,6 +43,11 @@ DEFAULT - accounts and sessions of the admin
 
 
 class TestDbStatus:
+    def test_the_time_at_which_a_price_was_stored(self):
+        factories.load_run("classifieds", price_point_count=1, finished_at=timezone.now())
+
+        assert ", last price stored just now\n" in run("db_status", "--database=classifieds").out
+
     def test_status_of_a_database(self, settings):
         now = timezone.now()
         factories.load_run(
