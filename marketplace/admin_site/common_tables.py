@@ -5,11 +5,7 @@ from typing import Any
 from django.contrib import admin
 
 from marketplace.admin_site import elements, formatting
-from marketplace.admin_site.field_values import (
-    PAYLOAD_LIMIT,
-    RAW_PAYLOAD_LIMIT,
-    payload_text,
-)
+from marketplace.admin_site.field_values import RAW_PAYLOAD_LIMIT, payload_text
 from marketplace.admin_site.filters import DayRangeFilter, PlatformFilter, choice
 from marketplace.admin_site.read_only import Panel, ReadOnlyAdmin
 from marketplace.admin_site.review import RecordReviewMixin, RunReviewMixin
@@ -116,9 +112,8 @@ class QuarantineAdmin(RecordReviewMixin, ReadOnlyAdmin):
 
     def panels(self, obj: Any) -> list[Panel]:
         """Return the payload of the record, with the invalid field highlighted."""
-        note = f"At most {formatting.number(PAYLOAD_LIMIT)} bytes are shown."
         text = payload_text(obj._meta.app_label, obj.payload)
-        return [Panel("Payload", elements.highlighted_json(text, obj.field), note)]
+        return [Panel("Payload", elements.highlighted_json(text, obj.field))]
 
 
 class RawPayloadAdmin(ReadOnlyAdmin):

@@ -15,6 +15,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.text import capfirst
 
 from marketplace.exceptions import MarketplaceError
 from marketplace.humanize import counted
@@ -178,8 +179,8 @@ class RunReviewMixin(ReviewMixin):
         failed = [run for run in rows if run.status == LoadRun.Status.FAILED]
         if verb == "release" and failed:
             return (
-                f"{failed[0]} failed. To load it again, run python manage.py ingest_review release "
-                f"run {failed[0].platform}-{failed[0].pk}."
+                f"{capfirst(str(failed[0]))} failed. To load it again, run python manage.py "
+                f"ingest_review release {failed[0]}."
             )
         large = [run for run in rows if run.held_count > HELD_LIMIT]
         if verb == "release" and large:

@@ -147,7 +147,7 @@ class LoadRun(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.platform} run {self.pk}"
+        return f"run {self.platform}-{self.pk}"
 
 
 class LoadSourceQuerySet(models.QuerySet["LoadSource"]):
@@ -328,4 +328,5 @@ class QuarantinedRecord(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.platform} {self.external_id or '(no id)'} (quarantine {self.pk})"
+        name = f"record {self.platform}-{self.pk}"
+        return f"{name} (id {self.external_id})" if self.external_id else name

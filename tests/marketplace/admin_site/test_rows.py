@@ -148,7 +148,18 @@ class TestQuarantine:
         _, text = page(factories.quarantined("classifieds", '{"цена": 1}'.encode()))
 
         assert "Reason is not a number: &#x27;bepul&#x27; Field price" in text
+        assert "bytes are shown" not in text
         assert "{ &quot;цена&quot;: 1 }" in text
+
+    @pytest.mark.parametrize("external_id", ["", "8100003"])
+    def test_its_title_is_its_name_in_commands(self, admin_client, external_id):
+        row = factories.quarantined("classifieds", external_id=external_id)
+        url = reverse("admin:classifieds_quarantinedrecord_change", args=(row.pk,))
+
+        html = admin_client.get(url).content.decode()
+
+        title = f"Record olx-{row.pk}{' (id 8100003)' if external_id else ''}"
+        assert re.search(rf">\s*{re.escape(title)}\s*<", html)
 
     def test_cuts_off_a_large_payload(self, page):
         html, text = page(factories.quarantined("classifieds", b"x" * 1_000_000))
@@ -173,6 +184,14 @@ class TestRawPayload:
 
 
 class TestLoadRun:
+    def test_its_title_is_its_name_in_commands(self, admin_client):
+        row = factories.load_run("classifieds")
+        url = reverse("admin:classifieds_loadrun_change", args=(row.pk,))
+
+        html = admin_client.get(url).content.decode()
+
+        assert re.search(rf">\s*Run olx-{row.pk}\s*<", html)
+
     def test_shows_counts_and_time(self, page):
         _, text = page(factories.load_run("classifieds", read_count=124300))
 
