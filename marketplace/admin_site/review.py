@@ -249,7 +249,7 @@ class RecordReviewMixin(ReviewMixin):
                 deleted = counted(review.discard_records(selection), "record")
                 yield Result(messages.SUCCESS, f"Discarded {deleted} of {platform}.")
                 continue
-            loaded, rejected = review.release_records(selection)
+            loaded, rejected, _ = review.release_records(selection)
             if loaded:
                 text = f"Released {counted(loaded, 'record')} of {platform}."
                 yield Result(messages.SUCCESS, text)

@@ -4,7 +4,7 @@ A row is named by its platform and number, as in "uzum-17", because each databas
 numbers.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -190,10 +190,12 @@ class Outcome(NamedTuple):
 
     :param loaded: number of records that were loaded
     :param again: number of records that failed again
+    :param reasons: reason → the ids of the records that failed again, such as uzum-5
     """
 
     loaded: int
     again: int
+    reasons: Mapping[str, list[str]]
 
 
 def select(addresses: list[Address]) -> list[Selection]:
@@ -215,13 +217,16 @@ def release_records(selection: Selection) -> Outcome:
 
     Records that are loaded leave the quarantine. The others stay, with their new reason.
     """
-    total = again = 0
+    total = 0
+    reasons: dict[str, list[str]] = {}
     for platform, pks in _steps(selection):
         rows = records_of(selection.alias).filter(pk__in=pks)
         total += len(pks)
         release.reload_records(selection.alias, platform, list(rows))
-        again += rows.all().count()
-    return Outcome(total - again, again)
+        for pk, reason in rows.order_by("pk").values_list("pk", "shown"):
+            reasons.setdefault(reason, []).append(f"{platform}-{pk}")
+    again = sum(map(len, reasons.values()))
+    return Outcome(total - again, again, reasons)
 
 
 def discard_records(selection: Selection) -> int:

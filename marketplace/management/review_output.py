@@ -1,7 +1,7 @@
 """The output of `ingest_review`: rows that are pending review, as text and as JSON."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -19,8 +19,11 @@ from marketplace.registry import get_database
 #: The number of lines, and of characters in a line, of a payload that is shown without --full.
 _LINES, _WIDTH = 40, 200
 
-#: The number of outliers that are listed without --all.
+#: The number of outliers that are listed without --all, and of the ids of a reason.
 _NEWEST = 3
+
+#: The number of reasons that are listed for records of a load, or that failed again.
+_REASONS = 10
 
 
 def list_lines(
@@ -118,6 +121,32 @@ def _payload_lines(payload: Any, full: bool) -> Iterator[str]:
         yield f"   {line[:_WIDTH]}…" if is_long else f"   {line}"
     if len(lines) > _LINES and not full:
         yield f"   … {counted(len(lines) - _LINES, 'more line')}; --full shows all"
+
+
+def rejection_lines(summary: Summary) -> Iterator[str]:
+    """Yield lines with the reasons for which a load rejected records, and the next step."""
+    for reason, count in list(summary.rejection_counts.items())[:_REASONS]:
+        yield f"quarantined {count:,}: {reason}"
+    if summary.rejection_counts:
+        yield f"See: python manage.py ingest_review list --platform {summary.platform}"
+
+
+def failure_lines(reasons: Mapping[str, list[str]]) -> Iterator[str]:
+    """Yield lines with the reasons of records that failed again, and the next step.
+
+    :param reasons: reason → ids of the records
+    """
+    for reason, ids in list(reasons.items())[:_REASONS]:
+        shown = " ".join(["record", *ids[:_NEWEST], *(["…"] if len(ids) > _NEWEST else [])])
+        yield f"failed {len(ids):,}: {reason} ({shown})"
+    if len(reasons) > _REASONS:
+        yield f"failed for {len(reasons) - _REASONS:,} other reasons"
+    if reasons:
+        first = next(iter(reasons.values()))[0]
+        yield (
+            "Load the corrected source, then discard the record: python manage.py ingest_review "
+            f"discard record {first}"
+        )
 
 
 def format_counts(summary: Summary) -> str:

@@ -9,6 +9,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from marketplace.cli import DatabaseCommand
 from marketplace.humanize import counted
+from marketplace.management.review_output import rejection_lines
 from marketplace.push.worker import RunResult, Worker
 
 _COUNTS = ("read", "created", "updated", "unchanged", "rejected", "held", "price_points")
@@ -65,6 +66,8 @@ class Command(DatabaseCommand):
         self.stdout.flush()
         for warning in summary.warnings:
             self.stderr.write(self.style.WARNING(f"{result.name}: Warning: {warning}"))
+        for line in rejection_lines(summary):
+            self.stderr.write(self.style.WARNING(f"{result.name}: {line}"))
         if summary.needs_attention:
             self.failure_count += 1
             self.stderr.write(self.style.ERROR(f"{result.name}: {summary.error_message}"))

@@ -26,10 +26,12 @@ from marketplace.management.review_arguments import (
     selected_records,
 )
 from marketplace.management.review_output import (
+    failure_lines,
     format_counts,
     list_json,
     list_lines,
     record_lines,
+    rejection_lines,
     run_lines,
     value_lines,
 )
@@ -162,6 +164,8 @@ class Command(DatabaseCommand):
             self.stdout.write(f"Released {held} of run {address}: {format_counts(summary)}.")
             for failure in summary.source_errors:
                 self.stderr.write(self.style.ERROR(failure))
+            for line in rejection_lines(summary):
+                self.stderr.write(self.style.WARNING(line))
             return not summary.needs_attention
 
         self._apply(options["addresses"], release)
@@ -187,9 +191,11 @@ class Command(DatabaseCommand):
                 count = counted(selection.rows().count(), "record")
                 self.stdout.write(f"Would release {count} of {selection.name}.")
                 return True
-            loaded, again = review.release_records(selection)
+            loaded, again, reasons = review.release_records(selection)
             text = f"Released {counted(loaded, 'record')} of {selection.name}"
             self.stdout.write(f"{text}; {again:,} failed again." if again else f"{text}.")
+            for line in failure_lines(reasons):
+                self.stderr.write(self.style.WARNING(line))
             return not again
 
         self._apply(selections, release)
@@ -253,7 +259,7 @@ class Command(DatabaseCommand):
                 self.stderr.write(self.style.ERROR(explain(error)))
                 failed += 1
         if failed:
-            raise CommandError(f"{failed} of {len(targets)} failed. See: ingest_review list.")
+            raise CommandError(f"{failed} of {len(targets)} failed. See the reasons above.")
 
 
 #: Kind → function that returns a row as JSON.

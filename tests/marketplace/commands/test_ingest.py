@@ -26,7 +26,10 @@ class TestLoading:
 
         assert outcome.code == 0
         assert "uzum: read 3, created 2, updated 0, unchanged 0, rejected 1" in outcome.out
-        assert "quarantined 1: not a known shape of uzum (keys: id)" in outcome.err
+        assert outcome.err == (
+            "quarantined 1: not a known shape of uzum (keys: id)\n"
+            "See: python manage.py ingest_review list --platform uzum\n"
+        )
         assert Product.objects.count() == 2
 
     def test_prints_json(self, file):

@@ -59,7 +59,7 @@ class TestReleaseRuns:
 
         assert outcome.err == (
             f"Run uzum-{completed.pk} is completed: it holds nothing.\n"
-            "CommandError: 1 of 2 failed. See: ingest_review list.\n"
+            "CommandError: 1 of 2 failed. See the reasons above.\n"
         )
         assert Product.objects.count() == 1
 
@@ -160,6 +160,12 @@ class TestRecords:
 
         remaining = QuarantinedRecord.objects.get()
         assert outcome.out == "Released 2 records of uzum; 1 failed again.\n"
+        assert outcome.err == (
+            f"failed 1: productId: is missing (record uzum-{records[2].pk})\n"
+            "Load the corrected source, then discard the record: python manage.py ingest_review "
+            f"discard record uzum-{records[2].pk}\n"
+            "CommandError: 1 of 1 failed. See the reasons above.\n"
+        )
         assert outcome.code == 1
         assert Product.objects.count() == 2
         assert (remaining.pk, remaining.field, remaining.reason) == (

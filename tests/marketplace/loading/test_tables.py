@@ -267,7 +267,10 @@ class TestCommand:
 
         counted = "olx: read 2, created 1, updated 0, unchanged 0, rejected 1, price points 0, "
         assert outcome.out.startswith(counted)
-        assert outcome.err == 'quarantined 1: rooms: "x" is not a number\n'
+        assert outcome.err == (
+            'quarantined 1: rooms: "x" is not a number\n'
+            "See: python manage.py ingest_review list --platform olx\n"
+        )
         assert list(Listing.objects.values_list("external_id", "rooms")) == [("1", 2)]
 
     def test_refuses_an_invalid_mapping(self, tmp_path):

@@ -53,8 +53,11 @@ class TestLoading:
     def test_quarantined_record_has_its_line_number(self):
         pk = queue(product(1), None, {"payload": {"data": {"id": None}}}, product(2))
 
-        run("ingest_queue")
+        outcome = run("ingest_queue")
 
+        assert outcome.err.endswith(
+            f"uzum-{pk}: See: python manage.py ingest_review list --platform uzum\n"
+        )
         [record] = apps.get_model("ecommerce", "QuarantinedRecord").objects.all()
         assert record.source.endswith("line 3")
         assert record.run_id == pk
