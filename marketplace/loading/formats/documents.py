@@ -95,7 +95,7 @@ def _read(
     try:
         with ExitStack() as opened:
             stream = unpacking.open_source(path, opened, warnings.append)
-            yield from _read_stream(stream, name, max_record, read_table, read_line)
+            yield from _read_stream(stream, path, max_record, read_table, read_line)
     except unpacking.ERRORS as error:
         raise SourceError(
             f"{name} is truncated or damaged: {error}. Fetch the file again and load it once more; "
@@ -123,17 +123,18 @@ def elements(line: Line) -> Iterator[Entry]:
 
 def _read_stream(
     stream: Any,
-    name: str,
+    path: str,
     max_record: int,
     read_table: TableReader | None,
     read_line: Callable[[bytes, str], Iterator[Any]],
 ) -> Iterator[Any]:
+    name = unpacking.source_name(path)
     head = _skip_blank(stream)
     start = head.lstrip()[:1]
     if not start:
         raise SourceError(f"{name} is empty.")
     if head.startswith((b"\xff\xfe", b"\xfe\xff")) and not read_table:
-        raise SourceError(f"{name} is UTF-16. Convert it: iconv -f UTF-16 -t UTF-8 {name}.")
+        raise SourceError(f"{name} is UTF-16. Convert it: iconv -f UTF-16 -t UTF-8 {path}.")
     if read_table and start not in b"{[":
         yield from read_table(stream, name)
     elif start == b"<":

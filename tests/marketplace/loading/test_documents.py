@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import re
 import sys
 import tarfile
 
@@ -207,8 +208,11 @@ class TestRefusal:
             read(file(data))
 
     def test_reports_an_unsupported_encoding(self, file):
-        with pytest.raises(SourceError, match=r"is UTF-16\. Convert it"):
-            read(file('{"id": 1}'.encode("utf-16")))
+        path = file('{"id": 1}'.encode("utf-16"))
+        command = re.escape(f"iconv -f UTF-16 -t UTF-8 {path}.")
+
+        with pytest.raises(SourceError, match=rf"is UTF-16\. Convert it: {command}"):
+            read(path)
 
     def test_reports_a_closed_standard_input(self, monkeypatch):
         monkeypatch.setattr(sys, "stdin", None)
