@@ -12,7 +12,8 @@ from django.db.backends.utils import CursorWrapper
 from marketplace.backups import clients, content, sealing, sets, target_databases, verify
 from marketplace.backups.manifests import Dump
 from marketplace.databases import partitions
-from marketplace.databases.names import database_name
+from marketplace.databases.names import ALL_ALIASES, database_name
+from marketplace.databases.roles.definitions import roles_of
 from marketplace.exceptions import BackupError
 
 #: Required disk space relative to the size of the database, not including the WAL.
@@ -58,10 +59,7 @@ def check_server(cursor: CursorWrapper, alias: str, dump: Dump) -> int | None:
         )
     verify.find_pg_restore(alias, dump, major)
     if missing := target_databases.missing_roles(cursor, dump.roles):
-        raise BackupError(
-            f"The server does not have the roles {', '.join(missing)}, to which the dump grants "
-            "privileges. Create them: python manage.py init_all, or CREATE ROLE."
-        )
+        raise BackupError(_describe_missing_roles(cursor, missing))
     free = target_databases.free_bytes(cursor, alias)
     needed = (
         dump.size_bytes * _MARGIN
@@ -75,6 +73,24 @@ def check_server(cursor: CursorWrapper, alias: str, dump: Dump) -> int | None:
             "databases that earlier restores replaced."
         )
     return free
+
+
+def _describe_missing_roles(cursor: CursorWrapper, names: list[str]) -> str:
+    """Return a message: `init_all` creates the project's roles, an administrator the others."""
+    own = {role.name for alias in ALL_ALIASES for role in roles_of(alias)}
+    steps = ["python manage.py init_all"] if own.intersection(names) else []
+    if others := [name for name in names if name not in own]:
+        cursor.execute(
+            "SELECT string_agg(format('CREATE ROLE %%I LOGIN;', name), ' ' ORDER BY name) "
+            "FROM unnest(%(names)s) AS name",
+            {"names": others},
+        )
+        steps.append(f"{cursor.fetchone()[0]} in psql as a superuser")
+    noun, pronoun = ("role", "it") if len(names) == 1 else ("roles", "them")
+    return (
+        f"The server does not have the {noun} {', '.join(names)}, to which the dump grants "
+        f"privileges. Create {pronoun}: {', and '.join(steps)}"
+    )
 
 
 def leftovers(cursor: CursorWrapper, live: str, purpose: str) -> list[str]:

@@ -6,6 +6,7 @@ from itertools import chain, repeat
 import pytest
 
 from marketplace.backups import files, manifests, scratch, target_databases
+from marketplace.databases.names import database_name
 from tests.commands import run
 from tests.marketplace.backups.conftest import (
     NAME,
@@ -77,7 +78,32 @@ class TestRefusals:
     def test_missing_roles(self, manifest):
         self.become(manifest, roles=["postgres", "nobody_here"])
 
-        self.refuses(restore(), "The server does not have the roles nobody_here, to which the dump")
+        self.refuses(
+            restore(),
+            "The server does not have the role nobody_here, to which the dump grants privileges. "
+            "Create it: CREATE ROLE nobody_here LOGIN; in psql as a superuser",
+        )
+
+    def test_missing_roles_of_the_project_and_of_others(self, manifest, monkeypatch):
+        own = f"{database_name('procurement')}_loader"
+        monkeypatch.setattr(
+            target_databases, "missing_roles", lambda cursor, roles: ["nobody-here", own]
+        )
+
+        self.refuses(
+            restore(),
+            f"the roles nobody-here, {own}, to which the dump grants privileges. Create them: "
+            'python manage.py init_all, and CREATE ROLE "nobody-here" LOGIN; in psql',
+        )
+
+    def test_missing_roles_of_the_project(self, manifest, monkeypatch):
+        own = f"{database_name('procurement')}_loader"
+        monkeypatch.setattr(target_databases, "missing_roles", lambda cursor, roles: [own])
+
+        outcome = restore()
+
+        self.refuses(outcome, "Create it: python manage.py init_all")
+        assert "CREATE ROLE" not in outcome.err
 
     def test_too_little_disk_space(self, monkeypatch):
         usage = shutil.disk_usage("/")
