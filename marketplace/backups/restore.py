@@ -3,7 +3,8 @@
 1. Check that the set is intact and belongs to this database, and that the server can hold it.
 2. Restore it into a new database on the same server.
 3. Compare the new database with the manifest: rows of each table, migrations, extensions, objects.
-4. Advance its sequences to those of the live database, so that no id is assigned twice.
+4. Advance its sequences to those of the live database, so that no id is assigned twice, and grant
+   other roles the privileges that they have there.
 5. Swap the names in one transaction. The replaced database is kept under another name.
 
 The live database is not changed before step 5, and step 5 is atomic.
@@ -20,6 +21,7 @@ from django.db.migrations.loader import MigrationLoader
 from marketplace.backups import clients, scratch, sets, signing, target_databases, verify
 from marketplace.backups.manifests import Dump
 from marketplace.databases.names import database_name
+from marketplace.databases.roles.other_roles import carry_over
 from marketplace.databases.roles.reconcile import revoke_public_functions
 from marketplace.exceptions import BackupError
 
@@ -126,6 +128,8 @@ def restore(plan: RestorePlan, *, jobs: int, progress: Progress) -> None:
                 cursor, building, target_databases.attributes(cursor, live) or dump.attributes
             )
             revoke_public_functions(alias, building)
+            if plan.old:
+                _carry_over_privileges(alias, live, building, progress)
             # A connection to the live database would prevent the swap.
             connections[alias].close()
             clients.stop_if_signaled()
@@ -219,6 +223,28 @@ def _advance_sequences(plan: RestorePlan, name: str, source: str, progress: Prog
         progress(
             f"warning: the sequences of {source} cannot be read: {str(error).splitlines()[0]}. Ids "
             f"assigned since {plan.set_name}, such as those of runs, may be assigned again"
+        )
+
+
+def _carry_over_privileges(alias: str, live: str, name: str, progress: Progress) -> None:
+    """Grant other roles the privileges that they got after the backup, with `db_grants ROLE`."""
+    try:
+        result = carry_over(alias, live, name)
+    except Error as error:
+        # The live database may be unreadable: that can be the reason for the restore.
+        progress(
+            f"warning: the privileges of other roles in {live} cannot be carried over: "
+            f"{str(error).splitlines()[0]}. Grant them again: python manage.py db_grants ROLE "
+            f"--database {alias}"
+        )
+        return
+    for role in result.roles:
+        progress(f"granted {role} the privileges that it has in the replaced database")
+    for role, problem in result.failed.items():
+        option = " --write" if role in result.writers else ""
+        progress(
+            f"warning: {role} {problem}. Run this as a superuser: python manage.py db_grants "
+            f"{role}{option} --database {alias}"
         )
 
 

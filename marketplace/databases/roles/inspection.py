@@ -183,7 +183,7 @@ def _missing_grants(
             if lacking:
                 groups[role.name, item.kind, ", ".join(lacking)].append(item)
     for (role_name, _, privileges), items in groups.items():
-        statement = _compose("GRANT", privileges, items, role_name)
+        statement = compose_statement("GRANT", privileges, items, role_name)
         labels = tuple(item.label for item in items)
         yield Difference(role_name, f"lacks {privileges} on", labels, (statement,))
 
@@ -227,7 +227,7 @@ def _public_dependents(
                     name,
                     f"has only through PUBLIC {privilege} on",
                     tuple(item.label for item in losing),
-                    (_compose("GRANT", privilege, losing, name),),
+                    (compose_statement("GRANT", privilege, losing, name),),
                 )
 
 
@@ -257,7 +257,7 @@ def _extra_grants(
                 groups[key].append(item)
     for (grantee, problem, _, names), items in groups.items():
         verb = "REVOKE GRANT OPTION FOR" if problem == _GRANT_OPTION else "REVOKE"
-        statement = _compose(verb, names, items, grantee)
+        statement = compose_statement(verb, names, items, grantee)
         labels = tuple(item.label for item in items)
         yield Difference(grantee, f"{problem} {names} on", labels, (statement,))
 
@@ -271,7 +271,7 @@ def _missing_default_privileges(
     future = {item.kind: item for item in objects if not item.identity}
     for kind, role, privilege in sorted(set(cursor.fetchall())):
         if kind in future and privilege not in future[kind].grants.get(role, {}):
-            statement = _compose("GRANT", privilege, [future[kind]], role)
+            statement = compose_statement("GRANT", privilege, [future[kind]], role)
             yield Difference(role, f"lacks {privilege} on", (future[kind].label,), (statement,))
 
 
@@ -293,7 +293,9 @@ def _extra_privileges(
     return privileges & {"CREATE"} if item.kind in ("DATABASE", "SCHEMA") else set()
 
 
-def _compose(verb: str, privileges: str, items: Sequence[Object], grantee: str) -> Composed:
+def compose_statement(
+    verb: str, privileges: str, items: Sequence[Object], grantee: str
+) -> Composed:
     """Return the statement that grants or revokes privileges on objects of one kind."""
     parts = {
         "verb": SQL(verb),
