@@ -51,7 +51,7 @@ _STEPS = (
     (
         r"permission denied",
         "Use a role with the privilege, such as the owner. To grant access to another role: "
-        "python manage.py db_grants ROLE --write.",
+        "python manage.py db_grants ROLE --write --database ALIAS.",
     ),
     (r"pg_hba.conf|SSL", "Check the server's access rules, and sslmode in the database's URL."),
     (

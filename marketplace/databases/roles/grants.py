@@ -6,6 +6,7 @@ from psycopg2 import sql
 from psycopg2.sql import SQL, Identifier
 
 from marketplace.databases.roles.definitions import LOCK_FUNCTIONS, owner_of, roles_of
+from marketplace.databases.roles.other_roles import read_privileges
 from marketplace.exceptions import MarketplaceError
 from marketplace.registry import ALIASES, CONTROL
 
@@ -43,11 +44,11 @@ WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.proname ~ %(functions)s
 """
 
 
-def grant(alias: str, role: str, *, can_write: bool) -> None:
+def grant(alias: str, role: str, *, can_write: bool) -> bool:
     """Grant read access to a role, and write access if `can_write`. Safe to run repeatedly.
 
     The privileges cover existing tables, and tables that the connected role and the database's
-    owner create later.
+    owner create later. Return whether the role lacked any of them.
 
     :raises MarketplaceError: if the role does not exist, is one of the databases' own, or cannot be
         granted the advisory locks that writing needs
@@ -64,6 +65,7 @@ def grant(alias: str, role: str, *, can_write: bool) -> None:
                 f"The role {role} does not exist. Create it: python manage.py dbshell --database "
                 f"{alias} -- -c \"CREATE ROLE {role} LOGIN PASSWORD '…'\""
             )
+        before = read_privileges(cursor, alias, role)
         for statement in (*_READ, *(_WRITE if can_write else ())):
             cursor.execute(_composed(statement, connection.settings_dict["NAME"], role))
         for creator in _creators(cursor, owner_of(alias)):
@@ -71,6 +73,7 @@ def grant(alias: str, role: str, *, can_write: bool) -> None:
                 cursor.execute(_composed(statement, creator, role))
         if can_write:
             _allow_locks(cursor, alias, role)
+        return read_privileges(cursor, alias, role) != before
 
 
 def _allow_locks(cursor: CursorWrapper, alias: str, role: str) -> None:

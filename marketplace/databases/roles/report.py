@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from marketplace.databases.roles.definitions import PUBLIC, Role
+from marketplace.databases.roles.definitions import PUBLIC, Role, foreign_roles
 from marketplace.databases.roles.inspection import Inspection
 from marketplace.databases.roles.objects import Object
 from marketplace.databases.roles.reconcile import Reconciliation
@@ -34,13 +34,43 @@ def describe_role(inspection: Inspection, role: Role) -> str:
 
 def describe_other_roles(inspection: Inspection) -> list[str]:
     """Return a line for each role with privileges that is not one of the database's own."""
+    return [
+        f"{name}  {'; '.join(_describe_privileges(inspection, name))}"
+        for name in _other_roles(inspection)
+    ]
+
+
+def describe_roles_without_usage(inspection: Inspection, alias: str) -> list[str]:
+    """Return a line for each other role that may connect but was not granted the schema.
+
+    For such a role, PostgreSQL reports that tables do not exist.
+    """
+    (database,) = (item.grants for item in inspection.objects if item.kind == "DATABASE")
+    users = {
+        name
+        for item in inspection.objects
+        if item.kind == "SCHEMA"
+        for name, privileges in item.grants.items()
+        if "USAGE" in privileges
+    }
+    if PUBLIC in users:
+        return []
+    return [
+        f"{name} may connect, but lacks USAGE on the schema: it finds no tables. Grant it access: "
+        f"python manage.py db_grants {name}"
+        f"{' --write' if 'TEMPORARY' in database[name] else ''} --database {alias}"
+        for name in _other_roles(inspection)
+        if "CONNECT" in database.get(name, {})
+        and name not in users
+        and name not in foreign_roles(alias)
+    ]
+
+
+def _other_roles(inspection: Inspection) -> list[str]:
     own = {role.name for role in inspection.roles} | {PUBLIC}
     owners = {item.owner for item in inspection.objects}
     shown = [item for item in inspection.objects if item.kind in _KINDS]
-    names = {name for item in shown for name in item.grants} - own - owners
-    return [
-        f"{name}  {'; '.join(_describe_privileges(inspection, name))}" for name in sorted(names)
-    ]
+    return sorted({name for item in shown for name in item.grants} - own - owners)
 
 
 def as_json(inspection: Inspection, result: Reconciliation) -> dict[str, Any]:

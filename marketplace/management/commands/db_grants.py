@@ -11,9 +11,13 @@ from marketplace.databases.roles.accounts import Difference
 from marketplace.databases.roles.grants import grant
 from marketplace.databases.roles.inspection import Inspection
 from marketplace.databases.roles.reconcile import Reconciliation, inspect_roles, reconcile
-from marketplace.databases.roles.report import as_json, describe_other_roles, describe_role
+from marketplace.databases.roles.report import (
+    as_json,
+    describe_other_roles,
+    describe_role,
+    describe_roles_without_usage,
+)
 from marketplace.humanize import counted
-from marketplace.registry import ALIASES
 
 
 class Command(DatabaseCommand):
@@ -24,8 +28,8 @@ class Command(DatabaseCommand):
         "The exit code is 1 if there are differences.\n"
         "--repair creates the roles, grants missing privileges and revokes extra ones, also those "
         "of other roles. Passwords come from the environment.\n"
-        "With ROLE: grant an existing role of your own read access to the tables of the "
-        "databases, including those of later migrations. Safe to run repeatedly."
+        "With ROLE and --database: grant an existing role of your own read access to the tables "
+        "of that database, including those of later migrations. Safe to run repeatedly."
     )
     choices = ALL_ALIASES
 
@@ -33,7 +37,10 @@ class Command(DatabaseCommand):
         """Declare the arguments."""
         super().add_arguments(parser)
         parser.add_argument(
-            "role", metavar="ROLE", nargs="?", help="A PostgreSQL role to grant access to."
+            "role",
+            metavar="ROLE",
+            nargs="?",
+            help="A PostgreSQL role to grant access to. Requires --database.",
         )
         parser.add_argument(
             "--write", action="store_true", help="Grant ROLE write access too, as a loader has."
@@ -47,7 +54,15 @@ class Command(DatabaseCommand):
         if role and (options["repair"] or options["format"] == "json"):
             raise CommandError("ROLE can be combined with --write and --database only.")
         if options["write"] and not role:
-            raise CommandError("--write needs a role: python manage.py db_grants ROLE …")
+            raise CommandError(
+                "--write needs a role: python manage.py db_grants ROLE --write --database ALIAS"
+            )
+        if role and not options["database"]:
+            raise CommandError(
+                f"Name the database to which {role} gets access: add --database "
+                f"{'|'.join(self.choices)}. May be repeated. To show the privileges of all roles: "
+                "python manage.py db_grants"
+            )
         if role:
             self._grant(role, options)
         elif options["format"] == "json":
@@ -56,15 +71,15 @@ class Command(DatabaseCommand):
             self.visit(self.selected(options), self._repair if options["repair"] else self._show)
 
     def _grant(self, role: str, options: dict[str, Any]) -> None:
-        verb = "read and write" if options["write"] else "read"
+        access = "read and write access" if options["write"] else "read access"
 
         def grant_access(alias: str) -> None:
-            grant(alias, role, can_write=options["write"])
-            self.stdout.write(f"{alias.upper()}: {role} may {verb}")
+            if grant(alias, role, can_write=options["write"]):
+                self.stdout.write(f"{alias.upper()}: granted {access} to {role}")
+            else:
+                self.stdout.write(f"{alias.upper()}: {role} already has {access}")
 
-        # The control database is included only if --database contains it.
-        aliases = self.selected(options) if options["database"] else ALIASES
-        self.visit(aliases, grant_access)
+        self.visit(self.selected(options), grant_access)
 
     def _show(self, alias: str) -> bool:
         return self._print(alias, inspect_roles(alias))
@@ -88,6 +103,8 @@ class Command(DatabaseCommand):
             self.stdout.write(f"   {role.name:{width}}  {describe_role(inspection, role)}")
         for line in describe_other_roles(inspection):
             self.stdout.write(f"   other role: {line}")
+        for line in describe_roles_without_usage(inspection, alias):
+            self.stdout.write("   " + self.style.WARNING(line))
         for name in result.created:
             self.stdout.write(f"   Created: {name}")
         self._list("Repaired", result.repaired)

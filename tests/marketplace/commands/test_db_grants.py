@@ -37,7 +37,7 @@ class TestGrants:
 
         outcome = run("db_grants", role, "--database", "ecommerce")
 
-        assert outcome == ("ECOMMERCE: test_analyst may read\n", "", 0)
+        assert outcome == ("ECOMMERCE: granted read access to test_analyst\n", "", 0)
         assert can(role, READ)
         assert not can(role, WRITE)
         assert not can(role, MONTH)
@@ -45,9 +45,25 @@ class TestGrants:
     def test_grants_write_access(self, role):
         outcome = run("db_grants", role, "--write", "--database", "ecommerce")
 
-        assert outcome.out == "ECOMMERCE: test_analyst may read and write\n"
+        assert outcome.out == "ECOMMERCE: granted read and write access to test_analyst\n"
         assert can(role, WRITE)
         assert can(role, MONTH)
+
+    def test_reports_access_that_the_role_already_has(self, role):
+        run("db_grants", role, "--database", "ecommerce")
+
+        repeated = run("db_grants", role, "--database", "ecommerce")
+        extended = run("db_grants", role, "--write", "--database", "ecommerce")
+
+        assert repeated == ("ECOMMERCE: test_analyst already has read access\n", "", 0)
+        assert extended.out == "ECOMMERCE: granted read and write access to test_analyst\n"
+
+    def test_requires_a_database(self, role):
+        outcome = run("db_grants", role)
+
+        assert (outcome.out, outcome.code) == ("", 1)
+        assert f"Name the database to which {role} gets access: add --database" in outcome.err
+        assert not can(role, READ)
 
     def test_covers_future_tables(self, role):
         run("db_grants", role, "--database", "ecommerce")

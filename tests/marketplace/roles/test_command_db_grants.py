@@ -58,6 +58,25 @@ class TestCommand:
 
         assert "   other role: test_stranger  CONNECT on the database; USAGE" in outcome.out
 
+    @pytest.mark.parametrize(
+        ("privileges", "option"), [("CONNECT", ""), ("CONNECT, TEMPORARY", " --write")]
+    )
+    def test_reports_a_role_that_may_connect_without_usage(self, roles, privileges, option):
+        query(f"GRANT {privileges} ON DATABASE test_ecommerce_db TO test_stranger")
+
+        outcome = run("db_grants", "--database", "ecommerce")
+
+        assert outcome.code == 0
+        assert outcome.out.splitlines()[-1] == (
+            "   test_stranger may connect, but lacks USAGE on the schema: it finds no tables. "
+            f"Grant it access: python manage.py db_grants test_stranger{option} "
+            "--database ecommerce"
+        )
+
+        grant(ALIAS, "test_stranger", can_write=False)
+
+        assert "lacks USAGE" not in run("db_grants", "--database", "ecommerce").out
+
     def test_refuses_to_change_the_databases_own_roles(self, roles):
         outcome = run("db_grants", ANALYST, "--write", "--database", "classifieds")
 
