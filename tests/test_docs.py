@@ -68,18 +68,21 @@ class Block(NamedTuple):
         return self.language in ("shell", "sql") and "needs" not in self.options
 
 
+#: A comment that states an option of the block after it, such as `<!-- needs: network -->`.
+OPTION = re.compile(r"<!-- (\w+): (\w+) -->")
+
+
 def blocks(document):
     """Return the fenced blocks of a document, in their order."""
-    blocks_found, section = [], ""
+    found, section, options = [], "", {}
     tokens = MarkdownIt().parse(document.read_text())
     for token, content in zip(tokens, [*tokens[1:], None], strict=True):
         if token.type == "heading_open" and token.tag == "h2":
             section = content.content
         elif token.type == "fence":
-            language, *words = token.info.split() or [""]
-            options = dict(word.partition("=")[::2] for word in words)
-            blocks_found.append(Block(section, token.map[0] + 1, language, options, token.content))
-    return blocks_found
+            found.append(Block(section, token.map[0] + 1, token.info, options, token.content))
+        options = dict(OPTION.findall(token.content)) if token.type == "html_block" else {}
+    return found
 
 
 def prose(document):
@@ -102,6 +105,12 @@ class TestBlocks:
             assert set(block.options) <= {"needs", "database"}, place
             assert block.options.get("needs", "time") in NEEDS, place
             assert (block.language == "sql") == ("database" in block.options), place
+
+    @BY_DOCUMENT
+    def test_follow_their_options_directly(self, document):
+        comments = re.findall(r"^ *<!--", document.read_text(), re.MULTILINE)
+
+        assert len(comments) == sum(bool(block.options) for block in blocks(document))
 
     @BY_DOCUMENT
     def test_shell_syntax_is_valid(self, document):
