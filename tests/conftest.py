@@ -75,7 +75,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> None:
 
 #: Modules that take minutes. They run first, so that the workers finish at about the same time.
 _LONG = (
-    "test_docs.py",
+    "test_docs_commands.py",
     "test_price_history.py",
     "monitoring/test_faults.py",
     "test_concurrent_loads.py",
