@@ -294,7 +294,9 @@ class ArchivedMonth(models.Model):
 
     # Content
     row_count = models.BigIntegerField()
-    content_hash = models.CharField(max_length=64, help_text="Hash in the manifest of the files.")
+    content_hash = models.CharField(
+        max_length=64, help_text="Hash of all rows; the manifest has it, too."
+    )
 
     # Lifecycle
     archived_at = models.DateTimeField(

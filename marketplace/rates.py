@@ -160,7 +160,7 @@ def parse_rate(entry: Any) -> Rate:
     day = _field(entry, "Date", _day)
     rate = (price / nominal).quantize(_PLACES, ROUND_HALF_UP)
     if not 0 < rate < _LIMIT:
-        raise PayloadError(f"{_shown(entry['Rate'])} does not fit numeric(20,6)", "Rate")
+        raise PayloadError("divided by Nominal does not fit numeric(20,6)", "Rate")
     return Rate(currency, day, rate)
 
 

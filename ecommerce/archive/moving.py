@@ -38,7 +38,7 @@ _TRIES = 3
 class MovedMonth(NamedTuple):
     """The result of moving a month, or what moving it would do.
 
-    :param bytes: size of its table before the move, including indexes
+    :param bytes: size of its table in PostgreSQL, including indexes
     :param archived_bytes: size of its files
     :param files: number of its files
     """
@@ -87,7 +87,7 @@ def archive(month: date, work: Path, now: datetime) -> MovedMonth:
 
 
 def _undo(month: date) -> None:
-    """Attach and open a month that could not be archived; a month being detached stays so."""
+    """Open a month that could not be archived, after attaching it if other objects depend on it."""
     if months.place(month) is Place.DETACHED and dependents.names(month):
         months.attach(month)
     if months.place(month) is Place.ATTACHED:
@@ -275,9 +275,9 @@ def require_archived(month: date) -> ArchivedMonth:
 
 
 def describe(month: date) -> MovedMonth:
-    """Return what bringing a month back would do.
+    """Return what unarchiving a month would do.
 
-    :raises ArchiveError: as `unarchive`
+    :raises ArchiveError: if the month is not archived, or its files are missing or damaged
     """
     return _moved(month, verify(require_archived(month)))
 

@@ -91,7 +91,10 @@ class Migration(migrations.Migration):
                 ("row_count", models.BigIntegerField()),
                 (
                     "content_hash",
-                    models.CharField(max_length=64, help_text="Hash in the manifest of the files."),
+                    models.CharField(
+                        max_length=64,
+                        help_text="Hash of all rows; the manifest has it, too.",
+                    ),
                 ),
                 (
                     "archived_at",

@@ -152,7 +152,7 @@ class QualityMetrics:
 
     @property
     def rows(self) -> int:
-        """The number of records read and of unchanged items."""
+        """The number of records read, unchanged ones included."""
         return self.recognized + (self.tallies[RECORDS].count if RECORDS in self.tallies else 0)
 
     def refuse(self, reason: str) -> None:
@@ -179,7 +179,7 @@ class QualityMetrics:
         self.until = max(filter(None, (self.until, other.until)), default=None)
 
     def before(self, time: float) -> "QualityMetrics":
-        """Return the metrics of observations that are not later than a time.
+        """Return the metrics without the tallies that begin later than a time.
 
         Metrics without a time, which earlier releases stored, are regarded as earlier.
         """
@@ -217,7 +217,7 @@ class PriceComparison(NamedTuple):
     currency: int
 
     def note(self, metrics: QualityMetrics) -> None:
-        """Set the tally of prices in the metrics of a batch, which may be committed repeatedly."""
+        """Set the tally of prices in the metrics of a batch, whose commit may be retried."""
         tally = Tally(self.compared)
         for fault in (MOVED, SLIPPED, CURRENCY):
             tally.note(fault, getattr(self, fault))

@@ -55,7 +55,7 @@ def chosen_rows(options: Options) -> Iterator[tuple[str, list[Address]]]:
         yield "records", []
         return
     if has_selection:
-        raise SourceError(f"--reason and --platform choose {action} records: leave out the ids.")
+        raise SourceError(f"--reason and --platform select the records to {action}: omit the ids.")
     if not names:
         raise SourceError(f"Specify the rows to {action}, as in ingest_review list: run uzum-17.")
     addresses = list(dict.fromkeys(map(parse_address, filter(None, names))))

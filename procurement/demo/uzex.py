@@ -1,7 +1,8 @@
 """UZEX in the demonstration: deals, lots of the shop, tenders, items and reference lists.
 
-Tenders come in the file of a monitor, all others as captures of a browser: {url, request_payload,
-response_data}.
+Tenders come in the file of a program that watches tender sites, all others as captures of a
+browser:
+{url, request_payload, response_data}.
 """
 
 from collections.abc import Iterable, Iterator

@@ -62,7 +62,7 @@ class TestParseRate:
             ("Rate", "١٢", "'١٢' is not a number like 12650.00"),
             ("Rate", float("nan"), "nan is not a number like 12650.00"),
             ("Rate", 10**14, "100000000000000 is too large"),
-            ("Rate", Decimal("1e-99999999"), "1E-99999999 does not fit numeric(20,6)"),
+            ("Rate", Decimal("1e-99999999"), "divided by Nominal does not fit numeric(20,6)"),
             ("Date", "2026-06-01", "'2026-06-01' is not a date like 01.06.2026"),
             ("Date", "1.6.2026", "'1.6.2026' is not a date like 01.06.2026"),
             ("Date", "06/01/2026", "'06/01/2026' is not a date like 01.06.2026"),

@@ -87,7 +87,7 @@ def _check_price(before: str, after: str, currency: str) -> None:
     if PERCENT.match(after):
         raise ValueError("is a percentage, not a price")
     if _THOUSANDS_OR_CENTS.match(after):
-        raise ValueError("can mean thousands or cents")
+        raise ValueError("can mean thousands or cents: write the number in full")
     if before.rstrip().endswith("+"):
         raise ValueError("is an addition to a price, not a price")
     if _UNIT.match(after) and not (currency and after[:1] != "+"):

@@ -38,7 +38,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--again",
             action="store_true",
-            help="Read feeds that were loaded before again, for example after rows were deleted.",
+            help="Load all feeds again, for example after rows were deleted.",
         )
 
     def handle(self, *, scale: int, with_admin: bool, again: bool, **options: Any) -> None:
