@@ -24,7 +24,6 @@ from django.db.backends.utils import CursorWrapper
 
 from ecommerce.archive import closed_months
 from ecommerce.records import Offer, PricePoint, Product
-from marketplace.exceptions import MergeRequiredError
 from marketplace.loading import staging
 from marketplace.postgresql.sql_files import read_sql
 
@@ -117,18 +116,6 @@ def _combine(newer: PricePoint, older: PricePoint) -> PricePoint:
         older = older._replace(available_amount=None)
     values = (old if new is None else new for new, old in zip(newer, older, strict=True))
     return PricePoint._make(values)
-
-
-def insert_first_points(cursor: CursorWrapper, offers: list[int], since: datetime) -> int:
-    """Write the first points of offers that were just inserted; return their number.
-
-    :param since: time of the oldest observation
-    :raises MergeRequiredError: if `since` may be in an archived month, which does not accept points
-    """
-    if closed_months.is_closed(cursor, since):
-        raise MergeRequiredError(f"Months up to that of {since:%Y-%m-%d} may be archived.")
-    cursor.execute(_sql("first_points"), {"offers": offers})
-    return int(cursor.rowcount)
 
 
 def append_points(cursor: CursorWrapper, platform: str) -> int:

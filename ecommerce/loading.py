@@ -1,9 +1,7 @@
 """The loading plan of the e-commerce database: the table of each record, and derived data."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 
 from django.db.backends.utils import CursorWrapper
 
@@ -35,17 +33,6 @@ def after_merge(cursor: CursorWrapper, platform: str) -> int:
     write_paths(cursor, platform)
     cursor.execute(_sql("reassigned_offers"))
     return history.append_points(cursor, platform)
-
-
-def after_create(
-    cursor: CursorWrapper, platform: str, ids: Mapping[type[Any], list[int]], since: datetime
-) -> int:
-    """Write the derived data of products and offers that were just inserted.
-
-    :return: the number of new points
-    """
-    write_paths(cursor, platform)
-    return history.insert_first_points(cursor, ids[records.Offer], since)
 
 
 def extend_sold_out(cursor: CursorWrapper, platform: str) -> int:
@@ -119,7 +106,6 @@ PLAN = Plan(
     ),
     before_batch=create_months,
     after_merge=after_merge,
-    after_create=after_create,
     after_replay=write_paths,
     find_late=history.find_late,
     observe=observations_of,

@@ -60,10 +60,6 @@ class ItemsRefusedError(MarketplaceError):
         self.reasons = reasons
 
 
-class MergeRequiredError(MarketplaceError):
-    """Raised if a batch of new items cannot be inserted in bulk, so that it must be merged."""
-
-
 class RecordLimitError(ValueError):
     """Raised if a JSON value exceeds a limit for one record."""
 

@@ -55,16 +55,6 @@ class _Observation(NamedTuple):
     is_available: bool | None
 
 
-def is_closed(cursor: CursorWrapper, time: datetime) -> bool:
-    """Return whether a time is in the last archived month, or before it."""
-    cursor.execute(
-        "SELECT EXISTS (SELECT FROM ecommerce_archived_months "
-        "WHERE month >= date_trunc('month', %(time)s AT TIME ZONE 'UTC')::date)",
-        {"time": time},
-    )
-    return bool(cursor.fetchone()[0])
-
-
 def refuse_changes(cursor: CursorWrapper, platform: str) -> None:
     """Refuse the items of a staged and merged batch that would change an archived month.
 

@@ -10,9 +10,9 @@
     writer           takes each batch, often from another process (`reader_process`)
     gates            hold a batch that differs from the platform's recent ones, as chunks (`chunks`)
     commit           one transaction for each batch, exactly once, with retries (`retry`)
-    batch            COPY to temporary tables (`staging`), then `merge`; new items by `bulk_insert`,
-                     unchanged ones by `last_seen`; payloads by `payload_versions`; past times
-                     rebuild the history (`late_arrivals`)
+    batch            COPY to temporary tables (`staging`), then `merge`; unchanged items by
+                     `last_seen`; payloads by `payload_versions`; past times rebuild the history
+                     (`late_arrivals`)
     quarantine       takes the records that cannot be parsed or that the database refuses
     runs             counts, checkpoints and warnings of the run, in the same transaction
 

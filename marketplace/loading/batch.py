@@ -1,4 +1,4 @@
-"""Staging and writing of a batch in one transaction: bulk insert, merge, last-seen update."""
+"""Staging and writing of a batch in one transaction: merge and last-seen update."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ from django.db.backends.utils import CursorWrapper
 from psycopg2.sql import SQL, Composed
 
 from marketplace.exceptions import MarketplaceError
-from marketplace.loading import bulk_insert, last_seen, merge, payload_versions, staging
+from marketplace.loading import last_seen, merge, payload_versions, staging
 from marketplace.loading.items import Batch
 from marketplace.loading.payloads import Packer
 from marketplace.loading.retry import ConflictError
@@ -28,26 +28,16 @@ class Outcome(NamedTuple):
     warnings: tuple[str, ...] = ()
 
 
-def is_all_new(alias: str, platform: str, plan: Plan, batch: Batch) -> bool:
-    """Return whether all items of a batch are new, so that they can be inserted in bulk."""
-    with connections[alias].cursor() as cursor:
-        return bulk_insert.is_all_new(cursor, platform, plan, batch.rows, batch.points)
-
-
 def stage(alias: str, plan: Plan, batch: Batch) -> None:
     """Copy a batch to its temporary tables, in the transaction that will write it.
-
-    Of a batch that is all new, only the shared rows are staged.
 
     :raises django.db.Error: if the database refuses any of the rows
     """
     with connections[alias].cursor() as cursor:
         cursor.execute(SQL("; ").join(_definitions(plan)))
         for target, rows in zip(plan.targets, batch.rows, strict=True):
-            if target.shared or not batch.is_new:
-                columns = [name for name, _ in merge.stage_columns(target)]
-                text = rows.encode_for_staging()
-                staging.copy_lines(cursor, target.stage_table, columns, text)
+            columns = [name for name, _ in merge.stage_columns(target)]
+            staging.copy_lines(cursor, target.stage_table, columns, rows)
         if plan.observations:
             columns = list(plan.observations.columns)
             staging.copy_lines(cursor, plan.observations.table, columns, batch.points)
@@ -78,7 +68,6 @@ def write(alias: str, platform: str, plan: Plan, batch: Batch, packer: Packer | 
 
     :raises django.db.Error: if the database refuses any of the rows
     :raises ConflictError: if another loader changed rows between two steps
-    :raises MergeRequiredError: if a batch that is all new cannot be inserted in bulk
     :raises StaleVersionError: if another loader changed an item that was recognized as unchanged
     """
     created: set[int] = set()
@@ -86,12 +75,10 @@ def write(alias: str, platform: str, plan: Plan, batch: Batch, packer: Packer | 
     warnings: list[str] = []
     points = 0
     with connections[alias].cursor() as cursor:
-        if batch.is_new:
-            created, changed, points = _insert(cursor, platform, plan, batch)
-        elif batch.has_rows:
+        if batch.has_rows:
             for target, rows in zip(plan.targets, batch.rows, strict=True):
                 extended = target.extend(cursor, platform) if target.extend else 0
-                if rows.keys or extended:
+                if rows or extended:
                     new, updated = _merge(cursor, platform, target)
                     created |= new
                     changed |= updated
@@ -104,34 +91,6 @@ def write(alias: str, platform: str, plan: Plan, batch: Batch, packer: Packer | 
         # Check deferred foreign keys now, so that a violation is attributed to this batch.
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
     return _count(batch, created, changed, points)._replace(warnings=tuple(warnings))
-
-
-def _insert(
-    cursor: CursorWrapper, platform: str, plan: Plan, batch: Batch
-) -> tuple[set[int], set[int], int]:
-    """Insert a batch that is all new; only its shared rows are merged.
-
-    :returns: the positions of the created items, the positions of the items that changed a shared
-        row, and the number of new price points
-    """
-    inserter = bulk_insert.BulkInserter(cursor, platform, plan)
-    items: set[int | None] = set()
-    changed: set[int] = set()
-    for target, rows in zip(plan.targets, batch.rows, strict=True):
-        if not target.shared:
-            complete = rows.complete
-            inserter.insert(target, complete)
-            items.update(complete.items)
-        elif rows.keys:
-            new, updated = _merge(cursor, platform, target)
-            items |= new
-            changed |= updated
-    created = {record: list(ids.values()) for record, ids in inserter.ids.items()}
-    after_create = plan.after_create
-    points = (
-        after_create(cursor, platform, created, min(batch.observed_times)) if after_create else 0
-    )
-    return {item for item in items if item is not None}, changed, points
 
 
 def _update_last_seen(

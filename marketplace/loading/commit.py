@@ -7,7 +7,7 @@ import orjson
 from django.db import DataError, Error, IntegrityError, OperationalError, connections, transaction
 from psycopg2 import errors
 
-from marketplace.exceptions import ItemsRefusedError, MarketplaceError, MergeRequiredError
+from marketplace.exceptions import ItemsRefusedError, MarketplaceError
 from marketplace.loading import batch as batches
 from marketplace.loading import late_arrivals, payload_versions, quality_metrics, quarantine
 from marketplace.loading.adapters import Parsed
@@ -17,10 +17,8 @@ from marketplace.loading.gates import Gate
 from marketplace.loading.items import Batch, BatchItem, ParsedItem, Reject, reject
 from marketplace.loading.payloads import Packer
 from marketplace.loading.preparation import Preparer
-from marketplace.loading.quality_metrics import PriceComparison
 from marketplace.loading.reader import Reader
 from marketplace.loading.retry import retry_on_conflict
-from marketplace.loading.rows import Rows
 from marketplace.loading.runs import Run
 from marketplace.loading.serialization import find_longest
 from marketplace.loading.sources import Job
@@ -73,26 +71,15 @@ class Committer:
         except ItemsRefusedError as error:
             self._commit_unrefused(batch, error)
             return
-        except MergeRequiredError:
-            self._commit_merged(batch)
-            return
         except (DataError, IntegrityError, OperationalError) as error:
             if not batch.items or (isinstance(error, OperationalError) and not _is_limit(error)):
                 raise
-            if batch.is_new:
-                self._commit_merged(batch)
-            else:
-                self._commit_halves(batch, error)
+            self._commit_halves(batch, error)
             return
         self.run.confirm_batch()
         self.gate.admit(batch.metrics)
         self.summary.add(outcome, batch.rejects)
         self.progress(self.summary)
-
-    def _commit_merged(self, batch: Batch) -> None:
-        """Commit a batch by merging it, because a bulk insert failed."""
-        batch.is_new = False
-        self.commit(batch)
 
     def _commit_unrefused(self, batch: Batch, error: ItemsRefusedError) -> None:
         """Put the refused items into quarantine and commit the other ones.
@@ -116,7 +103,7 @@ class Committer:
 
     def _commit_rejects(self, batch: Batch) -> None:
         """Commit a batch that contains only rejects."""
-        batch.rows = [Rows()] * len(self.plan.targets)
+        batch.rows = [b""] * len(self.plan.targets)
         self.commit(batch)
 
     def _commit_halves(self, batch: Batch, error: Error) -> None:
@@ -200,9 +187,6 @@ class Committer:
         :raises HeldError: if a gate holds the batch
         """
         platform = self.job.platform
-        if batch.is_new is not False:
-            # Check again on each attempt: another loader may have inserted some of the items.
-            batch.is_new = batches.is_all_new(self.alias, platform, self.plan, batch)
         batches.stage(self.alias, self.plan, batch)
         self._judge(batch)
         outcome = batches.write(self.alias, platform, self.plan, batch, self.packer)
@@ -215,10 +199,6 @@ class Committer:
             target for target in self.plan.targets if target.record is self.plan.priced_record
         ]
         for target in priced if batch.has_rows else ():
-            if batch.is_new:
-                # New items have no stored prices to compare with.
-                PriceComparison(0, 0, 0, 0).note(batch.metrics)
-                continue
             with connections[self.alias].cursor() as cursor:
                 prices = quality_metrics.compare_prices(
                     cursor, self.job.platform, target, self.gate.limits.factor

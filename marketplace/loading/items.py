@@ -9,7 +9,6 @@ import orjson
 from marketplace.loading.adapters import Item, Parsed, Payload
 from marketplace.loading.full_listings import FullListing
 from marketplace.loading.quality_metrics import QualityMetrics
-from marketplace.loading.rows import Rows
 
 
 class BatchItem(NamedTuple):
@@ -104,8 +103,7 @@ class Batch:
 
     :param position: number of documents of the source that are complete with this batch
     :param skipped: counted items that were loaded before and change nothing
-    :param rows: the rows of each target of the plan
-    :param is_new: whether the database has none of its rows; None if that is not known
+    :param rows: the rows of each target of the plan, as lines of COPY text
     :param points: further observations, as lines of COPY text
     :param observed_times: all times of observation
     :param payloads: external id and content hash of a parsed item → its index in `items`
@@ -120,8 +118,7 @@ class Batch:
     items: list[BatchItem] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     seen_again: list[SeenAgain] = field(default_factory=list)
-    rows: list[Rows] = field(default_factory=list)
-    is_new: bool | None = None
+    rows: list[bytes] = field(default_factory=list)
     points: bytes = b""
     observed_times: set[datetime] = field(default_factory=set)
     payloads: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -135,7 +132,7 @@ class Batch:
     @property
     def has_rows(self) -> bool:
         """Whether there is anything to merge."""
-        return any(rows.keys for rows in self.rows)
+        return any(self.rows)
 
     @property
     def read(self) -> int:

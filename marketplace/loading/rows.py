@@ -1,12 +1,11 @@
 """The rows of a batch: records of the same row are combined, then encoded as COPY text.
 
-Text is cheaper to send to another process than objects are. The same text serves both write paths:
-bulk insert appends the ids of the referenced rows to it, staging appends their external ids.
+Text is cheaper to send to another process than objects are.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from marketplace.loading import staging
 from marketplace.loading.adapters import Parsed
@@ -93,52 +92,6 @@ def _unknown_amounts(newer: Any, older: Any, target: Target, is_together: bool) 
         if newer[available] is not None
         and not (is_together and older[available] in (None, newer[available]))
     )
-
-
-class Rows(NamedTuple):
-    """The rows of one target in a batch, in the order of their keys.
-
-    The sequences have one element for each row, except `incomplete`.
-
-    :param keys: the external ids
-    :param texts: COPY text of the columns in `Target.record_columns`, without a newline
-    :param references: the external ids of the referenced rows, in the order of `Target.references`
-    :param items: the position of the item that the row is counted for, or None
-    :param incomplete: positions of the rows that lack the required column of their target
-    """
-
-    keys: Sequence[str] = ()
-    texts: Sequence[str] = ()
-    references: Sequence[tuple[str | None, ...]] = ()
-    items: Sequence[int | None] = ()
-    incomplete: Sequence[int] = ()
-
-    @property
-    def complete(self) -> "Rows":
-        """The rows that can be inserted: those with the required column."""
-        if not self.incomplete:
-            return self
-        incomplete = set(self.incomplete)
-        positions = [position for position in range(len(self.keys)) if position not in incomplete]
-        return Rows(
-            [self.keys[position] for position in positions],
-            [self.texts[position] for position in positions],
-            [self.references[position] for position in positions],
-            [self.items[position] for position in positions],
-        )
-
-    def encode_for_staging(self) -> bytes:
-        """Return the COPY text of the rows for the staging table of the target."""
-        columns = [*zip(*self.references, strict=True), self.items]
-        return self.encode_with(map(staging.encode_column, columns))
-
-    def encode_with(self, columns: Iterable[Sequence[str]]) -> bytes:
-        """Return the COPY text of the rows with further columns appended.
-
-        :param columns: for each column the texts of its values
-        """
-        lines = list(map("\t".join, zip(self.texts, *columns, strict=True)))
-        return "\n".join([*lines, ""]).encode()
 
 
 def collate(plan: Plan, items: Iterable[tuple[ObservedItem, Parsed]]) -> "CollatedRows":
@@ -251,16 +204,15 @@ class CollatedRows:
             row.extend(at)
 
 
-def encode(target: Target, rows_by_key: dict[str, Row]) -> Rows:
-    """Return the rows of a target as COPY text.
+def encode(target: Target, rows_by_key: dict[str, Row]) -> bytes:
+    """Return the rows of a target as lines of COPY text for its staging table, ordered by key.
 
     :param rows_by_key: external_id → row
     :raises TypeError: if a record has a value of a type that its field does not accept
     """
     if not rows_by_key:
-        return Rows()
-    keys = sorted(rows_by_key)
-    rows = [rows_by_key[key] for key in keys]
+        return b""
+    rows = [rows_by_key[key] for key in sorted(rows_by_key)]
     records = [row.record for row in rows]
     first, last = [row.first for row in rows], [row.last for row in rows]
     columns = list(zip(*map(target.pick_own, records), strict=True))
@@ -274,13 +226,10 @@ def encode(target: Target, rows_by_key: dict[str, Row]) -> Rows:
     texts.append(texts[-1] if first == last else staging.encode_column(last))
     if target.has_content_hash:
         texts.append(staging.encode_column([row.content_hash for row in rows]))
-    return Rows(
-        keys,
-        list(map("\t".join, zip(*texts, strict=True))),
-        list(map(target.pick_references, records)),
-        [row.item for row in rows],
-        _incomplete(target, records),
-    )
+    references = zip(*map(target.pick_references, records), strict=True)
+    texts += map(staging.encode_column, references)
+    texts.append(staging.encode_column([row.item for row in rows]))
+    return "\n".join([*map("\t".join, zip(*texts, strict=True)), ""]).encode()
 
 
 def _known_amounts(amounts: Iterable[Any], available: Iterable[Any]) -> tuple[Any, ...]:
@@ -289,10 +238,3 @@ def _known_amounts(amounts: Iterable[Any], available: Iterable[Any]) -> tuple[An
         0 if amount is None and is_available is False else amount
         for amount, is_available in zip(amounts, available, strict=True)
     )
-
-
-def _incomplete(target: Target, records: list[Any]) -> list[int]:
-    required = target.required_position
-    if required is None:
-        return []
-    return [position for position, record in enumerate(records) if record[required] is None]

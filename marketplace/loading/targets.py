@@ -100,14 +100,8 @@ class Target:
         return any(field.name == "content_hash" for field in self.model._meta.get_fields())
 
     @cached_property
-    def record_columns(self) -> list[str]:
-        """The columns of a staged row, with times and content hash, but without references."""
-        hash_column = ["content_hash"] if self.has_content_hash else []
-        return ["external_id", *self.columns, "first_seen_at", "last_seen_at", *hash_column]
-
-    @cached_property
     def pick_own(self) -> Callable[[Any], tuple[Any, ...]]:
-        """A function: record → its id and column values, in the order of `record_columns`."""
+        """A function: record → its id and the values of its `columns` that are not derived."""
         names = [name for name in self.columns if name not in self.derived]
         return _picker(self.record, ["external_id", *names])
 
@@ -230,9 +224,6 @@ class Plan:
     :param after_merge: writes what follows from the merge, such as history and events, in the
         transaction of the batch; returns the number of price points written
     :param warn: returns warnings about the merged batch, in its transaction
-    :param after_create: does the work of `after_merge` for rows that were all inserted in bulk:
-        record type → ids, and the time of their first observation; None if new rows must be
-        merged; may raise `MergeRequiredError`
     :param after_replay: does the work of `after_merge` that does not concern the history
     :param find_late: returns the external ids of the items in the batch whose history must be
         rebuilt because of a late observation
@@ -255,9 +246,6 @@ class Plan:
     complete_items: Callable[[str, str, list[Any]], None] = lambda alias, platform, parsed: None
     after_merge: Callable[[CursorWrapper, str], int] = lambda cursor, platform: 0
     warn: Callable[[CursorWrapper, str], list[str]] = lambda cursor, platform: []
-    after_create: (
-        Callable[[CursorWrapper, str, Mapping[type[Any], list[int]], datetime], int] | None
-    ) = None
     after_replay: Callable[[CursorWrapper, str], int] = lambda cursor, platform: 0
     find_late: Callable[[CursorWrapper, str], list[str]] = lambda cursor, platform: []
     observe: Callable[[list[Any], datetime], list[Any]] = lambda records, observed_at: []
