@@ -63,9 +63,9 @@ contradicted AS MATERIALIZED (
         )
 ),
 
--- A hashed subplan finds the new offers, which are few.
+-- A hashed subplan finds the new offers. Most of those of a product have the same time.
 new_offers AS MATERIALIZED (
-    SELECT external_id, product_external_id, scraped_at
+    SELECT DISTINCT product_external_id, scraped_at
     FROM stage_ecommerce_offers
     WHERE external_id NOT IN (SELECT external_id FROM prior_ecommerce_offers)
 )
@@ -76,12 +76,6 @@ UNION
 -- and so the offer, was out of stock.
 SELECT s.product_external_id
 FROM new_offers AS s
-CROSS JOIN LATERAL (
-    SELECT id
-    FROM ecommerce_offers
-    WHERE platform = %(platform)s AND external_id = s.external_id
-    OFFSET 0
-) AS o
 CROSS JOIN LATERAL (
     SELECT last_seen_at
     FROM ecommerce_products

@@ -1,4 +1,4 @@
-"""All write paths have the same result: bulk insert and last-seen update equal a merge.
+"""Both write paths have the same result: a last-seen update equals a merge.
 
 The visits are random, some of them late, with repeated, shuffled and damaged documents. WAYS in the
 environment is the number of seeds.
@@ -15,7 +15,7 @@ from django.db import connections
 from classifieds.demo import feeds as classifieds_feeds
 from ecommerce.demo import feeds as ecommerce_feeds
 from ecommerce.models import Category, Offer
-from marketplace.loading import batch, deduplication
+from marketplace.loading import deduplication
 from marketplace.loading.ingest import load_documents
 from tests.content import content, differences, empty
 from tests.mutation import mutate
@@ -62,7 +62,7 @@ def visits(documents, generator):
 
 
 def compare(alias, platform, plan, monkeypatch):
-    """Load visits by all write paths, then only by merges; assert that the results are equal."""
+    """Load visits by both write paths, then only by merges; assert that the results are equal."""
 
     def load():
         summaries = [
@@ -76,7 +76,6 @@ def compare(alias, platform, plan, monkeypatch):
 
     actual, counts = load()
     monkeypatch.setattr(deduplication, "find_existing_versions", lambda *arguments: {})
-    monkeypatch.setattr(batch, "is_all_new", lambda *arguments: False)
     expected, merged_counts = load()
 
     assert sum(created for created, *_ in counts) > 0
