@@ -68,23 +68,25 @@ new_offers AS MATERIALIZED (
     SELECT DISTINCT product_external_id, scraped_at
     FROM stage_ecommerce_offers
     WHERE external_id NOT IN (SELECT external_id FROM prior_ecommerce_offers)
+),
+
+-- New offers of products that were observed later: those observations may show that the product,
+-- and so the offer, was out of stock. Materialized, so that only their times are looked up below.
+late_offers AS MATERIALIZED (
+    SELECT s.product_external_id, s.scraped_at
+    FROM new_offers AS s
+    CROSS JOIN LATERAL (
+        SELECT last_seen_at
+        FROM ecommerce_products
+        WHERE platform = %(platform)s AND external_id = s.product_external_id
+        OFFSET 0
+    ) AS p
+    WHERE p.last_seen_at > s.scraped_at
 )
 
 SELECT product_external_id FROM contradicted
 UNION
--- New offers of products that were observed later: those observations may show that the product,
--- and so the offer, was out of stock.
-SELECT s.product_external_id
-FROM new_offers AS s
-CROSS JOIN LATERAL (
-    SELECT last_seen_at
-    FROM ecommerce_products
-    WHERE platform = %(platform)s AND external_id = s.product_external_id
-    OFFSET 0
-) AS p
-WHERE
-    p.last_seen_at > s.scraped_at
-    AND NOT ecommerce_is_archived(s.scraped_at)
+SELECT product_external_id FROM late_offers WHERE NOT ecommerce_is_archived(scraped_at)
 UNION
 SELECT (
     SELECT external_id FROM ecommerce_products WHERE id = contradicted.product_id
