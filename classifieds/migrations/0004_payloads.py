@@ -34,7 +34,7 @@ class Migration(migrations.Migration):
                     "document_hash",
                     models.UUIDField(
                         null=True,
-                        help_text="XXH3-128 of the first document with it, if the document states its time.",
+                        help_text="XXH3-128 of the first document that had this payload, if it has a time.",
                     ),
                 ),
                 (

@@ -1,6 +1,6 @@
 """Throttling of logins: the counts of failures, the IP address of a client, the page of a lock.
 
-django-axes stores failures in the control database. Logins are rejected for `AXES_COOLOFF_TIME`
+django-axes stores failures in the database `default`. Logins are rejected for `AXES_COOLOFF_TIME`
 after `AXES_FAILURE_LIMIT` failures of one account from one IP address, or `ADDRESS_FAILURE_LIMIT`
 failures of any accounts from one IP address. An account is never locked for all addresses, because
 an attacker could lock its owner out that way.

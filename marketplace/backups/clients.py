@@ -116,7 +116,11 @@ def find(name: str, alias: str, at_least: int, compression: str = "") -> Client:
     ]
     if suitable:
         return min(suitable, key=lambda client: client.major)
-    versions = ", ".join(f"{client.path} is {client.version}" for client in installed)
+    versions = ", ".join(
+        f"{client.path} is {client.version}"
+        + (f" without {compression}" if compression and client.major >= at_least else "")
+        for client in installed
+    )
     wanted = f"{name} {at_least} or newer" + (f" with {compression}" if compression else "")
     raise BackupError(
         f"{wanted} is needed, but {versions or 'none is installed'}. Install it, and set "

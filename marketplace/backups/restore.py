@@ -204,7 +204,7 @@ def _check_files(set_name: str, alias: str, dump: Dump) -> None:
     if damaged := verify.damaged_files(sets.path_of(set_name), alias, dump):
         more = f" and {len(damaged) - _SHOWN} more" if len(damaged) > _SHOWN else ""
         raise BackupError(
-            f"The set {set_name} is damaged: {'; '.join(damaged[:_SHOWN])}{more}. Restore another "
+            f"The set {set_name} is damaged: {'; '.join(damaged[:_SHOWN])}{more}. Choose another "
             "one: python manage.py db_backup --list."
         )
 
@@ -255,6 +255,6 @@ def _compare(plan: RestorePlan, name: str, progress: Progress) -> None:
     if differences:
         raise BackupError(
             f"The restored database differs from the manifest of {plan.set_name} and was dropped: "
-            f"{'; '.join(differences[:_SHOWN])}. Restore another set: "
+            f"{'; '.join(differences[:_SHOWN])}. Choose another set: "
             "python manage.py db_backup --list."
         )

@@ -16,7 +16,7 @@ class RawPayload(models.Model):
     content_hash = models.BinaryField(help_text="XXH3-128 of shape, payload and context.")
     document_hash = models.UUIDField(
         null=True,
-        help_text="XXH3-128 of the first document with it, if the document states its time.",
+        help_text="XXH3-128 of the first document that had this payload, if it has a time.",
     )
 
     # Content

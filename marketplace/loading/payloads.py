@@ -75,7 +75,7 @@ class Packer:
     def _train(self, shape: str, bodies: list[bytes]) -> bytes | None:
         size = sum(map(len, bodies)) // len(bodies) + 1
         samples = random.Random(0).sample(bodies, min(len(bodies), _SAMPLE_BYTES // size + 1))
-        number = random.randrange(1 << 16, 1 << 31)
+        number = random.randrange(1 << 16, 1 << 31)  # zstd reserves the ids outside of this range
         try:
             # The parameters are fixed: searching for better ones takes longer than the whole load.
             dictionary = zstandard.train_dictionary(

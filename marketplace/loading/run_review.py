@@ -131,12 +131,15 @@ def check_waiting(address: Address) -> int:
     run = _get_run(address)
     if not waiting_runs(address.alias).filter(pk=run.pk).exists():
         advice = " Load its sources again." if run.status == LoadRun.Status.FAILED else ""
-        raise SourceError(f"Run {address} is {run.status}: it holds nothing.{advice}")
+        raise SourceError(
+            f"Run {address} has no records to release or discard: its status is {run.status}."
+            f"{advice}"
+        )
     return count_waiting(address.alias, run)
 
 
 def count_waiting(alias: str, run: Any) -> int:
-    """Return how many records of a run a gate holds, or were received and are not loaded."""
+    """Return how many records of a run are held by a gate, or received and not loaded."""
     return int(run.held_count) + sum(1 for _ in _received(alias, run))
 
 

@@ -126,7 +126,10 @@ class Run:
         :raises SourceError: if another process has taken the run in the meantime
         """
         if not self._lock.renew():
-            raise SourceError(f"Run {self.name} was taken by another process.")
+            raise SourceError(
+                f"Another process took over run {self.name} while the connection was lost, and "
+                "continues it."
+            )
 
     def commit_once(self, commit: Callable[[list[_Result]], _Result]) -> _Result:
         """Call `commit` and return its result; commit once even if the connection is lost.

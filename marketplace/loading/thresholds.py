@@ -29,12 +29,13 @@ class Thresholds:
     :param essential: fields that are compared as soon as there is one recent run
     :param missing: by how much the share of records without a field may exceed the usual one
     :param rise: the same for the share of repeated ids, and of prices that moved
-    :param margin: by how much a share may exceed the highest share in a recent batch; the higher
-        limit applies
+    :param margin: by how much a share may exceed the highest share in a recent batch; the
+        higher of this and the limit by `missing` or `rise` applies
     :param unreadable: share of records that are damaged, or of another platform or shape
-    :param repeated: share of records that repeat an id with other content, with too few recent runs
+    :param repeated: share of records that repeat an id with other content; the limit with fewer
+        than `fewest_runs` recent runs
     :param factor: the factor by which a price must rise or fall to have moved
-    :param moved: share of prices that moved, with too few recent runs
+    :param moved: share of prices that moved; the limit with fewer than `fewest_runs` recent runs
     :param slipped: share of price-scale errors: prices that moved by a factor of 10, 100 or 1,000,
         within 5%
     :param currency: share of prices whose currency changed, or is no longer stated

@@ -200,7 +200,9 @@ def _receive_slot() -> Iterator[None]:
     """Limit the number of bodies that a process receives at the same time."""
     if not _receive_slots.acquire(blocking=False):
         raise RequestError(
-            503, "Other pushes are being received. Send it again later.", headers=_RETRY_LATER
+            503,
+            "Too many pushes are being received at once. Send this push again later.",
+            headers=_RETRY_LATER,
         )
     try:
         yield

@@ -71,7 +71,7 @@ class Command(DatabaseCommand):
             nargs="+",
             type=month,
             metavar="MONTH",
-            help="Mark archived months as lost, such as 2025-01; do not archive.",
+            help="Mark these archived months, such as 2025-01, as lost; do not archive.",
         )
         add_destructive_arguments(parser)
         add_format_argument(parser)

@@ -209,7 +209,7 @@ def _conflicting_settings(role: Role, account: Account) -> Iterator[Difference]:
     for key, value in account.settings.items():
         if key not in defined and _contradicts(role, key, value):
             statement = SQL("ALTER ROLE {} RESET {}").format(name, Identifier(key))
-            yield Difference(role.name, f"starts with {key} = {value}", (), (statement,))
+            yield Difference(role.name, f"has {key} = {value}", (), (statement,))
     # Settings for one database take precedence over those of the role.
     for key, value in account.settings_here.items():
         if defined.get(key, value) != value or (
@@ -219,7 +219,7 @@ def _conflicting_settings(role: Role, account: Account) -> Iterator[Difference]:
                 name, Identifier(account.database), Identifier(key)
             )
             place = (f"database {account.database}",)
-            yield Difference(role.name, f"starts with {key} = {value} in", place, (statement,))
+            yield Difference(role.name, f"has {key} = {value} in", place, (statement,))
 
 
 def _contradicts(role: Role, key: str, value: str) -> bool:

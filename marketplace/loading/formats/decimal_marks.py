@@ -53,7 +53,7 @@ def text_size(value: Any) -> int:
 
 
 def add_decimal_mark(entries: Iterator[EntryFields]) -> Iterator[EntryFields]:
-    """Yield the entries of a feed; add the feed's decimal mark to the head of ambiguous offers.
+    """Yield the entries of a feed; add the feed's decimal mark to those with ambiguous prices.
 
     The mark is derived from the offers at the start of the feed, so it is the same each time that
     the feed is read. It is empty if the prices do not show it.

@@ -295,7 +295,7 @@ class TestWords:
             (["show", "uzum-999999"], "No run, record or outlier uzum-999999 is pending review."),
             (["show"], "Specify the rows to show, as in ingest_review list: run uzum-17."),
             (["release", "records", "uzum-1"], "write: record uzum-1."),
-            (["release", "uzum-1", "--platform=uzum"], "leave out the ids."),
+            (["release", "uzum-1", "--platform=uzum"], "omit the ids."),
             (["show", "outlier", "olx-1"], "classifieds does not mark prices as outliers."),
             (["show", "outlier", "uzum-999999"], "The outlier uzum-999999 does not exist."),
         ],

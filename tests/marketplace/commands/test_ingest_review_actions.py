@@ -58,7 +58,8 @@ class TestReleaseRuns:
         outcome = run("ingest_review", "release", "run", f"uzum-{completed.pk}", f"uzum-{held.pk}")
 
         assert outcome.err == (
-            f"Run uzum-{completed.pk} is completed: it holds nothing.\n"
+            f"Run uzum-{completed.pk} has no records to release or discard: "
+            "its status is completed.\n"
             "CommandError: 1 of 2 failed. See the reasons above.\n"
         )
         assert Product.objects.count() == 1
@@ -68,7 +69,10 @@ class TestReleaseRuns:
 
         err = run("ingest_review", "release", "run", f"uzum-{failed.pk}").err
 
-        assert f"Run uzum-{failed.pk} is failed: it holds nothing. Load its sources again.\n" in err
+        assert (
+            f"Run uzum-{failed.pk} has no records to release or discard: "
+            "its status is failed. Load its sources again.\n" in err
+        )
 
     def test_a_dry_run_does_nothing(self):
         held = held_run(card(1))
@@ -128,7 +132,10 @@ class TestDiscardRuns:
 
         outcome = run("ingest_review", "release", "run", f"uzum-{held.pk}")
 
-        assert f"Run uzum-{held.pk} is discarded: it holds nothing.\n" in outcome.err
+        assert (
+            f"Run uzum-{held.pk} has no records to release or discard: its status is discarded.\n"
+            in outcome.err
+        )
 
 
 class TestRecords:

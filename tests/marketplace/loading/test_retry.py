@@ -281,7 +281,7 @@ class TestLockAfterALostConnection:
                     _terminate(connections["ecommerce"].connection)
                     assert take_lock(cursor, summary.run_id)
 
-            with pytest.raises(SourceError, match=r"Run uzum-\d+ was taken by another process"):
+            with pytest.raises(SourceError, match=r"Another process took over run uzum-"):
                 ingest("uzum", loads["paths"], progress=take)
 
         run = LoadRun.objects.get()

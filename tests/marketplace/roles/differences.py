@@ -111,7 +111,7 @@ DEFECTS = {
         f"{ANALYST} lacks the setting temp_file_limit = 5GB"
     ),
     f"ALTER ROLE {ANALYST} IN DATABASE test_ecommerce_db SET temp_file_limit = -1": (
-        f"{ANALYST} starts with temp_file_limit = -1 in database test_ecommerce_db"
+        f"{ANALYST} has temp_file_limit = -1 in database test_ecommerce_db"
     ),
     "GRANT EXECUTE ON FUNCTION lo_create TO PUBLIC": (
         "PUBLIC should not have EXECUTE on system function lo_create"
@@ -132,23 +132,21 @@ DEFECTS = {
         f"{ANALYST} should not have CONNECT on system database postgres"
     ),
     f"ALTER ROLE {LOADER} SET default_transaction_read_only = true": (
-        f"{LOADER} starts with default_transaction_read_only = true"
+        f"{LOADER} has default_transaction_read_only = true"
     ),
     f"ALTER ROLE {OWNER} IN DATABASE test_ecommerce_db SET default_transaction_read_only = on": (
-        f"{OWNER} starts with default_transaction_read_only = on in database test_ecommerce_db"
+        f"{OWNER} has default_transaction_read_only = on in database test_ecommerce_db"
     ),
-    f"ALTER ROLE {LOADER} SET search_path = pg_catalog": (
-        f"{LOADER} starts with search_path = pg_catalog"
-    ),
-    f"ALTER ROLE {ANALYST} SET role = {OWNER}": f"{ANALYST} starts with role = {OWNER}",
+    f"ALTER ROLE {LOADER} SET search_path = pg_catalog": (f"{LOADER} has search_path = pg_catalog"),
+    f"ALTER ROLE {ANALYST} SET role = {OWNER}": f"{ANALYST} has role = {OWNER}",
     f"ALTER ROLE {LOADER} SET session_replication_role = replica": (
-        f"{LOADER} starts with session_replication_role = replica"
+        f"{LOADER} has session_replication_role = replica"
     ),
     f"ALTER ROLE {ANALYST} IN DATABASE test_ecommerce_db SET statement_timeout = 0": (
-        f"{ANALYST} starts with statement_timeout = 0 in database test_ecommerce_db"
+        f"{ANALYST} has statement_timeout = 0 in database test_ecommerce_db"
     ),
     f"ALTER ROLE {ANALYST} IN DATABASE test_ecommerce_db SET default_transaction_read_only = off": (
-        f"{ANALYST} starts with default_transaction_read_only = off in database test_ecommerce_db"
+        f"{ANALYST} has default_transaction_read_only = off in database test_ecommerce_db"
     ),
 }
 
