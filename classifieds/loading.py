@@ -53,7 +53,7 @@ PLAN = Plan(
     shapes=full_listings.SHAPES,
     after_run=full_listings.expire,
     coverage={
-        # Only the price, not "or on request": an ad whose price was lost looks like one on request.
+        # Ads on request do not count as priced: an ad whose price was not parsed looks the same.
         "price": (records.Listing, "price"),
         "title": (records.Listing, "title"),
         "category": (records.Listing, "category_path"),

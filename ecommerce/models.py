@@ -127,7 +127,7 @@ class Product(base.PlatformRow):
 
     # Price and stock
     is_available = models.BooleanField(null=True, help_text="NULL if unknown.")
-    total_available = models.IntegerField(null=True, help_text="Pieces of all offers.")
+    total_available = models.IntegerField(null=True, help_text="Pieces in stock, of all offers.")
     min_price = models.DecimalField(max_digits=18, decimal_places=2, null=True)
     max_price = models.DecimalField(max_digits=18, decimal_places=2, null=True)
     currency = models.CharField(max_length=3, null=True, help_text="ISO 4217.")

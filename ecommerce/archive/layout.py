@@ -238,7 +238,8 @@ def check_size(file: ArchivedFile) -> os.stat_result:
 
 def _damaged(path: Path, reason: str) -> ArchiveError:
     return ArchiveError(
-        f"{path} is missing or was changed: {reason}. Copy it back from a backup of the archive."
+        f"{path} is missing, damaged or not readable: {reason}. Correct its permissions, or copy "
+        "it from a backup of the archive."
     )
 
 

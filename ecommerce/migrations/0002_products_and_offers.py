@@ -193,7 +193,7 @@ class Migration(migrations.Migration):
                 ("is_available", models.BooleanField(null=True, help_text="NULL if unknown.")),
                 (
                     "total_available",
-                    models.IntegerField(null=True, help_text="Pieces of all offers."),
+                    models.IntegerField(null=True, help_text="Pieces in stock, of all offers."),
                 ),
                 ("min_price", models.DecimalField(max_digits=18, decimal_places=2, null=True)),
                 ("max_price", models.DecimalField(max_digits=18, decimal_places=2, null=True)),

@@ -81,8 +81,8 @@ def _lock(cursor: CursorWrapper, tables: list[content.Table]) -> bool:
             return False
         if error_code(error) == errorcodes.LOCK_NOT_AVAILABLE:
             raise BackupError(
-                f"A table stayed locked for {LOCK_TIMEOUT} seconds. Run this again when the "
-                "migration has ended (pg_stat_activity lists it)."
+                f"A table stayed locked for {LOCK_TIMEOUT} seconds, probably by a migration: see "
+                "pg_stat_activity. Run this again when that session has ended."
             ) from error
         raise
     return True

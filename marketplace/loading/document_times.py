@@ -1,9 +1,9 @@
 """The times of observations: whether the time that a document states is used.
 
 A time of observation that the user specifies is always used. A time in a document is ignored if it
-is in the future, or if it is stale: it stays the same while the content changes. Then the time of
-the load is used instead, with a warning. Loading the same file again is the same observation, so
-the time of its first load is used.
+is in the future, or if it is stale: it stays the same while the content changes. Then the
+time of the first load of the file is used instead, with a warning: loading it again is the same
+observation.
 """
 
 from collections.abc import Sequence
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from marketplace.loading.sources import SourceState
 
 _FUTURE = (
-    "Time {at} is in the future. The first load's time is used as observed_at; override it with "
-    "--observed-at."
+    "Time {at} is in the future. The time of the first load of this file is used as observed_at; "
+    "override it with --observed-at."
 )
 _STALE = (
-    "Time {at} stays the same while the content changes. The first load's time is used as "
-    "observed_at; override it with --observed-at."
+    "Time {at} stays the same while the content changes. The time of the first load of this "
+    "file is used as observed_at; override it with --observed-at."
 )
 
 # Uses the index on external ids. Payloads that the source itself has stored are excluded by their

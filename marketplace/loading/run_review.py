@@ -15,7 +15,7 @@ from marketplace.loading.database_models import loading_models
 from marketplace.loading.formats.documents import Line
 from marketplace.loading.models import LoadRun
 
-#: The number of held and received records that are shown.
+#: The number of records of each kind (held, received) that are shown.
 _FIRST = 3
 
 

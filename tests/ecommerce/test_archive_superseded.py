@@ -263,7 +263,7 @@ class TestListing:
 
         lines_by_month = {line.split()[0]: line for line in lines[1:]}
         assert (
-            f"{missing} is missing or was changed: it cannot be read: No such file"
+            f"{missing} is missing, damaged or not readable: it cannot be read: No such file"
             in lines_by_month["2021-05"]
         )
         assert lines_by_month["2021-06"].endswith(" rows")

@@ -9,7 +9,7 @@ from marketplace.loading.formats.encodings import drain, look_ahead
 from marketplace.loading.formats.yml import EntryFields
 from marketplace.loading.values import prices
 
-#: Entries with prices at the start of a source that are examined, and entries in total.
+#: The sample ends after this number of entries with prices, or this number of entries in total.
 _SAMPLE = 200
 _MAX_SAMPLE = 10_000
 #: Characters of the sample in total, so that a few large entries do not fill the memory.

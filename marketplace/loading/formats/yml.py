@@ -108,8 +108,8 @@ class Feed:
 
     def _refuse(self, declared: str) -> None:
         raise SourceError(
-            f"{self.name} declares XML {declared} and is refused: they are not needed in a "
-            "feed, and can make it expand without bound. Remove the declarations."
+            f"{self.name} declares XML {declared} in its DOCTYPE and is refused: a feed does not "
+            "need such declarations, which can make it expand without bound. Remove them."
         )
 
     def take(self, events: Any) -> Iterator[EntryFields]:

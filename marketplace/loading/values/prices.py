@@ -254,7 +254,8 @@ def _to_decimal(digits: str, mark: str) -> Decimal:
     """Return the number that is written with these digits and separators.
 
     :param mark: the decimal mark, or an empty text
-    :raises ValueError: if the digits before the decimal mark are not grouped by three
+    :raises ValueError: if the digits before the decimal mark are not grouped by three, or in the
+        Indian way
     """
     whole, _, part = digits.rpartition(mark) if mark and mark in digits else (digits, "", "")
     whole = re.sub(_GROUP, "", whole)

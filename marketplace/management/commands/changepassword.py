@@ -1,4 +1,4 @@
-"""Django's `changepassword`, on the control database."""
+"""Django's `changepassword`, on the database of accounts (`default`)."""
 
 from django.contrib.auth.management.commands import changepassword
 
@@ -6,6 +6,6 @@ from marketplace.cli import AppDatabaseMixin
 
 
 class Command(AppDatabaseMixin, changepassword.Command):
-    """Change the password of an account in the control database."""
+    """Change the password of an account in the database `default`."""
 
     apps = ("auth",)

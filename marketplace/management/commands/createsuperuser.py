@@ -1,4 +1,4 @@
-"""Django's `createsuperuser`, on the control database."""
+"""Django's `createsuperuser`, on the database of accounts (`default`)."""
 
 from django.contrib.auth.management.commands import createsuperuser
 
@@ -6,6 +6,6 @@ from marketplace.cli import AppDatabaseMixin
 
 
 class Command(AppDatabaseMixin, createsuperuser.Command):
-    """Create an account with all permissions in the control database."""
+    """Create an account with all permissions in the database `default`."""
 
     apps = ("auth",)

@@ -139,7 +139,7 @@ class Command(BaseCommand):
             self.stderr.write(self.style.ERROR(f"{held}: {cause}"))
         if summary.hold_reasons:
             address = f"{summary.platform}-{summary.run_id}"
-            self.stderr.write(f"Show them: python manage.py ingest_review show run {address}")
+            self.stderr.write(f"Show the run: python manage.py ingest_review show run {address}")
         for warning in summary.warnings:
             self.stderr.write(self.style.WARNING(f"Warning: {warning}"))
         for line in rejection_lines(summary):

@@ -56,9 +56,10 @@ class Command(DatabaseCommand):
 
     list: show the rows that are pending review, and why.
     show: show one row, with its payload.
-    release: load it as if it had arrived in time; a failed run: resume it;
-    an outlier: accept it.
-    discard: delete it. restore: mark a released outlier again.
+    release: load records or a held run at their original times of observation;
+    resume a failed run; accept an outlier.
+    discard: delete records, or the records of a run that are not loaded.
+    restore: mark a released outlier again.
 
     Name rows as the list shows them: run uzum-17, record uzum-5 uzum-6,
     outlier uzum-9. The kind may be omitted if the id has only one meaning.
@@ -77,13 +78,18 @@ class Command(DatabaseCommand):
         add_words(show, "show")
         show.add_argument("--full", action="store_true", help="Do not shorten payloads.")
         add_format_argument(show)
-        release = actions.add_parser("release", help="Load it, as if it had arrived in time.")
+        release = actions.add_parser(
+            "release",
+            help="Load records or runs at their original times of observation; accept outliers.",
+        )
         add_words(release, "release")
         add_selection(release)
         release.add_argument(
             "--dry-run", action="store_true", help="Show the actions without performing them."
         )
-        discard = actions.add_parser("discard", help="Delete it.")
+        discard = actions.add_parser(
+            "discard", help="Delete records, or the records of a run that are not loaded."
+        )
         add_words(discard, "discard")
         add_selection(discard)
         add_destructive_arguments(discard)
