@@ -10,7 +10,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import CheckConstraint, Model, UniqueConstraint
 from django.db.models import Index as ModelIndex
 
-from marketplace.databases.revisions import get_revision
+from marketplace.databases.revisions import get_compatible_revision
 from marketplace.postgresql.catalog import (
     Column,
     Constraint,
@@ -50,6 +50,7 @@ def verify(alias: str) -> Verification:
     """Compare the database with the models of its own apps.
 
     :raises OperationalError: if the database cannot be reached
+    :raises MarketplaceError: if another version of the code migrated the database
     """
     models = {model._meta.db_table: model for model in _models() if _alias_of(model) == alias}
     others = {model._meta.db_table: model for model in _models() if _alias_of(model) != alias}
@@ -84,7 +85,7 @@ def _fields(model: type[Model]) -> list[Any]:
 
 
 def _migration_drifts(alias: str) -> Iterator[str]:
-    revision = get_revision(alias)
+    revision = get_compatible_revision(alias)
     yield from (f"pending migration {name}" for name in revision.pending)
     yield from (f"unknown migration {name}" for name in revision.unknown)
 
