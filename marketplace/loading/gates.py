@@ -63,14 +63,6 @@ class Baseline:
     tail: QualityMetrics = field(default_factory=QualityMetrics)
 
 
-def get_baseline(alias: str, platform: str) -> Baseline:
-    """Return the baseline of the last completed runs of a platform.
-
-    A run is included for each shape of which it had enough rows. Several small runs are combined.
-    """
-    return summarize(recent_runs(alias, platform), get_thresholds(platform))
-
-
 def recent_runs(alias: str, platform: str) -> list[QualityMetrics]:
     """Return the metrics of the last completed runs of a platform, newest observations first."""
     runs = loading_models(alias).runs.of(platform).completed()
@@ -81,6 +73,8 @@ def recent_runs(alias: str, platform: str) -> list[QualityMetrics]:
 
 def summarize(runs: Iterable[QualityMetrics], limits: Thresholds) -> Baseline:
     """Return the baseline of some runs.
+
+    A run is included for each shape of which it had enough rows. Several small runs are combined.
 
     :param runs: newest first
     """

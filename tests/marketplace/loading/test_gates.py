@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ecommerce.models import LoadRun
-from marketplace.loading.gates import Baseline, Gate, get_baseline, judge, judge_volume
+from marketplace.loading.gates import Baseline, Gate, judge, judge_volume
 from marketplace.loading.quality_metrics import QualityMetrics
 from tests import factories
 from tests.marketplace.loading.gate_metrics import LIMITS, NOON, USUAL, batch, recent, run
@@ -258,7 +258,7 @@ class TestGate:
             self.store(wrong, status=status)
         factories.load_run("ecommerce", platform="ozon", quality_metrics=wrong.to_dict())
 
-        baseline = get_baseline("ecommerce", "uzum")
+        baseline = Gate("ecommerce", "uzum").recent
 
         assert len(baseline.tallies["UZ-API"]) == 5
         assert Gate("ecommerce", "uzum").judge(batch(price=970)) != []
