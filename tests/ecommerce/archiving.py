@@ -15,6 +15,9 @@ from tests.commands import run
 #: Months without rows of other tests.
 MAY, JUNE, JULY = date(2021, 5, 1), date(2021, 6, 1), date(2021, 7, 1)
 
+#: The option of `db_archive` that selects May and June.
+AGE = f"--older-than={(timezone.now().date() - JULY).days - 10}d"
+
 _COLUMNS = (
     "id, offer_id, price, old_price, currency, discount_percent, is_available, available_amount, "
     "price_change, price_change_percent, recorded_at, is_outlier"

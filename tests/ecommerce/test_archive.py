@@ -17,7 +17,7 @@ from marketplace.exceptions import ArchiveError
 from tests import factories
 from tests.commands import run
 from tests.ecommerce.archiving import (
-    JULY,
+    AGE,
     JUNE,
     MAY,
     archive,
@@ -32,7 +32,6 @@ pytestmark = [
     pytest.mark.django_db(databases=["ecommerce"], transaction=True),
     pytest.mark.usefixtures("archive_dir"),
 ]
-AGE = f"--older-than={(timezone.now().date() - JULY).days - 10}d"
 
 
 class TestRollback:

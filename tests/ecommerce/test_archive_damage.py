@@ -2,7 +2,6 @@
 
 import pytest
 from django.contrib.admin import site
-from django.utils import timezone
 
 from ecommerce import queries
 from ecommerce.archive import export, layout, months
@@ -11,7 +10,7 @@ from ecommerce.models import ArchivedMonth, Offer
 from marketplace.exceptions import ArchiveError
 from tests.commands import run
 from tests.ecommerce.archiving import (
-    JULY,
+    AGE,
     MAY,
     archive,
     files,
@@ -25,7 +24,6 @@ pytestmark = [
     pytest.mark.django_db(databases=["ecommerce"], transaction=True),
     pytest.mark.usefixtures("archive_dir"),
 ]
-AGE = f"--older-than={(timezone.now().date() - JULY).days - 10}d"
 
 
 def flip(path):

@@ -7,21 +7,18 @@ from contextlib import contextmanager
 
 import pytest
 from django.db import connections
-from django.utils import timezone
 from psycopg2.sql import SQL, Identifier
 
 from ecommerce.archive import layout, manifests, months
 from ecommerce.archive.months import Place
 from ecommerce.models import ArchivedMonth
 from tests.commands import run
-from tests.ecommerce.archiving import JULY, MAY, archive, make_history, manifest_of, rows, unarchive
+from tests.ecommerce.archiving import AGE, MAY, archive, make_history, manifest_of, rows, unarchive
 
 pytestmark = [
     pytest.mark.django_db(databases=["ecommerce"], transaction=True),
     pytest.mark.usefixtures("archive_dir"),
 ]
-
-AGE = f"--older-than={(timezone.now().date() - JULY).days - 10}d"
 
 
 @contextmanager

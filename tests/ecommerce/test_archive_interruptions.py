@@ -2,13 +2,12 @@
 
 import pytest
 from django.db import connections
-from django.utils import timezone
 
 from ecommerce.archive import manifests, months, moving
 from ecommerce.archive.months import Place
 from tests.commands import run
 from tests.ecommerce.archiving import (
-    JULY,
+    AGE,
     MAY,
     answers,
     archive,
@@ -21,7 +20,6 @@ pytestmark = [
     pytest.mark.django_db(databases=["ecommerce"], transaction=True),
     pytest.mark.usefixtures("archive_dir"),
 ]
-AGE = f"--older-than={(timezone.now().date() - JULY).days - 10}d"
 
 
 class Killed(BaseException):

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from django.utils import timezone
 
 from ecommerce import queries
 from ecommerce.archive import months
@@ -24,7 +23,6 @@ pytestmark = [
     pytest.mark.django_db(databases=["ecommerce"], transaction=True),
     pytest.mark.usefixtures("archive_dir"),
 ]
-AGE = f"--older-than={(timezone.now().date() - JULY).days - 10}d"
 
 
 class TestQuestions:

@@ -8,10 +8,10 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.utils.html import strip_tags
 
-from ecommerce.models import LoadChunk, LoadRun, Product, QuarantinedRecord
+from ecommerce.models import LoadRun, Product, QuarantinedRecord
 from marketplace.admin_site import review
-from marketplace.loading import chunks
 from tests import factories
+from tests.marketplace.commands.review_rows import held_run
 
 pytestmark = [
     pytest.mark.django_db(databases="__all__"),
@@ -42,29 +42,8 @@ def record(number, price=1000):
 
 def held(*cards):
     """Create a run that holds cards."""
-    run = factories.load_run(
-        "ecommerce",
-        platform="uzum",
-        status="held",
-        error="price is missing in 97% of 1,000 records",
-        held_count=len(cards),
-    )
-    lines = [
-        orjson.dumps(
-            {
-                "shape": "UZ-GQL-CARD",
-                "payload": payload,
-                "context": {},
-                "is_counted": True,
-                "observed_at": NOON.isoformat(),
-                "place": f"line {number}",
-                "source": "cards.jsonl",
-            }
-        )
-        for number, payload in enumerate(cards, 1)
-    ]
-    LoadChunk.objects.create(run=run, is_held=True, sequence=1, body=chunks.pack(lines))
-    return run
+    error = "price is missing in 97% of 1,000 records"
+    return held_run(*cards, error=error)
 
 
 def act(client, url, action, *rows, **values):

@@ -104,13 +104,6 @@ def stage(tmp_path_factory):
     stage.stop()
 
 
-@pytest.fixture
-def database(stage):
-    name = stage.use_new_database()
-    yield name
-    stage.drop(name)
-
-
 #: Columns that depend on which loader was first: the first observation of a payload, and the last
 #: one of a seller or category, which an unchanged product does not always state again.
 BY_ORDER = [

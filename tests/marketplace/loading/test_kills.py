@@ -137,13 +137,6 @@ def stage(tmp_path_factory):
     stage.stop()
 
 
-@pytest.fixture
-def database(stage):
-    name = stage.use_new_database()
-    yield name
-    stage.drop(name)
-
-
 @pytest.fixture(scope="module")
 def undisturbed(stage, calls):
     """Platform → content and run counts after an undisturbed load."""
