@@ -8,7 +8,7 @@ from django.db.backends.utils import CursorWrapper
 
 from marketplace.loading import values
 from marketplace.loading.adapters import Parsed
-from marketplace.loading.retry import retry_on_disconnect
+from marketplace.loading.retry import retry
 from marketplace.postgresql.sql_files import read_sql
 from procurement import models
 from procurement.records import Lot, Organization
@@ -38,8 +38,7 @@ def _restore_tax_numbers(alias: str, platform: str, parsed: list[Parsed | None])
     if not short:
         return
     wanted = {f"0{inn}" for inn in short}
-    stored = models.Organization.objects.using(alias).filter(platform=platform, inn__in=wanted)
-    identities = retry_on_disconnect(alias, lambda: list(stored.values_list("inn", "name")))
+    identities = _find_identities(alias, platform, wanted)
     identities += [
         (record.inn, record.name) for record in _organizations(parsed) if record.inn in wanted
     ]
@@ -47,6 +46,16 @@ def _restore_tax_numbers(alias: str, platform: str, parsed: list[Parsed | None])
     for position, item in enumerate(parsed):
         if item is not None and any(map(_is_short, item.records)):
             parsed[position] = _restore(item, names)
+
+
+@retry
+def _find_identities(
+    alias: str, platform: str, tax_numbers: set[str]
+) -> list[tuple[str | None, str | None]]:
+    """Return number and name of the stored organizations with some tax numbers."""
+    stored = models.Organization.objects.using(alias)
+    rows = stored.filter(platform=platform, inn__in=tax_numbers)
+    return list(rows.values_list("inn", "name"))
 
 
 def _organizations(parsed: Iterable[Parsed | None]) -> Iterator[Organization]:

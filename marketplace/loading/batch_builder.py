@@ -14,9 +14,8 @@ from marketplace.loading.document_times import Clock
 from marketplace.loading.formats import documents
 from marketplace.loading.formats.documents import Entry, Line
 from marketplace.loading.formats.encodings import drain
-from marketplace.loading.items import Batch, BatchItem, ParsedItem, Reject
+from marketplace.loading.items import Batch, BatchItem, ParsedItem, Position, Reject
 from marketplace.loading.mapped import suggestions
-from marketplace.loading.retry import retry_on_disconnect
 from marketplace.loading.serialization import UNSTORABLE, as_stored, find_unstorable, to_bytes
 
 if TYPE_CHECKING:
@@ -33,14 +32,9 @@ _MAX_SKIPPED = 20_000
 
 
 class BatchBuilder:
-    """Collect the items of a source, and yield them as batches.
+    """Collect the items of a source, and yield them as batches."""
 
-    :param position: number of documents of the source that are complete
-    """
-
-    def __init__(
-        self, preparer: "Preparer", hasher: "Hasher", state: "SourceState", position: int = 0
-    ) -> None:
+    def __init__(self, preparer: "Preparer", hasher: "Hasher", state: "SourceState") -> None:
         self.preparer = preparer
         self.adapter = preparer.adapter
         self.hasher = hasher
@@ -48,7 +42,10 @@ class BatchBuilder:
         self.job = state.job
         self.source = Source(state.name, self.job.options, self.warn)
         self.clock = preparer.clock = Clock(state)
-        self.position = position
+        #: The number of documents that were added, and of records of the current document.
+        self.documents, self.records = state.position.documents, 0
+        #: How many records of the current document are loaded already.
+        self.loaded_records = state.position.records
         self.parsed_items: list[ParsedItem] = []
         self.rejects: list[Reject] = []
         self.skipped = self.size = 0
@@ -56,8 +53,6 @@ class BatchBuilder:
         self.warnings: dict[str, None] = {}
         #: The kinds of warnings that were issued, or are not to be issued.
         self.kinds = {UNREADABLE_TIME} if self.job.overriding_time else set[str]()
-        #: How many of the items and rejects belong to complete documents.
-        self.complete = (0, 0)
 
     def add(self, group: list[Entry | Line]) -> Iterator[Batch]:
         """Add documents; yield the batches that are full."""
@@ -73,9 +68,9 @@ class BatchBuilder:
                 self.skipped += 1
             else:
                 yield from self._add_document(document, hashes[index])
-            self.position += 1
+            self._end_document()
             if self._is_full:
-                yield from self._emit(self.position)
+                yield from self._emit()
         if self.skipped >= _MAX_SKIPPED:
             yield from self.flush()
 
@@ -93,19 +88,14 @@ class BatchBuilder:
             return set()
         indexes = [index for index, value in enumerate(hashes) if value is not None]
         wanted = [value for value in hashes if value is not None]
-        if not wanted:
-            return set()
-        alias = self.job.alias
-        loaded = retry_on_disconnect(
-            alias, lambda: deduplication.find_loaded_documents(alias, wanted)
-        )
+        loaded = deduplication.find_loaded_documents(self.job.alias, wanted) if wanted else ()
         return {indexes[position] for position in loaded}
 
     def add_item(self, item: Item, place: str) -> Iterator[Batch]:
         """Add an item that was split off its document before; yield the batch if it is full."""
         self._add_item(item, place, None, 0)
         if self._is_full:
-            yield from self._emit(self.position)
+            yield from self._emit()
 
     def _add_document(self, document: Entry | Line, document_hash: str | None) -> Iterator[Batch]:
         if isinstance(document, Line):
@@ -113,13 +103,13 @@ class BatchBuilder:
             is_alone = len(entries) == 1
         else:
             entries, is_alone = [document], False
-        self.complete = (len(self.parsed_items), len(self.rejects))
         for entry in entries:
             if entry.warning:
                 self.warn(entry.warning)
                 continue
             if entry.fault:
-                self._reject(PayloadError(entry.fault), entry.place, entry.raw)
+                if self._is_next():
+                    self._reject(PayloadError(entry.fault), entry.place, entry.raw)
                 continue
             yield from self._add_entry(entry, document_hash if is_alone else None)
 
@@ -130,17 +120,28 @@ class BatchBuilder:
                 # Checked first, because a document is complete only after its last item.
                 if self._is_full:
                     self._forget_document(document_hash)
-                    yield from self._emit_complete()
-                if self._is_full:
-                    yield from self._emit(0)
+                    yield from self._emit()
+                if not self._is_next():
+                    continue
                 at, fallback = self._time(item)
                 if at != item.observed_at:
                     item = item._replace(observed_at=at)
                 self._add_item(item, entry.place, document_hash, index, fallback)
         except PayloadError as error:
+            if not self._is_next():
+                return
             state = self.state
             suggestions.check_row(self.adapter, entry.document, state.name, state.path)
             self._reject(error, entry.place, to_bytes(entry.document))
+
+    def _is_next(self) -> bool:
+        """Count a record of the document; return whether it is still to be loaded."""
+        self.records += 1
+        return self.records > self.loaded_records
+
+    def _end_document(self) -> None:
+        self.documents += 1
+        self.records = self.loaded_records = 0
 
     def _time(self, item: Item) -> tuple[datetime | None, datetime | None]:
         """Return the time in an item's document, if it counts, and its fallback."""
@@ -210,37 +211,23 @@ class BatchBuilder:
         count = len(self.parsed_items) + len(self.rejects)
         return count >= settings.INGEST_BATCH_SIZE or self.size >= MAX_BATCH_BYTES
 
-    def _emit(self, position: int) -> Iterator[Batch]:
-        """Yield the collected items; the last of their batches has the position.
-
-        :param position: number of complete documents; 0 if the items are a part of one document
-        """
+    def _emit(self) -> Iterator[Batch]:
+        """Yield the collected items as a group of batches; the last of them has the position."""
         parsed_items, rejects, skipped = self.parsed_items, self.rejects, self.skipped
         warnings, self.warnings = self.warnings, {}
         self.parsed_items, self.rejects, self.skipped, self.size = [], [], 0, 0
-        self.complete = (0, 0)
         batches = list(self.preparer.prepare(parsed_items, rejects))
-        batches[-1].position = position
+        batches[-1].position = Position(self.documents, self.records)
         batches[-1].skipped += skipped
         batches[-1].warnings |= warnings
         # Release the memory of the yielded batch.
         del parsed_items, rejects
         yield from drain(batches)
 
-    def _emit_complete(self) -> Iterator[Batch]:
-        """Yield the items of complete documents, so that a batch ends with a document."""
-        items, rejects = self.complete
-        incomplete = self.parsed_items[items:], self.rejects[rejects:]
-        self.parsed_items, self.rejects = self.parsed_items[:items], self.rejects[:rejects]
-        yield from self.flush()
-        self.parsed_items, self.rejects = incomplete
-        self.size = sum(len(parsed_item.item.raw) for parsed_item in self.parsed_items)
-        self.size += sum(len(reject.payload) for reject in self.rejects)
-
     def flush(self) -> Iterator[Batch]:
         """Yield the items that remain."""
         if self.parsed_items or self.rejects or self.skipped or self.warnings:
-            yield from self._emit(self.position)
+            yield from self._emit()
 
 
 class HeldBatchBuilder(BatchBuilder):
@@ -250,11 +237,11 @@ class HeldBatchBuilder(BatchBuilder):
         """Add held items; yield the batches that are full."""
         for line in group:
             held = orjson.loads(line.raw)
-            self.position += 1
+            self._end_document()
             if "reason" in held:
                 self._add_reject(held)
                 if self._is_full:
-                    yield from self._emit(self.position)
+                    yield from self._emit()
             else:
                 yield from self._add_held(held)
 

@@ -4,19 +4,16 @@ A chunk holds either received documents or the items of a batch that a gate hold
 """
 
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import orjson
 import zstandard
-from django.db.models import QuerySet
 
 from marketplace.loading.database_models import loading_models
 from marketplace.loading.formats import json_text
 from marketplace.loading.formats.documents import Line
 from marketplace.loading.items import Batch, BatchItem, Reject
-from marketplace.loading.models import LoadChunk
-from marketplace.loading.retry import retry_on_disconnect
+from marketplace.loading.retry import retry
 
 #: The stored form of a blank line: it has no documents, and the lines behind it keep their numbers.
 BLANK_LINE = b"[]"
@@ -27,18 +24,22 @@ def read(alias: str, run_id: int, *, is_held: bool = False) -> Iterator[Line]:
 
     :param is_held: True reads the chunks that a gate holds, False those that were received
     """
-    chunks = loading_models(alias).chunks
-    selected = chunks.of_run(run_id).filter(is_held=is_held).order_by("sequence")
-    keys = retry_on_disconnect(alias, lambda: list(selected.values_list("pk", flat=True)))
     line_number = 0
-    for pk in keys:
-        for line in unpack(retry_on_disconnect(alias, partial(_body, chunks, pk))):
+    for pk in _find(alias, run_id, is_held):
+        for line in unpack(_body(alias, pk)):
             line_number += 1
             yield Line(f"line {line_number}", line)
 
 
-def _body(chunks: QuerySet[LoadChunk], pk: int) -> bytes:
-    return bytes(chunks.values_list("body", flat=True).get(pk=pk))
+@retry
+def _find(alias: str, run_id: int, is_held: bool) -> list[int]:
+    chunks = loading_models(alias).chunks.of_run(run_id).filter(is_held=is_held)
+    return list(chunks.order_by("sequence").values_list("pk", flat=True))
+
+
+@retry
+def _body(alias: str, pk: int) -> bytes:
+    return bytes(loading_models(alias).chunks.values_list("body", flat=True).get(pk=pk))
 
 
 def pack(lines: list[bytes]) -> bytes:

@@ -4,7 +4,7 @@ import os
 from functools import partial
 
 import orjson
-from django.db import DataError, Error, IntegrityError, OperationalError, connections, transaction
+from django.db import DataError, Error, IntegrityError, OperationalError, connections
 from psycopg2 import errors
 
 from marketplace.exceptions import ItemsRefusedError, MarketplaceError
@@ -14,11 +14,11 @@ from marketplace.loading.adapters import Parsed
 from marketplace.loading.batch import Outcome, StaleVersionError
 from marketplace.loading.deduplication import find_loaded_observations
 from marketplace.loading.gates import Gate
-from marketplace.loading.items import Batch, BatchItem, ParsedItem, Reject, reject
+from marketplace.loading.items import Batch, BatchItem, Counts, ParsedItem, Reject, reject
 from marketplace.loading.payloads import Packer
 from marketplace.loading.preparation import Preparer
 from marketplace.loading.reader import Reader
-from marketplace.loading.retry import retry_on_conflict
+from marketplace.loading.retry import retry
 from marketplace.loading.runs import Run
 from marketplace.loading.serialization import find_longest
 from marketplace.loading.sources import Job
@@ -55,6 +55,8 @@ class Committer:
         self.packer = Packer(job.alias, job.platform)
         self.preparer = Preparer(job.alias, reader.adapter, reader.plan, is_recognizing=False)
         self.is_nested = connections[job.alias].in_atomic_block
+        #: The records in the batches of the current group that are committed.
+        self.pending = Counts()
 
     def commit(self, batch: Batch) -> None:
         """Commit a batch; if the database refuses it, commit its halves separately.
@@ -64,7 +66,7 @@ class Committer:
         :raises HeldError: if a gate holds the batch
         """
         try:
-            outcome = retry_on_conflict(partial(self._commit_once, batch), self._count_retry)
+            outcome = self._commit_once(batch, [])
         except StaleVersionError:
             self._commit_prepared(batch.items, batch)
             return
@@ -76,7 +78,7 @@ class Committer:
                 raise
             self._commit_halves(batch, error)
             return
-        self.run.confirm_batch()
+        self.pending = self._count_records(batch) if batch.is_partial else Counts()
         self.gate.admit(batch.metrics)
         self.summary.add(outcome, batch.rejects)
         self.progress(self.summary)
@@ -113,18 +115,18 @@ class Committer:
             self._commit_rejects(_empty_copy(batch, [*batch.rejects, refused]))
             return
         middle = len(items) // 2
-        self._commit_prepared(items[:middle], Batch())
+        self._commit_prepared(items[:middle], Batch(is_partial=True))
         self._commit_prepared(items[middle:], _empty_copy(batch, batch.rejects))
 
     def _commit_prepared(self, items: list[BatchItem], remainder: Batch) -> None:
         """Prepare items again, without recognizing unchanged ones, and commit them.
 
-        :param remainder: gives the position, skipped count, rejects and warnings to commit with
-            the items
+        :param remainder: a batch without items that is committed together with the items
         """
         parsed_items = [ParsedItem(item, orjson.loads(item.raw)) for item in items]
         prepared = list(self.preparer.prepare(parsed_items, list(remainder.rejects)))
         prepared[-1].position, prepared[-1].skipped = remainder.position, remainder.skipped
+        prepared[-1].is_partial = remainder.is_partial
         prepared[-1].warnings |= remainder.warnings
         for batch in prepared:
             self.commit(batch)
@@ -147,38 +149,43 @@ class Committer:
         external_id = parsed.external_id if isinstance(parsed, Parsed) else ""
         return reject(item, reason, field, external_id)
 
-    def _count_retry(self) -> None:
+    def count_retry(self) -> None:
+        """Count a retry after a conflict with another loader."""
         self.summary.retries += 1
 
-    def _commit_once(self, batch: Batch) -> Outcome:
-        """Commit a batch exactly once, even if the connection is lost during the commit."""
-        if self.is_nested:
-            return self._execute(batch)
-        outcome: Outcome = self.run.commit_once(partial(self._execute, batch))
-        return outcome
+    def _count_records(self, batch: Batch) -> Counts:
+        """Return the numbers of records in the group of a batch, up to this batch."""
+        read, rejected = self.pending
+        return Counts(read + batch.read, rejected + len(batch.rejects))
 
-    def _execute(self, batch: Batch, reached: list[Outcome] | None = None) -> Outcome:
-        """Write a batch and the progress of the run in one transaction.
+    @retry
+    def _commit_once(self, batch: Batch, results: list[Outcome]) -> Outcome:
+        """Commit a batch exactly once, even if the connection is lost during the commit.
 
-        :param reached: takes the outcome at the end of the transaction, before the commit
+        :param results: an empty list
         """
-        outcome = Outcome(unchanged=batch.skipped)
         if batch.observed_times:
             self.plan.before_batch(self.alias, batch.observed_times)
         payload_versions.prepare_dictionaries(self.packer, batch)
-        with transaction.atomic(using=self.alias):
-            if batch.items:
-                outcome = self._write(batch)
-            elif batch.rejects:
-                self._judge(batch)
-            self._store_rejects(batch.rejects)
-            newest = max((item.observed_at for item in batch.items), default=None)
-            self.run.advance(outcome, len(batch.rejects), batch.position, newest)
-            self.run.warn([*batch.warnings, *outcome.warnings])
-            if self.is_nested and batch.items:
-                batches.clear(self.alias, self.plan)
-            if reached is not None:
-                reached.append(outcome)
+        return self.run.commit_once(partial(self._execute, batch), batch.position, results)
+
+    def _execute(self, batch: Batch) -> Outcome:
+        """Write a batch and its counts, in its transaction.
+
+        :raises HeldError: if a gate holds the batch
+        """
+        outcome = Outcome(unchanged=batch.skipped)
+        if batch.items:
+            outcome = self._write(batch)
+        elif batch.rejects:
+            self._judge(batch)
+        self._store_rejects(batch.rejects)
+        newest = max((item.observed_at for item in batch.items), default=None)
+        records = None if batch.is_partial else self._count_records(batch)
+        self.run.count(outcome, newest, records)
+        self.run.warn([*batch.warnings, *outcome.warnings])
+        if self.is_nested and batch.items:
+            batches.clear(self.alias, self.plan)
         return outcome
 
     def _write(self, batch: Batch) -> Outcome:
@@ -229,8 +236,10 @@ class Committer:
 
 
 def _empty_copy(batch: Batch, rejects: list[Reject]) -> Batch:
-    """Return a batch without items that completes the same documents."""
-    return Batch(batch.position, batch.skipped, rejects=rejects, warnings=batch.warnings)
+    """Return a batch without items that ends at the same position."""
+    return Batch(
+        batch.position, batch.is_partial, batch.skipped, rejects=rejects, warnings=batch.warnings
+    )
 
 
 def _is_limit(error: Exception) -> bool:

@@ -20,6 +20,7 @@ from psycopg2.sql import SQL, Identifier
 
 from marketplace.loading.adapters import Adapter
 from marketplace.loading.database_models import loading_models, table_of
+from marketplace.loading.retry import retry
 from marketplace.loading.targets import Plan
 
 _SORTED = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
@@ -120,6 +121,7 @@ def digest(data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=16).digest()
 
 
+@retry
 def find_loaded_documents(alias: str, hashes: Sequence[str]) -> set[int]:
     """Return the positions of the documents that were loaded before.
 
@@ -134,6 +136,7 @@ def find_loaded_documents(alias: str, hashes: Sequence[str]) -> set[int]:
         return {position - 1 for (position,) in cursor.fetchall()}
 
 
+@retry
 def find_existing_versions(
     alias: str, platform: str, plan: Plan, hashes: Sequence[str]
 ) -> dict[int, ExistingVersion]:

@@ -16,7 +16,7 @@ from psycopg2.sql import SQL, Identifier
 
 from marketplace.loading.adapters import Parsed
 from marketplace.loading.database_models import loading_models, table_of
-from marketplace.loading.retry import retry_on_disconnect
+from marketplace.loading.retry import retry
 
 if TYPE_CHECKING:
     from marketplace.loading.items import BatchItem, ParsedItem
@@ -107,11 +107,11 @@ class Clock:
         self.state = state
         job = state.job
         self.overriding_time, self.latest = job.overriding_time, job.latest
-        self._alias, self._platform = job.alias, job.platform
+        self.alias, self._platform = job.alias, job.platform
         self._warnings: dict[str, str] = {}
         self._stale_times = set(state.stale_times)
         self._new_stale_times: set[datetime] = set()
-        self._tables = _tables(self._alias)
+        self._tables = _tables(self.alias)
 
     def judge(self, stated: datetime) -> datetime | None:
         """Return the time that a payload states; None if it is ignored."""
@@ -165,12 +165,13 @@ class Clock:
         ]
         if not changed:
             return
-        times = retry_on_disconnect(self._alias, lambda: self._query_stale_times(changed))
+        times = self._query_stale_times(changed)
         self._stale_times |= times
         self._new_stale_times |= times
         for at in sorted(times):
             self._warn(_STALE, at)
 
+    @retry
     def _query_stale_times(self, changed: "list[tuple[str, BatchItem]]") -> set[datetime]:
         """Return the times at which other content of the same items is stored.
 
@@ -180,7 +181,7 @@ class Clock:
             # A first load: no payload was stored before the source.
             return set()
         tables = self._tables
-        with connections[self._alias].cursor() as cursor:
+        with connections[self.alias].cursor() as cursor:
             ids = [external_id for external_id, _ in changed]
             values: dict[str, Any] = {
                 "platform": self._platform,

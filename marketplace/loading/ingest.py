@@ -21,6 +21,7 @@ from marketplace.loading.database_models import loading_models
 from marketplace.loading.formats import documents
 from marketplace.loading.formats.documents import Entry
 from marketplace.loading.interrupted_runs import find_interrupted, give_up
+from marketplace.loading.items import Position
 from marketplace.loading.models import INTERRUPTED, LoadRun
 from marketplace.loading.reader import Reader
 from marketplace.loading.runs import Run
@@ -128,7 +129,7 @@ def resume(alias: str, run_id: int, *, progress: Progress = lambda summary: None
     if job.full_listing:
         # A full listing is read from the start: missing items are known only after all its records.
         checkpoints = {
-            path: checkpoint._replace(position=0, is_complete=False)
+            path: checkpoint._replace(position=Position(), is_complete=False)
             for path, checkpoint in checkpoints.items()
         }
     job = replace(job, checkpoints=checkpoints)

@@ -86,6 +86,24 @@ def reject(item: BatchItem, reason: str, field: str = "", external_id: str = "")
     )
 
 
+class Position(NamedTuple):
+    """A position in a source, between two records.
+
+    :param documents: number of documents before it
+    :param records: number of records before it in the document that it is in
+    """
+
+    documents: int = 0
+    records: int = 0
+
+
+class Counts(NamedTuple):
+    """Numbers of records that were read, and of those that were rejected."""
+
+    read: int = 0
+    rejected: int = 0
+
+
 class SeenAgain(NamedTuple):
     """An unchanged item, observed again at a later time.
 
@@ -101,7 +119,10 @@ class SeenAgain(NamedTuple):
 class Batch:
     """A batch, ready to be written.
 
-    :param position: number of documents of the source that are complete with this batch
+    :param position: the position in the source after the batch; None if the batch is not the last
+        one of its group, or its items do not come from the source
+    :param is_partial: whether further batches of its group follow: the items of a group are read
+        again unless all of its batches are committed
     :param skipped: counted items that were loaded before and change nothing
     :param rows: the rows of each target of the plan, as lines of COPY text
     :param points: further observations, as lines of COPY text
@@ -113,7 +134,8 @@ class Batch:
     :param stale_times: stale times of documents that no earlier batch of the source has
     """
 
-    position: int = 0
+    position: Position | None = None
+    is_partial: bool = False
     skipped: int = 0
     items: list[BatchItem] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)

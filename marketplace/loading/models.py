@@ -192,20 +192,17 @@ class LoadSource(models.Model):
         blank=True,
         help_text="Id of the newest payload stored before this source was read.",
     )
-    record_count = models.BigIntegerField(
-        default=0, help_text="Committed records; written in the transaction of each batch."
+    batch_count = models.BigIntegerField(
+        default=0, help_text="Committed batches; written in the transaction of each batch."
     )
     checkpoint = models.BigIntegerField(
         default=0,
         help_text="Documents whose records are all committed. Resuming starts after them.",
     )
-    uncheckpointed_count = models.BigIntegerField(
+    checkpoint_records = models.BigIntegerField(
         default=0,
         db_default=0,
-        help_text="Committed records after the checkpoint. A resumed run reads them again.",
-    )
-    uncheckpointed_rejected_count = models.BigIntegerField(
-        default=0, db_default=0, help_text="Quarantined records after the checkpoint."
+        help_text="Committed records of the document after the checkpoint.",
     )
     is_complete = models.BooleanField(
         default=False, help_text="Whether the source was read to the end."

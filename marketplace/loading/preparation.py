@@ -18,7 +18,6 @@ from marketplace.loading.document_times import Clock
 from marketplace.loading.items import Batch, BatchItem, ParsedItem, Reject, SeenAgain, reject
 from marketplace.loading.quality_metrics import QualityMetrics, measure
 from marketplace.loading.record_types import check_columns, check_types
-from marketplace.loading.retry import retry_on_disconnect
 from marketplace.loading.rows import collate, encode
 from marketplace.loading.targets import Plan
 
@@ -74,7 +73,7 @@ class Preparer:
         self._timed = {shape.name for shape in adapter.shapes if shape.is_timed}
 
     def prepare(self, parsed_items: list[ParsedItem], rejects: list[Reject]) -> Iterator[Batch]:
-        """Yield the batches of some items.
+        """Yield the batches of a group of items.
 
         There is one batch, unless some product, listing, lot or offer was observed at different
         times: each of its states then goes into a separate batch, so that both are recorded.
@@ -104,6 +103,8 @@ class Preparer:
         bounds = [0, *self._boundaries(parsed_items, results), len(parsed_items)]
         parts = [slice(*ends) for ends in pairwise(bounds)]
         batches = [self._batch(parsed_items[part], results[part], []) for part in parts[:-1]]
+        for batch in batches:
+            batch.is_partial = True
         return [*batches, self._batch(parsed_items[parts[-1]], results[parts[-1]], rejects)]
 
     def _reject_wrong_types(
@@ -166,11 +167,8 @@ class Preparer:
         if not self.is_recognizing:
             return {}
         hashes = [parsed_item.item.content_hash for parsed_item in parsed_items]
-        versions = retry_on_disconnect(
-            self.alias,
-            lambda: deduplication.find_existing_versions(
-                self.alias, self.adapter.platform, self.plan, hashes
-            ),
+        versions = deduplication.find_existing_versions(
+            self.alias, self.adapter.platform, self.plan, hashes
         )
         # A late arrival is inserted into the history, which requires its content.
         return {

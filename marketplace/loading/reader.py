@@ -7,7 +7,7 @@ from django.conf import settings
 
 from marketplace.exceptions import SourceError
 from marketplace.loading import chunks
-from marketplace.loading.adapters import Adapter, get_adapter
+from marketplace.loading.adapters import Adapter, Item, get_adapter
 from marketplace.loading.batch_builder import MAX_BATCH_BYTES, BatchBuilder, HeldBatchBuilder
 from marketplace.loading.deduplication import Hasher
 from marketplace.loading.formats import documents
@@ -16,7 +16,7 @@ from marketplace.loading.items import Batch
 from marketplace.loading.mapped import tables
 from marketplace.loading.mapped.tables import Table
 from marketplace.loading.preparation import Preparer
-from marketplace.loading.retry import retry_on_disconnect
+from marketplace.loading.retry import retry
 from marketplace.loading.sources import (
     Job,
     Message,
@@ -36,6 +36,7 @@ class Reader:
 
     def __init__(self, job: Job, table: Table | None = None) -> None:
         self.job = job
+        self.alias = job.alias
         self.table = table or (tables.load(job.columns, job.platform) if job.columns else None)
         self.adapter: Adapter = self.table.adapter if self.table else get_adapter(job.platform)
         self.plan: Plan = self.table.plan if self.table else get_plan(job.alias)
@@ -53,7 +54,7 @@ class Reader:
         """Yield the messages of a source; none if it is complete already."""
         state = get_state(self.job, source)
         if state is not None:
-            yield from self.batches(self._open(source), state, state.position)
+            yield from self.batches(self._open(source), state)
 
     def _open(self, source: str | int) -> Iterator[Entry | Line]:
         if isinstance(source, int):
@@ -63,14 +64,9 @@ class Reader:
             return self.table.read(source, limit)
         return documents.read_unparsed(source, limit)
 
-    def batches(
-        self, entries: Iterator[Entry | Line], state: SourceState, position: int = 0
-    ) -> Iterator[Message]:
-        """Yield the start of a source, the batches of its documents, and its end.
-
-        :param position: number of documents to skip, as they are complete already
-        """
-        messages = self._batches(entries, state, position)
+    def batches(self, entries: Iterator[Entry | Line], state: SourceState) -> Iterator[Message]:
+        """Yield the start of a source, the batches of its documents, and its end."""
+        messages = self._batches(entries, state)
         # The start is sent with the first batch, so that its hash and queries have time until then.
         first = [next(messages)]
         yield state.start_message
@@ -79,25 +75,24 @@ class Reader:
 
     def missing(self, scope: Scope) -> Iterator[Batch]:
         """Yield batches that mark the items missing which a full listing lacks."""
-        find = self.plan.find_missing
         state = get_state_in_memory(self.job, str(scope))
         builder = BatchBuilder(self.preparer, self.hasher, state)
-        if find is None:
-            return
-        # The query must end before the first batch is written, as writing changes its result.
-        alias, platform = self.job.alias, self.job.platform
-        for item in retry_on_disconnect(alias, lambda: list(find(alias, platform, scope))):
-            yield from builder.add_item(item, str(scope))
-        yield from builder.flush()
+        for item in self._find_missing(scope):
+            yield from _without_position(builder.add_item(item, str(scope)))
+        yield from _without_position(builder.flush())
 
-    def _batches(
-        self, entries: Iterator[Entry | Line], state: SourceState, position: int
-    ) -> Iterator[Message]:
+    @retry
+    def _find_missing(self, scope: Scope) -> list[Item]:
+        """Return the missing items. Writing the first of them would change the result."""
+        find = self.plan.find_missing
+        return list(find(self.alias, self.job.platform, scope)) if find else []
+
+    def _batches(self, entries: Iterator[Entry | Line], state: SourceState) -> Iterator[Message]:
         kind = HeldBatchBuilder if self.job.is_held else BatchBuilder
-        builder = kind(self.preparer, self.hasher, state, position)
+        builder = kind(self.preparer, self.hasher, state)
         failure = ""
         try:
-            for _ in islice(entries, position):
+            for _ in islice(entries, state.position.documents):
                 pass
             for group in _groups(entries):
                 yield from builder.add(group)
@@ -107,6 +102,13 @@ class Reader:
             failure = str(error)
         yield from builder.flush()
         yield SourceEnd(failure)
+
+
+def _without_position(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """Yield batches of items that do not come from the source, so they do not advance it."""
+    for batch in batches:
+        batch.position = None
+        yield batch
 
 
 def _groups(entries: Iterator[Entry | Line]) -> Iterator[list[Entry | Line]]:

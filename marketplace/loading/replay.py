@@ -15,20 +15,20 @@ from itertools import islice
 from typing import Any, TypeVar
 
 import orjson
-from django.db import Error, connections, transaction
+from django.db import Error, connections
 from django.utils import timezone
 from psycopg2.sql import SQL, Identifier
 
 from marketplace.exceptions import DatabaseUnavailableError, SourceError, name_error
 from marketplace.loading import batch as batches
 from marketplace.loading import late_arrivals, payload_versions, payloads, quarantine
-from marketplace.loading.adapters import Parsed, get_adapter
+from marketplace.loading.adapters import Adapter, Parsed, get_adapter
 from marketplace.loading.database_models import get_payload_models, loading_models
-from marketplace.loading.items import Batch, BatchItem, ParsedItem, Reject
+from marketplace.loading.items import Batch, BatchItem, Counts, ParsedItem, Reject
 from marketplace.loading.models import INTERRUPTED, LoadRun
 from marketplace.loading.payload_versions import PayloadVersion
 from marketplace.loading.preparation import Preparer
-from marketplace.loading.retry import retry_on_conflict, retry_on_disconnect
+from marketplace.loading.retry import retry
 from marketplace.loading.runs import Run
 from marketplace.loading.sources import SourceStart
 from marketplace.loading.summary import Progress, Summary
@@ -57,24 +57,24 @@ def replay(platform: str, *, progress: Progress = lambda summary: None) -> Summa
         )
     now = timezone.now()
     run = Run(alias, platform, "replay", now, {})
-    retry_on_disconnect(alias, partial(run.start_source, SourceStart("replay", "", "", now)))
+    run.start_source(SourceStart("replay", "", "", now))
     summary = Summary(platform, run.id)
-    preparer = Preparer(alias, adapter, get_plan(alias), is_recognizing=False)
-    shared = _SharedRows(preparer.plan)
     try:
-        for external_ids in _steps(alias, platform):
-            _replay(alias, preparer, run, external_ids, shared, summary)
-            progress(summary)
-        _replay_shared(alias, preparer, shared, summary)
+        _Replay(run, adapter, summary).replay(progress)
     except BaseException as error:
         # Storing the failure fails, too, if the connection is lost or the disk is full.
         with suppress(Error, DatabaseUnavailableError):
             run.finish(LoadRun.Status.FAILED, f"{INTERRUPTED}{name_error(error)}")
         raise
-    retry_on_disconnect(alias, run.end_source)
-    retry_on_disconnect(alias, partial(run.finish, LoadRun.Status.COMPLETED))
+    run.end_source()
+    _finish(alias, run)
     summary.seconds = round(time.monotonic() - started, 3)
     return summary
+
+
+@retry
+def _finish(alias: str, run: Run) -> None:
+    run.finish(LoadRun.Status.COMPLETED)
 
 
 def _plan(plan: Plan, replayed: str) -> Plan:
@@ -144,122 +144,135 @@ def _is_stored(record: Any, row: Any) -> bool:
     return all(value is None or getattr(row, name, value) == value for name, value in values)
 
 
-def _replay_shared(alias: str, preparer: Preparer, shared: _SharedRows, summary: Summary) -> None:
-    rows = shared.rows()
-
-    def work(step: list[tuple[Any, ...]]) -> None:
-        batch = preparer.fold(list(shared.items(alias, preparer.adapter.platform, step)))
-        with transaction.atomic(using=alias):
-            _write(alias, preparer, batch, "whole")
-
-    while step := list(islice(rows, _STEP)):
-        _commit(alias, partial(work, step), summary)
-
-
-def _steps(alias: str, platform: str) -> Iterator[list[str]]:
-    """Yield the external ids of all items with stored payloads, in order, in groups of _STEP."""
-    stored, last = get_payload_models(alias).payloads.filter(platform=platform), ""
-    while True:
-        rest = stored.filter(external_id__gt=last).order_by("external_id")
-        page = rest.values_list("external_id", flat=True).distinct()[:_STEP]
-        ids: list[str] = retry_on_disconnect(alias, partial(list, page.all()))
-        if not ids:
-            return
-        yield ids
-        last = ids[-1]
-
-
-def _replay(
-    alias: str,
-    preparer: Preparer,
-    run: Run,
-    external_ids: list[str],
-    shared: _SharedRows,
-    summary: Summary,
-) -> None:
-    """Replay some items in one transaction."""
-    platform = preparer.adapter.platform
-
-    def work() -> tuple[batches.Outcome, list[Reject]]:
-        rejects: list[Reject] = []
-        with transaction.atomic(using=alias):
-            # A concurrent loader waits, and so writes after the versions that are read here.
-            _lock(alias, preparer, external_ids)
-            versions = list(payload_versions.read(alias, platform, external_ids))
-            whole, incomplete = _prepare(alias, preparer, versions, shared, rejects)
-            first = _write(alias, preparer, whole, "whole")
-            second = _write(alias, preparer, incomplete, "partial")
-            is_any = bool(whole.items or incomplete.items)
-            points = _rebuild(alias, preparer, versions) if is_any else 0
-            outcome = batches.Outcome(
-                first.created + second.created,
-                first.updated + second.updated,
-                first.unchanged + second.unchanged,
-                points,
-            )
-            quarantine.store(alias, platform, run.id, "replay", rejects, {}, run.now)
-            run.advance(outcome, len(rejects), 0)
-        return outcome, rejects
-
-    summary.add(*_commit(alias, work, summary))
-
-
-def _commit(alias: str, work: Callable[[], _Result], summary: Summary) -> _Result:
-    """Run a transaction and return its result; repeat it after a conflict or a lost connection.
+class _Replay:
+    """The replay of a platform, in steps of one transaction each.
 
     A replay locks items before shared rows, a loader shared rows before items. So the two may
     deadlock, and one of them must be repeated.
     """
 
-    def count_retry() -> None:
-        summary.retries += 1
+    def __init__(self, run: Run, adapter: Adapter, summary: Summary) -> None:
+        self.run = run
+        self.alias = run.alias
+        self.platform = run.platform
+        self.summary = summary
+        self.preparer = Preparer(run.alias, adapter, get_plan(run.alias), is_recognizing=False)
+        self.shared = _SharedRows(self.preparer.plan)
 
-    return retry_on_conflict(partial(retry_on_disconnect, alias, work), count_retry)
+    def count_retry(self) -> None:
+        """Count a retry after a conflict with a loader."""
+        self.summary.retries += 1
 
+    def replay(self, progress: Progress) -> None:
+        """Replay all items with stored payloads, and then the rows that they share."""
+        last = ""
+        while external_ids := self._next_ids(last):
+            self.summary.add(*self._commit(partial(self._replay_items, external_ids), []))
+            progress(self.summary)
+            last = external_ids[-1]
+        rows = self.shared.rows()
+        while step := list(islice(rows, _STEP)):
+            self._commit(partial(self._replay_shared, step), [])
 
-def _lock(alias: str, preparer: Preparer, external_ids: list[str]) -> None:
-    """Lock the rows of the items to be replayed, in the order of their ids."""
-    values: dict[str, Any] = {"platform": preparer.adapter.platform, "ids": external_ids}
-    with connections[alias].cursor() as cursor:
-        for target in preparer.plan.hashed_targets:
-            cursor.execute(
-                SQL(
-                    "SELECT FROM {} WHERE platform = %(platform)s AND external_id = ANY(%(ids)s) "
-                    'ORDER BY external_id COLLATE "C" FOR UPDATE'
-                ).format(Identifier(target.table)),
-                values,
-            )
+    @retry
+    def _commit(self, work: Callable[[], _Result], results: list[_Result]) -> _Result:
+        return self.run.commit_once(work, None, results)
 
+    @retry
+    def _next_ids(self, last: str) -> list[str]:
+        """Return the external ids of the next items with stored payloads, at most _STEP."""
+        stored = get_payload_models(self.alias).payloads.filter(platform=self.platform)
+        rest = stored.filter(external_id__gt=last).order_by("external_id")
+        return list(rest.values_list("external_id", flat=True).distinct()[:_STEP])
 
-def _prepare(
-    alias: str,
-    preparer: Preparer,
-    versions: list[PayloadVersion],
-    shared: _SharedRows,
-    rejects: list[Reject],
-) -> tuple[Batch, Batch]:
-    """Return the newest state of each item, combined from its versions, as two batches.
+    def _replay_shared(self, rows: list[tuple[Any, ...]]) -> None:
+        """Replay some shared rows, in the current transaction."""
+        self._write(
+            self.preparer.fold(list(self.shared.items(self.alias, self.platform, rows))), "whole"
+        )
 
-    The first batch has the items whose versions can all be parsed. The second one has the items
-    with a version that cannot be parsed, whose stored values must be kept.
-    """
-    shapes = {shape.name for shape in preparer.adapter.shapes}
-    # Of two versions with the same time, the one stored first wins: it must come last.
-    ordered = versions[::-1]
-    ordered.sort(key=lambda version: max(version.times))
-    parsed_items = [
-        _to_parsed_item(alias, version) for version in ordered if version.shape in shapes
-    ]
-    parsed = [
-        (item, shared.extract(content, item.observed_at))
-        for item, content in preparer.parse(parsed_items, rejects)
-    ]
-    unparsed = {_place(version.external_id) for version in versions if version.shape not in shapes}
-    unparsed |= {reject.place for reject in rejects}
-    return (
-        preparer.fold([pair for pair in parsed if pair[0].place not in unparsed]),
-        preparer.fold([pair for pair in parsed if pair[0].place in unparsed]),
-    )
+    def _replay_items(self, external_ids: list[str]) -> tuple[batches.Outcome, list[Reject]]:
+        """Replay some items, in the current transaction."""
+        rejects: list[Reject] = []
+        # A concurrent loader waits, and so writes after the versions that are read here.
+        self._lock(external_ids)
+        versions = list(payload_versions.read(self.alias, self.platform, external_ids))
+        whole, incomplete = self._prepare(versions, rejects)
+        first = self._write(whole, "whole")
+        second = self._write(incomplete, "partial")
+        is_any = bool(whole.items or incomplete.items)
+        outcome = batches.Outcome(
+            first.created + second.created,
+            first.updated + second.updated,
+            first.unchanged + second.unchanged,
+            self._rebuild(versions) if is_any else 0,
+        )
+        quarantine.store(
+            self.alias, self.platform, self.run.id, "replay", rejects, {}, self.run.now
+        )
+        read = outcome.created + outcome.updated + outcome.unchanged + len(rejects)
+        self.run.count(outcome, None, Counts(read, len(rejects)))
+        return outcome, rejects
+
+    def _lock(self, external_ids: list[str]) -> None:
+        """Lock the rows of the items to be replayed, in the order of their ids."""
+        values: dict[str, Any] = {"platform": self.platform, "ids": external_ids}
+        with connections[self.alias].cursor() as cursor:
+            for target in self.preparer.plan.hashed_targets:
+                cursor.execute(
+                    SQL(
+                        "SELECT FROM {} WHERE platform = %(platform)s "
+                        "AND external_id = ANY(%(ids)s) "
+                        'ORDER BY external_id COLLATE "C" FOR UPDATE'
+                    ).format(Identifier(target.table)),
+                    values,
+                )
+
+    def _prepare(
+        self, versions: list[PayloadVersion], rejects: list[Reject]
+    ) -> tuple[Batch, Batch]:
+        """Return the newest state of each item, combined from its versions, as two batches.
+
+        The first batch has the items whose versions can all be parsed. The second one has the items
+        with a version that cannot be parsed, whose stored values must be kept.
+        """
+        preparer = self.preparer
+        shapes = {shape.name for shape in preparer.adapter.shapes}
+        # Of two versions with the same time, the one stored first wins: it must come last.
+        ordered = versions[::-1]
+        ordered.sort(key=lambda version: max(version.times))
+        parsed_items = [
+            _to_parsed_item(self.alias, version) for version in ordered if version.shape in shapes
+        ]
+        parsed = [
+            (item, self.shared.extract(content, item.observed_at))
+            for item, content in preparer.parse(parsed_items, rejects)
+        ]
+        unparsed = {
+            _place(version.external_id) for version in versions if version.shape not in shapes
+        }
+        unparsed |= {reject.place for reject in rejects}
+        return (
+            preparer.fold([pair for pair in parsed if pair[0].place not in unparsed]),
+            preparer.fold([pair for pair in parsed if pair[0].place in unparsed]),
+        )
+
+    def _write(self, batch: Batch, replayed: str) -> batches.Outcome:
+        """Merge a batch in the current transaction."""
+        if not batch.items:
+            return batches.Outcome()
+        plan = _plan(self.preparer.plan, replayed)
+        batches.stage(self.alias, plan, batch)
+        outcome = batches.write(self.alias, self.platform, plan, batch, None)
+        batches.clear(self.alias, plan)
+        return outcome
+
+    def _rebuild(self, versions: list[PayloadVersion]) -> int:
+        """Rebuild the histories; return the number of new points."""
+        plan, adapter = self.preparer.plan, self.preparer.adapter
+        observations = late_arrivals.observe(self.alias, adapter, plan, versions)
+        with connections[self.alias].cursor() as cursor:
+            return plan.rebuild(cursor, self.platform, observations)
 
 
 def _place(external_id: str) -> str:
@@ -274,21 +287,3 @@ def _to_parsed_item(alias: str, version: PayloadVersion) -> ParsedItem:
     return ParsedItem(
         BatchItem(version.shape, raw, context, True, at, place, ""), stored["payload"]
     )
-
-
-def _write(alias: str, preparer: Preparer, batch: Batch, replayed: str) -> batches.Outcome:
-    """Merge a batch in the current transaction."""
-    if not batch.items:
-        return batches.Outcome()
-    plan = _plan(preparer.plan, replayed)
-    batches.stage(alias, plan, batch)
-    outcome = batches.write(alias, preparer.adapter.platform, plan, batch, None)
-    batches.clear(alias, plan)
-    return outcome
-
-
-def _rebuild(alias: str, preparer: Preparer, versions: list[PayloadVersion]) -> int:
-    """Rebuild the histories; return the number of new points."""
-    observations = late_arrivals.observe(alias, preparer.adapter, preparer.plan, versions)
-    with connections[alias].cursor() as cursor:
-        return preparer.plan.rebuild(cursor, preparer.adapter.platform, observations)

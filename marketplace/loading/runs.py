@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from django.db import connections, transaction
 from django.db.models import DateTimeField, F, Q, Value
@@ -15,24 +15,14 @@ from marketplace.loading.batch import Outcome
 from marketplace.loading.database_models import loading_models
 from marketplace.loading.formats import json_text
 from marketplace.loading.interrupted_runs import end_dead_runs
-from marketplace.loading.items import Batch
+from marketplace.loading.items import Batch, Counts, Position
 from marketplace.loading.models import LoadRun
-from marketplace.loading.retry import retry_on_disconnect
+from marketplace.loading.retry import retry
 from marketplace.loading.run_lock import RunLock
 from marketplace.loading.sources import Checkpoint, SourceStart
 from marketplace.loading.targets import Scope
 
 _Result = TypeVar("_Result")
-
-
-class _Uncheckpointed(NamedTuple):
-    """Numbers of committed records after the last checkpoint of a source.
-
-    Their documents are read again when the run is resumed.
-    """
-
-    loaded: int = 0
-    rejected: int = 0
 
 
 class Run:
@@ -57,12 +47,6 @@ class Run:
         models = loading_models(alias)
         self._runs, self._sources, self._chunks = models.runs, models.sources, models.chunks
         self._source: Any = None
-        #: Number of committed records of the source; None if it is unknown.
-        self._count: int | None = None
-        #: Number of records in the batch that is being committed.
-        self._pending = 0
-        #: Records of an earlier part of the run that are read again, and those in this batch.
-        self._uncheckpointed = self._repeated = _Uncheckpointed()
         self.is_resumed = pk is not None
         with transaction.atomic(using=alias):
             row = self._runs.get(pk=pk) if pk else self._create(title, options)
@@ -92,11 +76,12 @@ class Run:
 
     @property
     def _source_row(self) -> Any:
-        """The row of the source, if it belongs to this run and has the expected record count."""
-        rows = self._sources.of_run(self.id).filter(
-            Q(run__platform=self.platform, run__started_at=self._started_at), pk=self._source.pk
+        """The row of the source, if it belongs to this run and has the expected batch count."""
+        return self._sources.of_run(self.id).filter(
+            Q(run__platform=self.platform, run__started_at=self._started_at),
+            pk=self._source.pk,
+            batch_count=self._source.batch_count,
         )
-        return rows if self._count is None else rows.filter(record_count=self._count)
 
     def _check(self, row_count: int) -> None:
         """Check that a query found exactly one row.
@@ -131,28 +116,39 @@ class Run:
                 "continues it."
             )
 
-    def commit_once(self, commit: Callable[[list[_Result]], _Result]) -> _Result:
-        """Call `commit` and return its result; commit once even if the connection is lost.
+    def commit_once(
+        self, work: Callable[[], _Result], position: Position | None, results: list[_Result]
+    ) -> _Result:
+        """Call `work` in a transaction that also counts the batch, and return its result.
 
-        The record count of the source shows whether a commit whose end is unknown has happened.
+        The number of batches shows whether a commit whose end is unknown has happened.
 
-        :param commit: a function that appends its result to the given list in its transaction
+        :param position: the checkpoint of the source after the batch; None leaves it unchanged
+        :param results: an empty list in the first attempt to commit the batch; the same list in
+            further attempts
         """
-        if self._count is None:
-            self._count = retry_on_disconnect(self.alias, self.record_count)
-        before = self._count
-        reached: list[_Result] = []
+        self.renew()
+        if not (results and self._is_committed()):
+            with transaction.atomic(using=self.alias):
+                result = work()
+                self._count_batch(position)
+                results.append(result)
+        self._source.batch_count += 1
+        return results[-1]
 
-        def attempt() -> _Result:
-            self.renew()
-            # Only needed after an attempt whose end is unknown; otherwise the commit itself checks.
-            if reached and self.record_count() == before + self._pending > before:
-                return reached[-1]
-            return commit(reached)
+    def _is_committed(self) -> bool:
+        """Return whether the next batch of the source is committed already."""
+        row = self._sources.of_run(self.id).filter(pk=self._source.pk)
+        return row.filter(batch_count=self._source.batch_count + 1).exists()
 
-        result = retry_on_disconnect(self.alias, attempt)
-        self._count = before + self._pending
-        return result
+    def _count_batch(self, position: Position | None) -> None:
+        changes = {"batch_count": self._source.batch_count + 1}
+        if position is not None:
+            changes |= {
+                "checkpoint": position.documents,
+                "checkpoint_records": position.records,
+            }
+        self._check(self._source_row.update(**changes))
 
     def checkpoints(self) -> dict[str, Checkpoint]:
         """Return path → checkpoint of the sources that an earlier part of the run has read."""
@@ -161,7 +157,7 @@ class Run:
             row.path: Checkpoint(
                 row.digest,
                 row.observed_at,
-                row.checkpoint,
+                Position(row.checkpoint, row.checkpoint_records),
                 row.is_complete,
                 row.newest_payload,
                 tuple(row.stale_times),
@@ -169,13 +165,13 @@ class Run:
             for row in rows
         }
 
+    @retry
     def start_source(self, start: SourceStart) -> None:
         """Start a source, or continue it. Safe to call again."""
         self._check(self._row.count())
         rows = self._sources.of_run(self.id).filter(path=start.path, digest=start.digest)
         if not self.is_resumed:
-            rows = rows.filter(record_count=0, checkpoint=0, is_complete=False)
-        self._count = None
+            rows = rows.filter(batch_count=0, is_complete=False)
         self._source = rows.order_by("pk").last() or self._sources.create(
             run_id=self.id,
             name=start.name,
@@ -184,10 +180,8 @@ class Run:
             observed_at=start.observed_at,
             newest_payload=start.newest_payload,
         )
-        self._uncheckpointed = _Uncheckpointed(
-            self._source.uncheckpointed_count, self._source.uncheckpointed_rejected_count
-        )
 
+    @retry
     def end_source(self) -> None:
         """Mark the source as read to its end."""
         self._check(self._source_row.update(is_complete=True))
@@ -197,73 +191,39 @@ class Run:
         """Name of the source that is being read."""
         return str(self._source.name)
 
-    def record_count(self) -> int:
-        """Return the number of committed records of the source; -1 if its row does not exist."""
-        rows = self._sources.of_run(self.id).filter(pk=self._source.pk)
-        count: int | None = rows.values_list("record_count", flat=True).first()
-        return -1 if count is None else count
+    def count(self, outcome: Outcome, newest: datetime | None, records: Counts | None) -> None:
+        """Add the counts of a batch, in its transaction.
 
-    def advance(
-        self, outcome: Outcome, rejected: int, position: int, newest: datetime | None = None
-    ) -> None:
-        """Store counts and checkpoint of a batch, in its transaction.
-
-        Records that an earlier part of the run committed after its last checkpoint are read again,
-        as unchanged or rejected. They are not counted twice.
-
-        :param position: number of documents that are done; 0 if the batch ends within a document
         :param newest: the newest time of observation in the batch, if it has any
+        :param records: the counts of all batches of the group that ends with this one; None if
+            further batches of its group follow. If the run is resumed, it reads a group again
+            unless all of its batches are committed
         """
-        read = outcome.created + outcome.updated + outcome.unchanged + rejected
-        self._pending = read
-        earlier = self._uncheckpointed
-        repeated = _Uncheckpointed(
-            min(earlier.loaded, outcome.unchanged), min(earlier.rejected, rejected)
-        )
-        new = _Uncheckpointed(read - rejected - repeated.loaded, rejected - repeated.rejected)
-        row_count = self._row.update(
-            read_count=F("read_count") + sum(new),
-            created_count=F("created_count") + outcome.created,
-            updated_count=F("updated_count") + outcome.updated,
-            unchanged_count=F("unchanged_count") + outcome.unchanged - repeated.loaded,
-            rejected_count=F("rejected_count") + new.rejected,
-            price_point_count=F("price_point_count") + outcome.price_points,
+        changes = {
+            "created_count": F("created_count") + outcome.created,
+            "updated_count": F("updated_count") + outcome.updated,
+            "price_point_count": F("price_point_count") + outcome.price_points,
             # PostgreSQL ignores NULL in GREATEST.
-            newest_observed_at=Greatest(F("newest_observed_at"), Value(newest, DateTimeField())),
-        )
-        self._check(row_count)
-        self._store_checkpoint(read, position, new)
-        self._repeated = repeated
-
-    def confirm_batch(self) -> None:
-        """Note that the last batch is committed."""
-        earlier, repeated = self._uncheckpointed, self._repeated
-        self._uncheckpointed = _Uncheckpointed(
-            earlier.loaded - repeated.loaded, earlier.rejected - repeated.rejected
-        )
-        self._repeated = _Uncheckpointed()
-
-    def _store_checkpoint(self, read: int, position: int, new: _Uncheckpointed) -> None:
-        changes: dict[str, Any] = {"record_count": F("record_count") + read}
-        if position:
+            "newest_observed_at": Greatest(F("newest_observed_at"), Value(newest, DateTimeField())),
+        }
+        if records:
+            read, rejected = F("read_count") + records.read, F("rejected_count") + records.rejected
+            created, updated = changes["created_count"], changes["updated_count"]
             changes |= {
-                "checkpoint": position,
-                "uncheckpointed_count": 0,
-                "uncheckpointed_rejected_count": 0,
+                "read_count": read,
+                "rejected_count": rejected,
+                "unchanged_count": read - rejected - created - updated,
             }
-        else:
-            changes["uncheckpointed_count"] = F("uncheckpointed_count") + new.loaded
-            changes["uncheckpointed_rejected_count"] = (
-                F("uncheckpointed_rejected_count") + new.rejected
-            )
-        self._check(self._source_row.update(**changes))
+        self._check(self._row.update(**changes))
 
+    @retry
     def keep_stale_times(self, times: Iterable[datetime]) -> None:
         """Store ignored document times of the source. Safe to call again."""
         row = self._sources.filter(pk=self._source.pk)
         (stored,) = row.values_list("stale_times", flat=True)
         self._check(row.update(stale_times=sorted({*stored, *times})))
 
+    @retry
     def warn(self, texts: Iterable[str]) -> None:
         """Store warnings of the source, in the transaction of their batch. Safe to call again."""
         new = list(texts)
@@ -275,35 +235,30 @@ class Run:
         if merged != stored:
             row.update(warnings=merged)
 
+    @retry
     def warnings(self) -> list[str]:
         """Return the warnings of all sources of the run, including its earlier parts."""
         row = self._row.first()
         return run_warnings.of_run(row) if row else []
 
-    def next_sequence(self) -> int:
-        """Return the sequence number of the next chunk."""
-        last = self._chunks.of_run(self.id).order_by("sequence").last()
-        return last.sequence + 1 if last else 1
+    def hold(self, batches: list[Batch], causes: list[str], pending: Counts) -> None:
+        """Store a group of batches as a held chunk, in the transaction that counts them.
 
-    def hold(self, batch: Batch, causes: list[str], sequence: int) -> None:
-        """Store a batch as a held chunk and advance its source, in one transaction.
-
-        :param sequence: number of the chunk; nothing happens if it exists already
+        :param pending: the records of the group that are loaded already
         """
-        if self._chunks.of_run(self.id).filter(sequence=sequence).exists():
-            return
         self._check(self._row.update(error="\n".join(causes)))
-        lines = chunks.encode_batch(batch, self.source_name)
+        lines = [line for batch in batches for line in chunks.encode_batch(batch, self.source_name)]
+        last = self._chunks.of_run(self.id).order_by("sequence").last()
         self._chunks.create(
-            run_id=self.id, sequence=sequence, is_held=True, body=chunks.pack(lines)
+            run_id=self.id,
+            sequence=last.sequence + 1 if last else 1,
+            is_held=True,
+            body=chunks.pack(lines),
         )
-        self._row.update(
-            held_count=F("held_count") + len(lines),
-            read_count=F("read_count") + batch.skipped,
-            unchanged_count=F("unchanged_count") + batch.skipped,
-        )
-        self._store_checkpoint(0, batch.position, _Uncheckpointed())
-        self.warn(batch.warnings)
+        self._row.update(held_count=F("held_count") + len(lines))
+        skipped = sum(batch.skipped for batch in batches)
+        self.count(Outcome(), None, pending._replace(read=pending.read + skipped))
+        self.warn(text for batch in batches for text in batch.warnings)
 
     def keep_scope(self, scope: Scope | None) -> None:
         """Store the scope of a held full listing until it is released; None deletes it."""
@@ -327,10 +282,6 @@ class Run:
         metrics: dict[str, Any] | None = self._row.values_list("quality_metrics", flat=True).get()
         return metrics
 
-    def store_metrics(self, metrics: dict[str, Any]) -> None:
-        """Store the quality metrics of the run."""
-        self._check(self._row.update(quality_metrics=metrics))
-
     def finish(self, status: str, error: str = "") -> None:
         """Close the run and release its lock, unless another process has taken it."""
         if self._lock.is_taken:
@@ -341,9 +292,18 @@ class Run:
         self.close(status, error)
         self.release()
 
-    def close(self, status: str, error: str) -> None:
-        """Store the final status of the run; does nothing in a database that was replaced."""
-        self._row.update(status=status, error=json_text.clean(error), finished_at=timezone.now())
+    def close(self, status: str, error: str, metrics: dict[str, Any] | None = None) -> None:
+        """Store the final status of the run, and its quality metrics.
+
+        :param metrics: None if the run has failed; then nothing happens in a database that was
+            replaced
+        """
+        changes: dict[str, Any] = {"status": status, "error": json_text.clean(error)}
+        if metrics is not None:
+            changes["quality_metrics"] = metrics
+        row_count = self._row.update(**changes, finished_at=timezone.now())
+        if metrics is not None:
+            self._check(row_count)
 
     def release(self) -> None:
         """Release the lock of the run."""

@@ -15,8 +15,8 @@ from django.utils.timezone import localtime
 from marketplace.exceptions import SourceError
 from marketplace.loading.database_models import loading_models
 from marketplace.loading.formats import documents
-from marketplace.loading.items import Batch
-from marketplace.loading.retry import retry_on_disconnect
+from marketplace.loading.items import Batch, Position
+from marketplace.loading.retry import retry
 from marketplace.registry import get_platform
 
 #: The largest tolerated difference between the clocks of two machines.
@@ -56,14 +56,14 @@ Message = SourceStart | Batch | SourceEnd
 class Checkpoint(NamedTuple):
     """How far an interrupted run has loaded a source.
 
-    :param position: number of documents that are loaded
+    :param position: the records before it are loaded
     :param newest_payload: id of the newest payload that was stored before it; None if not known
     :param stale_times: stale times of its documents, which are ignored
     """
 
     digest: str
     observed_at: datetime
-    position: int
+    position: Position
     is_complete: bool
     newest_payload: int | None = None
     stale_times: tuple[datetime, ...] = ()
@@ -179,17 +179,14 @@ class SourceState:
 
     @cached_property
     def _first_load(self) -> datetime | None:
-        job, digest = self.job, self._digest.value
-        return retry_on_disconnect(
-            job.alias, lambda: find_first_load(job.alias, job.platform, digest)
-        )
+        return find_first_load(self.job.alias, self.job.platform, self._digest.value)
 
     @cached_property
     def newest_payload(self) -> int:
         """The id of the newest payload that was stored before the source; 0 if none was."""
         if self._checkpoint and self._checkpoint.newest_payload is not None:
             return self._checkpoint.newest_payload
-        return retry_on_disconnect(self.job.alias, lambda: find_newest_payload(self.job.alias))
+        return find_newest_payload(self.job.alias)
 
     @property
     def stale_times(self) -> tuple[datetime, ...]:
@@ -206,15 +203,12 @@ class SourceState:
     @cached_property
     def _is_of_earlier_run(self) -> bool:
         job, digest = self.job, self._digest.value
-        first_load = retry_on_disconnect(
-            job.alias, lambda: find_first_load(job.alias, job.platform, digest, before=job.now)
-        )
-        return first_load is not None
+        return find_first_load(job.alias, job.platform, digest, before=job.now) is not None
 
     @property
-    def position(self) -> int:
-        """The number of its documents that are loaded."""
-        return self._checkpoint.position if self._checkpoint else 0
+    def position(self) -> Position:
+        """The position before which all records are loaded."""
+        return self._checkpoint.position if self._checkpoint else Position()
 
     @property
     def start_message(self) -> SourceStart:
@@ -270,6 +264,7 @@ def file_digest(path: str) -> str:
         return ""
 
 
+@retry
 def find_newest_payload(alias: str) -> int:
     """Return the id of the newest stored payload; 0 if there is none."""
     models = loading_models(alias).payload_models
@@ -279,6 +274,7 @@ def find_newest_payload(alias: str) -> int:
     return newest or 0
 
 
+@retry
 def find_first_load(
     alias: str, platform: str, digest: str, *, before: datetime | None = None
 ) -> datetime | None:

@@ -12,10 +12,10 @@ from marketplace.loading import payload_versions
 from marketplace.loading.batch import Outcome
 from marketplace.loading.commit import Committer, HeldError
 from marketplace.loading.full_listings import FullListing
-from marketplace.loading.items import Batch
+from marketplace.loading.items import Batch, Counts
 from marketplace.loading.models import LoadRun
 from marketplace.loading.reader import Reader
-from marketplace.loading.retry import retry_on_disconnect
+from marketplace.loading.retry import retry
 from marketplace.loading.runs import Run
 from marketplace.loading.sources import Job, Message, SourceEnd, SourceStart
 from marketplace.loading.summary import Progress, Summary
@@ -48,6 +48,8 @@ class Writer:
             # A gate held an earlier part of the run, so the rest must be held, too.
             self.summary.hold_reasons = [run.error or "A gate held an earlier part of the run."]
         self.newest: datetime | None = None
+        #: The batches to be held of the current group.
+        self.held_batches: list[Batch] = []
         self.full_listing = FullListing()
 
     def take(self, message: Message) -> None:
@@ -55,7 +57,7 @@ class Writer:
         if isinstance(message, Batch):
             self._take_batch(message)
         elif isinstance(message, SourceStart):
-            retry_on_disconnect(self.alias, partial(self.run.start_source, message))
+            self.run.start_source(message)
         else:
             self._end_source(message)
 
@@ -67,7 +69,7 @@ class Writer:
         if end.failure:
             self.summary.source_errors.append(end.failure)
         else:
-            retry_on_disconnect(self.alias, self.run.end_source)
+            self.run.end_source()
 
     def finish(self) -> None:
         """Mark missing items, let the plan finish its work, and close the run."""
@@ -78,23 +80,26 @@ class Writer:
         ):
             self._mark_missing()
         if self.newest:
-            after = partial(self.plan.after_run, self.alias, self.job.platform, self.newest)
-            retry_on_disconnect(self.alias, after)
-        retry_on_disconnect(self.alias, self._close)
-        self.summary.warnings = retry_on_disconnect(self.alias, self.run.warnings)
+            self._run_after(self.newest)
+        self._close()
+        self.summary.warnings = self.run.warnings()
 
+    @retry
+    def _run_after(self, newest: datetime) -> None:
+        self.plan.after_run(self.alias, self.job.platform, newest)
+
+    @retry
     def _close(self) -> None:
         is_read = not self.summary.source_errors and any(
             isinstance(source, int) for source in self.job.sources
         )
         status = LoadRun.Status.FAILED if self.summary.needs_attention else LoadRun.Status.COMPLETED
         with transaction.atomic(using=self.alias):
-            self.run.store_metrics(self.gate.total.to_dict())
             if is_read:
                 self.run.drop_chunks(is_held=self.job.is_held)
             if self.summary.hold_reasons:
                 status = LoadRun.Status.HELD
-            self.run.close(status, self.summary.error_message)
+            self.run.close(status, self.summary.error_message, self.gate.total.to_dict())
         self.run.release()
 
     def _mark_missing(self) -> None:
@@ -129,7 +134,7 @@ class Writer:
             self.committer.commit(batch)
 
     def _warn(self, text: str) -> None:
-        retry_on_disconnect(self.alias, partial(self.run.warn, [text]))
+        self.run.warn([text])
 
     def _take_batch(self, batch: Batch) -> None:
         self.newest = max(filter(None, (self.newest, *batch.observed_times)), default=None)
@@ -137,7 +142,7 @@ class Writer:
             self.full_listing.add(batch.full_listing)
         if batch.stale_times:
             # Stored before the batch, whose items have other times because of them.
-            retry_on_disconnect(self.alias, partial(self.run.keep_stale_times, batch.stale_times))
+            self.run.keep_stale_times(batch.stale_times)
         if self.summary.hold_reasons:
             self._hold(batch)
             return
@@ -148,16 +153,19 @@ class Writer:
             self._hold(batch)
 
     def _hold(self, batch: Batch) -> None:
-        """Store a batch as a chunk of the run, until it is released or discarded."""
-        sequence = retry_on_disconnect(self.alias, self.run.next_sequence)
-
-        def hold() -> None:
-            self.run.renew()
-            with transaction.atomic(using=self.alias):
-                self.run.hold(batch, self.summary.hold_reasons, sequence)
-
-        retry_on_disconnect(self.alias, hold)
+        """Store a group of batches as a chunk of the run, until it is released or discarded."""
         # Items that were loaded before are not held.
         self.summary.add(Outcome(unchanged=batch.skipped), [])
         self.summary.held += len(batch.counted) + len(batch.rejects)
-        self.progress(self.summary)
+        self.held_batches.append(batch)
+        if not batch.is_partial:
+            self._hold_once(self.held_batches, [])
+            self.held_batches = []
+            self.committer.pending = Counts()
+            self.progress(self.summary)
+
+    @retry
+    def _hold_once(self, batches: list[Batch], results: list[None]) -> None:
+        causes, pending = self.summary.hold_reasons, self.committer.pending
+        work = partial(self.run.hold, batches, causes, pending)
+        self.run.commit_once(work, batches[-1].position, results)

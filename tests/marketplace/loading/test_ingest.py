@@ -34,7 +34,7 @@ class TestCounts:
         run = LoadRun.objects.get(pk=summary.run_id)
         assert (run.read_count, run.created_count, run.rejected_count) == (3, 2, 1)
         assert run.status == LoadRun.Status.COMPLETED
-        assert run.sources.get().record_count == 3
+        assert run.sources.get().batch_count == 1
         assert run.finished_at > run.started_at
 
     def test_the_run_stores_its_newest_time_of_observation(self):

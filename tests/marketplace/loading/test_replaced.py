@@ -37,7 +37,7 @@ def is_before_another():
     run, source = LoadRun.objects.get(), LoadSource.objects.get()
     LoadRun.objects.all().delete()
     run.started_at -= timedelta(seconds=1)
-    run.read_count = source.record_count = source.checkpoint = 0
+    run.read_count = source.batch_count = source.checkpoint = 0
     run.source = source.path = source.name = "other.jsonl"
     run.save(force_insert=True)
     source.save(force_insert=True)
@@ -45,7 +45,7 @@ def is_before_another():
 
 def is_in_the_middle():
     """The backup was made during the first batch of the run."""
-    LoadSource.objects.update(record_count=0, checkpoint=0)
+    LoadSource.objects.update(batch_count=0, checkpoint=0)
     Product.objects.all().delete()
 
 

@@ -122,7 +122,7 @@ def stored_content():
     sources = LoadSource.objects.order_by("pk")
     chunks = LoadChunk.objects.order_by("pk")
     stored["runs"] = dict(enumerate(runs.values(*names), 1))
-    columns = ("run_id", "path", "record_count", "checkpoint", "is_complete")
+    columns = ("run_id", "path", "batch_count", "checkpoint", "is_complete")
     stored["sources"] = dict(enumerate(sources.values(*columns), 1))
     stored["chunks"] = {
         n: {"run": chunk.run_id, "sequence": chunk.sequence, "size": len(chunk.body)}

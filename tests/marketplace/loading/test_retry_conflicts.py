@@ -2,8 +2,9 @@
 
 import pytest
 
-from marketplace.loading import retry
-from marketplace.loading.retry import ConflictError, retry_on_conflict
+from marketplace.loading.retry import ConflictError, retry
+
+pytestmark = pytest.mark.django_db(databases=["ecommerce"], transaction=True)
 
 
 class Clock:
@@ -22,17 +23,24 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(retry, "time", clock)
+    monkeypatch.setattr("marketplace.loading.retry.time", clock)
     return clock
 
 
-class Collisions:
-    """A transaction that fails until a time."""
+class Loader:
+    """A loader whose transaction fails until a time."""
+
+    alias = "ecommerce"
 
     def __init__(self, clock, seconds):
-        self.clock, self.end, self.attempts = clock, clock.now + seconds, 0
+        self.clock, self.end = clock, clock.now + seconds
+        self.attempts = self.retries = 0
 
-    def __call__(self):
+    def count_retry(self):
+        self.retries += 1
+
+    @retry
+    def commit(self):
         self.attempts += 1
         if self.clock.now < self.end:
             raise ConflictError("another loader was faster")
@@ -41,27 +49,27 @@ class Collisions:
 
 def test_a_transaction_is_repeated_until_it_succeeds(clock, settings):
     settings.INGEST_PATIENCE = 300
-    retries = []
+    loader = Loader(clock, 200)
 
-    assert retry_on_conflict(Collisions(clock, 200), lambda: retries.append(1)) == "committed"
-    assert len(retries) > 8
+    assert loader.commit() == "committed"
+    assert loader.retries == loader.attempts - 1 > 8
 
 
 def test_a_transaction_that_always_collides_fails_after_that_time(clock, settings):
     settings.INGEST_PATIENCE = 60
-    start, work = clock.now, Collisions(clock, 1e9)
+    start = clock.now
 
     with pytest.raises(ConflictError):
-        retry_on_conflict(work, lambda: None)
+        Loader(clock, 1e9).commit()
 
     assert 60 <= clock.now - start <= 66
 
 
 def test_several_attempts_are_made_without_patience(clock, settings):
     settings.INGEST_PATIENCE = 0
-    work = Collisions(clock, 1e9)
+    loader = Loader(clock, 1e9)
 
     with pytest.raises(ConflictError):
-        retry_on_conflict(work, lambda: None)
+        loader.commit()
 
-    assert work.attempts == 8
+    assert loader.attempts == 8

@@ -10,7 +10,6 @@ from django.db import OperationalError, connections
 from ecommerce.models import LoadRun, Product
 from marketplace.exceptions import DiskFullError
 from marketplace.loading import retry
-from marketplace.loading.retry import retry_on_disconnect
 from marketplace.postgresql import embedded, reserve
 from marketplace.postgresql.errors import explain, is_disk_full
 from tests.commands import run
@@ -167,13 +166,14 @@ class TestLoad:
         monkeypatch.setattr(retry, "_FIRST_PAUSE", 0)
         tries = []
 
-        def work():
+        @retry.retry
+        def work(alias):
             tries.append(1)
             if len(tries) < 4:
                 self.execute(FULL)
             return "done"
 
-        assert retry_on_disconnect("ecommerce", work) == "done"
+        assert work("ecommerce") == "done"
         [record] = caplog.records
         assert (
             "The server of ecommerce has no free disk space: could not extend file"
