@@ -46,11 +46,7 @@ def extend_sold_out(cursor: CursorWrapper, platform: str) -> int:
 
 def complete_prices(cursor: CursorWrapper, platform: str) -> None:
     """Give staged offers without a price the price in effect; delete those that have none."""
-    cursor.execute("SELECT EXISTS (SELECT FROM stage_ecommerce_offers WHERE price IS NULL)")
-    if cursor.fetchone() == (False,):
-        return
     cursor.execute(_sql("prices_in_effect"))
-    cursor.execute("DELETE FROM stage_ecommerce_offers WHERE price IS NULL")
 
 
 def write_paths(cursor: CursorWrapper, platform: str) -> int:

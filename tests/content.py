@@ -57,6 +57,8 @@ def empty(cursor, alias="ecommerce"):
     """Delete all rows and restart the sequences."""
     tables = [model._meta.db_table for model in apps.get_app_config(alias).get_models()]
     names = SQL(", ").join(map(Identifier, tables))
+    # PostgreSQL truncates no table whose deferred constraints are still to be checked.
+    cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
     cursor.execute(SQL("TRUNCATE {} RESTART IDENTITY CASCADE").format(names))
 
 

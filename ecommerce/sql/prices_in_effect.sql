@@ -1,6 +1,6 @@
 -- Sets the price of staged offers without one to the price in effect at the time of observation:
--- the last known price or, for late arrivals, the price in the history. Observations before the
--- first price keep none.
+-- the last known price or, for late arrivals, the price in the history. Deletes those before the
+-- first price, which have none.
 WITH unpriced AS MATERIALIZED (
     SELECT
         p.*,
@@ -32,14 +32,20 @@ known AS (
         LIMIT 1
     ) AS h ON true
     WHERE p.is_settled OR h.price IS NOT NULL
+),
+
+priced AS (
+    UPDATE stage_ecommerce_offers AS s
+    SET
+        price = k.price,
+        old_price = k.old_price,
+        currency = k.currency,
+        currency_text = k.currency_text,
+        stock_quantity = 0
+    FROM known AS k
+    WHERE s.external_id = k.external_id AND s.price IS NULL
+    RETURNING s.external_id
 )
 
-UPDATE stage_ecommerce_offers AS s
-SET
-    price = k.price,
-    old_price = k.old_price,
-    currency = k.currency,
-    currency_text = k.currency_text,
-    stock_quantity = 0
-FROM known AS k
-WHERE s.external_id = k.external_id AND s.price IS NULL;
+DELETE FROM stage_ecommerce_offers
+WHERE price IS NULL AND external_id NOT IN (SELECT external_id FROM priced);

@@ -74,7 +74,7 @@ class LoadRunAdmin(RunReviewMixin, ReadOnlyAdmin):
     @admin.display(description="warnings")
     def warnings(self, obj: Any) -> str:
         """Return the warnings of the run, one on each line."""
-        return elements.paragraphs("\n".join(run_warnings.of_run(obj)))
+        return elements.paragraphs("\n".join(run_warnings.of_run(obj._meta.app_label, obj.pk)))
 
     @admin.display(description="source")
     def files(self, obj: LoadRun) -> str:

@@ -88,8 +88,6 @@ def write(alias: str, platform: str, plan: Plan, batch: Batch, packer: Packer | 
             payload_versions.store(cursor, alias, packer, batch)
         if batch.seen_again:
             _update_last_seen(cursor, alias, platform, plan, batch)
-        # Check deferred foreign keys now, so that a violation is attributed to this batch.
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
     return _count(batch, created, changed, points)._replace(warnings=tuple(warnings))
 
 

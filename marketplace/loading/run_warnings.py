@@ -5,7 +5,6 @@ batch that is read or committed twice neither loses nor repeats a warning.
 """
 
 from collections.abc import Iterable
-from typing import Any
 
 from marketplace.humanize import counted
 from marketplace.loading.database_models import loading_models
@@ -25,14 +24,11 @@ def merge(warnings: list[str], new: Iterable[str]) -> list[str]:
     return [*listed[:MAX_WARNINGS], _FURTHER]
 
 
-def of_run(run: Any) -> list[str]:
-    """Return the warnings of a run, each with its first source and the number of other sources.
-
-    :param run: a row of LoadRun
-    """
-    sources = loading_models(run._meta.app_label).sources.using(run._state.db)
+def of_run(alias: str, run_id: int) -> list[str]:
+    """Return the warnings of a run, each with its first source and the number of other sources."""
+    sources = loading_models(alias).sources
     names_by_text: dict[str, list[str]] = {}
-    rows = sources.of_run(run.pk).exclude(warnings=[]).order_by("pk")
+    rows = sources.of_run(run_id).exclude(warnings=[]).order_by("pk")
     for name, texts in rows.values_list("name", "warnings").iterator():
         for text in texts:
             if text in names_by_text or len(names_by_text) <= MAX_WARNINGS:

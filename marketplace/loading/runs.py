@@ -238,8 +238,7 @@ class Run:
     @retry
     def warnings(self) -> list[str]:
         """Return the warnings of all sources of the run, including its earlier parts."""
-        row = self._row.first()
-        return run_warnings.of_run(row) if row else []
+        return run_warnings.of_run(self.alias, self.id)
 
     def hold(self, batches: list[Batch], causes: list[str], pending: Counts) -> None:
         """Store a group of batches as a held chunk, in the transaction that counts them.

@@ -253,7 +253,7 @@ def _run_state(alias: str, row: Any) -> dict[str, Any]:
         "status": LoadRun.Status.QUEUED if is_waiting else row.status,
         "error": row.error,
         "counts": {name: getattr(row, column) for name, column in _COUNTS.items()},
-        "warnings": run_warnings.of_run(row),
+        "warnings": run_warnings.of_run(alias, row.pk),
         "reasons": _rejection_reasons(row),
         "started_at": row.started_at,
         "finished_at": None if is_waiting else row.finished_at,

@@ -67,14 +67,14 @@ def is_waiting():
 @pytest.fixture
 def overlap(monkeypatch):
     """A function that runs two loaders, the second one waiting for rows of the first."""
-    advance = Run.advance
+    count = Run.count
 
     def stop(run, *arguments):
         loader = threading.current_thread()
         if isinstance(loader, Loader) and loader.gate:
             loader.has_written.set()
             assert loader.gate.wait(60)
-        return advance(run, *arguments)
+        return count(run, *arguments)
 
     def run_both(one, other):
         gate = threading.Event()
@@ -87,7 +87,7 @@ def overlap(monkeypatch):
             gate.set()
         return first.end(), second.end()
 
-    monkeypatch.setattr(Run, "advance", stop)
+    monkeypatch.setattr(Run, "count", stop)
     return run_both
 
 

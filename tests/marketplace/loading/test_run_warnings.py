@@ -55,7 +55,7 @@ class TestRuns:
 
         assert (summary.created, summary.needs_attention) == (1, False)
         assert summary.warnings == ["choynak.json: The end is odd."]
-        assert of_run(LoadRun.objects.get()) == summary.warnings
+        assert of_run("ecommerce", LoadRun.objects.get().pk) == summary.warnings
 
     def test_a_warning_is_stored_without_any_record(self):
         assert load([Entry("line 1", warning="The end is odd.")]).warnings != []
@@ -79,4 +79,7 @@ class TestRuns:
                 run=run, name=name, observed_at=START, warnings=["Same.", *([name] * (name < "2"))]
             )
 
-        assert of_run(run) == ["1.json and 2 other sources: Same.", "1.json: 1.json"]
+        assert of_run("ecommerce", run.pk) == [
+            "1.json and 2 other sources: Same.",
+            "1.json: 1.json",
+        ]
