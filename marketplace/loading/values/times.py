@@ -20,7 +20,6 @@ _CLOCK = (
 _YEAR_FIRST = re.compile(r"(?P<year>\d{4})[-./](?P<month>\d{1,2})[-./](?P<day>\d{1,2})" + _CLOCK)
 _DAY_FIRST = re.compile(r"(?P<day>\d{1,2})\.(?P<month>\d{1,2})\.(?P<year>\d{4})" + _CLOCK)
 _MONTH_NAME = re.compile(r"\d\s+[A-Za-z]{3}\s+\d")
-_NANOSECONDS = re.compile(r"(\.\d{6})\d+")
 
 
 def instant(value: Any, field: str) -> datetime | None:
@@ -47,7 +46,7 @@ def _parse(value: Any) -> datetime:
         return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
     if not isinstance(value, str):
         raise ValueError
-    published = _NANOSECONDS.sub(r"\1", value.strip())
+    published = value.strip()
     if len(published) in (10, 13) and published.isdecimal():
         return _parse(int(published))
     try:
