@@ -6,7 +6,7 @@ from django.db.models import F, Func, Q
 
 from marketplace import models as base
 from marketplace.loading import models as loading
-from marketplace.loading import payload_models as payloads
+from marketplace.loading.models import payloads
 from marketplace.postgresql.search import SearchableQuerySet, search_vector
 
 

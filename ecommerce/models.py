@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from marketplace import models as base
 from marketplace.loading import models as loading
-from marketplace.loading import payload_models as payloads
+from marketplace.loading.models import payloads
 from marketplace.postgresql.search import SearchableQuerySet, search_vector, vector_of
 
 _DISCOUNT = "By how many percent price is below old_price; NULL without old_price."

@@ -24,7 +24,7 @@ from marketplace import rates
 from marketplace.humanize import counted
 from marketplace.loading import ingest
 from marketplace.loading.adapters import Payload
-from marketplace.loading.database_models import loading_models
+from marketplace.loading.models import loading_models
 from marketplace.loading.values import TASHKENT
 from marketplace.registry import ALIASES, get_platform
 

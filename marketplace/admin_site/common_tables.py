@@ -9,8 +9,8 @@ from marketplace.admin_site.field_values import RAW_PAYLOAD_LIMIT, payload_text
 from marketplace.admin_site.filters import DayRangeFilter, PlatformFilter, choice
 from marketplace.admin_site.read_only import Panel, ReadOnlyAdmin
 from marketplace.admin_site.review import RecordReviewMixin, RunReviewMixin
-from marketplace.loading import run_warnings
 from marketplace.loading.models import LoadRun
+from marketplace.loading.summary import warnings_of
 
 #: Characters of a run's source in the list.
 _SOURCE_LENGTH = 400
@@ -74,7 +74,7 @@ class LoadRunAdmin(RunReviewMixin, ReadOnlyAdmin):
     @admin.display(description="warnings")
     def warnings(self, obj: Any) -> str:
         """Return the warnings of the run, one on each line."""
-        return elements.paragraphs("\n".join(run_warnings.of_run(obj._meta.app_label, obj.pk)))
+        return elements.paragraphs("\n".join(warnings_of(obj._meta.app_label, obj.pk)))
 
     @admin.display(description="source")
     def files(self, obj: LoadRun) -> str:

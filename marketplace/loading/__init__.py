@@ -10,9 +10,8 @@
     writer           takes each batch, often from another process (`reader_process`)
     gates            hold a batch that differs from the platform's recent ones, as chunks (`chunks`)
     commit           one transaction for each batch, exactly once, with retries (`retry`)
-    batch            COPY to temporary tables (`staging`), then `merge`; unchanged items by
-                     `last_seen`; payloads by `payload_versions`; past times rebuild the history
-                     (`late_arrivals`)
+    staging, merge   COPY to temporary tables, then to the tables; unchanged items only by
+                     `last_seen`; payloads by `payloads`; late arrivals by `replay`
     quarantine       takes the records that cannot be parsed or that the database refuses
     runs             counts, checkpoints and warnings of the run, in the same transaction
 

@@ -14,8 +14,7 @@ from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, TextField, 
 from django.db.models.functions import Concat
 
 from marketplace.exceptions import SourceError
-from marketplace.loading.database_models import loading_models
-from marketplace.loading.models import IS_INTERRUPTED, LoadRunQuerySet
+from marketplace.loading.models import IS_INTERRUPTED, LoadRunQuerySet, loading_models
 from marketplace.loading.values import quote
 from marketplace.registry import ALIASES, PLATFORMS, get_platform
 

@@ -14,9 +14,18 @@ from marketplace.loading.document_times import Clock
 from marketplace.loading.formats import documents
 from marketplace.loading.formats.documents import Entry, Line
 from marketplace.loading.formats.encodings import drain
-from marketplace.loading.items import Batch, BatchItem, ParsedItem, Position, Reject
+from marketplace.loading.items import (
+    UNSTORABLE,
+    Batch,
+    BatchItem,
+    ParsedItem,
+    Position,
+    Reject,
+    as_stored,
+    find_unstorable,
+    to_bytes,
+)
 from marketplace.loading.mapped import suggestions
-from marketplace.loading.serialization import UNSTORABLE, as_stored, find_unstorable, to_bytes
 
 if TYPE_CHECKING:
     from marketplace.loading.deduplication import Hasher

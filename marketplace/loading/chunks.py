@@ -9,10 +9,10 @@ from typing import Any
 import orjson
 import zstandard
 
-from marketplace.loading.database_models import loading_models
 from marketplace.loading.formats import json_text
 from marketplace.loading.formats.documents import Line
 from marketplace.loading.items import Batch, BatchItem, Reject
+from marketplace.loading.models import loading_models
 from marketplace.loading.retry import retry
 
 #: The stored form of a blank line: it has no documents, and the lines behind it keep their numbers.

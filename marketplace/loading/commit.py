@@ -8,20 +8,29 @@ from django.db import DataError, Error, IntegrityError, OperationalError, connec
 from psycopg2 import errors
 
 from marketplace.exceptions import ItemsRefusedError, MarketplaceError
-from marketplace.loading import batch as batches
-from marketplace.loading import late_arrivals, payload_versions, quality_metrics, quarantine
+from marketplace.loading import payloads, quality_metrics, quarantine
 from marketplace.loading.adapters import Parsed
-from marketplace.loading.batch import Outcome, StaleVersionError
 from marketplace.loading.deduplication import find_loaded_observations
 from marketplace.loading.gates import Gate
-from marketplace.loading.items import Batch, BatchItem, Counts, ParsedItem, Reject, reject
+from marketplace.loading.items import (
+    Batch,
+    BatchItem,
+    Counts,
+    Outcome,
+    ParsedItem,
+    Reject,
+    find_longest,
+    reject,
+)
+from marketplace.loading.merge import StaleVersionError, write_batch
 from marketplace.loading.payloads import Packer
 from marketplace.loading.preparation import Preparer
 from marketplace.loading.reader import Reader
+from marketplace.loading.replay import rebuild
 from marketplace.loading.retry import retry
 from marketplace.loading.runs import Run
-from marketplace.loading.serialization import find_longest
 from marketplace.loading.sources import Job
+from marketplace.loading.staging import clear_batch, stage_batch
 from marketplace.loading.summary import Progress, Summary
 
 
@@ -166,7 +175,7 @@ class Committer:
         """
         if batch.observed_times:
             self.plan.before_batch(self.alias, batch.observed_times)
-        payload_versions.prepare_dictionaries(self.packer, batch)
+        payloads.prepare_dictionaries(self.packer, batch)
         return self.run.commit_once(partial(self._execute, batch), batch.position, results)
 
     def _execute(self, batch: Batch) -> Outcome:
@@ -185,7 +194,7 @@ class Committer:
         self.run.count(outcome, newest, records)
         self.run.warn([*batch.warnings, *outcome.warnings])
         if self.is_nested and batch.items:
-            batches.clear(self.alias, self.plan)
+            clear_batch(self.alias, self.plan)
         return outcome
 
     def _write(self, batch: Batch) -> Outcome:
@@ -194,10 +203,10 @@ class Committer:
         :raises HeldError: if a gate holds the batch
         """
         platform = self.job.platform
-        batches.stage(self.alias, self.plan, batch)
+        stage_batch(self.alias, self.plan, batch)
         self._judge(batch)
-        outcome = batches.write(self.alias, platform, self.plan, batch, self.packer)
-        points = late_arrivals.rebuild(self.alias, self.adapter, self.plan)
+        outcome = write_batch(self.alias, platform, self.plan, batch, self.packer)
+        points = rebuild(self.alias, self.adapter, self.plan)
         return outcome._replace(price_points=outcome.price_points + points)
 
     def _judge(self, batch: Batch) -> None:

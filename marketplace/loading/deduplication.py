@@ -19,7 +19,7 @@ from django.db import connections
 from psycopg2.sql import SQL, Identifier
 
 from marketplace.loading.adapters import Adapter
-from marketplace.loading.database_models import loading_models, table_of
+from marketplace.loading.models import loading_models, table_of
 from marketplace.loading.retry import retry
 from marketplace.loading.targets import Plan
 

@@ -15,7 +15,7 @@ from django.utils.timezone import localtime
 from psycopg2.sql import SQL, Identifier
 
 from marketplace.loading.adapters import Parsed
-from marketplace.loading.database_models import loading_models, table_of
+from marketplace.loading.models import loading_models, table_of
 from marketplace.loading.retry import retry
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from statistics import median
 from typing import Any
 
 from marketplace.humanize import counted
-from marketplace.loading.database_models import loading_models
+from marketplace.loading.models import loading_models
 from marketplace.loading.quality_metrics import (
     CURRENCY,
     MOVED,

@@ -5,8 +5,7 @@ from datetime import datetime
 from django.utils import timezone
 
 from marketplace.loading import run_lock
-from marketplace.loading.database_models import loading_models
-from marketplace.loading.models import PROCESS_ENDED, LoadRun
+from marketplace.loading.models import PROCESS_ENDED, LoadRun, loading_models
 
 
 def find_interrupted(alias: str, platform: str) -> list[LoadRun]:

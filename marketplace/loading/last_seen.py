@@ -9,14 +9,8 @@ from typing import Any
 from django.db.backends.utils import CursorWrapper
 from psycopg2.sql import SQL, Composed, Identifier
 
-from marketplace.loading import staging
-from marketplace.loading.database_models import loading_models, table_of
-from marketplace.loading.items import SeenAgain
+from marketplace.loading.models import loading_models, table_of
 from marketplace.loading.targets import Plan, Target
-
-TABLE = "stage_seen_again"
-
-_COLUMNS = (("item", "integer"), ("content_hash", "bytea"), ("observed_at", "timestamptz"))
 
 _LOCK = """
 WITH locked AS (
@@ -93,17 +87,6 @@ WHERE {column} IS NOT NULL
 _RECURSION = """
     UNION SELECT p.{column}, ancestors.was, ancestors.at FROM ancestors
     JOIN {parent} p ON p.id = ancestors.id WHERE p.{column} IS NOT NULL"""
-
-
-def definition() -> Composed:
-    """Return the statement that creates the temporary table of items that were seen again."""
-    return staging.definition(TABLE, _COLUMNS)
-
-
-def stage(cursor: CursorWrapper, items: list[SeenAgain]) -> None:
-    """Copy items that were seen again to their temporary table."""
-    rows = ((item.position, bytes.fromhex(item.content_hash), item.observed_at) for item in items)
-    staging.copy(cursor, TABLE, [name for name, _ in _COLUMNS], rows)
 
 
 def update(cursor: CursorWrapper, alias: str, platform: str, plan: Plan) -> set[int]:

@@ -1,4 +1,4 @@
-"""SQL statements that merge staged rows into a table. `batch.write` executes them.
+"""Merge of a staged batch into the tables, in one transaction.
 
 Rules for each row, by its key (platform, external_id):
 
@@ -8,10 +8,16 @@ Rules for each row, by its key (platform, external_id):
   of deadlocking. The collation is "C", which is the order in which Python sorts text.
 """
 
-from django.db import connections, router
+from django.db import connections
+from django.db.backends.utils import CursorWrapper
 from psycopg2.sql import SQL, Composed, Identifier
 
-from marketplace.loading.targets import Target
+from marketplace.exceptions import MarketplaceError
+from marketplace.loading import last_seen, payloads
+from marketplace.loading.items import Batch, Outcome
+from marketplace.loading.payloads import Packer
+from marketplace.loading.retry import ConflictError
+from marketplace.loading.targets import Plan, Target
 
 _FILLED = (
     "CASE WHEN EXCLUDED.last_seen_at > t.last_seen_at "
@@ -51,19 +57,84 @@ _REPLAYED_AMOUNT = _CURRENT_AMOUNT.replace(">", ">=")
 _REPLACED = "CASE WHEN EXCLUDED.last_seen_at > t.last_seen_at THEN EXCLUDED.{c} ELSE t.{c} END"
 
 
-def stage_columns(target: Target) -> list[tuple[str, str]]:
-    """Return name and SQL type of the columns of a staging table."""
-    connection = connections[router.db_for_write(target.model)]
-    types = [(name, str(field.db_type(connection))) for name, field in target.columns.items()]
-    times = [("first_seen_at", "timestamptz"), ("last_seen_at", "timestamptz")]
-    content_hash = [("content_hash", "bytea")] if target.has_content_hash else []
-    references = [(name, "text") for name in target.references]
-    # The position in the batch of the item that the row is counted for.
-    position = ("item", "integer")
-    return [("external_id", "text"), *types, *times, *content_hash, *references, position]
+class StaleVersionError(MarketplaceError):
+    """Raised if an item was recognized as unchanged, but its row changed before the write."""
 
 
-def keep_prior(target: Target) -> Composed:
+def write_batch(
+    alias: str, platform: str, plan: Plan, batch: Batch, packer: Packer | None
+) -> Outcome:
+    """Write a batch that was staged in the same transaction.
+
+    :param packer: compresses the payloads to be stored; None if they are stored already
+
+    :raises django.db.Error: if the database refuses any of the rows
+    :raises ConflictError: if another loader changed rows between two steps
+    :raises StaleVersionError: if another loader changed an item that was recognized as unchanged
+    """
+    created: set[int] = set()
+    changed: set[int] = set()
+    warnings: list[str] = []
+    points = 0
+    with connections[alias].cursor() as cursor:
+        if batch.has_rows:
+            for target, rows in zip(plan.targets, batch.rows, strict=True):
+                extended = target.extend(cursor, platform) if target.extend else 0
+                if rows or extended:
+                    new, updated = _merge(cursor, platform, target)
+                    created |= new
+                    changed |= updated
+            points = plan.after_merge(cursor, platform)
+            warnings = plan.warn(cursor, platform)
+        if packer is not None:
+            payloads.store(cursor, alias, packer, batch)
+        if batch.seen_again:
+            _update_last_seen(cursor, alias, platform, plan, batch)
+    return _count(batch, created, changed, points)._replace(warnings=tuple(warnings))
+
+
+def _update_last_seen(
+    cursor: CursorWrapper, alias: str, platform: str, plan: Plan, batch: Batch
+) -> None:
+    updated = last_seen.update(cursor, alias, platform, plan)
+    if any(item.position not in updated for item in batch.seen_again):
+        raise StaleVersionError(
+            f"A {platform} item was changed by another load. Load the file again."
+        )
+
+
+def _merge(cursor: CursorWrapper, platform: str, target: Target) -> tuple[set[int], set[int]]:
+    """Merge the staged rows of a target; return the positions of new and of changed items."""
+    values = {"platform": platform}
+    if target.keep_prior:
+        cursor.execute(_keep_prior(target), values)
+    if target.complete:
+        target.complete(cursor, platform)
+    forget = _forget_parents(target)
+    if forget:
+        cursor.execute(forget, values)
+    cursor.execute(_upsert(target), values)
+    new, changed, without_prior = cursor.fetchone()
+    if without_prior:
+        raise ConflictError(
+            f"{target.table} changed while a batch was merged into it. Load the file again."
+        )
+    changed_items = set(changed or ())
+    link = _link_parents(target)
+    if link:
+        cursor.execute(link, values)
+        changed_items |= {item for (item,) in cursor.fetchall() if item is not None}
+    return set(new or ()), changed_items
+
+
+def _count(batch: Batch, created: set[int], changed: set[int], points: int) -> Outcome:
+    counted = set(batch.counted)
+    new = len(counted & created)
+    updated = len((counted & changed) - created)
+    return Outcome(new, updated, len(counted) - new - updated + batch.skipped, points)
+
+
+def _keep_prior(target: Target) -> Composed:
     """Return the statement that locks the rows to be merged and copies them to `prior_<table>`."""
     # Lateral instead of a join: staging tables have no statistics, and this uses the index.
     return SQL(
@@ -78,12 +149,13 @@ def keep_prior(target: Target) -> Composed:
     )
 
 
-def upsert(target: Target) -> Composed:
+def _upsert(target: Target) -> Composed:
     """Return the statement that inserts new rows and updates changed ones.
 
-    The statement returns one row: the positions of the items with an inserted row; the positions of
-    the items with a row whose content changed; the number of updated rows that `keep_prior` did not
-    find. A row is not written if its content, its times and its content hash stay the same.
+    The statement returns one row: the positions of the items with an inserted row; the positions
+    of the items with a row whose content changed; the number of updated rows that
+    `_keep_prior` did not find. A row is not written if its content, its times and its content
+    hash stay the same.
     """
     names = [*target.columns, *_references(target)]
     columns = {name: _merged(name, target) for name in names}
@@ -135,7 +207,7 @@ def _prior(target: Target) -> Composed:
     return SQL("LEFT JOIN {} p USING (external_id)").format(Identifier(target.prior_table))
 
 
-def forget_parents(target: Target) -> Composed | None:
+def _forget_parents(target: Target) -> Composed | None:
     """Return the statement that unlinks rows for which a newer observation states another parent.
 
     It must be executed before the upsert, because afterwards the order of the observations is
@@ -163,12 +235,12 @@ def forget_parents(target: Target) -> Composed | None:
     )
 
 
-def link_parents(target: Target) -> Composed | None:
+def _link_parents(target: Target) -> Composed | None:
     """Return the statement that links rows to parents in the same table.
 
     It must be executed after the upsert, because a parent may be merged together with its children.
     The statement returns the item position of each linked row. Rows with a parent keep it: see
-    `forget_parents`. Return None if the target has no parents in the same table.
+    `_forget_parents`. Return None if the target has no parents in the same table.
     """
     parent = _parent(target)
     if parent is None:

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from marketplace.exceptions import PayloadError, SourceError
-from marketplace.loading import run_warnings
 from marketplace.loading.adapters import Adapter, Item, Parsed, Source, get_adapter
 from marketplace.loading.formats.documents import Entry
 from marketplace.loading.ingest import expand
+from marketplace.loading.items import UNSTORABLE, find_unstorable, serialize
 from marketplace.loading.mapped import suggestions, tables
 from marketplace.loading.preparation import parse_item
 from marketplace.loading.reader import read_source
 from marketplace.loading.record_types import check_types
-from marketplace.loading.serialization import UNSTORABLE, find_unstorable, serialize
+from marketplace.loading.summary import merge_warnings
 from marketplace.loading.targets import get_plan
 from marketplace.registry import get_platform
 
@@ -125,7 +125,7 @@ class Survey:
         if kind and (source, kind) in self.kinds:
             return
         self.kinds.add((source, kind))
-        self.warnings = run_warnings.merge(self.warnings, [f"{source}: {text}"])
+        self.warnings = merge_warnings(self.warnings, [f"{source}: {text}"])
 
     def refuse(self, place: str, error: PayloadError) -> None:
         """Count a record that cannot be loaded."""

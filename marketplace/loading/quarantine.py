@@ -9,9 +9,9 @@ from django.db import connections
 from psycopg2.sql import SQL, Identifier
 
 from marketplace.loading import staging
-from marketplace.loading.database_models import loading_models, table_of
 from marketplace.loading.deduplication import digest
 from marketplace.loading.items import Reject
+from marketplace.loading.models import loading_models, table_of
 
 _COMPRESSION_LEVEL = 3
 

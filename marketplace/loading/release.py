@@ -13,11 +13,10 @@ from django.utils import timezone
 from marketplace.exceptions import name_error
 from marketplace.loading.adapters import Item
 from marketplace.loading.batch_builder import BatchBuilder
-from marketplace.loading.database_models import loading_models
 from marketplace.loading.formats import documents
 from marketplace.loading.formats.documents import Entry, Line
 from marketplace.loading.items import Batch
-from marketplace.loading.models import INTERRUPTED, LoadRun
+from marketplace.loading.models import INTERRUPTED, LoadRun, loading_models
 from marketplace.loading.reader import Reader
 from marketplace.loading.runs import Run
 from marketplace.loading.sources import Job, Message, SourceEnd, get_state_in_memory

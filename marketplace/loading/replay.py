@@ -3,6 +3,10 @@
 A payload that is parsed as before changes nothing. Where the result differs, current values and
 history are corrected in place. An item is replayed from all of its payload versions, in the order
 of their times.
+
+A history is a function of all observations and does not depend on their order of arrival. Where a
+load brings late arrivals, observations older than the stored history, the history is rebuilt in the
+same way, by parsing the stored payloads again.
 """
 
 import time
@@ -19,18 +23,18 @@ from django.db import Error, connections
 from django.utils import timezone
 from psycopg2.sql import SQL, Identifier
 
-from marketplace.exceptions import DatabaseUnavailableError, SourceError, name_error
-from marketplace.loading import batch as batches
-from marketplace.loading import late_arrivals, payload_versions, payloads, quarantine
-from marketplace.loading.adapters import Adapter, Parsed, get_adapter
-from marketplace.loading.database_models import get_payload_models, loading_models
-from marketplace.loading.items import Batch, BatchItem, Counts, ParsedItem, Reject
-from marketplace.loading.models import INTERRUPTED, LoadRun
-from marketplace.loading.payload_versions import PayloadVersion
+from marketplace.exceptions import DatabaseUnavailableError, PayloadError, SourceError, name_error
+from marketplace.loading import payloads, quarantine
+from marketplace.loading.adapters import Adapter, Item, Parsed, get_adapter
+from marketplace.loading.items import Batch, BatchItem, Counts, Outcome, ParsedItem, Reject
+from marketplace.loading.merge import write_batch
+from marketplace.loading.models import INTERRUPTED, LoadRun, get_payload_models, loading_models
+from marketplace.loading.payloads import PayloadVersion
 from marketplace.loading.preparation import Preparer
 from marketplace.loading.retry import retry
 from marketplace.loading.runs import Run
 from marketplace.loading.sources import SourceStart
+from marketplace.loading.staging import clear_batch, stage_batch
 from marketplace.loading.summary import Progress, Summary
 from marketplace.loading.targets import Plan, get_plan
 from marketplace.registry import get_platform
@@ -191,17 +195,17 @@ class _Replay:
             self.preparer.fold(list(self.shared.items(self.alias, self.platform, rows))), "whole"
         )
 
-    def _replay_items(self, external_ids: list[str]) -> tuple[batches.Outcome, list[Reject]]:
+    def _replay_items(self, external_ids: list[str]) -> tuple[Outcome, list[Reject]]:
         """Replay some items, in the current transaction."""
         rejects: list[Reject] = []
         # A concurrent loader waits, and so writes after the versions that are read here.
         self._lock(external_ids)
-        versions = list(payload_versions.read(self.alias, self.platform, external_ids))
+        versions = list(payloads.read(self.alias, self.platform, external_ids))
         whole, incomplete = self._prepare(versions, rejects)
         first = self._write(whole, "whole")
         second = self._write(incomplete, "partial")
         is_any = bool(whole.items or incomplete.items)
-        outcome = batches.Outcome(
+        outcome = Outcome(
             first.created + second.created,
             first.updated + second.updated,
             first.unchanged + second.unchanged,
@@ -257,20 +261,20 @@ class _Replay:
             preparer.fold([pair for pair in parsed if pair[0].place in unparsed]),
         )
 
-    def _write(self, batch: Batch, replayed: str) -> batches.Outcome:
+    def _write(self, batch: Batch, replayed: str) -> Outcome:
         """Merge a batch in the current transaction."""
         if not batch.items:
-            return batches.Outcome()
+            return Outcome()
         plan = _plan(self.preparer.plan, replayed)
-        batches.stage(self.alias, plan, batch)
-        outcome = batches.write(self.alias, self.platform, plan, batch, None)
-        batches.clear(self.alias, plan)
+        stage_batch(self.alias, plan, batch)
+        outcome = write_batch(self.alias, self.platform, plan, batch, None)
+        clear_batch(self.alias, plan)
         return outcome
 
     def _rebuild(self, versions: list[PayloadVersion]) -> int:
         """Rebuild the histories; return the number of new points."""
         plan, adapter = self.preparer.plan, self.preparer.adapter
-        observations = late_arrivals.observe(self.alias, adapter, plan, versions)
+        observations = observe(self.alias, adapter, plan, versions)
         with connections[self.alias].cursor() as cursor:
             return plan.rebuild(cursor, self.platform, observations)
 
@@ -287,3 +291,45 @@ def _to_parsed_item(alias: str, version: PayloadVersion) -> ParsedItem:
     return ParsedItem(
         BatchItem(version.shape, raw, context, True, at, place, ""), stored["payload"]
     )
+
+
+def rebuild(alias: str, adapter: Adapter, plan: Plan) -> int:
+    """Rebuild the histories that a batch changes with late observations.
+
+    Return the number of new price points. Must be called in the transaction of the batch, after
+    the merge.
+    """
+    with connections[alias].cursor() as cursor:
+        external_ids = plan.find_late(cursor, adapter.platform)
+        if not external_ids:
+            return 0
+        versions = payloads.read(alias, adapter.platform, external_ids)
+        return plan.rebuild(cursor, adapter.platform, observe(alias, adapter, plan, versions))
+
+
+def observe(
+    alias: str, adapter: Adapter, plan: Plan, versions: Iterable[PayloadVersion]
+) -> Iterator[Any]:
+    """Yield the observations in payload versions, one for each of their times, in the given order.
+
+    Versions that cannot be parsed yield nothing.
+    """
+    for version in versions:
+        parsed = _parse(alias, adapter, version)
+        if parsed is not None:
+            for time in version.times:
+                yield from plan.observe(parsed.records, time)
+
+
+def _parse(alias: str, adapter: Adapter, version: PayloadVersion) -> Parsed | None:
+    """Return the parsed version; None if no adapter has its shape, or if it cannot be parsed."""
+    # A table loaded by a mapping may be late for items with payloads of the platform's own shapes.
+    adapters = (adapter, get_adapter(adapter.platform))
+    reader = next((candidate for candidate in adapters if candidate.has(version.shape)), None)
+    if reader is None:
+        return None
+    stored = payloads.unpack(alias, version.body)
+    try:
+        return reader.parse(Item(version.shape, stored["payload"], stored["context"]))
+    except PayloadError:
+        return None

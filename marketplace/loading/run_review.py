@@ -11,9 +11,8 @@ from django.db import Error, transaction
 from marketplace.exceptions import MarketplaceError, SourceError
 from marketplace.loading import chunks, ingest, sources
 from marketplace.loading.addresses import Address, get_row, runs_of, waiting_runs
-from marketplace.loading.database_models import loading_models
 from marketplace.loading.formats.documents import Line
-from marketplace.loading.models import LoadRun
+from marketplace.loading.models import LoadRun, loading_models
 
 #: The number of records of each kind (held, received) that are shown.
 _FIRST = 3

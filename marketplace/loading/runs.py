@@ -10,16 +10,15 @@ from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from marketplace.exceptions import ReplacedError, SourceError
-from marketplace.loading import chunks, run_warnings
-from marketplace.loading.batch import Outcome
-from marketplace.loading.database_models import loading_models
+from marketplace.loading import chunks
 from marketplace.loading.formats import json_text
 from marketplace.loading.interrupted_runs import end_dead_runs
-from marketplace.loading.items import Batch, Counts, Position
-from marketplace.loading.models import LoadRun
+from marketplace.loading.items import Batch, Counts, Outcome, Position
+from marketplace.loading.models import LoadRun, loading_models
 from marketplace.loading.retry import retry
 from marketplace.loading.run_lock import RunLock
 from marketplace.loading.sources import Checkpoint, SourceStart
+from marketplace.loading.summary import merge_warnings, warnings_of
 from marketplace.loading.targets import Scope
 
 _Result = TypeVar("_Result")
@@ -231,14 +230,14 @@ class Run:
             return
         row = self._sources.filter(pk=self._source.pk)
         (stored,) = row.values_list("warnings", flat=True)
-        merged = run_warnings.merge(stored, new)
+        merged = merge_warnings(stored, new)
         if merged != stored:
             row.update(warnings=merged)
 
     @retry
     def warnings(self) -> list[str]:
         """Return the warnings of all sources of the run, including its earlier parts."""
-        return run_warnings.of_run(self.alias, self.id)
+        return warnings_of(self.alias, self.id)
 
     def hold(self, batches: list[Batch], causes: list[str], pending: Counts) -> None:
         """Store a group of batches as a held chunk, in the transaction that counts them.

@@ -13,9 +13,9 @@ from typing import NamedTuple
 from django.utils.timezone import localtime
 
 from marketplace.exceptions import SourceError
-from marketplace.loading.database_models import loading_models
 from marketplace.loading.formats import documents
 from marketplace.loading.items import Batch, Position
+from marketplace.loading.models import loading_models
 from marketplace.loading.retry import retry
 from marketplace.registry import get_platform
 

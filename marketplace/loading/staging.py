@@ -11,16 +11,87 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from django.db import connections, router
 from django.db.backends.utils import CursorWrapper
 from psycopg2 import sql
 
 from marketplace.loading.formats import json_text
+from marketplace.loading.items import Batch, SeenAgain
+from marketplace.loading.targets import Plan, Target
 
 #: Maximum number of encoded times in the cache.
 _CACHED_TIMES = 10_000
 
 #: Bytes of COPY data that are sent at a time.
 _CHUNK = 1 << 18
+
+#: The temporary table of items that were seen again.
+SEEN_AGAIN = "stage_seen_again"
+
+_SEEN_AGAIN_COLUMNS = (
+    ("item", "integer"),
+    ("content_hash", "bytea"),
+    ("observed_at", "timestamptz"),
+)
+
+
+def stage_batch(alias: str, plan: Plan, batch: Batch) -> None:
+    """Copy a batch to its temporary tables, in the transaction that will write it.
+
+    :raises django.db.Error: if the database refuses any of the rows
+    """
+    with connections[alias].cursor() as cursor:
+        cursor.execute(sql.SQL("; ").join(_definitions(plan)))
+        for target, rows in zip(plan.targets, batch.rows, strict=True):
+            columns = [name for name, _ in stage_columns(target)]
+            copy_lines(cursor, target.stage_table, columns, rows)
+        if plan.observations:
+            columns = list(plan.observations.columns)
+            copy_lines(cursor, plan.observations.table, columns, batch.points)
+        _stage_seen_again(cursor, batch.seen_again)
+
+
+def _definitions(plan: Plan) -> list[sql.Composed]:
+    """Return the statements that create the temporary tables of a plan."""
+    definitions = [definition(target.stage_table, stage_columns(target)) for target in plan.targets]
+    definitions += [
+        definition_like(target.prior_table, target.table)
+        for target in plan.targets
+        if target.keep_prior
+    ]
+    if plan.observations:
+        columns = list(plan.observations.columns.items())
+        definitions.append(definition(plan.observations.table, columns))
+    return [*definitions, definition(SEEN_AGAIN, _SEEN_AGAIN_COLUMNS)]
+
+
+def _stage_seen_again(cursor: CursorWrapper, items: list[SeenAgain]) -> None:
+    rows = ((item.position, bytes.fromhex(item.content_hash), item.observed_at) for item in items)
+    copy(cursor, SEEN_AGAIN, [name for name, _ in _SEEN_AGAIN_COLUMNS], rows)
+
+
+def clear_batch(alias: str, plan: Plan) -> None:
+    """Empty the temporary tables for the next batch of the same transaction."""
+    with connections[alias].cursor() as cursor:
+        clear(cursor, [*plan.temporary_tables, SEEN_AGAIN])
+
+
+def clear(cursor: CursorWrapper, tables: Iterable[str]) -> None:
+    """Empty temporary tables for the next batch of the same transaction."""
+    for table in tables:
+        cursor.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
+
+
+def stage_columns(target: Target) -> list[tuple[str, str]]:
+    """Return name and SQL type of the columns of a staging table."""
+    connection = connections[router.db_for_write(target.model)]
+    types = [(name, str(field.db_type(connection))) for name, field in target.columns.items()]
+    times = [("first_seen_at", "timestamptz"), ("last_seen_at", "timestamptz")]
+    content_hash = [("content_hash", "bytea")] if target.has_content_hash else []
+    references = [(name, "text") for name in target.references]
+    # The position in the batch of the item that the row is counted for.
+    position = ("item", "integer")
+    return [("external_id", "text"), *types, *times, *content_hash, *references, position]
 
 
 def definition(table: str, columns: Sequence[tuple[str, str]]) -> sql.Composed:
@@ -44,12 +115,6 @@ def definition_like(table: str, model_table: str) -> sql.Composed:
     return sql.SQL(
         "CREATE TEMPORARY TABLE IF NOT EXISTS {} (LIKE {}) ON COMMIT DELETE ROWS"
     ).format(sql.Identifier(table), sql.Identifier(model_table))
-
-
-def clear(cursor: CursorWrapper, tables: Iterable[str]) -> None:
-    """Empty temporary tables for the next batch of the same transaction."""
-    for table in tables:
-        cursor.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
 
 
 def copy(cursor: CursorWrapper, table: str, columns: Sequence[str], rows: Iterable[Any]) -> None:

@@ -1,11 +1,17 @@
-"""The summary of a run: counts, failures and warnings, as the commands and the API report them."""
+"""The summary of a run: counts, failures and warnings, as the commands and the API report them.
 
-from collections.abc import Callable
+A warning is about records that were loaded, but perhaps not as the user expects. Each source stores
+the distinct texts of its warnings. Adding a text again changes nothing, so a batch that is read or
+committed twice neither loses nor repeats a warning.
+"""
+
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from marketplace.loading.batch import Outcome
-from marketplace.loading.items import Reject
+from marketplace.humanize import counted
+from marketplace.loading.items import Outcome, Reject
+from marketplace.loading.models import loading_models
 
 #: Number of distinct reasons of rejection that are counted.
 _MAX_REASONS = 100
@@ -83,3 +89,38 @@ class Summary:
 
 #: Called after each batch.
 Progress = Callable[[Summary], None]
+
+
+#: Number of distinct texts that are stored for a source and shown for a run.
+MAX_WARNINGS = 20
+
+_FURTHER = "There were further warnings, which are not listed."
+
+
+def merge_warnings(warnings: list[str], new: Iterable[str]) -> list[str]:
+    """Return the warnings of a source with new ones added: at most MAX_WARNINGS and a remark."""
+    merged = list(dict.fromkeys([*warnings, *new]))
+    if len(merged) <= MAX_WARNINGS:
+        return merged
+    listed = [text for text in merged if text != _FURTHER]
+    return [*listed[:MAX_WARNINGS], _FURTHER]
+
+
+def warnings_of(alias: str, run_id: int) -> list[str]:
+    """Return the warnings of a run, each with its first source and the number of other sources."""
+    sources = loading_models(alias).sources
+    names_by_text: dict[str, list[str]] = {}
+    rows = sources.of_run(run_id).exclude(warnings=[]).order_by("pk")
+    for name, warnings in rows.values_list("name", "warnings").iterator():
+        for text in warnings:
+            if text in names_by_text or len(names_by_text) <= MAX_WARNINGS:
+                names_by_text.setdefault(text, []).append(name)
+    texts = (f"{_sources(names)}: {text}" for text, names in names_by_text.items())
+    return merge_warnings([], texts)
+
+
+def _sources(names: list[str]) -> str:
+    others = len(names) - 1
+    if not others:
+        return names[0]
+    return f"{names[0]} and {counted(others, 'other source')}"

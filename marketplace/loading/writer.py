@@ -8,11 +8,10 @@ from django.utils.timezone import localtime
 
 from marketplace.exceptions import SourceError
 from marketplace.humanize import counted
-from marketplace.loading import payload_versions
-from marketplace.loading.batch import Outcome
+from marketplace.loading import payloads
 from marketplace.loading.commit import Committer, HeldError
 from marketplace.loading.full_listings import FullListing
-from marketplace.loading.items import Batch, Counts
+from marketplace.loading.items import Batch, Counts, Outcome
 from marketplace.loading.models import LoadRun
 from marketplace.loading.reader import Reader
 from marketplace.loading.retry import retry
@@ -63,7 +62,7 @@ class Writer:
 
     def pack_ahead(self, batch: Batch) -> None:
         """Compress the payloads of the next batch; may be called in another thread."""
-        payload_versions.pack_ahead(self.committer.packer, batch)
+        payloads.pack_ahead(self.committer.packer, batch)
 
     def _end_source(self, end: SourceEnd) -> None:
         if end.failure:

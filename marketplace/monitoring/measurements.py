@@ -7,7 +7,7 @@ import psycopg2
 from psycopg2 import sql
 
 from marketplace.databases.probe import CachedProbe, Query, Row, connect_probe, query_each
-from marketplace.loading.database_models import loading_models, table_of
+from marketplace.loading.models import loading_models, table_of
 from marketplace.registry import ALIASES
 
 #: Seconds for all databases together. The scrape timeout of Prometheus is ten seconds.

@@ -23,7 +23,7 @@ from marketplace.databases.probe import (
     Query,
     connect_probe,
 )
-from marketplace.loading.database_models import loading_models, table_of
+from marketplace.loading.models import loading_models, table_of
 from marketplace.postgresql.errors import is_disconnect
 from marketplace.registry import ALIASES, get_database
 from marketplace.routers import database_of

@@ -19,8 +19,7 @@ from marketplace.databases.parallel import run_on_all
 from marketplace.databases.partitions import lost_months
 from marketplace.databases.revisions import get_compatible_revision
 from marketplace.exceptions import MarketplaceError
-from marketplace.loading.database_models import loading_models
-from marketplace.loading.models import LoadRun
+from marketplace.loading.models import LoadRun, loading_models
 from marketplace.postgresql import embedded
 from marketplace.postgresql.errors import explain
 from marketplace.push import inbox

@@ -24,9 +24,8 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
 from marketplace.exceptions import DatabaseUnavailableError
-from marketplace.loading import run_warnings
-from marketplace.loading.database_models import loading_models
-from marketplace.loading.models import LoadRun
+from marketplace.loading.models import LoadRun, loading_models
+from marketplace.loading.summary import warnings_of
 from marketplace.push import inbox
 from marketplace.push.content_encoding import decompress
 from marketplace.push.errors import IdempotencyConflictError, RequestError
@@ -253,7 +252,7 @@ def _run_state(alias: str, row: Any) -> dict[str, Any]:
         "status": LoadRun.Status.QUEUED if is_waiting else row.status,
         "error": row.error,
         "counts": {name: getattr(row, column) for name, column in _COUNTS.items()},
-        "warnings": run_warnings.of_run(alias, row.pk),
+        "warnings": warnings_of(alias, row.pk),
         "reasons": _rejection_reasons(row),
         "started_at": row.started_at,
         "finished_at": None if is_waiting else row.finished_at,

@@ -15,8 +15,7 @@ from django.db import IntegrityError, connections, transaction
 from django.db.models import Exists, OuterRef, Q
 
 from marketplace.loading.chunks import BLANK_LINE, pack
-from marketplace.loading.database_models import loading_models
-from marketplace.loading.models import LoadRun, LoadRunQuerySet
+from marketplace.loading.models import LoadRun, LoadRunQuerySet, loading_models
 from marketplace.push.errors import IdempotencyConflictError
 
 #: Bytes of lines from which a chunk is complete.

@@ -17,10 +17,9 @@ from django.utils import timezone
 
 from marketplace.exceptions import DatabaseUnavailableError, MarketplaceError
 from marketplace.loading import ingest, run_lock
-from marketplace.loading.database_models import loading_models
 from marketplace.loading.formats import json_text
 from marketplace.loading.ingest import Summary
-from marketplace.loading.models import LoadRun
+from marketplace.loading.models import LoadRun, loading_models
 from marketplace.postgresql import embedded
 from marketplace.postgresql.errors import error_code, explain, is_disconnect
 from marketplace.push import inbox

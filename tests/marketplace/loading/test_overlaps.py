@@ -8,7 +8,7 @@ import pytest
 from django.db import connections
 
 from ecommerce.models import Category, Offer, Product
-from marketplace.loading import payload_versions
+from marketplace.loading import payloads
 from marketplace.loading.ingest import load_documents
 from marketplace.loading.replay import replay
 from marketplace.loading.runs import Run
@@ -115,7 +115,7 @@ class TestReplay:
     def test_and_concurrent_loader_both_finish(self, monkeypatch):
         shop = {"seller": {"id": 7, "title": "Do'kon"}}
         load(0, [card(shared=shop)])
-        loaders, read = [], payload_versions.read
+        loaders, read = [], payloads.read
 
         def read_after_a_load_began(*arguments):
             if not loaders:
@@ -126,7 +126,7 @@ class TestReplay:
                     cursor.execute("SET LOCAL deadlock_timeout = '10ms'")
             return read(*arguments)
 
-        monkeypatch.setattr(payload_versions, "read", read_after_a_load_began)
+        monkeypatch.setattr(payloads, "read", read_after_a_load_began)
         replayed = replay("uzum")
         loaded = loaders[0].end()
 

@@ -6,7 +6,7 @@ import pytest
 from django.test import override_settings
 
 from ecommerce.models import Product
-from marketplace.loading import payload_versions, reader_process
+from marketplace.loading import payloads, reader_process
 from marketplace.loading.ingest import ingest
 
 pytestmark = pytest.mark.django_db(databases="__all__", transaction=True)
@@ -26,7 +26,7 @@ def test_the_batch_after_a_large_one_is_read_when_that_was_written(tmp_path, mon
     events = []
     monkeypatch.setattr(reader_process, "_MANY_BYTES", 0)
     monkeypatch.setattr(reader_process, "_LARGE", 0)
-    monkeypatch.setattr(payload_versions, "pack_ahead", lambda *_: events.append("received"))
+    monkeypatch.setattr(payloads, "pack_ahead", lambda *_: events.append("received"))
 
     ingest("uzum", [str(path)], progress=lambda summary: events.append("written"))
 

@@ -1,8 +1,4 @@
-"""Abstract bases of the tables of runs and quarantine. Each database has its own concrete models.
-
-`marketplace.loading.database_models` returns the concrete models of a database. The bases of the
-tables of payloads are in `marketplace.loading.payload_models`.
-"""
+"""Abstract bases of the tables of runs and quarantine."""
 
 from datetime import datetime
 from typing import Self

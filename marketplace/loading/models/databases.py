@@ -8,7 +8,8 @@ from django.apps import apps
 from django.db.models import Model, QuerySet
 from psycopg2.sql import Identifier
 
-from marketplace.loading.models import (
+from marketplace.loading.models.payloads import PayloadDictionary, PayloadObservation, RawPayload
+from marketplace.loading.models.runs import (
     LoadChunk,
     LoadChunkQuerySet,
     LoadRun,
@@ -17,7 +18,6 @@ from marketplace.loading.models import (
     LoadSourceQuerySet,
     QuarantinedRecord,
 )
-from marketplace.loading.payload_models import PayloadDictionary, PayloadObservation, RawPayload
 
 
 @dataclass(frozen=True)

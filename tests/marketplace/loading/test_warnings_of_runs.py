@@ -9,9 +9,9 @@ from marketplace.loading import sources
 from marketplace.loading.formats.documents import Entry
 from marketplace.loading.ingest import load_documents
 from marketplace.loading.reader import Reader
-from marketplace.loading.run_warnings import MAX_WARNINGS, merge, of_run
 from marketplace.loading.runs import Run
 from marketplace.loading.sources import Job
+from marketplace.loading.summary import MAX_WARNINGS, merge_warnings, warnings_of
 from marketplace.loading.writer import Writer
 
 START = datetime(2026, 3, 1, 9, tzinfo=UTC)
@@ -36,16 +36,16 @@ def load(entries, pk=None):
 
 class TestMerge:
     def test_a_text_is_kept_once(self):
-        assert merge(["a", "b"], ["b", "c", "c"]) == ["a", "b", "c"]
+        assert merge_warnings(["a", "b"], ["b", "c", "c"]) == ["a", "b", "c"]
 
     def test_the_list_is_bounded_however_often_it_grows(self):
         warnings = []
         for number in range(100):
-            warnings = merge(warnings, [f"warning {number}", f"warning {number}"])
+            warnings = merge_warnings(warnings, [f"warning {number}", f"warning {number}"])
 
         assert warnings[:2] == ["warning 0", "warning 1"]
         assert warnings[MAX_WARNINGS:] == ["There were further warnings, which are not listed."]
-        assert merge(warnings, ["warning 3", "warning 99"]) == warnings
+        assert merge_warnings(warnings, ["warning 3", "warning 99"]) == warnings
 
 
 @pytest.mark.django_db(databases=["ecommerce"])
@@ -55,7 +55,7 @@ class TestRuns:
 
         assert (summary.created, summary.needs_attention) == (1, False)
         assert summary.warnings == ["choynak.json: The end is odd."]
-        assert of_run("ecommerce", LoadRun.objects.get().pk) == summary.warnings
+        assert warnings_of("ecommerce", LoadRun.objects.get().pk) == summary.warnings
 
     def test_a_warning_is_stored_without_any_record(self):
         assert load([Entry("line 1", warning="The end is odd.")]).warnings != []
@@ -79,7 +79,7 @@ class TestRuns:
                 run=run, name=name, observed_at=START, warnings=["Same.", *([name] * (name < "2"))]
             )
 
-        assert of_run("ecommerce", run.pk) == [
+        assert warnings_of("ecommerce", run.pk) == [
             "1.json and 2 other sources: Same.",
             "1.json: 1.json",
         ]
