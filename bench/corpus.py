@@ -4,7 +4,7 @@ A response is a function of the product number and the visit, so it is the same 
 It has the parts of a real one: the envelope with `seo`, which repeats photos and SKUs, the
 timestamp of the API, the category with its ancestors, the seller, and SKUs that refer to the
 characteristics. It is a third as large as a real one: photos have two sizes instead of nine, and
-fields that are empty in all SKUs are omitted. The data are as hard to compress as real ones: texts
+fields that are empty in all SKUs are omitted. The data is as hard to compress as real ones: texts
 are described in `bench.words`, and keys of photos, ids, barcodes, prices, amounts and dates are
 random.
 

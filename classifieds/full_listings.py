@@ -58,7 +58,7 @@ def expire(alias: str, platform: str, now: datetime | None = None) -> int:
     concurrently.
 
     :param now: the time up to which ads expire, earlier than the current time (the default) if the
-        loaded data are old
+        loaded data is old
     """
     values: dict[str, Any] = {"platform": platform, "now": now or timezone.now()}
     total = 0

@@ -1,6 +1,6 @@
 """Make the pictures in docs/images/ from demo data: `make screenshots`.
 
-It needs Chromium. The data are in DATA_DIR, which `make screenshots` sets to a folder of its own.
+It needs Chromium. The data is in DATA_DIR, which `make screenshots` sets to a folder of its own.
 """
 
 import os

@@ -25,7 +25,7 @@ class Database(NamedTuple):
 
     @property
     def platforms(self) -> tuple[str, ...]:
-        """Names of the platforms whose data live in this database."""
+        """Names of the platforms whose data is in this database."""
         return tuple(platform.name for platform in PLATFORMS if platform.database == self.alias)
 
 

@@ -117,7 +117,7 @@ class Hasher:
 
 
 def digest(data: bytes) -> bytes:
-    """Return a digest of 16 bytes by which data are recognized."""
+    """Return a digest of 16 bytes by which data is recognized."""
     return hashlib.blake2b(data, digest_size=16).digest()
 
 

@@ -1,7 +1,7 @@
 """Decompression of request bodies: gzip or zstd, a bounded block at a time.
 
 Unlike `loading.unpacking`, which reads files, it rejects bytes after the compressed data and zstd
-windows of more than 8 MiB, because the data come from any client with a token.
+windows of more than 8 MiB, because the data comes from any client with a token.
 """
 
 import zlib
@@ -28,7 +28,7 @@ def decompress(pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:
     """Yield decompressed blocks of bounded size.
 
     :param encoding: one of `ENCODINGS`
-    :raises RequestError: during the iteration, if the data are damaged or incomplete
+    :raises RequestError: during the iteration, if the data is damaged or incomplete
     """
     if encoding == "identity":
         return pieces
@@ -39,7 +39,7 @@ def _decompress(pieces: Iterator[bytes], kind: str) -> Iterator[bytes]:
     try:
         yield from _decompress_zstd(pieces) if kind == "zstd" else _decompress_gzip(pieces)
     except EOFError:
-        raise RequestError(400, f"The {kind} data are cut off. Send the body again.") from None
+        raise RequestError(400, f"The {kind} data is truncated. Send the body again.") from None
     except (zlib.error, zstandard.ZstdError) as error:
         raise RequestError(
             400, f"The body is not valid {kind}: {error}. Correct it, or Content-Encoding."

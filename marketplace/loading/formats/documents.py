@@ -2,7 +2,7 @@
 
 The format and the compression (gzip, zstd or none) are recognized by the content, not by the name.
 Sources may have any size: memory is bounded by the largest record and by the largest text that is
-parsed whole. Damaged data are yielded as an error with its place and bytes, and reading continues
+parsed whole. Damaged data is yielded as an error with its place and bytes, and reading continues
 with the next valid document.
 """
 

@@ -196,7 +196,7 @@ class TestClient:
             status, body = server.push(gzip.compress(MANY)[:-1000], "Content-Encoding: gzip")
 
         assert status == 400
-        assert "gzip data are cut off" in body["error"]
+        assert "gzip data is truncated" in body["error"]
 
     @pytest.mark.parametrize("is_chunked", [False, True])
     def test_disconnected_client_leaves_no_data(self, server, is_chunked):

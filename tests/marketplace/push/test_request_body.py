@@ -181,7 +181,7 @@ class TestDecompress:
     def test_rejects_incomplete_data(self, encoding, pack, keep):
         packed = pack(b"".join(b'{"id": %d}\n' % (number**5) for number in range(500)))
 
-        with pytest.raises(RequestError, match="are cut off") as raised:
+        with pytest.raises(RequestError, match="is truncated") as raised:
             list(decompress(in_pieces(packed[:keep], 1 << 16), encoding))
 
         assert raised.value.status == 400
