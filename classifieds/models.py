@@ -78,7 +78,7 @@ class Listing(base.PlatformRow):
     description = models.TextField(null=True)
     url = models.TextField(null=True)
     category = models.ForeignKey(Category, models.SET_NULL, null=True)
-    category_path = models.TextField(null=True, help_text="Canonical: transport/cars")
+    category_path = models.TextField(null=True, help_text="Canonical path, such as transport/cars.")
     category_name = models.TextField(null=True, help_text="As published.")
     seller = models.ForeignKey(Seller, models.SET_NULL, null=True, related_name="listings")
     images = models.JSONField(null=True, help_text="List of URLs.")
@@ -94,10 +94,14 @@ class Listing(base.PlatformRow):
 
     # Place
     location = models.TextField(null=True, help_text="As published.")
-    city = models.TextField(null=True, help_text="Canonical Latin name: Tashkent")
-    region = models.TextField(null=True, help_text="Canonical Latin name.")
+    city = models.TextField(
+        null=True, help_text="Canonical name in Latin script, such as Tashkent."
+    )
+    region = models.TextField(null=True, help_text="Canonical name in Latin script.")
     district = models.TextField(null=True, help_text="As published.")
-    district_canonical = models.TextField(null=True, help_text="Canonical Latin name: Yakkasaray")
+    district_canonical = models.TextField(
+        null=True, help_text="Canonical name in Latin script, such as Yakkasaray."
+    )
     latitude = models.DecimalField(max_digits=9, decimal_places=6, null=True)
     longitude = models.DecimalField(max_digits=9, decimal_places=6, null=True)
 

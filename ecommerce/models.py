@@ -71,7 +71,9 @@ class Category(base.PlatformRow):
     parent = models.ForeignKey("self", models.SET_NULL, null=True, related_name="children")
     level = models.SmallIntegerField(null=True, help_text="1 for a root.")
     path_ids = models.JSONField(null=True, help_text="external_id of the root, …, of this node.")
-    path_names = models.TextField(null=True, help_text="Electronics > Phones")
+    path_names = models.TextField(
+        null=True, help_text="Names from the root to this node, such as Electronics > Phones."
+    )
 
     objects = SearchableQuerySet.as_manager()
 
@@ -97,12 +99,13 @@ class Product(base.PlatformRow):
     """A product card. The variants with their prices are offers."""
 
     # Description
-    title = models.TextField(null=True, help_text="NULL until a payload has one.")
+    title = models.TextField(null=True, help_text="NULL until a payload has a title.")
     title_ru = models.TextField(null=True)
     title_uz = models.TextField(null=True)
     title_en = models.TextField(null=True)
     title_normalized = models.TextField(
-        null=True, help_text="For matching across platforms: iphone 15 pro"
+        null=True,
+        help_text="Normalized title for matching across platforms, such as iphone 15 pro.",
     )
     description = models.TextField(null=True)
     brand = models.TextField(null=True)
@@ -127,7 +130,7 @@ class Product(base.PlatformRow):
 
     # Price and stock
     is_available = models.BooleanField(null=True, help_text="NULL if unknown.")
-    total_available = models.IntegerField(null=True, help_text="Pieces in stock, of all offers.")
+    total_available = models.IntegerField(null=True, help_text="Units in stock, across all offers.")
     min_price = models.DecimalField(max_digits=18, decimal_places=2, null=True)
     max_price = models.DecimalField(max_digits=18, decimal_places=2, null=True)
     currency = models.CharField(max_length=3, null=True, help_text="ISO 4217.")
@@ -256,8 +259,8 @@ class PricePoint(models.Model):
     # Trust
     is_outlier = models.BooleanField(
         null=True,
-        help_text="True: an outlier, excluded from minimum and average. "
-        "False: the price was confirmed manually.",
+        help_text="True if the price is an outlier, which is excluded from minimum and average; "
+        "False if it was confirmed manually.",
     )
 
     # Lifecycle
@@ -295,12 +298,13 @@ class ArchivedMonth(models.Model):
     # Content
     row_count = models.BigIntegerField()
     content_hash = models.CharField(
-        max_length=64, help_text="Hash of all rows; the manifest has it, too."
+        max_length=64,
+        help_text="Hash of all rows, also stored in the manifest of the archived month.",
     )
 
     # Lifecycle
     archived_at = models.DateTimeField(
-        null=True, help_text="Time at which its table was dropped; NULL until then."
+        null=True, help_text="Time at which the table of the month was dropped; NULL until then."
     )
 
     class Meta:

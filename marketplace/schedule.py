@@ -58,7 +58,9 @@ def read_schedule(path: Path) -> list[Job]:
         # Some editors write a byte order mark.
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
-        raise ScheduleError(f"{path}: {error.strerror}. Name a file with a schedule.") from error
+        raise ScheduleError(
+            f"{path}: {error.strerror}. Specify the path of a schedule file."
+        ) from error
     except UnicodeDecodeError as error:
         raise ScheduleError(
             f"{path}: not UTF-8: {error.reason} at byte {error.start}. Save it as UTF-8."

@@ -14,7 +14,9 @@ class Organization(base.PlatformRow):
 
     # Identification
     name = models.TextField(null=True)
-    inn = models.CharField(max_length=14, null=True, help_text="Tax number; unique if known.")
+    inn = models.CharField(
+        max_length=14, null=True, help_text="Tax number; unique within a platform, if known."
+    )
 
     # Description
     region = models.TextField(null=True)

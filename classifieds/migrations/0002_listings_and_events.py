@@ -90,7 +90,9 @@ class Migration(migrations.Migration):
                 ("category", models.ForeignKey("classifieds.category", models.SET_NULL, null=True)),
                 (
                     "category_path",
-                    models.TextField(null=True, help_text="Canonical: transport/cars"),
+                    models.TextField(
+                        null=True, help_text="Canonical path, such as transport/cars."
+                    ),
                 ),
                 ("category_name", models.TextField(null=True, help_text="As published.")),
                 (
@@ -108,12 +110,22 @@ class Migration(migrations.Migration):
                 ("is_negotiable", models.BooleanField(null=True)),
                 ("is_price_on_request", models.BooleanField(null=True)),
                 ("location", models.TextField(null=True, help_text="As published.")),
-                ("city", models.TextField(null=True, help_text="Canonical Latin name: Tashkent")),
-                ("region", models.TextField(null=True, help_text="Canonical Latin name.")),
+                (
+                    "city",
+                    models.TextField(
+                        null=True, help_text="Canonical name in Latin script, such as Tashkent."
+                    ),
+                ),
+                (
+                    "region",
+                    models.TextField(null=True, help_text="Canonical name in Latin script."),
+                ),
                 ("district", models.TextField(null=True, help_text="As published.")),
                 (
                     "district_canonical",
-                    models.TextField(null=True, help_text="Canonical Latin name: Yakkasaray"),
+                    models.TextField(
+                        null=True, help_text="Canonical name in Latin script, such as Yakkasaray."
+                    ),
                 ),
                 ("latitude", models.DecimalField(max_digits=9, decimal_places=6, null=True)),
                 ("longitude", models.DecimalField(max_digits=9, decimal_places=6, null=True)),

@@ -127,7 +127,13 @@ class Migration(migrations.Migration):
                         null=True, help_text="external_id of the root, …, of this node."
                     ),
                 ),
-                ("path_names", models.TextField(null=True, help_text="Electronics > Phones")),
+                (
+                    "path_names",
+                    models.TextField(
+                        null=True,
+                        help_text="Names from the root to this node, such as Electronics > Phones.",
+                    ),
+                ),
             ],
             options={
                 "db_table": "ecommerce_categories",
@@ -146,14 +152,18 @@ class Migration(migrations.Migration):
             name="Product",
             fields=[
                 *_platform_row(),
-                ("title", models.TextField(null=True, help_text="NULL until a payload has one.")),
+                (
+                    "title",
+                    models.TextField(null=True, help_text="NULL until a payload has a title."),
+                ),
                 ("title_ru", models.TextField(null=True)),
                 ("title_uz", models.TextField(null=True)),
                 ("title_en", models.TextField(null=True)),
                 (
                     "title_normalized",
                     models.TextField(
-                        null=True, help_text="For matching across platforms: iphone 15 pro"
+                        null=True,
+                        help_text="Normalized title for matching across platforms, such as iphone 15 pro.",
                     ),
                 ),
                 ("description", models.TextField(null=True)),
@@ -193,7 +203,7 @@ class Migration(migrations.Migration):
                 ("is_available", models.BooleanField(null=True, help_text="NULL if unknown.")),
                 (
                     "total_available",
-                    models.IntegerField(null=True, help_text="Pieces in stock, of all offers."),
+                    models.IntegerField(null=True, help_text="Units in stock, across all offers."),
                 ),
                 ("min_price", models.DecimalField(max_digits=18, decimal_places=2, null=True)),
                 ("max_price", models.DecimalField(max_digits=18, decimal_places=2, null=True)),

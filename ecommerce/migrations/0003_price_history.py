@@ -189,7 +189,7 @@ class Migration(migrations.Migration):
                             "is_outlier",
                             models.BooleanField(
                                 null=True,
-                                help_text="True: an outlier, excluded from minimum and average. False: the price was confirmed manually.",
+                                help_text="True if the price is an outlier, which is excluded from minimum and average; False if it was confirmed manually.",
                             ),
                         ),
                         ("recorded_at", models.DateTimeField(help_text="Time of the observation.")),

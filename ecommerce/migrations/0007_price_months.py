@@ -93,13 +93,14 @@ class Migration(migrations.Migration):
                     "content_hash",
                     models.CharField(
                         max_length=64,
-                        help_text="Hash of all rows; the manifest has it, too.",
+                        help_text="Hash of all rows, also stored in the manifest of the archived month.",
                     ),
                 ),
                 (
                     "archived_at",
                     models.DateTimeField(
-                        null=True, help_text="Time at which its table was dropped; NULL until then."
+                        null=True,
+                        help_text="Time at which the table of the month was dropped; NULL until then.",
                     ),
                 ),
             ],

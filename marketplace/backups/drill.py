@@ -16,14 +16,16 @@ class Drill(NamedTuple):
     set_name: str
     tables: int
     rows: int
-    #: Duration of the restore, without the comparison.
+    #: From the start of the drill to the end of the restore: with the checks of the server and of
+    #: the files, without the comparison.
     restore_seconds: float
     #: Duration of the whole drill.
     seconds: float
     #: Age of the data at the start of the drill.
     age_seconds: float
     differences: tuple[str, ...]
-    #: Differences that do not mean that data is missing, and unreadable archived months.
+    #: A note about the signature, differences that do not mean that data is missing, and unreadable
+    #: archived months.
     warnings: tuple[str, ...]
     #: Databases of an interrupted drill, which were dropped.
     dropped: tuple[str, ...]

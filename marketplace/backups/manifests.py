@@ -104,7 +104,7 @@ def read(folder: Path, name: str) -> BackupManifest:
         if len(content) > MAX_BYTES:
             raise BackupError(
                 f"{path} has more than {MAX_BYTES >> 20} MiB, the limit of a manifest. Use another "
-                "set, and move this one away."
+                "set, and move this one out of BACKUP_DIR."
             )
         document = _document(content.decode())
     except FileNotFoundError:
@@ -125,9 +125,13 @@ def read(folder: Path, name: str) -> BackupManifest:
         signature = signing.signature_state(document, document.pop(_SIGNATURE, None))
         return _manifest(document, signature)
     except _MALFORMED as error:
+        is_missing = isinstance(error, KeyError)
+        reason = (
+            f"lacks the key {error.args[0]}" if is_missing else f"has an invalid value: {error}"
+        )
         raise BackupError(
-            f"{path} has an invalid value, although its SHA-256 matches: {error!r}. Use "
-            "another set, and move this one away."
+            f"{path} {reason} (its SHA-256 matches). Use another set, and move this one out of "
+            "BACKUP_DIR."
         ) from None
 
 

@@ -159,8 +159,9 @@ def _acquire_lock(cursor: CursorWrapper, alias: str) -> None:
             return
         if time.monotonic() > deadline:
             raise DatabaseUnavailableError(
-                f"Another process has been migrating {alias} for {MIGRATION_LOCK_TIMEOUT} seconds. "
-                "Wait for it to end, and run this again."
+                f"{alias} is being migrated by another process; gave up after waiting "
+                f"{MIGRATION_LOCK_TIMEOUT} seconds. Wait for the migration to end, and run this "
+                "again."
             )
         time.sleep(0.2)
 

@@ -62,7 +62,7 @@ def _old(context: CheckContext, newest: datetime) -> Finding:
         subject=context.server_info["name"],
         what=f"The newest backup in {sets.folder()} is {age} old ({format_time(newest)}). A backup "
         "every night is expected.",
-        why="A loss of the database would include all changes since then.",
+        why="If the database is lost, all changes since that backup are lost.",
         fix=_fix(context),
         evidence={"newest": newest},
     )

@@ -67,7 +67,10 @@ def diagnose(
     :param only: the codes of the findings to report; all if empty
     """
     answers = run_on_all(partial(diagnose_database, now=now, only=only), aliases, seconds=seconds)
-    reason = f"It did not answer within {seconds:g} seconds. Check that the server is not stopped."
+    reason = (
+        f"The database did not answer within {seconds:g} seconds. Check whether the server is "
+        "overloaded or suspended."
+    )
     diagnoses = [answers.get(alias) or _unreachable(alias, reason, now, only) for alias in aliases]
     _remove_duplicates(diagnoses)
     return diagnoses

@@ -112,7 +112,8 @@ def _disabled(row: Row) -> Finding:
         subject=f"{row['path']}.{row['name']}",
         what="The trigger is disabled"
         + (": a foreign key is not checked." if is_internal else "."),
-        why="Its rule is not enforced, and rows written since then were not checked or recorded.",
+        why="The trigger does not fire: rows written while it was disabled were not checked or "
+        "recorded.",
         fix=f"ALTER TABLE {row['path']} ENABLE TRIGGER {name};",
     )
 

@@ -53,7 +53,7 @@ class Sample(NamedTuple):
 def check_shapes(platforms: list[Platform]) -> Iterator[CheckMessage]:
     """Yield errors in the adapters of the given platforms.
 
-    :param platforms: platforms whose databases exist
+    :param platforms: platforms whose database is one of ALIASES
     """
     adapters: dict[str, Adapter] = {}
     samples: list[Sample] = []
@@ -168,9 +168,9 @@ def _find_failure(
             adapter.recognize(sample.document)
         except PayloadError as error:
             return _error(
-                f"{adapter.platform} fails to recognize the sample of {sample.shape} of "
-                f"{sample.platform}: {error.reason}.",
-                f"recognize in {paths[adapter.platform]} must return False for a document "
+                f"recognize() of {adapter.platform} raised an error for the sample of "
+                f"{sample.shape} of {sample.platform}: {error.reason}.",
+                f"Change recognize() in {paths[adapter.platform]} to return False for a document "
                 "in any other format.",
                 "E012",
             )
@@ -187,8 +187,8 @@ def _check_claims(
         is_same_platform = adapter.platform == sample.platform
         if is_same_platform and shape is None:
             yield _error(
-                f"{sample_name} does not recognize its sample.",
-                f"Correct recognize in {paths[sample.platform]}, or the sample.",
+                f"recognize() of {sample_name} does not recognize its sample.",
+                f"Correct recognize() in {paths[sample.platform]}, or the sample.",
                 "E012",
             )
         elif shape is not None and not (is_same_platform and shape.name == sample.shape):
@@ -239,6 +239,6 @@ def _check_reading(
         yield _error(
             f"The sample of {sample.shape} of {sample.platform} cannot be read: "
             f"{reason or 'it has no records'}.",
-            f"Correct split or parse in {paths[sample.platform]}, or the sample.",
+            f"Correct split() or parse() in {paths[sample.platform]}, or the sample.",
             "E014",
         )

@@ -100,7 +100,7 @@ def _ending(pid: int) -> str:
         if status and status.si_code != os.CLD_EXITED:
             is_killed = status.si_status == signal.SIGKILL
             reason = ", probably because the machine ran out of memory" if is_killed else ""
-            return f"was ended by {signal.Signals(status.si_status).name}{reason}"
+            return f"was terminated by {signal.Signals(status.si_status).name}{reason}"
     return "ended unexpectedly"
 
 

@@ -165,7 +165,8 @@ def encode_column(values: Sequence[Any], allowed: Set[type[Any]] | None = None) 
     types = set(map(type, values))
     if allowed is not None and not types <= allowed:
         names = ", ".join(sorted(unexpected.__name__ for unexpected in types - allowed))
-        raise TypeError(f"a column has values of another type: {names}")
+        expected = ", ".join(sorted(kind.__name__ for kind in allowed - {type(None)}))
+        raise TypeError(f"a column has values of type {names}; expected: {expected}")
     has_none = type(None) in types
     types.discard(type(None))
     if not types:

@@ -30,14 +30,21 @@ def add_words(parser: CommandParser, action: str) -> None:
         "words",
         metavar="[KIND] ID",
         nargs="*",
-        help=f"As the list shows it: run uzum-17, record uzum-5. Kinds: {', '.join(kinds)}.",
+        help="Kind and id of a row, as the list shows them: run uzum-17, record uzum-5. Kinds: "
+        f"{', '.join(kinds)}.",
     )
 
 
 def add_selection(parser: CommandParser) -> None:
     """Add the options that select several quarantined records."""
-    parser.add_argument("--reason", metavar="TEXT", help="Records whose reason contains this.")
-    parser.add_argument("--platform", choices=PLATFORM_NAMES, help="Records of this platform.")
+    parser.add_argument(
+        "--reason",
+        metavar="TEXT",
+        help="Select the records whose reason contains TEXT (case-insensitive).",
+    )
+    parser.add_argument(
+        "--platform", choices=PLATFORM_NAMES, help="Select the records of this platform."
+    )
 
 
 def chosen_rows(options: Options) -> Iterator[tuple[str, list[Address]]]:

@@ -42,7 +42,9 @@ def _decompress(pieces: Iterator[bytes], kind: str) -> Iterator[bytes]:
         raise RequestError(400, f"The {kind} data is truncated. Send the body again.") from None
     except (zlib.error, zstandard.ZstdError) as error:
         raise RequestError(
-            400, f"The body is not valid {kind}: {error}. Correct it, or Content-Encoding."
+            400,
+            f"The body is not valid {kind}: {error}. Correct the body or the Content-Encoding "
+            "header.",
         ) from None
 
 

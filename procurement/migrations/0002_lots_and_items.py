@@ -69,7 +69,9 @@ class Migration(migrations.Migration):
                 (
                     "inn",
                     models.CharField(
-                        max_length=14, null=True, help_text="Tax number; unique if known."
+                        max_length=14,
+                        null=True,
+                        help_text="Tax number; unique within a platform, if known.",
                     ),
                 ),
                 ("region", models.TextField(null=True)),

@@ -192,7 +192,7 @@ class TestShapes:
         [error] = check((shape(),), {"T-LIST": {"t_itmes": []}})
 
         assert error.id == "marketplace.E012"
-        assert error.msg == "T-LIST of bazaar does not recognize its sample."
+        assert error.msg == "recognize() of T-LIST of bazaar does not recognize its sample."
 
     def test_reports_both_shapes_that_match_a_document(self, check):
         greedy = shape("T-ANY", recognize=lambda document: "payload" in document)
@@ -221,7 +221,7 @@ class TestShapes:
         [error] = check((shape(recognize=fail),), {"T-LIST": SAMPLE})
 
         assert error.id == "marketplace.E012"
-        assert "bazaar fails to recognize the sample of UZ-API of uzum" in error.msg
+        assert "recognize() of bazaar raised an error for the sample of UZ-API of uzum" in error.msg
         assert "KeyError: 'no such key' (test_checks.py, line" in error.msg
 
     @pytest.mark.parametrize(

@@ -33,10 +33,10 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the arguments."""
-        parser.add_argument("platform", metavar="PLATFORM")
-        parser.add_argument("offer", metavar="OFFER", help="The offer's external_id.")
+        parser.add_argument("platform", metavar="PLATFORM", help="Platform of the offer.")
+        parser.add_argument("offer", metavar="OFFER", help="The external_id of the offer.")
         parser.add_argument(
-            "--since", help="Start of the period, as 2025-06-01. Default: the first point."
+            "--since", help="Start of the period, such as 2025-06-01. Default: the first point."
         )
         parser.add_argument(
             "--until", help="End of the period, exclusive. Default: the last point."

@@ -56,8 +56,8 @@ def grant(alias: str, role: str, *, can_write: bool) -> bool:
     connection = connections[alias]
     if any(role == own.name for other in (CONTROL, *ALIASES) for own in roles_of(other)):
         raise MarketplaceError(
-            f"{role} is a built-in role; its privileges cannot be changed. To repair them: "
-            f"python manage.py db_grants --repair"
+            f"{role} is one of the project's own roles; this command does not change its "
+            "privileges. To repair them: python manage.py db_grants --repair"
         )
     with transaction.atomic(using=alias), connection.cursor() as cursor:
         if not _exists(cursor, role):

@@ -26,12 +26,12 @@ class Command(DatabaseCommand):
         "is consistent, and the set records the exact number of rows of each table. An incomplete "
         "set never looks like a complete one.\n"
         "\n"
-        "Then remove old sets. Kept are the newest set of each of the last days, weeks and months "
-        f"(in {settings.TIME_ZONE}), all sets younger than {YOUNG_HOURS} hours, and always the "
-        "last good set of each database. pg_restore can read the folders of a set without this "
-        "command.\n"
+        "Then remove old sets. The newest set of each of the last N days, weeks and months (in "
+        f"{settings.TIME_ZONE}) is kept (--keep-…), as are all sets younger than {YOUNG_HOURS} "
+        "hours and the last good set of each database. pg_restore can read the folders of a set "
+        "without this command.\n"
         "\n"
-        "Exits with 1 if a database could not be dumped, or a set does not verify."
+        "Exits with 1 if a database could not be dumped, or a set fails verification."
     )
     choices = ALL_ALIASES
 

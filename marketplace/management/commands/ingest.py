@@ -1,17 +1,18 @@
 """Load payloads of a platform."""
 
 import json
-from argparse import SUPPRESS, ArgumentParser
+from argparse import SUPPRESS
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from marketplace.checks import TAG
+from marketplace.cli import add_format_argument
 from marketplace.exceptions import MarketplaceError
 from marketplace.humanize import counted
 from marketplace.loading.full_listings import KINDS
@@ -38,26 +39,26 @@ class Command(BaseCommand):
         + ", ".join(platform.name for platform in PLATFORMS)
     )
 
-    def add_arguments(self, parser: ArgumentParser) -> None:
+    def add_arguments(self, parser: CommandParser) -> None:
         """Declare the arguments."""
         parser.add_argument(
             "platform",
             metavar="PLATFORM",
             nargs="?",
-            help="the platform of the payloads",
+            help="Platform of the payloads.",
         )
         parser.add_argument(
-            "paths", metavar="PATH", nargs="*", help="files and folders; - for standard input"
+            "paths", metavar="PATH", nargs="*", help="Files and folders; - for standard input."
         )
         parser.add_argument(
             "--resume",
             action="store_true",
-            help="resume the interrupted runs of PLATFORM, or of all platforms",
+            help="Resume the interrupted runs of PLATFORM, or of all platforms.",
         )
         parser.add_argument(
             "--replay",
             action="store_true",
-            help="read all stored payloads of PLATFORM again with the current adapter",
+            help="Read all stored payloads of PLATFORM again with the current adapter.",
         )
         parser.add_argument(
             "--full-listing",
@@ -65,9 +66,9 @@ class Command(BaseCommand):
             const="auto",
             choices=KINDS,
             default="",
-            help="treat the input as the complete listing of its shop or category: anything else "
-            "stored for it becomes unavailable. With 'shop' or 'category', apply this to each shop "
-            "or category in the input",
+            help="Treat the input as the complete listing of its shop or category, and mark as "
+            "missing the items that it lacks. With 'shop' or 'category', apply this to each shop "
+            "or category in the input.",
         )
         parser.add_argument(
             # Deprecated alias of --full-listing.
@@ -82,11 +83,12 @@ class Command(BaseCommand):
         parser.add_argument(
             "--observed-at",
             metavar="TIME",
-            help="when the payloads were fetched (ISO 8601; Asia/Tashkent if it has no zone): "
-            "replaces the times in them; default: those times, or now",
+            help="Time at which the payloads were fetched (ISO 8601; in Asia/Tashkent if TIME has "
+            "no zone). It overrides the times in the payloads. Default: the times in the payloads, "
+            "or now.",
         )
         add_defaults(parser)
-        parser.add_argument("--format", choices=("text", "json"), default="text")
+        add_format_argument(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Load, and print the summaries."""
@@ -148,23 +150,25 @@ class Command(BaseCommand):
             self.stderr.write(self.style.WARNING("Nothing to load was found."))
 
 
-def add_defaults(parser: ArgumentParser) -> None:
+def add_defaults(parser: CommandParser) -> None:
     """Add the options for values that payloads or tables omit."""
-    parser.add_argument("--shop", help="the shop of a feed that does not name it")
-    parser.add_argument("--lot", help="the lot of items that do not name it")
-    parser.add_argument("--lot-type", help="that lot's type: auction or shop")
-    parser.add_argument("--currency", help="the currency of prices that do not name it")
+    parser.add_argument("--shop", help="Shop of a feed that does not name its shop.")
+    parser.add_argument("--lot", help="Lot of items that do not name their lot.")
+    parser.add_argument("--lot-type", help="Type of the lot: auction or shop.")
+    parser.add_argument(
+        "--currency", help="Currency of prices that do not state one, such as RUB (ISO 4217)."
+    )
     parser.add_argument(
         "--decimal",
         metavar="MARK",
         choices=(".", ","),
-        help='the decimal mark (. or ,) of prices such as "1.600"; default: that of the other '
-        "prices or of the currency",
+        help='Decimal mark (. or ,) of prices such as "1.600". Default: the mark of the other '
+        "prices, or of the currency.",
     )
     parser.add_argument(
         "--columns",
         metavar="MAP",
-        help="a mapping file (TOML): which columns of a table fill which fields",
+        help="Mapping file (TOML) that states which columns of a table fill which fields.",
     )
 
 

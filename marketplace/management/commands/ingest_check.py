@@ -1,12 +1,12 @@
 """Preview the records that `ingest` would load."""
 
 import json
-from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from marketplace.checks import TAG
+from marketplace.cli import add_format_argument
 from marketplace.exceptions import MarketplaceError
 from marketplace.loading.preview import RecordSurvey, ShapeSurvey, Survey, survey
 from marketplace.management.commands.ingest import add_defaults
@@ -25,14 +25,14 @@ class Command(BaseCommand):
         "of them have each field, and which records cannot be read. Does not use a database."
     )
 
-    def add_arguments(self, parser: ArgumentParser) -> None:
+    def add_arguments(self, parser: CommandParser) -> None:
         """Declare the arguments."""
-        parser.add_argument("platform", metavar="PLATFORM", help="the platform of the payloads")
+        parser.add_argument("platform", metavar="PLATFORM", help="Platform of the payloads.")
         parser.add_argument(
-            "paths", metavar="PATH", nargs="+", help="files and folders; - for standard input"
+            "paths", metavar="PATH", nargs="+", help="Files and folders; - for standard input."
         )
         add_defaults(parser)
-        parser.add_argument("--format", choices=("text", "json"), default="text")
+        add_format_argument(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Read the sources, and print their content."""

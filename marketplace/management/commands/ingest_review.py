@@ -98,7 +98,7 @@ class Command(DatabaseCommand):
 
     def _add_list(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--platform", choices=PLATFORM_NAMES, help="Of this platform only.")
+        parser.add_argument("--platform", choices=PLATFORM_NAMES, help="List only this platform.")
         parser.add_argument("--all", action="store_true", help="Show all reasons, with all ids.")
         add_format_argument(parser)
 

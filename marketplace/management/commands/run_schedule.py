@@ -16,8 +16,9 @@ class Command(BaseCommand):
 
     help = """Run commands at the times of a schedule, until SIGTERM or Ctrl-C.
 
-    A line of the file is: minute hour day month weekday command, as in crontab. The command is one
-    of manage.py. Times are in TIME_ZONE. docker compose uses deploy/schedule.
+    A line of the file is: minute hour day month weekday command, as in crontab. The command is a
+    manage.py command with its arguments, such as db_backup. Times are in TIME_ZONE. docker compose
+    uses deploy/schedule.
     """
 
     requires_system_checks = []
@@ -30,11 +31,11 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the arguments."""
-        parser.add_argument("file", type=Path, help="The schedule.")
+        parser.add_argument("file", type=Path, help="Path of the schedule file.")
         parser.add_argument(
             "--dry-run",
             action="store_true",
-            help="Print the next time of each command, and do not run any.",
+            help="Print the next time of each command without running any.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

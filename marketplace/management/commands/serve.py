@@ -29,17 +29,17 @@ class Command(BaseCommand):
     """Initialize the databases, serve the admin and load pushed payloads until interrupted."""
 
     help = (
-        "Serve the admin on this machine and load pushed payloads until Ctrl-C, then stop the "
-        "embedded PostgreSQL. "
-        "For development: production runs gunicorn, as docker-compose.yml shows."
+        "Initialize the databases, then serve the admin on this machine and load pushed payloads "
+        "until Ctrl-C; then stop the embedded PostgreSQL unless other processes use it. For "
+        "development: production runs gunicorn, as docker-compose.yml shows."
     )
     # The databases may not exist yet.
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the options."""
-        parser.add_argument("--port", type=int, default=8000, help="the port; default: 8000")
-        parser.add_argument("--demo", action="store_true", help="load the demonstration data first")
+        parser.add_argument("--port", type=int, default=8000, help="Port (default: %(default)s).")
+        parser.add_argument("--demo", action="store_true", help="Load the demo data first.")
 
     def handle(self, *, port: int, demo: bool, **options: Any) -> None:
         """Serve until interrupted."""
@@ -63,8 +63,8 @@ class Command(BaseCommand):
         client_count = embedded.count_clients(settings.DATA_DIR)
         if client_count:
             self.stdout.write(
-                f"Left the embedded PostgreSQL running: {counted(client_count, 'connection')} of "
-                "other commands. `make stop` stops it."
+                "Left the embedded PostgreSQL running: it has "
+                f"{counted(client_count, 'other connection')}. `make stop` stops it."
             )
         elif embedded.stop(settings.DATA_DIR):
             self.stdout.write("Stopped the embedded PostgreSQL.")

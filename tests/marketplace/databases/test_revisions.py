@@ -88,7 +88,7 @@ class TestMigrate:
         monkeypatch.setattr(revisions, "MIGRATION_LOCK_TIMEOUT", 0.3)
         lock = "SELECT pg_advisory_lock(hashtextextended('marketplace migrations', 0))"
 
-        with other_session(lock), pytest.raises(MarketplaceError, match="Another process"):
+        with other_session(lock), pytest.raises(MarketplaceError, match="by another process"):
             migrate("classifieds")
 
         assert migrate("classifieds") == []

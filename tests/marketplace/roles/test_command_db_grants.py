@@ -81,7 +81,7 @@ class TestCommand:
         outcome = run("db_grants", ANALYST, "--write", "--database", "classifieds")
 
         assert outcome.code == 1
-        assert f"{ANALYST} is a built-in role; its privileges cannot be changed" in outcome.err
+        assert f"{ANALYST} is one of the project's own roles; this command" in outcome.err
 
     @pytest.mark.parametrize(
         ("arguments", "message"),
