@@ -169,8 +169,8 @@ def _content(path: str, name: str) -> Any:
         data = sys.stdin.buffer.read() if path == STANDARD_INPUT else Path(path).read_bytes()
     except OSError as error:
         raise SourceError(
-            f"Cannot read {name}: {error.strerror or error}. Name a file with rates in JSON, or - "
-            "for standard input."
+            f"Cannot read {name}: {error.strerror or error}. Specify a file with rates in JSON, "
+            "or - for standard input."
         ) from error
     try:
         return json.loads(data.decode("utf-8-sig"), parse_float=Decimal)

@@ -117,7 +117,10 @@ def _unreadable_reason(cursor: CursorWrapper, error: ArchiveError) -> str:
     """Return why a record must wait for the archive, and the next step."""
     unreadable = reading.unreadable_months(months.file_months(cursor))
     names = [f"{month:%Y-%m}" for month, _ in unreadable]
-    abandon = f" If they are lost: python manage.py db_archive --abandon {' '.join(names)}."
+    abandon = (
+        " If the archived months are lost: python manage.py db_archive --abandon "
+        f"{' '.join(names)}."
+    )
     return (
         f"needs archived prices, which cannot be read: {error}{abandon if names else ''} Then "
         "release this record."

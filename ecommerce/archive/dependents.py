@@ -30,6 +30,6 @@ def require_none(month: date) -> None:
         table = months.table_name(month)
         raise ArchiveError(
             f"The table {table} cannot be dropped, because other objects depend on it: "
-            f"{', '.join(dependents)}. The month is unchanged. Drop them, or define them on "
-            f"{months.TABLE} instead; then run this again."
+            f"{', '.join(dependents)}. The month is unchanged. Drop these objects, or define "
+            f"them on {months.TABLE} instead; then run this again."
         )

@@ -87,7 +87,7 @@ def file_path(platform: str, month: date, content_hash: str, sha256: str) -> str
 
 
 _FULL = "Free some space, or set ARCHIVE_DIR to another disk; then run this again."
-_BLOCKED = "There is a file instead of a folder, or a folder instead of a file: move it away."
+_BLOCKED = "There is a file instead of a folder, or a folder instead of a file. Move it elsewhere."
 _DENIED = "Give this user write permission, or set ARCHIVE_DIR to a writable folder."
 
 #: Error number → the next step in an error message.

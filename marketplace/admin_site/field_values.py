@@ -43,7 +43,7 @@ def field_value(obj: models.Model, field: "models.Field[Any, Any]", short: bool 
 
 
 def payload_text(alias: str, data: bytes | memoryview, limit: int = PAYLOAD_LIMIT) -> str:
-    """Return a compressed payload as text, with a note if it is cut off or damaged.
+    """Return a compressed payload as text, with a note if it is truncated or damaged.
 
     :param alias: the database of the payload, which has the dictionary that it may need
     :param limit: number of bytes that are shown
@@ -54,7 +54,7 @@ def payload_text(alias: str, data: bytes | memoryview, limit: int = PAYLOAD_LIMI
         return f"The payload cannot be decompressed: {error}."
     if len(raw) > limit:
         shown = raw[:limit].decode(errors="replace")
-        return f"{shown}\n… cut off after {formatting.number(limit)} bytes."
+        return f"{shown}\n… truncated after {formatting.number(limit)} bytes."
     return _indent(raw.decode(errors="replace"))
 
 

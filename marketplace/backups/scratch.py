@@ -138,7 +138,7 @@ def archive_warnings(alias: str, name: str) -> list[str]:
     with target_databases.session(alias, name) as cursor:
         unreadable = partitions.lacking_files(alias, cursor)
     return [
-        f"{month} is archived, so that no backup set contains it, and cannot be read: {reason}"
+        f"The archived month {month}, which no backup set contains, cannot be read: {reason}"
         for month, reason in unreadable
     ]
 

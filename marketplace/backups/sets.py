@@ -58,7 +58,8 @@ def path_of(name: str) -> Path:
         return path
     if exists(name):
         raise BackupError(
-            f"{path} is not a set: it is not a folder, or cannot be entered. Move it away."
+            f"{path} is not a set: it is not a folder, or cannot be entered. Move it out of "
+            "BACKUP_DIR."
         )
     raise BackupError(
         f"The set {name} does not exist in {folder()}. "

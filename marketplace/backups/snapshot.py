@@ -48,7 +48,7 @@ def held_snapshot(alias: str) -> Iterator[Snapshot]:
             cursor.execute("ROLLBACK")
     raise BackupError(
         f"Tables of {alias} were created or dropped in each of {_ATTEMPTS} attempts to take a "
-        "snapshot. Run this again when that has ended."
+        "snapshot. Run this again when these changes have ended."
     )
 
 

@@ -140,8 +140,8 @@ def migration_lock(alias: str) -> Iterator[None]:
             raise
         raise MarketplaceError(
             f"A table is in use: a migration waited {LOCK_TIMEOUT} seconds for it. Migrations "
-            "that were applied before are kept. Wait for the long query to end, or cancel it "
-            "(pg_stat_activity lists it), and run this again."
+            "that were applied before are kept. Wait for the session that uses the table to end, "
+            "or end it (pg_stat_activity lists the sessions), and run this again."
         ) from error
     finally:
         # Closing the session releases the lock and resets the timeout.

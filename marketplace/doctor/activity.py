@@ -30,7 +30,9 @@ _LOCKED = (0.25, 0.75)
 #: Characters of a query that a finding quotes.
 _SHOWN = 120
 
-_HOLDS = "It keeps vacuum from removing newer dead rows in all tables, and holds its locks"
+_HOLDS = (
+    "The transaction keeps vacuum from removing newer dead rows in all tables, and holds its locks"
+)
 
 
 def _long(context: CheckContext) -> Iterator[Finding]:
@@ -63,7 +65,7 @@ def _idle(context: CheckContext) -> Iterator[Finding]:
             subject=f"session {row['pid']}",
             what=f"{_session_name(row)} has been idle in a transaction for {duration(seconds)}; "
             f"its last statement: {one_line(row['query'], _SHOWN)}",
-            why=f"{_HOLDS}. The program hangs or did not commit.",
+            why=f"{_HOLDS}. The program has neither committed nor rolled back.",
             fix=f"SELECT pg_terminate_backend({row['pid']});  -- ends the session and rolls back",
             evidence=_evidence(row, seconds),
         )
@@ -85,8 +87,8 @@ def _blocked(context: CheckContext) -> Iterator[Finding]:
             subject=f"session {row['pid']}",
             what=f"{_session_name(row)} has waited for {duration(seconds)} with "
             f"{one_line(row['query'], _SHOWN)}, blocked by {names or row['blockers']}.",
-            why="It continues only when the blocker ends. Other sessions that need the same table "
-            "queue up behind it.",
+            why="The session continues only when the blocking transaction ends. Other sessions "
+            "that need the same table queue up behind it.",
             fix=f"SELECT pg_cancel_backend({first});  -- cancels the blocker's statement; if it is "
             f"idle: SELECT pg_terminate_backend({first});",
             evidence={**_evidence(row, seconds), "blockers": row["blockers"]},
@@ -110,7 +112,7 @@ def _analysts(context: CheckContext) -> Iterator[Finding]:
             subject=f"session {row['pid']}",
             what=f"{_session_name(row)} has run a statement for {duration(seconds)}, but "
             f"ANALYST_STATEMENT_TIMEOUT is {duration(limit)}: {one_line(row['query'], _SHOWN)}",
-            why=f"The session has overridden statement_timeout. {_HOLDS}.",
+            why=f"The session or its role has another statement_timeout. {_HOLDS}.",
             fix=f"SELECT pg_terminate_backend({row['pid']});  -- ends the session",
             evidence=_evidence(row, seconds),
         )

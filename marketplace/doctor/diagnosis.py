@@ -68,8 +68,8 @@ def diagnose(
     """
     answers = run_on_all(partial(diagnose_database, now=now, only=only), aliases, seconds=seconds)
     reason = (
-        f"The database did not answer within {seconds:g} seconds. Check whether the server is "
-        "overloaded or suspended."
+        f"no answer within {seconds:g} seconds. Check whether the server is overloaded or "
+        "suspended."
     )
     diagnoses = [answers.get(alias) or _unreachable(alias, reason, now, only) for alias in aliases]
     _remove_duplicates(diagnoses)
@@ -134,7 +134,8 @@ def _unreachable(alias: str, reason: str, now: datetime, only: Collection[str]) 
         severity=Severity.CRITICAL,
         subject=database_name(alias),
         what=f"The database cannot be checked: {reason}",
-        why="Its loads, pages and queries fail. The other databases are not affected.",
+        why="Loads, pages and queries of this database fail or wait. Databases on other servers "
+        "are not affected.",
         fix="python manage.py db_status",
     )
     # A full disk may be the reason. It can be measured without the server.

@@ -28,7 +28,7 @@ _COLUMN_PROPERTIES = ("columns", "classes", "collations", "options")
 #: The suffix of the indexes that Django creates for fields.
 _FIELD_SUFFIX = re.compile(r"_[0-9a-f]{8}(_like)?$")
 
-_COST = "Every write to the table updates it, and it takes space on disk and in memory"
+_COST = "Writes to the table also update the index, which takes space on disk and in memory"
 
 
 def _unused(context: CheckContext) -> Iterator[Finding]:
@@ -59,7 +59,7 @@ def _is_unused(row: Row) -> bool:
 
 def _age_of_statistics(context: CheckContext) -> str:
     if context.since is None:
-        return "the server does not know since when it collects statistics"
+        return "the time since which the server has collected statistics is unknown"
     return (
         f"the server has collected statistics since {format_time(context.since)} "
         f"({context.days:.0f} days; {ENOUGH_DAYS} are needed)"
@@ -70,7 +70,7 @@ def _unused_finding(context: CheckContext, row: Row) -> Finding:
     is_costly = row["bytes"] >= MIB and not row["has_expressions"]
     why = f"{_COST}. Queries on standby servers are not included: check their statistics, too."
     if row["has_expressions"]:
-        why += " The planner may still use the statistics of its expression."
+        why += " The planner may still use the statistics of the index's expression."
     return Finding(
         code="index-unused",
         severity=Severity.WARNING if is_costly else Severity.INFO,
@@ -178,7 +178,7 @@ def _invalid(context: CheckContext) -> Iterator[Finding]:
             severity=Severity.WARNING,
             subject=row["path"],
             what="The index is invalid: a CREATE INDEX CONCURRENTLY or REINDEX did not complete.",
-            why="No query uses it, but writes may still update it.",
+            why="No query uses the index, but writes may still update it.",
             fix=f"DROP INDEX CONCURRENTLY {row['path']};" if can_drop else rebuild,
             evidence={"bytes": row["bytes"], "definition": row["definition"]},
         )

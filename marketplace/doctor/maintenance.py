@@ -49,7 +49,7 @@ def _bloated_indexes(context: CheckContext) -> Iterator[Finding]:
                 severity=Severity.WARNING,
                 subject=row["path"],
                 what=_wasted(row),
-                why="It takes memory that other data could use, and searches are slower.",
+                why="The index takes memory that other data could use, and searches are slower.",
                 fix=f"REINDEX INDEX CONCURRENTLY {row['path']};",
                 evidence={"bytes": row["bytes"], "wasted": row["wasted"]},
             )
@@ -74,8 +74,8 @@ def _dead(context: CheckContext) -> Iterator[Finding]:
                 what=f"{row['dead']:,} dead rows ({share:.0%}) have not been vacuumed; "
                 f"autovacuum's threshold is {row['dead_limit']:,}. Last vacuum: "
                 f"{_ago(row['vacuumed_at'], context)}.",
-                why="They take space and slow down scans. A long transaction or a replication slot "
-                "may keep vacuum from removing them, or autovacuum is off.",
+                why="Dead rows take space and slow down scans. A long transaction or a "
+                "replication slot may keep vacuum from removing them, or autovacuum is off.",
                 fix=f"VACUUM (ANALYZE) {row['path']};",
                 evidence={"dead": row["dead"], "live": row["live"], "limit": row["dead_limit"]},
                 since=context.since,
@@ -93,8 +93,8 @@ def _unvacuumed(context: CheckContext) -> Iterator[Finding]:
                 subject=row["path"],
                 what=f"{row['inserted']:,} rows were added since the last vacuum "
                 f"({_ago(row['vacuumed_at'], context)}).",
-                why="Index-only scans must read the table for each of them, and a later vacuum to "
-                "prevent wraparound has to do all the work at once.",
+                why="Index-only scans must read the table for each of these rows, and a later "
+                "vacuum to prevent wraparound has to do all the work at once.",
                 fix=f"VACUUM (ANALYZE) {row['path']};",
                 evidence={"inserted": row["inserted"], "limit": row["inserted_limit"]},
                 since=context.since,
@@ -157,8 +157,8 @@ def _aged(context: CheckContext) -> Iterator[Finding]:
                     subject=row["path"],
                     what=f"The oldest {kind} id is {age:,} old; autovacuum should have frozen it "
                     f"at {limit:,}.",
-                    why="The vacuum to prevent wraparound does not complete: when the ids run out, "
-                    "the server rejects all writes.",
+                    why="The vacuum to prevent wraparound has not run, or has not completed. When "
+                    "the ids run out, the server rejects all writes.",
                     fix=f"VACUUM (FREEZE) {row['path']};",
                     evidence={"age": age, "limit": limit},
                 )

@@ -36,8 +36,10 @@ def _sequences(context: CheckContext) -> Iterator[Finding]:
             code="sequence-exhausted",
             severity=Severity.CRITICAL if share >= _CRITICAL_SHARE else Severity.WARNING,
             subject=row["path"],
-            what=f"{share:.0%} of its numbers are used: {row['value']:,} of {row['bound']:,}.",
-            why=f"When none are left, every insert into {row['column_path'] or 'its table'} fails.",
+            what=f"{share:.0%} of the sequence's numbers are used: {row['value']:,} of "
+            f"{row['bound']:,}.",
+            why=f"When no numbers are left, every insert into "
+            f"{row['column_path'] or 'its table'} fails.",
             fix=fix if is_narrow else f"ALTER SEQUENCE {row['path']} AS bigint NO MAXVALUE;",
             evidence={"value": row["value"], "bound": row["bound"]},
         )
@@ -74,8 +76,9 @@ def aged(row: Row, *, is_of_server: bool) -> Iterator[Finding]:
             severity=Severity.CRITICAL if share >= 0.5 else Severity.WARNING,
             subject=row["name"],
             what=f"{share:.0%} of all {kind} ids are in use: the oldest is {age:,} old.",
-            why="When they run out, the server rejects all writes until the tables are vacuumed. A "
-            "long or prepared transaction or a replication slot may keep vacuum from freezing.",
+            why="When the ids run out, the server rejects all writes until the tables are "
+            "vacuumed. A long or prepared transaction or a replication slot may keep vacuum from "
+            "freezing.",
             fix=f"vacuumdb --freeze --jobs 2 {row['name']}",
             evidence={"age": age, "limit": limit},
             is_of_server=is_of_server,
@@ -98,7 +101,8 @@ def _unlogged(row: Row) -> Finding:
         severity=Severity.WARNING,
         subject=row["path"],
         what="The table is unlogged.",
-        why="A crash empties it, and neither standby servers nor WAL archives contain its rows.",
+        why="A crash empties the table, and neither standby servers nor WAL archives contain its "
+        "rows.",
         fix=f"ALTER TABLE {row['path']} SET LOGGED;",
     )
 
@@ -124,7 +128,7 @@ def _not_valid(row: Row) -> Finding:
         severity=Severity.WARNING,
         subject=f"{row['path']}.{row['name']}",
         what="The constraint was added NOT VALID, and existing rows were never checked.",
-        why="Existing rows may violate it, and a restore may fail because of them.",
+        why="Existing rows may violate the constraint, and a restore may fail because of them.",
         fix=f"ALTER TABLE {row['path']} VALIDATE CONSTRAINT {row['name']};",
     )
 
@@ -135,7 +139,7 @@ def _outdated(row: Row) -> Finding:
         severity=Severity.INFO,
         subject=row["path"],
         what=f"The extension has version {row['kind']}; the server provides {row['name']}.",
-        why="Its functions are those of an older release, without later fixes.",
+        why="The extension's functions are those of an older release, without later fixes.",
         fix=f"ALTER EXTENSION {row['path']} UPDATE;",
     )
 

@@ -263,7 +263,7 @@ def _open() -> Iterator[sqlite3.Connection]:
     except (sqlite3.Error, OSError) as error:
         raise MarketplaceError(
             f"The size history {_path()} cannot be used: {error}. Check that its folder is "
-            "writable. If the file is damaged, move it away: a new one is created."
+            "writable. If the file is damaged, rename it: a new one is created."
         ) from error
 
 
@@ -277,6 +277,6 @@ def _reading() -> Iterator[sqlite3.Connection]:
             yield history
     except (sqlite3.Error, OSError) as error:
         raise MarketplaceError(
-            f"The size history {_path()} cannot be read: {error}. If it is damaged, move it away: "
-            "db_record_sizes creates a new one."
+            f"The size history {_path()} cannot be read: {error}. If the file is damaged, rename "
+            "it: db_record_sizes creates a new one."
         ) from error

@@ -131,9 +131,10 @@ def _slow(context: CheckContext) -> Iterator[Finding]:
             code="query-slow",
             severity=Severity.WARNING if mean >= _SLOW[1] else Severity.INFO,
             subject=one_line(statement.query, 100),
-            what=f"It takes {duration(mean / 1000)} on average "
+            what=f"The statement takes {duration(mean / 1000)} on average "
             f"({counted(calls, 'call')}, {statement.share:.0%} of the database's time).",
-            why="Users or loads wait for it. An index, or reading fewer rows, may speed it up.",
+            why="Users or loads wait for the statement. An index, or reading fewer rows, may speed "
+            "it up.",
             fix=f"python manage.py db_slow --database {context.alias}  # then EXPLAIN "
             "(ANALYZE, BUFFERS) it",
             evidence={"calls": calls, "mean": round(mean), "total": round(statement.total)},

@@ -106,16 +106,18 @@ def _fullness(
     severity = _severity(used, days)
     if severity is None:
         return
-    when = f"; at the current growth it is full in {days:.0f} days" if days is not None else ""
+    when = (
+        f"; at the current growth the disk is full in {days:.0f} days" if days is not None else ""
+    )
     yield Finding(
         code="disk-full",
         severity=severity,
         subject=subject,
         what=f"{file_size(disk.free)} of {file_size(disk.total)} are free, {used:.0%} are in "
         f"use{when}.",
-        why="When it is full, the server stops, and cannot start until space is freed."
+        why="When the disk is full, the server stops, and cannot start until space is freed."
         if is_of_server
-        else "When it is full, backup sets and archived months cannot be written.",
+        else "When the disk is full, backup sets and archived months cannot be written.",
         fix=f"python manage.py db_archive --dry-run  # then {_GUIDE}",
         evidence={"free": disk.free, "total": disk.total, "days": days},
         is_of_server=is_of_server,

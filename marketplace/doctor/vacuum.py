@@ -100,7 +100,7 @@ def _execute(connection: BaseDatabaseWrapper, task: VacuumTask) -> str:
         return explain(error)
     # Without the privilege, PostgreSQL skips the table with a warning instead of an error.
     warnings = [notice for notice in connection.connection.notices if "skipping" in notice]
-    return f"{warnings[0].strip()}. Run it as the owner of the table." if warnings else ""
+    return f"{warnings[0].strip()}. Run the command as the owner of the table." if warnings else ""
 
 
 def _composed(task: VacuumTask) -> sql.Composed:

@@ -92,11 +92,11 @@ class FullListing:
         )
         if wanted == "auto":
             advice = (
-                "Use --full-listing shop or --full-listing category if it lists each of them "
-                "completely"
+                "Use --full-listing shop or --full-listing category if the input lists each shop "
+                "or category completely"
             )
         else:
-            advice = "Load it without --full-listing"
+            advice = "Load the input without --full-listing"
         return (
             f"Cannot determine the scope of this full listing: it has {contents}. Nothing was "
             f"marked missing. {advice}."

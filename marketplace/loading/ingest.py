@@ -117,7 +117,7 @@ def resume(alias: str, run_id: int, *, progress: Progress = lambda summary: None
     """
     row = loading_models(alias).runs.filter(pk=run_id).first()
     if row is None:
-        raise SourceError(f"{alias} has no run {run_id}. See them in the admin, under Load runs.")
+        raise SourceError(f"{alias} has no run {run_id}. The admin lists the runs under Load runs.")
     if row.status in (LoadRun.Status.HELD, LoadRun.Status.FAILED) and row.options.get("scope"):
         return _release_missing(alias, row, progress)
     job = _remaining(alias, row)
@@ -330,7 +330,7 @@ def expand(path: str) -> list[str]:
     :raises SourceError: if the path is empty
     """
     if not path:
-        raise SourceError("A path is empty. Name a file, a folder, or - for standard input.")
+        raise SourceError("A path is empty. Specify a file, a folder, or - for standard input.")
     if path != documents.STANDARD_INPUT and os.path.isdir(path):
         files = (entry for entry in Path(path).rglob("*") if entry.is_file())
         return sorted(str(entry) for entry in files if not entry.name.startswith("."))

@@ -99,7 +99,7 @@ def _ending(pid: int) -> str:
         status = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
         if status and status.si_code != os.CLD_EXITED:
             is_killed = status.si_status == signal.SIGKILL
-            reason = ", probably because the machine ran out of memory" if is_killed else ""
+            reason = ", possibly because the machine ran out of memory" if is_killed else ""
             return f"was terminated by {signal.Signals(status.si_status).name}{reason}"
     return "ended unexpectedly"
 

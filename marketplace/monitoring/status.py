@@ -160,8 +160,8 @@ def get_status(alias: str) -> DatabaseStatus:
 
 
 _NO_ANSWER = (
-    f"it did not answer within {TIME_LIMIT:g} seconds. Check that the server runs and is not "
-    "overloaded, or correct DB_HOST and DB_PORT, or the database's URL."
+    f"the server did not answer within {TIME_LIMIT:g} seconds. Check that the server runs and is "
+    "not overloaded, or correct DB_HOST and DB_PORT, or the database's URL."
 )
 
 

@@ -54,8 +54,8 @@ class TestLateRecords:
         [reason] = reasons()
         assert reason.startswith("needs archived prices, which cannot be read: ")
         assert reason.endswith(
-            "If they are lost: python manage.py db_archive --abandon 2021-05. Then release this "
-            "record."
+            "If the archived months are lost: python manage.py db_archive --abandon 2021-05. "
+            "Then release this record."
         )
         assert history_of_table(1) == [(1100, 100)]
         assert history_of_table(2) == [(1900, None), (2000, 100)]

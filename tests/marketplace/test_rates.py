@@ -146,7 +146,9 @@ class TestReadRates:
         assert str(raised.value).startswith(f"{path} {message}")
 
     def test_reports_a_missing_file(self, tmp_path):
-        with pytest.raises(SourceError, match=r"Cannot read .*none: No such file .* Name a file"):
+        with pytest.raises(
+            SourceError, match=r"Cannot read .*none: No such file .* Specify a file"
+        ):
             read_rates(str(tmp_path / "none"))
 
 

@@ -273,8 +273,8 @@ def _acquire_roles_lock(cursor: CursorWrapper) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('marketplace roles', 0))")
     except OperationalError as error:
         raise DatabaseUnavailableError(
-            f"Another process has been changing roles for {_ROLES_LOCK_TIMEOUT} seconds. "
-            "Wait for it to end, and run this again."
+            "Roles are being changed by another process; gave up after waiting "
+            f"{_ROLES_LOCK_TIMEOUT} seconds. Wait for the process to end, and run this again."
         ) from error
 
 

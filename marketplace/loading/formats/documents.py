@@ -148,7 +148,8 @@ def _read_stream(
     else:
         raise SourceError(
             f"{name} is neither JSON, nor a YML feed, nor a CSV table with a row below its header. "
-            f"It starts with: {_excerpt(head)}. Name a file of the platform, or fetch it again."
+            f"It starts with: {_excerpt(head)}. Specify a file of the platform, or fetch this "
+            "file again."
         )
 
 

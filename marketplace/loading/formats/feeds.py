@@ -122,7 +122,7 @@ class _DamagedFeed:
             before the first offer
         """
         if b"\0" in self._scanner.read(0, 200):
-            raise self._failure("It is UTF-16, and only UTF-8 can be read past damage")
+            raise self._failure("The feed is UTF-16; only feeds in UTF-8 can be read past damage")
         for element in self._scanner.elements():
             if element.end is None:
                 self._refuse_open(element)

@@ -46,7 +46,9 @@ def read(reader: JsonReader, name: str) -> Iterator[EntryFields]:
         yield from _array(reader, name) if reader.peek() == b"[" else _objects(reader, name)
     except DamagedError as error:
         count = reader.count
-        before = f"The records before it were read ({count:,})" if count else "No record was read"
+        before = (
+            f"The records before the error were read ({count:,})" if count else "No record was read"
+        )
         raise SourceError(
             f"{name} is not valid JSON at {error.place}: {error}. {before}. Fetch or correct the "
             "file, and load it again."

@@ -86,7 +86,7 @@ def open_source(path: str, opened: ExitStack, warn: Callable[[str], None]) -> An
     """
     packed: Any = sys.stdin.buffer if sys.stdin else None
     if packed is None and path == STANDARD_INPUT:
-        raise SourceError("Standard input is closed. Pipe the payloads in, or name a file.")
+        raise SourceError("Standard input is closed. Pipe the payloads in, or specify a file.")
     if path != STANDARD_INPUT:
         packed = opened.enter_context(Path(path).open("rb"))  # noqa: SIM115 # closed by `opened`
     head = packed.peek(4)[:4]

@@ -142,7 +142,7 @@ class Feed:
         if qualified.localname != "yml_catalog":
             raise SourceError(
                 f"{self.name} is not a YML feed: its root is <{qualified.localname}>, expected "
-                "<yml_catalog>. Name a feed, or fetch it again."
+                "<yml_catalog>. Specify a feed, or fetch this file again."
             )
         if qualified.namespace:
             self.namespace = f"{{{qualified.namespace}}}"

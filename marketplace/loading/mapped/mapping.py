@@ -118,8 +118,8 @@ def load(path: str, database: str) -> TableMapping:
         raise SourceError(f"The mapping {path} is not UTF-8. Save it as UTF-8.") from None
     except tomllib.TOMLDecodeError as error:
         raise SourceError(
-            f"The mapping {path} is not TOML: {error}. Put texts in quotes; patterns best in "
-            "single ones."
+            f"The mapping {path} is not TOML: {error}. Put texts in quotes, and patterns "
+            "in single quotes."
         ) from None
     return _Reader(name, database).read(content)
 

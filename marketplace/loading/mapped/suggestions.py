@@ -30,13 +30,15 @@ def check_row(adapter: Adapter, document: Any, name: str, path: str = "") -> Non
     fitting = list(_fitting(get_platform(platform).database, set(columns)))
     own = [path for owner, path in fitting if owner in ("", platform)]
     if own:
-        others = f" These fit, too: {', '.join(own[1:])}." if own[1:] else ""
+        others = f" Other shipped mappings that fit: {', '.join(own[1:])}." if own[1:] else ""
         raise SourceError(
             f"{text} A shipped mapping fits: {_command(platform, path or name, own[0])}{others}"
         )
     foreign = [*_owners(document), *(owner for owner, _ in fitting)]
     if foreign:
-        raise SourceError(f"{text} It looks like a table of {foreign[0]}: load it as that.")
+        raise SourceError(
+            f"{text} It looks like a table of {foreign[0]}: load it with this platform."
+        )
     raise SourceError(
         f"{text} No shipped mapping fits. Write one, as docs/tables.md describes, "
         f"and run: {_command(platform, path or name, 'MAP.toml')}"

@@ -106,7 +106,7 @@ class Table:
                 raise SourceError(
                     f'{name} has no column "{alternatives[0]}", which {self.mapping.name} names in '
                     f"{place}. Its columns are: {', '.join(names)[:300]}. Correct the mapping; if "
-                    "these are not names, add header = false under [table]."
+                    "the table has no header, add header = false under [table]."
                 )
             if names.count(present[0]) > 1:
                 raise SourceError(

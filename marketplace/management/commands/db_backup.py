@@ -23,8 +23,8 @@ class Command(DatabaseCommand):
 
     help = (
         "Dump all databases, or the named ones, in parallel into one set in BACKUP_DIR. Each dump "
-        "is consistent, and the set records the exact number of rows of each table. An incomplete "
-        "set never looks like a complete one.\n"
+        "is consistent, and the set records the exact number of rows of each table. An interrupted "
+        "backup leaves no set; a set without some of the databases states which.\n"
         "\n"
         "Then remove old sets. The newest set of each of the last N days, weeks and months (in "
         f"{settings.TIME_ZONE}) is kept (--keep-…), as are all sets younger than {YOUNG_HOURS} "
@@ -166,7 +166,8 @@ class Command(DatabaseCommand):
         for name in pruning.busy:
             self.stderr.write(f"{name} is in use: the next backup will remove it")
         self._warn(
-            f"{name} is broken: db_backup --verify {name} shows why; remove it by hand"
+            f"{name} is broken. Show the reason: python manage.py db_backup --verify {name}. "
+            "Remove the set by hand."
             for name in pruning.broken
         )
 

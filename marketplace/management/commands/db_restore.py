@@ -34,7 +34,7 @@ class Command(DatabaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the options."""
         parser.add_argument(
-            "set", nargs="?", metavar="SET", help="Name of the set, see db_backup --list."
+            "set", nargs="?", metavar="SET", help="Name of the set, as db_backup --list shows it."
         )
         parser.add_argument(
             "--database",

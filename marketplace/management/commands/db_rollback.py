@@ -19,13 +19,15 @@ class Command(DatabaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the arguments. Both are optional here, so that the error can list the choices."""
-        parser.add_argument("alias", nargs="?", help=f"The database: {', '.join(ALIASES)}.")
+        parser.add_argument(
+            "alias", nargs="?", help=f"Alias of the database: {', '.join(ALIASES)}."
+        )
         parser.add_argument(
             "steps",
             nargs="?",
             type=int,
             metavar="N",
-            help="The number of migrations to undo; -N is the same.",
+            help="Number of migrations to undo; -N has the same meaning.",
         )
         add_destructive_arguments(parser)
 

@@ -119,7 +119,7 @@ class Command(BaseCommand):
             self.stderr.write(self.style.ERROR(text))
             self.stderr.write(
                 f"See why: python manage.py ingest_review show run {failed[0]}. Correct the cause "
-                "and resume again, or give the run up: python manage.py ingest_review discard run "
+                "and resume again, or discard the run: python manage.py ingest_review discard run "
                 f"{failed[0]}"
             )
 

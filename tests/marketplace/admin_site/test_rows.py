@@ -164,7 +164,7 @@ class TestQuarantine:
     def test_cuts_off_a_large_payload(self, page):
         html, text = page(factories.quarantined("classifieds", b"x" * 1_000_000))
 
-        assert "cut off after 20 000 bytes" in text
+        assert "truncated after 20 000 bytes" in text
         assert len(html) < 60_000
 
     def test_damaged_payload_is_explained(self, page):

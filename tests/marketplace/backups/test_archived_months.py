@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.usefixtures("archive_dir"),
 ]
 
-MESSAGE = "2021-05 is archived, so that no backup set contains it, and cannot be read: "
+MESSAGE = "The archived month 2021-05, which no backup set contains, cannot be read: "
 
 
 class TestArchivedMonths:

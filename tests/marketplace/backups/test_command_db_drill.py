@@ -207,7 +207,7 @@ class TestDbDrill:
         assert "DEFAULT: ok (" in outcome.out
         assert outcome.err == (
             f"{folder}/2026-12-30T00-00-00Z is not a set: it is not a folder, or cannot be "
-            "entered. Move it away.\n"
+            "entered. Move it out of BACKUP_DIR.\n"
         )
         assert outcome.code == 0
 

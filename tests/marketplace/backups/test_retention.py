@@ -98,7 +98,10 @@ class TestRetention:
 
         outcome = run("db_backup", "--database", "default", *DEFAULTS)
 
-        assert "2025-01-01T00-00-00Z is broken: db_backup --verify" in outcome.err
+        assert (
+            "2025-01-01T00-00-00Z is broken. Show the reason: python manage.py db_backup --verify"
+            in outcome.err
+        )
         assert (folder / "2025-01-01T00-00-00Z").exists()
         assert outcome.code == 0
 

@@ -125,8 +125,8 @@ class TestLoadRates:
 
         assert outcome == (
             "",
-            f"CommandError: Cannot read {path}: No such file or directory. Name a file with rates "
-            "in JSON, or - for standard input.\n",
+            f"CommandError: Cannot read {path}: No such file or directory. Specify a file with "
+            "rates in JSON, or - for standard input.\n",
             1,
         )
 

@@ -56,7 +56,7 @@ class TestDoctor:
         lines = outcome.out.splitlines()
         assert lines[0] == "ECOMMERCE (doctor_ecommerce): 1 critical finding, 1 warning"
         assert lines[1] == "   CRITICAL sequence-exhausted: seeded.narrow_id_seq"
-        assert lines[2] == "      98% of its numbers are used: 32,000 of 32,767."
+        assert lines[2] == "      98% of the sequence's numbers are used: 32,000 of 32,767."
         assert "   WARNING table-unlogged: seeded.narrow" in lines
         assert "      Run: ALTER TABLE seeded.narrow SET LOGGED;" in lines
         assert outcome.err == "CommandError: Found 1 critical finding, 1 warning.\n"

@@ -181,7 +181,7 @@ class TestLeastPrivilege:
 
         assert outcome.code == 1
         assert 'permission denied to vacuum "narrow"' in outcome.out
-        assert "Run it as the owner of the table." in outcome.out
+        assert "Run the command as the owner of the table." in outcome.out
 
 
 class TestOutOfTheBox:

@@ -83,7 +83,7 @@ class TestRecordSizes:
     def test_damaged_history(self):
         (settings.DATA_DIR / "snapshots.sqlite3").write_text("this is no database at all" * 100)
 
-        with pytest.raises(MarketplaceError, match="move it away"):
+        with pytest.raises(MarketplaceError, match="rename it"):
             size_history.record_sizes("ecommerce", timezone.now())
 
     def test_reading_creates_no_file(self):

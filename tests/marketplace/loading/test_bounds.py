@@ -132,7 +132,7 @@ class TestStreaming:
         entries, error = read_damaged(file(json.dumps({"items": SMALL})[:-1] + damage), 200)
 
         assert valid_documents(entries) == [{"items": SMALL}]
-        assert f": {reason}. The records before it were read (9)." in error
+        assert f": {reason}. The records before the error were read (9)." in error
 
     def test_the_column_of_damage_counts_the_characters_of_all_pieces(self, monkeypatch):
         monkeypatch.setattr("marketplace.loading.formats.json_reader._PIECE", 1)

@@ -239,10 +239,12 @@ class TestRefusal:
             read(file(text))
 
         start = text.split("\n")[0]
-        assert f"a row below its header. It starts with: {start}. Name a file" in str(error.value)
+        assert f"a row below its header. It starts with: {start}. Specify a file" in str(
+            error.value
+        )
 
     def test_an_excerpt_is_readable_text(self, file):
-        with pytest.raises(SourceError, match="It starts with: PK\ufffd\ufffdab\\. Name"):
+        with pytest.raises(SourceError, match="It starts with: PK\ufffd\ufffdab\\. Specify"):
             read(file(b"PK\x03\x04ab"))
 
     @pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress])

@@ -62,7 +62,7 @@ class TestDamage:
         assert [entry.document["id"] for entry in entries] == records
         assert error.startswith(f"source.json is not valid JSON at line {line}, column {column}: ")
         assert error.endswith(
-            f". The records before it were read ({len(records)}). "
+            f". The records before the error were read ({len(records)}). "
             "Fetch or correct the file, and load it again."
         )
 

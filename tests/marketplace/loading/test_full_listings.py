@@ -220,8 +220,8 @@ class TestAuto:
         (failure,) = summary.source_errors
         assert "2 shops (malika, zamon), 0 records without one; 4 categories" in failure
         assert failure.endswith(
-            "Nothing was marked missing. Use --full-listing shop or --full-listing category if it "
-            "lists each of them completely."
+            "Nothing was marked missing. Use --full-listing shop or --full-listing category if the "
+            "input lists each shop or category completely."
         )
         assert LoadRun.objects.get(pk=summary.run_id).status == LoadRun.Status.FAILED
         assert (summary.missing, unavailable()) == (0, [])

@@ -206,8 +206,8 @@ class TestTable:
         assert summary.read == 0
         assert summary.source_errors == [
             'table.csv has no column "title", which map.toml names in [product] title. Its columns '
-            "are: url, name, price, old, shop. Correct the mapping; if these are not names, add "
-            "header = false under [table]."
+            "are: url, name, price, old, shop. Correct the mapping; if the table has no header, "
+            "add header = false under [table]."
         ]
 
     def test_with_a_repeated_column_is_refused(self, load):

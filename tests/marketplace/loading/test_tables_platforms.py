@@ -103,7 +103,7 @@ class TestUnknownTable:
         summary = ingest("yandex", [str(path)])
 
         [failure] = summary.source_errors
-        assert failure.endswith(f"It looks like a table of {owner}: load it as that.")
+        assert failure.endswith(f"It looks like a table of {owner}: load it with this platform.")
 
     def test_without_a_fitting_mapping_is_refused_with_the_next_step(self, tmp_path):
         (tmp_path / "table.csv").write_text("a;b\n1;2\n3;4\n")

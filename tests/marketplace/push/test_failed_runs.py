@@ -104,7 +104,7 @@ class TestResuming:
         assert "3 of 4 runs failed: " in outcome.err
         assert outcome.err.endswith(
             f"See why: python manage.py ingest_review show run uzum-{bad.pk}. Correct the cause "
-            "and resume again, or give the run up: python manage.py ingest_review discard run "
+            "and resume again, or discard the run: python manage.py ingest_review discard run "
             f"uzum-{bad.pk}\n"
         )
 
@@ -131,7 +131,7 @@ class TestResuming:
 
         bad.refresh_from_db()
         assert f"uzum-{bad.pk}: The process that reads the sources (pid " in outcome.err
-        assert "SIGKILL, probably because the machine ran out of memory. Com" in outcome.err
+        assert "SIGKILL, possibly because the machine ran out of memory. Com" in outcome.err
         assert (bad.status, bad.chunks.count()) == ("failed", 1)
         assert type(good).objects.get(pk=good.pk).read_count == 1
 
