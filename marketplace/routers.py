@@ -1,4 +1,4 @@
-"""The database of each app: its own, or the control database."""
+"""The database of each app: its own, or `default`."""
 
 from typing import Any
 

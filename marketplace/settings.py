@@ -211,7 +211,7 @@ FRESHNESS_HOURS = env.int("FRESHNESS_HOURS", default=26)
 #: The token with which Prometheus reads /metrics. Without one, only this machine may.
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 
-#: Whether the control database is reached through PgBouncer, whose pools /metrics then reports.
+#: Whether the database `default` is reached through PgBouncer, whose pools /metrics then reports.
 PGBOUNCER_METRICS = env.bool("PGBOUNCER_METRICS", default=False)
 
 # Loading.

@@ -101,7 +101,7 @@ def _unavailable(request: HttpRequest, title: str, reason: str) -> HttpResponse:
     try:
         page = error_page(request, 503, title, shown)
     except UNREACHABLE as control_error:
-        # Without the control database there are no accounts and no navigation.
+        # Without the database `default` there are no accounts and no navigation.
         title, reason = _message(CONTROL, control_error) or (title, reason)
         page = plain_page(request, 503, title, _HIDDEN)
     logger.error("%s: %s", title, reason)

@@ -90,7 +90,7 @@ def migrate(alias: str) -> list[str]:
     """
     with migration_lock(alias):
         pending = get_compatible_revision(alias).pending
-        # The control database stores the permissions of all apps, which migrations of other
+        # The database `default` stores the permissions of all apps, which migrations of other
         # databases may change.
         if pending or alias == CONTROL:
             _run_migrate(alias)

@@ -188,6 +188,6 @@ def _find_duplicate(alias: str, push: Push, digest: str) -> Receipt:
     if run.options.get("push", {}).get("digest") != digest:
         raise IdempotencyConflictError(
             f"The key {push.key} was used before, for another body or other parameters. Use a new "
-            "key for each push, and the same one only to send the same again."
+            "key for each push; repeat a key only to send the same push again."
         )
     return Receipt(run.pk, run.status, True)

@@ -67,7 +67,7 @@ def small(monkeypatch):
 
 @pytest.fixture
 def own_server(monkeypatch):
-    """Place the control database on another server than the embedded one."""
+    """Place the database `default` on another server than the embedded one."""
     monkeypatch.setitem(django_settings.DATABASES["default"], "HOST", "db.example")
 
 

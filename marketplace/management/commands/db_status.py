@@ -16,7 +16,7 @@ from marketplace.registry import ALIASES, CONTROL
 
 
 class Command(DatabaseCommand):
-    """Show the status of the three databases and of the control database."""
+    """Show the status of the three databases and of `default`."""
 
     help = """Show the status of each database within five seconds, whether or not it answers.
 

@@ -10,7 +10,7 @@ from marketplace.routers import database_of
 
 
 class Command(sqldiff.Command):
-    """Compare the models in the control database with its tables."""
+    """Compare the models in the database `default` with its tables."""
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Compare the models with the tables.
