@@ -95,14 +95,14 @@ def _turn(folder: Path) -> Turn:
     gzip_seconds = time.perf_counter() - started
     plain = sum(_plain_bytes(dump, name, host) for name, host in _databases())
     started = time.perf_counter()
-    made = subprocess.run(
+    backup = subprocess.run(
         [sys.executable, "manage.py", "db_backup", "--format", "json"],
         env=os.environ | {"BACKUP_DIR": str(folder / "sets")},
         check=True,
         capture_output=True,
     )
     set_seconds = time.perf_counter() - started
-    return Turn(gzip_seconds, sum(sizes), set_seconds, json.loads(made.stdout)["bytes"], plain)
+    return Turn(gzip_seconds, sum(sizes), set_seconds, json.loads(backup.stdout)["bytes"], plain)
 
 
 def _databases() -> Iterator[tuple[str, str]]:

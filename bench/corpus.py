@@ -275,11 +275,11 @@ def _category(random: Random, block: int) -> Payload:
     category: Payload | None = None
     for node in reversed(chain):
         number = block * CATEGORIES + node
-        own = Random(f"category {number}")
+        generator = Random(f"category {number}")
         category = {
             "id": 10_000 + number,
-            "title": words.phrase(own, UZBEK, 2 + node % 2),
-            "productAmount": int(own.paretovariate(0.5)) % 50_000,
+            "title": words.phrase(generator, UZBEK, 2 + node % 2),
+            "productAmount": int(generator.paretovariate(0.5)) % 50_000,
             "parent": category,
         }
     return category or {}
@@ -300,21 +300,21 @@ def _parent(place: int) -> int | None:
 def _seller(random: Random, block: int) -> dict[str, Any]:
     """Return one of the sellers of a block. A few sellers have most of the products."""
     number = block * SELLERS + int(random.random() ** 2 * SELLERS)
-    own = Random(f"seller {number}")
-    name = words.phrase(own, UZBEK, 1 + number % 2)
+    generator = Random(f"seller {number}")
+    name = words.phrase(generator, UZBEK, 1 + number % 2)
     return {
         "id": 20_000 + number,
         "title": name,
         "link": f"{name.lower().replace(' ', '-')}-{number}",
         "banner": None,
         "avatar": None,
-        "description": words.text(own, UZBEK, 40),
+        "description": words.text(generator, UZBEK, 40),
         "hasCharityProducts": False,
-        "registrationDate": 1_600_000_000_000 + int(own.random() * 1.6e11),
-        "rating": round(own.uniform(3.8, 5), 1),
-        "reviews": int(own.paretovariate(0.5)) % 100_000,
-        "orders": int(own.paretovariate(0.4)) % 500_000,
-        "official": own.random() < 0.05,
+        "registrationDate": 1_600_000_000_000 + int(generator.random() * 1.6e11),
+        "rating": round(generator.uniform(3.8, 5), 1),
+        "reviews": int(generator.paretovariate(0.5)) % 100_000,
+        "orders": int(generator.paretovariate(0.4)) % 500_000,
+        "official": generator.random() < 0.05,
         **{name: [] for name in ("contacts", "categories", "filters", "appliedFilters")},
         "currentCategory": None,
         "priceFilter": None,

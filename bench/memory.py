@@ -39,7 +39,7 @@ def load(platform: str, path: Path, *arguments: str) -> dict[str, Any]:
         stderr=subprocess.PIPE,
         text=True,
     )
-    own, both = _watch(process, get_platform(platform).database)
+    peak, peak_with_server = _watch(process, get_platform(platform).database)
     seconds = time.perf_counter() - started
     out, error = process.communicate()
     if process.returncode:
@@ -48,20 +48,20 @@ def load(platform: str, path: Path, *arguments: str) -> dict[str, Any]:
         "records": json.loads(out)["read"],
         "seconds": round(seconds, 2),
         "file_bytes": path.stat().st_size,
-        "peak_bytes": own,
-        "peak_with_server_bytes": both,
+        "peak_bytes": peak,
+        "peak_with_server_bytes": peak_with_server,
     }
 
 
 def _watch(process: subprocess.Popen[str], alias: str) -> tuple[int, int]:
     """Return the peak memory of a process and its children, without and with their backends."""
-    own = both = 0
+    peak = peak_with_server = 0
     while process.poll() is None:
         memory = sum(map(_proportional, _family(process.pid)))
-        own = max(own, memory)
-        both = max(both, memory + sum(map(_proportional, _backends(alias))))
+        peak = max(peak, memory)
+        peak_with_server = max(peak_with_server, memory + sum(map(_proportional, _backends(alias))))
         time.sleep(_INTERVAL)
-    return own, both
+    return peak, peak_with_server
 
 
 def _backends(alias: str) -> list[int]:

@@ -112,10 +112,10 @@ def _rows(cursor, model, without):
 
 
 def _column(field):
-    own = SQL("t.{}::text").format(Identifier(field.column))
+    value = SQL("t.{}::text").format(Identifier(field.column))
     target = field.related_model
     if target is None or "external_id" not in {other.name for other in target._meta.fields}:
-        return Column(field.name, own)
+        return Column(field.name, value)
     # A foreign key is compared by the natural key of the referenced row.
     return Column(
         field.name,

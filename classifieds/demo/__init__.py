@@ -69,14 +69,14 @@ class Life(NamedTuple):
 
 def feeds(scale: int) -> Iterator[Feed]:
     """Yield the feeds of each platform in chronological order."""
-    seen = defaultdict(list)
+    lives_by_visit = defaultdict(list)
     for number in range(LISTINGS * scale):
         life = _life(number)
         for visit in life.visits():
-            seen[visit].append(life)
+            lives_by_visit[visit].append(life)
     for visit in VISITS:
         name = f"demo-{PLATFORM}-{time_of(visit):%Y-%m-%d}"
-        yield Feed(PLATFORM, name, time_of(visit), _documents(seen[visit], visit))
+        yield Feed(PLATFORM, name, time_of(visit), _documents(lives_by_visit[visit], visit))
 
 
 def _documents(lives: list[Life], day: int) -> Iterator[Payload]:

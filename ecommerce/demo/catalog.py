@@ -337,8 +337,8 @@ def _variants(axis: str, is_colored: bool) -> tuple[tuple[Name, ...], tuple[Vari
         return (_name(title),), tuple(variants)
     color, colors = _AXES["color"]
     shown = [entry.partition("=")[0] for entry in colors.split(",")][:2]
-    both = [Variant((*kept.values, shade), kept.factor) for kept in variants for shade in shown]
-    return (_name(title), _name(color)), tuple(both)
+    combined = [Variant((*kept.values, shade), kept.factor) for kept in variants for shade in shown]
+    return (_name(title), _name(color)), tuple(combined)
 
 
 def _name(published: str) -> Name:

@@ -82,10 +82,10 @@ def feeds(platform: str, cards: list[Card], write: Writer) -> Iterator[Feed]:
         for state in card.walk[1:]:
             changed[state.day].append(card)
     for day in range(DAYS + 1):
-        seen = cards if day in (0, DAYS) else changed[day]
-        if seen:
+        shown = cards if day in (0, DAYS) else changed[day]
+        if shown:
             name = f"demo-{platform}-{time_of(day):%Y-%m-%d}"
-            yield Feed(platform, name, time_of(day), write(seen, day))
+            yield Feed(platform, name, time_of(day), write(shown, day))
 
 
 def cards(platform: str, amount: int, can_run_out: bool = True) -> list[Card]:
@@ -168,7 +168,7 @@ def price(good: Good, variant: Variant, part: float, currency: str) -> int:
 
 
 def stock(card: Card, number: int, day: int) -> int:
-    """Return the number of pieces of a variant in stock."""
+    """Return the number of units of a variant in stock."""
     return 1 + (card.number * 13 + number * 29 + day * 3) % 40 if card.state(day).in_stock else 0
 
 

@@ -56,8 +56,8 @@ def _split(document: Payload, source: Source) -> Iterator[Item]:
         if isinstance(block, dict) and block.get("@type") == "BreadcrumbList"
     ]
     for product in products:
-        own = crumbs[:1] if len(products) == 1 else []
-        yield Item("UZ-JSONLD", {"@graph": [product, *own]})
+        breadcrumb = crumbs[:1] if len(products) == 1 else []
+        yield Item("UZ-JSONLD", {"@graph": [product, *breadcrumb]})
 
 
 def _parse(payload: Payload, context: Payload) -> Parsed:

@@ -115,9 +115,9 @@ def _tile(snippet: Any) -> Payload:
     entry = values.mapping(snippet, "product_snippets")
     product = values.mapping(entry.get("productPayload"), "productPayload")
     button = values.mapping(product.get("wishlistButton"), "wishlistButton")
-    own = values.mapping(entry.get("baobabPayload"), "baobabPayload")
-    offer_id = button.get("offerId", own.get("wareId"))
-    return {**own, **button, "offerId": offer_id, "productPayload": product}
+    tile = values.mapping(entry.get("baobabPayload"), "baobabPayload")
+    offer_id = button.get("offerId", tile.get("wareId"))
+    return {**tile, **button, "offerId": offer_id, "productPayload": product}
 
 
 def _parse(payload: Payload, context: Payload) -> Parsed:

@@ -77,9 +77,9 @@ def check_server(cursor: CursorWrapper, alias: str, dump: Dump) -> int | None:
 
 def _describe_missing_roles(cursor: CursorWrapper, names: list[str]) -> str:
     """Return a message: `init_all` creates the project's roles, an administrator the others."""
-    own = {role.name for alias in ALL_ALIASES for role in roles_of(alias)}
-    steps = ["python manage.py init_all"] if own.intersection(names) else []
-    if others := [name for name in names if name not in own]:
+    project_roles = {role.name for alias in ALL_ALIASES for role in roles_of(alias)}
+    steps = ["python manage.py init_all"] if project_roles.intersection(names) else []
+    if others := [name for name in names if name not in project_roles]:
         cursor.execute(
             "SELECT string_agg(format('CREATE ROLE %%I LOGIN;', name), ' ' ORDER BY name) "
             "FROM unnest(%(names)s) AS name",

@@ -81,7 +81,7 @@ def _lock(cursor: CursorWrapper, tables: list[content.Table]) -> bool:
             return False
         if error_code(error) == errorcodes.LOCK_NOT_AVAILABLE:
             raise BackupError(
-                f"A table stayed locked for {LOCK_TIMEOUT} seconds, probably by a migration: see "
+                f"A table stayed locked for {LOCK_TIMEOUT} seconds, possibly by a migration: see "
                 "pg_stat_activity. Run this again when that session has ended."
             ) from error
         raise

@@ -54,9 +54,9 @@ def _own_ages(context: CheckContext) -> Iterator[Finding]:
 
 def _other_ages(context: CheckContext) -> Iterator[Finding]:
     """Find whether transaction ids run out because of another database of the server."""
-    own = {config["NAME"] for config in _databases()}
+    project_databases = {config["NAME"] for config in _databases()}
     for row in context.read("ages"):
-        if not row["is_current"] and row["name"] not in own:
+        if not row["is_current"] and row["name"] not in project_databases:
             yield from aged(row, is_of_server=True)
 
 

@@ -161,7 +161,7 @@ def _take(
             messages.put(message)
             if message is None or message == _DONE:
                 return
-            # It may be large, and the next one may take long to arrive.
+            # The message may be large, and the next one may take long to arrive.
             del message
 
 

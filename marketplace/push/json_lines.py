@@ -7,7 +7,7 @@ from marketplace.loading.formats import json_text
 from marketplace.push.errors import RequestError
 from marketplace.push.request_body import Limits
 
-#: Blank lines in a body. More are probably an attempt to occupy the server.
+#: Blank lines in a body. More may be an attempt to occupy the server.
 _MAX_BLANK_LINES = 10_000
 
 _BOM = b"\xef\xbb\xbf"

@@ -18,13 +18,13 @@ VISITS = range(0, DAYS + 1, 10)
 
 def feeds(scale: int) -> Iterator[Feed]:
     """Yield the feeds of each platform in chronological order."""
-    seen = defaultdict(list)
+    lots_by_visit = defaultdict(list)
     for number in range(LOTS * scale):
         for visit in _visits(invent_course(number, DAYS)):
-            seen[visit].append(number)
+            lots_by_visit[visit].append(number)
     for visit in VISITS:
         name = f"demo-{PLATFORM}-{time_of(visit):%Y-%m-%d}"
-        yield Feed(PLATFORM, name, time_of(visit), _documents(seen[visit], visit))
+        yield Feed(PLATFORM, name, time_of(visit), _documents(lots_by_visit[visit], visit))
 
 
 def _documents(numbers: list[int], day: int) -> Iterator[Payload]:

@@ -25,8 +25,8 @@ def last(visits):
     """Type of record → platform and external id → its last record."""
     records_by_type = defaultdict(dict)
     for feed, parsed in visits:
-        for one in parsed:
-            for record in one.records:
+        for item in parsed:
+            for record in item.records:
                 records_by_type[type(record)][feed.platform, record.external_id] = record
     return records_by_type
 
@@ -50,8 +50,8 @@ def _states(visits):
     """Return platform and offer → its observations (feed, price, old price, stock) in order."""
     states = defaultdict(list)
     for feed, parsed in visits:
-        for one in parsed:
-            for offer in one.records:
+        for item in parsed:
+            for offer in item.records:
                 if isinstance(offer, Offer):
                     state = (feed, offer.price, offer.old_price, offer.is_available)
                     states[feed.platform, offer.external_id].append(state)

@@ -76,11 +76,11 @@ class TestHistoryOfObservations:
         generator = random.Random(seed)
         observations = sequence(generator)
 
-        for each in generator.sample(observations, len(observations)):
+        for observation in generator.sample(observations, len(observations)):
             before = PricePoint.objects.count()
-            made = load([each])
+            new_points = load([observation])
             # Points that are none any more may go at the same time.
-            assert made >= PricePoint.objects.count() - before
+            assert new_points >= PricePoint.objects.count() - before
 
 
 class TestPartialObservations:
@@ -148,8 +148,8 @@ class TestPastPrices:
 
     def card(self, weeks):
         entries = [
-            {"dt": int(each.at.timestamp()), "price": {"RUB": int(each.price * 100)}}
-            for each in weeks
+            {"dt": int(week.at.timestamp()), "price": {"RUB": int(week.price * 100)}}
+            for week in weeks
         ]
         card = {"nm_id": 5, "imt_id": 6, "imt_name": "Choynak"}
         return {"product_response": card, "price_history_response": entries}

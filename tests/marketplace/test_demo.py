@@ -173,10 +173,10 @@ class TestCreateAdmin:
     def test_passwords_differ(self, tmp_path):
         (tmp_path / "one").mkdir()
         (tmp_path / "other").mkdir()
-        one = demo.create_admin(tmp_path / "one").read_text()
+        password = demo.create_admin(tmp_path / "one").read_text()
         User.objects.all().delete()
 
-        assert demo.create_admin(tmp_path / "other").read_text() != one
+        assert demo.create_admin(tmp_path / "other").read_text() != password
 
     def test_new_database_gets_the_stored_password(self, tmp_path):
         known = demo.create_admin(tmp_path).read_text()

@@ -54,7 +54,11 @@ def grant(alias: str, role: str, *, can_write: bool) -> bool:
         granted the advisory locks that writing needs
     """
     connection = connections[alias]
-    if any(role == own.name for other in (CONTROL, *ALIASES) for own in roles_of(other)):
+    if any(
+        role == project_role.name
+        for other in (CONTROL, *ALIASES)
+        for project_role in roles_of(other)
+    ):
         raise MarketplaceError(
             f"{role} is one of the project's own roles; this command does not change its "
             "privileges. To repair them: python manage.py db_grants --repair"

@@ -196,12 +196,12 @@ def _public_dependents(
     These are roles with privileges on tables and, for the server's databases, all roles that can
     log in and are not analysts, because administrators and tools connect there.
     """
-    own = {role.name for role in roles} | foreign_roles(alias) | {PUBLIC}
+    known_roles = {role.name for role in roles} | foreign_roles(alias) | {PUBLIC}
     readers: set[str] = set()
     writers: set[str] = set()
     for item in objects:
         if item.kind == "TABLE":
-            for grantee in item.grants.keys() - own - {item.owner}:
+            for grantee in item.grants.keys() - known_roles - {item.owner}:
                 readers.add(grantee)
                 writers |= {grantee} if "INSERT" in item.grants[grantee] else set()
     cursor.execute(_USERS)
@@ -266,8 +266,8 @@ def _missing_default_privileges(
     cursor: CursorWrapper, objects: Iterable[Object], roles: Sequence[Role], alias: str
 ) -> Iterator[Difference]:
     """Find default privileges that `db_grants ROLE` gave before the tables had their owner role."""
-    own = [*(role.name for role in roles), *foreign_roles(alias)]
-    cursor.execute(_DEFAULT_PRIVILEGES, {"owner": roles[0].name, "known": own})
+    known_roles = [*(role.name for role in roles), *foreign_roles(alias)]
+    cursor.execute(_DEFAULT_PRIVILEGES, {"owner": roles[0].name, "known": known_roles})
     future = {item.kind: item for item in objects if not item.identity}
     for kind, role, privilege in sorted(set(cursor.fetchall())):
         if kind in future and privilege not in future[kind].grants.get(role, {}):

@@ -67,10 +67,10 @@ def describe_roles_without_usage(inspection: Inspection, alias: str) -> list[str
 
 
 def _other_roles(inspection: Inspection) -> list[str]:
-    own = {role.name for role in inspection.roles} | {PUBLIC}
+    known_roles = {role.name for role in inspection.roles} | {PUBLIC}
     owners = {item.owner for item in inspection.objects}
     shown = [item for item in inspection.objects if item.kind in _KINDS]
-    return sorted({name for item in shown for name in item.grants} - own - owners)
+    return sorted({name for item in shown for name in item.grants} - known_roles - owners)
 
 
 def as_json(inspection: Inspection, result: Reconciliation) -> dict[str, Any]:

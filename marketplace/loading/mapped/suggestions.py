@@ -28,11 +28,11 @@ def check_row(adapter: Adapter, document: Any, name: str, path: str = "") -> Non
         f"({', '.join(columns)[:300]})."
     )
     fitting = list(_fitting(get_platform(platform).database, set(columns)))
-    own = [path for owner, path in fitting if owner in ("", platform)]
-    if own:
-        others = f" Other shipped mappings that fit: {', '.join(own[1:])}." if own[1:] else ""
+    paths = [path for owner, path in fitting if owner in ("", platform)]
+    if paths:
+        others = f" Other shipped mappings that fit: {', '.join(paths[1:])}." if paths[1:] else ""
         raise SourceError(
-            f"{text} A shipped mapping fits: {_command(platform, path or name, own[0])}{others}"
+            f"{text} A shipped mapping fits: {_command(platform, path or name, paths[0])}{others}"
         )
     foreign = [*_owners(document), *(owner for owner, _ in fitting)]
     if foreign:

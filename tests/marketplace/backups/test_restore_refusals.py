@@ -85,20 +85,20 @@ class TestRefusals:
         )
 
     def test_missing_roles_of_the_project_and_of_others(self, manifest, monkeypatch):
-        own = f"{database_name('procurement')}_loader"
+        loader = f"{database_name('procurement')}_loader"
         monkeypatch.setattr(
-            target_databases, "missing_roles", lambda cursor, roles: ["nobody-here", own]
+            target_databases, "missing_roles", lambda cursor, roles: ["nobody-here", loader]
         )
 
         self.refuses(
             restore(),
-            f"the roles nobody-here, {own}, to which the dump grants privileges. Create them: "
+            f"the roles nobody-here, {loader}, to which the dump grants privileges. Create them: "
             'python manage.py init_all, and CREATE ROLE "nobody-here" LOGIN; in psql',
         )
 
     def test_missing_roles_of_the_project(self, manifest, monkeypatch):
-        own = f"{database_name('procurement')}_loader"
-        monkeypatch.setattr(target_databases, "missing_roles", lambda cursor, roles: [own])
+        loader = f"{database_name('procurement')}_loader"
+        monkeypatch.setattr(target_databases, "missing_roles", lambda cursor, roles: [loader])
 
         outcome = restore()
 

@@ -119,12 +119,12 @@ class TestSignature:
         settings.BACKUP_SIGNING_KEY = [KEY, OLD_KEY]
         newer = copy(manifest, NOW + timedelta(days=1)).name
 
-        both = [sets.read(name).signature for name in (newer, NAME)]
+        with_both_keys = [sets.read(name).signature for name in (newer, NAME)]
         settings.BACKUP_SIGNING_KEY = [KEY]
-        one = [sets.read(name).signature for name in (newer, NAME)]
+        with_one_key = [sets.read(name).signature for name in (newer, NAME)]
 
-        assert both == ["signed", "signed"]
-        assert one == ["signed", "wrong signature"]
+        assert with_both_keys == ["signed", "signed"]
+        assert with_one_key == ["signed", "wrong signature"]
 
     def test_signature_is_not_checked_without_a_key(self, settings):
         back_up("default")

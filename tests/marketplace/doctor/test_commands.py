@@ -269,7 +269,7 @@ class TestVacuum:
 
     def test_progress(self, execute, session):
         execute("ecommerce", _NARROW)
-        seen = []
+        reports = []
         with session("ecommerce") as holder, holder.cursor() as cursor:
             # A freezing vacuum waits for the page on which a cursor is positioned.
             cursor.execute("BEGIN")
@@ -278,10 +278,10 @@ class TestVacuum:
             task = vacuum.VacuumTask("seeded", "narrow", "FREEZE, ANALYZE", "all tables")
 
             def progress(text):
-                seen.append(text)
+                reports.append(text)
                 cursor.execute("ROLLBACK")
 
             result = vacuum.run_task("ecommerce", task, progress)
 
         assert result.error == ""
-        assert seen[0].startswith("seeded.narrow: scanning heap")
+        assert reports[0].startswith("seeded.narrow: scanning heap")

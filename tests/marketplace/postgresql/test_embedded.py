@@ -53,9 +53,11 @@ class TestFirstCommand:
 
     def test_concurrent_commands_share_one_server(self, machine):
         with ThreadPoolExecutor(2) as pool:
-            result = list(pool.map(lambda _: machine("init_all"), range(2)))
+            results = list(pool.map(lambda _: machine("init_all"), range(2)))
 
-        assert [one.returncode for one in result] == [0, 0], [one.stderr for one in result]
+        assert [result.returncode for result in results] == [0, 0], [
+            result.stderr for result in results
+        ]
         assert machine("db_verify").returncode == 0
 
     def test_psql_is_included(self, machine):
