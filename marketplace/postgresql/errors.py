@@ -10,7 +10,7 @@ from marketplace.exceptions import DiskFullError
 #: Pattern of an error message → next step for the user. The first match is used.
 _STEPS = (
     (r'database "(?P<name>[^"]+)" does not exist', "Create it: python manage.py db_create."),
-    (r"column .* does not exist", "Check its migrations: python manage.py db_status."),
+    (r"column .* does not exist", "Check the database's migrations: python manage.py db_status."),
     (r'relation "[^"]+" does not exist', "Create the tables: python manage.py init_all."),
     (
         r"password authentication failed|no password supplied|role .* does not exist",
@@ -21,8 +21,13 @@ _STEPS = (
         "Check DB_HOST, or the host of the database's URL.",
     ),
     (
-        r"Connection refused|No such file or directory|timeout expired|timed out|No route",
+        r"Connection refused|No such file or directory",
         "Start the server, or correct DB_HOST and DB_PORT, or the database's URL.",
+    ),
+    (
+        r"timeout expired|timed out|No route",
+        "Check that the server runs and can be reached, or correct DB_HOST and DB_PORT, or the "
+        "database's URL.",
     ),
     (
         r"too many clients|remaining connection slots",
@@ -31,7 +36,7 @@ _STEPS = (
     (r"starting up|shutting down|in recovery", "Wait a moment and run this again."),
     (
         r"connection already closed|closed the connection|administrator command",
-        "The server stopped or restarted. Run this again: committed data is kept.",
+        "The server or the session was ended. Run this again: committed data is kept.",
     ),
     (
         r"must be owner",
@@ -40,8 +45,8 @@ _STEPS = (
     ),
     (
         r'permission denied for database "postgres"',
-        "Only administrators may connect to it. If the role belongs to an administrator, run as "
-        "a superuser: GRANT CONNECT ON DATABASE postgres TO …;",
+        "Only administrators may connect to this database. If the role belongs to an "
+        "administrator, run as a superuser: GRANT CONNECT ON DATABASE postgres TO …;",
     ),
     (
         r"too many connections for (role|database)",

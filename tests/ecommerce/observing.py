@@ -111,11 +111,11 @@ def staged(observations):
     tables = [target.stage_table, target.prior_table, PLAN.observations.table]
     rows = ([key, key, seen.at, seen.at, *seen] for key, seen in observations.items())
     with connections["ecommerce"].cursor() as cursor:
-        cursor.execute(staging.definition(tables[0], merge.stage_columns(target)))
+        cursor.execute(staging.definition(tables[0], staging.stage_columns(target)))
         cursor.execute(staging.definition_like(tables[1], target.table))
         cursor.execute(staging.definition(tables[2], list(history.COLUMNS.items())))
         staging.copy(cursor, target.stage_table, _STAGED, rows)
-        cursor.execute(merge.keep_prior(target), PLATFORM)
+        cursor.execute(merge._keep_prior(target), PLATFORM)
         yield cursor
         staging.clear(cursor, tables)
 
@@ -128,7 +128,7 @@ def append(observations):
     target = next(target for target in PLAN.targets if target.record is Offer)
     create_months("ecommerce", {observation.at for observation in observations.values()})
     with staged(observations) as cursor:
-        cursor.execute(merge.upsert(target), PLATFORM)
+        cursor.execute(merge._upsert(target), PLATFORM)
         return history.append_points(cursor, PLATFORM["platform"])
 
 

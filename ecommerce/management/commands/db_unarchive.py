@@ -28,7 +28,7 @@ class Command(DatabaseCommand):
         super().add_arguments(parser)
         parser.add_argument("months", nargs="+", metavar="MONTH", help="A month, such as 2025-06.")
         parser.add_argument(
-            "--dry-run", action="store_true", help="Show what would be done without doing it."
+            "--dry-run", action="store_true", help="Print the actions without performing them."
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -67,7 +67,7 @@ class Command(DatabaseCommand):
                 help=f"Keep the newest set of each of the last N {noun} (default: %(default)s).",
             )
         parser.add_argument(
-            "--dry-run", action="store_true", help="Show what would be done without doing it."
+            "--dry-run", action="store_true", help="Print the actions without performing them."
         )
         add_unsigned_argument(parser)
         add_format_argument(parser)

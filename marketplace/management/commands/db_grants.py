@@ -43,7 +43,7 @@ class Command(DatabaseCommand):
             help="A PostgreSQL role to grant access to. Requires --database.",
         )
         parser.add_argument(
-            "--write", action="store_true", help="Grant ROLE write access too, as a loader has."
+            "--write", action="store_true", help="Also grant ROLE write access, as a loader has."
         )
         parser.add_argument("--repair", action="store_true", help="Repair the differences.")
         add_format_argument(parser)

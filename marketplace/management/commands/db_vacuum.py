@@ -29,7 +29,7 @@ class Command(DatabaseCommand):
         """Add the options."""
         super().add_arguments(parser)
         parser.add_argument(
-            "--dry-run", action="store_true", help="Show what would be done without doing it."
+            "--dry-run", action="store_true", help="Print the actions without performing them."
         )
         parser.add_argument("--all", action="store_true", help="Vacuum and analyze every table.")
 

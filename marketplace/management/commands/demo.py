@@ -27,13 +27,14 @@ class Command(BaseCommand):
             "--scale",
             type=_positive,
             default=1,
-            help="How many times 5,000 products, 5,000 listings and 2,000 lots (default: 1).",
+            help="Amount of data, as a multiple of 5,000 products, 5,000 listings and 2,000 lots "
+            "(default: 1).",
         )
         parser.add_argument(
             "--with-admin",
             action="store_true",
             help="Create the account admin also where the accounts are on a server of your own. "
-            "It is only created if there is no superuser.",
+            "The account is created only if there is no superuser.",
         )
         parser.add_argument(
             "--again",

@@ -85,7 +85,7 @@ class Command(DatabaseCommand):
         add_words(release, "release")
         add_selection(release)
         release.add_argument(
-            "--dry-run", action="store_true", help="Show the actions without performing them."
+            "--dry-run", action="store_true", help="Print the actions without performing them."
         )
         discard = actions.add_parser(
             "discard", help="Delete records, or the records of a run that are not loaded."

@@ -9,7 +9,7 @@ from django.db import connections, transaction
 from ecommerce.models import Offer as StoredOffer
 from ecommerce.models import PricePoint
 from ecommerce.records import Offer
-from marketplace.loading import merge, staging
+from marketplace.loading import staging
 from marketplace.loading.ingest import load_documents
 from marketplace.loading.quality_metrics import compare_prices
 from marketplace.loading.targets import get_plan
@@ -25,7 +25,7 @@ class TestComparePrices:
     def compare(self, *rows, factor=2.0):
         """Stage offers, as (id, price, currency, hours after noon), and compare them."""
         names = ("external_id", "price", "currency", "last_seen_at")
-        types = dict(merge.stage_columns(self.TARGET))
+        types = dict(staging.stage_columns(self.TARGET))
         with transaction.atomic(using="ecommerce"), connections["ecommerce"].cursor() as cursor:
             definition = [(name, types[name]) for name in names]
             cursor.execute(staging.definition(self.TARGET.stage_table, definition))
