@@ -143,7 +143,9 @@ class DatabaseCommand(BaseCommand):
             answer = input()
         except EOFError:
             self.stderr.write("")
-            raise CommandError("Not a terminal: add --force.") from None
+            raise CommandError(
+                "Standard input has ended: nothing was confirmed. Add --force."
+            ) from None
         if answer.strip() != name:
             raise CommandError("Not confirmed: no changes were made.")
 

@@ -51,7 +51,7 @@ class TestDatabaseCommand:
 
         monkeypatch.setattr("builtins.input", end_of_file)
 
-        with pytest.raises(CommandError, match="Not a terminal: add --force"):
+        with pytest.raises(CommandError, match="nothing was confirmed"):
             DatabaseCommand().confirm("All will be lost.", "all")
 
     @pytest.mark.parametrize("name", [*COMMANDS, "db_stop"])
