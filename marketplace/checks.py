@@ -10,7 +10,7 @@ from django.core.checks import CheckMessage, Error, register
 from django.db.models import Model
 
 from marketplace.loading.adapter_checks import check_shapes
-from marketplace.loading.thresholds import find_errors
+from marketplace.loading.gates import find_errors
 from marketplace.postgresql.embedded import SUPERUSER
 from marketplace.registry import ALIASES, CONTROL, PLATFORMS
 from marketplace.routers import database_of

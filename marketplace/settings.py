@@ -226,7 +226,7 @@ INGEST_MAX_RECORD = env.int("INGEST_MAX_RECORD", default=32 * 1024 * 1024)
 INGEST_MAX_DEPTH = env.int("INGEST_MAX_DEPTH", default=100)
 
 
-#: Thresholds of the gates, by platform: see `marketplace.loading.thresholds`.
+#: Thresholds of the gates, by platform: see `marketplace.loading.gates`.
 INGEST_GATES = environment.ingest_gates()
 
 #: Whether large inputs are read and parsed in a process of their own. INGEST_READ_APART is a

@@ -2,21 +2,23 @@
 
 Each batch of a run is judged. Its metrics are compared with those of the platform's recent runs.
 Problems that are wrong in any case, such as prices a hundred times as high, have absolute limits.
-Unchanged items, and items that were loaded before, are regarded as valid.
+Unchanged items, and items that were loaded before, are regarded as valid. The shares of recent runs
+are those of their parsed records.
 
 Which runs are recent depends on the times of their observations, not on when they were loaded: a
 batch is compared with earlier observations, in whatever order the days arrive.
-
-The shares of recent runs are those of their parsed records: unchanged items do not show how many
-records have a price.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from statistics import median
 from typing import Any
 
+from django.conf import settings
+
+from marketplace.exceptions import MarketplaceError
 from marketplace.humanize import counted
 from marketplace.loading.models import loading_models
 from marketplace.loading.quality_metrics import (
@@ -28,7 +30,8 @@ from marketplace.loading.quality_metrics import (
     QualityMetrics,
     Tally,
 )
-from marketplace.loading.thresholds import Thresholds, get_thresholds
+from marketplace.loading.values import quote
+from marketplace.registry import PLATFORMS
 
 #: Problems that have an absolute limit, named like its threshold. All others are missing fields.
 _UNIT_ERRORS = (SLIPPED, CURRENCY)
@@ -46,6 +49,96 @@ _TEXTS = {
     CURRENCY: "{share} of {rows} prices changed their currency ({limits}): another unit?",
 }
 _MISSING = "{fault} is missing in {share} of {rows} records of {key} ({limits})"
+
+#: Type of a threshold, or its name → a test of its values, and their description.
+_RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "bool": (lambda value: type(value) is bool, "true or false"),
+    "int": (lambda value: type(value) is int and value >= 1, "a whole number, at least 1"),
+    "float": (lambda v: type(v) in (int, float) and 0 <= v <= 1, "a share between 0 and 1"),
+    "factor": (lambda v: type(v) in (int, float) and v > 1, "a number above 1"),
+    "tuple": (lambda v: type(v) is list and {str} >= set(map(type, v)), "a list of fields"),
+}
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """How far the data of a platform may differ from the usual data. Shares are between 0 and 1.
+
+    The variable INGEST_GATES sets them, in JSON, for all platforms or for one:
+    `{"default": {"moved": 0.6}, "olx": {"essential": ["title"], "volume": 0.5}}`.
+
+    :param is_enabled: if false, everything passes; it is measured all the same
+    :param rows: a batch with fewer rows is judged together with the batches before it
+    :param runs: number of recent runs with which a run is compared
+    :param fewest_runs: with fewer recent runs, only essential fields are compared
+    :param essential: fields that are compared as soon as there is one recent run
+    :param missing: by how much the share of records without a field may exceed the usual one
+    :param rise: the same for the share of repeated ids, and of prices that moved
+    :param margin: by how much a share may exceed the highest share in a recent batch; the
+        higher of this and the limit by `missing` or `rise` applies
+    :param unreadable: share of records that are damaged, or of another platform or shape
+    :param repeated: share of repeated ids, if there are fewer than `fewest_runs` recent runs
+    :param factor: the factor by which a price must rise or fall to have moved
+    :param moved: share of prices that moved, if there are fewer than `fewest_runs` recent runs
+    :param slipped: share of prices that moved by a factor of 10, 100 or 1,000, within 5%
+    :param currency: share of prices whose currency changed, or is no longer stated
+    :param few: the fewest prices of another scale or currency for which a batch is held
+    :param volume: share of the usual number of rows that a full listing must have
+    """
+
+    is_enabled: bool = True
+    rows: int = 50
+    runs: int = 10
+    fewest_runs: int = 3
+    essential: tuple[str, ...] = ("price", "title")
+    missing: float = 0.2
+    rise: float = 0.3
+    margin: float = 0.05
+    unreadable: float = 0.5
+    repeated: float = 0.8
+    factor: float = 2.0
+    moved: float = 0.5
+    slipped: float = 0.05
+    currency: float = 0.05
+    few: int = 10
+    volume: float = 0.7
+
+
+def get_thresholds(platform: str) -> Thresholds:
+    """Return the thresholds of a platform: its own, then those for all, then the defaults.
+
+    :raises MarketplaceError: if `INGEST_GATES` is not valid
+    """
+    config = settings.INGEST_GATES
+    for error in find_errors(config):
+        raise MarketplaceError(f"INGEST_GATES is not valid: {error}.")
+    chosen = {**config.get("default", {}), **config.get(platform, {})}
+    chosen["essential"] = tuple(chosen.get("essential", Thresholds.essential))
+    return Thresholds(**chosen)
+
+
+def find_errors(config: Any) -> Iterator[str]:
+    """Yield the errors in a value of `INGEST_GATES`, each with the valid choices."""
+    names = ["default", *(platform.name for platform in PLATFORMS)]
+    if not isinstance(config, Mapping):
+        yield f"it is not a JSON object with the keys {', '.join(names)}"
+        return
+    for name, section in config.items():
+        if name not in names:
+            yield f"{quote(name)} is not a platform; use one of {', '.join(names)}"
+        elif not isinstance(section, Mapping):
+            yield f"{name} is not a JSON object of thresholds"
+        else:
+            yield from (f"{name}.{error}" for pair in section.items() if (error := _error(*pair)))
+
+
+def _error(key: str, value: Any) -> str:
+    defaults = asdict(Thresholds())
+    if key not in defaults:
+        return f"{key} is not a threshold; use one of {', '.join(defaults)}"
+    is_valid, description = _RULES[key if key in _RULES else type(defaults[key]).__name__]
+    shown = json.dumps(value, ensure_ascii=False)
+    return "" if is_valid(value) else f"{key} cannot be {shown}; it must be {description}"
 
 
 @dataclass
@@ -72,11 +165,9 @@ def recent_runs(alias: str, platform: str) -> list[QualityMetrics]:
 
 
 def summarize(runs: Iterable[QualityMetrics], limits: Thresholds) -> Baseline:
-    """Return the baseline of some runs.
+    """Return the baseline of some runs, which are ordered newest first.
 
     A run is included for each shape of which it had enough rows. Several small runs are combined.
-
-    :param runs: newest first
     """
     recent, pools, is_tail = Baseline(), dict[str, Tally](), True
     closed: set[str] = set()
@@ -108,19 +199,15 @@ def judge(metrics: QualityMetrics, recent: Baseline, limits: Thresholds) -> list
     """Return why a batch must be held: problem, share, usual share and limit; empty if it may pass.
 
     A batch of few rows is judged together with the small batches before it.
-
-    :param metrics: the metrics of the batch
     """
-    return list(_causes(metrics, recent, limits)) if limits.is_enabled else []
-
-
-def _causes(metrics: QualityMetrics, recent: Baseline, limits: Thresholds) -> Iterator[str]:
-    for key, tally in metrics.tallies.items():
+    reasons: list[str] = []
+    for key, tally in metrics.tallies.items() if limits.is_enabled else ():
         causes = {fault: _judge(metrics, key, fault, recent, limits) for fault in tally.faults}
         if causes.get(SLIPPED):
             # Price-scale errors are also counted as moved.
             causes.pop(MOVED, None)
-        yield from filter(None, causes.values())
+        reasons += filter(None, causes.values())
+    return reasons
 
 
 def _judge(
@@ -140,16 +227,14 @@ def _judge(
     share = min(own.share(fault, metrics.recognized), tally.share(fault, recognized))
     if is_few or limit is None or share <= limit:
         return None
-    usual = f"usually {_percent(_usual(fault, history))}, " if history else ""
+    usual = (
+        f"usually {_percent(median(tally.share(fault) for tally in history))}, " if history else ""
+    )
     values = {"share": _percent(tally.share(fault, recognized)), "rows": f"{rows:,}", "key": key}
     values |= {"fault": fault, "limits": f"{usual}limit {_percent(limit)}"}
     text = _TEXTS.get(fault, _MISSING).format(**values, factor=limits.factor)
     reasons = sorted(metrics.reasons, key=lambda reason: -metrics.reasons[reason])
     return f"{text}: {reasons[0]}" if fault == UNREADABLE and reasons else text
-
-
-def _usual(fault: str, history: list[Tally]) -> float:
-    return median(tally.share(fault) for tally in history)
 
 
 def _limit(fault: str, rows: int, history: list[Tally], limits: Thresholds) -> float | None:
@@ -159,12 +244,12 @@ def _limit(fault: str, rows: int, history: list[Tally], limits: Thresholds) -> f
     is_known = len(history) >= limits.fewest_runs
     if fault in _ABSOLUTE:
         if is_known and fault in (REPEATED, MOVED):
-            return max(_usual(fault, history) + limits.rise, seen)
+            return max(median(tally.share(fault) for tally in history) + limits.rise, seen)
         absolute: float = getattr(limits, fault)
         return max(absolute, seen)
     if not history or not (is_known or fault in limits.essential):
         return None
-    usual = _usual(fault, history)
+    usual = median(tally.share(fault) for tally in history)
     if (1 - usual) * rows * 2 < limits.rows:
         # So few rows are expected to have the field that none at all may be chance.
         return None
@@ -176,8 +261,8 @@ def _limit(fault: str, rows: int, history: list[Tally], limits: Thresholds) -> f
 def judge_volume(rows: int, recent: list[int], limits: Thresholds) -> list[str]:
     """Return why a full listing must not mark items missing; empty if it has enough rows.
 
-    A single earlier full listing is enough to compare with. Holding a valid listing requires
-    one confirmation; marking half a platform as sold out misleads its users.
+    A single earlier full listing is enough to compare with: holding a valid listing costs one
+    confirmation, and marking half a platform as sold out misleads its users.
 
     :param recent: the rows of earlier full listings of the same scope, newest first
     """
@@ -206,12 +291,7 @@ class Gate:
     """
 
     def __init__(
-        self,
-        alias: str,
-        platform: str,
-        *,
-        is_open: bool = False,
-        measured: Mapping[str, Any] | None = None,
+        self, alias: str, platform: str, *, is_open: bool = False, measured: Any = None
     ) -> None:
         self.limits = get_thresholds(platform)
         self._runs = recent_runs(alias, platform)
@@ -251,10 +331,7 @@ class Gate:
         return []
 
     def keep_volume(self, scope: str, rows: int, at: datetime | None = None) -> None:
-        """Keep the volume of a full listing, to compare later ones of its scope with it.
-
-        The parameters are those of `judge_volume`.
-        """
+        """Keep the volume of a full listing, to compare later ones of its scope with it."""
         self.total.volumes[scope] = rows
         if at:
             self.total.since[scope] = at.timestamp()

@@ -19,10 +19,10 @@ from marketplace.loading import full_listings, reader_process, sources
 from marketplace.loading.adapters import get_adapter
 from marketplace.loading.formats import documents
 from marketplace.loading.formats.documents import Entry
-from marketplace.loading.interrupted_runs import find_interrupted, give_up
 from marketplace.loading.items import Position
 from marketplace.loading.models import INTERRUPTED, LoadRun, loading_models
 from marketplace.loading.reader import Reader
+from marketplace.loading.run_lock import find_interrupted, give_up
 from marketplace.loading.runs import Run
 from marketplace.loading.sources import Job, Message, SourceEnd, get_state_in_memory
 from marketplace.loading.summary import Progress, Summary

@@ -12,11 +12,10 @@ from django.utils import timezone
 from marketplace.exceptions import ReplacedError, SourceError
 from marketplace.loading import chunks
 from marketplace.loading.formats import json_text
-from marketplace.loading.interrupted_runs import end_dead_runs
 from marketplace.loading.items import Batch, Counts, Outcome, Position
 from marketplace.loading.models import LoadRun, loading_models
 from marketplace.loading.retry import retry
-from marketplace.loading.run_lock import RunLock
+from marketplace.loading.run_lock import RunLock, end_dead_runs
 from marketplace.loading.sources import Checkpoint, SourceStart
 from marketplace.loading.summary import merge_warnings, warnings_of
 from marketplace.loading.targets import Scope

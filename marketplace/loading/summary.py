@@ -5,7 +5,7 @@ the distinct texts of its warnings. Adding a text again changes nothing, so a ba
 committed twice neither loses nor repeats a warning.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -13,8 +13,8 @@ from marketplace.humanize import counted
 from marketplace.loading.items import Outcome, Reject
 from marketplace.loading.models import loading_models
 
-#: Number of distinct reasons of rejection that are counted.
-_MAX_REASONS = 100
+#: Number of distinct reasons of rejection that are counted, and that are listed.
+_MAX_REASONS, _LISTED_REASONS = 100, 10
 
 #: Fields whose key in JSON output differs from their name.
 _JSON_KEYS = {
@@ -81,6 +81,13 @@ class Summary:
             counts = self.rejection_counts
             if reason in counts or len(counts) < _MAX_REASONS:
                 counts[reason] = counts.get(reason, 0) + 1
+
+    def rejections(self) -> Iterator[str]:
+        """Yield lines with the reasons for which records were rejected, and the next step."""
+        for reason, count in list(self.rejection_counts.items())[:_LISTED_REASONS]:
+            yield f"quarantined {count:,}: {reason}"
+        if self.rejection_counts:
+            yield f"See: python manage.py ingest_review list --platform {self.platform}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the summary as the JSON output of `ingest`."""

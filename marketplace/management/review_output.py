@@ -123,14 +123,6 @@ def _payload_lines(payload: Any, full: bool) -> Iterator[str]:
         yield f"   … {counted(len(lines) - _LINES, 'more line')}; --full shows all"
 
 
-def rejection_lines(summary: Summary) -> Iterator[str]:
-    """Yield lines with the reasons for which a load rejected records, and the next step."""
-    for reason, count in list(summary.rejection_counts.items())[:_REASONS]:
-        yield f"quarantined {count:,}: {reason}"
-    if summary.rejection_counts:
-        yield f"See: python manage.py ingest_review list --platform {summary.platform}"
-
-
 def failure_lines(reasons: Mapping[str, list[str]]) -> Iterator[str]:
     """Yield lines with the reasons of records that failed again, and the next step.
 

@@ -19,7 +19,6 @@ from marketplace.loading.full_listings import KINDS
 from marketplace.loading.ingest import Progress, Summary, ingest, resume_all
 from marketplace.loading.replay import replay
 from marketplace.loading.values import instant
-from marketplace.management.review_output import rejection_lines
 from marketplace.registry import PLATFORMS
 
 _COUNTS = ("read", "created", "updated", "unchanged", "rejected", "price_points", "seconds")
@@ -144,7 +143,7 @@ class Command(BaseCommand):
             self.stderr.write(f"Show the run: python manage.py ingest_review show run {address}")
         for warning in summary.warnings:
             self.stderr.write(self.style.WARNING(f"Warning: {warning}"))
-        for line in rejection_lines(summary):
+        for line in summary.rejections():
             self.stderr.write(self.style.WARNING(line))
         if summary.read == 0 and not (summary.source_errors or summary.hold_reasons):
             self.stderr.write(self.style.WARNING("Nothing to load was found."))

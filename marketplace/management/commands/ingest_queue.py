@@ -9,7 +9,6 @@ from django.core.management.base import CommandError, CommandParser
 
 from marketplace.cli import DatabaseCommand
 from marketplace.humanize import counted
-from marketplace.management.review_output import rejection_lines
 from marketplace.push.worker import RunResult, Worker
 
 _COUNTS = ("read", "created", "updated", "unchanged", "rejected", "held", "price_points")
@@ -66,7 +65,7 @@ class Command(DatabaseCommand):
         self.stdout.flush()
         for warning in summary.warnings:
             self.stderr.write(self.style.WARNING(f"{result.name}: Warning: {warning}"))
-        for line in rejection_lines(summary):
+        for line in summary.rejections():
             self.stderr.write(self.style.WARNING(f"{result.name}: {line}"))
         if summary.needs_attention:
             self.failure_count += 1

@@ -31,7 +31,6 @@ from marketplace.management.review_output import (
     list_json,
     list_lines,
     record_lines,
-    rejection_lines,
     run_lines,
     value_lines,
 )
@@ -170,7 +169,7 @@ class Command(DatabaseCommand):
             self.stdout.write(f"Released {held} of run {address}: {format_counts(summary)}.")
             for failure in summary.source_errors:
                 self.stderr.write(self.style.ERROR(failure))
-            for line in rejection_lines(summary):
+            for line in summary.rejections():
                 self.stderr.write(self.style.WARNING(line))
             return not summary.needs_attention
 

@@ -9,7 +9,7 @@ from django.conf import settings as configured
 
 from marketplace.checks import check_gates
 from marketplace.exceptions import MarketplaceError
-from marketplace.loading.thresholds import Thresholds, find_errors, get_thresholds
+from marketplace.loading.gates import Thresholds, find_errors, get_thresholds
 
 KNOWN = ", ".join(asdict(Thresholds()))
 
