@@ -275,7 +275,7 @@ class PricePoint(models.Model):
             ),
         ]
         indexes = [
-            # Used by outliers.waiting() and the list of outliers in the admin: few of millions.
+            # Used by ingest_review and the list of outliers in the admin: few of millions.
             models.Index(
                 fields=["recorded_at"],
                 name="ecommerce_price_outliers",

@@ -6,12 +6,14 @@
 from django.contrib import admin
 from django.urls import path, re_path
 
+from marketplace.admin_site import review
 from marketplace.push import api
 
 urlpatterns = [
     path("api/ingest/runs/<str:name>", api.run, name="api_run"),
     path("api/ingest/<str:platform>", api.push, name="api_push"),
     re_path("^api(?:/|$)", api.unknown_path),
+    *review.urls,
     path("", admin.site.urls),
 ]
 

@@ -1,15 +1,12 @@
 """The pages of price points, and the review of outliers."""
 
 import re
-from collections.abc import Callable
 from typing import Any
 
-from django.contrib import admin, messages
-from django.db import router
+from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from ecommerce import outliers
 from ecommerce.archive import notices
 from ecommerce.models import Category, Offer, PricePoint, Product
 from marketplace.admin_site import elements, formatting
@@ -23,7 +20,7 @@ from marketplace.admin_site.filters import (
 )
 from marketplace.admin_site.large_tables import MATCH_LIMIT, contains
 from marketplace.admin_site.read_only import ReadOnlyAdmin
-from marketplace.exceptions import MarketplaceError
+from marketplace.admin_site.review import ReviewMixin
 from marketplace.registry import get_database
 
 #: Number of offers up to which their keys are listed in a query of the price history.
@@ -70,9 +67,10 @@ def _offers(term: str) -> QuerySet[Offer]:
     return Offer.objects.filter(product__in=products)
 
 
-class PricePointAdmin(ReadOnlyAdmin):
+class PricePointAdmin(ReviewMixin, ReadOnlyAdmin):
     """Price changes of offers."""
 
+    kind_name = "outlier"
     icon = "timeline"
     nav_title = "Price history"
     list_display = (
@@ -139,33 +137,3 @@ class PricePointAdmin(ReadOnlyAdmin):
         """Return a link to the product."""
         product = obj.offer.product
         return elements.admin_link(product, elements.clip(formatting.short_name(product), 60))
-
-    def has_review_permission(self, request: HttpRequest) -> bool:
-        """Return whether the user may release and restore outliers."""
-        return request.user.has_perm("ecommerce.change_pricepoint")
-
-    @admin.action(description="Release (price is correct)", permissions=["review"])
-    def release(self, request: HttpRequest, queryset: QuerySet[PricePoint]) -> None:
-        """Include marked prices in the statistics again."""
-        self._review(request, queryset, outliers.release, "released")
-
-    @admin.action(description="Restore (mark as outlier)", permissions=["review"])
-    def restore(self, request: HttpRequest, queryset: QuerySet[PricePoint]) -> None:
-        """Mark released prices as outliers again."""
-        self._review(request, queryset, outliers.restore, "marked again")
-
-    def _review(
-        self,
-        request: HttpRequest,
-        queryset: QuerySet[PricePoint],
-        action: Callable[[str, int], None],
-        outcome: str,
-    ) -> None:
-        alias, count = router.db_for_write(PricePoint), 0
-        for pk in queryset.values_list("pk", flat=True):
-            try:
-                action(alias, pk)
-                count += 1
-            except MarketplaceError as error:
-                self.message_user(request, str(error), messages.WARNING)
-        self.message_user(request, f"{count} {outcome}.", messages.SUCCESS)

@@ -8,7 +8,7 @@ from marketplace.admin_site import elements, formatting
 from marketplace.admin_site.field_values import RAW_PAYLOAD_LIMIT, payload_text
 from marketplace.admin_site.filters import DayRangeFilter, PlatformFilter, choice
 from marketplace.admin_site.read_only import Panel, ReadOnlyAdmin
-from marketplace.admin_site.review import RecordReviewMixin, RunReviewMixin
+from marketplace.admin_site.review import ReviewMixin
 from marketplace.loading.models import LoadRun
 from marketplace.loading.summary import warnings_of
 
@@ -16,9 +16,10 @@ from marketplace.loading.summary import warnings_of
 _SOURCE_LENGTH = 400
 
 
-class LoadRunAdmin(RunReviewMixin, ReadOnlyAdmin):
+class LoadRunAdmin(ReviewMixin, ReadOnlyAdmin):
     """Runs of `ingest`, and of pushes."""
 
+    kind_name = "run"
     icon = "sync"
     actions = ("release", "discard")  # type: ignore[assignment]
     list_display = (
@@ -88,9 +89,10 @@ class LoadRunAdmin(RunReviewMixin, ReadOnlyAdmin):
         return elements.link(url, "Records last rejected in this run")
 
 
-class QuarantineAdmin(RecordReviewMixin, ReadOnlyAdmin):
+class QuarantineAdmin(ReviewMixin, ReadOnlyAdmin):
     """Records that could not be loaded."""
 
+    kind_name = "record"
     icon = "report"
     actions = ("release", "discard")  # type: ignore[assignment]
     nav_title = "Quarantine"

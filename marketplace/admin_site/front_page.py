@@ -17,7 +17,9 @@ from django.utils import timezone
 from django.utils.text import capfirst
 
 from marketplace.admin_site import elements, formatting
+from marketplace.admin_site.review import may
 from marketplace.humanize import counted
+from marketplace.loading.review import kinds_of
 from marketplace.monitoring.status import DatabaseStatus, Freshness, LastRun, get_statuses
 from marketplace.registry import ALIASES, DATABASES, get_database, get_platform
 
@@ -74,7 +76,10 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             "title": apps.get_app_config(database.alias).verbose_name,
             "separator": True,
             "collapsible": True,
-            "items": list(_items(request, database.alias)),
+            "items": [
+                *_review_items(request, database.alias),
+                *_items(request, database.alias),
+            ],
         }
         for database in DATABASES
     ]
@@ -90,6 +95,12 @@ def _items(request: HttpRequest, label: str) -> Iterator[dict[str, Any]]:
             name = getattr(model_admin, "nav_title", "") or model._meta.verbose_name_plural
             icon = getattr(model_admin, "icon", "table_rows")
             yield {"title": capfirst(str(name)), "icon": icon, "link": _list_url(model)}
+
+
+def _review_items(request: HttpRequest, alias: str) -> Iterator[dict[str, Any]]:
+    if any(may(request, kind, "view") for kind in kinds_of(alias)):
+        url = reverse("review", args=(alias,))
+        yield {"title": "Waiting for review", "icon": "rule", "link": url}
 
 
 def _list_url(model: Any) -> str:

@@ -1,28 +1,34 @@
-"""Review of runs and quarantined records: release and discard, from lists and from pages of rows.
+"""The pages "Waiting for review": what waits in a database, one entry of it, the confirmation.
 
-Both are actions of the list, which the page of a row calls, too. They ask for a confirmation and
-then do the same as `ingest_review`.
+The lists and pages of runs, quarantined records and prices lead to the confirmation, too. It does
+the same as `ingest_review`, and writes who did it into the log of the admin.
 """
 
-from collections.abc import Iterator
-from itertools import groupby
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+import json
+import shlex
+from datetime import datetime
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django.contrib import admin, messages
-from django.contrib.auth import get_permission_codename
+from django.contrib.admin.models import CHANGE, DELETION, LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import BadRequest, PermissionDenied
 from django.db import Error
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import reverse
-from django.utils.text import capfirst
+from django.urls import path, reverse
 
-from marketplace.exceptions import MarketplaceError
+from marketplace.admin_site import elements, formatting
+from marketplace.admin_site.query_validation import ROW_KEY
+from marketplace.exceptions import MarketplaceError, SourceError
 from marketplace.humanize import counted
-from marketplace.loading import review, run_review
-from marketplace.loading.addresses import Address, waiting_runs
+from marketplace.loading import review
 from marketplace.loading.models import LoadRun
+from marketplace.loading.waiting import Kind, Section, Selection, parse_address, split_samples
 from marketplace.postgresql.errors import explain
+from marketplace.registry import ALIASES
 
 if TYPE_CHECKING:
     ModelAdmin: TypeAlias = admin.ModelAdmin[Any]
@@ -33,230 +39,303 @@ else:
 #: Rows of one action: Django accepts 1000 fields of a form by default.
 ROW_LIMIT = 500
 
-#: Held records that one request loads. More need the command.
-HELD_LIMIT = 10_000
+#: Records that one request loads, or deletes from quarantine. More need the command.
+RECORD_LIMIT = 10_000
 
-#: Rows that the confirmation page lists.
-_LISTED_ROWS = 10
+#: Rows that the confirmation lists, rows of an entry that are shown, and characters of a payload.
+_LISTED_ROWS, _SHOWN_ROWS, _SHOWN_TEXT = 10, 3, 20_000
 
 
-class Result(NamedTuple):
-    """A message about the outcome of an action.
-
-    :param level: such as messages.SUCCESS
-    """
-
-    level: int
-    text: str
+def may(request: HttpRequest, kind: Kind, verb: str) -> bool:
+    """Return whether the user has a permission on the rows of a kind: view or change."""
+    return bool(request.user.has_perm(f"{kind.alias}.{verb}_{kind.model_name}"))
 
 
 class ReviewMixin(ModelAdmin):
-    """A table whose rows a user can release or discard."""
+    """A table whose rows a user can release and discard."""
 
-    #: Name of a row in the arguments of `ingest_review`.
-    kind = ""
+    #: The kind of its rows.
+    kind_name = ""
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of the rows in the database of the table."""
+        return review.get_kind(self.opts.app_label, self.kind_name)
 
     def has_review_permission(self, request: HttpRequest) -> bool:
         """Return whether the user may release and discard: this takes the change permission."""
-        codename = get_permission_codename("change", self.opts)
-        return request.user.has_perm(f"{self.opts.app_label}.{codename}")
+        return may(request, self.kind, "change")
 
-    @admin.action(description="Release (load now)", permissions=["review"])
-    def release(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
-        """Load the selected rows."""
+    @admin.action(description="Release (load or accept)", permissions=["review"])
+    def release(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse:
+        """Release the selected rows."""
         return self._review(request, queryset, "release")
 
     @admin.action(description="Discard (delete permanently)", permissions=["review"])
-    def discard(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
-        """Delete the selected rows."""
+    def discard(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse:
+        """Discard the selected rows."""
         return self._review(request, queryset, "discard")
 
-    # Hooks of the tables.
+    @admin.action(description="Restore (mark as outlier)", permissions=["review"])
+    def restore(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse:
+        """Mark the selected prices as outliers again."""
+        return self._review(request, queryset, "restore")
 
-    def reviewable(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        """Return the rows that can be released or discarded."""
-        return rows
-
-    def obstacle(self, verb: str, rows: list[Any]) -> str:
-        """Return why the rows cannot be released or discarded here, or an empty string."""
-        command = f"python manage.py ingest_review {verb} {self.kind}"
-        if not rows:
-            return f"None of the selected rows can be {verb}d."
-        if len(rows) > ROW_LIMIT:
-            return f"At most {ROW_LIMIT:,} rows can be {verb}d at once. For more, run {command}."
-        return ""
-
-    def question(self, verb: str, rows: list[Any]) -> str:
-        """Return the question of the confirmation page."""
-        raise NotImplementedError
-
-    def describe(self, row: Any) -> str:
-        """Return the source of a row and the reason why it needs a review."""
-        raise NotImplementedError
-
-    def apply(self, verb: str, alias: str, rows: list[Any]) -> Iterator[Result]:
-        """Release or discard the rows, and yield the results.
-
-        :raises MarketplaceError: if that is not possible
-        """
-        raise NotImplementedError
+    def _review(self, request: HttpRequest, queryset: QuerySet[Any], action: str) -> HttpResponse:
+        pks = list(queryset.values_list("pk", flat=True)[: ROW_LIMIT + 1])
+        return _Review(request, self.kind, action, pks).respond()
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
         """Show the row, with buttons if it can be reviewed and the user may do so."""
         obj: Any = kwargs.get("obj")
-        rows = self.model._default_manager.filter(pk=obj.pk) if obj else None
-        if (
-            rows is not None
-            and self.has_review_permission(request)
-            and self.reviewable(rows).exists()
-        ):
-            context |= {
-                "review_url": reverse(f"admin:{_name(self.opts)}_changelist"),
-                "review_name": f"{self.kind} {obj.platform}-{obj.pk}",
-            }
+        if obj and self.has_review_permission(request):
+            context["review"] = _buttons(self.kind, obj.pk)
         return super().render_change_form(request, context, *args, **kwargs)
 
-    def _review(
-        self, request: HttpRequest, queryset: QuerySet[Any], verb: str
-    ) -> HttpResponse | None:
-        reviewable = self.reviewable(queryset).order_by("platform", "pk")
-        rows = list(reviewable[: ROW_LIMIT + 1])
-        obstacle = self.obstacle(verb, rows)
-        if obstacle:
-            self.message_user(request, obstacle, messages.WARNING)
-        elif request.POST.get("confirmed"):
-            for result in self._apply(verb, rows):
-                self.message_user(request, result.text, result.level)
-        else:
-            return self._confirm(request, verb, rows)
-        return None
 
-    def _apply(self, verb: str, rows: list[Any]) -> Iterator[Result]:
+def _buttons(kind: Kind, pk: int, *, is_group: bool = False) -> dict[str, Any]:
+    """Return the variables of the buttons of a row, or of all rows that are listed with it."""
+    return {
+        "is_group": is_group,
+        "url": reverse("review", args=(kind.alias,)),
+        "kind": kind.name,
+        "pk": pk,
+        "actions": [name for name in kind.actions if kind.candidates(name).filter(pk=pk).exists()],
+    }
+
+
+class _Review:
+    """An action on rows of one kind that a user has chosen.
+
+    :param is_group: whether it applies to all rows that are listed together with the first one
+    """
+
+    def __init__(
+        self, request: HttpRequest, kind: Kind, action: str, pks: list[int], is_group: bool = False
+    ) -> None:
+        if action not in kind.actions:
+            raise BadRequest(f"{action} is not an action on a {kind.name}.")
+        if not may(request, kind, "change"):
+            raise PermissionDenied
+        self.request, self.kind, self.action, self.is_group = request, kind, action, is_group
+        candidates = kind.candidates(action).filter(pk__in=pks).order_by("pk")
+        self.rows = list(candidates[: ROW_LIMIT + 1])
+        addresses = list(map(kind.address, self.rows))
+        self.selections = review.select(kind.name, addresses)
+        if is_group and self.rows:
+            self.selections = [kind.alike(self.rows[0])]
+
+    def respond(self, *, is_confirmed: bool = False) -> HttpResponse:
+        """Return the confirmation; if the user has confirmed, act and go to what still waits."""
         try:
-            yield from self.apply(verb, self.opts.app_label, rows)
+            obstacle = self._obstacle()
+            if not (obstacle or is_confirmed):
+                return self._confirmation()
         except (MarketplaceError, Error) as error:
-            yield Result(messages.ERROR, explain(error))
+            obstacle = explain(error)
+        if obstacle:
+            messages.warning(self.request, obstacle)
+        for selection in () if obstacle else self.selections:
+            self._apply(selection)
+        return HttpResponseRedirect(reverse("review", args=(self.kind.alias,)))
 
-    def _confirm(self, request: HttpRequest, verb: str, rows: list[Any]) -> HttpResponse:
+    def _confirmation(self) -> HttpResponse:
+        labels = list(map(self.kind.label, self.selections))
+        subject = labels[0] if len(labels) == 1 else counted(len(labels), self.kind.name)
+        listed = islice(self.rows, _LISTED_ROWS)
         context = {
-            **admin.site.each_context(request),
-            "opts": self.opts,
-            "title": verb.capitalize(),
-            "verb": verb,
-            "question": self.question(verb, rows),
-            "listed_rows": [
-                (f"{row.platform}-{row.pk}", self.describe(row)) for row in rows[:_LISTED_ROWS]
-            ],
-            "more_count": len(rows) - _LISTED_ROWS,
-            "rows": rows,
-            "list_url": reverse(f"admin:{_name(self.opts)}_changelist"),
+            "title": self.action.capitalize(),
+            "question": f"{self.action.capitalize()} {subject}?",
+            "note": self.kind.actions[self.action],
+            "action": self.action,
+            "kind": self.kind.name,
+            "rows": self.rows,
+            "is_group": self.is_group,
+            "listed_rows": [(self.kind.address(row), self.kind.reason(row)) for row in listed],
+            "more_count": len(self.rows) - _LISTED_ROWS,
+            "url": reverse("review", args=(self.kind.alias,)),
         }
-        return TemplateResponse(request, "admin/marketplace/confirm.html", context)
+        return _render(self.request, "confirm", context)
 
+    def _apply(self, selection: Selection) -> None:
+        try:
+            result = self.kind.act(self.action, selection)
+        except (MarketplaceError, Error) as error:
+            text = explain(error)
+            messages.error(self.request, text)
+        else:
+            text = result.text
+            level = messages.WARNING if result.is_failed else messages.SUCCESS
+            messages.add_message(self.request, level, text)
+            for problem in result.problems:
+                messages.warning(self.request, problem)
+        LogEntry.objects.create(
+            user=self.request.user,  # type: ignore[misc]
+            content_type=ContentType.objects.get_for_model(self.kind.rows().model),
+            object_id=str(selection.pks[0]) if len(selection.pks) == 1 else None,
+            object_repr=f"{self.action} {self.kind.name} {self.kind.subject(selection)}",
+            action_flag=DELETION if self.action == "discard" else CHANGE,
+            change_message=text,
+        )
 
-class RunReviewMixin(ReviewMixin):
-    """Load runs: held runs can be released or discarded, failed runs can be discarded."""
+    def _obstacle(self) -> str:
+        """Return why a request cannot perform the action; empty if it can.
 
-    kind = "run"
-
-    def reviewable(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        """Return the held runs, and the failed runs that still have records to load."""
-        return rows.filter(pk__in=waiting_runs(self.opts.app_label).values("pk"))
-
-    def obstacle(self, verb: str, rows: list[Any]) -> str:
-        """Return why the runs cannot be released or discarded here, or an empty string.
-
-        A run with many held records takes too long for a request. A failed run is not loaded again
-        by a request, because it may exceed the memory or the time of the server again.
+        A failed run is not loaded again by a request, because it may exceed the memory or the time
+        of the server again.
         """
-        if not rows:
-            return (
-                "None of the selected runs can be released or discarded. Select held runs, or "
-                "failed runs that still have records to load."
-            )
-        failed = [run for run in rows if run.status == LoadRun.Status.FAILED]
-        if verb == "release" and failed:
-            return (
-                f"{capfirst(str(failed[0]))} failed. To load it again, run python manage.py "
-                f"ingest_review release {failed[0]}."
-            )
-        large = [run for run in rows if run.held_count > HELD_LIMIT]
-        if verb == "release" and large:
-            return (
-                f"{large[0]} holds {counted(large[0].held_count, 'record')}, too many to load "
-                "in a request. Run python manage.py ingest_review release run "
-                f"{large[0].platform}-{large[0].pk}."
-            )
-        return super().obstacle(verb, rows)
-
-    def question(self, verb: str, rows: list[Any]) -> str:
-        """Return the question, with the number of records."""
-        is_failed = any(run.status == LoadRun.Status.FAILED for run in rows)
-        remaining = sum(run_review.count_waiting(self.opts.app_label, run) for run in rows)
-        held = counted(remaining, "record" if is_failed else "held record")
-        runs = counted(len(rows), "run")
-        if verb == "release":
-            return f"Load {held} of {runs} now, regardless of the gates?"
-        return f"Delete {held} of {runs} permanently? Records that are already loaded are kept."
-
-    def describe(self, row: Any) -> str:
-        """Return the source of the run and why it is held or failed."""
-        return f"{row.source}: {row.error}"
-
-    def apply(self, verb: str, alias: str, rows: list[Any]) -> Iterator[Result]:
-        """Release or discard the runs one by one."""
-        for run in rows:
-            address = Address(alias, run.platform, run.pk)
-            if verb == "discard":
-                held = counted(run_review.discard_run(address), "record")
-                yield Result(messages.SUCCESS, f"Discarded {held} of run {address}.")
-                continue
-            held = counted(run_review.check_waiting(address), "record")
-            summary = run_review.release_run(address)
-            yield Result(
-                messages.SUCCESS,
-                f"Released {held} of run {address}: {summary.created:,} created, "
-                f"{summary.updated:,} updated, {summary.unchanged:,} unchanged, "
-                f"{summary.rejected:,} rejected.",
-            )
-            for failure in summary.source_errors:
-                yield Result(messages.ERROR, failure)
+        if not self.rows:
+            return f"None of the selected rows can be {self.action}d."
+        is_release, first = self.action == "release", self.selections[0]
+        words = f"{self.kind.name} {self.kind.address(self.rows[0])}"
+        if first.reason:
+            words = f"records --platform {first.platform} --reason {shlex.quote(first.reason)}"
+        command = f"python manage.py ingest_review {self.action} {words}"
+        if len(self.rows) > ROW_LIMIT:
+            return f"At most {counted(ROW_LIMIT, 'row')} at once. For more, run {command}."
+        for row in self.rows if is_release and self.kind.name == "run" else ():
+            if row.status == LoadRun.Status.FAILED:
+                words = f"run {self.kind.address(row)}"
+                command = f"python manage.py ingest_review release {words}"
+                return f"The {words} failed. To load it again, run {command}."
+        count = sum(map(self.kind.count, self.selections))
+        if count > RECORD_LIMIT and (is_release or self.kind.name == "record"):
+            return f"{counted(count, 'record')} are too many for a request. Run {command}."
+        return ""
 
 
-class RecordReviewMixin(ReviewMixin):
-    """Quarantined records: they can be loaded again or deleted."""
-
-    kind = "record"
-
-    def question(self, verb: str, rows: list[Any]) -> str:
-        """Return the question, with the number of records."""
-        records = counted(len(rows), "quarantined record")
-        if verb == "release":
-            return f"Load {records} again? Records that are rejected again stay in quarantine."
-        return f"Delete {records} permanently? To get the data back, load the source again."
-
-    def describe(self, row: Any) -> str:
-        """Return the source of the record and why it is in quarantine."""
-        return f"{row.source}: {f'{row.field}: ' if row.field else ''}{row.reason}"
-
-    def apply(self, verb: str, alias: str, rows: list[Any]) -> Iterator[Result]:
-        """Release or discard the records of each platform."""
-        for platform, records in groupby(rows, key=lambda row: row.platform):
-            selection = review.Selection(alias, platform, tuple(row.pk for row in records))
-            if verb == "discard":
-                deleted = counted(review.discard_records(selection), "record")
-                yield Result(messages.SUCCESS, f"Discarded {deleted} of {platform}.")
-                continue
-            loaded, rejected, _ = review.release_records(selection)
-            if loaded:
-                text = f"Released {counted(loaded, 'record')} of {platform}."
-                yield Result(messages.SUCCESS, text)
-            if rejected:
-                text = f"{counted(rejected, 'record')} of {platform} could not be loaded."
-                yield Result(messages.WARNING, f"{text} See the reasons in the list.")
+# Pages
 
 
-def _name(opts: Any) -> str:
-    return f"{opts.app_label}_{opts.model_name}"
+def waiting_page(request: HttpRequest, app_label: str) -> HttpResponse:
+    """List what waits in a database. A POST asks for a confirmation, or performs an action."""
+    kinds = _visible_kinds(request, app_label)
+    if request.method == "POST":
+        return _post(request, app_label)
+    sections = [
+        _section(request, kind, section)
+        for kind in kinds
+        for section in kind.sections("", show_all=False)
+    ]
+    return _render(
+        request, "waiting", {"title": f"{app_label}: waiting for review", "sections": sections}
+    )
+
+
+def _section(request: HttpRequest, kind: Kind, section: Section) -> dict[str, Any]:
+    listed = [entry for entry in section.entries[: review.MAX_GROUPS] if entry.ids]
+    is_permitted = may(request, kind, "change")
+    return {
+        "title": section.title,
+        "total": formatting.number(section.total),
+        "more": section.total and section.more + len(section.entries) - len(listed),
+        "entries": [
+            {
+                "name": " ".join([section.kind, *entry.ids]),
+                "url": reverse("review_entry", args=(kind.alias, kind.name, entry.ids[0])),
+                "summary": f"{counted(entry.records, 'record')} of {entry.source}, since "
+                f"{formatting.format_time(entry.since)}",
+                "reasons": entry.reasons,
+                "review": is_permitted
+                and _buttons(kind, parse_address(entry.ids[0]).pk, is_group=True),
+            }
+            for entry in listed
+        ],
+    }
+
+
+def entry_page(request: HttpRequest, app_label: str, kind_name: str, name: str) -> HttpResponse:
+    """Show an entry of the list: a run, an outlier, or records with the same reason."""
+    for kind in _visible_kinds(request, app_label):
+        if kind.name == kind_name:
+            break
+    else:
+        raise Http404
+    try:
+        row = kind.get(parse_address(name))
+    except SourceError as error:
+        raise Http404(str(error)) from None
+    alike = kind.alike(row)
+    newest = kind.select(alike).order_by("-pk")[:_SHOWN_ROWS]
+    buttons = _buttons(kind, row.pk, is_group=True)
+    described = [split_samples(kind.describe(other)) for other in newest]
+    context = {
+        "title": f"{kind.name} {name}",
+        "label": kind.label(alike) if buttons["actions"] else "",
+        "reasons": kind.reason(row).splitlines(),
+        "rows": [
+            {
+                "link": elements.admin_link(other, f"{kind.name} {kind.address(other)}"),
+                "values": [
+                    (formatting.label(key), _format(values[key])) for key in values if values[key]
+                ],
+                "samples": [(title, elements.preformatted(_text(text))) for title, text in samples],
+            }
+            for other, (values, samples) in zip(newest, described, strict=True)
+        ],
+        "review": may(request, kind, "change") and buttons,
+        "list_url": reverse("review", args=(app_label,)),
+    }
+    return _render(request, "waiting_entry", context)
+
+
+def _post(request: HttpRequest, alias: str) -> HttpResponse:
+    """Answer a form of these pages or of the page of a row."""
+    values = request.POST
+    pks = values.getlist("pk")
+    if not all(map(ROW_KEY.fullmatch, pks)):
+        raise BadRequest("A selected row is not the key of a row.")
+    try:
+        kind = review.get_kind(alias, values.get("kind", ""))
+    except SourceError as error:
+        raise BadRequest(str(error)) from None
+    action, is_group = values.get("action", ""), bool(values.get("is_group"))
+    chosen = _Review(request, kind, action, list(map(int, pks)), is_group)
+    return chosen.respond(is_confirmed=bool(values.get("confirmed")))
+
+
+def _visible_kinds(request: HttpRequest, alias: str) -> list[Kind]:
+    """Return the kinds of rows that the user may view.
+
+    :raises PermissionDenied: if there are none
+    """
+    if alias not in ALIASES:
+        raise Http404
+    kinds = [kind for kind in review.kinds_of(alias) if may(request, kind, "view")]
+    if not kinds:
+        raise PermissionDenied
+    return kinds
+
+
+def _format(value: Any) -> str:
+    if isinstance(value, datetime):
+        return formatting.format_time(value)
+    if isinstance(value, dict):
+        return elements.as_json(value)
+    texts = value if isinstance(value, list) else [value]
+    return elements.paragraphs("\n".join(map(str, texts)))
+
+
+def _text(payload: Any) -> str:
+    """Return a payload as text, cut if it is long."""
+    text = (
+        payload if isinstance(payload, str) else json.dumps(payload, ensure_ascii=False, indent=2)
+    )
+    return text if len(text) <= _SHOWN_TEXT else f"{text[:_SHOWN_TEXT]}\n… cut off"
+
+
+def _render(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
+    values = admin.site.each_context(request) | context
+    return TemplateResponse(request, f"admin/marketplace/{template}.html", values)
+
+
+urls = [
+    path("<str:app_label>/review/", admin.site.admin_view(waiting_page), name="review"),
+    path(
+        "<str:app_label>/review/<str:kind_name>/<str:name>/",
+        admin.site.admin_view(entry_page),
+        name="review_entry",
+    ),
+]

@@ -68,6 +68,12 @@ class Summary:
             return f"No record could be loaded ({self.read:,} read): see the quarantine."
         return "\n".join([*self.hold_reasons, *self.source_errors])
 
+    @property
+    def counts(self) -> str:
+        """The counts of records and price points, as text."""
+        names = ("created", "updated", "unchanged", "rejected", "price_points")
+        return ", ".join(f"{name.replace('_', ' ')} {getattr(self, name):,}" for name in names)
+
     def add(self, outcome: Outcome, rejects: list[Reject]) -> None:
         """Add the counts of a batch that was committed."""
         self.read += outcome.created + outcome.updated + outcome.unchanged + len(rejects)

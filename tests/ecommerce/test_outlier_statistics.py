@@ -5,10 +5,11 @@ from decimal import Decimal
 
 import pytest
 
-from ecommerce import outliers
 from ecommerce.models import Offer, PricePoint
+from ecommerce.outliers import Outliers
 from ecommerce.queries import PriceStatistics, price_statistics
 from marketplace.exceptions import MarketplaceError
+from marketplace.loading.waiting import Selection
 from tests import factories
 from tests.ecommerce import price_model
 from tests.ecommerce.observing import (
@@ -94,6 +95,12 @@ class TestStatistics:
         assert price_statistics(offer.pk + 1) is None
 
 
+def decide(action, pk):
+    """Release or restore an outlier."""
+    selection = Selection("outlier", "ecommerce", "yandex", (pk,))
+    return Outliers("ecommerce").act(action, selection)
+
+
 class TestDecisions:
     def point(self):
         return PricePoint.objects.get(recorded_at=START + 2 * HOUR)
@@ -113,16 +120,16 @@ class TestDecisions:
         with_mark = price_statistics(offer)
         assert (with_mark.min_price, with_mark.outlier_count) == (100, 1)
 
-        outliers.release("ecommerce", self.point().pk)
+        decide("release", self.point().pk)
 
         assert price_statistics(offer) == without
-        outliers.restore("ecommerce", self.point().pk)
+        decide("restore", self.point().pk)
         assert price_statistics(offer) == with_mark
 
     def test_released_price_is_not_marked_again(self):
         self.load()
         released = self.point().pk
-        outliers.release("ecommerce", released)
+        decide("release", released)
 
         # In order, late, and all anew.
         load([seen(8, 1), seen(9, 100), seen(3, 90), seen(5, 120)])
@@ -133,7 +140,7 @@ class TestDecisions:
 
     def test_decision_does_not_affect_other_points(self):
         one_by_one(observations := observe(1000, 100, 1000, 100, 1000))
-        outliers.release("ecommerce", PricePoint.objects.get(recorded_at=START + HOUR).pk)
+        decide("release", PricePoint.objects.get(recorded_at=START + HOUR).pk)
         assert marked() == [3]
 
         rebuild({OFFER: observations})
@@ -145,22 +152,23 @@ class TestDecisions:
         first = PricePoint.objects.get(recorded_at=START)
 
         with pytest.raises(MarketplaceError, match=rf"Price point {first.pk} is not marked as a"):
-            outliers.release("ecommerce", first.pk)
+            decide("release", first.pk)
         with pytest.raises(MarketplaceError, match="is not a released outlier"):
-            outliers.restore("ecommerce", self.point().pk)
+            decide("restore", self.point().pk)
         with pytest.raises(
             MarketplaceError, match="The price point 999 does not exist in ecommerce"
         ):
-            outliers.release("ecommerce", 999)
+            decide("release", 999)
 
     def test_newest_outliers_are_listed_first(self):
         load([seen(0, 100), seen(2, 1), seen(4, 100), seen(6, 1000), seen(8, 100)])
 
-        listed = outliers.waiting("ecommerce", "yandex", 10)
+        (section,) = Outliers("ecommerce").sections("yandex", show_all=False)
 
-        assert [(row.offer, row.title, row.price, row.price_before) for row in listed] == [
-            (OFFER, "Choynak", 1000, 100),
-            (OFFER, "Choynak", 1, 100),
+        assert section.total == 2
+        assert [(entry.source, entry.reasons) for entry in section.entries] == [
+            (f"offer {OFFER}", ["1,000.00 UZS (previously 100.00)"]),
+            (f"offer {OFFER}", ["1.00 UZS (previously 100.00)"]),
         ]
-        assert listed[:1] == outliers.waiting("ecommerce", "yandex", 1)
-        assert outliers.waiting("ecommerce", "uzum", 10) == []
+        (other,) = Outliers("ecommerce").sections("uzum", show_all=False)
+        assert (other.total, other.entries) == (0, [])

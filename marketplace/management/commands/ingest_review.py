@@ -1,7 +1,6 @@
 """Review held and failed runs, quarantined records and outliers."""
 
-from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 from django.db import Error
@@ -13,31 +12,31 @@ from marketplace.cli import (
     add_format_argument,
 )
 from marketplace.exceptions import MarketplaceError, SourceError
-from marketplace.humanize import counted
-from marketplace.loading import review, run_review
-from marketplace.loading.addresses import Address
-from marketplace.loading.review import Selection, Waiting
-from marketplace.management.review_arguments import (
-    PLATFORM_NAMES,
-    Options,
-    add_selection,
-    add_words,
-    chosen_rows,
-    selected_records,
-)
-from marketplace.management.review_output import (
-    failure_lines,
-    format_counts,
-    list_json,
-    list_lines,
-    record_lines,
-    run_lines,
-    value_lines,
-)
+from marketplace.loading import review
+from marketplace.loading.waiting import Address, Json, Section, Selection, parse_address
+from marketplace.management.review_output import list_json, list_lines, row_lines
 from marketplace.postgresql.errors import explain
-from marketplace.registry import get_platform
+from marketplace.registry import ALIASES, PLATFORMS, get_platform
 
-T = TypeVar("T")
+#: Action → the kinds of rows that it accepts. "records" are selected by --reason or --platform.
+KINDS = {
+    "show": ("run", "record", "outlier"),
+    "release": ("run", "record", "records", "outlier"),
+    "discard": ("run", "record", "records", "outlier"),
+    "restore": ("outlier",),
+}
+
+HELP = {
+    "list": "Show the rows that are pending review, and why.",
+    "show": "Show a run, record or outlier, with its payload.",
+    "release": "Load records or runs at their original times of observation; accept outliers.",
+    "discard": "Delete records, or the records of a run that are not loaded.",
+    "restore": "Mark released prices as outliers again.",
+}
+
+PLATFORM_NAMES = [platform.name for platform in PLATFORMS]
+
+Options = dict[str, Any]
 
 
 class Command(DatabaseCommand):
@@ -71,61 +70,49 @@ class Command(DatabaseCommand):
         actions = parser.add_subparsers(
             dest="action", required=True, metavar="ACTION", parser_class=IntermixedParser
         )
-        listing = actions.add_parser("list", help="Show the rows that are pending review, and why.")
-        self._add_list(listing)
-        show = actions.add_parser("show", help="Show a run, record or outlier, with its payload.")
-        add_words(show, "show")
-        show.add_argument("--full", action="store_true", help="Do not shorten payloads.")
-        add_format_argument(show)
-        release = actions.add_parser(
-            "release",
-            help="Load records or runs at their original times of observation; accept outliers.",
+        parsers = {name: actions.add_parser(name, help=text) for name, text in HELP.items()}
+        super().add_arguments(parsers["list"])
+        of_platform: Options = {"choices": PLATFORM_NAMES, "help": "Of this platform only."}
+        parsers["list"].add_argument("--platform", **of_platform)
+        parsers["list"].add_argument(
+            "--all", action="store_true", help="Show all reasons, with all ids."
         )
-        add_words(release, "release")
-        add_selection(release)
-        release.add_argument(
-            "--dry-run", action="store_true", help="Print the actions without performing them."
+        for name, kinds in KINDS.items():
+            parsers[name].add_argument(
+                "words",
+                metavar="[KIND] ID",
+                nargs="*",
+                help="As the list shows it: run uzum-17, record uzum-5. Kinds: "
+                f"{', '.join(kinds)}.",
+            )
+        for name in ("release", "discard"):
+            parsers[name].add_argument(
+                "--reason", metavar="TEXT", help="Records whose reason contains this."
+            )
+            parsers[name].add_argument("--platform", **of_platform)
+        for name in ("list", "show"):
+            add_format_argument(parsers[name])
+        parsers["show"].add_argument("--full", action="store_true", help="Do not shorten payloads.")
+        add_destructive_arguments(parsers["discard"])
+        parsers["release"].add_argument(
+            "--dry-run", action="store_true", help="Show the actions without performing them."
         )
-        discard = actions.add_parser(
-            "discard", help="Delete records, or the records of a run that are not loaded."
-        )
-        add_words(discard, "discard")
-        add_selection(discard)
-        add_destructive_arguments(discard)
-        restore = actions.add_parser("restore", help="Mark released prices as outliers again.")
-        add_words(restore, "restore")
-
-    def _add_list(self, parser: CommandParser) -> None:
-        super().add_arguments(parser)
-        parser.add_argument("--platform", choices=PLATFORM_NAMES, help="List only this platform.")
-        parser.add_argument("--all", action="store_true", help="Show all reasons, with all ids.")
-        add_format_argument(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the action."""
-        action = options["action"]
+        method = {"list": self._list, "show": self._show}.get(options["action"], self._act)
         try:
-            if action == "list":
-                self._list(options)
-            elif action == "show":
-                self._show(options)
-            else:
-                for kind, addresses in chosen_rows(options):
-                    method: Callable[[Options], None] = getattr(self, f"_{action}_{kind}")
-                    method(options | {"addresses": addresses})
+            method(options)
         except (MarketplaceError, Error) as error:
             raise CommandError(explain(error)) from None
 
-    # list and show
-
     def _list(self, options: Options) -> None:
-        platform, visited = options["platform"], list[Waiting]()
+        platform, visited = options["platform"] or "", dict[str, list[Section]]()
 
         def visit(alias: str) -> None:
-            waiting = review.waiting(alias, platform, show_all=options["all"])
-            visited.append(waiting)
+            visited[alias] = review.list_waiting(alias, platform, show_all=options["all"])
             if options["format"] == "text":
-                lines = list_lines(waiting, options["all"], self._format_number)
+                lines = list_lines(alias, visited[alias], options["all"], self._format_number)
                 self.stdout.write("\n".join(lines))
 
         aliases = self.selected(options)
@@ -136,147 +123,100 @@ class Command(DatabaseCommand):
             self.visit(aliases, visit)
         finally:
             if options["format"] == "json":
-                self.print_json([list_json(waiting) for waiting in visited])
+                self.print_json([list_json(*pair) for pair in visited.items()])
 
     def _format_number(self, number: int) -> str:
         return self.style.WARNING(f"{number:,}") if number else "0"
 
     def _show(self, options: Options) -> None:
-        rows = [
-            (kind, _DESCRIBE[kind](address))
-            for kind, addresses in chosen_rows(options)
-            for address in addresses
-        ]
+        rows: list[Json] = []
+        for name, address in _named_rows(options):
+            kind = review.get_kind(address.alias, name)
+            rows.append(kind.describe(kind.get(address)))
         if options["format"] == "json":
-            values = [row for _, row in rows]
-            self.print_json(values if len(values) > 1 else values[0])
+            self.print_json(rows if len(rows) > 1 else rows[0])
             return
-        for position, (kind, row) in enumerate(rows):
-            if position:
-                self.stdout.write("")
-            for line in _LINES[kind](row, options["full"]):
-                self.stdout.write(line)
+        texts = ("\n".join(row_lines(row, options["full"])) for row in rows)
+        self.stdout.write("\n\n".join(texts))
 
-    # release, discard and restore
+    def _act(self, options: Options) -> None:
+        """Release, discard or restore. A failure does not prevent the others.
 
-    def _release_run(self, options: Options) -> None:
-        def release(address: Address) -> bool:
-            held = counted(run_review.check_waiting(address), "record")
-            if options["dry_run"]:
-                self.stdout.write(f"Would release {held} of run {address}.")
-                return True
-            summary = run_review.release_run(address)
-            self.stdout.write(f"Released {held} of run {address}: {format_counts(summary)}.")
-            for failure in summary.source_errors:
-                self.stderr.write(self.style.ERROR(failure))
-            for line in summary.rejections():
-                self.stderr.write(self.style.WARNING(line))
-            return not summary.needs_attention
-
-        self._apply(options["addresses"], release)
-
-    def _discard_run(self, options: Options) -> None:
-        def discard(address: Address) -> None:
-            held = counted(run_review.check_waiting(address), "record")
-            if self._may_discard(f"{held} of run {address}", str(address), options):
-                held = counted(run_review.discard_run(address), "record")
-                self.stdout.write(f"Discarded {held} of run {address}.")
-
-        self._apply(options["addresses"], discard)
-
-    def _release_record(self, options: Options) -> None:
-        self._release(review.select(options["addresses"]), options)
-
-    def _release_records(self, options: Options) -> None:
-        self._release(selected_records(options), options)
-
-    def _release(self, selections: list[Selection], options: Options) -> None:
-        def release(selection: Selection) -> bool:
-            if options["dry_run"]:
-                count = counted(selection.rows().count(), "record")
-                self.stdout.write(f"Would release {count} of {selection.name}.")
-                return True
-            loaded, again, reasons = review.release_records(selection)
-            text = f"Released {counted(loaded, 'record')} of {selection.name}"
-            self.stdout.write(f"{text}; {again:,} failed again." if again else f"{text}.")
-            for line in failure_lines(reasons):
-                self.stderr.write(self.style.WARNING(line))
-            return not again
-
-        self._apply(selections, release)
-
-    def _discard_record(self, options: Options) -> None:
-        self._discard(review.select(options["addresses"]), options)
-
-    def _discard_records(self, options: Options) -> None:
-        self._discard(selected_records(options), options)
-
-    def _discard(self, selections: list[Selection], options: Options) -> None:
-        def discard(selection: Selection) -> None:
-            name, count = selection.name, counted(selection.rows().count(), "record")
-            if self._may_discard(f"{count} of {name}", name, options):
-                count = counted(review.discard_records(selection), "record")
-                self.stdout.write(f"Discarded {count} of {name}.")
-
-        self._apply(selections, discard)
-
-    def _discard_outlier(self, options: Options) -> None:
-        raise SourceError(
-            "An outlier stays in the price history, but is excluded from lows and averages. "
-            "If its price is right, release it."
-        )
-
-    def _may_discard(self, rows: str, name: str, options: Options) -> bool:
-        """Return whether to discard rows. Ask for confirmation unless --force is used."""
-        if options["dry_run"]:
-            self.stdout.write(f"Would discard {rows}.")
-        elif not options["force"]:
-            self.confirm(f"This discards {rows}.", name)
-        return not options["dry_run"]
-
-    def _release_outlier(self, options: Options) -> None:
-        def release(address: Address) -> None:
-            if not options["dry_run"]:
-                review.settle_outlier(address, "release")
-            verb = "Would release" if options["dry_run"] else "Released"
-            self.stdout.write(f"{verb} outlier {address}.")
-
-        self._apply(options["addresses"], release)
-
-    def _restore_outlier(self, options: Options) -> None:
-        def restore(address: Address) -> None:
-            review.settle_outlier(address, "restore")
-            self.stdout.write(f"Restored outlier {address}.")
-
-        self._apply(options["addresses"], restore)
-
-    def _apply(self, targets: list[T], action: Callable[[T], bool | None]) -> None:
-        """Call the action with each target. A failure does not prevent the others.
-
-        :param action: returns False if it failed
-        :raises CommandError: if any of the calls failed
+        :raises CommandError: if any of the selections failed
         """
-        failed = 0
-        for target in targets:
+        selections, failed = _selections(options), 0
+        for selection in selections:
             try:
-                failed += action(target) is False
+                failed += not self._apply(selection, options)
             except (MarketplaceError, Error) as error:
                 self.stderr.write(self.style.ERROR(explain(error)))
                 failed += 1
         if failed:
-            raise CommandError(f"{failed} of {len(targets)} failed. See the reasons above.")
+            raise CommandError(f"{failed} of {len(selections)} failed. See the reasons above.")
+
+    def _apply(self, selection: Selection, options: Options) -> bool:
+        """Apply the action to rows, after a confirmation if it needs one; return its success."""
+        action, kind = options["action"], review.get_kind(selection.alias, selection.kind)
+        # An action that the kind does not have raises an error that explains why.
+        if action in kind.actions:
+            label = kind.label(selection)
+            if options.get("dry_run"):
+                self.stdout.write(f"Would {action} {label}.")
+                return True
+            if action == "discard" and not options["force"]:
+                self.confirm(f"This discards {label}.", kind.subject(selection))
+        result = kind.act(action, selection)
+        self.stdout.write(result.text)
+        for problem in result.problems:
+            self.stderr.write(self.style.WARNING(problem))
+        return not result.is_failed
 
 
-#: Kind → function that returns a row as JSON.
-_DESCRIBE: dict[str, Callable[[Address], review.Json]] = {
-    "run": run_review.describe_run,
-    "record": review.describe_record,
-    "outlier": review.describe_outlier,
-}
+def _named_rows(options: Options) -> list[tuple[str, Address]]:
+    """Return kinds and addresses of the rows that the user named, without duplicates.
 
-#: Kind → function that yields the lines of a row.
-_LINES: dict[str, Callable[[review.Json, bool], Iterator[str]]] = {
-    "run": run_lines,
-    "record": record_lines,
-    "outlier": value_lines,
-}
+    :raises SourceError: if an id is invalid or ambiguous, or the user named none
+    """
+    action, words = options["action"], options["words"]
+    kinds = KINDS[action]
+    kind = words[0] if words and words[0] in kinds else ""
+    names = filter(None, (name.strip("(),:") for name in (words[1:] if kind else words)))
+    addresses = dict.fromkeys(map(parse_address, names))
+    if not addresses:
+        raise SourceError(f"Specify the rows to {action}, as in ingest_review list: run uzum-17.")
+    return [(kind or review.find_kind(address, kinds).name, address) for address in addresses]
+
+
+def _selections(options: Options) -> list[Selection]:
+    """Return the rows that the user named, or the records with a reason or platform.
+
+    :raises SourceError: if there are no such rows, or an option does not apply
+    """
+    action, words = options["action"], options["words"]
+    reason, platform = options.get("reason") or "", options.get("platform") or ""
+    if words[:1] != ["records"] and words:
+        if reason or platform:
+            raise SourceError(
+                f"--reason and --platform select the records to {action}: omit the ids."
+            )
+    elif words[1:]:
+        raise SourceError(f"To {action} records by their ids, write: record {words[1]}.")
+    elif reason or platform:
+        return _matching_records(reason, platform)
+    elif words:
+        raise SourceError("Choose the records: --reason TEXT, --platform NAME, or both.")
+    rows = _named_rows(options)
+    return [
+        selection
+        for kind in dict.fromkeys(kind for kind, _ in rows)
+        for selection in review.select(kind, [address for name, address in rows if name == kind])
+    ]
+
+
+def _matching_records(reason: str, platform: str) -> list[Selection]:
+    aliases = [get_platform(platform).database] if platform else ALIASES
+    selections = [Selection("record", alias, platform, (), reason) for alias in aliases]
+    matching = [entry for entry in selections if review.Records(entry.alias).count(entry)]
+    if not matching:
+        raise SourceError("No quarantined record matches. See: ingest_review list.")
+    return matching

@@ -1,17 +1,24 @@
-"""Review of quarantined records and runs in the admin."""
+"""What waits for review in the admin: listed, opened, released and discarded, for each kind."""
 
 import re
-from datetime import UTC, datetime
 
-import orjson
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Group, User
 from django.utils.html import strip_tags
 
 from ecommerce.models import LoadRun, Product, QuarantinedRecord
 from marketplace.admin_site import review
+from marketplace.groups import ensure_groups
 from tests import factories
-from tests.marketplace.commands.review_rows import held_run
+from tests.marketplace.commands.review_rows import (
+    KINDS,
+    card,
+    held_run,
+    is_waiting,
+    outlier,
+)
+from tests.marketplace.commands.review_rows import quarantined_card as record
 
 pytestmark = [
     pytest.mark.django_db(databases="__all__"),
@@ -19,239 +26,243 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:No directory at"),
 ]
 
-RECORDS, RUNS = "/ecommerce/quarantinedrecord/", "/ecommerce/loadrun/"
-NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+PAGE = "/ecommerce/review/"
+LISTS = {"run": "loadrun", "record": "quarantinedrecord", "outlier": "pricepoint"}
 
 
-def card(number, price=1000):
-    return {
-        "productId": number,
-        "title": f"Choynak {number}",
-        "minSellPrice": price,
-        "skuList": [{"id": number * 10, "sellPrice": price}],
-    }
-
-
-def record(number, price=1000):
-    """Create a quarantined record that can be loaded now, as if the adapter had been corrected."""
-    payload = orjson.dumps(card(number, price))
-    return factories.quarantined(
-        "ecommerce", payload, platform="uzum", shape="UZ-GQL-CARD", observed_at=NOON
-    )
-
-
-def held(*cards):
-    """Create a run that holds cards."""
-    error = "price is missing in 97% of 1,000 records"
-    return held_run(*cards, error=error)
-
-
-def act(client, url, action, *rows, **values):
-    """Run an action of a list, and return the next page as text."""
-    data = {"action": action, "_selected_action": [row.pk for row in rows]} | values
-    response = client.post(url, data, follow=True)
+def text_of(response):
     assert response.status_code == 200
     return re.sub(r"\s+", " ", strip_tags(response.content.decode()))
 
 
-class TestRecords:
-    def test_are_released_after_confirmation(self, admin_client):
-        first, second = record(1), record(2)
+def act(client, action, kind, *rows, **values):
+    """Post an action on rows, and return the next page as text."""
+    data = {"action": action, "kind": kind, "pk": [row.pk for row in rows]} | values
+    return text_of(client.post(PAGE, data, follow=True))
 
-        question = act(admin_client, RECORDS, "release", first, second)
 
-        assert "Load 2 quarantined records again?" in question
-        assert f"uzum-{first.pk}" in question
-        assert QuarantinedRecord.objects.count() == 2
+@pytest.fixture(params=LISTS)
+def kind(request):
+    return request.param
 
-        page = act(admin_client, RECORDS, "release", first, second, confirmed="yes")
 
-        assert "Released 2 records of uzum." in page
-        assert not QuarantinedRecord.objects.exists()
-        assert set(Product.objects.values_list("external_id", flat=True)) == {"1", "2"}
+def actions(kind):
+    return ["release"] if kind == "outlier" else ["release", "discard"]
 
-    def test_rejected_record_stays(self, admin_client):
-        bad = record(1, price="дорого")
 
-        page = act(admin_client, RECORDS, "release", bad, confirmed="yes")
+class TestEachKind:
+    def test_is_listed_and_opened(self, admin_client, kind):
+        row = KINDS[kind]()
+        name = f"{kind} uzum-{row.pk}"
 
-        assert "1 record of uzum could not be loaded. See the reasons in the list." in page
-        assert QuarantinedRecord.objects.get().pk == bad.pk
+        listed = admin_client.get(PAGE)
+        opened = admin_client.get(f"{PAGE}{kind}/uzum-{row.pk}/")
 
-    def test_are_discarded_after_confirmation(self, admin_client):
-        first, second = record(1), record(2)
+        assert f"{name} 1 record of " in text_of(listed)
+        assert f'href="{PAGE}{kind}/uzum-{row.pk}/"' in listed.content.decode()
+        assert name in text_of(opened)
+        for action in actions(kind):
+            for response in (listed, opened):
+                assert f'name="action" value="{action}"' in response.content.decode()
 
-        assert "Delete 1 quarantined record permanently?" in (
-            act(admin_client, RECORDS, "discard", first)
+    @pytest.mark.parametrize("action", ["release", "discard"])
+    def test_is_released_and_discarded_after_confirmation(self, admin_client, kind, action):
+        row = KINDS[kind]()
+        if action not in actions(kind):
+            response = admin_client.post(PAGE, {"action": action, "kind": kind, "pk": row.pk})
+            assert response.status_code == 400
+            return
+
+        question = act(admin_client, action, kind, row)
+        assert f"{action.capitalize()} " in question
+        assert f"uzum-{row.pk}" in question
+        assert is_waiting(kind)
+        assert not LogEntry.objects.exists()
+
+        page = act(admin_client, action, kind, row, confirmed="yes")
+
+        logged = LogEntry.objects.get()
+        assert logged.change_message in page
+        assert logged.change_message.startswith(f"{action.capitalize()}")
+        assert (logged.object_id, logged.user.username) == (str(row.pk), "admin")
+        assert not is_waiting(kind)
+        assert Product.objects.filter(external_id="1").exists() == (
+            action == "release" and kind != "outlier"
         )
-        assert QuarantinedRecord.objects.count() == 2
-        assert "Discarded 1 record of uzum." in (
-            act(admin_client, RECORDS, "discard", first, confirmed="yes")
-        )
-        assert QuarantinedRecord.objects.get() == second
-        assert not Product.objects.exists()
 
-    def test_number_of_rows_is_bounded(self, admin_client, monkeypatch):
-        monkeypatch.setattr(review, "ROW_LIMIT", 1)
-
-        page = act(admin_client, RECORDS, "release", record(1), record(2), confirmed="yes")
-
-        assert "For more, run python manage.py ingest_review release record." in page
-        assert QuarantinedRecord.objects.count() == 2
-
-    def test_error_is_shown_as_a_message(self, admin_client, monkeypatch):
-        row = record(1)
-        QuarantinedRecord.objects.update(options={"columns": "gone.toml"})
-
-        page = act(admin_client, RECORDS, "release", row, confirmed="yes")
-
-        assert "gone.toml" in page
-        assert QuarantinedRecord.objects.exists()
-
-
-class TestRuns:
-    def test_are_released_after_confirmation(self, admin_client):
-        run = held(card(1), card(2))
-
-        question = act(admin_client, RUNS, "release", run)
-
-        assert "Load 2 held records of 1 run now, regardless of the gates?" in question
-        assert not Product.objects.exists()
-
-        page = act(admin_client, RUNS, "release", run, confirmed="yes")
-
-        assert f"Released 2 records of run uzum-{run.pk}: " in page
-        assert Product.objects.count() == 2
-        assert LoadRun.objects.get(pk=run.pk).status == "completed"
-
-    def test_are_discarded(self, admin_client):
-        run = held(card(1))
-
-        page = act(admin_client, RUNS, "discard", run, confirmed="yes")
-
-        assert f"Discarded 1 record of run uzum-{run.pk}." in page
-        assert LoadRun.objects.get(pk=run.pk).status == "discarded"
-
-    def test_run_without_held_records_is_not_changed(self, admin_client):
-        run = factories.load_run("ecommerce", platform="uzum")
-
-        page = act(admin_client, RUNS, "discard", run, confirmed="yes")
-
-        assert "Select held runs, or failed runs that still have records to load." in page
-        assert LoadRun.objects.get(pk=run.pk).status == "completed"
-
-    def test_run_with_many_held_records_needs_the_command(self, admin_client, monkeypatch):
-        monkeypatch.setattr(review, "HELD_LIMIT", 1)
-        run = held(card(1), card(2))
-
-        page = act(admin_client, RUNS, "release", run)
-
-        assert f"Run python manage.py ingest_review release run uzum-{run.pk}." in page
-
-
-class TestPages:
-    @pytest.mark.parametrize(("url", "make"), [(RECORDS, record), (RUNS, lambda n: held(card(n)))])
-    def test_row_has_both_buttons(self, admin_client, url, make):
-        row = make(1)
+    def test_leads_from_its_own_pages_to_the_confirmation(self, admin_client, kind):
+        row, url = KINDS[kind](), f"/ecommerce/{LISTS[kind]}/"
 
         html = admin_client.get(f"{url}{row.pk}/change/").content.decode()
+        chosen = {"action": "release", "_selected_action": [row.pk]}
+        question = admin_client.post(url, chosen).content.decode()
 
-        form = html[html.index("mp-review") :]
-        assert f'action="{url}" class="mp-card mp-review"' in html
-        assert f'name="_selected_action" value="{row.pk}"' in form
-        assert 'name="action" value="release"' in form
-        assert 'name="action" value="discard"' in form
-        kind = "record" if url == RECORDS else "run"
-        assert f"ingest_review show {kind} uzum-{row.pk}" in form
+        for page in (html, question):
+            assert f'action="{PAGE}"' in page
+            assert f'name="pk" value="{row.pk}"' in page
+        assert "needs a review" in html
+        assert is_waiting(kind)
 
-    def test_run_without_held_records_has_no_buttons(self, admin_client):
+    def test_needs_the_permission_to_change_it(self, client, kind):
+        ensure_groups()
+        row = KINDS[kind]()
+        values = {"action": "release", "kind": kind, "pk": [row.pk], "confirmed": "yes"}
+        for group, status in (("analyst", 403), ("operator", 302)):
+            user = User.objects.create_user(group, is_staff=True)
+            user.groups.add(Group.objects.get(name=group))
+            client.force_login(user)
+
+            pages = (
+                PAGE,
+                f"{PAGE}{kind}/uzum-{row.pk}/",
+                f"/ecommerce/{LISTS[kind]}/{row.pk}/change/",
+            )
+            shown = [client.get(page).content.decode() for page in pages]
+
+            assert [f'value="{row.pk}"' in html for html in shown] == [group == "operator"] * 3
+            assert client.get(PAGE, values).status_code == 200
+            assert is_waiting(kind)
+            assert client.post(PAGE, values).status_code == status
+        assert not is_waiting(kind)
+
+    def test_that_does_not_wait_is_not_changed(self, admin_client, kind):
+        row = KINDS[kind]()
+        act(admin_client, "release", kind, row, confirmed="yes")
+
+        page = act(admin_client, "release", kind, row, confirmed="yes")
+
+        assert "None of the selected rows can be released." in page
+        assert LogEntry.objects.count() == 1
+
+
+class TestEntries:
+    def test_show_the_reason_and_the_first_records(self, admin_client):
+        held = held_run(card(1), card(2))
+        records = [record(number, reason="is odd") for number in range(5)]
+
+        run_page = text_of(admin_client.get(f"{PAGE}run/uzum-{held.pk}/"))
+        record_page = text_of(admin_client.get(f"{PAGE}record/uzum-{records[-1].pk}/"))
+
+        assert "2 records of run" in run_page
+        assert held.error in run_page
+        assert "Held cards.jsonl: line 1 (UZ-GQL-CARD){ &quot;productId&quot;: 1," in run_page
+        assert "5 records of uzum price: is odd" in record_page
+        assert record_page.count("&quot;productId&quot;") == 3
+
+    def test_records_with_the_same_reason_are_released_together(self, admin_client):
+        alike = [record(number) for number in (1, 2)]
+        record(3, reason="is odd")
+
+        question = act(admin_client, "release", "record", alike[0], is_group="yes")
+        page = act(admin_client, "release", "record", alike[0], is_group="yes", confirmed="yes")
+
+        assert "Release 2 records of uzum?" in question
+        assert "Released 2 records of uzum." in page
+        assert QuarantinedRecord.objects.get().reason == "is odd"
+
+    def test_record_that_fails_again_stays_with_its_reason(self, admin_client):
+        bad = record(1, price="дорого")
+
+        page = act(admin_client, "release", "record", bad, confirmed="yes")
+
+        assert "Released 0 records of uzum; 1 failed again." in page
+        assert f"discard record uzum-{bad.pk}" in page
+        assert QuarantinedRecord.objects.get().pk == bad.pk
+
+    def test_error_is_shown_as_a_message(self, admin_client):
+        row = record(options={"columns": "gone.toml"})
+
+        assert "gone.toml" in act(admin_client, "release", "record", row, confirmed="yes")
+        assert QuarantinedRecord.objects.exists()
+
+    def test_released_price_can_be_marked_again(self, admin_client):
+        point = outlier(is_outlier=False)
+
+        page = act(admin_client, "restore", "outlier", point, confirmed="yes")
+
+        assert f"Restored outlier uzum-{point.pk}." in page
+        assert is_waiting("outlier")
+
+    @pytest.mark.parametrize("name", ["run/uzum-999999/", "run/x/", "lot/uzum-1/"])
+    def test_that_do_not_exist(self, admin_client, name):
+        assert admin_client.get(PAGE + name).status_code == 404
+
+    def test_invalid_forms(self, admin_client):
+        for values in ({"kind": "x"}, {"kind": "run", "pk": "x"}, {"kind": "run", "action": "x"}):
+            assert admin_client.post(PAGE, values).status_code == 400
+
+
+class TestLimits:
+    def test_of_rows(self, admin_client, monkeypatch):
+        monkeypatch.setattr(review, "ROW_LIMIT", 1)
+        first, second = record(1), record(2)
+
+        page = act(admin_client, "discard", "record", first, second, confirmed="yes")
+
+        assert f"run python manage.py ingest_review discard record uzum-{first.pk}." in page
+        assert QuarantinedRecord.objects.count() == 2
+
+    @pytest.mark.parametrize(
+        ("kind", "words"), [("run", "run uzum-"), ("record", "records --platf")]
+    )
+    def test_of_records(self, admin_client, monkeypatch, kind, words):
+        monkeypatch.setattr(review, "RECORD_LIMIT", 0)
+
+        page = act(admin_client, "release", kind, KINDS[kind](), is_group="yes", confirmed="yes")
+
+        assert f"Run python manage.py ingest_review release {words}" in page
+        assert is_waiting(kind)
+
+    def test_failed_run_needs_the_command(self, admin_client):
+        run = held_run(card(1), status="failed")
+
+        page = act(admin_client, "release", "run", run, confirmed="yes")
+
+        assert f"run python manage.py ingest_review release run uzum-{run.pk}." in page
+        assert LoadRun.objects.get().status == "failed"
+
+
+class TestOtherPages:
+    def test_run_that_does_not_wait_has_no_buttons(self, admin_client):
         run = factories.load_run("ecommerce", platform="uzum")
+        for url in (f"/ecommerce/loadrun/{run.pk}/change/", f"{PAGE}run/uzum-{run.pk}/"):
+            html = admin_client.get(url).content.decode()
 
-        assert "mp-review" not in admin_client.get(f"{RUNS}{run.pk}/change/").content.decode()
+            assert 'name="action"' not in html
 
-
-class TestPermissions:
-    @pytest.fixture
-    def reader(self, client):
-        """Return the client of a user who may view quarantined records, and the user."""
-        user = User.objects.create_user("reader", is_staff=True)
-        self.grant(user, "view_quarantinedrecord")
-        client.force_login(user)
-        return client, user
-
-    def grant(self, user, codename):
-        user.user_permissions.add(
-            Permission.objects.get(codename=codename, content_type__app_label="ecommerce")
-        )
-
-    def test_view_permission_does_not_suffice(self, reader):
-        client, _ = reader
-        row = record(1)
-
-        act(client, RECORDS, "discard", row, confirmed="yes")
-
-        assert QuarantinedRecord.objects.exists()
-        assert "mp-review" not in client.get(f"{RECORDS}{row.pk}/change/").content.decode()
-
-    def test_change_permission_suffices(self, reader):
-        client, user = reader
-        self.grant(user, "change_quarantinedrecord")
-
-        act(client, RECORDS, "discard", record(1), confirmed="yes")
-
-        assert not QuarantinedRecord.objects.exists()
-
-    def test_get_request_changes_nothing(self, reader):
-        client, user = reader
-        self.grant(user, "change_quarantinedrecord")
-        row = record(1)
-
-        client.get(RECORDS, {"action": "discard", "_selected_action": row.pk, "confirmed": "yes"})
-
-        assert QuarantinedRecord.objects.exists()
-
-
-class TestPayload:
     @pytest.mark.parametrize(
         ("field", "expected"),
         [
-            ("price", '<mark>  "price": "bepul",</mark>'),
-            ("skus[0].id", '<mark>      "id": 1</mark>'),
-            ("skus", '<mark>  "skus": [\n    {\n      "id": 1\n    }\n  ]</mark>'),
+            ("price", ['<mark>  "price": "bepul",</mark>']),
+            ("skus[0].id", ['<mark>      "id": 1</mark>']),
+            ("skus", ['<mark>  "skus": [\n    {\n      "id": 1\n    }\n  ],</mark>']),
+            ("", []),
+            ("other", []),
+            ("a(b", []),
+            ("<b>", []),
         ],
     )
     def test_highlights_the_field_at_fault(self, admin_client, field, expected):
-        payload = b'{"price":"bepul","skus":[{"id":1}]}'
+        payload = b'{"price":"bepul","skus":[{"id":1}],"a":"<b>"}'
         row = factories.quarantined("ecommerce", payload, platform="uzum", field=field)
 
-        html = admin_client.get(f"{RECORDS}{row.pk}/change/").content.decode()
+        html = admin_client.get(f"/ecommerce/quarantinedrecord/{row.pk}/change/").content.decode()
 
-        assert expected.replace('"', "&quot;") in html
-        assert html.count("<mark>") == 1
-
-    @pytest.mark.parametrize("field", ["", "other", "a(b", "<b>"])
-    def test_highlights_no_other_field(self, admin_client, field):
-        row = factories.quarantined("ecommerce", b'{"a": "<b>"}', platform="uzum", field=field)
-
-        html = admin_client.get(f"{RECORDS}{row.pk}/change/").content.decode()
-
-        assert "<mark>" not in html
+        assert re.findall("<mark>.*?</mark>", html, re.DOTALL) == [
+            text.replace('"', "&quot;") for text in expected
+        ]
         assert "&quot;a&quot;: &quot;&lt;b&gt;&quot;" in html
 
-
-class TestRates:
-    def test_have_a_unit(self, admin_client):
+    def test_rates_have_a_unit(self, admin_client):
         factories.rate("ecommerce")
 
         assert "11 987.33 so&#x27;m for 1 USD" in (
             admin_client.get("/ecommerce/exchangerate/").content.decode()
         )
 
-
-class TestSources:
-    def test_are_cut_in_the_list_only(self, admin_client):
+    def test_sources_are_cut_in_the_list_only(self, admin_client):
         source = ", ".join(f"/data/platform/part-{number:03}.jsonl" for number in range(30))
         run = factories.load_run("ecommerce", platform="uzum", source=source)
 
-        assert source in admin_client.get(f"{RUNS}{run.pk}/change/").content.decode()
-        assert source[:350] in admin_client.get(RUNS).content.decode()
+        assert source in admin_client.get(f"/ecommerce/loadrun/{run.pk}/change/").content.decode()
+        assert source[:350] in admin_client.get("/ecommerce/loadrun/").content.decode()

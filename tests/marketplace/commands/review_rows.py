@@ -1,11 +1,11 @@
-"""Rows that wait for review, for tests of `ingest_review`."""
+"""Rows that wait for review, for tests of `ingest_review` and the admin."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import orjson
 
-from ecommerce.models import LoadChunk
+from ecommerce.models import LoadChunk, LoadRun, PricePoint, QuarantinedRecord
 from marketplace.loading import chunks
 from tests import factories
 
@@ -51,3 +51,22 @@ def outlier(hour=1, is_outlier=True, **overrides):
         is_outlier=is_outlier,
         **overrides,
     )
+
+
+def quarantined_card(number=1, price=1000, **overrides):
+    """Create a quarantined card that can be loaded now, as if the adapter had been corrected."""
+    values = {"platform": "uzum", "shape": "UZ-GQL-CARD", "observed_at": NOON} | overrides
+    return factories.quarantined("ecommerce", orjson.dumps(card(number, price)), **values)
+
+
+#: Kind → function that creates a row that waits.
+KINDS = {"run": lambda: held_run(card(1)), "record": quarantined_card, "outlier": outlier}
+
+
+def is_waiting(kind):
+    """Return whether any row of a kind waits."""
+    return {
+        "run": LoadRun.objects.held(),
+        "record": QuarantinedRecord.objects.all(),
+        "outlier": PricePoint.objects.filter(is_outlier=True),
+    }[kind].exists()

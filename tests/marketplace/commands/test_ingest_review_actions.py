@@ -2,32 +2,117 @@
 
 from decimal import Decimal
 
-import orjson
 import pytest
 
-from classifieds.models import Listing
 from classifieds.models import QuarantinedRecord as ListingQuarantine
-from ecommerce.models import LoadRun, Offer, PricePoint, Product, QuarantinedRecord
+from ecommerce.models import Offer, PricePoint, Product, QuarantinedRecord
 from marketplace.loading.ingest import load_documents
 from tests import factories
 from tests.commands import run
-from tests.marketplace.commands.review_rows import CAUSE, NOON, card, held_run, outlier
+from tests.marketplace.commands.review_rows import (
+    CAUSE,
+    KINDS,
+    NOON,
+    card,
+    held_run,
+    is_waiting,
+    outlier,
+    quarantined_card,
+)
 
 pytestmark = pytest.mark.django_db(databases=["ecommerce", "classifieds", "procurement"])
+
+#: Kind → the words about a row in messages.
+LABELS = {
+    "run": "1 record of run uzum-{}",
+    "record": "1 record of uzum",
+    "outlier": "outlier uzum-{}",
+}
 
 
 @pytest.fixture
 def answer(monkeypatch):
     """Return a function that sets the answer to the next question."""
-
-    def answer(text):
-        monkeypatch.setattr("builtins.input", lambda: text)
-
-    return answer
+    return lambda text: monkeypatch.setattr("builtins.input", lambda: text)
 
 
-class TestReleaseRuns:
-    def test_loads_held_records_at_their_own_time(self):
+@pytest.fixture(params=KINDS)
+def kind(request):
+    return request.param
+
+
+@pytest.fixture
+def row(kind):
+    return KINDS[kind]()
+
+
+@pytest.fixture
+def label(kind, row):
+    return LABELS[kind].format(row.pk)
+
+
+class TestEachKind:
+    def test_is_released(self, kind, row, label):
+        outcome = run("ingest_review", "release", kind, f"uzum-{row.pk}")
+
+        assert outcome.out.startswith(f"Released {label}")
+        assert (outcome.err, outcome.code) == ("", 0)
+        assert not is_waiting(kind)
+        assert Product.objects.filter(external_id="1").exists() == (kind != "outlier")
+
+    def test_is_discarded_after_confirmation(self, kind, row, label, answer):
+        words = ("ingest_review", "discard", kind, f"uzum-{row.pk}")
+        name = "uzum" if kind == "record" else f"uzum-{row.pk}"
+        question = f"This discards {label}. Type {name} to continue: "
+        if kind == "outlier":
+            assert run(*words).err.startswith("An outlier stays in the price history, but is ")
+            return
+
+        answer("no")
+        refused = run(*words)
+        assert refused.err == f"{question}CommandError: Not confirmed: no changes were made.\n"
+        assert is_waiting(kind)
+        answer(name)
+        assert run(*words).out == f"Discarded {label}.\n"
+        assert not is_waiting(kind)
+        assert not Product.objects.exists()
+
+    @pytest.mark.parametrize("action", ["release", "discard"])
+    def test_dry_run_does_nothing(self, kind, row, label, action):
+        outcome = run("ingest_review", action, kind, f"uzum-{row.pk}", "--dry-run")
+
+        if (kind, action) != ("outlier", "discard"):
+            assert outcome == (f"Would {action} {label}.\n", "", 0)
+        assert is_waiting(kind)
+        assert not Product.objects.filter(external_id="1").exists()
+
+    def test_others_are_released_if_one_fails(self, kind):
+        bad = {
+            "run": lambda: factories.load_run("ecommerce", platform="uzum"),
+            "record": lambda: quarantined_card(None, platform="ozon"),
+            "outlier": lambda: outlier(3, is_outlier=None),
+        }[kind]()
+        row = KINDS[kind]()
+        platform = "ozon" if kind == "record" else "uzum"
+
+        outcome = run("ingest_review", "release", kind, f"{platform}-{bad.pk}", f"uzum-{row.pk}")
+
+        assert f"Released {LABELS[kind].format(row.pk)}" in outcome.out
+        assert outcome.err.endswith("CommandError: 1 of 2 failed. See the reasons above.\n")
+        assert outcome.code == 1
+
+    def test_that_does_not_exist(self, kind):
+        word = "The price point" if kind == "outlier" else f"The {kind}"
+
+        outcome = run("ingest_review", "release", kind, "uzum-999999")
+
+        assert word in outcome.err
+        assert "does not exist" in outcome.err
+        assert outcome.code == 1
+
+
+class TestRuns:
+    def test_held_records_are_loaded_at_their_own_time(self):
         held = held_run(card(1), card(2), card(3, price=None))
         load_documents("uzum", [card(2, price=5)], observed_at=NOON.replace(hour=15))
 
@@ -43,27 +128,6 @@ class TestReleaseRuns:
         assert Product.objects.get(external_id="1").last_seen_at == NOON
         assert Offer.objects.get(external_id="20").price == Decimal(5)
 
-    def test_several(self):
-        held = [held_run(card(1)), held_run(card(2))]
-        names = [f"uzum-{row.pk}" for row in held]
-
-        outcome = run("ingest_review", "release", "run", *names, names[0])
-
-        assert outcome.out.count("Released 1 record of run ") == 2
-        assert Product.objects.count() == 2
-
-    def test_releases_the_others_if_one_holds_nothing(self):
-        completed, held = factories.load_run("ecommerce", platform="uzum"), held_run(card(2))
-
-        outcome = run("ingest_review", "release", "run", f"uzum-{completed.pk}", f"uzum-{held.pk}")
-
-        assert outcome.err == (
-            f"Run uzum-{completed.pk} has no records to release or discard: "
-            "its status is completed.\n"
-            "CommandError: 1 of 2 failed. See the reasons above.\n"
-        )
-        assert Product.objects.count() == 1
-
     def test_shows_the_next_step_of_a_failed_run_without_records(self):
         failed = factories.load_run("ecommerce", platform="uzum", status="failed")
 
@@ -74,15 +138,6 @@ class TestReleaseRuns:
             "its status is failed. Load its sources again.\n" in err
         )
 
-    def test_a_dry_run_does_nothing(self):
-        held = held_run(card(1))
-
-        outcome = run("ingest_review", "release", "run", f"uzum-{held.pk}", "--dry-run")
-
-        assert outcome.out == f"Would release 1 record of run uzum-{held.pk}.\n"
-        assert LoadRun.objects.get(pk=held.pk).status == "held"
-        assert not Product.objects.exists()
-
     def test_records_that_cannot_be_loaded_go_to_quarantine(self):
         held = held_run(card(1), card(None))
 
@@ -91,8 +146,6 @@ class TestReleaseRuns:
         assert "created 1, updated 0, unchanged 0, rejected 1" in outcome.out
         assert QuarantinedRecord.objects.get().field == "productId"
 
-
-class TestDiscardRuns:
     def test_deletes_held_records(self):
         held = held_run(card(1), card(2), card(3))
 
@@ -102,29 +155,6 @@ class TestDiscardRuns:
         assert outcome == (f"Discarded 3 records of run uzum-{held.pk}.\n", "", 0)
         assert (held.status, held.error, held.chunks.count()) == ("discarded", CAUSE, 0)
         assert not Product.objects.exists()
-
-    def test_asks_for_confirmation(self, answer):
-        held = held_run(card(1))
-        name = f"uzum-{held.pk}"
-
-        answer("no")
-        refused = run("ingest_review", "discard", "run", name)
-        answer(name)
-        confirmed = run("ingest_review", "discard", "run", name)
-
-        assert refused.err == (
-            f"This discards 1 record of run {name}. Type {name} to continue: "
-            "CommandError: Not confirmed: no changes were made.\n"
-        )
-        assert confirmed.out == f"Discarded 1 record of run {name}.\n"
-
-    def test_a_dry_run_does_nothing(self):
-        held = held_run(card(1))
-
-        outcome = run("ingest_review", "discard", "run", f"uzum-{held.pk}", "--dry-run")
-
-        assert outcome == (f"Would discard 1 record of run uzum-{held.pk}.\n", "", 0)
-        assert held.chunks.count() == 1
 
     def test_a_discarded_run_cannot_be_released(self):
         held = held_run(card(1))
@@ -142,17 +172,9 @@ class TestRecords:
     @pytest.fixture
     def records(self):
         """Create quarantined cards. The current adapter can read all but the last."""
-        cards = [card(1), card(2), card(None)]
         return [
-            factories.quarantined(
-                "ecommerce",
-                orjson.dumps(payload),
-                platform="uzum",
-                shape="UZ-GQL-CARD",
-                reason=f"is odd: {number}",
-                observed_at=NOON,
-            )
-            for number, payload in enumerate(cards)
+            quarantined_card(number, reason=f"is odd: {place}")
+            for place, number in enumerate((1, 2, None))
         ]
 
     def test_a_released_record_is_loaded_at_its_own_time(self, records):
@@ -219,22 +241,6 @@ class TestRecords:
         assert outcome.out == "Discarded 1 record of olx.\nDiscarded 2 records of uzum.\n"
         assert QuarantinedRecord.objects.get().pk == records[2].pk
 
-    def test_asks_for_confirmation(self, records, answer):
-        answer("uzum")
-
-        outcome = run("ingest_review", "discard", "records", "--platform=uzum")
-
-        assert "This discards 3 records of uzum. Type uzum to continue: " in outcome.err
-        assert outcome.out == "Discarded 3 records of uzum.\n"
-
-    @pytest.mark.parametrize("action", ["release", "discard"])
-    def test_a_dry_run_does_nothing(self, records, action):
-        outcome = run("ingest_review", action, "records", "--platform=uzum", "--dry-run")
-
-        assert outcome == (f"Would {action} 3 records of uzum.\n", "", 0)
-        assert QuarantinedRecord.objects.count() == 3
-        assert not Product.objects.exists()
-
     def test_a_late_record_is_inserted_into_the_history(self, records):
         load_documents("uzum", [card(1, price=5)], observed_at=NOON.replace(hour=15))
 
@@ -261,25 +267,6 @@ class TestOutliers:
         assert restored == (f"Restored outlier {names[0]}.\n", "", 0)
         assert PricePoint.objects.get(pk=points[0].pk).is_outlier
 
-    def test_a_dry_run_does_nothing(self):
-        name = f"ecommerce-{outlier().pk}"
-
-        outcome = run("ingest_review", "release", "outlier", name, "--dry-run")
-
-        assert outcome.out == f"Would release outlier {name}.\n"
-        assert PricePoint.objects.get().is_outlier
-
-    def test_a_price_that_is_not_marked(self):
-        unmarked, marked = outlier(1, is_outlier=None), outlier(2)
-
-        outcome = run(
-            "ingest_review", "release", "outlier", f"uzum-{unmarked.pk}", f"uzum-{marked.pk}"
-        )
-
-        assert outcome.out == f"Released outlier uzum-{marked.pk}.\n"
-        assert outcome.err.startswith(f"Price point {unmarked.pk} is not marked as an outlier.")
-        assert outcome.code == 1
-
     def test_a_database_that_marks_no_prices(self):
         outcome = run("ingest_review", "release", "outlier", "olx-7")
 
@@ -305,18 +292,6 @@ class TestMistakes:
             "See: ingest_review list.\n"
         )
 
-    def test_a_record_that_does_not_exist(self):
-        record = factories.quarantined("classifieds", b"{}")
-
-        outcome = run(
-            "ingest_review", "discard", "record", f"olx-{record.pk}", "olx-999999", "--force"
-        )
-
-        assert outcome.err.startswith(
-            "CommandError: The quarantined record olx-999999 does not exist."
-        )
-        assert ListingQuarantine.objects.exists()
-
     def test_all_records_of_all_platforms(self):
         factories.quarantined("classifieds", b"{}")
 
@@ -329,10 +304,3 @@ class TestMistakes:
         outcome = run("ingest_review", "release", "records", "--reason", "nothing")
 
         assert outcome.err.startswith("CommandError: No quarantined record matches.")
-
-    def test_the_list_does_not_change_rows(self):
-        listing = factories.listing()
-
-        run("ingest_review", "list")
-
-        assert Listing.objects.get() == listing

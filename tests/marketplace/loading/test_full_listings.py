@@ -4,10 +4,9 @@ import pytest
 
 from ecommerce.models import LoadRun, Offer, PricePoint, Product, QuarantinedRecord
 from marketplace.exceptions import SourceError
-from marketplace.loading.addresses import parse_address
 from marketplace.loading.ingest import ingest, resume
 from marketplace.loading.replay import replay
-from marketplace.loading.run_review import discard_run
+from tests.marketplace.loading.reviewing import discard
 from tests.marketplace.loading.shop_feeds import (
     ALL,
     BUT_ONE,
@@ -274,7 +273,7 @@ class TestHeld:
 
     def test_later_listings_are_not_compared_with_a_discarded_one(self, feeds):
         feeds.load(0, ALL)
-        discard_run(parse_address(f"yandex-{feeds.load(1, HALF).run_id}"))
+        discard("yandex", feeds.load(1, HALF).run_id)
 
         assert len(feeds.load(2, HALF).hold_reasons) == 1
 
@@ -282,7 +281,7 @@ class TestHeld:
         feeds.load(0, ALL)
         held = feeds.load(1, HALF)
 
-        discard_run(parse_address(f"yandex-{held.run_id}"))
+        discard("yandex", held.run_id)
 
         run = LoadRun.objects.get(pk=held.run_id)
         assert (run.status, unavailable()) == (LoadRun.Status.DISCARDED, [])

@@ -7,9 +7,7 @@ import pytest
 
 from ecommerce.models import LoadChunk, LoadRun, QuarantinedRecord
 from marketplace.loading import chunks
-from marketplace.loading.addresses import parse_address
 from marketplace.loading.ingest import ingest, resume
-from marketplace.loading.run_review import discard_run
 from tests import factories
 from tests.marketplace.loading.days import (
     SIZE,
@@ -25,6 +23,7 @@ from tests.marketplace.loading.days import (
     rescaled_prices,
     rolled_back,
 )
+from tests.marketplace.loading.reviewing import discard
 
 pytestmark = pytest.mark.django_db(databases=["ecommerce"])
 
@@ -138,10 +137,10 @@ class TestFaultyDay:
         before = content()
         summary = load(make_day(), 4)
 
-        discarded = discard_run(parse_address(f"uzum-{summary.run_id}"))
+        discarded = discard("uzum", summary.run_id)
 
         run = LoadRun.objects.get(pk=summary.run_id)
-        assert discarded == SIZE - loaded
+        assert discarded.text == f"Discarded {SIZE - loaded} records of run uzum-{run.pk}."
         assert (run.status, run.chunks.count()) == (LoadRun.Status.DISCARDED, 0)
         if not loaded:
             assert content() == before
@@ -220,9 +219,10 @@ class TestPushes:
         queued = self.push(rescaled_prices())
         resume("ecommerce", queued.pk)
 
-        discarded = discard_run(parse_address(f"uzum-{queued.pk}"))
+        discarded = discard("uzum", queued.pk)
 
-        assert (discarded, LoadChunk.objects.count()) == (SIZE, 0)
+        assert discarded.text == f"Discarded {SIZE} records of run uzum-{queued.pk}."
+        assert not LoadChunk.objects.exists()
         assert content() == before
 
 

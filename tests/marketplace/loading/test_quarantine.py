@@ -10,8 +10,8 @@ from ecommerce.models import PricePoint, Product, QuarantinedRecord
 from marketplace.exceptions import PayloadError
 from marketplace.loading.adapters import Adapter
 from marketplace.loading.ingest import ingest
-from marketplace.loading.review import Selection, release_records
 from tests.marketplace.loading.cards import NOON, card, counts, load
+from tests.marketplace.loading.reviewing import release_records
 
 pytestmark = pytest.mark.django_db(databases=["ecommerce"])
 
@@ -83,7 +83,7 @@ class TestQuarantine:
             for day, price in enumerate((5, 7, 5)):
                 load(card(1, price=price), at=NOON + timedelta(days=day))
 
-        release_records(Selection("ecommerce", "uzum"))
+        release_records("uzum")
 
         points = PricePoint.objects.order_by("recorded_at").values_list("recorded_at", "price")
         assert list(points) == [(NOON + timedelta(days=n), (5, 7, 5)[n]) for n in range(3)]
