@@ -6,7 +6,6 @@ the same as `ingest_review`, and writes who did it into the log of the admin.
 
 import json
 import shlex
-from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -91,19 +90,20 @@ class ReviewMixin(ModelAdmin):
         """Show the row, with buttons if it can be reviewed and the user may do so."""
         obj: Any = kwargs.get("obj")
         if obj and self.has_review_permission(request):
-            context["review"] = _buttons(self.kind, obj.pk)
+            actions = _actions(self.kind, obj.pk)
+            context["review"] = _buttons(self.kind, obj.pk, actions, is_group=False)
         return super().render_change_form(request, context, *args, **kwargs)
 
 
-def _buttons(kind: Kind, pk: int, *, is_group: bool = False) -> dict[str, Any]:
+def _actions(kind: Kind, pk: int) -> list[str]:
+    """Return the actions that can be applied to a row."""
+    return [name for name in kind.actions if kind.candidates(name).filter(pk=pk).exists()]
+
+
+def _buttons(kind: Kind, pk: int, actions: list[str], *, is_group: bool) -> dict[str, Any]:
     """Return the variables of the buttons of a row, or of all rows that are listed with it."""
-    return {
-        "is_group": is_group,
-        "url": reverse("review", args=(kind.alias,)),
-        "kind": kind.name,
-        "pk": pk,
-        "actions": [name for name in kind.actions if kind.candidates(name).filter(pk=pk).exists()],
-    }
+    url = reverse("review", args=(kind.alias,))
+    return {"url": url, "kind": kind.name, "pk": pk, "actions": actions, "is_group": is_group}
 
 
 class _Review:
@@ -226,11 +226,12 @@ def waiting_page(request: HttpRequest, app_label: str) -> HttpResponse:
 
 def _section(request: HttpRequest, kind: Kind, section: Section) -> dict[str, Any]:
     listed = [entry for entry in section.entries[: review.MAX_GROUPS] if entry.ids]
-    is_permitted = may(request, kind, "change")
+    pks = [parse_address(entry.ids[0]).pk for entry in listed]
+    actions = _actions(kind, pks[0]) if pks and may(request, kind, "change") else []
     return {
         "title": section.title,
         "total": formatting.number(section.total),
-        "more": section.total and section.more + len(section.entries) - len(listed),
+        "more": section.more + len(section.entries) - len(listed),
         "entries": [
             {
                 "name": " ".join([section.kind, *entry.ids]),
@@ -238,44 +239,38 @@ def _section(request: HttpRequest, kind: Kind, section: Section) -> dict[str, An
                 "summary": f"{counted(entry.records, 'record')} of {entry.source}, since "
                 f"{formatting.format_time(entry.since)}",
                 "reasons": entry.reasons,
-                "review": is_permitted
-                and _buttons(kind, parse_address(entry.ids[0]).pk, is_group=True),
+                "review": _buttons(kind, pk, actions, is_group=True),
             }
-            for entry in listed
+            for pk, entry in zip(pks, listed, strict=True)
         ],
     }
 
 
 def entry_page(request: HttpRequest, app_label: str, kind_name: str, name: str) -> HttpResponse:
-    """Show an entry of the list: a run, an outlier, or records with the same reason."""
-    for kind in _visible_kinds(request, app_label):
-        if kind.name == kind_name:
-            break
-    else:
-        raise Http404
+    """Show an entry of the list, with its newest records: a run, a price, or records alike."""
+    kinds = {kind.name: kind for kind in _visible_kinds(request, app_label)}
     try:
+        kind = kinds[kind_name]
         row = kind.get(parse_address(name))
-    except SourceError as error:
-        raise Http404(str(error)) from None
-    alike = kind.alike(row)
-    newest = kind.select(alike).order_by("-pk")[:_SHOWN_ROWS]
-    buttons = _buttons(kind, row.pk, is_group=True)
-    described = [split_samples(kind.describe(other)) for other in newest]
+    except (KeyError, SourceError):
+        raise Http404(f"{kind_name} {name} does not exist.") from None
+    selection, actions = kind.alike(row), _actions(kind, row.pk)
+    newest = kind.select(selection).order_by("-pk")[:_SHOWN_ROWS]
     context = {
         "title": f"{kind.name} {name}",
-        "label": kind.label(alike) if buttons["actions"] else "",
+        "label": kind.label(selection) if actions else "",
         "reasons": kind.reason(row).splitlines(),
         "rows": [
-            {
-                "link": elements.admin_link(other, f"{kind.name} {kind.address(other)}"),
-                "values": [
-                    (formatting.label(key), _format(values[key])) for key in values if values[key]
+            (
+                elements.admin_link(other, f"{kind.name} {kind.address(other)}"),
+                [
+                    (title, elements.preformatted(_text(payload)))
+                    for title, payload in split_samples(kind.describe(other))[1]
                 ],
-                "samples": [(title, elements.preformatted(_text(text))) for title, text in samples],
-            }
-            for other, (values, samples) in zip(newest, described, strict=True)
+            )
+            for other in newest
         ],
-        "review": may(request, kind, "change") and buttons,
+        "review": may(request, kind, "change") and _buttons(kind, row.pk, actions, is_group=True),
         "list_url": reverse("review", args=(app_label,)),
     }
     return _render(request, "waiting_entry", context)
@@ -307,15 +302,6 @@ def _visible_kinds(request: HttpRequest, alias: str) -> list[Kind]:
     if not kinds:
         raise PermissionDenied
     return kinds
-
-
-def _format(value: Any) -> str:
-    if isinstance(value, datetime):
-        return formatting.format_time(value)
-    if isinstance(value, dict):
-        return elements.as_json(value)
-    texts = value if isinstance(value, list) else [value]
-    return elements.paragraphs("\n".join(map(str, texts)))
 
 
 def _text(payload: Any) -> str:
