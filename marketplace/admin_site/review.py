@@ -91,7 +91,7 @@ class ReviewMixin(ModelAdmin):
         obj: Any = kwargs.get("obj")
         if obj and self.has_review_permission(request):
             actions = _actions(self.kind, obj.pk)
-            context["review"] = _buttons(self.kind, obj.pk, actions, is_group=False)
+            context["review"] = _buttons(self.kind, obj.pk, actions)
         return super().render_change_form(request, context, *args, **kwargs)
 
 
@@ -100,32 +100,38 @@ def _actions(kind: Kind, pk: int) -> list[str]:
     return [name for name in kind.actions if kind.candidates(name).filter(pk=pk).exists()]
 
 
-def _buttons(kind: Kind, pk: int, actions: list[str], *, is_group: bool) -> dict[str, Any]:
-    """Return the variables of the buttons of a row, or of all rows that are listed with it."""
+def _buttons(kind: Kind, pk: int, actions: list[str], reason: str = "") -> dict[str, Any]:
+    """Return the variables of the buttons of a row.
+
+    :param reason: if given, the buttons apply to all rows that are listed together for this reason
+    """
     url = reverse("review", args=(kind.alias,))
-    return {"url": url, "kind": kind.name, "pk": pk, "actions": actions, "is_group": is_group}
+    return {"url": url, "kind": kind.name, "pk": pk, "actions": actions, "reason": reason}
 
 
 class _Review:
     """An action on rows of one kind that a user has chosen.
 
-    :param is_group: whether it applies to all rows that are listed together with the first one
+    :param reason: if given, it applies to all rows that are listed together with the first one, as
+        long as this is their reason
     """
 
     def __init__(
-        self, request: HttpRequest, kind: Kind, action: str, pks: list[int], is_group: bool = False
+        self, request: HttpRequest, kind: Kind, action: str, pks: list[int], reason: str = ""
     ) -> None:
         if action not in kind.actions:
             raise BadRequest(f"{action} is not an action on a {kind.name}.")
         if not may(request, kind, "change"):
             raise PermissionDenied
-        self.request, self.kind, self.action, self.is_group = request, kind, action, is_group
+        self.request, self.kind, self.action, self.reason = request, kind, action, reason
         candidates = kind.candidates(action).filter(pk__in=pks).order_by("pk")
         self.rows = list(candidates[: ROW_LIMIT + 1])
-        addresses = list(map(kind.address, self.rows))
-        self.selections = review.select(kind.name, addresses)
-        if is_group and self.rows:
-            self.selections = [kind.alike(self.rows[0])]
+        self.selections = review.select(kind.name, list(map(kind.address, self.rows)))
+        if reason:
+            # Browsers change the ends of lines.
+            lines = reason.splitlines()
+            self.rows = [row for row in self.rows[:1] if kind.reason(row).splitlines() == lines]
+            self.selections = list(map(kind.alike, self.rows))
 
     def respond(self, *, is_confirmed: bool = False) -> HttpResponse:
         """Return the confirmation; if the user has confirmed, act and go to what still waits."""
@@ -152,7 +158,7 @@ class _Review:
             "action": self.action,
             "kind": self.kind.name,
             "rows": self.rows,
-            "is_group": self.is_group,
+            "reason": self.reason,
             "listed_rows": [(self.kind.address(row), self.kind.reason(row)) for row in listed],
             "more_count": len(self.rows) - _LISTED_ROWS,
             "url": reverse("review", args=(self.kind.alias,)),
@@ -187,7 +193,7 @@ class _Review:
         of the server again.
         """
         if not self.rows:
-            return f"None of the selected rows can be {self.action}d."
+            return f"None of the selected rows can be {self.action.rstrip('e')}ed."
         is_release, first = self.action == "release", self.selections[0]
         words = f"{self.kind.name} {self.kind.address(self.rows[0])}"
         if first.reason:
@@ -219,9 +225,8 @@ def waiting_page(request: HttpRequest, app_label: str) -> HttpResponse:
         for kind in kinds
         for section in kind.sections("", show_all=False)
     ]
-    return _render(
-        request, "waiting", {"title": f"{app_label}: waiting for review", "sections": sections}
-    )
+    title = f"Waiting for review: {app_label}"
+    return _render(request, "waiting", {"title": title, "sections": sections})
 
 
 def _section(request: HttpRequest, kind: Kind, section: Section) -> dict[str, Any]:
@@ -239,7 +244,7 @@ def _section(request: HttpRequest, kind: Kind, section: Section) -> dict[str, An
                 "summary": f"{counted(entry.records, 'record')} of {entry.source}, since "
                 f"{formatting.format_time(entry.since)}",
                 "reasons": entry.reasons,
-                "review": _buttons(kind, pk, actions, is_group=True),
+                "review": _buttons(kind, pk, actions, "\n".join(entry.reasons)),
             }
             for pk, entry in zip(pks, listed, strict=True)
         ],
@@ -254,11 +259,12 @@ def entry_page(request: HttpRequest, app_label: str, kind_name: str, name: str) 
         row = kind.get(parse_address(name))
     except (KeyError, SourceError):
         raise Http404(f"{kind_name} {name} does not exist.") from None
-    selection, actions = kind.alike(row), _actions(kind, row.pk)
+    selection, is_waiting = kind.alike(row), kind.waiting().filter(pk=row.pk).exists()
+    actions = _actions(kind, row.pk) if may(request, kind, "change") else []
     newest = kind.select(selection).order_by("-pk")[:_SHOWN_ROWS]
     context = {
         "title": f"{kind.name} {name}",
-        "label": kind.label(selection) if actions else "",
+        "label": kind.label(selection) if is_waiting else "",
         "reasons": kind.reason(row).splitlines(),
         "rows": [
             (
@@ -270,7 +276,8 @@ def entry_page(request: HttpRequest, app_label: str, kind_name: str, name: str) 
             )
             for other in newest
         ],
-        "review": may(request, kind, "change") and _buttons(kind, row.pk, actions, is_group=True),
+        "review": may(request, kind, "change")
+        and _buttons(kind, row.pk, actions, kind.reason(row)),
         "list_url": reverse("review", args=(app_label,)),
     }
     return _render(request, "waiting_entry", context)
@@ -286,8 +293,8 @@ def _post(request: HttpRequest, alias: str) -> HttpResponse:
         kind = review.get_kind(alias, values.get("kind", ""))
     except SourceError as error:
         raise BadRequest(str(error)) from None
-    action, is_group = values.get("action", ""), bool(values.get("is_group"))
-    chosen = _Review(request, kind, action, list(map(int, pks)), is_group)
+    action, reason = values.get("action", ""), values.get("reason", "")
+    chosen = _Review(request, kind, action, list(map(int, pks)), reason)
     return chosen.respond(is_confirmed=bool(values.get("confirmed")))
 
 

@@ -15,7 +15,6 @@
     quarantine       takes the records that cannot be parsed or that the database refuses
     runs             counts, checkpoints and warnings of the run, in the same transaction
 
-What a person must decide (held runs, quarantined records, price outliers) is listed, shown, released
-and discarded by `review`. Each app declares its tables and functions
-as a `Plan` (`targets`).
+`review` lists, shows, releases and discards what a person must decide: held runs, quarantined
+records, price outliers. Each app declares its tables and functions as a `Plan` (`targets`).
 """

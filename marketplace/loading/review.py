@@ -4,25 +4,35 @@ All kinds of rows are used in the same way, by `ingest_review` and by the admin:
 runs, quarantined records, and prices that the app of a database marks as outliers.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import datetime
 from importlib import import_module
 from importlib.util import find_spec
 from itertools import groupby, islice
+from operator import itemgetter
 from typing import Any
 
-import orjson
 import zstandard
-from django.db import Error, models, transaction
+from django.db import models, transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Concat
+from django.utils import timezone
 
-from marketplace.exceptions import MarketplaceError, SourceError
+from marketplace.exceptions import SourceError, name_error
 from marketplace.humanize import counted
-from marketplace.loading import chunks, ingest, release, sources
-from marketplace.loading.formats import json_text
+from marketplace.loading.adapters import Item
+from marketplace.loading.batch_builder import BatchBuilder
+from marketplace.loading.formats import documents, json_text
+from marketplace.loading.formats.documents import Entry as Document
 from marketplace.loading.formats.documents import Line
-from marketplace.loading.models import IS_INTERRUPTED, LoadRun, LoadRunQuerySet, loading_models
-from marketplace.loading.waiting import Address, Entry, Json, Kind, Result, Section, Selection
+from marketplace.loading.items import Batch
+from marketplace.loading.models import INTERRUPTED, LoadRun, loading_models
+from marketplace.loading.reader import Reader
+from marketplace.loading.runs import Run
+from marketplace.loading.sources import Job, Message, SourceEnd, get_state_in_memory
+from marketplace.loading.summary import Summary
+from marketplace.loading.waiting import Address, Entry, Json, Kind, Result, Runs, Section, Selection
+from marketplace.loading.writer import Writer
 
 #: The number of reasons that are listed without --all, and of reasons of failures.
 MAX_GROUPS, _MAX_FAILURES = 20, 10
@@ -30,125 +40,11 @@ MAX_GROUPS, _MAX_FAILURES = 20, 10
 #: Counts the failures for all further reasons.
 _OTHER = "other reasons"
 
-#: The number of ids that are listed for each reason, and of records that are shown of a run.
-_NEWEST, _FIRST = 3, 3
+#: The number of ids that are listed for each reason.
+_NEWEST = 3
 
 #: The number of records that are loaded again, or deleted, at a time.
 _STEP = 1000
-
-
-class Runs(Kind):
-    """Runs that a gate holds, and failed runs that can be resumed."""
-
-    name = "run"
-    model_name = "loadrun"
-    actions = {
-        "release": "The records are loaded as if they had arrived in time and passed the gates.",
-        "discard": "The records are deleted permanently. Those that are already loaded are kept.",
-    }
-
-    def rows(self) -> LoadRunQuerySet:
-        """Return all runs."""
-        return loading_models(self.alias).runs
-
-    def waiting(self) -> LoadRunQuerySet:
-        """Return the held runs, and the failed runs that can be resumed.
-
-        A failed run can be resumed if it keeps records that were pushed or held, or if it was
-        stopped before its files were read to their end.
-        """
-        kept = loading_models(self.alias).chunks.filter(Q(run=models.OuterRef("pk")))
-        return self.rows().held() | self.rows().failed().filter(
-            models.Exists(kept) | IS_INTERRUPTED
-        )
-
-    def sections(self, platform: str, show_all: bool) -> Iterator[Section]:
-        """Yield the held runs and the failed runs, the oldest first."""
-        runs = self.waiting().order_by("pk")
-        entries = [(run.status, self._entry(run)) for run in runs if platform in ("", run.platform)]
-        for title, status in (("Held runs", "held"), ("Failed runs", "failed")):
-            listed = [entry for run_status, entry in entries if run_status == status]
-            yield Section(self.name, title, len(listed), listed)
-
-    def _entry(self, run: LoadRun) -> Entry:
-        name, reasons = str(self.address(run)), self.reason(run).splitlines()
-        received = sum(1 for _ in self._received(run))
-        values: Json = {"id": name, "status": run.status, "source": run.source, "causes": reasons}
-        values |= {"held": run.held_count, "received": received}
-        values |= {"started_at": run.started_at, "finished_at": run.finished_at}
-        since = run.finished_at or run.started_at
-        return Entry([name], run.held_count + received, run.source, since, reasons, values)
-
-    def reason(self, row: Any) -> str:
-        """Return why a gate holds the run, or why it failed."""
-        return str(row.error)
-
-    def describe(self, row: Any) -> Json:
-        """Return a run as JSON: its counts, why it waits, and the first records that it keeps."""
-        names = ("read", "created", "updated", "unchanged", "rejected", "held", "price_point")
-        held = chunks.read(self.alias, row.pk, is_held=True)
-        lines = islice(held, _FIRST) if row.status == LoadRun.Status.HELD else ()
-        return {
-            "id": str(self.address(row)),
-            "status": row.status,
-            "source": row.source,
-            "started_at": row.started_at,
-            "finished_at": row.finished_at,
-            "causes": row.error.splitlines(),
-            "counts": {name: getattr(row, f"{name}_count") for name in names},
-            "options": row.options,
-            "first": [orjson.loads(line.raw) for line in lines],
-            "received": [
-                {"place": line.place, "raw": line.raw.decode("utf-8", "replace")}
-                for line in islice(self._received(row), _FIRST)
-            ],
-        }
-
-    def _received(self, run: Any) -> Iterator[Line]:
-        """Yield the lines that a run has received and not loaded."""
-        path = sources.chunks_path(sources.RECEIVED, run.pk)
-        source = run.sources.filter(path=path).order_by("pk").last()
-        lines = islice(chunks.read(self.alias, run.pk), source.checkpoint if source else 0, None)
-        yield from (line for line in lines if line.raw != chunks.BLANK_LINE)
-
-    def count(self, selection: Selection) -> int:
-        """Return how many records a run holds or has not loaded, without unread ones of files."""
-        run = self.get(selection.address)
-        if not self.waiting().filter(pk=run.pk).exists():
-            advice = " Load its sources again." if run.status == LoadRun.Status.FAILED else ""
-            raise SourceError(
-                f"Run {selection.address} has no records to release or discard: its status is "
-                f"{run.status}.{advice}"
-            )
-        return int(run.held_count) + sum(1 for _ in self._received(run))
-
-    def release(self, selection: Selection) -> Result:
-        """Load the records of a run; the gates let held ones pass, and judge those of a failed run.
-
-        :raises SourceError: if it has nothing to load, or it fails unexpectedly
-        """
-        label, address = self.label(selection), selection.address
-        try:
-            summary = ingest.resume(self.alias, address.pk)
-        except (Error, MarketplaceError):
-            raise
-        except Exception as error:
-            failure = ingest.name_failure(str(address), error)
-            raise SourceError(f"Run {address} failed: {failure}") from error
-        problems = [*summary.source_errors, *summary.rejections()]
-        text = f"Released {label}: {summary.counts}."
-        return Result(text, problems, summary.needs_attention)
-
-    def discard(self, selection: Selection) -> Result:
-        """Delete the records that a run holds or has not loaded."""
-        run = self.rows().filter(pk=selection.address.pk)
-        with transaction.atomic(using=self.alias):
-            # A concurrent release waits for this lock, and then finds the run discarded.
-            run.select_for_update().first()
-            label = self.label(selection)
-            run.update(status=LoadRun.Status.DISCARDED)
-            loading_models(self.alias).chunks.of_run(selection.address.pk).delete()
-        return Result(f"Discarded {label}.", [])
 
 
 class Records(Kind):
@@ -244,7 +140,7 @@ class Records(Kind):
         failures: dict[str, tuple[int, list[str]]] = {}
         for platform, pks in self._steps(selection):
             rows = self.rows().filter(pk__in=pks)
-            release.reload_records(self.alias, platform, list(rows))
+            _reload(self.alias, platform, list(rows))
             failed = list(rows.order_by("pk").values_list("pk", "shown"))
             loaded, again = loaded + len(pks) - len(failed), again + len(failed)
             for pk, reason in failed:
@@ -290,6 +186,81 @@ def _failure_lines(failures: dict[str, tuple[int, list[str]]]) -> Iterator[str]:
             "Load the corrected source, then discard the record: python manage.py ingest_review "
             f"discard record {ids[0]}"
         )
+
+
+def _reload(alias: str, platform: str, records: Sequence[Any]) -> None:
+    """Load records with the current adapter; delete those that are loaded.
+
+    Records that fail again stay in quarantine, with their new reason. It is safe to run this twice,
+    and after an interruption.
+
+    :raises SourceError: if the mapping file of a table does not exist any more
+    """
+    run = Run(alias, platform, "quarantine", timezone.now(), {})
+    total, by_arguments = Summary(platform, run.id), itemgetter(0, 1, 2, 3)
+    try:
+        loads = sorted((load for record in records for load in _loads(record)), key=by_arguments)
+        for (at, columns, source, options), group in groupby(loads, key=by_arguments):
+            job = Job(platform, (), at, run.now, dict(options), columns or None, is_released=True)
+            reader = Reader(job)
+            writer = Writer(job, run, reader, lambda summary: None, total)
+            for message in _messages(reader, source, [load[-1] for load in group]):
+                writer.take(message)
+    except BaseException as error:
+        run.finish(LoadRun.Status.FAILED, f"{INTERRUPTED}{name_error(error)}")
+        raise
+    rows = loading_models(alias).quarantine
+    # Records that were rejected again belong to this run now.
+    rows.filter(pk__in=[record.pk for record in records]).exclude(Q(run_id=run.id)).delete()
+    run.finish(LoadRun.Status.COMPLETED)
+
+
+def _loads(record: Any) -> Iterator[tuple[datetime, str, str, list[tuple[str, str]], Any]]:
+    """Yield the arguments of each load of a record: time, mapping file, source, options."""
+    options = dict(record.options)
+    columns = options.pop("columns", None) or ""
+    source = record.source.rpartition(": ")[0] or "quarantine"
+    for at in record.observed_times or [record.observed_at or record.first_seen_at]:
+        yield at, columns, source, sorted(options.items()), record
+
+
+def _messages(reader: Reader, source: str, records: Iterable[Any]) -> Iterator[Message]:
+    state = get_state_in_memory(reader.job, source)
+    yield state.start_message
+    builder = BatchBuilder(reader.preparer, reader.hasher, state)
+    for record in records:
+        yield from _add(builder, record)
+    yield from builder.flush()
+    yield SourceEnd()
+
+
+def _add(builder: BatchBuilder, record: Any) -> Iterator[Batch]:
+    """Add a record to a batch; yield the batches that are full."""
+    raw = zstandard.decompress(record.payload)
+    place = record.source.rpartition(": ")[2]
+    if not record.shape:
+        yield from builder.add(_read(Line(place, raw), record.reason))
+        return
+    [entry] = documents.elements(Line(place, raw))
+    if entry.fault or not isinstance(entry.document, dict):
+        fault = entry.fault or "is not an object"
+        yield from builder.add([Document(place, fault=fault, raw=raw)])
+        return
+    observed_at = builder.state.observed_at
+    item = Item(record.shape, entry.document, record.context or {}, True, observed_at)
+    yield from builder.add_item(item, place)
+
+
+def _read(line: Line, reason: str) -> list[Document | Line]:
+    """Return a line; if it still cannot be parsed, an entry with the earlier reason.
+
+    The text may be a row of a table, or the beginning of a record that is too large. The error of
+    the JSON parser would not explain that.
+    """
+    first = next(documents.elements(line), None)
+    if first is None or not first.fault:
+        return [line]
+    return [Document(line.place, fault=reason, raw=line.raw)]
 
 
 def kinds_of(alias: str) -> list[Kind]:

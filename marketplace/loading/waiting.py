@@ -1,21 +1,30 @@
-"""What waits for the decision of a person, and what each kind of it must offer.
+"""What waits for the decision of a person: the actions that each kind of it offers, and its runs.
 
-`review` has the kinds of every database: runs and quarantined records. A row is named by its
-platform and number, as in uzum-17, because each database has its own numbers.
+`review` has the other kinds. A row is named by its platform and number, as in uzum-17, because each
+database has its own numbers.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any, ClassVar, NamedTuple
 
-from django.db.models import QuerySet
+import orjson
+from django.db import Error, transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from marketplace.exceptions import SourceError
+from marketplace.exceptions import MarketplaceError, SourceError
 from marketplace.humanize import counted
+from marketplace.loading import chunks, ingest, sources
+from marketplace.loading.formats.documents import Line
+from marketplace.loading.models import IS_INTERRUPTED, LoadRun, LoadRunQuerySet, loading_models
 from marketplace.loading.values import quote
 from marketplace.registry import ALIASES, PLATFORMS, get_platform
+
+#: The number of records that are shown of a run.
+_FIRST = 3
 
 #: A row or an entry as the JSON output of `ingest_review`.
 Json = dict[str, Any]
@@ -125,7 +134,8 @@ class Kind(ABC):
     #: Name in the addresses of `ingest_review`, and of the model, by which permissions are named.
     name: ClassVar[str]
     model_name: ClassVar[str]
-    #: Action → its consequences. It is the name of a method that takes a selection.
+    #: Action → its consequences. `release` and `discard` are methods that take a selection, return
+    #: a `Result`, and raise a `MarketplaceError` if that is not possible.
     actions: ClassVar[dict[str, str]]
 
     def __init__(self, alias: str) -> None:
@@ -156,20 +166,6 @@ class Kind(ABC):
         """Return the number of records of the rows.
 
         :raises SourceError: if a row does not exist or is not pending review
-        """
-
-    @abstractmethod
-    def release(self, selection: Selection) -> Result:
-        """Load the rows, or accept them.
-
-        :raises MarketplaceError: if that is not possible
-        """
-
-    @abstractmethod
-    def discard(self, selection: Selection) -> Result:
-        """Delete what is not loaded of the rows.
-
-        :raises MarketplaceError: if that is not possible
         """
 
     @abstractmethod
@@ -219,7 +215,7 @@ class Kind(ABC):
         return f"{records} of {self.name} {self.subject(selection)}"
 
     def act(self, action: str, selection: Selection) -> Result:
-        """Release, discard or restore rows: see the methods of these names."""
+        """Release, discard or restore rows."""
         method: Callable[[Selection], Result] = getattr(self, action)
         return method(selection)
 
@@ -236,3 +232,115 @@ def split_samples(row: Json) -> tuple[Json, list[tuple[str, Any]]]:
     if "payload" in values:
         samples.append(("payload", values.pop("payload")))
     return values, samples
+
+
+class Runs(Kind):
+    """Runs that a gate holds, and failed runs that can be resumed."""
+
+    name = "run"
+    model_name = "loadrun"
+    actions = {
+        "release": "The records are loaded as if they had arrived in time and passed the gates.",
+        "discard": "The records are deleted permanently. Those that are already loaded are kept.",
+    }
+
+    def rows(self) -> LoadRunQuerySet:
+        """Return all runs."""
+        return loading_models(self.alias).runs
+
+    def waiting(self) -> LoadRunQuerySet:
+        """Return the held runs, and the failed runs that can be resumed.
+
+        A failed run can be resumed if it keeps records that were pushed or held, or if it was
+        stopped before its files were read to their end.
+        """
+        kept = loading_models(self.alias).chunks.filter(Q(run=OuterRef("pk")))
+        return self.rows().held() | self.rows().failed().filter(Exists(kept) | IS_INTERRUPTED)
+
+    def sections(self, platform: str, show_all: bool) -> Iterator[Section]:
+        """Yield the held runs and the failed runs, the oldest first."""
+        runs = self.waiting().order_by("pk")
+        entries = [(run.status, self._entry(run)) for run in runs if platform in ("", run.platform)]
+        for title, status in (("Held runs", "held"), ("Failed runs", "failed")):
+            listed = [entry for run_status, entry in entries if run_status == status]
+            yield Section(self.name, title, len(listed), listed)
+
+    def _entry(self, run: LoadRun) -> Entry:
+        name, reasons = str(self.address(run)), self.reason(run).splitlines()
+        received = sum(1 for _ in self._received(run))
+        values: Json = {"id": name, "status": run.status, "source": run.source, "causes": reasons}
+        values |= {"held": run.held_count, "received": received}
+        values |= {"started_at": run.started_at, "finished_at": run.finished_at}
+        since = run.finished_at or run.started_at
+        return Entry([name], run.held_count + received, run.source, since, reasons, values)
+
+    def reason(self, row: Any) -> str:
+        """Return why a gate holds the run, or why it failed."""
+        return str(row.error)
+
+    def describe(self, row: Any) -> Json:
+        """Return a run as JSON: its counts, why it waits, and the first records that it keeps."""
+        names = ("read", "created", "updated", "unchanged", "rejected", "held", "price_point")
+        held = chunks.read(self.alias, row.pk, is_held=True)
+        lines = islice(held, _FIRST) if row.status == LoadRun.Status.HELD else ()
+        return {
+            "id": str(self.address(row)),
+            "status": row.status,
+            "source": row.source,
+            "started_at": row.started_at,
+            "finished_at": row.finished_at,
+            "causes": row.error.splitlines(),
+            "counts": {name: getattr(row, f"{name}_count") for name in names},
+            "options": row.options,
+            "first": [orjson.loads(line.raw) for line in lines],
+            "received": [
+                {"place": line.place, "raw": line.raw.decode("utf-8", "replace")}
+                for line in islice(self._received(row), _FIRST)
+            ],
+        }
+
+    def _received(self, run: Any) -> Iterator[Line]:
+        """Yield the lines that a run has received and not loaded."""
+        path = sources.chunks_path(sources.RECEIVED, run.pk)
+        source = run.sources.filter(path=path).order_by("pk").last()
+        lines = islice(chunks.read(self.alias, run.pk), source.checkpoint if source else 0, None)
+        yield from (line for line in lines if line.raw != chunks.BLANK_LINE)
+
+    def count(self, selection: Selection) -> int:
+        """Return how many records a run holds or has not loaded, without unread ones of files."""
+        run = self.get(selection.address)
+        if not self.waiting().filter(pk=run.pk).exists():
+            advice = " Load its sources again." if run.status == LoadRun.Status.FAILED else ""
+            raise SourceError(
+                f"Run {selection.address} has no records to release or discard: its status is "
+                f"{run.status}.{advice}"
+            )
+        return int(run.held_count) + sum(1 for _ in self._received(run))
+
+    def release(self, selection: Selection) -> Result:
+        """Load the records of a run; the gates let held ones pass, and judge those of a failed run.
+
+        :raises SourceError: if it has nothing to load, or it fails unexpectedly
+        """
+        label, address = self.label(selection), selection.address
+        try:
+            summary = ingest.resume(self.alias, address.pk)
+        except (Error, MarketplaceError):
+            raise
+        except Exception as error:
+            failure = ingest.name_failure(str(address), error)
+            raise SourceError(f"Run {address} failed: {failure}") from error
+        problems = [*summary.source_errors, *summary.rejections()]
+        text = f"Released {label}: {summary.counts}."
+        return Result(text, problems, summary.needs_attention)
+
+    def discard(self, selection: Selection) -> Result:
+        """Delete the records that a run holds or has not loaded."""
+        run = self.rows().filter(pk=selection.address.pk)
+        with transaction.atomic(using=self.alias):
+            # A concurrent release waits for this lock, and then finds the run discarded.
+            run.select_for_update().first()
+            label = self.label(selection)
+            run.update(status=LoadRun.Status.DISCARDED)
+            loading_models(self.alias).chunks.of_run(selection.address.pk).delete()
+        return Result(f"Discarded {label}.", [])

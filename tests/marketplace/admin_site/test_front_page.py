@@ -202,6 +202,7 @@ class TestNavigation:
         }
         assert list(titles) == [None, "E-commerce", "Classifieds", "Procurement", "Accounts"]
         assert titles["Procurement"] == [
+            "Waiting for review",
             "Lots",
             "Lot items",
             "Organizations",

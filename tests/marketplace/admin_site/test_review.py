@@ -1,6 +1,7 @@
 """What waits for review in the admin: listed, opened, released and discarded, for each kind."""
 
 import re
+from html import unescape
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -12,6 +13,7 @@ from marketplace.admin_site import review
 from marketplace.groups import ensure_groups
 from tests import factories
 from tests.marketplace.commands.review_rows import (
+    CAUSE,
     KINDS,
     card,
     held_run,
@@ -150,15 +152,25 @@ class TestEntries:
         assert record_page.count("&quot;productId&quot;") == 3
 
     def test_records_with_the_same_reason_are_released_together(self, admin_client):
-        alike = [record(number) for number in (1, 2)]
-        record(3, reason="is odd")
+        reason = "is odd:\nvery odd"
+        alike = [record(number, reason=reason, field="") for number in (1, 2)]
+        record(3, reason="is odd", field="")
+        values = {"reason": reason.replace("\n", "\r\n")}
 
-        question = act(admin_client, "release", "record", alike[0], is_group="yes")
-        page = act(admin_client, "release", "record", alike[0], is_group="yes", confirmed="yes")
+        question = act(admin_client, "release", "record", alike[0], **values)
+        page = act(admin_client, "release", "record", alike[0], confirmed="yes", **values)
 
         assert "Release 2 records of uzum?" in question
         assert "Released 2 records of uzum." in page
         assert QuarantinedRecord.objects.get().reason == "is odd"
+
+    def test_records_with_another_reason_than_the_confirmed_one_are_kept(self, admin_client):
+        row = record(reason="is odd", field="")
+
+        page = act(admin_client, "discard", "record", row, reason="is long", confirmed="yes")
+
+        assert "None of the selected rows can be discarded." in page
+        assert QuarantinedRecord.objects.exists()
 
     def test_record_that_fails_again_stays_with_its_reason(self, admin_client):
         bad = record(1, price="дорого")
@@ -203,14 +215,17 @@ class TestLimits:
         assert QuarantinedRecord.objects.count() == 2
 
     @pytest.mark.parametrize(
-        ("kind", "words"), [("run", "run uzum-"), ("record", "records --platf")]
+        ("kind", "words"),
+        [("run", "run uzum-"), ("record", "records --platform uzum --reason ")],
     )
     def test_of_records(self, admin_client, monkeypatch, kind, words):
         monkeypatch.setattr(review, "RECORD_LIMIT", 0)
+        row = KINDS[kind]()
+        reason = CAUSE if kind == "run" else f"price: {row.reason}"
 
-        page = act(admin_client, "release", kind, KINDS[kind](), is_group="yes", confirmed="yes")
+        page = act(admin_client, "release", kind, row, reason=reason, confirmed="yes")
 
-        assert f"Run python manage.py ingest_review release {words}" in page
+        assert f"Run python manage.py ingest_review release {words}" in unescape(page)
         assert is_waiting(kind)
 
     def test_failed_run_needs_the_command(self, admin_client):
@@ -220,6 +235,8 @@ class TestLimits:
 
         assert f"run python manage.py ingest_review release run uzum-{run.pk}." in page
         assert LoadRun.objects.get().status == "failed"
+        act(admin_client, "discard", "run", run, confirmed="yes")
+        assert LoadRun.objects.get().status == "discarded"
 
 
 class TestOtherPages:
