@@ -266,21 +266,26 @@ def entry_page(request: HttpRequest, app_label: str, kind_name: str, name: str) 
         "title": f"{kind.name} {name}",
         "label": kind.label(selection) if is_waiting else "",
         "reasons": kind.reason(row).splitlines(),
-        "rows": [
-            (
-                elements.admin_link(other, f"{kind.name} {kind.address(other)}"),
-                [
-                    (title, elements.preformatted(_text(payload)))
-                    for title, payload in split_samples(kind.describe(other))[1]
-                ],
-            )
-            for other in newest
-        ],
-        "review": may(request, kind, "change")
-        and _buttons(kind, row.pk, actions, kind.reason(row)),
+        "rows": [_row(kind, other) for other in newest],
+        "review": _buttons(kind, row.pk, actions, kind.reason(row)),
         "list_url": reverse("review", args=(app_label,)),
     }
     return _render(request, "waiting_entry", context)
+
+
+def _row(kind: Kind, row: Any) -> dict[str, Any]:
+    """Return the variables of a row: a link to its page, its short values, its first records."""
+    values, samples = split_samples(kind.describe(row))
+    short = ((key, value) for key, value in values.items() if not isinstance(value, dict | list))
+    return {
+        "link": elements.admin_link(row, f"{kind.name} {kind.address(row)}"),
+        "short_values": [
+            (formatting.label(key), formatting.format_time(value) if key.endswith("_at") else value)
+            for key, value in short
+            if value
+        ],
+        "samples": [(title, elements.preformatted(_text(payload))) for title, payload in samples],
+    }
 
 
 def _post(request: HttpRequest, alias: str) -> HttpResponse:
