@@ -215,11 +215,11 @@ class TestNavigation:
 
 
 class TestUnavailable:
-    @pytest.mark.parametrize("path", ["", "1/change/"])
+    @pytest.mark.parametrize("path", ["listing/", "listing/1/change/", "review/"])
     def test_shows_the_reason_and_the_next_step(self, admin_client, down, path):
         down("classifieds")
 
-        response = admin_client.get(f"/classifieds/listing/{path}")
+        response = admin_client.get(f"/classifieds/{path}")
 
         assert response.status_code == 503
         assert "The database classifieds is unreachable" in _text(response)
@@ -229,7 +229,8 @@ class TestUnavailable:
     def test_other_databases_are_not_affected(self, admin_client, down):
         down("classifieds")
 
-        assert admin_client.get("/procurement/lot/").status_code == 200
+        for path in ("lot/", "review/"):
+            assert admin_client.get(f"/procurement/{path}").status_code == 200
 
     def test_names_the_control_database(self, admin_client, down):
         down("default")
