@@ -10,7 +10,6 @@ from marketplace.loading.ingest import load_documents
 from tests import factories
 from tests.commands import run
 from tests.marketplace.commands.review_rows import (
-    CAUSE,
     KINDS,
     NOON,
     card,
@@ -146,27 +145,6 @@ class TestRuns:
         assert "created 1, updated 0, unchanged 0, rejected 1" in outcome.out
         assert QuarantinedRecord.objects.get().field == "productId"
 
-    def test_deletes_held_records(self):
-        held = held_run(card(1), card(2), card(3))
-
-        outcome = run("ingest_review", "discard", "run", "--force", f"uzum-{held.pk}")
-
-        held.refresh_from_db()
-        assert outcome == (f"Discarded 3 records of run uzum-{held.pk}.\n", "", 0)
-        assert (held.status, held.error, held.chunks.count()) == ("discarded", CAUSE, 0)
-        assert not Product.objects.exists()
-
-    def test_a_discarded_run_cannot_be_released(self):
-        held = held_run(card(1))
-        run("ingest_review", "discard", "run", "--force", f"uzum-{held.pk}")
-
-        outcome = run("ingest_review", "release", "run", f"uzum-{held.pk}")
-
-        assert (
-            f"Run uzum-{held.pk} has no records to release or discard: its status is discarded.\n"
-            in outcome.err
-        )
-
 
 class TestRecords:
     @pytest.fixture
@@ -215,16 +193,10 @@ class TestRecords:
         assert outcome.out == "Released 0 records of uzum; 1 failed again.\n"
         assert (remaining.pk, remaining.reason) == (record.pk, "is not CSV: odd")
 
-    def test_by_reason(self, records):
-        outcome = run("ingest_review", "release", "records", "--reason", "price: is ODD: 1")
-
-        assert outcome == ("Released 1 record of ecommerce.\n", "", 0)
-        assert Product.objects.get().external_id == "2"
-
     def test_by_reason_in_every_database(self, records):
         factories.quarantined("classifieds", b"{}", reason="is odd: 9")
 
-        outcome = run("ingest_review", "discard", "records", "--reason", "is odd", "--force")
+        outcome = run("ingest_review", "discard", "records", "--reason", "IS odd", "--force")
 
         assert outcome.out == (
             "Discarded 3 records of ecommerce.\nDiscarded 1 record of classifieds.\n"
@@ -240,16 +212,6 @@ class TestRecords:
 
         assert outcome.out == "Discarded 1 record of olx.\nDiscarded 2 records of uzum.\n"
         assert QuarantinedRecord.objects.get().pk == records[2].pk
-
-    def test_a_late_record_is_inserted_into_the_history(self, records):
-        load_documents("uzum", [card(1, price=5)], observed_at=NOON.replace(hour=15))
-
-        run("ingest_review", "release", "record", f"uzum-{records[0].pk}")
-
-        offer = Offer.objects.get()
-        prices = offer.price_points.order_by("recorded_at").values_list("price", "price_change")
-        assert offer.price == Decimal(5)
-        assert list(prices) == [(1000, None), (5, -995)]
 
 
 class TestOutliers:
@@ -267,11 +229,6 @@ class TestOutliers:
         assert restored == (f"Restored outlier {names[0]}.\n", "", 0)
         assert PricePoint.objects.get(pk=points[0].pk).is_outlier
 
-    def test_a_database_that_marks_no_prices(self):
-        outcome = run("ingest_review", "release", "outlier", "olx-7")
-
-        assert outcome.err.startswith("classifieds does not mark prices as outliers.\n")
-
 
 class TestMistakes:
     @pytest.mark.parametrize("name", ["17", "uzum", "uzum-", "uzum-x", "amazon-17", "uzum--17"])
@@ -280,16 +237,6 @@ class TestMistakes:
 
         assert outcome.err.startswith(
             f'CommandError: "{name}" is not a valid address. Write PLATFORM-NUMBER,'
-        )
-
-    def test_a_run_that_does_not_exist(self):
-        run_of_ozon = held_run(card(1), platform="ozon")
-
-        outcome = run("ingest_review", "show", "run", f"uzum-{run_of_ozon.pk}")
-
-        assert outcome.err == (
-            f"CommandError: The run uzum-{run_of_ozon.pk} does not exist. "
-            "See: ingest_review list.\n"
         )
 
     def test_all_records_of_all_platforms(self):
