@@ -72,7 +72,7 @@ class Command(DatabaseCommand):
         )
         parsers = {name: actions.add_parser(name, help=text) for name, text in HELP.items()}
         super().add_arguments(parsers["list"])
-        of_platform: Options = {"choices": PLATFORM_NAMES, "help": "Of this platform only."}
+        of_platform: Options = {"choices": PLATFORM_NAMES, "help": "List only this platform."}
         parsers["list"].add_argument("--platform", **of_platform)
         parsers["list"].add_argument(
             "--all", action="store_true", help="Show all reasons, with all ids."
@@ -87,7 +87,9 @@ class Command(DatabaseCommand):
             )
         for name in ("release", "discard"):
             parsers[name].add_argument(
-                "--reason", metavar="TEXT", help="Records whose reason contains this."
+                "--reason",
+                metavar="TEXT",
+                help="Select the records whose reason contains TEXT (case-insensitive).",
             )
             parsers[name].add_argument("--platform", **of_platform)
         for name in ("list", "show"):
