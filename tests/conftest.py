@@ -8,7 +8,8 @@ import pytest
 from django.conf import settings
 from django.db import connections
 
-from marketplace.monitoring import measurements, pgbouncer, readiness
+from marketplace.databases import health
+from marketplace.monitoring import measurements, pgbouncer
 from marketplace.postgresql import embedded
 from tests import pooler
 
@@ -96,7 +97,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _forget() -> Iterator[None]:
     """Discard cached probes of the databases after each test."""
     yield
-    for module in (measurements, pgbouncer, readiness):
+    for module in (health, measurements, pgbouncer):
         module.forget()
 
 

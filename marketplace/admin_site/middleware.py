@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from psycopg2 import errors as pg
 
 from marketplace.admin_site.error_pages import UNREACHABLE, error_page, plain_page
-from marketplace.monitoring.readiness import find_failure, record_failure
+from marketplace.databases.health import find_failure, record_failure
 from marketplace.monitoring.views import VIEWS
 from marketplace.postgresql.errors import explain, is_disconnect
 from marketplace.registry import ALIASES, CONTROL

@@ -137,13 +137,13 @@ class _Call(NamedTuple):
 class CachedProbe(Generic[T]):
     """A slow function of an alias, called in a background thread, with its results cached.
 
-    At most one call per alias runs at a time, regardless of the number of callers. Thread-safe.
+    At most one call per alias runs at a time, regardless of the number of callers. Each call has
+    its own connections, which are closed afterwards. Thread-safe.
 
-    :param function: must not raise
     :param keep: seconds for which a result is reused
     """
 
-    def __init__(self, function: Callable[[str], T], *, keep: float) -> None:
+    def __init__(self, function: Callable[[str], T], *, keep: float = 0) -> None:
         self._function = function
         self._keep = keep
         self._calls: dict[str, _Call] = {}
@@ -153,6 +153,8 @@ class CachedProbe(Generic[T]):
 
     def results(self, aliases: Sequence[str], *, seconds: float) -> dict[str, T]:
         """Return the results by alias; aliases without a result in time are left out.
+
+        An exception of the function is raised here.
 
         :param seconds: the limit from the start of a call, which may have started earlier
         """
@@ -190,12 +192,15 @@ class CachedProbe(Generic[T]):
 
     def _run(self, alias: str, call: _Call) -> None:
         try:
-            result = self._function(alias)
-        except BaseException as error:
-            # The waiting callers receive the error. The next caller starts a new call.
+            try:
+                result = self._function(alias)
+            finally:
+                connections.close_all()
+        except Exception as error:  # noqa: BLE001 # raised in the threads of the callers
+            # The next caller starts a new call.
             with self._lock:
                 self._calls.pop(alias, None)
             call.outcome.set_exception(error)
-            raise
+            return
         self._results[alias] = result
         call.outcome.set_result((time.monotonic(), result))

@@ -1,7 +1,7 @@
 """The migration state of a database: read it, apply migrations, undo them."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -10,6 +10,8 @@ from django.db import OperationalError, ProgrammingError, connections
 from django.db.backends.utils import CursorWrapper
 from django.db.migrations.exceptions import IrreversibleError, MigrationSchemaMissing
 from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.migration import Migration
+from django.db.migrations.recorder import MigrationRecorder
 from psycopg2 import errorcodes
 
 from marketplace.databases.names import database_name
@@ -51,15 +53,30 @@ class Rollback(NamedTuple):
 
 def get_revision(alias: str) -> Revision:
     """Return the migration state of the database's own apps."""
-    loader = MigrationLoader(connections[alias])
-    keys, done = _chain(loader, alias), loader.applied_migrations
-    applied = [key for key in keys if key in done]
-    pending = tuple(_label(key) for key in keys if key not in done)
-    replaced = {key for migration in loader.disk_migrations.values() for key in migration.replaces}
-    known = replaced | loader.disk_migrations.keys()
+    applied = MigrationRecorder(connections[alias]).applied_migrations()
+    return compare(alias, MigrationLoader(None, ignore_no_migrations=True), applied.keys())
+
+
+def compare(alias: str, loader: MigrationLoader, done: Collection[Key]) -> Revision:
+    """Return the migration state of a database.
+
+    :param loader: the migrations of the code
+    :param done: the keys of the applied migrations
+    """
+    migrations = loader.disk_migrations
+    replaced = {key for migration in migrations.values() for key in migration.replaces}
+    keys = _chain(loader, alias)
+    applied = [key for key in keys if key in done or _is_replaced(migrations[key], done)]
+    pending = tuple(_label(key) for key in keys if key not in applied)
+    known = replaced | migrations.keys()
     unknown = [key for key in done if database_of(key[0]) == alias and key not in known]
     current = _last(applied) if pending else "head"
     return Revision(current, pending, tuple(_label(key) for key in sorted(unknown)))
+
+
+def _is_replaced(migration: Migration, done: Collection[Key]) -> bool:
+    """Return whether all migrations that a squashed one replaces were applied."""
+    return bool(migration.replaces) and all(key in done for key in migration.replaces)
 
 
 def get_compatible_revision(alias: str) -> Revision:
@@ -69,8 +86,8 @@ def get_compatible_revision(alias: str) -> Revision:
         database that is only ahead of the code, without pending migrations, is compatible.
     """
     revision = get_revision(alias)
-    if alias in ALIASES and revision.pending and revision.unknown:
-        raise MarketplaceError(_describe_incompatibility(alias, revision.unknown))
+    if reason := describe_incompatibility(alias, revision):
+        raise MarketplaceError(reason)
     return revision
 
 
@@ -189,7 +206,11 @@ def _run_migrate(alias: str, *arguments: str) -> None:
         ) from error
 
 
-def _describe_incompatibility(alias: str, unknown: Sequence[str]) -> str:
+def describe_incompatibility(alias: str, revision: Revision) -> str:
+    """Return why this version of the code cannot migrate the database; empty if it can."""
+    unknown = revision.unknown
+    if not (alias in ALIASES and revision.pending and unknown):
+        return ""
     others = f" and {counted(len(unknown) - 1, 'other')}" if len(unknown) > 1 else ""
     return (
         f"The database {database_name(alias)} was created by another version of this project, "

@@ -8,7 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import Error
 
 from marketplace.databases.names import database_name
-from marketplace.databases.parallel import run_on_all
+from marketplace.databases.probe import CachedProbe
 from marketplace.doctor import (
     activity,
     backups,
@@ -66,11 +66,9 @@ def diagnose(
     :param now: the current time for all checks
     :param only: the codes of the findings to report; all if empty
     """
-    answers = run_on_all(partial(diagnose_database, now=now, only=only), aliases, seconds=seconds)
-    reason = (
-        f"no answer within {seconds:g} seconds. Check whether the server is overloaded or "
-        "suspended."
-    )
+    probe = CachedProbe(partial(diagnose_database, now=now, only=only))
+    answers = probe.results(aliases, seconds=seconds)
+    reason = f"It did not answer within {seconds:g} seconds. Check that the server is not stopped."
     diagnoses = [answers.get(alias) or _unreachable(alias, reason, now, only) for alias in aliases]
     _remove_duplicates(diagnoses)
     return diagnoses

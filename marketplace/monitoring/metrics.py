@@ -14,11 +14,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from marketplace.backups.sets import last_backup_at
+from marketplace.databases.health import Health, get_health
 from marketplace.databases.names import ALL_ALIASES
 from marketplace.loading.models import LoadRun
 from marketplace.monitoring.measurements import Measurements, get_measurements
 from marketplace.monitoring.pgbouncer import get_pools
-from marketplace.monitoring.readiness import Readiness, get_readiness
 from marketplace.registry import ALIASES, get_database
 
 #: All statuses of runs, so that a time series exists before its first run.
@@ -44,12 +44,12 @@ class DatabaseCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Query all databases in parallel, and yield the metrics."""
         now, measurements = timezone.now(), get_measurements(ALL_ALIASES)
-        readiness = get_readiness()
-        yield from _health(readiness)
+        health = get_health()
+        yield from _health(health)
         yield from _sizes(measurements)
         yield from _connections(measurements)
         yield from _loads(measurements)
-        yield from _freshness(readiness, now)
+        yield from _freshness(health, now)
         yield _backups(now)
         yield from _pools()
         yield _failures(measurements)
@@ -71,16 +71,16 @@ def _counter(
     return family
 
 
-def _health(readiness: list[Readiness]) -> Iterator[Metric]:
+def _health(health: list[Health]) -> Iterator[Metric]:
     labels = ["database"]
-    up = [(status.alias, status.is_up) for status in readiness]
+    up = [(status.alias, status.is_up) for status in health]
     yield _gauge("database_up", "Whether the database answers.", labels, up)
-    ready = [(status.alias, status.is_ready) for status in readiness]
+    ready = [(status.alias, status.is_ready) for status in health]
     text = "Whether the database answers, is migrated, and accepts changes."
     yield _gauge("database_ready", text, labels, ready)
-    read_only = [(status.alias, status.is_read_only) for status in readiness if status.is_up]
+    read_only = [(status.alias, status.is_read_only) for status in health if status.is_up]
     yield _gauge("database_read_only", "Whether the database is read-only.", labels, read_only)
-    pending = [(status.alias, status.pending) for status in readiness if status.pending is not None]
+    pending = [(status.alias, len(status.revision.pending)) for status in health if status.revision]
     yield _gauge("pending_migrations", "Number of pending migrations.", labels, pending)
 
 
@@ -143,11 +143,11 @@ def _loads(measurements: dict[str, Measurements]) -> Iterator[Metric]:
     yield _gauge("quarantined_records", text, ["platform"], quarantine)
 
 
-def _freshness(readiness: list[Readiness], now: datetime) -> Iterator[Metric]:
-    loaded = [item for status in readiness for item in status.loaded_at.items()]
+def _freshness(health: list[Health], now: datetime) -> Iterator[Metric]:
+    loaded = [item for status in health for item in status.loaded_at.items()]
     text = "Seconds since the last complete load of the platform; absent without one."
     yield _gauge("freshness_seconds", text, ["platform"], _ages(loaded, now))
-    observed = [item for status in readiness for item in status.observed_at.items()]
+    observed = [item for status in health for item in status.observed_at.items()]
     text = "Seconds since the newest observation of the platform; absent without one."
     yield _gauge("observation_age_seconds", text, ["platform"], _ages(observed, now))
 

@@ -6,21 +6,19 @@ from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from django.apps import apps
-from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
 from django.db import Error, OperationalError, ProgrammingError, connections
 from django.db.models import Max, Q
 from django.db.transaction import atomic
 from psycopg2 import sql
 
 from marketplace.backups.sets import last_backup_at
+from marketplace.databases.health import get_health, start_embedded_server
 from marketplace.databases.names import database_name
-from marketplace.databases.parallel import run_on_all
 from marketplace.databases.partitions import lost_months
-from marketplace.databases.revisions import get_compatible_revision
+from marketplace.databases.probe import CachedProbe
+from marketplace.databases.revisions import describe_incompatibility
 from marketplace.exceptions import MarketplaceError
 from marketplace.loading.models import LoadRun, loading_models
-from marketplace.postgresql import embedded
 from marketplace.postgresql.errors import explain
 from marketplace.push import inbox
 from marketplace.registry import ALIASES, CONTROL, get_database
@@ -138,9 +136,15 @@ def get_statuses(aliases: Iterable[str] = ALIASES) -> list[DatabaseStatus]:
     Does not raise or leave a connection open, so that it is safe in a web process.
     """
     aliases = tuple(aliases)
-    _start_embedded_server(aliases)
-    answers = run_on_all(get_status, aliases, seconds=TIME_LIMIT)
-    return [answers.get(alias) or _unknown(alias)._replace(error=_NO_ANSWER) for alias in aliases]
+    reason = start_embedded_server(aliases)
+    answers = _statuses.results(aliases, seconds=TIME_LIMIT)
+    statuses = [
+        answers.get(alias) or _unknown(alias)._replace(error=_NO_ANSWER) for alias in aliases
+    ]
+    return [
+        status._replace(error=reason) if reason and _is_embedded_and_down(status) else status
+        for status in statuses
+    ]
 
 
 def get_status(alias: str) -> DatabaseStatus:
@@ -149,13 +153,20 @@ def get_status(alias: str) -> DatabaseStatus:
     :param alias: one of the three, or `default`, whose rows and loads are not reported
     """
     status = _unknown(alias)
+    [health] = get_health([alias])
+    if health.revision is None:
+        return status._replace(error=health.error)
+    status = status._replace(is_connected=True)
+    if reason := describe_incompatibility(alias, health.revision):
+        return status._replace(error=reason)
+    current, pending, _ = health.revision
+    status = status._replace(revision=current, pending=pending)
     try:
         with atomic(using=alias):
             with connections[alias].cursor() as cursor:
                 cursor.execute(_LIMITS)
-            status = status._replace(is_connected=True)
             return status._replace(**_details(alias))
-    except (Error, MarketplaceError, ImproperlyConfigured) as error:
+    except (Error, MarketplaceError) as error:
         return status._replace(error=explain(error))
 
 
@@ -163,6 +174,9 @@ _NO_ANSWER = (
     f"the server did not answer within {TIME_LIMIT:g} seconds. Check that the server runs and is "
     "not overloaded, or correct DB_HOST and DB_PORT, or the database's URL."
 )
+
+#: Not cached, but at most one query of a database runs at a time.
+_statuses = CachedProbe(get_status)
 
 
 def _unknown(alias: str) -> DatabaseStatus:
@@ -174,15 +188,9 @@ def _unknown(alias: str) -> DatabaseStatus:
     return status._replace(last_backup_at=last_backup_at(alias))
 
 
-def _start_embedded_server(aliases: Sequence[str]) -> None:
-    """Start the embedded server, which may take longer than `TIME_LIMIT` after a crash."""
-    uses_it = any(not connections[alias].settings_dict["HOST"] for alias in aliases)
-    if uses_it:
-        try:
-            embedded.start(settings.DATA_DIR)
-        except MarketplaceError:
-            # Connecting will fail for the same reason, which is then part of the status.
-            return
+def _is_embedded_and_down(status: DatabaseStatus) -> bool:
+    is_embedded = not connections[status.alias].settings_dict["HOST"]
+    return is_embedded and not status.is_connected
 
 
 def _held_runs(alias: str) -> int:
@@ -194,18 +202,11 @@ def _pushed_runs(alias: str, *, is_failed: bool) -> int:
 
 
 def _details(alias: str) -> dict[str, Any]:
-    revision = get_compatible_revision(alias)
-    details = {
-        "revision": revision.current,
-        "pending": revision.pending,
-        "size_bytes": _optional(alias, _size),
-    }
-    return details if alias == CONTROL else details | _contents(alias)
-
-
-def _contents(alias: str) -> dict[str, Any]:
+    details = {"size_bytes": _optional(alias, _size)}
+    if alias == CONTROL:
+        return details
     rows, estimated = _optional(alias, _rows) or ({}, ())
-    return {
+    return details | {
         "rows": rows,
         "estimated": estimated,
         "runs": _optional(alias, _last_runs) or (),

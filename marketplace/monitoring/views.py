@@ -3,7 +3,7 @@
 They do not use sessions, logins or cookies, and are read-only.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from ipaddress import ip_address
 from typing import Any
 
@@ -15,9 +15,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from marketplace.databases.health import get_health
 from marketplace.databases.names import ALL_ALIASES
 from marketplace.monitoring.metrics import render
-from marketplace.monitoring.readiness import Remark, get_readiness
+from marketplace.postgresql.errors import Remark
 
 #: Headers of requests that a proxy forwards.
 _FORWARDED = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_REAL_IP")
@@ -42,8 +43,8 @@ def readyz(request: HttpRequest) -> HttpResponse:
         names = ", ".join(ALL_ALIASES)
         error = f"The database {unknown[0]!r} does not exist. Databases: {names}."
         return JsonResponse({"error": error}, status=400)
-    now, readiness = timezone.now(), get_readiness(aliases)
-    is_ready = all(database.is_ready for database in readiness)
+    now, health = timezone.now(), get_health(aliases)
+    is_ready = all(database.is_ready for database in health)
     body = {
         "status": "ready" if is_ready else "not ready",
         "databases": {
@@ -54,7 +55,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
                 "loaded_at": database.loaded_at,
                 "observed_at": database.observed_at,
             }
-            for database in readiness
+            for database in health
         },
     }
     return JsonResponse(body, status=200 if is_ready else 503, json_dumps_params={"indent": 2})
@@ -95,5 +96,5 @@ def _may_read_metrics(request: HttpRequest) -> bool:
         return False
 
 
-def _as_json(remarks: "tuple[Remark, ...] | list[Remark]") -> list[dict[str, Any]]:
+def _as_json(remarks: Iterable[Remark]) -> list[dict[str, Any]]:
     return [remark._asdict() for remark in remarks]

@@ -9,8 +9,8 @@ from django.db import OperationalError, connections
 from django.test.utils import CaptureQueriesContext
 
 from marketplace.admin_site import front_page, middleware
-from marketplace.monitoring.readiness import Remark
 from marketplace.monitoring.status import DatabaseStatus, Freshness, LastRun
+from marketplace.postgresql.errors import Remark
 from marketplace.registry import ALIASES
 from tests import factories
 

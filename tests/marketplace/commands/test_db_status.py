@@ -131,7 +131,7 @@ class TestDbStatus:
             f"   Database: {settings.DATABASES['ecommerce']['NAME']}",
             f"   Platforms: {', '.join(get_database('ecommerce').platforms)}",
         ]
-        assert lines[3].startswith("   Status: unreachable: connection to server at")
+        assert lines[3].startswith("   Status: unreachable: server 127.0.0.1:1: ")
         assert lines[3].endswith("or the database's URL.")
         assert outcome.out.count("   Status: connected\n") == 3
         assert outcome.err == "CommandError: 1 of 4 databases failed: ecommerce\n"

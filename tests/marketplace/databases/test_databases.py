@@ -1,13 +1,12 @@
 from datetime import date
-from threading import Event
 
 import pytest
 from django.db import connections
 
 from marketplace.databases.creation import create_database, database_exists, drop_database
 from marketplace.databases.initialization import Changes, initialize, plan_initialization
-from marketplace.databases.parallel import run_on_all
 from marketplace.databases.partitions import ensure_partitions
+from marketplace.databases.probe import CachedProbe
 from marketplace.databases.revisions import all_migrations
 from marketplace.databases.roles.reconcile import Reconciliation
 
@@ -47,7 +46,7 @@ class TestCreateDatabase:
         def create(_name):
             return create_database("classifieds")
 
-        created = run_on_all(create, ["a", "b", "c", "d"], seconds=30)
+        created = CachedProbe(create).results(["a", "b", "c", "d"], seconds=30)
 
         assert sorted(created.values()) == [False, False, False, True]
 
@@ -117,20 +116,3 @@ class TestEnsurePartitions:
 
     def test_does_nothing_for_an_app_without_partitions(self):
         assert ensure_partitions("classifieds", TODAY) == []
-
-
-class TestRunOnAll:
-    def test_omits_late_results(self):
-        never = Event()
-
-        def answer(alias):
-            return never.wait(10) if alias == "slow" else alias.upper()
-
-        answers = run_on_all(answer, ["slow", "fast"], seconds=0.2)
-        never.set()
-
-        assert answers == {"fast": "FAST"}
-
-    def test_raises_the_error_of_a_call(self):
-        with pytest.raises(ZeroDivisionError):
-            run_on_all(lambda alias: 1 // 0, ["a"], seconds=5)

@@ -79,6 +79,12 @@ class TestCachedProbe:
 
         assert results == {"quick": "quick"}
 
+    def test_raises_the_error_of_a_call(self):
+        probe = CachedProbe(lambda alias: 1 // 0)
+
+        with pytest.raises(ZeroDivisionError):
+            probe.results(["a"], seconds=5)
+
     def test_runs_one_call_for_many_callers(self):
         slow = Slow()
         probe = CachedProbe(slow, keep=60)

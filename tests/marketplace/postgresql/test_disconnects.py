@@ -11,8 +11,9 @@ from django.urls import path
 from psycopg2.sql import SQL, Identifier
 
 from marketplace.backups import target_databases
+from marketplace.databases import health
 from marketplace.databases.names import database_name
-from marketplace.monitoring import readiness
+from marketplace.databases.probe import Query
 from marketplace.push import worker
 from tests.marketplace.push.queued_runs import product, queue
 from tests.marketplace.stage import wait
@@ -67,17 +68,17 @@ class TestPages:
 
 
 def test_a_probe_is_retried_once(monkeypatch):
-    describe, cut = readiness._describe, []
+    applied, cut = health._applied, []
 
-    def cut_once(alias, connection):
+    def cut_once(connection):
         if not cut:
-            cut.append(alias)
-            connection.query(readiness.Query(SQL(END)))
-        return describe(alias, connection)
+            cut.append("ecommerce")
+            connection.query(Query(SQL(END)))
+        return applied(connection)
 
-    monkeypatch.setattr(readiness, "_describe", cut_once)
+    monkeypatch.setattr(health, "_applied", cut_once)
 
-    assert readiness._look("ecommerce").is_ready
+    assert health._look("ecommerce").is_ready
     assert cut == ["ecommerce"]
 
 

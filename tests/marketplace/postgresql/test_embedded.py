@@ -11,7 +11,7 @@ import pytest
 from django.conf import settings
 from django.db import connections
 
-from marketplace.monitoring import status
+from marketplace.databases import health
 from marketplace.postgresql import embedded
 
 
@@ -82,7 +82,7 @@ class TestRecovery:
         settings.DATA_DIR = machine.data_dir
         monkeypatch.setitem(connections["default"].settings_dict, "HOST", "")
 
-        status._start_embedded_server(["default"])
+        health.start_embedded_server(["default"])
 
         assert embedded.is_accepting(machine.data_dir)
 

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import connections
 
 from marketplace.databases.creation import create_database
-from marketplace.databases.parallel import run_on_all
+from marketplace.databases.probe import CachedProbe
 from marketplace.databases.revisions import migrate
 from marketplace.databases.roles.definitions import roles_of
 from marketplace.databases.roles.grants import grant
@@ -199,7 +199,8 @@ class TestInstallations:
         migrate("classifieds")
         connections["classifieds"].close()
 
-        results = run_on_all(lambda _: reconcile("classifieds"), ["a", "b", "c", "d"], seconds=60)
+        probe = CachedProbe(lambda _: reconcile("classifieds"))
+        results = probe.results(["a", "b", "c", "d"], seconds=60)
 
         assert sorted(len(result.created) for result in results.values()) == [0, 0, 0, 3]
         assert [result.unresolved for result in results.values()] == [()] * 4
