@@ -9,7 +9,6 @@ overwrite its earlier files.
 """
 
 import errno
-import fcntl
 import hashlib
 import os
 import shutil
@@ -25,6 +24,7 @@ import xxhash
 from django.conf import settings
 
 from marketplace.exceptions import ArchiveError
+from marketplace.postgresql.locks import lock_file
 
 #: The version of the format of files and manifests.
 SCHEMA_VERSION = 1
@@ -122,21 +122,19 @@ def exclusive_lock() -> Iterator[Path]:
     work = root() / ".partial"
     with explain_write_errors():
         root().mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(root() / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        file = open(root() / ".lock", "a")  # noqa: SIM115 # closed below
+    with file:
+        if not lock_file(file):
             raise ArchiveError(
                 f"Another process is writing to {root()}. Wait for it to end, and run this again."
-            ) from None
-        with explain_write_errors():
-            _clear(work)
-            work.mkdir()
-        yield work
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-        os.close(descriptor)
+            )
+        try:
+            with explain_write_errors():
+                _clear(work)
+                work.mkdir()
+            yield work
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
 
 
 def _clear(path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from marketplace.backups import scratch, sets, signing, target_databases, verify
 from marketplace.databases.names import database_name
 from marketplace.exceptions import BackupError
+from marketplace.postgresql import locks
 
 
 class Drill(NamedTuple):
@@ -52,7 +53,7 @@ def drill(
     target = scratch.temporary_name(live, "drill", set_name)
     started = time.monotonic()
     with target_databases.session(alias) as cursor, sets.shared_lock(set_name):
-        target_databases.lock_for(cursor, f"drill of {live}")
+        target_databases.lock_for(cursor, locks.DRILL_OF + live)
         leftovers = scratch.leftovers(cursor, live, "drill")
         for name in leftovers:
             target_databases.drop(cursor, name)

@@ -24,6 +24,7 @@ from marketplace.databases.names import database_name
 from marketplace.databases.roles.other_roles import carry_over
 from marketplace.databases.roles.reconcile import revoke_public_functions
 from marketplace.exceptions import BackupError
+from marketplace.postgresql import locks
 
 #: The number of problems that an error message lists.
 _SHOWN = 5
@@ -109,7 +110,7 @@ def restore(plan: RestorePlan, *, jobs: int, progress: Progress) -> None:
     alias, dump, live = plan.alias, plan.dump, database_name(plan.alias)
     building = scratch.temporary_name(live, "restore", plan.set_name)
     with target_databases.session(alias) as cursor, sets.shared_lock(plan.set_name):
-        target_databases.lock_for(cursor, f"restore of {live}")
+        target_databases.lock_for(cursor, locks.RESTORE_OF + live)
         _remove_leftovers(cursor, live, progress)
         if plan.free_bytes is None:
             progress(

@@ -5,7 +5,6 @@ database, written by `pg_dump --format=directory`, and `manifest.json`, which is
 name of a set that is being written or removed starts with a dot.
 """
 
-import fcntl
 import os
 import re
 import socket
@@ -19,6 +18,7 @@ from django.conf import settings
 from marketplace.backups import files, manifests
 from marketplace.backups.manifests import MANIFEST, BackupManifest
 from marketplace.exceptions import BackupError
+from marketplace.postgresql.locks import lock_file
 
 #: Bytes that backups and restores leave free on a disk: a full disk would stop the server that
 #: stores its data there, and with it the live databases.
@@ -154,13 +154,11 @@ def exclusive_lock() -> Iterator[None]:
     except OSError as error:
         raise not_writable(error) from error
     with os.fdopen(descriptor, "r+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not lock_file(file):
             raise BackupError(
                 f"Another backup is running in {folder()}: {file.read(_QUOTED).strip()}. "
                 "Wait for it to end, or end it."
-            ) from None
+            )
         file.truncate(0)
         now = datetime.now(UTC).isoformat(sep=" ", timespec="seconds")
         file.write(f"process {os.getpid()} on {socket.gethostname()}, since {now}")
@@ -180,7 +178,7 @@ def shared_lock(name: str) -> Iterator[None]:
     except OSError as error:
         raise BackupError(f"Cannot read {path}: {error.strerror}.") from error
     with file:
-        fcntl.flock(file, fcntl.LOCK_SH)
+        lock_file(file, is_shared=True, waits=True)
         # The set may have been removed between opening and locking.
         path_of(name)
         yield
@@ -216,10 +214,9 @@ def remove(name: str) -> bool:
     path, hidden = path_of(name), folder() / f"{_REMOVED}{name}"
     try:
         with files.open_regular(path / MANIFEST) as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not lock_file(file):
+                return False
             path.rename(hidden)
-    except BlockingIOError:
-        return False
     except OSError as error:
         raise BackupError(
             f"{path} cannot be removed: {error.strerror}. Remove it by hand."

@@ -17,6 +17,7 @@ from django.db.backends.utils import CursorWrapper
 from psycopg2.sql import SQL, Composable, Identifier, Literal
 
 from marketplace.exceptions import BackupError
+from marketplace.postgresql import locks
 
 #: The maintenance database, which every server has.
 MAINTENANCE = "postgres"
@@ -118,15 +119,16 @@ def session(alias: str, name: str = MAINTENANCE) -> Iterator[CursorWrapper]:
         connection.close()
 
 
-def lock_for(cursor: CursorWrapper, purpose: str) -> None:
-    """Hold the server's lock for a purpose until the cursor's session ends.
+def lock_for(cursor: CursorWrapper, key: str) -> None:
+    """Hold the server's lock of an operation until the cursor's session ends.
 
     :raises BackupError: if another process holds the lock
     """
-    query = "SELECT pg_try_advisory_lock(hashtextextended(%(purpose)s, 0))"
-    cursor.execute(query, {"purpose": f"marketplace {purpose}"})
-    if cursor.fetchone() != (True,):
-        raise BackupError(f"Another {purpose} is running. Wait for it to end, and run this again.")
+    if not locks.try_lock(cursor, key):
+        operation = key.removeprefix("marketplace ")
+        raise BackupError(
+            f"Another {operation} is running. Wait for it to end, and run this again."
+        )
 
 
 def names(cursor: CursorWrapper) -> list[str]:

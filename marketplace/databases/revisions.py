@@ -17,6 +17,7 @@ from psycopg2 import errorcodes
 from marketplace.databases.names import database_name
 from marketplace.exceptions import DatabaseUnavailableError, MarketplaceError
 from marketplace.humanize import counted
+from marketplace.postgresql import locks
 from marketplace.postgresql.errors import error_code
 from marketplace.registry import ALIASES, CONTROL
 from marketplace.routers import database_of
@@ -169,11 +170,7 @@ def _acquire_lock(cursor: CursorWrapper, alias: str) -> None:
     # Polls, because a statement that waits for the lock would hold an MVCC snapshot, for which the
     # CREATE INDEX CONCURRENTLY of the other process would wait in turn.
     deadline = time.monotonic() + MIGRATION_LOCK_TIMEOUT
-    query = "SELECT pg_try_advisory_lock(hashtextextended('marketplace migrations', 0))"
-    while True:
-        cursor.execute(query)
-        if cursor.fetchone() == (True,):
-            return
+    while not locks.try_lock(cursor, locks.MIGRATIONS):
         if time.monotonic() > deadline:
             raise DatabaseUnavailableError(
                 f"{alias} is being migrated by another process; gave up after waiting "

@@ -13,8 +13,7 @@ from django.utils import timezone
 
 from marketplace.loading.models import PROCESS_ENDED, LoadRun, loading_models
 
-#: The first half of the lock's key; the second half is the id of the run.
-LOCK = 0x10AD
+from marketplace.postgresql import locks
 
 _TRY_LOCK = "SELECT pg_try_advisory_lock(%(kind)s, %(run)s)"
 _UNLOCK = "SELECT pg_advisory_unlock(%(kind)s, %(run)s)"
@@ -60,7 +59,7 @@ class RunLock:
         if not self.acquire():
             # The server may not have noticed yet that the old session has lost its client.
             with connection.cursor() as cursor:
-                values = {"kind": LOCK, "run": self.run_id, "pid": self._pid}
+                values = {"kind": locks.RUN, "run": self.run_id, "pid": self._pid}
                 cursor.execute(_END_SESSION, values)
             self.is_taken = not self.acquire()
         return not self.is_taken
@@ -88,7 +87,7 @@ def unlock(alias: str, run_id: int) -> None:
 
 def _execute(alias: str, statement: str, run_id: int) -> bool:
     with connections[alias].cursor() as cursor:
-        cursor.execute(statement, {"kind": LOCK, "run": run_id})
+        cursor.execute(statement, {"kind": locks.RUN, "run": run_id})
         return bool(cursor.fetchone()[0])
 
 

@@ -6,7 +6,6 @@ processes share it, and it runs until `stop`. All functions may be called from s
 once: a lock file serializes them.
 """
 
-import fcntl
 import hashlib
 import os
 import secrets
@@ -23,6 +22,7 @@ from psycopg2 import sql
 
 from marketplace.exceptions import EmbeddedServerError
 from marketplace.postgresql import reserve
+from marketplace.postgresql.locks import lock_file
 from marketplace.postgresql.programs import give_to_system_user, run_program
 
 SUPERUSER = "postgres"
@@ -231,7 +231,7 @@ def _connect(data_dir: Path) -> Any:
 @contextmanager
 def _lock(data_dir: Path) -> Iterator[None]:
     with open(data_dir / "lock", "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        lock_file(file, waits=True)
         yield
 
 

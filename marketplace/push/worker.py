@@ -16,11 +16,11 @@ from django.db import Error, InterfaceError, OperationalError, connections
 from django.utils import timezone
 
 from marketplace.exceptions import DatabaseUnavailableError, MarketplaceError
-from marketplace.loading import ingest, run_lock
+from marketplace.loading import ingest
 from marketplace.loading.formats import json_text
 from marketplace.loading.ingest import Summary
 from marketplace.loading.models import LoadRun, loading_models
-from marketplace.postgresql import embedded
+from marketplace.postgresql import embedded, locks
 from marketplace.postgresql.errors import error_code, explain, is_disconnect
 from marketplace.push import inbox
 
@@ -38,26 +38,13 @@ _TEMPORARY = ("08", "25", "40", "53", "55", "57")
 #: statement timeout.
 _TEMPORARY_STEP = -0.9
 
-#: First key of the advisory lock of a platform. No other lock of the project uses this number.
-_LOCK_CLASS = 0x10AE
-
 # A lock of the transaction, because behind a connection pooler a session may serve other clients.
 # The transaction has no snapshot, so it does not prevent vacuum from removing rows.
 _TRY_LOCK = """
 SELECT
     set_config('idle_in_transaction_session_timeout', '0', true),
-    pg_try_advisory_xact_lock(%(class)s, hashtext(%(platform)s))
+    pg_try_advisory_xact_lock(%(kind)s, hashtext(%(platform)s))
 """
-
-_IS_BEING_LOADED = """
-SELECT EXISTS (
-    SELECT FROM pg_locks
-    WHERE
-        locktype = 'advisory' AND classid = %(class)s AND objid = %(run)s AND objsubid = 2
-        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-)
-"""
-
 
 _GIVEN_UP = (
     f"The process that loaded this run ended {inbox.MAX_ATTEMPTS} times before the run finished. "
@@ -254,7 +241,7 @@ def _platform_lock(alias: str, platform: str) -> Iterator[bool]:
     try:
         connection.set_autocommit(False)
         with connection.cursor() as cursor:
-            cursor.execute(_TRY_LOCK, {"class": _LOCK_CLASS, "platform": platform})
+            cursor.execute(_TRY_LOCK, {"kind": locks.PLATFORM, "platform": platform})
             is_locked = bool(cursor.fetchone()[1])
         yield is_locked
     finally:
@@ -264,8 +251,7 @@ def _platform_lock(alias: str, platform: str) -> Iterator[bool]:
 def _is_being_loaded(alias: str, run: Any) -> bool:
     """Return whether another process, such as the command `ingest`, is loading the run."""
     with connections[alias].cursor() as cursor:
-        cursor.execute(_IS_BEING_LOADED, {"class": run_lock.LOCK, "run": run.pk})
-        return bool(cursor.fetchone()[0])
+        return locks.is_locked(cursor, locks.RUN, run.pk)
 
 
 def _is_temporary(error: Exception) -> bool:

@@ -19,6 +19,7 @@ from marketplace.databases.roles.inspection import Inspection, inspect
 from marketplace.databases.roles.passwords import require_strong
 from marketplace.databases.server import MAINTENANCE_DATABASE, connect_to_database
 from marketplace.exceptions import DatabaseUnavailableError
+from marketplace.postgresql import locks
 from marketplace.postgresql.errors import error_code
 
 #: Seconds to wait for another process that changes roles.
@@ -270,7 +271,7 @@ def _acquire_roles_lock(cursor: CursorWrapper) -> None:
         {"timeout": f"{_ROLES_LOCK_TIMEOUT}s"},
     )
     try:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('marketplace roles', 0))")
+        locks.lock_transaction(cursor, locks.ROLES)
     except OperationalError as error:
         raise DatabaseUnavailableError(
             "Roles are being changed by another process; gave up after waiting "

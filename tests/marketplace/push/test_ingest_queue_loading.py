@@ -6,7 +6,8 @@ import pytest
 from django.apps import apps
 from django.db import connections
 
-from marketplace.loading import ingest, run_lock
+from marketplace.loading import ingest
+from marketplace.postgresql import locks
 from marketplace.push import worker
 from tests import factories
 from tests.commands import run
@@ -182,7 +183,7 @@ class TestSelection:
         other = connections["ecommerce"].copy()
 
         with other.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_lock(%s, %s)", [run_lock.LOCK, pk])
+            cursor.execute("SELECT pg_advisory_lock(%s, %s)", [locks.RUN, pk])
             self.load()
         other.close()
 
