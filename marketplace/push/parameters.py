@@ -7,7 +7,7 @@ from typing import Any
 from django.http import HttpRequest
 
 from marketplace.exceptions import PayloadError, SourceError
-from marketplace.loading import sources
+from marketplace.loading import full_listings, sources
 from marketplace.loading.values import instant
 from marketplace.push import inbox
 from marketplace.push.content_encoding import ENCODINGS
@@ -16,7 +16,6 @@ from marketplace.push.errors import RequestError
 #: Parameters for values that payloads may omit, named like the options of `ingest`.
 _OPTIONS = ("shop", "lot", "lot_type", "currency", "decimal")
 _PARAMETERS = ("observed_at", "full_listing", *_OPTIONS)
-_FULL_LISTINGS = ("shop", "category", "auto")
 
 #: Deprecated alias of the parameter full_listing.
 _SNAPSHOT = "snapshot"
@@ -38,8 +37,8 @@ def read_parameters(request: HttpRequest, platform: str, now: datetime) -> inbox
             raise RequestError(400, f"Unknown parameter {name}. Choose from {names}.")
         _check_text(name, value)
     full_listing = parameters.get("full_listing", parameters.get(_SNAPSHOT, ""))
-    if full_listing not in ("", *_FULL_LISTINGS):
-        raise RequestError(400, f"full_listing must be one of {', '.join(_FULL_LISTINGS)}.")
+    if full_listing not in ("", *full_listings.KINDS):
+        raise RequestError(400, f"full_listing must be one of {', '.join(full_listings.KINDS)}.")
     if parameters.get("decimal", ".") not in (".", ","):
         raise RequestError(400, 'decimal must be "." or ",".')
     key = request.headers.get("Idempotency-Key")
