@@ -1,6 +1,6 @@
 """Format counts, sizes and times for display."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.utils import timezone
 
@@ -17,17 +17,24 @@ def file_size(count: float) -> str:
     return f"{sign}{size:,.{places}f} {units[0]}"
 
 
-def duration(seconds: float) -> str:
-    """Format a duration in its largest unit: 45 seconds, 12 minutes, 3 hours, 31 days."""
+def duration(value: timedelta | float) -> str:
+    """Format a duration or its seconds in its largest unit: 45 seconds, 12 minutes, 31 days."""
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
     for length, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= length * 2:
             return f"{seconds / length:,.0f} {unit}s"
     return f"{seconds:,.0f} second{'' if round(seconds) == 1 else 's'}"
 
 
-def format_time(value: datetime) -> str:
-    """Format a time in TIME_ZONE with its UTC offset: 2025-11-22 18:17+05:00."""
-    return timezone.localtime(value).isoformat(sep=" ", timespec="minutes")
+def age(value: datetime, now: datetime) -> str:
+    """Format the age of a time: 3 hours ago, or just now."""
+    return "just now" if now - value < timedelta(minutes=1) else f"{duration(now - value)} ago"
+
+
+def format_time(value: datetime, *, has_offset: bool = True) -> str:
+    """Format a time in TIME_ZONE, with its UTC offset or without: 2025-11-22 18:17+05:00."""
+    time = timezone.localtime(value)
+    return (time if has_offset else time.replace(tzinfo=None)).isoformat(" ", "minutes")
 
 
 def one_line(text: str, limit: int = 0) -> str:

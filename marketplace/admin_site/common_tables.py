@@ -9,6 +9,7 @@ from marketplace.admin_site.field_values import RAW_PAYLOAD_LIMIT, payload_text
 from marketplace.admin_site.filters import DayRangeFilter, PlatformFilter, choice
 from marketplace.admin_site.read_only import Panel, ReadOnlyAdmin
 from marketplace.admin_site.review import ReviewMixin
+from marketplace.humanize import duration
 from marketplace.loading.models import LoadRun
 from marketplace.loading.summary import warnings_of
 
@@ -69,8 +70,8 @@ class LoadRunAdmin(ReviewMixin, ReadOnlyAdmin):
     def took(self, obj: LoadRun) -> str:
         """Return the duration of the run; a dash while it runs."""
         finished = obj.finished_at
-        duration = finished - obj.started_at if finished else None
-        return elements.figure(formatting.duration(duration))
+        took = duration(finished - obj.started_at) if finished else formatting.DASH
+        return elements.figure(took)
 
     @admin.display(description="warnings")
     def warnings(self, obj: Any) -> str:

@@ -1,11 +1,12 @@
 """Values as plain text: numbers, money, times, names. An unknown value is a dash, never 0."""
 
 import re
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 
 from django.db import models
-from django.utils import timezone
+
+from marketplace import humanize
 
 DASH = "—"
 
@@ -115,27 +116,4 @@ def signed_percent(value: Decimal | None) -> str:
 
 def format_time(value: datetime | None) -> str:
     """Return a time in the project's time zone: 2025-11-22 18:17."""
-    return DASH if value is None else f"{timezone.localtime(value):%Y-%m-%d %H:%M}"
-
-
-def duration(value: timedelta | None) -> str:
-    """Return a time span in its two largest units: 3 min 12 s."""
-    if value is None:
-        return DASH
-    remaining = max(int(value.total_seconds()), 0)
-    parts: list[str] = []
-    for unit, seconds in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
-        count, remaining = divmod(remaining, seconds)
-        if count or parts or unit == "s":
-            parts.append(f"{count} {unit}")
-    return " ".join(parts[:2])
-
-
-def size(value: int | None) -> str:
-    """Return a number of bytes: 1.2 GB."""
-    if value is None:
-        return DASH
-    amount, units = float(value), ["B", "kB", "MB", "GB", "TB"]
-    while amount >= 1024 and len(units) > 1:
-        amount, units = amount / 1024, units[1:]
-    return f"{amount:.0f} {units[0]}" if amount >= 100 else f"{amount:.3g} {units[0]}"
+    return DASH if value is None else humanize.format_time(value, has_offset=False)

@@ -18,7 +18,7 @@ from django.utils.text import capfirst
 
 from marketplace.admin_site import elements, formatting
 from marketplace.admin_site.review import may
-from marketplace.humanize import counted
+from marketplace.humanize import age, counted, file_size
 from marketplace.loading.review import kinds_of
 from marketplace.monitoring.status import DatabaseStatus, Freshness, LastRun, get_statuses
 from marketplace.registry import ALIASES, DATABASES, get_database, get_platform
@@ -139,7 +139,7 @@ def _card(status: DatabaseStatus, lists: dict[str, str], now: datetime) -> dict[
         "kind": get_database(alias).kind,
         "status": status,
         "badge": elements.badge("Connected" if status.is_connected else "Unreachable"),
-        "size": formatting.size(status.size_bytes),
+        "size": formatting.DASH if status.size_bytes is None else file_size(status.size_bytes),
         "backup": formatting.format_time(status.last_backup_at),
         "rows": [
             (name.replace("_", " "), formatting.number(count), lists.get(f"{alias}_{name}", ""))
@@ -184,4 +184,4 @@ def _run(
 
 
 def _age(at: datetime | None, now: datetime) -> str:
-    return f"{formatting.duration(now - at)} ago" if at else "never"
+    return age(at, now) if at else "never"

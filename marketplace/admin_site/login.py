@@ -20,6 +20,7 @@ from django.shortcuts import render
 from django.utils import timezone
 
 from marketplace.admin_site import formatting
+from marketplace.humanize import duration
 
 #: Failures of any accounts from one IP address, which an office may share, until it is locked.
 ADDRESS_FAILURE_LIMIT = 50
@@ -96,7 +97,7 @@ def locked_page(
     context = admin.site.each_context(request) | {
         "title": "Too many failed logins",
         "opens_at": formatting.format_time(opens_at),
-        "wait": formatting.duration(wait),
+        "wait": duration(wait),
     }
     page = render(request, "admin/marketplace/locked.html", context, status=429)
     page["Retry-After"] = max(int(wait.total_seconds()), 1)

@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.db import connections
-from django.utils.timezone import localtime
 from psycopg2.sql import SQL, Identifier
 
+from marketplace.humanize import format_time
 from marketplace.loading.adapters import Parsed
 from marketplace.loading.models import loading_models, table_of
 from marketplace.loading.retry import retry
@@ -149,7 +149,7 @@ class Clock:
                 parsed_items[position] = parsed_item._replace(item=replaced)
 
     def _warn(self, text: str, at: datetime) -> None:
-        self._warnings.setdefault(text, text.format(at=localtime(at).isoformat(" ", "minutes")))
+        self._warnings.setdefault(text, text.format(at=format_time(at)))
 
     def _find_stale_times(
         self, parsed_items: "list[ParsedItem]", results: Sequence[Parsed | None]

@@ -10,9 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from django.utils.timezone import localtime
-
 from marketplace.exceptions import SourceError
+from marketplace.humanize import format_time
 from marketplace.loading.formats import documents
 from marketplace.loading.items import Batch, Position
 from marketplace.loading.models import loading_models
@@ -116,7 +115,7 @@ def check_observed_at(time: datetime | None, now: datetime) -> None:
     :raises SourceError: if it is more than a day in the future
     """
     if time and time > now + _TOLERANCE:
-        at = localtime(time).isoformat(" ", "minutes")
+        at = format_time(time)
         raise SourceError(
             f"The time of observation, {at}, is more than a day in the future: any observation "
             "before it would be a late arrival. Check the year and the time zone."

@@ -4,10 +4,9 @@ from datetime import datetime
 from functools import partial
 
 from django.db import transaction
-from django.utils.timezone import localtime
 
 from marketplace.exceptions import SourceError
-from marketplace.humanize import counted
+from marketplace.humanize import counted, format_time
 from marketplace.loading import payloads
 from marketplace.loading.commit import Committer, HeldError
 from marketplace.loading.full_listings import FullListing
@@ -123,7 +122,7 @@ class Writer:
             self.run.keep_scope(scope)
             return
         if self.gate.is_truncated(str(scope), self.full_listing.count, scope.at):
-            at = localtime(scope.at).isoformat(" ", "minutes")
+            at = format_time(scope.at)
             self._warn(
                 f"An earlier full listing of {scope} has the same time, {at}, and more records. "
                 "What this one lacks stays available; use --observed-at to set another time."

@@ -6,9 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
-from django.utils import timezone
 
-from marketplace.humanize import counted
+from marketplace.humanize import counted, format_time
 from marketplace.loading.review import MAX_GROUPS
 from marketplace.loading.waiting import Json, Section, split_samples
 from marketplace.registry import get_database
@@ -94,4 +93,4 @@ def _to_json(value: Any, indent: int | None = None) -> str:
 
 
 def _format_time(time: datetime) -> str:
-    return f"{timezone.localtime(time):%Y-%m-%d %H:%M}"
+    return format_time(time, has_offset=False)

@@ -13,10 +13,9 @@ from django.utils import timezone
 from ecommerce.archive import dependents, layout, months, moving
 from ecommerce.archive.moving import MovedMonth
 from ecommerce.models import PricePoint
-from marketplace.admin_site.formatting import size
 from marketplace.cli import DatabaseCommand, add_destructive_arguments, add_format_argument
 from marketplace.exceptions import ArchiveError, BackupError, MarketplaceError
-from marketplace.humanize import counted
+from marketplace.humanize import counted, file_size
 from marketplace.postgresql.errors import explain
 
 
@@ -136,7 +135,7 @@ class Command(DatabaseCommand):
             return
         if removed.months:
             names = months.names(removed.months)
-            self._write(alias, f"removed superseded files of {names} ({size(removed.bytes)})")
+            self._write(alias, f"removed superseded files of {names} ({file_size(removed.bytes)})")
 
     def _plan_month(self, alias: str, month: date) -> bool:
         try:
@@ -177,9 +176,9 @@ class Command(DatabaseCommand):
 
     def _report(self, alias: str, moved: MovedMonth, verb: str) -> None:
         self.results.append({"alias": alias, "error": "", "action": verb, **moved._asdict()})
-        places = [f"{size(moved.bytes)} in PostgreSQL"] if moved.bytes else []
+        places = [f"{file_size(moved.bytes)} in PostgreSQL"] if moved.bytes else []
         if moved.files:
-            places.append(f"{size(moved.archived_bytes)} in {counted(moved.files, 'file')}")
+            places.append(f"{file_size(moved.archived_bytes)} in {counted(moved.files, 'file')}")
         parts = [f"{verb} {moved.month:%Y-%m}: {counted(moved.rows, 'row')}", " → ".join(places)]
         self._write(alias, ", ".join(filter(None, parts)))
 

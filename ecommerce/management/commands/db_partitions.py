@@ -9,10 +9,9 @@ from django.utils import timezone
 from ecommerce import partitions
 from ecommerce.models import PricePoint
 from ecommerce.partitions import Partition
-from marketplace.admin_site.formatting import size
 from marketplace.cli import DatabaseCommand, add_format_argument
 from marketplace.databases.partitions import ensure_partitions
-from marketplace.humanize import counted
+from marketplace.humanize import counted, file_size
 
 
 class Command(DatabaseCommand):
@@ -72,7 +71,7 @@ class Command(DatabaseCommand):
     def _place(self, partition: Partition) -> str:
         rows = f"{'about ' if partition.is_estimate else ''}{counted(partition.rows, 'row')}"
         if partition.state == "hot":
-            return f"hot, {rows}, {size(partition.bytes)}"
+            return f"hot, {rows}, {file_size(partition.bytes)}"
         if partition.state == "archived":
             problem = f": {self.style.ERROR(partition.problem)}" if partition.problem else ""
             return f"archived {partition.archived_at:%Y-%m-%d}, {rows}{problem}"

@@ -9,9 +9,8 @@ from django.db import router
 from ecommerce.archive import layout, moving
 from ecommerce.archive.moving import MovedMonth
 from ecommerce.models import PricePoint
-from marketplace.admin_site.formatting import size
 from marketplace.cli import DatabaseCommand
-from marketplace.humanize import counted
+from marketplace.humanize import counted, file_size
 
 
 class Command(DatabaseCommand):
@@ -47,10 +46,10 @@ class Command(DatabaseCommand):
         self.visit(self.selected(options), unarchive)
 
     def _report(self, alias: str, moved: MovedMonth, verb: str) -> None:
-        table = f", {size(moved.bytes)} in PostgreSQL" if moved.bytes else ""
+        table = f", {file_size(moved.bytes)} in PostgreSQL" if moved.bytes else ""
         self.stdout.write(
             f"{alias.upper()}: {verb} {moved.month:%Y-%m}: {counted(moved.rows, 'row')} from "
-            f"{size(moved.archived_bytes)} in {counted(moved.files, 'file')}{table}"
+            f"{file_size(moved.archived_bytes)} in {counted(moved.files, 'file')}{table}"
         )
 
 

@@ -6,10 +6,9 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 from django.utils import timezone
-from django.utils.timesince import timesince
 
 from marketplace.cli import DatabaseCommand, add_format_argument
-from marketplace.humanize import counted, file_size
+from marketplace.humanize import age, counted, file_size
 from marketplace.loading.models import LoadRun
 from marketplace.monitoring.status import DatabaseStatus, Freshness, LastRun, get_statuses
 from marketplace.registry import ALIASES, CONTROL
@@ -139,11 +138,7 @@ class Command(DatabaseCommand):
         return self.style.WARNING(f"{count:,}") if count else "0"
 
     def _ago(self, time: datetime | None, now: datetime) -> str:
-        if time is None:
-            return self.style.WARNING("never")
-        if (now - time).total_seconds() < 60:
-            return "just now"
-        return f"{timesince(time, now, depth=1)} ago".replace("\xa0", " ")
+        return self.style.WARNING("never") if time is None else age(time, now)
 
 
 def _end_time(run: LastRun) -> datetime:

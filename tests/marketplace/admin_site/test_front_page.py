@@ -85,7 +85,7 @@ class TestFrontPage:
 
         text = _text(response)
         assert "ECOMMERCE B2C Connected B2C e-commerce platforms" in text
-        assert "Size 5 GB Revision head Last backup — Quarantine 3 records" in text
+        assert "Size 5.0 GB Revision head Last backup — Quarantine 3 records" in text
         assert "products 812 345 price history 50 000 000" in text
         assert "124 300 read 1 200 created 0 updated 10 rejected Cut off." in text
         assert re.search("Last observed: .+ ago Last loaded: never New data: never", text)
@@ -157,7 +157,7 @@ class TestPermissions:
         text = _text(staff("product").get("/"))
 
         assert "ECOMMERCE B2C Connected" in text
-        assert "Size 5 GB" in text
+        assert "Size 5.0 GB" in text
         assert "products 812 345" in text
         for hidden in ("price history", "Quarantine", "Last loads", "Uzum", "Cut off."):
             assert hidden not in text

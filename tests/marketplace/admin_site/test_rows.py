@@ -196,7 +196,7 @@ class TestLoadRun:
         _, text = page(factories.load_run("classifieds", read_count=124300))
 
         assert "Status Completed" in text
-        assert "Took 5 min 0 s" in text
+        assert "Took 5 minutes" in text
         assert "Read 124 300" in text
 
     def test_shows_the_warnings_of_its_sources(self, page):
