@@ -10,10 +10,8 @@ from django.db import Error
 from marketplace.databases.names import database_name
 from marketplace.databases.probe import CachedProbe
 from marketplace.doctor import (
-    activity,
     backups,
     indexes,
-    maintenance,
     role_limits,
     schema,
     servers,
@@ -23,6 +21,7 @@ from marketplace.doctor import (
 from marketplace.doctor.checks import Check, CheckContext
 from marketplace.doctor.findings import Diagnosis, Finding, Severity
 from marketplace.doctor.session import read
+from marketplace.doctor.sql_checks import sql_check
 from marketplace.exceptions import MarketplaceError
 from marketplace.postgresql.errors import error_code, explain
 
@@ -30,20 +29,19 @@ from marketplace.postgresql.errors import error_code, explain
 TIME_LIMIT = 120.0
 
 #: All checks, in the order in which they run and are listed.
-CHECKS: tuple[Check, ...] = tuple(
-    check
-    for family in (
-        servers,
-        storage,
-        backups,
-        schema,
-        role_limits,
-        activity,
-        indexes,
-        maintenance,
-        statements,
-    )
-    for check in family.CHECKS
+CHECKS: tuple[Check, ...] = (
+    *servers.CHECKS,
+    *map(sql_check, ("replicas", "standby", "slots", "archiver")),
+    *storage.CHECKS,
+    *backups.CHECKS,
+    *schema.CHECKS,
+    *map(sql_check, ("sequences", "definitions")),
+    *role_limits.CHECKS,
+    *map(sql_check, ("sessions", "locks", "prepared", "connections")),
+    *indexes.CHECKS,
+    *map(sql_check, ("foreign_keys", "sequential_scans")),
+    *map(sql_check, ("table_bloat", "index_bloat", "neglected_tables", "old_ids")),
+    *statements.CHECKS,
 )
 
 UNREACHABLE = "database-unreachable"

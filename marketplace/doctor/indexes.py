@@ -1,4 +1,4 @@
-"""Checks of indexes: unused, duplicate, invalid and missing ones."""
+"""Checks of unused, duplicate and invalid indexes."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -12,13 +12,10 @@ from marketplace.doctor.checks import ENOUGH_DAYS, Check, CheckContext
 from marketplace.doctor.findings import Finding, Severity
 from marketplace.doctor.session import Row
 from marketplace.doctor.size_history import first_recorded
-from marketplace.humanize import counted, file_size, format_time
+from marketplace.humanize import file_size, format_time
 from marketplace.registry import CONTROL_APPS
 
 MIB = 1024 * 1024
-
-#: Tables with fewer rows are read quickly without an index.
-_SMALL_TABLE = 10_000
 
 #: Columns of `sql/indexes.sql` that are equal for indexes of which one replaces the other, and
 #: lists with one value per column of the index.
@@ -184,47 +181,8 @@ def _invalid(context: CheckContext) -> Iterator[Finding]:
         )
 
 
-def _foreign_keys(context: CheckContext) -> Iterator[Finding]:
-    """Find foreign keys whose referencing side has no index."""
-    for row in context.read("foreign_keys"):
-        if row["rows"] < _SMALL_TABLE:
-            continue
-        command = "CREATE INDEX" if row["is_partitioned"] else "CREATE INDEX CONCURRENTLY"
-        yield Finding(
-            code="index-missing-foreign-key",
-            severity=Severity.WARNING,
-            subject=row["path"],
-            what=f"No index starts with the columns of the foreign key {row['name']} "
-            f"(about {row['rows']:,} rows).",
-            why=f"Each delete or key update in {row['referenced']} reads the whole table.",
-            fix=f"{command} ON {row['path']} ({row['columns']});",
-            evidence={"rows": row["rows"], "constraint": row["name"]},
-        )
-
-
-def _scans(context: CheckContext) -> Iterator[Finding]:
-    """Find large tables that are mostly read by sequential scans."""
-    for row in context.read("sequential_scans", small=_SMALL_TABLE):
-        yield Finding(
-            code="table-sequential-scans",
-            severity=Severity.WARNING,
-            subject=row["path"],
-            what=f"The table of {row['rows']:,} rows ({file_size(row['bytes'])}) had "
-            f"{counted(row['scans'], 'sequential scan')} and "
-            f"{counted(row['index_scans'], 'index scan')}.",
-            why="A sequential scan takes time and evicts other data from memory. An index may be "
-            "missing.",
-            fix=f"python manage.py db_slow --database {context.alias} --search "
-            f"{row['name']}  # then EXPLAIN the statements",
-            evidence={"scans": row["scans"], "rows_read": row["rows_read"], "bytes": row["bytes"]},
-            since=context.since,
-        )
-
-
 CHECKS: Iterable[Check] = (
     Check("unused indexes", ("index-unused",), _unused),
     Check("duplicate indexes", ("index-duplicate", "index-redundant"), _duplicate),
     Check("invalid indexes", ("index-invalid",), _invalid),
-    Check("foreign keys without an index", ("index-missing-foreign-key",), _foreign_keys),
-    Check("sequential scans of large tables", ("table-sequential-scans",), _scans),
 )

@@ -1,4 +1,4 @@
-"""Checks of definitions: sequences, transaction ids, triggers, constraints, partitions."""
+"""Checks of transaction ids and of partitions that are created in advance."""
 
 from collections.abc import Iterable, Iterator
 from importlib import import_module
@@ -12,37 +12,8 @@ from marketplace.doctor.findings import Finding, Severity
 from marketplace.doctor.session import Row
 from marketplace.registry import ALIASES
 
-#: Used shares of a sequence's range for a warning and for a critical finding.
-_WARNING_SHARE = 0.7
-_CRITICAL_SHARE = 0.9
-
 #: The server rejects writes when nearly this many transaction ids are in use.
 _ALL_IDS = 2**31
-
-
-def _sequences(context: CheckContext) -> Iterator[Finding]:
-    """Find sequences that run out of numbers."""
-    for row in context.read("sequences"):
-        share = row["value"] / row["bound"] if row["bound"] else 0.0
-        if share < _WARNING_SHARE:
-            continue
-        is_narrow = row["column_path"] and abs(row["bound"]) < 2**40
-        fix = (
-            f"-- Rewrites the table, which is locked during the rewrite.\n"
-            f"ALTER TABLE {row['table_path']} ALTER COLUMN {row['column_name']} TYPE bigint;\n"
-            f"ALTER SEQUENCE {row['path']} AS bigint;"
-        )
-        yield Finding(
-            code="sequence-exhausted",
-            severity=Severity.CRITICAL if share >= _CRITICAL_SHARE else Severity.WARNING,
-            subject=row["path"],
-            what=f"{share:.0%} of the sequence's numbers are used: {row['value']:,} of "
-            f"{row['bound']:,}.",
-            why=f"When no numbers are left, every insert into "
-            f"{row['column_path'] or 'its table'} fails.",
-            fix=fix if is_narrow else f"ALTER SEQUENCE {row['path']} AS bigint NO MAXVALUE;",
-            evidence={"value": row["value"], "bound": row["bound"]},
-        )
 
 
 def _own_ages(context: CheckContext) -> Iterator[Finding]:
@@ -89,69 +60,6 @@ def _databases() -> Iterable[Row]:
     return connections.settings.values()
 
 
-def _definitions(context: CheckContext) -> Iterator[Finding]:
-    """Find unlogged tables, disabled triggers, unvalidated constraints and outdated extensions."""
-    for row in context.read("definitions"):
-        yield _DESCRIBED[row["code"]](row)
-
-
-def _unlogged(row: Row) -> Finding:
-    return Finding(
-        code=row["code"],
-        severity=Severity.WARNING,
-        subject=row["path"],
-        what="The table is unlogged.",
-        why="A crash empties the table, and neither standby servers nor WAL archives contain its "
-        "rows.",
-        fix=f"ALTER TABLE {row['path']} SET LOGGED;",
-    )
-
-
-def _disabled(row: Row) -> Finding:
-    is_internal = row["kind"] == "internal"
-    name = "ALL" if is_internal else row["name"]
-    return Finding(
-        code=row["code"],
-        severity=Severity.CRITICAL if is_internal else Severity.WARNING,
-        subject=f"{row['path']}.{row['name']}",
-        what="The trigger is disabled"
-        + (": a foreign key is not checked." if is_internal else "."),
-        why="The trigger does not fire: rows written while it was disabled were not checked or "
-        "recorded.",
-        fix=f"ALTER TABLE {row['path']} ENABLE TRIGGER {name};",
-    )
-
-
-def _not_valid(row: Row) -> Finding:
-    return Finding(
-        code=row["code"],
-        severity=Severity.WARNING,
-        subject=f"{row['path']}.{row['name']}",
-        what="The constraint was added NOT VALID, and existing rows were never checked.",
-        why="Existing rows may violate the constraint, and a restore may fail because of them.",
-        fix=f"ALTER TABLE {row['path']} VALIDATE CONSTRAINT {row['name']};",
-    )
-
-
-def _outdated(row: Row) -> Finding:
-    return Finding(
-        code=row["code"],
-        severity=Severity.INFO,
-        subject=row["path"],
-        what=f"The extension has version {row['kind']}; the server provides {row['name']}.",
-        why="The extension's functions are those of an older release, without later fixes.",
-        fix=f"ALTER EXTENSION {row['path']} UPDATE;",
-    )
-
-
-_DESCRIBED = {
-    "table-unlogged": _unlogged,
-    "trigger-disabled": _disabled,
-    "constraint-not-valid": _not_valid,
-    "extension-outdated": _outdated,
-}
-
-
 def _partitions(context: CheckContext) -> Iterator[Finding]:
     """Find missing partitions of the current and the next months."""
     wanted = _names_ahead(context)
@@ -184,7 +92,6 @@ def _names_ahead(context: CheckContext) -> list[str]:
 
 
 CHECKS: Iterable[Check] = (
-    Check("sequences running out", ("sequence-exhausted",), _sequences),
     Check(
         "transaction ids running out",
         ("transaction-ids-exhausted", "multixact-ids-exhausted"),
@@ -195,6 +102,5 @@ CHECKS: Iterable[Check] = (
         ("transaction-ids-exhausted", "multixact-ids-exhausted"),
         _other_ages,
     ),
-    Check("definitions of tables, triggers and constraints", tuple(_DESCRIBED), _definitions),
     Check("partitions of the next months", ("partition-missing",), _partitions),
 )

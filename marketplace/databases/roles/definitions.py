@@ -37,7 +37,7 @@ BOUNDS = ("temp_file_limit", "log_min_messages")
 #: Maximum shares of the server's connections: of all analysts together, and of one database. The
 #: rest remains available to the others.
 _ANALYSTS_SHARE = 1 / 3
-_DATABASE_SHARE = 3 / 4
+DATABASE_SHARE = 3 / 4
 
 #: PostgreSQL's units in seconds; a statement_timeout without a unit is in milliseconds.
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "": 1e-3, "s": 1, "min": 60, "h": 3600, "d": 86400}
@@ -155,7 +155,7 @@ def analysts() -> set[str]:
 
 def database_connection_limit(available: int) -> int:
     """Return the maximum number of concurrent connections to one database."""
-    return max(1, int(available * _DATABASE_SHARE))
+    return max(1, int(available * DATABASE_SHARE))
 
 
 def statement_timeout() -> str:

@@ -1,3 +1,13 @@
+/*
+title = "bloated indexes"
+
+[index-bloat]
+subject = "{path}"
+what = "About {wasted:size} of {bytes:size} ({share:.0%}) is empty."
+why = "It takes memory that other data could use, and searches are slower."
+fix = "REINDEX INDEX CONCURRENTLY {path};"
+evidence = ["bytes", "wasted"]
+*/
 -- An estimate for B-trees. Pages are assumed filled to the index's fillfactor (default 90). An entry
 -- takes a header of 8 bytes, the widths of the columns rounded up to a multiple of 8 bytes, and a
 -- line pointer of 4 bytes. Repeated values take less space, so the actual bloat may be larger than
@@ -40,7 +50,7 @@ WITH widths AS (
         index.relkind = 'i'
         AND method.amname = 'btree'
         AND pg_index.indisvalid
-        AND index.relpages >= %(pages)s
+        AND index.relpages >= 1280
         AND namespace.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
     GROUP BY index.oid
 ),
@@ -74,9 +84,12 @@ estimates AS (
 SELECT
     format('%%I.%%I', namespace.nspname, index.relname) AS path,
     estimates.pages * estimates.block AS bytes,
-    ((estimates.pages - estimates.needed) * estimates.block)::bigint AS wasted
+    ((estimates.pages - estimates.needed) * estimates.block)::bigint AS wasted,
+    (estimates.pages - estimates.needed) / estimates.pages AS share
 FROM estimates
 INNER JOIN pg_class AS index ON estimates.oid = index.oid
 INNER JOIN pg_namespace AS namespace ON index.relnamespace = namespace.oid
-WHERE estimates.pages - estimates.needed >= estimates.pages * %(share)s
-ORDER BY wasted DESC
+-- Of at least 10 MB.
+WHERE
+    estimates.pages - estimates.needed >= estimates.pages * 0.4
+    AND (estimates.pages - estimates.needed) * estimates.block >= 10 * 1024 * 1024

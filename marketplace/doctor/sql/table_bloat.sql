@@ -1,3 +1,17 @@
+/*
+title = "bloated tables"
+
+[table-bloat]
+subject = "{path}"
+what = "About {wasted:size} of {bytes:size} ({share:.0%}) is empty."
+why = """\
+    A scan of the table reads the empty space, too. New rows will fill it, but only a rewrite makes \
+    the table smaller."""
+fix = """
+-- Locks the table; the extension pg_repack locks it only briefly.
+VACUUM (FULL, ANALYZE) {path};"""
+evidence = ["bytes", "wasted"]
+*/
 -- An estimate: the size that the rows need, according to the widths that ANALYZE has measured,
 -- compared with the actual size.
 WITH widths AS (
@@ -18,7 +32,7 @@ WITH widths AS (
         attribute.attnum > 0
         AND NOT attribute.attisdropped
         AND class.relkind IN ('r', 'm')
-        AND class.relpages >= %(pages)s
+        AND class.relpages >= 1280
         AND namespace.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
     GROUP BY attribute.attrelid
 ),
@@ -55,9 +69,12 @@ SELECT
     class.oid::regclass::text AS name,
     format('%%I.%%I', namespace.nspname, class.relname) AS path,
     estimates.pages * estimates.block AS bytes,
-    ((estimates.pages - estimates.needed) * estimates.block)::bigint AS wasted
+    ((estimates.pages - estimates.needed) * estimates.block)::bigint AS wasted,
+    (estimates.pages - estimates.needed) / estimates.pages AS share
 FROM estimates
 INNER JOIN pg_class AS class ON estimates.oid = class.oid
 INNER JOIN pg_namespace AS namespace ON class.relnamespace = namespace.oid
-WHERE estimates.pages - estimates.needed >= estimates.pages * %(share)s
-ORDER BY wasted DESC
+-- Of at least 10 MB.
+WHERE
+    estimates.pages - estimates.needed >= estimates.pages * 0.4
+    AND (estimates.pages - estimates.needed) * estimates.block >= 10 * 1024 * 1024
