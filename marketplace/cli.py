@@ -8,6 +8,7 @@ import select
 import signal
 import sys
 import textwrap
+from argparse import ArgumentTypeError
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -240,6 +241,25 @@ def _has_no_reader(descriptor: int) -> bool:
     poll = select.poll()
     poll.register(descriptor, 0)
     return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
+def add_jobs_argument(parser: CommandParser, action: str) -> None:
+    """Add --jobs, for commands that run several processes.
+
+    :param action: of the processes, such as "restore"
+    """
+    parser.add_argument(
+        "--jobs",
+        type=_positive,
+        default=min(os.cpu_count() or 1, 8),
+        help=f"Number of parallel processes that {action} (default: %(default)s).",
+    )
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"{text} is not a number of at least 1.")
+    return int(text)
 
 
 def add_unsigned_argument(parser: CommandParser) -> None:

@@ -1,7 +1,7 @@
 """The description of a database's content, which must be the same after a restore."""
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.db.backends.utils import CursorWrapper
 from psycopg2.sql import SQL, Identifier
@@ -99,17 +99,6 @@ ORDER BY 1
 
 Table = tuple[str, str]
 
-# The kind of indexes in the result of `_OBJECTS`.
-_INDEXES = "indexes"
-
-
-class Comparison(NamedTuple):
-    """The differences between a database and the manifest, as lines of text."""
-
-    differences: list[str]
-    #: Differences that do not mean that data is missing.
-    warnings: list[str]
-
 
 @dataclass(frozen=True, kw_only=True)
 class DatabaseContent:
@@ -171,8 +160,8 @@ def count_rows(cursor: CursorWrapper) -> dict[str, int]:
     return counts
 
 
-def compare(cursor: CursorWrapper, alias: str, expected: DatabaseContent) -> Comparison:
-    """Return the differences between the cursor's database and its expected content.
+def compare(cursor: CursorWrapper, alias: str, expected: DatabaseContent) -> list[str]:
+    """Return the differences between the cursor's database and its expected content, as lines.
 
     All rows are counted. Versions of extensions are not compared, because they depend on the
     server.
@@ -180,32 +169,9 @@ def compare(cursor: CursorWrapper, alias: str, expected: DatabaseContent) -> Com
     actual = collect(cursor, alias)
     lines = _describe_differences("table", expected.tables, count_rows(cursor), "row")
     lines += _describe_differences("migration of", expected.migrations, actual.migrations)
-    warnings = _warn_of_missing_indexes(expected.objects, actual.objects)
-    # Indexes that have a warning are not reported a second time.
-    expected_objects, actual_objects = (
-        {kind: number for kind, number in objects.items() if kind != _INDEXES or not warnings}
-        for objects in (expected.objects, actual.objects)
-    )
-    lines += _describe_differences("number of", expected_objects, actual_objects)
+    lines += _describe_differences("number of", expected.objects, actual.objects)
     missing = expected.extensions.keys() - actual.extensions.keys()
-    lines += [f"extension {name}: is missing" for name in sorted(missing)]
-    return Comparison(lines, warnings)
-
-
-def _warn_of_missing_indexes(expected: dict[str, int], actual: dict[str, int]) -> list[str]:
-    """Return a warning if the database has fewer indexes than the manifest counts.
-
-    Older manifests also count the indexes that pg_dump omits. No other index can be missing,
-    because pg_restore stops at the first index that it cannot build.
-    """
-    actual_count, expected_count = actual.get(_INDEXES, 0), expected.get(_INDEXES, 0)
-    if actual_count >= expected_count:
-        return []
-    return [
-        f"number of indexes: {actual_count:,}, but the manifest says {expected_count:,}. pg_dump "
-        "omits an index that is being built or whose build failed, but earlier backups counted "
-        "it. After a restore, db_verify lists the missing indexes that the code expects."
-    ]
+    return lines + [f"extension {name}: is missing" for name in sorted(missing)]
 
 
 def _describe_differences(

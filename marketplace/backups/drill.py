@@ -25,8 +25,7 @@ class Drill(NamedTuple):
     #: Age of the data at the start of the drill.
     age_seconds: float
     differences: tuple[str, ...]
-    #: A note about the signature, differences that do not mean that data is missing, and unreadable
-    #: archived months.
+    #: About the signature, and archived months that cannot be read.
     warnings: tuple[str, ...]
     #: Databases of an interrupted drill, which were dropped.
     dropped: tuple[str, ...]
@@ -64,8 +63,8 @@ def drill(
         if not differences:
             with scratch.rebuilt(cursor, alias, set_name, dump, target, jobs=jobs):
                 restored = time.monotonic()
-                differences, more_warnings = scratch.compare(alias, target, dump)
-                warnings += more_warnings + scratch.archive_warnings(alias, target)
+                differences = scratch.compare(alias, target, dump)
+                warnings += scratch.archive_warnings(alias, target)
             target_databases.drop(cursor, target)
     return Drill(
         alias,

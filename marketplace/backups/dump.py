@@ -20,6 +20,7 @@ from marketplace.backups.manifests import BackupManifest, Dump, File
 from marketplace.backups.snapshot import LOCK_TIMEOUT, Snapshot, held_snapshot
 from marketplace.databases.names import database_name
 from marketplace.exceptions import BackupError, MarketplaceError
+from marketplace.humanize import file_size
 from marketplace.postgresql.errors import explain
 
 #: Compression methods and levels of pg_dump, in order of preference. At these levels, compressing
@@ -153,8 +154,8 @@ def _require_free_space(planned: Mapping[str, PlannedDump]) -> None:
     free = _free_bytes()
     if needed + sets.RESERVE > free:
         raise BackupError(
-            f"The disk of {sets.folder()} has {free / 1e6:,.0f} MB free. The set needs about "
-            f"{needed / 1e6:,.0f} MB, and {sets.RESERVE / 1e6:,.0f} MB must stay free. Free some "
+            f"The disk of {sets.folder()} has {file_size(free)} free. The set needs about "
+            f"{file_size(needed)}, and {file_size(sets.RESERVE)} must stay free. Free some "
             "space, set BACKUP_DIR to another disk, or keep fewer sets (--keep-daily, "
             "--keep-weekly, --keep-monthly)."
         )
@@ -163,7 +164,7 @@ def _require_free_space(planned: Mapping[str, PlannedDump]) -> None:
 def _require_reserve() -> None:
     if (free := _free_bytes()) < sets.RESERVE:
         raise BackupError(
-            f"Backup aborted: only {free / 1e6:,.0f} MB free on the disk of {sets.folder()}. Free "
+            f"Backup aborted: only {file_size(free)} free on the disk of {sets.folder()}. Free "
             "some space, or set BACKUP_DIR to another disk."
         )
 

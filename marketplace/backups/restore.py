@@ -24,6 +24,7 @@ from marketplace.databases.names import database_name
 from marketplace.databases.roles.other_roles import carry_over
 from marketplace.databases.roles.reconcile import revoke_public_functions
 from marketplace.exceptions import BackupError
+from marketplace.humanize import file_size
 from marketplace.postgresql import locks
 
 #: The number of problems that an error message lists.
@@ -115,11 +116,11 @@ def restore(plan: RestorePlan, *, jobs: int, progress: Progress) -> None:
         if plan.free_bytes is None:
             progress(
                 "the free space on the server's disk is unknown: make sure that it has "
-                f"{dump.size_bytes / 1e6:,.0f} MB, and as much again for the WAL"
+                f"{file_size(dump.size_bytes)}, and as much again for the WAL"
             )
         progress(f"restoring {dump.database} of {plan.set_name} into {building}")
         with scratch.rebuilt(cursor, alias, plan.set_name, dump, building, jobs=jobs):
-            _compare(plan, building, progress)
+            _compare(plan, building)
             for warning in scratch.archive_warnings(alias, building):
                 progress(f"warning: {warning}")
             scratch.analyze(alias, building)
@@ -249,11 +250,8 @@ def _carry_over_privileges(alias: str, live: str, name: str, progress: Progress)
         )
 
 
-def _compare(plan: RestorePlan, name: str, progress: Progress) -> None:
-    differences, warnings = scratch.compare(plan.alias, name, plan.dump)
-    for warning in warnings:
-        progress(f"warning: {warning}")
-    if differences:
+def _compare(plan: RestorePlan, name: str) -> None:
+    if differences := scratch.compare(plan.alias, name, plan.dump):
         raise BackupError(
             f"The restored database differs from the manifest of {plan.set_name} and was dropped: "
             f"{'; '.join(differences[:_SHOWN])}. Choose another set: "

@@ -15,6 +15,7 @@ from marketplace.databases import partitions
 from marketplace.databases.names import ALL_ALIASES, database_name
 from marketplace.databases.roles.definitions import roles_of
 from marketplace.exceptions import BackupError
+from marketplace.humanize import file_size
 
 #: Required disk space relative to the size of the database, not including the WAL.
 _MARGIN = 1.1
@@ -68,8 +69,8 @@ def check_server(cursor: CursorWrapper, alias: str, dump: Dump) -> int | None:
     )
     if free is not None and free < needed:
         raise BackupError(
-            f"The server's disk has {free / 1e6:,.0f} MB free, and {dump.database} needs about "
-            f"{needed / 1e6:,.0f} MB. Free some space first: db_restore --drop-old drops the "
+            f"The server's disk has {file_size(free)} free, and {dump.database} needs about "
+            f"{file_size(needed)}. Free some space first: db_restore --drop-old drops the "
             "databases that earlier restores replaced."
         )
     return free
@@ -127,8 +128,8 @@ def rebuilt(
         raise
 
 
-def compare(alias: str, name: str, dump: Dump) -> content.Comparison:
-    """Return the differences between a restored database and the manifest."""
+def compare(alias: str, name: str, dump: Dump) -> list[str]:
+    """Return the differences between a restored database and the manifest, as lines."""
     with target_databases.session(alias, name) as cursor:
         return content.compare(cursor, alias, dump)
 
@@ -174,7 +175,7 @@ def _watch(cursor: CursorWrapper, alias: str, program: clients.RunningProgram) -
             if free is None or free >= sets.RESERVE:
                 continue
             raise BackupError(
-                f"The server's disk has only {free / 1e6:,.0f} MB left: the restore stopped, so "
+                f"The server's disk has only {file_size(free)} left: the restore stopped, so "
                 "that the server does not. Free some space first, and run this again."
             ) from None
         if code:

@@ -12,15 +12,12 @@ from threading import Event, Thread
 from typing import Any
 
 from django.db import Error, connections
-from django.db.backends.base.base import NO_DB_ALIAS
 from django.db.backends.utils import CursorWrapper
 from psycopg2.sql import SQL, Composable, Identifier, Literal
 
+from marketplace.databases.server import MAINTENANCE_DATABASE, connect_to_database
 from marketplace.exceptions import BackupError
 from marketplace.postgresql import locks
-
-#: The maintenance database, which every server has.
-MAINTENANCE = "postgres"
 
 #: The start of the comment on a database that a restore replaced.
 REPLACED = "marketplace: replaced by "
@@ -96,7 +93,7 @@ _LOCAL = ("127.0.0.1", "::1", "localhost")
 
 
 @contextmanager
-def session(alias: str, name: str = MAINTENANCE) -> Iterator[CursorWrapper]:
+def session(alias: str, name: str = MAINTENANCE_DATABASE) -> Iterator[CursorWrapper]:
     """Open a separate connection to a database on the alias's server, as the alias's user.
 
     :raises BackupError: if the alias connects through a pooler
@@ -108,15 +105,9 @@ def session(alias: str, name: str = MAINTENANCE) -> Iterator[CursorWrapper]:
             "DB_PORT, or the variables of this database, to the server itself, and set "
             "DISABLE_SERVER_SIDE_CURSORS=false."
         )
-    # With the alias, django.contrib.postgres would look up types in the alias's database.
-    connection = connections[alias].copy(NO_DB_ALIAS)
-    connection.settings_dict["NAME"] = name
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(_DISABLE_TIMEOUTS)
-            yield cursor
-    finally:
-        connection.close()
+    with connect_to_database(alias, name) as cursor:
+        cursor.execute(_DISABLE_TIMEOUTS)
+        yield cursor
 
 
 def lock_for(cursor: CursorWrapper, key: str) -> None:

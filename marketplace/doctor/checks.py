@@ -64,7 +64,9 @@ class CheckContext:
 
     def report_skipped(self, subject: str, reason: str) -> None:
         """Report that the subject could not be checked."""
-        self.skipped.append(f"{subject}: {reason}")
+        text = f"{subject}: {reason}"
+        if text not in self.skipped:
+            self.skipped.append(text)
 
 
 class Check(NamedTuple):

@@ -14,7 +14,6 @@ from marketplace.doctor import (
     indexes,
     role_limits,
     schema,
-    servers,
     statements,
     storage,
 )
@@ -30,16 +29,16 @@ TIME_LIMIT = 120.0
 
 #: All checks, in the order in which they run and are listed.
 CHECKS: tuple[Check, ...] = (
-    *servers.CHECKS,
-    *map(sql_check, ("replicas", "standby", "slots", "archiver")),
+    *map(sql_check, ("settings", "replicas", "standby", "slots", "archiver")),
     *storage.CHECKS,
+    sql_check("cache"),
     *backups.CHECKS,
     *schema.CHECKS,
     *map(sql_check, ("sequences", "definitions")),
     *role_limits.CHECKS,
     *map(sql_check, ("sessions", "locks", "prepared", "connections")),
     *indexes.CHECKS,
-    *map(sql_check, ("foreign_keys", "sequential_scans")),
+    *map(sql_check, ("invalid_indexes", "foreign_keys", "sequential_scans")),
     *map(sql_check, ("table_bloat", "index_bloat", "neglected_tables", "old_ids")),
     *statements.CHECKS,
 )

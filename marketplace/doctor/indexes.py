@@ -1,4 +1,4 @@
-"""Checks of unused, duplicate and invalid indexes."""
+"""Checks of unused and duplicate indexes."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -162,27 +162,7 @@ def _replaceable(row: Row, other: Row, code: str, severity: Severity, relation: 
     )
 
 
-def _invalid(context: CheckContext) -> Iterator[Finding]:
-    """Find indexes whose build failed."""
-    for row in context.read("indexes"):
-        if row["is_valid"] or row["is_being_built"]:
-            continue
-        is_leftover = "_ccnew" in row["name"] or "_ccold" in row["name"]
-        can_drop = is_leftover and not row["is_protected"] and not row["is_unique"]
-        rebuild = f"REINDEX INDEX CONCURRENTLY {row['path']};"
-        yield Finding(
-            code="index-invalid",
-            severity=Severity.WARNING,
-            subject=row["path"],
-            what="The index is invalid: a CREATE INDEX CONCURRENTLY or REINDEX did not complete.",
-            why="No query uses the index, but writes may still update it.",
-            fix=f"DROP INDEX CONCURRENTLY {row['path']};" if can_drop else rebuild,
-            evidence={"bytes": row["bytes"], "definition": row["definition"]},
-        )
-
-
 CHECKS: Iterable[Check] = (
     Check("unused indexes", ("index-unused",), _unused),
     Check("duplicate indexes", ("index-duplicate", "index-redundant"), _duplicate),
-    Check("invalid indexes", ("index-invalid",), _invalid),
 )

@@ -2,9 +2,10 @@
 
 A comment in TOML at the start of the file has the title of the check, and a table for each finding,
 named by its code: `subject`, `what`, `why` and `fix` are templates, `evidence` lists columns. The
-statement returns a row for each finding. Its columns fill the templates; `code` names the finding
-if there are several, and `severity` is "warning" if it is missing. A table with `skipped` is not a
-finding, but states what could not be checked. `{name}` in the statement stands for `sql/name.sql`.
+statement returns a row for each finding. Its columns fill the templates, or replace a missing one.
+`code` names the finding if there are several, and `severity` is "warning" if it is missing. A table
+with `skipped` or `insufficient_data` is not a finding, but states what could not be checked.
+`{name}` in the statement stands for `sql/name.sql`.
 """
 
 import re
@@ -54,7 +55,7 @@ def sql_check(name: str) -> Check:
     texts = tomllib.loads(parts["head"])
     title = texts.pop("title")
     statement = re.sub(r"\{(\w+)\}", lambda name: read_sql(__file__, name[1]), parts["statement"])
-    codes = tuple(code for code in texts if "skipped" not in texts[code])
+    codes = tuple(code for code, text in texts.items() if "why" in text)
     return Check(title, codes, partial(_run, title, texts, statement))
 
 
@@ -68,17 +69,20 @@ def _run(
     [first, *_] = texts
     for row in found:
         code = row.get("code", first)
-        values = {**parameters, **row}
-        if "skipped" in texts[code]:
-            context.report_skipped(title, _format(texts[code]["skipped"], values))
+        text, values = texts[code], {**parameters, **row}
+        if "skipped" in text:
+            context.report_skipped(title, _format(text["skipped"], values))
+        elif "insufficient_data" in text:
+            context.report_insufficient_data(title, _format(text["insufficient_data"], values))
         else:
-            yield _finding(code, texts[code], values, row)
+            yield _finding(code, text, values, row)
 
 
 def _parameters(context: CheckContext) -> Row:
     """Return the parameters of all statements, which templates may contain, too."""
     return {
         "alias": context.alias,
+        "is_embedded": context.is_embedded,
         "now": context.now,
         "since": context.since,
         "database": context.server_info["name"],
@@ -90,13 +94,14 @@ def _parameters(context: CheckContext) -> Row:
 
 
 def _finding(code: str, text: Mapping[str, Any], values: Row, row: Row) -> Finding:
+    sentences = {
+        name: _format(text.get(name, f"{{{name}}}"), values)
+        for name in ("subject", "what", "why", "fix")
+    }
     return Finding(
         code=code,
         severity=Severity[row.get("severity", "warning").upper()],
-        subject=_format(text["subject"], values),
-        what=_format(text["what"], values),
-        why=_format(text["why"], values),
-        fix=_format(text["fix"], values),
+        **sentences,
         evidence={name: row[name] for name in text.get("evidence", ())},
         since=values["since"] if text.get("is_of_statistics") else None,
         is_of_server=row.get("is_of_server", text.get("is_of_server", False)),

@@ -2,15 +2,15 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from typing import NamedTuple
 
 from django.db import Error, OperationalError, ProgrammingError, connections
-from django.db.backends.base.base import NO_DB_ALIAS, BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 from psycopg2 import sql
 
+from marketplace.databases.names import database_name
+from marketplace.databases.server import MAINTENANCE_DATABASE, connect_to_database
 from marketplace.doctor.checks import Check, CheckContext
 from marketplace.doctor.findings import Finding, Severity
 from marketplace.doctor.session import LIMITS, Row, rows
@@ -18,10 +18,6 @@ from marketplace.exceptions import MarketplaceError
 from marketplace.humanize import counted, duration, one_line
 from marketplace.postgresql.errors import explain
 from marketplace.postgresql.sql_files import read_sql
-
-#: The maintenance database, which every server has. The extension records the statements of all
-#: databases. It is created here, where no dump contains it: only a superuser could restore it.
-_MAINTENANCE = "postgres"
 
 #: Mean execution time in milliseconds that is reported as info, and as a warning.
 _SLOW = (1_000, 5_000)
@@ -109,10 +105,17 @@ def get_statements(alias: str) -> Statements:
     with connections[alias].cursor() as cursor:
         cursor.execute("SELECT oid::bigint FROM pg_database WHERE datname = current_database()")
         database = cursor.fetchone()[0]
-    for name in (None, _MAINTENANCE):
-        with _transaction(alias, name) as cursor:
-            if cursor is not None and (schema := _schema(cursor)):
-                return _read(cursor, schema, database)
+    for name in (database_name(alias), MAINTENANCE_DATABASE):
+        try:
+            with connect_to_database(alias, name) as cursor:
+                cursor.db.set_autocommit(False)
+                cursor.execute(LIMITS)
+                if schema := _schema(cursor):
+                    return _read(cursor, schema, database)
+        except Error:
+            # Most roles may not connect to the maintenance database.
+            if name != MAINTENANCE_DATABASE:
+                raise
     raise MarketplaceError(_how_to_enable(alias))
 
 
@@ -144,36 +147,6 @@ def _slow(context: CheckContext) -> Iterator[Finding]:
 
 def _is_maintenance(query: str) -> bool:
     return query.lstrip("( \n").lower().startswith(_MAINTENANCE_COMMANDS)
-
-
-def _connection(alias: str, name: str | None) -> BaseDatabaseWrapper:
-    # Under its own alias django.contrib.postgres would look for types in the alias's database.
-    connection = connections[alias].copy(NO_DB_ALIAS)
-    if name:
-        connection.settings_dict["NAME"] = name
-    return connection
-
-
-@contextmanager
-def _transaction(alias: str, name: str | None) -> Iterator[CursorWrapper | None]:
-    """Open a read-only transaction in a database of the alias's server.
-
-    Yield None if the role may not connect to the database `name`.
-    """
-    connection = _connection(alias, name)
-    try:
-        try:
-            connection.set_autocommit(False)
-        except Error:
-            if name is None:
-                raise
-            yield None
-            return
-        with connection.cursor() as cursor:
-            cursor.execute(LIMITS)
-            yield cursor
-    finally:
-        connection.close()
 
 
 def _schema(cursor: CursorWrapper) -> str | None:
@@ -218,10 +191,11 @@ def _how_to_enable(alias: str) -> str:
             )
     return (
         "The extension pg_stat_statements is not enabled. As a superuser: python manage.py dbshell "
-        f"--database {alias} -- -d {_MAINTENANCE} -c 'CREATE EXTENSION pg_stat_statements'. It "
-        "must also be in shared_preload_libraries, which requires a restart of the server. Roles "
-        "that init_all has not created also need: GRANT CONNECT ON DATABASE "
-        f"{_MAINTENANCE} TO …;"
+        f"--database {alias} -- -d {MAINTENANCE_DATABASE} "
+        "-c 'CREATE EXTENSION pg_stat_statements'. It must also be in shared_preload_libraries, "
+        "which requires a restart of the server. Roles that init_all has not created also need: "
+        "GRANT CONNECT ON DATABASE "
+        f"{MAINTENANCE_DATABASE} TO …;"
     )
 
 

@@ -1,4 +1,4 @@
-"""Checks of disk space, growth, the cache hit rate and the files of archived months."""
+"""Checks of disk space, growth and the files of archived months."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -21,9 +21,6 @@ _DAYS = (30, 7)
 _USED = (0.85, 0.92)
 
 _GUIDE = 'docs/operations.md, "Disk full"'
-
-#: Minimum number of blocks read for a meaningful hit rate.
-_ENOUGH_READS = 100_000
 
 #: Number of tables and indexes whose sizes are reported.
 _LARGEST = 20
@@ -179,29 +176,6 @@ def _note(per_day: float | None, disk: size_history.Disk) -> str:
     return ""
 
 
-def _cache(context: CheckContext) -> Iterator[Finding]:
-    """Find whether the cache hit rate is low."""
-    row = context.read("cache")[0]
-    if row["read"] < _ENOUGH_READS:
-        context.report_insufficient_data(
-            "cache hit rate", f"{row['read']:,} blocks read; {_ENOUGH_READS:,} are needed"
-        )
-        return
-    rate = row["hit"] / (row["hit"] + row["read"])
-    if rate < 0.95:
-        yield Finding(
-            code="cache-hit-rate",
-            severity=Severity.WARNING if rate < 0.8 else Severity.INFO,
-            subject=context.server_info["name"],
-            what=f"{rate:.0%} of the requested blocks were in the server's memory.",
-            why="The others came from the operating system or the disk, up to a thousand times "
-            "slower. More memory or fewer sequential scans improve the rate.",
-            fix="SHOW shared_buffers;  -- about a quarter of the machine's memory",
-            evidence={"hit": row["hit"], "read": row["read"], "rate": round(rate, 4)},
-            since=context.since,
-        )
-
-
 def _outside(context: CheckContext) -> Iterator[Finding]:
     """Find archived months whose files are missing or changed."""
     with reading(context.alias) as cursor:
@@ -224,5 +198,4 @@ CHECKS: Iterable[Check] = (
     Check("disks of backups and archived months", ("disk-full",), _folders),
     Check("reserve for a full disk", ("reserve-missing",), _reserve),
     Check("files of archived months", ("archive-unreadable",), _outside),
-    Check("cache hit rate", ("cache-hit-rate",), _cache),
 )

@@ -5,7 +5,6 @@ title = "sequences running out"
 subject = "{path}"
 what = "{share:.0%} of its numbers are used: {value:,} of {bound:,}."
 why = "When none are left, every insert into {column_path} fails."
-fix = "{fix}"
 evidence = ["value", "bound"]
 */
 -- The type of the column may allow fewer values than the sequence.

@@ -1,6 +1,5 @@
 """Write, list and verify backup sets."""
 
-import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,10 +11,15 @@ from marketplace.backups import clients, dump, retention, sets, verify
 from marketplace.backups.manifests import Dump
 from marketplace.backups.retention import YOUNG_HOURS, Pruning, RetentionPolicy
 from marketplace.backups.signing import Signature
-from marketplace.cli import DatabaseCommand, add_format_argument, add_unsigned_argument
+from marketplace.cli import (
+    DatabaseCommand,
+    add_format_argument,
+    add_jobs_argument,
+    add_unsigned_argument,
+)
 from marketplace.databases.names import ALL_ALIASES, database_name
 from marketplace.exceptions import BackupError
-from marketplace.humanize import counted
+from marketplace.humanize import counted, file_size
 
 
 class Command(DatabaseCommand):
@@ -52,12 +56,7 @@ class Command(DatabaseCommand):
             action="store_true",
             help="Only remove old sets; do not write a new one.",
         )
-        parser.add_argument(
-            "--jobs",
-            type=int,
-            default=min(os.cpu_count() or 1, 8),
-            help="Number of parallel processes that compress (default: %(default)s).",
-        )
+        add_jobs_argument(parser, "compress")
         for period, noun in (("daily", "days"), ("weekly", "weeks"), ("monthly", "months")):
             parser.add_argument(
                 f"--keep-{period}",
@@ -77,8 +76,8 @@ class Command(DatabaseCommand):
         self.is_json = options["format"] == "json"
         periods = ("daily", "weekly", "monthly")
         keep = RetentionPolicy(*(options[f"keep_{period}"] for period in periods))
-        if options["jobs"] < 1 or min(keep) < 0:
-            raise CommandError("--jobs must be at least 1, and --keep-… at least 0.")
+        if min(keep) < 0:
+            raise CommandError("--keep-… must be at least 0.")
         try:
             if options["list"]:
                 self._list()
@@ -104,7 +103,7 @@ class Command(DatabaseCommand):
         if self.is_json:
             self.print_json(_as_json(manifest.name) | {"pruning": pruning._asdict()})
         else:
-            amount = f"{counted(len(manifest.databases), 'database')}, {_size(manifest.bytes)}"
+            amount = f"{counted(len(manifest.databases), 'database')}, {file_size(manifest.bytes)}"
             seconds = (manifest.finished_at - manifest.created_at).total_seconds()
             self.stdout.write(f"{manifest.name}: {amount}, {seconds:.1f} s in {sets.folder()}")
             self._print_removed("Removed", pruning)
@@ -152,9 +151,9 @@ class Command(DatabaseCommand):
             )
         for alias, plan in planned.items() if not self.is_json else ():
             self.stdout.write(
-                f"{alias.upper()}: Would dump {database_name(alias)} ({_size(plan.size_bytes)}) "
-                f"by pg_dump {plan.client.version}, {plan.compression}; "
-                f"about {_size(plan.estimated_bytes)}"
+                f"{alias.upper()}: Would dump {database_name(alias)} "
+                f"({file_size(plan.size_bytes)}) by pg_dump {plan.client.version}, "
+                f"{plan.compression}; about {file_size(plan.estimated_bytes)}"
             )
         if not self.is_json:
             self._print_removed("Would remove", pruning)
@@ -189,7 +188,7 @@ class Command(DatabaseCommand):
         if error:
             return f"{name}  {self.style.ERROR(error)}"
         databases = ", ".join(description["databases"])
-        line = f"{name}  {_size(description['bytes']):>8}  {databases}"
+        line = f"{name}  {file_size(description['bytes']):>8}  {databases}"
         signature = description["signature"]
         if _shows(signature):
             style = self.style.ERROR if signature == Signature.WRONG else str
@@ -225,7 +224,7 @@ class Command(DatabaseCommand):
         if verification.note:
             self._warn([verification.note])
         if not verification.problems:
-            amount = f"{counted(verification.files, 'file')}, {_size(verification.bytes)}"
+            amount = f"{counted(verification.files, 'file')}, {file_size(verification.bytes)}"
             names = ", ".join(verification.databases)
             signature = verification.signature
             state = f"; {signature}" if _shows(signature) else ""
@@ -283,8 +282,4 @@ def _shows(signature: str) -> bool:
 
 def _amount(database: Dump) -> str:
     tables = f"{counted(len(database.tables), 'table')}, {counted(database.rows, 'row')}"
-    return f"{tables}: {_size(database.bytes)}, {database.seconds:.1f} s"
-
-
-def _size(count: float) -> str:
-    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.1f} MB"
+    return f"{tables}: {file_size(database.bytes)}, {database.seconds:.1f} s"

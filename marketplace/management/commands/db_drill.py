@@ -1,6 +1,5 @@
 """Prove that a backup set can be restored."""
 
-import os
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -8,10 +7,15 @@ from django.utils import timezone
 
 from marketplace.backups import clients, drill, manifests, sets
 from marketplace.backups.drill import Drill
-from marketplace.cli import DatabaseCommand, add_format_argument, add_unsigned_argument
+from marketplace.cli import (
+    DatabaseCommand,
+    add_format_argument,
+    add_jobs_argument,
+    add_unsigned_argument,
+)
 from marketplace.databases.names import ALL_ALIASES
 from marketplace.exceptions import BackupError
-from marketplace.humanize import counted
+from marketplace.humanize import counted, duration
 
 #: The number of differences that the text output lists; the JSON output lists all.
 _SHOWN = 20
@@ -35,12 +39,7 @@ class Command(DatabaseCommand):
             "set", nargs="?", metavar="SET", help="Name of the set. Default: the newest."
         )
         super().add_arguments(parser)
-        parser.add_argument(
-            "--jobs",
-            type=int,
-            default=min(os.cpu_count() or 1, 8),
-            help="Number of parallel processes that restore (default: %(default)s).",
-        )
+        add_jobs_argument(parser, "restore")
         add_unsigned_argument(parser)
         add_format_argument(parser)
 
@@ -109,8 +108,9 @@ class Command(DatabaseCommand):
             self.stderr.write(f"{name}: {self.style.WARNING('warning')}: {warning}")
         amount = f"{counted(result.tables, 'table')}, {counted(result.rows, 'row')}"
         times = (
-            f"restored in {result.restore_seconds:.1f} s, compared in "
-            f"{result.seconds - result.restore_seconds:.1f} s; data {_age(result.age_seconds)} old"
+            f"restored in {result.restore_seconds:.1f} s, "
+            f"compared in {result.seconds - result.restore_seconds:.1f} s; "
+            f"data {duration(result.age_seconds)} old"
         )
         if not result.differences:
             self.stdout.write(f"{name}: ok ({amount}; {times})")
@@ -121,10 +121,3 @@ class Command(DatabaseCommand):
             self.stdout.write(f"   {line}")
         if len(result.differences) > _SHOWN:
             self.stdout.write(f"   and {len(result.differences) - _SHOWN} more: --format json")
-
-
-def _age(seconds: float) -> str:
-    hours, minutes = divmod(int(seconds) // 60, 60)
-    days, hours = divmod(hours, 24)
-    parts = [(days, "d"), (hours, "h"), (minutes, "min")]
-    return " ".join(f"{number} {unit}" for number, unit in parts if number) or "under 1 min"

@@ -1,6 +1,5 @@
 """Restore a database from a backup set."""
 
-import os
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -8,7 +7,12 @@ from django.utils import timezone
 
 from marketplace.backups import clients, restore, sets
 from marketplace.backups.restore import RestorePlan
-from marketplace.cli import DatabaseCommand, add_destructive_arguments, add_unsigned_argument
+from marketplace.cli import (
+    DatabaseCommand,
+    add_destructive_arguments,
+    add_jobs_argument,
+    add_unsigned_argument,
+)
 from marketplace.databases.names import ALL_ALIASES, database_name
 from marketplace.databases.revisions import get_revision
 from marketplace.exceptions import BackupError
@@ -57,12 +61,7 @@ class Command(DatabaseCommand):
             help="Allow a set of another server, or of a database with another name.",
         )
         add_unsigned_argument(parser)
-        parser.add_argument(
-            "--jobs",
-            type=int,
-            default=min(os.cpu_count() or 1, 8),
-            help="Number of parallel processes that restore (default: %(default)s).",
-        )
+        add_jobs_argument(parser, "restore")
         add_destructive_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -144,8 +143,6 @@ def _check(options: dict[str, Any]) -> None:
         )
     if options["into"] is not None and (len(named) > 1 or options["drop_old"]):
         raise CommandError("--into requires exactly one --database, and excludes --drop-old.")
-    if options["jobs"] < 1:
-        raise CommandError("--jobs must be at least 1.")
     if options["set"] is not None:
         try:
             sets.path_of(options["set"])

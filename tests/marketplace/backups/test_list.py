@@ -24,8 +24,8 @@ class TestList:
 
         lines = run("db_backup", "--list").out.splitlines()
 
-        assert re.fullmatch(r"2026-06-02T03-00-00Z +[\d.]+ MB  default", lines[0])
-        assert re.fullmatch(rf"{NAME} +[\d.]+ MB  default  without ecommerce", lines[1])
+        assert re.fullmatch(r"2026-06-02T03-00-00Z +[\d.]+ kB  default", lines[0])
+        assert re.fullmatch(rf"{NAME} +[\d.]+ kB  default  without ecommerce", lines[1])
         assert lines[2].endswith("manifest.json is missing: the set is not complete.")
 
     def test_json(self):

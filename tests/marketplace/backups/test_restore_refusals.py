@@ -109,14 +109,14 @@ class TestRefusals:
         usage = shutil.disk_usage("/")
         monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
 
-        self.refuses(restore(), "The server's disk has 0 MB free, and ")
+        self.refuses(restore(), "The server's disk has 1,000 bytes free, and ")
 
     def test_disk_becoming_full(self, monkeypatch):
         rooms = chain([10**12], repeat(5_000_000))
         monkeypatch.setattr(target_databases, "free_bytes", lambda cursor, alias: next(rooms))
         monkeypatch.setattr(scratch, "_POLL_INTERVAL", 0.001)
 
-        self.refuses(restore(), "The server's disk has only 5 MB left: the restore stopped")
+        self.refuses(restore(), "The server's disk has only 4.8 MB left: the restore stopped")
 
     def test_name_that_is_taken(self, live):
         execute("postgres", "CREATE DATABASE taken_name")

@@ -17,7 +17,7 @@ class TestVerify:
 
         outcome = run("db_backup", "--verify")
 
-        assert re.fullmatch(rf"{NAME}: ok \(default; \d+ files, [\d.]+ MB\)\n", outcome.out)
+        assert re.fullmatch(rf"{NAME}: ok \(default; \d+ files, [\d.]+ kB\)\n", outcome.out)
         assert (outcome.err, outcome.code) == ("", 0)
 
     @pytest.mark.parametrize("file", ["toc.dat", "*.dat.gz", "manifest"])
