@@ -97,8 +97,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _forget() -> Iterator[None]:
     """Discard cached probes of the databases after each test."""
     yield
+    health._suspects.clear()
     for module in (health, measurements, pgbouncer):
-        module.forget()
+        module._probe.forget()
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

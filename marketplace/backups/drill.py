@@ -4,7 +4,7 @@ import time
 from datetime import datetime
 from typing import NamedTuple
 
-from marketplace.backups import scratch, sets, signing, target_databases, verify
+from marketplace.backups import scratch, sets, target_databases, verify
 from marketplace.databases.names import database_name
 from marketplace.exceptions import BackupError
 from marketplace.postgresql import locks
@@ -42,10 +42,7 @@ def drill(
     :raises BackupError: if the signature is invalid, the set does not have the database, the server
         cannot hold it, it cannot be restored, or another drill is running
     """
-    manifest = sets.read(set_name)
-    note = signing.require_valid(
-        set_name, manifest.signature, is_unsigned_allowed=is_unsigned_allowed
-    )
+    manifest, note = sets.read_trusted(set_name, is_unsigned_allowed=is_unsigned_allowed)
     if alias not in manifest.databases:
         raise BackupError(f"The set {set_name} does not contain {alias}.")
     dump, live = manifest.databases[alias], database_name(alias)

@@ -18,7 +18,7 @@ from django.db import Error, connections
 from django.db.backends.utils import CursorWrapper
 from django.db.migrations.loader import MigrationLoader
 
-from marketplace.backups import clients, scratch, sets, signing, target_databases, verify
+from marketplace.backups import clients, scratch, sets, target_databases, verify
 from marketplace.backups.manifests import Dump
 from marketplace.databases.names import database_name
 from marketplace.databases.roles.other_roles import carry_over
@@ -76,10 +76,7 @@ def plan(
     """
     if into is not None:
         _check_name(into)
-    manifest = sets.read(set_name)
-    note = signing.require_valid(
-        set_name, manifest.signature, is_unsigned_allowed=is_unsigned_allowed
-    )
+    manifest, note = sets.read_trusted(set_name, is_unsigned_allowed=is_unsigned_allowed)
     if alias not in manifest.databases:
         raise BackupError(
             f"The set {set_name} does not contain {alias}, only {', '.join(manifest.databases)}."

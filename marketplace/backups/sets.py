@@ -15,7 +15,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from marketplace.backups import files, manifests
+from marketplace.backups import files, manifests, signing
 from marketplace.backups.manifests import MANIFEST, BackupManifest
 from marketplace.exceptions import BackupError
 from marketplace.postgresql.locks import lock_file
@@ -137,6 +137,17 @@ def read(name: str) -> BackupManifest:
         another project
     """
     return manifests.read(path_of(name), name)
+
+
+def read_trusted(name: str, *, is_unsigned_allowed: bool) -> tuple[BackupManifest, str]:
+    """Return the manifest of a set with a valid signature, and a warning about it, or "".
+
+    :param is_unsigned_allowed: whether to accept an unsigned set although a key is set
+    :raises BackupError: as `read` and `signing.require_valid` do
+    """
+    manifest = read(name)
+    note = signing.require_valid(name, manifest.signature, is_unsigned_allowed=is_unsigned_allowed)
+    return manifest, note
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from marketplace.backups import clients, files, manifests, sets, signing
+from marketplace.backups import clients, files, manifests, sets
 from marketplace.backups.manifests import BackupManifest, Dump
 from marketplace.exceptions import BackupError
 
@@ -29,10 +29,7 @@ def verify(name: str, *, is_unsigned_allowed: bool = False) -> Verification:
     :param is_unsigned_allowed: whether to accept an unsigned set although a key is set
     """
     try:
-        manifest = sets.read(name)
-        note = signing.require_valid(
-            name, manifest.signature, is_unsigned_allowed=is_unsigned_allowed
-        )
+        manifest, note = sets.read_trusted(name, is_unsigned_allowed=is_unsigned_allowed)
     except BackupError as error:
         return Verification(name, (), 0, 0, (str(error),))
     return verify_files(manifest)._replace(note=note)

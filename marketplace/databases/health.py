@@ -25,7 +25,6 @@ from marketplace.databases.probe import (
     CachedProbe,
     ProbeConnection,
     ProbeTimeoutError,
-    Query,
     connect_probe,
     query_each,
 )
@@ -41,8 +40,8 @@ TIME_LIMIT = 1.5
 #: Seconds for which an answer is cached.
 KEEP = 2.0
 
-_APPLIED = Query(sql.SQL("SELECT app, name FROM django_migrations"))
-_IS_READ_ONLY = Query(sql.SQL("SHOW transaction_read_only"))
+_APPLIED = sql.SQL("SELECT app, name FROM django_migrations")
+_IS_READ_ONLY = sql.SQL("SHOW transaction_read_only")
 
 # These subqueries use indexes, so that a large table of runs is not read completely.
 _FRESHNESS = """
@@ -55,7 +54,7 @@ SELECT
         LIMIT 1
     ),
     (SELECT max(newest_observed_at) FROM {runs} AS run WHERE run.platform = known.platform)
-FROM unnest(%(platforms)s) AS known (platform)
+FROM unnest({platforms}) AS known (platform)
 """
 
 
@@ -146,12 +145,6 @@ def find_failure(alias: str) -> Remark | None:
     return health.reasons[0]
 
 
-def forget() -> None:
-    """Clear the cache and the recorded failures."""
-    _suspects.clear()
-    _probe.forget()
-
-
 def _look(alias: str) -> Health:
     # Less than the limit, so that the thread ends in time.
     end = time.monotonic() + TIME_LIMIT * 0.9
@@ -212,11 +205,11 @@ def _loader() -> MigrationLoader:
     return MigrationLoader(None, ignore_no_migrations=True)
 
 
-def _freshness_query(alias: str) -> Query:
+def _freshness_query(alias: str) -> sql.Composed:
     """Return the query of the last complete load and newest observation of each platform."""
     table = sql.Identifier(apps.get_model(alias, "LoadRun")._meta.db_table)
-    text = sql.SQL(_FRESHNESS).format(runs=table)
-    return Query(text, {"platforms": list(get_database(alias).platforms)})
+    platforms = sql.Literal(list(get_database(alias).platforms))
+    return sql.SQL(_FRESHNESS).format(runs=table, platforms=platforms)
 
 
 def _age(loaded_at: datetime | None, now: datetime) -> str:

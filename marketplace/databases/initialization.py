@@ -6,7 +6,6 @@ from typing import NamedTuple
 from django.db import connections
 
 from marketplace.databases.creation import create_database, database_exists, drop_database
-from marketplace.databases.migration_loader import delete_foreign_records, foreign_records
 from marketplace.databases.partitions import ensure_partitions, partition_names_ahead
 from marketplace.databases.revisions import all_migrations, get_compatible_revision, migrate
 from marketplace.databases.roles.definitions import roles_of
@@ -31,8 +30,6 @@ class Changes(NamedTuple):
     partitions: tuple[str, ...]
     #: The changes of the database's roles and their privileges.
     roles: Reconciliation = Reconciliation()
-    #: Number of deleted migration records of other databases' apps, which earlier versions wrote.
-    foreign_records: int = 0
     #: Groups of accounts that were created or received permissions.
     groups: tuple[str, ...] = ()
 
@@ -53,7 +50,6 @@ def initialize(alias: str, today: date, *, drop_first: bool = False) -> Changes:
     changes = Changes(
         is_dropped=drop_first and drop_database(alias),
         is_created=create_database(alias),
-        foreign_records=delete_foreign_records(connections[alias]),
         migrations=tuple(migrate(alias)),
         partitions=tuple(ensure_partitions(alias, today)),
         groups=tuple(ensure_groups()) if alias == CONTROL else (),
@@ -76,7 +72,6 @@ def plan_initialization(alias: str, today: date, *, drop_first: bool = False) ->
             migrations=get_compatible_revision(alias).pending,
             partitions=tuple(names),
             roles=_plan_roles(alias),
-            foreign_records=len(foreign_records(connections[alias])),
             groups=tuple(_missing_groups(alias)),
         )
     return Changes(

@@ -6,9 +6,7 @@ of its own apps only, so that `migrate`, `showmigrations`, `runserver` and the t
 `django_migrations` agree.
 """
 
-from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
-from django.db.migrations.recorder import MigrationRecorder
 
 from marketplace.routers import database_of
 
@@ -37,26 +35,3 @@ def install() -> None:
     Django has no hook for this: the executor and several commands create the loader themselves.
     """
     MigrationLoader.load_disk = _load_disk  # type: ignore[method-assign]
-
-
-def foreign_records(connection: BaseDatabaseWrapper) -> list[int]:
-    """Return the ids of records in `django_migrations` that belong to apps of other databases.
-
-    Earlier versions of this project wrote such records.
-    """
-    recorder = MigrationRecorder(connection)
-    if not recorder.has_table():
-        return []
-    rows = recorder.migration_qs.values_list("pk", "app")
-    return [pk for pk, app in rows if database_of(app) not in (None, connection.alias)]
-
-
-def delete_foreign_records(connection: BaseDatabaseWrapper) -> int:
-    """Delete the migration records of apps of other databases; return their number.
-
-    Safe to run repeatedly. Those migrations created no objects here.
-    """
-    ids = foreign_records(connection)
-    if ids:
-        MigrationRecorder(connection).migration_qs.filter(pk__in=ids).delete()
-    return len(ids)

@@ -28,13 +28,6 @@ class ProbeTimeoutError(psycopg2.OperationalError):
     """Raised if a database does not answer in time."""
 
 
-class Query(NamedTuple):
-    """The text of a query and its parameters."""
-
-    text: sql.Composable
-    values: dict[str, Any] = {}
-
-
 class ProbeConnection:
     """A separate connection to a database, with one time limit for all its queries.
 
@@ -67,13 +60,13 @@ class ProbeConnection:
         """Close the connection without waiting for the server."""
         self._connection.close()
 
-    def query(self, query: Query) -> list[Row]:
+    def query(self, text: sql.Composable) -> list[Row]:
         """Run a query and return its rows.
 
         :raises psycopg2.Error: if the query fails; `ProbeTimeoutError` if the limit is exceeded
         """
         with self._connection.cursor() as cursor:
-            cursor.execute(_LIMITS + query.text, query.values)
+            cursor.execute(_LIMITS + text)
             self._wait()
             rows: list[Row] = cursor.fetchall()
             return rows
@@ -109,7 +102,7 @@ def connect_probe(alias: str, seconds: float) -> ProbeConnection:
 
 
 def query_each(
-    connection: ProbeConnection, queries: Iterable[tuple[str, Query]]
+    connection: ProbeConnection, queries: Iterable[tuple[str, sql.Composable]]
 ) -> dict[str, list[Row]]:
     """Run several named queries; return the rows by name.
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import psycopg2
 from psycopg2 import sql
 
-from marketplace.databases.probe import CachedProbe, Query, Row, connect_probe, query_each
+from marketplace.databases.probe import CachedProbe, Row, connect_probe, query_each
 from marketplace.loading.models import loading_models, table_of
 from marketplace.registry import ALIASES
 
@@ -66,11 +66,6 @@ def get_measurements(aliases: tuple[str, ...]) -> dict[str, Measurements]:
     return _probe.results(aliases, seconds=TIME_LIMIT)
 
 
-def forget() -> None:
-    """Clear the cache."""
-    _probe.forget()
-
-
 def _gather(alias: str) -> Measurements:
     queries = list(_queries(alias))
     try:
@@ -81,15 +76,15 @@ def _gather(alias: str) -> Measurements:
     return Measurements(rows, len(queries) - len(rows))
 
 
-def _queries(alias: str) -> Iterator[tuple[str, Query]]:
-    yield "size", Query(_SIZE)
-    yield "tables", Query(_TABLES)
-    yield "sessions", Query(_SESSIONS)
-    yield "server", Query(_SERVER)
+def _queries(alias: str) -> Iterator[tuple[str, sql.Composable]]:
+    yield "size", _SIZE
+    yield "tables", _TABLES
+    yield "sessions", _SESSIONS
+    yield "server", _SERVER
     if alias in ALIASES:
         models = loading_models(alias)
-        yield "runs", Query(_RUNS.format(table_of(models.run)))
-        yield "quarantine", Query(_QUARANTINE.format(table_of(models.quarantined)))
+        yield "runs", _RUNS.format(table_of(models.run))
+        yield "quarantine", _QUARANTINE.format(table_of(models.quarantined))
 
 
 _probe = CachedProbe(_gather, keep=KEEP)

@@ -42,11 +42,6 @@ def get_pools() -> list[Pool] | None:
     return _probe.results([CONTROL], seconds=TIME_LIMIT).get(CONTROL)
 
 
-def forget() -> None:
-    """Clear the cache."""
-    _probe.forget()
-
-
 def _look(alias: str) -> list[Pool] | None:
     try:
         parameters = connections[alias].get_connection_params() | {"dbname": "pgbouncer"}

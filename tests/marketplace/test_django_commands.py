@@ -5,7 +5,6 @@ from django.core.management import call_command
 from django.db import connections
 
 from marketplace.databases.creation import create_database
-from marketplace.databases.migration_loader import foreign_records
 from marketplace.databases.revisions import all_migrations, get_revision, migrate
 from marketplace.registry import ALIASES
 from tests import factories
@@ -149,28 +148,3 @@ class TestOthers:
             call_command("sqldiff", "ecommerce")
 
         assert "Use: python manage.py db_verify --database ecommerce" in capsys.readouterr().err
-
-
-class TestForeignRecords:
-    """Earlier versions recorded migrations of all apps in every database."""
-
-    @pytest.fixture
-    def older(self, empty):
-        migrate("procurement")
-        with connections["procurement"].cursor() as cursor:
-            cursor.execute(
-                "INSERT INTO django_migrations (app, name, applied) VALUES "
-                "('ecommerce', '0001_extensions', now()), ('auth', '0001_initial', now())"
-            )
-
-    def test_are_removed_by_init_all(self, older):
-        would = run("init_all", "--database", "procurement", "--dry-run")
-        did = run("init_all", "--database", "procurement")
-
-        assert "remove 2 records of other databases' migrations" in would.out
-        assert "removed 2 records of other databases' migrations" in did.out
-        assert {app for app, _ in recorded("procurement")} == {"procurement"}
-        assert foreign_records(connections["procurement"]) == []
-
-    def test_do_not_affect_migrate(self, older):
-        assert run("migrate", "--check", "--database=procurement").code == 0

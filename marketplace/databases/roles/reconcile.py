@@ -108,8 +108,8 @@ def reconcile(alias: str, database_name: str | None = None) -> Reconciliation:
 def revoke_public_functions(alias: str, database_name: str) -> None:
     """Revoke from PUBLIC, in a rebuilt database, the functions that can exhaust the server.
 
-    Dumps of earlier versions do not contain these revocations. Without the privilege to revoke,
-    nothing changes.
+    A dump does not contain these revocations if it is older than they are. Without the privilege
+    to revoke, nothing changes.
 
     :raises OperationalError: if the database cannot be reached
     """

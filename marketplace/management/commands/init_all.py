@@ -70,12 +70,6 @@ def _sentence(alias: str, changes: Changes, is_dry: bool) -> str:
     steps = [
         (changes.is_dropped, "dropped", "drop", name),
         (changes.is_created, "created", "create", name),
-        (
-            changes.foreign_records,
-            "removed",
-            "remove",
-            counted(changes.foreign_records, "record") + " of other databases' migrations",
-        ),
         (changes.migrations, "applied", "apply", counted(len(changes.migrations), "migration")),
         (changes.partitions, "created", "create", counted(len(changes.partitions), "partition")),
         (changes.groups, "set up", "set up", counted(len(changes.groups), "group")),

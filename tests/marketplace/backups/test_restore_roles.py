@@ -58,7 +58,7 @@ class TestRoles:
     def test_public_has_fewer_privileges_than_in_a_new_database(self, live, is_earlier):
         reconcile("procurement")
         if is_earlier:
-            # Earlier versions did not revoke these privileges.
+            # The dump is older than the revocation.
             execute(live, f"GRANT EXECUTE ON FUNCTION {self.LOCKS}, {self.FILLS} TO PUBLIC")
         back_up("procurement")
 

@@ -10,16 +10,15 @@ from psycopg2 import sql
 from marketplace.databases.probe import (
     CachedProbe,
     ProbeTimeoutError,
-    Query,
     connect_probe,
     query_each,
 )
 
 pytestmark = pytest.mark.django_db(databases=["classifieds"], transaction=True)
 
-SLEEP = Query(sql.SQL("SELECT pg_sleep(60)"))
-ONE = Query(sql.SQL("SELECT %(one)s::integer"), {"one": 1})
-ABSENT = Query(sql.SQL("SELECT * FROM no_such_table"))
+SLEEP = sql.SQL("SELECT pg_sleep(60)")
+ONE = sql.SQL("SELECT 1")
+ABSENT = sql.SQL("SELECT * FROM no_such_table")
 
 
 class TestProbeConnection:
@@ -38,7 +37,7 @@ class TestProbeConnection:
             connection.query(SLEEP)
 
     def test_sets_a_limit_on_the_server(self):
-        setting = Query(sql.SQL("SHOW statement_timeout"))
+        setting = sql.SQL("SHOW statement_timeout")
 
         with connect_probe("classifieds", 5) as connection:
             assert connection.query(setting) == [("3s",)]

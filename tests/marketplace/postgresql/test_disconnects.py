@@ -13,7 +13,6 @@ from psycopg2.sql import SQL, Identifier
 from marketplace.backups import target_databases
 from marketplace.databases import health
 from marketplace.databases.names import database_name
-from marketplace.databases.probe import Query
 from marketplace.push import worker
 from tests.marketplace.push.queued_runs import product, queue
 from tests.marketplace.stage import wait
@@ -73,7 +72,7 @@ def test_a_probe_is_retried_once(monkeypatch):
     def cut_once(connection):
         if not cut:
             cut.append("ecommerce")
-            connection.query(Query(SQL(END)))
+            connection.query(SQL(END))
         return applied(connection)
 
     monkeypatch.setattr(health, "_applied", cut_once)
