@@ -12,8 +12,8 @@ from marketplace.databases.probe import CachedProbe
 from marketplace.doctor import (
     backups,
     indexes,
+    partitions,
     role_limits,
-    schema,
     statements,
     storage,
 )
@@ -33,8 +33,8 @@ CHECKS: tuple[Check, ...] = (
     *storage.CHECKS,
     sql_check("cache"),
     *backups.CHECKS,
-    *schema.CHECKS,
-    *map(sql_check, ("sequences", "definitions")),
+    *map(sql_check, ("sequences", "old_databases", "definitions")),
+    *partitions.CHECKS,
     *role_limits.CHECKS,
     *map(sql_check, ("sessions", "locks", "prepared", "connections")),
     *indexes.CHECKS,

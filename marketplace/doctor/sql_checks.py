@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
+from django.db import connections
+
 from marketplace.databases.roles.definitions import (
     DATABASE_SHARE,
     roles_of,
@@ -82,6 +84,7 @@ def _parameters(context: CheckContext) -> Row:
     """Return the parameters of all statements, which templates may contain, too."""
     return {
         "alias": context.alias,
+        "databases": [config["NAME"] for config in connections.settings.values()],
         "is_embedded": context.is_embedded,
         "now": context.now,
         "since": context.since,

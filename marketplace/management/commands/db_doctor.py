@@ -67,7 +67,7 @@ class Command(DatabaseCommand):
         if diagnosis.sizes:
             yield from _sizes(diagnosis.sizes)
         yield from (f"   {note[0].upper()}{note[1:]}" for note in diagnosis.insufficient_data)
-        yield from (f"   Skipped: {note}" for note in dict.fromkeys(diagnosis.skipped))
+        yield from (f"   Skipped: {note}" for note in diagnosis.skipped)
 
     def _verdict(self, diagnosis: Diagnosis) -> str:
         if not diagnosis.findings:

@@ -7,7 +7,6 @@ from django.utils import timezone
 
 from marketplace.doctor.diagnosis import diagnose
 from marketplace.doctor.findings import Severity
-from marketplace.doctor.schema import aged
 from marketplace.doctor.size_history import record_sizes
 from marketplace.registry import ALIASES
 
@@ -80,14 +79,3 @@ class TestServer:
         assert is_only("classifieds", findings)
         assert findings["classifieds"][0].severity is Severity.CRITICAL
         assert "does not exist" in findings["classifieds"][0].what
-
-    def test_old_transaction_ids(self):
-        limits = {"transaction_limit": 2 * 10**8, "multixact_limit": 4 * 10**8}
-        ages = {"transaction_age": 5 * 10**8, "multixact_age": 15 * 10**8}
-
-        findings = list(aged({"name": "old_db", **ages, **limits}, is_of_server=False))
-
-        assert [(finding.code, finding.severity) for finding in findings] == [
-            ("transaction-ids-exhausted", Severity.WARNING),
-            ("multixact-ids-exhausted", Severity.CRITICAL),
-        ]
