@@ -95,6 +95,8 @@ def get_health(aliases: Sequence[str] = ALL_ALIASES) -> list[Health]:
 
     Does not raise. Reads only. Never starts the embedded server.
     """
+    # Not in each of the threads at once.
+    _loader()
     answers = _probe.results(aliases, seconds=TIME_LIMIT)
     timeout = ProbeTimeoutError("timeout expired")
     return [answers.get(alias) or _failed(alias, timeout) for alias in aliases]
