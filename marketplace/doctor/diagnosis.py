@@ -65,7 +65,10 @@ def diagnose(
     """
     probe = CachedProbe(partial(diagnose_database, now=now, only=only))
     answers = probe.results(aliases, seconds=seconds)
-    reason = f"It did not answer within {seconds:g} seconds. Check that the server is not stopped."
+    reason = (
+        f"no answer within {seconds:g} seconds. Check whether the server is overloaded or "
+        "suspended."
+    )
     diagnoses = [answers.get(alias) or _unreachable(alias, reason, now, only) for alias in aliases]
     _remove_duplicates(diagnoses)
     return diagnoses

@@ -36,7 +36,11 @@ _SILENT = Remark("silent", "its server did not answer in time")
 _UNREACHABLE = Remark("unreachable", "its server does not accept connections")
 
 _START = "Start the server, or correct DB_HOST and DB_PORT, or the database's URL."
-_REPEAT = "The server stopped or restarted. Run this again: committed data is kept."
+_CHECK = (
+    "Check that the server runs and can be reached, or correct DB_HOST and DB_PORT, or the "
+    "database's URL."
+)
+_REPEAT = "The server or the session was ended. Run this again: committed data is kept."
 
 #: All known causes. The first whose pattern is in the message is used.
 _CAUSES = (
@@ -45,7 +49,9 @@ _CAUSES = (
         "Create it: python manage.py db_create.",
         Remark("missing", "its server does not have it: python manage.py init_all"),
     ),
-    _Cause(r"column .* does not exist", "Check its migrations: python manage.py db_status."),
+    _Cause(
+        r"column .* does not exist", "Check the database's migrations: python manage.py db_status."
+    ),
     _Cause(r'relation "[^"]+" does not exist', "Create the tables: python manage.py init_all."),
     _Cause(
         r"authentication failed|no password supplied|role .* does not exist|SASL",
@@ -57,13 +63,9 @@ _CAUSES = (
         "Check DB_HOST, or the host of the database's URL.",
         Remark("unknown host", "the host name of its server cannot be resolved"),
     ),
-    _Cause(r"timeout expired|timed out", _START, _SILENT),
-    _Cause(
-        r"Connection refused|No such file or directory|No route|unreachable|cannot connect|"
-        r"login has been failing",
-        _START,
-        _UNREACHABLE,
-    ),
+    _Cause(r"timeout expired|timed out", _CHECK, _SILENT),
+    _Cause(r"Connection refused|No such file or directory", _START, _UNREACHABLE),
+    _Cause(r"No route|unreachable|cannot connect|login has been failing", _CHECK, _UNREACHABLE),
     _Cause(
         r"too many clients|remaining connection slots|no more connections",
         "Close idle connections, or raise max_connections.",

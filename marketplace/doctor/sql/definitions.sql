@@ -4,25 +4,27 @@ title = "definitions of tables, triggers and constraints"
 [table-unlogged]
 subject = "{path}"
 what = "The table is unlogged."
-why = "A crash empties it, and neither standby servers nor WAL archives contain its rows."
+why = """\
+    A crash empties the table, and neither standby servers nor WAL archives contain its rows."""
 fix = "ALTER TABLE {path} SET LOGGED;"
 
 [trigger-disabled]
 subject = "{path}.{name}"
 what = "The trigger is disabled{detail}."
-why = "Its rule is not enforced, and rows written since then were not checked or recorded."
+why = """\
+    The trigger does not fire: rows written while it was disabled were not checked or recorded."""
 fix = "ALTER TABLE {path} ENABLE TRIGGER {target};"
 
 [constraint-not-valid]
 subject = "{path}.{name}"
 what = "The constraint was added NOT VALID, and existing rows were never checked."
-why = "Existing rows may violate it, and a restore may fail because of them."
+why = "Existing rows may violate the constraint, and a restore may fail because of them."
 fix = "ALTER TABLE {path} VALIDATE CONSTRAINT {name};"
 
 [extension-outdated]
 subject = "{path}"
 what = "The extension has version {detail}; the server provides {name}."
-why = "Its functions are those of an older release, without later fixes."
+why = "The extension's functions are those of an older release, without later fixes."
 fix = "ALTER EXTENSION {path} UPDATE;"
 */
 SELECT

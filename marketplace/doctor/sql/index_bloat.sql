@@ -4,7 +4,7 @@ title = "bloated indexes"
 [index-bloat]
 subject = "{path}"
 what = "About {wasted:size} of {bytes:size} ({share:.0%}) is empty."
-why = "It takes memory that other data could use, and searches are slower."
+why = "The index takes memory that other data could use, and searches are slower."
 fix = "REINDEX INDEX CONCURRENTLY {path};"
 evidence = ["bytes", "wasted"]
 */

@@ -4,7 +4,7 @@ title = "invalid indexes"
 [index-invalid]
 subject = "{path}"
 what = "The index is invalid: a CREATE INDEX CONCURRENTLY or REINDEX did not complete."
-why = "No query uses it, but writes may still update it."
+why = "No query uses the index, but writes may still update it."
 fix = "{command} INDEX CONCURRENTLY {path};"
 evidence = ["bytes", "definition"]
 */

@@ -7,8 +7,8 @@ what = """\
     {dead:,} dead rows ({share:.0%}) have not been vacuumed; autovacuum's threshold is \
     {limit:,}. Last vacuum: {vacuumed:ago}."""
 why = """\
-    They take space and slow down scans. A long transaction or a replication slot may keep vacuum \
-    from removing them, or autovacuum is off."""
+    Dead rows take space and slow down scans. A long transaction or a replication slot may keep \
+    vacuum from removing them, or autovacuum is off."""
 fix = "VACUUM (ANALYZE) {path};"
 evidence = ["dead", "live", "limit"]
 is_of_statistics = true
@@ -17,8 +17,8 @@ is_of_statistics = true
 subject = "{path}"
 what = "{inserted:,} rows were added since the last vacuum ({vacuumed:ago})."
 why = """\
-    Index-only scans must read the table for each of them, and a later vacuum to prevent wraparound \
-    has to do all the work at once."""
+    Index-only scans must read the table for each of these rows, and a later vacuum to prevent \
+    wraparound has to do all the work at once."""
 fix = "VACUUM (ANALYZE) {path};"
 evidence = ["inserted", "limit"]
 is_of_statistics = true

@@ -5,7 +5,7 @@ title = "transaction ids running out"
 subject = "{name}"
 what = "{share:.0%} of all transaction ids are in use: the oldest is {age:,} old."
 why = """\
-    When they run out, the server rejects all writes until the tables are vacuumed. A long or \
+    When the ids run out, the server rejects all writes until the tables are vacuumed. A long or \
     prepared transaction or a replication slot may keep vacuum from freezing."""
 fix = "vacuumdb --freeze --jobs 2 {name}"
 evidence = ["age", "limit"]
@@ -14,7 +14,7 @@ evidence = ["age", "limit"]
 subject = "{name}"
 what = "{share:.0%} of all multixact ids are in use: the oldest is {age:,} old."
 why = """\
-    When they run out, the server rejects all writes until the tables are vacuumed. A long or \
+    When the ids run out, the server rejects all writes until the tables are vacuumed. A long or \
     prepared transaction or a replication slot may keep vacuum from freezing."""
 fix = "vacuumdb --freeze --jobs 2 {name}"
 evidence = ["age", "limit"]

@@ -5,8 +5,8 @@ title = "tables with old transaction ids"
 subject = "{path}"
 what = "The oldest {kind} id is {age:,} old; autovacuum should have frozen it at {limit:,}."
 why = """\
-    The vacuum to prevent wraparound does not complete: when the ids run out, the server rejects all \
-    writes."""
+    The vacuum to prevent wraparound has not run, or has not completed. When the ids run out, the \
+    server rejects all writes."""
 fix = "VACUUM (FREEZE) {path};"
 evidence = ["age", "limit"]
 */

@@ -7,8 +7,8 @@ what = """\
     {role} prepared a transaction {seconds:duration} ago, which was neither committed nor rolled \
     back."""
 why = """\
-    It keeps vacuum from removing newer dead rows in all tables, and holds its locks, even after a \
-    restart of the server."""
+    The transaction keeps vacuum from removing newer dead rows in all tables, and holds its locks, \
+    even after a restart of the server."""
 fix = "ROLLBACK PREPARED '{name}';  -- or COMMIT PREPARED"
 evidence = ["seconds"]
 */

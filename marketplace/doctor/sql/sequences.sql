@@ -3,8 +3,8 @@ title = "sequences running out"
 
 [sequence-exhausted]
 subject = "{path}"
-what = "{share:.0%} of its numbers are used: {value:,} of {bound:,}."
-why = "When none are left, every insert into {column_path} fails."
+what = "{share:.0%} of the sequence's numbers are used: {value:,} of {bound:,}."
+why = "When no numbers are left, every insert into {column_path} fails."
 evidence = ["value", "bound"]
 */
 -- The type of the column may allow fewer values than the sequence.

@@ -4,7 +4,9 @@ title = "transactions and queries of sessions"
 [transaction-long]
 subject = "session {pid}"
 what = "{role} ({application}) has been in a transaction for {seconds:duration}: {query:query}"
-why = """It keeps vacuum from removing newer dead rows in all tables, and holds its locks."""
+why = """\
+    The transaction keeps vacuum from removing newer dead rows in all tables, and holds its \
+    locks."""
 fix = "SELECT pg_cancel_backend({pid});  -- cancels its statement, if unwanted"
 evidence = ["pid", "role", "seconds"]
 
@@ -14,8 +16,8 @@ what = """\
     {role} ({application}) has been idle in a transaction for {seconds:duration}; its last \
     statement: {query:query}"""
 why = """\
-    It keeps vacuum from removing newer dead rows in all tables, and holds its locks. The program \
-    hangs or did not commit."""
+    The transaction keeps vacuum from removing newer dead rows in all tables, and holds its locks. \
+    The program has neither committed nor rolled back."""
 fix = "SELECT pg_terminate_backend({pid});  -- ends the session and rolls back"
 evidence = ["pid", "role", "seconds"]
 
@@ -25,8 +27,8 @@ what = """\
     {role} ({application}) has waited for {seconds:duration} with {query:query}, blocked by \
     {blocker_names}."""
 why = """\
-    It continues only when the blocker ends. Other sessions that need the same table queue up \
-    behind it."""
+    The session continues only when the blocking transaction ends. Other sessions that need the \
+    same table queue up behind it."""
 fix = """\
     SELECT pg_cancel_backend({blockers[0]});  -- cancels the blocker's statement; if it is idle: \
     SELECT pg_terminate_backend({blockers[0]});"""
@@ -39,8 +41,8 @@ what = """\
     {role} ({application}) has run a statement for {seconds:duration}, but \
     ANALYST_STATEMENT_TIMEOUT is {analyst_limit:duration}: {query:query}"""
 why = """\
-    The session has overridden statement_timeout. It keeps vacuum from removing newer dead rows in \
-    all tables, and holds its locks."""
+    The session or its role has another statement_timeout. The transaction keeps vacuum from \
+    removing newer dead rows in all tables, and holds its locks."""
 fix = "SELECT pg_terminate_backend({pid});  -- ends the session"
 evidence = ["pid", "role", "seconds"]
 
