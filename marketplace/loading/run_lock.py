@@ -12,7 +12,6 @@ from django.db import connections
 from django.utils import timezone
 
 from marketplace.loading.models import PROCESS_ENDED, LoadRun, loading_models
-
 from marketplace.postgresql import locks
 
 _TRY_LOCK = "SELECT pg_try_advisory_lock(%(kind)s, %(run)s)"
