@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from marketplace.loading.adapters import Payload, Source
 from marketplace.loading.formats.encodings import drain, look_ahead
-from marketplace.loading.formats.yml import EntryFields
+from marketplace.loading.formats.entries import Entry
 from marketplace.loading.values import prices
 
 #: The sample ends after this number of entries with prices, or this number of entries in total.
@@ -52,7 +52,7 @@ def text_size(value: Any) -> int:
     return size
 
 
-def add_decimal_mark(entries: Iterator[EntryFields]) -> Iterator[EntryFields]:
+def add_decimal_mark(entries: Iterator[Entry]) -> Iterator[Entry]:
     """Yield the entries of a feed; add the feed's decimal mark to those with ambiguous prices.
 
     The mark is derived from the offers at the start of the feed, so it is the same each time that
@@ -62,7 +62,7 @@ def add_decimal_mark(entries: Iterator[EntryFields]) -> Iterator[EntryFields]:
     decimal = prices.find_decimal_mark(text for entry in sample for text in _price_texts(entry))
     for entry in chain(drain(sample), rest):
         if any(map(prices.is_ambiguous, _price_texts(entry))):
-            entry[1]["yml_catalog"]["decimal"] = decimal
+            entry.document["yml_catalog"]["decimal"] = decimal
         yield entry
 
 
@@ -92,9 +92,10 @@ def price_style(currency: str | None, context: Payload) -> prices.Style:
     )
 
 
-def _price_texts(entry: EntryFields) -> list[str]:
+def _price_texts(entry: Entry) -> list[str]:
     """Return the prices of an offer as published."""
-    offer: Any = entry[1].get("offer") if isinstance(entry[1], dict) else None
+    document = entry.document
+    offer: Any = document.get("offer") if isinstance(document, dict) else None
     if not isinstance(offer, dict):
         return []
     tags = [tag for tag in _TAGS if isinstance(offer.get(tag), list)]

@@ -16,9 +16,7 @@ from marketplace.humanize import counted
 from marketplace.loading.formats import dialects
 from marketplace.loading.formats.dialects import Dialect, Rows
 from marketplace.loading.formats.encodings import TextLines, drain, look_ahead
-
-#: The fields of an `Entry`: place, row as column → text, error, raw bytes of a damaged line.
-EntryFields = tuple[str, Any, str, bytes]
+from marketplace.loading.formats.entries import Entry
 
 DELIMITERS = dialects.DELIMITERS
 
@@ -56,7 +54,7 @@ def read(
     layout: Layout,
     check: Callable[[list[str]], None] | None = None,
     name: str = "the table",
-) -> Iterator[EntryFields]:
+) -> Iterator[Entry]:
     """Yield the rows of a table.
 
     A column without a name is named by its number. The second of two columns with the same name is
@@ -96,10 +94,10 @@ def read(
         fault = fault or shape.find_fault(row)
         if fault:
             raw = rows.reject()
-            yield f"line {rows.start}", None, fault, raw
+            yield Entry(f"line {rows.start}", None, fault, raw)
         # A concatenation of several files repeats the header.
         elif not (layout.header and header[0] in row[0] and _header(row, layout) == header):
-            yield f"line {rows.number}", shape.name_cells(row), "", b""
+            yield Entry(f"line {rows.number}", shape.name_cells(row))
 
 
 def _check_width(row: list[str], name: str) -> None:

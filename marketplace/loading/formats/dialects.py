@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from django.conf import settings
 
 from marketplace.loading.formats.encodings import UNDECODED, UTF_8
-from marketplace.loading.formats.large_records import EXCERPT_SIZE, size_fault
+from marketplace.loading.formats.entries import EXCERPT_SIZE, size_fault
 from marketplace.loading.formats.lines import LongLine
 
 DELIMITERS = ",;\t|"

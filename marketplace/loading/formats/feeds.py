@@ -19,10 +19,10 @@ from django.conf import settings
 from lxml import etree
 
 from marketplace.exceptions import SourceError
+from marketplace.loading.formats.entries import EXCERPT_SIZE, Entry, size_fault
 from marketplace.loading.formats.feed_gaps import MAX_TOKEN, Gaps, LargeTagError
 from marketplace.loading.formats.feed_scanner import Element, Scanner
-from marketplace.loading.formats.large_records import EXCERPT_SIZE, size_fault
-from marketplace.loading.formats.yml import EVENTS, OPTIONS, EntryFields, Feed, LargeFeedError
+from marketplace.loading.formats.yml import EVENTS, OPTIONS, Feed, LargeFeedError
 
 #: Bytes of a feed that are kept in memory for reading it again. A larger feed is kept in a file.
 _SPOOL = 16 << 20
@@ -55,7 +55,7 @@ class _Damage(NamedTuple):
         return cls(error.position[0] + dropped, error.position[1], _explain(error))
 
 
-def read(stream: BinaryIO, name: str) -> Iterator[EntryFields]:
+def read(stream: BinaryIO, name: str) -> Iterator[Entry]:
     """Yield {"yml_catalog": head, "offer" | "category": element} for each offer and category.
 
     :raises SourceError: if the source is not a feed, declares entities, or is damaged outside of
@@ -115,7 +115,7 @@ class _DamagedFeed:
         self._placeholders = 0
         self._faults = 0
 
-    def read(self) -> Iterator[EntryFields]:
+    def read(self) -> Iterator[Entry]:
         """Yield all documents and errors, in their order.
 
         :raises SourceError: after the last document, if a gap is damaged; at once, if the damage is
@@ -131,7 +131,7 @@ class _DamagedFeed:
         self._parse_gap(self._scanner.size)
         self._finish()
 
-    def _read_element(self, element: Element) -> Iterator[EntryFields]:
+    def _read_element(self, element: Element) -> Iterator[Entry]:
         self._parse_gap(element.start)
         if element.kind == "category" and not self._is_inside("categories"):
             for inner in element.inner:
@@ -141,7 +141,7 @@ class _DamagedFeed:
         end: int = element.end  # type: ignore[assignment] # only the last one may have no end
         self._replace(element.start, end)
         entry = self._parse_alone(element, end)
-        self._faults += bool(entry[2])
+        self._faults += bool(entry.fault)
         yield entry
 
     def _refuse_open(self, element: Element) -> None:
@@ -211,15 +211,15 @@ class _DamagedFeed:
         if not self._feed.offers:
             raise self._failure("No offer was read")
 
-    def _parse_alone(self, element: Element, end: int) -> EntryFields:
+    def _parse_alone(self, element: Element, end: int) -> Entry:
         if end - element.start > self._max_element:
             raw = self._scanner.read(element.start, element.start + EXCERPT_SIZE)
             fault = size_fault(end - element.start, self._max_element)
-            return self._feed.place(element.kind), None, fault, raw
+            return Entry(self._feed.place(element.kind), None, fault, raw)
         raw = self._scanner.read(element.start, end)
         if len(raw) > _LARGE and len(_NODE.findall(_TEXT.sub(b"", raw))) > MAX_NODES:
             fault = f"has more than {MAX_NODES:,} elements and attributes"
-            return self._feed.place(element.kind), None, fault, raw[:EXCERPT_SIZE]
+            return Entry(self._feed.place(element.kind), None, fault, raw[:EXCERPT_SIZE])
         try:
             if not element.is_whole:
                 raise ValueError(f"</{element.kind}> is missing")
@@ -230,7 +230,7 @@ class _DamagedFeed:
             fault = str(error)
         else:
             return self._feed.build(element.kind, root[0])
-        return self._feed.place(element.kind), None, f"is not XML: {fault}", raw.rstrip()
+        return Entry(self._feed.place(element.kind), None, f"is not XML: {fault}", raw.rstrip())
 
     def _wrap(self, raw: bytes) -> bytes:
         """Return the bytes of an element as a document with the declarations of the feed."""

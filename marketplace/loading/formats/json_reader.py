@@ -1,26 +1,25 @@
-"""A reader of one JSON text, piece by piece: it returns one value at a time in bounded memory."""
+"""A reader of one JSON text of any size, value by value, in bounded memory."""
 
+import codecs
 import re
-from json import JSONDecodeError
+from json import JSONDecodeError, JSONDecoder
 from typing import Any, NamedTuple, NoReturn
 
 from marketplace.exceptions import RecordLimitError
 from marketplace.loading.formats import unpacking
-from marketplace.loading.formats.json_text import explain, parse
-from marketplace.loading.formats.large_records import EXCERPT_SIZE, size_fault
-
-#: A string as a regular expression. All expressions here are possessive: they never backtrack.
-STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+from marketplace.loading.formats.entries import EXCERPT_SIZE, size_fault
+from marketplace.loading.formats.json_text import check_value_count, nesting_error, parse
 
 _PIECE = 1 << 18
-_SPACE = re.compile(rb"[ \t\n\r]*")
-_CONTINUATION = bytes(range(0x80, 0xC0))
-_FLAT = rb'[\[{](?:[^"\[\]{}]++|' + STRING + rb")*+[\]}]"
-#: Bytes that do not change the depth. They may be followed by a byte that does, or by the quote of
-#: a string that continues in the next piece.
-_NEXT = re.compile(rb'(?:[^"\[\]{}]++|' + STRING + rb"|" + _FLAT + rb')*+(["\[\]{}])?', re.DOTALL)
-_IN_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
-_SCALAR_END = re.compile(rb'[\s,:"\[\]{}]')
+_SPACE = re.compile(r"[ \t\n\r]*")
+#: Finds the end of a value. Numbers stay text, because the value itself is not used.
+_ENDS = JSONDecoder(parse_int=str, parse_float=str)
+#: An escaped character, or one that may change the depth.
+_MARK = re.compile(r'\\.|["\[\]{}]', re.DOTALL)
+#: Characters of the longest token whose beginning may be damaged only because it is cut off:
+#: -Infinity. Strings, which may be longer, have an error of their own.
+_TOKEN = 10
+_ERRORS = "surrogateescape"
 
 
 class Record(NamedTuple):
@@ -28,7 +27,7 @@ class Record(NamedTuple):
 
     :param size: the size in bytes
     :param fault: why the value cannot be loaded; empty for a valid value
-    :param raw: the bytes of an invalid value
+    :param raw: the bytes of an invalid value; of one that is too large, the first ones
     """
 
     value: Any
@@ -48,152 +47,158 @@ class DamagedError(Exception):
 class JsonReader:
     """The part of a JSON text that is in memory, and the position of the next token in it.
 
-    :param data: the beginning of the text
+    :param head: the first bytes of the text
     :param stream: the rest of the text
     :param max_record: bytes of the largest record
-    :ivar at: the position of the next token in `data`
-    :ivar count: the number of records that were read
+    :ivar at: the position of the next token in `text`
     """
 
-    def __init__(self, data: bytes, stream: Any, max_record: int) -> None:
-        self.data = data
+    def __init__(self, head: bytes, stream: Any, max_record: int) -> None:
+        self.text = ""
         self.at = 0
-        self.count = 0
         self.max_record = max_record
+        self._head = memoryview(head)
         self._stream = stream
-        #: Line and column of the first byte in memory.
+        # A byte that is not UTF-8 becomes a lone surrogate, so that the records before it are read.
+        self._decoder = codecs.getincrementaldecoder("utf-8")(_ERRORS)
+        #: Line and column of the first character in memory.
         self._begin = (1, 1)
 
-    def peek(self) -> bytes:
-        """Skip white space and return the next byte; empty at the end of the text."""
+    def peek(self) -> str:
+        """Skip white space and return the next character; empty at the end of the text."""
         while True:
-            self.at = _SPACE.match(self.data, self.at).end()  # type: ignore[union-attr] # matches
-            if self.at < len(self.data) or not self._refill():
-                return self.data[self.at : self.at + 1]
+            self.at = _SPACE.match(self.text, self.at).end()  # type: ignore[union-attr] # matches
+            if self.at < len(self.text) or not self._refill():
+                return self.text[self.at : self.at + 1]
+
+    def skip(self, mark: str) -> None:
+        """Skip a character, which must be the next one."""
+        if self.peek() != mark:
+            self.fail(f"Expecting '{mark}' delimiter")
+        self.at += 1
 
     def record(self) -> Record:
         """Read the next value.
 
         :raises DamagedError: if the value is not JSON, or truncated
         """
-        self.peek()
-        end = self.find_end(self.max_record)
-        if end < 0 and len(self.data) - self.at > self.max_record:
-            return self._skip()
-        raw = self.data[self.at : end] if end >= 0 else self.data[self.at :]
         try:
-            value = parse(raw)
-        except UnicodeDecodeError as error:
-            self.fail("the text is not UTF-8", error.start)
-        except JSONDecodeError as error:
-            reason = error.msg.removesuffix(" at").removesuffix(" starting")
-            self.fail(reason, len(error.doc[: error.pos].encode()))
+            return self.whole(self.max_record)
         except RecordLimitError as error:
-            if end < 0:
-                self.fail(str(error))
-            value, fault = None, explain(error)
-        else:
-            fault = ""
-        self.at += len(raw)
-        return Record(value, len(raw), fault, raw if fault else b"")
+            return self._skip_value(str(error))
 
-    def find_end(self, limit: int) -> int:
-        """Return the end of the next value; -1 if it is larger than a limit, or truncated."""
-        first = self.data[self.at : self.at + 1]
-        if first not in (b"{", b"[", b'"'):
-            return self._find_scalar_end(limit)
-        end, at = _End(first), self.at + 1
-        while (position := end.find(self.data, at)) < 0:
-            at = len(self.data) - self.at
-            if at > limit or not self._refill():
-                return -1
-        return position if position - self.at <= limit else -1
+    def whole(self, limit: int) -> Record:
+        """Read the next value, or leave the position unchanged.
 
-    def _find_scalar_end(self, limit: int) -> int:
-        at = self.at
-        while not (match := _SCALAR_END.search(self.data, at)):
-            at = len(self.data) - self.at
-            if at > limit:
-                return -1
-            if not self._refill():
-                return len(self.data)
-        return match.start()
-
-    def _skip(self) -> Record:
-        """Skip the next value, which may have any size, and keep only its beginning."""
-        excerpt, size = self.data[self.at : self.at + EXCERPT_SIZE], 0
-        if excerpt[:1] not in (b"{", b"[", b'"'):
-            self.fail("the number is too long")
-        end, at = _End(excerpt[:1]), self.at + 1
-        while (position := end.find(self.data, at)) < 0:
-            size += len(self.data) - self.at
-            self.at = len(self.data)
-            if not self._refill():
-                self.fail("the text ends within an array, an object or a string")
-            at = 0
-        size += position - self.at
-        self.at = position
-        return Record(None, size, size_fault(size, self.max_record), excerpt)
-
-    def fail(self, reason: str, offset: int = 0) -> NoReturn:
-        """Raise the error for a place.
-
-        :param offset: bytes between the next token and the place
+        :param limit: the largest size in bytes
+        :raises RecordLimitError: if the value is too large (without a text) or too deep, or has too
+            many values
+        :raises DamagedError: if the value is not JSON, or truncated
         """
-        raise DamagedError(reason, *self._place(self.at + offset))
+        self.peek()
+        end = self._find_end(limit)
+        try:
+            raw = self.text[self.at : end].encode()
+        except UnicodeEncodeError as error:
+            self.fail("the text is not UTF-8", self.at + error.start)
+        if len(raw) > limit:
+            raise RecordLimitError
+        value = parse(raw)
+        self.at = end
+        return Record(value, len(raw))
+
+    def _find_end(self, limit: int) -> int:
+        while True:
+            try:
+                end = _ENDS.raw_decode(self.text, self.at)[1]
+            except RecursionError:
+                raise nesting_error() from None
+            except JSONDecodeError as error:
+                is_string = error.msg.startswith("Unterminated string")
+                reason = error.msg.removesuffix(" at").removesuffix(" starting")
+                if not is_string and error.pos < len(self.text) - _TOKEN:
+                    self.fail(reason, error.pos)
+                if not self._refill_value(limit):
+                    self.fail(reason, error.pos)
+            else:
+                # Other values may continue in the next piece.
+                is_closed = self.text[end - 1] in '"]}' or len(self.text) - end > _TOKEN
+                if is_closed or not self._refill_value(limit):
+                    return end
+
+    def _refill_value(self, limit: int) -> bool:
+        """Append a piece to the value that begins at the position, unless it is too large."""
+        if len(self.text) - self.at > limit:
+            raise RecordLimitError
+        check_value_count(self.text[self.at :].encode(errors=_ERRORS))
+        return self._refill()
+
+    def _skip_value(self, fault: str) -> Record:
+        """Skip the next value, which may have any size and depth.
+
+        :param fault: why the value cannot be loaded; empty if it is too large
+        """
+        if self.peek() not in ("{", "[", '"'):
+            self.fail("the number is too long")
+        place = self._place(self.at)
+        kept = self.max_record if fault else EXCERPT_SIZE
+        raw, size, value_end = bytearray(), 0, _ValueEnd()
+        while True:
+            end, is_closed = value_end.find(self.text, self.at)
+            piece = self.text[self.at : end].encode(errors=_ERRORS)
+            size += len(piece)
+            raw += piece[: kept - len(raw)]
+            self.at = end
+            if is_closed:
+                return Record(None, size, fault or size_fault(size, self.max_record), bytes(raw))
+            if not self._refill():
+                raise DamagedError("the value does not end", *place)
+
+    def fail(self, reason: str, at: int | None = None) -> NoReturn:
+        """Raise the error for a position, by default that of the next token."""
+        raise DamagedError(reason, *self._place(self.at if at is None else at))
 
     def _place(self, at: int) -> tuple[int, int]:
-        before = self.data[:at]
         line, column = self._begin
-        lines = before.count(b"\n")
+        lines = self.text.count("\n", 0, at)
         if lines:
-            before, column = before[before.rfind(b"\n") + 1 :], 1
-        return line + lines, column + len(before.translate(None, _CONTINUATION))
+            return line + lines, at - self.text.rfind("\n", 0, at)
+        return line, column + at
 
     def _refill(self) -> bool:
-        """Drop the bytes that were read and append the next piece; return whether there was one."""
-        # The piece grows with the bytes that are kept, so that copying takes linear time in total.
-        piece = unpacking.read_some(self._stream, max(_PIECE, (len(self.data) - self.at) // 2))
+        """Drop the text that was read and append the next piece; return whether there was one."""
+        # The piece grows with the text that is kept, so that copying takes linear time in total.
+        size = max(_PIECE, (len(self.text) - self.at) // 2)
+        piece = bytes(self._head[:size]) or unpacking.read_some(self._stream, size)
+        self._head = self._head[size:]
         if not piece:
             # Raises the error of damaged packed data.
             self._stream.peek(1)
-            return False
-        self._begin = self._place(self.at)
-        self.data, self.at = self.data[self.at :] + piece, 0
-        return True
+        text = self._decoder.decode(piece, final=not piece)
+        if not text and piece:
+            return self._refill()
+        if text:
+            self._begin = self._place(self.at)
+            self.text, self.at = self.text[self.at :] + text, 0
+        return bool(text)
 
 
-class _End:
-    """A search for the end of an array, an object or a string, from its second byte."""
+class _ValueEnd:
+    """A search for the end of an array, an object or a string, in pieces of a text."""
 
-    def __init__(self, first: bytes) -> None:
-        self._is_in_string = first == b'"'
-        self._depth = 0 if self._is_in_string else 1
-        self._is_escaped = False
+    def __init__(self) -> None:
+        self._depth = 0
+        self._is_in_string = False
 
-    def find(self, data: bytes, at: int) -> int:
-        """Return the end of the value; -1 if it continues in the next piece."""
-        while True:
-            if self._is_in_string:
-                at = self._find_quote(data, at)
-                if at < 0 or not self._depth:
-                    return at
-            match = _NEXT.match(data, at)
-            mark, at = match[1], match.end()  # type: ignore[index,union-attr] # always matches
-            if mark is None:
-                return -1
-            if mark == b'"':
-                self._is_in_string = True
-            elif mark in b"[{":
-                self._depth += 1
-            else:
-                self._depth -= 1
-                if not self._depth:
-                    return at
-
-    def _find_quote(self, data: bytes, at: int) -> int:
-        end = _IN_STRING.match(data, at + self._is_escaped).end()  # type: ignore[union-attr]
-        self._is_in_string = end == len(data) or data[end] != ord('"')
-        # The match stops at a quote, or at a lone backslash at the end of the piece.
-        self._is_escaped = self._is_in_string and end < len(data)
-        return -1 if self._is_in_string else end + 1
+    def find(self, text: str, at: int) -> tuple[int, bool]:
+        """Search a piece from a position; return where the search ended, and if the value did."""
+        for match in _MARK.finditer(text, at):
+            mark, at = match[0], match.end()
+            if mark == '"':
+                self._is_in_string = not self._is_in_string
+            elif mark in "[]{}" and not self._is_in_string:
+                self._depth += 1 if mark in "[{" else -1
+            if not self._depth and not self._is_in_string:
+                return at, True
+        # A backslash at the end escapes the first character of the next piece.
+        return max(at, len(text) - text.endswith("\\")), False

@@ -41,13 +41,12 @@ def parse(data: bytes) -> Any:
     :raises TooManyValuesError: if the text has more than 2,000,000 values
     :raises ValueError: if the text is not JSON; `explain` returns the reason
     """
-    if len(data) > _LARGE and sum(map(data.count, (b",", b"{", b"["))) > MAX_VALUES:
-        raise TooManyValuesError(f"has more than {MAX_VALUES:,} values")
+    check_value_count(data)
     try:
         value = _FAST_DECODER.decode(data)
     except msgspec.DecodeError:
         # msgspec refuses lone surrogates, NaN and Infinity, which platforms publish.
-        value = _decode(data.decode())
+        value = decode(data.decode())
         _check_depth(value)
         return _clean(value)
     except RecursionError:
@@ -55,6 +54,15 @@ def parse(data: bytes) -> Any:
     if not is_shallow(data, settings.INGEST_MAX_DEPTH):
         _check_depth(value)
     return _clean(value) if b"\\u0000" in data else value
+
+
+def check_value_count(data: bytes) -> None:
+    """Check a JSON text before it is parsed, or the beginning of one.
+
+    :raises TooManyValuesError: if it has more than 2,000,000 values
+    """
+    if len(data) > _LARGE and sum(map(data.count, (b",", b"{", b"["))) > MAX_VALUES:
+        raise TooManyValuesError(f"has more than {MAX_VALUES:,} values")
 
 
 def dumps(value: Any, option: int = 0) -> bytes:
@@ -176,42 +184,13 @@ _DECODER = json.JSONDecoder(
 )
 
 
-def _decode(text: str) -> Any:
+def decode(text: str) -> Any:
+    """Return the value of a JSON text, slower than `parse`, and with lone surrogates.
+
+    :raises NestingError: if the text has too many levels for the decoder
+    :raises JSONDecodeError: if the text is not JSON
+    """
     try:
         return _DECODER.decode(text)
     except RecursionError:
         raise nesting_error() from None
-
-
-def are_lines(lines: list[bytes]) -> bool:
-    """Return whether each line of a source is a document (JSON lines), or all form one text.
-
-    :param lines: the first lines that are not blank, at most three
-    """
-    if _is_document(lines[0]):
-        return True
-    if any(map(_is_document, lines[1:])):
-        # The first line is damaged, unless the lines are the beginning of one text.
-        return not _is_beginning(lines)
-    is_closed = lines[0].rstrip().endswith((b"}", b"]"))
-    return is_closed and any(line[:1] == lines[0][:1] for line in lines[1:2])
-
-
-def _is_document(line: bytes) -> bool:
-    try:
-        return isinstance(parse(line), dict | list)
-    except TooManyValuesError:
-        return True
-    except ValueError:
-        return False
-
-
-def _is_beginning(lines: list[bytes]) -> bool:
-    text = b"".join(lines).decode("utf-8", "replace").rstrip() + "\n"
-    try:
-        _decode(text)
-    except JSONDecodeError as error:
-        return error.pos == len(text)
-    except NestingError:
-        return False
-    return True

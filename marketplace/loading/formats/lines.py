@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from marketplace.loading.formats.large_records import EXCERPT_SIZE
+from marketplace.loading.formats.entries import EXCERPT_SIZE
 
 #: Name of the error handler that replaces each undecodable byte with a lone surrogate.
 SURROGATES = "marketplace.surrogates"

@@ -13,10 +13,8 @@ from django.conf import settings
 from lxml import etree
 
 from marketplace.exceptions import NestingError, PayloadError, SourceError
+from marketplace.loading.formats.entries import Entry
 from marketplace.loading.formats.json_text import nesting_error
-
-#: The fields of an `Entry`: place, document, error, raw bytes of a damaged offer.
-EntryFields = tuple[str, Any, str, bytes]
 
 #: Options of all parsers of feeds.
 OPTIONS: dict[str, Any] = {
@@ -81,7 +79,7 @@ class Feed:
             "comment": "",
         }
 
-    def read(self, stream: Any) -> Iterator[EntryFields]:
+    def read(self, stream: Any) -> Iterator[Entry]:
         """Yield documents until the end of the feed, or until the parser fails."""
         return self.take(etree.iterparse(stream, events=EVENTS, **OPTIONS))
 
@@ -112,7 +110,7 @@ class Feed:
             "need such declarations, which can make it expand without bound. Remove them."
         )
 
-    def take(self, events: Any) -> Iterator[EntryFields]:
+    def take(self, events: Any) -> Iterator[Entry]:
         """Process events of the parser, and yield the documents that they complete.
 
         :raises LargeFeedError: if an offer has too many elements
@@ -161,7 +159,7 @@ class Feed:
             self.head["comment"] = f"{comments}\n{text}".strip()
         _release_before(comment)
 
-    def _end(self, element: Any) -> Iterator[EntryFields]:
+    def _end(self, element: Any) -> Iterator[Entry]:
         if self._offer is not None:
             if element is self._offer:
                 self._offer = None
@@ -193,7 +191,7 @@ class Feed:
         tag: str = element.tag
         return tag.removeprefix(self.namespace)
 
-    def build(self, kind: str, element: Any) -> EntryFields:
+    def build(self, kind: str, element: Any) -> Entry:
         """Return the document of an offer or category."""
         place = self.place(kind)
         try:
@@ -201,12 +199,12 @@ class Feed:
             entry = _entry(element, self.namespace, settings.INGEST_MAX_DEPTH - 2)
         except (RecursionError, NestingError):
             raw = etree.tostring(element, with_tail=False)[:_MAX_TEXT]
-            return place, None, str(nesting_error()), raw
+            return Entry(place, None, str(nesting_error()), raw)
         self.valid_count += kind == "offer"
         if kind == "category" and isinstance(entry, str):
             entry = {"#text": entry}
         # A copy of the head, which may still change.
-        return place, {"yml_catalog": dict(self.head), kind: entry}, "", b""
+        return Entry(place, {"yml_catalog": dict(self.head), kind: entry})
 
     def place(self, kind: str) -> str:
         """Count the next offer or category, and return its place for messages."""

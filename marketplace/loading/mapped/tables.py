@@ -89,8 +89,7 @@ class Table:
 
         def read_text(stream: Any, name: str) -> Iterator[Entry]:
             layout = self.mapping.layout
-            rows = delimited.read(stream, layout, lambda names: self._check(name, names), name)
-            yield from (Entry(*fields) for fields in rows)
+            yield from delimited.read(stream, layout, lambda names: self._check(name, names), name)
 
         rows = self._sampled(self._rows(documents.read(path, max_record, read_text)))
         return self._groups(rows) if self.mapping.group_by else rows

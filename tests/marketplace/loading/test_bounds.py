@@ -7,6 +7,7 @@ import pytest
 from marketplace.exceptions import NestingError, SourceError
 from marketplace.loading.formats import documents, json_stream, json_text
 from marketplace.loading.formats.json_reader import JsonReader
+from marketplace.loading.formats.json_stream import JsonDocuments
 from tests.marketplace.loading.reading import (
     LIMIT,
     TOO_DEEP,
@@ -93,10 +94,10 @@ class TestStreaming:
         for indent in (None, 2):
             stream = Trickle(json.dumps(records, indent=indent).encode(), step)
 
-            entries = list(json_stream.read(JsonReader(b"", stream, 500), "x"))
+            entries = list(JsonDocuments(JsonReader(b"", stream, 500), "x").read())
 
-            assert [entry[1] for entry in entries if not entry[2]] == [*SMALL, *records[10:]]
-            assert [entry[0] for entry in entries if entry[2]] == ["element 10"]
+            assert valid_documents(entries) == [*SMALL, *records[10:]]
+            assert [entry.place for entry in invalid_entries(entries)] == ["element 10"]
 
     def test_an_object_with_a_list_is_read_in_slices(self, file, monkeypatch):
         monkeypatch.setattr(json_stream, "_SLICE", 4)
@@ -140,7 +141,7 @@ class TestStreaming:
         stream, entries = Trickle(text.encode(), 3), []
 
         with pytest.raises(SourceError, match="at line 2, column 33: Expecting value"):
-            entries.extend(json_stream.read(JsonReader(b"", stream, 40), "x"))
+            entries.extend(JsonDocuments(JsonReader(b"", stream, 40), "x").read())
 
     def test_a_list_of_numbers_is_refused(self, file):
         with pytest.raises(SourceError, match="its first 1,000 elements are not objects"):

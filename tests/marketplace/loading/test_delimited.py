@@ -7,6 +7,7 @@ import pytest
 from marketplace.exceptions import SourceError
 from marketplace.loading.formats import delimited, dialects
 from marketplace.loading.formats.delimited import Layout
+from marketplace.loading.formats.entries import Entry
 
 ROWS = [{"имя": "Чайник", "цена": "1,5"}, {"имя": "Стакан", "цена": "2,5"}]
 
@@ -17,11 +18,11 @@ def read(data, layout=None, **options):
 
 
 def documents(data, layout=None):
-    return [row for _, row, fault, _ in read(data, layout) if not fault]
+    return [entry.document for entry in read(data, layout) if not entry.fault]
 
 
 def faults(data):
-    return [(place, fault, raw) for place, _, fault, raw in read(data) if fault]
+    return [(entry.place, entry.fault, entry.raw) for entry in read(data) if entry.fault]
 
 
 def table(delimiter):
@@ -80,7 +81,7 @@ class TestEncoding:
 
         entries = read(data, Layout(encoding="windows-1251"))
 
-        assert [fault for *_, fault, _ in entries] == ["", "is not windows-1251"]
+        assert [entry.fault for entry in entries] == ["", "is not windows-1251"]
 
     def test_truncated_utf_8_is_an_error_in_its_line(self):
         data = b"id;name\n" + b"1;a\n" * 50 + "2;Сту".encode() + b"\xd0\n3;b\n"
@@ -170,7 +171,7 @@ class TestHeader:
     def test_a_repeated_name_is_left_to_the_check(self):
         entries = read("id,name,name\n1,x,y\n", check=lambda names: None)
 
-        assert entries == [("line 2", {"id": "1", "name": "x", "name (2)": "y"}, "", b"")]
+        assert entries == [Entry("line 2", {"id": "1", "name": "x", "name (2)": "y"})]
 
 
 class TestQuotes:
@@ -210,7 +211,7 @@ class TestShortRows:
     def test_may_lack_the_columns_of_the_layout(self):
         entries = read("id,price,name\n1,5\n2\n", Layout(short_rows=("name",)))
 
-        assert [(row, fault) for _, row, fault, _ in entries] == [
+        assert [(entry.document, entry.fault) for entry in entries] == [
             ({"id": "1", "price": "5", "name": ""}, ""),
             (None, 'has 1 column, the table has 3; short_rows does not name "price"'),
         ]
@@ -220,7 +221,7 @@ class TestShortRows:
 
         entries = read(data, Layout(short_rows=True))
 
-        assert [fault for *_, fault, _ in entries] == [
+        assert [entry.fault for entry in entries] == [
             "",
             'has 2 columns, the table has 3; "500" in column "title" has a different type: the row '
             "may be shifted",

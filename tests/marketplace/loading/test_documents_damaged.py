@@ -96,7 +96,6 @@ class TestDamage:
             '{"prices":[1, 2, 012]}',
             '{"id": 1, "skus": [{"id": 2}, {"id": 3',
             '{"id": tru}',
-            "[1, 2",
         ],
     )
     def test_a_part_of_a_record_is_not_read_as_a_record(self, file, text):

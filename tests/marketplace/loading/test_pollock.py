@@ -22,10 +22,9 @@ def score(polluted, clean):
         entries = list(delimited.read(stream, Layout()))
     except SourceError:
         return "refused"
-    rows = Counter(
-        tuple(cell.strip() for cell in row.values()) for _, row, fault, _ in entries if not fault
-    )
-    faults = sum(bool(fault) for _, _, fault, _ in entries)
+    documents = [entry.document for entry in entries if not entry.fault]
+    rows = Counter(tuple(cell.strip() for cell in row.values()) for row in documents)
+    faults = len(entries) - len(documents)
     missing = (wanted - rows).total()
     if rows - wanted or missing > faults:
         return "wrong"
