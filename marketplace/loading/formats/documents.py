@@ -78,7 +78,8 @@ def _read_stream(
     start = head.lstrip()[:1]
     if not start:
         raise SourceError(f"{name} is empty.")
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")) and not read_table:
+    is_utf_16 = head.startswith((b"\xff\xfe", b"\xfe\xff")) or (start == b"<" and b"\0" in head)
+    if is_utf_16 and not read_table:
         raise SourceError(f"{name} is UTF-16. Convert it: iconv -f UTF-16 -t UTF-8 {path}.")
     if read_table and start not in b"{[":
         yield from read_table(stream, name)

@@ -1,7 +1,8 @@
-"""A scanner that finds the offers and categories of a damaged or large feed by their tags.
+"""A scanner that finds the offers and categories of a feed by their tags, and the gaps between.
 
 It searches the bytes of the feed, in one pass and bounded memory, where a parser would stop at the
-first error or use too much memory.
+first error or use too much memory. Large texts, comments, CDATA sections and processing
+instructions in the gaps are dropped: they have no meaning there.
 """
 
 import mmap
@@ -14,6 +15,9 @@ from typing import NamedTuple
 _WINDOW = 4 << 20
 #: Bytes by which windows overlap: more than the length of a token.
 _OVERLAP = 64
+
+#: Bytes of the largest text, comment or tag in a gap that is passed to the parser.
+MAX_TOKEN = 1 << 20
 
 #: Levels of nested elements, and elements inside one element. The end tag of an element that
 #: exceeds a limit is considered missing.
@@ -29,6 +33,7 @@ _TOKEN = re.compile(
 )
 #: The rest of a start tag.
 _TAG = re.compile(rb"""(?:[^<>"']++|"[^"<]*+"|'[^'<]*+')*+(?P<empty>(?<=/))?>""")
+_WHOLE_TAG = re.compile(rb"""<(?:[^<>"']++|"[^"<]*+"|'[^'<]*+')*+>""")
 
 
 class Element(NamedTuple):
@@ -192,3 +197,89 @@ def _close(opened: list[_OpenElement], kind: str, end: int) -> Element | None:
             del opened[position:]
             return Element(kind, True, closed.start, end, inner)
     return None
+
+
+class LargeTagError(Exception):
+    """A tag is too large for the parser.
+
+    :param start: the position of the tag
+    """
+
+    def __init__(self, start: int) -> None:
+        super().__init__(start)
+        self.start = start
+
+
+class Gaps:
+    """The parts of a feed between its offers and categories, read from the beginning.
+
+    :ivar dropped: the number of lines that were dropped
+    """
+
+    def __init__(self, scanner: Scanner) -> None:
+        self.dropped = 0
+        self._scanner = scanner
+        self._at = 0
+
+    def read(self, end: int) -> Iterator[bytes]:
+        """Yield the bytes from the end of the last read up to a position.
+
+        :raises LargeTagError: if a tag cannot be parsed in bounded memory
+        """
+        start, self._at = self._at, max(self._at, end)
+        if end - start <= MAX_TOKEN:
+            if start < end:
+                yield self._scanner.read(start, end)
+            return
+        yield from self._read_tokens(start, end)
+
+    def skip(self, start: int, end: int, raw: bytes, width: int) -> bytes:
+        """Skip an element; return blanks that preserve the lines and columns after it.
+
+        :param raw: the bytes of the element, or the first ones
+        :param width: bytes of the placeholder that replaces the element
+        """
+        self._at = end
+        if end - start > min(len(raw), MAX_TOKEN):
+            self.dropped += self._scanner.count_lines(start, end)
+            return b""
+        lines = raw.count(b"\n")
+        last = len(raw) - raw.rfind(b"\n") - 1
+        return b"\n" * lines + b" " * (last if lines else last - width)
+
+    def place(self, position: int) -> tuple[int, int]:
+        """Return the line and column of a position."""
+        line = 1 + self._scanner.count_lines(0, position)
+        start = max(0, position - MAX_TOKEN)
+        return line, position - start - self._scanner.read(start, position).rfind(b"\n")
+
+    def _read_tokens(self, at: int, end: int) -> Iterator[bytes]:
+        """Yield tokens in pieces of several, without large ones."""
+        piece = bytearray()
+        while at < end:
+            stop = self._token_end(at, end)
+            if stop - at <= MAX_TOKEN:
+                piece += self._scanner.read(at, stop)
+            else:
+                self.dropped += self._scanner.count_lines(at, stop)
+            if len(piece) >= MAX_TOKEN:
+                yield bytes(piece)
+                piece.clear()
+            at = stop
+        yield bytes(piece)
+
+    def _token_end(self, at: int, end: int) -> int:
+        """Return the end of the token (text, tag, comment, …) that begins at a position."""
+        head = self._scanner.read(at, at + 9)
+        for opening in OPAQUE:
+            if head.startswith(opening):
+                stop = self._scanner.find_end(opening, at)
+                return min(stop, end) if stop >= 0 else end
+        next_tag = self._scanner.find(b"<", at + 1, end)
+        stop = next_tag if next_tag >= 0 else end
+        if not head.startswith(b"<") or stop - at <= MAX_TOKEN:
+            return stop
+        tag = self._scanner.match(_WHOLE_TAG, at, min(end, at + MAX_TOKEN))
+        if tag is None:
+            raise LargeTagError(at)
+        return tag.end()

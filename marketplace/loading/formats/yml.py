@@ -5,7 +5,6 @@ feeds of marketplaces do not need them, and a small file can expand to a huge on
 """
 
 import re
-from collections.abc import Iterator
 from html import unescape
 from typing import Any, Literal
 
@@ -36,16 +35,9 @@ _SPACES = re.compile(r" {2,}")
 #: Elements whose content is kept until they end.
 _READ_WHOLE = ("name", "company", "url", "category")
 
-#: Limits of one pass: bytes of an offer, bytes without an element or comment, elements of an offer.
-_MAX_BYTES, _MAX_TOKEN, _MAX_ELEMENTS = 4 << 20, 1 << 20, 100_000
-
 #: Limits of the head of a feed, which each offer repeats: currencies, and characters of a text.
 _MAX_CURRENCIES, _MAX_TEXT = 1_000, 10_000
 _DECLARES = re.compile(rb"<!(ENTITY|ATTLIST)")
-
-
-class LargeFeedError(Exception):
-    """A part of a feed is too large to be parsed together with the others."""
 
 
 class Feed:
@@ -64,11 +56,6 @@ class Feed:
         self.valid_count = 0
         self.namespace = ""
         self.root: Any = None
-        #: The offer that is being read. All elements inside belong to it, even another offer.
-        self._offer: Any = None
-        #: Bytes that were read: in total, at the last event, and at the start of the offer.
-        self._bytes = self._event_at = self._offer_at = 0
-        self._elements = 0
         self._before_root = b""
         self.head: dict[str, Any] = {
             "date": None,
@@ -79,27 +66,12 @@ class Feed:
             "comment": "",
         }
 
-    def read(self, stream: Any) -> Iterator[Entry]:
-        """Yield documents until the end of the feed, or until the parser fails."""
-        return self.take(etree.iterparse(stream, events=EVENTS, **OPTIONS))
+    def check_prolog(self, data: bytes) -> None:
+        """Check bytes before the root, which the parser would expand in its attributes already.
 
-    def expect(self, data: bytes) -> None:
-        """Check bytes before they are passed to the parser.
-
-        :raises LargeFeedError: if the parser would hold too much in memory
-        :raises SourceError: if the bytes declare entities
+        :raises SourceError: if the bytes declare entities or attributes
         """
-        self._bytes += len(data)
-        if self.root is None:
-            self._check_prolog(data)
-        start = self._event_at if self._offer is None else self._offer_at
-        if self._bytes - self._event_at > _MAX_TOKEN or self._bytes - start > _MAX_BYTES:
-            raise LargeFeedError
-
-    def _check_prolog(self, data: bytes) -> None:
-        """Refuse declarations, which the parser would expand in attributes of the root already."""
-        # Removes the zeros of UTF-16.
-        self._before_root += data.replace(b"\0", b"")
+        self._before_root += data
         declared = _DECLARES.search(self._before_root)
         if declared and b"<!DOCTYPE" in self._before_root[: declared.start()]:
             self._refuse("attributes" if declared[1] == b"ATTLIST" else "entities")
@@ -110,27 +82,11 @@ class Feed:
             "need such declarations, which can make it expand without bound. Remove them."
         )
 
-    def take(self, events: Any) -> Iterator[Entry]:
-        """Process events of the parser, and yield the documents that they complete.
+    def start(self, root: Any) -> None:
+        """Take the root element.
 
-        :raises LargeFeedError: if an offer has too many elements
+        :raises SourceError: if it is not the root of a feed
         """
-        for event, element in events:
-            self._event_at = self._bytes
-            if event == "end":
-                yield from self._end(element)
-            elif event == "comment":
-                self._add_comment(element)
-            elif self._offer is not None:
-                self._elements += 1
-                if self._elements > _MAX_ELEMENTS:
-                    raise LargeFeedError
-            elif self.root is None:
-                self._start(element)
-            elif self.tag(element) == "offer":
-                self._offer, self._offer_at, self._elements = element, self._bytes, 0
-
-    def _start(self, root: Any) -> None:
         self.root = root
         self._before_root = b""
         dtd = root.getroottree().docinfo.internalDTD
@@ -147,30 +103,22 @@ class Feed:
         self.head["date"] = root.get("date")
         before = root.getprevious()
         while before is not None:
-            self._add_comment(before)
+            self.add_comment(before)
             before = before.getprevious()
 
-    def _add_comment(self, comment: Any) -> None:
-        if self._offer is not None:
-            return
+    def add_comment(self, comment: Any) -> None:
+        """Add a comment to the head, if it comes before the offers."""
         text = (comment.text or "").strip()
         comments = self.head["comment"]
         if not self.offers and len(comments) + len(text) < _MAX_TEXT and text not in comments:
             self.head["comment"] = f"{comments}\n{text}".strip()
         _release_before(comment)
 
-    def _end(self, element: Any) -> Iterator[Entry]:
-        if self._offer is not None:
-            if element is self._offer:
-                self._offer = None
-                yield self.build("offer", element)
-                _release(element)
-            return
+    def end(self, element: Any) -> None:
+        """Take an element outside of offers and categories that is complete."""
         tag, parent = self.tag(element), element.getparent()
         parent_tag = self.tag(parent) if parent is not None else ""
-        if tag == "category" and parent_tag == "categories":
-            yield self.build("category", element)
-        elif tag == "currency" and parent_tag == "currencies":
+        if tag == "currency" and parent_tag == "currencies":
             self._add_currency(element)
         elif parent_tag == "shop" and tag in ("name", "company", "url"):
             self.head[tag] = _text(element).strip()[:_MAX_TEXT] or None
@@ -213,7 +161,7 @@ class Feed:
 
 
 def _attributes(element: Any) -> dict[str, Any]:
-    return {f"@{name}": value for name, value in element.attrib.items()}
+    return {f"@{name}": value for name, value in element.items()}
 
 
 def _entry(element: Any, namespace: str, levels: int) -> Any:

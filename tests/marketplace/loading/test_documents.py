@@ -207,8 +207,11 @@ class TestRefusal:
         with pytest.raises(SourceError, match=r"source\.json is empty"):
             read(file(data))
 
-    def test_reports_an_unsupported_encoding(self, file):
-        path = file('{"id": 1}'.encode("utf-16"))
+    @pytest.mark.parametrize(
+        "data", ['{"id": 1}'.encode("utf-16"), "<yml_catalog/>".encode("utf-16-le")]
+    )
+    def test_reports_an_unsupported_encoding(self, file, data):
+        path = file(data)
         command = re.escape(f"iconv -f UTF-16 -t UTF-8 {path}.")
 
         with pytest.raises(SourceError, match=rf"is UTF-16\. Convert it: {command}"):

@@ -1,5 +1,7 @@
 """Damaged YML feeds: each valid offer is read, and the damage is reported."""
 
+import gzip
+
 import pytest
 
 from marketplace.loading.formats import documents
@@ -123,6 +125,15 @@ class TestFailure:
         assert [offer["@id"] for offer in offers(entries)] == ids
         assert not [entry for entry in entries if entry.fault]
         assert "feed.xml is not valid XML at line " in error
+
+    def test_the_offers_of_a_truncated_packed_feed_are_read(self, tmp_path):
+        text = feed("".join(OFFER.format(id=number * 7919 % 10_007) for number in range(5000)))
+        packed = gzip.compress(text.encode())
+
+        entries, error = read_failing(tmp_path, packed[: len(packed) // 2])
+
+        assert len(offers(entries)) > 1000
+        assert "feed.xml is truncated or damaged: unexpected end of gzip data" in error
 
     @pytest.mark.parametrize("stray", ["&", "</offer>", "<ofer></offer>", "a < b"])
     def test_damage_between_offers_is_reported(self, tmp_path, stray):
