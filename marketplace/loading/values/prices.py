@@ -30,8 +30,12 @@ _NUMBER = re.compile(
 _SIMPLE = re.compile(rf"(\d{{1,3}}(?:[{_SPACES}]\d{{3}})+|\d+)(?:[.,](\d\d?))?((?:[^\d.,]\D*)?)")
 _NOT_DIGIT = re.compile(r"\D")
 _SCIENTIFIC = re.compile(r"[-+]?\d+(?:\.\d+)?[eE][-+]?\d+")
-_AMBIGUOUS = re.compile(r"[1-9]\d{0,2}([.,])\d{3}")
-_SUSPECT = re.compile(rf"(?<!\d)(?<!\d[.,{_SPACES}])[1-9]\d{{0,2}}[.,]\d{{3}}(?!\d|[.,]\d)")
+#: A number such as "1.600": the mark separates thousands or decimals.
+_TWO_MEANINGS = re.compile(r"[1-9]\d{0,2}([.,])\d{3}")
+#: The same inside of a text.
+_TWO_MEANINGS_IN_TEXT = re.compile(
+    rf"(?<!\d)(?<!\d[.,{_SPACES}])[1-9]\d{{0,2}}[.,]\d{{3}}(?!\d|[.,]\d)"
+)
 _GROUPED = re.compile(r"\d{1,3}(?:([.,])\d{3})(?:\1\d{3})*")
 _LAKHS = re.compile(r"\d{1,2}(?:,\d\d)*,\d{3}")
 _NO_CENTS = re.compile(r"([.,])\s?[-–—]")
@@ -142,7 +146,7 @@ def _read(cleaned: str, style: Style) -> Reading:
 
 def is_ambiguous(text: str) -> bool:
     """Return whether a text has a number with two possible meanings, such as "1.600"."""
-    return _SUSPECT.search(text) is not None
+    return _TWO_MEANINGS_IN_TEXT.search(text) is not None
 
 
 def find_decimal_mark(texts: Iterable[str]) -> str:
@@ -163,7 +167,7 @@ def _mark_of(text: str) -> str:
     """Return the decimal mark that an amount shows; empty if it shows none."""
     cleaned = text.translate(CLEANED)
     numbers = _NUMBER.findall(cleaned)
-    if len(numbers) != 1 or MULTIPLIER.search(cleaned) or _AMBIGUOUS.fullmatch(numbers[0]):
+    if len(numbers) != 1 or MULTIPLIER.search(cleaned) or _TWO_MEANINGS.fullmatch(numbers[0]):
         return ""
     marks = [character for character in numbers[0] if character in ".,"]
     if len(marks) > 1 and len(set(marks)) == 1:
@@ -180,7 +184,7 @@ def _outside_parentheses(text: str, numbers: list[re.Match[str]]) -> list[re.Mat
 def _are_equal(numbers: list[re.Match[str]]) -> bool:
     """Return whether a text repeats one number that is not ambiguous: "205,68 € 205.68"."""
     texts = [number[0] for number in numbers]
-    if any(_AMBIGUOUS.fullmatch(text) for text in texts):
+    if any(_TWO_MEANINGS.fullmatch(text) for text in texts):
         return False
     return len({_to_decimal(text, _mark_of(text)) for text in texts}) == 1
 
@@ -217,7 +221,7 @@ def _decimal_mark(digits: str, context: Context, style: Style) -> str:
         return marks[-1]
     if len(marks) > 1:
         return ""
-    if _AMBIGUOUS.fullmatch(digits):
+    if _TWO_MEANINGS.fullmatch(digits):
         return _resolve_mark(digits, marks[0], context, style)
     return marks[0]
 
