@@ -45,7 +45,7 @@ _COMMON: tuple[Payload, ...] = (
 class Sample(NamedTuple):
     """A payload, and the shape that must recognize it."""
 
-    platform: str
+    platform: Platform
     shape: str
     document: Payload
 
@@ -55,7 +55,7 @@ def check_shapes(platforms: list[Platform]) -> Iterator[CheckMessage]:
 
     :param platforms: platforms whose database is one of ALIASES
     """
-    adapters: dict[str, Adapter] = {}
+    adapters: dict[Platform, Adapter] = {}
     samples: list[Sample] = []
     for platform in platforms:
         try:
@@ -66,7 +66,7 @@ def check_shapes(platforms: list[Platform]) -> Iterator[CheckMessage]:
         if not shapes:
             # The platform is loaded from tables only.
             continue
-        adapters[platform.name] = Adapter(platform.name, shapes)
+        adapters[platform] = Adapter(platform.name, shapes)
         yield from _check_names(platform, shapes)
         try:
             documents = _read_samples(platform)
@@ -76,24 +76,21 @@ def check_shapes(platforms: list[Platform]) -> Iterator[CheckMessage]:
             continue
         yield from _check_samples(platform, shapes, documents)
         samples += [
-            Sample(platform.name, shape.name, documents[shape.name])
+            Sample(platform, shape.name, documents[shape.name])
             for shape in shapes
             if isinstance(documents.get(shape.name), dict)
         ]
-    paths = {platform.name: _path(platform) for platform in platforms}
-    plans = {platform.name: platform.database for platform in platforms}
-    for adapter in [*adapters.values()]:
-        failure = _find_failure(adapter, samples, paths)
+    for platform, adapter in [*adapters.items()]:
+        failure = _find_failure(platform, adapter, samples)
         if failure:
-            del adapters[adapter.platform]
+            del adapters[platform]
             yield failure
         else:
-            yield from _check_common(adapter, paths)
+            yield from _check_common(platform, adapter)
     for sample in samples:
         if sample.platform in adapters:
-            yield from _check_claims(sample, adapters, paths)
-            record_types = get_plan(plans[sample.platform]).record_types
-            yield from _check_reading(sample, adapters[sample.platform], record_types, paths)
+            yield from _check_claims(sample, adapters)
+            yield from _check_reading(sample, adapters[sample.platform])
 
 
 def _path(platform: Platform) -> str:
@@ -159,70 +156,63 @@ def _check_samples(
 
 
 def _find_failure(
-    adapter: Adapter, samples: list[Sample], paths: Mapping[str, str]
+    platform: Platform, adapter: Adapter, samples: list[Sample]
 ) -> CheckMessage | None:
     """Return an error if the adapter fails to recognize a document of any platform."""
-    common = [Sample("any platform", "a common payload", document) for document in _COMMON]
-    for sample in [*samples, *common]:
+    named = [(f"{sample.shape} of {sample.platform.name}", sample.document) for sample in samples]
+    for name, document in [*named, *(("a common payload", document) for document in _COMMON)]:
         try:
-            adapter.recognize(sample.document)
+            adapter.recognize(document)
         except PayloadError as error:
             return _error(
-                f"recognize() of {adapter.platform} raised an error for the sample of "
-                f"{sample.shape} of {sample.platform}: {error.reason}.",
-                f"Change recognize() in {paths[adapter.platform]} to return False for a document "
-                "in any other format.",
+                f"recognize() of {platform.name} raised an error for the sample of {name}: "
+                f"{error.reason}.",
+                f"Change recognize() in {_path(platform)} to return False for a document in any "
+                "other format.",
                 "E012",
             )
     return None
 
 
-def _check_claims(
-    sample: Sample, adapters: Mapping[str, Adapter], paths: Mapping[str, str]
-) -> Iterator[CheckMessage]:
+def _check_claims(sample: Sample, adapters: Mapping[Platform, Adapter]) -> Iterator[CheckMessage]:
     """Yield an error unless the sample is recognized by its own shape, and by no other adapter."""
-    sample_name = f"{sample.shape} of {sample.platform}"
-    for adapter in adapters.values():
+    sample_name = f"{sample.shape} of {sample.platform.name}"
+    for platform, adapter in adapters.items():
         shape = adapter.recognize(sample.document)
-        is_same_platform = adapter.platform == sample.platform
+        is_same_platform = platform == sample.platform
         if is_same_platform and shape is None:
             yield _error(
                 f"recognize() of {sample_name} does not recognize its sample.",
-                f"Correct recognize() in {paths[sample.platform]}, or the sample.",
+                f"Correct recognize() in {_path(platform)}, or the sample.",
                 "E012",
             )
         elif shape is not None and not (is_same_platform and shape.name == sample.shape):
             yield _error(
-                f"{shape.name} of {adapter.platform} also matches the sample of {sample_name}.",
-                f"Change recognize() of {shape.name} ({paths[adapter.platform]}) and of "
-                f"{sample.shape} ({paths[sample.platform]}) to test keys that only their own "
-                "payloads have.",
+                f"{shape.name} of {platform.name} also matches the sample of {sample_name}.",
+                f"Change recognize() of {shape.name} ({_path(platform)}) and of {sample.shape} "
+                f"({_path(sample.platform)}) to test keys that only their own payloads have.",
                 "E013",
             )
 
 
-def _check_common(adapter: Adapter, paths: Mapping[str, str]) -> Iterator[CheckMessage]:
+def _check_common(platform: Platform, adapter: Adapter) -> Iterator[CheckMessage]:
     for document in _COMMON:
         shape = adapter.recognize(document)
         if shape is not None:
             yield _error(
-                f"{shape.name} of {adapter.platform} also matches {json.dumps(document)}, which "
-                "could be a payload of any platform.",
-                f"Change recognize() in {paths[adapter.platform]} to test keys that only "
-                f"{adapter.platform} payloads have.",
+                f"{shape.name} of {platform.name} also matches {json.dumps(document)}, which could "
+                "be a payload of any platform.",
+                f"Change recognize() in {_path(platform)} to test keys that only {platform.name} "
+                "payloads have.",
                 "E013",
             )
             return
 
 
-def _check_reading(
-    sample: Sample,
-    adapter: Adapter,
-    record_types: frozenset[type[Any]],
-    paths: Mapping[str, str],
-) -> Iterator[CheckMessage]:
+def _check_reading(sample: Sample, adapter: Adapter) -> Iterator[CheckMessage]:
     """Yield an error unless the sample can be parsed into records with the right types."""
-    reason, count = "", 0
+    platform = sample.platform
+    reason, count = "it has no records", 0
     try:
         shape = adapter.recognize(sample.document)
         if shape is None or shape.name != sample.shape:
@@ -231,14 +221,13 @@ def _check_reading(
             parsed = adapter.parse(item)
             if parsed.observed_at not in (None, item.observed_at) and not shape.is_timed:
                 raise PayloadError("parse returns a time: give the Shape is_timed=True")
-            check_types(parsed.records, record_types)
+            check_types(parsed.records, get_plan(platform.database).record_types)
             count += len(parsed.records)
     except PayloadError as error:
-        reason = str(error)
-    if reason or not count:
+        reason, count = str(error), 0
+    if not count:
         yield _error(
-            f"The sample of {sample.shape} of {sample.platform} cannot be read: "
-            f"{reason or 'it has no records'}.",
-            f"Correct split() or parse() in {paths[sample.platform]}, or the sample.",
+            f"The sample of {sample.shape} of {platform.name} cannot be read: {reason}.",
+            f"Correct split() or parse() in {_path(platform)}, or the sample.",
             "E014",
         )

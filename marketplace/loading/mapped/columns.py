@@ -6,6 +6,7 @@ The mapping describes how a value is written. The type of the field determines t
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -39,7 +40,8 @@ class Column:
     :param meanings: text → value; other texts are unknown
     :param prefix: text to prepend
     :param digits: the digits of a number in another numeral system, in order
-    :param formats: formats of a time as for `strptime`, or "unix"; tried in order; ISO 8601 if none
+    :param formats: formats of a time as for `strptime`, or "unix"; tried in order; without any,
+        `values.instant` reads the time
     :param zone: the zone of times without one
     :param decimal: the decimal mark, for texts that do not show it
     :param style: the style of a price, as determined by the row and the table
@@ -230,29 +232,16 @@ def _availability(value: Any, name: str, column: Column) -> bool | None:
 
 
 def _instant(value: Any, name: str, column: Column) -> datetime | None:
-    if not isinstance(value, str):
-        return values.instant(value, name)
-    time = _parse_time(value, name, column)
-    if time.tzinfo is None:
-        time = time.replace(tzinfo=column.zone)
-    return values.instant(time.isoformat(), name)
-
-
-def _parse_time(text: str, name: str, column: Column) -> datetime:
-    for time_format in column.formats or ("",):
-        try:
+    if not isinstance(value, str) or not column.formats:
+        return values.instant(value, name, column.zone)
+    for time_format in column.formats:
+        with suppress(ValueError):
             if time_format == UNIX:
-                seconds = float(text)
-                return datetime.fromtimestamp(
-                    seconds / 1000 if abs(seconds) > 1e11 else seconds, ZoneInfo("UTC")
-                )
-            if time_format:
-                return datetime.strptime(text, time_format)
-            return datetime.fromisoformat(text)
-        except (ValueError, OverflowError, OSError):
-            continue
-    expected = " or ".join(map(values.quote, column.formats)) or "ISO 8601"
-    raise PayloadError(f"{values.quote(text)} is not a time as {expected}", name)
+                return values.instant(float(value), name)
+            time = datetime.strptime(value, time_format)
+            return values.instant(time.isoformat(), name, column.zone)
+    expected = " or ".join(map(values.quote, column.formats))
+    raise PayloadError(f"{values.quote(value)} is not a time as {expected}", name)
 
 
 def _object(value: Any, name: str, column: Column) -> dict[str, Any] | None:

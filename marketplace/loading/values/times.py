@@ -22,17 +22,18 @@ _DAY_FIRST = re.compile(r"(?P<day>\d{1,2})\.(?P<month>\d{1,2})\.(?P<year>\d{4})"
 _MONTH_NAME = re.compile(r"\d\s+[A-Za-z]{3}\s+\d")
 
 
-def instant(value: Any, field: str) -> datetime | None:
+def instant(value: Any, field: str, zone: ZoneInfo = TASHKENT) -> datetime | None:
     """Return an aware time.
 
     Text may be ISO 8601 (the hour may have one digit), "30.11.2026 09:05" or RFC 822; a number is
-    seconds or milliseconds since 1970. A time without a zone is in Asia/Tashkent. Digits beyond
-    microseconds are dropped.
+    seconds or milliseconds since 1970. Digits beyond microseconds are dropped.
+
+    :param zone: the zone of a time that states none
     """
     if value is None or value == "":
         return None
     try:
-        time = _parse(value)
+        time = _parse(value, zone)
     except (ValueError, OverflowError, OSError):
         raise invalid(field, value, "is not a time") from None
     if not _EARLIEST <= time < _LATEST:
@@ -40,7 +41,7 @@ def instant(value: Any, field: str) -> datetime | None:
     return time
 
 
-def _parse(value: Any) -> datetime:
+def _parse(value: Any, zone: ZoneInfo) -> datetime:
     if isinstance(value, int | float) and not isinstance(value, bool):
         seconds = value / 1000 if abs(value) > 1e11 else value
         return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
@@ -48,12 +49,12 @@ def _parse(value: Any) -> datetime:
         raise ValueError
     published = value.strip()
     if len(published) in (10, 13) and published.isdecimal():
-        return _parse(int(published))
+        return _parse(int(published), zone)
     try:
         time = datetime.fromisoformat(published)
     except ValueError:
         time = _parse_other_form(published)
-    return time if time.tzinfo else time.replace(tzinfo=TASHKENT)
+    return time if time.tzinfo else time.replace(tzinfo=zone)
 
 
 def _parse_other_form(text: str) -> datetime:

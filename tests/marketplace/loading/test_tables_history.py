@@ -64,7 +64,7 @@ class TestHistory:
 
         assert counts(summary) == (2, 1, 0, 0, 1)
         assert PricePoint.objects.count() == 2
-        assert QuarantinedRecord.objects.get().reason == '"8 Sep" is not a time as ISO 8601'
+        assert QuarantinedRecord.objects.get().reason == '"8 Sep" is not a time'
 
 
 class TestSameTime:
