@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+from ecommerce.platforms.shop_feeds import find_currency, first_text, name_in_file, price_text
 from ecommerce.records import Category, Offer, Product, Seller
 from marketplace.exceptions import PayloadError
 from marketplace.loading import values
@@ -21,7 +22,6 @@ from marketplace.loading.formats.decimal_marks import (
     price_style,
     stated_decimal_context,
 )
-from marketplace.loading.formats.yml import text_of
 from marketplace.loading.values.prices import is_ambiguous
 
 CURRENCY = "RUB"
@@ -45,11 +45,6 @@ _DELIVERY_DAYS = (
     (re.compile(r"сегодня|\bчас|\bминут"), 0),
 )
 
-_EXTENSIONS = re.compile(r"(\.(xml|yml|yaml|gz|zst))+$", re.IGNORECASE)
-_DATE = re.compile(
-    r"(?<!\d)20\d{2}[-_.]?(0[1-9]|1[0-2])[-_.]?([0-2]\d|3[01])"
-    r"([T _-]?\d{2}[-:_]?\d{2}([-:_]?\d{2})?)?(?!\d)"
-)
 _UPDATED = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2})?")
 
 
@@ -169,30 +164,19 @@ def _split_feed(document: Payload, source: Source) -> Iterator[Item]:
     head = values.mapping(document.get("yml_catalog"), "yml_catalog")
     names = (values.text(head.get(key), key) for key in ("name", "company"))
     name = next(filter(None, names), None)
+    shop = source.options.get("shop") or name or name_in_file(source.name)
+    if not shop:
+        raise PayloadError("the feed does not name its shop; pass --shop NAME", "name")
     context = {
-        "shop": source.options.get("shop") or name or _name_shop(source.name),
+        "shop": shop,
         "shop_name": name,
-        "currency": _find_currency(head) or source.options.get("currency"),
+        "currency": find_currency(head) or source.options.get("currency"),
     }
     if "decimal" in head:
         context |= decimal_context(source, head["decimal"])
     updated = source.read_time(head.get("date") or _find_updated(head.get("comment")), "updated")
     offer = values.mapping(document.get("offer"), "offer")
     yield Item("OZ-FEED", offer, context, observed_at=updated)
-
-
-def _name_shop(file_name: str) -> str:
-    """Return the shop name in a file name: "lg-kz_2026-08-22.xml.gz" → "lg-kz"."""
-    shop = _DATE.sub("", _EXTENSIONS.sub("", file_name)).strip(" ._-")
-    if not shop:
-        raise PayloadError("the feed does not name its shop; pass --shop NAME", "name")
-    return shop
-
-
-def _find_currency(head: Payload) -> Any:
-    currencies = head.get("currencies")
-    first = currencies[0] if isinstance(currencies, list) and currencies else None
-    return first.get("@id") if isinstance(first, dict) else None
 
 
 def _find_updated(comment: Any) -> str | None:
@@ -205,10 +189,10 @@ def _parse_feed(payload: Payload, context: Payload) -> Parsed:
     offer_id = f"{shop}:{values.identifier(payload.get('@id'), 'offer id')}"
     seller = Seller(shop, values.text(context.get("shop_name"), "shop name") or shop)
     # Feeds of this format seldom have a currency, and come from sellers of several countries.
-    raw_currency = _first(payload, "currencyId") or context.get("currency")
+    raw_currency = first_text(payload, "currencyId") or context.get("currency")
     currency = values.currency(raw_currency, "currency")
     style = price_style(currency, context)
-    price = values.price(_first(payload, "price"), "price", style=style)
+    price = values.price(price_text(payload, "price"), "price", style=style)
     quantity = _parse_stock(payload)
     product = Product(
         external_id=offer_id,
@@ -227,23 +211,13 @@ def _parse_feed(payload: Payload, context: Payload) -> Parsed:
             price=price,
             currency=currency,
             old_price=price
-            and values.old_price(_first(payload, "oldprice"), "oldprice", price, style=style),
+            and values.old_price(price_text(payload, "oldprice"), "oldprice", price, style=style),
             seller_external_id=shop,
             is_available=product.is_available,
             stock_quantity=quantity,
         )
         records.append(offer)
     return Parsed(offer_id, records)
-
-
-def _first(element: Payload, name: str) -> Any:
-    """Return the text of the first child element with a name.
-
-    :raises PayloadError: if the child has elements instead of text
-    """
-    children = element.get(name)
-    child = children[0] if isinstance(children, list) and children else children
-    return text_of(child, name)
 
 
 def _parse_stock(payload: Payload) -> int | None:

@@ -12,18 +12,22 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ecommerce.platforms import yandex_pages
+from ecommerce.platforms.shop_feeds import (
+    entries,
+    find_currency,
+    first_text,
+    name_in_file,
+    price_text,
+    texts,
+)
+from ecommerce.platforms.yandex_pages import one_line
 from ecommerce.records import Category, Offer, Product, Seller
 from marketplace.exceptions import PayloadError
 from marketplace.loading import values
 from marketplace.loading.adapters import Item, Parsed, Payload, Shape, Source
 from marketplace.loading.formats.decimal_marks import decimal_context, price_style
-from marketplace.loading.formats.yml import text_of
 
 _SUPPLIER = re.compile(r"^[ \t]*(?:supplier|поставщик)[ \t]*[=|]([^|\n]+)", re.I | re.M)
-_EXTENSIONS = re.compile(r"(\.(xml|yml|yaml|txt|json|gz|zst))+$", re.I)
-_DATE = re.compile(
-    r"(?:19|20)\d{2}[-_.]?\d{2}[-_.]?\d{2}([tT_-]?\d{2}[-_:.]?\d{2}([-_:.]?\d{2})?)?"
-)
 _QUANTITY = re.compile(r"([>≥]?)\s*(\d{1,9})(?:\.0+)?")
 
 
@@ -57,19 +61,11 @@ def _split(document: Payload, source: Source) -> Iterator[Item]:
         context |= decimal_context(source, head["decimal"])
     offer = document.get("offer")
     kind = "offer" if isinstance(offer, dict) else "category"
-    if isinstance(offer, dict) and not _first(offer, "currencyId"):
-        context["currency"] = _find_currency(head) or source.options.get("currency")
+    if isinstance(offer, dict) and not first_text(offer, "currencyId"):
+        context["currency"] = find_currency(head) or source.options.get("currency")
     present = {key: value for key, value in context.items() if value not in (None, "")}
     observed_at = source.read_time(head.get("date"), "yml_catalog.date")
     yield Item("YML", {kind: document.get(kind)}, present, kind == "offer", observed_at)
-
-
-def _find_currency(head: Payload) -> str | None:
-    """Return the currency that the feed declares; None if it declares none or several."""
-    declared = values.entries(head.get("currencies"), "currencies")
-    ids = (currency.get("@id") for currency in declared if isinstance(currency, dict))
-    names = {name for currency_id in ids if (name := values.text(currency_id, "currencies"))}
-    return names.pop() if len(names) == 1 else None
 
 
 @lru_cache(maxsize=64)  # Each offer of the feed repeats the head.
@@ -88,7 +84,7 @@ def _shop(
     supplier = _SUPPLIER.search(comment or "")
     named = [name, supplier and supplier[1].strip(), company]
     published = next((text for text in named if text), None)
-    for candidate in (option, *named, _host(url), _stem(file_name)):
+    for candidate in (option, *named, _host(url), name_in_file(file_name)):
         # One spelling for all feeds of a shop: "AlStyle" in 2026 was "alstyle" in 2025.
         key = (values.normalize_title(candidate) or "").replace(" ", "-")
         if key:
@@ -101,11 +97,6 @@ def _host(url: str | None) -> str | None:
         return (urlsplit(url or "").hostname or "").removeprefix("www.")
     except ValueError:
         return None
-
-
-def _stem(file_name: str) -> str:
-    """Return the shop name in a file name: "lg_2026-07-03.xml.gz" → "lg"."""
-    return _DATE.sub(" ", _EXTENSIONS.sub("", file_name)).strip(" -_.")
 
 
 def _parse(payload: Payload, context: Payload) -> Parsed:
@@ -131,7 +122,7 @@ def _build_category(element: Payload, shop: str) -> Category:
     parent_id = None if parent in (None, "0") else _scoped(shop, parent, "category.@parentId")
     return Category(
         external_id,
-        name=_one_line(values.text(element.get("#text"), "category")),
+        name=one_line(values.text(element.get("#text"), "category")),
         parent_external_id=None if parent_id == external_id else parent_id,
     )
 
@@ -144,7 +135,7 @@ def _build_records(offer: Payload, external_id: str, shop: str, context: Payload
     if product.currency is None and product.min_price is not None:
         raise PayloadError("is missing; pass --currency CODE", "currencyId")
     currency_text = _currency_text(offer, context)
-    old_price = _price_text(offer, "oldprice", "old_price")
+    old_price = price_text(offer, "oldprice", "old_price")
     records.append(
         Offer(
             external_id,
@@ -174,53 +165,53 @@ def _build_seller(shop: str, context: Payload) -> Seller:
 
 
 def _build_product(offer: Payload, external_id: str, shop: str, context: Payload) -> Product:
-    category = _first(offer, "categoryId")
+    category = first_text(offer, "categoryId")
     currency = values.currency(_currency_text(offer, context), "currencyId")
-    price = values.price(_price_text(offer, "price"), "price", style=price_style(currency, context))
+    price = values.price(price_text(offer, "price"), "price", style=price_style(currency, context))
     is_available, stock = _availability(offer)
     return Product(
         external_id,
-        title=_one_line(_first(offer, "name") or _compound_name(offer)),
-        description=values.plain_text(_first(offer, "description"), "description"),
+        title=one_line(first_text(offer, "name") or _compound_name(offer)),
+        description=values.plain_text(first_text(offer, "description"), "description"),
         category_external_id=_scoped(shop, category, "categoryId") if category else None,
         seller_external_id=shop,
-        brand=_first(offer, "vendor"),
-        model=_first(offer, "model"),
-        sku=_first(offer, "vendorCode"),
-        barcode=_first(offer, "barcode"),
+        brand=first_text(offer, "vendor"),
+        model=first_text(offer, "model"),
+        sku=first_text(offer, "vendorCode"),
+        barcode=first_text(offer, "barcode"),
         is_available=is_available,
         total_available=stock,
         min_price=price,
         max_price=price,
         currency=currency,
-        url=_first(offer, "url"),
-        images=list(dict.fromkeys(_texts(offer, "picture"))) or None,
+        url=first_text(offer, "url"),
+        images=list(dict.fromkeys(texts(offer, "picture"))) or None,
         characteristics=_characteristics(offer),
     )
 
 
 def _currency_text(offer: Payload, context: Payload) -> str | None:
     """Return the currency of the offer as published, or that of the feed or the command line."""
-    return _first(offer, "currencyId") or values.text(context.get("currency"), "currency")
+    return first_text(offer, "currencyId") or values.text(context.get("currency"), "currency")
 
 
 def _compound_name(offer: Payload) -> str | None:
     """Return the name of an offer of the type "vendor.model", which has no name element."""
-    parts = [_first(offer, tag) for tag in ("typePrefix", "vendor", "model")]
+    parts = [first_text(offer, tag) for tag in ("typePrefix", "vendor", "model")]
     return " ".join(filter(None, parts)) if parts[2] else None
 
 
 def _characteristics(offer: Payload) -> list[dict[str, Any]] | None:
     """Return the params grouped by name. A param that is repeated has several values."""
     grouped: dict[str, list[str]] = {}
-    for entry in _entries(offer, "param"):
+    for entry in entries(offer, "param"):
         param = values.mapping(entry, "param")
         title = values.text(param.get("@name"), "param.@name")
         value = values.text(param.get("#text"), "param")
         if title and value:
             unit = values.text(param.get("@unit"), "param.@unit")
             grouped.setdefault(title, []).append(f"{value} {unit}" if unit else value)
-    return [{"title": title, "values": texts} for title, texts in grouped.items()] or None
+    return [{"title": title, "values": published} for title, published in grouped.items()] or None
 
 
 def _availability(offer: Payload) -> tuple[bool | None, int | None]:
@@ -231,7 +222,7 @@ def _availability(offer: Payload) -> tuple[bool | None, int | None]:
     """
     word = _availability_word(offer)
     stated, _ = _read_availability(word)
-    is_disabled, _ = _read_availability(_first(offer, "disabled"))
+    is_disabled, _ = _read_availability(first_text(offer, "disabled"))
     has_stock, stock = _stock(offer)
     if is_disabled or stated is False or has_stock is False:
         return False, stock
@@ -241,7 +232,9 @@ def _availability(offer: Payload) -> tuple[bool | None, int | None]:
 
 
 def _availability_word(offer: Payload) -> str | None:
-    return values.text(offer.get("@available"), "offer.@available") or _first(offer, "available")
+    return values.text(offer.get("@available"), "offer.@available") or first_text(
+        offer, "available"
+    )
 
 
 def _read_availability(word: str | None) -> tuple[bool | None, bool]:
@@ -265,7 +258,7 @@ def _stock(offer: Payload) -> tuple[bool | None, int | None]:
     Only the first quantity counts: a shop that publishes ">50" may also publish 50 in another
     element. A text that is not a number is not an error, because shops publish any text here.
     """
-    quantity = _first(offer, "quantity", "stock_quantity", "quantity_in_stock", "count")
+    quantity = first_text(offer, "quantity", "stock_quantity", "quantity_in_stock", "count")
     match = _QUANTITY.fullmatch(quantity or "")
     if match:
         is_minimum, amount = bool(match[1]), int(match[2])
@@ -280,48 +273,14 @@ def _stock(offer: Payload) -> tuple[bool | None, int | None]:
 
 def _outlets(offer: Payload) -> list[str]:
     """Return the quantities of the outlets as published."""
-    groups = [group for group in _entries(offer, "outlets") if isinstance(group, dict)]
-    outlets = [outlet for group in groups for outlet in _entries(group, "outlet")]
+    groups = [group for group in entries(offer, "outlets") if isinstance(group, dict)]
+    outlets = [outlet for group in groups for outlet in entries(group, "outlet")]
     return [
         text
         for outlet in outlets
         if isinstance(outlet, dict)
         and (text := values.text(outlet.get("@instock"), "outlet.@instock"))
     ]
-
-
-def _entries(element: Payload, tag: str) -> list[Any]:
-    entries = element.get(tag)
-    if entries is not None and not isinstance(entries, list):
-        raise PayloadError("is not a list of elements", tag)
-    return entries or []
-
-
-def _texts(element: Payload, tag: str) -> list[str]:
-    """Return the texts of the children with a tag, without empty ones."""
-    texts = (
-        values.text(entry.get("#text") if isinstance(entry, dict) else entry, tag)
-        for entry in _entries(element, tag)
-    )
-    return [text for text in texts if text]
-
-
-def _price_text(offer: Payload, *tags: str) -> str | None:
-    """Return the first price with one of the tags, as published.
-
-    :raises PayloadError: if a price has elements instead of text
-    """
-    entries = ((entry, tag) for tag in tags for entry in _entries(offer, tag))
-    texts = (values.text(text_of(entry, tag), tag) for entry, tag in entries)
-    return next(filter(None, texts), None)
-
-
-def _first(element: Payload, *tags: str) -> str | None:
-    return next((text for tag in tags for text in _texts(element, tag)), None)
-
-
-def _one_line(text: str | None) -> str | None:
-    return " ".join(text.split()) or None if text else None
 
 
 SHAPES: tuple[Shape, ...] = (Shape("YML", _recognize, _split, _parse), yandex_pages.SHAPE)

@@ -223,7 +223,7 @@ def _build_offer(facts: Payload, product_id: str) -> Offer:
         seller_external_id=facts.get("business", shop),
         is_available=values.in_stock(stock),
         stock_quantity=stock,
-        variant_title=_one_line(facts.get("title")),
+        variant_title=one_line(facts.get("title")),
         variant_attributes={"sku": facts["sku"]} if "sku" in facts else None,
     )
 
@@ -239,7 +239,7 @@ def _build_product(
     skus = {offer["sku"] for offer in facts if "sku" in offer}
     return Product(
         product_id,
-        title=_one_line(name or next((f["title"] for f in facts if "title" in f), None)),
+        title=one_line(name or next((f["title"] for f in facts if "title" in f), None)),
         description=values.plain_text(block.get("description"), "description"),
         brand=_brand(block.get("brand")),
         # If there are several SKUs, they belong to the offers.
@@ -318,7 +318,8 @@ def _breadcrumb(block: Payload) -> list[Category]:
     return chain
 
 
-def _one_line(text: str | None) -> str | None:
+def one_line(text: str | None) -> str | None:
+    """Return a text with single spaces; None if it is blank."""
     return " ".join(text.split()) or None if text else None
 
 
