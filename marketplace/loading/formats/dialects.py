@@ -111,8 +111,6 @@ class Rows:
         self._size = self._cells = 0
         #: Whether the lines of an invalid row are certain to belong to it.
         self._is_complete = False
-        #: The cells of a large row that was split without the csv module.
-        self._plain: list[str] = []
         self._reader = self._start()
 
     def _start(self) -> Any:
@@ -128,8 +126,6 @@ class Rows:
         self._size += len(line)
         if self._size > self._unchecked_size or isinstance(line, LongLine):
             self._check_size(line)
-            if len(self._taken) == 1 and self._split_plain(line):
-                return "\n"
         return line.replace('\\"', '""') if self._dialect.has_escapes else line
 
     @property
@@ -142,18 +138,6 @@ class Rows:
         self._taken.append(line)
         self.number += 1
         return line
-
-    def _split_plain(self, line: str) -> bool:
-        """Split a large line without quotation marks; return whether it is one.
-
-        The csv module would use four bytes of memory per character.
-        """
-        if self._dialect.quote and self._dialect.quote in line:
-            return False
-        cells = line.rstrip("\r\n").split(self._dialect.delimiter)
-        is_stripped = self._dialect.options["skipinitialspace"]
-        self._plain = [cell.lstrip(" ") for cell in cells] if is_stripped else cells
-        return True
 
     def _check_size(self, line: str) -> None:
         size = self._size + (line.size - len(line) if isinstance(line, LongLine) else 0)
@@ -171,8 +155,6 @@ class Rows:
             fault, row = "", []
             try:
                 row = next(self._reader)
-                if self._plain:
-                    row, self._plain = self._plain, []
             except StopIteration:
                 return
             except _TooLargeError as error:

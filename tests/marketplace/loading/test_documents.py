@@ -5,7 +5,7 @@ import io
 import json
 import re
 import sys
-import tarfile
+from pathlib import Path
 
 import pytest
 import zstandard
@@ -13,7 +13,7 @@ import zstandard
 from marketplace.exceptions import SourceError
 from marketplace.loading.formats import documents
 from marketplace.loading.formats.documents import Entry
-from tests import payloads
+from tests import suites
 from tests.marketplace.loading.reading import (
     LIMIT,
     TOO_DEEP,
@@ -25,9 +25,6 @@ from tests.marketplace.loading.reading import (
 )
 
 __all__ = ["file"]
-
-
-SUITES = payloads.ROOT.parent / "suites"
 
 
 class TestFormats:
@@ -289,12 +286,11 @@ class TestSuite:
 
     @pytest.fixture
     def suite(self, tmp_path):
-        packed = SUITES / "jsontestsuite.tar.gz"
-        if not packed.is_file():
-            pytest.skip(f"the JSON Parsing Test Suite is not at {packed}")
-        with tarfile.open(packed) as archive:
-            archive.extractall(tmp_path, filter="data")
-        return sorted(tmp_path.rglob("*.json"))
+        paths = []
+        for name, data in suites.members("jsontestsuite.tar.gz").items():
+            paths.append(tmp_path / Path(name).name)
+            paths[-1].write_bytes(data)
+        return sorted(path for path in paths if path.suffix == ".json")
 
     @staticmethod
     def is_read(path):
