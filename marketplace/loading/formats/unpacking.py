@@ -26,10 +26,6 @@ _MAX_WINDOW = 1 << 27
 #: than `max_ratio` times its size.
 _MIN_BOMB = 64 << 20
 
-#: Packed files of up to this size are unpacked once before they are read, so that nothing of a bomb
-#: is loaded. A larger bomb is refused while it is read, after `_MIN_BOMB` unpacked bytes.
-_MAX_TRIAL = 4 << 20
-
 
 class _Format(NamedTuple):
     """A format of packed data: a sequence of members (gzip) or frames (zstd).
@@ -92,23 +88,9 @@ def open_source(path: str, opened: ExitStack, warn: Callable[[str], None]) -> An
     head = packed.peek(4)[:4]
     for packing in (_GZIP, _ZSTD):
         if packing.is_start(head):
-            if path != STANDARD_INPUT and Path(path).stat().st_size <= _MAX_TRIAL:
-                _check_unpacking(path, packing)
             unpacked = _Unpacked(packed, packing, source_name(path), warn)
             return opened.enter_context(io.BufferedReader(unpacked, _PIECE))
     return packed
-
-
-def _check_unpacking(path: str, packing: _Format) -> None:
-    """Unpack a file to its end, or to the first damage, which is reported when the file is read.
-
-    :raises SourceError: if the file is a bomb, or its zstd window is too large
-    """
-    buffer = bytearray(_PIECE)
-    with Path(path).open("rb") as packed, suppress(*ERRORS):
-        unpacked = _Unpacked(packed, packing, source_name(path), lambda warning: None)
-        while unpacked.readinto(buffer):
-            pass
 
 
 def source_name(path: str) -> str:
