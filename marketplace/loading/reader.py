@@ -59,10 +59,7 @@ class Reader:
     def _open(self, source: str | int) -> Iterator[Entry | Line]:
         if isinstance(source, int):
             return chunks.read(self.job.alias, source, is_held=self.job.is_held)
-        limit = settings.INGEST_MAX_RECORD
-        if self.table:
-            return self.table.read(source, limit)
-        return documents.read_unparsed(source, limit)
+        return self.table.read(source) if self.table else documents.read_unparsed(source)
 
     def batches(self, entries: Iterator[Entry | Line], state: SourceState) -> Iterator[Message]:
         """Yield the start of a source, the batches of its documents, and its end."""
@@ -138,5 +135,4 @@ def _groups(entries: Iterator[Entry | Line]) -> Iterator[list[Entry | Line]]:
 
 def read_source(path: str, table: Table | None = None) -> Iterator[Entry]:
     """Yield the documents of a source: payloads of its platform, or rows of a table."""
-    read = table.read if table else documents.read
-    return read(path, settings.INGEST_MAX_RECORD)
+    return table.read(path) if table else documents.read(path)

@@ -193,7 +193,7 @@ def expected(days):
     adapter, observed = Adapter("yandex", yandex.SHAPES), {}
     for path in days:
         # Of two records of an offer in a batch, the later counts.
-        for entry in reversed(list(read(str(path), 1 << 24))):
+        for entry in reversed(list(read(str(path)))):
             for item in adapter.split(entry.document, Source(path.name, {})):
                 for point in observations_of(adapter.parse(item).records, item.observed_at):
                     values = (*point[1:3], point.old_price, point.currency, *point[5:])

@@ -108,7 +108,7 @@ class TestYmlPrice:
         )
         path = tmp_path / "feed.xml"
         path.write_text(f"<yml_catalog><shop><name>S</name>{offers}</shop></yml_catalog>")
-        documents = [entry.document for entry in documents_of(str(path), 10**6)]
+        documents = [entry.document for entry in documents_of(str(path))]
         [item] = get_adapter("yandex").split(documents[0], Source("feed.xml"))
 
         if expected is None:

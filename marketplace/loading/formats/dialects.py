@@ -142,7 +142,7 @@ class Rows:
     def _check_size(self, line: str) -> None:
         size = self._size + (line.size - len(line) if isinstance(line, LongLine) else 0)
         if size > self._max_size:
-            raise _TooLargeError(size_fault(size, self._max_size))
+            raise _TooLargeError(size_fault(size))
         self._cells += line.count(self._dialect.delimiter)
         if self._cells > _MAX_CELLS:
             raise _TooLargeError(f"has more than {_MAX_CELLS:,} delimiters")

@@ -28,15 +28,14 @@ _BLANK = re.compile(rb"(?:\s++|\xef\xbb\xbf)*+")
 TableReader = Callable[[Any, str], Iterator[Entry]]
 
 
-def read(path: str, max_record: int, read_table: TableReader | None = None) -> Iterator[Entry]:
+def read(path: str, read_table: TableReader | None = None) -> Iterator[Entry]:
     """Yield the documents of a file, or of standard input for "-".
 
-    :param max_record: bytes of the largest JSON record, after unpacking
     :param read_table: reads a source that is not JSON
     :raises SourceError: if the source cannot be opened, is empty or has an unknown format; also
         after the last valid document, if the source is truncated
     """
-    for entry in read_unparsed(path, max_record, read_table):
+    for entry in read_unparsed(path, read_table):
         if isinstance(entry, Line):
             yield from elements(entry)
         else:
@@ -45,9 +44,7 @@ def read(path: str, max_record: int, read_table: TableReader | None = None) -> I
         del entry
 
 
-def read_unparsed(
-    path: str, max_record: int, read_table: TableReader | None = None
-) -> Iterator[Entry | Line]:
+def read_unparsed(path: str, read_table: TableReader | None = None) -> Iterator[Entry | Line]:
     """Yield the documents of a source as `read` does, but JSON lines without parsing them.
 
     The caller can compare their bytes with those that were loaded before.
@@ -59,7 +56,7 @@ def read_unparsed(
     try:
         with ExitStack() as opened:
             stream = unpacking.open_source(path, opened, warnings.append)
-            yield from _read_stream(stream, path, max_record, read_table)
+            yield from _read_stream(stream, path, read_table)
     except unpacking.ERRORS as error:
         raise SourceError(
             f"{name} is truncated or damaged: {error}. Fetch the file again and load it once more; "
@@ -70,9 +67,7 @@ def read_unparsed(
     yield from (Entry("", warning=warning) for warning in warnings)
 
 
-def _read_stream(
-    stream: Any, path: str, max_record: int, read_table: TableReader | None
-) -> Iterator[Entry | Line]:
+def _read_stream(stream: Any, path: str, read_table: TableReader | None) -> Iterator[Entry | Line]:
     name = unpacking.source_name(path)
     head = _skip_blank(stream)
     start = head.lstrip()[:1]
@@ -86,7 +81,7 @@ def _read_stream(
     elif start == b"<":
         yield from decimal_marks.add_decimal_mark(feeds.read(stream, name))
     elif start in b"{[" or _is_value(head):
-        yield from json_documents.read(stream, name, max_record)
+        yield from json_documents.read(stream, name)
     elif _is_table(head):
         yield from delimited.read(stream, delimited.Layout(), name=name)
     else:

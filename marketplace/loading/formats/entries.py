@@ -2,6 +2,8 @@
 
 from typing import Any, NamedTuple
 
+from django.conf import settings
+
 #: Bytes, or characters, that are kept of a record that is larger than INGEST_MAX_RECORD.
 EXCERPT_SIZE = 1024
 
@@ -30,13 +32,12 @@ class Line(NamedTuple):
     raw: bytes
 
 
-def size_fault(size: int, max_record: int) -> str:
+def size_fault(size: int) -> str:
     """Return the reason for which a record is quarantined.
 
     :param size: the size of the record in bytes
-    :param max_record: the limit in bytes
     """
     return (
-        f"has {size:,} bytes, more than INGEST_MAX_RECORD ({max_record:,}); raise that setting if "
-        "the size is right, and load the source again"
+        f"has {size:,} bytes, more than INGEST_MAX_RECORD ({settings.INGEST_MAX_RECORD:,}); raise "
+        "that setting if the size is right, and load the source again"
     )

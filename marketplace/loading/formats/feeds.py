@@ -191,7 +191,7 @@ class _FeedReader:
         """
         fault = ""
         if size > self._max_element:
-            fault = size_fault(size, self._max_element)
+            fault = size_fault(size)
         elif size > _LARGE and len(_NODE.findall(_TEXT.sub(b"", raw))) > MAX_NODES:
             fault = f"has more than {MAX_NODES:,} elements and attributes"
         if fault:

@@ -6,6 +6,8 @@ from contextlib import suppress
 from json import JSONDecodeError
 from typing import Any
 
+from django.conf import settings
+
 from marketplace.exceptions import NestingError, TooManyValuesError
 from marketplace.loading.formats import unpacking
 from marketplace.loading.formats.entries import EXCERPT_SIZE, Entry, Line, size_fault
@@ -16,23 +18,23 @@ from marketplace.loading.formats.json_text import decode, explain, parse
 _PIECE = 1 << 16
 
 
-def read(stream: Any, name: str, max_record: int) -> Iterator[Entry | Line]:
+def read(stream: Any, name: str) -> Iterator[Entry | Line]:
     """Yield the lines of JSON lines without parsing them, or the documents of one JSON text.
 
-    :param max_record: bytes of the largest record
     :raises SourceError: after the last valid document, if the text is damaged
     """
+    max_record: int = settings.INGEST_MAX_RECORD
     head = _read_lines_ahead(stream, max_record)
     lines = io.BytesIO(head).readlines()
     if not _are_lines([line for line in lines if line.strip()][:3], max_record):
         del lines
-        yield from _read_text(head, stream, name, max_record)
+        yield from _read_text(head, stream, name)
         return
     del head
     for number, line, size in _read_lines(stream, lines, max_record):
         place = f"line {number}"
         if size > max_record:
-            yield Entry(place, fault=size_fault(size, max_record), raw=line)
+            yield Entry(place, fault=size_fault(size), raw=line)
         else:
             yield Line(place, line)
         # Releases its memory before the next line is read.
@@ -57,9 +59,9 @@ def _documents(value: Any, place: str, prefix: str) -> Iterator[Entry]:
         yield Entry(place, value)
 
 
-def _read_text(head: bytes, stream: Any, name: str, max_record: int) -> Iterator[Entry]:
+def _read_text(head: bytes, stream: Any, name: str) -> Iterator[Entry]:
     """Yield the documents of a text: parsed whole, or one by one if it is large or damaged."""
-    limit = min(max_record, MAX_WHOLE)
+    limit = min(settings.INGEST_MAX_RECORD, MAX_WHOLE)
     text = head + unpacking.read_some(stream, limit + 1 - len(head))
     del head
     try:
@@ -67,7 +69,7 @@ def _read_text(head: bytes, stream: Any, name: str, max_record: int) -> Iterator
     except ValueError:
         whole = None
     if whole is None:
-        yield from JsonDocuments(JsonReader(text, stream, max_record), name).read()
+        yield from JsonDocuments(JsonReader(text, stream), name).read()
         return
     del text
     yield from whole

@@ -5,6 +5,8 @@ import re
 from json import JSONDecodeError, JSONDecoder
 from typing import Any, NamedTuple, NoReturn
 
+from django.conf import settings
+
 from marketplace.exceptions import RecordLimitError
 from marketplace.loading.formats import unpacking
 from marketplace.loading.formats.entries import EXCERPT_SIZE, size_fault
@@ -49,14 +51,14 @@ class JsonReader:
 
     :param head: the first bytes of the text
     :param stream: the rest of the text
-    :param max_record: bytes of the largest record
+    :ivar max_record: bytes of the largest record
     :ivar at: the position of the next token in `text`
     """
 
-    def __init__(self, head: bytes, stream: Any, max_record: int) -> None:
+    def __init__(self, head: bytes, stream: Any) -> None:
         self.text = ""
         self.at = 0
-        self.max_record = max_record
+        self.max_record: int = settings.INGEST_MAX_RECORD
         self._head = memoryview(head)
         self._stream = stream
         # A byte that is not UTF-8 becomes a lone surrogate, so that the records before it are read.
@@ -150,7 +152,7 @@ class JsonReader:
             raw += piece[: kept - len(raw)]
             self.at = end
             if is_closed:
-                return Record(None, size, fault or size_fault(size, self.max_record), bytes(raw))
+                return Record(None, size, fault or size_fault(size), bytes(raw))
             if not self._refill():
                 raise DamagedError("the value does not end", *place)
 

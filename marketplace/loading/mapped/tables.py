@@ -81,7 +81,7 @@ class Table:
         mapped = {name for section in sections for name in section.fields}
         return target.replaced if mapped & target.replaced else frozenset()
 
-    def read(self, path: str, max_record: int) -> Iterator[Entry]:
+    def read(self, path: str) -> Iterator[Entry]:
         """Yield the rows of a file, or groups of rows that form one item, as `documents.read` does.
 
         :raises SourceError: also if a column of the mapping is missing in the table
@@ -91,7 +91,7 @@ class Table:
             layout = self.mapping.layout
             yield from delimited.read(stream, layout, lambda names: self._check(name, names), name)
 
-        rows = self._sampled(self._rows(documents.read(path, max_record, read_text)))
+        rows = self._sampled(self._rows(documents.read(path, read_text)))
         return self._groups(rows) if self.mapping.group_by else rows
 
     def _check(self, name: str, names: list[str]) -> None:

@@ -28,7 +28,7 @@ OFFER = (
 def read(tmp_path, text, encoding="utf-8"):
     path = tmp_path / "feed.xml"
     path.write_bytes(text.encode(encoding))
-    return list(documents.read(str(path), 1 << 20))
+    return list(documents.read(str(path)))
 
 
 def read_failing(tmp_path, data):
@@ -37,7 +37,7 @@ def read_failing(tmp_path, data):
     path.write_bytes(data)
     entries = []
     with pytest.raises(SourceError) as error:
-        for entry in documents.read(str(path), 1 << 20):
+        for entry in documents.read(str(path)):
             entries.append(entry)
     return entries, str(error.value)
 

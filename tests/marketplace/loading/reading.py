@@ -1,6 +1,7 @@
 """Reading sources in tests: entries, valid documents and errors."""
 
 import pytest
+from django.test import override_settings
 
 from marketplace.exceptions import SourceError
 from marketplace.loading.formats import documents
@@ -14,14 +15,15 @@ TOO_DEEP = (
 
 
 def read(path, limit=LIMIT):
-    return list(documents.read(str(path), limit))
+    with override_settings(INGEST_MAX_RECORD=limit):
+        return list(documents.read(str(path)))
 
 
 def read_damaged(path, limit=LIMIT):
     """Return what is read before the damage, and the error behind it."""
     entries = []
-    with pytest.raises(SourceError) as raised:
-        for entry in documents.read(str(path), limit):
+    with override_settings(INGEST_MAX_RECORD=limit), pytest.raises(SourceError) as raised:
+        for entry in documents.read(str(path)):
             entries.append(entry)
     return entries, str(raised.value)
 

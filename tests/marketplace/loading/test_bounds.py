@@ -5,9 +5,10 @@ import json
 import pytest
 
 from marketplace.exceptions import NestingError, SourceError
-from marketplace.loading.formats import documents, json_stream, json_text
+from marketplace.loading.formats import json_stream, json_text
 from marketplace.loading.formats.json_reader import JsonReader
 from marketplace.loading.formats.json_stream import JsonDocuments
+from tests.marketplace.loading import reading
 from tests.marketplace.loading.reading import (
     LIMIT,
     TOO_DEEP,
@@ -30,7 +31,7 @@ def nested(levels):
 
 
 def read(path, limit=500):
-    return list(documents.read(str(path), limit))
+    return reading.read(path, limit)
 
 
 class Trickle:
@@ -87,14 +88,17 @@ class TestSize:
 
 class TestStreaming:
     @pytest.mark.parametrize("step", [1, 2, 3, 5, 7, 64, 999])
-    def test_the_result_does_not_depend_on_the_size_of_the_pieces(self, monkeypatch, step):
+    def test_the_result_does_not_depend_on_the_size_of_the_pieces(
+        self, monkeypatch, settings, step
+    ):
+        settings.INGEST_MAX_RECORD = 500
         monkeypatch.setattr(json_stream, "MAX_WHOLE", 100)
         monkeypatch.setattr("marketplace.loading.formats.json_reader._PIECE", 1)
         records = [*SMALL, LARGE, *SMALL, 17, "te\\xt", None, True]
         for indent in (None, 2):
             stream = Trickle(json.dumps(records, indent=indent).encode(), step)
 
-            entries = list(JsonDocuments(JsonReader(b"", stream, 500), "x").read())
+            entries = list(JsonDocuments(JsonReader(b"", stream), "x").read())
 
             assert valid_documents(entries) == [*SMALL, *records[10:]]
             assert [entry.place for entry in invalid_entries(entries)] == ["element 10"]
@@ -135,13 +139,14 @@ class TestStreaming:
         assert valid_documents(entries) == [{"items": SMALL}]
         assert f": {reason}. The records before the error were read (9)." in error
 
-    def test_the_column_of_damage_counts_the_characters_of_all_pieces(self, monkeypatch):
+    def test_the_column_of_damage_counts_the_characters_of_all_pieces(self, monkeypatch, settings):
+        settings.INGEST_MAX_RECORD = 40
         monkeypatch.setattr("marketplace.loading.formats.json_reader._PIECE", 1)
         text = '[{"id": "Ж"},\n{"id": "ЖЖЖ"}, {"id": "Ж", "x": tru}]'
         stream, entries = Trickle(text.encode(), 3), []
 
         with pytest.raises(SourceError, match="at line 2, column 33: Expecting value"):
-            entries.extend(JsonDocuments(JsonReader(b"", stream, 40), "x").read())
+            entries.extend(JsonDocuments(JsonReader(b"", stream), "x").read())
 
     def test_a_list_of_numbers_is_refused(self, file):
         with pytest.raises(SourceError, match="its first 1,000 elements are not objects"):

@@ -15,7 +15,6 @@ from marketplace.loading.formats import documents
 from marketplace.loading.formats.documents import Entry
 from tests import suites
 from tests.marketplace.loading.reading import (
-    LIMIT,
     TOO_DEEP,
     file,
     invalid_entries,
@@ -256,7 +255,7 @@ class TestRefusal:
         read_documents = []
 
         with pytest.raises(SourceError, match="truncated or damaged"):
-            for entry in documents.read(str(path), LIMIT):
+            for entry in documents.read(str(path)):
                 read_documents.append(entry.document)
 
         assert len(read_documents) > 1000

@@ -81,7 +81,7 @@ class TestDamage:
         path = tmp_path / "feed.xml"
         path.write_bytes(data.replace(b">?<", b">\xd0<"))
 
-        entries = list(documents.read(str(path), 1 << 20))
+        entries = list(documents.read(str(path)))
 
         assert [offer["@id"] for offer in offers(entries)] == ["1", "3"]
         assert len([entry for entry in entries if entry.fault]) == 1

@@ -159,7 +159,7 @@ def real(name):
     """Return the first 40 documents of a file."""
     result = []
     for path in expand(str(payloads.path(name))):
-        for entry in documents.read(path, 1 << 30):
+        for entry in documents.read(path):
             result.append(shorten(entry.document))
             if len(result) == 40:
                 return result

@@ -79,7 +79,7 @@ class TestRows:
         path.write_text("url,title,price,old,shop\n/7/,A,1.600,,\n/8/,B,2.300.000,,\n")
         columns.write_text(CARDS)
         table, another = (tables.load(str(columns), "wildberries") for _ in range(2))
-        documents = [entry.document for entry in table.read(str(path), 10**6)]
+        documents = [entry.document for entry in table.read(str(path))]
         [item] = table.adapter.split(documents[0], Source("table.csv"))
 
         assert another.adapter.parse(item).records[-1].price == 1600
