@@ -1,8 +1,7 @@
-"""A scanner that finds the offers and categories of a feed by their tags, and the gaps between.
+"""A scanner that finds the offers and categories of a feed by their tags.
 
 It searches the bytes of the feed, in one pass and bounded memory, where a parser would stop at the
-first error or use too much memory. Large texts, comments, CDATA sections and processing
-instructions in the gaps are dropped: they have no meaning there.
+first error or use too much memory.
 """
 
 import mmap
@@ -16,15 +15,12 @@ _WINDOW = 4 << 20
 #: Bytes by which windows overlap: more than the length of a token.
 _OVERLAP = 64
 
-#: Bytes of the largest text, comment or tag in a gap that is passed to the parser.
-MAX_TOKEN = 1 << 20
-
 #: Levels of nested elements, and elements inside one element. The end tag of an element that
 #: exceeds a limit is considered missing.
 _MAX_DEPTH, _MAX_INNER = 100, 2_000
 
 #: Start of a comment, CDATA section or processing instruction → its end.
-OPAQUE = {b"<!--": b"-->", b"<![CDATA[": b"]]>", b"<?": b"?>"}
+_OPAQUE = {b"<!--": b"-->", b"<![CDATA[": b"]]>", b"<?": b"?>"}
 
 #: The pattern begins with a literal, for which the search is fast.
 _TOKEN = re.compile(
@@ -33,7 +29,6 @@ _TOKEN = re.compile(
 )
 #: The rest of a start tag.
 _TAG = re.compile(rb"""(?:[^<>"']++|"[^"<]*+"|'[^'<]*+')*+(?P<empty>(?<=/))?>""")
-_WHOLE_TAG = re.compile(rb"""<(?:[^<>"']++|"[^"<]*+"|'[^'<]*+')*+>""")
 
 
 class Element(NamedTuple):
@@ -90,33 +85,22 @@ class Scanner:
         pieces = range(start, end, _WINDOW)
         return sum(self.read(at, min(end, at + _WINDOW)).count(b"\n") for at in pieces)
 
-    def match(self, pattern: re.Pattern[bytes], start: int, end: int) -> re.Match[bytes] | None:
-        """Return the match of a pattern at a position."""
-        return pattern.match(self._data, start, min(self.size, end))
-
-    def find(self, text: bytes, start: int, end: int | None = None) -> int:
-        """Return the position of a sequence of bytes; -1 if it does not occur."""
-        stop = self.size if end is None else end
-        while start < stop:
-            after = min(stop, start + _WINDOW)
-            position = self._data.find(text, start, after)
-            if position >= 0:
-                return position
-            self._release(start, after)
-            start = after if after == stop else after - _OVERLAP
-        return -1
-
-    def find_end(self, opaque: bytes, start: int) -> int:
+    def _find_end(self, opaque: bytes, start: int) -> int:
         """Return the end of the opaque section that begins at a position; -1 if it has none."""
-        closing = OPAQUE[opaque]
+        closing = _OPAQUE[opaque]
         if closing in self._absent:
             return -1
-        position = self.find(closing, start + len(opaque))
-        if position < 0:
-            # Remembered, so that the feed is not searched to its end again.
-            self._absent.add(closing)
-            return -1
-        return position + len(closing)
+        at = start + len(opaque)
+        while at < self.size:
+            after = min(self.size, at + _WINDOW)
+            position = self._data.find(closing, at, after)
+            if position >= 0:
+                return position + len(closing)
+            self._release(at, after)
+            at = after if after == self.size else after - _OVERLAP
+        # Remembered, so that the feed is not searched to its end again.
+        self._absent.add(closing)
+        return -1
 
     def _release(self, start: int, end: int) -> None:
         """Let the system reclaim the memory of the bytes between two positions."""
@@ -163,7 +147,7 @@ class Scanner:
             if token is None:
                 at = size if stop == size else stop - _OVERLAP
             elif opaque := token["opaque"]:
-                end = self.find_end(b"<" + opaque, token.start())
+                end = self._find_end(b"<" + opaque, token.start())
                 # A comment without an end extends to the end of the feed. Other sections without
                 # an end are damage of their element.
                 at = end if end >= 0 else size if opaque == b"!--" else token.end()
@@ -171,7 +155,9 @@ class Scanner:
                 at = token.end()
                 yield token["end"].decode(), False, token.start(), at, False
             else:
-                tag = self.match(_TAG, token.end(), token.end() + self._max_element)
+                tag = _TAG.match(
+                    self._data, token.end(), min(size, token.end() + self._max_element)
+                )
                 at = tag.end() if tag else token.end()
                 is_empty = tag is not None and tag["empty"] is not None
                 yield token["start"].decode(), True, token.start(), at, is_empty
@@ -197,89 +183,3 @@ def _close(opened: list[_OpenElement], kind: str, end: int) -> Element | None:
             del opened[position:]
             return Element(kind, True, closed.start, end, inner)
     return None
-
-
-class LargeTagError(Exception):
-    """A tag is too large for the parser.
-
-    :param start: the position of the tag
-    """
-
-    def __init__(self, start: int) -> None:
-        super().__init__(start)
-        self.start = start
-
-
-class Gaps:
-    """The parts of a feed between its offers and categories, read from the beginning.
-
-    :ivar dropped: the number of lines that were dropped
-    """
-
-    def __init__(self, scanner: Scanner) -> None:
-        self.dropped = 0
-        self._scanner = scanner
-        self._at = 0
-
-    def read(self, end: int) -> Iterator[bytes]:
-        """Yield the bytes from the end of the last read up to a position.
-
-        :raises LargeTagError: if a tag cannot be parsed in bounded memory
-        """
-        start, self._at = self._at, max(self._at, end)
-        if end - start <= MAX_TOKEN:
-            if start < end:
-                yield self._scanner.read(start, end)
-            return
-        yield from self._read_tokens(start, end)
-
-    def skip(self, start: int, end: int, raw: bytes, width: int) -> bytes:
-        """Skip an element; return blanks that preserve the lines and columns after it.
-
-        :param raw: the bytes of the element, or the first ones
-        :param width: bytes of the placeholder that replaces the element
-        """
-        self._at = end
-        if end - start > min(len(raw), MAX_TOKEN):
-            self.dropped += self._scanner.count_lines(start, end)
-            return b""
-        lines = raw.count(b"\n")
-        last = len(raw) - raw.rfind(b"\n") - 1
-        return b"\n" * lines + b" " * (last if lines else last - width)
-
-    def place(self, position: int) -> tuple[int, int]:
-        """Return the line and column of a position."""
-        line = 1 + self._scanner.count_lines(0, position)
-        start = max(0, position - MAX_TOKEN)
-        return line, position - start - self._scanner.read(start, position).rfind(b"\n")
-
-    def _read_tokens(self, at: int, end: int) -> Iterator[bytes]:
-        """Yield tokens in pieces of several, without large ones."""
-        piece = bytearray()
-        while at < end:
-            stop = self._token_end(at, end)
-            if stop - at <= MAX_TOKEN:
-                piece += self._scanner.read(at, stop)
-            else:
-                self.dropped += self._scanner.count_lines(at, stop)
-            if len(piece) >= MAX_TOKEN:
-                yield bytes(piece)
-                piece.clear()
-            at = stop
-        yield bytes(piece)
-
-    def _token_end(self, at: int, end: int) -> int:
-        """Return the end of the token (text, tag, comment, …) that begins at a position."""
-        head = self._scanner.read(at, at + 9)
-        for opening in OPAQUE:
-            if head.startswith(opening):
-                stop = self._scanner.find_end(opening, at)
-                return min(stop, end) if stop >= 0 else end
-        next_tag = self._scanner.find(b"<", at + 1, end)
-        stop = next_tag if next_tag >= 0 else end
-        if not head.startswith(b"<") or stop - at <= MAX_TOKEN:
-            return stop
-        tag = self._scanner.match(_WHOLE_TAG, at, min(end, at + MAX_TOKEN))
-        if tag is None:
-            raise LargeTagError(at)
-        return tag.end()

@@ -18,13 +18,7 @@ from lxml import etree
 from marketplace.exceptions import SourceError
 from marketplace.loading.formats import unpacking
 from marketplace.loading.formats.entries import EXCERPT_SIZE, Entry, size_fault
-from marketplace.loading.formats.feed_scanner import (
-    MAX_TOKEN,
-    Element,
-    Gaps,
-    LargeTagError,
-    Scanner,
-)
+from marketplace.loading.formats.feed_scanner import Element, Scanner
 from marketplace.loading.formats.yml import EVENTS, OPTIONS, Feed
 
 _PIECE = 1 << 20
@@ -71,10 +65,12 @@ class _FeedReader:
         self._feed = Feed(name)
         self._max_element: int = settings.INGEST_MAX_RECORD
         self._scanner = scanner
-        self._gaps = Gaps(scanner)
-        #: Parses the gaps, with a placeholder for each element; None once a gap is damaged.
+        #: The end of the bytes that were parsed, and how many lines of them were not passed on.
+        self._at = self._dropped = 0
+        #: Parses the gaps, with a placeholder for each element; None once a gap is damaged. It
+        #: refuses texts, comments and tags of more than 10 MB.
         self._parser: Any = etree.XMLPullParser(events=EVENTS, **OPTIONS)
-        self._element_parser = etree.XMLParser(**OPTIONS)
+        self._element_parser = etree.XMLParser(huge_tree=True, **OPTIONS)
         #: The elements that are open in the gaps, from the root down.
         self._open: list[Any] = []
         self._placeholders = 0
@@ -91,7 +87,6 @@ class _FeedReader:
         """
         for element in self._scanner.elements():
             if element.end is None:
-                self._refuse_open(element)
                 break
             yield from self._read_element(element, element.end)
         self._parse_gap(self._scanner.size)
@@ -114,22 +109,14 @@ class _FeedReader:
         self._replace(element.start, end, raw)
         yield self._parse_alone(element, size, raw)
 
-    def _refuse_open(self, element: Element) -> None:
-        """Refuse a feed that ends in the middle of an offer, if that offer is large."""
-        if self._scanner.size - element.start > MAX_TOKEN:
-            raise self._failure_at(element.start, f"</{element.kind}> is missing")
-
     def _is_inside(self, tag: str) -> bool:
         return bool(self._open) and self._feed.tag(self._open[-1]) == tag
 
     def _parse_gap(self, end: int) -> None:
         """Parse the bytes between the last element and a position."""
-        try:
-            for piece in self._gaps.read(end):
-                self._feed_parser(piece)
-        except LargeTagError as error:
-            reason = f"a tag is larger than {MAX_TOKEN:,} bytes"
-            raise self._failure_at(error.start, reason) from None
+        for at in range(self._at, end, _PIECE):
+            self._feed_parser(self._scanner.read(at, min(end, at + _PIECE)))
+        self._at = max(self._at, end)
 
     def _replace(self, start: int, end: int, raw: bytes) -> None:
         """Parse a placeholder instead of an element, with blanks that preserve lines and columns.
@@ -137,8 +124,14 @@ class _FeedReader:
         If the parser does not report the placeholder, it is still waiting for the end of a damaged
         token before it. It is then closed, because the element depends on the gap before it.
         """
+        blanks, self._at = b"", end
+        if end - start > min(len(raw), _PIECE):
+            self._dropped += self._scanner.count_lines(start, end)
+        else:
+            lines, last = raw.count(b"\n"), len(raw) - raw.rfind(b"\n") - 1
+            blanks = b"\n" * lines + b" " * (last if lines else last - len(_PLACEHOLDER))
         count = self._placeholders
-        self._feed_parser(_PLACEHOLDER + self._gaps.skip(start, end, raw, len(_PLACEHOLDER)))
+        self._feed_parser(_PLACEHOLDER + blanks)
         if self._parser is not None and self._placeholders == count:
             self._close()
 
@@ -179,7 +172,7 @@ class _FeedReader:
         :raises SourceError: if no offer was read yet, because offers depend on the bytes before
         """
         line, column = error.position
-        self._parser, self._damage = None, (line + self._gaps.dropped, column, _explain(error))
+        self._parser, self._damage = None, (line + self._dropped, column, _explain(error))
         if not self._feed.offers:
             raise self._failure(*self._damage)
 
@@ -224,9 +217,6 @@ class _FeedReader:
         doctype = "" if self._feed.root is None else self._feed.root.getroottree().docinfo.doctype
         head = f"{doctype}<feed{spaces}>".encode("ascii", "xmlcharrefreplace")
         return (declaration[0] if declaration else b"") + head
-
-    def _failure_at(self, position: int, reason: str) -> SourceError:
-        return self._failure(*(self._damage or (*self._gaps.place(position), reason)))
 
     def _failure(self, line: int, column: int, reason: str) -> SourceError:
         outcome = "No offer was read"

@@ -21,7 +21,6 @@ OPTIONS: dict[str, Any] = {
     "load_dtd": False,
     "no_network": True,
     "remove_pis": True,
-    "huge_tree": True,
 }
 EVENTS: tuple[Literal["start", "end", "comment"], ...] = ("start", "end", "comment")
 
