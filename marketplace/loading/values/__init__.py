@@ -8,7 +8,6 @@ it cannot convert.
 
 from marketplace.loading.values.amounts import (
     MAX_MONEY,
-    amount_with_currency,
     currency,
     money,
     old_price,
@@ -39,7 +38,6 @@ from marketplace.loading.values.times import TASHKENT, instant
 __all__ = [
     "MAX_MONEY",
     "TASHKENT",
-    "amount_with_currency",
     "availability",
     "boolean",
     "coordinate",
