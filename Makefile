@@ -4,9 +4,16 @@ PYTHON ?= python3
 PORT ?= 8000
 # Number of test processes, each with its own embedded PostgreSQL. 0: one process, without xdist.
 WORKERS ?= 2
+# Numbers in `make soak`: killed loaders, servers, backups and archivers; damaged payloads.
+KILLS ?= 50
+SERVER_KILLS ?= 10
+BACKUP_KILLS ?= 20
+ARCHIVE_KILLS ?= 6
+MUTATIONS ?= 6000
+export KILLS SERVER_KILLS BACKUP_KILLS ARCHIVE_KILLS MUTATIONS
 BIN := .venv/bin
 
-.PHONY: help install run demo test lint types migrations-check pytest test-pgbouncer bench \
+.PHONY: help install run demo test lint types migrations-check pytest soak test-pgbouncer bench \
 	bench-full screenshots stop clean
 
 help: ## List the targets.
@@ -39,8 +46,12 @@ migrations-check: install ## Check that migrations match the models, and run the
 	DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python manage.py makemigrations --check --dry-run
 	DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python manage.py check --fail-level WARNING
 
-pytest: install ## Run the tests; WORKERS=2.
+pytest: install ## Run the tests that are not marked slow; WORKERS=2.
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+soak: install ## Run the tests marked slow: kills, concurrency, documents; KILLS=50.
+	$(BIN)/python -m pytest -m slow --timeout 0 --numprocesses $(WORKERS) --dist loadfile \
+		--no-loadscope-reorder
 
 test-pgbouncer: install ## Run the tests through PgBouncer in transaction mode.
 	TEST_PGBOUNCER=1 DATA_DIR=.data/tests-pgbouncer $(BIN)/python -m pytest

@@ -1,6 +1,8 @@
 """Hooks and fixtures of all tests."""
 
+import fcntl
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from marketplace.databases import health
 from marketplace.monitoring import measurements, pgbouncer
 from marketplace.postgresql import embedded
 from tests import pooler
+from tests.machine import Machine
 
 #: Whether Django connects to the databases through PgBouncer.
 IS_POOLED = bool(os.environ.get("TEST_PGBOUNCER"))
@@ -114,6 +117,50 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     session.config.add_cleanup(instance.stop)
     address = {"HOST": "127.0.0.1", "PORT": str(instance.port), "USER": embedded.SUPERUSER}
     _set_address(**address, DISABLE_SERVER_SIDE_CURSORS=True)
+
+
+@pytest.fixture(scope="session")
+def create_machine(tmp_path_factory, worker_id):
+    """Return a function that creates a machine in a new folder, with initialized databases.
+
+    `init_all` runs once for all workers; its stopped server is copied.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    folder = folder if worker_id == "master" else folder.parent
+    template = folder / "initialized"
+
+    def initialize():
+        machine = Machine(folder / "initializing")
+        result = machine("init_all")
+        assert result.returncode == 0, result.stderr
+        embedded.stop(machine.data_dir)
+        machine.data_dir.rename(template)
+
+    def create(data_dir):
+        with (folder / "initialized.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not template.exists():
+                initialize()
+        subprocess.run(["cp", "--archive", "--reflink=auto", template, data_dir], check=True)
+        return Machine(data_dir)
+
+    return create
+
+
+@pytest.fixture
+def initialized_machine(create_machine, tmp_path):
+    """Return a machine with initialized databases."""
+    machine = create_machine(tmp_path / "data")
+    yield machine
+    embedded.stop(machine.data_dir)
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """Return a machine without a server. A server that commands start is stopped at the end."""
+    machine = Machine(tmp_path / "data")
+    yield machine
+    embedded.stop(machine.data_dir)
 
 
 @pytest.fixture(scope="session", autouse=IS_POOLED)

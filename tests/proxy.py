@@ -9,7 +9,7 @@ from socket import socket
 
 import pytest
 
-from tests.marketplace.conftest import ROOT
+from tests.machine import ROOT
 from tests.marketplace.stage import wait
 
 TEMPLATE = ROOT / "deploy" / "nginx" / "nginx.conf.template"

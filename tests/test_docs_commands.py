@@ -1,4 +1,4 @@
-"""The commands of the documents run on demo data, in a copy of the project.
+"""The commands of the documents run on demo data, in a copy of the project, in `make soak`.
 
 docs/development.md describes how a block of a document is marked.
 """
@@ -17,6 +17,8 @@ from urllib.request import urlopen
 import pytest
 
 from tests.documents import DOCUMENTS, ROOT, blocks
+
+pytestmark = pytest.mark.slow
 
 #: Where the documents have the site.
 SITE = "127.0.0.1:8000"
@@ -170,8 +172,6 @@ def script(document, section):
     return "\n".join(parts)
 
 
-# The first of them waits for the demo data.
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize(("document", "section"), sections())
 def test_every_command_runs(shells, document, section):
     shell, commands = shells(document), script(document, section)

@@ -14,7 +14,7 @@ from marketplace.secret_checks import (
     find_secret_errors,
     is_example,
 )
-from tests.marketplace.conftest import ROOT, Machine
+from tests.machine import ROOT, Machine
 
 KEY = secrets.token_urlsafe(50)
 PASSWORD = secrets.token_urlsafe(24)

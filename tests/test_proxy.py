@@ -13,7 +13,6 @@ import pytest
 from django.conf import settings
 
 from marketplace.postgresql import embedded
-from tests.marketplace.conftest import Machine
 from tests.marketplace.push.api_server import Server, product, read_response
 from tests.proxy import MAX_BODY, TEMPLATE, proxy
 
@@ -37,10 +36,8 @@ class Front(Server):
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    machine = Machine(tmp_path_factory.mktemp("machine") / "data")
-    result = machine("init_all", "--database", "default", "--database", "ecommerce")
-    assert result.returncode == 0, result.stderr
+def site(create_machine, tmp_path_factory):
+    machine = create_machine(tmp_path_factory.mktemp("machine") / "data")
     site = Front(machine)
     site.start()
     with proxy(tmp_path_factory.mktemp("nginx"), site.port) as site.front:

@@ -13,7 +13,7 @@ from urllib.request import urlopen
 import pytest
 
 from marketplace.postgresql import embedded
-from tests.marketplace.conftest import ROOT, Machine
+from tests.machine import ROOT
 from tests.marketplace.stage import wait
 
 UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.service"))
@@ -38,11 +38,10 @@ def command(name, key="ExecStart"):
 
 
 @pytest.fixture(scope="module")
-def machine(tmp_path_factory):
+def machine(create_machine, tmp_path_factory):
     """Return a machine on which the unit of the server was started."""
-    machine = Machine(tmp_path_factory.mktemp("systemd") / "data")
+    machine = create_machine(tmp_path_factory.mktemp("systemd") / "data")
     assert machine(*command("postgres")[2:]).returncode == 0
-    assert machine("init_all").returncode == 0
     yield machine
     embedded.stop(machine.data_dir)
 

@@ -1,6 +1,8 @@
-"""`db_archive` killed at random times, with real processes and a real server."""
+"""`db_archive` killed at random times, with real processes and a real server.
 
-import os
+The environment variable ARCHIVE_KILLS is the number of kills in `make soak`.
+"""
+
 import random
 import time
 
@@ -9,10 +11,8 @@ import pytest
 
 from marketplace.postgresql import embedded
 from marketplace.postgresql.embedded import SUPERUSER
-from tests.marketplace.conftest import machine  # noqa: F401 # a fixture
-
-#: The number of kills; ARCHIVE_KILLS changes it.
-KILLS = int(os.environ.get("ARCHIVE_KILLS", "2"))
+from tests.machine import CONFIGURATION
+from tests.repetitions import short_and_long
 
 SEED = """
 SELECT ecommerce_create_price_month('2021-05-01');
@@ -37,11 +37,12 @@ SELECT 1, 'uzum', '1', id, 1, now(), now(), now(), now() FROM ecommerce_products
 
 
 @pytest.fixture
-def ask(machine):  # noqa: F811 # the fixture
+def ask(initialized_machine):
     """Execute a statement, and return its rows if it has any."""
 
     def ask(statement, **values):
-        host = str(embedded.socket_directory(machine.data_dir))
+        host = str(embedded.socket_directory(initialized_machine.data_dir))
+        embedded.start(initialized_machine.data_dir, CONFIGURATION)
         connection = psycopg2.connect(host=host, user=SUPERUSER, dbname="ecommerce_db")
         with connection, connection.cursor() as cursor:
             cursor.execute(statement, values or None)
@@ -52,7 +53,7 @@ def ask(machine):  # noqa: F811 # the fixture
     return ask
 
 
-def kill_at_random(machine, dice):  # noqa: F811 # the fixture
+def kill_at_random(machine, dice):
     """Start db_archive, and kill it at a random time after it started to write."""
     lock = machine.data_dir / "archive" / "price_history" / ".lock"
     lock.unlink(missing_ok=True)
@@ -65,23 +66,24 @@ def kill_at_random(machine, dice):  # noqa: F811 # the fixture
     process.communicate(timeout=60)
 
 
-def test_archiving_killed_at_random_times_is_resumed(machine, ask):  # noqa: F811 # the fixture
-    assert machine("init_all", "--database", "ecommerce").returncode == 0
+@pytest.mark.parametrize("kills", short_and_long(1, 6, "ARCHIVE_KILLS"))
+def test_archiving_killed_at_random_times_is_resumed(initialized_machine, ask, kills):
+    machine = initialized_machine
     ask(OFFER)
-    ask(SEED, rows=100_000)
+    ask(SEED, rows=40_000)
     before = ask(CONTENT)
 
-    for seed in range(KILLS):
+    for seed in range(kills):
         kill_at_random(machine, random.Random(seed))
         if ask(DONE):
             assert machine("db_unarchive", "2021-05").returncode == 0
         output = machine("price_history", "uzum", "1").stdout
-        assert output.endswith("\n200 points\n")
+        assert output.endswith("\n80 points\n")
     archived = machine("db_archive", "--force")
     verified = machine("db_archive", "--verify")
 
     assert archived.returncode == 0, archived.stderr
-    assert verified.stdout.startswith("ECOMMERCE: verified 2021-05: 100,000 rows, ")
+    assert verified.stdout.startswith("ECOMMERCE: verified 2021-05: 40,000 rows, ")
     assert ask(CONTENT) == [(0, None)]
     leftovers = machine.data_dir / "archive" / "price_history"
     files = leftovers.glob("platform=*/month=*/*")

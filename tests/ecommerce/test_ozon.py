@@ -2,17 +2,14 @@
 
 import csv
 import io
-import random
 from decimal import Decimal
 
 import pytest
 
 from ecommerce.records import Offer, Product
 from marketplace.exceptions import PayloadError
-from marketplace.loading.adapters import Source
 from tests import payloads
-from tests.ecommerce.ozon_payloads import ADAPTER, HEAD, ROOT, STOCKED, of_type, parse_all
-from tests.mutation import mutate
+from tests.ecommerce.ozon_payloads import ADAPTER, of_type, parse_all
 
 TILE = {
     "product_url": "/product/koltso-karatov-1045776694/?at=K8tZ&keywords=x-99/",
@@ -215,23 +212,3 @@ class TestAnyDocument:
     )
     def test_other_documents_are_not_recognized(self, document):
         assert ADAPTER.recognize(document) is None
-
-    def test_mutated_payloads_are_parsed_or_refused(self):
-        generator = random.Random(7)
-        feed = {"yml_catalog": {**HEAD, "currencies": [{"@id": "RUB"}]}, "offer": STOCKED}
-        documents = [TILE, TILE, feed, {"data": ROOT}, {"a.json": {"data": ROOT}}]
-        parsed = refused = 0
-
-        for _ in range(10000):
-            document = mutate(generator.choice(documents), generator)
-            shape = ADAPTER.recognize(document)
-            try:
-                for item in shape.split(document, Source("lg.xml")) if shape else ():
-                    entry = ADAPTER.parse(item)
-                    assert all(offer.price > 0 for offer in of_type(entry, Offer))
-                    parsed += 1
-            except PayloadError:
-                refused += 1
-
-        assert parsed > 1000
-        assert refused > 1000

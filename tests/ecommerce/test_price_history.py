@@ -1,6 +1,5 @@
 """The price history agrees with a model, in any order of arrival."""
 
-import os
 import random
 from datetime import timedelta
 from decimal import Decimal
@@ -18,6 +17,7 @@ from tests.ecommerce import price_model
 from tests.ecommerce.observing import HOUR, OFFER, START, load, rebuild, seen
 from tests.ecommerce.price_model import Point, Seen
 from tests.ecommerce.price_sequences import sequence
+from tests.repetitions import repeated
 
 pytestmark = pytest.mark.django_db(databases=["ecommerce"])
 
@@ -34,7 +34,7 @@ def with_rivals(generator, observations):
 
 
 class TestHistoryOfObservations:
-    @pytest.mark.parametrize("seed", range(60))
+    @pytest.mark.parametrize("seed", repeated(15, 60))
     def test_history_agrees_with_the_model_in_any_order(self, seed):
         generator = random.Random(seed)
         observations = with_rivals(generator, sequence(generator))
@@ -44,7 +44,7 @@ class TestHistoryOfObservations:
 
         assert price_model.stored() == price_model.history(observations)
 
-    @pytest.mark.parametrize("seed", range(60, 80))
+    @pytest.mark.parametrize("seed", repeated(5, 20))
     def test_offer_has_the_state_of_the_newest_observation(self, seed):
         generator = random.Random(seed)
         observations = generator.sample(known := sequence(generator), len(known))
@@ -59,7 +59,7 @@ class TestHistoryOfObservations:
         assert (offer.scraped_at, offer.price, offer.old_price, offer.currency) == newest[:4]
         assert offer.is_available == price_model.availability(observations)
 
-    @pytest.mark.parametrize("seed", range(80, 100))
+    @pytest.mark.parametrize("seed", repeated(5, 20))
     def test_repeats_change_nothing(self, seed):
         generator = random.Random(seed)
         observations = sequence(generator)
@@ -71,7 +71,7 @@ class TestHistoryOfObservations:
         assert count == 0
         assert list(PricePoint.objects.order_by("id").values()) == before
 
-    @pytest.mark.parametrize("seed", range(100, 120))
+    @pytest.mark.parametrize("seed", repeated(5, 20))
     def test_new_points_are_counted(self, seed):
         generator = random.Random(seed)
         observations = sequence(generator)
@@ -86,7 +86,7 @@ class TestHistoryOfObservations:
 class TestPartialObservations:
     """A product is observed with some of its offers; the other offers are not observed."""
 
-    @pytest.mark.parametrize("seed", range(25))
+    @pytest.mark.parametrize("seed", repeated(6, 25))
     def test_each_offer_has_its_own_history(self, seed):
         generator = random.Random(seed)
         days = []
@@ -130,7 +130,7 @@ class TestPartialObservations:
 class TestPastPrices:
     """Wildberries publishes weeks of history with each product."""
 
-    @pytest.mark.parametrize("seed", range(30))
+    @pytest.mark.parametrize("seed", repeated(6, 30))
     def test_past_prices_are_observations(self, seed):
         generator = random.Random(seed)
         weeks = [
@@ -202,9 +202,9 @@ def expected(days):
 
 
 class TestRealPriceLists:
-    """The price list of a shop on 26 days of a month; ORDERS is the number of orders of arrival."""
+    """The price list of a shop on 26 days of a month, in random orders of arrival."""
 
-    @pytest.mark.parametrize("seed", range(int(os.environ.get("ORDERS", "4"))))
+    @pytest.mark.parametrize("seed", repeated(1, 10))
     def test_history_does_not_depend_on_the_order(self, days, expected, seed):
         paths = [str(path) for path in random.Random(seed).sample(days, len(days))]
 

@@ -16,6 +16,7 @@ from tests.ecommerce import price_model
 from tests.ecommerce.observing import HOUR, OFFER, START, load, rebuild, seen, staged
 from tests.ecommerce.price_model import Seen
 from tests.ecommerce.price_sequences import prices, sequence
+from tests.repetitions import repeated
 
 pytestmark = pytest.mark.django_db(databases=["ecommerce"])
 
@@ -77,7 +78,7 @@ class TestLateArrivals:
 
 
 class TestRebuild:
-    @pytest.mark.parametrize("seed", range(30))
+    @pytest.mark.parametrize("seed", repeated(8, 30))
     def test_observations_replace_stored_points(self, seed):
         generator = random.Random(seed)
         load(sequence(generator))

@@ -1,6 +1,5 @@
 """Uzum: product responses of the API (UZ-API)."""
 
-import random
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -10,8 +9,7 @@ from ecommerce.records import Category, Offer, Product, Seller
 from marketplace.exceptions import PayloadError
 from marketplace.loading.adapters import Source
 from tests import payloads
-from tests.ecommerce.uzum_payloads import ADAPTER, CARD, RESULT, SHOE, of_type, parse_all
-from tests.mutation import mutate
+from tests.ecommerce.uzum_payloads import ADAPTER, CARD, of_type, parse_all
 
 COLORS = {"title": "Цвет", "values": [{"title": "Белый"}, {"title": "Черный", "value": "#000"}]}
 
@@ -317,26 +315,3 @@ class TestAnyDocument:
     )
     def test_other_documents_are_not_recognized(self, document):
         assert ADAPTER.recognize(document) is None
-
-    def test_mutated_payloads_are_parsed_or_refused(self):
-        generator = random.Random(7)
-        api = {"payload": {"data": SHIRT}, "timestamp": "2025-12-05T05:45:20.620668008"}
-        main = {"data": {"main": {"content": [{"content": [CARD, {"productId": 1}]}]}}}
-        parsed = refused = 0
-
-        for _ in range(6000):
-            document = mutate(generator.choice([api, api, main, CARD, RESULT, SHOE]), generator)
-            shape = ADAPTER.recognize(document)
-            try:
-                for item in shape.split(document, Source()) if shape else ():
-                    entry = ADAPTER.parse(item)
-                    offers = of_type(entry, Offer)
-                    assert all(
-                        o.is_available is False if o.price is None else o.price > 0 for o in offers
-                    )
-                    parsed += 1
-            except PayloadError:
-                refused += 1
-
-        assert parsed > 1000
-        assert refused > 1000

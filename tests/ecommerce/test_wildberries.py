@@ -1,6 +1,5 @@
 """Wildberries: product lists (WB-V1 and WB-V4)."""
 
-import random
 from decimal import Decimal
 
 import pytest
@@ -9,8 +8,7 @@ from ecommerce.records import Category, Offer, Product, Seller
 from marketplace.exceptions import PayloadError
 from marketplace.loading.adapters import Source
 from tests import payloads
-from tests.ecommerce.wildberries_payloads import ADAPTER, CARD, HISTORY, MENU, of_type, parse_all
-from tests.mutation import mutate
+from tests.ecommerce.wildberries_payloads import ADAPTER, of_type, parse_all
 
 LISTED = {
     "id": 332407348,
@@ -279,32 +277,3 @@ class TestAnyDocument:
     )
     def test_other_documents_are_not_recognized(self, document):
         assert ADAPTER.recognize(document) is None
-
-    def test_mutated_payloads_are_parsed_or_refused(self):
-        generator = random.Random(7)
-        documents = [
-            {"data": {"products": [OLD, LISTED]}},
-            {"search": {"url": "?curr=rub", "response": {"products": [LISTED]}}},
-            {"product_response": CARD, "price_history_response": HISTORY},
-            {
-                "product_id_list_response": {"data": {"products": [LISTED]}},
-                "product_response": CARD,
-                "price_history_response": HISTORY,
-            },
-            MENU,
-        ]
-        parsed = refused = 0
-
-        for _ in range(10000):
-            document = mutate(generator.choice(documents), generator)
-            shape = ADAPTER.recognize(document)
-            try:
-                for item in shape.split(document, Source()) if shape else ():
-                    entry = ADAPTER.parse(item)
-                    assert all(offer.price > 0 for offer in of_type(entry, Offer))
-                    parsed += 1
-            except PayloadError:
-                refused += 1
-
-        assert parsed > 1000
-        assert refused > 1000

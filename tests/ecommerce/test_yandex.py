@@ -1,6 +1,5 @@
 """Yandex Market: price lists of shops (YML)."""
 
-import random
 from collections import Counter
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
@@ -23,7 +22,6 @@ from tests.ecommerce.yandex_payloads import (
     parse_all,
     parse_offer,
 )
-from tests.mutation import mutate
 
 TASHKENT = timezone(timedelta(hours=5))
 
@@ -51,21 +49,6 @@ def read_feed(name):
     for kind in ("category", "offer"):
         for element in root.iter(kind):
             yield {"yml_catalog": head, kind: to_document(element)}
-
-
-def fuzz(documents, rounds):
-    """Return the numbers of items that were parsed and refused; other errors are raised."""
-    generator = random.Random(11)
-    outcomes = {"parsed": 0, "refused": 0}
-    for _ in range(rounds):
-        document = mutate(generator.choice(documents), generator)
-        shape = ADAPTER.recognize(document)
-        try:
-            for item in shape.split(document, Source("feed.xml")) if shape else ():
-                outcomes["parsed"] += bool(ADAPTER.parse(item).external_id)
-        except PayloadError:
-            outcomes["refused"] += 1
-    return outcomes
 
 
 class TestYmlOffer:
@@ -328,12 +311,3 @@ class TestYandexRecognition:
     )
     def test_refuses_other_documents(self, document):
         assert ADAPTER.recognize(document) is None
-
-    def test_only_payload_errors_escape(self):
-        category = {"@id": "5", "@parentId": "2", "#text": "TV"}
-        feed = [{"yml_catalog": HEAD, "offer": OFFER}, {"yml_catalog": HEAD, "category": category}]
-
-        outcomes = {"feed": fuzz(feed, 3000), "page": fuzz([PAGE], 6000)}
-
-        assert min(outcomes["feed"].values()) > 500
-        assert min(outcomes["page"].values()) > 500

@@ -1,11 +1,7 @@
 """Fixtures of tests with databases."""
 
-import os
 import socket
-import subprocess
-import sys
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 from django.contrib.postgres.signals import get_citext_oids, get_hstore_oids
@@ -15,19 +11,6 @@ from marketplace import registry
 from marketplace.databases.creation import drop_database
 from marketplace.databases.roles.definitions import roles_of
 from marketplace.databases.server import MAINTENANCE_DATABASE, connect_to_database
-from marketplace.postgresql import embedded
-
-ROOT = Path(__file__).resolve().parents[2]
-
-#: Parts of variable names that configure databases.
-_DATABASE_VARIABLES = (
-    "DB_",
-    "_POSTGRES",
-    "DATABASE_URL",
-    "DATA_DIR",
-    "DJANGO_SETTINGS",
-    "SECRET_KEY",
-)
 
 
 @pytest.fixture
@@ -89,50 +72,6 @@ def set_port(monkeypatch):
 
     yield set_port
     connections.close_all()
-
-
-class Machine:
-    """Runs commands in new processes, on a machine without a database server."""
-
-    def __init__(self, data_dir):
-        self.data_dir = data_dir
-        clean = {
-            k: v
-            for k, v in os.environ.items()
-            if not any(name in k for name in _DATABASE_VARIABLES)
-        }
-        self.environment = clean | {"DATA_DIR": str(data_dir), "PYTHONUNBUFFERED": "1"}
-
-    def __call__(self, *arguments, **environment):
-        """Run a command and wait for it."""
-        return subprocess.run(
-            [sys.executable, "manage.py", *arguments],
-            cwd=ROOT,
-            env=self.environment | environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-
-    def start(self, *arguments):
-        """Start a command that runs until it is stopped."""
-        return subprocess.Popen(
-            [sys.executable, "manage.py", *arguments],
-            cwd=ROOT,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-
-@pytest.fixture
-def machine(tmp_path):
-    """Return a machine without a server. A server that commands start is stopped at the end."""
-    machine = Machine(tmp_path / "data")
-    yield machine
-    embedded.stop(machine.data_dir)
 
 
 @pytest.fixture

@@ -11,24 +11,18 @@ from psycopg2.sql import SQL, Identifier
 from marketplace.postgresql import embedded
 from marketplace.postgresql.embedded import SUPERUSER
 from tests.content import content
-from tests.marketplace.conftest import Machine
+from tests.machine import CONFIGURATION
 
 #: The database that `init_all` creates; it is the template of all others.
 TEMPLATE = "ecommerce_db"
-
-#: Only processes are killed, not the machine, so nothing must be flushed to disk.
-CONFIGURATION = "fsync = off\nfull_page_writes = off"
 
 
 class Stage:
     """A server with one database for each load, created from a template."""
 
-    def __init__(self, folder):
-        self.machine = Machine(folder / "data")
-        settings = {"INGEST_BATCH_SIZE": "10", "EMBEDDED_POSTGRES_CONF": CONFIGURATION}
-        self.machine.environment |= settings
-        result = self.machine("init_all", "--database", "ecommerce")
-        assert result.returncode == 0, result.stderr
+    def __init__(self, machine, batch_size=10):
+        self.machine = machine
+        self.machine.environment["INGEST_BATCH_SIZE"] = str(batch_size)
         self.count = 0
 
     def connect(self, name):

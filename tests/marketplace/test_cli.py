@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command, load_command_clas
 from marketplace.cli import DatabaseCommand, ParagraphFormatter
 from marketplace.exceptions import MarketplaceError
 from marketplace.humanize import counted
-from tests.marketplace.conftest import ROOT, Machine
+from tests.machine import ROOT, Machine
 
 COMMANDS = ["init_all", "db_create", "db_migrate", "db_rollback", "db_verify", "db_status"]
 

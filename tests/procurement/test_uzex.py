@@ -1,6 +1,5 @@
 """UZEX: completed deals and lots of the shop (UZEX-DEAL, UZEX-SHOP)."""
 
-import random
 from datetime import datetime
 from decimal import Decimal
 
@@ -9,10 +8,8 @@ import pytest
 from marketplace.exceptions import PayloadError
 from marketplace.loading.adapters import Source
 from procurement.records import Lot, LotItem, Organization
-from tests.mutation import mutate
 from tests.procurement.uzex_payloads import (
     ADAPTER,
-    AUCTION_PRODUCTS,
     DEAL,
     ITEM,
     SHOP_ITEM,
@@ -315,28 +312,3 @@ class TestUzexRecognition:
     )
     def test_refuses_other_documents(self, document):
         assert ADAPTER.recognize(document) is None
-
-    def test_only_payload_errors_escape(self):
-        generator = random.Random(7)
-        documents = [
-            DEAL,
-            SHOP,
-            ITEM,
-            SHOP_ITEM,
-            {"id": 1, "name": "x"},
-            {"items": {"uzex-etender:1": TENDER}},
-            capture([DEAL, SHOP], SHOP_DEALS, {"lot_id": 1}),
-            capture([ITEM], AUCTION_PRODUCTS),
-        ]
-        outcomes = {"parsed": 0, "refused": 0}
-
-        for _ in range(6000):
-            document = mutate(generator.choice(documents), generator)
-            shape = ADAPTER.recognize(document)
-            try:
-                for item in shape.split(document, Source("lot-12345.json")) if shape else ():
-                    outcomes["parsed"] += bool(ADAPTER.parse(item).external_id)
-            except PayloadError:
-                outcomes["refused"] += 1
-
-        assert min(outcomes.values()) > 1000

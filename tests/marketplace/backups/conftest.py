@@ -18,7 +18,7 @@ from marketplace.backups import dump, manifests, sets
 from marketplace.databases.names import ALL_ALIASES, database_name
 from tests import factories
 from tests.commands import run
-from tests.marketplace.conftest import ROOT
+from tests.machine import ROOT
 
 #: The default start time of a set, and its name.
 NOW = datetime(2026, 6, 1, 3, 0, tzinfo=UTC)

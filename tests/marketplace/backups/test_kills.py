@@ -1,9 +1,9 @@
 """Killed backups leave complete sets only, and the next backup works.
 
-The times are random with a fixed seed. BACKUP_KILLS sets the number of killed backups.
+The times are random with a fixed seed. The environment variable BACKUP_KILLS is the number of
+killed backups in `make soak`.
 """
 
-import os
 import random
 import signal
 import subprocess
@@ -17,10 +17,9 @@ from marketplace.backups.verify import verify
 from tests import factories
 from tests.marketplace.backups.conftest import start
 from tests.marketplace.stage import wait
+from tests.repetitions import short_and_long
 
 pytestmark = pytest.mark.django_db(databases="__all__", transaction=True)
-
-KILLS = int(os.environ.get("BACKUP_KILLS", "5"))
 
 
 @pytest.fixture
@@ -41,11 +40,12 @@ def _backup_seconds(command):
 
 class TestKills:
     @pytest.mark.usefixtures("_rows")
-    def test_no_incomplete_set_is_listed(self, folder):
+    @pytest.mark.parametrize("kills", short_and_long(3, 20, "BACKUP_KILLS"))
+    def test_no_incomplete_set_is_listed(self, folder, kills):
         command = ["db_backup"]
         usual = _backup_seconds(command)
         generator = random.Random("backups")
-        for number in range(KILLS):
+        for number in range(kills):
             sign = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)[number % 3]
             left = set(folder.glob(".unfinished-*"))
             process = start(*command)

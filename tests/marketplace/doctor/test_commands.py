@@ -12,7 +12,7 @@ from marketplace.doctor import vacuum
 from marketplace.doctor.diagnosis import CHECKS, CODES
 from marketplace.doctor.statements import Statement
 from tests.commands import run
-from tests.marketplace.conftest import Machine
+from tests.machine import Machine
 
 from .conftest import DATA_DIR
 

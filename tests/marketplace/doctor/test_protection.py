@@ -15,7 +15,7 @@ from marketplace.doctor.session import reading
 from marketplace.doctor.size_history import record_sizes
 from marketplace.postgresql import embedded
 from tests.commands import run
-from tests.marketplace.conftest import Machine
+from tests.machine import Machine
 
 from .conftest import DATA_DIR, LATER
 

@@ -21,15 +21,8 @@ FILES = [
     # The products of the list and of the card differ.
     ("wildberries", "wildberries/wb-card-pricehistory-raw.json", 2, 2, Product),
     ("wildberries", "wildberries/wb-main-menu-2025.json.gz", 2820, 2820, Category),
-    ("ozon", "ozon/ozon-search-data.csv.gz", 10280, 7862, Product),
-    ("ozon", "ozon/ozon-search-data-1.csv.gz", 10330, 7729, Product),
-    ("ozon", "ozon/ozon-search-data-2.csv.gz", 10297, 8734, Product),
     ("ozon", "ozon/ozon-seller-feed-lg.xml", 838, 838, Product),
     ("ozon", "ozon/ozon-category-trees-open.json.gz", 1375, 1375, Category),
-    ("yandex", "yandex/yml-alstyle-2025-09-11.xml.gz", 1981, 1981, Product),
-    ("yandex", "yandex/yml-alstyle-2025-09-12.xml.gz", 1984, 1984, Product),
-    ("yandex", "yandex/yml-alstyle-2026-05-19.yml.gz", 2003, 2003, Product),
-    ("yandex", "yandex/yml-akcent-2025-09-13.xml.gz", 2157, 2157, Product),
     ("yandex", "yandex/yml-akcent-2025-09-08.yml.gz", 193, 193, Product),
     ("yandex", "yandex/yml-beautyty-2020-01-28.xml.gz", 775, 775, Product),
     # A page contains its product and the recommended ones.
@@ -48,9 +41,23 @@ FILES = [
     ("uzex", "procurement/uzex-regions-intercepted.json", 14, 14, Reference),
 ]
 
+#: Further files of the same shapes.
+MORE_FILES = [
+    ("ozon", "ozon/ozon-search-data.csv.gz", 10280, 7862, Product),
+    ("ozon", "ozon/ozon-search-data-1.csv.gz", 10330, 7729, Product),
+    ("ozon", "ozon/ozon-search-data-2.csv.gz", 10297, 8734, Product),
+    ("yandex", "yandex/yml-alstyle-2025-09-11.xml.gz", 1981, 1981, Product),
+    ("yandex", "yandex/yml-alstyle-2025-09-12.xml.gz", 1984, 1984, Product),
+    ("yandex", "yandex/yml-alstyle-2026-05-19.yml.gz", 2003, 2003, Product),
+    ("yandex", "yandex/yml-akcent-2025-09-13.xml.gz", 2157, 2157, Product),
+]
+
 
 class TestEveryShape:
-    @pytest.mark.parametrize(("platform", "name", "read", "distinct", "model"), FILES)
+    @pytest.mark.parametrize(
+        ("platform", "name", "read", "distinct", "model"),
+        [*FILES, *(pytest.param(*row, marks=pytest.mark.slow) for row in MORE_FILES)],
+    )
     def test_loads_once(self, platform, name, read, distinct, model):
         path = str(payloads.path(name))
 
@@ -63,6 +70,7 @@ class TestEveryShape:
         assert (again.read, again.created, again.updated, again.price_points) == (read, 0, 0, 0)
 
 
+@pytest.mark.slow
 class TestFullListings:
     NAMES = "yandex/lg-kz-snapshots"
 

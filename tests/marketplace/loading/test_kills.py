@@ -1,12 +1,11 @@
 """Killed loaders and servers: the content is that of an undisturbed load in the end.
 
-Each kill happens at a random time, drawn from a seed. The environment variable KILLS is the number
-of loaders that are killed. A fifth as many servers are killed.
+Each kill happens at a random time, drawn from a seed. The environment variables KILLS and
+SERVER_KILLS are the numbers of kills in `make soak`.
 """
 
 import gzip
 import json
-import os
 import random
 import time
 from pathlib import Path
@@ -18,9 +17,7 @@ import pytest
 from bench import corpus
 from tests.content import differences
 from tests.marketplace.stage import Stage, wait
-
-KILLS = int(os.environ.get("KILLS", "4"))
-SERVER_KILLS = max(KILLS // 5, 1)
+from tests.repetitions import repeated
 
 NUMBERS = range(160)
 
@@ -131,8 +128,8 @@ def calls(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory):
-    stage = Stage(tmp_path_factory.mktemp("stage"))
+def stage(create_machine, tmp_path_factory):
+    stage = Stage(create_machine(tmp_path_factory.mktemp("stage") / "data"))
     yield stage
     stage.stop()
 
@@ -181,7 +178,7 @@ def _is_nothing_left(stage, database):
 
 
 class TestKills:
-    @pytest.mark.parametrize("number", range(KILLS))
+    @pytest.mark.parametrize("number", repeated(2, 50, "KILLS"))
     def test_of_a_loader_that_is_resumed(self, stage, calls, undisturbed, database, number):
         generator = random.Random(number)
         call = calls[0 if number % 4 else 1]
@@ -212,7 +209,7 @@ class TestKills:
         assert [status for status, *_ in runs] == ["failed", "completed"]
         assert sum(new for _, _, new, *_ in runs) == created
 
-    @pytest.mark.parametrize("number", range(SERVER_KILLS))
+    @pytest.mark.parametrize("number", repeated(1, 10, "SERVER_KILLS"))
     def test_of_the_server(self, stage, calls, undisturbed, database, number):
         generator = random.Random(f"server {number}")
         call = calls[0 if number % 4 else 1]

@@ -1,12 +1,11 @@
 """Damaged payloads of every shape among valid ones: valid ones are loaded, others quarantined.
 
 Real payloads are damaged at random, from a seed: types are swapped, keys dropped, nesting is cut,
-numbers are huge or negative, texts are hostile. Lines of JSON are damaged in their bytes. There are
-6,000 payloads in total; the environment variable MUTATIONS sets another number.
+numbers are huge or negative, texts are hostile. Lines of JSON are damaged in their bytes. The
+environment variable MUTATIONS is the number of damaged payloads in `make soak`.
 """
 
 import json
-import os
 import random
 from datetime import datetime
 
@@ -21,10 +20,13 @@ from marketplace.loading.values import TASHKENT
 from marketplace.registry import get_platform
 from tests import payloads
 from tests.mutation import mutate
+from tests.repetitions import short_and_long
 
 pytestmark = pytest.mark.django_db(databases=["ecommerce", "classifieds", "procurement"])
 
-MUTATIONS = int(os.environ.get("MUTATIONS", "6000"))
+#: The number of damaged payloads of all files, or damaged lines of all platforms.
+MUTATIONS = pytest.mark.parametrize("mutations", short_and_long(960, 6000, "MUTATIONS"))
+
 NOON = datetime(2026, 6, 1, 12, tzinfo=TASHKENT)
 
 #: Platform and file: at least one file of each shape.
@@ -238,6 +240,7 @@ def _open_gates(settings):
 
 @pytest.mark.parametrize(("platform", "name"), FILES, ids=[name for _, name in FILES])
 class TestMutations:
+    @pytest.mark.slow
     def test_the_original_payloads_are_valid(self, platform, name):
         neighbors = [SOUND[platform](FIRST_ID + n) for n in range(3)]
 
@@ -245,12 +248,12 @@ class TestMutations:
 
         assert (summary.rejected, summary.source_errors) == (0, [])
 
-    def test_are_loaded_or_quarantined_without_affecting_others(self, platform, name):
+    @MUTATIONS
+    def test_are_loaded_or_quarantined_without_affecting_others(self, platform, name, mutations):
         generator = random.Random(name)
         originals = real(name)
-        damaged = [
-            damage(generator.choice(originals), generator) for _ in range(MUTATIONS // len(FILES))
-        ]
+        count = mutations // len(FILES)
+        damaged = [damage(generator.choice(originals), generator) for _ in range(count)]
         mixed, ids = [], []
         for number, document in enumerate(damaged):
             mixed.append(document)
@@ -283,14 +286,15 @@ def spoil(line, generator):
     return generator.choice(ways).replace(b"\n", b"").replace(b"\r", b"") or b"{"
 
 
+@MUTATIONS
 @pytest.mark.parametrize("platform", SOUND)
 class TestDamagedLines:
-    def test_do_not_affect_other_lines(self, platform, tmp_path):
+    def test_do_not_affect_other_lines(self, platform, tmp_path, mutations):
         generator = random.Random(platform)
         names = [name for owner, name in FILES if owner == platform]
         originals = [json.dumps(document).encode() for name in names for document in real(name)]
         lines, ids = [], []
-        for number in range(MUTATIONS // 12):
+        for number in range(mutations // 12):
             ids.append(str(FIRST_ID + number))
             lines.append(json.dumps(SOUND[platform](FIRST_ID + number)).encode())
             lines.append(spoil(generator.choice(originals), generator))

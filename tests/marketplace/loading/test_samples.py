@@ -10,9 +10,7 @@ from marketplace.exceptions import PayloadError
 from marketplace.loading.adapters import Source, get_adapter
 from marketplace.registry import PLATFORMS
 from tests.mutation import mutate
-
-#: The number of damaged copies of each sample.
-COPIES = 200
+from tests.repetitions import short_and_long
 
 
 def samples():
@@ -25,17 +23,16 @@ def samples():
                 yield pytest.param(platform.name, document, id=f"{platform.name} {shape}")
 
 
+@pytest.mark.parametrize("copies", short_and_long(200, 3000))
 @pytest.mark.parametrize(("platform", "document"), list(samples()))
-def test_a_damaged_payload_is_read_or_refused(platform, document):
-    adapter, generator, outcomes = (
-        get_adapter(platform),
-        random.Random(17),
-        {"read": 0, "refused": 0},
-    )
-    for _ in range(COPIES):
+def test_a_damaged_payload_is_read_or_refused(platform, document, copies):
+    adapter, generator = get_adapter(platform), random.Random(17)
+    outcomes = {"read": 0, "refused": 0}
+    for _ in range(copies):
         try:
-            for item in adapter.split(mutate(document, generator), Source()):
-                adapter.parse(item)
+            for item in adapter.split(mutate(document, generator), Source("lot-12345.json")):
+                for record in adapter.parse(item).records:
+                    assert (getattr(record, "price", None) or 0) >= 0
         except PayloadError as error:
             assert "the adapter failed" not in str(error), error
             outcomes["refused"] += 1

@@ -1,10 +1,8 @@
 """Both write paths have the same result: a last-seen update equals a merge.
 
-The visits are random, some of them late, with repeated, shuffled and damaged documents. WAYS in the
-environment is the number of seeds.
+The visits are random, some of them late, with repeated, shuffled and damaged documents.
 """
 
-import os
 import random
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -19,10 +17,9 @@ from marketplace.loading import deduplication
 from marketplace.loading.ingest import load_documents
 from tests.content import content, differences, empty
 from tests.mutation import mutate
+from tests.repetitions import repeated
 
 pytestmark = pytest.mark.django_db(databases=["ecommerce", "classifieds"], transaction=True)
-
-SEEDS = range(int(os.environ.get("WAYS", "1")))
 
 START = datetime(2026, 3, 1, 9, tzinfo=UTC)
 
@@ -106,7 +103,7 @@ def claims(generator):
 
 
 class TestWritePaths:
-    @pytest.mark.parametrize("seed", SEEDS)
+    @pytest.mark.parametrize("seed", repeated(1, 4))
     @pytest.mark.parametrize(
         ("alias", "platform"),
         [
@@ -123,7 +120,7 @@ class TestWritePaths:
         settings.INGEST_GATES = {"default": {"is_enabled": False}}
         compare(alias, platform, visits(documents(alias, platform), generator), monkeypatch)
 
-    @pytest.mark.parametrize("seed", range(8 * len(SEEDS)))
+    @pytest.mark.parametrize("seed", repeated(4, 24))
     def test_agree_on_the_product_of_an_offer(self, seed, monkeypatch, settings):
         generator = random.Random(f"claims {seed}")
         settings.INGEST_BATCH_SIZE = generator.choice([1, 2, 3, 100])
@@ -131,7 +128,7 @@ class TestWritePaths:
 
         compare("ecommerce", "uzum", claims(generator), monkeypatch)
 
-    @pytest.mark.parametrize("seed", range(4 * len(SEEDS)))
+    @pytest.mark.parametrize("seed", repeated(2, 12))
     def test_agree_on_one_file_with_many_times(self, seed, settings):
         """The result does not depend on the batch size, even if products claim the same offers."""
         generator = random.Random(f"moments {seed}")

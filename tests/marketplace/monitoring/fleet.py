@@ -17,7 +17,7 @@ import psycopg2
 
 from marketplace.postgresql import embedded
 from marketplace.registry import ALIASES
-from tests.marketplace.conftest import ROOT, Machine
+from tests.machine import ROOT, Machine
 from tests.marketplace.push.api_server import Server as Site
 from tests.pooler import Pooler
 

@@ -67,8 +67,9 @@ class TestFirstCommand:
 
 
 class TestRecovery:
-    def test_a_killed_server_is_restarted_with_its_data(self, machine):
-        machine("init_all")
+    def test_a_killed_server_is_restarted_with_its_data(self, initialized_machine):
+        machine = initialized_machine
+        machine("db_create")
         os.kill(postmaster(machine.data_dir), signal.SIGKILL)
 
         result = machine("db_verify")

@@ -13,7 +13,7 @@ from marketplace.loading import retry
 from marketplace.postgresql import embedded, reserve
 from marketplace.postgresql.errors import explain, is_disk_full
 from tests.commands import run
-from tests.marketplace.conftest import ROOT
+from tests.machine import ROOT
 
 MB = 1024 * 1024
 

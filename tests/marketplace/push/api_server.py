@@ -15,7 +15,7 @@ from pathlib import Path
 import psycopg2
 
 from marketplace.postgresql import embedded
-from tests.marketplace.conftest import ROOT
+from tests.machine import ROOT
 
 TOKEN = "uzum-token-of-the-tests"
 MEGABYTE = 1 << 20

@@ -11,7 +11,6 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from marketplace.postgresql import embedded
-from tests.marketplace.conftest import Machine
 from tests.marketplace.push.api_server import MEGABYTE, Server, product, read_response
 
 GIGABYTE = 1 << 30
@@ -23,10 +22,8 @@ _keys = (f"key {number}" for number in itertools.count())
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    machine = Machine(tmp_path_factory.mktemp("machine") / "data")
-    result = machine("init_all", "--database", "ecommerce")
-    assert result.returncode == 0, result.stderr
+def server(create_machine, tmp_path_factory):
+    machine = create_machine(tmp_path_factory.mktemp("machine") / "data")
     server = Server(machine)
     server.start()
     # Modules that the first request imports do not count as memory of later requests.

@@ -153,9 +153,8 @@ class TestProcesses:
         result = machine("shell", "--no-imports", "-c", code)
         assert result.returncode == 0, result.stderr
 
-    def test_run_of_a_killed_worker_is_resumed_by_one_of_two_others(self, machine):
-        result = machine("init_all", "--database", "ecommerce")
-        assert result.returncode == 0, result.stderr
+    def test_run_of_a_killed_worker_is_resumed_by_one_of_two_others(self, initialized_machine):
+        machine = initialized_machine
         self.push(machine, 1, 4001)
         self.push(machine, 4001, 4501)
         killed = machine.start("ingest_queue", "--watch", "--database", "ecommerce")

@@ -13,7 +13,8 @@ from django.db import connections
 from marketplace.databases.roles.reconcile import reconcile
 from marketplace.databases.server import MAINTENANCE_DATABASE, connect_to_database
 from marketplace.postgresql import embedded
-from tests.marketplace.conftest import Machine, drop_roles
+from tests.machine import Machine
+from tests.marketplace.conftest import drop_roles
 from tests.marketplace.roles.differences import differences, query
 
 DATABASES = {
