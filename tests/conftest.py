@@ -79,12 +79,17 @@ def pytest_runtest_teardown(item: pytest.Item) -> None:
 
 #: Modules that take minutes. They run first, so that the workers finish at about the same time.
 _LONG = (
-    "test_docs_commands.py",
+    "browser/",
     "test_price_history.py",
+    "test_archive_interruptions.py",
     "monitoring/test_faults.py",
     "test_concurrent_loads.py",
-    "test_kills.py",
-    "test_archive_kills.py",
+    "/test_kills.py",
+    "test_questions.py",
+    "test_mutations.py",
+    "test_archive",
+    "backups/",
+    "test_docs_commands.py",
     "test_bench",
 )
 

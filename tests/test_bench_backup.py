@@ -6,9 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
+@pytest.mark.slow
 def test_measures_and_reports(tmp_path):
     report = tmp_path / "backup.json"
     arguments = ["--products", "300", "--repeats", "2", "--report", str(report)]

@@ -23,8 +23,17 @@ ARGUMENTS = [
 
 #: Widths of the viewport in pixels.
 DESKTOP, PHONE = 1440, 390
-BOTH_WIDTHS = pytest.mark.parametrize("width", [DESKTOP, PHONE])
-BOTH_SCHEMES = pytest.mark.parametrize("scheme", ["light", "dark"])
+WIDTHS = pytest.mark.parametrize("width", [PHONE, pytest.param(DESKTOP, marks=pytest.mark.slow)])
+SCHEMES = pytest.mark.parametrize("scheme", ["dark", pytest.param("light", marks=pytest.mark.slow)])
+VIEWS = pytest.mark.parametrize(
+    ("width", "scheme"),
+    [
+        (PHONE, "dark"),
+        (DESKTOP, "light"),
+        pytest.param(PHONE, "light", marks=pytest.mark.slow),
+        pytest.param(DESKTOP, "dark", marks=pytest.mark.slow),
+    ],
+)
 
 
 def _missing():

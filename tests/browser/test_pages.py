@@ -1,11 +1,12 @@
 """The pages in a browser: on desktops and phones, with light and dark schemes."""
 
 from tests.browser.chromium import (
-    BOTH_SCHEMES,
-    BOTH_WIDTHS,
     DESKTOP,
     MARKS,
     PHONE,
+    SCHEMES,
+    VIEWS,
+    WIDTHS,
     overflow,
 )
 from tests.browser.conftest import LONG_TITLE
@@ -22,9 +23,10 @@ def _clipped_figures(page):
 
 
 class TestPages:
-    @BOTH_WIDTHS
-    @BOTH_SCHEMES
-    def test_fit_the_viewport_without_errors(self, open_page, rows, width, scheme):
+    @VIEWS
+    def test_fit_the_viewport_without_errors_and_load_only_pictures(
+        self, open_page, rows, width, scheme
+    ):
         page = open_page(width, scheme)
 
         for url, text in rows.items():
@@ -34,19 +36,10 @@ class TestPages:
             assert overflow(page) <= 0, url
             assert _clipped_figures(page) == [], url
         assert page.errors == []
+        pictures = {f"https://img.example/{number}.jpg" for number in (1, 2)}
+        assert set(page.external_requests) <= pictures
 
-    def test_load_only_pictures_from_other_sites(self, open_page, rows):
-        page = open_page(DESKTOP, "light")
-
-        for url in rows:
-            page.goto(url)
-
-        assert set(page.external_requests) <= {
-            "https://img.example/1.jpg",
-            "https://img.example/2.jpg",
-        }
-
-    @BOTH_SCHEMES
+    @SCHEMES
     def test_have_the_style_of_the_scheme(self, open_page, rows, scheme):
         page = open_page(DESKTOP, scheme)
 
@@ -61,7 +54,7 @@ class TestPages:
 
 
 class TestChart:
-    @BOTH_WIDTHS
+    @WIDTHS
     def test_is_readable(self, open_page, rows, width):
         page = open_page(width, "light")
         page.goto(next(url for url, text in rows.items() if text.startswith("Price history")))
@@ -79,7 +72,7 @@ class TestChart:
 
 
 class TestLists:
-    @BOTH_WIDTHS
+    @WIDTHS
     def test_filter(self, open_page, rows, width):
         page = open_page(width, "light")
         page.goto("/procurement/lot/")
@@ -91,7 +84,7 @@ class TestLists:
 
         assert "0 lots" in page.inner_text(".mp-count")
 
-    @BOTH_WIDTHS
+    @WIDTHS
     def test_invalid_filter_is_explained(self, open_page, rows, width):
         page = open_page(width, "light")
         page.goto("/ecommerce/offer/")
@@ -125,8 +118,7 @@ class TestLists:
 
 
 class TestReview:
-    @BOTH_WIDTHS
-    @BOTH_SCHEMES
+    @VIEWS
     def test_record_is_discarded(self, open_page, rows, width, scheme):
         page = open_page(width, scheme)
         page.goto("/ecommerce/review/")

@@ -1,10 +1,13 @@
 """Damaged files and manifests are reported, and block dropping a table."""
 
+import hashlib
+import json
+
 import pytest
 from django.contrib.admin import site
 
 from ecommerce import queries
-from ecommerce.archive import export, layout, months
+from ecommerce.archive import export, layout, manifests, months
 from ecommerce.archive.months import Place
 from ecommerce.models import ArchivedMonth, Offer
 from marketplace.exceptions import ArchiveError
@@ -100,25 +103,69 @@ class TestDamage:
         assert months.place(MAY) is Place.ABSENT
 
 
-class TestManifest:
-    def test_damaged_or_missing_manifest(self):
-        make_history(offers=1)
-        archive(MAY)
-        path = manifest_of(MAY)
+def rewrite(path, **changes):
+    """Change values of a manifest, and compute its SHA-256 again."""
+    document = json.loads(path.read_text()) | changes
+    del document["sha256"]
+    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    document = {"sha256": hashlib.sha256(text.encode()).hexdigest()} | document
+    path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
 
-        path.write_text("{}")
-        with pytest.raises(ArchiveError, match=r"manifests/2021-05\S+ is damaged"):
-            queries.monthly_prices()
-        path.unlink()
-        with pytest.raises(ArchiveError, match=r"manifests/2021-05\S+ cannot be read"):
-            queries.monthly_prices()
 
-    def test_manifest_of_another_database(self):
-        make_history(offers=1)
-        archive(MAY)
-        path = manifest_of(MAY)
-        ArchivedMonth.objects.update(content_hash="0" * 32)
-        path.rename(manifest_of(MAY))
+def change(path):
+    path.write_text(path.read_text().replace('"platform": "uzum"', '"platform": "ozon"'))
 
-        with pytest.raises(ArchiveError, match="is not the manifest that the database expects"):
-            queries.monthly_prices()
+
+def without_hash(path):
+    document = json.loads(path.read_text())
+    del document["sha256"]
+    path.write_text(json.dumps(document))
+
+
+def without_a_file(path):
+    document = json.loads(path.read_text())
+    rewrite(path, files=[file for file in document["files"] if file["platform"] != "uzum"])
+
+
+def without_a_file_in_the_old_format(path):
+    without_a_file(path)
+    without_hash(path)
+    path.rename(manifests.folder() / "2021-05.json")
+
+
+def with_fewer_rows(path):
+    without_a_file(path)
+    files = json.loads(path.read_text())["files"]
+    rewrite(path, files=files, rows=sum(file["rows"] for file in files))
+
+
+def of_another_database(path):
+    ArchivedMonth.objects.update(content_hash="0" * 32)
+    path.rename(manifest_of(MAY))
+
+
+NOT_EXPECTED = "is not the manifest that the database expects"
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.write_text("{}"), r"manifests/2021-05\S+ is damaged"),
+        (lambda path: path.unlink(), r"manifests/2021-05\S+ cannot be read"),
+        (change, r"is damaged: its SHA-256 does not match\. Copy"),
+        (without_hash, "its SHA-256 does not match"),
+        (without_a_file, r"is damaged: its files have \d+ rows, it states"),
+        (without_a_file_in_the_old_format, r"is damaged: its files have \d+ rows, it states"),
+        (with_fewer_rows, r"and the database expects \d+\."),
+        (lambda path: rewrite(path, month="2021-06"), f"{NOT_EXPECTED}: it has month 2021-06"),
+        (of_another_database, NOT_EXPECTED),
+    ],
+)
+def test_damaged_manifest(damage, message):
+    make_history(offers=4)
+    archive(MAY)
+    damage(manifest_of(MAY))
+
+    with pytest.raises(ArchiveError, match=message):
+        queries.monthly_prices()
+    assert run("db_unarchive", "2021-05").code == 1

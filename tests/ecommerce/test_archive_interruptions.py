@@ -38,7 +38,7 @@ STEPS = [
 
 
 class TestInterruption:
-    @pytest.mark.parametrize("is_after", [False, True])
+    @pytest.mark.parametrize("is_after", [False, pytest.param(True, marks=pytest.mark.slow)])
     @pytest.mark.parametrize("step", STEPS, ids=lambda step: step[1])
     def test_archiving_is_resumed(self, step, is_after, monkeypatch):
         offers = make_history(offers=4)

@@ -201,6 +201,7 @@ class TestMeanwhile:
     def is_detaching(self):
         return months.place(MAY) is Place.DETACHING
 
+    @pytest.mark.slow
     def test_concurrent_loader_loses_no_record(self):
         for number in range(1, 41):
             load(product(1000 + number, day(2) + timedelta(hours=number), number=number))

@@ -1,6 +1,5 @@
 """Superseded files of a month are kept as long as a restored database may need them."""
 
-import hashlib
 import json
 from datetime import timedelta
 
@@ -8,11 +7,10 @@ import pytest
 from django.db import connections
 from django.utils import timezone
 
-from ecommerce import partitions, queries
+from ecommerce import partitions
 from ecommerce.archive import manifests, months, moving
 from ecommerce.models import ArchivedMonth
 from marketplace.backups import sets
-from marketplace.exceptions import ArchiveError
 from tests import factories
 from tests.commands import run
 from tests.ecommerce.archiving import (
@@ -49,15 +47,6 @@ def add_late_point(offer):
 def found(archive_dir):
     """Return all manifests and files."""
     return {path for path in archive_dir.rglob("*") if path.suffix in (".json", ".parquet")}
-
-
-def rewrite(path, **changes):
-    """Change values of a manifest, and compute its SHA-256 again."""
-    document = json.loads(path.read_text()) | changes
-    del document["sha256"]
-    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-    document = {"sha256": hashlib.sha256(text.encode()).hexdigest()} | document
-    path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
 
 
 class TestSupersededFiles:
@@ -189,67 +178,6 @@ class TestSupersededFiles:
 
         assert manifest_of(MAY) == before
         assert found(archive_dir) == {*files(MAY), before}
-
-
-class TestManifest:
-    def test_changed_manifest(self):
-        make_history(offers=4)
-        archive(MAY)
-        path = manifest_of(MAY)
-        path.write_text(path.read_text().replace('"platform": "uzum"', '"platform": "ozon"'))
-
-        with pytest.raises(ArchiveError, match=r"is damaged: its SHA-256 does not match\. Copy"):
-            queries.monthly_prices()
-
-    def test_manifest_without_its_hash(self):
-        make_history(offers=4)
-        archive(MAY)
-        path = manifest_of(MAY)
-        document = json.loads(path.read_text())
-        del document["sha256"]
-        path.write_text(json.dumps(document))
-
-        with pytest.raises(ArchiveError, match="its SHA-256 does not match"):
-            queries.monthly_prices()
-
-    @pytest.mark.parametrize("is_older", [False, True])
-    def test_manifest_without_a_file(self, is_older):
-        make_history(offers=4)
-        archive(MAY)
-        path = manifest_of(MAY)
-        document = json.loads(path.read_text())
-        rewrite(path, files=[file for file in document["files"] if file["platform"] != "uzum"])
-        if is_older:
-            changed = json.loads(path.read_text())
-            del changed["sha256"]
-            path.unlink()
-            path = manifests.folder() / "2021-05.json"
-            path.write_text(json.dumps(changed))
-
-        with pytest.raises(ArchiveError, match=r"is damaged: its files have \d+ rows, it states"):
-            queries.monthly_prices()
-        assert path.name in run("db_unarchive", "2021-05").err
-
-    def test_manifest_with_fewer_rows_than_the_database(self):
-        make_history(offers=4)
-        archive(MAY)
-        document = json.loads(manifest_of(MAY).read_text())
-        shorter = [file for file in document["files"] if file["platform"] != "uzum"]
-        rewrite(manifest_of(MAY), files=shorter, rows=sum(file["rows"] for file in shorter))
-
-        with pytest.raises(ArchiveError, match=rf"and the database expects {document['rows']}\."):
-            queries.monthly_prices()
-
-    def test_manifest_of_another_month(self):
-        make_history(offers=4)
-        archive(MAY)
-        rewrite(manifest_of(MAY), month="2021-06")
-
-        with pytest.raises(
-            ArchiveError,
-            match="is not the manifest that the database expects: it has month 2021-06",
-        ):
-            queries.monthly_prices()
 
 
 class TestListing:

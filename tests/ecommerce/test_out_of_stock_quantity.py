@@ -1,6 +1,5 @@
-"""Offers that are out of stock in tables, in saved cases, and with quantities."""
+"""Offers that are out of stock in tables, and with quantities."""
 
-from decimal import Decimal
 from itertools import permutations
 
 import pytest
@@ -9,7 +8,6 @@ from django.db import connections
 from ecommerce.models import Offer, PricePoint, Product
 from marketplace.loading.ingest import ingest, load_documents
 from marketplace.loading.replay import replay
-from tests import payloads
 from tests.content import empty
 from tests.ecommerce.out_of_stock import DAY, START, load, points
 
@@ -53,39 +51,6 @@ class TestTables:
         self.load(tmp_path, 'is_available = "avail"', "100;да;3", ";;")
 
         assert points() == [(0, 100, True)]
-
-
-class TestCases:
-    def test_a_search_of_wildberries(self):
-        for day, name in enumerate(("a7-wb-1.json", "a7-wb-2.json")):
-            ingest("wildberries", [str(case(name))], observed_at=START + day * DAY)
-
-        assert points() == [(0, 1000, True), (1, 1000, False)]
-
-    def test_a_price_list(self):
-        for number in (1, 2, 3):
-            ingest("yandex", [str(case(f"a7-yml-{number}.xml"))])
-
-        assert [point.price for point in PricePoint.objects.all()] == [Decimal(500)] * 2
-        offer = Offer.objects.get()
-        assert (offer.is_available, offer.stock_quantity) == (False, 0)
-
-    def test_a_table(self):
-        for number in (1, 2):
-            columns = str(case("a6-map.toml"))
-            ingest("wildberries", [str(case(f"a7-csv-{number}.csv"))], columns=columns)
-
-        stored = PricePoint.objects.order_by("recorded_at").values_list("price", "is_available")
-        assert list(stored) == [(500, True), (500, False)]
-        assert Offer.objects.get().stock_quantity == 0
-
-
-def case(name):
-    """Return the path of a saved case, or skip the test if there are none."""
-    path = payloads.ROOT.parent / "cases" / name
-    if not path.is_file():
-        pytest.skip(f"{path} does not exist")
-    return path
 
 
 def offer(available, quantity=None, price=100):

@@ -10,7 +10,6 @@ from django.apps import apps
 from django.db import connections
 
 from marketplace.registry import ALIASES
-from tests import factories
 from tests.commands import run
 
 pytestmark = pytest.mark.django_db(databases=["ecommerce", "classifieds", "procurement"])
@@ -55,32 +54,6 @@ class TestLoadRates:
                 "USD": (JUNE, Decimal("12650")),
             }
 
-    def test_reports_corrections(self, source):
-        factories.rate("ecommerce", rate_date=JUNE, rate=Decimal("12600"))
-
-        outcome = run("load_rates", source([DOLLAR, ROUBLE, RUPIAH]), "--database", "ecommerce")
-
-        assert outcome == (
-            "ECOMMERCE: 3 rates read, 2 new, 1 corrected, 0 unchanged\n",
-            "",
-            0,
-        )
-        assert stored("ecommerce")["USD"] == (JUNE, 12650)
-        assert stored("classifieds") == {}
-
-    def test_loading_again_changes_nothing(self, source):
-        path = source(DOLLAR)
-        run("load_rates", path)
-
-        outcome = run("load_rates", path, "--database=classifieds", "--database=procurement")
-
-        assert outcome == (
-            "CLASSIFIEDS: 1 rate read, 0 new, 0 corrected, 1 unchanged\n"
-            "PROCUREMENT: 1 rate read, 0 new, 0 corrected, 1 unchanged\n",
-            "",
-            0,
-        )
-
     def test_reads_standard_input(self, monkeypatch):
         stream = TextIOWrapper(BytesIO(json.dumps([DOLLAR]).encode()))
         monkeypatch.setattr("sys.stdin", stream)
@@ -118,18 +91,6 @@ class TestLoadRates:
         )
         assert stored("ecommerce") == {}
 
-    def test_fails_if_the_file_cannot_be_read(self, tmp_path):
-        path = tmp_path / "none.json"
-
-        outcome = run("load_rates", str(path))
-
-        assert outcome == (
-            "",
-            f"CommandError: Cannot read {path}: No such file or directory. Specify a file with "
-            "rates in JSON, or - for standard input.\n",
-            1,
-        )
-
     def test_continues_when_a_database_fails(self, source):
         with connections["classifieds"].cursor() as cursor:
             cursor.execute("ALTER TABLE classifieds_exchange_rates RENAME TO elsewhere")
@@ -144,12 +105,6 @@ class TestLoadRates:
         assert 'CLASSIFIEDS: relation "classifieds_exchange_rates" does not exist' in outcome.err
         assert "Create the tables: python manage.py init_all." in outcome.err
         assert "CommandError: 1 of 3 databases failed: classifieds\n" in outcome.err
-
-    def test_refuses_an_unknown_database(self, source):
-        outcome = run("load_rates", source(DOLLAR), "--database", "default")
-
-        assert (outcome.out, outcome.code) == ("", 1)
-        assert "invalid choice: 'default'" in outcome.err
 
 
 class TestJson:
@@ -171,15 +126,6 @@ class TestJson:
                     "unchanged": 0,
                 }
             ],
-        }
-
-    def test_is_valid_if_nothing_can_be_loaded(self, source):
-        outcome = run("load_rates", source([7]), "--format", "json")
-
-        assert outcome.code == 1
-        assert json.loads(outcome.out) == {
-            "faults": [{"place": "entry 1", "field": "", "reason": "7 is not an object"}],
-            "databases": [],
         }
 
     def test_names_a_database_that_failed(self, source):

@@ -10,7 +10,6 @@ from ecommerce.models import LoadRun, Offer
 from marketplace.exceptions import SourceError
 from marketplace.loading.adapters import Source, get_adapter
 from marketplace.loading.ingest import ingest, load_documents
-from tests import payloads
 from tests.marketplace.loading.dated_feeds import load, prices, rows, write_feed
 
 pytestmark = pytest.mark.django_db(databases=["ecommerce"])
@@ -163,13 +162,3 @@ class TestUnreadableTime:
 
         assert [item.observed_at for item in items] == [None]
         assert len(warnings) == 1
-
-
-class TestCases:
-    @pytest.mark.parametrize("number", [2, 3, 4, 5])
-    def test_dates_in_other_formats(self, number):
-        path = payloads.ROOT.parent / "cases" / f"d4-badd{number}.xml"
-        if not path.is_file():
-            pytest.skip(f"{path} does not exist")
-
-        assert load(str(path)).created == 1

@@ -116,6 +116,7 @@ class TestRealPayloads:
         assert [cause for run in runs for cause in run.hold_reasons] == []
         return [(run.created, run.updated, run.held) for run in runs]
 
+    @pytest.mark.slow
     def test_days_of_a_shop_pass_in_any_order(self):
         days = sorted(payloads.path("yandex/lg-kz-snapshots").iterdir())
         orders = [days, *[random.Random(n).sample(days, len(days)) for n in (1, 2)], days[::-1]]
@@ -132,6 +133,7 @@ class TestRealPayloads:
 
         assert contents[1:] == contents[:1] * 3
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("platform", "pattern", "columns"),
         [
@@ -150,16 +152,12 @@ class TestRealPayloads:
 
         assert set(self.load(platform, paths, columns)) == {(0, 0, 0)}
 
+    @pytest.mark.slow
     def test_searches_pass(self):
         names = ["ozon-search-data.csv.gz", "ozon-search-data-1.csv.gz"]
         paths = [str(payloads.path(f"ozon/{name}")) for name in names]
 
         self.load("ozon", paths)
-
-    def test_pages_of_ads_pass(self):
-        paths = sorted(payloads.path("olx/olx-uz-rent-tashkent-2022-10").iterdir())
-
-        self.load("olx", paths)
 
     def test_a_feed_in_another_unit_is_held(self, tmp_path):
         paths = sorted(payloads.path("yandex/lg-kz-snapshots").iterdir())

@@ -166,20 +166,6 @@ class TestAvailability:
         points = PricePoint.objects.order_by("recorded_at")
         return [(p.recorded_at.astimezone(TASHKENT).hour, p.is_available) for p in points]
 
-    def test_a_change_is_a_point(self):
-        for hour, available in enumerate([True, True, False, None, True]):
-            self.observe(hour, available)
-
-        assert self.points() == [(12, True), (14, False), (16, True)]
-
-    def test_a_late_observation_shows_a_change_that_was_hidden(self):
-        self.observe(0, None)
-        self.observe(2, False)
-
-        self.observe(1, True)
-
-        assert self.points() == [(12, None), (13, True), (14, False)]
-
     def test_an_older_observation_fills_values_that_a_newer_one_omits(self):
         self.observe(2, None)
 

@@ -40,9 +40,9 @@ def wait_until_ready(fleet):
     ("fault", "code", "page"),
     [
         (stopped, "unreachable", 503),
-        (hanging, "silent", 503),
-        (full, "out of connections", 503),
-        (read_only, "read-only", 200),
+        pytest.param(hanging, "silent", 503, marks=pytest.mark.slow),
+        pytest.param(full, "out of connections", 503, marks=pytest.mark.slow),
+        pytest.param(read_only, "read-only", 200, marks=pytest.mark.slow),
     ],
 )
 class TestFaults:
@@ -80,6 +80,7 @@ class TestFaults:
         assert load_afterwards.returncode == 0, load_afterwards.stderr
 
 
+@pytest.mark.slow
 class TestPolling:
     def test_hanging_server_gets_few_connections(self, fleet):
         wait_until_ready(fleet)
@@ -131,6 +132,7 @@ class TestPagesThatFail:
         assert statuses == {503}
 
 
+@pytest.mark.slow
 class TestBehindPgBouncer:
     def test_metrics_of_pools(self, pooled_fleet):
         wait_until_ready(pooled_fleet)
