@@ -174,6 +174,25 @@ class TestNames:
                 assert pkgutil.resolve_name(name), f"{document.name}: {name}"
 
 
+def test_guarantees_name_tests_that_exist():
+    """The tests in the table of docs/development.md exist; those of `make soak` are slow."""
+    text = (ROOT / "docs" / "development.md").read_text()
+    table = text.partition("## Guarantees")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (?!guarantee|---)(.+?) \| (.+?) \| (.*?) ?\|$", table, re.MULTILINE)
+
+    assert len(rows) > 15
+    for _, short, long in rows:
+        for span in re.findall(r"`(\S+::\S+)`", f"{short} {long}"):
+            path, *names = span.split("::")
+            source = (ROOT / path).read_text()
+            for name in names:
+                kind = "class" if name.startswith("Test") else "def"
+                assert re.search(rf"^ *{kind} {name}\b", source, re.MULTILINE), span
+        for span in re.findall(r"`(\S+?)(?:::\S+)?`", long):
+            source = (ROOT / span).read_text()
+            assert re.search("mark.slow|repeated|short_and_long", source), span
+
+
 class TestCommands:
     """docs/commands.md lists every command with its options."""
 

@@ -32,6 +32,14 @@ class TestLoading:
         )
         assert Product.objects.count() == 2
 
+    @pytest.mark.parametrize("is_terminal", [True, False])
+    def test_shows_the_progress_on_a_terminal_only(self, file, monkeypatch, capsys, is_terminal):
+        monkeypatch.setenv("FORCE_COLOR" if is_terminal else "NO_COLOR", "1")
+
+        run("ingest", "uzum", file)
+
+        assert ("3 read, 2 created, 0 updated" in capsys.readouterr().err) == is_terminal
+
     def test_prints_json(self, file):
         summary = json.loads(run("ingest", "uzum", file, "--format", "json").out)
 

@@ -6,9 +6,13 @@ import pytest
 from django.db import connections
 
 from ecommerce.models import Product
+from ecommerce.platforms import uzum
+from marketplace.exceptions import PayloadError
 from marketplace.loading import deduplication
+from marketplace.loading.ingest import load_documents
 from marketplace.loading.targets import get_plan
 from tests import factories
+from tests.marketplace.loading import misreading
 
 pytestmark = pytest.mark.django_db(databases=["ecommerce"])
 
@@ -50,7 +54,7 @@ def rows_read():
 
 class TestKnownContents:
     def test_a_large_table_without_statistics_is_read_by_hash_only(self):
-        create_products(20_000)
+        create_products(5_000)
         before = rows_read()
 
         versions = deduplication.find_existing_versions(
@@ -59,3 +63,17 @@ class TestKnownContents:
 
         assert {version.external_id for version in versions.values()} == set(map(str, range(100)))
         assert rows_read() - before <= 2 * 100
+
+    def test_a_payload_that_was_loaded_before_is_not_parsed(self, monkeypatch):
+        def fail(original, payload, context):
+            raise PayloadError("title", "it was parsed")
+
+        page = misreading.product(1, 0)
+        load_documents("uzum", [page], observed_at=misreading.START)
+        monkeypatch.setattr(uzum, "SHAPES", misreading.shapes_with(fail))
+
+        again = load_documents("uzum", [page])
+        other = load_documents("uzum", [misreading.product(2, 0)])
+
+        assert (again.unchanged, again.rejected) == (1, 0)
+        assert (other.unchanged, other.rejected) == (0, 1)
