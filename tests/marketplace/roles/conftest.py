@@ -13,7 +13,6 @@ from django.db import connections
 from marketplace.databases.roles.reconcile import reconcile
 from marketplace.databases.server import MAINTENANCE_DATABASE, connect_to_database
 from marketplace.postgresql import embedded
-from tests.machine import Machine
 from tests.marketplace.conftest import drop_roles
 from tests.marketplace.roles.differences import differences, query
 
@@ -53,10 +52,10 @@ def password(alias, kind):
 class PasswordServer:
     """A separate server on which all roles except the superuser need a password."""
 
-    def __init__(self, data_dir):
+    def __init__(self, machine):
         # A random loopback address, to avoid collisions with another server.
         self.address = ".".join(["127", *(str(random.randint(1, 250)) for _ in range(3))])
-        self.machine = Machine(data_dir)
+        self.machine = machine
         self.machine.environment |= {
             variable(alias, kind): password(alias, kind)
             for alias, kinds in KINDS.items()
@@ -65,7 +64,7 @@ class PasswordServer:
         self.machine.environment["EMBEDDED_POSTGRES_CONF"] = (
             f"listen_addresses = '{self.address}'\nfsync = off"
         )
-        self.sockets = str(embedded.socket_directory(data_dir))
+        self.sockets = str(embedded.socket_directory(machine.data_dir))
 
     def require_passwords(self):
         # Written in place, so that the owner of the file does not change.
@@ -140,9 +139,10 @@ def deployer(monkeypatch, scratch):
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory):
+def server(create_machine, tmp_path_factory):
     """Return the server, initialized by its superuser."""
-    server = PasswordServer(tmp_path_factory.mktemp("password-server") / "data")
+    server = PasswordServer(create_machine(tmp_path_factory.mktemp("password-server") / "data"))
+    # It sets the passwords of the roles.
     result = server.machine("init_all")
     assert result.returncode == 0, result.stderr
     server.require_passwords()
