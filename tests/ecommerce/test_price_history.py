@@ -204,7 +204,7 @@ def expected(days):
 class TestRealPriceLists:
     """The price list of a shop on 26 days of a month, in random orders of arrival."""
 
-    @pytest.mark.parametrize("seed", repeated(1, 10))
+    @pytest.mark.parametrize("seed", repeated(0, 10))
     def test_history_does_not_depend_on_the_order(self, days, expected, seed):
         paths = [str(path) for path in random.Random(seed).sample(days, len(days))]
 
