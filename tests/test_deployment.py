@@ -69,17 +69,15 @@ class TestCompose:
         }
         assert not any("network_mode" in service for service in SERVICES.values())
 
-    def test_contains_no_password(self):
-        for service in SERVICES.values():
-            for name, value in service["environment"].items():
-                assert not SECRET.search(name) or value is None or value.startswith("${"), name
-
     def test_contains_no_default_password(self):
         text = (ROOT / "docker-compose.yml").read_text()
 
         for name, operator, default in re.findall(r"\$\{([A-Z0-9_]+)(:?[-?])([^}]*)\}", text):
             assert not SECRET.search(name) or operator == ":?" or not default, name
         assert not re.search(r"://[^/\s]*:[^/\s]*@", text)
+        for service in SERVICES.values():
+            for name, value in service["environment"].items():
+                assert not SECRET.search(name) or value is None or value.startswith("${"), name
 
     @pytest.mark.parametrize(
         "service", ["postgres", "init", "web", "loader", "scheduler", "pgbouncer"]
@@ -93,6 +91,7 @@ class TestCompose:
 
     def test_passes_all_settings_on(self):
         expected = read_by_settings() - HOST_ONLY
+        assert SERVICES["web"]["environment"]["DEBUG"] == "false"
 
         assert expected - SERVICES["web"]["environment"].keys() == set()
         for service in ("loader", "scheduler"):
@@ -110,9 +109,6 @@ class TestCompose:
         assert site["BACKUP_SIGNING_KEY"] == ""
         assert {site[name] for name in addresses} == {"pgbouncer", "6432"}
         assert site["DISABLE_SERVER_SIDE_CURSORS"] == "true"
-
-    def test_never_runs_with_debug(self):
-        assert SERVICES["web"]["environment"]["DEBUG"] == "false"
 
     @pytest.mark.parametrize(
         ("name", "check"),
@@ -141,18 +137,13 @@ class TestCompose:
         assert set(restarts.values()) == {"unless-stopped"}
 
     @pytest.mark.parametrize("name", sorted(SERVICES))
-    def test_limits_memory_and_logs(self, name):
+    def test_limits_memory_logs_and_privileges(self, name):
         service = SERVICES[name]
 
         assert service["mem_limit"]
-        assert service["logging"]["options"].keys() == {"max-size", "max-file"}
-
-    @pytest.mark.parametrize("name", sorted(SERVICES))
-    def test_forbids_new_privileges(self, name):
-        service = SERVICES[name]
-
         assert service["security_opt"] == ["no-new-privileges:true"]
         assert not service.get("privileged")
+        assert service["logging"]["options"].keys() == {"max-size", "max-file"}
 
     def test_starts_in_order(self):
         conditions = {
@@ -220,16 +211,6 @@ class TestRedis:
 class TestProxy:
     DOCKERFILE = (ROOT / "deploy" / "nginx" / "Dockerfile").read_text()
 
-    def test_pins_its_base(self):
-        assert re.findall(r"^FROM (\S+)", self.DOCKERFILE, re.MULTILINE) == ["nginx:1.28.0"]
-
-    def test_has_no_capabilities(self):
-        service = SERVICES["proxy"]
-
-        assert service["cap_drop"] == ["ALL"]
-        assert service["read_only"]
-        assert re.findall(r"^USER (\S+)", self.DOCKERFILE, re.MULTILINE) == ["nginx"]
-
     def test_writes_to_its_volume_and_tmp(self):
         template = (ROOT / "deploy" / "nginx" / "nginx.conf.template").read_text()
         folders = re.findall(r"^ *(?:pid|\w+_temp_path) (/\w+/?\w*/\w+)", template, re.MULTILINE)
@@ -253,16 +234,19 @@ class TestProxy:
 
 
 class TestImage:
-    def test_pins_its_base(self):
-        bases = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
+    @pytest.mark.parametrize(
+        ("text", "base", "user"),
+        [
+            (DOCKERFILE, r"python:3\.13\.\d+-slim-\w+", "10001:10001"),
+            (TestProxy.DOCKERFILE, r"nginx:1\.28\.0", "nginx"),
+        ],
+    )
+    def test_pins_its_base_and_runs_as_an_unprivileged_user(self, text, base, user):
+        [image] = re.findall(r"^FROM (\S+)", text, re.MULTILINE)
 
-        assert len(bases) == 1
-        assert re.fullmatch(r"python:3\.13\.\d+-slim-\w+", bases[0])
-
-    def test_runs_as_an_unprivileged_user(self):
-        users = re.findall(r"^USER (\S+)", DOCKERFILE, re.MULTILINE)
-
-        assert users == ["10001:10001"]
+        assert re.fullmatch(base, image)
+        assert re.findall(r"^USER (\S+)", text, re.MULTILINE) == [user]
+        assert (SERVICES["proxy"]["cap_drop"], SERVICES["proxy"]["read_only"]) == (["ALL"], True)
 
     def test_leaves_threads_for_pages_while_pushes_are_received(self):
         [threads] = re.findall(r"--threads=(\d+)", DOCKERFILE)

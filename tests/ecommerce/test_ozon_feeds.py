@@ -4,11 +4,11 @@ from datetime import datetime
 from decimal import Decimal
 
 import pytest
-from lxml import etree
 
 from ecommerce.records import Offer, Product, Seller
 from marketplace.exceptions import PayloadError
 from marketplace.loading import values
+from marketplace.loading.formats import documents
 from tests import payloads
 from tests.ecommerce.ozon_payloads import ADAPTER, HEAD, STOCKED, of_type, parse_all
 
@@ -19,14 +19,6 @@ def parse_feed(head=None, name="-", options=(("shop", "lg"),), **changes):
     return parsed
 
 
-def to_document(element):
-    """Return an element in the form of a document."""
-    document = {f"@{name}": value for name, value in element.attrib.items()}
-    for child in element:
-        document.setdefault(child.tag, []).append(to_document(child))
-    return document or (element.text or "").strip()
-
-
 def test_a_price_with_elements_instead_of_text_is_refused():
     with pytest.raises(PayloadError, match="price: has no text but the element <value>"):
         parse_feed(price=[{"value": ["100"]}])
@@ -34,16 +26,12 @@ def test_a_price_with_elements_instead_of_text_is_refused():
 
 class TestOzFeed:
     def test_real_feed(self):
-        parser = etree.XMLParser(resolve_entities=False, load_dtd=False, no_network=True)
-        root = etree.fromstring(payloads.read("ozon/ozon-seller-feed-lg.xml"), parser)
-        head = {**HEAD, "comment": root.getprevious().text}
+        path = payloads.path("ozon/ozon-seller-feed-lg.xml")
 
         parsed = [
-            entry
-            for offer in root.iter("offer")
-            for entry in parse_all(
-                {"yml_catalog": head, "offer": to_document(offer)}, "ozon-seller-feed-lg.xml"
-            )
+            item
+            for entry in documents.read(str(path), 1 << 24)
+            for item in parse_all(entry.document, path.name)
         ]
 
         assert len(parsed) == len({entry.external_id for entry in parsed}) == 838

@@ -5,11 +5,11 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
-from lxml import etree
 
 from ecommerce.records import Category, Offer, Product, Seller
 from marketplace.exceptions import PayloadError
 from marketplace.loading.adapters import Source
+from marketplace.loading.formats import documents
 from tests import payloads
 from tests.ecommerce.yandex_payloads import (
     ADAPTER,
@@ -28,27 +28,10 @@ TASHKENT = timezone(timedelta(hours=5))
 NAMELESS = {"date": None, "name": None, "company": None, "url": None, "comment": ""}
 
 
-def to_document(element):
-    """Return an XML element in the form of a document of a feed."""
-    document = {f"@{name}": value for name, value in element.attrib.items()}
-    for child in element.iterchildren(tag=etree.Element):
-        entry = to_document(child) if len(child) or child.attrib else child.text or ""
-        document.setdefault(child.tag, []).append(entry)
-    text = (element.text or "").strip()
-    return document | {"#text": text} if text else document
-
-
 def read_feed(name):
-    """Return the documents of a real feed: its categories, then its offers."""
-    parser = etree.XMLParser(resolve_entities=False, load_dtd=False, no_network=True)
-    root = etree.fromstring(payloads.read(f"yandex/{name}"), parser)
-    shop = root.find("shop")
-    head = {tag: shop.findtext(tag) for tag in ("name", "company", "url")}
-    head["date"] = root.get("date")
-    head["comment"] = "\n".join(comment.text for comment in root.iter(etree.Comment))
-    for kind in ("category", "offer"):
-        for element in root.iter(kind):
-            yield {"yml_catalog": head, kind: to_document(element)}
+    """Yield the documents of a real feed: its categories, then its offers."""
+    for entry in documents.read(str(payloads.path(f"yandex/{name}")), 1 << 24):
+        yield entry.document
 
 
 class TestYmlOffer:
@@ -277,9 +260,9 @@ class TestYmlFeeds:
         assert offer.barcode == "8809390122994"
 
     def test_reads_windows_1251_and_stock(self):
-        documents = read_feed("yml-alstyle-2025-09-11.xml.gz")
+        feed = read_feed("yml-alstyle-2025-09-11.xml.gz")
 
-        offers = [offer for parsed in parse_all(documents) for offer in of_type(parsed, Offer)]
+        offers = [offer for parsed in parse_all(feed) for offer in of_type(parsed, Offer)]
 
         assert Counter(offer.is_available for offer in offers) == {True: 1366, False: 615}
         # 316 are published as ">50" or ">305".
