@@ -9,6 +9,8 @@ from django.utils import timezone
 
 from ecommerce import queries
 from ecommerce.archive import layout, manifests, months, moving
+from ecommerce.loading import create_months
+from ecommerce.models import PricePoint
 from tests import factories
 from tests.commands import run
 
@@ -42,17 +44,19 @@ def make_history(since=MAY, days=92, offers=12, seed=0):
             product=product,
             currency="RUB" if platform == "wildberries" else "UZS",
         )
-        _make_points(offer, since, days, dice)
         created.append(offer)
+    points = [point for offer in created for point in _points(offer, since, days, dice)]
+    create_months("ecommerce", {point.recorded_at for point in points})
+    PricePoint.objects.bulk_create(points)
     return created
 
 
-def _make_points(offer, since, days, dice):
+def _points(offer, since, days, dice):
     moment = datetime(since.year, since.month, 1, tzinfo=UTC)
     end, price = moment + timedelta(days=days), Decimal(dice.randint(1000, 90_000_000))
     while moment < end:
         change = Decimal(dice.randint(-30_000, 40_000)) / 100
-        factories.price_point(
+        yield PricePoint(
             offer=offer,
             recorded_at=moment,
             price=max(price + change, Decimal(0)),
