@@ -77,25 +77,34 @@ def pytest_runtest_teardown(item: pytest.Item) -> None:
         _set_address(**pooled)
 
 
-#: Modules that take minutes. They run first, so that the workers finish at about the same time.
+#: Modules that take longest. They run first, so that the workers finish at about the same time.
 _LONG = (
-    "browser/",
-    "test_price_history.py",
-    "test_archive_interruptions.py",
-    "monitoring/test_faults.py",
-    "test_concurrent_loads.py",
-    "/test_kills.py",
-    "test_questions.py",
-    "test_mutations.py",
-    "test_archive",
-    "backups/",
     "test_docs_commands.py",
-    "test_bench",
+    "loading/test_kills.py",
+    "test_retry.py",
+    "browser/test_pages.py",
+    "test_write_paths.py",
+    "test_archive_interruptions.py",
+    "test_mutations.py",
+    "backups/test_command_db_restore.py",
+    "test_questions.py",
+    "monitoring/test_faults.py",
+    "test_archive",
+    "test_price_history.py",
+    "backups/",
+    "browser/",
+    "roles/",
+    "doctor/",
+    "test_demo.py",
 )
 
 
+def _rank(item: pytest.Item) -> int:
+    return next((rank for rank, name in enumerate(_LONG) if name in item.nodeid), len(_LONG))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: not any(name in item.nodeid for name in _LONG))
+    items.sort(key=_rank)
     if IS_POOLED and not pooler.program():
         for item in items:
             item.add_marker(pytest.mark.skip(reason=pooler.ABSENT))

@@ -34,13 +34,3 @@ def valid_documents(entries):
 
 def invalid_entries(entries):
     return [entry for entry in entries if entry.fault]
-
-
-@pytest.fixture
-def file(tmp_path):
-    def write(data, name="source.json"):
-        path = tmp_path / name
-        path.write_bytes(data if isinstance(data, bytes) else data.encode())
-        return path
-
-    return write

@@ -1,9 +1,5 @@
 """Small tables and mappings for tests, and functions that load them."""
 
-import pytest
-
-from marketplace.loading.ingest import ingest
-
 CARDS = """
 [product]
 external_id = { column = "url", pattern = '/(\\d+)/' }
@@ -58,19 +54,6 @@ MORE = """
 external_id = "id"
 rooms = "rooms"
 """
-
-
-@pytest.fixture
-def load(tmp_path):
-    """Write a table and its mapping, and load the table with the mapping."""
-
-    def write_and_load(text, columns, platform="wildberries", name="table.csv", **options):
-        path, mapping = tmp_path / name, tmp_path / "map.toml"
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        mapping.write_text(columns)
-        return ingest(platform, [str(path)], columns=str(mapping), **options)
-
-    return write_and_load
 
 
 def counts(summary):

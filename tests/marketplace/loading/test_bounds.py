@@ -12,13 +12,10 @@ from tests.marketplace.loading import reading
 from tests.marketplace.loading.reading import (
     LIMIT,
     TOO_DEEP,
-    file,
     invalid_entries,
     read_damaged,
     valid_documents,
 )
-
-__all__ = ["file"]
 
 SMALL = [
     {"id": number, "t": 'a"]}\\' * (number % 4), "l": [[{}], {"x": "\\"}]} for number in range(9)

@@ -16,14 +16,12 @@ from marketplace.loading.formats.documents import Entry
 from tests import suites
 from tests.marketplace.loading.reading import (
     TOO_DEEP,
-    file,
     invalid_entries,
     read,
     read_damaged,
     valid_documents,
 )
 
-__all__ = ["file"]
 
 
 class TestFormats:

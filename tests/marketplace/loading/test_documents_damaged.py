@@ -5,14 +5,11 @@ import json
 import pytest
 
 from tests.marketplace.loading.reading import (
-    file,
     invalid_entries,
     read,
     read_damaged,
     valid_documents,
 )
-
-__all__ = ["file"]
 
 
 class TestDamage:

@@ -20,9 +20,7 @@ from marketplace.loading.adapters import Source
 from marketplace.loading.mapped import tables
 from procurement.models import Lot
 from tests.commands import run
-from tests.marketplace.loading.table_samples import ADS, CARDS, HISTORY, MORE, counts, load
-
-__all__ = ["load"]
+from tests.marketplace.loading.table_samples import ADS, CARDS, HISTORY, MORE, counts
 
 pytestmark = pytest.mark.django_db(databases=["ecommerce", "classifieds", "procurement"])
 

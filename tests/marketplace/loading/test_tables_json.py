@@ -11,9 +11,7 @@ from ecommerce.models import (
     Category,
     Product,
 )
-from tests.marketplace.loading.table_samples import ADS, MORE, counts, load
-
-__all__ = ["load"]
+from tests.marketplace.loading.table_samples import ADS, MORE, counts
 
 pytestmark = pytest.mark.django_db(databases=["ecommerce", "classifieds", "procurement"])
 

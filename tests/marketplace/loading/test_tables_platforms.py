@@ -14,9 +14,7 @@ from marketplace.loading import adapters
 from marketplace.loading.ingest import ingest
 from marketplace.registry import Platform
 from tests.commands import run
-from tests.marketplace.loading.table_samples import CARDS, counts, load
-
-__all__ = ["load"]
+from tests.marketplace.loading.table_samples import CARDS, counts
 
 pytestmark = pytest.mark.django_db(databases=["ecommerce", "classifieds", "procurement"])
 

@@ -136,6 +136,7 @@ class TestFlats:
 
 
 class TestFullListings:
+    @pytest.mark.slow
     def test_files_of_several_days_change_prices(self):
         for day in ("05", "06", "07", "12"):
             load(f"olx/olx-pl-cars-2025-04-{day}.json.gz", f"{OLX}/olx-pl-a.toml")

@@ -8,9 +8,7 @@ import pytest
 import zstandard
 
 from marketplace.loading.formats import unpacking
-from tests.marketplace.loading.reading import file, read, read_damaged, valid_documents
-
-__all__ = ["file"]
+from tests.marketplace.loading.reading import read, read_damaged, valid_documents
 
 
 @pytest.fixture
