@@ -46,8 +46,8 @@ class TestOzCsv:
         ("name", "rows", "products", "sold_out"),
         [
             ("ozon-search-data.csv.gz", 10280, 7862, 1),
-            ("ozon-search-data-1.csv.gz", 10330, 7729, 4),
-            ("ozon-search-data-2.csv.gz", 10297, 8734, 30),
+            pytest.param("ozon-search-data-1.csv.gz", 10330, 7729, 4, marks=pytest.mark.slow),
+            pytest.param("ozon-search-data-2.csv.gz", 10297, 8734, 30, marks=pytest.mark.slow),
         ],
     )
     def test_real_rows(self, name, rows, products, sold_out):

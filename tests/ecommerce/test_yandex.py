@@ -234,9 +234,7 @@ class TestYmlFeeds:
         [
             ("yml-akcent-2025-09-08.yml.gz", 30, 193, 193),
             ("yml-akcent-2025-09-13.xml.gz", 0, 2157, 2152),
-            ("yml-alstyle-2025-09-11.xml.gz", 85, 1981, 1981),
             ("yml-alstyle-2025-09-12.xml.gz", 85, 1984, 1984),
-            ("yml-alstyle-2026-05-19.yml.gz", 0, 2003, 2003),
             ("yml-beautyty-2020-01-28.xml.gz", 106, 775, 775),
             ("lg-kz-snapshots/2026-07-03.xml.gz", 9, 619, 619),
         ],

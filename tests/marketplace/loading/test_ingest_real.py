@@ -4,7 +4,7 @@ import pytest
 
 from classifieds.models import Category as ListingCategory
 from classifieds.models import Listing
-from ecommerce.models import Category, Offer, PricePoint, Product, QuarantinedRecord
+from ecommerce.models import Category, Offer, PricePoint, Product
 from marketplace.loading.ingest import ingest
 from procurement.models import Lot, LotItem, Reference
 from tests import payloads
@@ -95,31 +95,3 @@ class TestFullListings:
         assert (summary.created, summary.updated, summary.price_points) == (0, 0, 0)
         assert list(PricePoint.objects.order_by("id").values()) == history
         assert list(Offer.objects.order_by("id").values()) == offers
-
-
-class TestIncompletePayloads:
-    def test_a_feed_without_titles_creates_products_without_titles(self):
-        ingest("ozon", [str(payloads.path("ozon/ozon-seller-feed-lg.xml"))])
-
-        assert not Product.objects.exclude(title=None).exists()
-        assert Offer.objects.count() == 838
-
-    def test_a_record_without_a_price_is_a_product_without_an_offer(self):
-        ingest("yandex", [str(payloads.path("yandex/yml-akcent-2025-09-13.xml.gz"))])
-
-        assert Product.objects.count() == 2157
-        assert Product.objects.filter(offers=None).count() == 5
-        assert not QuarantinedRecord.objects.exists()
-
-    def test_offer_ids_of_two_shops_do_not_mix(self):
-        ingest(
-            "yandex",
-            [
-                str(payloads.path("yandex/yml-akcent-2025-09-08.yml.gz")),
-                str(payloads.path("yandex/yml-beautyty-2020-01-28.xml.gz")),
-            ],
-        )
-
-        shops = {key.split(":")[0] for key in Offer.objects.values_list("external_id", flat=True)}
-        assert len(shops) == 2
-        assert Offer.objects.count() == 193 + 775
