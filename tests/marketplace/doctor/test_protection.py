@@ -15,7 +15,6 @@ from marketplace.doctor.session import reading
 from marketplace.doctor.size_history import record_sizes
 from marketplace.postgresql import embedded
 from tests.commands import run
-from tests.machine import Machine
 
 from .conftest import DATA_DIR, LATER
 
@@ -186,14 +185,17 @@ class TestLeastPrivilege:
 
 class TestOutOfTheBox:
     @pytest.fixture
-    def machine(self):
-        machine = Machine(DATA_DIR / "machine")
+    def machine(self, create_machine):
+        shutil.rmtree(DATA_DIR / "machine", ignore_errors=True)
+        machine = create_machine(DATA_DIR / "machine")
+        # The settings of the tests would be findings.
+        del machine.environment["EMBEDDED_POSTGRES_CONF"]
         yield machine
         embedded.stop(machine.data_dir)
         shutil.rmtree(machine.data_dir)
 
     def test_no_findings(self, machine):
-        assert machine("init_all").returncode == 0
+        assert machine("db_create").returncode == 0
 
         outcome = machine("db_doctor", "--format", "json")
 

@@ -75,6 +75,8 @@ class Fleet:
         # Its log is larger than the buffer of a pipe.
         self.reader = Thread(target=self.site.process.stdout.read, daemon=True)
         self.reader.start()
+        # The first request imports modules.
+        self.get("/readyz", seconds=60)
 
     def stop(self):
         if self.pooler:
