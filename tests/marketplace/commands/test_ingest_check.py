@@ -4,10 +4,8 @@ import io
 import json
 
 import pytest
-from django.conf import settings
 from django.core.management import call_command
 
-from tests import payloads
 from tests.commands import run
 
 CARDS = """
@@ -149,20 +147,3 @@ class TestMistakes:
             "CommandError: map.toml, [product] titel: is not a field of this record type. "
             "Did you mean: title.\n"
         )
-
-
-class TestRealFiles:
-    def test_a_payload_of_the_platform_itself(self):
-        name = "wildberries/wb-catalog-v1-100.json"
-
-        out = run("ingest_check", "wildberries", str(payloads.path(name))).out
-
-        assert "WB-V1: documents 1, items 100, distinct ids 100, repeats 0\n" in out
-
-    def test_a_table(self):
-        path = str(payloads.path("olx/olx-uz-rent-districts-2025-12/almazar.csv.gz"))
-        columns = settings.BASE_DIR / "classifieds" / "columns" / "olx-csv.toml"
-
-        out = run("ingest_check", "olx", path, f"--columns={columns}").out
-
-        assert "TABLE: documents 848, items 424, distinct ids 403, repeats 21\n" in out
