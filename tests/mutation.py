@@ -1,4 +1,4 @@
-"""Random damage to documents, for tests that adapters raise only clear errors."""
+"""Random damage to documents, and shorter documents, for tests that load them many times."""
 
 import json
 
@@ -24,3 +24,22 @@ def mutate(document, generator):
                 break
             node = node[key]
     return copy
+
+
+def shorten(document):
+    """Return a document with shorter lists, because it is loaded many times."""
+    for limit in (20, 8, 4, 2):
+        document = _cut(document, limit)
+        if len(json.dumps(document)) < 40_000:
+            break
+    return document
+
+
+def _cut(value, limit):
+    if isinstance(value, list):
+        return [_cut(entry, limit) for entry in (value[:2] if len(value) > limit else value)]
+    if isinstance(value, dict):
+        items = list(value.items())
+        is_list = len(items) > limit and all(isinstance(entry, dict) for _, entry in items)
+        return {key: _cut(entry, limit) for key, entry in (items[:2] if is_list else items)}
+    return value

@@ -47,6 +47,7 @@ class TestStartplatform:
         call(project, "-m", "ruff", "check", ".")
         call(project, "-m", "ruff", "format", "--check", ".")
 
+    @pytest.mark.slow
     def test_passes_its_own_tests(self, project):
         files = ["tests/ecommerce/test_shopzz.py", "tests/classifieds/test_adszz.py"]
         files += ["tests/procurement/test_lotszz.py", "tests/marketplace/loading/test_samples.py"]

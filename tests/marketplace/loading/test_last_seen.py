@@ -13,6 +13,7 @@ from ecommerce.models import Category, Offer, Product, Seller
 from marketplace.loading import deduplication
 from marketplace.loading.ingest import load_documents
 from tests.content import content, differences, empty
+from tests.mutation import shorten
 
 pytestmark = pytest.mark.django_db(databases=["ecommerce", "classifieds"], transaction=True)
 
@@ -23,7 +24,7 @@ def documents(alias, platform):
     """Return the documents of one visit."""
     feeds = {"ecommerce": ecommerce_feeds, "classifieds": classifieds_feeds}[alias]
     feed = next(feed for feed in feeds(1) if feed.platform == platform)
-    return list(islice(feed.documents, 60))
+    return [shorten(document) for document in islice(feed.documents, 60)]
 
 
 def card(number, seller, category, parent):

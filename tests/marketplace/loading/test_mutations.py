@@ -19,7 +19,7 @@ from marketplace.loading.targets import get_plan
 from marketplace.loading.values import TASHKENT
 from marketplace.registry import get_platform
 from tests import payloads
-from tests.mutation import mutate
+from tests.mutation import mutate, shorten
 from tests.repetitions import short_and_long
 
 pytestmark = pytest.mark.django_db(databases=["ecommerce", "classifieds", "procurement"])
@@ -136,25 +136,6 @@ def uzex(number):
 
 
 SOUND = {factory.__name__: factory for factory in (uzum, wildberries, ozon, yandex, olx, uzex)}
-
-
-def shorten(document):
-    """Return a document with shorter lists, because it is loaded many times."""
-    for limit in (20, 8, 4, 2):
-        document = _cut(document, limit)
-        if len(json.dumps(document)) < 40_000:
-            break
-    return document
-
-
-def _cut(value, limit):
-    if isinstance(value, list):
-        return [_cut(entry, limit) for entry in (value[:2] if len(value) > limit else value)]
-    if isinstance(value, dict):
-        items = list(value.items())
-        is_list = len(items) > limit and all(isinstance(entry, dict) for _, entry in items)
-        return {key: _cut(entry, limit) for key, entry in (items[:2] if is_list else items)}
-    return value
 
 
 def real(name):

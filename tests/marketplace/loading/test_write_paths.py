@@ -16,7 +16,7 @@ from ecommerce.models import Category, Offer
 from marketplace.loading import deduplication
 from marketplace.loading.ingest import load_documents
 from tests.content import content, differences, empty
-from tests.mutation import mutate
+from tests.mutation import mutate, shorten
 from tests.repetitions import repeated
 
 pytestmark = pytest.mark.django_db(databases=["ecommerce", "classifieds"], transaction=True)
@@ -37,7 +37,7 @@ _WITHOUT = {
 def documents(alias, platform):
     feeds = {"ecommerce": ecommerce_feeds, "classifieds": classifieds_feeds}[alias]
     feed = next(feed for feed in feeds(1) if feed.platform == platform)
-    return list(islice(feed.documents, 60))
+    return [shorten(document) for document in islice(feed.documents, 60)]
 
 
 def visits(documents, generator):
