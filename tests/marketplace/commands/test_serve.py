@@ -42,7 +42,8 @@ class TestServe:
         assert rest.endswith("Stopped the embedded PostgreSQL.\n")
         assert not embedded.is_accepting(machine.data_dir)
 
-    def test_loads_pushed_payloads(self, machine, port):
+    def test_loads_pushed_payloads(self, initialized_machine, port):
+        machine = initialized_machine
         token = "uzum-token-of-the-tests"
         machine.environment["INGEST_TOKENS"] = f"uzum={token}"
         process = machine.start("serve", "--port", str(port))
@@ -65,8 +66,8 @@ class TestServe:
         assert rest.endswith("Stopped the embedded PostgreSQL.\n")
         assert not embedded.is_accepting(machine.data_dir)
 
-    def test_its_worker_ends_if_it_is_killed(self, machine, port):
-        process = machine.start("serve", "--port", str(port))
+    def test_its_worker_ends_if_it_is_killed(self, initialized_machine, port):
+        process = initialized_machine.start("serve", "--port", str(port))
         wait_for(process, "Quit the server")
 
         process.kill()
