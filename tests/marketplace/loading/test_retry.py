@@ -21,8 +21,8 @@ from marketplace.exceptions import SourceError
 from marketplace.loading import retry
 from marketplace.loading.ingest import ingest, resume
 from marketplace.loading.replay import replay
-from marketplace.loading.run_lock import LOCK
 from marketplace.loading.runs import Run
+from marketplace.postgresql import locks
 from tests.content import content, differences
 
 pytestmark = pytest.mark.django_db(databases=["ecommerce"], transaction=True)
@@ -249,7 +249,7 @@ def another_session():
 
 def take_lock(cursor, run_id):
     """Take the lock of a run; return whether it was free."""
-    values = {"kind": LOCK, "run": run_id}
+    values = {"kind": locks.RUN, "run": run_id}
     cursor.execute("SELECT pg_try_advisory_lock(%(kind)s, %(run)s)", values)
     return cursor.fetchone()[0]
 
