@@ -23,7 +23,6 @@ from tests.marketplace.loading.reading import (
 )
 
 
-
 class TestFormats:
     def test_reads_one_object(self, file):
         assert valid_documents(read(file('{"id": 1}'))) == [{"id": 1}]
