@@ -11,7 +11,15 @@ from django.db.models import QuerySet
 
 from ecommerce.models import PricePoint
 from marketplace.exceptions import MarketplaceError, SourceError
-from marketplace.loading.waiting import Address, Entry, Json, Kind, Result, Section, Selection
+from marketplace.loading.review.entries import (
+    Address,
+    Entry,
+    Json,
+    Kind,
+    Result,
+    Section,
+    Selection,
+)
 
 #: The number of outliers that are listed; more are counted.
 _MAX_ROWS = 1000

@@ -12,7 +12,7 @@ class MarketplaceConfig(AppConfig):
 
     def ready(self) -> None:
         """Register system checks and signal receivers, and install the migration loader."""
-        from marketplace import checks  # noqa: F401 # importing it registers the checks
+        from marketplace.checks import project  # noqa: F401 # importing it registers the checks
         from marketplace.databases import migration_loader
         from marketplace.databases.roles.reconcile import reconcile_after_migration
 

@@ -19,7 +19,7 @@ from django.utils.text import capfirst
 from marketplace.admin_site import elements, formatting
 from marketplace.admin_site.review import may
 from marketplace.humanize import age, counted, file_size
-from marketplace.loading.review import kinds_of
+from marketplace.loading.review.records import kinds_of
 from marketplace.monitoring.status import DatabaseStatus, Freshness, LastRun, get_statuses
 from marketplace.registry import ALIASES, DATABASES, get_database, get_platform
 

@@ -23,9 +23,15 @@ from marketplace.admin_site import elements, formatting
 from marketplace.admin_site.query_validation import ROW_KEY
 from marketplace.exceptions import MarketplaceError, SourceError
 from marketplace.humanize import counted
-from marketplace.loading import review
 from marketplace.loading.models import LoadRun
-from marketplace.loading.waiting import Kind, Section, Selection, parse_address, split_samples
+from marketplace.loading.review import records as review
+from marketplace.loading.review.entries import (
+    Kind,
+    Section,
+    Selection,
+    parse_address,
+    split_samples,
+)
 from marketplace.postgresql.errors import explain
 from marketplace.registry import ALIASES
 

@@ -6,7 +6,7 @@
     formats, mapped  bytes become documents: JSON, CSV and XML, or the rows of a mapped table
     reader           documents become items, by the shapes of the platform's adapter (`adapters`)
     preparation      items become a batch: unchanged ones are recognized (`deduplication`), the rest
-                     is parsed, measured (`quality_metrics`) and encoded as COPY text (`rows`)
+                     is parsed, measured (`gates`) and encoded as COPY text (`rows`)
     writer           takes each batch, often from another process (`reader_process`)
     gates            hold a batch that differs from the platform's recent ones, as chunks (`chunks`)
     commit           one transaction for each batch, exactly once, with retries (`retry`)

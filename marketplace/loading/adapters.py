@@ -15,8 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from marketplace.exceptions import MarketplaceError, PayloadError, SourceError
 from marketplace.loading import values
-from marketplace.loading.record_types import describe_type
-from marketplace.loading.targets import get_plan
+from marketplace.loading.targets import describe_type, get_plan
 from marketplace.registry import PLATFORMS, get_platform
 
 Payload: TypeAlias = dict[str, Any]

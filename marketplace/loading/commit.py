@@ -8,10 +8,11 @@ from django.db import DataError, Error, IntegrityError, OperationalError, connec
 from psycopg2 import errors
 
 from marketplace.exceptions import ItemsRefusedError, MarketplaceError
-from marketplace.loading import payloads, quality_metrics, quarantine
+from marketplace.loading import payloads, quarantine
 from marketplace.loading.adapters import Parsed
 from marketplace.loading.deduplication import find_loaded_observations
-from marketplace.loading.gates import Gate
+from marketplace.loading.gates import quality_metrics
+from marketplace.loading.gates.gate import Gate
 from marketplace.loading.items import (
     Batch,
     BatchItem,

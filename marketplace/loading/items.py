@@ -9,7 +9,7 @@ import orjson
 from marketplace.loading.adapters import Item, Parsed, Payload
 from marketplace.loading.formats import json_text
 from marketplace.loading.full_listings import FullListing
-from marketplace.loading.quality_metrics import QualityMetrics
+from marketplace.loading.gates.quality_metrics import QualityMetrics
 
 
 class BatchItem(NamedTuple):

@@ -15,11 +15,10 @@ from marketplace.loading import deduplication, staging
 from marketplace.loading.adapters import Adapter, Item, Parsed
 from marketplace.loading.deduplication import ExistingVersion
 from marketplace.loading.document_times import Clock
+from marketplace.loading.gates.quality_metrics import QualityMetrics, measure
 from marketplace.loading.items import Batch, BatchItem, ParsedItem, Reject, SeenAgain, reject
-from marketplace.loading.quality_metrics import QualityMetrics, measure
-from marketplace.loading.record_types import check_columns, check_types
 from marketplace.loading.rows import collate, encode
-from marketplace.loading.targets import Plan
+from marketplace.loading.targets import Plan, check_columns, check_types
 
 #: If the share of unchanged items in a batch is lower than this, the items of the next batch are
 #: parsed as soon as they are read. An item that is still in the processor's caches takes a third

@@ -8,8 +8,8 @@ from typing import Any
 from django.core.serializers.json import DjangoJSONEncoder
 
 from marketplace.humanize import counted, format_time
-from marketplace.loading.review import MAX_GROUPS
-from marketplace.loading.waiting import Json, Section, split_samples
+from marketplace.loading.review.entries import Json, Section, split_samples
+from marketplace.loading.review.records import MAX_GROUPS
 from marketplace.registry import get_database
 
 #: The number of lines, and of characters in a line, of a payload that is shown without --full.

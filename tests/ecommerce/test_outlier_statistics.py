@@ -9,7 +9,7 @@ from ecommerce.models import Offer, PricePoint
 from ecommerce.outliers import Outliers
 from ecommerce.queries import PriceStatistics, price_statistics
 from marketplace.exceptions import MarketplaceError
-from marketplace.loading.waiting import Selection
+from marketplace.loading.review.entries import Selection
 from tests import factories
 from tests.ecommerce import price_model
 from tests.ecommerce.observing import (

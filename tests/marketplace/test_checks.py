@@ -13,7 +13,8 @@ from django.test.utils import isolate_apps
 
 from ecommerce import platforms
 from ecommerce.records import Product
-from marketplace import checks, registry
+from marketplace import registry
+from marketplace.checks import project as checks
 from marketplace.loading.adapters import Item, Parsed, Shape
 from marketplace.registry import Platform
 from procurement.models import Lot

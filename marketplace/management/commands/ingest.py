@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from marketplace.checks import TAG
+from marketplace.checks.project import TAG
 from marketplace.cli import add_format_argument
 from marketplace.exceptions import MarketplaceError
 from marketplace.humanize import counted

@@ -5,11 +5,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from marketplace.checks import TAG
+from marketplace.checks.project import TAG
 from marketplace.cli import add_format_argument
 from marketplace.exceptions import MarketplaceError
-from marketplace.loading.preview import RecordSurvey, ShapeSurvey, Survey, survey
 from marketplace.management.commands.ingest import add_defaults
+from marketplace.management.preview import RecordSurvey, ShapeSurvey, Survey, survey
 
 _OPTIONS = ("shop", "lot", "lot_type", "currency", "decimal")
 

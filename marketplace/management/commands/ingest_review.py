@@ -12,8 +12,8 @@ from marketplace.cli import (
     add_format_argument,
 )
 from marketplace.exceptions import MarketplaceError, SourceError
-from marketplace.loading import review
-from marketplace.loading.waiting import Address, Json, Section, Selection, parse_address
+from marketplace.loading.review import records as review
+from marketplace.loading.review.entries import Address, Json, Section, Selection, parse_address
 from marketplace.management.review_output import list_json, list_lines, row_lines
 from marketplace.postgresql.errors import explain
 from marketplace.registry import ALIASES, PLATFORMS, get_platform

@@ -3,8 +3,8 @@
 import json
 from datetime import UTC, datetime
 
-from marketplace.loading.gates import Thresholds, summarize
-from marketplace.loading.quality_metrics import PriceComparison, QualityMetrics, Tally
+from marketplace.loading.gates.gate import Thresholds, summarize
+from marketplace.loading.gates.quality_metrics import PriceComparison, QualityMetrics, Tally
 
 LIMITS = Thresholds()
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)

@@ -1,7 +1,7 @@
 """Release and discard rows, for tests."""
 
-from marketplace.loading.review import Records, Runs
-from marketplace.loading.waiting import Selection
+from marketplace.loading.review.entries import Selection
+from marketplace.loading.review.records import Records, Runs
 from marketplace.registry import get_platform
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from ecommerce.models import LoadRun, LoadSource, Product, QuarantinedRecord
 from marketplace.loading.ingest import ingest
-from marketplace.loading.preview import survey
+from marketplace.management.preview import survey
 from tests import payloads
 
 pytestmark = pytest.mark.django_db(databases=["ecommerce"])

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ecommerce.models import LoadRun
-from marketplace.loading.gates import Baseline, Gate, judge, judge_volume
-from marketplace.loading.quality_metrics import QualityMetrics
+from marketplace.loading.gates.gate import Baseline, Gate, judge, judge_volume
+from marketplace.loading.gates.quality_metrics import QualityMetrics
 from tests import factories
 from tests.marketplace.loading.gate_metrics import LIMITS, NOON, USUAL, batch, recent, run
 

@@ -10,8 +10,8 @@ from ecommerce.models import Offer as StoredOffer
 from ecommerce.models import PricePoint
 from ecommerce.records import Offer
 from marketplace.loading import staging
+from marketplace.loading.gates.quality_metrics import compare_prices
 from marketplace.loading.ingest import load_documents
-from marketplace.loading.quality_metrics import compare_prices
 from marketplace.loading.targets import get_plan
 from tests import factories
 from tests.marketplace.loading.gate_metrics import NOON

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 from ecommerce.records import Category, Offer, Product
 from marketplace.loading.adapters import Item, Parsed
-from marketplace.loading.quality_metrics import PriceComparison, QualityMetrics, measure
+from marketplace.loading.gates.quality_metrics import PriceComparison, QualityMetrics, measure
 from tests.marketplace.loading.gate_metrics import NOON, batch, run
 
 PLAN = SimpleNamespace(

@@ -12,9 +12,9 @@ from ecommerce.platforms import uzum
 from ecommerce.records import PricePoint
 from marketplace.exceptions import PayloadError
 from marketplace.loading.ingest import ingest
-from marketplace.loading.preview import survey
-from marketplace.loading.record_types import check_columns, check_types
+from marketplace.loading.targets import check_columns, check_types
 from marketplace.loading.values import TASHKENT
+from marketplace.management.preview import survey
 from procurement.records import Lot
 from tests.marketplace.loading.test_mutations import uzum as card
 

@@ -7,8 +7,8 @@ from django.db import connections
 
 from ecommerce.models import LoadRun, Product, QuarantinedRecord
 from marketplace.exceptions import MarketplaceError
-from marketplace.loading import review
-from marketplace.loading.waiting import Selection
+from marketplace.loading.review import records as review
+from marketplace.loading.review.entries import Selection
 from marketplace.loading.writer import Writer
 from tests.marketplace.commands.review_rows import card, held_run, quarantined_card
 from tests.marketplace.loading.reviewing import release_records

@@ -9,7 +9,8 @@ from ecommerce.models import (
     PricePoint,
     QuarantinedRecord,
 )
-from marketplace import checks, registry
+from marketplace import registry
+from marketplace.checks import project as checks
 from marketplace.loading import adapters
 from marketplace.loading.ingest import ingest
 from marketplace.registry import Platform

@@ -7,9 +7,9 @@ from dataclasses import asdict
 import pytest
 from django.conf import settings as configured
 
-from marketplace.checks import check_gates
+from marketplace.checks.project import check_gates
 from marketplace.exceptions import MarketplaceError
-from marketplace.loading.gates import Thresholds, find_errors, get_thresholds
+from marketplace.loading.gates.gate import Thresholds, find_errors, get_thresholds
 
 KNOWN = ", ".join(asdict(Thresholds()))
 

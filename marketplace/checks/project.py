@@ -9,8 +9,8 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, register
 from django.db.models import Model
 
-from marketplace.loading.adapter_checks import check_shapes
-from marketplace.loading.gates import find_errors
+from marketplace.checks.adapters import check_shapes
+from marketplace.loading.gates.gate import find_errors
 from marketplace.postgresql.embedded import SUPERUSER
 from marketplace.registry import ALIASES, CONTROL, PLATFORMS
 from marketplace.routers import database_of

@@ -28,10 +28,19 @@ from marketplace.loading.formats.documents import Line
 from marketplace.loading.items import Batch
 from marketplace.loading.models import INTERRUPTED, LoadRun, loading_models
 from marketplace.loading.reader import Reader
+from marketplace.loading.review.entries import (
+    Address,
+    Entry,
+    Json,
+    Kind,
+    Result,
+    Runs,
+    Section,
+    Selection,
+)
 from marketplace.loading.runs import Run
 from marketplace.loading.sources import Job, Message, SourceEnd, get_state_in_memory
 from marketplace.loading.summary import Summary
-from marketplace.loading.waiting import Address, Entry, Json, Kind, Result, Runs, Section, Selection
 from marketplace.loading.writer import Writer
 
 #: The number of reasons that are listed without --all, and of reasons of failures.

@@ -14,9 +14,8 @@ from marketplace.loading.items import UNSTORABLE, find_unstorable, serialize
 from marketplace.loading.mapped import suggestions, tables
 from marketplace.loading.preparation import parse_item
 from marketplace.loading.reader import read_source
-from marketplace.loading.record_types import check_types
 from marketplace.loading.summary import merge_warnings
-from marketplace.loading.targets import get_plan
+from marketplace.loading.targets import check_types, get_plan
 from marketplace.registry import get_platform
 
 #: The number of errors that are kept; all are counted.

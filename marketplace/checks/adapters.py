@@ -21,8 +21,7 @@ from marketplace.loading.adapters import (
     load_shapes,
     split_document,
 )
-from marketplace.loading.record_types import check_types
-from marketplace.loading.targets import get_plan
+from marketplace.loading.targets import check_types, get_plan
 from marketplace.loading.values import quote
 from marketplace.registry import Platform
 

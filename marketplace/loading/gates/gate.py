@@ -20,8 +20,7 @@ from django.conf import settings
 
 from marketplace.exceptions import MarketplaceError
 from marketplace.humanize import counted
-from marketplace.loading.models import loading_models
-from marketplace.loading.quality_metrics import (
+from marketplace.loading.gates.quality_metrics import (
     CURRENCY,
     MOVED,
     REPEATED,
@@ -30,6 +29,7 @@ from marketplace.loading.quality_metrics import (
     QualityMetrics,
     Tally,
 )
+from marketplace.loading.models import loading_models
 from marketplace.loading.values import quote
 from marketplace.registry import PLATFORMS
 

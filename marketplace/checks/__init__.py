@@ -1,0 +1,1 @@
+"""System checks: of models, platforms and settings (`project`), and of adapters (`adapters`)."""
