@@ -15,6 +15,7 @@ class MarketplaceConfig(AppConfig):
         from marketplace.checks import project  # noqa: F401 # importing it registers the checks
         from marketplace.databases import migration_loader
         from marketplace.databases.roles.reconcile import reconcile_after_migration
+        from marketplace.questions import checks as question_checks  # noqa: F401
 
         migration_loader.install()
         post_migrate.connect(reconcile_after_migration, dispatch_uid="roles")

@@ -1,6 +1,7 @@
 """Errors that a user can act on. `cli.py`, `manage.py` and the admin show them as messages."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 
 class MarketplaceError(Exception):
@@ -86,3 +87,33 @@ class BadParameterError(MarketplaceError):
     def __init__(self, text: str, *names: str) -> None:
         super().__init__(text)
         self.names = names
+
+
+class QuestionError(MarketplaceError):
+    """Raised if the file of a question is not valid, or a question does not exist.
+
+    :param path: the file; None if there is none
+    :param line: number of the line in the file
+    """
+
+    def __init__(self, path: Path | None, line: int, reason: str) -> None:
+        super().__init__(f"{path}:{line}: {reason}" if path else reason)
+        self.path = path
+        self.line = line
+        self.reason = reason
+
+
+class ParameterError(MarketplaceError):
+    """Raised if a parameter of a question has an invalid value.
+
+    :param name: of the parameter
+    """
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name} {reason}")
+        self.name = name
+        self.reason = reason
+
+
+class AnswerError(MarketplaceError):
+    """Raised if a question cannot be answered: no login, or it runs too long."""

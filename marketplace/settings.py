@@ -308,3 +308,8 @@ DISK_CAPACITY = environment.disk_capacity(DATABASES)
 
 LOGIN_URL = reverse_lazy("admin:login")
 LOGIN_REDIRECT_URL = reverse_lazy("admin:index")
+
+# Questions.
+
+#: Seconds after which a question is stopped.
+QUESTION_TIMEOUT = env.int("QUESTION_TIMEOUT", default=30)

@@ -1,0 +1,166 @@
+"""Ask a question."""
+
+import sys
+from pathlib import Path
+from typing import IO, Any, cast
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import Error
+from rich import box
+from rich.console import Console, JustifyMethod
+from rich.table import Table
+from rich.text import Text
+
+from marketplace.cli import ParagraphFormatter, exit_on_closed_pipe
+from marketplace.exceptions import MarketplaceError, ParameterError
+from marketplace.humanize import counted, format_time
+from marketplace.postgresql.errors import explain
+from marketplace.questions import exports
+from marketplace.questions.answers import Answer, ask
+from marketplace.questions.definition import get_question, read_questions
+
+#: Rows of a table on a terminal, unless --limit states another number.
+_TABLE_ROWS = 50
+
+#: Types of columns that a table on a terminal does not print: addresses are long.
+_NOT_PRINTED = ("link", "image")
+
+
+class Command(BaseCommand):
+    """Ask a question about one of the databases, and print the answer."""
+
+    help = """Ask a question about one of the databases.
+
+    Without arguments, the questions and their parameters are listed.
+
+    Examples:
+      python manage.py ask ecommerce.price_drops since=-7d platform=uzum
+      python manage.py ask procurement.savings --format csv --output savings.csv
+
+    Exits with 2 if a question or parameter is not valid, and with 1 if there is no answer.
+    """
+    requires_system_checks = []
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """Return a parser that preserves the paragraphs of `help`."""
+        return super().create_parser(
+            prog_name, subcommand, formatter_class=ParagraphFormatter, **kwargs
+        )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the arguments."""
+        parser.add_argument(
+            "question", nargs="?", metavar="QUESTION", help="Such as ecommerce.compare."
+        )
+        parser.add_argument(
+            "parameters", nargs="*", metavar="NAME=VALUE", help="Parameters of the question."
+        )
+        parser.add_argument(
+            "--format",
+            choices=("table", *exports.FORMATS),
+            default="table",
+            help="Format of the answer. Default: table.",
+        )
+        parser.add_argument(
+            "--output", metavar="FILE", help="Write to a file instead of the terminal."
+        )
+        parser.add_argument(
+            "--limit",
+            type=int,
+            metavar="N",
+            help=f"Maximum number of rows. Default: {_TABLE_ROWS} for a table, else all.",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """List the questions, or print an answer."""
+        if not options["question"]:
+            self._list()
+            return
+        try:
+            self._answer(options)
+        except ParameterError as error:
+            raise CommandError(f"{error}.", returncode=2) from None
+        except MarketplaceError as error:
+            raise CommandError(str(error), returncode=2) from None
+        except Error as error:
+            raise CommandError(explain(error)) from error
+
+    def _answer(self, options: dict[str, Any]) -> None:
+        question = get_question(options["question"])
+        kind, output = options["format"], options["output"]
+        limit = options["limit"]
+        if limit is None and kind == "table" and not output:
+            limit = _TABLE_ROWS
+        with ask(question.name, limit=limit, **_split(options["parameters"])) as answer:
+            if kind == "table":
+                self._print_table(answer)
+            elif output:
+                with exports.complete_file(Path(output)) as file:
+                    exports.write(answer, kind, file)
+                self.stderr.write(f"{output}: {counted(answer.row_count, 'row')}")
+            else:
+                with exit_on_closed_pipe():
+                    exports.write(answer, kind, sys.stdout.buffer)
+            self._describe(answer)
+
+    def _print_table(self, answer: Answer) -> None:
+        columns = [column for column in answer.shown_columns if column.type not in _NOT_PRINTED]
+        table = Table(box=box.SIMPLE_HEAD)
+        for column in columns:
+            justify: JustifyMethod = "right" if column.is_numeric else "left"
+            # Numbers stay whole; texts are wrapped.
+            table.add_column(column.label, justify=justify, no_wrap=column.is_numeric)
+        for row in answer:
+            values = dict(zip((column.name for column in answer.columns), row, strict=True))
+            table.add_row(*(Text(column.format(values)) for column in columns))
+        self.stdout.write(self.style.MIGRATE_HEADING(answer.question.title["en"]))
+        Console(file=cast(IO[str], self.stdout)).print(table)
+
+    def _describe(self, answer: Answer) -> None:
+        """Print on which data the answer is based."""
+        notes = [
+            f"{platform} as of {format_time(at) if at else 'never'}"
+            for platform, at in answer.as_of.items()
+        ]
+        self.stderr.write("; ".join(notes) or f"{answer.question.alias} is empty.")
+        if answer.history_since:
+            self.stderr.write(
+                f"Price history from {answer.history_since:%Y-%m}; earlier months are archived."
+            )
+        if answer.is_truncated:
+            self.stderr.write(
+                self.style.WARNING(
+                    f"Only the first {counted(answer.row_count, 'row')} are shown; use --limit."
+                )
+            )
+
+    def _list(self) -> None:
+        questions, errors = read_questions()
+        for question in questions.values():
+            self.stdout.write(self.style.MIGRATE_HEADING(question.name))
+            self.stdout.write(f"  {question.title['en']}. {question.description['en']}")
+            for parameter in question.parameters:
+                default = f", default {parameter.default}" if parameter.default else ""
+                required = ", required" if parameter.is_required else ""
+                choices = f": {', '.join(parameter.choices)}" if parameter.choices else ""
+                self.stdout.write(
+                    f"    {parameter.name}  {parameter.type}{choices}{default}{required}"
+                )
+        for error in errors:
+            self.stderr.write(self.style.WARNING(str(error)))
+
+
+def _split(arguments: list[str]) -> dict[str, str]:
+    """Return the parameters in arguments of the form NAME=VALUE.
+
+    :raises ParameterError: if an argument has another form, or a name is repeated
+    """
+    values: dict[str, str] = {}
+    for argument in arguments:
+        name, separator, value = argument.partition("=")
+        if not separator or not name.isidentifier():
+            raise ParameterError(argument[:50], "is not of the form NAME=VALUE")
+        if name in values:
+            raise ParameterError(name, "is stated twice")
+        values[name] = value
+    return values

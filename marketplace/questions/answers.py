@@ -1,0 +1,185 @@
+"""Answers: the rows of a question as a stream, and what they are based on."""
+
+from collections import namedtuple
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import date, datetime
+from typing import Any
+
+import pyarrow
+from django.conf import settings
+from django.db.utils import OperationalError
+from psycopg2 import errors
+from psycopg2.sql import SQL, Identifier
+
+from marketplace.exceptions import AnswerError
+from marketplace.questions import arrow
+from marketplace.questions.columns import Column
+from marketplace.questions.definition import Question, get_question
+from marketplace.questions.engines import connect
+
+#: Number of rows that are fetched from the server at a time.
+_STEP = 2000
+
+_FIRST_MONTH = """
+SELECT max(month) + interval '1 month' FROM ecommerce_archived_months
+WHERE archived_at IS NOT NULL
+"""
+
+
+class Answer:
+    """The answer to a question: an iterator of its rows, as named tuples.
+
+    It holds a connection until all rows are read, or `close` is called. It can be used as a context
+    manager.
+
+    :ivar columns: the columns of the rows
+    :ivar schema: their schema in Arrow
+    :ivar as_of: platform → time of its newest loaded observation; None if nothing was loaded
+    :ivar history_since: the first month of the price history that is included; None if all are, or
+        the question does not use the history
+    :ivar row_count: number of rows that were read
+    :ivar is_truncated: whether there are more rows than the limit; known after the last row
+    """
+
+    def __init__(self, question: Question, values: dict[str, Any], limit: int | None) -> None:
+        """Execute the question.
+
+        :param values: the value of each parameter
+        :param limit: maximum number of rows; None for all
+        """
+        self.question = question
+        self.values = values
+        self.limit = limit
+        self.row_count = 0
+        self.is_truncated = False
+        self._stack = ExitStack()
+        try:
+            self._start()
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self) -> None:
+        self._wrapper = self._stack.enter_context(connect(self.question.alias))
+        connection = self._wrapper.connection
+        with self._wrapper.wrap_database_errors:
+            with connection.cursor() as cursor:
+                self.as_of = self._find_as_of(cursor)
+                self.history_since = self._find_first_month(cursor)
+            # A cursor on the server: its rows are never in memory all at once.
+            self._cursor = connection.cursor(name="answer")
+            self._cursor.itersize = _STEP
+            self._execute()
+        self.columns = [self.question.column(entry.name) for entry in self._cursor.description]
+        self.schema = arrow.schema_of(self._cursor.description)
+        names = [column.name for column in self.columns]
+        self._row: Any = namedtuple("Row", names, rename=True)  # type: ignore[misc]
+        self._rows = self._read()
+
+    def _execute(self) -> None:
+        try:
+            self._cursor.execute(self.question.sql, self.values)
+            # The server describes the columns with the first rows.
+            self._first = self._cursor.fetchmany(self._size(0))
+        except errors.QueryCanceled as error:
+            raise self._too_slow() from error
+
+    def _find_as_of(self, cursor: Any) -> dict[str, datetime | None]:
+        table = Identifier(f"{self.question.alias}_load_runs")
+        statement = "SELECT platform, max(newest_observed_at) FROM {} GROUP BY 1 ORDER BY 1"
+        cursor.execute(SQL(statement).format(table))
+        return dict(cursor.fetchall())
+
+    def _find_first_month(self, cursor: Any) -> date | None:
+        if not self.question.has_history:
+            return None
+        cursor.execute(_FIRST_MONTH)
+        month: date | None = cursor.fetchone()[0]
+        return month
+
+    @property
+    def shown_columns(self) -> list[Column]:
+        """The columns that tables show: not those that only complete another one."""
+        used = {
+            name
+            for column in self.columns
+            for name in (column.currency, column.total, column.link.partition(":")[2])
+        }
+        return [column for column in self.columns if column.name not in used]
+
+    def _size(self, count: int) -> int:
+        """Return the number of rows to fetch: one beyond the limit shows whether there are more."""
+        return _STEP if self.limit is None else min(_STEP, self.limit + 1 - count)
+
+    def _read(self) -> Iterator[Any]:
+        rows, self._first = self._first, []
+        while rows:
+            for row in rows:
+                if self.row_count == self.limit:
+                    self.is_truncated = True
+                    self.close()
+                    return
+                self.row_count += 1
+                yield self._row(*row)
+            try:
+                with self._wrapper.wrap_database_errors:
+                    rows = self._cursor.fetchmany(self._size(self.row_count))
+            except OperationalError as error:
+                if isinstance(error.__cause__, errors.QueryCanceled):
+                    raise self._too_slow() from error
+                raise
+        self.close()
+
+    def _too_slow(self) -> AnswerError:
+        narrow = ", ".join(parameter.name for parameter in self.question.parameters)
+        advice = f" Narrow it by its parameters: {narrow}." if narrow else ""
+        return AnswerError(
+            f"{self.question.name} was stopped after {settings.QUESTION_TIMEOUT} seconds.{advice}"
+        )
+
+    def __iter__(self) -> Iterator[Any]:
+        """Return the iterator of the rows."""
+        return self._rows
+
+    def __next__(self) -> Any:
+        """Return the next row."""
+        return next(self._rows)
+
+    def __enter__(self) -> "Answer":
+        """Return the answer."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Close the answer."""
+        self.close()
+
+    def to_arrow(self) -> pyarrow.Table:
+        """Return all remaining rows as a table of Arrow."""
+        return pyarrow.Table.from_batches(self.to_batches(), self.schema)
+
+    def to_batches(self) -> Iterator[pyarrow.RecordBatch]:
+        """Yield the remaining rows in batches of Arrow."""
+        return arrow.to_batches(self._rows, self.schema)
+
+    def close(self) -> None:
+        """Close the connection. Rows that were not read are lost."""
+        self._stack.close()
+
+
+def ask(name: str, *, limit: int | None = None, **parameters: Any) -> Answer:
+    """Return the answer to a question.
+
+    For example, `ask("ecommerce.price_drops", since="-7d")`. Parameters that are not stated have
+    their defaults.
+
+    :param name: database and name of the question
+    :param limit: maximum number of rows; None for all
+    :raises QuestionError: if the question does not exist, or its file is not valid
+    :raises ParameterError: if a parameter is unknown or not valid
+    :raises AnswerError: if it runs too long, or the analyst role has no password
+    :raises django.db.Error: if the database cannot be reached
+    """
+    question = get_question(name)
+    texts = {key: "" if value is None else str(value) for key, value in parameters.items()}
+    return Answer(question, question.read_values(texts), limit)

@@ -1,0 +1,50 @@
+"""Where questions run: read-only connections that are logged in as a database's analyst role."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.conf import settings
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from marketplace.databases.roles.definitions import Role, roles_of
+from marketplace.exceptions import AnswerError
+
+
+@contextmanager
+def connect(alias: str) -> Iterator[BaseDatabaseWrapper]:
+    """Yield a connection in a read-only transaction, which ends with the context.
+
+    The session is logged in as the analyst role, because `SET ROLE` could be undone. Statements
+    end after settings.QUESTION_TIMEOUT seconds.
+
+    :raises AnswerError: if the role has no password
+    :raises django.db.Error: if the database cannot be reached
+    """
+    role = _analyst(alias)
+    wrapper: Any = connections[alias].copy()
+    wrapper.settings_dict |= {"USER": role.name, "PASSWORD": role.password}
+    try:
+        with wrapper.wrap_database_errors:
+            wrapper.connect()
+            wrapper.connection.set_session(readonly=True, autocommit=False)
+            with wrapper.connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT set_config('statement_timeout', %s, true)",
+                    [f"{settings.QUESTION_TIMEOUT}s"],
+                )
+        yield wrapper
+    finally:
+        wrapper.close()
+
+
+def _analyst(alias: str) -> Role:
+    role = next((role for role in roles_of(alias) if role.is_reader), None)
+    if role is None or not (role.is_trusted or role.password):
+        variable = role.variable if role else f"{alias.upper()}_ANALYST_PASSWORD"
+        raise AnswerError(
+            f"Questions about {alias} are asked as its analyst role, which has no password: set "
+            f"{variable}, and run: python manage.py init_all"
+        )
+    return role

@@ -1,0 +1,135 @@
+"""Write answers to files: CSV, JSON, JSON lines, XLSX and Parquet, in constant memory."""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from itertools import chain, islice
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any, BinaryIO, cast
+
+import xlsxwriter
+from django.core.serializers.json import DjangoJSONEncoder
+from django.utils import timezone
+from pyarrow import parquet
+
+from marketplace.questions.answers import Answer
+
+#: Maximum number of rows of a worksheet, apart from the header.
+MAX_SHEET_ROWS = 1_048_575
+
+#: A cell that begins with one of these could be read as a formula by a spreadsheet program.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def write(answer: Answer, kind: str, file: BinaryIO) -> None:
+    """Write all rows of an answer to a file.
+
+    :param kind: one of FORMATS
+    """
+    FORMATS[kind](answer, file)
+
+
+@contextmanager
+def complete_file(path: Path) -> Iterator[BinaryIO]:
+    """Yield a temporary file that gets its name only if the context ends without an error."""
+    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        try:
+            yield cast(BinaryIO, file.file)
+            file.flush()
+            os.fsync(file.fileno())
+            os.replace(file.name, path)
+        except BaseException:
+            os.unlink(file.name)
+            raise
+
+
+def _plain(value: Any) -> Any:
+    """Return a value for a cell: text that looks like a formula gets an apostrophe."""
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return f"'{value}"
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False)
+    return value
+
+
+def _write_csv(answer: Answer, file: BinaryIO) -> None:
+    text = io.TextIOWrapper(file, "utf-8", newline="", write_through=True)
+    writer = csv.writer(text)
+    writer.writerow([column.name for column in answer.columns])
+    for row in answer:
+        writer.writerow(map(_plain, row))
+    text.detach()
+
+
+def _lines(answer: Answer) -> Iterator[bytes]:
+    names = [column.name for column in answer.columns]
+    for row in answer:
+        values = dict(zip(names, row, strict=True))
+        yield json.dumps(values, cls=DjangoJSONEncoder, ensure_ascii=False).encode()
+
+
+def _write_json_lines(answer: Answer, file: BinaryIO) -> None:
+    for line in _lines(answer):
+        file.write(line + b"\n")
+
+
+def _write_json(answer: Answer, file: BinaryIO) -> None:
+    """Write an array of objects."""
+    before = b"[\n"
+    for line in _lines(answer):
+        file.write(before + line)
+        before = b",\n"
+    file.write(b"\n]\n" if before == b",\n" else b"[]\n")
+
+
+def _write_xlsx(answer: Answer, file: BinaryIO) -> None:
+    """Write a workbook; after MAX_SHEET_ROWS rows, the next worksheet begins."""
+    options = {"constant_memory": True, "remove_timezone": True, "strings_to_formulas": False}
+    with xlsxwriter.Workbook(file, options | _DATES) as workbook:
+        for number, rows in enumerate(_sheets(answer), 1):
+            sheet = workbook.add_worksheet(
+                f"{answer.question.name.partition('.')[2][:25]} {number}"
+            )
+            sheet.write_row(0, 0, [column.name for column in answer.columns])
+            for position, row in enumerate(rows, 1):
+                sheet.write_row(position, 0, map(_cell, row))
+
+
+_DATES = {"default_date_format": "yyyy-mm-dd hh:mm", "strings_to_urls": False}
+
+
+def _sheets(answer: Answer) -> Iterator[Iterator[Any]]:
+    """Yield the rows of each worksheet; one without rows if there are none."""
+    rows = iter(answer)
+    first = next(rows, None)
+    yield islice(chain(() if first is None else (first,), rows), MAX_SHEET_ROWS)
+    for row in rows:
+        yield islice(chain((row,), rows), MAX_SHEET_ROWS)
+
+
+def _cell(value: Any) -> Any:
+    """Return a value that a spreadsheet can hold. Times are in TIME_ZONE."""
+    if isinstance(value, datetime):
+        return timezone.localtime(value)
+    return _plain(value)
+
+
+def _write_parquet(answer: Answer, file: BinaryIO) -> None:
+    with parquet.ParquetWriter(file, answer.schema, compression="zstd") as writer:
+        for batch in answer.to_batches():
+            writer.write_batch(batch)
+
+
+#: Format → the function that writes it.
+FORMATS: dict[str, Callable[[Answer, BinaryIO], None]] = {
+    "csv": _write_csv,
+    "json": _write_json,
+    "jsonl": _write_json_lines,
+    "xlsx": _write_xlsx,
+    "parquet": _write_parquet,
+}
