@@ -81,8 +81,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
 
 def _resolved(settings_dict: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings; without a host, with the socket and user of the embedded server."""
+    """Return the settings; without a host, with the socket of the embedded server.
+
+    The user is its superuser, unless the settings have the key EMBEDDED_USER.
+    """
     if settings_dict["HOST"]:
         return settings_dict
     directory = str(embedded.socket_directory(settings.DATA_DIR))
-    return settings_dict | {"HOST": directory, "PORT": "5432", "USER": embedded.SUPERUSER}
+    user = settings_dict.get("EMBEDDED_USER", embedded.SUPERUSER)
+    return settings_dict | {"HOST": directory, "PORT": "5432", "USER": user}

@@ -5,8 +5,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
-from django.db import connections
+from django.db import OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg2.extras import register_default_jsonb
 
 from marketplace.databases.roles.definitions import Role, roles_of
 from marketplace.exceptions import AnswerError
@@ -19,16 +20,30 @@ def connect(alias: str) -> Iterator[BaseDatabaseWrapper]:
     The session is logged in as the analyst role, because `SET ROLE` could be undone. Statements
     end after settings.QUESTION_TIMEOUT seconds.
 
-    :raises AnswerError: if the role has no password
+    :raises AnswerError: if the role does not exist, or has no password
     :raises django.db.Error: if the database cannot be reached
     """
     role = _analyst(alias)
     wrapper: Any = connections[alias].copy()
-    wrapper.settings_dict |= {"USER": role.name, "PASSWORD": role.password}
+    wrapper.settings_dict |= {
+        "USER": role.name,
+        "PASSWORD": role.password,
+        "EMBEDDED_USER": role.name,
+    }
     try:
-        with wrapper.wrap_database_errors:
+        try:
             wrapper.connect()
+        except OperationalError as error:
+            if f'role "{role.name}" does not exist' in str(error):
+                raise AnswerError(
+                    f"Questions about {alias} are asked as the role {role.name}, which does not "
+                    "exist. Run: python manage.py init_all"
+                ) from error
+            raise
+        with wrapper.wrap_database_errors:
             wrapper.connection.set_session(readonly=True, autocommit=False)
+            # Django reads JSON as text.
+            register_default_jsonb(wrapper.connection)
             with wrapper.connection.cursor() as cursor:
                 cursor.execute(
                     "SELECT set_config('statement_timeout', %s, true)",
