@@ -13,9 +13,10 @@ from pyarrow import parquet
 from ecommerce.models import LoadRun
 from marketplace.exceptions import AnswerError
 from marketplace.questions import definition, exports
-from marketplace.questions.answers import Answer, ask
+from marketplace.questions.answers import ask
 from marketplace.questions.definition import read_questions
 from tests.commands import run
+from tests.marketplace.stage import wait
 from tests.questions import analysts  # noqa: F401
 
 pytestmark = [
@@ -195,19 +196,24 @@ def test_to_arrow(question):
     assert (table.num_rows, table.column("number").to_pylist()) == (5, [1, 2, 3, 4, 5])
 
 
-def test_an_answer_closes_its_connection(question):
-    name = question(ROWS)
-    answers = [ask(name), ask(name)]
-    list(answers[0])
-    answers[1].close()
-
-    assert isinstance(answers[0], Answer)
+def count_sessions():
     with connections["ecommerce"].cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND usename LIKE '%%analyst'"
+            "WHERE datname = current_database() AND usename LIKE '%analyst'"
         )
-        assert cursor.fetchone() == (0,)
+        return cursor.fetchone()[0]
+
+
+def test_an_answer_closes_its_connection(question):
+    name = question(ROWS)
+    answers = [ask(name), ask(name)]
+    assert count_sessions() == 2
+
+    list(answers[0])
+    answers[1].close()
+
+    wait(lambda: count_sessions() == 0, "the sessions do not end")
 
 
 class TestCommand:
