@@ -1,4 +1,5 @@
-"""URLs: the admin site is the front page, and scrapers push to the API under `/api/`.
+"""URLs: the admin site is the front page, questions have pages under `/questions/`, and scrapers
+push to the API under `/api/`.
 
 `/healthz`, `/readyz` and `/metrics` are answered by `marketplace.admin_site.middleware`.
 """
@@ -8,12 +9,14 @@ from django.urls import path, re_path
 
 from marketplace.admin_site import review
 from marketplace.push import api
+from marketplace.questions import views
 
 urlpatterns = [
     path("api/ingest/runs/<str:name>", api.run, name="api_run"),
     path("api/ingest/<str:platform>", api.push, name="api_push"),
     re_path("^api(?:/|$)", api.unknown_path),
     *review.urls,
+    *views.urls(),
     path("", admin.site.urls),
 ]
 

@@ -52,11 +52,6 @@ type = "percent"
 
 [columns.recorded_at]
 type = "time"
-
-[chart]
-kind = "bar"
-x = "product"
-y = "drop_percent"
 */
 WITH period AS (
     SELECT

@@ -83,9 +83,12 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
         }
         for database in DATABASES
     ]
-    front = {"title": "Databases", "icon": "database", "link": reverse("admin:index")}
+    front = [
+        {"title": "Databases", "icon": "database", "link": reverse("admin:index")},
+        {"title": "Questions", "icon": "quiz", "link": reverse("questions")},
+    ]
     accounts = {"title": "Accounts", "separator": True, "items": list(_items(request, "auth"))}
-    return [{"items": [front]}, *(group for group in [*groups, accounts] if group["items"])]
+    return [{"items": front}, *(group for group in [*groups, accounts] if group["items"])]
 
 
 def _items(request: HttpRequest, label: str) -> Iterator[dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow
 from django.conf import settings
 from django.db.utils import OperationalError
+from django.utils.timezone import localtime
 from psycopg2 import errors
 from psycopg2.sql import SQL, Identifier
 
@@ -107,6 +108,18 @@ class Answer:
             for name in (column.currency, column.total, column.link.partition(":")[2])
         }
         return [column for column in self.columns if column.name not in used]
+
+    @property
+    def basis(self) -> str:
+        """A sentence about the data that the answer is based on."""
+        times: dict[str, list[str]] = {}
+        for platform, at in self.as_of.items():
+            text = f"observed until {localtime(at):%Y-%m-%d %H:%M}" if at else "never observed"
+            times.setdefault(text, []).append(platform)
+        parts = [f"{', '.join(platforms)} {text}" for text, platforms in times.items()]
+        if self.history_since:
+            parts.append(f"price history from {self.history_since:%Y-%m}, before it is archived")
+        return f"{'; '.join(parts) or 'nothing was loaded yet'}."
 
     def _size(self, count: int) -> int:
         """Return the number of rows to fetch: one beyond the limit shows whether there are more."""

@@ -62,6 +62,11 @@ class Question:
     chart: dict[str, str] = field(default_factory=dict)
     has_history: bool = False
 
+    @property
+    def short_name(self) -> str:
+        """The name without the database."""
+        return self.path.stem
+
     def column(self, name: str) -> Column:
         """Return the declaration of a column; columns without one are text."""
         return self.columns.get(name) or Column(name)

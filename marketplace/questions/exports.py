@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from itertools import chain, islice
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import NamedTemporaryFile, TemporaryFile
 from typing import Any, BinaryIO, cast
 
 import xlsxwriter
@@ -22,6 +22,9 @@ from marketplace.questions.answers import Answer
 #: Maximum number of rows of a worksheet, apart from the header.
 MAX_SHEET_ROWS = 1_048_575
 
+#: Bytes of a part of a streamed file.
+_PART_BYTES = 1 << 16
+
 #: A cell that begins with one of these could be read as a formula by a spreadsheet program.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -31,7 +34,29 @@ def write(answer: Answer, kind: str, file: BinaryIO) -> None:
 
     :param kind: one of FORMATS
     """
-    FORMATS[kind](answer, file)
+    if kind in _WRITERS:
+        _WRITERS[kind](answer, file)
+    else:
+        for part in _STREAMS[kind](answer):
+            file.write(part)
+
+
+def stream(answer: Answer, kind: str) -> Iterator[bytes]:
+    """Yield the bytes of a file with all rows of an answer.
+
+    Workbooks and Parquet are written to a temporary file first.
+
+    :param kind: one of FORMATS
+    """
+    with answer:
+        if kind in _STREAMS:
+            yield from _STREAMS[kind](answer)
+            return
+        with TemporaryFile() as file:
+            _WRITERS[kind](answer, cast(BinaryIO, file))
+            file.seek(0)
+            while part := file.read(_PART_BYTES):
+                yield part
 
 
 @contextmanager
@@ -57,34 +82,34 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _write_csv(answer: Answer, file: BinaryIO) -> None:
-    text = io.TextIOWrapper(file, "utf-8", newline="", write_through=True)
+def _stream_csv(answer: Answer) -> Iterator[bytes]:
+    text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow([column.name for column in answer.columns])
     for row in answer:
         writer.writerow(map(_plain, row))
-    text.detach()
+        if text.tell() > _PART_BYTES:
+            yield text.getvalue().encode()
+            text.seek(0)
+            text.truncate()
+    yield text.getvalue().encode()
 
 
-def _lines(answer: Answer) -> Iterator[bytes]:
+def _stream_json_lines(answer: Answer) -> Iterator[bytes]:
     names = [column.name for column in answer.columns]
     for row in answer:
         values = dict(zip(names, row, strict=True))
-        yield json.dumps(values, cls=DjangoJSONEncoder, ensure_ascii=False).encode()
+        line = json.dumps(values, cls=DjangoJSONEncoder, ensure_ascii=False)
+        yield f"{line}\n".encode()
 
 
-def _write_json_lines(answer: Answer, file: BinaryIO) -> None:
-    for line in _lines(answer):
-        file.write(line + b"\n")
-
-
-def _write_json(answer: Answer, file: BinaryIO) -> None:
-    """Write an array of objects."""
+def _stream_json(answer: Answer) -> Iterator[bytes]:
+    """Yield an array of objects."""
     before = b"[\n"
-    for line in _lines(answer):
-        file.write(before + line)
+    for line in _stream_json_lines(answer):
+        yield before + line.rstrip()
         before = b",\n"
-    file.write(b"\n]\n" if before == b",\n" else b"[]\n")
+    yield b"\n]\n" if before == b",\n" else b"[]\n"
 
 
 def _write_xlsx(answer: Answer, file: BinaryIO) -> None:
@@ -125,11 +150,17 @@ def _write_parquet(answer: Answer, file: BinaryIO) -> None:
             writer.write_batch(batch)
 
 
-#: Format → the function that writes it.
-FORMATS: dict[str, Callable[[Answer, BinaryIO], None]] = {
-    "csv": _write_csv,
-    "json": _write_json,
-    "jsonl": _write_json_lines,
+#: Format → the function that yields the bytes of a file.
+_STREAMS: dict[str, Callable[[Answer], Iterator[bytes]]] = {
+    "csv": _stream_csv,
+    "json": _stream_json,
+    "jsonl": _stream_json_lines,
+}
+
+#: Format → the function that writes a file.
+_WRITERS: dict[str, Callable[[Answer, BinaryIO], None]] = {
     "xlsx": _write_xlsx,
     "parquet": _write_parquet,
 }
+
+FORMATS = (*_STREAMS, *_WRITERS)

@@ -51,6 +51,16 @@ class Parameter:
     maximum: Decimal | None = None
     title: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def label(self) -> str:
+        """The English label; derived from the name if the head has none."""
+        return self.title.get("en") or self.name.replace("_", " ")
+
+    @property
+    def hint(self) -> str:
+        """Return an example of a value, for the form."""
+        return _HINTS.get(self.type, "")
+
     def read(self, text: str | None) -> Any:
         """Return the value of a text, in the type that the SQL expects; None for no value.
 
@@ -180,4 +190,19 @@ TYPES: dict[str, Callable[[Parameter, str], Any]] = {
     "listing": _address,
     "lot": _address,
     "organization": _address,
+}
+
+#: Type → an example of a value.
+_HINTS = {
+    "date": "2026-11-30, 2026-11 or -7d",
+    "number": "5",
+    "point": "41.31,69.28",
+    "currency": "UZS",
+    "category": "all",
+    "product": "uzum:12345",
+    "offer": "uzum:12345",
+    "seller": "uzum:12345",
+    "listing": "olx:12345",
+    "lot": "uzex:12345",
+    "organization": "uzex:12345",
 }

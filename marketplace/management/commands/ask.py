@@ -13,7 +13,7 @@ from rich.text import Text
 
 from marketplace.cli import ParagraphFormatter, exit_on_closed_pipe
 from marketplace.exceptions import MarketplaceError, ParameterError
-from marketplace.humanize import counted, format_time
+from marketplace.humanize import counted
 from marketplace.postgresql.errors import explain
 from marketplace.questions import exports
 from marketplace.questions.answers import Answer, ask
@@ -118,15 +118,7 @@ class Command(BaseCommand):
 
     def _describe(self, answer: Answer) -> None:
         """Print on which data the answer is based."""
-        notes = [
-            f"{platform} as of {format_time(at) if at else 'never'}"
-            for platform, at in answer.as_of.items()
-        ]
-        self.stderr.write("; ".join(notes) or f"{answer.question.alias} is empty.")
-        if answer.history_since:
-            self.stderr.write(
-                f"Price history from {answer.history_since:%Y-%m}; earlier months are archived."
-            )
+        self.stderr.write(f"Based on: {answer.basis}")
         if answer.is_truncated:
             self.stderr.write(
                 self.style.WARNING(

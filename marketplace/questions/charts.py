@@ -1,0 +1,87 @@
+"""Charts of answers, as data for Chart.js."""
+
+import json
+from collections.abc import Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from django.utils.timezone import localtime
+
+from marketplace.questions.columns import Column
+from marketplace.questions.definition import Question
+
+#: Bars that a chart shows; more could not be read.
+_MAX_BARS = 20
+
+#: Shapes of points, so that lines differ not only by color.
+_POINTS = ("circle", "rect", "triangle", "rectRot", "cross", "star", "crossRot", "dash")
+
+_COLORS = tuple(f"var(--mp-s{number})" for number in range(8))
+
+
+def chart_of(
+    question: Question, columns: Sequence[Column], rows: Sequence[Any]
+) -> dict[str, str] | None:
+    """Return type and data of the chart of an answer; None if the question has none."""
+    declared = question.chart
+    if not declared or not rows:
+        return None
+    names = [column.name for column in columns]
+    x, y = names.index(declared["x"]), names.index(declared["y"])
+    if declared["kind"] == "bar":
+        shown = [row for row in rows if row[y] is not None][:_MAX_BARS]
+        data = _data(
+            [_label(row[x]) for row in shown],
+            {question.column(declared["y"]).label: [_number(row[y]) for row in shown]},
+        )
+        return {"type": "bar", "data": json.dumps(data)}
+    series = names.index(declared["series"]) if "series" in declared else None
+    data = _lines(rows, x, y, series, question, is_stepped=declared["kind"] == "step")
+    return {"type": "line", "data": json.dumps(data)}
+
+
+def _lines(
+    rows: Sequence[Any], x: int, y: int, series: int | None, question: Question, *, is_stepped: bool
+) -> dict[str, Any]:
+    """Return one line for each value of the column `series`."""
+    labels = sorted({row[x] for row in rows if row[x] is not None})
+    positions = {label: position for position, label in enumerate(labels)}
+    lines: dict[str, list[float | None]] = {}
+    for row in rows:
+        name = question.chart["y"] if series is None else str(row[series])
+        line = lines.setdefault(name, [None] * len(labels))
+        if row[x] is not None:
+            line[positions[row[x]]] = _number(row[y])
+    data = _data([_label(label) for label in labels], lines)
+    for dataset in data["datasets"]:
+        dataset |= {"stepped": "before" if is_stepped else False, "spanGaps": True}
+    return data
+
+
+def _data(labels: list[str], series: dict[str, list[float | None]]) -> dict[str, Any]:
+    return {
+        "labels": labels,
+        "datasets": [
+            {
+                "label": name,
+                "data": values,
+                "borderColor": _COLORS[number % len(_COLORS)],
+                "backgroundColor": _COLORS[number % len(_COLORS)],
+                "pointStyle": _POINTS[number % len(_POINTS)],
+                "displayYAxis": True,
+            }
+            for number, (name, values) in enumerate(series.items())
+        ],
+    }
+
+
+def _label(value: Any) -> str:
+    if isinstance(value, datetime):
+        return f"{localtime(value):%Y-%m-%d %H:%M}"
+    text = value.isoformat() if isinstance(value, date) else str(value)
+    return text if len(text) <= 30 else f"{text[:29]}…"
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, Decimal | int | float) else None

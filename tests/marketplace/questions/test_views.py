@@ -1,0 +1,166 @@
+"""The pages of questions: the address is the state, errors name the field, exports are complete."""
+
+import csv
+import io
+import json
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.urls import reverse
+
+from ecommerce.models import Seller
+from marketplace import groups
+from marketplace.questions import definition, views
+from marketplace.questions.definition import read_questions
+from tests.questions import analysts  # noqa: F401
+
+pytestmark = [
+    pytest.mark.django_db(databases="__all__", transaction=True),
+    pytest.mark.usefixtures("analysts"),
+]
+
+HEAD = """/*
+title = "Sellers"
+description = "Sellers of a platform."
+[parameters.platform]
+type = "platform"
+[columns.name]
+link = "ecommerce.seller:id"
+[columns.link]
+type = "link"
+*/
+"""
+SQL = """
+SELECT s.platform, s.name, s.id, s.link FROM ecommerce_sellers AS s
+WHERE %(platform)s::text IS NULL OR s.platform = %(platform)s ORDER BY s.id
+"""
+PAGE = "/questions/ecommerce/sellers/"
+
+
+@pytest.fixture(autouse=True)
+def question(tmp_path, monkeypatch):
+    folder = tmp_path / "ecommerce" / "questions"
+    folder.mkdir(parents=True)
+    (folder / "sellers.sql").write_text(HEAD + SQL)
+    monkeypatch.setattr(definition, "find_files", lambda: [folder / "sellers.sql"])
+    read_questions.cache_clear()
+    yield folder / "sellers.sql"
+    read_questions.cache_clear()
+
+
+@pytest.fixture
+def analyst(client):
+    user = User.objects.create_user("ann", is_staff=True)
+    groups.ensure_groups()
+    user.groups.add(Group.objects.get(name="analyst"))
+    client.force_login(user)
+    return client
+
+
+def add_sellers(*rows):
+    for number, (platform, name, link) in enumerate(rows, 1):
+        Seller.objects.create(
+            platform=platform,
+            external_id=str(number),
+            name=name,
+            link=link,
+            first_seen_at="2026-03-01T00:00Z",
+            last_seen_at="2026-03-01T00:00Z",
+            updated_at="2026-03-01T00:00Z",
+        )
+
+
+def test_a_login_is_required(client):
+    assert client.get("/questions/").status_code == 302
+    assert client.get(PAGE).status_code == 302
+
+
+def test_an_account_without_permissions_sees_no_question(client):
+    client.force_login(User.objects.create_user("bob", is_staff=True))
+
+    assert "Sellers" not in client.get("/questions/").content.decode()
+    assert client.get(PAGE).status_code == 403
+
+
+def test_the_list_links_to_the_pages(analyst):
+    content = analyst.get("/questions/").content.decode()
+
+    assert f'href="{PAGE}"' in content
+    assert "Sellers of a platform." in content
+
+
+def test_a_page_shows_the_answer_of_its_address(analyst):
+    add_sellers(("uzum", "<Malika>", "https://uzum.example/1"), ("ozon", "Orient", "javascript:1"))
+
+    content = analyst.get(PAGE, {"platform": "uzum"}).content.decode()
+
+    seller = Seller.objects.get(platform="uzum")
+    assert "&lt;Malika&gt;" in content
+    assert "Orient" not in content
+    assert reverse("admin:ecommerce_seller_change", args=[seller.pk]) in content
+    assert 'href="https://uzum.example/1"' in content
+    assert "?platform=uzum&amp;format=csv" in content
+    assert "<option selected>uzum</option>" in content
+
+
+def test_only_web_addresses_become_links(analyst):
+    add_sellers(("ozon", "Orient", "javascript:alert(1)"))
+
+    assert 'href="javascript' not in analyst.get(PAGE).content.decode()
+
+
+def test_more_rows_than_fit_are_announced(analyst, monkeypatch):
+    monkeypatch.setattr(views, "ROW_LIMIT", 2)
+    add_sellers(*(("uzum", f"Seller {n}", "") for n in range(3)))
+
+    content = analyst.get(PAGE).content.decode()
+
+    assert "2 rows: the first 2 are shown, exports have all." in content
+
+
+@pytest.mark.parametrize(
+    ("query", "reason"),
+    [
+        ({"platform": "olx"}, "platform is not a platform of ecommerce: olx. Use uzum"),
+        ({"platform": "x" * 10_000}, "platform has more than 1,000 characters"),
+        ({"shop": "1"}, "shop is not a parameter of ecommerce.sellers: platform"),
+    ],
+)
+def test_an_invalid_value_is_named(analyst, query, reason):
+    page, export = analyst.get(PAGE, query), analyst.get(PAGE, query | {"format": "csv"})
+
+    assert (page.status_code, export.status_code) == (400, 400)
+    assert reason in page.content.decode()
+    assert reason in export.content.decode()
+
+
+def test_an_unknown_question_or_format_does_not_exist(analyst):
+    assert analyst.get("/questions/ecommerce/sellerz/").status_code == 404
+    assert analyst.get(PAGE, {"format": "doc"}).status_code == 404
+
+
+@pytest.mark.parametrize("kind", ["csv", "json", "jsonl", "xlsx", "parquet"])
+def test_an_export_has_the_parameters_of_the_page(analyst, kind):
+    add_sellers(*(("uzum", f"Seller {n}", "") for n in range(300)), ("ozon", "Orient", ""))
+
+    response = analyst.get(PAGE, {"platform": "uzum", "format": kind})
+    data = b"".join(response.streaming_content)
+
+    assert f".{kind}" in response["Content-Disposition"]
+    if kind == "csv":
+        assert len(list(csv.DictReader(io.StringIO(data.decode())))) == 300
+    elif kind == "json":
+        assert len(json.loads(data)) == 300
+    elif kind == "jsonl":
+        assert len(data.splitlines()) == 300
+    else:
+        assert len(data) > 1000
+
+
+def test_a_database_that_is_down_is_named(analyst, set_port, mute_port):
+    set_port("ecommerce", mute_port)
+
+    response = analyst.get(PAGE)
+
+    assert response.status_code == 503
+    assert "ecommerce" in response.content.decode().lower()
