@@ -14,7 +14,7 @@ export KILLS SERVER_KILLS BACKUP_KILLS ARCHIVE_KILLS MUTATIONS
 BIN := .venv/bin
 
 .PHONY: help install run demo test lint types migrations-check pytest soak test-pgbouncer bench \
-	bench-full screenshots stop clean
+	bench-full docs screenshots stop clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -68,6 +68,9 @@ bench-backup: install ## Compare backup sets with pg_dump | gzip; BENCH_BACKUP_P
 
 bench-archive: install ## Compare archived months with tables; BENCH_ARCHIVE_ROWS=20000000.
 	DATA_DIR=.data/bench $(BIN)/python -m bench.archive --report .data/bench-archive.json
+
+docs: install ## Write docs/questions.md from the question files.
+	$(BIN)/python manage.py ask --document > docs/questions.md
 
 screenshots: install ## Make the pictures of docs/images/ from demo data; needs Chromium.
 	DATA_DIR=.data/screenshots $(BIN)/python docs/screenshots.py

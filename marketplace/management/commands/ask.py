@@ -18,6 +18,7 @@ from marketplace.postgresql.errors import explain
 from marketplace.questions import exports
 from marketplace.questions.answers import Answer, ask
 from marketplace.questions.definition import get_question, read_questions
+from marketplace.questions.document import document
 
 #: Rows of a table on a terminal, unless --limit states another number.
 _TABLE_ROWS = 50
@@ -71,8 +72,15 @@ class Command(BaseCommand):
             help=f"Maximum number of rows. Default: {_TABLE_ROWS} for a table, else all.",
         )
 
+        parser.add_argument(
+            "--document", action="store_true", help="Print docs/questions.md, and ask nothing."
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         """List the questions, or print an answer."""
+        if options["document"]:
+            self.stdout.write(document(), ending="")
+            return
         if not options["question"]:
             self._list()
             return

@@ -207,13 +207,13 @@ def count_sessions():
 
 def test_an_answer_closes_its_connection(question):
     name = question(ROWS)
-    answers = [ask(name), ask(name)]
-    assert count_sessions() == 2
+    with ask(name) as read, ask(name) as closed:
+        wait(lambda: count_sessions() == 2, "there are other sessions")
 
-    list(answers[0])
-    answers[1].close()
+        list(read)
+        closed.close()
 
-    wait(lambda: count_sessions() == 0, "the sessions do not end")
+        wait(lambda: count_sessions() == 0, "the sessions do not end")
 
 
 class TestCommand:

@@ -1,10 +1,13 @@
 """The heads of question files: what is read, and the errors with file and line."""
 
+from pathlib import Path
+
 import pytest
 
 from marketplace.exceptions import QuestionError
 from marketplace.questions import definition
 from marketplace.questions.definition import get_question, read, read_questions
+from marketplace.questions.document import document
 
 HEAD = """/*
 title = { en = "Offers", uz = "Takliflar" }
@@ -122,3 +125,7 @@ def test_all_texts_have_three_languages():
     ]
 
     assert missing == []
+
+
+def test_the_document_is_up_to_date():
+    assert Path("docs/questions.md").read_text() == document(), "run: make docs"
