@@ -126,23 +126,27 @@ class Answer:
         return _STEP if self.limit is None else min(_STEP, self.limit + 1 - count)
 
     def _read(self) -> Iterator[Any]:
-        rows, self._first = self._first, []
-        while rows:
-            for row in rows:
-                if self.row_count == self.limit:
-                    self.is_truncated = True
-                    self.close()
-                    return
-                self.row_count += 1
-                yield self._row(*row)
-            try:
-                with self._wrapper.wrap_database_errors:
-                    rows = self._cursor.fetchmany(self._size(self.row_count))
-            except OperationalError as error:
-                if isinstance(error.__cause__, errors.QueryCanceled):
-                    raise self._too_slow() from error
-                raise
-        self.close()
+        """Yield the rows, and close the connection after the last one or an error."""
+        with self._stack:
+            rows, self._first = self._first, []
+            while rows:
+                for row in rows:
+                    if self.row_count == self.limit:
+                        self.is_truncated = True
+                        return
+                    self.row_count += 1
+                    yield self._row(*row)
+                rows = self._fetch()
+
+    def _fetch(self) -> list[tuple[Any, ...]]:
+        try:
+            with self._wrapper.wrap_database_errors:
+                rows: list[tuple[Any, ...]] = self._cursor.fetchmany(self._size(self.row_count))
+        except OperationalError as error:
+            if isinstance(error.__cause__, errors.QueryCanceled):
+                raise self._too_slow() from error
+            raise
+        return rows
 
     def _too_slow(self) -> AnswerError:
         narrow = ", ".join(parameter.name for parameter in self.question.parameters)
