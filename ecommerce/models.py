@@ -166,6 +166,12 @@ class Product(base.PlatformRow):
             # Used by the cross-platform comparison: WHERE title_normalized = '…'.
             # A hash index, because only equality is queried: a sixth of a B-tree's size.
             HashIndex(fields=["title_normalized"], name="ecommerce_products_title"),
+            # Used by the view ecommerce_same_product: WHERE value = '…'.
+            HashIndex(
+                fields=["barcode"],
+                name="ecommerce_products_barcode",
+                condition=Q(barcode__isnull=False),
+            ),
             # Used by queries of price ranges within a category, and by the foreign key.
             models.Index(fields=["category", "min_price"], name="ecommerce_products_category"),
             # Used by SearchableQuerySet.search().
@@ -223,6 +229,12 @@ class Offer(base.PlatformRow):
         indexes = [
             # Used to compare the offers of a product by price, and by the foreign key.
             models.Index(fields=["product", "price"], name="ecommerce_offers_product"),
+            # Used by the view ecommerce_same_product: WHERE value = '…'.
+            HashIndex(
+                fields=["barcode"],
+                name="ecommerce_offers_barcode",
+                condition=Q(barcode__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""The analyst roles of the test databases, as which questions are asked.
+"""Asking questions: the analyst roles of the test databases, as which they are asked, and rows.
 
 Import the fixture `analysts` in a test module, and use it by `pytest.mark.usefixtures`.
 """
@@ -8,6 +8,7 @@ from django.db import connections
 
 from marketplace.databases.roles.definitions import roles_of
 from marketplace.databases.roles.reconcile import reconcile
+from marketplace.questions import ask
 from marketplace.registry import ALIASES
 
 
@@ -27,3 +28,9 @@ def analysts(django_db_setup, django_db_blocker):
                         f"DROP OWNED BY {role.name}; DROP ROLE {role.name}"
                     )
             connections[alias].close()
+
+
+def answer(name, **parameters):
+    """Return the rows of an answer, as dictionaries."""
+    with ask(name, **parameters) as rows:
+        return [row._asdict() for row in rows]
