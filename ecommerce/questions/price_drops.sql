@@ -8,9 +8,9 @@ ru = "Снижения цен"
 uz = "Narx tushishlari"
 
 [description]
-en = "The biggest real drops of a period, one for each product: a price below the lowest price of the 30 days before. Outliers are left out."
-ru = "Крупнейшие настоящие снижения за период, по одному на товар: цена ниже самой низкой за 30 дней до неё. Выбросы не учитываются."
-uz = "Davrdagi eng katta haqiqiy tushishlar, har bir mahsulot uchun bittadan: narx oldingi 30 kundagi eng past narxdan ham past. Shubhali narxlar hisobga olinmaydi."
+en = "The biggest real drops of a period, one for each product: a price below the lowest price of the 30 days before. Outliers are left out. If the history is shorter than 30 days, its days are stated."
+ru = "Крупнейшие настоящие снижения за период, по одному на товар: цена ниже самой низкой за 30 дней до неё. Выбросы не учитываются. Если история короче 30 дней, указано число её дней."
+uz = "Davrdagi eng katta haqiqiy tushishlar, har bir mahsulot uchun bittadan: narx oldingi 30 kundagi eng past narxdan ham past. Shubhali narxlar hisobga olinmaydi. Tarix 30 kundan qisqa boʻlsa, uning kunlari koʻrsatiladi."
 
 [parameters.since]
 type = "date"
@@ -50,6 +50,10 @@ title = { en = "lowest of 30 days before", ru = "минимум за 30 дней
 [columns.drop_percent]
 type = "percent"
 
+[columns.days_before]
+type = "days"
+title = { en = "days of history before", ru = "дней истории до", uz = "oldingi tarix kunlari" }
+
 [columns.recorded_at]
 type = "time"
 */
@@ -78,33 +82,35 @@ drops AS (
     SELECT
         c.*,
         b.lowest_before,
+        least(30, extract(day FROM c.recorded_at - b.first_at)::integer) AS days_before,
         round(100 * (b.lowest_before - c.price) / nullif(b.lowest_before, 0), 2) AS drop_percent
     FROM cuts AS c
     CROSS JOIN LATERAL (
-        SELECT min(w.price) AS lowest_before
+        SELECT
+            min(w.price) AS lowest_before,
+            min(w.recorded_at) AS first_at
         FROM (
             -- The price in effect when the 30 days begin, and the changes within them.
             (
-                SELECT h.price
+                SELECT h.price, h.currency, h.recorded_at
                 FROM ecommerce_price_history AS h
                 WHERE
                     h.offer_id = c.offer_id
-                    AND h.recorded_at < c.recorded_at - interval '30 days'
-                    AND h.currency IS NOT DISTINCT FROM c.currency
+                    AND h.recorded_at <= c.recorded_at - interval '30 days'
                     AND h.is_outlier IS NOT TRUE
                 ORDER BY h.recorded_at DESC
                 LIMIT 1
             )
             UNION ALL
-            SELECT h.price
+            SELECT h.price, h.currency, h.recorded_at
             FROM ecommerce_price_history AS h
             WHERE
                 h.offer_id = c.offer_id
-                AND h.recorded_at >= c.recorded_at - interval '30 days'
+                AND h.recorded_at > c.recorded_at - interval '30 days'
                 AND h.recorded_at < c.recorded_at
-                AND h.currency IS NOT DISTINCT FROM c.currency
                 AND h.is_outlier IS NOT TRUE
         ) AS w
+        WHERE w.currency IS NOT DISTINCT FROM c.currency
     ) AS b
 ),
 
@@ -126,6 +132,7 @@ SELECT
     l.lowest_before,
     l.currency,
     l.drop_percent,
+    l.days_before,
     l.recorded_at,
     s.name AS seller,
     p.url
@@ -138,7 +145,7 @@ WHERE
     (%(platform)s::text IS NULL OR p.platform = %(platform)s)
     AND (
         %(category)s::text IS NULL
-        OR left(c.path_names, length(%(category)s)) = %(category)s
+        OR left(c.path_names || ' > ', length(%(category)s) + 3) = %(category)s || ' > '
         OR c.name = %(category)s
     )
 ORDER BY l.drop_percent DESC, p.id
