@@ -1,0 +1,203 @@
+/*
+group = "prices"
+has_history = true
+
+[title]
+en = "Price history"
+ru = "История цен"
+uz = "Narxlar tarixi"
+
+[description]
+en = "The prices of an offer, or of all offers of a product on all platforms (same title or same barcode), in one currency: a line for each offer, or for each platform the cheapest offer that is available. A line begins with the price in effect when the period begins. Outliers are left out. Without an offer and a product, the product whose price changed last is shown."
+ru = "Цены предложения или всех предложений товара на всех площадках (то же название или тот же штрихкод) в одной валюте: линия для каждого предложения либо для каждой площадки — самое дешёвое из доступных. Линия начинается с цены, действующей в начале периода. Выбросы не учитываются. Без предложения и товара показан товар, цена которого изменилась последней."
+uz = "Taklifning yoki mahsulotning barcha platformalardagi takliflarining (nomi yoki shtrix-kodi bir xil) narxlari bir valyutada: har bir taklif uchun yoki har bir platformadagi eng arzon mavjud taklif uchun bitta chiziq. Chiziq davr boshida amalda boʻlgan narxdan boshlanadi. Shubhali narxlar hisobga olinmaydi. Taklif va mahsulot berilmasa, narxi oxirgi oʻzgargan mahsulot koʻrsatiladi."
+
+[parameters.product]
+type = "product"
+
+[parameters.offer]
+type = "offer"
+
+[parameters.line_per]
+type = "choice"
+choices = ["offer", "platform"]
+default = "offer"
+required = true
+title = { en = "a line for each", ru = "линия для каждого", uz = "har bir chiziq" }
+
+[parameters.since]
+type = "date"
+default = "-90d"
+
+[parameters.until]
+type = "date"
+default = "today"
+required = true
+
+[parameters.platform]
+type = "platform"
+
+[parameters.currency]
+type = "currency"
+default = "UZS"
+required = true
+
+[columns.line]
+title = { en = "line", ru = "линия", uz = "chiziq" }
+
+[columns.at]
+type = "time"
+title = { en = "since", ru = "с", uz = "qachondan" }
+
+[columns.converted_price]
+type = "money:target_currency"
+title = { en = "price in one currency", ru = "цена в одной валюте", uz = "bir valyutadagi narx" }
+
+[columns.rate_day]
+type = "date"
+title = { en = "day of the rate", ru = "день курса", uz = "kurs kuni" }
+
+[columns.price]
+type = "money:currency"
+
+[columns.old_price]
+type = "money:currency"
+title = { en = "old price", ru = "старая цена", uz = "eski narx" }
+
+[columns.product]
+link = "ecommerce.product:product_id"
+
+[chart]
+kind = "step"
+x = "at"
+y = "converted_price"
+series = "line"
+*/
+WITH period AS (
+    SELECT
+        %(since)s::date::timestamp AT TIME ZONE 'Asia/Tashkent' AS since,
+        (%(until)s::date + 1)::timestamp AT TIME ZONE 'Asia/Tashkent' AS until
+),
+
+chosen AS (
+    SELECT p.id
+    FROM ecommerce_products AS p
+    WHERE
+        %(offer)s::text IS NULL
+        AND p.platform = split_part(%(product)s, ':', 1)
+        AND p.external_id = substr(%(product)s, strpos(%(product)s, ':') + 1)
+    UNION ALL
+    SELECT o.product_id
+    FROM (
+        SELECT h.offer_id
+        FROM ecommerce_price_history AS h
+        WHERE %(product)s::text IS NULL AND %(offer)s::text IS NULL
+        ORDER BY h.recorded_at DESC, h.offer_id DESC
+        LIMIT 1
+    ) AS newest
+    INNER JOIN ecommerce_offers AS o ON newest.offer_id = o.id
+),
+
+products AS (
+    SELECT c.id
+    FROM chosen AS c
+    UNION
+    SELECT same.product_id
+    FROM chosen AS c
+    INNER JOIN ecommerce_same_product AS k ON c.id = k.product_id
+    CROSS JOIN LATERAL (
+        SELECT s.product_id
+        FROM ecommerce_same_product AS s
+        WHERE s.kind = k.kind AND s.value = k.value
+        -- Each kind and value is looked up in an index.
+        OFFSET 0
+    ) AS same
+),
+
+offers AS (
+    SELECT o.id
+    FROM products AS p
+    INNER JOIN ecommerce_offers AS o ON p.id = o.product_id
+    UNION ALL
+    SELECT o.id
+    FROM ecommerce_offers AS o
+    WHERE
+        o.platform = split_part(%(offer)s, ':', 1)
+        AND o.external_id = substr(%(offer)s, strpos(%(offer)s, ':') + 1)
+),
+
+-- Each price, and the time at which the next one took its place.
+prices AS (
+    SELECT
+        h.*,
+        lead(h.recorded_at, 1, 'infinity') OVER (
+            PARTITION BY h.offer_id
+            ORDER BY h.recorded_at
+        ) AS ends
+    FROM offers AS o
+    INNER JOIN ecommerce_price_history AS h ON o.id = h.offer_id
+    WHERE h.is_outlier IS NOT TRUE
+),
+
+shown AS (
+    SELECT
+        o.platform,
+        o.external_id,
+        o.product_id,
+        p.offer_id,
+        p.price,
+        p.old_price,
+        p.currency,
+        p.is_available,
+        p.ends,
+        greatest(p.recorded_at, period.since) AS begins,
+        (p.recorded_at AT TIME ZONE 'Asia/Tashkent')::date AS observed_on,
+        ecommerce_convert(
+            p.price, p.currency, %(currency)s, (p.recorded_at AT TIME ZONE 'Asia/Tashkent')::date
+        ) AS converted_price
+    FROM period
+    CROSS JOIN prices AS p
+    INNER JOIN ecommerce_offers AS o ON p.offer_id = o.id
+    WHERE
+        (period.since IS NULL OR p.ends > period.since)
+        AND p.recorded_at < period.until
+        AND (%(platform)s::text IS NULL OR o.platform = %(platform)s)
+),
+
+lines AS (
+    SELECT s.platform || ':' || s.external_id AS line, s.begins AS at, s.*
+    FROM shown AS s
+    WHERE %(line_per)s = 'offer'
+    UNION ALL
+    SELECT moments.platform AS line, moments.begins AS at, cheapest.*
+    FROM (SELECT DISTINCT s.platform, s.begins FROM shown AS s) AS moments
+    LEFT JOIN LATERAL (
+        SELECT s.*
+        FROM shown AS s
+        WHERE
+            s.platform = moments.platform
+            AND s.begins <= moments.begins
+            AND s.ends > moments.begins
+            AND s.is_available IS NOT FALSE
+        ORDER BY s.converted_price NULLS LAST, s.offer_id
+        LIMIT 1
+    ) AS cheapest ON true
+    WHERE %(line_per)s = 'platform'
+)
+
+SELECT
+    l.line,
+    l.at,
+    l.converted_price,
+    %(currency)s::text AS target_currency,
+    ecommerce_rate_day(l.currency, %(currency)s, l.observed_on) AS rate_day,
+    l.price,
+    l.old_price,
+    l.currency,
+    l.is_available,
+    l.platform || ':' || l.external_id AS offer,
+    p.title AS product,
+    p.id AS product_id
+FROM lines AS l
+LEFT JOIN ecommerce_products AS p ON l.product_id = p.id
+ORDER BY l.line, l.at
