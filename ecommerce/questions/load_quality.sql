@@ -1,0 +1,216 @@
+/*
+group = "quality"
+
+[title]
+en = "Quality of loads"
+ru = "Качество загрузок"
+uz = "Yuklash sifati"
+
+[description]
+en = "By platform and day: runs and records that were read, rejected and held, the records of that day that still wait in quarantine, and how many products and offers that were last seen on the day have each field."
+ru = "По площадкам и дням: запуски, прочитанные, отклонённые и задержанные записи, записи этого дня, которые ещё ждут в карантине, и у скольких товаров и предложений, последний раз виденных в этот день, заполнено каждое поле."
+uz = "Platforma va kunlar boʻyicha: ishga tushirishlar, oʻqilgan, rad etilgan va ushlab turilgan yozuvlar, shu kunning hali karantinda turgan yozuvlari hamda shu kuni oxirgi marta koʻrilgan mahsulot va takliflarning nechtasida har bir maydon toʻldirilgani."
+
+[parameters.since]
+type = "date"
+default = "-30d"
+required = true
+
+[parameters.until]
+type = "date"
+default = "today"
+required = true
+
+[parameters.platform]
+type = "platform"
+
+[columns.day]
+type = "date"
+title = { en = "day", ru = "день", uz = "kun" }
+
+[columns.runs]
+type = "count"
+title = { en = "runs", ru = "запуски", uz = "ishga tushirishlar" }
+
+[columns.unsuccessful_runs]
+type = "count"
+title = { en = "failed and held runs", ru = "неудачные и задержанные запуски", uz = "muvaffaqiyatsiz va ushlab turilganlari" }
+
+[columns.read_records]
+type = "count"
+title = { en = "records read", ru = "прочитано записей", uz = "oʻqilgan yozuvlar" }
+
+[columns.rejected]
+type = "count"
+title = { en = "rejected", ru = "отклонено", uz = "rad etilgan" }
+
+[columns.rejected_percent]
+type = "percent"
+title = { en = "rejected, %", ru = "отклонено, %", uz = "rad etilgan, %" }
+
+[columns.held]
+type = "count"
+title = { en = "held", ru = "задержано", uz = "ushlab turilgan" }
+
+[columns.quarantined]
+type = "count"
+title = { en = "in quarantine", ru = "в карантине", uz = "karantinda" }
+
+[columns.newest_observed_at]
+type = "time"
+title = { en = "newest observation", ru = "новейшее наблюдение", uz = "eng yangi kuzatuv" }
+
+[columns.products]
+type = "count"
+title = { en = "products", ru = "товары", uz = "mahsulotlar" }
+
+[columns.products_title]
+type = "coverage:products"
+title = { en = "with a title", ru = "с названием", uz = "nomi bor" }
+
+[columns.products_category]
+type = "coverage:products"
+title = { en = "with a category", ru = "с категорией", uz = "turkumi bor" }
+
+[columns.products_brand]
+type = "coverage:products"
+title = { en = "with a brand", ru = "с брендом", uz = "brendi bor" }
+
+[columns.products_images]
+type = "coverage:products"
+title = { en = "with images", ru = "с изображениями", uz = "rasmlari bor" }
+
+[columns.products_rating]
+type = "coverage:products"
+title = { en = "with a rating", ru = "с рейтингом", uz = "reytingi bor" }
+
+[columns.offers]
+type = "count"
+title = { en = "offers", ru = "предложения", uz = "takliflar" }
+
+[columns.offers_seller]
+type = "coverage:offers"
+title = { en = "with a seller", ru = "с продавцом", uz = "sotuvchisi bor" }
+
+[columns.offers_currency]
+type = "coverage:offers"
+title = { en = "with a currency", ru = "с валютой", uz = "valyutasi bor" }
+
+[columns.offers_availability]
+type = "coverage:offers"
+title = { en = "with availability", ru = "с наличием", uz = "mavjudligi maʼlum" }
+
+[columns.offers_stock]
+type = "coverage:offers"
+title = { en = "with stock", ru = "с остатком", uz = "qoldigʻi maʼlum" }
+
+[columns.offers_delivery]
+type = "coverage:offers"
+title = { en = "with delivery time", ru = "со сроком доставки", uz = "yetkazish muddati bor" }
+
+[columns.offers_barcode]
+type = "coverage:offers"
+title = { en = "with a barcode", ru = "со штрихкодом", uz = "shtrix-kodi bor" }
+
+[chart]
+kind = "line"
+x = "day"
+y = "rejected_percent"
+series = "platform"
+*/
+WITH period AS (
+    SELECT
+        %(since)s::date::timestamp AT TIME ZONE 'Asia/Tashkent' AS since,
+        (%(until)s::date + 1)::timestamp AT TIME ZONE 'Asia/Tashkent' AS until
+),
+
+runs AS (
+    SELECT
+        r.platform,
+        (r.started_at AT TIME ZONE 'Asia/Tashkent')::date AS day,
+        count(*) AS runs,
+        count(*) FILTER (WHERE r.status IN ('failed', 'held')) AS unsuccessful_runs,
+        sum(r.read_count)::bigint AS read_records,
+        sum(r.rejected_count)::bigint AS rejected,
+        sum(r.held_count)::bigint AS held,
+        max(r.newest_observed_at) AS newest_observed_at
+    FROM period
+    INNER JOIN ecommerce_load_runs AS r
+        ON period.since <= r.started_at AND r.started_at < period.until
+    GROUP BY r.platform, day
+),
+
+quarantine AS (
+    SELECT
+        q.platform,
+        (q.last_seen_at AT TIME ZONE 'Asia/Tashkent')::date AS day,
+        count(*) AS quarantined
+    FROM period
+    INNER JOIN ecommerce_quarantine AS q
+        ON period.since <= q.last_seen_at AND q.last_seen_at < period.until
+    GROUP BY q.platform, day
+),
+
+products AS (
+    SELECT
+        p.platform,
+        (p.last_seen_at AT TIME ZONE 'Asia/Tashkent')::date AS day,
+        count(*) AS products,
+        count(nullif(p.title, '')) AS products_title,
+        count(p.category_id) AS products_category,
+        count(nullif(p.brand, '')) AS products_brand,
+        count(nullif(p.images, '[]')) AS products_images,
+        count(p.rating) AS products_rating
+    FROM period
+    INNER JOIN ecommerce_products AS p
+        ON period.since <= p.last_seen_at AND p.last_seen_at < period.until
+    GROUP BY p.platform, day
+),
+
+offers AS (
+    SELECT
+        o.platform,
+        (o.last_seen_at AT TIME ZONE 'Asia/Tashkent')::date AS day,
+        count(*) AS offers,
+        count(o.seller_id) AS offers_seller,
+        count(o.currency) AS offers_currency,
+        count(o.is_available) AS offers_availability,
+        count(o.stock_quantity) AS offers_stock,
+        count(o.delivery_days) AS offers_delivery,
+        count(nullif(o.barcode, '')) AS offers_barcode
+    FROM period
+    INNER JOIN ecommerce_offers AS o
+        ON period.since <= o.last_seen_at AND o.last_seen_at < period.until
+    GROUP BY o.platform, day
+)
+
+SELECT
+    platform,
+    day,
+    coalesce(r.runs, 0) AS runs,
+    coalesce(r.unsuccessful_runs, 0) AS unsuccessful_runs,
+    coalesce(r.read_records, 0) AS read_records,
+    coalesce(r.rejected, 0) AS rejected,
+    round(100.0 * r.rejected / nullif(r.read_records, 0), 2) AS rejected_percent,
+    coalesce(r.held, 0) AS held,
+    coalesce(q.quarantined, 0) AS quarantined,
+    r.newest_observed_at,
+    coalesce(p.products, 0) AS products,
+    coalesce(p.products_title, 0) AS products_title,
+    coalesce(p.products_category, 0) AS products_category,
+    coalesce(p.products_brand, 0) AS products_brand,
+    coalesce(p.products_images, 0) AS products_images,
+    coalesce(p.products_rating, 0) AS products_rating,
+    coalesce(o.offers, 0) AS offers,
+    coalesce(o.offers_seller, 0) AS offers_seller,
+    coalesce(o.offers_currency, 0) AS offers_currency,
+    coalesce(o.offers_availability, 0) AS offers_availability,
+    coalesce(o.offers_stock, 0) AS offers_stock,
+    coalesce(o.offers_delivery, 0) AS offers_delivery,
+    coalesce(o.offers_barcode, 0) AS offers_barcode
+FROM runs AS r
+FULL JOIN quarantine AS q USING (platform, day)
+FULL JOIN products AS p USING (platform, day)
+FULL JOIN offers AS o USING (platform, day)
+WHERE %(platform)s::text IS NULL OR platform = %(platform)s
+ORDER BY day DESC, platform
