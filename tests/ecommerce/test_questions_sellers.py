@@ -1,4 +1,4 @@
-"""The question ecommerce.seller_ranking."""
+"""The questions ecommerce.seller_ranking and ecommerce.seller."""
 
 from collections import defaultdict
 from datetime import timedelta
@@ -145,3 +145,58 @@ class TestSellerRanking:
         assert ranked(platform="uzum") == ranked(category="A") == [("uzum", 20)]
         assert ranked(category="B") == []
         assert ranked(currency="USD") == [("uzum", None), ("ozon", None)]
+
+
+class TestSeller:
+    @pytest.mark.parametrize("seed", range(2))
+    def test_equals_a_computation_in_python(self, seed):
+        pricing.add_rates()
+        stored = list(add_offers(Random(seed)))
+        prices = prices_of(stored)
+        chosen = next(offer.seller for offer, _ in stored if offer.seller)
+        expected = {}
+        for product in {offer.product for offer, _ in stored if offer.seller == chosen}:
+            own = prices.get((product, chosen.pk))
+            others = defaultdict(list)
+            for (other, seller), price in prices.items():
+                is_same = other == product or keys_of(other) & keys_of(product)
+                if is_same and seller != chosen.pk:
+                    others[seller or -other.pk].append(price)
+            lowest = min((min(known) for known in others.values()), default=None)
+            difference = own and lowest and 100 * (own - lowest) / lowest
+            cheaper = sum(min(known) < own for known in others.values()) if own else 0
+            ranks = (cheaper + 1, len(others) + 1) if own else (None, None)
+            offers = [o for o, _ in stored if (o.product, o.seller) == (product, chosen)]
+            sold_out = sum(offer.is_available is False for offer in offers)
+            expected[product.pk] = (own, *ranks, lowest, difference, len(offers), sold_out)
+
+        rows = answer("ecommerce.seller", seller=f"uzum:{chosen.external_id}")
+
+        assert {row["product_id"] for row in rows} == set(expected)
+        names = ("price", "place", "sellers", "lowest", "difference_percent", "offers", "sold_out")
+        for row in rows:
+            values = expected[row["product_id"]]
+            assert [row[name] for name in names] == list(map(near, values)), row
+        keys = [
+            (row["difference_percent"] is None, -(row["difference_percent"] or 0)) for row in rows
+        ]
+        assert keys == sorted(keys)
+
+    def test_names_the_cheapest_seller(self):
+        chosen, other = factories.seller(external_id="7"), factories.seller(name="Cheap")
+        product = factories.product()
+        pricing.add_offer([Price(1, 6)], product=product, seller=chosen)
+        factories.offer(product=product, seller=other, price=5)
+        factories.offer(product=product, seller=other, price=1, is_available=False)
+        factories.offer(platform="ozon", price=5)
+
+        [row] = answer("ecommerce.seller", seller="uzum:7")
+
+        assert (row["place"], row["sellers"], row["lowest"]) == (3, 3, 5)
+        assert (row["difference_percent"], row["cheapest_platform"]) == (20, "ozon")
+        assert row["cheapest_seller"] is None
+        assert answer("ecommerce.seller") == [row]
+        assert answer("ecommerce.seller", seller="uzum:8") == []
+
+    def test_is_empty_without_offers(self):
+        assert answer("ecommerce.seller") == ask_for() == []
