@@ -99,19 +99,9 @@ chosen AS (
 ),
 
 products AS (
-    SELECT c.id
+    SELECT same.id
     FROM chosen AS c
-    UNION
-    SELECT same.product_id
-    FROM chosen AS c
-    INNER JOIN ecommerce_same_product AS k ON c.id = k.product_id
-    CROSS JOIN LATERAL (
-        SELECT s.product_id
-        FROM ecommerce_same_product AS s
-        WHERE s.kind = k.kind AND s.value = k.value
-        -- Each kind and value is looked up in an index.
-        OFFSET 0
-    ) AS same
+    CROSS JOIN LATERAL ecommerce_same_products(c.id) AS same (id)
 ),
 
 offers AS (

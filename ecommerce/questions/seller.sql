@@ -109,21 +109,8 @@ others AS (
             o.price, o.currency, %(currency)s, (o.scraped_at AT TIME ZONE 'Asia/Tashkent')::date
         ) AS price
     FROM own AS w
-    CROSS JOIN LATERAL (
-        SELECT w.product_id
-        UNION
-        SELECT same.product_id
-        FROM ecommerce_same_product AS k
-        CROSS JOIN LATERAL (
-            SELECT s.product_id
-            FROM ecommerce_same_product AS s
-            WHERE s.kind = k.kind AND s.value = k.value
-            -- Each kind and value is looked up in an index.
-            OFFSET 0
-        ) AS same
-        WHERE k.product_id = w.product_id
-    ) AS p
-    INNER JOIN ecommerce_offers AS o ON p.product_id = o.product_id
+    CROSS JOIN LATERAL ecommerce_same_products(w.product_id) AS same (id)
+    INNER JOIN ecommerce_offers AS o ON same.id = o.product_id
     WHERE o.is_available IS NOT FALSE AND o.seller_id IS DISTINCT FROM w.seller_id
 ),
 

@@ -75,6 +75,21 @@ class TestSameProduct:
         ]
 
 
+class TestSameProducts:
+    def test_looks_up_each_key_in_an_index(self):
+        with connections["ecommerce"].cursor() as cursor:
+            cursor.execute("SET enable_seqscan = off")
+            cursor.execute(
+                "EXPLAIN SELECT * FROM (VALUES (1)) v (id), ecommerce_same_products(v.id)"
+            )
+            plan = "\n".join(line for (line,) in cursor.fetchall())
+            cursor.execute("RESET enable_seqscan")
+
+        for index in ("products_title", "products_barcode", "offers_barcode"):
+            assert f"using ecommerce_{index} on" in plan, plan
+        assert "Seq Scan" not in plan
+
+
 class TestCompare:
     @pytest.mark.parametrize("seed", range(2))
     def test_equals_a_computation_from_daily_prices(self, seed):
