@@ -103,12 +103,6 @@ title = { en = "high, 365 days", ru = "максимум, 365 дней", uz = "en
 
 [columns.url]
 type = "link"
-
-[chart]
-kind = "bar"
-x = "offer"
-y = "converted_price"
-series = "platform"
 */
 WITH chosen AS (
     SELECT p.id

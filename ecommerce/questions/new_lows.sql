@@ -69,11 +69,6 @@ title = { en = "history from", ru = "история с", uz = "tarix boshi" }
 
 [columns.url]
 type = "link"
-
-[chart]
-kind = "bar"
-x = "product"
-y = "below_percent"
 */
 WITH cuts AS (
     SELECT
@@ -86,6 +81,25 @@ WITH cuts AS (
         h.recorded_at >= %(since)s::date::timestamp AT TIME ZONE 'Asia/Tashkent'
         AND h.price_change < 0
         AND h.is_outlier IS NOT TRUE
+    UNION
+    -- The change of a point after an outlier is that from the outlier.
+    SELECT
+        x.offer_id,
+        h.recorded_at,
+        h.price,
+        h.currency
+    FROM ecommerce_price_history AS x
+    CROSS JOIN LATERAL (
+        SELECT n.*
+        FROM ecommerce_price_history AS n
+        WHERE n.offer_id = x.offer_id AND n.recorded_at > x.recorded_at
+        ORDER BY n.recorded_at
+        LIMIT 1
+    ) AS h
+    WHERE
+        x.is_outlier
+        AND h.is_outlier IS NOT TRUE
+        AND h.recorded_at >= %(since)s::date::timestamp AT TIME ZONE 'Asia/Tashkent'
 ),
 
 in_effect AS (

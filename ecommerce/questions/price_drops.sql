@@ -76,6 +76,28 @@ cuts AS (
         h.price_change_percent <= -%(least_percent)s
         AND h.is_outlier IS NOT TRUE
         AND h.is_available IS NOT FALSE
+    UNION
+    -- The change of a point after an outlier is that from the outlier.
+    SELECT
+        x.offer_id,
+        h.recorded_at,
+        h.price,
+        h.currency
+    FROM period
+    CROSS JOIN ecommerce_price_history AS x
+    CROSS JOIN LATERAL (
+        SELECT n.*
+        FROM ecommerce_price_history AS n
+        WHERE n.offer_id = x.offer_id AND n.recorded_at > x.recorded_at
+        ORDER BY n.recorded_at
+        LIMIT 1
+    ) AS h
+    WHERE
+        x.is_outlier
+        AND h.is_outlier IS NOT TRUE
+        AND h.is_available IS NOT FALSE
+        AND period.since <= h.recorded_at
+        AND h.recorded_at < period.until
 ),
 
 drops AS (

@@ -54,11 +54,6 @@ title = { en = "sold out", ru = "нет в наличии", uz = "sotuvda yoʻq"
 
 [columns.url]
 type = "link"
-
-[chart]
-kind = "bar"
-x = "product"
-y = "difference_percent"
 */
 WITH chosen AS (
     SELECT s.id

@@ -36,10 +36,10 @@ def lowest_before(prices, cut, days):
 
 
 def cuts_of(prices, first_day):
-    """Yield the points of the last days that are below the point before them."""
+    """Yield the points of the last days that are below the one before, or follow an outlier."""
     for before, point in pairwise(prices):
         is_lower = before.currency == point.currency and point.price < before.price
-        if is_lower and not point.is_outlier and point.day <= first_day:
+        if (is_lower or before.is_outlier) and not point.is_outlier and point.day <= first_day:
             yield point
 
 
@@ -91,6 +91,7 @@ class TestPriceDrops:
             ([Price(3, 100), Price(1, 80)], 100, 2),
             ([Price(90, 90), Price(60, 8, "USD"), Price(9, 100), Price(1, 80)], 100, 8),
             ([Price(9, 100), Price(5, 10, is_outlier=True), Price(4, 100), Price(1, 80)], 100, 8),
+            ([Price(9, 100), Price(5, 10, is_outlier=True), Price(1, 80)], 100, 8),
             ([Price(9, 100), Price(1, 80, is_outlier=True)], None, None),
             ([Price(9, 100), Price(1, 80, is_available=False)], None, None),
             ([Price(1, 80)], None, None),
@@ -167,3 +168,10 @@ class TestNewLows:
 
         assert (row["low_90"], row["low_365"], row["low_all"]) == (99, None, 90)
         assert answer("ecommerce.new_lows", since=day_of(0)) == []
+
+    def test_compares_a_price_after_an_outlier_with_the_price_before_it(self):
+        pricing.add_offer([Price(200, 100), Price(9, 10, is_outlier=True), Price(2, 96)])
+
+        [row] = answer("ecommerce.new_lows", since=day_of(7))
+
+        assert (row["lowest_before"], row["below_percent"]) == (100, 4)
