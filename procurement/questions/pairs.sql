@@ -7,13 +7,16 @@ ru = "Кто у кого покупает"
 uz = "Kim kimdan xarid qiladi"
 
 [description]
-en = "Customers and the suppliers that they buy from, largest amounts first. Deals without an amount, or without a rate on their day, are counted in lots but not in amounts."
-ru = "Заказчики и их поставщики, сначала крупнейшие суммы. Сделки без суммы или без курса на их день входят в число лотов, но не в суммы."
-uz = "Buyurtmachilar va ularning yetkazib beruvchilari, avval eng katta summalar. Summasi yoki kuni kursi boʻlmagan bitimlar lotlar soniga kiradi, lekin summaga kirmaydi."
+en = "Customers and the suppliers that they buy from, largest amounts first. Deals without an amount, or without a rate on their day, are counted in lots but not in amounts. The share is that of all amounts of the customer, those of unknown suppliers included."
+ru = "Заказчики и их поставщики, сначала крупнейшие суммы. Сделки без суммы или без курса на их день входят в число лотов, но не в суммы. Доля считается от всех сумм заказчика, включая сделки с неизвестным поставщиком."
+uz = "Buyurtmachilar va ularning yetkazib beruvchilari, avval eng katta summalar. Summasi yoki kuni kursi boʻlmagan bitimlar lotlar soniga kiradi, lekin summaga kirmaydi. Ulush buyurtmachining barcha summalaridan, jumladan yetkazib beruvchisi nomaʼlum bitimlardan hisoblanadi."
 
 [parameters.since]
 type = "date"
 default = "-1y"
+
+[parameters.until]
+type = "date"
 
 [parameters.platform]
 type = "platform"
@@ -21,15 +24,34 @@ type = "platform"
 [parameters.customer]
 type = "organization"
 
+[parameters.supplier]
+type = "organization"
+
 [parameters.currency]
 type = "currency"
 default = "UZS"
 
+[columns.customer]
+link = "procurement.organization:customer_id"
+title = { en = "customer", ru = "заказчик", uz = "buyurtmachi" }
+
+[columns.customer_inn]
+title = { en = "customer's tax number", ru = "ИНН заказчика", uz = "buyurtmachi STIR" }
+
+[columns.supplier]
+link = "procurement.organization:supplier_id"
+title = { en = "supplier", ru = "поставщик", uz = "yetkazib beruvchi" }
+
+[columns.supplier_inn]
+title = { en = "supplier's tax number", ru = "ИНН поставщика", uz = "yetkazib beruvchi STIR" }
+
 [columns.lots]
 type = "count"
+title = { en = "lots", ru = "лоты", uz = "lotlar" }
 
 [columns.amount]
 type = "money:currency"
+title = { en = "amount", ru = "сумма", uz = "summa" }
 
 [columns.share_percent]
 type = "percent"
@@ -39,7 +61,13 @@ title = { en = "share of the customer", ru = "доля заказчика", uz =
 type = "coverage:lots"
 title = { en = "lots with an amount", ru = "лоты с суммой", uz = "summasi bor lotlar" }
 */
-WITH deals AS (
+WITH period AS (
+    SELECT
+        %(since)s::date::timestamp AT TIME ZONE 'Asia/Tashkent' AS since,
+        (%(until)s::date + 1)::timestamp AT TIME ZONE 'Asia/Tashkent' AS until
+),
+
+deals AS (
     SELECT
         l.customer_id,
         l.provider_id,
@@ -50,11 +78,12 @@ WITH deals AS (
             (l.deal_date AT TIME ZONE 'Asia/Tashkent')::date
         ) AS amount
     FROM procurement_lots AS l
+    CROSS JOIN period
     WHERE
         l.status = 'completed'
         AND l.customer_id IS NOT NULL
-        AND l.provider_id IS NOT NULL
-        AND (%(since)s::date IS NULL OR l.deal_date >= %(since)s::date::timestamp AT TIME ZONE 'Asia/Tashkent')
+        AND (period.since IS NULL OR l.deal_date >= period.since)
+        AND (period.until IS NULL OR l.deal_date < period.until)
         AND (%(platform)s::text IS NULL OR l.platform = %(platform)s)
         AND (
             %(customer)s::text IS NULL
@@ -73,24 +102,32 @@ pairs AS (
         provider_id,
         count(*) AS lots,
         sum(amount) AS amount,
-        count(amount) AS n_used
+        count(amount) AS n_used,
+        -- The sum over all suppliers of the customer.
+        sum(sum(amount)) OVER (PARTITION BY customer_id) AS customer_amount
     FROM deals
     GROUP BY customer_id, provider_id
 )
 
 SELECT
+    c.id AS customer_id,
     c.name AS customer,
     c.inn AS customer_inn,
+    s.id AS supplier_id,
     s.name AS supplier,
     s.inn AS supplier_inn,
     p.lots,
     p.amount,
     %(currency)s::text AS currency,
-    round(
-        100 * p.amount / nullif(sum(p.amount) OVER (PARTITION BY p.customer_id), 0), 2
-    ) AS share_percent,
+    round(100 * p.amount / nullif(p.customer_amount, 0), 2) AS share_percent,
     p.n_used
 FROM pairs AS p
 INNER JOIN procurement_organizations AS c ON p.customer_id = c.id
 INNER JOIN procurement_organizations AS s ON p.provider_id = s.id
+WHERE
+    %(supplier)s::text IS NULL
+    OR (
+        s.platform = split_part(%(supplier)s, ':', 1)
+        AND s.external_id = substr(%(supplier)s, strpos(%(supplier)s, ':') + 1)
+    )
 ORDER BY p.amount DESC NULLS LAST, p.lots DESC, p.customer_id, p.provider_id

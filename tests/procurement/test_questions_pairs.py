@@ -1,0 +1,85 @@
+"""Who buys from whom, compared with a computation in Python."""
+
+from collections import defaultdict
+from datetime import date
+
+import pytest
+
+from tests import factories
+from tests.procurement import random_lots
+from tests.procurement.random_lots import amount_of, descending, local_day, percent, total
+from tests.questions import analysts, rows_of  # noqa: F401
+
+pytestmark = [
+    pytest.mark.django_db(databases=["procurement"], transaction=True),
+    pytest.mark.usefixtures("analysts"),
+]
+
+
+def expected(lots, currency):
+    deals, customers = defaultdict(list), defaultdict(list)
+    for lot in lots:
+        if lot.status == "completed" and lot.customer:
+            amount = amount_of(lot, target=currency)
+            customers[lot.customer].append(amount)
+            if lot.provider:
+                deals[lot.customer, lot.provider].append(amount)
+    rows = [
+        {
+            "customer_id": customer.pk,
+            "customer": customer.name,
+            "customer_inn": customer.inn,
+            "supplier_id": supplier.pk,
+            "supplier": supplier.name,
+            "supplier_inn": supplier.inn,
+            "lots": len(amounts),
+            "amount": total(amounts),
+            "currency": currency,
+            "share_percent": percent(total(amounts), total(customers[customer])),
+            "n_used": sum(amount is not None for amount in amounts),
+        }
+        for (customer, supplier), amounts in deals.items()
+    ]
+    return sorted(
+        rows,
+        key=lambda row: (
+            descending(row["amount"]),
+            -row["lots"],
+            row["customer_id"],
+            row["supplier_id"],
+        ),
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_equals_a_computation(seed):
+    lots = random_lots.create(seed)
+    rows = expected(lots, "UZS")
+    supplier = rows[0]["supplier_id"]
+    address = next(
+        f"uzex:{lot.provider.external_id}" for lot in lots if lot.provider_id == supplier
+    )
+    first, last = date(2026, 8, 20), date(2026, 10, 3)
+    dated = [lot for lot in lots if lot.deal_date and first <= local_day(lot.deal_date) <= last]
+
+    assert rows_of("procurement.pairs", since=None) == rows
+    assert rows_of("procurement.pairs", since=None, currency="USD") == expected(lots, "USD")
+    assert rows_of("procurement.pairs", since=first, until=last) == expected(dated, "UZS")
+    assert rows_of("procurement.pairs", since=None, supplier=address) == [
+        row for row in rows if row["supplier_id"] == supplier
+    ]
+
+
+def test_one_customer_of_several():
+    bought, other = (factories.organization(inn=None, name=name) for name in "AB")
+    for customer in (bought, other):
+        factories.lot(customer=customer, provider=other, deal_date=factories.SEEN)
+
+    (row,) = rows_of("procurement.pairs", customer=f"uzex:{bought.external_id}")
+
+    assert (row["customer"], row["supplier"], row["share_percent"]) == ("A", "B", 100)
+
+
+def test_an_organization_that_does_not_exist_and_an_empty_database():
+    assert rows_of("procurement.pairs", customer="uzex:none") == []
+    assert rows_of("procurement.pairs", supplier="uzex:none") == []
