@@ -1,6 +1,7 @@
 """Random lots and their amounts in one currency, computed in Python."""
 
 import random
+from collections import defaultdict
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from zoneinfo import ZoneInfo
@@ -103,3 +104,33 @@ def _lot(choose, number, organizations):
         last_seen_at=factories.SEEN,
         updated_at=factories.SEEN,
     )
+
+
+def key_of(lot, by):
+    """Return the group of a lot."""
+    customer = lot.customer
+    if by == "region":
+        return lot.region or (customer and customer.region)
+    if by == "customer":
+        return customer and (customer.inn or f"uzex:{customer.external_id}")
+    if by == "month":
+        return lot.deal_date and f"{local_day(lot.deal_date):%Y-%m}"
+    return lot.lot_type if by == "lot_type" else lot.category_name
+
+
+def group(lots, by):
+    """Return the lots by their group."""
+    groups = defaultdict(list)
+    for lot in lots:
+        groups[key_of(lot, by)].append(lot)
+    return groups
+
+
+def name_of(key, lots, by):
+    """Return the name of a group: that of the customer, if it has one."""
+    return (lots[0].customer.name if by == "customer" and key else None) or key
+
+
+def text_order(text):
+    """Return a sort key: None last."""
+    return (text is None, text or "")
