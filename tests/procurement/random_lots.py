@@ -1,71 +1,24 @@
-"""Random lots and their amounts in one currency, computed in Python."""
+"""Random lots, their amounts in one currency, and their groups."""
 
 import random
 from collections import defaultdict
-from datetime import UTC, date, datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 from procurement.models import Lot
 from tests import factories
-
-CENT = Decimal("0.01")
-TASHKENT = ZoneInfo("Asia/Tashkent")
-
-#: The period of the deals. Some are at the hours in which the day in Tashkent is not that in UTC.
-FIRST_DAY, LAST_DAY = date(2026, 8, 1), date(2026, 10, 31)
-
-#: Dollars are convertible from the second day on; for euros, no rate is known.
-RATES = {date(2026, 8, 2): Decimal("12000.5"), date(2026, 9, 15): Decimal("12100.25")}
-
-
-def local_day(moment):
-    return moment.astimezone(TASHKENT).date()
-
-
-def convert(amount, currency, day, target="UZS"):
-    """Return an amount in so'm or dollars; None without a rate."""
-    if amount is None or currency is None or day is None:
-        return None
-    if currency == target:
-        return amount
-    days = [rate_day for rate_day in RATES if rate_day <= day]
-    if "EUR" in (currency, target) or not days:
-        return None
-    rate = RATES[max(days)]
-    value = amount * rate if target == "UZS" else amount / rate
-    return value.quantize(CENT, ROUND_HALF_UP)
+from tests.amounts import convert, create_rates, local_day
 
 
 def amount_of(lot, field="deal_cost", target="UZS"):
     """Return a cost of a lot in one currency, at the day of its deal."""
-    day = lot.deal_date and local_day(lot.deal_date)
-    return convert(getattr(lot, field), lot.currency, day, target)
-
-
-def percent(part, whole):
-    """Return the share in percent, rounded to 2 digits; None if it cannot be computed."""
-    if part is None or not whole:
-        return None
-    return (100 * part / whole).quantize(CENT, ROUND_HALF_UP)
-
-
-def total(amounts):
-    """Return the sum of the known amounts; None if none is known."""
-    known = [amount for amount in amounts if amount is not None]
-    return sum(known) if known else None
-
-
-def descending(value):
-    """Return a sort key: greatest first, None last."""
-    return (value is None, -(value or 0))
+    return convert(getattr(lot, field), lot.currency, local_day(lot.deal_date), target)
 
 
 def create(seed, count=80):
     """Create organizations, rates and lots; return the lots."""
     choose = random.Random(seed)
-    for day, rate in RATES.items():
-        factories.rate("procurement", rate_date=day, rate=rate)
+    create_rates("procurement")
     organizations = [
         factories.organization(
             external_id=f"o{number}",
@@ -82,6 +35,7 @@ def create(seed, count=80):
 
 def _lot(choose, number, organizations):
     seconds = choose.randrange(92 * 86400)
+    # Some are at the hours in which the day in Tashkent is not that in UTC.
     deal_date = datetime(2026, 7, 31, 19, tzinfo=UTC) + timedelta(seconds=seconds)
     start = choose.choice((None, 0, 100, 200, choose.randrange(1, 10**7)))
     # Few different amounts, so that there are ties.
@@ -129,8 +83,3 @@ def group(lots, by):
 def name_of(key, lots, by):
     """Return the name of a group: that of the customer, if it has one."""
     return (lots[0].customer.name if by == "customer" and key else None) or key
-
-
-def text_order(text):
-    """Return a sort key: None last."""
-    return (text is None, text or "")

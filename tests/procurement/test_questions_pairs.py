@@ -6,8 +6,9 @@ from datetime import date
 import pytest
 
 from tests import factories
+from tests.amounts import descending, local_day, percent, total
 from tests.procurement import random_lots
-from tests.procurement.random_lots import amount_of, descending, local_day, percent, total
+from tests.procurement.random_lots import amount_of
 from tests.questions import analysts, rows_of  # noqa: F401
 
 pytestmark = [

@@ -6,8 +6,9 @@ from statistics import median
 import pytest
 
 from tests import factories
+from tests.amounts import descending, percent, text_order, total
 from tests.procurement import random_lots
-from tests.procurement.random_lots import amount_of, descending, percent, total
+from tests.procurement.random_lots import amount_of
 from tests.questions import analysts, rows_of  # noqa: F401
 
 pytestmark = [
@@ -40,16 +41,15 @@ def expected(lots, by, currency):
             "n_used": len(used),
             "lots": len(members),
         }
-    order = random_lots.text_order
     return [
         row
         for key, row in sorted(
             rows.items(),
             key=lambda entry: (
-                order(entry[0]) if by == "month" else (),
+                text_order(entry[0]) if by == "month" else (),
                 descending(entry[1]["saved"]),
                 -entry[1]["lots"],
-                order(entry[0]),
+                text_order(entry[0]),
             ),
         )
     ]

@@ -1,0 +1,242 @@
+/*
+group = "prices"
+
+[title]
+en = "Fair price"
+ru = "Справедливая цена"
+uz = "Adolatli narx"
+
+[description]
+en = "Active ads that are comparable with an ad or with the stated attributes, cheapest first, with median and quartiles of their prices. If an ad is stated, its attributes are used, except for those that are stated as parameters. The median is computed from at least as many prices as stated. These are asking prices, not those of deals."
+ru = "Активные объявления, сопоставимые с объявлением или с указанными признаками, сначала дешёвые, с медианой и квартилями цен. Если указано объявление, берутся его признаки, кроме заданных параметрами. Медиана считается, если цен не меньше указанного числа. Это цены предложений, а не сделок."
+uz = "Eʼlonga yoki koʻrsatilgan belgilarga oʻxshash faol eʼlonlar, avval arzonlari, narxlar medianasi va kvartillari bilan. Eʼlon koʻrsatilsa, parametr bilan berilganlardan tashqari uning belgilari olinadi. Mediana narxlar soni koʻrsatilgandan kam boʻlmaganda hisoblanadi. Bu soʻralayotgan narxlar, bitim narxlari emas."
+
+[parameters.listing]
+type = "listing"
+title = { en = "ad", ru = "объявление", uz = "eʼlon" }
+
+[parameters.category]
+type = "category"
+default = "transport/cars"
+title = { en = "category, if no ad is stated", ru = "категория, если объявление не указано", uz = "turkum, eʼlon koʻrsatilmasa" }
+
+[parameters.brand]
+type = "text"
+
+[parameters.model]
+type = "text"
+
+[parameters.year]
+type = "number"
+
+[parameters.years_around]
+type = "number"
+default = "1"
+required = true
+minimum = 0
+maximum = 100
+title = { en = "years older or newer", ru = "лет старше или новее", uz = "yil eski yoki yangi" }
+
+[parameters.mileage]
+type = "number"
+minimum = 0
+title = { en = "mileage, km", ru = "пробег, км", uz = "bosib oʻtgan yoʻl, km" }
+
+[parameters.area]
+type = "number"
+minimum = 0
+title = { en = "area, m²", ru = "площадь, м²", uz = "maydon, m²" }
+
+[parameters.percent_around]
+type = "number"
+default = "30"
+required = true
+minimum = 0
+maximum = 1000
+title = { en = "percent of mileage and area around", ru = "отклонение пробега и площади, %", uz = "yoʻl va maydon farqi, %" }
+
+[parameters.rooms]
+type = "number"
+
+[parameters.condition]
+type = "choice"
+choices = ["new", "used", "damaged"]
+
+[parameters.city]
+type = "city"
+
+[parameters.since]
+type = "date"
+default = "-90d"
+title = { en = "last seen since", ru = "замечено не раньше", uz = "oxirgi marta koʻrilgan" }
+
+[parameters.least_count]
+type = "number"
+default = "5"
+required = true
+minimum = 1
+title = { en = "least number of prices", ru = "наименьшее число цен", uz = "narxlarning eng kam soni" }
+
+[parameters.currency]
+type = "currency"
+default = "UZS"
+required = true
+
+[columns.ad]
+link = "classifieds.listing:listing_id"
+title = { en = "ad", ru = "объявление", uz = "eʼlon" }
+
+[columns.price]
+type = "money:currency"
+title = { en = "price", ru = "цена", uz = "narx" }
+
+[columns.rate_day]
+type = "date"
+title = { en = "day of the rate", ru = "день курса", uz = "kurs kuni" }
+
+[columns.above_median_percent]
+type = "percent"
+title = { en = "above the median", ru = "выше медианы", uz = "medianadan yuqori" }
+
+[columns.mileage]
+type = "count"
+title = { en = "mileage, km", ru = "пробег, км", uz = "bosib oʻtgan yoʻl, km" }
+
+[columns.area_sqm]
+title = { en = "area, m²", ru = "площадь, м²", uz = "maydon, m²" }
+
+[columns.lower_quartile]
+type = "money:currency"
+title = { en = "lower quartile", ru = "нижний квартиль", uz = "quyi kvartil" }
+
+[columns.median]
+type = "money:currency"
+title = { en = "median", ru = "медиана", uz = "mediana" }
+
+[columns.upper_quartile]
+type = "money:currency"
+title = { en = "upper quartile", ru = "верхний квартиль", uz = "yuqori kvartil" }
+
+[columns.own_price]
+type = "money:currency"
+title = { en = "price of the stated ad", ru = "цена указанного объявления", uz = "koʻrsatilgan eʼlon narxi" }
+
+[columns.own_place]
+type = "count"
+title = { en = "its place, from the cheapest", ru = "его место, от самого дешёвого", uz = "uning oʻrni, eng arzonidan" }
+
+[columns.n_used]
+type = "coverage:n_total"
+title = { en = "ads with a price", ru = "объявления с ценой", uz = "narxi bor eʼlonlar" }
+
+[columns.url]
+type = "link"
+*/
+WITH stated AS (
+    SELECT *
+    FROM classifieds_listings
+    WHERE
+        platform = split_part(%(listing)s, ':', 1)
+        AND external_id = substr(%(listing)s, strpos(%(listing)s, ':') + 1)
+),
+
+wanted AS (
+    SELECT
+        s.id,
+        CASE WHEN s.id IS NULL THEN %(category)s ELSE s.category_path END AS category,
+        lower(coalesce(%(brand)s, s.brand)) AS brand,
+        lower(coalesce(%(model)s, s.model)) AS model,
+        coalesce(%(year)s, s.year) AS year,
+        coalesce(%(mileage)s, s.mileage) AS mileage,
+        coalesce(%(area)s, s.area_sqm) AS area_sqm,
+        coalesce(%(rooms)s, s.rooms) AS rooms,
+        coalesce(%(condition)s, s.condition) AS condition,
+        coalesce(%(city)s, s.city) AS city,
+        classifieds_convert(
+            nullif(s.price, 0),
+            s.currency,
+            %(currency)s,
+            (s.last_seen_at AT TIME ZONE 'Asia/Tashkent')::date
+        ) AS own_price
+    FROM (VALUES (%(listing)s::text)) AS address (listing)
+    LEFT JOIN stated AS s ON true
+    WHERE address.listing IS NULL OR s.id IS NOT NULL
+),
+
+comparable AS (
+    SELECT
+        l.*,
+        w.own_price,
+        -- A price of 0 is no price.
+        classifieds_convert(nullif(l.price, 0), l.currency, %(currency)s, d.day) AS amount,
+        classifieds_rate_day(l.currency, %(currency)s, d.day) AS rate_day
+    FROM wanted AS w
+    INNER JOIN classifieds_listings AS l
+        ON
+            l.status = 'active'
+            AND l.id IS DISTINCT FROM w.id
+            AND (
+                (w.category IS NULL AND w.id IS NULL)
+                OR l.category_path = w.category
+                OR starts_with(l.category_path, w.category || '/')
+            )
+            AND (w.brand IS NULL OR lower(l.brand) = w.brand)
+            AND (w.model IS NULL OR lower(l.model) = w.model)
+            AND (w.year IS NULL OR abs(l.year - w.year) <= %(years_around)s)
+            AND (
+                w.mileage IS NULL
+                OR abs(l.mileage - w.mileage) <= w.mileage * %(percent_around)s / 100
+            )
+            AND (
+                w.area_sqm IS NULL
+                OR abs(l.area_sqm - w.area_sqm) <= w.area_sqm * %(percent_around)s / 100
+            )
+            AND (w.rooms IS NULL OR l.rooms = w.rooms)
+            AND (w.condition IS NULL OR l.condition = w.condition)
+            AND (w.city IS NULL OR l.city = w.city)
+    CROSS JOIN LATERAL (
+        SELECT (l.last_seen_at AT TIME ZONE 'Asia/Tashkent')::date AS day
+    ) AS d
+    WHERE %(since)s::date IS NULL OR d.day >= %(since)s
+),
+
+-- NULL if there are too few prices.
+statistics AS (
+    SELECT
+        count(*) AS n_total,
+        count(amount) AS n_used,
+        1 + count(*) FILTER (WHERE amount < own_price) AS own_place,
+        CASE
+            WHEN count(amount) >= %(least_count)s
+                THEN percentile_cont(ARRAY[0.25, 0.5, 0.75]) WITHIN GROUP (ORDER BY amount)
+        END::numeric [] AS quartiles
+    FROM comparable
+)
+
+SELECT
+    c.title AS ad,
+    c.id AS listing_id,
+    c.amount AS price,
+    %(currency)s::text AS currency,
+    c.rate_day,
+    round(100 * (c.amount - s.quartiles[2]) / s.quartiles[2], 2) AS above_median_percent,
+    c.brand,
+    c.model,
+    c.year,
+    c.mileage,
+    c.area_sqm,
+    c.rooms,
+    c.condition,
+    c.city,
+    c.district_canonical AS district,
+    round(s.quartiles[1], 2) AS lower_quartile,
+    round(s.quartiles[2], 2) AS median,
+    round(s.quartiles[3], 2) AS upper_quartile,
+    c.own_price,
+    CASE WHEN c.own_price IS NOT NULL AND s.quartiles IS NOT NULL THEN s.own_place END AS own_place,
+    s.n_used,
+    s.n_total,
+    c.url
+FROM comparable AS c
+CROSS JOIN statistics AS s
+ORDER BY c.amount ASC NULLS LAST, c.id

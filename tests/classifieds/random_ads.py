@@ -1,0 +1,65 @@
+"""Random ads of cars and flats, and their prices in one currency."""
+
+import random
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from classifieds.models import Listing
+from tests.amounts import convert, create_rates, local_day
+
+#: The first of the days on which ads are posted, in Tashkent.
+FIRST = datetime(2026, 7, 31, 19, tzinfo=UTC)
+
+CATEGORIES = ("transport/cars", "transport/cars/kia", "transport/cars-parts", "real-estate", None)
+
+
+def price_of(ad, target="UZS"):
+    """Return the price in one currency at the day on which the ad was last seen; None for 0."""
+    return convert(ad.price or None, ad.currency, local_day(ad.last_seen_at), target)
+
+
+def is_within(ad, category):
+    """Return whether the ad is of a category or below it."""
+    path = ad.category_path
+    return path is not None and (path == category or path.startswith(f"{category}/"))
+
+
+def create(seed, count=120, **fixed):
+    """Create rates and ads; return the ads."""
+    choose = random.Random(seed)
+    create_rates("classifieds")
+    ads = [_ad(choose, number, fixed) for number in range(count)]
+    Listing.objects.bulk_create(ads)
+    return list(Listing.objects.order_by("pk"))
+
+
+def _ad(choose, number, fixed):
+    posted_at = FIRST + timedelta(seconds=choose.randrange(60 * 86400))
+    last_seen_at = posted_at + timedelta(seconds=choose.randrange(30 * 86400))
+    # Few different prices, so that there are ties.
+    price = choose.choice((None, 0, 100, 100, 5000, choose.randrange(1, 10**6)))
+    values = {
+        "title": f"Ad {number}",
+        "status": choose.choice(("active",) * 6 + ("sold", "expired", "removed", None)),
+        "category_path": choose.choice(CATEGORIES),
+        "price": None if price is None else Decimal(price),
+        "currency": choose.choice(("UZS", "UZS", "USD", "USD", "EUR", None)),
+        "brand": choose.choice((None, "Kia", "KIA", "Chevrolet")),
+        "model": choose.choice((None, "Rio", "Cobalt")),
+        "year": choose.choice((None, 2018, 2019, 2021)),
+        "mileage": choose.choice((None, 0, 70, 100, 130, 131)),
+        "area_sqm": choose.choice((None, Decimal(50), Decimal("64.5"))),
+        "rooms": choose.choice((None, 2, 3)),
+        "condition": choose.choice((None, "new", "used")),
+        "city": choose.choice((None, "Tashkent", "Samarkand")),
+        "district_canonical": choose.choice((None, "Sergeli", "Mirabad")),
+    }
+    return Listing(
+        platform="olx",
+        external_id=f"ad{number}",
+        posted_at=choose.choice((posted_at,) * 9 + (None,)),
+        first_seen_at=posted_at,
+        last_seen_at=last_seen_at,
+        updated_at=last_seen_at,
+        **values | fixed,
+    )
