@@ -219,7 +219,7 @@ SELECT
     c.amount AS price,
     %(currency)s::text AS currency,
     c.rate_day,
-    round(100 * (c.amount - s.quartiles[2]) / s.quartiles[2], 2) AS above_median_percent,
+    round(100 * (c.amount - s.quartiles[2]) / nullif(s.quartiles[2], 0), 2) AS above_median_percent,
     c.brand,
     c.model,
     c.year,
