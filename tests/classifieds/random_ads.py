@@ -1,6 +1,7 @@
 """Random ads of cars and flats, and their prices in one currency."""
 
 import random
+from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -63,3 +64,29 @@ def _ad(choose, number, fixed):
         updated_at=last_seen_at,
         **values | fixed,
     )
+
+
+def key_of(ad, by, depth=2):
+    """Return the group of an ad."""
+    if by == "category":
+        path = ad.category_path
+        return path and "/".join(path.split("/")[:depth])
+    if by == "district":
+        known = ad.city and ad.district_canonical
+        return f"{ad.city}, {ad.district_canonical}" if known else None
+    if by == "price_band":
+        price = price_of(ad)
+        if price is None:
+            return None
+        digits = len(str(int(price)))
+        lower = f"{10 ** (digits - 1):,}" if digits > 1 else "0"
+        return f"{lower}–{10**digits:,}".replace(",", " ")
+    return ad.city
+
+
+def group(ads, by, depth=2):
+    """Return the ads by their group."""
+    groups = defaultdict(list)
+    for ad in ads:
+        groups[key_of(ad, by, depth)].append(ad)
+    return groups
