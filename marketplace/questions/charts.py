@@ -8,7 +8,7 @@ from typing import Any
 
 from django.utils.timezone import localtime
 
-from marketplace.questions.columns import Column
+from marketplace.questions.columns import UNKNOWN, Column
 from marketplace.questions.definition import Question
 
 #: Bars that a chart shows; more could not be read.
@@ -77,6 +77,8 @@ def _data(labels: list[str], series: dict[str, list[float | None]]) -> dict[str,
 
 
 def _label(value: Any) -> str:
+    if value is None:
+        return UNKNOWN
     if isinstance(value, datetime):
         return f"{localtime(value):%Y-%m-%d %H:%M}"
     text = value.isoformat() if isinstance(value, date) else str(value)

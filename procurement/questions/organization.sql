@@ -90,7 +90,6 @@ title = { en = "lots with an amount", ru = "лоты с суммой", uz = "sum
 kind = "bar"
 x = "partner"
 y = "amount"
-series = "role"
 */
 WITH period AS (
     SELECT
