@@ -20,7 +20,7 @@ def create_rates(alias):
 
 
 def local_day(moment):
-    """Return the day of a time in Tashkent; None if there is no time."""
+    """Return the day of a time in Tashkent; None for None."""
     return moment and moment.astimezone(TASHKENT).date()
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from classifieds.models import Listing
+from tests import factories
 from tests.amounts import convert, create_rates, local_day
 
 #: The first of the days on which ads are posted, in Tashkent.
@@ -90,3 +91,33 @@ def group(ads, by, depth=2):
     for ad in ads:
         groups[key_of(ad, by, depth)].append(ad)
     return groups
+
+
+def create_with_ends(seed):
+    """Create ads and events.
+
+    :returns: the ads, and the key and status of an ad → the times at which it took the status
+    """
+    choose = random.Random(seed)
+    ads = create(seed, count=200)
+    ends = {}
+    for ad in ads:
+        ad.sold_at = choose.choice(
+            (None, None, ad.first_seen_at + timedelta(days=1) * choose.uniform(-2, 40))
+        )
+        for _ in range(choose.randrange(3)):
+            status = choose.choice(("active", "sold", "expired", "removed"))
+            time = ad.first_seen_at + timedelta(days=1) * choose.uniform(-1, 50)
+            factories.listing_event(listing=ad, kind="status", new_status=status, recorded_at=time)
+            ends.setdefault((ad.pk, status), []).append(time)
+    Listing.objects.bulk_update(ads, ["sold_at"])
+    return ads, ends
+
+
+def end_of(ad, ends):
+    """Return the time at which an ad ended; None if it did not."""
+    if ad.status not in ("sold", "expired", "removed"):
+        return None
+    if ad.status == "sold" and ad.sold_at:
+        return ad.sold_at
+    return max(ends.get((ad.pk, ad.status), []), default=ad.last_seen_at)

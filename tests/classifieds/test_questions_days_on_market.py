@@ -1,13 +1,11 @@
 """Days on the market, compared with a computation in Python and with a textbook."""
 
-import random
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
 import pytest
 
-from classifieds.models import Listing
 from tests import factories
 from tests.amounts import local_day, text_order
 from tests.classifieds import random_ads
@@ -56,30 +54,9 @@ def row_of(key, spells, days):
 def spell_of(ad, ends, outcome):
     """Return how many days an ad was online, and whether it was gone then."""
     start = ad.posted_at or ad.first_seen_at
-    is_over = ad.status in ("sold", "expired", "removed")
-    end = ad.last_seen_at
-    if is_over:
-        end = max(ends.get((ad.pk, ad.status), []), default=end)
-        if ad.status == "sold" and ad.sold_at:
-            end = ad.sold_at
-    is_gone = is_over and (outcome == "gone" or ad.status == "sold")
-    return max(0, (end - start) // DAY), is_gone
-
-
-def create(seed):
-    """Create ads and events; return the ads, and the times at which they took each status."""
-    choose = random.Random(seed)
-    ads = random_ads.create(seed, count=200)
-    ends = {}
-    for ad in ads:
-        ad.sold_at = choose.choice((None, None, ad.first_seen_at + DAY * choose.uniform(-2, 40)))
-        for _ in range(choose.randrange(3)):
-            status = choose.choice(("active", "sold", "expired", "removed"))
-            time = ad.first_seen_at + DAY * choose.uniform(-1, 50)
-            factories.listing_event(listing=ad, kind="status", new_status=status, recorded_at=time)
-            ends.setdefault((ad.pk, status), []).append(time)
-    Listing.objects.bulk_update(ads, ["sold_at"])
-    return ads, ends
+    end = random_ads.end_of(ad, ends)
+    is_gone = end is not None and (outcome == "gone" or ad.status == "sold")
+    return max(0, ((end or ad.last_seen_at) - start) // DAY), is_gone
 
 
 @pytest.mark.parametrize("by", ["category", "city", "district", "price_band"])
@@ -91,7 +68,7 @@ def create(seed):
     ],
 )
 def test_equals_a_computation(by, outcome, days, first, last):
-    ads, ends = create(by)
+    ads, ends = random_ads.create_with_ends(by)
     posted = [ad for ad in ads if first <= local_day(ad.posted_at or ad.first_seen_at) <= last]
     wanted = [
         row_of(key, [spell_of(ad, ends, outcome) for ad in members], days)
