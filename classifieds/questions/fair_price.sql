@@ -201,7 +201,7 @@ comparable AS (
 ),
 
 -- NULL if there are too few prices.
-statistics AS (
+statistics AS MATERIALIZED (
     SELECT
         count(*) AS n_total,
         count(amount) AS n_used,

@@ -90,7 +90,7 @@ x = "name"
 y = "posted"
 */
 -- One window, or each month, cut off at the ends of the period.
-WITH windows AS (
+WITH windows AS MATERIALIZED (
     SELECT
         CASE WHEN %(by)s = 'month' THEN to_char(first_day, 'YYYY-MM') END AS month,
         greatest(first_day, %(since)s::date)::timestamp AT TIME ZONE 'Asia/Tashkent' AS since,
@@ -114,7 +114,7 @@ WITH windows AS (
     ) AS days
 ),
 
-seen AS (
+seen AS MATERIALIZED (
     SELECT
         l.status,
         CASE %(by)s
@@ -143,12 +143,8 @@ seen AS (
                 )
         END AS ended_at,
         l.last_seen_at,
-        classifieds_convert(
-            nullif(l.price, 0),
-            l.currency,
-            %(currency)s,
-            (l.last_seen_at AT TIME ZONE 'Asia/Tashkent')::date
-        ) AS amount
+        nullif(l.price, 0) AS price,
+        l.currency
     FROM classifieds_listings AS l
     WHERE
         (%(platform)s::text IS NULL OR l.platform = %(platform)s)
@@ -160,7 +156,7 @@ seen AS (
         )
 ),
 
-placed AS (
+placed AS MATERIALIZED (
     SELECT
         coalesce(w.month, s.key) AS key,
         s.status,
@@ -168,9 +164,27 @@ placed AS (
         AND coalesce(s.ended_at, s.last_seen_at) >= w.since AS is_online,
         w.since <= s.posted_at AND s.posted_at < w.until AS is_posted,
         coalesce(w.since <= s.ended_at AND s.ended_at < w.until, false) AS is_gone,
-        s.amount
+        s.last_seen_at,
+        s.price,
+        s.currency
     FROM seen AS s
     CROSS JOIN windows AS w
+),
+
+priced AS (
+    SELECT
+        *,
+        CASE
+            WHEN is_online
+                THEN classifieds_convert(
+                    price,
+                    currency,
+                    %(currency)s,
+                    (last_seen_at AT TIME ZONE 'Asia/Tashkent')::date
+                )
+        END AS amount
+    FROM placed
+    WHERE is_online OR is_posted OR is_gone
 ),
 
 markets AS (
@@ -180,11 +194,10 @@ markets AS (
         count(*) FILTER (WHERE is_posted) AS posted,
         count(*) FILTER (WHERE is_gone) AS gone,
         count(*) FILTER (WHERE is_gone AND status = 'sold') AS sold,
-        count(amount) FILTER (WHERE is_online) AS n_used,
+        count(amount) AS n_used,
         percentile_cont(ARRAY[0.25, 0.5, 0.75])
-            WITHIN GROUP (ORDER BY amount) FILTER (WHERE is_online)::numeric [] AS quartiles
-    FROM placed
-    WHERE is_online OR is_posted OR is_gone
+            WITHIN GROUP (ORDER BY amount)::numeric [] AS quartiles
+    FROM priced
     GROUP BY key
 )
 

@@ -171,7 +171,7 @@ period AS (
         (%(until)s::date + 1)::timestamp AT TIME ZONE 'Asia/Tashkent' AS until
 ),
 
-completed AS (
+completed AS MATERIALIZED (
     SELECT
         l.*,
         d.day,
@@ -254,7 +254,7 @@ unit_prices AS (
 ),
 
 -- A row for each lot and sign; is_raised is NULL if it cannot be judged.
-judged AS (
+judged AS MATERIALIZED (
     SELECT
         c.id AS lot_id,
         f.flag,
