@@ -34,10 +34,3 @@ def answer(name, **parameters):
     """Return the rows of an answer, as dictionaries."""
     with ask(name, **parameters) as rows:
         return [row._asdict() for row in rows]
-
-
-def rows_of(name, **parameters):
-    """Return the rows of an answer, as dicts."""
-    with ask(name, **parameters) as answer:
-        names = [column.name for column in answer.columns]
-        return [dict(zip(names, row, strict=True)) for row in answer]

@@ -9,7 +9,7 @@ import pytest
 from tests import factories
 from tests.amounts import local_day, text_order
 from tests.classifieds import random_ads
-from tests.questions import analysts, rows_of  # noqa: F401
+from tests.questions import analysts, answer  # noqa: F401
 
 pytestmark = [
     pytest.mark.django_db(databases=["classifieds"], transaction=True),
@@ -83,7 +83,7 @@ def test_equals_a_computation(by, outcome, days, first, last):
         )
     )
 
-    rows = rows_of(
+    rows = answer(
         "classifieds.days_on_market", by=by, outcome=outcome, days=days, since=first, until=last
     )
 
@@ -116,7 +116,7 @@ def test_textbook_examples_of_kaplan_and_meier(spells, days, median, share):
             last_seen_at=factories.SEEN + int(spell.rstrip("+")) * DAY,
         )
 
-    (row,) = rows_of("classifieds.days_on_market", since=None, days=days)
+    (row,) = answer("classifieds.days_on_market", since=None, days=days)
 
     assert (row["median_days"], row["online_percent"]) == (median, Decimal(share))
 
@@ -124,12 +124,12 @@ def test_textbook_examples_of_kaplan_and_meier(spells, days, median, share):
 def test_ads_that_are_online_have_no_median():
     factories.listing(last_seen_at=factories.SEEN + 5 * DAY)
 
-    (row,) = rows_of("classifieds.days_on_market", since=None, days=5)
+    (row,) = answer("classifieds.days_on_market", since=None, days=5)
     assert (row["median_days"], row["online_percent"], row["gone"]) == (None, 100, 0)
 
-    (row,) = rows_of("classifieds.days_on_market", since=None, days=6)
+    (row,) = answer("classifieds.days_on_market", since=None, days=6)
     assert row["online_percent"] is None
 
 
 def test_an_empty_database():
-    assert rows_of("classifieds.days_on_market") == []
+    assert answer("classifieds.days_on_market") == []

@@ -10,7 +10,7 @@ from tests import factories
 from tests.amounts import CENT, find_rate_day, local_day
 from tests.classifieds import random_ads
 from tests.classifieds.random_ads import price_of
-from tests.questions import analysts, rows_of  # noqa: F401
+from tests.questions import analysts, answer  # noqa: F401
 
 pytestmark = [
     pytest.mark.django_db(databases=["classifieds"], transaction=True),
@@ -103,7 +103,7 @@ def test_attributes_equal_a_computation(parameters):
     ]
     assert comparable
 
-    rows = rows_of("classifieds.fair_price", **wanted)
+    rows = answer("classifieds.fair_price", **wanted)
 
     check(rows, comparable, wanted.get("currency", "UZS"), wanted.get("least_count", 5))
 
@@ -123,7 +123,7 @@ def test_an_ad_is_compared_with_others_of_its_attributes():
             and is_comparable(other, wanted | {"model": "Rio"}, None)
         ]
 
-        rows = rows_of(
+        rows = answer(
             "classifieds.fair_price",
             listing=f"olx:{ad.external_id}",
             since=None,
@@ -146,14 +146,14 @@ def test_too_few_prices_have_no_median():
     for price in (100, 200, 300, 400, None, 0):
         factories.listing(price=price, currency="UZS")
 
-    rows = rows_of("classifieds.fair_price", since=None)
+    rows = answer("classifieds.fair_price", since=None)
     assert {(row["median"], row["n_used"], row["n_total"]) for row in rows} == {(None, 4, 6)}
 
     factories.listing(price=500, currency="UZS")
-    assert {row["median"] for row in rows_of("classifieds.fair_price", since=None)} == {300}
+    assert {row["median"] for row in answer("classifieds.fair_price", since=None)} == {300}
 
 
 def test_an_ad_that_does_not_exist_and_an_empty_database():
-    assert rows_of("classifieds.fair_price") == []
+    assert answer("classifieds.fair_price") == []
     factories.listing()
-    assert rows_of("classifieds.fair_price", listing="olx:none") == []
+    assert answer("classifieds.fair_price", listing="olx:none") == []

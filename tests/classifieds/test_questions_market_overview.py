@@ -11,7 +11,7 @@ from tests import factories
 from tests.amounts import TASHKENT, text_order
 from tests.classifieds import random_ads
 from tests.classifieds.random_ads import price_of
-from tests.questions import analysts, rows_of  # noqa: F401
+from tests.questions import analysts, answer  # noqa: F401
 
 pytestmark = [
     pytest.mark.django_db(databases=["classifieds"], transaction=True),
@@ -81,7 +81,7 @@ def expected(ads, ends, by, currency):
 def test_equals_a_computation(by, currency):
     ads, ends = random_ads.create_with_ends(by)
 
-    rows = rows_of("classifieds.market_overview", by=by, since=FIRST, until=LAST, currency=currency)
+    rows = answer("classifieds.market_overview", by=by, since=FIRST, until=LAST, currency=currency)
     wanted = expected(ads, ends, by, currency)
 
     assert len(rows) >= 3
@@ -97,11 +97,11 @@ def test_a_group_without_prices_has_no_median():
     factories.listing(price=None)
     factories.listing(price=0)
 
-    (row,) = rows_of("classifieds.market_overview", since="2026-11-01")
+    (row,) = answer("classifieds.market_overview", since="2026-11-01")
 
     assert (row["online"], row["n_used"], row["median"]) == (2, 0, None)
 
 
 def test_an_empty_database():
-    assert rows_of("classifieds.market_overview") == []
-    assert rows_of("classifieds.market_overview", by="month") == []
+    assert answer("classifieds.market_overview") == []
+    assert answer("classifieds.market_overview", by="month") == []

@@ -12,7 +12,7 @@ from tests import factories
 from tests.amounts import convert, find_rate_day, local_day
 from tests.classifieds import random_ads
 from tests.classifieds.random_ads import price_of
-from tests.questions import analysts, rows_of  # noqa: F401
+from tests.questions import analysts, answer  # noqa: F401
 
 pytestmark = [
     pytest.mark.django_db(databases=["classifieds"], transaction=True),
@@ -73,18 +73,18 @@ def test_equals_a_computation(seed):
     wanted = nearest(ads, TASHKENT, 5)
     assert 10 < len(wanted) < len(ads)
 
-    check(rows_of("classifieds.nearby"), wanted)
+    check(answer("classifieds.nearby"), wanted)
 
     point = (41.29, 69.3)
-    rows = rows_of("classifieds.nearby", point="41.29,69.3", km=2.5, currency="USD")
+    rows = answer("classifieds.nearby", point="41.29,69.3", km=2.5, currency="USD")
     check(rows, nearest(ads, point, 2.5), "USD")
 
     cars = [ad for ad in ads if random_ads.is_within(ad, "transport/cars")]
-    rows = rows_of("classifieds.nearby", category="transport/cars")
+    rows = answer("classifieds.nearby", category="transport/cars")
     check(rows, nearest(cars, TASHKENT, 5))
 
     priced = [ad for ad in ads if (price_of(ad) or 0) >= 100 and price_of(ad) <= 500_000]
-    rows = rows_of("classifieds.nearby", least_price=100, greatest_price=500_000)
+    rows = answer("classifieds.nearby", least_price=100, greatest_price=500_000)
     check(rows, nearest(priced, TASHKENT, 5))
 
 
@@ -93,20 +93,20 @@ def test_every_city_is_known_with_its_centre():
         factories.listing(title=city.name, latitude=city.latitude, longitude=city.longitude)
 
     for city in CITIES:
-        first = rows_of("classifieds.nearby", city=city.name, km=0.1)[0]
+        first = answer("classifieds.nearby", city=city.name, km=0.1)[0]
         assert (first["ad"], first["distance"]) == (city.name, 0)
 
 
 def test_distances_cross_the_antimeridian():
     factories.listing(latitude=Decimal(0), longitude=Decimal("-179.99"))
 
-    (row,) = rows_of("classifieds.nearby", point="0,179.99")
+    (row,) = answer("classifieds.nearby", point="0,179.99")
 
     assert row["distance"] == pytest.approx(Decimal("2.226"), abs=Decimal("0.001"))
 
 
 def test_an_unknown_city_and_an_empty_database():
-    assert rows_of("classifieds.nearby") == []
+    assert answer("classifieds.nearby") == []
     factories.listing(latitude=TASHKENT[0], longitude=TASHKENT[1])
-    assert rows_of("classifieds.nearby", city="Atlantis") == []
-    assert rows_of("classifieds.nearby", city=None) == []
+    assert answer("classifieds.nearby", city="Atlantis") == []
+    assert answer("classifieds.nearby", city=None) == []

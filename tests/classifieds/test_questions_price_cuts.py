@@ -11,7 +11,7 @@ from classifieds.models import ListingEvent
 from tests import factories
 from tests.amounts import descending, local_day, percent, text_order
 from tests.classifieds import random_ads
-from tests.questions import analysts, rows_of  # noqa: F401
+from tests.questions import analysts, answer  # noqa: F401
 
 pytestmark = [
     pytest.mark.django_db(databases=["classifieds"], transaction=True),
@@ -106,7 +106,7 @@ def test_equals_a_computation(by):
         within = [event for event in events if first <= local_day(event.recorded_at) <= last]
         stated = {"since": first, "until": last} if first > date.min else {"since": None}
 
-        rows = rows_of("classifieds.price_cuts", by=by, depth=depth, **stated)
+        rows = answer("classifieds.price_cuts", by=by, depth=depth, **stated)
         wanted = expected(ads, within, by, depth, (first, last))
 
         for name, step in (
@@ -133,10 +133,10 @@ def test_a_raised_price_and_another_currency_are_no_cuts():
         recorded_at=ad.posted_at + DAY,
     )
 
-    (row,) = rows_of("classifieds.price_cuts", since=None)
+    (row,) = answer("classifieds.price_cuts", since=None)
 
     assert (row["cut_ads"], row["cuts"], row["median_cut_percent"]) == (0, 0, None)
 
 
 def test_an_empty_database():
-    assert rows_of("classifieds.price_cuts") == []
+    assert answer("classifieds.price_cuts") == []

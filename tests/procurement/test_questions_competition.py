@@ -10,7 +10,7 @@ from tests import factories
 from tests.amounts import CENT, descending, percent, text_order
 from tests.procurement import random_lots
 from tests.procurement.random_lots import amount_of
-from tests.questions import analysts, rows_of  # noqa: F401
+from tests.questions import analysts, answer  # noqa: F401
 
 pytestmark = [
     pytest.mark.django_db(databases=["procurement"], transaction=True),
@@ -99,7 +99,7 @@ def test_competition_equals_a_computation(by):
     lots = random_lots.create(by)
 
     for least_lots in (1, 12):
-        rows = rows_of("procurement.competition", by=by, since=None, least_lots=least_lots)
+        rows = answer("procurement.competition", by=by, since=None, least_lots=least_lots)
         assert rows == expected_competition(lots, by, least_lots)
 
 
@@ -108,7 +108,7 @@ def test_concentration_equals_a_computation(by):
     lots = random_lots.create(by, count=150)
 
     for currency, least_lots in (("UZS", 1), ("USD", 15)):
-        rows = rows_of(
+        rows = answer(
             "procurement.concentration",
             by=by,
             since=None,
@@ -137,7 +137,7 @@ def test_textbook_examples_of_concentration(shares, hhi, normalized, cr4):
         supplier = factories.organization(inn=None)
         factories.lot(provider=supplier, deal_cost=share, deal_date=factories.SEEN)
 
-    (row,) = rows_of("procurement.concentration", since=None, least_lots=1)
+    (row,) = answer("procurement.concentration", since=None, least_lots=1)
 
     assert row["hhi"] == Decimal(hhi)
     assert row["normalized_hhi"] == (normalized and Decimal(normalized))
@@ -145,5 +145,5 @@ def test_textbook_examples_of_concentration(shares, hhi, normalized, cr4):
 
 
 def test_an_empty_database():
-    assert rows_of("procurement.competition") == []
-    assert rows_of("procurement.concentration") == []
+    assert answer("procurement.competition") == []
+    assert answer("procurement.concentration") == []

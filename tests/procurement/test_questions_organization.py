@@ -10,7 +10,7 @@ from tests import factories
 from tests.amounts import descending, local_day, percent, total
 from tests.procurement import random_lots
 from tests.procurement.random_lots import amount_of
-from tests.questions import analysts, rows_of  # noqa: F401
+from tests.questions import analysts, answer  # noqa: F401
 
 pytestmark = [
     pytest.mark.django_db(databases=["procurement"], transaction=True),
@@ -99,7 +99,7 @@ def test_equals_a_computation(currency, since):
     for subject in Organization.objects.all():
         address = f"uzex:{subject.external_id}"
         parameters = {"since": since, "until": UNTIL, "currency": currency}
-        rows = rows_of("procurement.organization", organization=address, **parameters)
+        rows = answer("procurement.organization", organization=address, **parameters)
         assert rows == expected(lots, subject, currency, has_trend)
 
 
@@ -111,12 +111,12 @@ def test_the_largest_customer_is_shown_if_none_is_stated():
             amounts[lot.customer].append(amount_of(lot))
     largest = max(amounts, key=lambda customer: total(amounts[customer]) or 0)
 
-    rows = rows_of("procurement.organization", since=None, until=UNTIL)
+    rows = answer("procurement.organization", since=None, until=UNTIL)
 
     assert rows == expected(lots, largest, "UZS", has_trend=True)
 
 
 def test_an_organization_that_does_not_exist_and_an_empty_database():
-    assert rows_of("procurement.organization") == []
+    assert answer("procurement.organization") == []
     factories.lot(customer=factories.organization(), deal_date=factories.SEEN)
-    assert rows_of("procurement.organization", organization="uzex:none") == []
+    assert answer("procurement.organization", organization="uzex:none") == []

@@ -9,7 +9,7 @@ from tests import factories
 from tests.amounts import descending, local_day, percent, total
 from tests.procurement import random_lots
 from tests.procurement.random_lots import amount_of
-from tests.questions import analysts, rows_of  # noqa: F401
+from tests.questions import analysts, answer  # noqa: F401
 
 pytestmark = [
     pytest.mark.django_db(databases=["procurement"], transaction=True),
@@ -63,10 +63,10 @@ def test_equals_a_computation(seed):
     first, last = date(2026, 8, 20), date(2026, 10, 3)
     dated = [lot for lot in lots if lot.deal_date and first <= local_day(lot.deal_date) <= last]
 
-    assert rows_of("procurement.pairs", since=None) == rows
-    assert rows_of("procurement.pairs", since=None, currency="USD") == expected(lots, "USD")
-    assert rows_of("procurement.pairs", since=first, until=last) == expected(dated, "UZS")
-    assert rows_of("procurement.pairs", since=None, supplier=address) == [
+    assert answer("procurement.pairs", since=None) == rows
+    assert answer("procurement.pairs", since=None, currency="USD") == expected(lots, "USD")
+    assert answer("procurement.pairs", since=first, until=last) == expected(dated, "UZS")
+    assert answer("procurement.pairs", since=None, supplier=address) == [
         row for row in rows if row["supplier_id"] == supplier
     ]
 
@@ -76,11 +76,11 @@ def test_one_customer_of_several():
     for customer in (bought, other):
         factories.lot(customer=customer, provider=other, deal_date=factories.SEEN)
 
-    (row,) = rows_of("procurement.pairs", since=None, customer=f"uzex:{bought.external_id}")
+    (row,) = answer("procurement.pairs", since=None, customer=f"uzex:{bought.external_id}")
 
     assert (row["customer"], row["supplier"], row["share_percent"]) == ("A", "B", 100)
 
 
 def test_an_organization_that_does_not_exist_and_an_empty_database():
-    assert rows_of("procurement.pairs", since=None, customer="uzex:none") == []
-    assert rows_of("procurement.pairs", supplier="uzex:none") == []
+    assert answer("procurement.pairs", since=None, customer="uzex:none") == []
+    assert answer("procurement.pairs", supplier="uzex:none") == []

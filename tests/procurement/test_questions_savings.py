@@ -9,7 +9,7 @@ from tests import factories
 from tests.amounts import descending, percent, text_order, total
 from tests.procurement import random_lots
 from tests.procurement.random_lots import amount_of
-from tests.questions import analysts, rows_of  # noqa: F401
+from tests.questions import analysts, answer  # noqa: F401
 
 pytestmark = [
     pytest.mark.django_db(databases=["procurement"], transaction=True),
@@ -60,7 +60,7 @@ def expected(lots, by, currency):
 def test_equals_a_computation(by, currency):
     lots = random_lots.create(by)
 
-    rows = rows_of("procurement.savings", by=by, since=None, currency=currency)
+    rows = answer("procurement.savings", by=by, since=None, currency=currency)
     wanted = expected(lots, by, currency)
 
     medians = [row.pop("median_percent") for row in rows]
@@ -73,7 +73,7 @@ def test_equals_a_computation(by, currency):
 def test_a_deal_above_the_start_cost_is_a_negative_saving():
     factories.lot(start_cost=100, deal_cost=150, deal_date=factories.SEEN)
 
-    (row,) = rows_of("procurement.savings", since=None)
+    (row,) = answer("procurement.savings", since=None)
 
     assert (row["saved"], row["saved_percent"], row["median_percent"]) == (-50, -50, -50)
 
@@ -82,17 +82,17 @@ def test_lots_without_costs_are_counted_but_have_no_savings():
     factories.lot(start_cost=0, deal_cost=Decimal(5), deal_date=factories.SEEN)
     factories.lot(start_cost=5, deal_cost=None, deal_date=factories.SEEN)
 
-    (row,) = rows_of("procurement.savings", since=None)
+    (row,) = answer("procurement.savings", since=None)
 
     assert (row["n_used"], row["lots"], row["saved"], row["saved_percent"]) == (0, 2, None, None)
 
 
 def test_one_customer_and_an_empty_database():
-    assert rows_of("procurement.savings") == []
+    assert answer("procurement.savings") == []
 
     customer = factories.organization(external_id="inn:1")
     factories.lot(customer=customer, deal_date=factories.SEEN)
     factories.lot(deal_date=factories.SEEN)
 
-    (row,) = rows_of("procurement.savings", since=None, customer="uzex:inn:1")
+    (row,) = answer("procurement.savings", since=None, customer="uzex:inn:1")
     assert row["lots"] == 1

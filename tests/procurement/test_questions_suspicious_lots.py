@@ -13,7 +13,7 @@ from tests import factories
 from tests.amounts import convert, descending, local_day, total
 from tests.procurement import random_lots
 from tests.procurement.random_lots import amount_of
-from tests.questions import analysts, rows_of  # noqa: F401
+from tests.questions import analysts, answer  # noqa: F401
 
 pytestmark = [
     pytest.mark.django_db(databases=["procurement"], transaction=True),
@@ -149,7 +149,7 @@ def expected(lots):
 def test_equals_a_computation(seed):
     lots = create(seed)
 
-    rows = rows_of("procurement.suspicious_lots", since=None, captive_percent=60)
+    rows = answer("procurement.suspicious_lots", since=None, captive_percent=60)
     wanted = expected(lots)
 
     names = ("lot_id", "flag", "flags", "not_judged", "amount", "n_used", "lots")
@@ -158,7 +158,7 @@ def test_equals_a_computation(seed):
 
     lot = next(lot for lot in lots if lot.customer and lot.pk in {row[0] for row in wanted})
     address = f"uzex:{lot.customer.external_id}"
-    of_customer = rows_of(
+    of_customer = answer(
         "procurement.suspicious_lots", since=None, captive_percent=60, customer=address
     )
     assert of_customer == [row for row in rows if row["customer_id"] == lot.customer_id]
@@ -171,13 +171,13 @@ def test_the_median_absolute_deviation_of_a_textbook():
         lot = factories.lot(deal_date=DEAL, display_no=str(price))
         factories.lot_item(lot=lot, price=price, measure_name="kg")
 
-    rows = rows_of("procurement.suspicious_lots", since=None, flag="unit_price_outlier")
+    rows = answer("procurement.suspicious_lots", since=None, flag="unit_price_outlier")
 
     assert [(row["n_used"], row["lots"], row["evidence"]) for row in rows] == [
         (7, 7, "Парацетамол 500 мг: 9.00, median 2.00, score 4.72")
     ]
     assert (
-        rows_of(
+        answer(
             "procurement.suspicious_lots",
             since=None,
             flag="unit_price_outlier",
@@ -206,7 +206,7 @@ def test_each_sign_has_its_texts_in_three_languages():
 
     titles = {}
     for language in ("en", "ru", "uz"):
-        rows = rows_of("procurement.suspicious_lots", since=None, language=language)
+        rows = answer("procurement.suspicious_lots", since=None, language=language)
         assert {row["flag"] for row in rows} == set(FLAGS)
         assert all(row["formula"] and row["harmless"] and row["source"] for row in rows)
         titles[language] = {row["sign"] for row in rows}
@@ -215,4 +215,4 @@ def test_each_sign_has_its_texts_in_three_languages():
 
 
 def test_an_empty_database():
-    assert rows_of("procurement.suspicious_lots") == []
+    assert answer("procurement.suspicious_lots") == []

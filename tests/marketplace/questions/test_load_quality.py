@@ -9,7 +9,7 @@ import pytest
 
 from tests import factories
 from tests.amounts import TASHKENT, local_day, percent
-from tests.questions import analysts, rows_of  # noqa: F401
+from tests.questions import analysts, answer  # noqa: F401
 
 pytestmark = [
     pytest.mark.django_db(databases=["classifieds", "procurement"], transaction=True),
@@ -109,15 +109,15 @@ def test_equals_a_computation(alias):
     runs = list(create_runs(alias, alias))
     name = f"{alias}.load_quality"
 
-    rows = rows_of(name, since=None)
+    rows = answer(name, since=None)
 
     assert rows == expected(alias, runs)
     first, last = date(2026, 9, 2), date(2026, 9, 3)
-    assert rows_of(name, since=first, until=last) == [
+    assert answer(name, since=first, until=last) == [
         row for row in rows if first <= row["day"] <= last
     ]
 
 
 @pytest.mark.parametrize("alias", FIELDS)
 def test_an_empty_database(alias):
-    assert rows_of(f"{alias}.load_quality") == []
+    assert answer(f"{alias}.load_quality") == []
