@@ -103,7 +103,7 @@ def test_a_broken_file_leaves_the_other_questions(write, monkeypatch):
 
 
 def test_a_name_that_is_almost_right_is_proposed():
-    with pytest.raises(QuestionError, match=r"Did you mean procurement.pairs\?"):
+    with pytest.raises(QuestionError, match=r"Did you mean procurement\.pairs"):
         get_question("procurement.pair")
 
 
