@@ -137,36 +137,50 @@ offers AS (
         )
 ),
 
-changed AS (
-    SELECT DISTINCT h.offer_id
+-- The changes within the period. The state lasts until the next one.
+changes AS (
+    SELECT
+        h.offer_id,
+        h.recorded_at,
+        h.is_available,
+        lead(h.recorded_at) OVER in_time AS ends,
+        row_number() OVER in_time AS number
     FROM period
     INNER JOIN ecommerce_price_history AS h ON period.since < h.recorded_at
+    WINDOW in_time AS (PARTITION BY h.offer_id ORDER BY h.recorded_at)
 ),
 
--- Seconds of that time during which an offer was out of stock.
+-- Seconds of the observed time during which an offer was out of stock.
 absences AS (
     -- Without a change in the period, the availability is the current one.
     SELECT
         o.id,
         extract(epoch FROM o.ends - o.begins) AS seconds
     FROM offers AS o
-    LEFT JOIN changed AS c ON o.id = c.offer_id
+    LEFT JOIN changes AS c ON o.id = c.offer_id
     WHERE o.is_observed AND c.offer_id IS NULL AND NOT o.is_available
+    UNION ALL
+    -- Until the first change, it is that of the point before.
+    SELECT
+        o.id,
+        extract(epoch FROM c.recorded_at - o.begins) AS seconds
+    FROM offers AS o
+    INNER JOIN changes AS c ON o.id = c.offer_id
+    CROSS JOIN LATERAL (
+        SELECT h.is_available
+        FROM ecommerce_price_history AS h
+        WHERE h.offer_id = c.offer_id AND h.recorded_at < c.recorded_at
+        ORDER BY h.recorded_at DESC
+        LIMIT 1
+    ) AS before
+    WHERE o.is_observed AND c.number = 1 AND NOT before.is_available
     UNION ALL
     SELECT
         o.id,
-        extract(epoch FROM h.ends - greatest(h.recorded_at, o.begins)) AS seconds
+        extract(epoch FROM coalesce(c.ends, o.ends) - c.recorded_at) AS seconds
     FROM offers AS o
-    INNER JOIN changed AS c ON o.id = c.offer_id
-    CROSS JOIN LATERAL (
-        SELECT
-            p.recorded_at,
-            p.is_available,
-            lead(p.recorded_at, 1, o.ends) OVER (ORDER BY p.recorded_at) AS ends
-        FROM ecommerce_price_history AS p
-        WHERE p.offer_id = o.id
-    ) AS h
-    WHERE o.is_observed AND NOT h.is_available AND h.ends > o.begins
+    INNER JOIN changes AS c ON o.id = c.offer_id
+    WHERE o.is_observed AND NOT c.is_available
 ),
 
 absent AS (

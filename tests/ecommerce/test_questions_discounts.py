@@ -145,3 +145,6 @@ class TestFakeDiscounts:
         assert count() == count(least_percent=40) == 1
         assert count(seller="uzum:8") == count(category="Дом > По") == count(platform="ozon") == 0
         assert count(least_percent=41) == count(least_days=91) == 0
+
+    def test_is_empty_without_offers(self):
+        assert ask_for() == []

@@ -175,3 +175,8 @@ class TestNewLows:
         [row] = answer("ecommerce.new_lows", since=day_of(7))
 
         assert (row["lowest_before"], row["below_percent"]) == (100, 4)
+
+
+@pytest.mark.parametrize("question", ["price_drops", "new_lows"])
+def test_is_empty_without_prices(question):
+    assert answer(f"ecommerce.{question}") == []

@@ -110,3 +110,6 @@ class TestStockOuts:
         for parameters in ({"seller": "uzum:7"}, {"category": "A"}, {"platform": "ozon"}):
             assert len(ask_for(**parameters)) == 1, parameters
         assert ask_for(seller="uzum:8") == ask_for(category="B") == []
+
+    def test_is_empty_without_offers(self):
+        assert ask_for() == []
