@@ -149,12 +149,12 @@ SELECT
     o.platform,
     p.title AS product,
     p.id AS product_id,
+    o.converted_price,
+    %(currency)s::text AS target_currency,
     o.variant_title AS variant,
     o.platform || ':' || o.external_id AS offer,
     s.name AS seller,
     s.id AS seller_id,
-    o.converted_price,
-    %(currency)s::text AS target_currency,
     ecommerce_rate_day(
         o.currency, %(currency)s, (o.scraped_at AT TIME ZONE 'Asia/Tashkent')::date
     ) AS rate_day,

@@ -17,13 +17,19 @@ _MAX_BARS = 20
 #: Shapes of points, so that lines differ not only by color.
 _POINTS = ("circle", "rect", "triangle", "rectRot", "cross", "star", "crossRot", "dash")
 
+#: Readable on light and dark pages.
+_TEXT_COLOR = "#6b7280"
+
+_AXIS: dict[str, Any] = {"grid": {"tickWidth": 0}, "ticks": {"color": _TEXT_COLOR}}
+_LEGEND = {"position": "bottom", "labels": {"usePointStyle": True, "color": _TEXT_COLOR}}
+
 _COLORS = tuple(f"var(--mp-s{number})" for number in range(8))
 
 
 def chart_of(
     question: Question, columns: Sequence[Column], rows: Sequence[Any]
 ) -> dict[str, str] | None:
-    """Return type and data of the chart of an answer; None if the question has none."""
+    """Return type, data and options of the chart of an answer; None if the question has none."""
     declared = question.chart
     if not declared or not rows:
         return None
@@ -35,10 +41,22 @@ def chart_of(
             [_label(row[x]) for row in shown],
             {question.column(declared["y"]).label: [_number(row[y]) for row in shown]},
         )
-        return {"type": "bar", "data": json.dumps(data)}
+        return {"type": "bar", "data": json.dumps(data), "options": _options(has_legend=False)}
     series = names.index(declared["series"]) if "series" in declared else None
     data = _lines(rows, x, y, series, question, is_stepped=declared["kind"] == "step")
-    return {"type": "line", "data": json.dumps(data)}
+    return {"type": "line", "data": json.dumps(data), "options": _options(has_legend=True)}
+
+
+def _options(*, has_legend: bool) -> str:
+    """Return options of Chart.js. The pointer shows the values of all lines at its place."""
+    options = {
+        "animation": False,
+        "maintainAspectRatio": False,
+        "interaction": {"mode": "index", "intersect": False},
+        "plugins": {"legend": _LEGEND | {"display": has_legend}},
+        "scales": {"x": _AXIS, "y": _AXIS},
+    }
+    return json.dumps(options)
 
 
 def _lines(
@@ -69,7 +87,6 @@ def _data(labels: list[str], series: dict[str, list[float | None]]) -> dict[str,
                 "borderColor": _COLORS[number % len(_COLORS)],
                 "backgroundColor": _COLORS[number % len(_COLORS)],
                 "pointStyle": _POINTS[number % len(_POINTS)],
-                "displayYAxis": True,
             }
             for number, (name, values) in enumerate(series.items())
         ],
