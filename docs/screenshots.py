@@ -110,6 +110,11 @@ def open_lot(page: Page) -> None:
     _open_first_row(page)
 
 
+def open_question(page: Page) -> None:
+    """Open the price history of a product, as a question."""
+    page.goto("/questions/ecommerce/price_history/")
+
+
 PICTURES: dict[str, Callable[[Page], None]] = {
     "front-page": open_front_page,
     "price-history": open_price_history,
@@ -117,6 +122,7 @@ PICTURES: dict[str, Callable[[Page], None]] = {
     "quarantine-record": open_quarantined_record,
     "held-run": open_held_run,
     "lot": open_lot,
+    "question": open_question,
 }
 
 

@@ -11,7 +11,7 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from marketplace.cli import ParagraphFormatter, exit_on_closed_pipe
+from marketplace.cli import IntermixedParser, ParagraphFormatter, exit_on_closed_pipe
 from marketplace.exceptions import MarketplaceError, ParameterError
 from marketplace.humanize import counted
 from marketplace.postgresql.errors import explain
@@ -22,6 +22,9 @@ from marketplace.questions.document import document
 
 #: Rows of a table on a terminal, unless --limit states another number.
 _TABLE_ROWS = 50
+
+#: Characters of a line of a table that is not written to a terminal.
+_PIPE_WIDTH = 200
 
 #: Types of columns that a table on a terminal does not print: addresses are long.
 _NOT_PRINTED = ("link", "image")
@@ -43,10 +46,13 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        """Return a parser that preserves the paragraphs of `help`."""
-        return super().create_parser(
+        """Return a parser that preserves the paragraphs of `help`, and accepts any order."""
+        parser = super().create_parser(
             prog_name, subcommand, formatter_class=ParagraphFormatter, **kwargs
         )
+        # Django creates the parser itself, so its class cannot be chosen.
+        parser.__class__ = IntermixedParser
+        return parser
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the arguments."""
@@ -122,7 +128,9 @@ class Command(BaseCommand):
             values = dict(zip((column.name for column in answer.columns), row, strict=True))
             table.add_row(*(Text(column.format(values)) for column in columns))
         self.stdout.write(self.style.MIGRATE_HEADING(answer.question.title["en"]))
-        Console(file=cast(IO[str], self.stdout)).print(table)
+        # A pipe has no width: its lines are as long as those of a wide terminal.
+        width = None if sys.stdout.isatty() else _PIPE_WIDTH
+        Console(file=cast(IO[str], self.stdout), width=width).print(table)
 
     def _describe(self, answer: Answer) -> None:
         """Print on which data the answer is based."""

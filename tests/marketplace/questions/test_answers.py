@@ -233,6 +233,12 @@ class TestCommand:
         assert "1.50 UZS" in done.out
         assert "Only the first" not in done.err
 
+    def test_accepts_parameters_after_options(self, question):
+        done = run("ask", question(ROWS), "--format", "jsonl", "--limit", "1", "count=2")
+
+        assert done.code == 0
+        assert "Only the first 1 row" in done.err
+
     def test_reports_the_limit_of_a_table(self, question):
         done = run("ask", question(ROWS), "count=60")
 
