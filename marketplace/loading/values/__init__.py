@@ -8,6 +8,7 @@ it cannot convert.
 
 from marketplace.loading.values.amounts import (
     MAX_MONEY,
+    amount_with_currency,
     currency,
     money,
     old_price,
@@ -38,6 +39,7 @@ from marketplace.loading.values.times import TASHKENT, instant
 __all__ = [
     "MAX_MONEY",
     "TASHKENT",
+    "amount_with_currency",
     "availability",
     "boolean",
     "coordinate",

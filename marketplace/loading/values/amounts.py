@@ -3,6 +3,7 @@
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
+from marketplace.loading.values import prices
 from marketplace.loading.values.currencies import currency_code
 from marketplace.loading.values.errors import invalid
 from marketplace.loading.values.numbers import decimal
@@ -66,3 +67,15 @@ def currency(value: Any, field: str) -> str | None:
     if code is None:
         raise invalid(field, value, "is not a known currency")
     return code
+
+
+def amount_with_currency(value: Any, field: str) -> tuple[Decimal | None, str | None]:
+    """Return an amount and its ISO 4217 code: "5 990 000 soʻm" → (Decimal("5990000.00"), "UZS")."""
+    published = text(value, field)
+    if published is None:
+        return None, None
+    try:
+        reading = prices.read(published, PRICE)
+    except ValueError as error:
+        raise invalid(field, value, str(error)) from None
+    return money(reading.number, field), currency(reading.currency, field)

@@ -49,7 +49,7 @@ def _decimal_of_text(text: str, field: str, style: Style) -> Decimal | None:
     if published is None:
         return None
     try:
-        return prices.read(published, style)
+        return prices.read(published, style).number
     except ValueError as error:
         raise invalid(field, text, str(error)) from None
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
+from typing import NamedTuple
 
 from marketplace.loading.values.contexts import LETTER, MULTIPLIER, PERCENT, Context, read_context
 from marketplace.loading.values.currencies import CLEANED, has_decimals, may_have_three_decimals
@@ -99,35 +100,48 @@ def in_currency(code: str | None, evidence: str = "", stated: str = "") -> Style
     )
 
 
-def read(text: str, style: Style = NUMBER) -> Decimal | None:
-    """Return the number of a text: "от 28 308,50 ₽" → 28308.50; None for a price on request.
+class Reading(NamedTuple):
+    """The number of a text, and the name of its currency.
+
+    :param number: None for a price on request
+    :param currency: as in the text; empty if the text names no currency
+    """
+
+    number: Decimal | None
+    currency: str
+
+
+def read(text: str, style: Style = NUMBER) -> Reading:
+    """Return the number of a text: "от 28 308,50 ₽" → 28308.50, "₽".
 
     :raises ValueError: with the reason, if the text has no number, several, or an ambiguous one
     """
     simple = None if style.decimal else _SIMPLE.fullmatch(text)
     if simple:
         context = read_context("", simple[3].translate(CLEANED), style.is_price, style.currency)
-        return Decimal(f"{_NOT_DIGIT.sub('', simple[1])}.{simple[2] or ''}") * context.factor
+        number = Decimal(f"{_NOT_DIGIT.sub('', simple[1])}.{simple[2] or ''}") * context.factor
+        return Reading(number, context.currency)
     return _read(text.translate(CLEANED).strip(), style)
 
 
-def _read(cleaned: str, style: Style) -> Decimal | None:
+def _read(cleaned: str, style: Style) -> Reading:
     if _ARABIC_MARK in cleaned:
         cleaned = cleaned.replace(_ARABIC_MARK, ".")
         style = replace(style, decimal=".")
     if _SCIENTIFIC.fullmatch(cleaned):
-        return Decimal(cleaned)
+        return Reading(Decimal(cleaned), "")
     if style.is_price:
         if _NOT_PUBLISHED.fullmatch(cleaned):
-            return None
+            return Reading(None, "")
         if _FREE.fullmatch(cleaned):
-            return Decimal(0)
+            return Reading(Decimal(0), "")
         cleaned = _CENTS_AFTER_SIGN.sub(r",\1 €", _SPACED_CENTS.sub("", cleaned))
     match = _find_number(cleaned, style)
     before, after = cleaned[: match.start()], cleaned[match.end() :]
     context = read_context(before, after, style.is_price, style.currency)
     number = _to_decimal(match[0], _decimal_mark(match[0], context, style)) * context.factor
-    return -number if _is_negative(before, after, style) else number
+    is_negative = _is_negative(before, after, style)
+    return Reading(-number if is_negative else number, context.currency)
 
 
 def is_ambiguous(text: str) -> bool:

@@ -20,7 +20,7 @@ EXAMPLES = Path(
 
 def number(text, style=PRICE):
     """Return the number of a text."""
-    return prices.read(text, style)
+    return prices.read(text, style).number
 
 
 class TestPrice:

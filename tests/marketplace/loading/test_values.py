@@ -9,6 +9,31 @@ from marketplace.exceptions import PayloadError
 from marketplace.loading import values
 
 
+class TestAmount:
+    @pytest.mark.parametrize(
+        ("published", "expected"),
+        [
+            ("5 990 000 soʻm", (Decimal("5990000.00"), "UZS")),
+            ("28\u00a0308,50 ₽", (Decimal("28308.50"), "RUB")),
+            ("12 у.е.", (Decimal("12.00"), "USD")),
+            ("12 y.e.", (Decimal("12.00"), "USD")),
+            ("12 u.e.", (Decimal("12.00"), "USD")),
+            ("$11 900", (Decimal("11900.00"), "USD")),
+            ("1.299.000 so'm", (Decimal("1299000.00"), "UZS")),
+            ("1,2 mln soʼm", (Decimal("1200000.00"), "UZS")),
+            ("15", (Decimal("15.00"), None)),
+            ("", (None, None)),
+        ],
+    )
+    def test_separates_number_and_currency(self, published, expected):
+        assert values.amount_with_currency(published, "price") == expected
+
+    @pytest.mark.parametrize("published", ["1 2 quarks", "-5 сум"])
+    def test_refuses_texts_without_an_amount(self, published):
+        with pytest.raises(PayloadError, match=r"^price: "):
+            values.amount_with_currency(published, "price")
+
+
 class TestMoney:
     def test_counts_minor_units(self):
         assert values.money(359050, "priceU", minor_units=100) == Decimal("3590.50")
