@@ -30,7 +30,7 @@ class TestOzFeed:
 
         parsed = [
             item
-            for entry in documents.read(str(path), 1 << 24)
+            for entry in documents.read(str(path))
             for item in parse_all(entry.document, path.name)
         ]
 

@@ -30,7 +30,7 @@ NAMELESS = {"date": None, "name": None, "company": None, "url": None, "comment":
 
 def read_feed(name):
     """Yield the documents of a real feed: its categories, then its offers."""
-    for entry in documents.read(str(payloads.path(f"yandex/{name}")), 1 << 24):
+    for entry in documents.read(str(payloads.path(f"yandex/{name}"))):
         yield entry.document
 
 
