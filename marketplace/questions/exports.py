@@ -17,6 +17,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 from pyarrow import parquet
 
+from marketplace.exceptions import AnswerError
 from marketplace.questions.answers import Answer
 
 #: Maximum number of rows of a worksheet, apart from the header.
@@ -42,21 +43,38 @@ def write(answer: Answer, kind: str, file: BinaryIO) -> None:
 
 
 def stream(answer: Answer, kind: str) -> Iterator[bytes]:
-    """Yield the bytes of a file with all rows of an answer.
+    """Return the bytes of a file with all rows of an answer, in parts.
 
-    Workbooks and Parquet are written to a temporary file first.
+    Workbooks and Parquet are written to a temporary file first. The other formats are read while
+    they are sent: if that fails, the iterator raises the error.
 
     :param kind: one of FORMATS
+    :raises AnswerError: if there are more rows than the limit of the answer
     """
+    if kind in _STREAMS:
+        return _stream(answer, kind)
+    file = cast(BinaryIO, TemporaryFile())  # noqa: SIM115 # `_read` closes it
     with answer:
-        if kind in _STREAMS:
-            yield from _STREAMS[kind](answer)
-            return
-        with TemporaryFile() as file:
-            _WRITERS[kind](answer, cast(BinaryIO, file))
-            file.seek(0)
-            while part := file.read(_PART_BYTES):
-                yield part
+        _WRITERS[kind](answer, file)
+    if answer.is_truncated:
+        file.close()
+        raise AnswerError(
+            f"There are more than {answer.row_count:,} rows, which is the limit of {kind.upper()} "
+            "here. Export them as CSV, or use the command ask."
+        )
+    return _read(file)
+
+
+def _stream(answer: Answer, kind: str) -> Iterator[bytes]:
+    with answer:
+        yield from _STREAMS[kind](answer)
+
+
+def _read(file: BinaryIO) -> Iterator[bytes]:
+    with file:
+        file.seek(0)
+        while part := file.read(_PART_BYTES):
+            yield part
 
 
 @contextmanager

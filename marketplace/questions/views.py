@@ -156,10 +156,10 @@ def _field(parameter: Parameter, texts: dict[str, str], invalid: str) -> dict[st
 def _export(
     request: HttpRequest, question: Question, texts: dict[str, str], kind: str
 ) -> HttpResponseBase:
-    """Return a file with all rows. It ends without its last bytes if reading fails midway."""
+    """Return a file with all rows; the connection breaks if reading them fails midway."""
     limit = XLSX_LIMIT if kind == "xlsx" else None
     try:
-        answer = ask(question.name, limit=limit, **texts)
+        parts = exports.stream(ask(question.name, limit=limit, **texts), kind)
     except ParameterError as error:
         return HttpResponse(f"{error}.\n", status=400, content_type="text/plain; charset=utf-8")
     except (Error, MarketplaceError) as error:
@@ -168,9 +168,7 @@ def _export(
         )
     logger.info("%s exports %s as %s: %s", request.user, question.name, kind, texts)
     stamp = localtime(datetime.now(UTC))
-    response = StreamingHttpResponse(
-        exports.stream(answer, kind), content_type=_CONTENT_TYPES[kind]
-    )
+    response = StreamingHttpResponse(parts, content_type=_CONTENT_TYPES[kind])
     name = f"{question.name.replace('.', '-')}-{stamp:%Y%m%d-%H%M}.{kind}"
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response

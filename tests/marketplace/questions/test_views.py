@@ -157,6 +157,16 @@ def test_an_export_has_the_parameters_of_the_page(analyst, kind):
         assert len(data) > 1000
 
 
+def test_a_workbook_with_too_many_rows_is_refused(analyst, monkeypatch):
+    monkeypatch.setattr(views, "XLSX_LIMIT", 2)
+    add_sellers(*(("uzum", f"Seller {n}", "") for n in range(3)))
+
+    response = analyst.get(PAGE, {"format": "xlsx"})
+
+    assert response.status_code == 503
+    assert "There are more than 2 rows" in response.content.decode()
+
+
 def test_a_database_that_is_down_is_named(analyst, set_port, mute_port):
     set_port("ecommerce", mute_port)
 
