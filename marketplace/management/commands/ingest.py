@@ -3,10 +3,12 @@
 import json
 from argparse import SUPPRESS
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import Error
 from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -18,8 +20,9 @@ from marketplace.humanize import counted
 from marketplace.loading.full_listings import KINDS
 from marketplace.loading.ingest import Progress, Summary, ingest, resume_all
 from marketplace.loading.replay import replay
+from marketplace.loading.review.entries import Runs
 from marketplace.loading.values import instant
-from marketplace.registry import PLATFORMS
+from marketplace.registry import PLATFORMS, get_platform
 
 _COUNTS = ("read", "created", "updated", "unchanged", "rejected", "price_points", "seconds")
 _RARE = ("missing", "held", "retries")
@@ -84,7 +87,7 @@ class Command(BaseCommand):
             metavar="TIME",
             help="Time at which the payloads were fetched (ISO 8601; in Asia/Tashkent if TIME has "
             "no zone). It overrides the times in the payloads. Default: the times in the payloads, "
-            "or now.",
+            "or the time at which the same file was first loaded, or now.",
         )
         add_defaults(parser)
         add_format_argument(parser)
@@ -108,18 +111,18 @@ class Command(BaseCommand):
 
     def _print_failed(self, summaries: list[Summary]) -> None:
         """Print the runs that failed, and the next step."""
-        failed = [
-            f"{summary.platform}-{summary.run_id}"
+        failed = {
+            f"{summary.platform}-{summary.run_id}": summary
             for summary in summaries
             if summary.run_id and summary.needs_attention and not summary.hold_reasons
-        ]
+        }
         if failed:
             text = f"{len(failed)} of {counted(len(summaries), 'run')} failed: {', '.join(failed)}."
             self.stderr.write(self.style.ERROR(text))
+            address, summary = next(iter(failed.items()))
             self.stderr.write(
-                f"See why: python manage.py ingest_review show run {failed[0]}. Correct the cause "
-                "and resume again, or discard the run: python manage.py ingest_review discard run "
-                f"{failed[0]}"
+                f"See why: python manage.py ingest_review show run {address}. Correct the cause"
+                f"{_advice(address, summary)}"
             )
 
     def _print(self, summary: Summary, form: str) -> None:
@@ -173,6 +176,19 @@ def add_defaults(parser: CommandParser) -> None:
 
 def _observed_at(value: str | None) -> datetime | None:
     return instant(value, "--observed-at")
+
+
+def _advice(address: str, summary: Summary) -> str:
+    """Return how a run that failed again is loaded."""
+    runs = Runs(get_platform(summary.platform).database)
+    with suppress(Error, MarketplaceError):
+        # A run whose failure could not be stored is still running, and is resumed, too.
+        if not (runs.waiting() | runs.rows().running()).filter(pk=summary.run_id).exists():
+            return f", and load the files again: python manage.py ingest {summary.platform} FILE…"
+    return (
+        " and resume again, or discard the run: python manage.py ingest_review discard run "
+        f"{address}"
+    )
 
 
 def _check(options: dict[str, Any]) -> None:

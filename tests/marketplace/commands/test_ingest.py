@@ -2,6 +2,7 @@
 
 import io
 import json
+from pathlib import Path
 
 import pytest
 
@@ -121,3 +122,17 @@ class TestResuming:
         assert outcome.code == 0
         assert "created 0, updated 0, unchanged 2" in outcome.out
         assert LoadRun.objects.get().status == "completed"
+
+    def test_files_that_are_missing_must_be_loaded_again(self, file):
+        run("ingest", "uzum", file)
+        LoadRun.objects.update(status="failed", error="Interrupted: by a person.")
+        LoadRun.objects.get().sources.update(is_complete=False, checkpoint=0)
+        Path(file).unlink()
+
+        outcome = run("ingest", "uzum", "--resume")
+
+        assert outcome.code == 1
+        assert outcome.err.endswith(
+            f"See why: python manage.py ingest_review show run uzum-{LoadRun.objects.get().pk}. "
+            "Correct the cause, and load the files again: python manage.py ingest uzum FILE…\n"
+        )
