@@ -97,7 +97,7 @@ class QuarantineAdmin(ReviewMixin, ReadOnlyAdmin):
     icon = "report"
     actions = ("release", "discard")  # type: ignore[assignment]
     nav_title = "Quarantine"
-    empty_text = "No record has been rejected."
+    empty_text = "No record is in quarantine."
     empty_command = ""
     list_display = ("reason", "field", "platform", "external_id", "seen_count", "last_seen_at")
     list_filter = (PlatformFilter, ("last_seen_at", DayRangeFilter))
@@ -146,7 +146,7 @@ class ExchangeRateAdmin(ReadOnlyAdmin):
     empty_text = (
         "Prices in other currencies cannot be converted without exchange rates. To load them, run:"
     )
-    empty_command = "python manage.py load_rates"
+    empty_command = "python manage.py load_rates FILE"
     list_display = ("currency", "rate_date", "price")
     list_filter = (("rate_date", DayRangeFilter),)
     sortable = ("rate_date",)

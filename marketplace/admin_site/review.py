@@ -201,7 +201,8 @@ class _Review:
         if not self.rows:
             return f"None of the selected rows can be {self.action.rstrip('e')}ed."
         is_release, first = self.action == "release", self.selections[0]
-        words = f"{self.kind.name} {self.kind.address(self.rows[0])}"
+        more = " …" if len(self.rows) > 1 else ""
+        words = f"{self.kind.name} {self.kind.address(self.rows[0])}{more}"
         if first.reason:
             words = f"records --platform {first.platform} --reason {shlex.quote(first.reason)}"
         command = f"python manage.py ingest_review {self.action} {words}"

@@ -240,7 +240,8 @@ class Runs(Kind):
     name = "run"
     model_name = "loadrun"
     actions = {
-        "release": "The records are loaded as if they had arrived in time and passed the gates.",
+        "release": "The records are loaded as if they had arrived in time. The gates let held "
+        "records pass.",
         "discard": "The records are deleted permanently. Those that are already loaded are kept.",
     }
 

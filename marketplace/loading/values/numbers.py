@@ -77,12 +77,12 @@ def integer(value: Any, field: str, style: Style = WHOLE) -> int | None:
 
 
 def count(value: Any, field: str, style: Style = WHOLE) -> int | None:
-    """Return a whole number between 0 and 2^31 - 1."""
+    """Return a whole number from 0 to 2^31 - 1."""
     if type(value) is int and 0 <= value < _MAX_COUNT:
         return value
     number = integer(value, field, style)
     if number is not None and not 0 <= number < _MAX_COUNT:
-        raise invalid(field, value, "is not a count")
+        raise invalid(field, value, f"is not a whole number from 0 to {_MAX_COUNT - 1:,}")
     return number
 
 

@@ -94,7 +94,7 @@ class TestEmptyLists:
         ("name", "expected"),
         [
             ("product", ["No products yet", "python manage.py ingest PLATFORM FILE…"]),
-            ("quarantinedrecord", ["No record has been rejected."]),
+            ("quarantinedrecord", ["No record is in quarantine."]),
             ("exchangerate", ["No exchange rates yet", "python manage.py load_rates"]),
         ],
     )

@@ -211,7 +211,7 @@ class TestLimits:
 
         page = act(admin_client, "discard", "record", first, second, confirmed="yes")
 
-        assert f"run python manage.py ingest_review discard record uzum-{first.pk}." in page
+        assert f"run python manage.py ingest_review discard record uzum-{first.pk} …." in page
         assert QuarantinedRecord.objects.count() == 2
 
     @pytest.mark.parametrize(
