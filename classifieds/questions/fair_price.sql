@@ -7,9 +7,9 @@ ru = "Справедливая цена"
 uz = "Adolatli narx"
 
 [description]
-en = "Active ads that are comparable with an ad or with the stated attributes, cheapest first, with median and quartiles of their prices. If an ad is stated, its attributes are used, except for those that are stated as parameters. The median is computed from at least as many prices as stated. These are asking prices, not those of deals."
-ru = "Активные объявления, сопоставимые с объявлением или с указанными признаками, сначала дешёвые, с медианой и квартилями цен. Если указано объявление, берутся его признаки, кроме заданных параметрами. Медиана считается, если цен не меньше указанного числа. Это цены предложений, а не сделок."
-uz = "Eʼlonga yoki koʻrsatilgan belgilarga oʻxshash faol eʼlonlar, avval arzonlari, narxlar medianasi va kvartillari bilan. Eʼlon koʻrsatilsa, parametr bilan berilganlardan tashqari uning belgilari olinadi. Mediana narxlar soni koʻrsatilgandan kam boʻlmaganda hisoblanadi. Bu soʻralayotgan narxlar, bitim narxlari emas."
+en = "Active ads that are comparable with an ad or with the stated attributes, cheapest first, with median and quartiles of their prices. If an ad is stated, its attributes are used, except for those that are stated as parameters. The median and the quartiles are empty if there are fewer prices than stated. These are asking prices, not those of deals."
+ru = "Активные объявления, сопоставимые с объявлением или с указанными признаками, сначала дешёвые, с медианой и квартилями цен. Если указано объявление, берутся его признаки, кроме заданных параметрами. Медиана и квартили пусты, если цен меньше указанного числа. Это цены предложений, а не сделок."
+uz = "Eʼlonga yoki koʻrsatilgan belgilarga oʻxshash faol eʼlonlar, avval arzonlari, narxlar medianasi va kvartillari bilan. Eʼlon koʻrsatilsa, parametr bilan berilganlardan tashqari uning belgilari olinadi. Narxlar soni koʻrsatilgandan kam boʻlsa, mediana va kvartillar boʻsh. Bu soʻralayotgan narxlar, bitim narxlari emas."
 
 [parameters.listing]
 type = "listing"

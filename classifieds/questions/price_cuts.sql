@@ -7,9 +7,9 @@ ru = "Снижения цен"
 uz = "Narx tushirishlar"
 
 [description]
-en = "How many ads cut their price within a period, by how much and how soon, by category, city, district or price band. Ads that were seen within the period are counted; the shares are those of the ads with a price. A change of currency is no cut. A price band is that of the last price."
-ru = "Сколько объявлений снизили цену за период, на сколько и как скоро: по категориям, городам, районам или диапазонам цен. Считаются объявления, замеченные в этом периоде; доли берутся от объявлений с ценой. Смена валюты снижением не считается. Диапазон определяется по последней цене."
-uz = "Davrda nechta eʼlon narxini tushirgan, qanchaga va qancha vaqtda: turkum, shahar, tuman yoki narx oraligʻi boʻyicha. Shu davrda koʻrilgan eʼlonlar sanaladi; ulushlar narxi bor eʼlonlardan hisoblanadi. Valyuta almashishi narx tushishi emas. Oraliq oxirgi narx boʻyicha aniqlanadi."
+en = "How many ads cut their price within a period, by how much and how soon, by category, city, district or price band. Ads that were seen within the period are counted; the shares are those of the ads with a price. A change of currency is no cut. The first cut of an ad is its first one within the period. A price band is that of the last price."
+ru = "Сколько объявлений снизили цену за период, на сколько и как скоро: по категориям, городам, районам или диапазонам цен. Считаются объявления, замеченные в этом периоде; доли берутся от объявлений с ценой. Смена валюты снижением не считается. Первое снижение объявления — первое за период. Диапазон определяется по последней цене."
+uz = "Davrda nechta eʼlon narxini tushirgan, qanchaga va qancha vaqtda: turkum, shahar, tuman yoki narx oraligʻi boʻyicha. Shu davrda koʻrilgan eʼlonlar sanaladi; ulushlar narxi bor eʼlonlardan hisoblanadi. Valyuta almashishi narx tushishi emas. Eʼlonning birinchi tushishi — davrdagi birinchisi. Oraliq oxirgi narx boʻyicha aniqlanadi."
 
 [parameters.by]
 type = "choice"

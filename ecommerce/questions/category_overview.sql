@@ -8,9 +8,9 @@ ru = "Обзор категорий"
 uz = "Turkumlar sharhi"
 
 [description]
-en = "The subcategories of a category, or the top categories, by platform: products, offers that are not sold out, sellers, quartiles of their prices in one currency, the share with a discount, and the trend: the median change of price since a day, over the offers that had a price in the same currency on that day. Prices that could not be converted are not among the quartiles."
-ru = "Подкатегории категории или категории верхнего уровня по площадкам: товары, предложения в наличии, продавцы, квартили цен в одной валюте, доля со скидкой и тренд — медиана изменения цены с указанного дня по предложениям, у которых в тот день была цена в той же валюте. Цены, которые не удалось пересчитать, в квартили не входят."
-uz = "Turkumning quyi turkumlari yoki yuqori darajadagi turkumlar platformalar boʻyicha: mahsulotlar, sotuvdagi takliflar, sotuvchilar, bir valyutadagi narxlar kvartillari, chegirmalilar ulushi va trend — koʻrsatilgan kundan beri narx oʻzgarishi medianasi (oʻsha kuni shu valyutada narxi boʻlgan takliflar boʻyicha). Hisoblab boʻlmagan narxlar kvartillarga kirmaydi."
+en = "The subcategories of a category, or the top categories, by platform: the offers that are not sold out, their products and sellers, quartiles of their prices in one currency, the share with a discount, and the trend: the median change of price since a day, over the offers that had a price in the same currency on that day. Prices that could not be converted are not among the quartiles."
+ru = "Подкатегории категории или категории верхнего уровня по площадкам: предложения в наличии, их товары и продавцы, квартили цен в одной валюте, доля со скидкой и тренд — медиана изменения цены с указанного дня по предложениям, у которых в тот день была цена в той же валюте. Цены, которые не удалось пересчитать, в квартили не входят."
+uz = "Turkumning quyi turkumlari yoki yuqori darajadagi turkumlar platformalar boʻyicha: sotuvdagi takliflar, ularning mahsulotlari va sotuvchilari, bir valyutadagi narxlar kvartillari, chegirmalilar ulushi va trend — koʻrsatilgan kundan beri narx oʻzgarishi medianasi (oʻsha kuni shu valyutada narxi boʻlgan takliflar boʻyicha). Hisoblab boʻlmagan narxlar kvartillarga kirmaydi."
 
 [parameters.category]
 type = "category"

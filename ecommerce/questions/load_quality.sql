@@ -7,9 +7,9 @@ ru = "Качество загрузок"
 uz = "Yuklash sifati"
 
 [description]
-en = "By platform and day: runs and records that were read, rejected and held, the records of that day that still wait in quarantine, and how many products and offers that were last seen on the day have each field."
-ru = "По площадкам и дням: запуски, прочитанные, отклонённые и задержанные записи, записи этого дня, которые ещё ждут в карантине, и у скольких товаров и предложений, последний раз виденных в этот день, заполнено каждое поле."
-uz = "Platforma va kunlar boʻyicha: ishga tushirishlar, oʻqilgan, rad etilgan va ushlab turilgan yozuvlar, shu kunning hali karantinda turgan yozuvlari hamda shu kuni oxirgi marta koʻrilgan mahsulot va takliflarning nechtasida har bir maydon toʻldirilgani."
+en = "By platform and day: runs that began on the day and the records that they read, rejected and held, the records last seen on the day that still wait in quarantine, and how many products and offers that were last seen on the day have each field."
+ru = "По площадкам и дням: запуски, начатые в этот день, прочитанные, отклонённые и задержанные ими записи, последний раз виденные в этот день записи, которые ещё ждут в карантине, и у скольких товаров и предложений, последний раз виденных в этот день, заполнено каждое поле."
+uz = "Platforma va kunlar boʻyicha: shu kuni boshlangan ishga tushirishlar va ularda oʻqilgan, rad etilgan va ushlab turilgan yozuvlar, shu kuni oxirgi marta koʻrilgan va hali karantinda turgan yozuvlar hamda shu kuni oxirgi marta koʻrilgan mahsulot va takliflarning nechtasida har bir maydon toʻldirilgani."
 
 [parameters.since]
 type = "date"

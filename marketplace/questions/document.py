@@ -27,13 +27,14 @@ for row in ask("procurement.pairs", since="2026-01-01"):
     print(row.customer, row.supplier, row.amount)
 ```
 
-Formats of files are csv, json, jsonl, xlsx and parquet. Questions are asked as the analyst role
-of the database, in a read-only transaction, and are stopped after `QUESTION_TIMEOUT` seconds. A
-page and a table on the terminal show the first rows and say so; files have all rows.
+Formats of files are csv, json, jsonl, xlsx and parquet. A question is executed by the analyst role
+of the database, in a read-only transaction, and stopped after `QUESTION_TIMEOUT` seconds. A page
+and a table on the terminal show the first rows and say so; files have all rows.
 
 Dates are written as 2026-11-30, 2026-11 (its first day), today, or relative to today: -7d, -2w,
--3m, -1y. Rows are named by platform and id, as in `uzum:12345`. Amounts in several currencies are
-converted to the one of the parameter `currency`, at the rate of their day.
+-3m, -1y. Products, offers, sellers, ads and organizations are named by platform and `external_id`,
+as in `uzum:12345`. If a question has the parameter `currency`, amounts are converted to it, at the
+rate of their day or the last one before.
 """
 
 

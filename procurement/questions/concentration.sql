@@ -7,9 +7,9 @@ ru = "Концентрация поставщиков"
 uz = "Yetkazib beruvchilar konsentratsiyasi"
 
 [description]
-en = "How far few suppliers dominate a category, a region or a customer, by their shares of the amounts of completed lots: the Herfindahl-Hirschman index (up to 10,000 for a single supplier), the normalized index (0 for equal shares, 1 for a monopoly; none for a single supplier), and the share of the four largest. Groups with fewer lots than stated are left out."
-ru = "Насколько немногие поставщики преобладают в категории, регионе или у заказчика, по их долям в сумме завершённых лотов: индекс Херфиндаля — Хиршмана (до 10 000 при единственном поставщике), нормализованный индекс (0 при равных долях, 1 при монополии; для единственного поставщика не определён) и доля четырёх крупнейших. Группы, где лотов меньше указанного числа, не показаны."
-uz = "Turkum, hudud yoki buyurtmachida ozchilik yetkazib beruvchilar qanchalik ustun, yakunlangan lotlar summasidagi ulushlari boʻyicha: Herfindal–Hirshman indeksi (yagona yetkazib beruvchida 10 000 gacha), meʼyorlangan indeks (teng ulushlarda 0, monopoliyada 1; yagona yetkazib beruvchi uchun aniqlanmaydi) va eng yirik toʻrttasining ulushi. Lotlari koʻrsatilgan sondan kam guruhlar koʻrsatilmaydi."
+en = "How strongly a few suppliers dominate a category, a region or a customer, by their shares of the amounts of completed lots: the Herfindahl-Hirschman index (10,000 for a single supplier), the normalized index (0 for equal shares, near 1 if one of several suppliers has almost everything; empty for a single supplier), and the share of the four largest. Groups with fewer lots than stated are left out."
+ru = "Насколько немногие поставщики преобладают в категории, регионе или у заказчика, по их долям в сумме завершённых лотов: индекс Херфиндаля — Хиршмана (10 000 при единственном поставщике), нормализованный индекс (0 при равных долях, около 1, если почти всё у одного из нескольких поставщиков; для единственного поставщика пуст) и доля четырёх крупнейших. Группы, где лотов меньше указанного числа, не показаны."
+uz = "Turkum, hudud yoki buyurtmachida ozchilik yetkazib beruvchilar qanchalik ustun, yakunlangan lotlar summasidagi ulushlari boʻyicha: Herfindal–Hirshman indeksi (yagona yetkazib beruvchida 10 000), meʼyorlangan indeks (teng ulushlarda 0, deyarli hammasi bir nechta yetkazib beruvchidan birida boʻlsa 1 ga yaqin; yagona yetkazib beruvchi uchun boʻsh) va eng yirik toʻrttasining ulushi. Lotlari koʻrsatilgan sondan kam guruhlar koʻrsatilmaydi."
 
 [parameters.by]
 type = "choice"

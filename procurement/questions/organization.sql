@@ -48,7 +48,7 @@ title = { en = "amount", ru = "сумма", uz = "summa" }
 
 [columns.share_percent]
 type = "percent"
-title = { en = "share of the role", ru = "доля в роли", uz = "roldagi ulush" }
+title = { en = "share of what it bought or sold", ru = "доля в купленном или проданном", uz = "sotib olingan yoki sotilgandagi ulush" }
 
 [columns.saved]
 type = "money:currency"

@@ -55,7 +55,7 @@ title = { en = "amount", ru = "сумма", uz = "summa" }
 
 [columns.share_percent]
 type = "percent"
-title = { en = "share of the customer", ru = "доля заказчика", uz = "buyurtmachi ulushi" }
+title = { en = "share of the customer's amounts", ru = "доля в суммах заказчика", uz = "buyurtmachi summalaridagi ulush" }
 
 [columns.n_used]
 type = "coverage:lots"

@@ -7,9 +7,9 @@ ru = "Экономия"
 uz = "Tejamkorlik"
 
 [description]
-en = "How far deals are below the start cost, by category, region, customer, month or lot type: weighted by amount, and the median of the lots. Only completed lots with both costs above zero, and a rate on the day of the deal, are used."
-ru = "Насколько сделки ниже стартовой стоимости: по категориям, регионам, заказчикам, месяцам или видам лотов, с весом по сумме и медианой по лотам. Учитываются только завершённые лоты, у которых обе стоимости больше нуля и есть курс на день сделки."
-uz = "Bitimlar boshlangʻich qiymatdan qanchalik past: turkum, hudud, buyurtmachi, oy yoki lot turi boʻyicha, summa vaznida va lotlar medianasi. Faqat ikkala qiymati noldan katta va bitim kunida kursi bor yakunlangan lotlar hisobga olinadi."
+en = "How far deals are below the start cost, by category, region, customer, month or lot type: weighted by start cost, and the median of the lots. Only completed lots with both costs above zero, and a rate on the day of the deal, are used."
+ru = "Насколько сделки ниже стартовой стоимости: по категориям, регионам, заказчикам, месяцам или видам лотов, с весом по стартовой стоимости и медианой по лотам. Учитываются только завершённые лоты, у которых обе стоимости больше нуля и есть курс на день сделки."
+uz = "Bitimlar boshlangʻich qiymatdan qanchalik past: turkum, hudud, buyurtmachi, oy yoki lot turi boʻyicha, boshlangʻich qiymat vaznida va lotlar medianasi. Faqat ikkala qiymati noldan katta va bitim kunida kursi bor yakunlangan lotlar hisobga olinadi."
 
 [parameters.by]
 type = "choice"
@@ -53,7 +53,7 @@ title = { en = "saved", ru = "сэкономлено", uz = "tejalgan" }
 
 [columns.saved_percent]
 type = "percent"
-title = { en = "saved, weighted", ru = "экономия с весом по сумме", uz = "tejalgan, summa vaznida" }
+title = { en = "saved, weighted", ru = "экономия с весом по стартовой стоимости", uz = "tejalgan, boshlangʻich qiymat vaznida" }
 
 [columns.median_percent]
 type = "percent"
