@@ -15,11 +15,14 @@ evidence = ["setting", "source"]
 
 [setting-autovacuum]
 why = """\
-    Dead rows are never removed and statistics become outdated, until transaction ids run out."""
+    Dead rows are not removed and statistics become outdated. Tables are only vacuumed before their \
+    transaction ids run out."""
 evidence = ["setting", "source"]
 
 [setting-track-counts]
-why = "Autovacuum depends on these counts: without them it does not run."
+why = """\
+    Autovacuum depends on these counts: without them, tables are only vacuumed before their \
+    transaction ids run out."""
 evidence = ["setting", "source"]
 
 [setting-ignore-checksum-failure]
@@ -36,8 +39,8 @@ evidence = ["setting", "source"]
 
 [setting-data-checksums]
 why = """\
-    Damage by the disk is not detected until a query or a backup reads the data. The server must be \
-    stopped to enable checksums."""
+    Data that the disk has damaged may be returned and backed up without an error. The server must \
+    be stopped to enable checksums."""
 evidence = ["setting", "source"]
 */
 WITH rules (name, setting, severity, safe) AS (

@@ -5,8 +5,8 @@ title = "replication slots"
 subject = "{name}"
 what = "The {kind} slot is {state} and retains {retained:size} of WAL{detail}."
 why = """\
-    The server retains WAL for the slot until the disk is full, and vacuum may not remove dead \
-    rows."""
+    The server retains WAL for an unused slot until the disk is full, and vacuum may not remove \
+    dead rows. A slot with the status lost lacks WAL and cannot be used any more."""
 fix = "SELECT pg_drop_replication_slot('{name}');  -- if it is not needed any more"
 evidence = ["retained", "status"]
 */
