@@ -19,7 +19,10 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("platform", models.CharField(max_length=32)),
-                ("source", models.TextField(help_text="The files, or - for standard input.")),
+                (
+                    "source",
+                    models.TextField(help_text="The files; - for standard input, push for a push."),
+                ),
                 (
                     "idempotency_key",
                     models.CharField(
@@ -118,7 +121,13 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("name", models.TextField(help_text="Name of the file, without its folder.")),
-                ("path", models.TextField(blank=True, help_text="Full path of the file.")),
+                (
+                    "path",
+                    models.TextField(
+                        blank=True,
+                        help_text="Full path of the file; for a push or a held run, its kind and id, such as request 17.",
+                    ),
+                ),
                 (
                     "digest",
                     models.CharField(

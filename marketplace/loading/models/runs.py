@@ -89,7 +89,7 @@ class LoadRun(models.Model):
 
     # Identification
     platform = models.CharField(max_length=32)
-    source = models.TextField(help_text="The files, or - for standard input.")
+    source = models.TextField(help_text="The files; - for standard input, push for a push.")
     idempotency_key = models.CharField(
         max_length=255,
         null=True,
@@ -167,7 +167,11 @@ class LoadSource(models.Model):
 
     # Identification
     name = models.TextField(help_text="Name of the file, without its folder.")
-    path = models.TextField(blank=True, help_text="Full path of the file.")
+    path = models.TextField(
+        blank=True,
+        help_text="Full path of the file; for a push or a held run, its kind and id, such as "
+        "request 17.",
+    )
     digest = models.CharField(
         max_length=32, blank=True, help_text="BLAKE2b-128 of the file; empty for standard input."
     )
