@@ -141,7 +141,10 @@ def _parse_seller(published: Payload) -> Seller | None:
 
 
 def _parse_categories(block: Payload) -> list[Category]:
-    """Return the categories of a breadcrumb, the root first; the last one may be the product."""
+    """Return the categories of a breadcrumb, the root first.
+
+    Each crumb is a category, also the last one if it names the product.
+    """
     field = "itemListElement"
     crumbs = values.objects(block.get(field), field)
     names = [name for crumb in crumbs if (name := values.text(crumb.get("name"), field))]

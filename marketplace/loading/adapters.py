@@ -71,7 +71,8 @@ class Item(NamedTuple):
     :param payload: a JSON object; an item with another value is rejected
     :param context: values of its envelope that its own payload omits; must be plain JSON, and equal
         each time the platform returns the same
-    :param is_counted: False for items that are not records, such as the categories of a feed
+    :param is_counted: False for items that the summary does not count, such as the categories of a
+        feed
     :param observed_at: the time in its envelope, if there is one; aware
     """
 

@@ -5,7 +5,8 @@ against tampering.
 
 The hash of a document covers its bytes. If a document has its own time and was loaded before, it is
 skipped without being parsed. The hash of an item covers its shape, payload and context. If it
-equals the stored version, the item is not parsed: only its last-seen time changes.
+equals the stored version, only its last-seen time changes. Such an item is not parsed, unless few
+items of the batch before were unchanged: then items are parsed as soon as they are read.
 """
 
 import hashlib

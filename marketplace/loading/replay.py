@@ -4,9 +4,9 @@ A payload that is parsed as before changes nothing. Where the result differs, cu
 history are corrected in place. An item is replayed from all of its payload versions, in the order
 of their times.
 
-A history is a function of all observations and does not depend on their order of arrival. Where a
-load brings late arrivals, observations older than the stored history, the history is rebuilt in the
-same way, by parsing the stored payloads again.
+The history of prices is a function of all observations and does not depend on their order of
+arrival. Where a load brings late arrivals, observations older than the stored history, the history
+is rebuilt in the same way, by parsing the stored payloads again.
 """
 
 import time

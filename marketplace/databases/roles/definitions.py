@@ -177,7 +177,7 @@ def _writer(role: Role) -> Role:
         tables=_CHANGES,
         sequences=("USAGE", "SELECT"),
         may_create=True,
-        # Loads of a platform are serialized with advisory locks.
+        # Loads take advisory locks: for the run, for new months.
         may_lock=True,
     )
 

@@ -35,7 +35,8 @@ _WRITE_LATER = (
     "GRANT USAGE, SELECT ON SEQUENCES TO {role}",
 )
 
-# Loads are serialized by advisory locks, which init_all restricts to the roles that load.
+# Loads take advisory locks (for the run, for new months), which init_all restricts to the roles
+# that write.
 _MISSING_LOCKS = """
 SELECT format('pg_catalog.%%I(%%s)', p.proname, pg_get_function_identity_arguments(p.oid))
 FROM pg_proc AS p

@@ -35,7 +35,7 @@ class CarriedOver(NamedTuple):
     roles: tuple[str, ...] = ()
     #: Role → the privileges that it still lacks, and the reason.
     failed: dict[str, str] = {}
-    #: Those of all these roles that may write to a table.
+    #: All roles that may insert into a table of the source; empty if no role lacks a privilege.
     writers: frozenset[str] = frozenset()
 
 
