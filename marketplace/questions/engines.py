@@ -32,7 +32,7 @@ def connect(alias: str) -> Iterator[BaseDatabaseWrapper]:
     }
     try:
         try:
-            wrapper.connect()
+            wrapper.ensure_connection()
         except OperationalError as error:
             if f'role "{role.name}" does not exist' in str(error):
                 raise AnswerError(
