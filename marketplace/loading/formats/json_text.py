@@ -95,7 +95,7 @@ def explain(error: ValueError) -> str:
         # The end of the line is not part of the text: an error at its end is in this line.
         position = min(error.pos, len(error.doc.rstrip()))
         column = position - error.doc.rfind("\n", 0, position)
-        return f"is not JSON: {error.msg} at column {column:,}"
+        return f"is not JSON: {error.msg.removesuffix(' at')} at column {column:,}"
     if isinstance(error, RecordLimitError):
         return str(error)
     return f"is not JSON: {error}"

@@ -1,6 +1,8 @@
 """Ask a question."""
 
+import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -17,14 +19,18 @@ from marketplace.humanize import counted
 from marketplace.postgresql.errors import explain
 from marketplace.questions import exports
 from marketplace.questions.answers import Answer, ask
+from marketplace.questions.columns import Column
 from marketplace.questions.definition import get_question, read_questions
 from marketplace.questions.document import document
 
 #: Rows of a table on a terminal, unless --limit states another number.
 _TABLE_ROWS = 50
 
-#: Characters of a line of a table that is not written to a terminal.
-_PIPE_WIDTH = 200
+#: Maximum number of characters of a line of a table that is not written to a terminal.
+_PIPE_WIDTH = 2000
+
+#: Characters that a column of texts needs at least; longer texts are wrapped.
+_TEXT_WIDTH = 16
 
 #: Types of columns that a table on a terminal does not print: addresses are long.
 _NOT_PRINTED = ("link", "image")
@@ -41,7 +47,7 @@ class Command(BaseCommand):
       python manage.py ask ecommerce.price_drops since=-7d platform=uzum
       python manage.py ask procurement.savings --format csv --output savings.csv
 
-    Exits with 2 if a question or parameter is not valid, and with 1 if there is no answer.
+    Exits with 2 if a question or parameter is not valid, and with 1 if the database cannot answer.
     """
     requires_system_checks = []
 
@@ -119,18 +125,26 @@ class Command(BaseCommand):
 
     def _print_table(self, answer: Answer) -> None:
         columns = [column for column in answer.shown_columns if column.type not in _NOT_PRINTED]
+        names = [column.name for column in answer.columns]
+        rows = [dict(zip(names, row, strict=True)) for row in answer]
+        cells = [[column.format(row) for row in rows] for column in columns]
+        console = Console(file=cast(IO[str], self.stdout))
+        # A pipe has no width: it gets all columns.
+        limit = console.width if sys.stdout.isatty() or "COLUMNS" in os.environ else None
+        fitting = _count_fitting(columns, cells, limit)
         table = Table(box=box.SIMPLE_HEAD)
-        for column in columns:
+        for column in columns[:fitting]:
             justify: JustifyMethod = "right" if column.is_numeric else "left"
             # Numbers stay whole; texts are wrapped.
             table.add_column(column.label, justify=justify, no_wrap=column.is_numeric)
-        for row in answer:
-            values = dict(zip((column.name for column in answer.columns), row, strict=True))
-            table.add_row(*(Text(column.format(values)) for column in columns))
+        for row in zip(*cells[:fitting], strict=True):
+            table.add_row(*map(Text, row))
         self.stdout.write(self.style.MIGRATE_HEADING(answer.question.title["en"]))
-        # A pipe has no width: its lines are as long as those of a wide terminal.
-        width = None if sys.stdout.isatty() else _PIPE_WIDTH
-        Console(file=cast(IO[str], self.stdout), width=width).print(table)
+        console.print(table, width=limit or _PIPE_WIDTH)
+        if hidden := ", ".join(column.label for column in columns[fitting:]):
+            self.stderr.write(
+                f"Columns that do not fit: {hidden}. Use a wider terminal, or --format csv."
+            )
 
     def _describe(self, answer: Answer) -> None:
         """Print on which data the answer is based."""
@@ -156,6 +170,24 @@ class Command(BaseCommand):
                 )
         for error in errors:
             self.stderr.write(self.style.WARNING(str(error)))
+
+
+def _count_fitting(
+    columns: Sequence[Column], cells: Sequence[Sequence[str]], limit: int | None
+) -> int:
+    """Return how many columns fit into a line: at least one.
+
+    :param cells: the texts of each column
+    :param limit: characters of a line; None if it is not limited
+    """
+    width = 0
+    for number, (column, texts) in enumerate(zip(columns, cells, strict=True)):
+        longest = max(map(len, [column.label, *texts]))
+        # The table adds a space on each side.
+        width += 2 + (longest if column.is_numeric else min(longest, _TEXT_WIDTH))
+        if limit is not None and width + 2 > limit and number:
+            return number
+    return len(columns)
 
 
 def _split(arguments: list[str]) -> dict[str, str]:

@@ -233,6 +233,23 @@ class TestCommand:
         assert "1.50 UZS" in done.out
         assert "Only the first" not in done.err
 
+    def test_names_the_columns_that_do_not_fit(self, question, monkeypatch):
+        monkeypatch.setenv("COLUMNS", "40")
+
+        done = run("ask", question(ROWS), "count=2")
+
+        assert "1.50 UZS" in done.out
+        assert max(map(len, done.out.splitlines())) <= 40
+        assert "Columns that do not fit: time, value. Use a wider terminal" in done.err
+
+    def test_a_pipe_gets_all_columns(self, question, monkeypatch):
+        monkeypatch.delenv("COLUMNS", raising=False)
+
+        done = run("ask", question(ROWS), "count=1")
+
+        assert "{'a': 1}" in done.out
+        assert "do not fit" not in done.err
+
     def test_accepts_parameters_after_options(self, question):
         done = run("ask", question(ROWS), "--format", "jsonl", "--limit", "1", "count=2")
 

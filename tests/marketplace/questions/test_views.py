@@ -115,7 +115,7 @@ def test_more_rows_than_fit_are_announced(analyst, monkeypatch):
 
     content = analyst.get(PAGE).content.decode()
 
-    assert "2 rows: the first 2 are shown, exports have all." in content
+    assert "The first 2 rows are shown; exports have all." in content
 
 
 @pytest.mark.parametrize(
