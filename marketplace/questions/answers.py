@@ -4,28 +4,27 @@ from collections import namedtuple
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyarrow
 from django.conf import settings
 from django.db.utils import OperationalError
-from django.utils.timezone import localtime
 from psycopg2 import errors
 from psycopg2.sql import SQL, Identifier
 
 from marketplace.exceptions import AnswerError
-from marketplace.questions import arrow
+from marketplace.humanize import format_time
 from marketplace.questions.columns import Column
 from marketplace.questions.definition import Question, get_question
 from marketplace.questions.engines import connect
 
+if TYPE_CHECKING:
+    import pyarrow
+
 #: Number of rows that are fetched from the server at a time.
 _STEP = 2000
 
-_FIRST_MONTH = """
-SELECT max(month) + interval '1 month' FROM ecommerce_archived_months
-WHERE archived_at IS NOT NULL
-"""
+_FIRST_MONTH = "SELECT max(month) + interval '1 month' FROM {} WHERE archived_at IS NOT NULL"
+_NEWEST = "SELECT platform, max(newest_observed_at) FROM {} GROUP BY 1 ORDER BY 1"
 
 
 class Answer:
@@ -35,7 +34,7 @@ class Answer:
     manager.
 
     :ivar columns: the columns of the rows
-    :ivar schema: their schema in Arrow
+    :ivar description: the names and types of the columns, as psycopg2 has them
     :ivar as_of: platform → time of its newest loaded observation; None if nothing was loaded
     :ivar history_since: the first month of the price history that is included; None if all are, or
         the question does not use the history
@@ -64,38 +63,29 @@ class Answer:
     def _start(self) -> None:
         self._wrapper = self._stack.enter_context(connect(self.question.alias))
         connection = self._wrapper.connection
-        with self._wrapper.wrap_database_errors:
-            with connection.cursor() as cursor:
-                self.as_of = self._find_as_of(cursor)
-                self.history_since = self._find_first_month(cursor)
-            # A cursor on the server: its rows are never in memory all at once.
-            self._cursor = connection.cursor(name="answer")
-            self._cursor.itersize = _STEP
-            self._execute()
-        self.columns = [self.question.column(entry.name) for entry in self._cursor.description]
-        self.schema = arrow.schema_of(self._cursor.description)
+        with self._wrapper.wrap_database_errors, connection.cursor() as cursor:
+            self.as_of = self._find_as_of(cursor)
+            self.history_since = self._find_first_month(cursor)
+        # A cursor on the server: its rows are never in memory all at once.
+        self._cursor = connection.cursor(name="answer")
+        # The server describes the columns with the first rows.
+        self._first = self._fetch(is_first=True)
+        self.description = self._cursor.description
+        self.columns = [self.question.column(entry.name) for entry in self.description]
         names = [column.name for column in self.columns]
         self._row: Any = namedtuple("Row", names, rename=True)  # type: ignore[misc]
         self._rows = self._read()
 
-    def _execute(self) -> None:
-        try:
-            self._cursor.execute(self.question.sql, self.values)
-            # The server describes the columns with the first rows.
-            self._first = self._cursor.fetchmany(self._size(0))
-        except errors.QueryCanceled as error:
-            raise self._too_slow() from error
-
     def _find_as_of(self, cursor: Any) -> dict[str, datetime | None]:
         table = Identifier(f"{self.question.alias}_load_runs")
-        statement = "SELECT platform, max(newest_observed_at) FROM {} GROUP BY 1 ORDER BY 1"
-        cursor.execute(SQL(statement).format(table))
+        cursor.execute(SQL(_NEWEST).format(table))
         return dict(cursor.fetchall())
 
     def _find_first_month(self, cursor: Any) -> date | None:
         if not self.question.has_history:
             return None
-        cursor.execute(_FIRST_MONTH)
+        table = Identifier(f"{self.question.alias}_archived_months")
+        cursor.execute(SQL(_FIRST_MONTH).format(table))
         month: date | None = cursor.fetchone()[0]
         return month
 
@@ -114,16 +104,12 @@ class Answer:
         """A sentence about the data that the answer is based on."""
         times: dict[str, list[str]] = {}
         for platform, at in self.as_of.items():
-            text = f"observed until {localtime(at):%Y-%m-%d %H:%M}" if at else "never observed"
+            text = f"observed until {format_time(at, has_offset=False)}" if at else "never observed"
             times.setdefault(text, []).append(platform)
         parts = [f"{', '.join(platforms)} {text}" for text, platforms in times.items()]
         if self.history_since:
             parts.append(f"price history from {self.history_since:%Y-%m}, before it is archived")
         return f"{'; '.join(parts) or 'nothing was loaded yet'}."
-
-    def _size(self, count: int) -> int:
-        """Return the number of rows to fetch: one beyond the limit shows whether there are more."""
-        return _STEP if self.limit is None else min(_STEP, self.limit + 1 - count)
 
     def _read(self) -> Iterator[Any]:
         """Yield the rows, and close the connection after the last one or an error."""
@@ -138,10 +124,14 @@ class Answer:
                     yield self._row(*row)
                 rows = self._fetch()
 
-    def _fetch(self) -> list[tuple[Any, ...]]:
+    def _fetch(self, *, is_first: bool = False) -> list[tuple[Any, ...]]:
+        # One row beyond the limit shows whether there are more.
+        size = _STEP if self.limit is None else min(_STEP, self.limit + 1 - self.row_count)
         try:
             with self._wrapper.wrap_database_errors:
-                rows: list[tuple[Any, ...]] = self._cursor.fetchmany(self._size(self.row_count))
+                if is_first:
+                    self._cursor.execute(self.question.sql, self.values)
+                rows: list[tuple[Any, ...]] = self._cursor.fetchmany(size)
         except OperationalError as error:
             if isinstance(error.__cause__, errors.QueryCanceled):
                 raise self._too_slow() from error
@@ -171,13 +161,20 @@ class Answer:
         """Close the answer."""
         self.close()
 
-    def to_arrow(self) -> pyarrow.Table:
-        """Return all remaining rows as a table of Arrow."""
-        return pyarrow.Table.from_batches(self.to_batches(), self.schema)
+    def as_dicts(self) -> Iterator[dict[str, Any]]:
+        """Yield the remaining rows as dictionaries, by the names of the columns."""
+        names = [column.name for column in self.columns]
+        return (dict(zip(names, row, strict=True)) for row in self._rows)
 
-    def to_batches(self) -> Iterator[pyarrow.RecordBatch]:
-        """Yield the remaining rows in batches of Arrow."""
-        return arrow.to_batches(self._rows, self.schema)
+    def to_arrow(self) -> "pyarrow.Table":
+        """Return all remaining rows as a table of Arrow."""
+        # Importing it takes a tenth of the time of a command that does not need it.
+        import pyarrow
+
+        from marketplace.questions import arrow
+
+        schema = arrow.schema_of(self.description)
+        return pyarrow.Table.from_batches(arrow.to_batches(self._rows, schema), schema)
 
     def close(self) -> None:
         """Close the connection. Rows that were not read are lost."""

@@ -1,15 +1,16 @@
 """Charts of answers, as data for Chart.js."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from django.utils.timezone import localtime
-
-from marketplace.questions.columns import UNKNOWN, Column
+from marketplace.humanize import format_time
+from marketplace.questions.columns import UNKNOWN
 from marketplace.questions.definition import Question
+
+Row = Mapping[str, Any]
 
 #: Bars that a chart shows; more could not be read.
 _MAX_BARS = 20
@@ -26,24 +27,20 @@ _LEGEND = {"position": "bottom", "labels": {"usePointStyle": True, "color": _TEX
 _COLORS = tuple(f"var(--mp-s{number})" for number in range(8))
 
 
-def chart_of(
-    question: Question, columns: Sequence[Column], rows: Sequence[Any]
-) -> dict[str, str] | None:
+def chart_of(question: Question, rows: Sequence[Row]) -> dict[str, str] | None:
     """Return type, data and options of the chart of an answer; None if the question has none."""
     declared = question.chart
     if not declared or not rows:
         return None
-    names = [column.name for column in columns]
-    x, y = names.index(declared["x"]), names.index(declared["y"])
+    x, y = declared["x"], declared["y"]
     if declared["kind"] == "bar":
         shown = [row for row in rows if row[y] is not None][:_MAX_BARS]
         data = _data(
             [_label(row[x]) for row in shown],
-            {question.column(declared["y"]).label: [_number(row[y]) for row in shown]},
+            {question.column(y).label: [_number(row[y]) for row in shown]},
         )
         return {"type": "bar", "data": json.dumps(data), "options": _options(has_legend=False)}
-    series = names.index(declared["series"]) if "series" in declared else None
-    data = _lines(rows, x, y, series, question, is_stepped=declared["kind"] == "step")
+    data = _lines(declared, rows)
     return {"type": "line", "data": json.dumps(data), "options": _options(has_legend=True)}
 
 
@@ -59,21 +56,20 @@ def _options(*, has_legend: bool) -> str:
     return json.dumps(options)
 
 
-def _lines(
-    rows: Sequence[Any], x: int, y: int, series: int | None, question: Question, *, is_stepped: bool
-) -> dict[str, Any]:
+def _lines(declared: Mapping[str, str], rows: Sequence[Row]) -> dict[str, Any]:
     """Return one line for each value of the column `series`."""
+    x, y, series = declared["x"], declared["y"], declared.get("series")
     labels = sorted({row[x] for row in rows if row[x] is not None})
     positions = {label: position for position, label in enumerate(labels)}
     lines: dict[str, list[float | None]] = {}
     for row in rows:
-        name = question.chart["y"] if series is None else str(row[series])
+        name = y if series is None else str(row[series])
         line = lines.setdefault(name, [None] * len(labels))
         if row[x] is not None:
             line[positions[row[x]]] = _number(row[y])
     data = _data([_label(label) for label in labels], lines)
     for dataset in data["datasets"]:
-        dataset |= {"stepped": "before" if is_stepped else False, "spanGaps": True}
+        dataset |= {"stepped": "before" if declared["kind"] == "step" else False, "spanGaps": True}
     return data
 
 
@@ -97,7 +93,7 @@ def _label(value: Any) -> str:
     if value is None:
         return UNKNOWN
     if isinstance(value, datetime):
-        return f"{localtime(value):%Y-%m-%d %H:%M}"
+        return format_time(value, has_offset=False)
     text = value.isoformat() if isinstance(value, date) else str(value)
     return text if len(text) <= 30 else f"{text[:29]}…"
 

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from django.utils import timezone
+from marketplace.humanize import format_time
 
 #: Written for a value that is unknown or could not be computed.
 UNKNOWN = "—"
@@ -71,7 +71,7 @@ def _date(column: Column, value: date, row: Mapping[str, Any]) -> str:
 
 
 def _time(column: Column, value: datetime, row: Mapping[str, Any]) -> str:
-    return f"{timezone.localtime(value):%Y-%m-%d %H:%M}"
+    return format_time(value, has_offset=False)
 
 
 def _days(column: Column, value: Any, row: Mapping[str, Any]) -> str:

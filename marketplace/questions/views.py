@@ -5,7 +5,6 @@ The address is the whole state of a page, so that it can be shared.
 
 import logging
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 from urllib.parse import urlencode
@@ -29,6 +28,7 @@ from marketplace.exceptions import AnswerError, MarketplaceError, ParameterError
 from marketplace.postgresql.errors import explain
 from marketplace.questions import charts, exports
 from marketplace.questions.answers import Answer, ask
+from marketplace.questions.columns import Column
 from marketplace.questions.definition import Question, get_question, read_questions
 from marketplace.questions.parameters import Parameter
 from marketplace.registry import get_database
@@ -48,9 +48,6 @@ _CONTENT_TYPES = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "parquet": "application/vnd.apache.parquet",
 }
-
-#: Type of a parameter → type of its field in HTML.
-_FIELDS = {"number": "text", "flag": "choice", "platform": "choice"}
 
 
 def question_list(request: HttpRequest) -> HttpResponse:
@@ -83,7 +80,6 @@ def question_page(request: HttpRequest, alias: str, name: str) -> HttpResponseBa
 def _show(request: HttpRequest, question: Question, texts: dict[str, str]) -> HttpResponse:
     context: dict[str, Any] = {
         "title": question.title["en"],
-        "question": question,
         "description": question.description["en"],
         "exports": [
             (kind.upper(), f"?{urlencode(texts | {'format': kind})}") for kind in exports.FORMATS
@@ -94,9 +90,9 @@ def _show(request: HttpRequest, question: Question, texts: dict[str, str]) -> Ht
     status, invalid = 200, ""
     try:
         with ask(question.name, limit=ROW_LIMIT, **texts) as answer:
-            rows = list(answer)
+            rows = list(answer.as_dicts())
         context |= _table(answer, rows)
-        context["chart"] = charts.chart_of(question, answer.columns, rows)
+        context["chart"] = charts.chart_of(question, rows)
     except ParameterError as error:
         status, invalid = 400, error.name
         context["error"] = f"{error}."
@@ -108,23 +104,19 @@ def _show(request: HttpRequest, question: Question, texts: dict[str, str]) -> Ht
     return _page(request, "questions/question.html", context, status)
 
 
-def _table(answer: Answer, rows: Iterable[Any]) -> dict[str, Any]:
+def _table(answer: Answer, rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
     """Return the template variables of the table, and of what it is based on."""
-    names = [column.name for column in answer.columns]
-    cells = [
-        [_cell(column, dict(zip(names, row, strict=True))) for column in answer.shown_columns]
-        for row in rows
-    ]
+    columns = answer.shown_columns
     return {
-        "columns": answer.shown_columns,
-        "rows": cells,
+        "columns": columns,
+        "rows": [[_cell(column, row) for column in columns] for row in rows],
         "row_count": answer.row_count,
         "is_truncated": answer.is_truncated,
         "basis": answer.basis,
     }
 
 
-def _cell(column: Any, row: dict[str, Any]) -> dict[str, Any]:
+def _cell(column: Column, row: dict[str, Any]) -> dict[str, Any]:
     """Return the text of a cell, its link, and its column."""
     url = ""
     value = row[column.name]
@@ -167,9 +159,8 @@ def _export(
             f"{explain(error)}\n", status=503, content_type="text/plain; charset=utf-8"
         )
     logger.info("%s exports %s as %s: %s", request.user, question.name, kind, texts)
-    stamp = localtime(datetime.now(UTC))
     response = StreamingHttpResponse(parts, content_type=_CONTENT_TYPES[kind])
-    name = f"{question.name.replace('.', '-')}-{stamp:%Y%m%d-%H%M}.{kind}"
+    name = f"{question.name.replace('.', '-')}-{localtime():%Y%m%d-%H%M}.{kind}"
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
 

@@ -125,8 +125,7 @@ class Command(BaseCommand):
 
     def _print_table(self, answer: Answer) -> None:
         columns = [column for column in answer.shown_columns if column.type not in _NOT_PRINTED]
-        names = [column.name for column in answer.columns]
-        rows = [dict(zip(names, row, strict=True)) for row in answer]
+        rows = list(answer.as_dicts())
         cells = [[column.format(row) for row in rows] for column in columns]
         console = Console(file=cast(IO[str], self.stdout))
         # A pipe has no width: it gets all columns.
