@@ -26,9 +26,7 @@ from marketplace.doctor.checks import Check, CheckContext
 from marketplace.doctor.findings import Finding, Severity
 from marketplace.doctor.session import Row, reading, rows
 from marketplace.humanize import duration, file_size, format_time, one_line
-from marketplace.postgresql.sql_files import read_sql
-
-_HEAD = re.compile(r"/\*\n(?P<head>.*?)\*/\n(?P<statement>.*)", re.DOTALL)
+from marketplace.postgresql.sql_files import read_sql, split_head
 
 #: Characters of a query that a finding quotes.
 _SHOWN = 120
@@ -51,12 +49,13 @@ class _Formatter(string.Formatter):
 
 def sql_check(name: str) -> Check:
     """Return the check in `sql/<name>.sql`."""
-    parts = _HEAD.fullmatch(read_sql(__file__, name))
+    parts = split_head(read_sql(__file__, name))
     if parts is None:
         raise ValueError(f"{name}.sql has no comment with its findings.")
-    texts = tomllib.loads(parts["head"])
+    head, statement = parts
+    texts = tomllib.loads(head)
     title = texts.pop("title")
-    statement = re.sub(r"\{(\w+)\}", lambda name: read_sql(__file__, name[1]), parts["statement"])
+    statement = re.sub(r"\{(\w+)\}", lambda name: read_sql(__file__, name[1]), statement)
     codes = tuple(code for code, text in texts.items() if "why" in text)
     return Check(title, codes, partial(_run, title, texts, statement))
 

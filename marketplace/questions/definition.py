@@ -17,6 +17,7 @@ from typing import Any
 from django.apps import apps
 
 from marketplace.exceptions import ParameterError, QuestionError
+from marketplace.postgresql.sql_files import split_head
 from marketplace.questions import columns, parameters
 from marketplace.questions.columns import Column
 from marketplace.questions.parameters import Parameter
@@ -25,7 +26,6 @@ from marketplace.registry import ALIASES
 #: The languages of texts; English is required.
 LANGUAGES = ("en", "ru", "uz")
 
-_HEAD = re.compile(r"\s*/\*\n(.*?)\*/\s*", re.DOTALL)
 _PLACEHOLDER = re.compile(r"%(?:\((\w+)\)s|(%)|)")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -144,10 +144,10 @@ class _Reader:
         self.text = path.read_text()
 
     def read(self) -> Question:
-        match = _HEAD.match(self.text)
-        if not match:
+        parts = split_head(self.text)
+        if parts is None:
             raise self.error("", "The file does not begin with /* and a head in TOML, ended by */.")
-        head, self.sql = self._parse(match[1]), self.text[match.end() :].rstrip().rstrip(";")
+        head, self.sql = self._parse(parts[0]), parts[1].rstrip().rstrip(";")
         self.check_keys(head, _KEYS, "")
         declared = self._parameters(head.get("parameters", {}))
         self._check_placeholders({parameter.name for parameter in declared})
