@@ -136,8 +136,8 @@ WITH stated AS (
     SELECT *
     FROM classifieds_listings
     WHERE
-        platform = split_part(%(listing)s, ':', 1)
-        AND external_id = substr(%(listing)s, strpos(%(listing)s, ':') + 1)
+        platform = %(listing_platform)s
+        AND external_id = %(listing_external_id)s
 ),
 
 wanted AS (

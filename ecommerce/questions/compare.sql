@@ -108,8 +108,8 @@ WITH chosen AS (
     SELECT p.id
     FROM ecommerce_products AS p
     WHERE
-        p.platform = split_part(%(product)s, ':', 1)
-        AND p.external_id = substr(%(product)s, strpos(%(product)s, ':') + 1)
+        p.platform = %(product_platform)s
+        AND p.external_id = %(product_external_id)s
     UNION ALL
     SELECT o.product_id
     FROM (

@@ -84,8 +84,8 @@ chosen AS (
     FROM ecommerce_products AS p
     WHERE
         %(offer)s::text IS NULL
-        AND p.platform = split_part(%(product)s, ':', 1)
-        AND p.external_id = substr(%(product)s, strpos(%(product)s, ':') + 1)
+        AND p.platform = %(product_platform)s
+        AND p.external_id = %(product_external_id)s
     UNION ALL
     SELECT o.product_id
     FROM (
@@ -112,8 +112,8 @@ offers AS (
     SELECT o.id
     FROM ecommerce_offers AS o
     WHERE
-        o.platform = split_part(%(offer)s, ':', 1)
-        AND o.external_id = substr(%(offer)s, strpos(%(offer)s, ':') + 1)
+        o.platform = %(offer_platform)s
+        AND o.external_id = %(offer_external_id)s
 ),
 
 -- Each price, and the time at which the next one took its place.

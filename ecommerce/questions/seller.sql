@@ -59,8 +59,8 @@ WITH chosen AS (
     SELECT s.id
     FROM ecommerce_sellers AS s
     WHERE
-        s.platform = split_part(%(seller)s, ':', 1)
-        AND s.external_id = substr(%(seller)s, strpos(%(seller)s, ':') + 1)
+        s.platform = %(seller_platform)s
+        AND s.external_id = %(seller_external_id)s
     UNION ALL
     SELECT newest.seller_id
     FROM (

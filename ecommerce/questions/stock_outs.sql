@@ -174,8 +174,8 @@ WHERE
     AND (
         %(seller)s::text IS NULL
         OR (
-            s.platform = split_part(%(seller)s, ':', 1)
-            AND s.external_id = substr(%(seller)s, strpos(%(seller)s, ':') + 1)
+            s.platform = %(seller_platform)s
+            AND s.external_id = %(seller_external_id)s
         )
     )
     AND (

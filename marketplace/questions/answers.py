@@ -45,7 +45,7 @@ class Answer:
     def __init__(self, question: Question, values: dict[str, Any], limit: int | None) -> None:
         """Execute the question.
 
-        :param values: the value of each parameter
+        :param values: the value of each placeholder
         :param limit: maximum number of rows; None for all
         """
         self.question = question

@@ -58,9 +58,9 @@ def _is_pending(alias: str) -> bool:
 
 
 def _faults(question: Question, wrapper: BaseDatabaseWrapper) -> list[str]:
-    values = {
-        item.name: None if item.is_required else item.read(None) for item in question.parameters
-    }
+    values: dict[str, Any] = {}
+    for item in question.parameters:
+        values |= item.placeholders(None if item.is_required else item.read(None))
     statement = f"SELECT * FROM ({question.sql}) AS q LIMIT 0"  # noqa: S608 # a file of the project
     try:
         with wrapper.wrap_database_errors, wrapper.connection.cursor() as cursor:

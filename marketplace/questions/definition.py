@@ -1,12 +1,13 @@
 """Question files: a head in TOML within the first SQL comment, then one SELECT.
 
-Placeholders have the form `%(name)s`; each must be a parameter of the head. A literal percent sign
-is written as `%%`.
+Placeholders have the form `%(name)s`; each must be a parameter of the head, or a part of one that
+is an address: `%(seller_platform)s` and `%(seller_external_id)s`. A literal percent sign is written
+as `%%`.
 """
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from difflib import get_close_matches
@@ -72,7 +73,7 @@ class Question:
         return self.columns.get(name) or Column(name)
 
     def read_values(self, texts: dict[str, str]) -> dict[str, Any]:
-        """Return the values of all parameters, by name.
+        """Return the values of all placeholders, by name.
 
         :param texts: the texts that the user states; parameters without one have their default
         :raises ParameterError: if a parameter is unknown, or a text is not valid
@@ -82,7 +83,10 @@ class Question:
             if name not in known:
                 names = ", ".join(known) or "none"
                 raise ParameterError(name[:50], f"is not a parameter of {self.name}: {names}")
-        return {name: known[name].read(texts.get(name)) for name in known}
+        values: dict[str, Any] = {}
+        for name, parameter in known.items():
+            values |= parameter.placeholders(parameter.read(texts.get(name)))
+        return values
 
 
 def find_files() -> Iterator[Path]:
@@ -150,7 +154,7 @@ class _Reader:
         head, self.sql = self._parse(parts[0]), parts[1].rstrip().rstrip(";")
         self.check_keys(head, _KEYS, "")
         declared = self._parameters(head.get("parameters", {}))
-        self._check_placeholders({parameter.name for parameter in declared})
+        self._check_placeholders(declared)
         chart = head.get("chart", {})
         self.check_keys(chart, _CHART_KEYS, "chart")
         if chart and chart.get("kind") not in _CHARTS:
@@ -259,7 +263,7 @@ class _Reader:
             )
         return declared
 
-    def _check_placeholders(self, names: set[str]) -> None:
+    def _check_placeholders(self, declared: Iterable[Parameter]) -> None:
         used = set()
         for match in _PLACEHOLDER.finditer(self.sql):
             if match[1]:
@@ -267,9 +271,10 @@ class _Reader:
             elif not match[2]:
                 line = self.text[: self.text.index(self.sql) + match.start()].count("\n") + 1
                 raise QuestionError(self.path, line, "Write %% for a literal percent sign.")
-        for name in sorted(used - names):
+        filled = {parameter.name: set(parameter.placeholders(None)) for parameter in declared}
+        for name in sorted(used.difference(*filled.values())):
             raise self.error(rf"%\({name}\)s", f"The placeholder {name} has no parameter.")
-        for name in sorted(names - used):
+        for name in sorted(name for name, names in filled.items() if not names & used):
             raise self.error(rf"parameters\.{name}", f"The SQL does not use the parameter {name}.")
 
 

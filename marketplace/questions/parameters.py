@@ -77,6 +77,22 @@ class Parameter:
             return None
         return TYPES[self.type](self, text)
 
+    def placeholders(self, value: Any) -> dict[str, Any]:
+        """Return the placeholders of the SQL that a value fills.
+
+        The address of a row also fills `NAME_platform` and `NAME_external_id`.
+
+        :param value: a result of `read`
+        """
+        if TYPES[self.type] is not _address:
+            return {self.name: value}
+        platform, _, external_id = (value or "").partition(":")
+        return {
+            self.name: value,
+            f"{self.name}_platform": platform or None,
+            f"{self.name}_external_id": external_id or None,
+        }
+
     def error(self, reason: str) -> ParameterError:
         """Return the error for an invalid value."""
         return ParameterError(self.name, reason)

@@ -129,8 +129,8 @@ subject AS (
     SELECT o.id
     FROM procurement_organizations AS o
     WHERE
-        o.platform = split_part(%(organization)s, ':', 1)
-        AND o.external_id = substr(%(organization)s, strpos(%(organization)s, ':') + 1)
+        o.platform = %(organization_platform)s
+        AND o.external_id = %(organization_external_id)s
     UNION ALL
     SELECT customer_id AS id FROM largest
 ),

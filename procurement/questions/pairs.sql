@@ -90,8 +90,8 @@ deals AS (
             OR l.customer_id = (
                 SELECT o.id FROM procurement_organizations AS o
                 WHERE
-                    o.platform = split_part(%(customer)s, ':', 1)
-                    AND o.external_id = substr(%(customer)s, strpos(%(customer)s, ':') + 1)
+                    o.platform = %(customer_platform)s
+                    AND o.external_id = %(customer_external_id)s
             )
         )
 ),
@@ -127,7 +127,7 @@ INNER JOIN procurement_organizations AS s ON p.provider_id = s.id
 WHERE
     %(supplier)s::text IS NULL
     OR (
-        s.platform = split_part(%(supplier)s, ':', 1)
-        AND s.external_id = substr(%(supplier)s, strpos(%(supplier)s, ':') + 1)
+        s.platform = %(supplier_platform)s
+        AND s.external_id = %(supplier_external_id)s
     )
 ORDER BY p.amount DESC NULLS LAST, p.lots DESC, p.customer_id, p.provider_id

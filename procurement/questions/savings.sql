@@ -103,8 +103,8 @@ deals AS (
             OR l.customer_id = (
                 SELECT o.id FROM procurement_organizations AS o
                 WHERE
-                    o.platform = split_part(%(customer)s, ':', 1)
-                    AND o.external_id = substr(%(customer)s, strpos(%(customer)s, ':') + 1)
+                    o.platform = %(customer_platform)s
+                    AND o.external_id = %(customer_external_id)s
             )
         )
 ),

@@ -371,15 +371,15 @@ WHERE
     AND (
         %(customer)s::text IS NULL
         OR (
-            c.platform = split_part(%(customer)s, ':', 1)
-            AND c.external_id = substr(%(customer)s, strpos(%(customer)s, ':') + 1)
+            c.platform = %(customer_platform)s
+            AND c.external_id = %(customer_external_id)s
         )
     )
     AND (
         %(supplier)s::text IS NULL
         OR (
-            p.platform = split_part(%(supplier)s, ':', 1)
-            AND p.external_id = substr(%(supplier)s, strpos(%(supplier)s, ':') + 1)
+            p.platform = %(supplier_platform)s
+            AND p.external_id = %(supplier_external_id)s
         )
     )
 ORDER BY j.flags DESC, l.amount DESC NULLS LAST, l.id, j.flag COLLATE "C"

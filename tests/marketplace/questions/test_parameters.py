@@ -88,3 +88,15 @@ def test_the_default_applies_only_if_nothing_is_stated():
     assert with_default.read("") is None
     with pytest.raises(ParameterError, match="is required"):
         parameter("date", default="-7d", is_required=True).read("")
+
+
+def test_an_address_also_fills_its_parts():
+    seller = parameter("seller")
+
+    assert seller.placeholders("uzum:a:b") == {
+        "value": "uzum:a:b",
+        "value_platform": "uzum",
+        "value_external_id": "a:b",
+    }
+    assert set(seller.placeholders(None).values()) == {None}
+    assert parameter("text").placeholders("uzum:a") == {"value": "uzum:a"}
