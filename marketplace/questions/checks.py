@@ -38,10 +38,12 @@ def _check_database(alias: str) -> Iterator[CheckMessage]:
     """Yield an error for each invalid question; a warning if the questions cannot be checked."""
     questions = [item for item in read_questions()[0].values() if item.alias == alias]
     try:
-        for question in questions:
-            with connect(alias) as wrapper:
+        with connect(alias) as wrapper:
+            for question in questions:
                 for reason in _faults(question, wrapper):
                     yield Error(reason, obj=str(question.path), id="questions.E002")
+                # The next statement needs a transaction without an error.
+                wrapper.connection.rollback()
     except (DatabaseError, MarketplaceError) as error:
         # `migrate` must not depend on the analyst role.
         reason = str(error).strip().splitlines()[0]
