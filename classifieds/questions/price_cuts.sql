@@ -133,28 +133,9 @@ keyed AS (
                 )
             WHEN 'city' THEN city
             WHEN 'district' THEN city || ', ' || district_canonical
-            WHEN 'price_band' THEN band.name
+            WHEN 'price_band' THEN classifieds_price_band(amount)
         END AS key
     FROM seen
-    CROSS JOIN LATERAL (
-        SELECT length(trunc(seen.amount)::text) AS digits
-    ) AS size
-    CROSS JOIN LATERAL (
-        -- From a power of ten to the next one.
-        SELECT
-            CASE WHEN size.digits = 1 THEN '0' ELSE edge.lower END || '–' || edge.upper AS name
-        FROM (
-            SELECT
-                replace(
-                    to_char(10::numeric ^ (size.digits - 1), 'FM999,999,999,999,999,999,999'),
-                    ',',
-                    ' '
-                ) AS lower,
-                replace(
-                    to_char(10::numeric ^ size.digits, 'FM999,999,999,999,999,999,999'), ',', ' '
-                ) AS upper
-        ) AS edge
-    ) AS band
 ),
 
 cuts AS (

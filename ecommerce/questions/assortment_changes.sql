@@ -123,11 +123,7 @@ products AS (
                 AND s.external_id = %(seller_external_id)s
             )
         )
-        AND (
-            %(category)s::text IS NULL
-            OR left(c.path_names || ' > ', length(%(category)s) + 3) = %(category)s || ' > '
-            OR c.name = %(category)s
-        )
+        AND ecommerce_is_in_category(c.path_names, c.name, %(category)s)
 ),
 
 counted AS (

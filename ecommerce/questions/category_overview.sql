@@ -90,10 +90,7 @@ WITH categories AS (
             ELSE coalesce(c.path_names, c.name)
         END AS category
     FROM ecommerce_categories AS c
-    WHERE
-        %(category)s::text IS NULL
-        OR left(c.path_names || ' > ', length(%(category)s) + 3) = %(category)s || ' > '
-        OR c.name = %(category)s
+    WHERE ecommerce_is_in_category(c.path_names, c.name, %(category)s)
 ),
 
 offers AS (

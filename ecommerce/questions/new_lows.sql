@@ -194,9 +194,5 @@ LEFT JOIN ecommerce_sellers AS s ON l.seller_id = s.id
 LEFT JOIN ecommerce_categories AS c ON p.category_id = c.id
 WHERE
     l.price < l.lowest_before
-    AND (
-        %(category)s::text IS NULL
-        OR left(c.path_names || ' > ', length(%(category)s) + 3) = %(category)s || ' > '
-        OR c.name = %(category)s
-    )
+    AND ecommerce_is_in_category(c.path_names, c.name, %(category)s)
 ORDER BY below_percent DESC, l.offer_id

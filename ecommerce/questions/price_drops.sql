@@ -165,9 +165,5 @@ LEFT JOIN ecommerce_sellers AS s ON o.seller_id = s.id
 LEFT JOIN ecommerce_categories AS c ON p.category_id = c.id
 WHERE
     (%(platform)s::text IS NULL OR p.platform = %(platform)s)
-    AND (
-        %(category)s::text IS NULL
-        OR left(c.path_names || ' > ', length(%(category)s) + 3) = %(category)s || ' > '
-        OR c.name = %(category)s
-    )
+    AND ecommerce_is_in_category(c.path_names, c.name, %(category)s)
 ORDER BY l.drop_percent DESC, p.id

@@ -130,11 +130,7 @@ offers AS (
     WHERE
         o.seller_id IS NOT NULL
         AND (%(platform)s::text IS NULL OR o.platform = %(platform)s)
-        AND (
-            %(category)s::text IS NULL
-            OR left(c.path_names || ' > ', length(%(category)s) + 3) = %(category)s || ' > '
-            OR c.name = %(category)s
-        )
+        AND ecommerce_is_in_category(c.path_names, c.name, %(category)s)
 ),
 
 -- The changes within the period. The state lasts until the next one.
