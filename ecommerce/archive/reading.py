@@ -17,6 +17,7 @@ from ecommerce.archive.layout import ArchivedFile, ArchiveManifest
 from ecommerce.archive.months import FileMonth
 from marketplace.exceptions import ArchiveError
 from marketplace.humanize import counted
+from marketplace.postgresql.errors import first_line
 
 _PARAMETER = re.compile(r"%\((\w+)\)s")
 
@@ -81,7 +82,7 @@ def _open(folder: Path) -> DuckDBPyConnection:
 
 def _first_line(error: duckdb.Error) -> str:
     """Return the first line of an error: the following ones are hints for authors of SQL."""
-    return str(error).strip().partition("\n")[0].rstrip(".")
+    return first_line(error).rstrip(".")
 
 
 #: The columns of the files, and the time without time zone (UTC), from which days and months are

@@ -10,7 +10,7 @@ from psycopg2 import errors as pg
 from marketplace.admin_site.error_pages import UNREACHABLE, error_page, plain_page
 from marketplace.databases.health import find_failure, record_failure
 from marketplace.monitoring.views import VIEWS
-from marketplace.postgresql.errors import explain, is_disconnect
+from marketplace.postgresql.errors import explain, first_line, is_disconnect
 from marketplace.registry import ALIASES, CONTROL
 
 logger = logging.getLogger(__name__)
@@ -138,7 +138,7 @@ def _message(alias: str, error: Exception) -> tuple[str, str] | None:
     if isinstance(error, ProgrammingError) and isinstance(
         error.__cause__, pg.UndefinedTable | pg.UndefinedColumn
     ):
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         return f"The database {alias} is not migrated", (
             f"{name}: {reason}. Run python manage.py db_migrate --database {alias}."
         )

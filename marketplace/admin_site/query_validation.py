@@ -28,6 +28,7 @@ from marketplace.admin_site.error_pages import invalid_input
 from marketplace.admin_site.large_tables import ListPaginator
 from marketplace.exceptions import BadParameterError
 from marketplace.loading.values import quote
+from marketplace.postgresql.errors import first_line
 
 if TYPE_CHECKING:
     ModelAdmin: TypeAlias = admin.ModelAdmin[Any]
@@ -201,7 +202,7 @@ def as_parameter_error(error: Exception) -> BadParameterError | None:
     if isinstance(error, DataError) and isinstance(error.__cause__, _UNREADABLE_VALUE):
         # A validation is missing. The log entry shows where.
         logger.error("A value reached PostgreSQL without validation", exc_info=error)
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         return BadParameterError(f"The database cannot read a value of the request: {reason}.")
     return None
 

@@ -26,6 +26,7 @@ from marketplace.databases.roles.reconcile import revoke_public_functions
 from marketplace.exceptions import BackupError
 from marketplace.humanize import file_size
 from marketplace.postgresql import locks
+from marketplace.postgresql.errors import first_line
 
 #: The number of problems that an error message lists.
 _SHOWN = 5
@@ -220,7 +221,7 @@ def _advance_sequences(plan: RestorePlan, name: str, source: str, progress: Prog
     except Error as error:
         # The live database may be unreadable: that can be the reason for the restore.
         progress(
-            f"warning: the sequences of {source} cannot be read: {str(error).splitlines()[0]}. Ids "
+            f"warning: the sequences of {source} cannot be read: {first_line(error)}. Ids "
             f"assigned since {plan.set_name}, such as those of runs, may be assigned again"
         )
 
@@ -233,7 +234,7 @@ def _carry_over_privileges(alias: str, live: str, name: str, progress: Progress)
         # The live database may be unreadable: that can be the reason for the restore.
         progress(
             f"warning: the privileges of other roles in {live} cannot be carried over: "
-            f"{str(error).splitlines()[0]}. Grant them again: python manage.py db_grants ROLE "
+            f"{first_line(error)}. Grant them again: python manage.py db_grants ROLE "
             f"--database {alias}"
         )
         return

@@ -18,6 +18,7 @@ from psycopg2.sql import SQL, Composable, Identifier, Literal
 from marketplace.databases.server import MAINTENANCE_DATABASE, connect_to_database
 from marketplace.exceptions import BackupError
 from marketplace.postgresql import locks
+from marketplace.postgresql.errors import first_line
 
 #: The start of the comment on a database that a restore replaced.
 REPLACED = "marketplace: replaced by "
@@ -218,7 +219,7 @@ def swap(cursor: CursorWrapper, alias: str, new: str, live: str, old: str, comme
     except Error as error:
         cursor.execute("ROLLBACK")
         raise BackupError(
-            f"{live} could not be replaced and is unchanged: {str(error).splitlines()[0]}. End the "
+            f"{live} could not be replaced and is unchanged: {first_line(error)}. End the "
             "sessions that use it (pg_stat_activity lists them), and run this again."
         ) from error
     finally:

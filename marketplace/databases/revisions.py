@@ -18,7 +18,7 @@ from marketplace.databases.names import database_name
 from marketplace.exceptions import DatabaseUnavailableError, MarketplaceError
 from marketplace.humanize import counted
 from marketplace.postgresql import locks
-from marketplace.postgresql.errors import error_code
+from marketplace.postgresql.errors import error_code, first_line
 from marketplace.registry import ALIASES, CONTROL
 from marketplace.routers import database_of
 
@@ -188,7 +188,7 @@ def _run_migrate(alias: str, *arguments: str) -> None:
     except IrreversibleError as error:
         raise MarketplaceError(f"{error}. Restore a backup instead.") from error
     except MigrationSchemaMissing as error:
-        reason = str(error.__context__ or error).splitlines()[0]
+        reason = first_line(error.__context__ or error)
         raise MarketplaceError(
             f"The first table cannot be created: {reason}. If a privilege is missing, run as "
             "the database's owner: GRANT CREATE ON SCHEMA public TO "
@@ -198,7 +198,7 @@ def _run_migrate(alias: str, *arguments: str) -> None:
         if error_code(error) != errorcodes.INSUFFICIENT_PRIVILEGE:
             raise
         raise MarketplaceError(
-            f"{str(error).splitlines()[0]}. Run this, or create the extension, as the owner of "
+            f"{first_line(error)}. Run this, or create the extension, as the owner of "
             f"{connections[alias].settings_dict['NAME']} or as a superuser, and run this again."
         ) from error
 

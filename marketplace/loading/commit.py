@@ -33,6 +33,7 @@ from marketplace.loading.runs import Run
 from marketplace.loading.sources import Job
 from marketplace.loading.staging import clear_batch, stage_batch
 from marketplace.loading.summary import Progress, Summary
+from marketplace.postgresql.errors import first_line
 
 
 class HeldError(MarketplaceError):
@@ -143,7 +144,7 @@ class Committer:
 
     def _reject_by_error(self, item: BatchItem, error: Exception) -> Reject:
         """Return the reject of an item that the database refused."""
-        message = str(error).strip().splitlines()[0]
+        message = first_line(error)
         diagnostics = getattr(error.__cause__, "diag", None)
         field = getattr(diagnostics, "column_name", None) or ""
         if not field and _is_limit(error):

@@ -16,7 +16,7 @@ from django.db import Error, OperationalError, connections
 from psycopg2 import errors
 
 from marketplace.exceptions import DatabaseUnavailableError, DiskFullError, MarketplaceError
-from marketplace.postgresql.errors import is_disk_full
+from marketplace.postgresql.errors import first_line, is_disk_full
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
@@ -133,11 +133,11 @@ def _announce(alias: str, error: Exception) -> None:
             settings.INGEST_PATIENCE,
         )
     else:
-        logger.warning("%s does not answer (%s). Waiting for it…", alias, _first_line(error))
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or ["connection lost"])[0]
+        logger.warning(
+            "%s does not answer (%s). Waiting for it…",
+            alias,
+            first_line(error) or "connection lost",
+        )
 
 
 def _full_disk(alias: str, error: Exception) -> str:
@@ -145,7 +145,7 @@ def _full_disk(alias: str, error: Exception) -> str:
     if isinstance(error, DiskFullError):
         return str(error)
     return (
-        f"The server of {alias} has no free disk space: {_first_line(error)}. Free some space: "
+        f"The server of {alias} has no free disk space: {first_line(error)}. Free some space: "
         'docs/operations.md, "Disk full".'
     )
 

@@ -145,12 +145,16 @@ def is_disconnect(error: BaseException) -> bool:
     return _DISCONNECT.search(str(error)) is not None
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text: PostgreSQL's message, without hints and context."""
+    return str(error).strip().partition("\n")[0]
+
+
 def explain(error: Exception) -> str:
     """Return the error's first line, and the next step for a known error."""
-    message = str(error).strip()
     if not isinstance(error, Error | psycopg2.Error):
-        return message
-    first = message.splitlines()[0] if message else type(error).__name__
+        return str(error).strip()
+    first = first_line(error) or type(error).__name__
     step = next_step(error)
     return f"{first}. {step}" if step else first
 

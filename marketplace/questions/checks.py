@@ -10,6 +10,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from marketplace.databases.revisions import get_revision
 from marketplace.exceptions import MarketplaceError
+from marketplace.postgresql.errors import first_line
 from marketplace.questions.definition import Question, read_questions
 from marketplace.questions.engines import connect
 
@@ -46,7 +47,7 @@ def _check_database(alias: str) -> Iterator[CheckMessage]:
                 wrapper.connection.rollback()
     except (DatabaseError, MarketplaceError) as error:
         # `migrate` must not depend on the analyst role.
-        reason = str(error).strip().splitlines()[0]
+        reason = first_line(error)
         yield checks.Warning(
             f"The questions of {alias} were not checked: {reason}", id="questions.W001"
         )
@@ -69,7 +70,7 @@ def _faults(question: Question, wrapper: BaseDatabaseWrapper) -> list[str]:
             cursor.execute(statement, values)
             returned = {entry.name for entry in cursor.description}
     except DatabaseError as error:
-        return [f"The SQL is not valid: {str(error).strip().splitlines()[0]}"]
+        return [f"The SQL is not valid: {first_line(error)}"]
     declared = set(question.columns) | {
         other
         for column in question.columns.values()

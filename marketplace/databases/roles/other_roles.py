@@ -11,6 +11,7 @@ from marketplace.databases.roles.definitions import PUBLIC, foreign_roles, owner
 from marketplace.databases.roles.inspection import compose_statement
 from marketplace.databases.roles.objects import Object, read_objects
 from marketplace.databases.server import connect_to_database
+from marketplace.postgresql.errors import first_line
 
 # A database's own privileges are not part of its dump either: a restore sets them.
 _CARRIED_KINDS = ("SCHEMA", "TABLE", "SEQUENCE", "FUNCTION", "SYSTEM FUNCTION")
@@ -71,7 +72,7 @@ def carry_over(alias: str, source: str, target: str) -> CarriedOver:
             except Error as error:
                 if not cursor.db.is_usable():
                     raise
-                reasons.setdefault(role, str(error).splitlines()[0])
+                reasons.setdefault(role, first_line(error))
         failed: dict[str, str] = {}
         for role, privileges, items in _lacking(alias, before, _read(cursor, alias)):
             # PostgreSQL only warns if the connected role may not grant a privilege.

@@ -20,7 +20,7 @@ from marketplace.databases.roles.passwords import require_strong
 from marketplace.databases.server import MAINTENANCE_DATABASE, connect_to_database
 from marketplace.exceptions import DatabaseUnavailableError
 from marketplace.postgresql import locks
-from marketplace.postgresql.errors import error_code
+from marketplace.postgresql.errors import error_code, first_line
 
 #: Seconds to wait for another process that changes roles.
 _ROLES_LOCK_TIMEOUT = 60
@@ -212,7 +212,7 @@ def _reason(cursor: CursorWrapper, error: Error) -> str:
         return ""
     if code == errorcodes.LOCK_NOT_AVAILABLE:
         return f"in use: still locked after {LOCK_TIMEOUT} seconds. Run this again"
-    return f"{str(error).splitlines()[0]} (as {_current_user(cursor)})"
+    return f"{first_line(error)} (as {_current_user(cursor)})"
 
 
 def _current_user(cursor: CursorWrapper) -> str:
