@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from marketplace.cli import IntermixedParser, ParagraphFormatter, exit_on_closed_pipe
-from marketplace.exceptions import MarketplaceError, ParameterError
+from marketplace.exceptions import MarketplaceError, ParameterError, QuestionError
 from marketplace.humanize import counted
 from marketplace.postgresql.errors import explain
 from marketplace.questions import exports
@@ -100,9 +100,9 @@ class Command(BaseCommand):
             self._answer(options)
         except ParameterError as error:
             raise CommandError(f"{error}.", returncode=2) from None
-        except MarketplaceError as error:
+        except QuestionError as error:
             raise CommandError(str(error), returncode=2) from None
-        except Error as error:
+        except (Error, MarketplaceError) as error:
             raise CommandError(explain(error)) from error
 
     def _answer(self, options: dict[str, Any]) -> None:

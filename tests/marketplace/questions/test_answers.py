@@ -269,6 +269,14 @@ class TestCommand:
         assert f"{path}: 60 rows" in done.err
         assert len(path.read_text().splitlines()) == 61
 
+    def test_exits_with_1_if_there_is_no_answer(self, question, settings):
+        settings.QUESTION_TIMEOUT = 1
+
+        done = run("ask", question("SELECT count(*) FROM generate_series(1, 1e12::bigint)"))
+
+        assert (done.code, done.out) == (1, "")
+        assert "was stopped after 1 seconds" in done.err
+
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
