@@ -60,30 +60,34 @@ def add_rows(random):
         is_quarantined = random.random() < 0.3
         if is_quarantined:
             factories.quarantined("ecommerce", b"%d" % number, **some)
-        day = timezone.localdate(at)
-        counts.setdefault((platform, day), Counter()).update(
-            runs=1,
-            unsuccessful_runs=run.status in ("failed", "held"),
-            read_records=run.read_count,
-            rejected=run.rejected_count,
-            held=run.held_count,
-            quarantined=is_quarantined,
-            products=1,
-            products_title=bool(product.title),
-            products_category=product.category is not None,
-            products_brand=bool(product.brand),
-            products_images=bool(product.images),
-            products_rating=product.rating is not None,
-            offers=1,
-            offers_seller=offer.seller is not None,
-            offers_currency=offer.currency is not None,
-            offers_availability=offer.is_available is not None,
-            offers_stock=offer.stock_quantity is not None,
-            offers_delivery=offer.delivery_days is not None,
-            offers_barcode=bool(offer.barcode),
-        )
+        count = counts.setdefault((platform, timezone.localdate(at)), Counter())
+        count.update(expected_counts(run, product, offer), quarantined=is_quarantined)
     return {
         key: count for key, count in counts.items() if "2026-11-18" <= str(key[1]) <= "2026-11-20"
+    }
+
+
+def expected_counts(run, product, offer):
+    """Return what a run, a product and an offer add to the counts of their day."""
+    return {
+        "runs": 1,
+        "unsuccessful_runs": run.status in ("failed", "held"),
+        "read_records": run.read_count,
+        "rejected": run.rejected_count,
+        "held": run.held_count,
+        "products": 1,
+        "products_title": bool(product.title),
+        "products_category": product.category is not None,
+        "products_brand": bool(product.brand),
+        "products_images": bool(product.images),
+        "products_rating": product.rating is not None,
+        "offers": 1,
+        "offers_seller": offer.seller is not None,
+        "offers_currency": offer.currency is not None,
+        "offers_availability": offer.is_available is not None,
+        "offers_stock": offer.stock_quantity is not None,
+        "offers_delivery": offer.delivery_days is not None,
+        "offers_barcode": bool(offer.barcode),
     }
 
 
