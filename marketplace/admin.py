@@ -10,6 +10,7 @@ from unfold import admin as unfold
 from unfold import forms
 
 from marketplace.admin_site.query_validation import QueryValidationMixin
+from marketplace.models import ApiToken
 
 if TYPE_CHECKING:
     # unfold has no types. Its classes derive from these.
@@ -59,3 +60,21 @@ class GroupAdmin(QueryValidationMixin, auth.GroupAdmin, ModelAdmin):
     """Groups of accounts with the same permissions."""
 
     icon = "group"
+
+
+@admin.register(ApiToken)
+class ApiTokenAdmin(QueryValidationMixin, ModelAdmin):
+    """Tokens of the HTTP API. The command `api_token` creates them; deleting one revokes it."""
+
+    icon = "key"
+    list_display = ("user", "name", "created_at", "expires_at")
+    list_select_related = ("user",)
+    search_fields = ("user__username", "name")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Forbid adding: only the command shows the token."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Forbid changes."""
+        return False

@@ -89,6 +89,30 @@ class BadParameterError(MarketplaceError):
         self.names = names
 
 
+class RequestError(MarketplaceError):
+    """Raised if a request to the HTTP API is rejected.
+
+    :param status: the HTTP status of the response
+    :param line: the line of the body with the error, or None
+    :param headers: additional headers of the response
+    :param parameter: the name of the invalid parameter, or None
+    """
+
+    def __init__(
+        self,
+        status: int,
+        reason: str,
+        line: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        parameter: str | None = None,
+    ) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.line = line
+        self.headers = dict(headers or {})
+        self.parameter = parameter
+
+
 class QuestionError(MarketplaceError):
     """Raised if the file of a question is not valid, or a question does not exist.
 

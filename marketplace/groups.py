@@ -17,8 +17,10 @@ _REVIEW = Q(
     content_type__model__in=("loadrun", "quarantinedrecord", "pricepoint"),
     codename__startswith="change_",
 )
-_ACCOUNTS = Q(content_type__app_label="auth", content_type__model__in=("user", "group")) | Q(
-    content_type__app_label="admin", codename="view_logentry"
+_ACCOUNTS = (
+    Q(content_type__app_label="auth", content_type__model__in=("user", "group"))
+    | Q(content_type__app_label="admin", codename="view_logentry")
+    | Q(codename__in=("view_apitoken", "delete_apitoken"))
 )
 
 #: Name of the group → its permissions.

@@ -1,10 +1,12 @@
-"""Abstract bases of tables that all three databases have. This app has no table of its own.
+"""Abstract bases of tables that all three databases have, and the tokens of the HTTP API, which are
+in the database of accounts.
 
 The tables that loading writes are in `marketplace.loading.models` and `payload_models`.
 """
 
 from decimal import Decimal
 
+from django.conf import settings
 from django.db import models
 from django.db.models import F, GeneratedField, Q, Value
 from django.db.models.functions import NullIf, Round
@@ -71,3 +73,30 @@ class ExchangeRate(models.Model):
 
     def __str__(self) -> str:
         return f"{self.currency} {self.rate_date}"
+
+
+class ApiToken(models.Model):
+    """A token with which an account asks questions by HTTP. Only its hash is stored."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        related_name="api_tokens",
+        verbose_name="account",
+    )
+    name = models.CharField(max_length=100, help_text="What the token is used for.")
+    token_hash = models.CharField(
+        max_length=64, unique=True, editable=False, help_text="SHA-256 of the token."
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(help_text="From this time on, the token is refused.")
+
+    class Meta:
+        verbose_name = "API token"
+        ordering = ("user", "name")
+        constraints = (
+            models.UniqueConstraint(fields=("user", "name"), name="marketplace_api_token_name"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.user}: {self.name}"

@@ -7,12 +7,12 @@ that is loaded only from tables with mappings does not need a module.
 from typing import NamedTuple
 
 #: The alias of the database with Django's own tables (accounts, permissions, sessions,
-#: content types, admin log) and the failed logins of django-axes. It has no platform data, so the
-#: admin works while any of the three databases is down.
+#: content types, admin log), the failed logins of django-axes and the tokens of the API. It has no
+#: platform data, so the admin works while any of the three databases is down.
 CONTROL = "default"
 
 #: The apps whose tables are in the database `default`.
-CONTROL_APPS = frozenset({"admin", "auth", "axes", "contenttypes", "sessions"})
+CONTROL_APPS = frozenset({"admin", "auth", "axes", "contenttypes", "marketplace", "sessions"})
 
 
 class Database(NamedTuple):

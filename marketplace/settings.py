@@ -45,6 +45,8 @@ INSTALLED_APPS = [
     "django_extensions",
     "axes",
     "csp",
+    # For the static files of the documentation of the API.
+    "ninja",
     *registry.ALIASES,
 ]
 

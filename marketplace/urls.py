@@ -1,5 +1,5 @@
-"""URLs: the admin site is the front page, questions have pages under `/questions/`, and scrapers
-push to the API under `/api/`.
+"""URLs: the admin site is the front page, questions have pages under `/questions/`, and the API is
+under `/api/`.
 
 `/healthz`, `/readyz` and `/metrics` are answered by `marketplace.admin_site.middleware`.
 """
@@ -8,13 +8,12 @@ from django.contrib import admin
 from django.urls import path, re_path
 
 from marketplace.admin_site import review
-from marketplace.push import api
+from marketplace.api import site
 from marketplace.questions import views
 
 urlpatterns = [
-    path("api/ingest/runs/<str:name>", api.run, name="api_run"),
-    path("api/ingest/<str:platform>", api.push, name="api_push"),
-    re_path("^api(?:/|$)", api.unknown_path),
+    path("api/", site.urls),
+    re_path("^api(?:/|$)", site.unknown_path),
     *review.urls,
     *views.urls(),
     path("", admin.site.urls),

@@ -6,10 +6,27 @@ Import the fixture `analysts` in a test module, and use it by `pytest.mark.usefi
 import pytest
 from django.db import connections
 
+from ecommerce.models import Seller
 from marketplace.databases.roles.definitions import roles_of
 from marketplace.databases.roles.reconcile import reconcile
 from marketplace.questions import ask
 from marketplace.registry import ALIASES
+
+SELLERS_HEAD = """/*
+title = "Sellers"
+description = "Sellers of a platform."
+[parameters.platform]
+type = "platform"
+[columns.name]
+link = "ecommerce.seller:id"
+[columns.link]
+type = "link"
+*/
+"""
+SELLERS_SQL = """
+SELECT s.platform, s.name, s.id, s.link FROM ecommerce_sellers AS s
+WHERE %(platform)s::text IS NULL OR s.platform = %(platform)s ORDER BY s.id
+"""
 
 
 @pytest.fixture(scope="module")
@@ -34,3 +51,17 @@ def answer(name, **parameters):
     """Return the rows of an answer, as dictionaries."""
     with ask(name, **parameters) as rows:
         return [row._asdict() for row in rows]
+
+
+def add_sellers(*rows):
+    """Add a seller for each platform, name and link."""
+    for number, (platform, name, link) in enumerate(rows, 1):
+        Seller.objects.create(
+            platform=platform,
+            external_id=str(number),
+            name=name,
+            link=link,
+            first_seen_at="2026-03-01T00:00Z",
+            last_seen_at="2026-03-01T00:00Z",
+            updated_at="2026-03-01T00:00Z",
+        )

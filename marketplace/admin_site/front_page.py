@@ -87,7 +87,11 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
         {"title": "Databases", "icon": "database", "link": reverse("admin:index")},
         {"title": "Questions", "icon": "quiz", "link": reverse("questions")},
     ]
-    accounts = {"title": "Accounts", "separator": True, "items": list(_items(request, "auth"))}
+    accounts = {
+        "title": "Accounts",
+        "separator": True,
+        "items": [*_items(request, "auth"), *_items(request, "marketplace")],
+    }
     return [{"items": front}, *(group for group in [*groups, accounts] if group["items"])]
 
 

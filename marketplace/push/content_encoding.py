@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import zstandard
 
-from marketplace.push.errors import RequestError
+from marketplace.exceptions import RequestError
 
 #: Accepted values of `Content-Encoding`.
 ENCODINGS = ("identity", "gzip", "x-gzip", "zstd")

@@ -14,9 +14,9 @@ import orjson
 from django.db import IntegrityError, connections, transaction
 from django.db.models import Exists, OuterRef, Q
 
+from marketplace.exceptions import RequestError
 from marketplace.loading.chunks import BLANK_LINE, pack
 from marketplace.loading.models import LoadRun, LoadRunQuerySet, loading_models
-from marketplace.push.errors import IdempotencyConflictError
 
 #: Bytes of lines from which a chunk is complete.
 CHUNK_SIZE = 1 << 20
@@ -71,7 +71,7 @@ def store(alias: str, push: Push, lines: Iterable[bytes], *, lock_timeout: float
 
     :param lines: without their line ends
     :param lock_timeout: seconds to wait for another push with the same key that is being stored
-    :raises IdempotencyConflictError: if the key was used for another push
+    :raises RequestError: if the key was used for another push
     :raises django.db.Error: if the database cannot be used
     """
     parameters = orjson.dumps(push.parameters, option=orjson.OPT_SORT_KEYS)
@@ -181,13 +181,14 @@ def _create_chunks(alias: str, run: Any, chunks: Iterable[bytes]) -> None:
 def _find_duplicate(alias: str, push: Push, digest: str) -> Receipt:
     """Return the receipt of the earlier push with the same key.
 
-    :raises IdempotencyConflictError: if it had other lines or parameters
+    :raises RequestError: if it had other lines or parameters
     """
     runs = loading_models(alias).runs.of(push.platform)
     run = runs.get(idempotency_key=push.key)
     if run.options.get("push", {}).get("digest") != digest:
-        raise IdempotencyConflictError(
+        raise RequestError(
+            409,
             f"The key {push.key} was used before, for another body or other parameters. Use a new "
-            "key for each push; repeat a key only to send the same push again."
+            "key for each push; repeat a key only to send the same push again.",
         )
     return Receipt(run.pk, run.status, True)

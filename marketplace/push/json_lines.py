@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
-from marketplace.exceptions import RecordLimitError
+from marketplace.exceptions import RecordLimitError, RequestError
 from marketplace.loading.formats import json_text
-from marketplace.push.errors import RequestError
 from marketplace.push.request_body import Limits
 
 #: Blank lines in a body. More may be an attempt to occupy the server.

@@ -6,12 +6,11 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from marketplace.exceptions import PayloadError, SourceError
+from marketplace.exceptions import PayloadError, RequestError, SourceError
 from marketplace.loading import full_listings, sources
 from marketplace.loading.values import instant
 from marketplace.push import inbox
 from marketplace.push.content_encoding import ENCODINGS
-from marketplace.push.errors import RequestError
 
 #: Parameters for values that payloads may omit, named like the options of `ingest`.
 _OPTIONS = ("shop", "lot", "lot_type", "currency", "decimal")

@@ -11,7 +11,7 @@ from threading import Timer
 from types import TracebackType
 from typing import Any, NamedTuple
 
-from marketplace.push.errors import RequestError
+from marketplace.exceptions import RequestError
 
 #: Bytes that are received at a time.
 _PIECE_SIZE = 1 << 16

@@ -27,6 +27,9 @@ for row in ask("procurement.pairs", since="2026-01-01"):
     print(row.customer, row.supplier, row.amount)
 ```
 
+Programs ask them by HTTP, with a token: `GET /api/questions/procurement/pairs?since=-1y`. See
+[Questions by HTTP](analysis.md#questions-by-http).
+
 Formats of files are csv, json, jsonl, xlsx and parquet. A question is executed by the analyst role
 of the database, in a read-only transaction, and stopped after `QUESTION_TIMEOUT` seconds. A page
 and a table on the terminal show the first rows and say so; files have all rows.

@@ -41,21 +41,22 @@ def write(answer: Answer, kind: str, file: BinaryIO) -> None:
             file.write(part)
 
 
-def stream(answer: Answer, kind: str) -> Iterator[bytes]:
+def stream(answer: Answer, kind: str, *, needs_all: bool) -> Iterator[bytes]:
     """Return the bytes of a file with all rows of an answer, in parts.
 
     Workbooks and Parquet are written to a temporary file first. The other formats are read while
     they are sent: if that fails, the iterator raises the error.
 
     :param kind: one of FORMATS
-    :raises AnswerError: if there are more rows than the limit of the answer
+    :param needs_all: whether a workbook or a Parquet file must have all rows
+    :raises AnswerError: if it must, and there are more rows than the limit of the answer
     """
     if kind in _STREAMS:
         return _stream(answer, kind)
     file = cast(BinaryIO, TemporaryFile())  # noqa: SIM115 # `_read` closes it
     with answer:
         _WRITERS[kind](answer, file)
-    if answer.is_truncated:
+    if needs_all and answer.is_truncated:
         file.close()
         raise AnswerError(
             f"There are more than {answer.row_count:,} rows, which is the limit of {kind.upper()} "

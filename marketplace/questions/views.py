@@ -3,7 +3,6 @@
 The address is the whole state of a page, so that it can be shared.
 """
 
-import logging
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any
@@ -17,37 +16,22 @@ from django.http import (
     HttpRequest,
     HttpResponse,
     HttpResponseBase,
-    StreamingHttpResponse,
 )
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.text import capfirst
-from django.utils.timezone import localtime
 
 from marketplace.exceptions import AnswerError, MarketplaceError, ParameterError, QuestionError
 from marketplace.postgresql.errors import explain
-from marketplace.questions import charts, exports
+from marketplace.questions import charts, downloads
 from marketplace.questions.answers import Answer, ask
 from marketplace.questions.columns import Column
 from marketplace.questions.definition import Question, get_question, read_questions
 from marketplace.questions.parameters import Parameter
 from marketplace.registry import get_database
 
-logger = logging.getLogger(__name__)
-
 #: Rows that a page shows.
 ROW_LIMIT = 200
-
-#: Rows that a page exports as a workbook; the command has no limit.
-XLSX_LIMIT = 200_000
-
-_CONTENT_TYPES = {
-    "csv": "text/csv; charset=utf-8",
-    "json": "application/json",
-    "jsonl": "application/x-ndjson",
-    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    "parquet": "application/vnd.apache.parquet",
-}
 
 
 def question_list(request: HttpRequest) -> HttpResponse:
@@ -72,8 +56,8 @@ def question_page(request: HttpRequest, alias: str, name: str) -> HttpResponseBa
         raise PermissionDenied
     texts = {key: str(value) for key, value in request.GET.items()}
     kind = texts.pop("format", "")
-    if kind and kind not in exports.FORMATS:
-        raise Http404(f"Unknown format {kind}: {', '.join(exports.FORMATS)}")
+    if kind and kind not in downloads.FORMATS:
+        raise Http404(f"Unknown format {kind}: {', '.join(downloads.FORMATS)}")
     return _export(request, question, texts, kind) if kind else _show(request, question, texts)
 
 
@@ -82,7 +66,7 @@ def _show(request: HttpRequest, question: Question, texts: dict[str, str]) -> Ht
         "title": question.title["en"],
         "description": question.description["en"],
         "exports": [
-            (kind.upper(), f"?{urlencode(texts | {'format': kind})}") for kind in exports.FORMATS
+            (kind.upper(), f"?{urlencode(texts | {'format': kind})}") for kind in downloads.FORMATS
         ],
         "sql": question.sql.replace("%%", "%"),
         "limit": ROW_LIMIT,
@@ -148,21 +132,15 @@ def _field(parameter: Parameter, texts: dict[str, str], invalid: str) -> dict[st
 def _export(
     request: HttpRequest, question: Question, texts: dict[str, str], kind: str
 ) -> HttpResponseBase:
-    """Return a file with all rows; the connection breaks if reading them fails midway."""
-    limit = XLSX_LIMIT if kind == "xlsx" else None
+    """Return a file with all rows, or the reason for which there is none."""
     try:
-        parts = exports.stream(ask(question.name, limit=limit, **texts), kind)
+        return downloads.download(request.user, question, texts, kind)
     except ParameterError as error:
         return HttpResponse(f"{error}.\n", status=400, content_type="text/plain; charset=utf-8")
     except (Error, MarketplaceError) as error:
         return HttpResponse(
             f"{explain(error)}\n", status=503, content_type="text/plain; charset=utf-8"
         )
-    logger.info("%s exports %s as %s: %s", request.user, question.name, kind, texts)
-    response = StreamingHttpResponse(parts, content_type=_CONTENT_TYPES[kind])
-    name = f"{question.name.replace('.', '-')}-{localtime():%Y%m%d-%H%M}.{kind}"
-    response["Content-Disposition"] = f'attachment; filename="{name}"'
-    return response
 
 
 def _may_ask(request: HttpRequest, alias: str) -> bool:

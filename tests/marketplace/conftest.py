@@ -11,6 +11,9 @@ from marketplace import registry
 from marketplace.databases.creation import drop_database
 from marketplace.databases.roles.definitions import roles_of
 from marketplace.databases.server import MAINTENANCE_DATABASE, connect_to_database
+from marketplace.questions import definition
+from marketplace.questions.definition import read_questions
+from tests.questions import SELLERS_HEAD, SELLERS_SQL
 
 
 @pytest.fixture
@@ -79,3 +82,15 @@ def _only_olx(monkeypatch):
     """Register only one platform in classifieds."""
     others = [item for item in registry.PLATFORMS if item.database != "classifieds"]
     monkeypatch.setattr(registry, "PLATFORMS", (*others, registry.get_platform("olx")))
+
+
+@pytest.fixture
+def question(tmp_path, monkeypatch):
+    """Make the file of `ecommerce.sellers` the only question; return its path."""
+    path = tmp_path / "ecommerce" / "questions" / "sellers.sql"
+    path.parent.mkdir(parents=True)
+    path.write_text(SELLERS_HEAD + SELLERS_SQL)
+    monkeypatch.setattr(definition, "find_files", lambda: [path])
+    read_questions.cache_clear()
+    yield path
+    read_questions.cache_clear()

@@ -6,7 +6,7 @@ import json
 import pytest
 from django.db import OperationalError, connections
 
-from marketplace.push import api
+from marketplace.api import pushes
 from marketplace.registry import PLATFORMS
 from tests.marketplace.push.api_client import LINES, TOKEN, runs
 
@@ -141,7 +141,7 @@ class TestErrors:
         assert (response.status_code, response.json()["line"]) == (413, 1)
 
     def test_too_many_concurrent_requests(self, push, settings):
-        with api._receive_slot(), api._receive_slot():
+        with pushes._receive_slot(), pushes._receive_slot():
             response = push()
 
         assert (response.status_code, response.headers["Retry-After"]) == (503, "10")

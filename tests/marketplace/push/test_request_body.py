@@ -8,8 +8,8 @@ import zlib
 import pytest
 import zstandard
 
+from marketplace.exceptions import RequestError
 from marketplace.push.content_encoding import decompress
-from marketplace.push.errors import RequestError
 from marketplace.push.json_lines import JsonLines
 from marketplace.push.request_body import Limits, RequestBody
 

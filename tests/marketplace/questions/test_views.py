@@ -10,42 +10,15 @@ from django.urls import reverse
 
 from ecommerce.models import Seller
 from marketplace import groups
-from marketplace.questions import definition, views
-from marketplace.questions.definition import read_questions
-from tests.questions import analysts  # noqa: F401
+from marketplace.questions import downloads, views
+from tests.questions import add_sellers, analysts  # noqa: F401
 
 pytestmark = [
     pytest.mark.django_db(databases="__all__", transaction=True),
-    pytest.mark.usefixtures("analysts"),
+    pytest.mark.usefixtures("analysts", "question"),
 ]
 
-HEAD = """/*
-title = "Sellers"
-description = "Sellers of a platform."
-[parameters.platform]
-type = "platform"
-[columns.name]
-link = "ecommerce.seller:id"
-[columns.link]
-type = "link"
-*/
-"""
-SQL = """
-SELECT s.platform, s.name, s.id, s.link FROM ecommerce_sellers AS s
-WHERE %(platform)s::text IS NULL OR s.platform = %(platform)s ORDER BY s.id
-"""
 PAGE = "/questions/ecommerce/sellers/"
-
-
-@pytest.fixture(autouse=True)
-def question(tmp_path, monkeypatch):
-    folder = tmp_path / "ecommerce" / "questions"
-    folder.mkdir(parents=True)
-    (folder / "sellers.sql").write_text(HEAD + SQL)
-    monkeypatch.setattr(definition, "find_files", lambda: [folder / "sellers.sql"])
-    read_questions.cache_clear()
-    yield folder / "sellers.sql"
-    read_questions.cache_clear()
 
 
 @pytest.fixture
@@ -55,19 +28,6 @@ def analyst(client):
     user.groups.add(Group.objects.get(name="analyst"))
     client.force_login(user)
     return client
-
-
-def add_sellers(*rows):
-    for number, (platform, name, link) in enumerate(rows, 1):
-        Seller.objects.create(
-            platform=platform,
-            external_id=str(number),
-            name=name,
-            link=link,
-            first_seen_at="2026-03-01T00:00Z",
-            last_seen_at="2026-03-01T00:00Z",
-            updated_at="2026-03-01T00:00Z",
-        )
 
 
 def test_a_login_is_required(client):
@@ -158,7 +118,7 @@ def test_an_export_has_the_parameters_of_the_page(analyst, kind):
 
 
 def test_a_workbook_with_too_many_rows_is_refused(analyst, monkeypatch):
-    monkeypatch.setattr(views, "XLSX_LIMIT", 2)
+    monkeypatch.setattr(downloads, "XLSX_LIMIT", 2)
     add_sellers(*(("uzum", f"Seller {n}", "") for n in range(3)))
 
     response = analyst.get(PAGE, {"format": "xlsx"})

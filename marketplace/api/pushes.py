@@ -1,52 +1,36 @@
-"""The push API: scrapers send payloads by HTTP, without access to a database.
+"""Pushes: scrapers send payloads by HTTP, without access to a database.
 
 `POST /api/ingest/<platform>` queues JSON lines as a run.
 `GET /api/ingest/runs/<platform>-<number>` returns the state of a run.
-All responses are JSON. An error has the problem, the reason and the next step.
 """
 
 import hmac
-import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import wraps
 from threading import BoundedSemaphore
-from typing import Any, TypeAlias
+from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import SuspiciousOperation
-from django.db import Error
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.csrf import csrf_exempt
+from ninja import Router
 
-from marketplace.exceptions import DatabaseUnavailableError
+from marketplace.api.errors import HANDLED, RETRY_LATER, error_response
+from marketplace.exceptions import RequestError
 from marketplace.loading.models import LoadRun, loading_models
 from marketplace.loading.summary import warnings_of
 from marketplace.push import inbox
 from marketplace.push.content_encoding import decompress
-from marketplace.push.errors import IdempotencyConflictError, RequestError
 from marketplace.push.json_lines import JsonLines
 from marketplace.push.parameters import read_content_encoding, read_parameters
 from marketplace.push.request_body import Limits, RequestBody
 from marketplace.registry import PLATFORMS, get_platform
 from marketplace.secret_checks import MIN_TOKEN
 
-logger = logging.getLogger(__name__)
-
-#: Response header of temporary failures: the seconds until the next attempt.
-_RETRY_LATER = {"Retry-After": "10"}
-
-#: Seconds for which the remaining body of a rejected request is received.
-_DISCARD_SECONDS = 5.0
-
-_SERVER_ERROR = (
-    "The server failed to process this request; its log has the reason. Send it again later, with "
-    "the same Idempotency-Key if it has one."
-)
+router = Router(tags=["Pushes"])
 
 #: Number of rejection reasons in the state of a run.
 _MAX_REASONS = 10
@@ -62,50 +46,38 @@ _COUNTS = {
     "price_points": "price_point_count",
 }
 
-_ERRORS = (RequestError, IdempotencyConflictError, Error, DatabaseUnavailableError)
-
 _receive_slots = BoundedSemaphore(settings.INGEST_API_CONCURRENCY)
 
-View: TypeAlias = Callable[..., HttpResponse]
+#: The body and the headers of a push, for the documentation: the view reads them itself, in parts.
+_PUSH_DOCUMENTATION = {
+    "security": [{"bearer": []}],
+    "parameters": [
+        {"name": name, "in": place, "schema": {"type": "string"}, "description": text}
+        for name, place, text in (
+            ("Idempotency-Key", "header", "A push with the same key is stored once."),
+            ("Content-Encoding", "header", "gzip or zstd."),
+            ("observed_at", "query", "The time at which the scraper read the payloads."),
+            ("shop", "query", "The name of the shop, if the payloads do not have it."),
+            ("full_listing", "query", "The kind of objects that the push lists completely."),
+            ("decimal", "query", "The decimal separator of prices that are text."),
+        )
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
+    },
+}
 
 
-class _ErrorResponse(JsonResponse):
-    """The response to a rejected request. The rest of the request's body is discarded."""
-
-    body: RequestBody | None = None
-
-    def close(self) -> None:
-        """Discard the rest of the body, after the response has been sent."""
-        if self.body:
-            self.body.discard(_DISCARD_SECONDS)
-        super().close()
-
-
-def _api_view(view: View) -> View:
-    """Return a view that answers errors by JSON.
-
-    It is exempt from the CSRF check, because the API uses no session.
-    """
-
-    @wraps(view)
-    def wrapped(*args: Any, **kwargs: Any) -> HttpResponse:
-        try:
-            return view(*args, **kwargs)
-        except _ERRORS as error:
-            return _error_response(error)
-        except SuspiciousOperation as error:
-            return _error_response(RequestError(400, f"The request cannot be read: {error}"))
-        except Exception:
-            logger.exception("A request failed")
-            return _error_response(RequestError(500, _SERVER_ERROR))
-
-    return csrf_exempt(wrapped)
-
-
-@_api_view
+@router.post(
+    "/{platform}",
+    summary="Queue JSON lines as a run",
+    response={202: dict[str, Any]},
+    openapi_extra=_PUSH_DOCUMENTATION,
+    url_name="push",
+)
 def push(request: HttpRequest, platform: str) -> HttpResponse:
-    """Queue the JSON lines of the request as a run."""
-    _check_method(request, "POST")
+    """Queue JSON lines, one payload or an array of payloads in each, as a run of the platform."""
     _authorize(request, platform)
     new_push = read_parameters(request, platform, timezone.now())
     encoding = read_content_encoding(request)
@@ -113,16 +85,22 @@ def push(request: HttpRequest, platform: str) -> HttpResponse:
         body = RequestBody(request.META, _limits())
         try:
             return _receive(new_push, body, encoding)
-        except _ERRORS as error:
-            response = _error_response(error)
+        except HANDLED as error:
+            response = error_response(error)
             response.body = body
             return response
 
 
-@_api_view
+@router.api_operation(
+    ["GET", "HEAD"],
+    "/runs/{name}",
+    summary="Return the state of a run",
+    response={200: dict[str, Any]},
+    openapi_extra={"security": [{"bearer": []}]},
+    url_name="run",
+)
 def run(request: HttpRequest, name: str) -> HttpResponse:
-    """Return the state of a run."""
-    _check_method(request, "GET", "HEAD")
+    """Return the state of a run: its status, counts, warnings, and reasons of rejections."""
     platform, _, number = name.rpartition("-")
     if not platform:
         raise RequestError(
@@ -137,16 +115,6 @@ def run(request: HttpRequest, name: str) -> HttpResponse:
     return JsonResponse(_run_state(alias, row))
 
 
-@_api_view
-def unknown_path(request: HttpRequest) -> HttpResponse:
-    """Answer 404 with the paths of the API."""
-    raise RequestError(
-        404,
-        f"{request.path} does not exist. Push to /api/ingest/<platform>, without a slash at "
-        "the end; ask for a run at /api/ingest/runs/<id>.",
-    )
-
-
 def accepted_tokens(platform: str) -> list[str]:
     """Return the tokens of a platform that are long enough."""
     return [
@@ -154,15 +122,6 @@ def accepted_tokens(platform: str) -> list[str]:
         for name, token in settings.INGEST_TOKENS
         if name == platform and len(token) >= MIN_TOKEN
     ]
-
-
-def _check_method(request: HttpRequest, *methods: str) -> None:
-    if request.method not in methods:
-        raise RequestError(
-            405,
-            f"{request.method} is not allowed here. Use {methods[0]}.",
-            headers={"Allow": ", ".join(methods)},
-        )
 
 
 def _authorize(request: HttpRequest, platform: str) -> None:
@@ -201,7 +160,7 @@ def _receive_slot() -> Iterator[None]:
         raise RequestError(
             503,
             "Too many pushes are being received at once. Send this push again later.",
-            headers=_RETRY_LATER,
+            headers=RETRY_LATER,
         )
     try:
         yield
@@ -233,7 +192,7 @@ def _receive(new_push: inbox.Push, body: RequestBody, encoding: str) -> HttpResp
             lock_timeout=settings.INGEST_API_TIMEOUT,
         )
     name = f"{new_push.platform}-{receipt.run_id}"
-    url = reverse("api_run", args=[name])
+    url = reverse("api:run", args=[name])
     content = {
         "run": name,
         "status": receipt.status,
@@ -263,25 +222,3 @@ def _rejection_reasons(row: Any) -> list[dict[str, Any]]:
     """Return the most frequent reasons for which records of the run were quarantined."""
     reasons = row.quarantine.values("field", "reason").annotate(count=Count("pk"))
     return list(reasons.order_by("-count", "field", "reason")[:_MAX_REASONS])
-
-
-def _error_response(error: Exception) -> _ErrorResponse:
-    if not isinstance(error, RequestError):
-        error = _as_request_error(error)
-    content: dict[str, Any] = {"error": str(error)}
-    if error.line is not None:
-        content["line"] = error.line
-    return _ErrorResponse(content, status=error.status, headers=error.headers)
-
-
-def _as_request_error(error: Exception) -> RequestError:
-    if isinstance(error, IdempotencyConflictError):
-        return RequestError(409, str(error))
-    # Only the log has the details: they may name servers and roles.
-    logger.error("A request failed: %s", error)
-    return RequestError(
-        503,
-        "The platform's database is currently unavailable. Send the request again later, with "
-        "the same Idempotency-Key if it has one.",
-        headers=_RETRY_LATER,
-    )

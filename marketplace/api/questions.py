@@ -1,0 +1,189 @@
+"""Questions by HTTP, for accounts with a token.
+
+`GET /api/questions` lists the questions that the account may ask.
+`GET /api/questions/<database>/<name>` answers one. Its parameters are those of the question, and
+`format` and `limit`.
+"""
+
+from typing import Any
+
+from django.db import Error
+from django.http import HttpRequest, HttpResponseBase, JsonResponse
+from django.urls import reverse
+from ninja import Router
+
+from marketplace.api.errors import RETRY_LATER
+from marketplace.api.tokens import TokenAuthentication
+from marketplace.exceptions import (
+    MarketplaceError,
+    ParameterError,
+    QuestionError,
+    RequestError,
+)
+from marketplace.postgresql.errors import explain
+from marketplace.questions import ask, downloads
+from marketplace.questions.definition import Question, get_question, read_questions
+from marketplace.questions.parameters import Parameter
+from marketplace.registry import get_database
+
+router = Router(auth=TokenAuthentication(), tags=["Questions"])
+
+#: Rows of an answer in JSON: it is held in memory. The other formats are streamed.
+DEFAULT_LIMIT, MAX_LIMIT = 1000, 10_000
+
+_READING = {
+    "format": f"One of {', '.join(downloads.FORMATS)}. Default: json.",
+    "limit": f"Maximum number of rows. In JSON at most {MAX_LIMIT:,}, by default {DEFAULT_LIMIT:,};"
+    " all rows in other formats.",
+}
+
+
+@router.get("", summary="List the questions", response={200: dict[str, Any]}, url_name="questions")
+def question_list(request: HttpRequest) -> JsonResponse:
+    """List the questions that the account may ask, with their parameters."""
+    questions = [item for item in read_questions()[0].values() if _may_ask(request, item)]
+    return JsonResponse({"questions": [_describe(question) for question in questions]})
+
+
+def answer(request: HttpRequest, database: str, name: str) -> HttpResponseBase:
+    """Answer a question."""
+    try:
+        question = get_question(f"{database}.{name}")
+    except QuestionError as error:
+        raise RequestError(500 if error.path else 404, str(error)) from None
+    if not _may_ask(request, question):
+        raise RequestError(
+            403, f"The account {request.user} may not view the tables of {question.alias}."
+        )
+    texts = {key: str(value) for key, value in request.GET.items()}
+    kind = texts.pop("format", "json")
+    if kind not in downloads.FORMATS:
+        known = ", ".join(downloads.FORMATS)
+        raise RequestError(400, f"format must be one of {known}.", parameter="format")
+    limit = _read_limit(texts.pop("limit", ""), kind)
+    try:
+        if kind != "json":
+            return downloads.download(request.user, question, texts, kind, limit)
+        return _as_json(question, texts, limit)
+    except ParameterError as error:
+        raise RequestError(400, f"{error}.", parameter=error.name) from None
+    except (Error, MarketplaceError) as error:
+        raise RequestError(503, explain(error), headers=RETRY_LATER) from error
+
+
+def _read_limit(text: str, kind: str) -> int | None:
+    is_json = kind == "json"
+    if not text:
+        return DEFAULT_LIMIT if is_json else None
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text)):
+        raise RequestError(400, "limit must be a whole number from 1 on.", parameter="limit")
+    if is_json and int(text) > MAX_LIMIT:
+        raise RequestError(
+            400,
+            f"limit must be at most {MAX_LIMIT:,} in JSON. Use format=jsonl.",
+            parameter="limit",
+        )
+    return int(text)
+
+
+def _as_json(question: Question, texts: dict[str, str], limit: int | None) -> JsonResponse:
+    """Return the rows, and what they are based on."""
+    with ask(question.name, limit=limit, **texts) as rows:
+        content = {
+            "question": question.name,
+            "parameters": {
+                parameter.name: texts.get(parameter.name, parameter.default)
+                for parameter in question.parameters
+            },
+            "as_of": rows.as_of,
+            "history_since": rows.history_since,
+            "columns": [
+                {"name": column.name, "type": column.type, "title": column.label}
+                for column in rows.columns
+            ],
+            "rows": list(rows.as_dicts()),
+            "row_count": rows.row_count,
+            "is_truncated": rows.is_truncated,
+        }
+    return JsonResponse(content)
+
+
+def _describe(question: Question) -> dict[str, Any]:
+    return {
+        "name": question.name,
+        "title": question.title["en"],
+        "description": question.description["en"],
+        "parameters": [_describe_parameter(parameter) for parameter in question.parameters],
+        "url": f"{reverse('api:questions')}/{question.name.replace('.', '/')}",
+    }
+
+
+def _describe_parameter(parameter: Parameter) -> dict[str, Any]:
+    return {
+        "name": parameter.name,
+        "type": parameter.type,
+        "title": parameter.label,
+        "default": parameter.default,
+        "is_required": parameter.is_required,
+        "choices": list(_choices(parameter)),
+        "minimum": parameter.minimum,
+        "maximum": parameter.maximum,
+    }
+
+
+def _choices(parameter: Parameter) -> tuple[str, ...]:
+    if parameter.type == "platform":
+        return get_database(parameter.alias).platforms
+    return parameter.choices
+
+
+def _may_ask(request: HttpRequest, question: Question) -> bool:
+    return bool(request.user.has_module_perms(question.alias))
+
+
+def _document(question: Question) -> None:
+    """Add the path of a question, with its parameters, to the documentation of the API."""
+    alias, _, name = question.name.partition(".")
+
+    def answer_question(request: HttpRequest) -> HttpResponseBase:
+        return answer(request, alias, name)
+
+    parameters: list[dict[str, Any]] = [
+        {
+            "name": parameter.name,
+            "in": "query",
+            "required": parameter.is_required,
+            "description": f"{parameter.label} ({parameter.type})",
+            "schema": _schema(parameter),
+        }
+        for parameter in question.parameters
+    ]
+    parameters += [
+        {"name": key, "in": "query", "description": text, "schema": {"type": "string"}}
+        for key, text in _READING.items()
+    ]
+    router.add_api_operation(
+        f"/{alias}/{name}",
+        ["GET"],
+        answer_question,
+        operation_id=f"{alias}_{name}",
+        summary=question.title["en"],
+        description=question.description["en"],
+        response={200: dict[str, Any]},
+        openapi_extra={"parameters": parameters},
+    )
+
+
+def _schema(parameter: Parameter) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "string"}
+    if choices := _choices(parameter):
+        schema["enum"] = list(choices)
+    if parameter.default:
+        schema["default"] = parameter.default
+    return schema
+
+
+for _question in read_questions()[0].values():
+    _document(_question)
+# Questions whose file is not valid, and names that do not exist.
+router.get("/{database}/{name}", include_in_schema=False)(answer)

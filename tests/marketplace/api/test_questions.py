@@ -1,0 +1,256 @@
+"""Questions by HTTP: the same rows as everywhere, and a clear error for each bad request."""
+
+import csv
+import io
+import json
+from datetime import timedelta
+from unittest import mock
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.db import connections
+from django.utils import timezone
+from pyarrow import parquet
+
+from marketplace import groups
+from marketplace.api import tokens
+from marketplace.models import ApiToken
+from marketplace.questions import ask
+from marketplace.questions.definition import read_questions
+from tests.questions import add_sellers, analysts  # noqa: F401
+
+pytestmark = [
+    pytest.mark.django_db(databases="__all__", transaction=True),
+    pytest.mark.usefixtures("analysts"),
+]
+
+PATH = "/api/questions/ecommerce/seller_ranking"
+
+
+@pytest.fixture
+def account():
+    groups.ensure_groups()
+    user = User.objects.create_user("ann")
+    user.groups.add(Group.objects.get(name="analyst"))
+    return user
+
+
+@pytest.fixture
+def get(client, account):
+    """Return a function that requests an address with a token of the account."""
+    token, _ = tokens.issue(account, "tests", 1)
+
+    def get(address, token=token, **headers):
+        return client.get(address, headers={"Authorization": f"Bearer {token}"} | headers)
+
+    return get
+
+
+def test_the_list_has_the_questions_of_all_databases(get):
+    listed = get("/api/questions").json()["questions"]
+
+    assert [entry["name"] for entry in listed] == list(read_questions()[0])
+    assert all(entry["url"].startswith("/api/questions/") for entry in listed)
+
+
+@pytest.mark.parametrize("name", read_questions()[0])
+def test_every_question_has_an_address(get, name):
+    response = get(f"/api/questions/{name.replace('.', '/')}")
+
+    content = response.json()
+    assert (response.status_code, content["question"]) == (200, name)
+    assert content["row_count"] == len(content["rows"])
+
+
+@pytest.mark.usefixtures("question")
+class TestRows:
+    """The rows are those of Python, in each format."""
+
+    ADDRESS = "/api/questions/ecommerce/sellers?platform=uzum"
+
+    @pytest.fixture(autouse=True)
+    def sellers(self):
+        add_sellers(("uzum", "=Бозор", None), ("uzum", "a, b", "https://a.uz"), ("ozon", "c", None))
+
+    def test_all_formats_have_the_rows_of_python(self, get):
+        with ask("ecommerce.sellers", platform="uzum") as answer:
+            expected = list(answer.as_dicts())
+
+        content = get(self.ADDRESS).json()
+        lines = b"".join(get(f"{self.ADDRESS}&format=jsonl")).decode().splitlines()
+        text = b"".join(get(f"{self.ADDRESS}&format=csv")).decode()
+        file = io.BytesIO(b"".join(get(f"{self.ADDRESS}&format=parquet")))
+
+        assert content["rows"] == expected
+        assert [row["name"] for row in expected] == ["=Бозор", "a, b"]
+        assert [json.loads(line) for line in lines] == expected
+        names = [row["name"] for row in csv.DictReader(io.StringIO(text))]
+        assert names == ["'=Бозор", "a, b"]
+        assert parquet.read_table(file).to_pylist() == expected
+        assert content["parameters"] == {"platform": "uzum"}
+
+    def test_a_cut_answer_says_so(self, get):
+        content = get(f"{self.ADDRESS}&limit=1").json()
+
+        assert (content["row_count"], content["is_truncated"]) == (1, True)
+
+    @pytest.mark.parametrize("kind", ["jsonl", "xlsx", "parquet"])
+    def test_a_limit_cuts_a_file(self, get, kind):
+        response = get(f"{self.ADDRESS}&limit=1&format={kind}")
+
+        assert response.status_code == 200
+        assert b"".join(response)
+
+    def test_a_file_that_is_not_valid_is_named(self, get, question):
+        question.write_text("/*\ntitle = 1\n*/ SELECT 1")
+        read_questions.cache_clear()
+
+        response = get("/api/questions/ecommerce/sellers")
+
+        assert response.status_code == 500
+        assert "sellers.sql:2" in response.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter", "reason"),
+    [
+        ("since=yesterday", "since", "is not a date"),
+        ("platform=olx", "platform", "is not a platform of ecommerce"),
+        (f"search={'x' * 10_000}", "search", "has more than 1,000 characters"),
+        ("search=%00", "search", "NUL"),
+        ("colour=red", "colour", "is not a parameter of"),
+        ("format=xml", "format", "must be one of"),
+        ("limit=0", "limit", "whole number"),
+        ("limit=10001", "limit", "at most 10,000"),
+    ],
+)
+def test_invalid_parameter(get, query, parameter, reason):
+    name = "price_drops" if query.startswith("since") else "compare"
+    response = get(f"/api/questions/ecommerce/{name}?{query}")
+
+    assert (response.status_code, response.json()["parameter"]) == (400, parameter)
+    assert reason in response.json()["error"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"Authorization": "Basic abc"}, {"Authorization": "Bearer "}],
+)
+def test_without_a_token(client, headers):
+    response = client.get(PATH, headers=headers)
+
+    assert (response.status_code, response.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert "token" in response.json()["error"]
+
+
+@pytest.mark.parametrize("token", ["wrong", "токен", "x" * 10_000])
+def test_unknown_token(get, token):
+    assert get(PATH, token=token).status_code == 401
+
+
+def test_a_session_is_no_token(client, admin_user):
+    client.force_login(admin_user)
+
+    assert client.get(PATH).status_code == 401
+
+
+def test_expired_token(get):
+    later = timezone.now() + timedelta(days=1)
+    with mock.patch.object(timezone, "now", return_value=later):
+        response = get(PATH)
+
+    assert response.status_code == 401
+    assert "expired on" in response.json()["error"]
+
+
+def test_inactive_account(get, account):
+    account.is_active = False
+    account.save()
+
+    assert get(PATH).status_code == 401
+
+
+def test_account_without_access_to_the_database(get, account):
+    account.groups.clear()
+
+    response = get(PATH)
+
+    assert response.status_code == 403
+    assert "ecommerce" in response.json()["error"]
+    assert get("/api/questions").json() == {"questions": []}
+
+
+@pytest.mark.parametrize("method", ["post", "put", "delete"])
+def test_other_methods(client, method):
+    response = getattr(client, method)(PATH)
+
+    assert (response.status_code, response.headers["Allow"]) == (405, "GET")
+    assert "Use GET" in response.json()["error"]
+
+
+def test_unknown_question(get):
+    response = get("/api/questions/ecommerce/price_drop")
+
+    assert response.status_code == 404
+    assert "Did you mean ecommerce.price_drops" in response.json()["error"]
+
+
+def test_unavailable_database(get, settings):
+    wrapper = connections["ecommerce"]
+    with mock.patch.dict(wrapper.settings_dict, HOST="127.0.0.1", PORT="1"):
+        response = get(PATH)
+
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "10")
+    assert "ecommerce" in response.json()["error"]
+    assert get("/api/questions/procurement/savings").status_code == 200
+
+
+def test_the_documentation_names_every_question(admin_client):
+    paths = admin_client.get("/api/openapi.json").json()["paths"]
+
+    for name, question in read_questions()[0].items():
+        operation = paths[f"/api/questions/{name.replace('.', '/')}"]["get"]
+        names = [parameter["name"] for parameter in operation["parameters"]]
+        assert names == [*(item.name for item in question.parameters), "format", "limit"]
+    assert {"/api/ingest/{platform}", "/api/ingest/runs/{name}"} <= set(paths)
+
+
+def test_the_documentation_requires_a_login(client):
+    assert client.get("/api/docs").status_code == 302
+    assert client.get("/api/openapi.json").status_code == 302
+
+
+class TestCommand:
+    """`api_token` creates, lists and revokes tokens."""
+
+    def test_a_created_token_is_accepted_until_it_is_revoked(self, client, account, capsys):
+        call_command("api_token", "ann", name="notebook")
+        token = capsys.readouterr().out.strip()
+        headers = {"Authorization": f"Bearer {token}"}
+
+        assert client.get("/api/questions", headers=headers).status_code == 200
+        assert token not in str(ApiToken.objects.values_list())
+        call_command("api_token", list=True)
+        assert "ann  notebook  valid until" in capsys.readouterr().out
+        call_command("api_token", "ann", name="notebook", revoke=True)
+        assert client.get("/api/questions", headers=headers).status_code == 401
+
+    @pytest.mark.parametrize(
+        ("arguments", "reason"),
+        [
+            (["bob"], "The account bob does not exist"),
+            (["ann", "--revoke"], "has no token default"),
+            ([], "Name an account"),
+            (["ann", "--days", "0"], "--days must be"),
+        ],
+    )
+    def test_errors(self, account, arguments, reason):
+        with pytest.raises(CommandError, match=reason):
+            call_command("api_token", *arguments)
+
+    def test_a_name_is_used_once(self, account):
+        call_command("api_token", "ann")
+        with pytest.raises(CommandError, match="has a token default already"):
+            call_command("api_token", "ann")
