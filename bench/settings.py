@@ -18,5 +18,6 @@ for _name in ("marketplace", *ALIASES):
     os.environ[f"{_name.upper()}_DB_HOST"] = ""
 os.environ["DB_HOST"] = ""
 os.environ["ARCHIVE_DIR"] = ""
+os.environ["DEMO_END"] = "2026-11-20"
 
 from marketplace.settings import *  # noqa: E402, F403

@@ -2,13 +2,14 @@
 
 The `demo` package of each app invents the documents of its platforms. They are loaded like real
 ones. All values are derived from a fixed seed and from keys, so the same scale produces the same
-bytes on every machine, and a second run makes no changes.
+bytes on every machine, and a second run makes no changes. The period ends on the day before the
+data was first loaded, or on settings.DEMO_END.
 """
 
 import os
 import secrets
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from importlib import import_module
 from itertools import groupby
@@ -17,8 +18,10 @@ from random import Random
 from typing import NamedTuple
 
 from django.apps import apps
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db.models import Q
+from django.utils import timezone
 
 from marketplace import rates
 from marketplace.humanize import counted
@@ -28,8 +31,22 @@ from marketplace.loading.models import loading_models
 from marketplace.loading.values import TASHKENT
 from marketplace.registry import ALIASES, get_platform
 
+#: The file in DATA_DIR with the last day of the period, so that later runs make no changes.
+_LAST_DAY = "demo_last_day"
+
+
+def _last_day() -> date:
+    """Return the last day of the period: the stated one, the one of the first load, or yesterday."""
+    if settings.DEMO_END:
+        return settings.DEMO_END
+    path = settings.DATA_DIR / _LAST_DAY
+    if path.exists():
+        return date.fromisoformat(path.read_text().strip())
+    return timezone.localdate() - timedelta(days=1)
+
+
 #: The end of the demonstration's period.
-END = datetime(2026, 11, 20, 20, tzinfo=TASHKENT)
+END = datetime.combine(_last_day(), time(20), TASHKENT)
 DAYS = 120
 START = END - timedelta(days=DAYS)
 
@@ -101,6 +118,8 @@ def load(scale: int, *, again: bool = False) -> Iterator[Total]:
 
     :param again: whether to read also feeds that have a completed load
     """
+    settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
+    (settings.DATA_DIR / _LAST_DAY).write_text(f"{END:%Y-%m-%d}\n")
     for platform, visits in groupby(feeds(scale), key=lambda feed: feed.platform):
         loaded = frozenset() if again else _loaded_sources(platform)
         total = Total(platform)

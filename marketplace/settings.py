@@ -134,6 +134,9 @@ EMBEDDED_POSTGRES = bool(_EMBEDDED)
 #: Bytes of the file that reserves space to start the embedded server on a full disk; 0 for none.
 EMBEDDED_RESERVE = environment.embedded_reserve()
 
+#: The last day of the demonstration's period; None for the day before its data is loaded.
+DEMO_END = environment.demo_end()
+
 if not DEBUG:
     databases.require_all_hosts(DATABASES)
 

@@ -20,6 +20,8 @@ os.environ.setdefault(
     "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\nautovacuum = off",
 )
 os.environ.setdefault("EMBEDDED_RESERVE", "0")
+# The data of the demonstration is the same on every day.
+os.environ["DEMO_END"] = "2026-11-20"
 
 from marketplace.settings import *  # noqa: E402, F403
 

@@ -2,7 +2,7 @@
 group = "quality"
 
 [title]
-en = "Quality of loads"
+en = "Quality of loaded data"
 ru = "Качество загрузок"
 uz = "Yuklash sifati"
 

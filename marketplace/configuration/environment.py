@@ -5,6 +5,7 @@
 
 import json
 from collections.abc import Collection
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,17 @@ def embedded_reserve() -> int:
             f"EMBEDDED_RESERVE is {text}. Write a size such as 128MB; 0 for no reserve."
         )
     return size
+
+
+def demo_end() -> date | None:
+    """Return DEMO_END; None if it is not set."""
+    text: str = env.str("DEMO_END", default="")
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        raise ImproperlyConfigured(
+            f"DEMO_END is {text}. Write a date such as 2026-11-20."
+        ) from None
 
 
 def disk_capacity(aliases: Collection[str]) -> dict[str, int]:

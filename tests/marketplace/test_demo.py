@@ -7,12 +7,14 @@ import stat
 import subprocess
 import sys
 from collections import defaultdict
+from datetime import date, timedelta
 from itertools import islice, pairwise
 
 import orjson
 import pytest
 from django.conf import settings as django_settings
 from django.contrib.auth.models import User
+from django.utils import timezone
 
 from classifieds.models import ExchangeRate, Listing
 from classifieds.records import Listing as ListingRecord
@@ -144,6 +146,14 @@ class TestLoad:
         assert PricePoint.objects.count() == sum(total.price_points for total in totals.values())
         assert Listing.objects.count() == 100
         assert Lot.objects.count() == 50
+
+    def test_the_period_ends_on_the_day_before_the_first_load(self, small, data_dir, settings):
+        settings.DEMO_END = None
+        assert demo._last_day() == timezone.localdate() - timedelta(days=1)
+
+        list(demo.load(1))
+
+        assert demo._last_day() == demo.END.date() == date(2026, 11, 20)
 
     def test_skips_loaded_feeds(self, small):
         list(demo.load(1))

@@ -15,8 +15,8 @@ class Command(BaseCommand):
     """Initialize the databases, load the demonstration data, and print the databases' status."""
 
     help = (
-        "Fill the databases with 120 days of invented data of every platform. Runs init_all "
-        "first. Running it again makes no changes."
+        "Fill the databases with 120 days of invented data of every platform, until the day before "
+        "the first run (DEMO_END). Runs init_all first. Running it again makes no changes."
     )
     # There may be no database yet.
     requires_system_checks = []
