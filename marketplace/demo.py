@@ -36,7 +36,7 @@ _LAST_DAY = "demo_last_day"
 
 
 def _last_day() -> date:
-    """Return the last day of the period: the stated one, the one of the first load, or yesterday."""
+    """Return the stated last day of the period, that of the first load, or yesterday."""
     if settings.DEMO_END:
         return settings.DEMO_END
     path = settings.DATA_DIR / _LAST_DAY

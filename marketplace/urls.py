@@ -1,5 +1,5 @@
-"""URLs: the admin site is the front page, questions have pages under `/questions/`, and the API is
-under `/api/`.
+"""URLs: the admin site begins with the overview, questions have pages under `/questions/`, and the
+API is under `/api/`.
 
 `/healthz`, `/readyz` and `/metrics` are answered by `marketplace.admin_site.middleware`.
 """
@@ -7,13 +7,14 @@ under `/api/`.
 from django.contrib import admin
 from django.urls import path, re_path
 
-from marketplace.admin_site import review
+from marketplace.admin_site import front_page, review
 from marketplace.api import site
 from marketplace.questions import views
 
 urlpatterns = [
     path("api/", site.urls),
     re_path("^api(?:/|$)", site.unknown_path),
+    *front_page.urls,
     *review.urls,
     *views.urls(),
     path("", admin.site.urls),

@@ -131,6 +131,12 @@ title = { en = "ads with a price", ru = "объявления с ценой", uz
 
 [columns.url]
 type = "link"
+
+[[panels]]
+page = "classifieds.listing"
+parameters = { listing = "{platform}:{external_id}" }
+columns = ["ad", "price", "above_median_percent", "median", "lower_quartile", "upper_quartile", "n_used"]
+limit = 10
 */
 WITH stated AS (
     SELECT *

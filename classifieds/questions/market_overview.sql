@@ -88,6 +88,11 @@ title = { en = "online with a price", ru = "на сайте с ценой", uz =
 kind = "bar"
 x = "name"
 y = "posted"
+
+[[panels]]
+page = "overview"
+parameters = { by = "category", depth = "1" }
+columns = ["name", "online", "posted", "gone", "median"]
 */
 -- One window, or each month, cut off at the ends of the period.
 WITH windows AS MATERIALIZED (

@@ -68,6 +68,12 @@ title = { en = "posted", ru = "размещено", uz = "joylangan" }
 
 [columns.url]
 type = "link"
+
+[[panels]]
+page = "classifieds.listing"
+parameters = { point = "{latitude},{longitude}", category = "{category_path}" }
+columns = ["ad", "distance", "price", "posted_at"]
+limit = 10
 */
 -- The cities of classifieds/places.py.
 WITH cities (name, latitude, longitude) AS (

@@ -1,7 +1,6 @@
-"""Panels of the pages of products and offers: the offers and their price history."""
+"""Panels of the pages of products and offers: the offers and the latest changes of prices."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
 from textwrap import shorten
 
@@ -11,14 +10,10 @@ from django.utils.html import format_html
 from ecommerce.archive import months, notices
 from ecommerce.models import Offer, PricePoint, Product
 from marketplace.admin_site import elements, formatting
-from marketplace.admin_site.charts import MAX_SERIES, Point, Series, price_chart
 from marketplace.admin_site.read_only import Panel
 
 #: Offers and price changes that a page shows at most. A link leads to the other offers.
 OFFER_LIMIT, CHANGE_LIMIT = 50, 30
-
-#: Newest price points that are read for a chart.
-POINT_LIMIT = 3000
 
 
 def price_range(obj: Product) -> str:
@@ -60,13 +55,11 @@ def _seller_link(offer: Offer) -> str:
     return elements.admin_link(offer.seller, elements.clip(name, 40))
 
 
-def history_panels(
-    history: QuerySet[PricePoint], offer: str, first_seen_at: datetime
-) -> Iterable[Panel]:
-    """Yield a price chart for each currency, and the table of the latest changes.
+def changes_panel(history: QuerySet[PricePoint], offer: str, first_seen_at: datetime) -> Panel:
+    """Return the table of the latest changes of prices.
 
-    They cover the months in PostgreSQL. The first panel lists the months since `first_seen_at` that
-    are archived or lost.
+    It covers the months in PostgreSQL. Its note lists the months since `first_seen_at` that are
+    archived or lost.
 
     :param offer: the arguments with which `price_history` shows an offer
     """
@@ -77,30 +70,10 @@ def history_panels(
     newest = list(
         history.select_related("offer__seller")
         .defer("offer__variant_attributes", "offer__seller__attributes")
-        .order_by("-recorded_at")[:POINT_LIMIT]
+        .order_by("-recorded_at")[:CHANGE_LIMIT]
     )
-    for currency in sorted({point.currency or "" for point in newest}):
-        points = [point for point in newest if (point.currency or "") == currency]
-        charted = [point for point in points if not point.is_outlier]
-        series = _series(charted)
-        notes = []
-        if len(series) > MAX_SERIES:
-            notes.append(f"Only the {MAX_SERIES} offers with the most changes are shown.")
-        if len(charted) < len(points):
-            notes.append(f"Outliers not shown: {len(points) - len(charted)}.")
-        if len(newest) == POINT_LIMIT:
-            notes.append(f"Only the latest {POINT_LIMIT:,} changes are shown.")
-        notes.append(left_out)
-        left_out = ""
-        yield Panel(
-            f"Price history, {currency or 'currency unknown'}",
-            price_chart(series, currency),
-            " ".join(filter(None, notes)),
-        )
-    if newest or not archived:
-        yield Panel("Latest changes", _changes(newest[:CHANGE_LIMIT]), left_out)
-    else:
-        yield Panel("Latest changes", _no_changes_since(archived[-1]), left_out)
+    content = _no_changes_since(archived[-1]) if archived and not newest else _changes(newest)
+    return Panel("Latest changes", content, left_out)
 
 
 def _no_changes_since(archived: date) -> str:
@@ -109,21 +82,6 @@ def _no_changes_since(archived: date) -> str:
     return format_html(
         '<p class="mp-empty">None since {} (earlier months are archived).</p>', f"{since:%Y-%m}"
     )
-
-
-def _series(newest: Sequence[PricePoint]) -> list[Series]:
-    """Return a series for each offer, those with the most changes first."""
-    by_offer: dict[Offer, list[PricePoint]] = defaultdict(list)
-    for point in reversed(newest):
-        by_offer[point.offer].append(point)
-    return [
-        Series(
-            _label(offer),
-            [Point(point.recorded_at, point.price, point.is_available) for point in points],
-            offer.last_seen_at,
-        )
-        for offer, points in sorted(by_offer.items(), key=lambda item: -len(item[1]))
-    ]
 
 
 def _changes(points: Sequence[PricePoint]) -> str:

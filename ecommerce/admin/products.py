@@ -5,7 +5,7 @@ from shlex import quote
 
 from django.contrib import admin
 
-from ecommerce.admin.panels import history_panels, offer_panel, price_range, variant_name
+from ecommerce.admin.panels import changes_panel, offer_panel, price_range, variant_name
 from ecommerce.models import Offer, PricePoint, Product
 from ecommerce.queries import price_statistics
 from marketplace.admin_site import elements, formatting
@@ -100,11 +100,11 @@ class ProductAdmin(ReadOnlyAdmin):
         ]
 
     def panels(self, obj: Product) -> list[Panel]:
-        """Return the offers, the price history, the description and the attributes."""
+        """Return the offers, the latest changes, the description and the attributes."""
         offers = obj.offers.select_related("seller").order_by("price", "pk")
         return [
             offer_panel(obj, offers),
-            *history_panels(
+            changes_panel(
                 PricePoint.objects.filter(offer__product=obj),
                 f"{obj.platform} {_only_offer(obj)}",
                 obj.first_seen_at,
@@ -177,9 +177,9 @@ class OfferAdmin(ReadOnlyAdmin):
         ]
 
     def panels(self, obj: Offer) -> list[Panel]:
-        """Return the price history."""
+        """Return the latest changes."""
         offer = f"{obj.platform} {quote(obj.external_id)}"
-        return list(history_panels(obj.price_points.all(), offer, obj.first_seen_at))
+        return [changes_panel(obj.price_points.all(), offer, obj.first_seen_at)]
 
 
 def _only_offer(product: Product) -> str:

@@ -103,6 +103,12 @@ title = { en = "high, 365 days", ru = "максимум, 365 дней", uz = "en
 
 [columns.url]
 type = "link"
+
+[[panels]]
+page = "ecommerce.product"
+parameters = { product = "{platform}:{external_id}" }
+columns = ["platform", "product", "converted_price", "seller", "is_available", "low_90", "median_90", "high_90"]
+limit = 10
 */
 WITH chosen AS (
     SELECT p.id

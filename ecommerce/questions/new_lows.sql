@@ -69,6 +69,10 @@ title = { en = "history from", ru = "история с", uz = "tarix boshi" }
 
 [columns.url]
 type = "link"
+
+[[panels]]
+page = "overview"
+columns = ["platform", "product", "price", "below_percent"]
 */
 WITH cuts AS (
     SELECT

@@ -56,6 +56,10 @@ title = { en = "days of history before", ru = "дней истории до", uz
 
 [columns.recorded_at]
 type = "time"
+
+[[panels]]
+page = "overview"
+columns = ["platform", "product", "price", "drop_percent"]
 */
 WITH period AS (
     SELECT

@@ -72,6 +72,16 @@ kind = "step"
 x = "at"
 y = "converted_price"
 series = "line"
+
+[[panels]]
+page = "ecommerce.product"
+parameters = { product = "{platform}:{external_id}", since = "-365d", line_per = "platform" }
+limit = 0
+
+[[panels]]
+page = "ecommerce.offer"
+parameters = { offer = "{platform}:{external_id}", since = "-365d" }
+limit = 0
 */
 WITH period AS (
     SELECT

@@ -54,6 +54,12 @@ title = { en = "sold out", ru = "нет в наличии", uz = "sotuvda yoʻq"
 
 [columns.url]
 type = "link"
+
+[[panels]]
+page = "ecommerce.seller"
+parameters = { seller = "{platform}:{external_id}" }
+columns = ["product", "price", "place", "lowest", "difference_percent", "cheapest_seller"]
+limit = 10
 */
 WITH chosen AS (
     SELECT s.id

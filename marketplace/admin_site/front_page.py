@@ -1,4 +1,4 @@
-"""The front page of the admin, the navigation of all pages, and their style sheets and scripts.
+"""The overview, the page of databases, the navigation of all pages, their styles and scripts.
 
 The functions that take a request are the callbacks of UNFOLD in `marketplace.settings`.
 """
@@ -10,17 +10,20 @@ from typing import Any
 from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth import get_permission_codename
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.templatetags.static import static
-from django.urls import reverse
+from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.text import capfirst
 
 from marketplace.admin_site import elements, formatting
+from marketplace.admin_site.question_panels import panels_for
 from marketplace.admin_site.review import may
 from marketplace.humanize import age, counted, file_size
 from marketplace.loading.review.records import kinds_of
 from marketplace.monitoring.status import DatabaseStatus, Freshness, LastRun, get_statuses
+from marketplace.questions.panels import OVERVIEW
 from marketplace.registry import ALIASES, DATABASES, get_database, get_platform
 
 
@@ -40,8 +43,13 @@ def colors(request: HttpRequest) -> dict[str, dict[str, str]]:
 
 
 def script(request: HttpRequest) -> str:
-    """Return the URL of the project's own script."""
+    """Return the URL of the script that removes pictures which cannot be loaded."""
     return static("marketplace/pictures.js")
+
+
+def chart_script(request: HttpRequest) -> str:
+    """Return the URL of the script that draws charts."""
+    return static("marketplace/charts.js")
 
 
 def favicon(request: HttpRequest) -> str:
@@ -50,10 +58,30 @@ def favicon(request: HttpRequest) -> str:
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """Add the status of each database in which the account may view a table.
+    """Add the panels of questions, and how fresh the data of each database is.
 
     The page also opens if some of the databases are down.
     """
+    return context | {
+        "title": "Overview",
+        "databases": _cards(request),
+        "question_panels": panels_for(request, OVERVIEW),
+        "search_url": reverse("question", args=("ecommerce", "compare"))
+        if request.user.has_module_perms("ecommerce")
+        else "",
+    }
+
+
+def databases_page(request: HttpRequest) -> HttpResponse:
+    """Show the status of each database: sizes, rows, loads and backups."""
+    context = {"title": "Databases", "databases": _cards(request)}
+    return TemplateResponse(
+        request, "admin/marketplace/databases.html", admin.site.each_context(request) | context
+    )
+
+
+def _cards(request: HttpRequest) -> list[dict[str, Any]]:
+    """Return the status of each database in which the account may view a table."""
     tables = {alias: _tables(request, alias) for alias in ALIASES}
     visible = [alias for alias in ALIASES if tables[alias]]
     lists = {
@@ -62,15 +90,15 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         if model_admin.has_view_permission(request)
     }
     now = timezone.now()
-    cards = [
+    return [
         _card(_permitted(status, tables[status.alias]), lists, now)
+        | {"review_url": next((item["link"] for item in _review_items(request, status.alias)), "")}
         for status in (get_statuses(visible) if visible else ())
     ]
-    return context | {"databases": cards, "title": "Databases"}
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
-    """Return groups of links: the front page, the tables of each database, the accounts."""
+    """Return groups of links: the first pages, the tables of each database, the accounts."""
     groups: list[dict[str, Any]] = [
         {
             "title": apps.get_app_config(database.alias).verbose_name,
@@ -84,8 +112,9 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
         for database in DATABASES
     ]
     front = [
-        {"title": "Databases", "icon": "database", "link": reverse("admin:index")},
+        {"title": "Overview", "icon": "home", "link": reverse("admin:index")},
         {"title": "Questions", "icon": "quiz", "link": reverse("questions")},
+        {"title": "Databases", "icon": "database", "link": reverse("databases")},
     ]
     accounts = {
         "title": "Accounts",
@@ -192,3 +221,6 @@ def _run(
 
 def _age(at: datetime | None, now: datetime) -> str:
     return age(at, now) if at else "never"
+
+
+urls = [path("databases/", admin.site.admin_view(databases_page), name="databases")]

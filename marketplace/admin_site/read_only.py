@@ -21,6 +21,7 @@ from marketplace.admin_site.large_tables import (
     is_large_field,
 )
 from marketplace.admin_site.query_validation import ROW_KEY, QueryValidationMixin
+from marketplace.admin_site.question_panels import panels_for
 from marketplace.postgresql.search import matching, search_query
 from marketplace.registry import ALIASES, get_database
 
@@ -257,6 +258,7 @@ class ReadOnlyAdmin(QueryValidationMixin, ModelAdmin):
                 "figures": self.figures(obj),
                 "groups": self._groups(request, obj),
                 "panels": self.panels(obj),
+                "question_panels": panels_for(request, self.model._meta.label_lower, obj),
             }
         return super().render_change_form(request, context, *args, **kwargs)
 

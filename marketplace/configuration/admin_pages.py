@@ -44,5 +44,8 @@ UNFOLD: dict[str, Any] = {
         "marketplace.admin_site.front_page.theme",
         "marketplace.admin_site.front_page.stylesheet",
     ],
-    "SCRIPTS": ["marketplace.admin_site.front_page.script"],
+    "SCRIPTS": [
+        "marketplace.admin_site.front_page.script",
+        "marketplace.admin_site.front_page.chart_script",
+    ],
 }

@@ -1,4 +1,4 @@
-"""Charts of answers, as data for Chart.js."""
+"""Charts of answers, as data for the script `charts.js`, which draws them with Chart.js."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,87 +6,109 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from django.conf import settings
+
 from marketplace.humanize import format_time
 from marketplace.questions.columns import UNKNOWN
 from marketplace.questions.definition import Question
 
 Row = Mapping[str, Any]
 
-#: Bars that a chart shows; more could not be read.
-_MAX_BARS = 20
+#: Bars and lines that a chart shows; more could not be read.
+BAR_LIMIT, _MAX_LINES = 20, 8
 
-#: Shapes of points, so that lines differ not only by color.
-_POINTS = ("circle", "rect", "triangle", "rectRot", "cross", "star", "crossRot", "dash")
-
-#: Readable on light and dark pages.
-_TEXT_COLOR = "#6b7280"
-
-_AXIS: dict[str, Any] = {"grid": {"tickWidth": 0}, "ticks": {"color": _TEXT_COLOR}}
-_LEGEND = {"position": "bottom", "labels": {"usePointStyle": True, "color": _TEXT_COLOR}}
-
-_COLORS = tuple(f"var(--mp-s{number})" for number in range(8))
+#: Rows from which a chart with lines is drawn.
+ROW_LIMIT = 5000
 
 
-def chart_of(question: Question, rows: Sequence[Row]) -> dict[str, str] | None:
-    """Return type, data and options of the chart of an answer; None if the question has none."""
+def chart_of(
+    question: Question, rows: Sequence[Row], end: datetime | None
+) -> dict[str, str] | None:
+    """Return the data of the chart of an answer as JSON, and a note about what it leaves out.
+
+    None if the question has no chart, or the answer no rows.
+
+    :param end: until which the last step of each line is valid
+    """
     declared = question.chart
     if not declared or not rows:
         return None
-    x, y = declared["x"], declared["y"]
     if declared["kind"] == "bar":
-        shown = [row for row in rows if row[y] is not None][:_MAX_BARS]
-        data = _data(
-            [_label(row[x]) for row in shown],
-            {question.column(y).label: [_number(row[y]) for row in shown]},
-        )
-        return {"type": "bar", "data": json.dumps(data), "options": _options(has_legend=False)}
-    data = _lines(declared, rows)
-    return {"type": "line", "data": json.dumps(data), "options": _options(has_legend=True)}
+        content, note = _bars(question, rows)
+    else:
+        content, note = _lines(question, rows, end)
+    content |= {"kind": declared["kind"], "unit": _unit(question, rows)}
+    return {"title": question.title["en"], "data": json.dumps(content), "note": note}
 
 
-def _options(*, has_legend: bool) -> str:
-    """Return options of Chart.js. The pointer shows the values of all lines at its place."""
-    options = {
-        "animation": False,
-        "maintainAspectRatio": False,
-        "interaction": {"mode": "index", "intersect": False},
-        "plugins": {"legend": _LEGEND | {"display": has_legend}},
-        "scales": {"x": _AXIS, "y": _AXIS},
-    }
-    return json.dumps(options)
+def _bars(question: Question, rows: Sequence[Row]) -> tuple[dict[str, Any], str]:
+    """Return a bar for each of the first rows."""
+    x, y = question.chart["x"], question.chart["y"]
+    known = [row for row in rows if row[y] is not None]
+    shown = known[:BAR_LIMIT]
+    series = [{"name": question.column(y).label, "values": [_number(row[y]) for row in shown]}]
+    note = f"The chart has the first {BAR_LIMIT} rows." if len(known) > BAR_LIMIT else ""
+    return {"labels": [_label(row[x]) for row in shown], "series": series}, note
 
 
-def _lines(declared: Mapping[str, str], rows: Sequence[Row]) -> dict[str, Any]:
-    """Return one line for each value of the column `series`."""
-    x, y, series = declared["x"], declared["y"], declared.get("series")
-    labels = sorted({row[x] for row in rows if row[x] is not None})
-    positions = {label: position for position, label in enumerate(labels)}
-    lines: dict[str, list[float | None]] = {}
+def _lines(
+    question: Question, rows: Sequence[Row], end: datetime | None
+) -> tuple[dict[str, Any], str]:
+    """Return a line for each value of the column `series`; those with the most rows if many."""
+    x, y, by = (question.chart.get(key, "") for key in ("x", "y", "series"))
+    lines: dict[str, dict[Any, Row]] = {}
     for row in rows:
-        name = y if series is None else str(row[series])
-        line = lines.setdefault(name, [None] * len(labels))
         if row[x] is not None:
-            line[positions[row[x]]] = _number(row[y])
-    data = _data([_label(label) for label in labels], lines)
-    for dataset in data["datasets"]:
-        dataset |= {"stepped": "before" if declared["kind"] == "step" else False, "spanGaps": True}
-    return data
+            lines.setdefault(str(row[by]) if by else y, {})[row[x]] = row
+    names = sorted(lines, key=lambda name: -len(lines[name]))[:_MAX_LINES]
+    positions = sorted({at for name in names for at in lines[name]})
+    is_step = question.chart["kind"] == "step"
+    if is_step and end and positions and positions[-1] < end:
+        positions.append(end)
+    series = [_line(name, lines[name], positions, y, is_step=is_step) for name in sorted(names)]
+    content: dict[str, Any] = {"series": series}
+    if positions and isinstance(positions[0], date):
+        content |= {"times": [_milliseconds(at) for at in positions], "zone": settings.TIME_ZONE}
+    else:
+        content["labels"] = [_label(at) for at in positions]
+    left_out = len(lines) - len(names)
+    note = f"The chart has {len(names)} of {len(lines)} lines." if left_out else ""
+    return content, note
 
 
-def _data(labels: list[str], series: dict[str, list[float | None]]) -> dict[str, Any]:
-    return {
-        "labels": labels,
-        "datasets": [
-            {
-                "label": name,
-                "data": values,
-                "borderColor": _COLORS[number % len(_COLORS)],
-                "backgroundColor": _COLORS[number % len(_COLORS)],
-                "pointStyle": _POINTS[number % len(_POINTS)],
-            }
-            for number, (name, values) in enumerate(series.items())
-        ],
-    }
+def _line(
+    name: str, rows: Mapping[Any, Row], positions: Sequence[Any], y: str, *, is_step: bool
+) -> dict[str, Any]:
+    """Return the values of a line at all positions; a step holds its value until the next one.
+
+    `changes` are the positions of its own rows, and `unavailable` those at which it is sold out.
+    """
+    values: list[float | None] = []
+    changes, unavailable = [], []
+    last: Row | None = None
+    for number, position in enumerate(positions):
+        if position in rows:
+            last = rows[position]
+            changes.append(number)
+        elif not is_step:
+            last = None
+        values.append(_number(last[y]) if last else None)
+        if last and last.get("is_available") is False:
+            unavailable.append(number)
+    return {"name": name, "values": values, "changes": changes, "unavailable": unavailable}
+
+
+def _unit(question: Question, rows: Sequence[Row]) -> str:
+    column = question.column(question.chart["y"])
+    if column.type == "money":
+        return next((row[column.currency] for row in rows if row[column.currency]), "")
+    return {"percent": "%", "days": "days"}.get(column.type, "")
+
+
+def _milliseconds(at: date) -> int:
+    if not isinstance(at, datetime):
+        at = datetime(at.year, at.month, at.day, 12)  # noon is on the day everywhere
+    return round(at.timestamp() * 1000)
 
 
 def _label(value: Any) -> str:

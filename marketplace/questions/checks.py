@@ -77,4 +77,6 @@ def _faults(question: Question, wrapper: BaseDatabaseWrapper) -> list[str]:
         for other in (column.currency, column.total)
         if other
     }
+    declared |= {question.chart[key] for key in ("x", "y", "series") if key in question.chart}
+    declared |= {name for panel in question.panels for name in panel.columns}
     return [f"The SQL returns no column {name}." for name in sorted(declared - returned)]

@@ -3,7 +3,8 @@
 The address is the whole state of a page, so that it can be shared.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, time, timedelta
 from itertools import groupby
 from typing import Any
 from urllib.parse import urlencode
@@ -18,16 +19,15 @@ from django.http import (
     HttpResponseBase,
 )
 from django.template.response import TemplateResponse
-from django.urls import path, reverse
-from django.utils.text import capfirst
+from django.urls import path
+from django.utils.timezone import get_current_timezone
 
-from marketplace.exceptions import AnswerError, MarketplaceError, ParameterError, QuestionError
+from marketplace.exceptions import MarketplaceError, ParameterError, QuestionError
 from marketplace.postgresql.errors import explain
-from marketplace.questions import charts, downloads
+from marketplace.questions import charts, downloads, forms, tables
 from marketplace.questions.answers import Answer, ask
-from marketplace.questions.columns import Column
 from marketplace.questions.definition import Question, get_question, read_questions
-from marketplace.questions.parameters import Parameter
+from marketplace.questions.plans import plan_of
 from marketplace.registry import get_database
 
 #: Rows that a page shows.
@@ -47,7 +47,7 @@ def question_list(request: HttpRequest) -> HttpResponse:
 
 
 def question_page(request: HttpRequest, alias: str, name: str) -> HttpResponseBase:
-    """Show the answer to a question, or export it if `format` is stated."""
+    """Show the answer to a question; export it if `format`, or a panel if `panel` is stated."""
     try:
         question = get_question(f"{alias}.{name}")
     except QuestionError as error:
@@ -58,10 +58,15 @@ def question_page(request: HttpRequest, alias: str, name: str) -> HttpResponseBa
     kind = texts.pop("format", "")
     if kind and kind not in downloads.FORMATS:
         raise Http404(f"Unknown format {kind}: {', '.join(downloads.FORMATS)}")
-    return _export(request, question, texts, kind) if kind else _show(request, question, texts)
+    if kind:
+        return _export(request, question, texts, kind)
+    if page := texts.pop("panel", ""):
+        return _show_panel(request, question, texts, page)
+    return _show(request, question, texts)
 
 
 def _show(request: HttpRequest, question: Question, texts: dict[str, str]) -> HttpResponse:
+    has_plan = bool(texts.pop("plan", ""))
     context: dict[str, Any] = {
         "title": question.title["en"],
         "description": question.description["en"],
@@ -69,64 +74,64 @@ def _show(request: HttpRequest, question: Question, texts: dict[str, str]) -> Ht
             (kind.upper(), f"?{urlencode(texts | {'format': kind})}") for kind in downloads.FORMATS
         ],
         "sql": question.sql.replace("%%", "%"),
-        "limit": ROW_LIMIT,
+        "plan_url": f"?{urlencode(texts | {'plan': 1})}#sql",
+        "periods": forms.periods(question, texts),
+        "is_changed": bool(texts),
     }
-    status, invalid = 200, ""
-    try:
-        with ask(question.name, limit=ROW_LIMIT, **texts) as answer:
-            rows = list(answer.as_dicts())
-        context |= _table(answer, rows)
-        context["chart"] = charts.chart_of(question, rows)
-    except ParameterError as error:
-        status, invalid = 400, error.name
-        context["error"] = f"{error}."
-    except AnswerError as error:
-        status, context["error"] = 503, str(error)
-    except (Error, MarketplaceError) as error:
-        status, context["error"] = 503, explain(error)
-    context["fields"] = [_field(parameter, texts, invalid) for parameter in question.parameters]
+    answered, status, invalid = _answer(question, texts, ROW_LIMIT)
+    context |= answered
+    if has_plan and status == 200:
+        context["plan"] = plan_of(question, question.read_values(texts))
+    context["fields"] = [
+        forms.form_field(parameter, texts, invalid, str(context.get("error", "")))
+        for parameter in question.parameters
+    ]
     return _page(request, "questions/question.html", context, status)
 
 
-def _table(answer: Answer, rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Return the template variables of the table, and of what it is based on."""
-    columns = answer.shown_columns
-    return {
-        "columns": columns,
-        "rows": [[_cell(column, row) for column in columns] for row in rows],
-        "row_count": answer.row_count,
-        "is_truncated": answer.is_truncated,
-        "basis": answer.basis,
-    }
+def _show_panel(
+    request: HttpRequest, question: Question, texts: dict[str, str], page: str
+) -> HttpResponse:
+    """Return the part of a page with the answer. Its status is 200, so that errors are shown."""
+    panel = next((panel for panel in question.panels if panel.page == page), None)
+    if panel is None:
+        raise Http404(f"{question.name} has no panel on the page {page}.")
+    context, _, _ = _answer(question, texts, panel.limit, panel.columns)
+    return TemplateResponse(request, "questions/panel.html", context | {"limit": panel.limit})
 
 
-def _cell(column: Column, row: dict[str, Any]) -> dict[str, Any]:
-    """Return the text of a cell, its link, and its column."""
-    url = ""
-    value = row[column.name]
-    if column.type == "link" and str(value or "").startswith(("https://", "http://")):
-        return {"column": column, "text": "open", "url": value, "is_external": True}
-    model, _, key = column.link.partition(":")
-    if key and row.get(key) is not None:
-        url = reverse(f"admin:{model.replace('.', '_')}_change", args=[row[key]])
-    return {"column": column, "text": column.format(row), "url": url}
+def _answer(
+    question: Question, texts: dict[str, str], limit: int, columns: Sequence[str] = ()
+) -> tuple[dict[str, Any], int, str]:
+    """Return the template variables of an answer, the status, and the invalid parameter.
+
+    :param limit: rows of the table; charts with lines are drawn from more
+    :param columns: the columns of the table; all if empty
+    """
+    has_lines = question.chart.get("kind", "bar") != "bar"
+    try:
+        most = max(limit, charts.ROW_LIMIT if has_lines else charts.BAR_LIMIT)
+        with ask(question.name, limit=most, **texts) as answer:
+            rows = list(answer.as_dicts())
+        table = tables.table(answer, rows[:limit], columns)
+        is_cut = answer.is_truncated or answer.row_count > limit
+        chart = charts.chart_of(question, rows, _end(answer))
+        table |= {"chart": chart, "is_cut": is_cut, "limit": limit}
+    except ParameterError as error:
+        return {"error": f"{error}."}, 400, error.name
+    except (Error, MarketplaceError) as error:
+        return {"error": explain(error)}, 503, ""
+    return table, 200, ""
 
 
-def _field(parameter: Parameter, texts: dict[str, str], invalid: str) -> dict[str, Any]:
-    """Return the template variables of a parameter's field."""
-    choices: tuple[str, ...] = parameter.choices
-    if parameter.type == "platform":
-        choices = get_database(parameter.alias).platforms
-    elif parameter.type == "flag":
-        choices = ("yes", "no")
-    return {
-        "name": parameter.name,
-        "label": capfirst(parameter.label),
-        "value": texts.get(parameter.name, parameter.default),
-        "choices": choices,
-        "hint": parameter.hint,
-        "is_invalid": parameter.name == invalid,
-    }
+def _end(answer: Answer) -> datetime | None:
+    """Return the time until which the answer knows prices: `until`, or the newest observation."""
+    newest = max((at for at in answer.as_of.values() if at), default=None)
+    until = answer.values.get("until")
+    if newest is None or not isinstance(until, date):
+        return newest
+    midnight = datetime.combine(until + timedelta(days=1), time(), get_current_timezone())
+    return min(newest, midnight)
 
 
 def _export(

@@ -90,6 +90,12 @@ title = { en = "lots with an amount", ru = "лоты с суммой", uz = "sum
 kind = "bar"
 x = "partner"
 y = "amount"
+
+[[panels]]
+page = "procurement.organization"
+parameters = { organization = "{platform}:{external_id}" }
+columns = ["role", "partner", "amount", "share_percent", "saved_percent", "trend_percent", "lots"]
+limit = 10
 */
 WITH period AS (
     SELECT

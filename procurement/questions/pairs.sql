@@ -60,6 +60,10 @@ title = { en = "share of the customer's amounts", ru = "доля в суммах
 [columns.n_used]
 type = "coverage:lots"
 title = { en = "lots with an amount", ru = "лоты с суммой", uz = "summasi bor lotlar" }
+
+[[panels]]
+page = "procurement.lot"
+parameters = { customer = "{customer.platform}:{customer.external_id}", supplier = "{provider.platform}:{provider.external_id}", since = "" }
 */
 WITH period AS (
     SELECT

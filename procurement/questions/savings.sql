@@ -67,6 +67,10 @@ title = { en = "lots used", ru = "учтённые лоты", uz = "hisobga olin
 kind = "bar"
 x = "name"
 y = "saved_percent"
+
+[[panels]]
+page = "overview"
+columns = ["name", "saved", "saved_percent"]
 */
 WITH period AS (
     SELECT

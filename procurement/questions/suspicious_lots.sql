@@ -124,6 +124,16 @@ title = { en = "not judged", ru = "нельзя судить", uz = "baholanmaga
 [columns.n_used]
 type = "coverage:lots"
 title = { en = "lots judged by the sign", ru = "лоты, оценённые по признаку", uz = "belgi boʻyicha baholangan lotlar" }
+
+[[panels]]
+page = "overview"
+columns = ["lot", "sign", "customer"]
+
+[[panels]]
+page = "procurement.lot"
+parameters = { customer = "{customer.platform}:{customer.external_id}", supplier = "{provider.platform}:{provider.external_id}", since = "" }
+columns = ["lot", "sign", "evidence", "harmless", "deal_date"]
+limit = 10
 */
 WITH texts (flag, language, title, formula, harmless) AS (
     VALUES

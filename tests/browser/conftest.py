@@ -36,9 +36,10 @@ def rows():
     quarantined = factories.quarantined("ecommerce", b'{"title": "%s"}' % (b"x" * 5000))
     factories.load_run("ecommerce", platform="uzum")
     return {
-        "/": "ECOMMERCE",
+        "/": "Compare prices",
+        "/databases/": "ECOMMERCE",
         "/ecommerce/product/": "5 300 716 UZS",
-        f"/ecommerce/product/{product.pk}/change/": "Price history, UZS",
+        f"/ecommerce/product/{product.pk}/change/": "Latest changes",
         "/ecommerce/offer/": "5 300 716 UZS",
         "/classifieds/listing/": "12 500.50 USD",
         f"/classifieds/listing/{listing.pk}/change/": "on OpenStreetMap",

@@ -1,5 +1,7 @@
 """The pages in a browser: on desktops and phones, with light and dark schemes."""
 
+import pytest
+
 from tests.browser.chromium import (
     DESKTOP,
     MARKS,
@@ -10,6 +12,7 @@ from tests.browser.chromium import (
     overflow,
 )
 from tests.browser.conftest import LONG_TITLE
+from tests.questions import analysts  # noqa: F401
 
 pytestmark = MARKS
 
@@ -53,22 +56,21 @@ class TestPages:
         assert is_dark == (scheme == "dark")
 
 
+@pytest.mark.usefixtures("analysts")
 class TestChart:
     @WIDTHS
-    def test_is_readable(self, open_page, rows, width):
+    def test_is_drawn_in_a_panel(self, open_page, rows, width):
         page = open_page(width, "light")
-        page.goto(next(url for url, text in rows.items() if text.startswith("Price history")))
+        page.goto(next(url for url, text in rows.items() if text == "Latest changes"))
 
-        chart = page.locator("[data-chart=prices] svg:visible")
-        label = chart.locator("text").first
-        scale = chart.evaluate(
-            "chart => chart.getBoundingClientRect().width / chart.viewBox.baseVal.width"
-        )
+        canvas = page.locator("canvas[data-chart]")
+        canvas.wait_for()
+        lines = canvas.evaluate("canvas => Chart.getChart(canvas).data.datasets")
 
-        assert chart.count() == 1
-        assert chart.locator("path.mp-line:not([d=''])").count() == 3
-        assert label.evaluate("text => parseFloat(getComputedStyle(text).fontSize)") * scale >= 10
-        assert page.locator(".mp-legend li").count() == 3
+        assert [line["label"] for line in lines] == ["uzum"]
+        assert len(lines[0]["data"]) > 10
+        assert canvas.bounding_box()["width"] > width / 2
+        assert page.errors == []
 
 
 class TestLists:

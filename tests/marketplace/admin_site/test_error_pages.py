@@ -62,7 +62,7 @@ class TestErrors:
         admin_client.raise_request_exception = False
         monkeypatch.setattr("marketplace.admin_site.front_page.get_statuses", lambda aliases: 1 / 0)
 
-        status, html = read(admin_client.get("/"))
+        status, html = read(admin_client.get("/databases/"))
 
         assert status == 500
         assert "The error is in the server" in html

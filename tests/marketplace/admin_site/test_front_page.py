@@ -81,7 +81,7 @@ class TestFrontPage:
     def test_shows_the_status_of_each_database(self, admin_client, statuses):
         statuses(CONNECTED, DOWN)
 
-        response = admin_client.get("/")
+        response = admin_client.get("/databases/")
 
         text = _text(response)
         assert "ECOMMERCE B2C Connected B2C e-commerce platforms" in text
@@ -96,13 +96,13 @@ class TestFrontPage:
     def test_links_to_lists(self, admin_client, statuses):
         statuses(CONNECTED)
 
-        html = admin_client.get("/").content.decode()
+        html = admin_client.get("/databases/").content.decode()
 
         for name in ("product", "pricepoint", "quarantinedrecord", "loadrun"):
             assert f'class="mp-link" href="/ecommerce/{name}/"' in html
 
     def test_shows_a_card_for_each_database(self, admin_client):
-        response = admin_client.get("/")
+        response = admin_client.get("/databases/")
 
         cards = [card["status"].alias for card in response.context["databases"]]
         assert cards == list(ALIASES)
@@ -111,7 +111,7 @@ class TestFrontPage:
         statuses(CONNECTED, DOWN)
 
         with CaptureQueriesContext(connections["default"]) as queries:
-            admin_client.get("/")
+            admin_client.get("/databases/")
 
         assert len(queries) <= 4
 
@@ -121,7 +121,7 @@ class TestFrontPage:
         set_port("procurement", mute_port)
 
         started = time.monotonic()
-        response = admin_client.get("/")
+        response = admin_client.get("/databases/")
 
         assert response.status_code == 200
         assert time.monotonic() - started < 6
@@ -146,7 +146,7 @@ def staff(client):
 
 class TestPermissions:
     def test_front_page_without_permissions_refers_to_an_administrator(self, staff):
-        text = _text(staff().get("/"))
+        text = _text(staff().get("/databases/"))
 
         assert "Ask an administrator to add it to a group" in text
         assert not any(alias in text.lower() for alias in ALIASES)
@@ -154,7 +154,7 @@ class TestPermissions:
     def test_front_page_shows_permitted_tables_only(self, staff, statuses):
         statuses(CONNECTED)
 
-        text = _text(staff("product").get("/"))
+        text = _text(staff("product").get("/databases/"))
 
         assert "ECOMMERCE B2C Connected" in text
         assert "Size 5.0 GB" in text
@@ -168,7 +168,7 @@ class TestPermissions:
             front_page, "get_statuses", lambda aliases: queried.extend(aliases) or []
         )
 
-        staff("product").get("/")
+        staff("product").get("/databases/")
 
         assert queried == ["ecommerce"]
 
@@ -195,7 +195,7 @@ class TestNavigation:
     def test_groups_the_tables_by_database(self, admin_client, statuses):
         statuses(CONNECTED)
 
-        groups = admin_client.get("/").context["sidebar_navigation"]
+        groups = admin_client.get("/databases/").context["sidebar_navigation"]
 
         titles = {
             group.get("title"): [item["title"] for item in group["items"]] for group in groups
@@ -275,4 +275,4 @@ class TestUnavailable:
         monkeypatch.setattr(front_page, "get_statuses", fail)
 
         with pytest.raises(ValueError, match="a fault of the program"):
-            admin_client.get("/")
+            admin_client.get("/databases/")

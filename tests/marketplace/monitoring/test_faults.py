@@ -54,7 +54,7 @@ class TestFaults:
             status, body = fleet.readiness()
             own_page = fleet.get("/ecommerce/product/")
             pages = {alias: fleet.get(address)[0] for alias, address in PAGES.items()}
-            front = fleet.get("/")
+            front = fleet.get("/databases/")
             with ThreadPoolExecutor() as pool:
                 *loads, own_load = pool.map(lambda arguments: fleet.load(*arguments), LOADS)
             statuses = fleet.machine("db_status", "--format", "json")

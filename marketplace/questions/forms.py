@@ -1,0 +1,56 @@
+"""The form of a question's page."""
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlencode
+
+from django.utils.text import capfirst
+
+from marketplace.questions.definition import Question
+from marketplace.questions.parameters import Parameter
+from marketplace.registry import get_database
+
+#: Periods that a page offers for the parameter `since`, and their names.
+_PERIODS = (("-7d", "7 days"), ("-30d", "30 days"), ("-90d", "90 days"), ("-365d", "365 days"))
+
+
+def form_field(
+    parameter: Parameter, texts: dict[str, str], invalid: str, error: str
+) -> dict[str, Any]:
+    """Return the template variables of a parameter's field.
+
+    :param invalid: the name of the invalid parameter; may be empty
+    :param error: what is wrong with it
+    """
+    choices: tuple[str, ...] = parameter.choices
+    if parameter.type == "platform":
+        choices = get_database(parameter.alias).platforms
+    elif parameter.type == "flag":
+        choices = ("yes", "no")
+    return {
+        "name": parameter.name,
+        "label": capfirst(parameter.label),
+        "value": texts.get(parameter.name, parameter.default),
+        "choices": choices,
+        "is_required": parameter.is_required,
+        "hint": parameter.hint,
+        "error": error if parameter.name == invalid else "",
+    }
+
+
+def periods(question: Question, texts: dict[str, str]) -> list[dict[str, Any]]:
+    """Return links to the same question about other periods; none without a parameter `since`."""
+    return list(_periods(question, texts))
+
+
+def _periods(question: Question, texts: dict[str, str]) -> Iterator[dict[str, Any]]:
+    since = next((item for item in question.parameters if item.name == "since"), None)
+    if since is None:
+        return
+    chosen = texts.get("since", since.default)
+    for text, name in (*_PERIODS, *(() if since.is_required else (("", "All"),))):
+        yield {
+            "name": name,
+            "url": f"?{urlencode(texts | {'since': text})}",
+            "is_current": text == chosen,
+        }

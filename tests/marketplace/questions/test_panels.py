@@ -1,0 +1,90 @@
+"""Panels: declared in heads, and answered each on its own."""
+
+import pytest
+from django.contrib.auth.models import User
+
+from marketplace.exceptions import QuestionError
+from marketplace.questions.definition import read, read_questions
+from tests import factories
+from tests.questions import analysts  # noqa: F401
+
+pytestmark = [
+    pytest.mark.django_db(databases="__all__", transaction=True),
+    pytest.mark.usefixtures("analysts"),
+]
+
+PANELS = [
+    (question.alias, question.short_name, panel)
+    for question in read_questions()[0].values()
+    for panel in question.panels
+]
+
+
+@pytest.mark.parametrize(("alias", "name", "panel"), PANELS)
+def test_every_panel_answers_without_rows(admin_client, alias, name, panel):
+    response = admin_client.get(f"/questions/{alias}/{name}/", {"panel": panel.page})
+
+    text = response.content.decode()
+    assert response.status_code == 200
+    assert 'role="alert"' not in text
+    assert "Based on: " in text
+
+
+def test_the_page_of_a_row_has_its_panels(admin_client):
+    seller = factories.seller(platform="uzum", external_id="7 & 8")
+
+    text = admin_client.get(f"/ecommerce/seller/{seller.pk}/change/").content.decode()
+
+    address = "/questions/ecommerce/seller/?seller=uzum%3A7+%26+8&amp;panel=ecommerce.seller"
+    assert f'hx-get="{address}"' in text
+
+
+def test_a_panel_whose_parameter_is_unknown_is_left_out(admin_client):
+    listing = factories.listing(latitude=None, longitude=None)
+
+    text = admin_client.get(f"/classifieds/listing/{listing.pk}/change/").content.decode()
+
+    assert "/questions/classifieds/fair_price/" in text
+    assert "/questions/classifieds/nearby/" not in text
+
+
+def test_an_error_is_shown_in_the_panel(admin_client):
+    response = admin_client.get(
+        "/questions/ecommerce/price_drops/", {"panel": "overview", "since": "yesterday"}
+    )
+
+    assert response.status_code == 200
+    assert "since is not a date: yesterday" in response.content.decode()
+
+
+def test_a_panel_needs_the_permission_of_its_database(client):
+    client.force_login(User.objects.create_user("ann", is_staff=True))
+    address = "/questions/ecommerce/price_drops/?panel=overview"
+
+    assert client.get(address).status_code == 403
+    assert "/questions/ecommerce/" not in client.get("/").content.decode()
+
+
+def test_an_undeclared_panel_does_not_exist(admin_client):
+    response = admin_client.get("/questions/ecommerce/price_drops/?panel=ecommerce.seller")
+
+    assert response.status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("panel", "reason"),
+    [
+        ('page = "ecommerce.shop"', "There is no page ecommerce.shop"),
+        ('page = "overview"\nparameters = { day = "1" }', "unknown parameter day"),
+        ('page = "overview"\nrows = 5', "Unknown key rows"),
+    ],
+)
+def test_an_invalid_panel_is_named_with_its_line(tmp_path, panel, reason):
+    path = tmp_path / "ecommerce" / "questions" / "sellers.sql"
+    path.parent.mkdir(parents=True)
+    path.write_text(f'/*\ntitle = "a"\ndescription = "b"\n[[panels]]\n{panel}\n*/\nSELECT 1 AS a')
+
+    with pytest.raises(QuestionError, match=reason) as raised:
+        read(path)
+
+    assert raised.value.line in (5, 6)
