@@ -43,8 +43,8 @@ def colors(request: HttpRequest) -> dict[str, dict[str, str]]:
 
 
 def script(request: HttpRequest) -> str:
-    """Return the URL of the script that removes pictures which cannot be loaded."""
-    return static("marketplace/pictures.js")
+    """Return the URL of the script for all pages."""
+    return static("marketplace/pages.js")
 
 
 def chart_script(request: HttpRequest) -> str:

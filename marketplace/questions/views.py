@@ -97,7 +97,9 @@ def _show_panel(
     if panel is None:
         raise Http404(f"{question.name} has no panel on the page {page}.")
     context, _, _ = _answer(question, texts, panel.limit, panel.columns)
-    return TemplateResponse(request, "questions/panel.html", context | {"limit": panel.limit})
+    return TemplateResponse(
+        request, "questions/panel.html", context | {"title": question.title["en"]}
+    )
 
 
 def _answer(
