@@ -5,6 +5,7 @@
 `format` and `limit`.
 """
 
+from decimal import Decimal
 from typing import Any
 
 from django.db import Error
@@ -23,7 +24,7 @@ from marketplace.exceptions import (
 from marketplace.postgresql.errors import explain
 from marketplace.questions import ask, downloads
 from marketplace.questions.definition import Question, get_question, read_questions
-from marketplace.questions.parameters import Parameter
+from marketplace.questions.parameters import MAX_LENGTH, Parameter
 from marketplace.registry import get_database
 
 router = Router(auth=TokenAuthentication(), tags=["Questions"])
@@ -31,10 +32,19 @@ router = Router(auth=TokenAuthentication(), tags=["Questions"])
 #: Rows of an answer in JSON: it is held in memory. The other formats are streamed.
 DEFAULT_LIMIT, MAX_LIMIT = 1000, 10_000
 
-_READING = {
-    "format": f"One of {', '.join(downloads.FORMATS)}. Default: json.",
-    "limit": f"Maximum number of rows. In JSON at most {MAX_LIMIT:,}, by default {DEFAULT_LIMIT:,};"
-    " all rows in other formats.",
+#: Types of parameters that are not text in the documentation → their type in JSON.
+_JSON_TYPES = {"number": "number", "money": "number", "flag": "boolean"}
+
+_READING: dict[str, tuple[str, dict[str, Any]]] = {
+    "format": (
+        "The format of the answer.",
+        {"type": "string", "enum": list(downloads.FORMATS), "default": "json"},
+    ),
+    "limit": (
+        f"Maximum number of rows. In JSON at most {MAX_LIMIT:,}, by default {DEFAULT_LIMIT:,}; all "
+        "rows in other formats.",
+        {"type": "integer", "minimum": 1},
+    ),
 }
 
 
@@ -153,14 +163,14 @@ def _document(question: Question) -> None:
             "name": parameter.name,
             "in": "query",
             "required": parameter.is_required,
-            "description": f"{parameter.label} ({parameter.type})",
+            "description": _description(parameter),
             "schema": _schema(parameter),
         }
         for parameter in question.parameters
     ]
     parameters += [
-        {"name": key, "in": "query", "description": text, "schema": {"type": "string"}}
-        for key, text in _READING.items()
+        {"name": key, "in": "query", "description": text, "schema": schema}
+        for key, (text, schema) in _READING.items()
     ]
     router.add_api_operation(
         f"/{alias}/{name}",
@@ -174,13 +184,29 @@ def _document(question: Question) -> None:
     )
 
 
+def _description(parameter: Parameter) -> str:
+    text = f"{parameter.label} ({parameter.type})"
+    return f"{text}, such as {parameter.hint}" if parameter.hint else text
+
+
 def _schema(parameter: Parameter) -> dict[str, Any]:
-    schema: dict[str, Any] = {"type": "string"}
+    """Return the JSON schema of a value, as far as the head of the question declares it."""
+    schema: dict[str, Any] = {"type": _JSON_TYPES.get(parameter.type, "string")}
+    if schema["type"] == "string":
+        schema["maxLength"] = MAX_LENGTH
     if choices := _choices(parameter):
         schema["enum"] = list(choices)
+    limits = {"minimum": parameter.minimum, "maximum": parameter.maximum}
+    schema |= {key: float(limit) for key, limit in limits.items() if limit is not None}
     if parameter.default:
-        schema["default"] = parameter.default
+        default = parameter.read(parameter.default)
+        is_text = schema["type"] == "string"
+        schema["default"] = parameter.default if is_text else _plain_number(default)
     return schema
+
+
+def _plain_number(value: Any) -> Any:
+    return float(value) if isinstance(value, Decimal) else value
 
 
 for _question in read_questions()[0].values():

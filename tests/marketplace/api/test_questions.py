@@ -10,7 +10,6 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.core.management import call_command
 from django.core.management.base import CommandError
-from django.db import connections
 from django.utils import timezone
 from pyarrow import parquet
 
@@ -19,12 +18,15 @@ from marketplace.api import tokens
 from marketplace.models import ApiToken
 from marketplace.questions import ask
 from marketplace.questions.definition import read_questions
-from tests.questions import add_sellers, analysts  # noqa: F401
+from tests.commands import run
+from tests.questions import SELLERS_HEAD, add_sellers, analysts  # noqa: F401
 
 pytestmark = [
     pytest.mark.django_db(databases="__all__", transaction=True),
     pytest.mark.usefixtures("analysts"),
 ]
+
+TYPES_IN_JSON = {"number": "number", "money": "number", "flag": "boolean"}
 
 PATH = "/api/questions/ecommerce/seller_ranking"
 
@@ -90,6 +92,36 @@ class TestRows:
         assert names == ["'=Бозор", "a, b"]
         assert parquet.read_table(file).to_pylist() == expected
         assert content["parameters"] == {"platform": "uzum"}
+
+    def test_pages_and_commands_have_the_same_rows(self, get, admin_client, tmp_path):
+        path = tmp_path / "sellers.jsonl"
+        lines = b"".join(get(f"{self.ADDRESS}&format=jsonl")).decode()
+
+        page = admin_client.get(
+            "/questions/ecommerce/sellers/", {"platform": "uzum", "format": "jsonl"}
+        )
+        run("ask", "ecommerce.sellers", "platform=uzum", "--format=jsonl", f"--output={path}")
+
+        assert len(lines.splitlines()) == 2
+        assert b"".join(page).decode() == lines
+        assert path.read_text() == lines
+
+    @pytest.mark.parametrize("kind", ["json", "jsonl", "parquet"])
+    def test_a_question_that_runs_too_long(self, get, question, settings, kind):
+        settings.QUESTION_TIMEOUT = 1
+        question.write_text(f"{SELLERS_HEAD}SELECT %(platform)s AS name, NULL AS link, pg_sleep(9)")
+        read_questions.cache_clear()
+
+        response = get(f"{self.ADDRESS}&format={kind}")
+
+        assert response.status_code == 503
+        assert "ecommerce.sellers was stopped after 1 seconds" in response.json()["error"]
+
+    def test_an_export_is_logged(self, get, caplog):
+        with caplog.at_level("INFO", "marketplace.questions.downloads"):
+            get(f"{self.ADDRESS}&format=csv")
+
+        assert "ann exports ecommerce.sellers as csv: {'platform': 'uzum'}" in caplog.text
 
     def test_a_cut_answer_says_so(self, get):
         content = get(f"{self.ADDRESS}&limit=1").json()
@@ -197,10 +229,10 @@ def test_unknown_question(get):
     assert "Did you mean ecommerce.price_drops" in response.json()["error"]
 
 
-def test_unavailable_database(get, settings):
-    wrapper = connections["ecommerce"]
-    with mock.patch.dict(wrapper.settings_dict, HOST="127.0.0.1", PORT="1"):
-        response = get(PATH)
+def test_unavailable_database(get, set_port, mute_port):
+    set_port("ecommerce", mute_port)
+
+    response = get(PATH)
 
     assert (response.status_code, response.headers["Retry-After"]) == (503, "10")
     assert "ecommerce" in response.json()["error"]
@@ -215,6 +247,25 @@ def test_the_documentation_names_every_question(admin_client):
         names = [parameter["name"] for parameter in operation["parameters"]]
         assert names == [*(item.name for item in question.parameters), "format", "limit"]
     assert {"/api/ingest/{platform}", "/api/ingest/runs/{name}"} <= set(paths)
+
+
+def test_the_documentation_has_the_types_of_parameters(admin_client):
+    content = admin_client.get("/api/openapi.json").json()
+    schemas = {
+        (name, parameter["name"]): parameter["schema"]
+        for name in read_questions()[0]
+        for parameter in content["paths"][f"/api/questions/{name.replace('.', '/')}"]["get"][
+            "parameters"
+        ]
+    }
+
+    for name, question in read_questions()[0].items():
+        for parameter in question.parameters:
+            schema = schemas[name, parameter.name]
+            assert schema["type"] == TYPES_IN_JSON.get(parameter.type, "string")
+            assert ("enum" in schema) == (parameter.type in ("choice", "platform"))
+            for bound in ("minimum", "maximum"):
+                assert schema.get(bound) == getattr(parameter, bound)
 
 
 def test_the_documentation_requires_a_login(client):
