@@ -86,3 +86,15 @@ class TestPolicy:
 
         page.wait_for_function("document.querySelectorAll('.mp-image img').length === 0")
         assert page.locator(".mp-image").count() == 5
+
+
+def test_the_documentation_of_the_api_works_without_other_sites(open_page):
+    page = open_page(DESKTOP, "light")
+
+    page.goto("/api/docs", wait_until="domcontentloaded")
+    page.wait_for_selector(".opblock")
+
+    assert "/api/questions/ecommerce/price_drops" in page.inner_text("#swagger-ui").replace(
+        "\u200b", ""
+    )
+    assert (page.errors, page.external_requests) == ([], [])
