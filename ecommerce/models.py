@@ -2,7 +2,8 @@
 
 from django.contrib.postgres.indexes import GinIndex, HashIndex
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
+from django.db.models.functions import LPad
 from django.utils import timezone
 
 from marketplace import models as base
@@ -168,7 +169,7 @@ class Product(base.PlatformRow):
             HashIndex(fields=["title_normalized"], name="ecommerce_products_title"),
             # Used by the view ecommerce_same_product: WHERE value = '…'.
             HashIndex(
-                fields=["barcode"],
+                LPad("barcode", 14, Value("0")),
                 name="ecommerce_products_barcode",
                 condition=Q(barcode__isnull=False),
             ),
@@ -231,7 +232,7 @@ class Offer(base.PlatformRow):
             models.Index(fields=["product", "price"], name="ecommerce_offers_product"),
             # Used by the view ecommerce_same_product: WHERE value = '…'.
             HashIndex(
-                fields=["barcode"],
+                LPad("barcode", 14, Value("0")),
                 name="ecommerce_offers_barcode",
                 condition=Q(barcode__isnull=False),
             ),

@@ -245,6 +245,7 @@ def barcode(good: Good, variant: Variant) -> int:
 
 @lru_cache(maxsize=8192)
 def _barcode(name: str, values: tuple[str, ...]) -> int:
-    digits = str(2 * 10**11 + draw("barcode", name, *values).randrange(10**11))
+    # The prefix of Uzbekistan.
+    digits = str(478 * 10**9 + draw("barcode", name, *values).randrange(10**9))
     weighted = sum(int(digit) * (3 if place % 2 else 1) for place, digit in enumerate(digits))
     return int(digits) * 10 + -weighted % 10

@@ -49,6 +49,11 @@ def _last(value):
     return (value is None, value or 0)
 
 
+def _has_check_digit(barcode):
+    digits = [int(digit) for digit in barcode.zfill(14)]
+    return (sum(digits) + 2 * sum(digits[::2])) % 10 == 0
+
+
 class TestSameProduct:
     def test_barcodes_need_a_right_check_digit(self):
         wrong = ["4006381333932", "4006381333", "00000000", "400638133393a", "", "٤006381333931"]
@@ -58,10 +63,30 @@ class TestSameProduct:
         ]
 
         expected = [
-            (product.pk, "barcode", barcode)
+            (product.pk, "barcode", barcode.zfill(14))
             for product, barcode in zip(products, BARCODES, strict=False)
         ]
         assert same_products() == expected
+
+    def test_a_barcode_is_equal_in_all_its_lengths(self):
+        products = [
+            factories.product(title_normalized=None, barcode=barcode)
+            for barcode in ("036000291452", "0036000291452", "00036000291452", "10036000291459")
+        ]
+
+        values = {product: value for product, _, value in same_products()}
+
+        assert len({values[product.pk] for product in products[:3]}) == 1
+        assert values[products[3].pk] != values[products[0].pk]
+
+    @pytest.mark.parametrize(
+        "barcode", ["2000000000008", "0212345678909", "212345678909", "20000004", "00000109"]
+    )
+    def test_barcodes_of_one_shop_are_not_compared(self, barcode):
+        assert _has_check_digit(barcode)
+        factories.product(title_normalized=None, barcode=barcode)
+
+        assert same_products() == []
 
     def test_contains_titles_and_barcodes_of_offers(self):
         product = factories.product(title_normalized="choynak")
@@ -70,7 +95,7 @@ class TestSameProduct:
         factories.offer(product=product, barcode="1")
 
         assert same_products() == [
-            (product.pk, "barcode", BARCODES[0]),
+            (product.pk, "barcode", BARCODES[0].zfill(14)),
             (product.pk, "title", "choynak"),
         ]
 
