@@ -79,7 +79,14 @@ def _read(file: BinaryIO) -> Iterator[bytes]:
 
 @contextmanager
 def complete_file(path: Path) -> Iterator[BinaryIO]:
-    """Yield a temporary file that gets its name only if the context ends without an error."""
+    """Yield a temporary file that gets its name only if the context ends without an error.
+
+    :raises AnswerError: if the file cannot be created in its folder
+    """
+    if not path.parent.is_dir():
+        raise AnswerError(f"The folder {path.parent} does not exist. Create it first.")
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise AnswerError(f"The file {path} cannot be written. Choose another --output.")
     with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
         try:
             yield cast(BinaryIO, file.file)

@@ -261,6 +261,13 @@ class TestCommand:
 
         assert "Only the first 50 rows are shown; use --limit." in done.err
 
+    def test_a_missing_folder_is_named(self, question, tmp_path):
+        path = tmp_path / "missing" / "rows.csv"
+        done = run("ask", question(ROWS), "--format", "csv", "--output", str(path))
+
+        assert done.code == 1
+        assert f"The folder {path.parent} does not exist" in done.err
+
     def test_writes_a_file(self, question, tmp_path):
         path = tmp_path / "answer.csv"
 
