@@ -21,7 +21,7 @@ from marketplace.exceptions import ParameterError, QuestionError
 from marketplace.postgresql.sql_files import split_head
 from marketplace.questions import columns, parameters
 from marketplace.questions.columns import Column
-from marketplace.questions.panels import DEFAULT_LIMIT, Panel, is_page
+from marketplace.questions.panels import Panel, read_panels
 from marketplace.questions.parameters import Parameter
 from marketplace.registry import ALIASES
 
@@ -37,7 +37,6 @@ _KEYS = {
 _PARAMETER_KEYS = {"type", "default", "required", "choices", "minimum", "maximum", "title"}
 _COLUMN_KEYS = {"type", "title", "link"}
 _CHART_KEYS = {"kind", "x", "y", "series"}
-_PANEL_KEYS = {"page", "parameters", "columns", "limit"}
 _CHARTS = ("bar", "line", "step")
 
 #: Names that options of the interfaces have.
@@ -176,7 +175,9 @@ class _Reader:
             columns=self._columns(head.get("columns", {})),
             chart=chart,
             has_history=bool(head.get("has_history")),
-            panels=tuple(self._panels(head.get("panels", []), {item.name for item in declared})),
+            panels=tuple(
+                read_panels(self, head.get("panels", []), {item.name for item in declared})
+            ),
         )
 
     def error(self, place: str, reason: str) -> QuestionError:
@@ -268,22 +269,6 @@ class _Reader:
                 link=str(table.get("link", "")),
             )
         return declared
-
-    def _panels(self, tables: Any, names: set[str]) -> Iterator[Panel]:
-        for table in tables if isinstance(tables, list) else [tables]:
-            self.check_keys(table, _PANEL_KEYS, "panels")
-            page, stated = str(table.get("page", "")), table.get("parameters", {})
-            if not is_page(page):
-                raise self.error(rf"\b{re.escape(page)}\b", f"There is no page {page} for a panel.")
-            for name in stated:
-                if name not in names:
-                    raise self.error(rf"\b{name}\b", f"The panel has an unknown parameter {name}.")
-            yield Panel(
-                page=page,
-                parameters={name: str(text) for name, text in stated.items()},
-                columns=tuple(table.get("columns", ())),
-                limit=int(table.get("limit", DEFAULT_LIMIT)),
-            )
 
     def _check_placeholders(self, declared: Iterable[Parameter]) -> None:
         used = set()

@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
+from django.urls import reverse
 from django.utils.text import capfirst
 
+from marketplace.questions.choices import ROW_TYPES
 from marketplace.questions.definition import Question
 from marketplace.questions.parameters import Parameter
 from marketplace.registry import get_database
@@ -15,7 +17,7 @@ _PERIODS = (("-7d", "7 days"), ("-30d", "30 days"), ("-90d", "90 days"), ("-365d
 
 
 def form_field(
-    parameter: Parameter, texts: dict[str, str], invalid: str, error: str
+    question: Question, parameter: Parameter, texts: dict[str, str], invalid: str, error: str
 ) -> dict[str, Any]:
     """Return the template variables of a parameter's field.
 
@@ -35,7 +37,19 @@ def form_field(
         "is_required": parameter.is_required,
         "hint": parameter.hint,
         "error": error if parameter.name == invalid else "",
+        "choices_url": _choices_url(question, parameter),
     }
+
+
+def _choices_url(question: Question, parameter: Parameter) -> str:
+    """Return the address that suggests values; empty if nothing is suggested."""
+    # The paths of ads' categories are derived, and have no rows.
+    if parameter.type not in ROW_TYPES or (question.alias, parameter.type) == (
+        "classifieds",
+        "category",
+    ):
+        return ""
+    return reverse("choices", args=(question.alias, question.short_name, parameter.name))
 
 
 def periods(question: Question, texts: dict[str, str]) -> list[dict[str, Any]]:

@@ -5,11 +5,13 @@ The address is the whole state of a page, so that it can be shared.
 
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
+from hashlib import sha256
 from itertools import groupby
 from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import admin
+from django.core.cache import cache
 from django.core.exceptions import PermissionDenied
 from django.db import Error
 from django.http import (
@@ -20,18 +22,22 @@ from django.http import (
 )
 from django.template.response import TemplateResponse
 from django.urls import path
-from django.utils.timezone import get_current_timezone
+from django.utils.timezone import get_current_timezone, now
 
 from marketplace.exceptions import MarketplaceError, ParameterError, QuestionError
 from marketplace.postgresql.errors import explain
-from marketplace.questions import charts, downloads, forms, tables
+from marketplace.questions import charts, choices, downloads, forms, tables
 from marketplace.questions.answers import Answer, ask
 from marketplace.questions.definition import Question, get_question, read_questions
+from marketplace.questions.panels import OVERVIEW
 from marketplace.questions.plans import plan_of
 from marketplace.registry import get_database
 
 #: Rows that a page shows.
 ROW_LIMIT = 200
+
+#: Seconds for which the answers of the overview are kept.
+_KEPT_SECONDS = 300
 
 
 def question_list(request: HttpRequest) -> HttpResponse:
@@ -83,7 +89,7 @@ def _show(request: HttpRequest, question: Question, texts: dict[str, str]) -> Ht
     if has_plan and status == 200:
         context["plan"] = plan_of(question, question.read_values(texts))
     context["fields"] = [
-        forms.form_field(parameter, texts, invalid, str(context.get("error", "")))
+        forms.form_field(question, parameter, texts, invalid, str(context.get("error", "")))
         for parameter in question.parameters
     ]
     return _page(request, "questions/question.html", context, status)
@@ -96,10 +102,15 @@ def _show_panel(
     panel = next((panel for panel in question.panels if panel.page == page), None)
     if panel is None:
         raise Http404(f"{question.name} has no panel on the page {page}.")
-    context, _, _ = _answer(question, texts, panel.limit, panel.columns)
-    return TemplateResponse(
-        request, "questions/panel.html", context | {"title": question.title["en"]}
-    )
+    # All accounts open the overview, whose questions are about all rows: their answers are kept.
+    key = f"panel:{question.name}:{sha256(repr(sorted(texts.items())).encode()).hexdigest()}"
+    context = cache.get(key) if page == OVERVIEW else None
+    if context is None:
+        context, status, _ = _answer(question, texts, panel.limit, panel.columns)
+        context |= {"title": question.title["en"], "answered_at": now()}
+        if page == OVERVIEW and status == 200:
+            cache.set(key, context, _KEPT_SECONDS)
+    return TemplateResponse(request, "questions/panel.html", context)
 
 
 def _answer(
@@ -166,5 +177,7 @@ def _page(
 def urls() -> Iterator[Any]:
     """Yield the URLs of the pages; a login is required."""
     yield path("questions/", admin.site.admin_view(question_list), name="questions")
+    options = admin.site.admin_view(choices.suggestions)
+    yield path("questions/<str:alias>/<str:name>/choices/<str:parameter>/", options, name="choices")
     page = admin.site.admin_view(question_page)
     yield path("questions/<str:alias>/<str:name>/", page, name="question")

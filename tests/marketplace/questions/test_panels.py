@@ -2,8 +2,10 @@
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.cache import cache
 
 from marketplace.exceptions import QuestionError
+from marketplace.questions import views
 from marketplace.questions.definition import read, read_questions
 from tests import factories
 from tests.questions import analysts  # noqa: F401
@@ -12,6 +14,12 @@ pytestmark = [
     pytest.mark.django_db(databases="__all__", transaction=True),
     pytest.mark.usefixtures("analysts"),
 ]
+
+
+@pytest.fixture(autouse=True)
+def empty_cache():
+    cache.clear()
+
 
 PANELS = [
     (question.alias, question.short_name, panel)
@@ -46,6 +54,15 @@ def test_a_panel_whose_parameter_is_unknown_is_left_out(admin_client):
 
     assert "/questions/classifieds/fair_price/" in text
     assert "/questions/classifieds/nearby/" not in text
+
+
+def test_the_answers_of_the_overview_are_kept(admin_client, monkeypatch):
+    address = "/questions/procurement/savings/?panel=overview"
+    first = admin_client.get(address).content
+    monkeypatch.setattr(views, "ask", None)
+
+    assert admin_client.get(address).content == first
+    assert "Answered at" in first.decode()
 
 
 def test_an_error_is_shown_in_the_panel(admin_client):
