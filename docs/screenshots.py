@@ -76,15 +76,15 @@ def _wait(address: str) -> None:
 # The pages
 
 
-def open_front_page(page: Page) -> None:
-    """Open the state of the databases."""
+def open_overview(page: Page) -> None:
+    """Open the overview."""
     page.goto("/")
 
 
 def open_price_history(page: Page) -> None:
     """Open a product that several sellers offer, at its price history."""
     page.goto(f"/ecommerce/product/{_product_with_changes()}/change/")
-    _scroll_to(page, "[data-chart=prices]")
+    _scroll_to(page, "canvas[data-chart]")
 
 
 def open_products(page: Page) -> None:
@@ -116,7 +116,7 @@ def open_question(page: Page) -> None:
 
 
 PICTURES: dict[str, Callable[[Page], None]] = {
-    "front-page": open_front_page,
+    "overview": open_overview,
     "price-history": open_price_history,
     "products": open_products,
     "quarantine-record": open_quarantined_record,

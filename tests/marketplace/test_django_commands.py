@@ -13,7 +13,7 @@ from tests.commands import run
 pytestmark = pytest.mark.django_db(databases="__all__", transaction=True)
 
 #: Django's apps of the database of accounts.
-CONTROL_APPS = {"admin", "auth", "axes", "contenttypes", "sessions"}
+CONTROL_APPS = {"admin", "auth", "axes", "contenttypes", "marketplace", "sessions"}
 
 
 def recorded(alias):
