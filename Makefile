@@ -69,6 +69,9 @@ bench-backup: install ## Compare backup sets with pg_dump | gzip; BENCH_BACKUP_P
 bench-archive: install ## Compare archived months with tables; BENCH_ARCHIVE_ROWS=20000000.
 	DATA_DIR=.data/bench $(BIN)/python -m bench.archive --report .data/bench-archive.json
 
+bench-answers: install ## Measure the questions at the scale of the whole market; BENCH_SCALE=1.
+	DATA_DIR=.data/bench $(BIN)/python -m bench.answers --report .data/bench-answers.json
+
 docs: install ## Write docs/questions.md from the question files.
 	$(BIN)/python manage.py ask --document > docs/questions.md
 
