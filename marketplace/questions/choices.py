@@ -46,9 +46,14 @@ def _rows(request: HttpRequest, alias: str, kind: str, text: str) -> Iterator[tu
     page: Any = admin.site._registry[model]
     if not page.has_view_permission(request):
         return
+    if kind == "category":
+        # There are few categories, so that any part of a path can be found.
+        paths = model.objects.filter(path_names__icontains=text).values_list(
+            "path_names", flat=True
+        )
+        for path in paths.distinct().order_by("path_names")[:_LIMIT]:
+            yield path, ""
+        return
     rows, _ = page.get_search_results(request, page.get_queryset(request), text)
     for row in rows[:_LIMIT]:
-        if kind == "category":
-            yield row.path_names or row.name or "", ""
-        else:
-            yield f"{row.platform}:{row.external_id}", str(row)
+        yield f"{row.platform}:{row.external_id}", str(row)
