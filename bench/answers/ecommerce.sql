@@ -63,26 +63,27 @@ RETURN round(
 );
 
 INSERT INTO ecommerce_offers (
-    platform, external_id, product_id, seller_id, price, old_price, currency, is_available,
+    id, platform, external_id, product_id, seller_id, price, old_price, currency, is_available,
     stock_quantity, scraped_at, first_seen_at, last_seen_at, updated_at
 )
 SELECT
-    p.platform, p.external_id || '-' || k, p.id,
+    id, platform, external_id, product_id,
     (SELECT min(id) FROM ecommerce_sellers) + floor(60000 * %(scale)s * power(random(), 3))::bigint,
-    1, NULL, p.currency, abs(hashint8(p.id * 7 + k)) %% 10 <> 0, k, p.last_seen_at,
-    p.first_seen_at, p.last_seen_at, now()
-FROM ecommerce_products AS p
-CROSS JOIN generate_series(1, 3 + (p.id %% 8 < 3)::integer) AS k;
-
-UPDATE ecommerce_offers AS o
-SET
-    price = n.price,
-    old_price = CASE WHEN o.id %% 3 = 0 THEN round(n.price * 1.3, 2) END
+    price, CASE WHEN id %% 3 = 0 THEN round(price * 1.3, 2) END, currency, is_available,
+    k, last_seen_at, first_seen_at, last_seen_at, now()
 FROM (
-    SELECT id, pg_temp.price(id, 14, CASE currency WHEN 'UZS' THEN 1 ELSE 150 END) AS price
-    FROM ecommerce_offers
-) AS n
-WHERE o.id = n.id;
+    SELECT
+        o.*, pg_temp.price(o.id, 14, CASE o.currency WHEN 'UZS' THEN 1 ELSE 150 END) AS price
+    FROM (
+        SELECT
+            nextval(pg_get_serial_sequence('ecommerce_offers', 'id')) AS id,
+            p.platform, p.external_id || '-' || k AS external_id, p.id AS product_id, p.currency,
+            abs(hashint8(p.id * 7 + k)) %% 10 <> 0 AS is_available,
+            k, p.first_seen_at, p.last_seen_at
+        FROM ecommerce_products AS p
+        CROSS JOIN generate_series(1, 3 + (p.id %% 8 < 3)::integer) AS k
+    ) AS o
+) AS invented;
 
 INSERT INTO ecommerce_price_history (
     offer_id, price, old_price, currency, is_available, price_change, price_change_percent,
@@ -96,7 +97,8 @@ SELECT
 FROM (
     SELECT
         o.id AS offer_id, o.currency, k,
-        k = 14 AND o.is_available OR abs(hashint8(o.id * 13 + k)) %% 12 <> 0 AS is_available,
+        CASE WHEN k = 14 THEN o.is_available ELSE abs(hashint8(o.id * 13 + k)) %% 12 <> 0 END
+            AS is_available,
         pg_temp.price(o.id, k, CASE o.currency WHEN 'UZS' THEN 1 ELSE 150 END) AS price,
         CASE
             WHEN k > 0
