@@ -2,5 +2,5 @@
 
 Rows of the size of the whole market are generated in the databases. Each question is asked as the
 analyst role asks it, with its defaults, or with 20 different rows if it is about one. Beside it
-stands the time in a copy of the database whose tables have primary and foreign keys only.
+stands the time after all indexes but those of primary, unique and foreign keys are dropped.
 """

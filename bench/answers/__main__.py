@@ -53,7 +53,11 @@ def main() -> None:
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("--scale", type=float, default=float(os.environ.get("BENCH_SCALE", "1")))
     parser.add_argument("--report", type=Path)
-    parser.add_argument("--keep", action="store_true", help="Ask databases that exist already.")
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="Ask databases that exist already; only those of a run with --ours have all indexes.",
+    )
     parser.add_argument("--ours", action="store_true", help="Do not ask the plain tables.")
     arguments = parser.parse_args()
     os.environ["DJANGO_SETTINGS_MODULE"] = "bench.settings"
@@ -102,6 +106,7 @@ def _generate(alias: str, scale: float) -> None:
     started = time.monotonic()
     statements = Path(__file__).with_name(f"{alias}.sql").read_text()
     with connections[alias].cursor() as cursor:
+        cursor.execute("SELECT setseed(0)")  # the same rows in each run
         cursor.execute(statements, {"scale": scale})
         cursor.execute("VACUUM")
     connections[alias].close()
