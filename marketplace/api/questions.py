@@ -16,6 +16,7 @@ from ninja import Router
 from marketplace.api.errors import RETRY_LATER
 from marketplace.api.tokens import TokenAuthentication
 from marketplace.exceptions import (
+    AnswerError,
     MarketplaceError,
     ParameterError,
     QuestionError,
@@ -78,7 +79,9 @@ def answer(request: HttpRequest, database: str, name: str) -> HttpResponseBase:
     except ParameterError as error:
         raise RequestError(400, f"{error}.", parameter=error.name) from None
     except (Error, MarketplaceError) as error:
-        raise RequestError(503, explain(error), headers=RETRY_LATER) from error
+        # Another attempt does not help a question that takes too long.
+        headers = None if isinstance(error, AnswerError) else RETRY_LATER
+        raise RequestError(503, explain(error), headers=headers) from error
 
 
 def _read_limit(text: str, kind: str) -> int | None:

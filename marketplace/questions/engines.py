@@ -13,6 +13,10 @@ from marketplace.databases.roles.definitions import Role, roles_of
 from marketplace.exceptions import AnswerError
 
 
+#: Seconds after which a server that does not answer counts as down.
+_CONNECT_SECONDS = 2
+
+
 @contextmanager
 def connect(alias: str) -> Iterator[BaseDatabaseWrapper]:
     """Yield a connection in a read-only transaction, which ends with the context.
@@ -29,6 +33,7 @@ def connect(alias: str) -> Iterator[BaseDatabaseWrapper]:
         "USER": role.name,
         "PASSWORD": role.password,
         "EMBEDDED_USER": role.name,
+        "OPTIONS": wrapper.settings_dict["OPTIONS"] | {"connect_timeout": _CONNECT_SECONDS},
     }
     try:
         try:
