@@ -12,7 +12,6 @@ from psycopg2.extras import register_default_jsonb
 from marketplace.databases.roles.definitions import Role, roles_of
 from marketplace.exceptions import AnswerError
 
-
 #: Seconds after which a server that does not answer counts as down.
 _CONNECT_SECONDS = 2
 

@@ -6,7 +6,9 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryFile
@@ -41,8 +43,23 @@ def write(answer: Answer, kind: str, file: BinaryIO) -> None:
             file.write(part)
 
 
-def stream(answer: Answer, kind: str, *, needs_all: bool) -> Iterator[bytes]:
-    """Return the bytes of a file with all rows of an answer, in parts.
+@dataclass(frozen=True)
+class Stream:
+    """The bytes of a file, in parts. `close` ends it, also if no part was read."""
+
+    parts: Iterator[bytes]
+    close: Callable[[], None]
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the parts, and close the stream after the last one or an error."""
+        try:
+            yield from self.parts
+        finally:
+            self.close()
+
+
+def stream(answer: Answer, kind: str, *, needs_all: bool) -> Stream:
+    """Return the bytes of a file with all rows of an answer. Close it.
 
     Workbooks and Parquet are written to a temporary file first. The other formats are read while
     they are sent: if that fails, the iterator raises the error.
@@ -52,8 +69,8 @@ def stream(answer: Answer, kind: str, *, needs_all: bool) -> Iterator[bytes]:
     :raises AnswerError: if it must, and there are more rows than the limit of the answer
     """
     if kind in _STREAMS:
-        return _stream(answer, kind)
-    file = cast(BinaryIO, TemporaryFile())  # noqa: SIM115 # `_read` closes it
+        return Stream(_STREAMS[kind](answer), answer.close)
+    file = cast(BinaryIO, TemporaryFile())  # noqa: SIM115 # the stream closes it
     with answer:
         _WRITERS[kind](answer, file)
     if needs_all and answer.is_truncated:
@@ -62,19 +79,8 @@ def stream(answer: Answer, kind: str, *, needs_all: bool) -> Iterator[bytes]:
             f"There are more than {answer.row_count:,} rows, which is the limit of {kind.upper()} "
             "here. Export them as CSV, or use the command ask."
         )
-    return _read(file)
-
-
-def _stream(answer: Answer, kind: str) -> Iterator[bytes]:
-    with answer:
-        yield from _STREAMS[kind](answer)
-
-
-def _read(file: BinaryIO) -> Iterator[bytes]:
-    with file:
-        file.seek(0)
-        while part := file.read(_PART_BYTES):
-            yield part
+    file.seek(0)
+    return Stream(iter(partial(file.read, _PART_BYTES), b""), file.close)
 
 
 @contextmanager

@@ -119,7 +119,7 @@ class TestRows:
 
     def test_an_export_is_logged(self, get, caplog):
         with caplog.at_level("INFO", "marketplace.questions.downloads"):
-            get(f"{self.ADDRESS}&format=csv")
+            get(f"{self.ADDRESS}&format=csv").close()
 
         assert "ann exports ecommerce.sellers as csv: {'platform': 'uzum'}" in caplog.text
 

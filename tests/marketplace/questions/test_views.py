@@ -6,6 +6,7 @@ import json
 
 import pytest
 from django.contrib.auth.models import Group, User
+from django.db import connections
 from django.urls import reverse
 
 from ecommerce.models import Seller
@@ -135,3 +136,16 @@ def test_a_database_that_is_down_is_named(analyst, set_port, mute_port, monkeypa
 
     assert response.status_code == 503
     assert "timeout expired" in response.content.decode()
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_file_that_nobody_reads_leaves_no_connection(analyst, kind):
+    add_sellers(("uzum", "Orient", ""))
+    sessions = "SELECT count(*) FROM pg_stat_activity WHERE usename LIKE '%_analyst'"
+
+    response = analyst.get(PAGE, {"format": kind})
+    response.close()
+
+    with connections["ecommerce"].cursor() as cursor:
+        cursor.execute(sessions)
+        assert cursor.fetchone() == (0,)
