@@ -8,10 +8,10 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from threading import Event
 from typing import NamedTuple
 
 from cronsim import CronSim, CronSimError
@@ -83,17 +83,19 @@ class Scheduler:
         self._due = {job: job.next_after(now) for job in jobs}
         self._running: dict[Job, tuple[subprocess.Popen[bytes], datetime]] = {}
         self._report = report
-        self._stopping = Event()
+        # Not an Event: a signal handler that sets it while `wait` holds its lock waits for ever.
+        self._is_stopping = False
 
     def stop(self) -> None:
         """Start no more jobs and end the running ones. Safe to call from a signal handler."""
-        self._stopping.set()
+        self._is_stopping = True
 
     def run(self) -> None:
         """Run jobs until `stop`, then wait up to `GRACE` seconds for the running ones."""
-        while not self._stopping.wait(_INTERVAL):
+        while not self._is_stopping:
             self._collect_ended()
             self._start_due(timezone.localtime())
+            time.sleep(_INTERVAL)
         for process, _ in self._running.values():
             process.send_signal(signal.SIGTERM)
         for process, _ in self._running.values():
