@@ -13,7 +13,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:No directory at"),
 ]
 
-NAVIGATION, HOME_LINK = 'id="nav-sidebar', '<a class="mp-link" href="/">Go to the front page</a>'
+NAVIGATION, HOME_LINK = 'id="nav-sidebar', '<a class="mp-link" href="/">Go to the overview</a>'
 
 
 def read(response):
