@@ -49,8 +49,10 @@ def connect(alias: str) -> Iterator[BaseDatabaseWrapper]:
             # Django reads JSON as text.
             register_default_jsonb(wrapper.connection)
             with wrapper.connection.cursor() as cursor:
+                # Rows are read by a cursor, of which PostgreSQL expects that a tenth is read.
                 cursor.execute(
-                    "SELECT set_config('statement_timeout', %s, true)",
+                    "SELECT set_config('statement_timeout', %s, true), "
+                    "set_config('cursor_tuple_fraction', '1', true)",
                     [f"{settings.QUESTION_TIMEOUT}s"],
                 )
         yield wrapper
