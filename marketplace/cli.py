@@ -65,7 +65,17 @@ class IntermixedParser(CommandParser):
             self._is_mixing = False
 
 
-class DatabaseCommand(BaseCommand):
+class ParagraphCommand(BaseCommand):
+    """A command whose help has paragraphs."""
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """Return a parser that preserves the paragraphs of `help`."""
+        return super().create_parser(
+            prog_name, subcommand, formatter_class=ParagraphFormatter, **kwargs
+        )
+
+
+class DatabaseCommand(ParagraphCommand):
     """A command that visits several databases and continues if one of them fails."""
 
     # The databases may not exist yet.
@@ -73,12 +83,6 @@ class DatabaseCommand(BaseCommand):
 
     #: The aliases that --database accepts; without the option all of them are visited.
     choices: Sequence[str] = ALIASES
-
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        """Return a parser that preserves the paragraphs of `help`."""
-        return super().create_parser(
-            prog_name, subcommand, formatter_class=ParagraphFormatter, **kwargs
-        )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add --database."""

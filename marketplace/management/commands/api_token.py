@@ -3,12 +3,12 @@
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import Error, IntegrityError
 from django.utils import timezone
 
 from marketplace.api import tokens
-from marketplace.cli import ParagraphFormatter
+from marketplace.cli import ParagraphCommand
 from marketplace.humanize import format_time
 from marketplace.models import ApiToken
 from marketplace.postgresql.errors import explain
@@ -17,7 +17,7 @@ from marketplace.postgresql.errors import explain
 _MAX_DAYS = 3650
 
 
-class Command(BaseCommand):
+class Command(ParagraphCommand):
     """Create, list and revoke tokens of the HTTP API."""
 
     help = """Create a token with which an account asks questions by HTTP.
@@ -31,12 +31,6 @@ class Command(BaseCommand):
 
     Exits with 1 if the account or the token does not exist, or the token exists already.
     """
-
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        """Return a parser that preserves the paragraphs of `help`."""
-        return super().create_parser(
-            prog_name, subcommand, formatter_class=ParagraphFormatter, **kwargs
-        )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the arguments."""

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any, cast
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import Error
 from rich import box
 from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from marketplace.cli import IntermixedParser, ParagraphFormatter, exit_on_closed_pipe
+from marketplace.cli import IntermixedParser, ParagraphCommand, exit_on_closed_pipe
 from marketplace.exceptions import MarketplaceError, ParameterError, QuestionError
 from marketplace.humanize import counted
 from marketplace.postgresql.errors import explain
@@ -36,7 +36,7 @@ _TEXT_WIDTH = 16
 _NOT_PRINTED = ("link", "image")
 
 
-class Command(BaseCommand):
+class Command(ParagraphCommand):
     """Ask a question about one of the databases, and print the answer."""
 
     help = """Ask a question about one of the databases.
@@ -53,9 +53,7 @@ class Command(BaseCommand):
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         """Return a parser that preserves the paragraphs of `help`, and accepts any order."""
-        parser = super().create_parser(
-            prog_name, subcommand, formatter_class=ParagraphFormatter, **kwargs
-        )
+        parser = super().create_parser(prog_name, subcommand, **kwargs)
         # Django creates the parser itself, so its class cannot be chosen.
         parser.__class__ = IntermixedParser
         return parser

@@ -4,14 +4,14 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
-from marketplace.cli import ParagraphFormatter
+from marketplace.cli import ParagraphCommand
 from marketplace.schedule import Job, ScheduleError, Scheduler, read_schedule
 
 
-class Command(BaseCommand):
+class Command(ParagraphCommand):
     """Run commands at the times of a schedule."""
 
     help = """Run commands at the times of a schedule, until SIGTERM or Ctrl-C.
@@ -22,12 +22,6 @@ class Command(BaseCommand):
     """
 
     requires_system_checks = []
-
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        """Return a parser that preserves the paragraphs of `help`."""
-        return super().create_parser(
-            prog_name, subcommand, formatter_class=ParagraphFormatter, **kwargs
-        )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the arguments."""
