@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from django.http import HttpRequest
 from django.urls import reverse
 
+from marketplace.questions.access import may_ask
 from marketplace.questions.definition import read_questions
 
 
@@ -20,7 +21,7 @@ def panels_for(request: HttpRequest, page: str, obj: Any = None) -> Iterator[dic
     :param obj: the row whose page it is
     """
     for question in read_questions()[0].values():
-        if not request.user.has_module_perms(question.alias):
+        if not may_ask(request.user, question):
             continue
         for panel in question.panels:
             texts = panel.texts_for(obj) if panel.page == page else None

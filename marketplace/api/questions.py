@@ -23,10 +23,10 @@ from marketplace.exceptions import (
     RequestError,
 )
 from marketplace.postgresql.errors import explain
-from marketplace.questions import ask, downloads
+from marketplace.questions import ask, downloads, exports
+from marketplace.questions.access import may_ask
 from marketplace.questions.definition import Question, get_question, read_questions
 from marketplace.questions.parameters import MAX_LENGTH, Parameter
-from marketplace.registry import get_database
 
 router = Router(auth=TokenAuthentication(), tags=["Questions"])
 
@@ -39,7 +39,7 @@ _JSON_TYPES = {"number": "number", "money": "number", "flag": "boolean"}
 _READING: dict[str, tuple[str, dict[str, Any]]] = {
     "format": (
         "The format of the answer.",
-        {"type": "string", "enum": list(downloads.FORMATS), "default": "json"},
+        {"type": "string", "enum": list(exports.FORMATS), "default": "json"},
     ),
     "limit": (
         f"Maximum number of rows. In JSON at most {MAX_LIMIT:,}, by default {DEFAULT_LIMIT:,}; all "
@@ -52,7 +52,7 @@ _READING: dict[str, tuple[str, dict[str, Any]]] = {
 @router.get("", summary="List the questions", response={200: dict[str, Any]}, url_name="questions")
 def question_list(request: HttpRequest) -> JsonResponse:
     """List the questions that the account may ask, with their parameters."""
-    questions = [item for item in read_questions()[0].values() if _may_ask(request, item)]
+    questions = [item for item in read_questions()[0].values() if may_ask(request.user, item)]
     return JsonResponse({"questions": [_describe(question) for question in questions]})
 
 
@@ -62,14 +62,14 @@ def answer(request: HttpRequest, database: str, name: str) -> HttpResponseBase:
         question = get_question(f"{database}.{name}")
     except QuestionError as error:
         raise RequestError(500 if error.path else 404, str(error)) from None
-    if not _may_ask(request, question):
+    if not may_ask(request.user, question):
         raise RequestError(
             403, f"The account {request.user} may not view the tables of {question.alias}."
         )
     texts = {key: str(value) for key, value in request.GET.items()}
     kind = texts.pop("format", "json")
-    if kind not in downloads.FORMATS:
-        known = ", ".join(downloads.FORMATS)
+    if kind not in exports.FORMATS:
+        known = ", ".join(exports.FORMATS)
         raise RequestError(400, f"format must be one of {known}.", parameter="format")
     limit = _read_limit(texts.pop("limit", ""), kind)
     try:
@@ -138,20 +138,10 @@ def _describe_parameter(parameter: Parameter) -> dict[str, Any]:
         "title": parameter.label,
         "default": parameter.default,
         "is_required": parameter.is_required,
-        "choices": list(_choices(parameter)),
+        "choices": list(parameter.accepted),
         "minimum": parameter.minimum,
         "maximum": parameter.maximum,
     }
-
-
-def _choices(parameter: Parameter) -> tuple[str, ...]:
-    if parameter.type == "platform":
-        return get_database(parameter.alias).platforms
-    return parameter.choices
-
-
-def _may_ask(request: HttpRequest, question: Question) -> bool:
-    return bool(request.user.has_module_perms(question.alias))
 
 
 def _document(question: Question) -> None:
@@ -197,7 +187,7 @@ def _schema(parameter: Parameter) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": _JSON_TYPES.get(parameter.type, "string")}
     if schema["type"] == "string":
         schema["maxLength"] = MAX_LENGTH
-    if choices := _choices(parameter):
+    if choices := parameter.accepted:
         schema["enum"] = list(choices)
     limits = {"minimum": parameter.minimum, "maximum": parameter.maximum}
     schema |= {key: float(limit) for key, limit in limits.items() if limit is not None}

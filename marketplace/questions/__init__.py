@@ -5,6 +5,10 @@ SELECT. `definition` reads the files and `checks` validates them. `parameters` r
 a user states, `columns` formats the values of rows. `engines` opens a read-only connection, logged
 in as the analyst role of the database, and `answers` streams the rows. `exports` writes them to
 files. The command `ask` and the function `ask` use all of these.
+
+`views` has the pages: `forms` and `choices` make the form, `charts` and `tables` show the answer,
+`plans` explains it, and `panels` places it on other pages. `access` says who may ask, and
+`downloads` sends files, for pages and for the HTTP API.
 """
 
 from marketplace.questions.answers import Answer, ask

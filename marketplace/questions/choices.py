@@ -5,13 +5,11 @@ from typing import Any
 
 from django.apps import apps
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
 from django.db import Error
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from marketplace.exceptions import QuestionError
-from marketplace.questions.definition import get_question
+from marketplace.questions.access import permitted_question
 
 #: Suggestions of a field, and the characters of a text from which there are any.
 _LIMIT, _MIN_LENGTH, _MAX_LENGTH = 12, 2, 100
@@ -22,12 +20,7 @@ ROW_TYPES = frozenset({"product", "offer", "seller", "listing", "lot", "organiza
 
 def suggestions(request: HttpRequest, alias: str, name: str, parameter: str) -> HttpResponse:
     """Return the options that match the text of a field; none if the database is down."""
-    try:
-        question = get_question(f"{alias}.{name}")
-    except QuestionError as error:
-        raise Http404(str(error)) from None
-    if not request.user.has_module_perms(alias):
-        raise PermissionDenied
+    question = permitted_question(request.user, f"{alias}.{name}")
     kind = next((item.type for item in question.parameters if item.name == parameter), "")
     text = request.GET.get(parameter, "").strip().replace("\0", "")
     options: list[tuple[str, str]] = []

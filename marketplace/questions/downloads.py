@@ -23,8 +23,6 @@ _CONTENT_TYPES = {
     "parquet": "application/vnd.apache.parquet",
 }
 
-FORMATS = tuple(_CONTENT_TYPES)
-
 
 def download(
     user: Any, question: Question, texts: dict[str, str], kind: str, limit: int | None = None
@@ -33,7 +31,7 @@ def download(
 
     :param user: the account, for the log
     :param texts: the texts of the parameters
-    :param kind: one of FORMATS
+    :param kind: one of exports.FORMATS
     :param limit: maximum number of rows; None for all
     :raises ParameterError: if a parameter is unknown or not valid
     :raises AnswerError: if it runs too long, or a workbook has more rows than XLSX_LIMIT

@@ -10,7 +10,6 @@ from django.utils.text import capfirst
 from marketplace.questions.choices import ROW_TYPES
 from marketplace.questions.definition import Question
 from marketplace.questions.parameters import Parameter
-from marketplace.registry import get_database
 
 #: Periods that a page offers for the parameter `since`, and their names.
 _PERIODS = (("-7d", "7 days"), ("-30d", "30 days"), ("-90d", "90 days"), ("-365d", "365 days"))
@@ -24,11 +23,7 @@ def form_field(
     :param invalid: the name of the invalid parameter; may be empty
     :param error: what is wrong with it
     """
-    choices: tuple[str, ...] = parameter.choices
-    if parameter.type == "platform":
-        choices = get_database(parameter.alias).platforms
-    elif parameter.type == "flag":
-        choices = ("yes", "no")
+    choices = ("yes", "no") if parameter.type == "flag" else parameter.accepted
     return {
         "name": parameter.name,
         "label": capfirst(parameter.label),
@@ -52,12 +47,8 @@ def _choices_url(question: Question, parameter: Parameter) -> str:
     return reverse("choices", args=(question.alias, question.short_name, parameter.name))
 
 
-def periods(question: Question, texts: dict[str, str]) -> list[dict[str, Any]]:
-    """Return links to the same question about other periods; none without a parameter `since`."""
-    return list(_periods(question, texts))
-
-
-def _periods(question: Question, texts: dict[str, str]) -> Iterator[dict[str, Any]]:
+def periods(question: Question, texts: dict[str, str]) -> Iterator[dict[str, Any]]:
+    """Yield links to the same question about other periods; none without a parameter `since`."""
     since = next((item for item in question.parameters if item.name == "since"), None)
     if since is None:
         return

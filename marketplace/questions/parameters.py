@@ -57,6 +57,13 @@ class Parameter:
         return self.title.get("en") or self.name.replace("_", " ")
 
     @property
+    def accepted(self) -> tuple[str, ...]:
+        """The accepted values; empty if they cannot be listed."""
+        if self.type == "platform":
+            return get_database(self.alias).platforms
+        return self.choices
+
+    @property
     def hint(self) -> str:
         """Return an example of a value, for the form."""
         return _HINTS.get(self.type, "")

@@ -12,7 +12,6 @@ from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.core.cache import cache
-from django.core.exceptions import PermissionDenied
 from django.db import Error
 from django.http import (
     Http404,
@@ -24,12 +23,13 @@ from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils.timezone import get_current_timezone, now
 
-from marketplace.exceptions import MarketplaceError, ParameterError, QuestionError
+from marketplace.exceptions import MarketplaceError, ParameterError
 from marketplace.postgresql.errors import explain
-from marketplace.questions import charts, choices, downloads, forms, tables
+from marketplace.questions import charts, choices, downloads, exports, forms, tables
+from marketplace.questions.access import may_ask, permitted_question
 from marketplace.questions.answers import Answer, ask
-from marketplace.questions.definition import Question, get_question, read_questions
-from marketplace.questions.panels import OVERVIEW
+from marketplace.questions.definition import Question, read_questions
+from marketplace.questions.panels import OVERVIEW, Panel
 from marketplace.questions.plans import plan_of
 from marketplace.registry import get_database
 
@@ -43,7 +43,7 @@ _KEPT_SECONDS = 300
 def question_list(request: HttpRequest) -> HttpResponse:
     """Show the questions that the account may ask, by database and group."""
     questions, errors = read_questions()
-    visible = [item for item in questions.values() if _may_ask(request, item.alias)]
+    visible = [item for item in questions.values() if may_ask(request.user, item)]
     databases = [
         {"title": get_database(alias).title, "questions": list(entries)}
         for alias, entries in groupby(visible, key=lambda question: question.alias)
@@ -54,16 +54,11 @@ def question_list(request: HttpRequest) -> HttpResponse:
 
 def question_page(request: HttpRequest, alias: str, name: str) -> HttpResponseBase:
     """Show the answer to a question; export it if `format`, or a panel if `panel` is stated."""
-    try:
-        question = get_question(f"{alias}.{name}")
-    except QuestionError as error:
-        raise Http404(str(error)) from None
-    if not _may_ask(request, question.alias):
-        raise PermissionDenied
+    question = permitted_question(request.user, f"{alias}.{name}")
     texts = {key: str(value) for key, value in request.GET.items()}
     kind = texts.pop("format", "")
-    if kind and kind not in downloads.FORMATS:
-        raise Http404(f"Unknown format {kind}: {', '.join(downloads.FORMATS)}")
+    if kind and kind not in exports.FORMATS:
+        raise Http404(f"Unknown format {kind}: {', '.join(exports.FORMATS)}")
     if kind:
         return _export(request, question, texts, kind)
     if page := texts.pop("panel", ""):
@@ -77,11 +72,11 @@ def _show(request: HttpRequest, question: Question, texts: dict[str, str]) -> Ht
         "title": question.title["en"],
         "description": question.description["en"],
         "exports": [
-            (kind.upper(), f"?{urlencode(texts | {'format': kind})}") for kind in downloads.FORMATS
+            (kind.upper(), f"?{urlencode(texts | {'format': kind})}") for kind in exports.FORMATS
         ],
         "sql": question.sql.replace("%%", "%"),
         "plan_url": f"?{urlencode(texts | {'plan': 1})}#sql",
-        "periods": forms.periods(question, texts),
+        "periods": list(forms.periods(question, texts)),
         "is_changed": bool(texts),
     }
     answered, status, invalid = _answer(question, texts, ROW_LIMIT)
@@ -102,15 +97,34 @@ def _show_panel(
     panel = next((panel for panel in question.panels if panel.page == page), None)
     if panel is None:
         raise Http404(f"{question.name} has no panel on the page {page}.")
-    # All accounts open the overview, whose questions are about all rows: their answers are kept.
-    key = f"panel:{question.name}:{sha256(repr(sorted(texts.items())).encode()).hexdigest()}"
-    context = cache.get(key) if page == OVERVIEW else None
-    if context is None:
-        context, status, _ = _answer(question, texts, panel.limit, panel.columns)
-        context |= {"title": question.title["en"], "answered_at": now()}
-        if page == OVERVIEW and status == 200:
-            cache.set(key, context, _KEPT_SECONDS)
+    if page == OVERVIEW:
+        context = _kept_answer(question, texts, panel)
+    else:
+        context, _ = _panel_answer(question, texts, panel)
     return TemplateResponse(request, "questions/panel.html", context)
+
+
+def _kept_answer(question: Question, texts: dict[str, str], panel: Panel) -> dict[str, Any]:
+    """Return the template variables of a panel, of the last minutes if it was answered in them.
+
+    All accounts open the overview, and its questions are about all rows.
+    """
+    key = f"panel:{question.name}:{sha256(repr(sorted(texts.items())).encode()).hexdigest()}"
+    kept: dict[str, Any] | None = cache.get(key)
+    if kept is not None:
+        return kept
+    context, status = _panel_answer(question, texts, panel)
+    if status == 200:
+        cache.set(key, context, _KEPT_SECONDS)
+    return context
+
+
+def _panel_answer(
+    question: Question, texts: dict[str, str], panel: Panel
+) -> tuple[dict[str, Any], int]:
+    """Return the template variables of a panel, and the status."""
+    context, status, _ = _answer(question, texts, panel.limit, panel.columns)
+    return context | {"title": question.title["en"], "answered_at": now()}, status
 
 
 def _answer(
@@ -159,11 +173,6 @@ def _export(
         return HttpResponse(
             f"{explain(error)}\n", status=503, content_type="text/plain; charset=utf-8"
         )
-
-
-def _may_ask(request: HttpRequest, alias: str) -> bool:
-    """Return whether the account may view tables of a database."""
-    return bool(request.user.has_module_perms(alias))
 
 
 def _page(
