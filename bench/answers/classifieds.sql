@@ -54,14 +54,14 @@ INSERT INTO classifieds_listing_events (
     recorded_at
 )
 SELECT
-    l.id, 'price_changed', l.price * 1.1, l.price, l.currency, l.currency, NULL, NULL,
+    l.id, 'price', l.price * 1.1, l.price, l.currency, l.currency, NULL, NULL,
     l.posted_at + (l.id %% 10 + k) * interval '1 day'
 FROM classifieds_listings AS l
 CROSS JOIN generate_series(1, 1 + (l.id %% 3)::integer) AS k
 WHERE l.price IS NOT NULL
 UNION ALL
 SELECT
-    id, 'status_changed', NULL, NULL, NULL, NULL, 'active', status, last_seen_at
+    id, 'status', NULL, NULL, NULL, NULL, 'active', status, last_seen_at
 FROM classifieds_listings
 WHERE status <> 'active';
 
