@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 #: Number of rows that are fetched from the server at a time.
 _STEP = 2000
 
+#: The planner knows that only the first rows are read. One more shows whether there are others.
+_FIRST_ROWS = "SELECT * FROM (\n{}\n) AS answer LIMIT %(limit)s"
+
 _FIRST_MONTH = "SELECT max(month) + interval '1 month' FROM {} WHERE archived_at IS NOT NULL"
 _NEWEST = "SELECT platform, max(newest_observed_at) FROM {} GROUP BY 1 ORDER BY 1"
 
@@ -66,8 +69,10 @@ class Answer:
         with self._wrapper.wrap_database_errors, connection.cursor() as cursor:
             self.as_of = self._find_as_of(cursor)
             self.history_since = self._find_first_month(cursor)
-        # A cursor on the server: its rows are never in memory all at once.
-        self._cursor = connection.cursor(name="answer")
+        # Of a cursor on the server, the rows are never in memory all at once. Few rows are read
+        # without one, because its plans are not parallel.
+        is_short = self.limit is not None and self.limit < _STEP
+        self._cursor = connection.cursor(name=None if is_short else "answer")
         # The server describes the columns with the first rows.
         self._first = self._fetch(is_first=True)
         self.description = self._cursor.description
@@ -130,13 +135,19 @@ class Answer:
         try:
             with self._wrapper.wrap_database_errors:
                 if is_first:
-                    self._cursor.execute(self.question.sql, self.values)
+                    self._cursor.execute(*self._statement())
                 rows: list[tuple[Any, ...]] = self._cursor.fetchmany(size)
         except OperationalError as error:
             if isinstance(error.__cause__, errors.QueryCanceled):
                 raise self._too_slow() from error
             raise
         return rows
+
+    def _statement(self) -> tuple[str, dict[str, Any]]:
+        if self.limit is None:
+            return self.question.sql, self.values
+        statement = _FIRST_ROWS.format(self.question.sql)
+        return statement, self.values | {"limit": self.limit + 1}
 
     def _too_slow(self) -> AnswerError:
         narrow = ", ".join(parameter.name for parameter in self.question.parameters)
