@@ -23,7 +23,7 @@ def panels_for(request: HttpRequest, page: str, obj: Any = None) -> Iterator[dic
     for question in read_questions()[0].values():
         if not may_ask(request.user, question):
             continue
-        for panel in question.panels:
+        for number, panel in enumerate(question.panels, 1):
             texts = panel.texts_for(obj) if panel.page == page else None
             if texts is None:
                 continue
@@ -31,5 +31,5 @@ def panels_for(request: HttpRequest, page: str, obj: Any = None) -> Iterator[dic
             yield {
                 "title": question.title["en"],
                 "url": f"{url}?{urlencode(texts)}",
-                "panel_url": f"{url}?{urlencode(texts | {'panel': page})}",
+                "panel_url": f"{url}?{urlencode(texts | {'panel': number})}",
             }

@@ -23,7 +23,7 @@ from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils.timezone import get_current_timezone, now
 
-from marketplace.exceptions import MarketplaceError, ParameterError
+from marketplace.exceptions import AnswerError, MarketplaceError, ParameterError
 from marketplace.postgresql.errors import explain
 from marketplace.questions import charts, choices, downloads, exports, forms, tables
 from marketplace.questions.access import may_ask, permitted_question
@@ -36,8 +36,8 @@ from marketplace.registry import get_database
 #: Rows that a page shows.
 ROW_LIMIT = 200
 
-#: Seconds for which the answers of the overview are kept.
-_KEPT_SECONDS = 300
+#: Seconds for which the answers of the overview are kept, and the reason why there is none.
+_KEPT_SECONDS, _STOPPED_SECONDS = 300, 60
 
 
 def question_list(request: HttpRequest) -> HttpResponse:
@@ -61,8 +61,8 @@ def question_page(request: HttpRequest, alias: str, name: str) -> HttpResponseBa
         raise Http404(f"Unknown format {kind}: {', '.join(exports.FORMATS)}")
     if kind:
         return _export(request, question, texts, kind)
-    if page := texts.pop("panel", ""):
-        return _show_panel(request, question, texts, page)
+    if number := texts.pop("panel", ""):
+        return _show_panel(request, question, texts, number)
     return _show(request, question, texts)
 
 
@@ -91,13 +91,17 @@ def _show(request: HttpRequest, question: Question, texts: dict[str, str]) -> Ht
 
 
 def _show_panel(
-    request: HttpRequest, question: Question, texts: dict[str, str], page: str
+    request: HttpRequest, question: Question, texts: dict[str, str], number: str
 ) -> HttpResponse:
-    """Return the part of a page with the answer. Its status is 200, so that errors are shown."""
-    panel = next((panel for panel in question.panels if panel.page == page), None)
-    if panel is None:
-        raise Http404(f"{question.name} has no panel on the page {page}.")
-    if page == OVERVIEW:
+    """Return the part of a page with the answer. Its status is 200, so that errors are shown.
+
+    :param number: of the panel in the head of the question, from 1
+    """
+    panels = {str(position): panel for position, panel in enumerate(question.panels, 1)}
+    if number not in panels:
+        raise Http404(f"{question.name} has no panel {number[:100]}.")
+    panel = panels[number]
+    if panel.page == OVERVIEW:
         context = _kept_answer(question, texts, panel)
     else:
         context, _ = _panel_answer(question, texts, panel)
@@ -107,15 +111,19 @@ def _show_panel(
 def _kept_answer(question: Question, texts: dict[str, str], panel: Panel) -> dict[str, Any]:
     """Return the template variables of a panel, of the last minutes if it was answered in them.
 
-    All accounts open the overview, and its questions are about all rows.
+    All accounts open the overview, and its questions are about all rows. That a question was
+    stopped is kept, too, for a shorter time.
     """
-    key = f"panel:{question.name}:{sha256(repr(sorted(texts.items())).encode()).hexdigest()}"
+    state = repr((sorted(texts.items()), panel.columns, panel.limit))
+    key = f"panel:{question.name}:{sha256(state.encode()).hexdigest()}"
     kept: dict[str, Any] | None = cache.get(key)
     if kept is not None:
         return kept
     context, status = _panel_answer(question, texts, panel)
     if status == 200:
         cache.set(key, context, _KEPT_SECONDS)
+    elif context.get("is_stopped"):
+        cache.set(key, context, _STOPPED_SECONDS)
     return context
 
 
@@ -147,7 +155,7 @@ def _answer(
     except ParameterError as error:
         return {"error": f"{error}."}, 400, error.name
     except (Error, MarketplaceError) as error:
-        return {"error": explain(error)}, 503, ""
+        return {"error": explain(error), "is_stopped": isinstance(error, AnswerError)}, 503, ""
     return table, 200, ""
 
 

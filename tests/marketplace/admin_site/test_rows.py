@@ -73,7 +73,7 @@ class TestProduct:
 
         assert "256 ГБ Artel 90 UZS 120 UZS 25 % — 2026-11-20 14:00" in text
         assert "/questions/ecommerce/price_history/?" in html
-        assert "panel=ecommerce.product" in html
+        assert "/questions/ecommerce/compare/?product=" in html
         assert "2026-11-25 14:00 256 ГБ · Artel 90 UZS -10 UZS -10 % —" in text
 
     def test_does_not_link_to_scripts(self, page):

@@ -1,12 +1,15 @@
 """Panels: declared in heads, and answered each on its own."""
 
+from dataclasses import replace
+from unittest.mock import Mock
+
 import pytest
 from django.contrib.auth.models import User
 from django.core.cache import cache
 
-from marketplace.exceptions import QuestionError
-from marketplace.questions import views
-from marketplace.questions.definition import read, read_questions
+from marketplace.exceptions import AnswerError, QuestionError
+from marketplace.questions import access, views
+from marketplace.questions.definition import get_question, read, read_questions
 from tests import factories
 from tests.questions import analysts  # noqa: F401
 
@@ -22,15 +25,15 @@ def empty_cache():
 
 
 PANELS = [
-    (question.alias, question.short_name, panel)
+    (question.alias, question.short_name, number)
     for question in read_questions()[0].values()
-    for panel in question.panels
+    for number, _ in enumerate(question.panels, 1)
 ]
 
 
-@pytest.mark.parametrize(("alias", "name", "panel"), PANELS)
-def test_every_panel_answers_without_rows(admin_client, alias, name, panel):
-    response = admin_client.get(f"/questions/{alias}/{name}/", {"panel": panel.page})
+@pytest.mark.parametrize(("alias", "name", "number"), PANELS)
+def test_every_panel_answers_without_rows(admin_client, alias, name, number):
+    response = admin_client.get(f"/questions/{alias}/{name}/", {"panel": number})
 
     text = response.content.decode()
     assert response.status_code == 200
@@ -43,7 +46,7 @@ def test_the_page_of_a_row_has_its_panels(admin_client):
 
     text = admin_client.get(f"/ecommerce/seller/{seller.pk}/change/").content.decode()
 
-    address = "/questions/ecommerce/seller/?seller=uzum%3A7+%26+8&amp;panel=ecommerce.seller"
+    address = "/questions/ecommerce/seller/?seller=uzum%3A7+%26+8&amp;panel=1"
     assert f'hx-get="{address}"' in text
 
 
@@ -57,7 +60,7 @@ def test_a_panel_whose_parameter_is_unknown_is_left_out(admin_client):
 
 
 def test_the_answers_of_the_overview_are_kept(admin_client, monkeypatch):
-    address = "/questions/procurement/savings/?panel=overview"
+    address = "/questions/procurement/savings/?panel=1"
     first = admin_client.get(address).content
     monkeypatch.setattr(views, "ask", None)
 
@@ -67,7 +70,7 @@ def test_the_answers_of_the_overview_are_kept(admin_client, monkeypatch):
 
 def test_an_error_is_shown_in_the_panel(admin_client):
     response = admin_client.get(
-        "/questions/ecommerce/price_drops/", {"panel": "overview", "since": "yesterday"}
+        "/questions/ecommerce/price_drops/", {"panel": 1, "since": "yesterday"}
     )
 
     assert response.status_code == 200
@@ -76,14 +79,43 @@ def test_an_error_is_shown_in_the_panel(admin_client):
 
 def test_a_panel_needs_the_permission_of_its_database(client):
     client.force_login(User.objects.create_user("ann", is_staff=True))
-    address = "/questions/ecommerce/price_drops/?panel=overview"
+    address = "/questions/ecommerce/price_drops/?panel=1"
 
     assert client.get(address).status_code == 403
     assert "/questions/ecommerce/" not in client.get("/").content.decode()
 
 
-def test_an_undeclared_panel_does_not_exist(admin_client):
-    response = admin_client.get("/questions/ecommerce/price_drops/?panel=ecommerce.seller")
+def test_a_question_that_was_stopped_is_not_asked_again_at_once(admin_client, monkeypatch):
+    address = "/questions/procurement/savings/?panel=1"
+    ask = Mock(side_effect=AnswerError("procurement.savings was stopped after 60 seconds."))
+    monkeypatch.setattr(views, "ask", ask)
+
+    texts = [admin_client.get(address).content.decode() for _ in range(2)]
+
+    assert texts[0] == texts[1]
+    assert "was stopped after 60 seconds" in texts[0]
+    ask.assert_called_once()
+
+
+def test_two_panels_of_a_question_have_their_own_limits(admin_client, monkeypatch):
+    question = get_question("ecommerce.price_drops")
+    panels = tuple(replace(question.panels[0], limit=limit) for limit in (0, 5))
+    monkeypatch.setattr(
+        access, "get_question", lambda name: replace(question, panels=panels)
+    )
+
+    first, second = (
+        admin_client.get(f"/questions/ecommerce/price_drops/?panel={number}").content.decode()
+        for number in (1, 2)
+    )
+
+    assert "<table" not in first
+    assert "<table" in second
+
+
+@pytest.mark.parametrize("number", ["0", "9", "overview"])
+def test_an_undeclared_panel_does_not_exist(admin_client, number):
+    response = admin_client.get(f"/questions/ecommerce/price_drops/?panel={number}")
 
     assert response.status_code == 404
 
