@@ -91,10 +91,20 @@ def _cards(request: HttpRequest) -> list[dict[str, Any]]:
     }
     now = timezone.now()
     return [
-        _card(_permitted(status, tables[status.alias]), lists, now)
-        | {"review_url": next((item["link"] for item in _review_items(request, status.alias)), "")}
+        _card(_permitted(status, tables[status.alias]), lists, now) | _waiting(request, status)
         for status in (get_statuses(visible) if visible else ())
     ]
+
+
+def _waiting(request: HttpRequest, status: DatabaseStatus) -> dict[str, Any]:
+    """Return the address of the page of what is pending review, and how many rows are."""
+    kinds = [kind for kind in kinds_of(status.alias) if may(request, kind, "view")]
+    count = sum(status.waiting.get(kind.name, 0) for kind in kinds)
+    text = f"{formatting.number(count)} waiting for review" if count else "Waiting for review: none"
+    return {
+        "review_url": reverse("review", args=(status.alias,)) if kinds else "",
+        "review_text": text if status.waiting else "Waiting for review",
+    }
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from marketplace.databases.probe import CachedProbe
 from marketplace.databases.revisions import describe_incompatibility
 from marketplace.exceptions import MarketplaceError
 from marketplace.loading.models import LoadRun, loading_models
+from marketplace.loading.review.records import kinds_of
 from marketplace.postgresql.errors import explain
 from marketplace.push import inbox
 from marketplace.registry import ALIASES, CONTROL, get_database
@@ -124,6 +125,8 @@ class DatabaseStatus(NamedTuple):
     held: int | None = None
     #: The number of pushed runs that have failed permanently and need a review.
     failed: int | None = None
+    #: Kind of rows → the number of those that are pending review.
+    waiting: dict[str, int] = {}
     #: Months of history that were marked as lost.
     lost_months: tuple[str, ...] = ()
     #: The time of the newest dump in BACKUP_DIR.
@@ -197,6 +200,10 @@ def _held_runs(alias: str) -> int:
     return loading_models(alias).runs.held().count()
 
 
+def _waiting(alias: str) -> dict[str, int]:
+    return {kind.name: kind.waiting().count() for kind in kinds_of(alias)}
+
+
 def _pushed_runs(alias: str, *, is_failed: bool) -> int:
     return sum(inbox.is_given_up(run) == is_failed for run in inbox.unfinished(alias))
 
@@ -215,6 +222,7 @@ def _details(alias: str) -> dict[str, Any]:
         "queued": _optional(alias, partial(_pushed_runs, is_failed=False)),
         "held": _optional(alias, _held_runs),
         "failed": _optional(alias, partial(_pushed_runs, is_failed=True)),
+        "waiting": _optional(alias, _waiting) or {},
         "lost_months": _optional(alias, lost_months) or (),
     }
 

@@ -39,6 +39,7 @@ CONNECTED = DatabaseStatus(
         Freshness("yandex", None, None, None),
     ),
     quarantined=3,
+    waiting={"run": 1200, "record": 3, "outlier": 0},
 )
 DOWN = DatabaseStatus(
     alias="classifieds",
@@ -92,6 +93,15 @@ class TestFrontPage:
         assert "Yandex Market Never loaded" in text
         assert "CLASSIFIEDS C2C Unreachable" in text
         assert "Connection refused. Start the server." in text
+
+    def test_shows_how_many_rows_wait_for_review(self, admin_client, statuses):
+        nothing = CONNECTED._replace(alias="procurement", waiting={"run": 0, "record": 0})
+        statuses(CONNECTED, DOWN, nothing)
+
+        text = _text(admin_client.get("/"))
+
+        assert "1 203 waiting for review" in text.replace("\xa0", " ")
+        assert "Waiting for review: none" in text
 
     def test_links_to_lists(self, admin_client, statuses):
         statuses(CONNECTED)

@@ -100,9 +100,7 @@ def test_a_question_that_was_stopped_is_not_asked_again_at_once(admin_client, mo
 def test_two_panels_of_a_question_have_their_own_limits(admin_client, monkeypatch):
     question = get_question("ecommerce.price_drops")
     panels = tuple(replace(question.panels[0], limit=limit) for limit in (0, 5))
-    monkeypatch.setattr(
-        access, "get_question", lambda name: replace(question, panels=panels)
-    )
+    monkeypatch.setattr(access, "get_question", lambda name: replace(question, panels=panels))
 
     first, second = (
         admin_client.get(f"/questions/ecommerce/price_drops/?panel={number}").content.decode()
