@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from django.urls import reverse
 from django.utils.text import capfirst
 
-from marketplace.questions.choices import ROW_TYPES
+from marketplace.questions.choices import has_suggestions
 from marketplace.questions.definition import Question
 from marketplace.questions.parameters import Parameter
 
@@ -30,7 +30,7 @@ def form_field(
         "value": texts.get(parameter.name, parameter.default),
         "choices": choices,
         "is_required": parameter.is_required,
-        "hint": parameter.hint,
+        "hint": f"such as {parameter.hint}" if parameter.hint else "",
         "error": error if parameter.name == invalid else "",
         "choices_url": _choices_url(question, parameter),
     }
@@ -38,11 +38,7 @@ def form_field(
 
 def _choices_url(question: Question, parameter: Parameter) -> str:
     """Return the address that suggests values; empty if nothing is suggested."""
-    # The paths of ads' categories are derived, and have no rows.
-    if parameter.type not in ROW_TYPES or (question.alias, parameter.type) == (
-        "classifieds",
-        "category",
-    ):
+    if not has_suggestions(question.alias, parameter.type):
         return ""
     return reverse("choices", args=(question.alias, question.short_name, parameter.name))
 

@@ -217,11 +217,10 @@ TYPES: dict[str, Callable[[Parameter, str], Any]] = {
 
 #: Type → an example of a value.
 _HINTS = {
-    "date": "2026-11-30, 2026-11 or -7d",
-    "number": "5",
+    "date": "-7d or 2026-11-30",
     "point": "41.31,69.28",
     "currency": "UZS",
-    "category": "all",
+    "city": "Tashkent",
     "product": "uzum:12345",
     "offer": "uzum:12345",
     "seller": "uzum:12345",

@@ -87,6 +87,7 @@ def _show(request: HttpRequest, question: Question, texts: dict[str, str]) -> Ht
         forms.form_field(question, parameter, texts, invalid, str(context.get("error", "")))
         for parameter in question.parameters
     ]
+    context["is_beside_field"] = any(field["error"] for field in context["fields"])
     return _page(request, "questions/question.html", context, status)
 
 

@@ -1,13 +1,24 @@
 """What the fields of a form suggest."""
 
+import re
+
 import pytest
 from django.contrib.auth.models import User
+from django.core.cache import cache
+from django.db import OperationalError, connections
+from django.test.utils import CaptureQueriesContext
 
+from marketplace.questions import choices
 from tests import factories
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 
 ADDRESS = "/questions/ecommerce/compare/choices/product/"
+
+
+@pytest.fixture(autouse=True)
+def empty_cache():
+    cache.clear()
 
 
 @pytest.fixture
@@ -61,4 +72,48 @@ def test_needs_the_permission_of_the_database(client, product):
 def test_other_parameters_have_no_suggestions(admin_client):
     text = admin_client.get("/questions/ecommerce/compare/choices/search/", {"search": "чайник"})
 
-    assert (text.status_code, text.content) == (200, b"")
+    assert text.status_code == 200
+    assert "<option" not in text.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("parameter", "text", "values"),
+    [
+        ("city", "", ["Samarkand", "Tashkent"]),
+        ("city", "tash", ["Tashkent"]),
+        ("category", "cars", ["transport/cars"]),
+    ],
+)
+def test_suggests_the_cities_and_categories_of_active_ads(admin_client, parameter, text, values):
+    for city, category, status in (
+        ("Tashkent", "transport/cars", "active"),
+        ("Tashkent", "transport/cars", "active"),
+        ("Samarkand", "jobs", "active"),
+        ("Nukus", "transport/cars/old", "sold"),
+        (None, None, "active"),
+    ):
+        factories.listing(city=city, category_path=category, status=status)
+
+    address = f"/questions/classifieds/fair_price/choices/{parameter}/"
+    html = admin_client.get(address, {parameter: text}).content.decode()
+
+    assert re.findall('<option value="(.*?)"', html) == values
+
+
+def test_the_reason_is_shown_if_there_are_none(admin_client, monkeypatch):
+    def fail(*args):
+        raise OperationalError("canceling statement due to statement timeout")
+
+    monkeypatch.setattr(choices, "_values", fail)
+    address = "/questions/classifieds/fair_price/choices/city/"
+    html = admin_client.get(address, {"city": "tash"}).content.decode()
+
+    assert "No suggestions: " in html
+    assert 'id="note-city"' in html
+
+
+def test_a_search_ends_after_two_seconds(admin_client, product):
+    with CaptureQueriesContext(connections["ecommerce"]) as queries:
+        admin_client.get(ADDRESS, {"product": "чайник"})
+
+    assert any("'statement_timeout', '2s'" in query["sql"] for query in queries)
