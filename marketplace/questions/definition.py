@@ -6,10 +6,8 @@ as `%%`.
 """
 
 import re
-import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from decimal import Decimal
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -18,26 +16,15 @@ from typing import Any
 from django.apps import apps
 
 from marketplace.exceptions import ParameterError, QuestionError
-from marketplace.postgresql.sql_files import split_head
 from marketplace.questions import columns, parameters
 from marketplace.questions.columns import Column
-from marketplace.questions.panels import Panel, read_panels
+from marketplace.questions.heads import ColumnHead, ParameterHead, Place, QuestionFile
+from marketplace.questions.panels import Panel, find_model, read_panels
 from marketplace.questions.parameters import Parameter
+from marketplace.questions.statements import StatementError, read_statement
 from marketplace.registry import ALIASES
 
-#: The languages of texts; English is required.
-LANGUAGES = ("en", "ru", "uz")
-
-_PLACEHOLDER = re.compile(r"%(?:\((\w+)\)s|(%)|)")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-
-_KEYS = {
-    *("title", "description", "group", "has_history", "parameters", "columns", "chart", "panels")
-}
-_PARAMETER_KEYS = {"type", "default", "required", "choices", "minimum", "maximum", "title"}
-_COLUMN_KEYS = {"type", "title", "link"}
-_CHART_KEYS = {"kind", "x", "y", "series"}
-_CHARTS = ("bar", "line", "step")
 
 #: Names that options of the interfaces have.
 _RESERVED = {"format", "limit", "output", "panel", "plan"}
@@ -52,6 +39,7 @@ class Question:
     :param has_history: whether the answer is computed from the price history, of which archived
         months are left out
     :param sql: the SELECT, with placeholders
+    :param calls: the names of the functions that it calls
     """
 
     name: str
@@ -61,6 +49,7 @@ class Question:
     group: str
     sql: str
     path: Path
+    calls: frozenset[str] = frozenset()
     parameters: tuple[Parameter, ...] = ()
     columns: dict[str, Column] = field(default_factory=dict)
     chart: dict[str, str] = field(default_factory=dict)
@@ -144,146 +133,95 @@ def read(path: Path) -> Question:
 
 
 class _Reader:
-    """Reads one file; errors name the line."""
+    """Makes a question of one file; errors name the line."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.file = QuestionFile(path)
+        self.head = self.file.head
         self.alias = path.parent.parent.name
-        self.text = path.read_text()
 
     def read(self) -> Question:
-        parts = split_head(self.text)
-        if parts is None:
-            raise self.error("", "The file does not begin with /* and a head in TOML, ended by */.")
-        head, self.sql = self._parse(parts[0]), parts[1].rstrip().rstrip(";")
-        self.check_keys(head, _KEYS, "")
-        declared = self._parameters(head.get("parameters", {}))
-        self._check_placeholders(declared)
-        chart = head.get("chart", {})
-        self.check_keys(chart, _CHART_KEYS, "chart")
-        if chart and chart.get("kind") not in _CHARTS:
-            raise self.error("kind", f"The kind of chart must be one of {', '.join(_CHARTS)}.")
+        head, path = self.head, self.file.path
+        declared = tuple(self._parameter(name, table) for name, table in head.parameters.items())
         return Question(
-            name=_name_of(self.path),
+            name=_name_of(path),
             alias=self.alias,
-            title=self._texts(head, "title"),
-            description=self._texts(head, "description"),
-            group=str(head.get("group", "")),
-            sql=self.sql,
-            path=self.path,
+            title=head.title,
+            description=head.description,
+            group=head.group,
+            sql=self.file.sql,
+            calls=self._check_statement(declared),
+            path=path,
             parameters=declared,
-            columns=self._columns(head.get("columns", {})),
-            chart=chart,
-            has_history=bool(head.get("has_history")),
-            panels=tuple(
-                read_panels(self, head.get("panels", []), {item.name for item in declared})
-            ),
+            columns={name: self._column(name, table) for name, table in head.columns.items()},
+            chart=head.chart.model_dump(exclude_unset=True) if head.chart else {},
+            has_history=head.has_history,
+            panels=tuple(read_panels(self.file)),
         )
 
-    def error(self, place: str, reason: str) -> QuestionError:
-        """Return an error at the line in which a word stands first."""
-        lines = self.text.splitlines()
-        numbers = [n for n, line in enumerate(lines, 1) if place and re.search(place, line)]
-        return QuestionError(self.path, numbers[0] if numbers else 1, reason)
+    def _parameter(self, name: str, table: ParameterHead) -> Parameter:
+        place: Place = ("parameters", name)
+        if not _NAME.fullmatch(name) or name in _RESERVED:
+            raise self.file.error(place, f"{name} cannot name a parameter.")
+        if table.type not in parameters.TYPES:
+            known = ", ".join(parameters.TYPES)
+            raise self.file.error(
+                (*place, "type"), f"Unknown type of parameter {table.type}: {known}."
+            )
+        parameter = Parameter(
+            name=name,
+            type=table.type,
+            alias=self.alias,
+            default=table.default,
+            is_required=table.required,
+            choices=tuple(table.choices),
+            minimum=table.minimum,
+            maximum=table.maximum,
+            title=table.title,
+        )
+        if parameter.default:
+            try:
+                parameter.read(None)
+            except ParameterError as error:
+                raise self.file.error((*place, "default"), f"The default of {error}.") from None
+        return parameter
 
-    def check_keys(self, table: Any, keys: set[str], name: str) -> None:
-        """Check that a table of the head has known keys only."""
-        if not isinstance(table, dict):
-            raise self.error(rf"\b{name}\b", f"{name} must be a table.")
-        for key in table:
-            if key not in keys:
-                place = f"[{name}]" if name else "the head"
-                known = ", ".join(sorted(keys))
-                raise self.error(
-                    rf"\b{re.escape(key)}\b", f"Unknown key {key} in {place}: {known}."
-                )
+    def _column(self, name: str, table: ColumnHead) -> Column:
+        place: Place = ("columns", name)
+        kind, _, further = table.type.partition(":")
+        if kind not in columns.TYPES:
+            known = ", ".join(columns.TYPES)
+            raise self.file.error((*place, "type"), f"Unknown type of column {kind}: {known}.")
+        if kind in ("money", "coverage") and not further:
+            raise self.file.error((*place, "type"), f"Write {kind}:COLUMN, with another column.")
+        model, _, key = table.link.partition(":")
+        if table.link and not (key and find_model(model)):
+            raise self.file.error(
+                (*place, "link"), f"Write app.model:COLUMN, with a model that has a page: {model}."
+            )
+        return Column(
+            name=name,
+            type=kind,
+            currency=further if kind == "money" else "",
+            total=further if kind == "coverage" else "",
+            title=table.title,
+            link=table.link,
+        )
 
-    def _parse(self, head: str) -> dict[str, Any]:
+    def _check_statement(self, declared: Iterable[Parameter]) -> frozenset[str]:
+        """Return the functions of the SQL, whose placeholders are those of the parameters."""
         try:
-            return tomllib.loads(head)
-        except tomllib.TOMLDecodeError as error:
-            match = re.search(r"line (\d+)", str(error))
-            # The head begins in the second line of the file.
-            line = 1 + int(match[1]) if match else 1
-            raise QuestionError(self.path, line, f"The head is not valid TOML: {error}.") from None
-
-    def _texts(
-        self, table: dict[str, Any], key: str, *, is_required: bool = True
-    ) -> dict[str, str]:
-        texts = table.get(key, {})
-        if isinstance(texts, str):
-            texts = {"en": texts}
-        if not isinstance(texts, dict) or not all(isinstance(v, str) for v in texts.values()):
-            raise self.error(rf"\b{key}\b", f"{key} must be a text, or a table of texts.")
-        if set(texts) - set(LANGUAGES):
-            raise self.error(rf"\b{key}\b", f"{key} has another language than en, ru and uz.")
-        if is_required and not texts.get("en"):
-            raise self.error(rf"\b{key}\b", f"{key} has no English text.")
-        return texts
-
-    def _parameters(self, tables: dict[str, Any]) -> tuple[Parameter, ...]:
-        declared = []
-        for name, table in tables.items():
-            self.check_keys(table, _PARAMETER_KEYS, f"parameters.{name}")
-            kind = table.get("type", "text")
-            if not _NAME.fullmatch(name) or name in _RESERVED:
-                raise self.error(rf"parameters\.{name}", f"{name} cannot name a parameter.")
-            if kind not in parameters.TYPES:
-                known = ", ".join(parameters.TYPES)
-                raise self.error(rf"\b{kind}\b", f"Unknown type of parameter {kind}: {known}.")
-            parameter = Parameter(
-                name=name,
-                type=kind,
-                alias=self.alias,
-                default=str(table.get("default", "")),
-                is_required=bool(table.get("required")),
-                choices=tuple(map(str, table.get("choices", ()))),
-                minimum=_decimal(table.get("minimum")),
-                maximum=_decimal(table.get("maximum")),
-                title=self._texts(table, "title", is_required=False),
-            )
-            if parameter.default:
-                try:
-                    parameter.read(None)
-                except ParameterError as error:
-                    raise self.error(rf"parameters\.{name}", f"The default of {error}.") from None
-            declared.append(parameter)
-        return tuple(declared)
-
-    def _columns(self, tables: dict[str, Any]) -> dict[str, Column]:
-        declared = {}
-        for name, table in tables.items():
-            self.check_keys(table, _COLUMN_KEYS, f"columns.{name}")
-            kind, _, further = str(table.get("type", "text")).partition(":")
-            if kind not in columns.TYPES:
-                known = ", ".join(columns.TYPES)
-                raise self.error(rf"\b{kind}\b", f"Unknown type of column {kind}: {known}.")
-            if kind in ("money", "coverage") and not further:
-                raise self.error(rf"columns\.{name}", f"Write {kind}:COLUMN, with another column.")
-            declared[name] = Column(
-                name=name,
-                type=kind,
-                currency=further if kind == "money" else "",
-                total=further if kind == "coverage" else "",
-                title=self._texts(table, "title", is_required=False),
-                link=str(table.get("link", "")),
-            )
-        return declared
-
-    def _check_placeholders(self, declared: Iterable[Parameter]) -> None:
-        used = set()
-        for match in _PLACEHOLDER.finditer(self.sql):
-            if match[1]:
-                used.add(match[1])
-            elif not match[2]:
-                line = self.text[: self.text.index(self.sql) + match.start()].count("\n") + 1
-                raise QuestionError(self.path, line, "Write %% for a literal percent sign.")
+            statement = read_statement(self.file.sql)
+        except StatementError as error:
+            raise self.file.sql_error(error.position, str(error)) from None
         filled = {parameter.name: set(parameter.placeholders(None)) for parameter in declared}
-        for name in sorted(used.difference(*filled.values())):
-            raise self.error(rf"%\({name}\)s", f"The placeholder {name} has no parameter.")
-        for name in sorted(name for name, names in filled.items() if not names & used):
-            raise self.error(rf"parameters\.{name}", f"The SQL does not use the parameter {name}.")
-
-
-def _decimal(value: Any) -> Decimal | None:
-    return None if value is None else Decimal(str(value))
+        for name in sorted(statement.placeholders.difference(*filled.values())):
+            raise self.file.sql_error(
+                self.file.sql.index(f"%({name})s"), f"The placeholder {name} has no parameter."
+            )
+        for name, names in sorted(filled.items()):
+            if not names & statement.placeholders:
+                raise self.file.error(
+                    ("parameters", name), f"The SQL does not use the parameter {name}."
+                )
+        return statement.calls

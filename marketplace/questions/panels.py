@@ -2,20 +2,19 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 from django.apps import apps
+from django.core.exceptions import FieldDoesNotExist
+from django.db.models import Model
 
-from marketplace.exceptions import QuestionError
+from marketplace.questions.heads import Place, QuestionFile
 
 #: The page of all panels that do not belong to a row.
 OVERVIEW = "overview"
 
-#: Rows that a panel shows, unless its head states another number.
-DEFAULT_LIMIT = 5
-
-_KEYS = {"page", "parameters", "columns", "limit"}
+_COLUMN = re.compile(r"\{([\w.]+)\}")
 
 
 @dataclass(frozen=True)
@@ -29,67 +28,64 @@ class Panel:
     """
 
     page: str
-    parameters: dict[str, str] = field(default_factory=dict)
-    columns: tuple[str, ...] = ()
-    limit: int = DEFAULT_LIMIT
+    parameters: dict[str, str]
+    columns: tuple[str, ...]
+    limit: int
 
     def texts_for(self, obj: Any) -> dict[str, str] | None:
         """Return the texts of the parameters for a row; None if one of the columns is NULL."""
-        try:
-            return {name: text.format_map(_Row(obj)) for name, text in self.parameters.items()}
-        except AttributeError:
+        names = {name for text in self.parameters.values() for name in _COLUMN.findall(text)}
+        values = {name: _value(obj, name) for name in names}
+        if None in values.values():
             return None
+        return {
+            name: _COLUMN.sub(lambda column: str(values[column[1]]), text)
+            for name, text in self.parameters.items()
+        }
 
 
-class _Row(dict[str, Any]):
-    """The columns of a row, for `str.format_map`."""
-
-    def __init__(self, obj: Any) -> None:
-        super().__init__()
-        self._obj = obj
-
-    def __missing__(self, name: str) -> Any:
-        value = getattr(self._obj, name)
-        if value is None:
-            raise AttributeError(name)
-        return value
+def _value(obj: Any, name: str) -> Any:
+    """Return a column of a row, or of a row that it refers to; None if one of them is NULL."""
+    for part in name.split("."):
+        obj = None if obj is None else getattr(obj, part)
+    return obj
 
 
-def is_page(page: str) -> bool:
-    """Return whether panels can be declared for a page."""
-    if page == OVERVIEW:
-        return True
+def find_model(page: str) -> type[Model] | None:
+    """Return the model whose rows have a page; None if there is none."""
     label, _, name = page.partition(".")
-    return label in apps.app_configs and name in apps.all_models[label]
+    return apps.all_models[label].get(name) if label in apps.app_configs else None
 
 
-class Reader(Protocol):
-    """What reads the file of a question."""
+def read_panels(file: QuestionFile) -> Iterator[Panel]:
+    """Yield the panels that the head of a file declares.
 
-    def check_keys(self, table: Any, keys: set[str], name: str) -> None:
-        """Check that a table of the head has known keys only."""
-
-    def error(self, place: str, reason: str) -> QuestionError:
-        """Return an error at the line in which a word stands first."""
-
-
-def read_panels(reader: Reader, tables: Any, names: set[str]) -> Iterator[Panel]:
-    """Yield the panels that a head declares.
-
-    :param names: the parameters of the question
-    :raises QuestionError: if a page, a parameter or a key is unknown
+    :raises QuestionError: if a page, a parameter, or a column of a row is unknown
     """
-    for table in tables if isinstance(tables, list) else [tables]:
-        reader.check_keys(table, _KEYS, "panels")
-        page, stated = str(table.get("page", "")), table.get("parameters", {})
-        if not is_page(page):
-            raise reader.error(rf"\b{re.escape(page)}\b", f"There is no page {page} for a panel.")
-        for name in stated:
-            if name not in names:
-                raise reader.error(rf"\b{name}\b", f"The panel has an unknown parameter {name}.")
-        yield Panel(
-            page=page,
-            parameters={name: str(text) for name, text in stated.items()},
-            columns=tuple(table.get("columns", ())),
-            limit=int(table.get("limit", DEFAULT_LIMIT)),
-        )
+    for number, table in enumerate(file.head.panels):
+        place: Place = ("panels", number)
+        model = find_model(table.page)
+        if table.page != OVERVIEW and model is None:
+            raise file.error((*place, "page"), f"There is no page {table.page} for a panel.")
+        for name, text in table.parameters.items():
+            at = (*place, "parameters", name)
+            if name not in file.head.parameters:
+                raise file.error(at, f"The panel has an unknown parameter {name}.")
+            for column in _COLUMN.findall(text):
+                if not _has_column(model, column):
+                    raise file.error(at, f"The page {table.page} has no column {column}.")
+        yield Panel(table.page, table.parameters, tuple(table.columns), table.limit)
+
+
+def _has_column(model: type[Model] | None, name: str) -> bool:
+    """Return whether a model has a column, or refers to a model that has it."""
+    for part in name.split("."):
+        if model is None:
+            return False
+        try:
+            model = model._meta.get_field(part).related_model
+        except FieldDoesNotExist:
+            if not isinstance(getattr(model, part, None), property):
+                return False
+            model = None
+    return model is None

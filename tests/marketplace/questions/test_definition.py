@@ -8,6 +8,7 @@ from marketplace.exceptions import QuestionError
 from marketplace.questions import definition
 from marketplace.questions.definition import get_question, read, read_questions
 from marketplace.questions.document import document
+from marketplace.questions.heads import LANGUAGES
 
 HEAD = """/*
 title = { en = "Offers", uz = "Takliflar" }
@@ -60,11 +61,11 @@ def test_a_file_is_a_question(write):
         (
             'type = "platform"',
             'type = "date"\ndefault = "soon"',
-            5,
+            7,
             "The default of platform is not a date",
         ),
         ("parameters.platform", "parameters.format", 5, "format cannot name a parameter"),
-        ('type = "money:currency"', 'type = "money"', 8, "Write money:COLUMN"),
+        ('type = "money:currency"', 'type = "money"', 9, "Write money:COLUMN"),
         ('type = "money:currency"', 'type = "gold"', 9, "Unknown type of column gold"),
         ("%(platform)s::text", "%(shop)s::text", 12, "The placeholder shop has no parameter"),
         ("100 %% 7", "100 % 7", 11, "Write %% for a literal percent sign"),
@@ -121,7 +122,7 @@ def test_all_texts_have_three_languages():
         (question.name, text)
         for question in questions.values()
         for text in (question.title, question.description)
-        if set(text) != set(definition.LANGUAGES)
+        if set(text) != set(LANGUAGES)
     ]
 
     assert missing == []
