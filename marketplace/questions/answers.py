@@ -4,6 +4,7 @@ from collections import namedtuple
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import date, datetime
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -11,11 +12,12 @@ from django.db.utils import OperationalError
 from psycopg2 import errors
 from psycopg2.sql import SQL, Identifier
 
-from marketplace.exceptions import AnswerError
+from marketplace.exceptions import AnswerError, QuestionError
 from marketplace.humanize import format_time
 from marketplace.questions.columns import Column
 from marketplace.questions.definition import Question, get_question
 from marketplace.questions.engines import connect
+from marketplace.questions.statements import side_effects
 
 if TYPE_CHECKING:
     import pyarrow
@@ -56,6 +58,7 @@ class Answer:
         self.limit = limit
         self.row_count = 0
         self.is_truncated = False
+        self._seconds = 0.0
         self._stack = ExitStack()
         try:
             self._start()
@@ -67,6 +70,8 @@ class Answer:
         self._wrapper = self._stack.enter_context(connect(self.question.alias))
         connection = self._wrapper.connection
         with self._wrapper.wrap_database_errors, connection.cursor() as cursor:
+            if reason := side_effects(cursor, self.question.calls):
+                raise QuestionError(self.question.path, 1, reason)
             self.as_of = self._find_as_of(cursor)
             self.history_since = self._find_first_month(cursor)
         # Of a cursor on the server, the rows are never in memory all at once. Few rows are read
@@ -132,6 +137,7 @@ class Answer:
     def _fetch(self, *, is_first: bool = False) -> list[tuple[Any, ...]]:
         # One row beyond the limit shows whether there are more.
         size = _STEP if self.limit is None else min(_STEP, self.limit + 1 - self.row_count)
+        started = monotonic()
         try:
             with self._wrapper.wrap_database_errors:
                 if is_first:
@@ -141,6 +147,10 @@ class Answer:
             if isinstance(error.__cause__, errors.QueryCanceled):
                 raise self._too_slow() from error
             raise
+        # The server limits each fetch. Rows may also never end.
+        self._seconds += monotonic() - started
+        if rows and self._seconds > settings.QUESTION_TIMEOUT:
+            raise self._too_slow()
         return rows
 
     def _statement(self) -> tuple[str, dict[str, Any]]:

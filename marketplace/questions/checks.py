@@ -13,6 +13,7 @@ from marketplace.exceptions import MarketplaceError
 from marketplace.postgresql.errors import first_line
 from marketplace.questions.definition import Question, read_questions
 from marketplace.questions.engines import connect
+from marketplace.questions.statements import side_effects
 
 
 @register("questions")
@@ -67,6 +68,8 @@ def _faults(question: Question, wrapper: BaseDatabaseWrapper) -> list[str]:
     statement = f"SELECT * FROM ({question.sql}) AS q LIMIT 0"  # noqa: S608 # a file of the project
     try:
         with wrapper.wrap_database_errors, wrapper.connection.cursor() as cursor:
+            if reason := side_effects(cursor, question.calls):
+                return [reason]
             cursor.execute(statement, values)
             returned = {entry.name for entry in cursor.description}
     except DatabaseError as error:
@@ -74,7 +77,7 @@ def _faults(question: Question, wrapper: BaseDatabaseWrapper) -> list[str]:
     declared = set(question.columns) | {
         other
         for column in question.columns.values()
-        for other in (column.currency, column.total)
+        for other in (column.currency, column.total, column.link.partition(":")[2])
         if other
     }
     declared |= {question.chart[key] for key in ("x", "y", "series") if key in question.chart}

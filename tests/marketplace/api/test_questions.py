@@ -109,7 +109,8 @@ class TestRows:
     @pytest.mark.parametrize("kind", ["json", "jsonl", "parquet"])
     def test_a_question_that_runs_too_long(self, get, question, settings, kind):
         settings.QUESTION_TIMEOUT = 1
-        question.write_text(f"{SELLERS_HEAD}SELECT %(platform)s AS name, NULL AS link, pg_sleep(9)")
+        endless = "count(*) FROM generate_series(1, 1e12::bigint)"
+        question.write_text(f"{SELLERS_HEAD}SELECT %(platform)s AS name, NULL AS link, {endless}")
         read_questions.cache_clear()
 
         response = get(f"{self.ADDRESS}&format={kind}")

@@ -27,12 +27,14 @@ pytestmark = [
 HEAD = """/*
 title = "Test"
 description = "A question of the tests."
-[parameters.count]
-type = "number"
-default = "3"
+{parameters}
 [columns.amount]
 type = "money:currency"
 */
+"""
+COUNT = """[parameters.count]
+type = "number"
+default = "3"
 """
 
 ROWS = """
@@ -51,7 +53,7 @@ def question(tmp_path, monkeypatch):
 
     def make(sql, name="test"):
         path = folder / f"{name}.sql"
-        path.write_text(HEAD + sql if "%(count)s" in sql else HEAD + sql + " -- %(count)s")
+        path.write_text(HEAD.format(parameters=COUNT if "%(count)s" in sql else "") + sql)
         read_questions.cache_clear()
         return f"ecommerce.{name}"
 
@@ -98,41 +100,14 @@ def test_states_the_newest_observation_of_each_platform(question):
         assert answer.as_of == {"ozon": None, "uzum": at}
 
 
-@pytest.mark.parametrize(
-    "sql",
-    [
-        "INSERT INTO ecommerce_sellers (platform, external_id) VALUES ('uzum', '1') RETURNING id",
-        "DELETE FROM ecommerce_sellers RETURNING id",
-        "CREATE TABLE copy AS SELECT 1",
-        "SELECT 1 INTO copy",
-        "COPY ecommerce_sellers TO PROGRAM 'cat'",
-        "SELECT pg_advisory_lock(1)",
-        "SELECT setval('ecommerce_sellers_id_seq', 1)",
-        "SELECT lo_create(0)",
-        "SELECT pg_read_file('/etc/passwd')",
-        "SELECT rolpassword FROM pg_authid",
-        "SELECT 1; COMMIT; DROP TABLE ecommerce_sellers",
-    ],
-)
-def test_no_question_can_write(question, sql):
-    name = question(sql)
-
-    with pytest.raises(
-        DatabaseError, match=r"read-only|permission denied|not allowed|syntax error"
-    ):
-        list(ask(name))
-
-    with connections["ecommerce"].cursor() as cursor:
-        cursor.execute("SELECT to_regclass('copy'), to_regclass('ecommerce_sellers') IS NOT NULL")
-        assert cursor.fetchone() == (None, True)
-
-
-def test_an_endless_question_is_stopped(question, settings):
+@pytest.mark.parametrize("value", ["count(*)", "n"])
+def test_an_endless_question_is_stopped(question, settings, value):
     settings.QUESTION_TIMEOUT = 1
-    name = question("SELECT count(*) FROM generate_series(1, 1e12::bigint)")
+    sql = "SELECT n FROM generate_series(1, 1e12::bigint * %(count)s::int) AS s (n)"
+    name = question(sql.replace("SELECT n", f"SELECT {value}"))
 
     with pytest.raises(AnswerError, match=r"was stopped after 1 seconds\. Narrow it by .*count"):
-        list(ask(name))
+        sum(1 for row in ask(name))
 
 
 def test_a_role_without_a_password_is_reported(question, monkeypatch):
