@@ -1,13 +1,22 @@
 """Random lots, their amounts in one currency, and their groups."""
 
-import random
 from collections import defaultdict
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 
-from procurement.models import Lot
+from hypothesis import strategies as st
+
+from procurement.models import ExchangeRate, Lot, Organization
 from tests import factories
 from tests.amounts import convert, create_rates, local_day
+from tests.strategies import FIRST, amounts, currencies, few_or_many, optional, replace_rows, times
+
+SEEN = {
+    "platform": "uzex",
+    "first_seen_at": factories.SEEN,
+    "last_seen_at": factories.SEEN,
+    "updated_at": factories.SEEN,
+}
 
 
 def amount_of(lot, field="deal_cost", target="UZS"):
@@ -15,49 +24,84 @@ def amount_of(lot, field="deal_cost", target="UZS"):
     return convert(getattr(lot, field), lot.currency, local_day(lot.deal_date), target)
 
 
-def create(seed, count=80):
-    """Create organizations, rates and lots; return the lots."""
-    choose = random.Random(seed)
-    create_rates("procurement")
+@st.composite
+def lots(draw, count=30):
+    """Return lots of 2 to 6 organizations, which buy and sell."""
     organizations = [
-        factories.organization(
-            external_id=f"o{number}",
-            inn=choose.choice((None, f"20000000{number}")),
-            name=choose.choice((None, f"Organization {number}")),
-            region=choose.choice((None, "Bukhara", "Navoi")),
+        Organization(
+            name=draw(optional(f"Organization {number}")),
+            inn=draw(optional(f"20000000{number}")),
+            region=draw(optional("Bukhara", "Navoi")),
+            **SEEN,
         )
-        for number in range(8)
+        for number in range(draw(st.integers(2, 6)))
     ]
-    lots = [_lot(choose, number, organizations) for number in range(count)]
-    Lot.objects.bulk_create(lots)
-    return list(Lot.objects.select_related("customer", "provider").order_by("pk"))
-
-
-def _lot(choose, number, organizations):
-    seconds = choose.randrange(92 * 86400)
-    # Some are at the hours in which the day in Tashkent is not that in UTC.
-    deal_date = datetime(2026, 7, 31, 19, tzinfo=UTC) + timedelta(seconds=seconds)
-    start = choose.choice((None, 0, 100, 200, choose.randrange(1, 10**7)))
-    # Few different amounts, so that there are ties.
-    deal = choose.choice((None, 0, 1, 100, 100, 200, choose.randrange(1, 10**7)))
-    return Lot(
-        platform="uzex",
-        external_id=f"lot{number}",
-        status=choose.choice(("completed",) * 6 + ("active", "failed", None)),
-        lot_type=choose.choice((None, *Lot.Type.values)),
-        category_name=choose.choice((None, "Food", "Medicines", "Paper")),
-        region=choose.choice((None, "Bukhara", "Navoi")),
-        start_cost=None if start is None else Decimal(start),
-        deal_cost=None if deal is None else Decimal(deal),
-        currency=choose.choice(("UZS",) * 4 + ("USD", "USD", "EUR", None)),
-        deal_date=choose.choice((deal_date,) * 9 + (None,)),
-        participants_count=choose.choice((None, 0, 1, 1, 2, 3, 7)),
-        customer=choose.choice((None, *organizations[:4])),
-        provider=choose.choice((None, *organizations[3:])),
-        first_seen_at=factories.SEEN,
-        last_seen_at=factories.SEEN,
-        updated_at=factories.SEEN,
+    lot = st.builds(
+        Lot,
+        status=st.sampled_from(("completed",) * 6 + ("active", "failed", None)),
+        lot_type=optional(*Lot.Type.values),
+        category_name=optional("Food", "Medicines", "Paper"),
+        region=optional("Bukhara", "Navoi"),
+        start_cost=amounts,
+        deal_cost=amounts,
+        currency=currencies,
+        deal_date=st.none() | times(92),
+        participants_count=optional(0, 1, 1, 2, 3, 7),
+        customer=optional(*organizations),
+        provider=optional(*organizations),
+        **{name: st.just(value) for name, value in SEEN.items()},
     )
+    return draw(few_or_many(lot, count))
+
+
+def edge_cases():
+    """Return pairs of equal lots: one plain, and one for each value that is not plain."""
+    customer, provider = (Organization(name=name, **SEEN) for name in ("Customer", None))
+    plain = {
+        "status": "completed",
+        "category_name": "Food",
+        "start_cost": Decimal(200),
+        "deal_cost": Decimal(100),
+        "currency": "UZS",
+        "deal_date": FIRST + timedelta(days=20),
+        "participants_count": 2,
+        "customer": customer,
+        "provider": provider,
+    }
+    changes = (
+        {},
+        *({name: None} for name in plain),
+        {"start_cost": Decimal(0)},
+        {"deal_cost": Decimal(0)},
+        {"deal_cost": Decimal(50)},
+        {"deal_cost": Decimal(300)},
+        {"participants_count": 0},
+        {"participants_count": 1},
+        {"currency": "USD"},
+        {"currency": "USD", "deal_date": FIRST},
+        {"currency": "EUR"},
+        {"customer": provider, "provider": customer},
+        {"category_name": "Paper", "customer": None, "provider": None},
+        {"category_name": "Medicines", "currency": "EUR"},
+    )
+    return [Lot(**SEEN | plain | change) for change in changes for _ in range(2)]
+
+
+def store(lots):
+    """Store lots, their organizations and rates, in place of others; return the lots."""
+    if not ExchangeRate.objects.exists():
+        create_rates("procurement")
+    organizations = {
+        id(item): item for lot in lots for item in (lot.customer, lot.provider) if item
+    }
+    replace_rows(Organization, list(organizations.values()))
+    replace_rows(Lot, lots)
+    return lots
+
+
+def completed_lots(lots):
+    """Store lots; return those that are completed."""
+    return [lot for lot in store(lots) if lot.status == "completed"]
 
 
 def key_of(lot, by):

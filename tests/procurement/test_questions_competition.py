@@ -5,12 +5,14 @@ from decimal import ROUND_HALF_UP, Decimal
 from statistics import mean, median
 
 import pytest
+from hypothesis import example, given
 
 from tests import factories
 from tests.amounts import CENT, descending, percent, text_order
 from tests.procurement import random_lots
 from tests.procurement.random_lots import amount_of
 from tests.questions import analysts, answer  # noqa: F401
+from tests.strategies import examples
 
 pytestmark = [
     pytest.mark.django_db(databases=["procurement"], transaction=True),
@@ -23,8 +25,8 @@ def rounded(value, unit=CENT):
 
 
 def groups_of(lots, by, least_lots):
-    """Return the groups with enough completed lots."""
-    groups = random_lots.group((lot for lot in lots if lot.status == "completed"), by)
+    """Return the groups with enough lots."""
+    groups = random_lots.group(lots, by)
     return {key: members for key, members in groups.items() if len(members) >= least_lots}
 
 
@@ -94,20 +96,29 @@ def expected_concentration(lots, by, least_lots, currency):
     return [row for _, row in sorted(rows, key=lambda entry: entry[0])]
 
 
-@pytest.mark.parametrize("by", ["customer", "category", "region", "month", "lot_type"])
-def test_competition_equals_a_computation(by):
-    lots = random_lots.create(by)
+@examples
+@given(random_lots.lots())
+@example(random_lots.edge_cases())
+def test_competition_equals_a_computation(lots):
+    lots = random_lots.completed_lots(lots)
 
-    for least_lots in (1, 12):
+    for by in ("customer", "category", "region", "month", "lot_type"):
+        least_lots = 5 if by == "category" else 1
         rows = answer("procurement.competition", by=by, since=None, least_lots=least_lots)
         assert rows == expected_competition(lots, by, least_lots)
 
 
-@pytest.mark.parametrize("by", ["category", "region", "customer"])
-def test_concentration_equals_a_computation(by):
-    lots = random_lots.create(by, count=150)
+@examples
+@given(random_lots.lots())
+@example(random_lots.edge_cases())
+def test_concentration_equals_a_computation(lots):
+    lots = random_lots.completed_lots(lots)
 
-    for currency, least_lots in (("UZS", 1), ("USD", 15)):
+    for by, currency, least_lots in (
+        ("category", "UZS", 1),
+        ("region", "USD", 5),
+        ("customer", "UZS", 1),
+    ):
         rows = answer(
             "procurement.concentration",
             by=by,

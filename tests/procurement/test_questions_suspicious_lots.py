@@ -1,19 +1,21 @@
-"""Signs of risk, compared with a computation in Python and with a textbook."""
+"""Signs of risk, compared with a computation in Python and with textbooks."""
 
-import random
 from collections import defaultdict
 from datetime import timedelta
 from decimal import Decimal
 from statistics import median
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from procurement.models import Lot, LotItem
+from procurement.models import LotItem
 from tests import factories
 from tests.amounts import convert, descending, local_day, total
 from tests.procurement import random_lots
 from tests.procurement.random_lots import amount_of
 from tests.questions import analysts, answer  # noqa: F401
+from tests.strategies import currencies, examples, optional, replace_rows
 
 pytestmark = [
     pytest.mark.django_db(databases=["procurement"], transaction=True),
@@ -35,44 +37,83 @@ HOUR = timedelta(hours=1)
 DEAL = factories.SEEN - 24 * HOUR
 
 
-def create(seed):
-    """Create completed and other lots with dates and items; return the completed ones."""
-    choose = random.Random(seed)
-    lots = random_lots.create(seed, count=150)
-    items = []
+@st.composite
+def lots_with_items(draw):
+    """Return lots with dates, and items of them."""
+    lots = draw(random_lots.lots())
+    hours = st.none() | st.integers(-200, 5).map(HOUR.__mul__)
     for lot in lots:
         if lot.deal_date:
-            lot.starts_at = choose.choice((None, lot.deal_date - HOUR * choose.randint(-5, 200)))
-            lot.ends_at = choose.choice((None, lot.deal_date - HOUR * choose.randint(-2, 100)))
-            lot.last_seen_at = lot.deal_date + HOUR * choose.randint(-1, 20)
-        items += [
-            LotItem(
-                lot=lot,
-                platform="uzex",
-                external_id=f"{lot.pk}-{number}",
-                order_num=number,
-                product_name=choose.choice((None, "Paper", "PAPER", "Ink", "Lamp")),
-                measure_name=choose.choice((None, "kg", "KG")),
-                price=choose.choice((None, Decimal(0), *map(Decimal, (100, 101, 99, 104, 9000)))),
-                currency=choose.choice(("UZS", "UZS", "UZS", "USD", "EUR", None)),
-                first_seen_at=factories.SEEN,
-                last_seen_at=factories.SEEN,
-                updated_at=factories.SEEN,
+            lot.starts_at, lot.ends_at = (
+                None if (wait := draw(hours)) is None else lot.deal_date + wait for _ in range(2)
             )
-            for number in range(choose.randrange(4))
-        ]
-    Lot.objects.bulk_update(lots, ["starts_at", "ends_at", "last_seen_at"])
-    LotItem.objects.bulk_create(items)
-    return [lot for lot in lots if lot.status == "completed"]
+            lot.last_seen_at = lot.deal_date + HOUR * draw(st.integers(-1, 20))
+    item = st.builds(
+        item_of,
+        st.sampled_from(lots),
+        product_name=optional("Paper", "PAPER", "Ink"),
+        measure_name=optional("kg", "KG"),
+        price=optional(*map(Decimal, (0, 100, 101, 99, 104, 9000))),
+        currency=currencies,
+    )
+    return lots, draw(st.lists(item, max_size=80)) if lots else []
 
 
-def scores_of(lots):
+def item_of(lot, **values):
+    plain = {"product_name": "Paper", "measure_name": "kg", "currency": "UZS"}
+    return LotItem(lot=lot, **random_lots.SEEN | plain | values)
+
+
+def edge_cases():
+    """Return lots and items, of which each product is a case."""
+    lots = random_lots.edge_cases()
+    dated = [lot for lot in lots if lot.status == "completed" and lot.deal_date]
+    hours_of_start_end_and_load = (
+        (-49, -1, 0),
+        (-48, 0, 0),
+        (-47, 0, 0),
+        (0, 0, 0),
+        (0, -1, 0),
+        (-9, 1, 0),
+        (None, 1, 0),
+        (1, None, 0),
+        (None, None, -1),
+    )
+    for lot, hours in zip(dated, hours_of_start_end_and_load, strict=False):
+        lot.starts_at, lot.ends_at, lot.last_seen_at = (
+            None if hour is None else lot.deal_date + HOUR * hour for hour in hours
+        )
+    cases = {
+        "too few": (1, 2, 3, 4, 900),
+        "enough": (1, 2, 3, 4, 5, 900),
+        "equal": (7, 7, 7, 7, 7, 900),
+        "unknown": (1, 2, 3, 4, 900, None, 0),
+    }
+    items = [
+        item_of(dated[2 * case + number % 2], product_name=name, price=price and Decimal(price))
+        for case, (name, prices) in enumerate(cases.items())
+        for number, price in enumerate(prices)
+    ]
+    return lots, [*items, item_of(dated[0], product_name="enough", price=1, currency="EUR")]
+
+
+def store(lots, items):
+    """Store lots and items; return the completed lots."""
+    LotItem.objects.all().delete()
+    completed = random_lots.completed_lots(lots)
+    for number, item in enumerate(items):
+        item.order_num = number
+    replace_rows(LotItem, items)
+    return completed
+
+
+def scores_of(items):
     """Return the greatest modified z-score of the unit prices of each lot."""
-    days = {lot.pk: local_day(lot.deal_date) for lot in lots}
     groups = defaultdict(list)
-    for item in LotItem.objects.filter(lot__in=lots):
-        price = convert(item.price or None, item.currency, days[item.lot_id])
-        if price is not None and item.product_name and item.measure_name:
+    for item in items:
+        price = convert(item.price or None, item.currency, local_day(item.lot.deal_date))
+        is_used = item.lot.status == "completed" and price is not None
+        if is_used and item.product_name and item.measure_name:
             key = item.product_name.lower(), item.measure_name.lower()
             groups[key].append((item.lot_id, price))
     scores = {}
@@ -130,8 +171,8 @@ def judge(lot, scores, captives):
     }
 
 
-def expected(lots):
-    scores, captives = scores_of(lots), captives_of(lots)
+def expected(lots, items):
+    scores, captives = scores_of(items), captives_of(lots)
     judged = {lot: judge(lot, scores, captives) for lot in lots}
     rows = []
     for lot, flags in judged.items():
@@ -145,46 +186,69 @@ def expected(lots):
     return [row for _, row in sorted(rows)]
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_equals_a_computation(seed):
-    lots = create(seed)
+@examples
+@given(lots_with_items())
+@example(edge_cases())
+def test_equals_a_computation(lots_and_items):
+    lots, items = lots_and_items
+    lots = store(lots, items)
+    wanted = expected(lots, items)
 
     rows = answer("procurement.suspicious_lots", since=None, captive_percent=60)
-    wanted = expected(lots)
 
     names = ("lot_id", "flag", "flags", "not_judged", "amount", "n_used", "lots")
     assert [tuple(row[name] for name in names) for row in rows] == wanted
-    assert {flag for _, flag, *_ in wanted} == set(FLAGS)
-
-    lot = next(lot for lot in lots if lot.customer and lot.pk in {row[0] for row in wanted})
-    address = f"uzex:{lot.customer.external_id}"
-    of_customer = answer(
-        "procurement.suspicious_lots", since=None, captive_percent=60, customer=address
-    )
-    assert of_customer == [row for row in rows if row["customer_id"] == lot.customer_id]
+    for customer in {lot.customer for lot in lots[:4] if lot.customer}:
+        address = f"uzex:{customer.external_id}"
+        of_customer = answer(
+            "procurement.suspicious_lots", since=None, captive_percent=60, customer=address
+        )
+        assert of_customer == [row for row in rows if row["customer_id"] == customer.pk]
 
 
-def test_the_median_absolute_deviation_of_a_textbook():
-    # Wikipedia, "Median absolute deviation": of 1, 1, 2, 2, 4, 6, 9, the median is 2, and so the
-    # MAD is 1. The score of 9 is 0.6745 · 7, and that of 6 is below 3.5.
-    for price in (1, 1, 2, 2, 4, 6, 9):
-        lot = factories.lot(deal_date=DEAL, display_no=str(price))
+def test_the_edge_cases_raise_every_flag():
+    lots, items = edge_cases()
+    lots = store(lots, items)
+
+    assert {flag for _, flag, *_ in expected(lots, items)} == set(FLAGS)
+
+
+@pytest.mark.parametrize(
+    ("prices", "median", "scores"),
+    [
+        # Wikipedia, "Median absolute deviation": the MAD is 1. The score of 6 is below 3.5.
+        ("1 1 2 2 4 6 9", "2.00", {"9": "4.72"}),
+        # Iglewicz and Hoaglin (1993), "How to Detect and Handle Outliers": z-scores do not detect
+        # 8.2 and 8.3, modified ones do.
+        ("2.1 2.6 2.4 2.5 2.3 2.1 2.3 2.6 8.2 8.3", "2.45", {"8.3": "26.31", "8.2": "25.86"}),
+        # Seo (2006), "A Review and Comparison of Methods for Detecting Outliers in Univariate Data
+        # Sets", modified z-scores.
+        (
+            "3.2 3.4 3.7 3.7 3.8 3.9 4 4 4.1 4.2 4.7 4.8 14 15",
+            "4.00",
+            {"15": "24.73", "14": "22.48"},
+        ),
+    ],
+)
+def test_textbook_examples_of_the_median_absolute_deviation(prices, median, scores):
+    prices = prices.split()
+    for price in prices:
+        lot = factories.lot(deal_date=DEAL, deal_cost=Decimal(price))
         factories.lot_item(lot=lot, price=price, measure_name="kg")
+    parameters = {"since": None, "flag": "unit_price_outlier"}
 
-    rows = answer("procurement.suspicious_lots", since=None, flag="unit_price_outlier")
+    rows = answer("procurement.suspicious_lots", **parameters)
 
     assert [(row["n_used"], row["lots"], row["evidence"]) for row in rows] == [
-        (7, 7, "Парацетамол 500 мг: 9.00, median 2.00, score 4.72")
-    ]
-    assert (
-        answer(
-            "procurement.suspicious_lots",
-            since=None,
-            flag="unit_price_outlier",
-            least_comparables=7,
+        (
+            len(prices),
+            len(prices),
+            f"Парацетамол 500 мг: {Decimal(price):.2f}, median {median}, score {score}",
         )
-        == []
-    )
+        for price, score in scores.items()
+    ]
+    few = {"least_comparables": len(prices)}
+    assert answer("procurement.suspicious_lots", **parameters, **few) == []
 
 
 def test_each_sign_has_its_texts_in_three_languages():
