@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -49,7 +50,8 @@ class BatchBuilder:
         self.hasher = hasher
         self.state = state
         self.job = state.job
-        self.source = Source(state.name, self.job.options, self.warn)
+        # A released record names the full path of its file.
+        self.source = Source(Path(state.name).name, self.job.options, self.warn)
         self.clock = preparer.clock = Clock(state)
         #: The number of documents that were added, and of records of the current document.
         self.documents, self.records = state.position.documents, 0

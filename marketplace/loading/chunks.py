@@ -55,7 +55,7 @@ def unpack(body: bytes) -> list[bytes]:
 def encode_batch(batch: Batch, source: str) -> list[bytes]:
     """Return one JSON line for each item and each reject of a batch.
 
-    :param source: name of the source that the batch was read from
+    :param source: full path or name of the source that the batch was read from
     """
     lines = [*map(_encode_item, batch.items), *map(_encode_reject, batch.rejects)]
     return [json_text.dumps(line | {"source": source}) for line in lines]

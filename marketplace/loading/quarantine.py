@@ -63,7 +63,7 @@ def store(
 ) -> None:
     """Store rejects in the quarantine. A payload that is stored already is counted, not repeated.
 
-    :param source: name of the source that the rejects were read from
+    :param source: full path or name of the source that the rejects were read from
     :param options: the options of the run, which a release of the records uses again
     """
     if not rejects:

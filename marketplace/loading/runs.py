@@ -186,8 +186,8 @@ class Run:
 
     @property
     def source_name(self) -> str:
-        """Name of the source that is being read."""
-        return str(self._source.name)
+        """Full path of the file that is being read, or the name of another source."""
+        return str(self._source.path or self._source.name)
 
     def count(self, outcome: Outcome, newest: datetime | None, records: Counts | None) -> None:
         """Add the counts of a batch, in its transaction.

@@ -68,6 +68,7 @@ T = TypeVar("T")
 class LastRun(NamedTuple):
     """The newest run of `ingest` for a platform."""
 
+    id: int
     platform: str
     status: str
     started_at: datetime
@@ -270,7 +271,7 @@ def _count(alias: str, tables: Sequence[str]) -> dict[str, int]:
 
 def _last_runs(alias: str) -> tuple[LastRun, ...]:
     counts = ("read", "created", "updated", "unchanged", "rejected", "price_point")
-    fields = ["platform", "status", "started_at", "finished_at"]
+    fields = ["pk", "platform", "status", "started_at", "finished_at"]
     fields += [f"{count}_count" for count in counts]
     newest = loading_models(alias).runs.order_by("platform", "-pk").distinct("platform")
     return tuple(LastRun(*values) for values in newest.values_list(*fields, "error"))

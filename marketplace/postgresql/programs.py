@@ -4,6 +4,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import sys
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
@@ -90,4 +91,7 @@ def _system_user() -> str | None:
                 f"PostgreSQL does not run as root, and the user {SYSTEM_USER} could not be "
                 f"created: {done.stderr.strip()}. Run as another user, or set DB_HOST."
             ) from None
+        sys.stderr.write(
+            f"PostgreSQL does not run as root: created the system user {SYSTEM_USER} to run it.\n"
+        )
     return SYSTEM_USER

@@ -113,8 +113,12 @@ class Command(DatabaseCommand):
             return self.style.WARNING("never")
         run = max(status.runs, key=_end_time)
         counts = f"{run.read:,} read, {run.created:,} created, {run.rejected:,} rejected"
-        outcome = run.status if run.status != LoadRun.Status.FAILED else self.style.ERROR("failed")
-        return f"{run.platform} {self._ago(_end_time(run), now)} ({outcome}; {counts})"
+        outcome = self.style.ERROR(run.status) if _is_failed(run) else run.status
+        text = f"{run.platform} {self._ago(_end_time(run), now)} ({outcome}; {counts})"
+        if not _is_failed(run):
+            return text
+        # `ingest_review list` omits failed runs from which nothing can be loaded or discarded.
+        return f"{text}. Reason: python manage.py ingest_review show run {run.platform}-{run.id}"
 
     def _freshness(self, freshness: Freshness, now: datetime) -> str:
         if freshness.loaded_at is None and freshness.changed_at is None:
@@ -139,6 +143,10 @@ class Command(DatabaseCommand):
 
     def _ago(self, time: datetime | None, now: datetime) -> str:
         return self.style.WARNING("never") if time is None else age(time, now)
+
+
+def _is_failed(run: LastRun) -> bool:
+    return run.status == LoadRun.Status.FAILED
 
 
 def _end_time(run: LastRun) -> datetime:

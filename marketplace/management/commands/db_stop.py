@@ -1,12 +1,14 @@
 """Stop the embedded PostgreSQL."""
 
+from contextlib import suppress
 from typing import Any
 
+import psycopg2
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
-from marketplace.humanize import file_size
+from marketplace.humanize import counted, file_size
 from marketplace.postgresql import embedded, reserve
 
 
@@ -40,8 +42,11 @@ class Command(BaseCommand):
             # First, because stopping the server may need space too.
             self._release()
         connections.close_all()
+        client_count = _count_clients()
         if embedded.stop(settings.DATA_DIR):
             self.stdout.write("Stopped the embedded PostgreSQL.")
+            if client_count:
+                self.stderr.write(self.style.WARNING(_still_used(client_count)))
         elif embedded.is_accepting(settings.DATA_DIR):
             raise CommandError(
                 "The embedded PostgreSQL did not stop. See "
@@ -57,3 +62,17 @@ class Command(BaseCommand):
             self.stdout.write(f"Released {file_size(released)}: {free} are free now.")
         else:
             self.stdout.write(f"No reserve to release: {free} are free.")
+
+
+def _count_clients() -> int:
+    # A server that accepts no more connections can be stopped, too.
+    with suppress(psycopg2.Error):
+        return embedded.count_clients(settings.DATA_DIR)
+    return 0
+
+
+def _still_used(client_count: int) -> str:
+    return (
+        f"It had {counted(client_count, 'open connection')}. A site or command that still runs "
+        "starts it again: stop a site with Ctrl-C in its terminal, which also stops the server."
+    )

@@ -30,9 +30,7 @@ CONNECTED = DatabaseStatus(
     size_bytes=5 * 1024**3,
     rows={"products": 812345, "price_history": 50000000},
     runs=(
-        LastRun(
-            "uzum", "failed", factories.SEEN, factories.SEEN, 124300, 1200, 0, 0, 10, 0, "Cut off."
-        ),
+        LastRun(17, "uzum", "failed", *[factories.SEEN] * 2, 124300, 1200, 0, 0, 10, 0, "Cut off."),
     ),
     freshness=(
         Freshness("uzum", None, None, None, factories.SEEN),

@@ -25,7 +25,8 @@ CLASSIFIEDS - C2C classifieds platforms
    Size: * MB
    Rows: categories 0, sellers 0, listings 0, listing_events 0, load_runs 2, load_sources 0, \
 load_chunks 0, payloads 0, payload_dictionaries 0, payload_observations 0, exchange_rates 0
-   Last load: olx 3 minutes ago (failed; 1,000 read, 12 created, 0 rejected)
+   Last load: olx 3 minutes ago (failed; 1,000 read, 12 created, 0 rejected). \
+Reason: python manage.py ingest_review show run olx-{run}
    Freshness:
       olx: last observed 5 days ago, last loaded 2 hours ago, last new data 3 minutes ago
    Quarantine: 0
@@ -55,20 +56,20 @@ class TestDbStatus:
             finished_at=now - timedelta(hours=2, minutes=1),
             newest_observed_at=now - timedelta(days=5, minutes=1),
         )
-        factories.load_run(
+        run_id = factories.load_run(
             "classifieds",
             status="failed",
             read_count=1000,
             created_count=12,
             finished_at=now - timedelta(minutes=3, seconds=5),
-        )
+        ).pk
 
         outcome = run("db_status", "--database", "classifieds")
 
         out = re.sub(r"Size: [\d.,]+ MB", "Size: * MB", outcome.out)
         platforms = ", ".join(get_database("classifieds").platforms)
         name = settings.DATABASES["classifieds"]["NAME"]
-        assert out == CLASSIFIEDS.format(name=name, platforms=platforms)
+        assert out == CLASSIFIEDS.format(name=name, platforms=platforms, run=run_id)
         assert (outcome.err, outcome.code) == ("", 0)
 
     def test_queued_runs(self):

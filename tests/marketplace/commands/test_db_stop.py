@@ -1,5 +1,6 @@
 import shutil
 
+import psycopg2
 import pytest
 
 from marketplace.postgresql import embedded
@@ -24,6 +25,16 @@ class TestDbStop:
         assert first == ("Stopped the embedded PostgreSQL.\n", "", 0)
         assert second == ("The embedded PostgreSQL is not running.\n", "", 0)
         assert not embedded.is_accepting(data_dir)
+
+    def test_warns_of_a_site_that_is_connected(self, data_dir):
+        embedded.start(data_dir)
+        with psycopg2.connect(
+            host=embedded.socket_directory(data_dir), user=embedded.SUPERUSER, dbname="postgres"
+        ):
+            outcome = run("db_stop")
+
+        assert outcome.out == "Stopped the embedded PostgreSQL.\n"
+        assert "It had 1 open connection. A site or command that still runs" in outcome.err
 
     def test_reports_that_it_is_not_in_use(self, settings):
         settings.EMBEDDED_POSTGRES = False

@@ -41,6 +41,17 @@ class TestQuarantine:
         assert record.source == "-: payload 2"
         assert json.loads(zstandard.decompress(bytes(record.payload))) == bad
 
+    def test_a_release_keeps_the_path_of_the_file(self, tmp_path):
+        path = tmp_path / "cards.json"
+        path.write_text(json.dumps(card(2) | {"productId": None}))
+        ingest("uzum", [str(path)])
+        source = QuarantinedRecord.objects.get().source
+
+        release_records("uzum")
+
+        assert source.startswith(f"{path}: ")
+        assert QuarantinedRecord.objects.get().source == source
+
     def test_a_record_without_an_id_names_the_field(self):
         load(card(1), card(2) | {"productId": None})
 

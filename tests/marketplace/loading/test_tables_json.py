@@ -35,11 +35,11 @@ class TestJson:
         assert listing.attributes == {"Rok produkcji": "2005"}
         assert listing.last_seen_at == datetime(2026, 6, 1, 7, tzinfo=UTC)
 
-    def test_places_identify_the_row(self, load):
+    def test_places_identify_the_row(self, load, tmp_path):
         load(json.dumps(self.ADS), ADS, platform="olx", name="ads.json")
 
         places = ListingQuarantine.objects.values_list("source", flat=True)
-        assert sorted(places) == ["ads.json: document, ads 2", "ads.json: document, ads 3"]
+        assert sorted(places) == [f"{tmp_path}/ads.json: document, ads {n}" for n in (2, 3)]
 
     def test_rows_may_be_the_elements_of_an_array(self, load):
         summary = load('[{"id": 1, "rooms": 2}, {"id": 2}]', MORE, platform="olx")
@@ -69,7 +69,7 @@ title = "title"
 price = "price"
 """
 
-    def test_of_an_object_can_be_columns(self, load):
+    def test_of_an_object_can_be_columns(self, load, tmp_path):
         ads = {
             "https://olx.kz/d/lamp-IDaaa.html": {"title": "Lamp", "price": "400 000 ₸"},
             "https://olx.kz/d/cup-IDbbb.html": {"title": "Cup", "price": ""},
@@ -84,7 +84,8 @@ price = "price"
         assert list(listings) == [("aaa", "Lamp", 400000), ("bbb", "Cup", None)]
         assert counts(summary) == (3, 2, 0, 0, 1)
         rejected = ListingQuarantine.objects.get()
-        assert rejected.source == ('table.csv: document, key "https://olx.kz/d/pot-IDccc.html"')
+        place = 'document, key "https://olx.kz/d/pot-IDccc.html"'
+        assert rejected.source == f"{tmp_path}/table.csv: {place}"
 
     def test_of_an_object_inside_the_document_can_be_columns(self, load):
         columns = self.COLUMNS.replace('"*"', '"ads.*"')

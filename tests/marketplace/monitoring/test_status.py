@@ -33,13 +33,14 @@ class TestGetStatus:
 
     def test_newest_run_of_a_platform(self):
         factories.load_run("classifieds", read_count=1)
-        factories.load_run(
+        newest = factories.load_run(
             "classifieds", status="failed", finished_at=None, rejected_count=1, error="Truncated."
         )
 
         runs = get_status("classifieds").runs
 
-        assert runs == (LastRun("olx", "failed", STARTED, None, 3, 2, 0, 1, 1, 0, "Truncated."),)
+        counts = (3, 2, 0, 1, 1, 0)
+        assert runs == (LastRun(newest.pk, "olx", "failed", STARTED, None, *counts, "Truncated."),)
 
     def test_load_without_new_data(self):
         factories.load_run("classifieds", price_point_count=1)
