@@ -7,7 +7,7 @@ ru = "Срок продажи"
 uz = "Bozorda turish muddati"
 
 [description]
-en = "How long ads stay online after they are posted, by category, city, district or price band, for ads posted within a period. It is estimated by the Kaplan-Meier method: ads that are still online, hidden or of unknown status count up to the day on which they were last seen. If only sold ads are asked for, expired and removed ones count up to their end. The days after which a quarter, half or three quarters are gone are empty if that share was not reached yet."
+en = "How long ads stay online after they are posted, by category, city, district or price band, for ads posted within a period. The Kaplan-Meier method estimates it: ads that are still online, hidden or of unknown status count up to the day on which they were last seen. If only sold ads count as ended, expired and removed ads count up to their end. The days after which a quarter, half or three quarters are gone are empty until that share is reached."
 ru = "Сколько объявления остаются на сайте после размещения: по категориям, городам, районам или диапазонам цен, для объявлений, размещённых за период. Оценка методом Каплана — Мейера: объявления, которые ещё активны, скрыты или с неизвестным статусом, учитываются до дня, когда их видели в последний раз. Если нужны только проданные, истёкшие и удалённые учитываются до своего конца. Дни, после которых исчезает четверть, половина или три четверти, пусты, если эта доля ещё не достигнута."
 uz = "Eʼlonlar joylangandan keyin qancha vaqt turadi: turkum, shahar, tuman yoki narx oraligʻi boʻyicha, davrda joylangan eʼlonlar uchun. Kaplan–Meyer usuli bilan baholanadi: hali faol, yashirilgan yoki holati nomaʼlum eʼlonlar oxirgi marta koʻrilgan kungacha hisobga olinadi. Faqat sotilganlar soʻralsa, muddati tugagan va oʻchirilganlar oʻz oxirigacha hisobga olinadi. Chorak, yarmi yoki toʻrtdan uch qismi ketgan kunlar soni bu ulushga hali yetilmagan boʻlsa, boʻsh."
 
@@ -23,14 +23,14 @@ default = "2"
 required = true
 minimum = 1
 maximum = 20
-title = { en = "levels of the category", ru = "уровни категории", uz = "turkum darajalari" }
+title = { en = "category depth", ru = "уровни категории", uz = "turkum darajalari" }
 
 [parameters.outcome]
 type = "choice"
 choices = ["gone", "sold"]
 default = "gone"
 required = true
-title = { en = "end", ru = "конец", uz = "yakun" }
+title = { en = "counted as ended", ru = "конец", uz = "yakun" }
 
 [parameters.days]
 type = "number"
@@ -38,7 +38,7 @@ default = "30"
 required = true
 minimum = 0
 maximum = 3650
-title = { en = "share online after days", ru = "доля на сайте через дней", uz = "necha kundan keyingi ulush" }
+title = { en = "days for the share online", ru = "доля на сайте через дней", uz = "necha kundan keyingi ulush" }
 
 [parameters.since]
 type = "date"
@@ -81,7 +81,7 @@ title = { en = "three quarters are gone after", ru = "три четверти у
 
 [columns.online_percent]
 type = "percent"
-title = { en = "online after the stated days", ru = "на сайте через указанные дни", uz = "koʻrsatilgan kundan keyin turgan" }
+title = { en = "online after the given days", ru = "на сайте через указанные дни", uz = "koʻrsatilgan kundan keyin turgan" }
 
 [columns.gone]
 type = "coverage:ads"

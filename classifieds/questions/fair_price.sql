@@ -7,7 +7,7 @@ ru = "Справедливая цена"
 uz = "Adolatli narx"
 
 [description]
-en = "Active ads that are comparable with an ad or with the stated attributes, cheapest first, with median and quartiles of their prices. If an ad is stated, its attributes are used, except for those that are stated as parameters. The median and the quartiles are empty if there are fewer prices than stated. These are asking prices, not those of deals."
+en = "Active ads that are comparable with an ad or with given attributes, cheapest first, with median and quartiles of their prices. If an ad is given, its attributes are used, except for those that are given as parameters. The median and the quartiles are empty if there are fewer prices than the given minimum. Prices are asking prices, not the prices of deals."
 ru = "Активные объявления, сопоставимые с объявлением или с указанными признаками, сначала дешёвые, с медианой и квартилями цен. Если указано объявление, берутся его признаки, кроме заданных параметрами. Медиана и квартили пусты, если цен меньше указанного числа. Это цены предложений, а не сделок."
 uz = "Eʼlonga yoki koʻrsatilgan belgilarga oʻxshash faol eʼlonlar, avval arzonlari, narxlar medianasi va kvartillari bilan. Eʼlon koʻrsatilsa, parametr bilan berilganlardan tashqari uning belgilari olinadi. Narxlar soni koʻrsatilgandan kam boʻlsa, mediana va kvartillar boʻsh. Bu soʻralayotgan narxlar, bitim narxlari emas."
 
@@ -18,7 +18,7 @@ title = { en = "ad", ru = "объявление", uz = "eʼlon" }
 [parameters.category]
 type = "category"
 default = "transport/cars"
-title = { en = "category, if no ad is stated", ru = "категория, если объявление не указано", uz = "turkum, eʼlon koʻrsatilmasa" }
+title = { en = "category, if no ad is given", ru = "категория, если объявление не указано", uz = "turkum, eʼlon koʻrsatilmasa" }
 
 [parameters.brand]
 type = "text"
@@ -35,7 +35,7 @@ default = "1"
 required = true
 minimum = 0
 maximum = 100
-title = { en = "years older or newer", ru = "лет старше или новее", uz = "yil eski yoki yangi" }
+title = { en = "tolerance of the year", ru = "лет старше или новее", uz = "yil eski yoki yangi" }
 
 [parameters.mileage]
 type = "number"
@@ -53,7 +53,7 @@ default = "30"
 required = true
 minimum = 0
 maximum = 1000
-title = { en = "percent of mileage and area around", ru = "отклонение пробега и площади, %", uz = "yoʻl va maydon farqi, %" }
+title = { en = "tolerance of mileage and area, %", ru = "отклонение пробега и площади, %", uz = "yoʻl va maydon farqi, %" }
 
 [parameters.rooms]
 type = "number"
@@ -75,7 +75,7 @@ type = "number"
 default = "5"
 required = true
 minimum = 1
-title = { en = "least number of prices", ru = "наименьшее число цен", uz = "narxlarning eng kam soni" }
+title = { en = "minimum number of prices", ru = "наименьшее число цен", uz = "narxlarning eng kam soni" }
 
 [parameters.currency]
 type = "currency"
@@ -92,7 +92,7 @@ title = { en = "price", ru = "цена", uz = "narx" }
 
 [columns.rate_day]
 type = "date"
-title = { en = "day of the rate", ru = "день курса", uz = "kurs kuni" }
+title = { en = "date of the exchange rate", ru = "день курса", uz = "kurs kuni" }
 
 [columns.above_median_percent]
 type = "percent"
@@ -119,11 +119,11 @@ title = { en = "upper quartile", ru = "верхний квартиль", uz = "y
 
 [columns.own_price]
 type = "money:currency"
-title = { en = "price of the stated ad", ru = "цена указанного объявления", uz = "koʻrsatilgan eʼlon narxi" }
+title = { en = "price of the given ad", ru = "цена указанного объявления", uz = "koʻrsatilgan eʼlon narxi" }
 
 [columns.own_place]
 type = "count"
-title = { en = "its place, from the cheapest", ru = "его место, от самого дешёвого", uz = "uning oʻrni, eng arzonidan" }
+title = { en = "rank of the given ad by price", ru = "его место, от самого дешёвого", uz = "uning oʻrni, eng arzonidan" }
 
 [columns.n_used]
 type = "coverage:n_total"

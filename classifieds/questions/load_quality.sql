@@ -7,7 +7,7 @@ ru = "Качество загруженных данных"
 uz = "Yuklangan maʼlumotlar sifati"
 
 [description]
-en = "For each platform and day: how many records were read, rejected and held, and when the newest one was observed. The rows below it, one for each format of payloads, show how many of the parsed records have each field; a format may lack a field by its nature. The day is that of the newest observation of a run, or of its start if it has none."
+en = "For each platform and day: how many records were read, rejected and held, and when the newest one was observed. Below each such row, one row for each format of payloads shows how many of the parsed records have each field; some formats never have a field. The day of a run is that of its newest observation, or of its start if it has none."
 ru = "По каждой платформе и дню: сколько записей прочитано, отклонено и задержано и когда наблюдалась самая новая. В строках под ней, по одной на каждый формат данных: в скольких разобранных записях есть каждое поле; в некоторых форматах поля может не быть вовсе. День — это день самого нового наблюдения загрузки, а если наблюдений нет, день её начала."
 uz = "Har bir platforma va kun boʻyicha: nechta yozuv oʻqildi, rad etildi va ushlab turildi hamda eng yangisi qachon kuzatilgan. Uning ostidagi qatorlarda har bir maʼlumot formati boʻyicha nechta yozuvda har bir maydon bor; ayrim formatlarda maydon umuman boʻlmasligi mumkin. Kun — yuklashdagi eng yangi kuzatuv kuni, kuzatuv boʻlmasa, yuklash boshlangan kun."
 

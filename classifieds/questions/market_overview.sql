@@ -2,12 +2,12 @@
 group = "market"
 
 [title]
-en = "Market overview"
+en = "Classifieds market"
 ru = "Обзор рынка"
 uz = "Bozor sharhi"
 
 [description]
-en = "How many ads were online, were posted and ended within a period, and what they cost, by category, city, district or month. Prices are the last ones of the ads that were online, 0 left out."
+en = "How many ads were online, were posted and ended within a period, and their prices, by category, city, district or month. The last price of each ad that was online is used; a price of 0 is omitted."
 ru = "Сколько объявлений было на сайте, размещено и завершено за период и сколько они стоят: по категориям, городам, районам или месяцам. Цены — последние у объявлений, бывших на сайте, без нулевых."
 uz = "Davrda nechta eʼlon saytda turgan, joylangan va yakunlangan hamda ularning narxi: turkum, shahar, tuman yoki oy boʻyicha. Narxlar — saytda turgan eʼlonlarning oxirgi narxlari, nollarsiz."
 
@@ -23,7 +23,7 @@ default = "2"
 required = true
 minimum = 1
 maximum = 20
-title = { en = "levels of the category", ru = "уровни категории", uz = "turkum darajalari" }
+title = { en = "category depth", ru = "уровни категории", uz = "turkum darajalari" }
 
 [parameters.since]
 type = "date"
@@ -62,7 +62,7 @@ title = { en = "ended", ru = "завершено", uz = "yakunlangan" }
 
 [columns.sold]
 type = "count"
-title = { en = "of these sold", ru = "из них продано", uz = "shundan sotilgan" }
+title = { en = "sold", ru = "из них продано", uz = "shundan sotilgan" }
 
 [columns.lower_quartile]
 type = "money:currency"

@@ -7,7 +7,7 @@ ru = "Объявления рядом"
 uz = "Yaqin atrofdagi eʼlonlar"
 
 [description]
-en = "Active ads within a distance of a point, nearest first. Without a point, the distance is that from the centre of the city. Distances are as the crow flies."
+en = "Active ads within a distance of a point, nearest first. Without a point, distances are measured from the center of the city. All distances are straight lines."
 ru = "Активные объявления не дальше указанного расстояния от точки, сначала ближайшие. Если точка не указана, расстояние считается от центра города. Расстояния измеряются по прямой."
 uz = "Nuqtadan koʻrsatilgan masofadagi faol eʼlonlar, avval eng yaqinlari. Nuqta koʻrsatilmasa, masofa shahar markazidan hisoblanadi. Masofalar toʻgʻri chiziq boʻyicha oʻlchanadi."
 
@@ -24,7 +24,7 @@ default = "5"
 required = true
 minimum = 0
 maximum = 500
-title = { en = "kilometers", ru = "километры", uz = "kilometr" }
+title = { en = "distance, km", ru = "километры", uz = "kilometr" }
 
 [parameters.category]
 type = "category"
@@ -32,10 +32,12 @@ type = "category"
 [parameters.least_price]
 type = "money"
 minimum = 0
+title = { en = "minimum price", ru = "цена от", uz = "eng past narx" }
 
 [parameters.greatest_price]
 type = "money"
 minimum = 0
+title = { en = "maximum price", ru = "цена до", uz = "eng baland narx" }
 
 [parameters.currency]
 type = "currency"
@@ -56,7 +58,7 @@ title = { en = "price", ru = "цена", uz = "narx" }
 
 [columns.rate_day]
 type = "date"
-title = { en = "day of the rate", ru = "день курса", uz = "kurs kuni" }
+title = { en = "date of the exchange rate", ru = "день курса", uz = "kurs kuni" }
 
 [columns.coordinates]
 type = "coordinates"

@@ -7,7 +7,7 @@ ru = "Снижения цен"
 uz = "Narx tushirishlar"
 
 [description]
-en = "How many ads cut their price within a period, by how much and how soon, by category, city, district or price band. Ads that were seen within the period are counted; the shares are those of the ads with a price. A change of currency is no cut. The first cut of an ad is its first one within the period. A price band is that of the last price."
+en = "How many ads cut their price within a period, by how much and how soon, by category, city, district or price band. Ads that were seen within the period are counted; shares refer to the ads with a price. A change of currency does not count as a cut. The first cut of an ad is its first one within the period. The price band of an ad is that of its last price."
 ru = "Сколько объявлений снизили цену за период, на сколько и как скоро: по категориям, городам, районам или диапазонам цен. Считаются объявления, замеченные в этом периоде; доли берутся от объявлений с ценой. Смена валюты снижением не считается. Первое снижение объявления — первое за период. Диапазон определяется по последней цене."
 uz = "Davrda nechta eʼlon narxini tushirgan, qanchaga va qancha vaqtda: turkum, shahar, tuman yoki narx oraligʻi boʻyicha. Shu davrda koʻrilgan eʼlonlar sanaladi; ulushlar narxi bor eʼlonlardan hisoblanadi. Valyuta almashishi narx tushishi emas. Eʼlonning birinchi tushishi — davrdagi birinchisi. Oraliq oxirgi narx boʻyicha aniqlanadi."
 
@@ -23,7 +23,7 @@ default = "2"
 required = true
 minimum = 1
 maximum = 20
-title = { en = "levels of the category", ru = "уровни категории", uz = "turkum darajalari" }
+title = { en = "category depth", ru = "уровни категории", uz = "turkum darajalari" }
 
 [parameters.since]
 type = "date"
@@ -68,7 +68,7 @@ title = { en = "median cut", ru = "медианное снижение", uz = "m
 
 [columns.greatest_cut_percent]
 type = "percent"
-title = { en = "greatest cut", ru = "наибольшее снижение", uz = "eng katta tushish" }
+title = { en = "largest cut", ru = "наибольшее снижение", uz = "eng katta tushish" }
 
 [columns.median_days]
 type = "days"

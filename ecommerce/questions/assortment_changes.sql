@@ -7,7 +7,7 @@ ru = "Новые и исчезнувшие товары"
 uz = "Yangi va yoʻqolgan mahsulotlar"
 
 [description]
-en = "Products that were first seen within a period, and products that were last seen within it and not for some days before the newest observation of their platform, by category, seller or platform. Products of the day on which a platform was first observed are not new. A product that the loads no longer cover looks vanished, too."
+en = "Products that were first seen within a period, and products that were last seen within it and not for some days before the newest observation of their platform, by category, seller or platform. Products of the day on which a platform was first observed do not count as new. A product also counts as vanished if the loads no longer cover it."
 ru = "Товары, впервые увиденные в периоде, и товары, которые в нём видели последний раз, а затем не видели несколько дней до новейшего наблюдения площадки, — по категориям, продавцам или площадкам. Товары первого дня наблюдения площадки не считаются новыми. Исчезнувшим выглядит и товар, который загрузки больше не охватывают."
 uz = "Davr ichida birinchi marta koʻrilgan mahsulotlar hamda shu davrda oxirgi marta koʻrilib, platformaning eng yangi kuzatuvigacha bir necha kun koʻrilmagan mahsulotlar — turkum, sotuvchi yoki platforma boʻyicha. Platforma birinchi kuzatilgan kundagi mahsulotlar yangi hisoblanmaydi. Yuklashlar endi qamrab olmaydigan mahsulot ham yoʻqolgandek koʻrinadi."
 
@@ -34,7 +34,7 @@ default = "3"
 minimum = 1
 maximum = 365
 required = true
-title = { en = "vanished if not seen for days", ru = "исчез, если не видели дней", uz = "necha kun koʻrilmasa yoʻqolgan" }
+title = { en = "vanished after days unseen", ru = "исчез, если не видели дней", uz = "necha kun koʻrilmasa yoʻqolgan" }
 
 [parameters.platform]
 type = "platform"
@@ -46,11 +46,11 @@ type = "category"
 type = "seller"
 
 [columns.name]
-title = { en = "category or seller", ru = "категория или продавец", uz = "turkum yoki sotuvchi" }
+title = { en = "category, seller or platform", ru = "категория или продавец", uz = "turkum yoki sotuvchi" }
 
 [columns.products]
 type = "count"
-title = { en = "products now", ru = "товаров сейчас", uz = "hozirgi mahsulotlar" }
+title = { en = "current products", ru = "товаров сейчас", uz = "hozirgi mahsulotlar" }
 
 [columns.new_products]
 type = "count"
@@ -62,7 +62,7 @@ title = { en = "vanished", ru = "исчезли", uz = "yoʻqolgan" }
 
 [columns.net_change]
 type = "count"
-title = { en = "net", ru = "итог", uz = "farq" }
+title = { en = "net change", ru = "итог", uz = "farq" }
 
 [columns.observed_since]
 type = "date"

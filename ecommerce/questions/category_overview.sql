@@ -8,7 +8,7 @@ ru = "Обзор категорий"
 uz = "Turkumlar sharhi"
 
 [description]
-en = "The subcategories of a category, or the top categories, by platform: the offers that are not sold out, their products and sellers, quartiles of their prices in one currency, the share with a discount, and the trend: the median change of price since a day, over the offers that had a price in the same currency on that day. Prices that could not be converted are not among the quartiles."
+en = "The subcategories of a category, or the top categories, by platform: the offers that are not sold out, their products and sellers, quartiles of their prices in one currency, the share with a discount, and the trend: the median price change since a day, for the offers that had a price in the same currency on that day. The quartiles omit prices that could not be converted."
 ru = "Подкатегории категории или категории верхнего уровня по площадкам: предложения в наличии, их товары и продавцы, квартили цен в одной валюте, доля со скидкой и тренд — медиана изменения цены с указанного дня по предложениям, у которых в тот день была цена в той же валюте. Цены, которые не удалось пересчитать, в квартили не входят."
 uz = "Turkumning quyi turkumlari yoki yuqori darajadagi turkumlar platformalar boʻyicha: sotuvdagi takliflar, ularning mahsulotlari va sotuvchilari, bir valyutadagi narxlar kvartillari, chegirmalilar ulushi va trend — koʻrsatilgan kundan beri narx oʻzgarishi medianasi (oʻsha kuni shu valyutada narxi boʻlgan takliflar boʻyicha). Hisoblab boʻlmagan narxlar kvartillarga kirmaydi."
 
@@ -55,7 +55,7 @@ title = { en = "upper quartile", ru = "верхний квартиль", uz = "y
 
 [columns.n_used]
 type = "coverage:offers"
-title = { en = "offers with such a price", ru = "предложения с такой ценой", uz = "shunday narxi bor takliflar" }
+title = { en = "offers with a converted price", ru = "предложения с такой ценой", uz = "shunday narxi bor takliflar" }
 
 [columns.discounted_percent]
 type = "percent"
@@ -63,11 +63,11 @@ title = { en = "with a discount", ru = "со скидкой", uz = "chegirmali" 
 
 [columns.change_percent]
 type = "percent"
-title = { en = "median change of price", ru = "медиана изменения цены", uz = "narx oʻzgarishi medianasi" }
+title = { en = "median price change", ru = "медиана изменения цены", uz = "narx oʻzgarishi medianasi" }
 
 [columns.n_compared]
 type = "coverage:offers"
-title = { en = "offers in the trend", ru = "предложения в тренде", uz = "trenddagi takliflar" }
+title = { en = "offers with a trend", ru = "предложения в тренде", uz = "trenddagi takliflar" }
 
 [chart]
 kind = "bar"

@@ -8,7 +8,7 @@ ru = "Сравнение предложений"
 uz = "Takliflarni taqqoslash"
 
 [description]
-en = "All offers of a product on all platforms (same title or same barcode), or of the products that a search finds, cheapest first in one currency. Beside each price stand the lowest, the median (weighted by time) and the highest price of the 30, 90 and 365 days before the offer was last seen, without outliers; they are empty if the history does not reach back that far. Without a product and a search, the product whose price changed last is compared."
+en = "All offers of a product on all platforms (same title or same barcode), or of the products that a search finds, cheapest first in one currency. For each offer, the lowest, the median (weighted by time) and the highest price of the 30, 90 and 365 days before it was last seen are shown, without outliers; they are empty if the history is shorter. Without a product and a search, the product whose price changed last is compared."
 ru = "Все предложения товара на всех площадках (то же название или тот же штрихкод) или товаров, найденных поиском, сначала самые дешёвые в одной валюте. Рядом с ценой — минимум, медиана (взвешенная по времени) и максимум за 30, 90 и 365 дней до последнего наблюдения, без выбросов; они пусты, если история не так длинна. Без товара и поиска сравнивается товар, цена которого изменилась последней."
 uz = "Mahsulotning barcha platformalardagi takliflari (nomi yoki shtrix-kodi bir xil) yoki qidiruv topgan mahsulotlar takliflari, bir valyutada avval eng arzonlari. Har bir narx yonida taklif oxirgi marta koʻrilguncha boʻlgan 30, 90 va 365 kundagi eng past narx, mediana (vaqt boʻyicha vaznli) va eng baland narx turadi, shubhali narxlarsiz; tarix yetarlicha uzun boʻlmasa, ular boʻsh. Mahsulot va qidiruv berilmasa, narxi oxirgi oʻzgargan mahsulot taqqoslanadi."
 
@@ -24,7 +24,7 @@ type = "platform"
 
 [parameters.in_stock]
 type = "flag"
-title = { en = "hide what is out of stock", ru = "скрыть отсутствующие в наличии", uz = "sotuvda yoʻqlarini yashirish" }
+title = { en = "in stock only", ru = "скрыть отсутствующие в наличии", uz = "sotuvda yoʻqlarini yashirish" }
 
 [parameters.currency]
 type = "currency"
@@ -43,7 +43,7 @@ title = { en = "price in one currency", ru = "цена в одной валют�
 
 [columns.rate_day]
 type = "date"
-title = { en = "day of the rate", ru = "день курса", uz = "kurs kuni" }
+title = { en = "date of the exchange rate", ru = "день курса", uz = "kurs kuni" }
 
 [columns.price]
 type = "money:currency"
@@ -63,7 +63,7 @@ title = { en = "last seen", ru = "последнее наблюдение", uz =
 
 [columns.history_since]
 type = "date"
-title = { en = "history from", ru = "история с", uz = "tarix boshi" }
+title = { en = "history since", ru = "история с", uz = "tarix boshi" }
 
 [columns.low_30]
 type = "money:currency"

@@ -8,7 +8,7 @@ ru = "Сомнительные скидки"
 uz = "Shubhali chegirmalar"
 
 [description]
-en = "Current offers whose old price was never charged, or was charged for at most 30 days after a price that was lower by 5 % or more: in the 90 days before the discount began and since then. A price within 1 % of the old price counts as the old price. Beside it stands the discount against the lowest price of the 30 days before, if the history reaches back that far. Outliers are left out. The offer may have been sold at the old price elsewhere, or before the history begins."
+en = "Current offers whose old price was never charged, or was charged for at most 30 days after a price that was lower by 5 % or more: in the 90 days before the discount began and since then. A price within 1 % of the old price counts as the old price. The discount from the lowest price of the 30 days before is also shown, unless the history is shorter. Outliers are omitted. The offer may have been sold at the old price elsewhere, or before the history begins."
 ru = "Действующие предложения, по старой цене которых никогда не продавали или продавали не более 30 дней после цены ниже на 5 % и более: за 90 дней до начала скидки и после него. Цена в пределах 1 % от старой считается старой. Рядом — скидка от самой низкой цены за 30 дней до начала, если история достаточно длинна. Выбросы не учитываются. По старой цене могли продавать в другом месте или до начала истории."
 uz = "Eski narxida hech qachon sotilmagan yoki 5 % yoki undan koʻproq past narxdan keyin koʻpi bilan 30 kun sotilgan joriy takliflar: chegirma boshlanishidan oldingi 90 kunda va undan keyin. Eski narxdan 1 % gacha farq qiladigan narx eski narx hisoblanadi. Yonida oldingi 30 kundagi eng past narxga nisbatan chegirma turadi, agar tarix yetarlicha uzun boʻlsa. Shubhali narxlar hisobga olinmaydi. Eski narxda boshqa joyda yoki tarix boshlanishidan oldin sotilgan boʻlishi mumkin."
 
@@ -27,14 +27,14 @@ default = "10"
 minimum = 2
 maximum = 100
 required = true
-title = { en = "advertised discount at least", ru = "объявленная скидка не менее", uz = "eʼlon qilingan chegirma kamida" }
+title = { en = "minimum advertised discount, %", ru = "объявленная скидка не менее", uz = "eʼlon qilingan chegirma kamida" }
 
 [parameters.least_days]
 type = "number"
 default = "30"
 minimum = 1
 required = true
-title = { en = "days of history at least", ru = "дней истории не менее", uz = "tarix kunlari kamida" }
+title = { en = "minimum days of history", ru = "дней истории не менее", uz = "tarix kunlari kamida" }
 
 [parameters.seen_since]
 type = "date"
@@ -61,7 +61,7 @@ title = { en = "advertised discount", ru = "объявленная скидка"
 
 [columns.real_percent]
 type = "percent"
-title = { en = "discount against the lowest of 30 days before", ru = "скидка от минимума за 30 дней до", uz = "oldingi 30 kundagi eng past narxga nisbatan chegirma" }
+title = { en = "discount from the lowest price in 30 days before", ru = "скидка от минимума за 30 дней до", uz = "oldingi 30 kundagi eng past narxga nisbatan chegirma" }
 
 [columns.reason]
 title = { en = "reason", ru = "причина", uz = "sabab" }
@@ -76,7 +76,7 @@ title = { en = "highest price charged", ru = "самая высокая цена
 
 [columns.lowest_before]
 type = "money:currency"
-title = { en = "lowest of 30 days before", ru = "минимум за 30 дней до", uz = "oldingi 30 kundagi eng past" }
+title = { en = "lowest price in 30 days before", ru = "минимум за 30 дней до", uz = "oldingi 30 kundagi eng past" }
 
 [columns.days_at_old_price]
 type = "days"

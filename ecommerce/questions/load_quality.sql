@@ -7,7 +7,7 @@ ru = "Качество загрузок"
 uz = "Yuklash sifati"
 
 [description]
-en = "By platform and day: runs that began on the day and the records that they read, rejected and held, the records last seen on the day that still wait in quarantine, and how many products and offers that were last seen on the day have each field."
+en = "For each platform and day: the runs that began on the day, and the records that they read, rejected and held; the records last seen on the day that are still in quarantine; and how many of the products and offers last seen on the day have each field."
 ru = "По площадкам и дням: запуски, начатые в этот день, прочитанные, отклонённые и задержанные ими записи, последний раз виденные в этот день записи, которые ещё ждут в карантине, и у скольких товаров и предложений, последний раз виденных в этот день, заполнено каждое поле."
 uz = "Platforma va kunlar boʻyicha: shu kuni boshlangan ishga tushirishlar va ularda oʻqilgan, rad etilgan va ushlab turilgan yozuvlar, shu kuni oxirgi marta koʻrilgan va hali karantinda turgan yozuvlar hamda shu kuni oxirgi marta koʻrilgan mahsulot va takliflarning nechtasida har bir maydon toʻldirilgani."
 
@@ -46,7 +46,7 @@ title = { en = "rejected", ru = "отклонено", uz = "rad etilgan" }
 
 [columns.rejected_percent]
 type = "percent"
-title = { en = "rejected, %", ru = "отклонено, %", uz = "rad etilgan, %" }
+title = { en = "share rejected", ru = "отклонено, %", uz = "rad etilgan, %" }
 
 [columns.held]
 type = "count"

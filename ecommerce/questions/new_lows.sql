@@ -8,7 +8,7 @@ ru = "Новые минимумы"
 uz = "Yangi eng past narxlar"
 
 [description]
-en = "Offers whose current price took effect within a period and is below every price of the 90 or 365 days before it, or of all days. Lows of 90 and 365 days are empty if the history does not reach back that far. Outliers are left out."
+en = "Offers whose current price took effect within a period and is below every price of the 90 or 365 days before it, or of all days. Lows of 90 and 365 days are empty if the history is shorter. Outliers are omitted."
 ru = "Предложения, чья текущая цена начала действовать в периоде и ниже всех цен за 90 или 365 дней до неё либо за всё время. Минимумы за 90 и 365 дней пусты, если история не так длинна. Выбросы не учитываются."
 uz = "Joriy narxi davr ichida kuchga kirgan va undan oldingi 90 yoki 365 kundagi yoxud butun tarixdagi barcha narxlardan past boʻlgan takliflar. Tarix yetarlicha uzun boʻlmasa, 90 va 365 kunlik eng past narxlar boʻsh. Shubhali narxlar hisobga olinmaydi."
 
@@ -17,7 +17,7 @@ type = "choice"
 choices = ["90", "365", "all"]
 default = "90"
 required = true
-title = { en = "lowest of (days)", ru = "минимум за (дней)", uz = "eng past (necha kun ichida)" }
+title = { en = "lowest price in (days)", ru = "минимум за (дней)", uz = "eng past (necha kun ichida)" }
 
 [parameters.since]
 type = "date"
@@ -41,11 +41,11 @@ type = "money:currency"
 
 [columns.lowest_before]
 type = "money:currency"
-title = { en = "lowest before", ru = "минимум до этого", uz = "oldingi eng past" }
+title = { en = "previous lowest price", ru = "минимум до этого", uz = "oldingi eng past" }
 
 [columns.below_percent]
 type = "percent"
-title = { en = "below it by", ru = "ниже него на", uz = "undan qancha past" }
+title = { en = "below previous low", ru = "ниже него на", uz = "undan qancha past" }
 
 [columns.since]
 type = "time"
@@ -53,19 +53,19 @@ title = { en = "in effect since", ru = "действует с", uz = "qachondan 
 
 [columns.low_90]
 type = "money:currency"
-title = { en = "low of 90 days before", ru = "минимум за 90 дней до", uz = "oldingi 90 kundagi eng past" }
+title = { en = "lowest price in 90 days before", ru = "минимум за 90 дней до", uz = "oldingi 90 kundagi eng past" }
 
 [columns.low_365]
 type = "money:currency"
-title = { en = "low of 365 days before", ru = "минимум за 365 дней до", uz = "oldingi 365 kundagi eng past" }
+title = { en = "lowest price in 365 days before", ru = "минимум за 365 дней до", uz = "oldingi 365 kundagi eng past" }
 
 [columns.low_all]
 type = "money:currency"
-title = { en = "low of all days before", ru = "минимум за всё время до", uz = "butun tarixdagi eng past" }
+title = { en = "lowest price ever before", ru = "минимум за всё время до", uz = "butun tarixdagi eng past" }
 
 [columns.history_since]
 type = "date"
-title = { en = "history from", ru = "история с", uz = "tarix boshi" }
+title = { en = "history since", ru = "история с", uz = "tarix boshi" }
 
 [columns.url]
 type = "link"

@@ -8,7 +8,7 @@ ru = "Снижения цен"
 uz = "Narx tushishlari"
 
 [description]
-en = "The biggest real drops of a period, one for each product: a price below the lowest price of the 30 days before. Outliers are left out. If the history is shorter than 30 days, its days are stated."
+en = "The biggest real drops of a period, one for each product: a price below the lowest price of the 30 days before. Outliers are omitted. If the history is shorter than 30 days, its length is shown."
 ru = "Крупнейшие настоящие снижения за период, по одному на товар: цена ниже самой низкой за 30 дней до неё. Выбросы не учитываются. Если история короче 30 дней, указано число её дней."
 uz = "Davrdagi eng katta haqiqiy tushishlar, har bir mahsulot uchun bittadan: narx oldingi 30 kundagi eng past narxdan ham past. Shubhali narxlar hisobga olinmaydi. Tarix 30 kundan qisqa boʻlsa, uning kunlari koʻrsatiladi."
 
@@ -33,6 +33,7 @@ type = "number"
 default = "5"
 minimum = 0
 maximum = 100
+title = { en = "minimum drop, %", ru = "снижение не менее, %", uz = "eng kam tushish, %" }
 
 [columns.product]
 link = "ecommerce.product:product_id"
@@ -45,10 +46,11 @@ type = "money:currency"
 
 [columns.lowest_before]
 type = "money:currency"
-title = { en = "lowest of 30 days before", ru = "минимум за 30 дней до", uz = "oldingi 30 kundagi eng past" }
+title = { en = "lowest price in 30 days before", ru = "минимум за 30 дней до", uz = "oldingi 30 kundagi eng past" }
 
 [columns.drop_percent]
 type = "percent"
+title = { en = "drop", ru = "снижение", uz = "tushish" }
 
 [columns.days_before]
 type = "days"

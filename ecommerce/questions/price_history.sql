@@ -8,7 +8,7 @@ ru = "История цен"
 uz = "Narxlar tarixi"
 
 [description]
-en = "The prices of an offer, or of all offers of a product on all platforms (same title or same barcode), in one currency: a line for each offer, or for each platform the cheapest offer that is available. A line begins with the price in effect when the period begins. Outliers are left out. Without an offer and a product, the product whose price changed last is shown."
+en = "The prices of an offer, or of all offers of a product on all platforms (same title or same barcode), in one currency: one line for each offer, or for the cheapest available offer of each platform. A line begins with the price in effect when the period begins. Outliers are omitted. Without an offer and a product, the product whose price changed last is shown."
 ru = "Цены предложения или всех предложений товара на всех площадках (то же название или тот же штрихкод) в одной валюте: линия для каждого предложения либо для каждой площадки — самое дешёвое из доступных. Линия начинается с цены, действующей в начале периода. Выбросы не учитываются. Без предложения и товара показан товар, цена которого изменилась последней."
 uz = "Taklifning yoki mahsulotning barcha platformalardagi takliflarining (nomi yoki shtrix-kodi bir xil) narxlari bir valyutada: har bir taklif uchun yoki har bir platformadagi eng arzon mavjud taklif uchun bitta chiziq. Chiziq davr boshida amalda boʻlgan narxdan boshlanadi. Shubhali narxlar hisobga olinmaydi. Taklif va mahsulot berilmasa, narxi oxirgi oʻzgargan mahsulot koʻrsatiladi."
 
@@ -23,7 +23,7 @@ type = "choice"
 choices = ["offer", "platform"]
 default = "offer"
 required = true
-title = { en = "a line for each", ru = "линия для каждого", uz = "har bir chiziq" }
+title = { en = "one line per", ru = "линия для каждого", uz = "har bir chiziq" }
 
 [parameters.since]
 type = "date"
@@ -55,7 +55,7 @@ title = { en = "price in one currency", ru = "цена в одной валют�
 
 [columns.rate_day]
 type = "date"
-title = { en = "day of the rate", ru = "день курса", uz = "kurs kuni" }
+title = { en = "date of the exchange rate", ru = "день курса", uz = "kurs kuni" }
 
 [columns.price]
 type = "money:currency"

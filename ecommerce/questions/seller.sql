@@ -7,7 +7,7 @@ ru = "Цены продавца среди других"
 uz = "Sotuvchi narxlari boshqalar orasida"
 
 [description]
-en = "The products of a seller with the place of their price among all sellers of the same product (same title or same barcode) on all platforms. The price of a product is that of its cheapest offer that is not sold out, in one currency. Without a seller, the one whose price changed last is shown."
+en = "The products of a seller, with the rank of their price among all sellers of the same product (same title or same barcode) on all platforms. The price of a product is that of its cheapest offer that is not sold out, in one currency. Without a seller, the one whose price changed last is shown."
 ru = "Товары продавца и место их цены среди всех продавцов того же товара (то же название или тот же штрихкод) на всех площадках. Цена товара — самое дешёвое предложение в наличии, в одной валюте. Без продавца показан тот, чья цена изменилась последней."
 uz = "Sotuvchining mahsulotlari va ular narxining barcha platformalarda xuddi shu mahsulot (nomi yoki shtrix-kodi bir xil) sotuvchilari orasidagi oʻrni. Mahsulot narxi — sotuvdagi eng arzon taklifi, bir valyutada. Sotuvchi berilmasa, narxi oxirgi oʻzgargan sotuvchi koʻrsatiladi."
 
@@ -31,7 +31,7 @@ title = { en = "price", ru = "цена", uz = "narx" }
 
 [columns.place]
 type = "coverage:sellers"
-title = { en = "place among sellers", ru = "место среди продавцов", uz = "sotuvchilar orasidagi oʻrni" }
+title = { en = "rank among sellers", ru = "место среди продавцов", uz = "sotuvchilar orasidagi oʻrni" }
 
 [columns.lowest]
 type = "money:currency"
@@ -39,10 +39,10 @@ title = { en = "cheapest elsewhere", ru = "самая низкая у други
 
 [columns.difference_percent]
 type = "percent"
-title = { en = "difference to it", ru = "разница с ней", uz = "undan farqi" }
+title = { en = "difference from it", ru = "разница с ней", uz = "undan farqi" }
 
 [columns.cheapest_seller]
-title = { en = "there at", ru = "у кого", uz = "kimda" }
+title = { en = "seller of the cheapest elsewhere", ru = "у кого", uz = "kimda" }
 
 [columns.offers]
 type = "count"

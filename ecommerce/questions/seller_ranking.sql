@@ -8,7 +8,7 @@ ru = "Рейтинг продавцов"
 uz = "Sotuvchilar reytingi"
 
 [description]
-en = "Sellers by the number of products for which they are the cheapest, or as cheap as the cheapest, among the sellers of the same product (same title or same barcode) on all platforms. The price of a product is that of its cheapest offer that is not sold out, in one currency. Beside it stand the assortment, the median distance to the cheapest price, and the mean days out of stock of an offer in a period, until it was last seen."
+en = "Sellers by the number of products for which they are the cheapest, alone or together with others, among the sellers of the same product (same title or same barcode) on all platforms. The price of a product is that of its cheapest offer that is not sold out, in one currency. The number of offers, the median distance from the cheapest price, and the mean days for which an offer was out of stock in a period are also shown."
 ru = "Продавцы по числу товаров, на которые у них самая низкая цена (или равная ей) среди продавцов того же товара (то же название или тот же штрихкод) на всех площадках. Цена товара — самое дешёвое предложение в наличии, в одной валюте. Рядом — ассортимент, медианное отклонение от самой низкой цены и сколько дней периода предложения в среднем не было в наличии до последнего наблюдения."
 uz = "Sotuvchilar barcha platformalarda xuddi shu mahsulot (nomi yoki shtrix-kodi bir xil) sotuvchilari orasida eng arzoni (yoki unga teng) boʻlgan mahsulotlar soni boʻyicha. Mahsulot narxi — sotuvdagi eng arzon taklifi, bir valyutada. Yonida assortiment, eng arzon narxdan mediana farqi va davrda taklif oxirgi koʻrilguncha oʻrtacha necha kun sotuvda boʻlmagani turadi."
 
@@ -34,11 +34,11 @@ link = "ecommerce.seller:seller_id"
 
 [columns.cheapest]
 type = "count"
-title = { en = "cheapest for products", ru = "дешевле всех, товаров", uz = "eng arzon mahsulotlari" }
+title = { en = "products where cheapest", ru = "дешевле всех, товаров", uz = "eng arzon mahsulotlari" }
 
 [columns.cheapest_percent]
 type = "percent"
-title = { en = "cheapest, of those compared", ru = "дешевле всех, из сравнённых", uz = "eng arzon, taqqoslanganlardan" }
+title = { en = "share where cheapest", ru = "дешевле всех, из сравнённых", uz = "eng arzon, taqqoslanganlardan" }
 
 [columns.compared]
 type = "coverage:products"
@@ -46,7 +46,7 @@ title = { en = "products compared", ru = "сравнено товаров", uz =
 
 [columns.above_percent]
 type = "percent"
-title = { en = "median above the cheapest", ru = "медиана выше самой низкой", uz = "eng arzonidan mediana yuqori" }
+title = { en = "median distance from the cheapest", ru = "медиана выше самой низкой", uz = "eng arzonidan mediana yuqori" }
 
 [columns.offers]
 type = "count"

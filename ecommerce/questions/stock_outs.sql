@@ -8,7 +8,7 @@ ru = "Нет в наличии"
 uz = "Sotuvda qolmagan"
 
 [description]
-en = "Offers that went out of stock or came back within a period, and for how long they were out of stock; those still out count until they were last seen. If an offer was never seen in stock before, when it went out is unknown."
+en = "Offers that went out of stock or came back within a period, and for how long they were out of stock; an offer that is still out of stock counts until it was last seen. The start is unknown if the offer was never seen in stock."
 ru = "Предложения, которые закончились или снова появились в периоде, и как долго их не было; отсутствующие до сих пор считаются до последнего наблюдения. Если предложение раньше не видели в наличии, неизвестно, когда оно закончилось."
 uz = "Davr ichida tugagan yoki qayta sotuvga chiqqan takliflar va ular qancha vaqt boʻlmagani; hali ham yoʻqlari oxirgi koʻrilgan vaqtgacha hisoblanadi. Taklif ilgari sotuvda koʻrilmagan boʻlsa, qachon tugagani nomaʼlum."
 
@@ -50,7 +50,7 @@ title = { en = "out of stock since", ru = "нет в наличии с", uz = "q
 
 [columns.back_at]
 type = "time"
-title = { en = "back at", ru = "снова в наличии", uz = "qaytgan vaqti" }
+title = { en = "back in stock at", ru = "снова в наличии", uz = "qaytgan vaqti" }
 
 [columns.days_out]
 type = "days"

@@ -1,6 +1,7 @@
 """The overview, the page of databases, the navigation of all pages, their styles and scripts.
 
-The functions that take a request are the callbacks of UNFOLD in `marketplace.settings`.
+The functions that take a request are callbacks of UNFOLD, a setting of
+`marketplace.configuration.admin_pages`.
 """
 
 from collections.abc import Collection, Iterator
@@ -146,7 +147,7 @@ def _items(request: HttpRequest, label: str) -> Iterator[dict[str, Any]]:
 def _review_items(request: HttpRequest, alias: str) -> Iterator[dict[str, Any]]:
     if any(may(request, kind, "view") for kind in kinds_of(alias)):
         url = reverse("review", args=(alias,))
-        yield {"title": "Waiting for review", "icon": "rule", "link": url}
+        yield {"title": "Review", "icon": "rule", "link": url}
 
 
 def _list_url(model: Any) -> str:

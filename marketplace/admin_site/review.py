@@ -1,4 +1,4 @@
-"""The pages "Waiting for review": what waits in a database, one entry of it, the confirmation.
+"""The pages "Review": what waits in a database, one entry of it, the confirmation.
 
 The lists and pages of runs, quarantined records and prices lead to the confirmation, too. It does
 the same as `ingest_review`, and writes who did it into the log of the admin.
@@ -232,7 +232,7 @@ def waiting_page(request: HttpRequest, app_label: str) -> HttpResponse:
         for kind in kinds
         for section in kind.sections("", show_all=False)
     ]
-    title = f"Waiting for review: {app_label}"
+    title = f"Review: {app_label}"
     return _render(request, "waiting", {"title": title, "sections": sections})
 
 

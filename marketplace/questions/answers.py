@@ -111,15 +111,15 @@ class Answer:
 
     @property
     def basis(self) -> str:
-        """A sentence about the data that the answer is based on."""
+        """Sentences about the data that the answer is based on."""
         times: dict[str, list[str]] = {}
         for platform, at in self.as_of.items():
-            text = f"observed until {format_time(at, has_offset=False)}" if at else "never observed"
+            text = f"Observed until {format_time(at, has_offset=False)}" if at else "Never observed"
             times.setdefault(text, []).append(platform)
-        parts = [f"{', '.join(platforms)} {text}" for text, platforms in times.items()]
+        parts = [f"{text}: {', '.join(platforms)}." for text, platforms in times.items()]
         if self.history_since:
-            parts.append(f"price history from {self.history_since:%Y-%m}, before it is archived")
-        return f"{'; '.join(parts) or 'nothing was loaded yet'}."
+            parts.append(f"Prices before {self.history_since:%Y-%m} are archived and not used.")
+        return " ".join(parts) or "Nothing was loaded yet."
 
     def _read(self) -> Iterator[Any]:
         """Yield the rows, and close the connection after the last one or an error."""

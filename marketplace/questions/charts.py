@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
+from django.utils.text import capfirst
 
 from marketplace.humanize import format_time
 from marketplace.questions.columns import UNKNOWN
@@ -37,7 +38,9 @@ def chart_of(
         content, note = _bars(question, rows)
     else:
         content, note = _lines(question, rows, end)
-    content |= {"kind": declared["kind"], "unit": _unit(question, rows)}
+    unit = _unit(question, rows)
+    axis = ", ".join(filter(None, (capfirst(question.column(declared["y"]).label), unit)))
+    content |= {"kind": declared["kind"], "unit": unit, "axis": axis}
     return {"title": question.title["en"], "data": json.dumps(content), "note": note}
 
 

@@ -32,7 +32,8 @@ class Column:
     @property
     def label(self) -> str:
         """The English label; derived from the name if the head has none."""
-        return self.title.get("en") or self.name.replace("_", " ")
+        name = "link" if self.name == "url" else self.name.replace("_", " ")
+        return self.title.get("en") or name
 
     @property
     def is_numeric(self) -> bool:

@@ -28,7 +28,7 @@ def form_field(
         "name": parameter.name,
         "label": capfirst(parameter.label),
         "value": texts.get(parameter.name, parameter.default),
-        "choices": choices,
+        "choices": [(choice, choice.replace("_", " ")) for choice in choices],
         "is_required": parameter.is_required,
         "hint": f"such as {parameter.hint}" if parameter.hint else "",
         "error": error if parameter.name == invalid else "",

@@ -34,7 +34,7 @@ class Parameter:
     """A parameter of a question, as its head declares it.
 
     :param alias: the database of the question
-    :param default: the text that is read if the user states none; empty for no value
+    :param default: the text that is read if the user specifies none; empty for no value
     :param choices: the accepted values of the type "choice"
     :param minimum: the least accepted number
     :param maximum: the greatest accepted number
@@ -54,7 +54,8 @@ class Parameter:
     @property
     def label(self) -> str:
         """The English label; derived from the name if the head has none."""
-        return self.title.get("en") or self.name.replace("_", " ")
+        name = "group by" if self.name == "by" else self.name.replace("_", " ")
+        return self.title.get("en") or name
 
     @property
     def accepted(self) -> tuple[str, ...]:

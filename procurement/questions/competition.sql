@@ -7,7 +7,7 @@ ru = "Конкуренция"
 uz = "Raqobat"
 
 [description]
-en = "How many participants lots have, and how many lots have a single one, by customer, category, region, month or lot type. Completed lots whose number of participants is unknown or 0 are not used. Groups with fewer lots than stated are left out."
+en = "How many participants lots have, and how many lots have only one, by customer, category, region, month or lot type. Only completed lots with a known number of participants above 0 are used. Groups with fewer lots than the given minimum are omitted."
 ru = "Сколько участников у лотов и у скольких лотов участник один: по заказчикам, категориям, регионам, месяцам или видам лотов. Завершённые лоты, число участников которых неизвестно или равно 0, не учитываются. Группы, где лотов меньше указанного числа, не показаны."
 uz = "Lotlarda nechta ishtirokchi bor va nechta lotda faqat bitta ishtirokchi: buyurtmachi, turkum, hudud, oy yoki lot turi boʻyicha. Ishtirokchilar soni nomaʼlum yoki 0 boʻlgan yakunlangan lotlar hisobga olinmaydi. Lotlari koʻrsatilgan sondan kam guruhlar koʻrsatilmaydi."
 
@@ -35,7 +35,7 @@ type = "number"
 default = "5"
 required = true
 minimum = 1
-title = { en = "least number of lots", ru = "наименьшее число лотов", uz = "lotlarning eng kam soni" }
+title = { en = "minimum number of lots", ru = "наименьшее число лотов", uz = "lotlarning eng kam soni" }
 
 [columns.name]
 link = "procurement.organization:customer_id"

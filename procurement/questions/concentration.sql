@@ -7,7 +7,7 @@ ru = "Концентрация поставщиков"
 uz = "Yetkazib beruvchilar konsentratsiyasi"
 
 [description]
-en = "How strongly a few suppliers dominate a category, a region or a customer, by their shares of the amounts of completed lots: the Herfindahl-Hirschman index (10,000 for a single supplier), the normalized index (0 for equal shares, near 1 if one of several suppliers has almost everything; empty for a single supplier), and the share of the four largest. Groups with fewer lots than stated are left out."
+en = "How strongly a few suppliers dominate a category, a region or a customer, by their shares of the amounts of completed lots: the Herfindahl-Hirschman index (10,000 for a single supplier), the normalized index (0 for equal shares, near 1 if one of several suppliers has almost everything; empty for a single supplier), and the share of the four largest. Groups with fewer lots than the given minimum are omitted."
 ru = "Насколько немногие поставщики преобладают в категории, регионе или у заказчика, по их долям в сумме завершённых лотов: индекс Херфиндаля — Хиршмана (10 000 при единственном поставщике), нормализованный индекс (0 при равных долях, около 1, если почти всё у одного из нескольких поставщиков; для единственного поставщика пуст) и доля четырёх крупнейших. Группы, где лотов меньше указанного числа, не показаны."
 uz = "Turkum, hudud yoki buyurtmachida ozchilik yetkazib beruvchilar qanchalik ustun, yakunlangan lotlar summasidagi ulushlari boʻyicha: Herfindal–Hirshman indeksi (yagona yetkazib beruvchida 10 000), meʼyorlangan indeks (teng ulushlarda 0, deyarli hammasi bir nechta yetkazib beruvchidan birida boʻlsa 1 ga yaqin; yagona yetkazib beruvchi uchun boʻsh) va eng yirik toʻrttasining ulushi. Lotlari koʻrsatilgan sondan kam guruhlar koʻrsatilmaydi."
 
@@ -35,7 +35,7 @@ type = "number"
 default = "5"
 required = true
 minimum = 1
-title = { en = "least number of lots", ru = "наименьшее число лотов", uz = "lotlarning eng kam soni" }
+title = { en = "minimum number of lots", ru = "наименьшее число лотов", uz = "lotlarning eng kam soni" }
 
 [parameters.currency]
 type = "currency"
@@ -72,7 +72,7 @@ title = { en = "largest supplier", ru = "крупнейший поставщик
 
 [columns.largest_percent]
 type = "percent"
-title = { en = "its share", ru = "его доля", uz = "uning ulushi" }
+title = { en = "share of the largest supplier", ru = "его доля", uz = "uning ulushi" }
 
 [columns.n_used]
 type = "coverage:lots"

@@ -7,7 +7,7 @@ ru = "Организация"
 uz = "Tashkilot"
 
 [description]
-en = "What an organization bought and sold in completed lots, and from or to whom, largest amounts first. Without an organization, the customer with the largest amounts is shown. The trend compares the last 90 days of the period with the 90 days before; it is not computed for a period of less than 180 days. Lots without an amount, or without a rate on their day, are counted in lots but not in amounts."
+en = "The purchases and sales of an organization in completed lots, by counterparty, largest amounts first. Without an organization, the customer with the largest amounts is shown. The trend compares the last 90 days of the period with the 90 days before; it is not computed for a period of less than 180 days. Lots without an amount, or without an exchange rate for their day, are counted as lots but not in amounts."
 ru = "Что организация купила и продала в завершённых лотах и у кого или кому, сначала крупнейшие суммы. Если организация не указана, показан заказчик с наибольшей суммой. Тренд сравнивает последние 90 дней периода с предыдущими 90 днями; для периода короче 180 дней он не вычисляется. Лоты без суммы или без курса на их день входят в число лотов, но не в суммы."
 uz = "Tashkilot yakunlangan lotlarda nima sotib olgani va sotgani, kimdan va kimga, avval eng katta summalar. Tashkilot koʻrsatilmasa, summasi eng katta buyurtmachi koʻrsatiladi. Trend davrning oxirgi 90 kunini undan oldingi 90 kun bilan solishtiradi; 180 kundan qisqa davr uchun hisoblanmaydi. Summasi yoki kuni kursi boʻlmagan lotlar lotlar soniga kiradi, lekin summaga kirmaydi."
 
@@ -37,10 +37,10 @@ title = { en = "role", ru = "роль", uz = "rol" }
 
 [columns.partner]
 link = "procurement.organization:partner_id"
-title = { en = "from or to", ru = "у кого или кому", uz = "kimdan yoki kimga" }
+title = { en = "counterparty", ru = "у кого или кому", uz = "kimdan yoki kimga" }
 
 [columns.partner_inn]
-title = { en = "its tax number", ru = "его ИНН", uz = "uning STIRi" }
+title = { en = "counterparty's tax number", ru = "его ИНН", uz = "uning STIRi" }
 
 [columns.amount]
 type = "money:currency"
@@ -48,7 +48,7 @@ title = { en = "amount", ru = "сумма", uz = "summa" }
 
 [columns.share_percent]
 type = "percent"
-title = { en = "share of what it bought or sold", ru = "доля в купленном или проданном", uz = "sotib olingan yoki sotilgandagi ulush" }
+title = { en = "share of its amounts", ru = "доля в купленном или проданном", uz = "sotib olingan yoki sotilgandagi ulush" }
 
 [columns.saved]
 type = "money:currency"
@@ -64,7 +64,7 @@ title = { en = "last 90 days", ru = "последние 90 дней", uz = "oxir
 
 [columns.previous_amount]
 type = "money:currency"
-title = { en = "90 days before", ru = "предыдущие 90 дней", uz = "undan oldingi 90 kun" }
+title = { en = "previous 90 days", ru = "предыдущие 90 дней", uz = "undan oldingi 90 kun" }
 
 [columns.trend_percent]
 type = "percent"

@@ -7,7 +7,7 @@ ru = "Кто у кого покупает"
 uz = "Kim kimdan xarid qiladi"
 
 [description]
-en = "Customers and the suppliers that they buy from, largest amounts first. Deals without an amount, or without a rate on their day, are counted in lots but not in amounts. The share is that of all amounts of the customer, those of unknown suppliers included."
+en = "Customers and the suppliers that they buy from, largest amounts first. Deals without an amount, or without an exchange rate for their day, are counted as lots but not in amounts. The share refers to all amounts of the customer, including those of unknown suppliers."
 ru = "Заказчики и их поставщики, сначала крупнейшие суммы. Сделки без суммы или без курса на их день входят в число лотов, но не в суммы. Доля считается от всех сумм заказчика, включая сделки с неизвестным поставщиком."
 uz = "Buyurtmachilar va ularning yetkazib beruvchilari, avval eng katta summalar. Summasi yoki kuni kursi boʻlmagan bitimlar lotlar soniga kiradi, lekin summaga kirmaydi. Ulush buyurtmachining barcha summalaridan, jumladan yetkazib beruvchisi nomaʼlum bitimlardan hisoblanadi."
 

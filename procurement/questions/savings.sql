@@ -2,12 +2,12 @@
 group = "savings"
 
 [title]
-en = "Savings"
+en = "Savings in procurement"
 ru = "Экономия"
 uz = "Tejamkorlik"
 
 [description]
-en = "How far deals are below the start cost, by category, region, customer, month or lot type: weighted by start cost, and the median of the lots. Only completed lots with both costs above zero, and a rate on the day of the deal, are used."
+en = "How much lower deals are than the start cost, by category, region, customer, month or lot type: as a share weighted by start cost, and as the median of the lots. Only completed lots with both costs above zero, and with an exchange rate for the day of the deal, are used."
 ru = "Насколько сделки ниже стартовой стоимости: по категориям, регионам, заказчикам, месяцам или видам лотов, с весом по стартовой стоимости и медианой по лотам. Учитываются только завершённые лоты, у которых обе стоимости больше нуля и есть курс на день сделки."
 uz = "Bitimlar boshlangʻich qiymatdan qanchalik past: turkum, hudud, buyurtmachi, oy yoki lot turi boʻyicha, boshlangʻich qiymat vaznida va lotlar medianasi. Faqat ikkala qiymati noldan katta va bitim kunida kursi bor yakunlangan lotlar hisobga olinadi."
 
@@ -57,7 +57,7 @@ title = { en = "saved, weighted", ru = "экономия с весом по ст
 
 [columns.median_percent]
 type = "percent"
-title = { en = "saved, median of lots", ru = "экономия, медиана лотов", uz = "tejalgan, lotlar medianasi" }
+title = { en = "saved, median lot", ru = "экономия, медиана лотов", uz = "tejalgan, lotlar medianasi" }
 
 [columns.n_used]
 type = "coverage:lots"

@@ -7,7 +7,7 @@ ru = "Лоты, на которые стоит взглянуть"
 uz = "Eʼtiborga loyiq lotlar"
 
 [description]
-en = "Completed lots with signs of risk, one row for each sign, lots with most signs first. Beside each sign stand its formula, its evidence, a source, and why it may be harmless. A sign is a reason to look, never a verdict. Signs that could not be judged, because data are missing, are named."
+en = "Completed lots with signs of risk, one row for each sign, lots with most signs first. Each sign is shown with its formula, its evidence, a source, and a possible harmless cause. A sign is a reason to look, not a verdict. The signs that could not be checked because data are missing are listed."
 ru = "Завершённые лоты с признаками риска, по строке на признак, сначала лоты с наибольшим числом признаков. Рядом с признаком стоят формула, основание, источник и объяснение, почему он может быть безобидным. Признак — повод посмотреть, а не вывод о нарушении. Названы признаки, о которых нельзя судить из-за нехватки данных."
 uz = "Xavf belgilari bor yakunlangan lotlar, har bir belgiga bir qator, avval belgilari eng koʻp lotlar. Belgi yonida formula, asos, manba va nega u zararsiz boʻlishi mumkinligi koʻrsatilgan. Belgi — qarab chiqish uchun sabab, hukm emas. Maʼlumot yetishmagani uchun baholab boʻlmagan belgilar ham nomlangan."
 
@@ -36,32 +36,32 @@ title = { en = "sign", ru = "признак", uz = "belgi" }
 type = "number"
 default = "99"
 required = true
-title = { en = "no price pressure: deal from, % of start", ru = "нет торга: сделка от, % от старта", uz = "savdolashuv yoʻq: bitim, boshlangʻichning % dan" }
+title = { en = "no price pressure: deal at least, % of start cost", ru = "нет торга: сделка от, % от старта", uz = "savdolashuv yoʻq: bitim, boshlangʻichning % dan" }
 
 [parameters.saving_percent]
 type = "number"
 default = "60"
 required = true
-title = { en = "large saving: over, %", ru = "большая экономия: свыше, %", uz = "katta tejash: ortiq, %" }
+title = { en = "large saving: more than, %", ru = "большая экономия: свыше, %", uz = "katta tejash: ortiq, %" }
 
 [parameters.short_hours]
 type = "number"
 default = "48"
 required = true
-title = { en = "short submission: less than hours", ru = "короткий приём: меньше часов", uz = "qisqa muddat: soatdan kam" }
+title = { en = "short submission: less than, hours", ru = "короткий приём: меньше часов", uz = "qisqa muddat: soatdan kam" }
 
 [parameters.captive_percent]
 type = "number"
 default = "90"
 required = true
-title = { en = "captive supplier: share from, %", ru = "зависимый поставщик: доля от, %", uz = "qaram yetkazib beruvchi: ulush, % dan" }
+title = { en = "captive supplier: share at least, %", ru = "зависимый поставщик: доля от, %", uz = "qaram yetkazib beruvchi: ulush, % dan" }
 
 [parameters.least_comparables]
 type = "number"
 default = "5"
 required = true
 minimum = 2
-title = { en = "least number of comparables", ru = "наименьшее число сопоставимых", uz = "solishtirma eng kam soni" }
+title = { en = "minimum number of comparable lots", ru = "наименьшее число сопоставимых", uz = "solishtirma eng kam soni" }
 
 [parameters.language]
 type = "choice"
@@ -93,7 +93,7 @@ title = { en = "amount", ru = "сумма", uz = "summa" }
 
 [columns.rate_day]
 type = "date"
-title = { en = "day of the rate", ru = "день курса", uz = "kurs kuni" }
+title = { en = "date of the exchange rate", ru = "день курса", uz = "kurs kuni" }
 
 [columns.deal_date]
 type = "time"
@@ -113,17 +113,17 @@ title = { en = "evidence", ru = "основание", uz = "asos" }
 title = { en = "formula", ru = "формула", uz = "formula" }
 
 [columns.harmless]
-title = { en = "why it may be harmless", ru = "почему это может быть безобидно", uz = "nega zararsiz boʻlishi mumkin" }
+title = { en = "possible harmless cause", ru = "почему это может быть безобидно", uz = "nega zararsiz boʻlishi mumkin" }
 
 [columns.source]
 title = { en = "source", ru = "источник", uz = "manba" }
 
 [columns.not_judged]
-title = { en = "not judged", ru = "нельзя судить", uz = "baholanmagan" }
+title = { en = "signs not checked", ru = "нельзя судить", uz = "baholanmagan" }
 
 [columns.n_used]
 type = "coverage:lots"
-title = { en = "lots judged by the sign", ru = "лоты, оценённые по признаку", uz = "belgi boʻyicha baholangan lotlar" }
+title = { en = "lots checked for the sign", ru = "лоты, оценённые по признаку", uz = "belgi boʻyicha baholangan lotlar" }
 
 [[panels]]
 page = "overview"

@@ -145,7 +145,7 @@ class Command(ParagraphCommand):
 
     def _describe(self, answer: Answer) -> None:
         """Print on which data the answer is based."""
-        self.stderr.write(f"Based on: {answer.basis}")
+        self.stderr.write(answer.basis)
         if answer.is_truncated:
             self.stderr.write(
                 self.style.WARNING(

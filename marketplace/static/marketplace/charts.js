@@ -51,7 +51,7 @@
         const y = {
             ...scale,
             beginAtZero: content.kind === "bar",
-            title: { display: Boolean(unit), text: content.unit, color: text },
+            title: { display: true, text: content.axis, color: text },
             ticks: { color: text, callback: short },
         };
         return {

@@ -210,7 +210,7 @@ class TestNavigation:
         }
         assert list(titles) == [None, "E-commerce", "Classifieds", "Procurement", "Accounts"]
         assert titles["Procurement"] == [
-            "Waiting for review",
+            "Review",
             "Lots",
             "Lot items",
             "Organizations",

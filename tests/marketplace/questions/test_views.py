@@ -61,7 +61,7 @@ def test_a_page_shows_the_answer_of_its_address(analyst):
     assert reverse("admin:ecommerce_seller_change", args=[seller.pk]) in content
     assert 'href="https://uzum.example/1"' in content
     assert "?platform=uzum&amp;format=csv" in content
-    assert "<option selected>uzum</option>" in content
+    assert '<option value="uzum" selected>uzum</option>' in content
 
 
 def test_only_web_addresses_become_links(analyst):
