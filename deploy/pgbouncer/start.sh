@@ -34,7 +34,7 @@ procurement=${PROCUREMENT_DB:-procurement_db}
     user "${ecommerce}_loader" "${ECOMMERCE_LOADER_PASSWORD:-}"
     user "${classifieds}_loader" "${CLASSIFIEDS_LOADER_PASSWORD:-}"
     user "${procurement}_loader" "${PROCUREMENT_LOADER_PASSWORD:-}"
-    # Questions are asked as the analyst roles.
+    # Questions are run as the analyst roles.
     user "${ecommerce}_analyst" "${ECOMMERCE_ANALYST_PASSWORD:-}"
     user "${classifieds}_analyst" "${CLASSIFIEDS_ANALYST_PASSWORD:-}"
     user "${procurement}_analyst" "${PROCUREMENT_ANALYST_PASSWORD:-}"

@@ -93,11 +93,11 @@ def compare(files: list[ArchivedFile], expected: Fingerprint, offers: str) -> No
         actual_offers = content.offers_hash_of_files(archive)
     if actual != expected:
         raise ArchiveError(
-            f"The files contain other rows than the table: {actual.summary}; expected "
+            f"The rows of the files differ from the table: {actual.summary}; expected "
             f"{expected.summary}. Files: {names}."
         )
     if actual_offers != offers:
-        raise ArchiveError(f"The files refer to other offers than the table. Files: {names}.")
+        raise ArchiveError(f"The offers of the files differ from the table. Files: {names}.")
 
 
 def fingerprint_of(manifest: ArchiveManifest) -> Fingerprint:

@@ -101,7 +101,7 @@ def _parse_product_url(value: Any) -> tuple[str, str]:
     url = values.text(value, "product_url") or ""
     host = _host(url)
     if host and host.removeprefix("www.") not in _HOSTS:
-        raise PayloadError(f"{values.quote(url)} is not an address of Ozon", "product_url")
+        raise PayloadError(f"{values.quote(url)} is not a URL of Ozon", "product_url")
     match = _PRODUCT_PATH.search(url)
     if not match:
         raise PayloadError(f"{values.quote(url)} has no product id", "product_url")

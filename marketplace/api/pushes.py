@@ -139,8 +139,8 @@ def _authorize(request: HttpRequest, platform: str) -> None:
     if not accepted:
         raise RequestError(
             403,
-            f"Pushing is off for {platform}: it has no token of {MIN_TOKEN} characters or more in "
-            "the server's INGEST_TOKENS.",
+            f"Pushing is disabled for {platform}: the server's INGEST_TOKENS has no token for it "
+            f"with at least {MIN_TOKEN} characters.",
         )
     scheme, _, received = request.headers.get("Authorization", "").partition(" ")
     # All tokens are compared, in constant time, so that the time reveals nothing about them.

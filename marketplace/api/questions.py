@@ -89,7 +89,7 @@ def _read_limit(text: str, kind: str) -> int | None:
     if not text:
         return DEFAULT_LIMIT if is_json else None
     if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text)):
-        raise RequestError(400, "limit must be a whole number from 1 on.", parameter="limit")
+        raise RequestError(400, "limit must be a positive integer.", parameter="limit")
     if is_json and int(text) > MAX_LIMIT:
         raise RequestError(
             400,

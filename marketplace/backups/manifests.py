@@ -108,13 +108,15 @@ def read(folder: Path, name: str) -> BackupManifest:
             )
         document = _document(content.decode())
     except FileNotFoundError:
-        raise BackupError(f"{path} is missing: the set is not complete.") from None
+        raise BackupError(f"{path} is missing: the set is incomplete. Use another set.") from None
     except OSError as error:
         raise BackupError(f"Cannot read {path}: {error.strerror}.") from error
     except _MALFORMED:
         document = None
     if document is None:
-        raise BackupError(f"{path} was changed or is damaged: its SHA-256 does not match.")
+        raise BackupError(
+            f"{path} was changed or is damaged: its SHA-256 does not match. Use another set."
+        )
     stated_name, project, form = (document.get(key) for key in ("name", "project", "form"))
     if (stated_name, project, form) != (name, PROJECT, FORM):
         raise BackupError(

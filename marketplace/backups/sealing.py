@@ -36,7 +36,7 @@ def sealed(path: Path, alias: str, dump: Dump) -> Iterator[Path]:
         private = Path(name)
         before = _stat_entries(source)
         if damaged := verify.damaged_files(source.parent, alias, dump):
-            raise BackupError(f"The set {path.name} is damaged: {damaged[0]}.")
+            raise BackupError(f"The set {path.name} is damaged: {damaged[0]}. Use another set.")
         _fill(private, source, dump)
         yield private
     after = _stat_entries(source)

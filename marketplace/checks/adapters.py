@@ -125,11 +125,11 @@ def _read_samples(platform: Platform) -> Mapping[str, Any]:
     try:
         samples = json.loads((Path(settings.BASE_DIR) / path).read_bytes())
     except OSError as error:
-        raise SourceError(f"Cannot read the samples {path}: {error.strerror}.") from None
+        raise SourceError(f"Cannot read the file of samples {path}: {error.strerror}.") from None
     except ValueError as error:
-        raise SourceError(f"The samples {path} are not JSON: {error}.") from None
+        raise SourceError(f"The file of samples {path} is not JSON: {error}.") from None
     if not isinstance(samples, dict):
-        raise SourceError(f"The samples {path} are not an object.")
+        raise SourceError(f"The file of samples {path} is not a JSON object.")
     return samples
 
 

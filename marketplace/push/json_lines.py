@@ -108,8 +108,7 @@ def _count_documents(line: bytes, number: int) -> int:
         if not isinstance(document, dict):
             raise RequestError(
                 400,
-                f"Line {number} holds a document of type {type(document).__name__}, expected an "
-                "object.",
+                f"Line {number} is of type {type(document).__name__}, expected an object.",
                 number,
             )
     return len(documents)

@@ -162,11 +162,11 @@ class _Reader:
     def _parameter(self, name: str, table: ParameterHead) -> Parameter:
         place: Place = ("parameters", name)
         if not _NAME.fullmatch(name) or name in _RESERVED:
-            raise self.file.error(place, f"{name} cannot name a parameter.")
+            raise self.file.error(place, f"Parameter name {name} is invalid or reserved.")
         if table.type not in parameters.TYPES:
             known = ", ".join(parameters.TYPES)
             raise self.file.error(
-                (*place, "type"), f"Unknown type of parameter {table.type}: {known}."
+                (*place, "type"), f"Unknown parameter type {table.type}. Use {known}."
             )
         parameter = Parameter(
             name=name,
@@ -191,9 +191,10 @@ class _Reader:
         kind, _, further = table.type.partition(":")
         if kind not in columns.TYPES:
             known = ", ".join(columns.TYPES)
-            raise self.file.error((*place, "type"), f"Unknown type of column {kind}: {known}.")
+            raise self.file.error((*place, "type"), f"Unknown column type {kind}. Use {known}.")
         if kind in ("money", "coverage") and not further:
-            raise self.file.error((*place, "type"), f"Write {kind}:COLUMN, with another column.")
+            reason = f"Type {kind} needs another column: write {kind}:COLUMN."
+            raise self.file.error((*place, "type"), reason)
         model, _, key = table.link.partition(":")
         if table.link and not (key and find_model(model)):
             raise self.file.error(

@@ -40,7 +40,7 @@ def connect(alias: str) -> Iterator[BaseDatabaseWrapper]:
         except OperationalError as error:
             if f'role "{role.name}" does not exist' in str(error):
                 raise AnswerError(
-                    f"Questions about {alias} are asked as the role {role.name}, which does not "
+                    f"Questions about {alias} are run as the role {role.name}, which does not "
                     "exist. Run: python manage.py init_all"
                 ) from error
             raise
@@ -65,7 +65,7 @@ def _analyst(alias: str) -> Role:
     if role is None or not (role.is_trusted or role.password):
         variable = role.variable if role else f"{alias.upper()}_ANALYST_PASSWORD"
         raise AnswerError(
-            f"Questions about {alias} are asked as its analyst role, which has no password: set "
+            f"Questions about {alias} are run as its analyst role, which has no password: set "
             f"{variable}, and run: python manage.py init_all"
         )
     return role

@@ -76,8 +76,8 @@ def stream(answer: Answer, kind: str, *, needs_all: bool) -> Stream:
     if needs_all and answer.is_truncated:
         file.close()
         raise AnswerError(
-            f"There are more than {answer.row_count:,} rows, which is the limit of {kind.upper()} "
-            "here. Export them as CSV, or use the command ask."
+            f"The answer has more than {answer.row_count:,} rows, the limit of the site for "
+            f"{kind.upper()}. Export it as CSV, or run: python manage.py ask"
         )
     file.seek(0)
     return Stream(iter(partial(file.read, _PART_BYTES), b""), file.close)

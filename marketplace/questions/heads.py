@@ -38,7 +38,7 @@ _EXPECTED = {
 #: Types of errors → what the keys of a table must be; {place} stands for the table.
 _KEYS = {
     "missing": "{place} has no {key}.",
-    "extra_forbidden": "Unknown key {key} in {place}: {known}.",
+    "extra_forbidden": "Unknown key {key} in {place}. Use {known}.",
 }
 
 
@@ -49,7 +49,7 @@ def _as_texts(value: Any) -> Any:
 
 def _in_known_languages(texts: dict[str, str]) -> dict[str, str]:
     if set(texts) - set(LANGUAGES):
-        raise PydanticCustomError("language", "has another language than en, ru and uz")
+        raise PydanticCustomError("language", "has a language other than en, ru and uz")
     return texts
 
 
@@ -154,9 +154,7 @@ class QuestionFile:
             raise QuestionError(path, 1, "The file is not UTF-8. Save it as UTF-8.") from None
         parts = split_head(self._text)
         if parts is None:
-            raise QuestionError(
-                path, 1, "The file does not begin with /* and a head in TOML, ended by */."
-            )
+            raise QuestionError(path, 1, "The file must begin with /*, a head in TOML, and */.")
         self._head_text, sql = parts
         self._sql_start = len(self._text) - len(sql)
         self.sql = sql.rstrip().rstrip(";")

@@ -190,7 +190,7 @@ def _address(parameter: Parameter, text: str) -> str:
     """Read the address of a row, platform:id, such as uzum:12345."""
     match = _ADDRESS.fullmatch(text)
     if not match:
-        raise parameter.error(f"is not an address such as uzum:12345: {text[:50]}")
+        raise parameter.error(f"is not an id such as uzum:12345: {text[:50]}")
     _platform(parameter, match[1])
     return text
 

@@ -191,7 +191,7 @@ class TestOzCsv:
         ("changes", "message"),
         [
             ({"market": "WB"}, "market: the tile belongs to WB, not to Ozon"),
-            ({"product_url": "https://www.wildberries.ru/product/a-1/"}, "not an address of Ozon"),
+            ({"product_url": "https://www.wildberries.ru/product/a-1/"}, "not a URL of Ozon"),
         ],
     )
     def test_refuses_the_tile_of_another_platform(self, changes, message):

@@ -20,7 +20,7 @@ def parse_feed(head=None, name="-", options=(("shop", "lg"),), **changes):
 
 
 def test_a_price_with_elements_instead_of_text_is_refused():
-    with pytest.raises(PayloadError, match="price: has no text but the element <value>"):
+    with pytest.raises(PayloadError, match="price: contains the element <value> instead of text"):
         parse_feed(price=[{"value": ["100"]}])
 
 

@@ -53,7 +53,9 @@ class TestYmlPrice:
     def test_with_elements_instead_of_text_is_refused(self, tag):
         offer = SHORT | {tag: [{"value": ["100"]}]}
 
-        with pytest.raises(PayloadError, match=rf"{tag}: has no text but the element <value>"):
+        with pytest.raises(
+            PayloadError, match=rf"{tag}: contains the element <value> instead of text"
+        ):
             parse_offer(offer)
 
     @pytest.mark.parametrize("element", [{"@from": "true", "#text": "15"}, "15"])

@@ -163,9 +163,9 @@ class TestShapes:
     @pytest.mark.parametrize(
         ("samples", "message"),
         [
-            (None, "Cannot read the samples ecommerce/platforms/samples/bazaar.json"),
-            ("{", "are not JSON"),
-            ("[]", "are not an object"),
+            (None, "Cannot read the file of samples ecommerce/platforms/samples/bazaar.json"),
+            ("{", "is not JSON"),
+            ("[]", "is not a JSON object"),
             ({}, "The shape T-LIST of bazaar has no sample."),
             ({"T-LIST": []}, "The shape T-LIST of bazaar has no sample."),
         ],

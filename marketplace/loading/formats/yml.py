@@ -198,7 +198,7 @@ def text_of(entry: Any, field: str) -> Any:
     if "#text" not in entry:
         children = [name for name in entry if not name.startswith("@")]
         if children:
-            raise PayloadError(f"has no text but the element <{children[0]}>", field)
+            raise PayloadError(f"contains the element <{children[0]}> instead of text", field)
     return entry.get("#text")
 
 

@@ -84,15 +84,17 @@ class OptionReader:
         if options.get("minor_units", 1) < 1:
             self.refuse("minor_units is less than 1", "Use 100 for prices in kopecks")
         if options.get("decimal", ",") not in (",", "."):
-            self.refuse(f"decimal {quote(options['decimal'])} is not possible", 'Use "," or "."')
+            self.refuse(f"decimal {quote(options['decimal'])} is not valid", 'Use "," or "."')
         sources = [source for source in _SOURCES if source in options]
         if len(sources) != 1:
-            fault = f"has both {' and '.join(sources)}" if sources else "has no source of its value"
+            fault = (
+                f"has both {' and '.join(sources)}" if sources else "has no source for its value"
+            )
             self.refuse(fault, f"Use exactly one of: {', '.join(_SOURCES)}")
         if options[sources[0]] in ("", [], {}):
             self.refuse(f"{sources[0]} is empty", "Name a column")
         if "" in options.get("replace", {}):
-            self.refuse("replace has an empty text", "Name the text to replace")
+            self.refuse("replace has an empty key", "Name the text to replace")
         return Column(
             names=self.texts("column", options.get("column", [])),
             constant=options.get("constant"),
@@ -156,7 +158,7 @@ class OptionReader:
         for time_format in formats:
             if time_format != UNIX and "%" not in time_format:
                 self.refuse(
-                    f"format {quote(time_format)} is not a format of a time",
+                    f"format {quote(time_format)} is not a time format",
                     'Use one like "%d.%m.%Y", or "unix"',
                 )
         return formats
@@ -174,7 +176,7 @@ class OptionReader:
         """
         delimiter, mark = table.get("delimiter", ""), table.get("quote")
         if len(delimiter) > 1 or delimiter in ("\n", "\r", '"'):
-            self.refuse(f"delimiter {quote(delimiter)} is not possible", "Use one character")
+            self.refuse(f"delimiter {quote(delimiter)} is not valid", "Use one character")
         if mark not in (None, "", '"', "'"):
             self.refuse(
                 f"quote {quote(mark)} is not a quotation mark",
@@ -182,7 +184,7 @@ class OptionReader:
             )
         header, short_rows = table.get("header", True), table.get("short_rows", False)
         if isinstance(header, list) and len(set(map(str, header))) < max(len(header), 1):
-            self.refuse("header is empty or has a name twice", "Name each column once")
+            self.refuse("header is empty or has a duplicate name", "Name each column once")
         return Layout(
             encoding=self._encoding(table.get("encoding", "")),
             delimiter=delimiter,
@@ -200,7 +202,7 @@ class OptionReader:
             io.TextIOWrapper(io.BytesIO(), encoding=name or "utf-8")
         except (LookupError, UnicodeError):
             self.refuse(
-                f"encoding {quote(name)} is not known", 'Use one like "windows-1251" or "utf-16"'
+                f"unknown encoding {quote(name)}", 'Use one like "windows-1251" or "utf-16"'
             )
         return name
 

@@ -57,7 +57,7 @@ def parse_address(name: str) -> Address:
             return Address(prefix, "", int(number))
     names = ", ".join(platform.name for platform in PLATFORMS)
     raise SourceError(
-        f"{quote(name)} is not a valid address. Write PLATFORM-NUMBER, as in uzum-17. Platforms: "
+        f"{quote(name)} is not a valid id. Write PLATFORM-NUMBER, as in uzum-17. Platforms: "
         f"{names}."
     )
 

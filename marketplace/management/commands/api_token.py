@@ -22,7 +22,8 @@ class Command(ParagraphCommand):
 
     help = """Create a token with which an account asks questions by HTTP.
 
-    The token is printed once; only its hash is stored. It may ask what the account may view.
+    The token is printed once; only its hash is stored. A question is answered if the account may
+    view its tables.
 
     Examples:
       python manage.py api_token ann --name notebook --days 90
@@ -46,7 +47,9 @@ class Command(ParagraphCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Create, list or revoke tokens."""
         if not options["list"] and not options["account"]:
-            raise CommandError("Name an account: manage.py api_token ACCOUNT", returncode=2)
+            raise CommandError(
+                "Specify an account: python manage.py api_token ACCOUNT", returncode=2
+            )
         if not 1 <= options["days"] <= _MAX_DAYS:
             raise CommandError(f"--days must be from 1 to {_MAX_DAYS:,}.", returncode=2)
         try:

@@ -61,7 +61,10 @@ class Command(ParagraphCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the arguments."""
         parser.add_argument(
-            "question", nargs="?", metavar="QUESTION", help="Such as ecommerce.compare."
+            "question",
+            nargs="?",
+            metavar="QUESTION",
+            help="Name of the question, such as ecommerce.compare.",
         )
         parser.add_argument(
             "parameters", nargs="*", metavar="NAME=VALUE", help="Parameters of the question."
@@ -83,7 +86,7 @@ class Command(ParagraphCommand):
         )
 
         parser.add_argument(
-            "--document", action="store_true", help="Print docs/questions.md, and ask nothing."
+            "--document", action="store_true", help="Print the content of docs/questions.md."
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -33,7 +33,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--with-admin",
             action="store_true",
-            help="Create the account admin also where the accounts are on a server of your own. "
+            help="Create the account admin even if the accounts are on an external server. "
             "The account is created only if there is no superuser.",
         )
         parser.add_argument(

@@ -155,7 +155,7 @@ class TestRows:
         ("search=%00", "search", "NUL"),
         ("colour=red", "colour", "is not a parameter of"),
         ("format=xml", "format", "must be one of"),
-        ("limit=0", "limit", "whole number"),
+        ("limit=0", "limit", "positive integer"),
         ("limit=10001", "limit", "at most 10,000"),
     ],
 )
@@ -295,7 +295,7 @@ class TestCommand:
         [
             (["bob"], "The account bob does not exist"),
             (["ann", "--revoke"], "has no token default"),
-            ([], "Name an account"),
+            ([], "Specify an account"),
             (["ann", "--days", "0"], "--days must be"),
         ],
     )

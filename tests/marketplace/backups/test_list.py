@@ -26,7 +26,9 @@ class TestList:
 
         assert re.fullmatch(r"2026-06-02T03-00-00Z +[\d.]+ kB  default", lines[0])
         assert re.fullmatch(rf"{NAME} +[\d.]+ kB  default  without ecommerce", lines[1])
-        assert lines[2].endswith("manifest.json is missing: the set is not complete.")
+        assert lines[2].endswith(
+            "manifest.json is missing: the set is incomplete. Use another set."
+        )
 
     def test_json(self):
         back_up("default")

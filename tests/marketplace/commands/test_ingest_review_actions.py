@@ -236,7 +236,7 @@ class TestMistakes:
         outcome = run("ingest_review", "release", "run", name)
 
         assert outcome.err.startswith(
-            f'CommandError: "{name}" is not a valid address. Write PLATFORM-NUMBER,'
+            f'CommandError: "{name}" is not a valid id. Write PLATFORM-NUMBER,'
         )
 
     def test_all_records_of_all_platforms(self):

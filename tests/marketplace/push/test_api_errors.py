@@ -56,7 +56,7 @@ class TestErrors:
         response = push(platform=platform, token=token)
 
         assert response.status_code == 403
-        assert f"Pushing is off for {platform}" in response.json()["error"]
+        assert f"Pushing is disabled for {platform}" in response.json()["error"]
         assert "INGEST_TOKENS" in response.json()["error"]
 
     def test_method_not_allowed(self, client):

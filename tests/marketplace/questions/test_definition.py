@@ -52,11 +52,11 @@ def test_a_file_is_a_question(write):
 @pytest.mark.parametrize(
     ("old", "new", "line", "reason"),
     [
-        ("/*\n", "-- ", 1, "does not begin with /*"),
+        ("/*\n", "-- ", 1, "must begin with /*"),
         ('title = { en = "Offers"', 'title = { ru = "Offers"', 2, "title has no English text"),
-        ('title = { en = "Offers"', 'title = { de = "Angebote"', 2, "another language"),
+        ('title = { en = "Offers"', 'title = { de = "Angebote"', 2, "a language other than"),
         ('description = "All offers."', "descripton = 1", 3, "Unknown key descripton in the head"),
-        ('type = "platform"', 'type = "platfrom"', 6, "Unknown type of parameter platfrom"),
+        ('type = "platform"', 'type = "platfrom"', 6, "Unknown parameter type platfrom"),
         ('type = "platform"', "kind = 1", 6, "Unknown key kind in [parameters.platform]"),
         (
             'type = "platform"',
@@ -64,9 +64,9 @@ def test_a_file_is_a_question(write):
             7,
             "The default of platform is not a date",
         ),
-        ("parameters.platform", "parameters.format", 5, "format cannot name a parameter"),
-        ('type = "money:currency"', 'type = "money"', 9, "Write money:COLUMN"),
-        ('type = "money:currency"', 'type = "gold"', 9, "Unknown type of column gold"),
+        ("parameters.platform", "parameters.format", 5, "Parameter name format is invalid"),
+        ('type = "money:currency"', 'type = "money"', 9, "Type money needs another column"),
+        ('type = "money:currency"', 'type = "gold"', 9, "Unknown column type gold"),
         ("%(platform)s::text", "%(shop)s::text", 12, "The placeholder shop has no parameter"),
         ("100 %% 7", "100 % 7", 11, "Write %% for a literal percent sign"),
         ("title = {", "title = [", 2, "The head is not valid TOML"),

@@ -38,7 +38,7 @@ def test_every_panel_answers_without_rows(admin_client, alias, name, number):
     text = response.content.decode()
     assert response.status_code == 200
     assert 'role="alert"' not in text
-    assert "Never observed: " in text
+    assert "Nothing was loaded yet." in text
 
 
 def test_the_page_of_a_row_has_its_panels(admin_client):

@@ -56,7 +56,7 @@ def test_texts_are_read(kind, text, value):
         ("currency", "euros", "is not a currency code"),
         ("point", "91,10", "is not a point"),
         ("point", "here", "is not a point"),
-        ("product", "12345", "is not an address such as uzum:12345"),
+        ("product", "12345", "is not an id such as uzum:12345"),
         ("product", "olx:1", "is not a platform of ecommerce"),
         ("text", "x" * 10_000, "has more than 1,000 characters"),
         ("text", "a\0b", "has a NUL character"),

@@ -125,7 +125,7 @@ def test_a_workbook_with_too_many_rows_is_refused(analyst, monkeypatch):
     response = analyst.get(PAGE, {"format": "xlsx"})
 
     assert response.status_code == 503
-    assert "There are more than 2 rows" in response.content.decode()
+    assert "more than 2 rows" in response.content.decode()
 
 
 def test_a_database_that_is_down_is_named(analyst, set_port, mute_port, monkeypatch):
