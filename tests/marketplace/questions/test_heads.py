@@ -115,7 +115,7 @@ def test_a_value_of_another_type_is_named_with_its_line(path, number, key, value
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
-        ("limit = 10", "rows = 10", "Unknown key rows in [panels]: columns, limit, page, "),
+        ("limit = 10", "rows = 10", "Unknown key rows in [panels]. Use columns, limit, page, "),
         ('page = "overview"', "limit = 1", "[panels] has no page."),
         ('kind = "line"', "# none", "[chart] has no kind."),
         ('kind = "line"', 'kind = "pie"', "kind: Input should be 'bar', 'line' or 'step'."),
