@@ -21,7 +21,7 @@ def panels_for(request: HttpRequest, page: str, obj: Any = None) -> Iterator[dic
     :param obj: the row whose page it is
     """
     for question in read_questions()[0].values():
-        if not may_ask(request.user, question):
+        if not may_ask(request.user, question.alias):
             continue
         for number, panel in enumerate(question.panels, 1):
             texts = panel.texts_for(obj) if panel.page == page else None

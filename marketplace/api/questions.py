@@ -5,7 +5,6 @@
 `format` and `limit`.
 """
 
-from decimal import Decimal
 from typing import Any
 
 from django.db import Error
@@ -52,20 +51,20 @@ _READING: dict[str, tuple[str, dict[str, Any]]] = {
 @router.get("", summary="List the questions", response={200: dict[str, Any]}, url_name="questions")
 def question_list(request: HttpRequest) -> JsonResponse:
     """List the questions that the account may ask, with their parameters."""
-    questions = [item for item in read_questions()[0].values() if may_ask(request.user, item)]
+    questions = [item for item in read_questions()[0].values() if may_ask(request.user, item.alias)]
     return JsonResponse({"questions": [_describe(question) for question in questions]})
 
 
 def answer(request: HttpRequest, database: str, name: str) -> HttpResponseBase:
     """Answer a question."""
+    if not may_ask(request.user, database):
+        raise RequestError(
+            403, f"The account {request.user} may not view the tables of {database[:100]}."
+        )
     try:
         question = get_question(f"{database}.{name}")
     except QuestionError as error:
         raise RequestError(500 if error.path else 404, str(error)) from None
-    if not may_ask(request.user, question):
-        raise RequestError(
-            403, f"The account {request.user} may not view the tables of {question.alias}."
-        )
     texts = {key: str(value) for key, value in request.GET.items()}
     kind = texts.pop("format", "json")
     if kind not in exports.FORMATS:
@@ -105,7 +104,7 @@ def _as_json(question: Question, texts: dict[str, str], limit: int | None) -> Js
         content = {
             "question": question.name,
             "parameters": {
-                parameter.name: texts.get(parameter.name, parameter.default)
+                parameter.name: parameter.as_json(rows.values[parameter.name])
                 for parameter in question.parameters
             },
             "as_of": rows.as_of,
@@ -139,8 +138,8 @@ def _describe_parameter(parameter: Parameter) -> dict[str, Any]:
         "default": parameter.default,
         "is_required": parameter.is_required,
         "choices": list(parameter.accepted),
-        "minimum": parameter.minimum,
-        "maximum": parameter.maximum,
+        "minimum": parameter.as_json(parameter.minimum),
+        "maximum": parameter.as_json(parameter.maximum),
     }
 
 
@@ -190,16 +189,12 @@ def _schema(parameter: Parameter) -> dict[str, Any]:
     if choices := parameter.accepted:
         schema["enum"] = list(choices)
     limits = {"minimum": parameter.minimum, "maximum": parameter.maximum}
-    schema |= {key: float(limit) for key, limit in limits.items() if limit is not None}
+    schema |= {key: parameter.as_json(limit) for key, limit in limits.items() if limit is not None}
     if parameter.default:
         default = parameter.read(parameter.default)
         is_text = schema["type"] == "string"
-        schema["default"] = parameter.default if is_text else _plain_number(default)
+        schema["default"] = parameter.default if is_text else parameter.as_json(default)
     return schema
-
-
-def _plain_number(value: Any) -> Any:
-    return float(value) if isinstance(value, Decimal) else value
 
 
 for _question in read_questions()[0].values():

@@ -9,21 +9,21 @@ from marketplace.exceptions import QuestionError
 from marketplace.questions.definition import Question, get_question
 
 
-def may_ask(user: Any, question: Question) -> bool:
-    """Return whether an account may view a table of the question's database."""
-    return bool(user.has_module_perms(question.alias))
+def may_ask(user: Any, alias: str) -> bool:
+    """Return whether an account may ask about a database: whether it may view one of its tables."""
+    return bool(user.has_module_perms(alias))
 
 
 def permitted_question(user: Any, name: str) -> Question:
     """Return a question that an account may ask.
 
+    :raises PermissionDenied: if the account may not ask about the database, whether or not the
+        question exists
     :raises Http404: if it does not exist, or its file is not valid
-    :raises PermissionDenied: if the account may not ask it
     """
+    if not may_ask(user, name.partition(".")[0]):
+        raise PermissionDenied
     try:
-        question = get_question(name)
+        return get_question(name)
     except QuestionError as error:
         raise Http404(str(error)) from None
-    if not may_ask(user, question):
-        raise PermissionDenied
-    return question

@@ -32,6 +32,15 @@ _FIRST_MONTH = "SELECT max(month) + interval '1 month' FROM {} WHERE archived_at
 _NEWEST = "SELECT platform, max(newest_observed_at) FROM {} GROUP BY 1 ORDER BY 1"
 
 
+def statement_of(
+    question: Question, values: dict[str, Any], limit: int | None
+) -> tuple[str, dict[str, Any]]:
+    """Return the statement that answers a question, and the values of its placeholders."""
+    if limit is None:
+        return question.sql, values
+    return _FIRST_ROWS.format(question.sql), values | {"limit": limit + 1}
+
+
 class Answer:
     """The answer to a question: an iterator of its rows, as named tuples.
 
@@ -141,7 +150,7 @@ class Answer:
         try:
             with self._wrapper.wrap_database_errors:
                 if is_first:
-                    self._cursor.execute(*self._statement())
+                    self._cursor.execute(*statement_of(self.question, self.values, self.limit))
                 rows: list[tuple[Any, ...]] = self._cursor.fetchmany(size)
         except OperationalError as error:
             if isinstance(error.__cause__, errors.QueryCanceled):
@@ -152,12 +161,6 @@ class Answer:
         if rows and self._seconds > settings.QUESTION_TIMEOUT:
             raise self._too_slow()
         return rows
-
-    def _statement(self) -> tuple[str, dict[str, Any]]:
-        if self.limit is None:
-            return self.question.sql, self.values
-        statement = _FIRST_ROWS.format(self.question.sql)
-        return statement, self.values | {"limit": self.limit + 1}
 
     def _too_slow(self) -> AnswerError:
         narrow = ", ".join(parameter.name for parameter in self.question.parameters)

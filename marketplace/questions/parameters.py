@@ -101,6 +101,17 @@ class Parameter:
             f"{self.name}_external_id": external_id or None,
         }
 
+    def as_json(self, value: Any) -> Any:
+        """Return a value in a form that JSON has, and that `read` accepts as text.
+
+        :param value: a result of `read`
+        """
+        if isinstance(value, Decimal):
+            return int(value) if value == value.to_integral_value() else float(value)
+        if isinstance(value, date):
+            return value.isoformat()
+        return value.strip("()") if value and self.type == "point" else value
+
     def error(self, reason: str) -> ParameterError:
         """Return the error for an invalid value."""
         return ParameterError(self.name, reason)

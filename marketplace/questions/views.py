@@ -43,7 +43,7 @@ _KEPT_SECONDS, _STOPPED_SECONDS = 300, 60
 def question_list(request: HttpRequest) -> HttpResponse:
     """Show the questions that the account may ask, by database and group."""
     questions, errors = read_questions()
-    visible = [item for item in questions.values() if may_ask(request.user, item)]
+    visible = [item for item in questions.values() if may_ask(request.user, item.alias)]
     databases = [
         {"title": get_database(alias).title, "questions": list(entries)}
         for alias, entries in groupby(visible, key=lambda question: question.alias)
@@ -81,14 +81,22 @@ def _show(request: HttpRequest, question: Question, texts: dict[str, str]) -> Ht
     }
     answered, status, invalid = _answer(question, texts, ROW_LIMIT)
     context |= answered
-    if has_plan and status == 200:
-        context["plan"] = plan_of(question, question.read_values(texts))
+    if has_plan and (status == 200 or context.get("is_stopped")):
+        context["plan"] = _plan(question, texts)
     context["fields"] = [
         forms.form_field(question, parameter, texts, invalid, str(context.get("error", "")))
         for parameter in question.parameters
     ]
     context["is_beside_field"] = any(field["error"] for field in context["fields"])
     return _page(request, "questions/question.html", context, status)
+
+
+def _plan(question: Question, texts: dict[str, str]) -> str:
+    """Return the plan of the answer on the page, or why there is none."""
+    try:
+        return plan_of(question, question.read_values(texts), _row_limit(question, ROW_LIMIT))
+    except (Error, MarketplaceError) as error:
+        return explain(error)
 
 
 def _show_panel(
@@ -144,10 +152,8 @@ def _answer(
     :param limit: rows of the table; charts with lines are drawn from more
     :param columns: the columns of the table; all if empty
     """
-    has_lines = question.chart.get("kind", "bar") != "bar"
     try:
-        most = max(limit, charts.ROW_LIMIT if has_lines else charts.BAR_LIMIT)
-        with ask(question.name, limit=most, **texts) as answer:
+        with ask(question.name, limit=_row_limit(question, limit), **texts) as answer:
             rows = list(answer.as_dicts())
         table = tables.table(answer, rows[:limit], columns)
         is_cut = answer.is_truncated or answer.row_count > limit
@@ -158,6 +164,12 @@ def _answer(
     except (Error, MarketplaceError) as error:
         return {"error": explain(error), "is_stopped": isinstance(error, AnswerError)}, 503, ""
     return table, 200, ""
+
+
+def _row_limit(question: Question, limit: int) -> int:
+    """Return the rows that are read for a table of `limit` rows and the chart."""
+    has_lines = question.chart.get("kind", "bar") != "bar"
+    return max(limit, charts.ROW_LIMIT if has_lines else charts.BAR_LIMIT)
 
 
 def _end(answer: Answer) -> datetime | None:

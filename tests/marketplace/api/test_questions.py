@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import re
 from datetime import timedelta
+from html import unescape
 from unittest import mock
 
 import pytest
@@ -29,6 +31,20 @@ pytestmark = [
 TYPES_IN_JSON = {"number": "number", "money": "number", "flag": "boolean"}
 
 PATH = "/api/questions/ecommerce/seller_ranking"
+
+
+ECHO = """/*
+title = "Echo"
+description = "Values of parameters."
+[parameters.text]
+type = "text"
+[parameters.since]
+type = "date"
+[parameters.number]
+type = "number"
+*/
+SELECT %(text)s AS text, %(since)s AS since, %(number)s AS number
+"""
 
 
 @pytest.fixture
@@ -93,18 +109,25 @@ class TestRows:
         assert parquet.read_table(file).to_pylist() == expected
         assert content["parameters"] == {"platform": "uzum"}
 
-    def test_pages_and_commands_have_the_same_rows(self, get, admin_client, tmp_path):
-        path = tmp_path / "sellers.jsonl"
-        lines = b"".join(get(f"{self.ADDRESS}&format=jsonl")).decode()
+    def test_parameters_survive_from_page_to_export_api_and_command(
+        self, get, admin_client, question, tmp_path
+    ):
+        question.write_text(ECHO)
+        read_questions.cache_clear()
+        texts = {"text": "a & b='c' + 50% «д»; \\", "since": "-7d", "number": "1,5"}
+        path = tmp_path / "rows.jsonl"
 
-        page = admin_client.get(
-            "/questions/ecommerce/sellers/", {"platform": "uzum", "format": "jsonl"}
-        )
-        run("ask", "ecommerce.sellers", "platform=uzum", "--format=jsonl", f"--output={path}")
+        page = admin_client.get("/questions/ecommerce/sellers/", texts).content.decode()
+        [query] = re.findall(r'href="(\?[^"]*format=jsonl)"', page)
+        export = admin_client.get(f"/questions/ecommerce/sellers/{unescape(query)}")
+        rows = b"".join(export).decode()
+        answer = b"".join(get(f"/api/questions/ecommerce/sellers{unescape(query)}")).decode()
+        arguments = [f"{name}={text}" for name, text in texts.items()]
+        run("ask", "ecommerce.sellers", *arguments, "--format=jsonl", f"--output={path}")
 
-        assert len(lines.splitlines()) == 2
-        assert b"".join(page).decode() == lines
-        assert path.read_text() == lines
+        day = (timezone.localdate() - timedelta(days=7)).isoformat()
+        assert json.loads(rows) == {"text": texts["text"], "since": day, "number": "1.5"}
+        assert answer == path.read_text() == rows
 
     @pytest.mark.parametrize("kind", ["json", "jsonl", "parquet"])
     def test_a_question_that_runs_too_long(self, get, question, settings, kind):
@@ -221,6 +244,27 @@ def test_other_methods(client, method):
 
     assert (response.status_code, response.headers["Allow"]) == (405, "GET")
     assert "Use GET" in response.json()["error"]
+
+
+@pytest.mark.parametrize("name", ["ecommerce/price_drop", "ecommerce/sellers", "shops/sellers"])
+def test_access_is_checked_first(get, account, question, name):
+    question.write_text("/*\ntitle = 1\n*/ SELECT 1")
+    read_questions.cache_clear()
+    account.groups.clear()
+
+    response = get(f"/api/questions/{name}")
+
+    assert response.status_code == 403
+    assert "may not view the tables" in response.json()["error"]
+
+
+def test_parameters_have_the_values_that_were_read(get):
+    drops = get("/api/questions/ecommerce/price_drops?since=-7d").json()["parameters"]
+    ads = get("/api/questions/classifieds/nearby?point=41.31, 69.28&km=2,5").json()
+
+    week = timezone.localdate() - timedelta(days=7)
+    assert (drops["since"], drops["platform"]) == (week.isoformat(), None)
+    assert (ads["parameters"]["point"], ads["parameters"]["km"]) == ("41.31,69.28", 2.5)
 
 
 def test_unknown_question(get):

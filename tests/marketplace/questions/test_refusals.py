@@ -9,7 +9,7 @@ from marketplace.questions.definition import read_questions
 from tests.questions import analysts  # noqa: F401 # a fixture
 
 pytestmark = [
-    pytest.mark.django_db(databases=["ecommerce"], transaction=True),
+    pytest.mark.django_db(databases=["ecommerce"]),
     pytest.mark.usefixtures("analysts"),
 ]
 
@@ -108,6 +108,7 @@ def test_is_refused(question, sql, reason):
         assert cursor.fetchone() == (None, True)
 
 
+@pytest.mark.django_db(databases=["ecommerce"], transaction=True)
 def test_temporary_files_are_limited(question):
     role = f"{connections['ecommerce'].settings_dict['NAME']}_analyst"
     sql = "SELECT n FROM generate_series(1, 1000000) AS s (n) ORDER BY md5(n::text)"

@@ -3,16 +3,18 @@
 import csv
 import io
 import json
+from unittest import mock
 
 import pytest
 from django.contrib.auth.models import Group, User
-from django.db import connections
+from django.db import DatabaseError, connections
 from django.urls import reverse
 
 from ecommerce.models import Seller
 from marketplace import groups
 from marketplace.questions import downloads, views
-from tests.questions import add_sellers, analysts  # noqa: F401
+from marketplace.questions.definition import read_questions
+from tests.questions import SELLERS_HEAD, add_sellers, analysts  # noqa: F401
 
 pytestmark = [
     pytest.mark.django_db(databases="__all__", transaction=True),
@@ -126,6 +128,36 @@ def test_a_workbook_with_too_many_rows_is_refused(analyst, monkeypatch):
 
     assert response.status_code == 503
     assert "more than 2 rows" in response.content.decode()
+
+
+def test_the_plan_is_that_of_the_answer(analyst):
+    content = analyst.get(PAGE, {"platform": "uzum", "plan": "1"}).content.decode()
+
+    assert "Limit  (cost=" in content
+    assert "on ecommerce_sellers s" in content
+    assert "Show the plan" not in content
+
+
+def test_a_question_that_was_stopped_has_a_plan(analyst, question, settings):
+    settings.QUESTION_TIMEOUT = 1
+    endless = "count(*) FROM generate_series(1, 1e12::bigint)"
+    question.write_text(f"{SELLERS_HEAD}SELECT %(platform)s AS name, NULL AS link, {endless}")
+    read_questions.cache_clear()
+
+    response = analyst.get(PAGE, {"plan": "1"})
+
+    assert response.status_code == 503
+    assert "ecommerce.sellers was stopped after 1 seconds" in response.content.decode()
+    assert "Function Scan on generate_series" in response.content.decode()
+
+
+def test_a_plan_that_cannot_be_made_is_explained(analyst, monkeypatch):
+    monkeypatch.setattr(views, "plan_of", mock.Mock(side_effect=DatabaseError("no plan")))
+
+    response = analyst.get(PAGE, {"plan": "1"})
+
+    assert response.status_code == 200
+    assert "no plan" in response.content.decode()
 
 
 def test_a_database_that_is_down_is_named(analyst, set_port, mute_port, monkeypatch):
