@@ -1,11 +1,17 @@
 """Panels: declared in heads, and answered each on its own."""
 
+import re
 from dataclasses import replace
+from datetime import timedelta
+from html import unescape
 from unittest.mock import Mock
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.admin.templatetags.admin_urls import admin_urlname
+from django.contrib.auth.models import Permission, User
 from django.core.cache import cache
+from django.urls import reverse
+from django.utils import timezone
 
 from marketplace.exceptions import AnswerError, QuestionError
 from marketplace.questions import access, views
@@ -39,6 +45,52 @@ def test_every_panel_answers_without_rows(admin_client, alias, name, number):
     assert response.status_code == 200
     assert 'role="alert"' not in text
     assert "Nothing was loaded yet." in text
+
+
+_PANEL = r'hx-get="([^"]+panel=\d+)"'
+
+
+@pytest.fixture
+def pages():
+    """Create rows that every panel shows; return the addresses of the pages with panels."""
+    now = timezone.now()
+    seen = {"last_seen_at": now, "first_seen_at": now - timedelta(days=100)}
+    seller = factories.seller()
+    product = factories.product(seller=seller, **seen)
+    cut = now - timedelta(days=2)
+    offer = factories.offer(
+        product=product, seller=seller, price=80, scraped_at=now, **seen, is_available=True
+    )
+    for price, at in ((100, now - timedelta(days=100)), (80, cut)):
+        factories.price_point(offer=offer, price=price, recorded_at=at, is_available=True)
+    listing, _ = (
+        factories.listing(latitude="41.3", longitude="69.2", posted_at=cut, **seen)
+        for _ in range(2)
+    )
+    customer, provider = factories.organization(), factories.organization(inn="2")
+    deal = {"customer": customer, "provider": provider, "deal_date": cut}
+    lot = factories.lot(participants_count=1, ends_at=cut, **deal, **seen)
+    for alias, platform in (("ecommerce", "uzum"), ("classifieds", "olx"), ("procurement", "uzex")):
+        factories.load_run(alias, platform=platform, newest_observed_at=now)
+    rows = (product, offer, seller, listing, lot, customer)
+    return ["/", *(reverse(admin_urlname(row._meta, "change"), args=[row.pk]) for row in rows)]
+
+
+def test_every_panel_shows_its_rows(admin_client, pages):
+    addresses = [
+        unescape(address)
+        for page in pages
+        for address in re.findall(_PANEL, admin_client.get(page).content.decode())
+    ]
+
+    texts = {address: admin_client.get(address).content.decode() for address in addresses}
+
+    assert len(addresses) == len(PANELS)
+    assert [
+        address
+        for address, text in texts.items()
+        if 'role="alert"' in text or not ("<td" in text or "<canvas" in text)
+    ] == []
 
 
 def test_the_page_of_a_row_has_its_panels(admin_client):
@@ -109,6 +161,36 @@ def test_two_panels_of_a_question_have_their_own_limits(admin_client, monkeypatc
 
     assert "<table" not in first
     assert "<table" in second
+
+
+def test_an_account_of_one_database_sees_its_panels_only(client):
+    user = User.objects.create_user("ann", is_staff=True)
+    user.user_permissions.add(
+        Permission.objects.get(content_type__app_label="procurement", codename="view_lot")
+    )
+    client.force_login(user)
+
+    overview = client.get("/").content.decode()
+
+    assert "/questions/procurement/savings/" in overview
+    assert "/questions/ecommerce/" not in overview
+    assert client.get("/questions/procurement/savings/?panel=1").status_code == 200
+    assert client.get("/questions/ecommerce/price_drops/?panel=1").status_code == 403
+    assert "/questions/classifieds/" not in client.get("/questions/").content.decode()
+
+
+def test_a_database_that_is_down_affects_its_own_panels(admin_client, set_port, monkeypatch):
+    monkeypatch.setenv("ECOMMERCE_ANALYST_PASSWORD", "a-password-of-the-tests")
+    set_port("ecommerce", 1)
+
+    overview = admin_client.get("/")
+    panel = admin_client.get("/questions/ecommerce/price_drops/?panel=1")
+    other = admin_client.get("/questions/procurement/savings/?panel=1")
+
+    assert (overview.status_code, panel.status_code) == (200, 200)
+    assert "/questions/ecommerce/price_drops/" in overview.content.decode()
+    assert "Connection refused" in panel.content.decode()
+    assert 'role="alert"' not in other.content.decode()
 
 
 @pytest.mark.parametrize("number", ["0", "9", "overview"])
