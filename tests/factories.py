@@ -101,12 +101,26 @@ def offer(**overrides):
 def price_point(**overrides):
     """Create a price point, and the partition of its month."""
     values = {"price": Decimal(5300716), "currency": "UZS", "recorded_at": SEEN} | overrides
+    model = _with_months([values])
+    return model.objects.create(**values)
+
+
+def price_points(points):
+    """Create the price points with these fields, and the partitions of their months."""
+    model = _with_months(points)
+    model.objects.bulk_create(model(**values) for values in points)
+
+
+def _with_months(points):
+    """Create the partitions of the months of some points, and return their model."""
     model = apps.get_model("ecommerce", "PricePoint")
     with connections[router.db_for_write(model)].cursor() as cursor:
         cursor.execute(
-            "SELECT ecommerce_create_price_month(%(moment)s)", {"moment": values["recorded_at"]}
+            "SELECT ecommerce_create_price_month(moment) "
+            "FROM unnest(%(moments)s::timestamptz[]) AS moment",
+            {"moments": [values["recorded_at"] for values in points]},
         )
-    return model.objects.create(**values)
+    return model
 
 
 def listing(**overrides):

@@ -34,6 +34,7 @@ default = "5"
 minimum = 0
 maximum = 100
 title = { en = "minimum drop, %", ru = "снижение не менее, %", uz = "eng kam tushish, %" }
+required = true
 
 [columns.product]
 link = "ecommerce.product:product_id"
@@ -148,7 +149,7 @@ largest AS (
         d.*
     FROM drops AS d
     INNER JOIN ecommerce_offers AS o ON d.offer_id = o.id
-    WHERE d.drop_percent >= %(least_percent)s
+    WHERE d.price < d.lowest_before AND d.drop_percent >= %(least_percent)s
     ORDER BY o.product_id, d.drop_percent DESC, d.recorded_at DESC, d.offer_id
 )
 

@@ -1,84 +1,78 @@
 """The questions ecommerce.price_drops and ecommerce.new_lows."""
 
-from decimal import ROUND_HALF_UP, Decimal
-from itertools import pairwise
-from random import Random
+from decimal import Decimal
+from itertools import pairwise, takewhile
 
 import pytest
-from django.utils import timezone
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests import factories
-from tests.ecommerce import pricing
-from tests.ecommerce.pricing import DAY, Price
-from tests.factories import SEEN
-from tests.questions import analysts, answer  # noqa: F401 # a fixture
+from tests.amounts import local_day
+from tests.ecommerce import markets
+from tests.ecommerce.markets import Price, ask_rows, date_of, percent_below
+from tests.questions import analysts  # noqa: F401 # a fixture
 
 pytestmark = [
     pytest.mark.django_db(databases=["ecommerce"], transaction=True),
     pytest.mark.usefixtures("analysts"),
 ]
 
-CENT = Decimal("0.01")
 
-
-def day_of(days):
-    return timezone.localdate(SEEN - days * DAY).isoformat()
-
-
-def percent_below(price, lowest):
-    return (100 * (lowest - price) / lowest).quantize(CENT, ROUND_HALF_UP)
-
-
-def lowest_before(prices, cut, days):
-    """Return the lowest of the daily prices before a cut; None if there is none."""
-    earlier = [p._replace(day=p.day - cut.day) for p in prices if p.day > cut.day]
-    return min(pricing.daily_prices(earlier, cut.currency, days), default=None)
-
-
-def cuts_of(prices, first_day):
-    """Yield the points of the last days that are below the one before, or follow an outlier."""
-    for before, point in pairwise(prices):
-        is_lower = before.currency == point.currency and point.price < before.price
-        if (is_lower or before.is_outlier) and not point.is_outlier and point.day <= first_day:
+def cuts_of(points):
+    """Yield each point whose price is below the one before it, without outliers."""
+    points = markets.valid(points)
+    for before, point in pairwise(points):
+        if before.currency == point.currency and point.price < before.price:
             yield point
 
 
-def histories(seed, count=60, first_day=120):
-    """Store offers of one product each; yield them with their prices."""
-    random = Random(seed)
-    for _ in range(count):
-        prices = pricing.random_prices(random, first_day)
-        yield pricing.add_offer(prices), prices
+def drop_of(stored, cut):
+    """Return the expected row of a cut."""
+    days = markets.by_day(markets.valid(stored.points))
+    lowest = min(markets.prices_of(days, cut.currency, cut.day, 30))
+    known = [day for day in range(cut.day + 1, cut.day + 31) if is_priced(days, day, cut.currency)]
+    product, seller = stored.offer.product, stored.offer.seller
+    return {
+        "product_id": product.pk,
+        "platform": product.platform,
+        "price": cut.price,
+        "currency": cut.currency,
+        "lowest_before": lowest,
+        "drop_percent": percent_below(cut.price, lowest),
+        "days_before": max(known) - cut.day,
+        "recorded_at": markets.at(cut.day),
+        "seller": seller and seller.name,
+    }
+
+
+def is_priced(days, day, currency):
+    return day in days and days[day].currency == currency
 
 
 class TestPriceDrops:
-    @pytest.mark.parametrize("seed", range(2))
-    def test_equals_a_computation_from_daily_prices(self, seed):
-        expected = {}
-        for offer, prices in histories(seed):
-            for cut in cuts_of(prices, 90):
-                lowest = lowest_before(prices, cut, 30)
-                if cut.is_available is False or lowest is None:
-                    continue
-                drop = percent_below(cut.price, lowest)
-                best = expected.get(offer.product_id, (0, 0, 0))
-                if drop >= 5 and (drop, -cut.day) > (best[0], -best[2]):
-                    expected[offer.product_id] = (drop, lowest, cut.day)
+    @markets.EXAMPLES
+    @given(markets.drafts(), st.sampled_from([0, 5, 20]), st.sampled_from([0, 5]))
+    def test_equals_a_computation_from_daily_prices(self, market, least_percent, last):
+        drops = {}
+        for stored in markets.store(market):
+            for cut in cuts_of(stored.points):
+                drop = drop_of(stored, cut)
+                is_shown = last <= cut.day <= 90 and cut.is_available is not False
+                is_below = cut.price < drop["lowest_before"]
+                if is_shown and is_below and drop["drop_percent"] >= least_percent:
+                    drops.setdefault(drop["product_id"], []).append(drop)
+        expected = [
+            max(drops[key], key=lambda drop: (drop["drop_percent"], drop["recorded_at"]))
+            for key in sorted(drops)
+        ]
+        expected.sort(key=lambda drop: -drop["drop_percent"])
 
-        rows = answer("ecommerce.price_drops", since=day_of(90), until=day_of(0))
-
-        result = {
-            row["product_id"]: (
-                row["drop_percent"],
-                row["lowest_before"],
-                (SEEN - row["recorded_at"]).days,
-            )
-            for row in rows
-        }
-        assert result == expected != {}
-        assert [row["product_id"] for row in rows] == sorted(
-            expected, key=lambda key: (-expected[key][0], key)
+        rows = ask_rows(
+            "price_drops", since=date_of(90), until=date_of(last), least_percent=least_percent
         )
+
+        assert markets.narrow(rows, expected) == expected
 
     @pytest.mark.parametrize(
         ("points", "lowest", "days"),
@@ -99,84 +93,99 @@ class TestPriceDrops:
         ],
     )
     def test_compares_with_the_30_days_before(self, points, lowest, days):
-        pricing.add_offer([point._replace(price=Decimal(point.price)) for point in points])
+        markets.add_offer([point._replace(price=Decimal(point.price)) for point in points])
 
-        rows = answer("ecommerce.price_drops", since=day_of(1), until=day_of(0))
+        rows = ask_rows("price_drops", since=date_of(1), until=date_of(0))
 
         expected = [] if lowest is None else [(lowest, days)]
         assert [(row["lowest_before"], row["days_before"]) for row in rows] == expected
+
+    def test_an_equal_price_is_not_a_drop(self):
+        markets.add_offer([Price(9, 100), Price(5, 80), Price(1, 80, old_price=90)])
+
+        assert ask_rows("price_drops", since=date_of(1), until=date_of(0), least_percent=0) == []
 
     def test_filters_by_platform_category_and_day(self):
         games = factories.category(name="Игры", path_names="Дом > Игры")
         toys = factories.category(name="Игры и игрушки", path_names="Дом > Игры и игрушки")
         products = [factories.product(category=category) for category in (games, toys)]
         for product in products:
-            pricing.add_offer([Price(9, Decimal(100)), Price(2, Decimal(50))], product=product)
+            markets.add_offer([Price(9, Decimal(100)), Price(2, Decimal(50))], product=product)
 
         def dropped(**parameters):
-            rows = answer("ecommerce.price_drops", **{"since": day_of(2), **parameters})
+            rows = ask_rows("price_drops", **{"since": date_of(2), **parameters})
             return [row["product_id"] for row in rows]
 
         first, second = (product.pk for product in products)
         assert dropped(category="Дом > Игры") == dropped(category="Игры") == [first]
         assert dropped(category="Дом") == [first, second]
-        assert dropped(platform="ozon") == dropped(since=day_of(1)) == []
-        assert dropped(since=day_of(9), until=day_of(3)) == []
+        assert dropped(platform="ozon") == dropped(since=date_of(1)) == []
+        assert dropped(since=date_of(9), until=date_of(3)) == []
+
+
+def low_of(stored, cut):
+    """Return what is expected of the row of a cut that is the current price."""
+    days = markets.by_day(markets.valid(stored.points))
+    first = next(day for day in days if is_priced(days, day, cut.currency))
+
+    def lowest_of(count):
+        if first < cut.day + count:
+            return None
+        return min(markets.prices_of(days, cut.currency, cut.day, count))
+
+    return {
+        "offer": markets.address(stored.offer),
+        "price": cut.price,
+        "currency": cut.currency,
+        "since": markets.at(cut.day),
+        "low_90": lowest_of(90),
+        "low_365": lowest_of(365),
+        "low_all": lowest_of(first - cut.day),
+        "history_since": local_day(markets.at(first)),
+    }
 
 
 class TestNewLows:
-    @pytest.mark.parametrize(("lowest_of", "first_day"), [("90", 120), ("365", 420), ("all", 120)])
-    def test_equals_a_computation_from_daily_prices(self, lowest_of, first_day):
-        expected = {}
-        for offer, prices in histories(3, 120, first_day):
-            valid = [point for point in prices if not point.is_outlier]
-            run = [cut for cut in cuts_of(prices, 60) if cut.price == offer.price]
-            for cut in run:
-                later = [p for p in valid if p.day < cut.day]
-                is_current = all((p.price, p.currency) == (cut.price, cut.currency) for p in later)
-                known = [p for p in valid if p.currency == cut.currency and p.day > cut.day]
-                days = 10_000 if lowest_of == "all" else int(lowest_of)
-                is_covered = lowest_of == "all" or (known and known[0].day - cut.day >= days)
-                lowest = lowest_before(prices, cut, min(days, 500))
-                if not is_current or not is_covered or lowest is None or cut.price >= lowest:
-                    continue
-                if offer.currency == cut.currency and offer.is_available is not False:
-                    since = timezone.localdate(SEEN - known[0].day * DAY)
-                    drop = percent_below(cut.price, lowest)
-                    expected[f"uzum:{offer.external_id}"] = (drop, lowest, since, cut.day)
+    @markets.EXAMPLES
+    @given(markets.drafts())
+    def test_equals_a_computation_from_daily_prices(self, market):
+        lows = []
+        for stored in markets.store(market):
+            points = markets.valid(stored.points)
+            state = points[-1][1:3]
+            current = list(takewhile(lambda p, state=state: p[1:3] == state, reversed(points)))[-1]
+            is_shown = current.day <= 60 and stored.offer.is_available is not False
+            if is_shown and current in cuts_of(points):
+                lows.append(low_of(stored, current))
 
-        rows = answer("ecommerce.new_lows", since=day_of(60), lowest_of=lowest_of)
-
-        result = {
-            row["offer"]: (
-                row["below_percent"],
-                row["lowest_before"],
-                row["history_since"],
-                (SEEN - row["since"]).days,
-            )
-            for row in rows
-        }
-        assert result == expected != {}
-        assert [row["below_percent"] for row in rows] == sorted(
-            (drop for drop, *_ in expected.values()), reverse=True
-        )
+        for lowest_of in ("90", "365", "all"):
+            expected = [
+                row | {"lowest_before": lowest, "below_percent": below}
+                for row in lows
+                for lowest in [row[f"low_{lowest_of}"]]
+                for below in [percent_below(row["price"], lowest)]
+                if lowest is not None and row["price"] < lowest
+            ]
+            expected.sort(key=lambda row: -row["below_percent"])
+            rows = ask_rows("new_lows", since=date_of(60), lowest_of=lowest_of)
+            assert markets.narrow(rows, expected) == expected
 
     def test_lows_that_history_does_not_reach_are_unknown(self):
-        pricing.add_offer([Price(200, Decimal(90)), Price(150, Decimal(99)), Price(1, Decimal(80))])
+        markets.add_offer([Price(200, Decimal(90)), Price(150, Decimal(99)), Price(1, Decimal(80))])
 
-        [row] = answer("ecommerce.new_lows", since=day_of(7))
+        [row] = ask_rows("new_lows", since=date_of(7))
 
         assert (row["low_90"], row["low_365"], row["low_all"]) == (99, None, 90)
-        assert answer("ecommerce.new_lows", since=day_of(0)) == []
+        assert ask_rows("new_lows", since=date_of(0)) == []
 
     def test_compares_a_price_after_an_outlier_with_the_price_before_it(self):
-        pricing.add_offer([Price(200, 100), Price(9, 10, is_outlier=True), Price(2, 96)])
+        markets.add_offer([Price(200, 100), Price(9, 10, is_outlier=True), Price(2, 96)])
 
-        [row] = answer("ecommerce.new_lows", since=day_of(7))
+        [row] = ask_rows("new_lows", since=date_of(7))
 
         assert (row["lowest_before"], row["below_percent"]) == (100, 4)
 
 
 @pytest.mark.parametrize("question", ["price_drops", "new_lows"])
 def test_is_empty_without_prices(question):
-    assert answer(f"ecommerce.{question}") == []
+    assert ask_rows(question) == []
