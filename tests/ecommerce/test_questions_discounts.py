@@ -1,103 +1,90 @@
 """The question ecommerce.fake_discounts."""
 
-from decimal import ROUND_HALF_UP, Decimal
-from random import Random
+from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests import factories
-from tests.ecommerce import pricing
-from tests.ecommerce.pricing import DAY, Price
+from tests.ecommerce import markets
+from tests.ecommerce.markets import DAY, Price, ask_rows
 from tests.factories import SEEN
-from tests.questions import analysts, answer  # noqa: F401 # a fixture
+from tests.questions import analysts  # noqa: F401 # a fixture
 
 pytestmark = [
     pytest.mark.django_db(databases=["ecommerce"], transaction=True),
     pytest.mark.usefixtures("analysts"),
 ]
 
-CENT = Decimal("0.01")
-
 
 def ask_for(**parameters):
-    return answer("ecommerce.fake_discounts", seen_since="2026-01-01", **parameters)
+    return ask_rows("fake_discounts", **{"seen_since": "2026-01-01", **parameters})
 
 
-def judge(prices, offer):
-    """Return the expected evidence by daily prices; None if the discount is not doubtful."""
-    valid = [point for point in prices if not point.is_outlier]
-    run = []
-    for point in reversed(valid):
+def judge(stored, least_days=30):
+    """Return the expected row by daily prices; None if the discount is not doubtful."""
+    offer, points = stored.offer, markets.valid(stored.points)
+    began = None
+    for point in reversed(points):
         is_discounted = point.old_price is not None and point.old_price > point.price
         if not is_discounted or point.currency != offer.currency:
             break
-        run.append(point)
-    own = [point for point in valid if point.currency == offer.currency]
-    if not run or not own:
+        began = point.day
+    own = [point for point in points if point.currency == offer.currency]
+    if began is None or min(own[0].day, began + 90) - stored.seen < least_days:
         return None
-    began, first = run[-1].day, own[0].day
-    start = min(first, began + 90)
     days = {
-        day: [point for point in valid if point.day >= day][-1]
-        for day in range(valid[0].day, 0, -1)
+        day: point
+        for day, point in markets.by_day(points, stored.seen).items()
+        if point.currency == offer.currency
     }
-    charged = [
-        day
-        for day in range(start, 0, -1)
-        if days[day].currency == offer.currency
-        and days[day].price >= offer.old_price * Decimal("0.99")
-    ]
-    if start < 30:
-        return None
+    window = [day for day in days if day <= began + 90]
+    charged = [day for day in window if days[day].price >= offer.old_price * Decimal("0.99")]
     lowest = None
-    if first >= began + 30:
-        earlier = [days[day] for day in range(began + 30, began, -1)]
-        lowest = min((p.price for p in earlier if p.currency == offer.currency), default=None)
-    real = lowest and (100 * (lowest - offer.price) / lowest).quantize(CENT, ROUND_HALF_UP)
-    if not charged:
-        return ("never charged", began, real, 0, None, None)
-    raised = days[charged[0]].day
-    before = [point for point in valid if point.day > raised]
-    is_raised = raised < began + 90 and before and before[-1].currency == offer.currency
-    is_raised = is_raised and before[-1].price <= offer.old_price * Decimal("0.95")
-    if not is_raised or len(charged) > 30:
-        return None
-    return ("raised shortly before", began, real, len(charged), raised, before[-1].price)
+    if own[0].day >= began + 30:
+        lowest = min(markets.prices_of(days, offer.currency, began, 30), default=None)
+    raised = days[charged[0]].day if charged else None
+    before = next((point for point in reversed(points) if charged and point.day > raised), None)
+    if charged:
+        was_raised = before and before.currency == offer.currency and raised < began + 90
+        was_lower = was_raised and before.price <= offer.old_price * Decimal("0.95")
+        if not was_lower or len(charged) > 30:
+            return None
+    return {
+        "offer": markets.address(offer),
+        "advertised_percent": markets.percent_below(offer.price, offer.old_price),
+        "reason": "raised shortly before" if charged else "never charged",
+        "began_at": markets.at(began),
+        # The price that was observed last counts even if it was in effect for no time.
+        "highest_price": max([own[-1].price, *(days[day].price for day in window)]),
+        "lowest_before": lowest,
+        "real_percent": markets.percent_below(offer.price, lowest),
+        "days_at_old_price": len(charged),
+        "days_known": min(own[0].day, began + 90) - stored.seen,
+        "raised_at": markets.at(raised),
+        "raised_from": before and before.price,
+    }
 
 
 class TestFakeDiscounts:
-    @pytest.mark.parametrize("seed", range(2))
-    def test_equals_a_computation_from_daily_prices(self, seed):
-        random, expected = Random(seed), {}
-        for _ in range(150):
-            prices = pricing.random_prices(random, 200)
-            offer = pricing.add_offer(prices)
-            discount = offer.old_price and 100 - 100 * offer.price / offer.old_price
-            if discount and discount >= 10 and offer.is_available is not False:
-                evidence = judge(prices, offer)
-                if evidence:
-                    expected[f"uzum:{offer.external_id}"] = evidence
+    @markets.EXAMPLES
+    @given(markets.drafts(), st.sampled_from([2, 10, 50]), st.sampled_from([1, 30]))
+    def test_equals_a_computation_from_daily_prices(self, market, least_percent, least_days):
+        expected = []
+        for stored in markets.store(market):
+            offer = stored.offer
+            discount = markets.percent_below(offer.price, offer.old_price)
+            is_current = offer.is_available is not False and stored.seen <= 100
+            if is_current and discount is not None and discount >= least_percent:
+                expected.append(judge(stored, least_days))
+        expected = sorted(filter(None, expected), key=lambda row: -row["advertised_percent"])
 
-        rows = ask_for()
+        rows = ask_for(
+            seen_since=markets.date_of(100), least_percent=least_percent, least_days=least_days
+        )
 
-        result = {
-            row["offer"]: (
-                row["reason"],
-                (SEEN - row["began_at"]).days,
-                row["real_percent"],
-                row["days_at_old_price"],
-                row["raised_at"] and (SEEN - row["raised_at"]).days,
-                row["raised_from"],
-            )
-            for row in rows
-        }
-        assert result == expected
-        assert {reason for reason, *_ in expected.values()} == {
-            "never charged",
-            "raised shortly before",
-        }
-        order = [(-row["advertised_percent"], row["product_id"]) for row in rows]
-        assert order == sorted(order)
+        assert markets.narrow(rows, expected) == expected
 
     @pytest.mark.parametrize(
         ("points", "reason"),
@@ -123,7 +110,7 @@ class TestFakeDiscounts:
         ],
     )
     def test_judges(self, points, reason):
-        pricing.add_offer(points)
+        markets.add_offer(points)
 
         rows = ask_for()
 
@@ -134,9 +121,9 @@ class TestFakeDiscounts:
         category = factories.category(path_names="Дом > Посуда")
         product = factories.product(category=category)
         prices = [Price(90, Decimal(60), old_price=Decimal(100))]
-        pricing.add_offer(prices, product=product, seller=seller)
-        pricing.add_offer(prices, is_available=False)
-        pricing.add_offer(prices, scraped_at=SEEN - 500 * DAY)
+        markets.add_offer(prices, product=product, seller=seller)
+        markets.add_offer(prices, is_available=False)
+        markets.add_offer(prices, scraped_at=SEEN - 500 * DAY)
 
         def count(**parameters):
             return len(ask_for(**parameters))
