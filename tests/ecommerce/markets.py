@@ -6,6 +6,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+import pytest
 from django.db import connections, transaction
 from django.utils import timezone
 from hypothesis import Phase, settings
@@ -267,9 +268,14 @@ def date_of(days: int) -> str:
     return timezone.localdate(SEEN - days * DAY).isoformat()
 
 
-def address(offer: Offer) -> str:
-    """Return the address of an offer, as questions show it."""
-    return f"{offer.platform}:{offer.external_id}"
+def address(row: Offer | Seller | None) -> str | None:
+    """Return the address of an offer or a seller, as questions show it; None for None."""
+    return row and f"{row.platform}:{row.external_id}"
+
+
+def near(value: Any) -> Any:
+    """Return what equals a rounded result: PostgreSQL computes percentiles in double precision."""
+    return None if value is None else pytest.approx(Decimal(value), abs=Decimal("0.011"))
 
 
 def converted(offer: Offer, target: str = "UZS") -> Decimal | None:

@@ -1,15 +1,15 @@
 """The question ecommerce.stock_outs."""
 
-from random import Random
-
 import pytest
-from django.utils import timezone
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests import factories
-from tests.ecommerce import pricing
-from tests.ecommerce.pricing import DAY, Price
+from tests.amounts import descending
+from tests.ecommerce import markets
+from tests.ecommerce.markets import Price, ask_rows, date_of
 from tests.factories import SEEN
-from tests.questions import analysts, answer  # noqa: F401 # a fixture
+from tests.questions import analysts  # noqa: F401 # a fixture
 
 pytestmark = [
     pytest.mark.django_db(databases=["ecommerce"], transaction=True),
@@ -22,30 +22,30 @@ FIRST, LAST = 20, 5
 
 def ask_for(**parameters):
     period = {"since": date_of(FIRST), "until": date_of(LAST)}
-    return answer("ecommerce.stock_outs", **period | parameters)
-
-
-def date_of(days):
-    return timezone.localdate(SEEN - days * DAY).isoformat()
+    return ask_rows("stock_outs", **period | parameters)
 
 
 def add(*states, **fields):
     """Store an offer: pairs of day and availability, the oldest first."""
-    return pricing.add_offer([Price(day, 5, is_available=state) for day, state in states], **fields)
+    return markets.add_offer([Price(day, 5, is_available=state) for day, state in states], **fields)
 
 
-def episodes(states):
+def times_out(points):
     """Yield the days at which an offer went out of stock, and came back; None if unknown."""
     out = before = None
-    for day, available in states:
-        if before is True and available is False:
+    for day, point in markets.by_day(points, until=-1).items():
+        if before is True and point.is_available is False:
             out = day
-        elif before is False and available is True:
+        elif before is False and point.is_available is True:
             yield out, day
             out = None
-        before = available
+        before = point.is_available
     if out is not None:
         yield out, None
+
+
+def is_within(day):
+    return day is not None and LAST <= day <= FIRST
 
 
 def result(**parameters):
@@ -56,28 +56,36 @@ def result(**parameters):
 
 
 class TestStockOuts:
-    @pytest.mark.parametrize("event", ["any", "out", "back"])
-    def test_equals_a_computation_in_python(self, event):
-        random, expected = Random(1), []
-        for _ in range(80):
-            days = sorted(random.sample(range(40), random.randint(1, 8)), reverse=True)
-            states = [(day, random.choice([True, False])) for day in days]
-            offer = add(*states)
-            for out, back in episodes(states):
-                is_out = out is not None and LAST <= out <= FIRST
-                is_back = back is not None and LAST <= back <= FIRST
-                if {"any": is_out or is_back, "out": is_out, "back": is_back}[event]:
-                    length = None if out is None else out - (back or 0)
-                    expected.append((length is None, -(length or 0), offer.product_id, out, back))
+    @markets.EXAMPLES
+    @given(
+        markets.drafts(), st.sampled_from(["any", "out", "back"]), st.sampled_from(["", "uzum:0"])
+    )
+    def test_equals_a_computation_from_daily_states(self, drafts, event, seller):
+        expected = []
+        for offer, points, seen in markets.store(drafts):
+            is_chosen = not seller or markets.address(offer.seller) == seller
+            for out, back in times_out(points):
+                events = {"out": is_within(out), "back": is_within(back)}
+                if not is_chosen or not (any(events.values()) if event == "any" else events[event]):
+                    continue
+                ends = seen if back is None else back
+                expected.append(
+                    {
+                        "offer": markets.address(offer),
+                        "seller": offer.seller and offer.seller.name,
+                        "out_at": markets.at(out),
+                        "back_at": markets.at(back),
+                        "days_out": None if out is None else out - ends,
+                        "price": offer.price,
+                        "currency": offer.currency,
+                        "seen_at": offer.scraped_at,
+                    }
+                )
+        expected.sort(key=lambda row: descending(row["days_out"]))
 
-        rows = ask_for(event=event)
+        rows = ask_for(event=event, seller=seller)
 
-        assert [
-            (row["days_out"] is None, -(row["days_out"] or 0), row["product_id"]) for row in rows
-        ] == sorted(entry[:3] for entry in expected)
-        assert sorted(result(event=event), key=str) == sorted(
-            ((out, back) for *_, out, back in expected), key=str
-        )
+        assert markets.narrow(rows, expected) == expected
 
     @pytest.mark.parametrize(
         ("states", "expected"),
