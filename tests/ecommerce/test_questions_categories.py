@@ -2,35 +2,26 @@
 
 from collections import defaultdict
 from decimal import Decimal
-from random import Random
 from statistics import median, quantiles
 
 import pytest
-from django.utils import timezone
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests import factories
-from tests.ecommerce import pricing
-from tests.ecommerce.pricing import DAY, Price
-from tests.factories import SEEN
-from tests.questions import analysts, answer  # noqa: F401 # a fixture
+from tests.amounts import percent
+from tests.ecommerce import markets
+from tests.ecommerce.markets import Price, ask_rows, date_of, near
+from tests.questions import analysts  # noqa: F401 # a fixture
 
 pytestmark = [
     pytest.mark.django_db(databases=["ecommerce"], transaction=True),
     pytest.mark.usefixtures("analysts"),
 ]
 
-#: The day with which prices are compared, in days before SEEN.
-SINCE = 30
-
 
 def ask_for(**parameters):
-    since = timezone.localdate(SEEN - SINCE * DAY).isoformat()
-    return answer("ecommerce.category_overview", **{"since": since, **parameters})
-
-
-def near(value):
-    """Return what equals a rounded result: PostgreSQL computes percentiles in double precision."""
-    return None if value is None else pytest.approx(value, abs=Decimal("0.011"))
+    return ask_rows("category_overview", **{"since": date_of(30), **parameters})
 
 
 def quartiles(values):
@@ -39,52 +30,79 @@ def quartiles(values):
     return quantiles(values, method="inclusive")
 
 
-def change_of(offer, prices):
+def change_of(stored, since):
     """Return by how many percent the price changed since the day began; None if unknown."""
-    valid = [point for point in prices if not point.is_outlier and point.day > SINCE]
-    if not valid or valid[-1].currency != offer.currency:
+    then = markets.by_day(markets.valid(stored.points)).get(since + 1)
+    if then is None or then.currency != stored.offer.currency or not then.price:
         return None
-    return 100 * (offer.price - valid[-1].price) / valid[-1].price
+    return 100 * (stored.offer.price - then.price) / then.price
+
+
+def group_of(product, category):
+    """Return the path of the level below a category, or the top one without a category."""
+    if product.category is None:
+        return None
+    path = product.category.path_names or product.category.name
+    if category and not path.startswith(category):
+        return path
+    return " > ".join(path.split(" > ")[: len(category.split(" > ")) + 1 if category else 1])
+
+
+def overview_of(group, since, currency):
+    """Return the expected columns of the offers of a category and platform."""
+    offers = [stored.offer for stored in group]
+    prices = [markets.converted(offer, currency) for offer in offers]
+    prices = [price for price in prices if price is not None]
+    changes = [change_of(stored, since) for stored in group]
+    changes = [change for change in changes if change is not None]
+    discounted = [offer for offer in offers if (offer.old_price or 0) > offer.price]
+    lower, middle, upper = map(near, quartiles(prices))
+    return {
+        "products": len({offer.product_id for offer in offers}),
+        "offers": len(offers),
+        "sellers": len({offer.seller_id for offer in offers} - {None}) or None,
+        "quartile_1": lower,
+        "median": middle,
+        "quartile_3": upper,
+        "currency": currency,
+        "n_used": len(prices),
+        "discounted_percent": percent(Decimal(len(discounted)), len(offers)),
+        "change_percent": near(median(changes) if changes else None),
+        "n_compared": len(changes),
+    }
 
 
 class TestCategoryOverview:
-    @pytest.mark.parametrize("seed", range(2))
-    def test_equals_a_computation_in_python(self, seed):
-        random = Random(seed)
-        pricing.add_rates()
-        categories = [factories.category(path_names=path) for path in ("A > B", "A > C > D", "E")]
-        sellers = [factories.seller() for _ in range(3)]
+    @markets.EXAMPLES
+    @given(
+        drafts=markets.drafts(),
+        category=st.sampled_from(["", "A", "A > C", "F"]),
+        currency=st.sampled_from(["UZS", "USD"]),
+        since=st.sampled_from([0, 1, 30]),
+    )
+    def test_equals_a_computation_from_daily_prices(self, drafts, category, currency, since):
         groups = defaultdict(list)
-        for _ in range(120):
-            category, platform = random.choice([*categories, None]), random.choice(["uzum", "ozon"])
-            prices = pricing.random_prices(random, 100)
-            seller = random.choice(sellers) if platform == "uzum" else None
-            product = factories.product(platform=platform, category=category)
-            offer = pricing.add_offer(prices, product=product, platform=platform, seller=seller)
-            if offer.is_available is not False:
-                path = category and category.path_names[:1]
-                groups[path, platform].append((offer, prices))
+        for stored in markets.store(drafts):
+            product = stored.offer.product
+            is_available = stored.offer.is_available is not False
+            if is_available and markets.is_within(product, category):
+                groups[group_of(product, category), product.platform].append(stored)
+        expected = [
+            {"category": name, "platform": platform, **overview_of(group, since, currency)}
+            for (name, platform), group in groups.items()
+        ]
+        expected.sort(
+            key=lambda row: (
+                -row["offers"],
+                row["category"] is None,
+                row["category"],
+                row["platform"],
+            )
+        )
 
-        rows = ask_for()
+        rows = ask_for(category=category, currency=currency, since=date_of(since))
 
-        assert {(row["category"], row["platform"]) for row in rows} == set(groups)
-        for row in rows:
-            group = groups[row["category"], row["platform"]]
-            offers = [offer for offer, _ in group]
-            converted = [pricing.convert(offer.price, offer.currency) for offer in offers]
-            known = sorted(price for price in converted if price is not None)
-            changes = [change_of(*pair) for pair in group]
-            changes = [change for change in changes if change is not None]
-            discounted = [o for o in offers if o.old_price and o.old_price > o.price]
-            assert row["products"] == row["offers"] == len(offers)
-            assert row["sellers"] == (len({o.seller_id for o in offers if o.seller_id}) or None)
-            result = [row[name] for name in ("quartile_1", "median", "quartile_3")]
-            assert result == [near(value) for value in quartiles(known)]
-            assert (row["n_used"], row["n_compared"]) == (len(known), len(changes))
-            assert row["discounted_percent"] == near(Decimal(100 * len(discounted)) / len(offers))
-            assert row["change_percent"] == near(median(changes) if changes else None)
-        counts = [row["offers"] for row in rows]
-        assert counts == sorted(counts, reverse=True)
+        assert markets.narrow(rows, expected) == expected
 
     def test_shows_the_level_below_a_category(self):
         for path in ("A > B", "A > C > D", "A > C > E", "A", "AB > C"):
@@ -110,7 +128,7 @@ class TestCategoryOverview:
         category = factories.category(path_names="A")
         for price, then in ((0, 0), (5, 5), (5, 5)):
             product = factories.product(category=category)
-            pricing.add_offer([Price(60, then)], product=product, price=price)
+            markets.add_offer([Price(60, then)], product=product, price=price)
 
         [row] = ask_for(currency="UZS", platform="uzum")
 
