@@ -1,5 +1,7 @@
 /*
 group = "prices"
+shown = ["ad", "price", "above_median_percent", "year", "mileage", "area_sqm", "rooms", "condition", "district", "url"]
+figures = ["median", "lower_quartile", "upper_quartile", "own_price", "own_place", "n_used"]
 
 [title]
 en = "Fair price"
@@ -132,10 +134,14 @@ title = { en = "ads with a price", ru = "объявления с ценой", uz
 [columns.url]
 type = "link"
 
+[columns.district]
+title = { en = "district", ru = "район", uz = "tuman" }
+link = "nearby?point={coordinates}&category={category}"
+
 [[panels]]
 page = "classifieds.listing"
 parameters = { listing = "{platform}:{external_id}" }
-columns = ["ad", "price", "above_median_percent", "median", "lower_quartile", "upper_quartile", "n_used"]
+columns = ["ad", "price", "above_median_percent", "district"]
 limit = 10
 */
 WITH stated AS (
@@ -242,6 +248,8 @@ SELECT
     CASE WHEN c.own_price IS NOT NULL AND s.quartiles IS NOT NULL THEN s.own_place END AS own_place,
     s.n_used,
     s.n_total,
+    c.category_path AS category,
+    c.latitude || ',' || c.longitude AS coordinates,
     c.url
 FROM comparable AS c
 CROSS JOIN statistics AS s

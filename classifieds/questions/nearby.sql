@@ -1,5 +1,6 @@
 /*
 group = "search"
+shown = ["ad", "distance", "price", "district", "category", "posted_at", "url"]
 
 [title]
 en = "Ads nearby"
@@ -53,6 +54,7 @@ type = "distance"
 title = { en = "distance", ru = "расстояние", uz = "masofa" }
 
 [columns.price]
+link = "fair_price?listing={address}"
 type = "money:currency"
 title = { en = "price", ru = "цена", uz = "narx" }
 
@@ -161,6 +163,7 @@ SELECT
     district_canonical AS district,
     posted_at,
     latitude || ',' || longitude AS coordinates,
+    platform || ':' || external_id AS address,
     url
 FROM priced
 WHERE

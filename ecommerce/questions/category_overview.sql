@@ -58,16 +58,25 @@ type = "coverage:offers"
 title = { en = "offers with a converted price", ru = "предложения с такой ценой", uz = "shunday narxi bor takliflar" }
 
 [columns.discounted_percent]
+link = "fake_discounts?category={category}&platform={platform}"
 type = "percent"
 title = { en = "with a discount", ru = "со скидкой", uz = "chegirmali" }
 
 [columns.change_percent]
+link = "price_drops?category={category}&platform={platform}&since=-30d"
 type = "percent"
 title = { en = "median price change", ru = "медиана изменения цены", uz = "narx oʻzgarishi medianasi" }
 
 [columns.n_compared]
 type = "coverage:offers"
 title = { en = "offers with a trend", ru = "предложения в тренде", uz = "trenddagi takliflar" }
+
+[columns.category]
+title = { en = "category", ru = "категория", uz = "turkum" }
+link = "category_overview?category={category}"
+
+[columns.platform]
+title = { en = "platform", ru = "площадка", uz = "platforma" }
 
 [chart]
 kind = "bar"

@@ -1,6 +1,7 @@
 /*
 group = "prices"
 has_history = true
+shown = ["platform", "product", "variant", "seller", "converted_price", "is_available", "price", "low_90", "median_90", "url"]
 
 [title]
 en = "Compare offers"
@@ -38,6 +39,7 @@ link = "ecommerce.product:product_id"
 link = "ecommerce.seller:seller_id"
 
 [columns.converted_price]
+link = "price_history?offer={offer}&since=-365d&currency={target_currency}"
 type = "money:target_currency"
 title = { en = "price in one currency", ru = "цена в одной валюте", uz = "bir valyutadagi narx" }
 
@@ -104,10 +106,13 @@ title = { en = "high, 365 days", ru = "максимум, 365 дней", uz = "en
 [columns.url]
 type = "link"
 
+[columns.offer]
+title = { en = "offer", ru = "предложение", uz = "taklif" }
+
 [[panels]]
 page = "ecommerce.product"
 parameters = { product = "{platform}:{external_id}" }
-columns = ["platform", "product", "converted_price", "seller", "is_available", "low_90", "median_90", "high_90"]
+columns = ["platform", "product", "seller", "converted_price", "is_available", "price", "low_90", "median_90"]
 limit = 10
 */
 WITH chosen AS (

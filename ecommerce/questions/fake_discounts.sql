@@ -49,6 +49,7 @@ link = "ecommerce.product:product_id"
 link = "ecommerce.seller:seller_id"
 
 [columns.price]
+link = "price_history?offer={offer}&since=-365d"
 type = "money:currency"
 
 [columns.old_price]
@@ -96,6 +97,10 @@ title = { en = "raised from", ru = "повышена с", uz = "qaysi narxdan ko
 
 [columns.url]
 type = "link"
+
+[columns.offer]
+title = { en = "offer", ru = "предложение", uz = "taklif" }
+
 */
 WITH discounted AS (
     SELECT

@@ -37,6 +37,7 @@ link = "ecommerce.product:product_id"
 link = "ecommerce.seller:seller_id"
 
 [columns.price]
+link = "price_history?offer={offer}&since=-365d"
 type = "money:currency"
 
 [columns.lowest_before]
@@ -69,6 +70,9 @@ title = { en = "history since", ru = "история с", uz = "tarix boshi" }
 
 [columns.url]
 type = "link"
+
+[columns.offer]
+title = { en = "offer", ru = "предложение", uz = "taklif" }
 
 [[panels]]
 page = "overview"

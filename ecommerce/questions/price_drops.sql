@@ -43,6 +43,7 @@ link = "ecommerce.product:product_id"
 type = "link"
 
 [columns.price]
+link = "price_history?offer={offer}&since=-365d"
 type = "money:currency"
 
 [columns.lowest_before]
@@ -59,6 +60,9 @@ title = { en = "days of history before", ru = "дней истории до", uz
 
 [columns.recorded_at]
 type = "time"
+
+[columns.offer]
+title = { en = "offer", ru = "предложение", uz = "taklif" }
 
 [[panels]]
 page = "overview"
@@ -164,6 +168,7 @@ SELECT
     l.days_before,
     l.recorded_at,
     s.name AS seller,
+    o.platform || ':' || o.external_id AS offer,
     p.url
 FROM largest AS l
 INNER JOIN ecommerce_products AS p ON l.product_id = p.id

@@ -1,6 +1,7 @@
 /*
 group = "prices"
 has_history = true
+shown = ["name", "at", "converted_price", "price", "old_price", "is_available", "product"]
 
 [title]
 en = "Price history"
@@ -67,11 +68,15 @@ title = { en = "old price", ru = "старая цена", uz = "eski narx" }
 [columns.product]
 link = "ecommerce.product:product_id"
 
+[columns.name]
+title = { en = "offer", ru = "предложение", uz = "taklif" }
+
 [chart]
 kind = "step"
 x = "at"
 y = "converted_price"
 series = "line"
+label = "name"
 
 [[panels]]
 page = "ecommerce.product"
@@ -144,6 +149,8 @@ shown AS (
         o.platform,
         o.external_id,
         o.product_id,
+        o.seller_id,
+        o.variant_title,
         p.offer_id,
         p.price,
         p.old_price,
@@ -196,8 +203,13 @@ SELECT
     l.currency,
     l.is_available,
     l.platform || ':' || l.external_id AS offer,
+    CASE
+        WHEN %(line_per)s = 'platform' THEN l.line
+        ELSE concat_ws(' · ', l.platform, s.name, left(l.variant_title, 40))
+    END AS name,
     p.title AS product,
     p.id AS product_id
 FROM lines AS l
 LEFT JOIN ecommerce_products AS p ON l.product_id = p.id
+LEFT JOIN ecommerce_sellers AS s ON l.seller_id = s.id
 ORDER BY l.line, l.at

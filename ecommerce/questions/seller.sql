@@ -34,6 +34,7 @@ type = "coverage:sellers"
 title = { en = "rank among sellers", ru = "место среди продавцов", uz = "sotuvchilar orasidagi oʻrni" }
 
 [columns.lowest]
+link = "compare?product={product_address}"
 type = "money:currency"
 title = { en = "cheapest elsewhere", ru = "самая низкая у других", uz = "boshqalardagi eng arzon" }
 
@@ -145,6 +146,7 @@ SELECT
     t.name AS cheapest_seller,
     w.offers,
     w.sold_out,
+    p.platform || ':' || p.external_id AS product_address,
     p.url
 FROM own AS w
 INNER JOIN ecommerce_sellers AS s ON w.seller_id = s.id

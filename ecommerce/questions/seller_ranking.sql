@@ -33,6 +33,7 @@ required = true
 link = "ecommerce.seller:seller_id"
 
 [columns.cheapest]
+link = "seller?seller={seller_address}"
 type = "count"
 title = { en = "products where cheapest", ru = "дешевле всех, товаров", uz = "eng arzon mahsulotlari" }
 
@@ -229,7 +230,8 @@ SELECT
     a.products,
     a.offers,
     a.sold_out,
-    a.days_out
+    a.days_out,
+    s.platform || ':' || s.external_id AS seller_address
 FROM assortments AS a
 INNER JOIN ecommerce_sellers AS s ON a.seller_id = s.id
 LEFT JOIN positions AS p ON a.seller_id = p.seller_id

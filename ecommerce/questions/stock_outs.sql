@@ -57,6 +57,7 @@ type = "days"
 title = { en = "days out of stock", ru = "дней не было", uz = "boʻlmagan kunlar" }
 
 [columns.price]
+link = "price_history?offer={offer}&since=-365d"
 type = "money:currency"
 
 [columns.seen_at]
@@ -65,6 +66,10 @@ title = { en = "last seen", ru = "последнее наблюдение", uz =
 
 [columns.url]
 type = "link"
+
+[columns.offer]
+title = { en = "offer", ru = "предложение", uz = "taklif" }
+
 */
 WITH period AS (
     SELECT

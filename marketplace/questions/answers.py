@@ -111,11 +111,9 @@ class Answer:
     @property
     def shown_columns(self) -> list[Column]:
         """The columns that tables show: not those that only complete another one."""
-        used = {
-            name
-            for column in self.columns
-            for name in (column.currency, column.total, column.link.partition(":")[2])
-        }
+        used = {name for column in self.columns for name in (column.currency, column.total)}
+        for column in self.columns:
+            used |= (column.link.columns if column.link else set()) - set(self.question.columns)
         return [column for column in self.columns if column.name not in used]
 
     @property

@@ -1,6 +1,7 @@
 """Charts of answers, as data for the script `charts.js`, which draws them with Chart.js."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -64,11 +65,14 @@ def _lines(
         if row[x] is not None:
             lines.setdefault(str(row[by]) if by else y, {})[row[x]] = row
     names = sorted(lines, key=lambda name: -len(lines[name]))[:_MAX_LINES]
+    labels = _line_labels(names, lines, question.chart.get("label", ""))
     positions = sorted({at for name in names for at in lines[name]})
     is_step = question.chart["kind"] == "step"
     if is_step and end and positions and positions[-1] < end:
         positions.append(end)
-    series = [_line(name, lines[name], positions, y, is_step=is_step) for name in sorted(names)]
+    series = [
+        _line(labels[name], lines[name], positions, y, is_step=is_step) for name in sorted(names)
+    ]
     content: dict[str, Any] = {"series": series}
     if positions and isinstance(positions[0], date):
         content |= {"times": [_milliseconds(at) for at in positions], "zone": settings.TIME_ZONE}
@@ -77,6 +81,19 @@ def _lines(
     left_out = len(lines) - len(names)
     note = f"The chart has {len(names)} of {len(lines)} lines." if left_out else ""
     return content, note
+
+
+def _line_labels(
+    names: Sequence[str], lines: Mapping[str, Mapping[Any, Row]], column: str
+) -> dict[str, str]:
+    """Return the texts of lines; with the name of the line where several have the same.
+
+    :param column: the column with the text of a line; empty if its name is the text
+    """
+    texts = {name: [row.get(column) for row in lines[name].values()] for name in names}
+    labels = {name: str(next(filter(None, texts[name]), name)) for name in names}
+    counts = Counter(labels.values())
+    return {name: f"{text} ({name})" if counts[text] > 1 else text for name, text in labels.items()}
 
 
 def _line(

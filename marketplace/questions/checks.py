@@ -77,9 +77,10 @@ def _faults(question: Question, wrapper: BaseDatabaseWrapper) -> list[str]:
     declared = set(question.columns) | {
         other
         for column in question.columns.values()
-        for other in (column.currency, column.total, column.link.partition(":")[2])
+        for other in (column.currency, column.total, *(column.link.columns if column.link else ()))
         if other
     }
-    declared |= {question.chart[key] for key in ("x", "y", "series") if key in question.chart}
+    declared |= {question.chart[key] for key in question.chart if key != "kind"}
+    declared |= {*question.shown, *question.figures}
     declared |= {name for panel in question.panels for name in panel.columns}
     return [f"The SQL returns no column {name}." for name in sorted(declared - returned)]

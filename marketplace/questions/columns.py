@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from marketplace.humanize import format_time
+from marketplace.questions.links import Link
 
 #: Written for a value that is unknown or could not be computed.
 UNKNOWN = "—"
@@ -19,7 +20,7 @@ class Column:
     :param currency: the column with the currency of an amount, for the type "money"
     :param total: the column with the number of all rows, for the type "coverage"
     :param title: language → label
-    :param link: what a value leads to: a model and the column with its id, "ecommerce.product:id"
+    :param link: what a value leads to
     """
 
     name: str
@@ -27,7 +28,7 @@ class Column:
     currency: str = ""
     total: str = ""
     title: dict[str, str] = field(default_factory=dict)
-    link: str = ""
+    link: Link | None = None
 
     @property
     def label(self) -> str:

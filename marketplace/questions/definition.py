@@ -19,6 +19,7 @@ from marketplace.exceptions import ParameterError, QuestionError
 from marketplace.questions import columns, parameters
 from marketplace.questions.columns import Column
 from marketplace.questions.heads import ColumnHead, ParameterHead, Place, QuestionFile
+from marketplace.questions.links import read_link
 from marketplace.questions.panels import Panel, find_model, read_panels
 from marketplace.questions.parameters import Parameter
 from marketplace.questions.statements import StatementError, read_statement
@@ -27,7 +28,7 @@ from marketplace.registry import ALIASES
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 #: Names that options of the interfaces have.
-_RESERVED = {"format", "limit", "output", "panel", "plan"}
+_RESERVED = {"columns", "format", "limit", "output", "panel", "plan"}
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Question:
         months are left out
     :param sql: the SELECT, with placeholders
     :param calls: the names of the functions that it calls
+    :param shown: the columns of the table on its page; all if empty
+    :param figures: the columns that have one value in all rows, and are shown once
     """
 
     name: str
@@ -55,6 +58,8 @@ class Question:
     chart: dict[str, str] = field(default_factory=dict)
     has_history: bool = False
     panels: tuple[Panel, ...] = ()
+    shown: tuple[str, ...] = ()
+    figures: tuple[str, ...] = ()
 
     @property
     def short_name(self) -> str:
@@ -101,7 +106,23 @@ def read_questions() -> tuple[dict[str, Question], list[QuestionError]]:
             errors.append(error)
         else:
             questions[question.name] = question
+    for fault in list(_link_errors(questions)):
+        errors.append(fault)
+        questions.pop(_name_of(fault.path), None)
     return questions, errors
+
+
+def _link_errors(questions: dict[str, Question]) -> Iterator[QuestionError]:
+    """Yield an error for each link to a question that does not exist, or does not accept it."""
+    for question in questions.values():
+        for column in question.columns.values():
+            if not column.link or column.link.key:
+                continue
+            target = questions.get(f"{question.alias}.{column.link.target}")
+            reason = f"There is no valid question {question.alias}.{column.link.target}."
+            if target is None or (reason := column.link.fault(target.parameters)):
+                place: Place = ("columns", column.name, "link")
+                yield QuestionFile(question.path).error(place, reason)
 
 
 def get_question(name: str) -> Question:
@@ -157,6 +178,8 @@ class _Reader:
             chart=head.chart.model_dump(exclude_unset=True) if head.chart else {},
             has_history=head.has_history,
             panels=tuple(read_panels(self.file)),
+            shown=tuple(head.shown),
+            figures=tuple(head.figures),
         )
 
     def _parameter(self, name: str, table: ParameterHead) -> Parameter:
@@ -195,10 +218,12 @@ class _Reader:
         if kind in ("money", "coverage") and not further:
             reason = f"Type {kind} needs another column: write {kind}:COLUMN."
             raise self.file.error((*place, "type"), reason)
-        model, _, key = table.link.partition(":")
-        if table.link and not (key and find_model(model)):
+        link = read_link(table.link)
+        if link and not link.parameters and not (link.key and find_model(link.target)):
             raise self.file.error(
-                (*place, "link"), f"Write app.model:COLUMN, with a model that has a page: {model}."
+                (*place, "link"),
+                f"Write app.model:COLUMN, with a model that has a page: {link.target}. For a "
+                "question, write QUESTION?PARAMETER={COLUMN}.",
             )
         return Column(
             name=name,
@@ -206,7 +231,7 @@ class _Reader:
             currency=further if kind == "money" else "",
             total=further if kind == "coverage" else "",
             title=table.title,
-            link=table.link,
+            link=link,
         )
 
     def _check_statement(self, declared: Iterable[Parameter]) -> frozenset[str]:

@@ -104,6 +104,7 @@ class ChartHead(_Table):
     x: str = ""
     y: str = ""
     series: str = ""
+    label: str = ""
 
 
 class PanelHead(_Table):
@@ -122,6 +123,8 @@ class Head(_Table):
     description: RequiredTexts
     group: str = ""
     has_history: bool = False
+    shown: list[str] = []
+    figures: list[str] = []
     parameters: dict[str, ParameterHead] = {}
     columns: dict[str, ColumnHead] = {}
     chart: ChartHead | None = None

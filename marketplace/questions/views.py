@@ -68,6 +68,7 @@ def question_page(request: HttpRequest, alias: str, name: str) -> HttpResponseBa
 
 def _show(request: HttpRequest, question: Question, texts: dict[str, str]) -> HttpResponse:
     has_plan = bool(texts.pop("plan", ""))
+    has_all = texts.pop("columns", "") == "all" or not question.shown
     context: dict[str, Any] = {
         "title": question.title["en"],
         "description": question.description["en"],
@@ -78,8 +79,10 @@ def _show(request: HttpRequest, question: Question, texts: dict[str, str]) -> Ht
         "plan_url": f"?{urlencode(texts | {'plan': 1})}#sql",
         "periods": list(forms.periods(question, texts)),
         "is_changed": bool(texts),
+        "columns_url": "" if has_all else f"?{urlencode(texts | {'columns': 'all'})}",
     }
-    answered, status, invalid = _answer(question, texts, ROW_LIMIT)
+    shown = () if has_all else question.shown
+    answered, status, invalid = _answer(question, texts, ROW_LIMIT, shown)
     context |= answered
     if has_plan and (status == 200 or context.get("is_stopped")):
         context["plan"] = _plan(question, texts)

@@ -1,5 +1,6 @@
 /*
 group = "relations"
+shown = ["customer", "supplier", "lots", "amount", "share_percent", "n_used"]
 
 [title]
 en = "Who buys from whom"
@@ -46,10 +47,12 @@ title = { en = "supplier", ru = "поставщик", uz = "yetkazib beruvchi" }
 title = { en = "supplier's tax number", ru = "ИНН поставщика", uz = "yetkazib beruvchi STIR" }
 
 [columns.lots]
+link = "suspicious_lots?supplier={supplier_address}&since=-1y"
 type = "count"
 title = { en = "lots", ru = "лоты", uz = "lotlar" }
 
 [columns.amount]
+link = "pairs?supplier={supplier_address}&since=-1y"
 type = "money:currency"
 title = { en = "amount", ru = "сумма", uz = "summa" }
 
@@ -124,7 +127,8 @@ SELECT
     p.amount,
     %(currency)s::text AS currency,
     round(100 * p.amount / nullif(p.customer_amount, 0), 2) AS share_percent,
-    p.n_used
+    p.n_used,
+    s.platform || ':' || s.external_id AS supplier_address
 FROM pairs AS p
 INNER JOIN procurement_organizations AS c ON p.customer_id = c.id
 INNER JOIN procurement_organizations AS s ON p.provider_id = s.id

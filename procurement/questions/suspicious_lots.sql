@@ -1,5 +1,6 @@
 /*
 group = "risks"
+shown = ["lot", "sign", "evidence", "harmless", "customer", "supplier", "amount", "deal_date"]
 
 [title]
 en = "Lots worth a look"
@@ -133,6 +134,12 @@ columns = ["lot", "sign", "customer"]
 page = "procurement.lot"
 parameters = { customer = "{customer.platform}:{customer.external_id}", supplier = "{provider.platform}:{provider.external_id}", since = "" }
 columns = ["lot", "sign", "evidence", "harmless", "deal_date"]
+limit = 10
+
+[[panels]]
+page = "procurement.organization"
+parameters = { supplier = "{platform}:{external_id}", since = "-1y" }
+columns = ["lot", "sign", "evidence", "harmless", "customer", "deal_date"]
 limit = 10
 */
 WITH texts (flag, language, title, formula, harmless) AS (

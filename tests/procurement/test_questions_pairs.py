@@ -40,6 +40,7 @@ def expected(lots, currency):
             "currency": currency,
             "share_percent": percent(total(amounts), total(customers[customer])),
             "n_used": sum(amount is not None for amount in amounts),
+            "supplier_address": f"{supplier.platform}:{supplier.external_id}",
         }
         for (customer, supplier), amounts in deals.items()
     ]

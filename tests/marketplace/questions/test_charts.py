@@ -40,6 +40,19 @@ def test_a_step_holds_its_value_until_the_next_one_and_the_end():
     assert (content["unit"], note) == ("UZS", "")
 
 
+def test_a_line_has_the_text_of_its_label_and_its_name_where_two_have_the_same():
+    names = {"uzum:1": "uzum · Malika", "uzum:2": "uzum · Malika", "ozon:3": "ozon · Orient"}
+    rows = [price(line, 0, 100) | {"name": name} for line, name in names.items()]
+
+    content, _ = draw(rows)
+
+    assert [line["name"] for line in content["series"]] == [
+        "ozon · Orient",
+        "uzum · Malika (uzum:1)",
+        "uzum · Malika (uzum:2)",
+    ]
+
+
 def test_what_is_sold_out_is_marked():
     rows = [price("a", 0, 100, is_available=False), price("a", 2, 90)]
 
