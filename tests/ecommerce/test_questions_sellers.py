@@ -1,124 +1,136 @@
 """The questions ecommerce.seller_ranking and ecommerce.seller."""
 
 from collections import defaultdict
-from datetime import timedelta
 from decimal import Decimal
-from random import Random
 from statistics import median
 
 import pytest
-from django.utils import timezone
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests import factories
-from tests.ecommerce import pricing
-from tests.ecommerce.pricing import DAY, Price
-from tests.factories import SEEN
-from tests.questions import analysts, answer  # noqa: F401 # a fixture
+from tests.amounts import descending, percent
+from tests.ecommerce import markets
+from tests.ecommerce.markets import Price, ask_rows, date_of, near
+from tests.questions import analysts  # noqa: F401 # a fixture
 
 pytestmark = [
     pytest.mark.django_db(databases=["ecommerce"], transaction=True),
     pytest.mark.usefixtures("analysts"),
 ]
 
-BARCODES = ["4006381333931", "73513537"]
-
-#: The period, in days before SEEN, and its begin.
-FIRST = 20
-SINCE = (SEEN - FIRST * DAY).replace(hour=0) - timedelta(hours=5)
+#: The days of the period, before SEEN. SEEN is 14 hours after midnight in Tashkent.
+SINCE, HOURS = 20, 14
 
 
 def ask_for(**parameters):
-    since = timezone.localdate(SEEN - FIRST * DAY).isoformat()
-    return answer("ecommerce.seller_ranking", **{"since": since, **parameters})
+    return ask_rows("seller_ranking", **{"since": date_of(SINCE), **parameters})
 
 
-def near(value):
-    return None if value is None else pytest.approx(value, abs=Decimal("0.011"))
+class Market:
+    """The prices of products at their sellers, in one currency."""
+
+    def __init__(self, stored, currency):
+        self.stored = stored
+        self.keys = defaultdict(set)
+        self.prices = {}
+        for offer, *_ in stored:
+            product = offer.product
+            titles = {product.title_normalized} - {None, ""}
+            barcodes = {product.barcode, offer.barcode} & set(markets.BARCODES[:3])
+            self.keys[product] |= titles | {barcode.zfill(14) for barcode in barcodes}
+            price = markets.converted(offer, currency)
+            if price is not None and offer.is_available is not False:
+                key = (product, offer.seller)
+                self.prices[key] = min(price, self.prices.get(key, price))
+
+    def sellers_of(self, products):
+        """Return seller → lowest price; an unnamed seller is another one for each product."""
+        lowest = {}
+        for (product, seller), price in self.prices.items():
+            if product in products:
+                key = seller or product
+                lowest[key] = min(price, lowest.get(key, price))
+        return lowest
+
+    def lowest_of(self, product):
+        """Return the lowest price of a product, of the keys that several sellers have."""
+        sellers = [
+            self.sellers_of({other for other in self.keys if key in self.keys[other]})
+            for key in self.keys[product]
+        ]
+        return min((min(prices.values()) for prices in sellers if len(prices) > 1), default=None)
+
+    def same_products(self, product):
+        """Return a product and those that have one of its keys."""
+        own = self.keys[product]
+        return {other for other in self.keys if other == product or own & self.keys[other]}
 
 
-def seconds_out(points):
-    """Return for how many seconds of the period an offer was out of stock."""
-    total = 0
-    for point, following in zip(points, [*points[1:], Price(0, 0)], strict=True):
-        begins, ends = SEEN - point.day * DAY, SEEN - following.day * DAY
-        if point.is_available is False and ends > SINCE:
-            total += (ends - max(begins, SINCE)).total_seconds()
-    return total
+def hours_out(stored):
+    """Return for how many hours of the period an offer was out of stock; None if not observed."""
+    if stored.seen >= min(stored.points[0].day, SINCE + 1):
+        return None
+    days = markets.by_day(stored.points, until=stored.seen)
+    out = [day for day, point in days.items() if point.is_available is False]
+    return 24 * sum(day <= SINCE for day in out) + HOURS * (SINCE + 1 in out)
 
 
-def add_offers(random):
-    """Store random offers of a few products; yield them with their points."""
-    sellers = [factories.seller() for _ in range(4)]
-    for number in range(60):
-        product = factories.product(
-            title_normalized=random.choice([f"title {number % 12}", None, ""]),
-            barcode=random.choice([None, None, *BARCODES]),
-        )
-        for _ in range(random.randint(1, 2)):
-            points = pricing.random_prices(random, 40)
-            offer = pricing.add_offer(
-                points,
-                product=product,
-                seller=random.choice([*sellers, None]),
-                first_seen_at=SEEN - points[0].day * DAY,
-            )
-            yield offer, points
-
-
-def prices_of(stored):
-    """Return (product, seller) → price in UZS of its cheapest offer that is not sold out."""
-    prices = {}
-    for offer, _ in stored:
-        price = pricing.convert(offer.price, offer.currency)
-        if offer.is_available is not False and price is not None:
-            key = (offer.product, offer.seller_id)
-            prices[key] = min(price, prices.get(key, price))
-    return prices
-
-
-def keys_of(product):
-    return {value for value in (product.title_normalized, product.barcode) if value}
+def ranked(market, seller, own):
+    """Return the expected row of a seller with these offers."""
+    products = {stored.offer.product for stored in own}
+    prices = {
+        product: (market.prices[product, seller], market.lowest_of(product))
+        for product in products
+        if (product, seller) in market.prices
+    }
+    compared = [pair for pair in prices.values() if pair[1] is not None]
+    distances = [100 * (price - lowest) / lowest for price, lowest in compared if lowest]
+    cheapest = sum(price == lowest for price, lowest in compared)
+    hours = [count for count in map(hours_out, own) if count is not None]
+    return {
+        "seller_id": seller.pk,
+        "platform": seller.platform,
+        "cheapest": cheapest,
+        "cheapest_percent": percent(Decimal(cheapest), len(compared)),
+        "compared": len(compared),
+        "above_percent": near(median(distances) if distances else None),
+        "products": len(products),
+        "offers": len(own),
+        "sold_out": sum(stored.offer.is_available is False for stored in own),
+        "days_out": near(Decimal(sum(hours)) / 24 / len(hours) if hours else None),
+    }
 
 
 class TestSellerRanking:
-    @pytest.mark.parametrize("seed", range(2))
-    def test_equals_a_computation_in_python(self, seed):
-        pricing.add_rates()
-        stored = list(add_offers(Random(seed)))
-        prices = prices_of(stored)
-        markets = defaultdict(list)
-        for (product, seller), price in prices.items():
-            for key in keys_of(product):
-                markets[key].append((seller or -product.pk, price))
-        lowest = {
-            key: min(price for _, price in entries)
-            for key, entries in markets.items()
-            if len({seller for seller, _ in entries}) > 1
-        }
-        distances = defaultdict(list)
-        for (product, seller), price in prices.items():
-            known = [lowest[key] for key in keys_of(product) if key in lowest]
-            if known:
-                distances[seller].append(100 * (price - min(known)) / min(known))
+    @markets.EXAMPLES
+    @given(
+        markets.drafts(),
+        st.sampled_from(["UZS", "USD"]),
+        st.sampled_from(["", "uzum"]),
+        st.sampled_from(["", "A"]),
+    )
+    def test_equals_a_computation_from_daily_states(self, drafts, currency, platform, category):
+        market = Market(markets.store(drafts), currency)
+        offers = defaultdict(list)
+        for stored in market.stored:
+            is_chosen = markets.is_within(stored.offer.product, category)
+            if is_chosen and platform in ("", stored.offer.platform):
+                offers[stored.offer.seller].append(stored)
+        offers.pop(None, None)
+        expected = [ranked(market, seller, own) for seller, own in offers.items()]
+        expected.sort(
+            key=lambda row: (
+                -row["cheapest"],
+                descending(row["cheapest_percent"]),
+                -row["products"],
+                row["seller_id"],
+            )
+        )
 
-        rows = ask_for()
+        rows = ask_for(currency=currency, platform=platform, category=category)
 
-        assert {row["seller_id"] for row in rows} == {o.seller_id for o, _ in stored} - {None}
-        for row in rows:
-            own = [pair for pair in stored if pair[0].seller_id == row["seller_id"]]
-            distance = distances[row["seller_id"]]
-            cheapest = distance.count(0)
-            observed = [points for offer, points in own if offer.first_seen_at < SEEN]
-            days = sum(map(seconds_out, observed)) / 86400 / len(observed)
-            assert row["offers"] == len(own)
-            assert row["products"] == len({offer.product_id for offer, _ in own})
-            assert row["sold_out"] == sum(offer.is_available is False for offer, _ in own)
-            assert (row["compared"], row["cheapest"]) == (len(distance), cheapest)
-            assert row["cheapest_percent"] == near(Decimal(100 * cheapest) / len(distance))
-            assert row["above_percent"] == near(median(distance))
-            assert float(row["days_out"]) == pytest.approx(days, abs=0.011)
-        ranks = [(row["cheapest"], row["cheapest_percent"]) for row in rows]
-        assert ranks == sorted(ranks, reverse=True)
+        assert markets.narrow(rows, expected) == expected
 
     def test_a_seller_without_competitors_is_not_compared(self):
         seller = factories.seller()
@@ -147,56 +159,60 @@ class TestSellerRanking:
         assert ranked(currency="USD") == [("uzum", None), ("ozon", None)]
 
 
+def position_of(market, product, chosen):
+    """Return the expected row of a product of the chosen seller."""
+    price = market.prices.get((product, chosen))
+    others = market.sellers_of(market.same_products(product))
+    others.pop(chosen, None)
+    lowest = min(others.values(), default=None)
+    has_price = price is not None
+    difference = price - lowest if has_price and others else None
+    own = [o for o, *_ in market.stored if (o.product, o.seller) == (product, chosen)]
+    return {
+        "product_id": product.pk,
+        "seller_id": chosen.pk,
+        "price": price,
+        "place": 1 + sum(other < price for other in others.values()) if has_price else None,
+        "sellers": 1 + len(others) if has_price else None,
+        "lowest": lowest,
+        "difference_percent": percent(difference, lowest),
+        "offers": len(own),
+        "sold_out": sum(offer.is_available is False for offer in own),
+    }
+
+
 class TestSeller:
-    @pytest.mark.parametrize("seed", range(2))
-    def test_equals_a_computation_in_python(self, seed):
-        pricing.add_rates()
-        stored = list(add_offers(Random(seed)))
-        prices = prices_of(stored)
-        chosen = next(offer.seller for offer, _ in stored if offer.seller)
-        expected = {}
-        for product in {offer.product for offer, _ in stored if offer.seller == chosen}:
-            own = prices.get((product, chosen.pk))
-            others = defaultdict(list)
-            for (other, seller), price in prices.items():
-                is_same = other == product or keys_of(other) & keys_of(product)
-                if is_same and seller != chosen.pk:
-                    others[seller or -other.pk].append(price)
-            lowest = min((min(known) for known in others.values()), default=None)
-            difference = own and lowest and 100 * (own - lowest) / lowest
-            cheaper = sum(min(known) < own for known in others.values()) if own else 0
-            ranks = (cheaper + 1, len(others) + 1) if own else (None, None)
-            offers = [o for o, _ in stored if (o.product, o.seller) == (product, chosen)]
-            sold_out = sum(offer.is_available is False for offer in offers)
-            expected[product.pk] = (own, *ranks, lowest, difference, len(offers), sold_out)
+    @markets.EXAMPLES
+    @given(markets.drafts(), st.sampled_from(["UZS", "USD"]))
+    def test_equals_a_computation_in_python(self, drafts, currency):
+        market = Market(markets.store(drafts), currency)
+        for address in ("uzum:0", "ozon:1"):
+            own = {offer for offer, *_ in market.stored if markets.address(offer.seller) == address}
+            products = {offer.product: offer.seller for offer in own}
+            expected = [position_of(market, *pair) for pair in products.items()]
+            expected.sort(
+                key=lambda row: (descending(row["difference_percent"]), row["product_id"])
+            )
 
-        rows = answer("ecommerce.seller", seller=f"uzum:{chosen.external_id}")
+            rows = ask_rows("seller", seller=address, currency=currency)
 
-        assert {row["product_id"] for row in rows} == set(expected)
-        names = ("price", "place", "sellers", "lowest", "difference_percent", "offers", "sold_out")
-        for row in rows:
-            values = expected[row["product_id"]]
-            assert [row[name] for name in names] == list(map(near, values)), row
-        keys = [
-            (row["difference_percent"] is None, -(row["difference_percent"] or 0)) for row in rows
-        ]
-        assert keys == sorted(keys)
+            assert markets.narrow(rows, expected) == expected
 
     def test_names_the_cheapest_seller(self):
         chosen, other = factories.seller(external_id="7"), factories.seller(name="Cheap")
         product = factories.product()
-        pricing.add_offer([Price(1, 6)], product=product, seller=chosen)
+        markets.add_offer([Price(1, 6)], product=product, seller=chosen)
         factories.offer(product=product, seller=other, price=5)
         factories.offer(product=product, seller=other, price=1, is_available=False)
         factories.offer(platform="ozon", price=5)
 
-        [row] = answer("ecommerce.seller", seller="uzum:7")
+        [row] = ask_rows("seller", seller="uzum:7")
 
         assert (row["place"], row["sellers"], row["lowest"]) == (3, 3, 5)
         assert (row["difference_percent"], row["cheapest_platform"]) == (20, "ozon")
         assert row["cheapest_seller"] is None
-        assert answer("ecommerce.seller") == [row]
-        assert answer("ecommerce.seller", seller="uzum:8") == []
+        assert ask_rows("seller") == [row]
+        assert ask_rows("seller", seller="uzum:8") == []
 
     def test_is_empty_without_offers(self):
-        assert answer("ecommerce.seller") == ask_for() == []
+        assert ask_rows("seller") == ask_for() == []
