@@ -2,17 +2,19 @@
 
 from datetime import datetime
 from decimal import Decimal
-from random import Random
+from statistics import median_low
 
 import pytest
 from django.db import connections
-from django.utils import timezone
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests import factories
-from tests.ecommerce import pricing
-from tests.ecommerce.pricing import DAY, Price
+from tests.amounts import find_rate_day, local_day
+from tests.ecommerce import markets
+from tests.ecommerce.markets import DAY, Price, ask_rows
 from tests.factories import SEEN
-from tests.questions import analysts, answer  # noqa: F401 # a fixture
+from tests.questions import analysts  # noqa: F401 # a fixture
 
 pytestmark = [
     pytest.mark.django_db(databases=["ecommerce"], transaction=True),
@@ -29,22 +31,44 @@ def same_products():
         return cursor.fetchall()
 
 
-def expected_period(prices, currency, days):
-    """Return lowest, median and highest price; None if the history does not reach back so far."""
-    own = [p for p in prices if p.currency == currency and not p.is_outlier]
-    if not own or own[0].day < days:
+def range_of(stored, count):
+    """Return lowest, median and highest price of a number of days until an offer was last seen.
+
+    They are None if the history does not reach back so far.
+    """
+    points, currency = markets.valid(stored.points), stored.offer.currency
+    days = markets.by_day(points, until=stored.seen)
+    known = [point.day for point in points if point.currency == currency]
+    if known[0] < stored.seen + count:
         return (None, None, None)
-    series = sorted(pricing.daily_prices(prices, currency, days))
+    prices = markets.prices_of(days, currency, stored.seen, count)
     # The price that was observed last counts even if it was in effect for no time.
-    valid = [p for p in prices if not p.is_outlier]
-    observed = [*series, valid[-1].price] if valid[-1].currency == currency else series
-    if not observed:
-        return (None, None, None)
-    median = series[(len(series) - 1) // 2] if series else min(observed)
-    return (min(observed), median, max(observed))
+    observed = [*prices, points[-1].price]
+    return (min(observed), median_low(prices or observed), max(observed))
 
 
-def _last(value):
+def compared(stored, target):
+    """Return the expected row of an offer."""
+    offer, points = stored.offer, markets.valid(stored.points)
+    first = next(point.day for point in points if point.currency == offer.currency)
+    row = {
+        "offer": markets.address(offer),
+        "price": offer.price,
+        "currency": offer.currency,
+        "converted_price": markets.converted(offer, target),
+        "target_currency": target,
+        "rate_day": find_rate_day(offer.currency, local_day(offer.scraped_at), target),
+        "is_available": offer.is_available,
+        "seen_at": offer.scraped_at,
+        "history_since": local_day(markets.at(first)),
+    }
+    for days in (30, 90, 365):
+        names = (f"low_{days}", f"median_{days}", f"high_{days}")
+        row |= zip(names, range_of(stored, days), strict=True)
+    return row
+
+
+def ascending(value):
     """Return a key that sorts None last."""
     return (value is None, value or 0)
 
@@ -117,31 +141,26 @@ class TestSameProducts:
 
 
 class TestCompare:
-    @pytest.mark.parametrize("seed", range(2))
-    def test_equals_a_computation_from_daily_prices(self, seed):
-        random = Random(seed)
-        pricing.add_rates()
-        expected = {}
-        for number in range(25):
-            product = factories.product(external_id=str(number), title_normalized="choynak")
-            prices = pricing.random_prices(random)
-            offer = pricing.add_offer(prices, product=product)
-            currency = offer.currency
-            own = [p for p in prices if p.currency == currency and not p.is_outlier]
-            since = timezone.localtime(SEEN - own[0].day * DAY).date() if own else None
-            periods = [expected_period(prices, currency, days) for days in (30, 90, 365)]
-            converted = pricing.convert(offer.price, currency)
-            expected[f"uzum:{offer.external_id}"] = (offer.pk, converted, since, *sum(periods, ()))
+    @markets.EXAMPLES
+    @given(
+        markets.drafts(),
+        st.sampled_from(["UZS", "USD"]),
+        st.sampled_from(["", "yes"]),
+    )
+    def test_equals_a_computation_from_daily_prices(self, drafts, currency, in_stock):
+        drafts = ([draft._replace(title="choynak") for draft in drafts[0]], drafts[1])
+        stored = markets.store(drafts)
+        expected = [
+            compared(entry, currency)
+            for entry in stored
+            if not in_stock or entry.offer.is_available is not False
+        ]
+        expected.sort(key=lambda row: ascending(row["converted_price"]))
+        platform = drafts[0][3].platform
 
-        rows = answer("ecommerce.compare", product="uzum:3")
+        rows = ask_rows("compare", product=f"{platform}:3", currency=currency, in_stock=in_stock)
 
-        names = [f"{kind}_{days}" for days in (30, 90, 365) for kind in ("low", "median", "high")]
-        for row in rows:
-            result = [row["converted_price"], row["history_since"], *(row[name] for name in names)]
-            assert result == list(expected[row["offer"]][1:]), row
-        order = sorted(expected, key=lambda key: (*_last(expected[key][1]), expected[key][0]))
-        assert [row["offer"] for row in rows] == order
-        assert any(row["median_365"] for row in rows)
+        assert markets.narrow(rows, expected) == expected
 
     def test_finds_the_same_product_by_title_and_barcode(self):
         chosen = factories.product(external_id="1", title_normalized="choynak", barcode=BARCODES[0])
@@ -157,13 +176,13 @@ class TestCompare:
         )
 
         def compared(**parameters):
-            rows = answer("ecommerce.compare", product="uzum:1", **parameters)
+            rows = ask_rows("compare", product="uzum:1", **parameters)
             return [row["product_id"] for row in rows]
 
         assert compared() == [chosen.pk, by_title.pk, by_barcode.pk]
         assert compared(platform="ozon") == [by_title.pk]
         assert compared(in_stock="yes") == [chosen.pk, by_title.pk]
-        assert answer("ecommerce.compare", product="uzum:404") == []
+        assert ask_rows("compare", product="uzum:404") == []
 
     def test_searches_words_and_shows_the_rate(self):
         factories.rate("ecommerce", rate=Decimal(12000), rate_date=(SEEN - DAY).date())
@@ -173,21 +192,21 @@ class TestCompare:
         factories.offer(product=kettle, price=3, currency="USD")
         factories.offer(product=kettle, price=1, currency="EUR")
 
-        rows = answer("ecommerce.compare", search="artel чайники", currency="usd")
+        rows = ask_rows("compare", search="artel чайники", currency="usd")
 
         result = [(row["converted_price"], row["rate_day"], row["rating"]) for row in rows]
         day = (SEEN - DAY).date()
         assert result == [(2, day, 4), (3, None, None), (None, None, None)]
-        assert answer("ecommerce.compare", search="-- - " * 50 + "artel") != []
+        assert ask_rows("compare", search="-- - " * 50 + "artel") != []
 
     def test_without_parameters_compares_the_product_that_changed_last(self):
-        assert answer("ecommerce.compare") == []
-        pricing.add_offer([Price(2, Decimal(5))])
-        newest = pricing.add_offer(
+        assert ask_rows("compare") == []
+        markets.add_offer([Price(2, Decimal(5))])
+        newest = markets.add_offer(
             [Price(1, Decimal(5))], product=factories.product(title_normalized="piyola")
         )
 
-        [row] = answer("ecommerce.compare")
+        [row] = ask_rows("compare")
 
         assert row["product_id"] == newest.product_id
         assert isinstance(row["seen_at"], datetime)
