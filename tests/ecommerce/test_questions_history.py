@@ -1,17 +1,19 @@
 """The question ecommerce.price_history."""
 
+from collections import defaultdict
 from datetime import timedelta
 from decimal import Decimal
-from random import Random
 
 import pytest
-from django.utils import timezone
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests import factories
-from tests.ecommerce import pricing
-from tests.ecommerce.pricing import DAY, Price
+from tests.amounts import convert, find_rate_day, local_day
+from tests.ecommerce import markets
+from tests.ecommerce.markets import DAY, Price, ask_rows, date_of
 from tests.factories import SEEN
-from tests.questions import analysts, answer  # noqa: F401 # a fixture
+from tests.questions import analysts  # noqa: F401 # a fixture
 
 pytestmark = [
     pytest.mark.django_db(databases=["ecommerce"], transaction=True),
@@ -26,99 +28,94 @@ SINCE = (SEEN - FIRST * DAY).replace(hour=0) - timedelta(hours=5)
 
 
 def ask_for(**parameters):
-    return answer(
-        "ecommerce.price_history",
-        **{"since": date_of(FIRST), "until": date_of(LAST), **parameters},
-    )
+    period = {"since": date_of(FIRST), "until": date_of(LAST)}
+    return ask_rows("price_history", **period | parameters)
 
 
-def date_of(days):
-    return timezone.localdate(SEEN - days * DAY).isoformat()
+def shown(stored, target):
+    """Yield time and columns of each price of an offer that is in effect within the period."""
+    days = markets.by_day(markets.valid(stored.points), until=-1)
+    before = None
+    for day in range(max(days), LAST - 1, -1):
+        point = days[day]
+        # The first day of the period begins before the day that begins FIRST days before SEEN.
+        if day <= FIRST + 1 and (point is not before or day == FIRST + 1):
+            at = local_day(markets.at(point.day))
+            yield (
+                max(markets.at(day), SINCE),
+                {
+                    "offer": markets.address(stored.offer),
+                    "price": point.price,
+                    "currency": point.currency,
+                    "old_price": point.old_price,
+                    "is_available": point.is_available,
+                    "converted_price": convert(point.price, point.currency, at, target),
+                    "rate_day": find_rate_day(point.currency, at, target),
+                },
+            )
+        before = point
 
 
-def shown(prices):
-    """Yield the prices in effect within the period, each with its time."""
-    valid = [point for point in prices if not point.is_outlier]
-    for point, following in zip(valid, [*valid[1:], None], strict=True):
-        at = SEEN - point.day * DAY
-        if point.day >= LAST and (following is None or SEEN - following.day * DAY > SINCE):
-            yield max(at, SINCE), point
-
-
-@pytest.fixture
-def offers():
-    """Offers of the same product on two platforms, with their prices."""
-    random = Random(1)
-    pricing.add_rates()
-    stored = {}
-    for number in range(12):
-        platform = random.choice(["uzum", "ozon"])
-        product = factories.product(platform=platform, external_id=str(number))
-        prices = pricing.random_prices(random, 100)
-        stored[pricing.add_offer(prices, product=product, platform=platform)] = prices
-    return stored
+def same_products(drafts):
+    """Return the drafts, as one product on several platforms."""
+    return ([draft._replace(title="choynak") for draft in drafts[0]], drafts[1])
 
 
 class TestPriceHistory:
-    def test_a_line_for_each_offer(self, offers):
-        platform = next(iter(offers)).platform
-
-        rows = ask_for(product=f"{platform}:0")
-
+    @markets.EXAMPLES
+    @given(markets.drafts().map(same_products), st.sampled_from(["UZS", "USD"]))
+    def test_a_line_for_each_offer(self, drafts, currency):
         expected = [
-            (
-                f"{offer.platform}:{offer.external_id}",
-                at,
-                point.price,
-                point.currency,
-                point.old_price,
-                pricing.convert(point.price, point.currency, point.day),
-            )
-            for offer, prices in offers.items()
-            for at, point in shown(prices)
+            {"line": columns["offer"], "at": at, **columns}
+            for stored in markets.store(drafts)
+            for at, columns in shown(stored, currency)
         ]
-        names = ("line", "at", "price", "currency", "old_price", "converted_price")
-        assert [tuple(row[name] for name in names) for row in rows] == sorted(
-            expected, key=lambda row: row[:2]
-        )
-        assert all(row["offer"] == row["line"] for row in rows)
-        assert SINCE in {row["at"] for row in rows}
+        expected.sort(key=lambda row: (row["line"], row["at"]))
 
-    def test_a_line_for_each_platform(self, offers):
-        platform = next(iter(offers)).platform
+        rows = ask_for(product=f"{drafts[0][0].platform}:0", currency=currency)
+
+        assert markets.narrow(rows, expected) == expected
+
+    @markets.EXAMPLES
+    @given(markets.drafts().map(same_products), st.sampled_from(["UZS", "USD"]))
+    def test_a_line_for_each_platform(self, drafts, currency):
+        lines = defaultdict(list)
+        for stored in markets.store(drafts):
+            lines[stored.offer.platform].append(dict(shown(stored, currency)))
         expected = []
-        for name in ("ozon", "uzum"):
-            series = [list(shown(prices)) for o, prices in offers.items() if o.platform == name]
-            for moment in sorted({at for points in series for at, _ in points}):
+        for platform, series in sorted(lines.items()):
+            for moment in sorted({at for points in series for at in points}):
                 in_effect = [
-                    [point for at, point in points if at <= moment][-1:] for points in series
+                    points[max(at for at in points if at <= moment)]
+                    for points in series
+                    if min(points, default=SEEN) <= moment
                 ]
-                prices = [
-                    (converted is None, converted, point.price)
-                    for [point] in filter(None, in_effect)
-                    if point.is_available is not False
-                    for converted in [pricing.convert(point.price, point.currency, point.day)]
-                ]
-                known = [entry for entry in prices if not entry[0]]
-                expected.append((name, moment, min(known)[1] if known else None))
+                available = [row for row in in_effect if row["is_available"] is not False]
+                prices = [row["converted_price"] for row in available]
+                lowest = min((price for price in prices if price is not None), default=None)
+                expected.append({"line": platform, "at": moment, "converted_price": lowest})
 
-        rows = ask_for(product=f"{platform}:0", line_per="platform")
+        rows = ask_for(product=f"{drafts[0][0].platform}:0", line_per="platform", currency=currency)
 
-        assert [(row["line"], row["at"], row["converted_price"]) for row in rows] == expected
+        assert markets.narrow(rows, expected) == expected
 
-    def test_chooses_an_offer_a_platform_or_the_newest_change(self, offers):
-        pricing.add_offer([Price(200, Decimal(5))])
-        chosen = next(iter(offers))
-        address = f"{chosen.platform}:{chosen.external_id}"
-        newest = min(offers, key=lambda offer: (offers[offer][-1].day, -offer.pk))
+    def test_chooses_an_offer_a_platform_or_the_newest_change(self):
+        older = markets.add_offer([Price(90, 5), Price(9, 5)])
+        newest = markets.add_offer(
+            [Price(8, 5)], product=factories.product(external_id="7", title_normalized="piyola")
+        )
 
-        assert {row["line"] for row in ask_for(offer=address)} <= {address}
-        assert {row["line"] for row in ask_for(platform="ozon", line_per="platform")} == {"ozon"}
-        assert ask_for() == ask_for(product=f"{newest.platform}:{newest.product.external_id}")
+        assert {row["line"] for row in ask_for(offer=markets.address(older))} == {
+            markets.address(older)
+        }
+        assert {row["line"] for row in ask_for(line_per="platform")} == {"uzum"}
+        assert {row["line"] for row in ask_for()} == {markets.address(newest)}
+        assert ask_for() == ask_for(product="uzum:7")
+        assert ask_for(platform="ozon") == []
         assert ask_for(offer="uzum:none") == ask_for(product="uzum:none") == []
 
     def test_without_a_begin_shows_all(self):
-        offer = pricing.add_offer([Price(900, Decimal(5)), Price(800, Decimal(5), "USD")])
+        offer = markets.add_offer([Price(900, Decimal(5)), Price(800, Decimal(5), "USD")])
 
         rows = ask_for(offer=f"uzum:{offer.external_id}", since="", currency="UZS")
 
