@@ -1,15 +1,18 @@
 """The question ecommerce.assortment_changes."""
 
 from collections import Counter, defaultdict
-from random import Random
 
 import pytest
-from django.utils import timezone
+from django.db import transaction
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests import factories
-from tests.ecommerce.pricing import DAY
-from tests.factories import SEEN
-from tests.questions import analysts, answer  # noqa: F401 # a fixture
+from tests.amounts import local_day
+from tests.ecommerce import markets
+from tests.ecommerce.markets import ask_rows, date_of
+from tests.questions import analysts  # noqa: F401 # a fixture
+from tests.strategies import few_or_many, optional
 
 pytestmark = [
     pytest.mark.django_db(databases=["ecommerce"], transaction=True),
@@ -19,73 +22,90 @@ pytestmark = [
 #: The period, in days before SEEN.
 FIRST, LAST = 20, 5
 
+PRODUCTS = few_or_many(
+    st.fixed_dictionaries(
+        {
+            "platform": st.sampled_from(markets.PLATFORMS),
+            "category": optional(0, 1),
+            "seller": optional(0, 1),
+            "days": st.tuples(st.integers(0, 30), st.integers(0, 30)),
+        }
+    ),
+    count=60,
+)
+
 
 def ask_for(**parameters):
     period = {"since": date_of(FIRST), "until": date_of(LAST)}
-    return answer("ecommerce.assortment_changes", **period | parameters)
-
-
-def date_of(days):
-    return timezone.localdate(SEEN - days * DAY).isoformat()
+    return ask_rows("assortment_changes", **period | parameters)
 
 
 def add(first, last, **fields):
     """Store a product that was first and last seen some days before SEEN."""
-    times = {"first_seen_at": SEEN - first * DAY, "last_seen_at": SEEN - last * DAY}
+    times = {"first_seen_at": markets.at(first), "last_seen_at": markets.at(last)}
     return factories.product(**times, **fields)
 
 
-class TestAssortmentChanges:
-    @pytest.mark.parametrize("by", ["category", "seller", "platform"])
-    def test_equals_counts_in_python(self, by):
-        random = Random(2)
-        categories = [factories.category(path_names="A > B"), factories.category(name="C"), None]
+def store(drafts):
+    """Replace the products of the example before; yield each with its first and last day."""
+    with transaction.atomic(using="ecommerce"):
+        markets.clear()
+        categories = [factories.category(path_names="A > B"), factories.category(path_names=None)]
         # Two sellers with the same name are two.
-        sellers = [factories.seller(), factories.seller(), None]
-        stored = []
-        for _ in range(150):
-            first = random.randint(0, 30)
-            product = add(
-                first,
-                random.randint(0, first),
-                platform=random.choice(["uzum", "ozon"]),
-                category=random.choice(categories),
-                seller=random.choice(sellers),
-            )
-            stored.append(product)
-        expected = defaultdict(Counter)
-        for product in stored:
-            of_platform = [other for other in stored if other.platform == product.platform]
-            newest = min((SEEN - other.last_seen_at).days for other in of_platform)
-            oldest = max((SEEN - other.first_seen_at).days for other in of_platform)
-            first, last = (SEEN - product.first_seen_at).days, (SEEN - product.last_seen_at).days
-            key = {"category": product.category_id, "seller": product.seller_id}.get(by)
-            is_present = last <= newest + 3
-            expected[product.platform, key].update(
-                products=is_present,
-                new_products=LAST <= first <= FIRST and first < oldest,
-                vanished_products=LAST <= last <= FIRST and not is_present,
+        sellers = [factories.seller(), factories.seller()]
+        for draft in drafts:
+            last, first = sorted(draft["days"])
+            category = None if draft["category"] is None else categories[draft["category"]]
+            seller = None if draft["seller"] is None else sellers[draft["seller"]]
+            row = {"platform": draft["platform"], "category": category, "seller": seller}
+            yield add(first, last, **row), first, last
+
+
+def group_of(product, by):
+    """Return the id and the name of a product's group."""
+    if by == "platform":
+        return None, None
+    row = getattr(product, by)
+    return row and row.pk, row and (getattr(row, "path_names", None) or row.name)
+
+
+class TestAssortmentChanges:
+    @markets.EXAMPLES
+    @given(PRODUCTS, st.sampled_from([1, 3, 10]))
+    def test_equals_counts_in_python(self, drafts, missing_days):
+        stored = list(store(drafts))
+        for by in ("category", "seller", "platform"):
+            groups, observed = defaultdict(Counter), defaultdict(list)
+            for product, first, last in stored:
+                observed[product.platform] += [first, last]
+            for product, first, last in stored:
+                days = observed[product.platform]
+                is_present = last <= min(days) + missing_days
+                groups[product.platform, *group_of(product, by)].update(
+                    products=is_present,
+                    new_products=LAST <= first <= FIRST and first < max(days),
+                    vanished_products=LAST <= last <= FIRST and not is_present,
+                )
+            expected = [
+                {
+                    "platform": platform,
+                    "name": name,
+                    **counts,
+                    "net_change": counts["new_products"] - counts["vanished_products"],
+                    "observed_since": local_day(markets.at(max(observed[platform]))),
+                    "observed_until": markets.at(min(observed[platform])),
+                }
+                for (platform, key, name), counts in sorted(
+                    groups.items(), key=lambda group: (group[0][0], group[0][1] or 10**9)
+                )
+            ]
+            expected.sort(
+                key=lambda row: (-row["new_products"] - row["vanished_products"], -row["products"])
             )
 
-        rows = ask_for(by=by)
+            rows = ask_for(by=by, missing_days=missing_days)
 
-        names = ("products", "new_products", "vanished_products")
-        keys = sorted(
-            expected,
-            key=lambda key: (
-                -expected[key]["new_products"] - expected[key]["vanished_products"],
-                -expected[key]["products"],
-                key[0],
-                key[1] is None,
-                key[1],
-            ),
-        )
-        assert [(row["platform"], *(row[name] for name in names)) for row in rows] == [
-            (key[0], *(expected[key][name] for name in names)) for key in keys
-        ]
-        assert all(
-            row["net_change"] == row["new_products"] - row["vanished_products"] for row in rows
-        )
+            assert markets.narrow(rows, expected) == expected
 
     def test_filters_and_counts_days(self):
         category = factories.category(path_names="A > B")
