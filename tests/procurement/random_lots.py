@@ -54,9 +54,8 @@ def lots(draw, count=30):
     return draw(few_or_many(lot, count))
 
 
-def edge_cases():
-    """Return pairs of equal lots: one plain, and one for each value that is not plain."""
-    customer, provider = (Organization(name=name, **SEEN) for name in ("Customer", None))
+def lot_of(**values):
+    """Return a completed lot of a known amount that is not stored."""
     plain = {
         "status": "completed",
         "category_name": "Food",
@@ -65,26 +64,37 @@ def edge_cases():
         "currency": "UZS",
         "deal_date": FIRST + timedelta(days=20),
         "participants_count": 2,
-        "customer": customer,
-        "provider": provider,
     }
+    return Lot(**SEEN | plain | values)
+
+
+def edge_cases():
+    """Return pairs of equal lots: one plain, and one for each value that is not plain."""
+    customer, provider = (Organization(name=name, **SEEN) for name in ("Customer", None))
+    known = ("status", "category_name", "start_cost", "deal_cost", "currency", "deal_date")
     changes = (
         {},
-        *({name: None} for name in plain),
+        *({name: None} for name in (*known, "participants_count", "customer", "provider")),
         {"start_cost": Decimal(0)},
         {"deal_cost": Decimal(0)},
         {"deal_cost": Decimal(50)},
         {"deal_cost": Decimal(300)},
         {"participants_count": 0},
         {"participants_count": 1},
+        {"deal_date": FIRST + timedelta(days=20, seconds=-1)},
+        {"deal_date": FIRST + timedelta(days=64, seconds=-1)},
+        {"deal_date": FIRST + timedelta(days=64)},
         {"currency": "USD"},
         {"currency": "USD", "deal_date": FIRST},
         {"currency": "EUR"},
-        {"customer": provider, "provider": customer},
-        {"category_name": "Paper", "customer": None, "provider": None},
         {"category_name": "Medicines", "currency": "EUR"},
+        # Two suppliers with equal amounts, and an unknown one.
+        {"category_name": "Paper"},
+        {"category_name": "Paper", "customer": provider, "provider": customer},
+        {"category_name": "Paper", "customer": None, "provider": None},
     )
-    return [Lot(**SEEN | plain | change) for change in changes for _ in range(2)]
+    parties = {"customer": customer, "provider": provider}
+    return [lot_of(**parties | change) for change in changes for _ in range(2)]
 
 
 def store(lots):

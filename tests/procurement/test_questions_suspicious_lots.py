@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from procurement.models import LotItem
+from procurement.models import LotItem, Organization
 from tests import factories
 from tests.amounts import convert, descending, local_day, total
 from tests.procurement import random_lots
@@ -87,14 +87,24 @@ def edge_cases():
         "too few": (1, 2, 3, 4, 900),
         "enough": (1, 2, 3, 4, 5, 900),
         "equal": (7, 7, 7, 7, 7, 900),
+        # The scores of the last two are 3.44 and 3.51.
+        "near the limit": (4, 4, 5, 5, 6, 6, "10.6", "10.7"),
         "unknown": (1, 2, 3, 4, 900, None, 0),
     }
     items = [
-        item_of(dated[2 * case + number % 2], product_name=name, price=price and Decimal(price))
+        item_of(
+            dated[2 * case + number % 2],
+            product_name=name.upper() if number % 3 else name,
+            measure_name="kg" if number % 2 else "KG",
+            price=price and Decimal(price),
+        )
         for case, (name, prices) in enumerate(cases.items())
         for number, price in enumerate(prices)
     ]
-    return lots, [*items, item_of(dated[0], product_name="enough", price=1, currency="EUR")]
+    items.append(item_of(dated[0], product_name="enough", price=1, currency="EUR"))
+    # The least number of sales of a captive supplier.
+    parties = {"customer": lots[0].customer, "provider": Organization(**random_lots.SEEN)}
+    return [*lots, *(random_lots.lot_of(**parties) for _ in range(5))], items
 
 
 def store(lots, items):
