@@ -18,7 +18,7 @@ from marketplace.demo import Feed
 from marketplace.loading.adapters import Source, get_adapter
 from marketplace.registry import get_platform
 from procurement.demo import uzex
-from procurement.demo.lots import Lot, invent_course, invent_lot
+from procurement.demo.lots import Lot, invent_lot, invent_timeline
 
 
 class Records(NamedTuple):
@@ -80,7 +80,7 @@ def lots(count: int) -> Records:
 
 def _large_lot(number: int) -> Lot:
     """Return a lot of the demonstration; n > 1 items become 2 n + 2."""
-    lot = invent_lot(number, invent_course(number, demo.DAYS))
+    lot = invent_lot(number, invent_timeline(number, demo.DAYS))
     return lot if len(lot.items) == 1 else lot._replace(items=lot.items * 2 + lot.items[:2])
 
 

@@ -156,7 +156,7 @@ class BatchBuilder:
 
     def _time(self, item: Item) -> tuple[datetime | None, datetime | None]:
         """Return the time in an item's document, if it counts, and its fallback."""
-        stated = item.observed_at and self.clock.judge(item.observed_at)
+        stated = item.observed_at and self.clock.accept(item.observed_at)
         return stated, self.state.observed_at if stated else None
 
     def _add_item(

@@ -64,7 +64,7 @@ class Committer:
         measured = run.metrics() if run.is_resumed else None
         self.gate = Gate(job.alias, job.platform, is_open=is_open, measured=measured)
         self.packer = Packer(job.alias, job.platform)
-        self.preparer = Preparer(job.alias, reader.adapter, reader.plan, is_recognizing=False)
+        self.preparer = Preparer(job.alias, reader.adapter, reader.plan, is_deduplicating=False)
         self.is_nested = connections[job.alias].in_atomic_block
         #: The records in the batches of the current group that are committed.
         self.pending = Counts()

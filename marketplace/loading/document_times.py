@@ -113,7 +113,7 @@ class Clock:
         self._new_stale_times: set[datetime] = set()
         self._tables = _tables(self.alias)
 
-    def judge(self, stated: datetime) -> datetime | None:
+    def accept(self, stated: datetime) -> datetime | None:
         """Return the time that a payload states; None if it is ignored."""
         if self.overriding_time is not None:
             return None

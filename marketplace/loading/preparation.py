@@ -46,7 +46,7 @@ def parse_item(adapter: Adapter, item: Item) -> Parsed | Exception:
 class Preparer:
     """Prepare the batches of one run.
 
-    :param is_recognizing: whether to look for unchanged items in the database
+    :param is_deduplicating: whether unchanged items are recognized by their hashes in the database
     :param is_full_listing: whether the input is a full listing, of which every item is parsed
     """
 
@@ -56,13 +56,13 @@ class Preparer:
         adapter: Adapter,
         plan: Plan,
         *,
-        is_recognizing: bool = True,
+        is_deduplicating: bool = True,
         is_full_listing: bool = False,
     ) -> None:
         self.alias = alias
         self.adapter = adapter
         self.plan = plan
-        self.is_recognizing = is_recognizing and not is_full_listing
+        self.is_deduplicating = is_deduplicating and not is_full_listing
         self.is_full_listing = is_full_listing
         #: Whether most items are new, so that they are best parsed as soon as they are read.
         self.is_eager = False
@@ -163,7 +163,7 @@ class Preparer:
 
     def _find_versions(self, parsed_items: list[ParsedItem]) -> dict[int, ExistingVersion]:
         """Return the stored versions of unchanged items, by position."""
-        if not self.is_recognizing:
+        if not self.is_deduplicating:
             return {}
         hashes = [parsed_item.item.content_hash for parsed_item in parsed_items]
         versions = deduplication.find_existing_versions(
@@ -218,7 +218,7 @@ class Preparer:
             return None
         stated_at = parsed.observed_at
         if stated_at is not None and self.clock:
-            stated_at = self.clock.judge(stated_at)
+            stated_at = self.clock.accept(stated_at)
             if stated_at is not None and stated_at != item.observed_at:
                 item = item._replace(observed_at=stated_at)
                 parsed_items[position] = ParsedItem(item, payload)
@@ -257,8 +257,8 @@ class Preparer:
         metrics = measure(self.plan, zip(batch.items, results, strict=True))
         metrics.recognized += batch.skipped
         for rejected in batch.rejects:
-            metrics.refuse(rejected.reason)
-        metrics.date({item.observed_at for item in batch.items})
+            metrics.count_reject(rejected.reason)
+        metrics.set_times({item.observed_at for item in batch.items})
         return metrics
 
     def measure_new_items(self, batch: Batch, loaded: set[tuple[str, str]]) -> QualityMetrics:

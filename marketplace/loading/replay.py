@@ -160,7 +160,7 @@ class _Replay:
         self.alias = run.alias
         self.platform = run.platform
         self.summary = summary
-        self.preparer = Preparer(run.alias, adapter, get_plan(run.alias), is_recognizing=False)
+        self.preparer = Preparer(run.alias, adapter, get_plan(run.alias), is_deduplicating=False)
         self.shared = _SharedRows(self.preparer.plan)
 
     def count_retry(self) -> None:

@@ -1,7 +1,8 @@
-"""The advisory lock of a run shows that a living process loads it; without one, it was interrupted.
+"""Advisory locks of runs: the process that loads a run holds its lock.
 
-The lock belongs to the session of the process, so PostgreSQL releases it when the process ends.
-Behind a pooler, sessions are shared: there is no lock, and every run is regarded as interrupted.
+PostgreSQL releases the lock when the session of the process ends. A run that has not finished and
+whose lock is free was therefore interrupted. Behind a pooler, sessions are shared and no lock is
+taken: every run that has not finished is regarded as interrupted.
 """
 
 from datetime import datetime
@@ -70,7 +71,7 @@ class RunLock:
 
 
 def has_locks(alias: str) -> bool:
-    """Return whether sessions belong to one process, so that a lock shows that it lives."""
+    """Return whether locks are used: not behind a pooler, whose sessions are shared."""
     return not settings.DATABASES[alias]["DISABLE_SERVER_SIDE_CURSORS"]
 
 
@@ -100,10 +101,9 @@ def find_interrupted(alias: str, platform: str) -> list[LoadRun]:
 
 
 def end_dead_runs(alias: str, platform: str, current_id: int, now: datetime) -> None:
-    """Mark the runs of a platform as failed whose process has ended.
+    """Mark running runs of a platform as failed if their process has ended.
 
-    A run is dead if its lock is free, because a living process holds it. Without locks, no run is
-    known to be dead.
+    The process has ended if the lock of the run is free. Without locks, no run is changed.
 
     :param current_id: the id of the run of this process, which is not examined
     """

@@ -121,10 +121,10 @@ def _show_panel(
 
 
 def _kept_answer(question: Question, texts: dict[str, str], panel: Panel) -> dict[str, Any]:
-    """Return the template variables of a panel, of the last minutes if it was answered in them.
+    """Return the template variables of a panel, cached for _KEPT_SECONDS.
 
-    All accounts open the overview, and its questions are about all rows. That a question was
-    stopped is kept, too, for a shorter time.
+    The answer is the same for all accounts that may ask the question. A timeout is cached, too, for
+    a shorter time.
     """
     state = repr((sorted(texts.items()), panel.columns, panel.limit))
     key = f"panel:{question.name}:{sha256(state.encode()).hexdigest()}"
@@ -188,7 +188,7 @@ def _end(answer: Answer) -> datetime | None:
 def _export(
     request: HttpRequest, question: Question, texts: dict[str, str], kind: str
 ) -> HttpResponseBase:
-    """Return a file with all rows, or the reason for which there is none."""
+    """Return a file with all rows, or the error that prevents it."""
     try:
         return downloads.download(request.user, question, texts, kind)
     except ParameterError as error:

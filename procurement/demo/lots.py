@@ -18,7 +18,7 @@ _PROVIDER_COUNT = 420
 #: Higher than real ids.
 FIRST_ID = 90_000_000
 
-#: The shapes in which the platform publishes lots, and their percentages.
+#: The forms in which the platform publishes lots, and their percentages.
 FORMS = {"auction": 58, "shop_deal": 10, "national_deal": 6, "shop": 16, "tender": 10}
 
 #: Code and name of a category; below it its products: name, unit, price in thousands of so'm.
@@ -124,7 +124,7 @@ class Item(NamedTuple):
     country: str
 
 
-class Course(NamedTuple):
+class Timeline(NamedTuple):
     """The days of the demonstration on which a lot is opened, closed, decided and paid."""
 
     opened: float
@@ -146,7 +146,7 @@ class Lot(NamedTuple):
     items: tuple[Item, ...]
     customer: Organization
     provider: Organization
-    course: Course
+    timeline: Timeline
     bidders: int
     start_cost: int | None
     deal_cost: int | None
@@ -158,7 +158,7 @@ class Lot(NamedTuple):
 
     def has_deal(self, day: int) -> bool:
         """Return whether the lot has a deal on a day."""
-        return self.deal_cost is not None and self.course.decided <= day
+        return self.deal_cost is not None and self.timeline.decided <= day
 
 
 def _read_categories() -> tuple[Category, ...]:
@@ -175,16 +175,16 @@ def _read_categories() -> tuple[Category, ...]:
 CATEGORIES = _read_categories()
 
 
-def invent_course(number: int, days: int) -> Course:
-    """Return the course of a lot. It depends on the number only."""
+def invent_timeline(number: int, days: int) -> Timeline:
+    """Return the timeline of a lot. It depends on the number only."""
     random = draw("course", number)
     opened = random.uniform(-8, days - 1)
     closed = opened + random.uniform(4, 11)
-    return Course(opened, closed, closed + 0.04, closed + random.uniform(5, 40))
+    return Timeline(opened, closed, closed + 0.04, closed + random.uniform(5, 40))
 
 
-def invent_lot(number: int, course: Course) -> Lot:
-    """Return a lot. It depends on its number and course only."""
+def invent_lot(number: int, timeline: Timeline) -> Lot:
+    """Return a lot. It depends on its number and timeline only."""
     random = draw("lot", number)
     form = random.choices(list(FORMS), list(FORMS.values()))[0]
     category = random.choice(CATEGORIES)
@@ -200,7 +200,7 @@ def invent_lot(number: int, course: Course) -> Lot:
         items,
         _customer(random.randrange(_CUSTOMER_COUNT) + block * _CUSTOMER_COUNT),
         _provider(random.randrange(_PROVIDER_COUNT) + block * _PROVIDER_COUNT),
-        course,
+        timeline,
         random.randint(1, 24),
         None if form.endswith("deal") and random.random() < 0.05 else cost,
         None if is_failed else round(cost * (1 - saved) / 100) * 100,
@@ -215,9 +215,9 @@ def _invent_items(random: Random, form: str, category: Category) -> tuple[Item, 
 
 def _invent_item(random: Random, product: Product) -> Item:
     # Cheap products are bought in large quantities.
-    most = 2000 if product.price < 100_000 else 60 if product.price < 5_000_000 else 4
+    limit = 2000 if product.price < 100_000 else 60 if product.price < 5_000_000 else 4
     price = round(product.price * random.uniform(0.8, 1.25) / 100) * 100
-    return Item(product, random.randint(1, most), price, random.choice(_COUNTRIES))
+    return Item(product, random.randint(1, limit), price, random.choice(_COUNTRIES))
 
 
 def _customer(number: int) -> Organization:

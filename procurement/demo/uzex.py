@@ -82,12 +82,12 @@ def _time(day: float) -> str:
 
 def _deal_row(lot: Lot, day: int) -> Payload:
     """Return a row of the deal list (UZEX-DEAL), which may not have a deal yet."""
-    course, is_budget = lot.course, lot.customer.is_budget
+    timeline, is_budget = lot.timeline, lot.customer.is_budget
     row: dict[str, Any] = {
         "lot_id": lot.lot_id,
-        "lot_start_date": _time(course.opened),
-        "lot_end_date": _time(course.closed),
-        "pcp_count": float(lot.bidders) if course.closed <= day else None,
+        "lot_start_date": _time(timeline.opened),
+        "lot_end_date": _time(timeline.closed),
+        "pcp_count": float(lot.bidders) if timeline.closed <= day else None,
         "category_name": lot.category.name,
         "start_cost": None if lot.start_cost is None else float(lot.start_cost),
         "deal_cost": None,
@@ -114,13 +114,13 @@ def _deal_row(lot: Lot, day: int) -> Payload:
 def _deal(lot: Lot, day: int) -> Payload:
     return {
         "deal_cost": float(lot.deal_cost or 0),
-        "deal_date": _time(lot.course.decided),
+        "deal_date": _time(lot.timeline.decided),
         "deal_id": lot.lot_id * 3,
         "provider_name": lot.provider.name,
         "provider_inn": lot.provider.inn,
         "kazna_status_id": 0,
         "kazna_status": "Договор Зарегистрирован",
-        "kazna_payment_status": "Оплачен" if lot.course.paid <= day else "Не оплачен",
+        "kazna_payment_status": "Оплачен" if lot.timeline.paid <= day else "Не оплачен",
         "kazna_created_date": None,
     }
 
@@ -130,8 +130,8 @@ def _shop_row(lot: Lot) -> Payload:
     [item] = lot.items
     return {
         "id": lot.lot_id,
-        "start_date": _time(lot.course.opened),
-        "end_date": _time(lot.course.closed),
+        "start_date": _time(lot.timeline.opened),
+        "end_date": _time(lot.timeline.closed),
         "pcp_count": lot.bidders % 4,
         "product_name": item.product.name,
         "category_name": lot.category.name,
@@ -184,8 +184,8 @@ def _tender(lot: Lot, day: int) -> Payload:
         "site": "uzex-etender",
         "title": f"{item.product.name} xarid qilish: {lot.customer.name}",
         "url": f"{_TENDER}/{lot.lot_id}",
-        "deadline": f"{time_of(lot.course.closed):%Y-%m-%d}",
-        "first_seen": time_of(max(lot.course.opened, 0)).timestamp(),
+        "deadline": f"{time_of(lot.timeline.closed):%Y-%m-%d}",
+        "first_seen": time_of(max(lot.timeline.opened, 0)).timestamp(),
         "last_seen": time_of(day).timestamp(),
         "score": 0,
         "hits": [],

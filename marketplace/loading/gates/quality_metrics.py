@@ -140,7 +140,7 @@ class QualityMetrics:
     since: dict[str, float] = field(default_factory=dict)
     until: float | None = None
 
-    def date(self, times: Iterable[datetime]) -> None:
+    def set_times(self, times: Iterable[datetime]) -> None:
         """Set the times of observation of all tallies."""
         seconds = sorted(time.timestamp() for time in times)
         if seconds:
@@ -155,7 +155,7 @@ class QualityMetrics:
         """The number of records read, unchanged ones included."""
         return self.recognized + (self.tallies[RECORDS].count if RECORDS in self.tallies else 0)
 
-    def refuse(self, reason: str) -> None:
+    def count_reject(self, reason: str) -> None:
         """Count a record that cannot be loaded: a damaged or unknown document, an invalid item."""
         records = self.tally(RECORDS)
         records.count += 1

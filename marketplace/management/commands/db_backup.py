@@ -165,7 +165,7 @@ class Command(DatabaseCommand):
         for name in pruning.busy:
             self.stderr.write(f"{name} is in use: the next backup will remove it")
         self._warn(
-            f"{name} is broken. Show the reason: python manage.py db_backup --verify {name}. "
+            f"{name} is damaged. Show the reason: python manage.py db_backup --verify {name}. "
             "Remove the set by hand."
             for name in pruning.broken
         )
@@ -190,7 +190,7 @@ class Command(DatabaseCommand):
         databases = ", ".join(description["databases"])
         line = f"{name}  {file_size(description['bytes']):>8}  {databases}"
         signature = description["signature"]
-        if _shows(signature):
+        if _is_signature_shown(signature):
             style = self.style.ERROR if signature == Signature.WRONG else str
             line += f"  {style(signature)}"
         if description["failed"]:
@@ -227,7 +227,7 @@ class Command(DatabaseCommand):
             amount = f"{counted(verification.files, 'file')}, {file_size(verification.bytes)}"
             names = ", ".join(verification.databases)
             signature = verification.signature
-            state = f"; {signature}" if _shows(signature) else ""
+            state = f"; {signature}" if _is_signature_shown(signature) else ""
             self.stdout.write(f"{verification.name}: ok ({names}; {amount}{state})")
             return
         problems = counted(len(verification.problems), "problem")
@@ -247,7 +247,7 @@ def _plan_as_json(alias: str, plan: dump.PlannedDump) -> dict[str, Any]:
 
 
 def _as_json(name: str) -> dict[str, Any]:
-    """Return the description of a set; only its name and the error if its manifest is broken."""
+    """Return the description of a set; only its name and the error if its manifest is damaged."""
     try:
         manifest = sets.read(name)
     except BackupError as error:
@@ -275,8 +275,8 @@ def _as_json(name: str) -> dict[str, Any]:
     }
 
 
-def _shows(signature: str) -> bool:
-    """Return whether to show the state of a signature: not if signatures are not in use."""
+def _is_signature_shown(signature: str) -> bool:
+    """Return whether to show the state of a signature: only if signatures are in use."""
     return signature != Signature.UNSIGNED or bool(settings.BACKUP_SIGNING_KEY)
 
 

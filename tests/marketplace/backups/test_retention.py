@@ -99,7 +99,7 @@ class TestRetention:
         outcome = run("db_backup", "--database", "default", *DEFAULTS)
 
         assert (
-            "2025-01-01T00-00-00Z is broken. Show the reason: python manage.py db_backup --verify"
+            "2025-01-01T00-00-00Z is damaged. Show the reason: python manage.py db_backup --verify"
             in outcome.err
         )
         assert (folder / "2025-01-01T00-00-00Z").exists()

@@ -180,6 +180,8 @@ class TestUnreadableManifest:
         assert str(path) in verified.out
         assert verified.code == 1
         assert "   Last backup: none recorded" in status.out
-        assert f"{NAME} is broken. Show the reason: python manage.py db_backup --verify" in made.err
+        assert (
+            f"{NAME} is damaged. Show the reason: python manage.py db_backup --verify" in made.err
+        )
         assert made.code == 0
         assert sets.last_backup_at("default") > NOW

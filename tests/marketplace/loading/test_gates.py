@@ -168,7 +168,7 @@ class TestOtherPayloads:
         metrics = batch(400)
         for number in range(600):
             reason = "not a baseline shape of uzum (keys: id); it looks like OLX-STATE of olx"
-            metrics.refuse(reason if number % 3 else f"is not JSON: {number}")
+            metrics.count_reject(reason if number % 3 else f"is not JSON: {number}")
 
         assert judge(metrics, Baseline(), LIMITS) == [
             "60% of 1,000 records cannot be read (limit 50%): "
@@ -178,10 +178,10 @@ class TestOtherPayloads:
     def test_few_unreadable_records_pass(self):
         metrics = QualityMetrics()
         for _ in range(49):
-            metrics.refuse("is not JSON")
+            metrics.count_reject("is not JSON")
 
         assert judge(metrics, Baseline(), LIMITS) == []
-        metrics.refuse("is not JSON")
+        metrics.count_reject("is not JSON")
         assert judge(metrics, Baseline(), LIMITS) != []
 
     def test_repeated_ids(self):
@@ -304,13 +304,13 @@ class TestGate:
     def test_compares_with_earlier_observations(self):
         for at, price in [(9, 700), (8, 700), (7, 700), (1, 20), (2, 20), (3, 20)]:
             metrics = batch(price=price)
-            metrics.date([NOON + timedelta(days=at)])
+            metrics.set_times([NOON + timedelta(days=at)])
             self.store(run(metrics))
         gate = Gate("ecommerce", "uzum")
 
         def judge(at, price):
             metrics = batch(price=price)
-            metrics.date([NOON + timedelta(days=at)])
+            metrics.set_times([NOON + timedelta(days=at)])
             return gate.judge(metrics)
 
         assert judge(10, 700) == judge(0, 970) == []

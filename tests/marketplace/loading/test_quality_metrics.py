@@ -116,8 +116,8 @@ class TestQualityMetrics:
 
     def test_keep_the_times_of_observation(self):
         early, late = batch(shape="OLD"), batch()
-        early.date([NOON, NOON + timedelta(hours=1)])
-        late.date([NOON + timedelta(hours=2), NOON + timedelta(hours=3)])
+        early.set_times([NOON, NOON + timedelta(hours=1)])
+        late.set_times([NOON + timedelta(hours=2), NOON + timedelta(hours=3)])
 
         total = run(late, early)
 
@@ -128,7 +128,7 @@ class TestQualityMetrics:
 
     def test_do_not_store_reasons(self):
         metrics = QualityMetrics()
-        metrics.refuse("is not JSON")
+        metrics.count_reject("is not JSON")
 
         assert metrics.reasons == {"is not JSON": 1}
         assert "reasons" not in metrics.to_dict()
