@@ -59,7 +59,7 @@ MARKS = [
 
 def overflow(page):
     """Return by how many pixels a page is wider than the viewport."""
-    # A click may have begun to open another page, which has no element yet.
+    # After a click, another page may be loading, which has no element yet.
     page.wait_for_load_state("domcontentloaded")
     page.wait_for_function("document.documentElement")
     return page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
