@@ -12,6 +12,7 @@ from django.db.utils import OperationalError
 from psycopg2 import errors
 from psycopg2.sql import SQL, Identifier
 
+from marketplace.databases.roles.definitions import statement_timeout_seconds
 from marketplace.exceptions import AnswerError, QuestionError
 from marketplace.humanize import format_time
 from marketplace.questions.columns import Column
@@ -152,20 +153,18 @@ class Answer:
                 rows: list[tuple[Any, ...]] = self._cursor.fetchmany(size)
         except OperationalError as error:
             if isinstance(error.__cause__, errors.QueryCanceled):
-                raise self._too_slow() from error
+                raise self._too_slow(settings.QUESTION_TIMEOUT) from error
             raise
         # The server limits each fetch. Rows may also never end.
         self._seconds += monotonic() - started
-        if rows and self._seconds > settings.QUESTION_TIMEOUT:
-            raise self._too_slow()
+        if rows and 0 < (most := statement_timeout_seconds()) < self._seconds:
+            raise self._too_slow(most)
         return rows
 
-    def _too_slow(self) -> AnswerError:
+    def _too_slow(self, seconds: float) -> AnswerError:
         narrow = ", ".join(parameter.name for parameter in self.question.parameters)
         advice = f" Narrow it by its parameters: {narrow}." if narrow else ""
-        return AnswerError(
-            f"{self.question.name} was stopped after {settings.QUESTION_TIMEOUT} seconds.{advice}"
-        )
+        return AnswerError(f"{self.question.name} was stopped after {seconds:g} seconds.{advice}")
 
     def __iter__(self) -> Iterator[Any]:
         """Return the iterator of the rows."""

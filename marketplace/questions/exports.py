@@ -36,8 +36,8 @@ def write(answer: Answer, kind: str, file: BinaryIO) -> None:
 
     :param kind: one of FORMATS
     """
-    if kind in _WRITERS:
-        _WRITERS[kind](answer, file)
+    if kind == "xlsx":
+        _write_xlsx(answer, file)
     else:
         for part in _STREAMS[kind](answer):
             file.write(part)
@@ -61,18 +61,18 @@ class Stream:
 def stream(answer: Answer, kind: str, *, needs_all: bool) -> Stream:
     """Return the bytes of a file with all rows of an answer. Close it.
 
-    Workbooks and Parquet are written to a temporary file first. The other formats are read while
-    they are sent: if that fails, the iterator raises the error.
+    A workbook is written to a temporary file first. Rows of the other formats are read while they
+    are sent: if that fails, the iterator raises the error.
 
     :param kind: one of FORMATS
-    :param needs_all: whether a workbook or a Parquet file must have all rows
+    :param needs_all: whether a workbook must have all rows
     :raises AnswerError: if it must, and there are more rows than the limit of the answer
     """
     if kind in _STREAMS:
         return Stream(_STREAMS[kind](answer), answer.close)
     file = cast(BinaryIO, TemporaryFile())  # noqa: SIM115 # the stream closes it
     with answer:
-        _WRITERS[kind](answer, file)
+        _write_xlsx(answer, file)
     if needs_all and answer.is_truncated:
         file.close()
         raise AnswerError(
@@ -173,16 +173,28 @@ def _cell(value: Any) -> Any:
     return _plain(value)
 
 
-def _write_parquet(answer: Answer, file: BinaryIO) -> None:
+def _stream_parquet(answer: Answer) -> Iterator[bytes]:
     # Importing these takes a tenth of the time of a command that does not need them.
     from pyarrow import parquet
 
     from marketplace.questions import arrow
 
     schema = arrow.schema_of(answer.description)
-    with parquet.ParquetWriter(file, schema, compression="zstd") as writer:
+    buffer = io.BytesIO()
+    # The end of the file, without which it cannot be read, is written if all rows were.
+    with parquet.ParquetWriter(buffer, schema, compression="zstd") as writer:
         for batch in arrow.to_batches(iter(answer), schema):
             writer.write_batch(batch)
+            yield _take(buffer)
+    yield _take(buffer)
+
+
+def _take(buffer: io.BytesIO) -> bytes:
+    """Return the content of a buffer, and empty it."""
+    part = buffer.getvalue()
+    buffer.seek(0)
+    buffer.truncate()
+    return part
 
 
 #: Format → the function that yields the bytes of a file.
@@ -190,12 +202,7 @@ _STREAMS: dict[str, Callable[[Answer], Iterator[bytes]]] = {
     "csv": _stream_csv,
     "json": _stream_json,
     "jsonl": _stream_json_lines,
+    "parquet": _stream_parquet,
 }
 
-#: Format → the function that writes a file.
-_WRITERS: dict[str, Callable[[Answer, BinaryIO], None]] = {
-    "xlsx": _write_xlsx,
-    "parquet": _write_parquet,
-}
-
-FORMATS = (*_STREAMS, *_WRITERS)
+FORMATS = (*_STREAMS, "xlsx")
