@@ -1,18 +1,25 @@
-"""Random ads of cars and flats, and their prices in one currency."""
+"""Random ads of cars and flats with their events, and their prices in one currency."""
 
-import random
 from collections import defaultdict
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 
-from classifieds.models import Listing
-from tests import factories
+from hypothesis import strategies as st
+
+from classifieds.models import ExchangeRate, Listing, ListingEvent
+from classifieds.places import CITIES
 from tests.amounts import convert, create_rates, local_day
+from tests.strategies import FIRST, amounts, currencies, few_or_many, optional, replace_rows, times
 
-#: The first of the days on which ads are posted, in Tashkent.
-FIRST = datetime(2026, 7, 31, 19, tzinfo=UTC)
+DAY = timedelta(days=1)
 
-CATEGORIES = ("transport/cars", "transport/cars/kia", "transport/cars-parts", "real-estate", None)
+TASHKENT = (CITIES[0].latitude, CITIES[0].longitude)
+
+#: Old and new currency of a change of the price.
+CURRENCIES = (("UZS", "UZS"),) * 3 + (("USD", "UZS"), ("UZS", None), (None, None))
+
+#: Up to 13 km from the centre. No two points are equally far from it, unless they are equal.
+points = st.none() | st.tuples(st.integers(0, 90_000), st.integers(0, 110_000))
 
 
 def price_of(ad, target="UZS"):
@@ -26,45 +33,164 @@ def is_within(ad, category):
     return path is not None and (path == category or path.startswith(f"{category}/"))
 
 
-def create(seed, count=120, **fixed):
-    """Create rates and ads; return the ads."""
-    choose = random.Random(seed)
-    create_rates("classifieds")
-    ads = [_ad(choose, number, fixed) for number in range(count)]
-    Listing.objects.bulk_create(ads)
-    return list(Listing.objects.order_by("pk"))
+def ads(count=30, **fixed):
+    """Return lists of ads.
 
-
-def _ad(choose, number, fixed):
-    posted_at = FIRST + timedelta(seconds=choose.randrange(60 * 86400))
-    last_seen_at = posted_at + timedelta(seconds=choose.randrange(30 * 86400))
-    # Few different prices, so that there are ties.
-    price = choose.choice((None, 0, 100, 100, 5000, choose.randrange(1, 10**6)))
+    :param fixed: strategies of fields, in place of those that are used otherwise
+    """
     values = {
-        "title": f"Ad {number}",
-        "status": choose.choice(("active",) * 6 + ("sold", "expired", "removed", None)),
-        "category_path": choose.choice(CATEGORIES),
-        "price": None if price is None else Decimal(price),
-        "currency": choose.choice(("UZS", "UZS", "USD", "USD", "EUR", None)),
-        "brand": choose.choice((None, "Kia", "KIA", "Chevrolet")),
-        "model": choose.choice((None, "Rio", "Cobalt")),
-        "year": choose.choice((None, 2018, 2019, 2021)),
-        "mileage": choose.choice((None, 0, 70, 100, 130, 131)),
-        "area_sqm": choose.choice((None, Decimal(50), Decimal("64.5"))),
-        "rooms": choose.choice((None, 2, 3)),
-        "condition": choose.choice((None, "new", "used")),
-        "city": choose.choice((None, "Tashkent", "Samarkand")),
-        "district_canonical": choose.choice((None, "Sergeli", "Mirabad")),
+        "status": st.sampled_from(
+            ("active",) * 5 + ("sold", "sold", "expired", "removed", "suspended", None)
+        ),
+        "category_path": optional(
+            "transport/cars", "transport/cars/kia", "transport/cars-parts", "real-estate"
+        ),
+        "price": amounts,
+        "currency": currencies,
+        "brand": optional("Kia", "KIA", "Chevrolet"),
+        "model": optional("Rio", "Cobalt"),
+        "year": optional(2018, 2019, 2021),
+        "mileage": optional(0, 70, 100, 130, 131),
+        "area_sqm": optional(Decimal(50), Decimal("64.5")),
+        "rooms": optional(2, 3),
+        "condition": optional("new", "used"),
+        "city": optional("Tashkent", "Samarkand"),
+        "district_canonical": optional("Sergeli", "Mirabad"),
+        "point": points,
+        "seen": times(60),
+        "posted": st.none() | st.just(timedelta()) | st.integers(-20, 5).map(DAY.__mul__),
+        "stay": st.integers(0, 30 * 24).map((DAY / 24).__mul__),
+        "sold": st.none() | st.integers(-2, 40).map(DAY.__mul__),
     }
+    return few_or_many(st.builds(ad_of, **values | fixed), count)
+
+
+def ad_of(seen=FIRST + 20 * DAY, posted=timedelta(), stay=DAY, sold=None, point=None, **values):
+    """Return an ad that is not stored.
+
+    :param posted: time after `seen`; None if it is unknown
+    :param stay: how long it was seen
+    :param sold: time after `seen`
+    :param point: millionths of a degree from the centre of Tashkent
+    """
+    plain = {
+        "status": "active",
+        "category_path": "transport/cars",
+        "price": Decimal(100),
+        "currency": "UZS",
+        "city": "Tashkent",
+    }
+    latitude, longitude = (
+        (c + Decimal(offset) / 10**6 for c, offset in zip(TASHKENT, point, strict=True))
+        if point
+        else (None, None)
+    )
     return Listing(
         platform="olx",
-        external_id=f"ad{number}",
-        posted_at=choose.choice((posted_at,) * 9 + (None,)),
-        first_seen_at=posted_at,
-        last_seen_at=last_seen_at,
-        updated_at=last_seen_at,
-        **values | fixed,
+        posted_at=None if posted is None else seen + posted,
+        first_seen_at=seen,
+        last_seen_at=seen + stay,
+        updated_at=seen + stay,
+        sold_at=None if sold is None else seen + sold,
+        latitude=latitude,
+        longitude=longitude,
+        **plain | values,
     )
+
+
+def event_of(ad, after, **values):
+    """Return an event of an ad, a time after it was first seen, that is not stored."""
+    return ListingEvent(listing=ad, recorded_at=ad.first_seen_at + after, **values)
+
+
+@st.composite
+def ads_with_events(draw):
+    """Return ads, and changes of their statuses and prices."""
+    drawn = draw(ads())
+    if not drawn:
+        return [], []
+    some, after = st.sampled_from(drawn), st.integers(-5 * 24, 60 * 24).map((DAY / 24).__mul__)
+    prices = optional(*map(Decimal, ("100", "95", "90", "70", "33.33", "0")))
+    status = st.builds(
+        event_of,
+        some,
+        after,
+        kind=st.just("status"),
+        new_status=st.sampled_from(("active", "sold", "expired", "removed")),
+    )
+    price = st.builds(
+        lambda ad, after, pair, **values: event_of(
+            ad, after, old_currency=pair[0], new_currency=pair[1], **values
+        ),
+        some,
+        after,
+        st.sampled_from(CURRENCIES),
+        kind=st.sampled_from(("price", "price", "price", "posted")),
+        old_price=prices,
+        new_price=prices,
+    )
+    events = st.lists(
+        status | price,
+        max_size=80,
+        unique_by=lambda event: (id(event.listing), event.recorded_at, event.kind),
+    )
+    return drawn, draw(events)
+
+
+def edge_cases():
+    """Return pairs of equal ads, one for each value that is not plain, and events of them."""
+    changes = (
+        {},
+        *({name: None} for name in ("status", "category_path", "price", "currency", "city")),
+        {"category_path": "real-estate", "price": None},
+        {"category_path": "transport", "currency": "EUR"},
+        {"price": Decimal(0)},
+        {"currency": "USD"},
+        {"currency": "USD", "seen": FIRST, "stay": timedelta()},
+        {"currency": "EUR"},
+        {"posted": None},
+        {"posted": -9 * DAY},
+        {"posted": DAY},
+        {"city": "Samarkand", "district_canonical": "Mirabad"},
+        {"point": (0, 0)},
+        {"point": (10_000, 0)},
+        {"status": "suspended"},
+        {"status": "sold"},
+        {"status": "sold", "sold": 5 * DAY},
+        {"status": "expired", "sold": 5 * DAY},
+        {"status": "removed", "sold": -5 * DAY},
+        {"status": "sold", "sold": -5 * DAY},
+    )
+    pairs = [[ad_of(**change) for _ in range(2)] for change in changes]
+    price = {"kind": "price", "old_currency": "UZS", "new_currency": "UZS"}
+    cut = price | {"old_price": Decimal(100), "new_price": Decimal(90)}
+    events = [
+        event_of(ad, after * DAY, **values)
+        for pair in pairs
+        for ad, after, values in (
+            (pair[0], 2, cut),
+            (pair[0], 3, cut | {"new_price": Decimal(70)}),
+            (pair[1], -3, cut),
+            (pair[1], 4, cut | {"new_price": Decimal(0)}),
+            (pair[1], 5, cut | {"new_price": None}),
+            (pair[1], 6, cut | {"old_price": None}),
+            (pair[1], 7, cut | {"new_price": Decimal(101)}),
+            (pair[1], 8, cut | {"old_currency": "USD"}),
+            (pair[1], 9, cut | {"old_currency": None, "new_currency": None}),
+            (pair[0], 10, {"kind": "status", "new_status": "sold"}),
+            (pair[0], 11, {"kind": "status", "new_status": "expired"}),
+            (pair[0], 12, {"kind": "status", "new_status": "sold"}),
+        )
+    ]
+    return [ad for pair in pairs for ad in pair], events
+
+
+def store(ads, events=()):
+    """Store ads, events and rates, in place of others."""
+    if not ExchangeRate.objects.exists():
+        create_rates("classifieds")
+    replace_rows(Listing, ads)
+    ListingEvent.objects.bulk_create(events)
 
 
 def key_of(ad, by, depth=2):
@@ -93,31 +219,15 @@ def group(ads, by, depth=2):
     return groups
 
 
-def create_with_ends(seed):
-    """Create ads and events.
-
-    :returns: the ads, and the key and status of an ad → the times at which it took the status
-    """
-    choose = random.Random(seed)
-    ads = create(seed, count=200)
-    ends = {}
-    for ad in ads:
-        ad.sold_at = choose.choice(
-            (None, None, ad.first_seen_at + timedelta(days=1) * choose.uniform(-2, 40))
-        )
-        for _ in range(choose.randrange(3)):
-            status = choose.choice(("active", "sold", "expired", "removed"))
-            time = ad.first_seen_at + timedelta(days=1) * choose.uniform(-1, 50)
-            factories.listing_event(listing=ad, kind="status", new_status=status, recorded_at=time)
-            ends.setdefault((ad.pk, status), []).append(time)
-    Listing.objects.bulk_update(ads, ["sold_at"])
-    return ads, ends
-
-
-def end_of(ad, ends):
+def end_of(ad, events):
     """Return the time at which an ad ended; None if it did not."""
     if ad.status not in ("sold", "expired", "removed"):
         return None
     if ad.status == "sold" and ad.sold_at:
         return ad.sold_at
-    return max(ends.get((ad.pk, ad.status), []), default=ad.last_seen_at)
+    ends = (
+        event.recorded_at
+        for event in events
+        if event.listing == ad and event.kind == "status" and event.new_status == ad.status
+    )
+    return max(ends, default=ad.last_seen_at)

@@ -5,11 +5,13 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
+from hypothesis import example, given
 
 from tests import factories
 from tests.amounts import local_day, text_order
 from tests.classifieds import random_ads
 from tests.questions import analysts, answer  # noqa: F401
+from tests.strategies import examples
 
 pytestmark = [
     pytest.mark.django_db(databases=["classifieds"], transaction=True),
@@ -51,48 +53,56 @@ def row_of(key, spells, days):
     }
 
 
-def spell_of(ad, ends, outcome):
+def spell_of(ad, events, outcome):
     """Return how many days an ad was online, and whether it was gone then."""
     start = ad.posted_at or ad.first_seen_at
-    end = random_ads.end_of(ad, ends)
+    end = random_ads.end_of(ad, events)
     is_gone = end is not None and (outcome == "gone" or ad.status == "sold")
     return max(0, ((end or ad.last_seen_at) - start) // DAY), is_gone
 
 
-@pytest.mark.parametrize("by", ["category", "city", "district", "price_band"])
-@pytest.mark.parametrize(
-    ("outcome", "days", "first", "last"),
-    [
-        ("gone", 10, date(2026, 8, 1), date(2026, 9, 30)),
-        ("sold", 45, date(2026, 8, 10), date(2026, 9, 1)),
-    ],
-)
-def test_equals_a_computation(by, outcome, days, first, last):
-    ads, ends = random_ads.create_with_ends(by)
-    posted = [ad for ad in ads if first <= local_day(ad.posted_at or ad.first_seen_at) <= last]
-    wanted = [
-        row_of(key, [spell_of(ad, ends, outcome) for ad in members], days)
-        for key, members in random_ads.group(posted, by).items()
-    ]
-    wanted.sort(
-        key=lambda row: (
-            row["median_days"] is None,
-            row["median_days"] or 0,
-            -row["ads"],
-            text_order(row["name"]),
+@examples
+@given(random_ads.ads_with_events())
+@example(random_ads.edge_cases())
+def test_equals_a_computation(ads_and_events):
+    ads, events = ads_and_events
+    random_ads.store(ads, events)
+
+    for by, outcome, days, first, last in (
+        ("category", "gone", 10, date(2026, 8, 1), date(2026, 9, 30)),
+        ("city", "sold", 45, date(2026, 8, 21), date(2026, 8, 21)),
+        ("district", "sold", 1, date(2026, 8, 1), date(2026, 9, 30)),
+        ("price_band", "gone", 0, date(2026, 8, 1), date(2026, 9, 30)),
+    ):
+        posted = [ad for ad in ads if first <= local_day(ad.posted_at or ad.first_seen_at) <= last]
+        wanted = [
+            row_of(key, [spell_of(ad, events, outcome) for ad in members], days)
+            for key, members in random_ads.group(posted, by).items()
+        ]
+        wanted.sort(
+            key=lambda row: (
+                row["median_days"] is None,
+                row["median_days"] or 0,
+                -row["ads"],
+                text_order(row["name"]),
+            )
         )
-    )
 
-    rows = answer(
-        "classifieds.days_on_market", by=by, outcome=outcome, days=days, since=first, until=last
-    )
+        rows = answer(
+            "classifieds.days_on_market",
+            by=by,
+            outcome=outcome,
+            days=days,
+            since=first,
+            until=last,
+        )
 
-    for row, exact in zip(rows, wanted, strict=True):
-        share = exact.pop("online_percent")
-        shown = row.pop("online_percent")
-        assert (shown is None) == (share is None)
-        assert shown is None or abs(float(shown) - share) < 0.006
-    assert rows == wanted
+        for row, exact in zip(rows, wanted, strict=True):
+            share = exact.pop("online_percent")
+            shown = row.pop("online_percent")
+            assert (shown is None) == (share is None)
+            assert shown is None or abs(float(shown) - share) < 0.006
+        assert rows == wanted
 
 
 @pytest.mark.parametrize(

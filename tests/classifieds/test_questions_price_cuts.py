@@ -1,48 +1,24 @@
 """Price cuts, compared with a computation in Python."""
 
-import random
 from datetime import date, timedelta
 from decimal import Decimal
 from statistics import median
 
 import pytest
+from hypothesis import example, given
 
-from classifieds.models import ListingEvent
 from tests import factories
 from tests.amounts import descending, local_day, percent, text_order
 from tests.classifieds import random_ads
 from tests.questions import analysts, answer  # noqa: F401
+from tests.strategies import examples
 
 pytestmark = [
     pytest.mark.django_db(databases=["classifieds"], transaction=True),
     pytest.mark.usefixtures("analysts"),
 ]
 
-#: Old and new prices and currencies; some changes are no cuts.
-PRICES = (*map(Decimal, (100, 95, 90, 70, 0)), Decimal("33.33"), None)
-CURRENCIES = (*[("UZS", "UZS")] * 5, ("USD", "UZS"), ("UZS", None), (None, None))
 DAY = timedelta(days=1)
-
-
-def create_events(ads, seed):
-    choose = random.Random(seed)
-    events = []
-    for ad in ads:
-        for _ in range(choose.randrange(6)):
-            old, new = choose.sample(PRICES, 2)
-            old_currency, new_currency = choose.choice(CURRENCIES)
-            events.append(
-                factories.listing_event(
-                    listing=ad,
-                    kind=choose.choice(("price", "price", "price", "status")),
-                    old_price=old,
-                    new_price=new,
-                    old_currency=old_currency,
-                    new_currency=new_currency,
-                    recorded_at=ad.first_seen_at + DAY * choose.uniform(-5, 60),
-                )
-            )
-    return events
 
 
 def is_cut(event):
@@ -96,14 +72,25 @@ def expected(ads, events, by, depth, period):
     return [row for _, row in sorted(rows, key=lambda entry: entry[0])]
 
 
-@pytest.mark.parametrize("by", ["category", "city", "district", "price_band"])
-def test_equals_a_computation(by):
-    ads = random_ads.create(by)
-    events = [event for event in create_events(ads, by) if is_cut(event)]
-    assert ListingEvent.objects.count() > len(events) > 20
+@examples
+@given(random_ads.ads_with_events())
+@example(random_ads.edge_cases())
+def test_equals_a_computation(ads_and_events):
+    ads, events = ads_and_events
+    random_ads.store(ads, events)
 
-    for depth, first, last in ((2, date.min, date.max), (1, date(2026, 8, 20), date(2026, 9, 10))):
-        within = [event for event in events if first <= local_day(event.recorded_at) <= last]
+    for by, depth, first, last in (
+        ("category", 2, date.min, date.max),
+        ("category", 1, date(2026, 8, 21), date(2026, 8, 23)),
+        ("city", 2, date(2026, 8, 22), date(2026, 9, 10)),
+        ("district", 2, date.min, date.max),
+        ("price_band", 2, date.min, date.max),
+    ):
+        within = [
+            event
+            for event in events
+            if is_cut(event) and first <= local_day(event.recorded_at) <= last
+        ]
         stated = {"since": first, "until": last} if first > date.min else {"since": None}
 
         rows = answer("classifieds.price_cuts", by=by, depth=depth, **stated)
