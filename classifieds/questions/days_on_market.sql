@@ -23,7 +23,6 @@ default = "2"
 required = true
 minimum = 1
 maximum = 20
-title = { en = "category depth", ru = "уровни категории", uz = "turkum darajalari" }
 
 [parameters.outcome]
 type = "choice"

@@ -24,12 +24,15 @@ title = { en = "category, if no ad is given", ru = "категория, если
 
 [parameters.brand]
 type = "text"
+title = { en = "brand", ru = "марка", uz = "marka" }
 
 [parameters.model]
 type = "text"
+title = { en = "model", ru = "модель", uz = "model" }
 
 [parameters.year]
 type = "number"
+title = { en = "year", ru = "год", uz = "yil" }
 
 [parameters.years_around]
 type = "number"
@@ -59,10 +62,12 @@ title = { en = "tolerance of mileage and area, %", ru = "отклонение п
 
 [parameters.rooms]
 type = "number"
+title = { en = "rooms", ru = "комнаты", uz = "xonalar" }
 
 [parameters.condition]
 type = "choice"
 choices = ["new", "used", "damaged"]
+title = { en = "condition", ru = "состояние", uz = "holati" }
 
 [parameters.city]
 type = "city"
@@ -86,15 +91,12 @@ required = true
 
 [columns.ad]
 link = "classifieds.listing:listing_id"
-title = { en = "ad", ru = "объявление", uz = "eʼlon" }
 
 [columns.price]
 type = "money:currency"
-title = { en = "price", ru = "цена", uz = "narx" }
 
 [columns.rate_day]
 type = "date"
-title = { en = "date of the exchange rate", ru = "день курса", uz = "kurs kuni" }
 
 [columns.above_median_percent]
 type = "percent"
@@ -109,15 +111,12 @@ title = { en = "area, m²", ru = "площадь, м²", uz = "maydon, m²" }
 
 [columns.lower_quartile]
 type = "money:currency"
-title = { en = "lower quartile", ru = "нижний квартиль", uz = "quyi kvartil" }
 
 [columns.median]
 type = "money:currency"
-title = { en = "median", ru = "медиана", uz = "mediana" }
 
 [columns.upper_quartile]
 type = "money:currency"
-title = { en = "upper quartile", ru = "верхний квартиль", uz = "yuqori kvartil" }
 
 [columns.own_price]
 type = "money:currency"

@@ -23,34 +23,24 @@ type = "platform"
 
 [columns.day]
 type = "date"
-title = { en = "day", ru = "день", uz = "kun" }
-
-[columns.format]
-title = { en = "format", ru = "формат", uz = "format" }
 
 [columns.runs]
 type = "count"
-title = { en = "runs", ru = "загрузки", uz = "yuklashlar" }
 
 [columns.read]
 type = "count"
-title = { en = "records read", ru = "прочитано записей", uz = "oʻqilgan yozuvlar" }
 
 [columns.rejected]
 type = "count"
-title = { en = "rejected", ru = "отклонено", uz = "rad etilgan" }
 
 [columns.rejected_percent]
 type = "percent"
-title = { en = "share rejected", ru = "доля отклонённых", uz = "rad etilganlar ulushi" }
 
 [columns.held]
 type = "count"
-title = { en = "held", ru = "задержано", uz = "ushlab turilgan" }
 
 [columns.newest_observed_at]
 type = "time"
-title = { en = "newest observation", ru = "самое новое наблюдение", uz = "eng yangi kuzatuv" }
 
 [columns.price]
 type = "coverage:records"

@@ -23,7 +23,6 @@ default = "2"
 required = true
 minimum = 1
 maximum = 20
-title = { en = "category depth", ru = "уровни категории", uz = "turkum darajalari" }
 
 [parameters.since]
 type = "date"
@@ -66,7 +65,6 @@ title = { en = "sold", ru = "из них продано", uz = "shundan sotilgan
 
 [columns.lower_quartile]
 type = "money:currency"
-title = { en = "lower quartile", ru = "нижний квартиль", uz = "quyi kvartil" }
 
 [columns.median]
 type = "money:currency"
@@ -74,7 +72,6 @@ title = { en = "median price", ru = "медианная цена", uz = "mediana
 
 [columns.upper_quartile]
 type = "money:currency"
-title = { en = "upper quartile", ru = "верхний квартиль", uz = "yuqori kvartil" }
 
 [columns.online]
 type = "count"

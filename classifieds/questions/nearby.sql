@@ -14,6 +14,7 @@ uz = "Nuqtadan koʻrsatilgan masofadagi faol eʼlonlar, avval eng yaqinlari. Nuq
 
 [parameters.point]
 type = "point"
+title = { en = "point", ru = "точка", uz = "nuqta" }
 
 [parameters.city]
 type = "city"
@@ -47,7 +48,6 @@ required = true
 
 [columns.ad]
 link = "classifieds.listing:listing_id"
-title = { en = "ad", ru = "объявление", uz = "eʼlon" }
 
 [columns.distance]
 type = "distance"
@@ -56,11 +56,9 @@ title = { en = "distance", ru = "расстояние", uz = "masofa" }
 [columns.price]
 link = "fair_price?listing={address}"
 type = "money:currency"
-title = { en = "price", ru = "цена", uz = "narx" }
 
 [columns.rate_day]
 type = "date"
-title = { en = "date of the exchange rate", ru = "день курса", uz = "kurs kuni" }
 
 [columns.coordinates]
 type = "coordinates"

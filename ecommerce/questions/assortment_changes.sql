@@ -16,7 +16,6 @@ type = "choice"
 choices = ["category", "seller", "platform"]
 default = "category"
 required = true
-title = { en = "by", ru = "по", uz = "boʻyicha" }
 
 [parameters.since]
 type = "date"

@@ -31,11 +31,9 @@ required = true
 
 [columns.products]
 type = "count"
-title = { en = "products", ru = "товары", uz = "mahsulotlar" }
 
 [columns.offers]
 type = "count"
-title = { en = "offers", ru = "предложения", uz = "takliflar" }
 
 [columns.sellers]
 type = "count"
@@ -47,7 +45,6 @@ title = { en = "lower quartile", ru = "нижний квартиль", uz = "quy
 
 [columns.median]
 type = "money:currency"
-title = { en = "median", ru = "медиана", uz = "mediana" }
 
 [columns.quartile_3]
 type = "money:currency"
@@ -74,9 +71,6 @@ title = { en = "offers with a trend", ru = "предложения в тренд
 [columns.category]
 title = { en = "category", ru = "категория", uz = "turkum" }
 link = "category_overview?category={category}"
-
-[columns.platform]
-title = { en = "platform", ru = "площадка", uz = "platforma" }
 
 [chart]
 kind = "bar"

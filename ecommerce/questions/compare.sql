@@ -41,11 +41,9 @@ link = "ecommerce.seller:seller_id"
 [columns.converted_price]
 link = "price_history?offer={offer}&since=-365d&currency={target_currency}"
 type = "money:target_currency"
-title = { en = "price in one currency", ru = "цена в одной валюте", uz = "bir valyutadagi narx" }
 
 [columns.rate_day]
 type = "date"
-title = { en = "date of the exchange rate", ru = "день курса", uz = "kurs kuni" }
 
 [columns.price]
 type = "money:currency"
@@ -55,17 +53,17 @@ title = { en = "seller's rating", ru = "рейтинг продавца", uz = "
 
 [columns.stock]
 type = "count"
+title = { en = "stock", ru = "остаток", uz = "qoldiq" }
 
 [columns.delivery_days]
 type = "days"
+title = { en = "delivery days", ru = "дней доставки", uz = "yetkazish kunlari" }
 
 [columns.seen_at]
 type = "time"
-title = { en = "last seen", ru = "последнее наблюдение", uz = "oxirgi koʻrilgan" }
 
 [columns.history_since]
 type = "date"
-title = { en = "history since", ru = "история с", uz = "tarix boshi" }
 
 [columns.low_30]
 type = "money:currency"
@@ -105,9 +103,6 @@ title = { en = "high, 365 days", ru = "максимум, 365 дней", uz = "en
 
 [columns.url]
 type = "link"
-
-[columns.offer]
-title = { en = "offer", ru = "предложение", uz = "taklif" }
 
 [[panels]]
 page = "ecommerce.product"

@@ -54,7 +54,6 @@ type = "money:currency"
 
 [columns.old_price]
 type = "money:currency"
-title = { en = "old price", ru = "старая цена", uz = "eski narx" }
 
 [columns.advertised_percent]
 type = "percent"
@@ -97,9 +96,6 @@ title = { en = "raised from", ru = "повышена с", uz = "qaysi narxdan ko
 
 [columns.url]
 type = "link"
-
-[columns.offer]
-title = { en = "offer", ru = "предложение", uz = "taklif" }
 
 */
 WITH discounted AS (

@@ -26,7 +26,6 @@ type = "platform"
 
 [columns.day]
 type = "date"
-title = { en = "day", ru = "день", uz = "kun" }
 
 [columns.runs]
 type = "count"
@@ -42,7 +41,6 @@ title = { en = "records read", ru = "прочитано записей", uz = "o
 
 [columns.rejected]
 type = "count"
-title = { en = "rejected", ru = "отклонено", uz = "rad etilgan" }
 
 [columns.rejected_percent]
 type = "percent"
@@ -50,7 +48,6 @@ title = { en = "share rejected", ru = "отклонено, %", uz = "rad etilgan
 
 [columns.held]
 type = "count"
-title = { en = "held", ru = "задержано", uz = "ushlab turilgan" }
 
 [columns.quarantined]
 type = "count"
@@ -62,7 +59,6 @@ title = { en = "newest observation", ru = "новейшее наблюдение
 
 [columns.products]
 type = "count"
-title = { en = "products", ru = "товары", uz = "mahsulotlar" }
 
 [columns.products_title]
 type = "coverage:products"
@@ -86,7 +82,6 @@ title = { en = "with a rating", ru = "с рейтингом", uz = "reytingi bor
 
 [columns.offers]
 type = "count"
-title = { en = "offers", ru = "предложения", uz = "takliflar" }
 
 [columns.offers_seller]
 type = "coverage:offers"

@@ -66,13 +66,9 @@ title = { en = "lowest price ever before", ru = "минимум за всё вр
 
 [columns.history_since]
 type = "date"
-title = { en = "history since", ru = "история с", uz = "tarix boshi" }
 
 [columns.url]
 type = "link"
-
-[columns.offer]
-title = { en = "offer", ru = "предложение", uz = "taklif" }
 
 [[panels]]
 page = "overview"

@@ -60,9 +60,7 @@ title = { en = "days of history before", ru = "дней истории до", uz
 
 [columns.recorded_at]
 type = "time"
-
-[columns.offer]
-title = { en = "offer", ru = "предложение", uz = "taklif" }
+title = { en = "recorded at", ru = "когда записано", uz = "yozilgan vaqti" }
 
 [[panels]]
 page = "overview"

@@ -52,18 +52,15 @@ title = { en = "since", ru = "с", uz = "qachondan" }
 
 [columns.converted_price]
 type = "money:target_currency"
-title = { en = "price in one currency", ru = "цена в одной валюте", uz = "bir valyutadagi narx" }
 
 [columns.rate_day]
 type = "date"
-title = { en = "date of the exchange rate", ru = "день курса", uz = "kurs kuni" }
 
 [columns.price]
 type = "money:currency"
 
 [columns.old_price]
 type = "money:currency"
-title = { en = "old price", ru = "старая цена", uz = "eski narx" }
 
 [columns.product]
 link = "ecommerce.product:product_id"

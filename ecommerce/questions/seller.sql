@@ -27,7 +27,6 @@ link = "ecommerce.product:product_id"
 
 [columns.price]
 type = "money:currency"
-title = { en = "price", ru = "цена", uz = "narx" }
 
 [columns.place]
 type = "coverage:sellers"
@@ -47,7 +46,6 @@ title = { en = "seller of the cheapest elsewhere", ru = "у кого", uz = "kim
 
 [columns.offers]
 type = "count"
-title = { en = "offers", ru = "предложения", uz = "takliflar" }
 
 [columns.sold_out]
 type = "coverage:offers"

@@ -51,7 +51,6 @@ title = { en = "median distance from the cheapest", ru = "медиана выш�
 
 [columns.offers]
 type = "count"
-title = { en = "offers", ru = "предложения", uz = "takliflar" }
 
 [columns.sold_out]
 type = "coverage:offers"

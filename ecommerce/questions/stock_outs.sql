@@ -62,13 +62,9 @@ type = "money:currency"
 
 [columns.seen_at]
 type = "time"
-title = { en = "last seen", ru = "последнее наблюдение", uz = "oxirgi koʻrilgan" }
 
 [columns.url]
 type = "link"
-
-[columns.offer]
-title = { en = "offer", ru = "предложение", uz = "taklif" }
 
 */
 WITH period AS (

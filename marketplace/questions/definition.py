@@ -18,7 +18,7 @@ from django.apps import apps
 from marketplace.exceptions import ParameterError, QuestionError
 from marketplace.questions import columns, parameters
 from marketplace.questions.columns import Column
-from marketplace.questions.heads import ColumnHead, ParameterHead, Place, QuestionFile
+from marketplace.questions.heads import TITLES, ColumnHead, ParameterHead, Place, QuestionFile
 from marketplace.questions.links import read_link
 from marketplace.questions.panels import Panel, find_model, read_panels
 from marketplace.questions.parameters import Parameter
@@ -68,7 +68,7 @@ class Question:
 
     def column(self, name: str) -> Column:
         """Return the declaration of a column; columns without one are text."""
-        return self.columns.get(name) or Column(name)
+        return self.columns.get(name) or Column(name, title=TITLES["columns"].get(name, {}))
 
     def read_values(self, texts: dict[str, str]) -> dict[str, Any]:
         """Return the values of all placeholders, by name.
@@ -200,7 +200,7 @@ class _Reader:
             choices=tuple(table.choices),
             minimum=table.minimum,
             maximum=table.maximum,
-            title=table.title,
+            title=table.title or TITLES["parameters"].get(name, {}),
         )
         if parameter.default:
             try:
@@ -230,7 +230,7 @@ class _Reader:
             type=kind,
             currency=further if kind == "money" else "",
             total=further if kind == "coverage" else "",
-            title=table.title,
+            title=table.title or TITLES["columns"].get(name, {}),
             link=link,
         )
 

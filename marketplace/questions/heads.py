@@ -22,6 +22,11 @@ from marketplace.postgresql.sql_files import split_head
 #: The languages of texts; English is required.
 LANGUAGES = ("en", "ru", "uz")
 
+#: "parameters" or "columns" → name → the title of those for which a head states none.
+TITLES: dict[str, dict[str, dict[str, str]]] = tomllib.loads(
+    Path(__file__).with_name("titles.toml").read_text("utf-8")
+)
+
 _TABLE = re.compile(r"\s*(\[\[?)\s*([\w.\"-]+)\s*\]")
 _KEY = re.compile(r"\s*([\w.\"-]+)\s*=")
 

@@ -35,7 +35,6 @@ type = "number"
 default = "5"
 required = true
 minimum = 1
-title = { en = "minimum number of lots", ru = "наименьшее число лотов", uz = "lotlarning eng kam soni" }
 
 [columns.name]
 link = "procurement.organization:customer_id"

@@ -35,7 +35,6 @@ type = "number"
 default = "5"
 required = true
 minimum = 1
-title = { en = "minimum number of lots", ru = "наименьшее число лотов", uz = "lotlarning eng kam soni" }
 
 [parameters.currency]
 type = "currency"
@@ -52,7 +51,6 @@ title = { en = "suppliers", ru = "поставщики", uz = "yetkazib beruvchi
 
 [columns.amount]
 type = "money:currency"
-title = { en = "amount", ru = "сумма", uz = "summa" }
 
 [columns.hhi]
 type = "count"

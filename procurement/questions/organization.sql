@@ -44,7 +44,6 @@ title = { en = "counterparty's tax number", ru = "его ИНН", uz = "uning ST
 
 [columns.amount]
 type = "money:currency"
-title = { en = "amount", ru = "сумма", uz = "summa" }
 
 [columns.share_percent]
 type = "percent"
@@ -52,7 +51,6 @@ title = { en = "share of its amounts", ru = "доля в купленном ил
 
 [columns.saved]
 type = "money:currency"
-title = { en = "saved", ru = "сэкономлено", uz = "tejalgan" }
 
 [columns.saved_percent]
 type = "percent"

@@ -34,14 +34,12 @@ default = "UZS"
 
 [columns.customer]
 link = "procurement.organization:customer_id"
-title = { en = "customer", ru = "заказчик", uz = "buyurtmachi" }
 
 [columns.customer_inn]
 title = { en = "customer's tax number", ru = "ИНН заказчика", uz = "buyurtmachi STIR" }
 
 [columns.supplier]
 link = "procurement.organization:supplier_id"
-title = { en = "supplier", ru = "поставщик", uz = "yetkazib beruvchi" }
 
 [columns.supplier_inn]
 title = { en = "supplier's tax number", ru = "ИНН поставщика", uz = "yetkazib beruvchi STIR" }
@@ -54,7 +52,6 @@ title = { en = "lots", ru = "лоты", uz = "lotlar" }
 [columns.amount]
 link = "pairs?supplier={supplier_address}&since=-1y"
 type = "money:currency"
-title = { en = "amount", ru = "сумма", uz = "summa" }
 
 [columns.share_percent]
 type = "percent"

@@ -49,7 +49,6 @@ title = { en = "deals", ru = "сумма сделок", uz = "bitimlar summasi" 
 
 [columns.saved]
 type = "money:currency"
-title = { en = "saved", ru = "сэкономлено", uz = "tejalgan" }
 
 [columns.saved_percent]
 type = "percent"

@@ -82,19 +82,15 @@ title = { en = "lot", ru = "лот", uz = "lot" }
 
 [columns.customer]
 link = "procurement.organization:customer_id"
-title = { en = "customer", ru = "заказчик", uz = "buyurtmachi" }
 
 [columns.supplier]
 link = "procurement.organization:supplier_id"
-title = { en = "supplier", ru = "поставщик", uz = "yetkazib beruvchi" }
 
 [columns.amount]
 type = "money:currency"
-title = { en = "amount", ru = "сумма", uz = "summa" }
 
 [columns.rate_day]
 type = "date"
-title = { en = "date of the exchange rate", ru = "день курса", uz = "kurs kuni" }
 
 [columns.deal_date]
 type = "time"

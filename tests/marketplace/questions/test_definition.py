@@ -49,6 +49,14 @@ def test_a_file_is_a_question(write):
     assert question.read_values({}) == {"platform": None}
 
 
+def test_a_title_of_many_questions_is_not_repeated(write):
+    question = read(write(HEAD.replace('"platform"\n', '"platform"\ntitle = "shop"\n', 1)))
+
+    assert question.parameters[0].title == {"en": "shop"}
+    assert read(write(HEAD)).parameters[0].title["ru"] == "площадка"
+    assert question.column("seen_at").label == "last seen"
+
+
 @pytest.mark.parametrize(
     ("old", "new", "line", "reason"),
     [
@@ -121,7 +129,12 @@ def test_all_texts_have_three_languages():
     missing = [
         (question.name, text)
         for question in questions.values()
-        for text in (question.title, question.description)
+        for text in (
+            question.title,
+            question.description,
+            *(parameter.title for parameter in question.parameters),
+            *(column.title for column in question.columns.values()),
+        )
         if set(text) != set(LANGUAGES)
     ]
 
