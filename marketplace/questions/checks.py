@@ -64,7 +64,7 @@ def _is_pending(alias: str) -> bool:
 def _faults(question: Question, wrapper: BaseDatabaseWrapper) -> list[str]:
     values: dict[str, Any] = {}
     for item in question.parameters:
-        values |= item.placeholders(None if item.is_required else item.read(None))
+        values |= item.placeholders(item.read(None) if item.default else None)
     statement = f"SELECT * FROM ({question.sql}) AS q LIMIT 0"  # noqa: S608 # a file of the project
     try:
         with wrapper.wrap_database_errors, wrapper.connection.cursor() as cursor:
