@@ -87,7 +87,9 @@ class Listing(base.PlatformRow):
 
     # Price
     price = models.DecimalField(max_digits=18, decimal_places=2, null=True)
-    currency = models.CharField(max_length=3, null=True, help_text="ISO 4217.")
+    currency = models.CharField(
+        max_length=3, null=True, help_text="Currency code (ISO 4217), such as UZS."
+    )
     currency_text = models.TextField(null=True, help_text="As published.")
     is_negotiable = models.BooleanField(null=True)
     is_price_on_request = models.BooleanField(null=True)

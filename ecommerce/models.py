@@ -134,7 +134,9 @@ class Product(base.PlatformRow):
     total_available = models.IntegerField(null=True, help_text="Units in stock, across all offers.")
     min_price = models.DecimalField(max_digits=18, decimal_places=2, null=True)
     max_price = models.DecimalField(max_digits=18, decimal_places=2, null=True)
-    currency = models.CharField(max_length=3, null=True, help_text="ISO 4217.")
+    currency = models.CharField(
+        max_length=3, null=True, help_text="Currency code (ISO 4217), such as UZS."
+    )
 
     # Flags
     is_eco = models.BooleanField(null=True)
@@ -207,7 +209,9 @@ class Offer(base.PlatformRow):
     price = models.DecimalField(max_digits=18, decimal_places=2)
     old_price = models.DecimalField(max_digits=18, decimal_places=2, null=True)
     currency = models.CharField(
-        max_length=3, null=True, help_text="ISO 4217; NULL if the feed does not specify it."
+        max_length=3,
+        null=True,
+        help_text="Currency code (ISO 4217); NULL if the feed does not specify it.",
     )
     currency_text = models.TextField(null=True, help_text="As published, if different.")
     discount_percent = base.percent_below("price", "old_price", _DISCOUNT)
@@ -259,7 +263,9 @@ class PricePoint(models.Model):
     price = models.DecimalField(max_digits=18, decimal_places=2)
     old_price = models.DecimalField(max_digits=18, decimal_places=2, null=True)
     currency = models.CharField(
-        max_length=3, null=True, help_text="ISO 4217; NULL if the feed does not specify it."
+        max_length=3,
+        null=True,
+        help_text="Currency code (ISO 4217); NULL if the feed does not specify it.",
     )
     discount_percent = base.percent_below("price", "old_price", _DISCOUNT)
     is_available = models.BooleanField(null=True)

@@ -53,7 +53,7 @@ class PlatformRow(models.Model):
 class ExchangeRate(models.Model):
     """The official price of a currency in so'm on a day."""
 
-    currency = models.CharField(max_length=3, help_text="ISO 4217.")
+    currency = models.CharField(max_length=3, help_text="Currency code (ISO 4217), such as UZS.")
     rate_date = models.DateField()
     rate = models.DecimalField(
         max_digits=20, decimal_places=6, help_text="UZS for one unit of the currency."

@@ -94,7 +94,9 @@ class Lot(base.PlatformRow):
     savings_percent = base.percent_below(
         "deal_cost", "start_cost", "Percent of start_cost; NULL if a cost is unknown."
     )
-    currency = models.CharField(max_length=3, null=True, help_text="ISO 4217.")
+    currency = models.CharField(
+        max_length=3, null=True, help_text="Currency code (ISO 4217), such as UZS."
+    )
     currency_text = models.TextField(null=True, help_text="As published, if different.")
     is_budget = models.BooleanField(null=True, help_text="Paid from the state budget.")
 
@@ -187,7 +189,9 @@ class LotItem(base.PlatformRow):
     cost = models.DecimalField(
         max_digits=18, decimal_places=2, null=True, help_text="For the whole quantity."
     )
-    currency = models.CharField(max_length=3, null=True, help_text="ISO 4217.")
+    currency = models.CharField(
+        max_length=3, null=True, help_text="Currency code (ISO 4217), such as UZS."
+    )
     currency_text = models.TextField(null=True, help_text="As published, if different.")
 
     # Provenance

@@ -256,7 +256,7 @@ class LoadChunk(models.Model):
 
     sequence = models.IntegerField(help_text="Position among the chunks of the run.")
     is_held = models.BooleanField(
-        default=False, help_text="Whether a gate holds it. Otherwise it was received."
+        default=False, help_text="True if a gate holds the records; False if they were pushed."
     )
     body = models.BinaryField(help_text="JSON lines, compressed with zstd.")
     run = models.ForeignKey("LoadRun", models.CASCADE, related_name="chunks", db_index=False)
@@ -293,7 +293,9 @@ class QuarantinedRecord(models.Model):
     )
 
     # Provenance
-    source = models.TextField(help_text="The file, and the position of the record in it.")
+    source = models.TextField(
+        help_text="Path of the file, or name of another source, and position in it."
+    )
     payload = models.BinaryField(help_text="The record as read, compressed with zstd.")
     shape = models.CharField(
         max_length=64, blank=True, help_text="Format of the payload, if it was recognized."
