@@ -60,7 +60,7 @@ title = { en = "days of history before", ru = "дней истории до", uz
 
 [columns.recorded_at]
 type = "time"
-title = { en = "recorded at", ru = "когда записано", uz = "yozilgan vaqti" }
+title = { en = "observed at", ru = "когда записано", uz = "yozilgan vaqti" }
 
 [[panels]]
 page = "overview"

@@ -52,11 +52,11 @@ type = "money:currency"
 
 [columns.saved_percent]
 type = "percent"
-title = { en = "saved, weighted", ru = "экономия с весом по стартовой стоимости", uz = "tejalgan, boshlangʻich qiymat vaznida" }
+title = { en = "weighted saving", ru = "экономия с весом по стартовой стоимости", uz = "tejalgan, boshlangʻich qiymat vaznida" }
 
 [columns.median_percent]
 type = "percent"
-title = { en = "saved, median lot", ru = "экономия, медиана лотов", uz = "tejalgan, lotlar medianasi" }
+title = { en = "median saving", ru = "экономия, медиана лотов", uz = "tejalgan, lotlar medianasi" }
 
 [columns.n_used]
 type = "coverage:lots"
