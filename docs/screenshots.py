@@ -18,8 +18,8 @@ from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "images"
-#: Relative to the project, because the pages show it.
-EXAMPLES = "docs/examples"
+#: A copy of docs/examples: the pages show the full paths of files.
+EXAMPLES = Path("/tmp/payloads")
 
 WIDTH, HEIGHT = 1440, 800
 
@@ -35,10 +35,12 @@ def manage(*arguments: str, may_fail: bool = False) -> None:
 
 def prepare() -> None:
     """Load the demo data, a record that goes to quarantine, and a run that is held."""
+    shutil.copytree(ROOT / "docs" / "examples", EXAMPLES, dirs_exist_ok=True)
     manage("demo")
     manage("ingest", "uzum", f"{EXAMPLES}/products.jsonl")
     manage("ingest", "uzum", f"{EXAMPLES}/products-without-prices.jsonl", may_fail=True)
     manage("db_backup")
+    shutil.rmtree(EXAMPLES)
 
 
 @contextmanager

@@ -136,7 +136,7 @@ def read_rates(path: str) -> Reading:
     content = _content(path, name)
     entries = content if isinstance(content, list) else [content]
     if not entries:
-        raise SourceError(f"{name} holds no rates: its list is empty. Fetch those of another day.")
+        raise SourceError(f"{name} has no rates: its list is empty. Fetch another day.")
     rates, faults = [], []
     for number, entry in enumerate(entries, 1):
         try:

@@ -21,7 +21,7 @@ BY_DOCUMENT = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: pa
 #: The languages of blocks. Of these, `shell` and `sql` are run.
 LANGUAGES = {"shell", "sql", "python", "toml", "text", "json", "nginx"}
 
-#: What a block may need that the machine of the tests does not have. Such a block is only parsed.
+#: Requirements that the machine of the tests does not meet. A block with one is only parsed.
 NEEDS = {"docker", "systemd", "network", "server", "time"}
 
 #: Names that are settings, or environment variables, but not of .env.example.

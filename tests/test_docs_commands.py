@@ -23,13 +23,13 @@ pytestmark = pytest.mark.slow
 #: Where the documents have the site.
 SITE = "127.0.0.1:8000"
 
-#: What the documents call a run that a gate holds.
+#: The id of a held run in the documents.
 HELD_RUN = "uzum-17"
 
 #: The token of uzum in docs/push.md.
 TOKEN = "a-token-of-32-or-more-characters"
 
-#: What a copy of the project leaves out.
+#: Names that a copy of the project omits.
 GENERATED = (".git", ".venv", ".data", ".mypy_cache", ".ruff_cache", ".pytest_cache", "__pycache__")
 
 

@@ -141,7 +141,7 @@ def _measure(alias: str, repeats: int = REPEATS) -> dict[str, float]:
                     for _ in answer:
                         pass
                 seconds.append(time.perf_counter() - started)
-                # What takes seconds need not be asked so often.
+                # Slow questions are asked fewer times.
                 if sum(seconds) > 60:
                     break
             times[label] = 1000 * median(seconds)

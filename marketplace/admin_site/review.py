@@ -1,4 +1,4 @@
-"""The pages "Review": what waits in a database, one entry of it, the confirmation.
+"""The pages "Review": the rows pending review of a database, one entry of it, the confirmation.
 
 The lists and pages of runs, quarantined records and prices lead to the confirmation, too. It does
 the same as `ingest_review`, and writes who did it into the log of the admin.
@@ -223,7 +223,7 @@ class _Review:
 
 
 def waiting_page(request: HttpRequest, app_label: str) -> HttpResponse:
-    """List what waits in a database. A POST asks for a confirmation, or performs an action."""
+    """List the rows of a database to review. A POST asks to confirm an action, or performs it."""
     kinds = _visible_kinds(request, app_label)
     if request.method == "POST":
         return _post(request, app_label)

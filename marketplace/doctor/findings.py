@@ -85,9 +85,9 @@ class Diagnosis:
     findings: list[Finding] = field(default_factory=list)
     #: The titles of the completed checks.
     examined: list[str] = field(default_factory=list)
-    #: What cannot be judged yet, and why.
+    #: Checks that have insufficient data, and why.
     insufficient_data: list[str] = field(default_factory=list)
-    #: What could not be checked, and why.
+    #: Checks that were skipped, and why.
     skipped: list[str] = field(default_factory=list)
     sizes: Sizes | None = None
 

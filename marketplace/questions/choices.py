@@ -1,4 +1,4 @@
-"""What a field of a question's form suggests: rows and values that match its text."""
+"""Suggestions for a field of a question's form: rows and values that match its text."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple

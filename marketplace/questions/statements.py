@@ -56,7 +56,7 @@ class StatementError(Exception):
 
 
 class Statement(NamedTuple):
-    """What the text of a SELECT uses."""
+    """The names that the text of a SELECT uses."""
 
     #: The names of the placeholders.
     placeholders: frozenset[str]

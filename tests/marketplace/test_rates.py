@@ -129,7 +129,7 @@ class TestReadRates:
         [
             (b"", "is empty. Fetch"),
             (b" \n", "is empty. Fetch"),
-            (b"[]", "holds no rates: its list is empty. Fetch"),
+            (b"[]", "has no rates: its list is empty. Fetch"),
             (b"<html>", "is not JSON: Expecting value: line 1 column 1 (char 0). Fetch"),
             (b'[{"Ccy": "USD"', "is not JSON: Expecting ',' delimiter"),
             (b"\xff\xfe\x00", "is not JSON: 'utf-8' codec can't decode"),

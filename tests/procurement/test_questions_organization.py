@@ -1,4 +1,4 @@
-"""What an organization bought and sold, compared with a computation in Python."""
+"""Purchases and sales of an organization, compared with a computation in Python."""
 
 from collections import defaultdict
 from datetime import date, timedelta

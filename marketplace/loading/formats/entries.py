@@ -1,4 +1,4 @@
-"""What a reader of a format yields: documents, and errors in their place."""
+"""The results of the readers of formats: documents, and errors in their place."""
 
 from typing import Any, NamedTuple
 

@@ -1,4 +1,4 @@
-"""The waiting room: a person lists and shows what waits, and releases or discards it.
+"""Rows that are pending review: a person lists, shows, releases or discards them.
 
 `ingest_review` and the admin site call `records`; `entries` has what all kinds of entries have in
 common, and runs, the first kind.

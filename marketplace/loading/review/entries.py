@@ -1,4 +1,4 @@
-"""What waits for the decision of a person: the actions that each kind of it offers, and its runs.
+"""Rows that are pending review: their kinds, the actions of each kind, and the kind of runs.
 
 `review` has the other kinds. A row is named by its platform and number, as in uzum-17, because each
 database has its own numbers.

@@ -1,4 +1,4 @@
-"""The waiting room: a person lists and shows what waits, and releases or discards it.
+"""Rows that are pending review: a person lists, shows, releases or discards them.
 
 All kinds of rows are used in the same way, by `ingest_review` and by the admin: held and failed
 runs, quarantined records, and prices that the app of a database marks as outliers.

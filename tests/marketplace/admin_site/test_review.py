@@ -1,4 +1,4 @@
-"""What waits for review in the admin: listed, opened, released and discarded, for each kind."""
+"""Rows pending review in the admin: listed, opened, released and discarded, for each kind."""
 
 import re
 from html import unescape

@@ -13,7 +13,7 @@ from marketplace.loading.mapped import columns
 from marketplace.loading.mapped.columns import Column
 
 EMPTY = frozenset({"", "—"})
-#: What the ids in addresses of OLX are written in.
+#: The digits of ids in URLs of OLX.
 DIGITS = "0123456789abcdefghijklmnopqrstuwvxyzABCDEFGHIJKLMNOPQRSTUWVXYZ"
 
 

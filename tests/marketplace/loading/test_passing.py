@@ -1,4 +1,4 @@
-"""What the gates let pass: ordinary days, in any order, and days that were loaded before."""
+"""Loads that pass the gates: ordinary days, in any order, and days that were loaded before."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""What the fields of a form suggest."""
+"""Suggestions of the fields of a form."""
 
 import re
 
