@@ -213,7 +213,8 @@ def ask(name: str, *, limit: int | None = None, **parameters: Any) -> Answer:
     :raises QuestionError: if the question does not exist, or its file is not valid
     :raises ParameterError: if a parameter is unknown or not valid
     :raises AnswerError: if it runs too long, or the analyst role has no password
-    :raises django.db.Error: if the database cannot be reached
+    :raises DatabaseUnavailableError: if the database cannot be reached
+    :raises django.db.Error: if the database fails later
     """
     question = get_question(name)
     texts = {key: "" if value is None else str(value) for key, value in parameters.items()}

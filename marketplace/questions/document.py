@@ -33,7 +33,8 @@ Programs ask them by HTTP, with a token: `GET /api/questions/procurement/pairs?s
 Formats of files are csv, json, jsonl, xlsx and parquet. A question is executed by the analyst role
 of the database, in a read-only transaction, and stopped after `QUESTION_TIMEOUT` seconds. A page
 and a table on the terminal show the first rows and say so; files have all rows, which may take
-`ANALYST_STATEMENT_TIMEOUT` to compute.
+`ANALYST_STATEMENT_TIMEOUT` to compute. If the server of a database does not answer within two
+seconds, the error names the database; questions about the others are answered.
 
 Dates are written as 2026-11-30, 2026-11 (its first day), today, or relative to today: -7d, -2w,
 -3m, -1y. Products, offers, sellers, ads and organizations are named by platform and `external_id`,

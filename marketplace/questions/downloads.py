@@ -35,7 +35,7 @@ def download(
     :param limit: maximum number of rows; None for all
     :raises ParameterError: if a parameter is unknown or not valid
     :raises AnswerError: if it runs too long, or a workbook has more rows than XLSX_LIMIT
-    :raises django.db.Error: if the database cannot be reached
+    :raises DatabaseUnavailableError: if the database cannot be reached
     """
     most = min(limit or XLSX_LIMIT, XLSX_LIMIT) if kind == "xlsx" else limit
     answer = ask(question.name, limit=most, **texts)

@@ -10,7 +10,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg2.extras import register_default_jsonb
 
 from marketplace.databases.roles.definitions import Role, roles_of
-from marketplace.exceptions import AnswerError
+from marketplace.exceptions import AnswerError, DatabaseUnavailableError
+from marketplace.postgresql.errors import explain
 
 #: Seconds after which a server that does not answer counts as down.
 _CONNECT_SECONDS = 2
@@ -24,7 +25,7 @@ def connect(alias: str) -> Iterator[BaseDatabaseWrapper]:
     end after settings.QUESTION_TIMEOUT seconds.
 
     :raises AnswerError: if the role does not exist, or has no password
-    :raises django.db.Error: if the database cannot be reached
+    :raises DatabaseUnavailableError: if the database cannot be reached
     """
     role = _analyst(alias)
     wrapper: Any = connections[alias].copy()
@@ -43,7 +44,9 @@ def connect(alias: str) -> Iterator[BaseDatabaseWrapper]:
                     f"Questions about {alias} are run as the role {role.name}, which does not "
                     "exist. Run: python manage.py init_all"
                 ) from error
-            raise
+            raise DatabaseUnavailableError(
+                f"The database {alias} is unreachable: {explain(error)}"
+            ) from error
         with wrapper.wrap_database_errors:
             wrapper.connection.set_session(readonly=True, autocommit=False)
             # Django reads JSON as text.

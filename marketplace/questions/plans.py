@@ -13,7 +13,7 @@ def plan_of(question: Question, values: dict[str, Any], limit: int | None) -> st
     :param values: the value of each placeholder
     :param limit: maximum number of rows; None for all
     :raises AnswerError: if the analyst role has no password
-    :raises django.db.Error: if the database cannot be reached
+    :raises DatabaseUnavailableError: if the database cannot be reached
     """
     with (
         connect(question.alias) as wrapper,

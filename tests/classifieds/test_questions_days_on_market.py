@@ -139,7 +139,3 @@ def test_ads_that_are_online_have_no_median():
 
     (row,) = answer("classifieds.days_on_market", since=None, days=6)
     assert row["online_percent"] is None
-
-
-def test_an_empty_database():
-    assert answer("classifieds.days_on_market") == []

@@ -104,8 +104,3 @@ def test_a_group_without_prices_has_no_median():
     (row,) = answer("classifieds.market_overview", since="2026-11-01")
 
     assert (row["online"], row["n_used"], row["median"]) == (2, 0, None)
-
-
-def test_an_empty_database():
-    assert answer("classifieds.market_overview") == []
-    assert answer("classifieds.market_overview", by="month") == []

@@ -123,7 +123,3 @@ def test_a_raised_price_and_another_currency_are_no_cuts():
     (row,) = answer("classifieds.price_cuts", since=None)
 
     assert (row["cut_ads"], row["cuts"], row["median_cut_percent"]) == (0, 0, None)
-
-
-def test_an_empty_database():
-    assert answer("classifieds.price_cuts") == []

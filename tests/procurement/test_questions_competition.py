@@ -153,8 +153,3 @@ def test_textbook_examples_of_concentration(shares, hhi, normalized, cr4):
     assert row["hhi"] == Decimal(hhi)
     assert row["normalized_hhi"] == (normalized and Decimal(normalized))
     assert row["cr4_percent"] == Decimal(cr4)
-
-
-def test_an_empty_database():
-    assert answer("procurement.competition") == []
-    assert answer("procurement.concentration") == []

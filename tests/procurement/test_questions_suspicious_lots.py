@@ -286,7 +286,3 @@ def test_each_sign_has_its_texts_in_three_languages():
         titles[language] = {row["sign"] for row in rows}
     assert all(len(names) == len(FLAGS) for names in titles.values())
     assert not titles["en"] & titles["ru"] | titles["ru"] & titles["uz"]
-
-
-def test_an_empty_database():
-    assert answer("procurement.suspicious_lots") == []

@@ -73,15 +73,6 @@ def test_the_list_has_the_questions_of_all_databases(get):
     assert all(entry["url"].startswith("/api/questions/") for entry in listed)
 
 
-@pytest.mark.parametrize("name", read_questions()[0])
-def test_every_question_has_an_address(get, name):
-    response = get(f"/api/questions/{name.replace('.', '/')}")
-
-    content = response.json()
-    assert (response.status_code, content["question"]) == (200, name)
-    assert content["row_count"] == len(content["rows"])
-
-
 @pytest.mark.usefixtures("question")
 class TestRows:
     """The rows are those of Python, in each format."""
@@ -272,17 +263,6 @@ def test_unknown_question(get):
 
     assert response.status_code == 404
     assert "Did you mean ecommerce.price_drops" in response.json()["error"]
-
-
-def test_unavailable_database(get, set_port, mute_port, monkeypatch):
-    monkeypatch.setenv("ECOMMERCE_ANALYST_PASSWORD", "a-password-of-the-tests")
-    set_port("ecommerce", mute_port)
-
-    response = get(PATH)
-
-    assert (response.status_code, response.headers["Retry-After"]) == (503, "10")
-    assert "timeout expired" in response.json()["error"]
-    assert get("/api/questions/procurement/savings").status_code == 200
 
 
 def test_the_documentation_names_every_question(admin_client):

@@ -160,16 +160,6 @@ def test_a_plan_that_cannot_be_made_is_explained(analyst, monkeypatch):
     assert "no plan" in response.content.decode()
 
 
-def test_a_database_that_is_down_is_named(analyst, set_port, mute_port, monkeypatch):
-    monkeypatch.setenv("ECOMMERCE_ANALYST_PASSWORD", "a-password-of-the-tests")
-    set_port("ecommerce", mute_port)
-
-    response = analyst.get(PAGE)
-
-    assert response.status_code == 503
-    assert "timeout expired" in response.content.decode()
-
-
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_a_file_that_nobody_reads_leaves_no_connection(analyst, kind):
     add_sellers(("uzum", "Orient", ""))
