@@ -280,3 +280,10 @@ class ExchangeRate(base.ExchangeRate):
 
     class Meta(base.ExchangeRate.Meta):
         db_table = "classifieds_exchange_rates"
+
+
+class Rollup(base.Rollup):
+    """The state of a rollup of this database."""
+
+    class Meta(base.Rollup.Meta):
+        db_table = "classifieds_rollups"

@@ -127,6 +127,10 @@ class QuestionError(MarketplaceError):
         self.reason = reason
 
 
+class RollupError(MarketplaceError):
+    """The file of a rollup is not valid, or the rollup does not exist."""
+
+
 class ParameterError(MarketplaceError):
     """Raised if a parameter of a question has an invalid value.
 

@@ -75,6 +75,21 @@ class ExchangeRate(models.Model):
         return f"{self.currency} {self.rate_date}"
 
 
+class Rollup(models.Model):
+    """The state of a rollup, whose rows are in a table of its own."""
+
+    name = models.CharField(max_length=40, primary_key=True)
+    computed_at = models.DateTimeField(help_text="Time as of which its rows were computed.")
+    seconds = models.FloatField(help_text="Seconds that computing them took.")
+    row_count = models.BigIntegerField()
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class ApiToken(models.Model):
     """A token with which an account asks questions by HTTP. Only its hash is stored."""
 

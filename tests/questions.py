@@ -10,7 +10,9 @@ from ecommerce.models import Seller
 from marketplace.databases.roles.definitions import roles_of
 from marketplace.databases.roles.reconcile import reconcile
 from marketplace.questions import ask
+from marketplace.questions.definition import get_question
 from marketplace.registry import ALIASES
+from marketplace.rollups.refresh import refresh
 
 SELLERS_HEAD = """/*
 title = "Sellers"
@@ -47,8 +49,16 @@ def analysts(django_db_setup, django_db_blocker):
             connections[alias].close()
 
 
+def compute_rollups(name):
+    """Compute the rollups that a question reads."""
+    question = get_question(name)
+    for rollup in question.rollups:
+        list(refresh(question.alias, [rollup]))
+
+
 def answer(name, **parameters):
     """Return the rows of an answer, as dictionaries."""
+    compute_rollups(name)
     with ask(name, **parameters) as rows:
         return [row._asdict() for row in rows]
 

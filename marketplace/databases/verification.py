@@ -19,6 +19,8 @@ from marketplace.postgresql.catalog import (
     describe_tables,
     table_names,
 )
+from marketplace.registry import ALIASES
+from marketplace.rollups.definition import rollups_of
 from marketplace.routers import database_of
 
 #: Name of a type in Django → in PostgreSQL.
@@ -58,7 +60,7 @@ def verify(alias: str) -> Verification:
     tables = describe_tables(alias, [name for name in models if name in present])
     drifts = [
         *_migration_drifts(alias),
-        *_table_drifts(models, others, present),
+        *_table_drifts(alias, models, others, present),
         *(drift for name, table in tables.items() for drift in _model_drifts(models[name], table)),
     ]
     return Verification(
@@ -91,10 +93,14 @@ def _migration_drifts(alias: str) -> Iterator[str]:
 
 
 def _table_drifts(
-    models: dict[str, type[Model]], others: dict[str, type[Model]], present: list[str]
+    alias: str,
+    models: dict[str, type[Model]],
+    others: dict[str, type[Model]],
+    present: list[str],
 ) -> Iterator[str]:
     yield from (f"missing table {name}" for name in models if name not in present)
-    expected = {MigrationRecorder.Migration._meta.db_table, *models}
+    rollups = {rollup.table for rollup in rollups_of(alias).values()} if alias in ALIASES else ()
+    expected = {MigrationRecorder.Migration._meta.db_table, *models, *rollups}
     for name in present:
         if name in others:
             yield f"foreign table {name}, which belongs to {others[name]._meta.app_label}"

@@ -12,6 +12,9 @@ from django.db.backends.utils import CursorWrapper
 #: Held in the database while it is migrated.
 MIGRATIONS = "marketplace migrations"
 
+#: Held in the database while its rollups are computed, or their tables are created.
+ROLLUPS = "marketplace rollups"
+
 #: Held in the maintenance database: for changes of roles, and for an operation on a database.
 ROLES = "marketplace roles"
 RESTORE_OF = "marketplace restore of "
@@ -24,6 +27,7 @@ RUN = 0x10AD
 PLATFORM = 0x10AE
 
 _TRY_LOCK = "SELECT pg_try_advisory_lock(hashtextextended(%(key)s, 0))"
+_TRY_LOCK_TRANSACTION = "SELECT pg_try_advisory_xact_lock(hashtextextended(%(key)s, 0))"
 _LOCK_TRANSACTION = "SELECT pg_advisory_xact_lock(hashtextextended(%(key)s, 0))"
 _IS_LOCKED = """
 SELECT EXISTS (
@@ -38,6 +42,12 @@ SELECT EXISTS (
 def try_lock(cursor: CursorWrapper, key: str) -> bool:
     """Take a lock until the session ends; return False if another session holds it."""
     cursor.execute(_TRY_LOCK, {"key": key})
+    return bool(cursor.fetchone()[0])
+
+
+def try_lock_transaction(cursor: CursorWrapper, key: str) -> bool:
+    """Take a lock until the transaction ends; return False if another session holds it."""
+    cursor.execute(_TRY_LOCK_TRANSACTION, {"key": key})
     return bool(cursor.fetchone()[0])
 
 

@@ -108,14 +108,21 @@ class Worker:
                 pass
         return list(dict.fromkeys(alias for alias, _ in self._errors))
 
-    def watch(self, parent: int | None = None) -> None:
+    def watch(self, parent: int | None = None, on_idle: Callable[[], None] = lambda: None) -> None:
         """Load runs as they arrive, until the worker is stopped.
 
         :param parent: pid of the process that started this one; the worker ends after it
+        :param on_idle: called after runs, when no more are waiting
         """
+        is_idle = True
         with suppress(StoppedError):
             while not self.is_stopping and parent in (None, os.getppid()):
-                if not self._load_next_runs():
+                if self._load_next_runs():
+                    is_idle = False
+                else:
+                    if not is_idle:
+                        on_idle()
+                    is_idle = True
                     time.sleep(INTERVAL)
 
     def _load_next_runs(self) -> bool:

@@ -18,6 +18,7 @@ from marketplace.humanize import format_time
 from marketplace.questions.columns import Column
 from marketplace.questions.definition import Question, get_question
 from marketplace.questions.engines import connect
+from marketplace.questions.rollups import find_computed_at
 from marketplace.questions.statements import side_effects
 
 if TYPE_CHECKING:
@@ -30,7 +31,13 @@ _STEP = 2000
 _FIRST_ROWS = "SELECT * FROM (\n{}\n) AS answer LIMIT %(limit)s"
 
 _FIRST_MONTH = "SELECT max(month) + interval '1 month' FROM {} WHERE archived_at IS NOT NULL"
-_NEWEST = "SELECT platform, max(newest_observed_at) FROM {} GROUP BY 1 ORDER BY 1"
+_NEWEST = """
+SELECT platform, max(newest_observed_at)
+FROM {}
+WHERE %(until)s::timestamptz IS NULL OR started_at <= %(until)s
+GROUP BY 1
+ORDER BY 1
+"""
 
 
 def statement_of(
@@ -51,6 +58,8 @@ class Answer:
     :ivar columns: the columns of the rows
     :ivar description: the names and types of the columns, as psycopg2 has them
     :ivar as_of: platform → time of its newest loaded observation; None if nothing was loaded
+    :ivar computed_at: time at which the rollups that the question reads were computed; None if it
+        reads none, or nothing was loaded
     :ivar history_since: the first month of the price history that is included; None if all are, or
         the question does not use the history
     :ivar row_count: number of rows that were read
@@ -82,6 +91,7 @@ class Answer:
         with self._wrapper.wrap_database_errors, connection.cursor() as cursor:
             if reason := side_effects(cursor, self.question.calls):
                 raise QuestionError(self.question.path, 1, reason)
+            self.computed_at = find_computed_at(cursor, self.question)
             self.as_of = self._find_as_of(cursor)
             self.history_since = self._find_first_month(cursor)
         # Of a cursor on the server, the rows are never in memory all at once. Few rows are read
@@ -98,7 +108,7 @@ class Answer:
 
     def _find_as_of(self, cursor: Any) -> dict[str, datetime | None]:
         table = Identifier(f"{self.question.alias}_load_runs")
-        cursor.execute(SQL(_NEWEST).format(table))
+        cursor.execute(SQL(_NEWEST).format(table), {"until": self.computed_at})
         return dict(cursor.fetchall())
 
     def _find_first_month(self, cursor: Any) -> date | None:
@@ -125,6 +135,8 @@ class Answer:
             text = f"Observed until {format_time(at, has_offset=False)}" if at else "Never observed"
             times.setdefault(text, []).append(platform)
         parts = [f"{text}: {', '.join(platforms)}." for text, platforms in times.items()]
+        if self.computed_at:
+            parts.append(f"Computed at {format_time(self.computed_at, has_offset=False)}.")
         if self.history_since:
             parts.append(f"Prices before {self.history_since:%Y-%m} are archived and not used.")
         return " ".join(parts) or "Nothing was loaded yet."

@@ -24,6 +24,7 @@ from marketplace.questions.panels import Panel, find_model, read_panels
 from marketplace.questions.parameters import Parameter
 from marketplace.questions.statements import StatementError, read_statement
 from marketplace.registry import ALIASES
+from marketplace.rollups.definition import rollups_of
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -66,6 +67,11 @@ class Question:
         """The name without the database."""
         return self.path.stem
 
+    @property
+    def rollups(self) -> list[str]:
+        """The names of the rollups that the SQL reads."""
+        return sorted({match[1] for match in _find_rollups(self.alias, self.sql)})
+
     def column(self, name: str) -> Column:
         """Return the declaration of a column; columns without one are text."""
         return self.columns.get(name) or Column(name, title=TITLES["columns"].get(name, {}))
@@ -85,6 +91,11 @@ class Question:
         for name, parameter in known.items():
             values |= parameter.placeholders(parameter.read(texts.get(name)))
         return values
+
+
+def _find_rollups(alias: str, sql: str) -> Iterator[re.Match[str]]:
+    """Yield the places at which a statement reads the table of a rollup."""
+    return re.finditer(rf"\b{alias}_rollup_(\w+)", sql)
 
 
 def find_files() -> Iterator[Path]:
@@ -249,5 +260,10 @@ class _Reader:
             if not names & statement.placeholders:
                 raise self.file.error(
                     ("parameters", name), f"The SQL does not use the parameter {name}."
+                )
+        for match in _find_rollups(self.alias, self.file.sql):
+            if match[1] not in rollups_of(self.alias):
+                raise self.file.sql_error(
+                    match.start(), f"{match[0]} is not the table of a valid rollup."
                 )
         return statement.calls

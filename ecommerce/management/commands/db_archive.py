@@ -16,6 +16,7 @@ from ecommerce.models import PricePoint
 from marketplace.cli import DatabaseCommand, add_destructive_arguments, add_format_argument
 from marketplace.exceptions import ArchiveError, BackupError, MarketplaceError
 from marketplace.humanize import counted, file_size
+from marketplace.management.rollups import compute_quick
 from marketplace.postgresql.errors import explain
 
 
@@ -111,6 +112,7 @@ class Command(DatabaseCommand):
         with layout.exclusive_lock() as work:
             succeeded = [self._archive_month(alias, month, work) for month in due]
             self._remove_superseded(alias)
+        compute_quick(self, [alias], is_forced=True)
         return all(succeeded)
 
     def _abandon(self, alias: str, options: dict[str, Any]) -> bool:

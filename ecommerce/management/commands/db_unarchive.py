@@ -11,6 +11,7 @@ from ecommerce.archive.moving import MovedMonth
 from ecommerce.models import PricePoint
 from marketplace.cli import DatabaseCommand
 from marketplace.humanize import counted, file_size
+from marketplace.management.rollups import compute_quick
 
 
 class Command(DatabaseCommand):
@@ -42,6 +43,7 @@ class Command(DatabaseCommand):
             with layout.exclusive_lock() as work:
                 for month in requested:
                     self._report(alias, moving.unarchive(month, work), "unarchived")
+            compute_quick(self, [alias], is_forced=True)
 
         self.visit(self.selected(options), unarchive)
 

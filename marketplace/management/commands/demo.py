@@ -8,6 +8,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
 from marketplace import demo
+from marketplace.management.rollups import compute_quick
 from marketplace.registry import ALIASES, CONTROL
 
 
@@ -51,6 +52,7 @@ class Command(BaseCommand):
             summary = demo.load_rates(alias)
             if summary.read:
                 self.stdout.write(f"{alias}: {summary}")
+            compute_quick(self, [alias], is_forced=True)
         if with_admin or not settings.DATABASES[CONTROL]["HOST"]:
             path = demo.create_admin(settings.DATA_DIR)
             if path:

@@ -22,6 +22,7 @@ from marketplace.loading.ingest import Progress, Summary, ingest, resume_all
 from marketplace.loading.replay import replay
 from marketplace.loading.review.entries import Runs
 from marketplace.loading.values import instant
+from marketplace.management.rollups import compute_quick
 from marketplace.registry import PLATFORMS, get_platform
 
 _COUNTS = ("read", "created", "updated", "unchanged", "rejected", "price_points", "seconds")
@@ -102,6 +103,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from None
         for summary in summaries:
             self._print(summary, options["format"])
+        compute_quick(self, {get_platform(summary.platform).database for summary in summaries})
         if not summaries:
             self.stderr.write("No run was interrupted: nothing to resume.")
         if options["resume"]:

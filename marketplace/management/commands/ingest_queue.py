@@ -9,6 +9,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from marketplace.cli import DatabaseCommand
 from marketplace.humanize import counted
+from marketplace.management.rollups import compute_quick
 from marketplace.push.worker import RunResult, Worker
 
 _COUNTS = ("read", "created", "updated", "unchanged", "rejected", "held", "price_points")
@@ -43,9 +44,12 @@ class Command(DatabaseCommand):
         worker = Worker(aliases, on_result=self._print, on_error=self.report_error)
         with _stop_on_signal(worker):
             if options["watch"]:
-                worker.watch(options["parent"])
+                worker.watch(options["parent"], on_idle=lambda: compute_quick(self, aliases))
                 return
-            self.fail_if(worker.drain(), aliases)
+            failed = worker.drain()
+            if self.result_count:
+                compute_quick(self, [alias for alias in aliases if alias not in failed])
+            self.fail_if(failed, aliases)
         if not self.result_count:
             self.stdout.write("No runs are waiting.")
         if self.failure_count:

@@ -7,6 +7,7 @@ from django.core.management.base import CommandError, CommandParser
 from marketplace.cli import DatabaseCommand, add_format_argument
 from marketplace.exceptions import MarketplaceError
 from marketplace.humanize import counted
+from marketplace.management.rollups import compute_quick
 from marketplace.rates import Reading, load_rates, read_rates
 
 
@@ -39,6 +40,7 @@ class Command(DatabaseCommand):
         try:
             self._report_faults(reading)
             self.visit(aliases, lambda alias: self._load(alias, reading))
+            compute_quick(self, aliases, is_forced=True)
         finally:
             if self.is_json:
                 faults = [fault._asdict() for fault in reading.faults]
