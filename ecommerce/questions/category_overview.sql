@@ -8,21 +8,15 @@ ru = "Обзор категорий"
 uz = "Turkumlar sharhi"
 
 [description]
-en = "The subcategories of a category, or the top categories, by platform: the offers that are not sold out, their products and sellers, quartiles of their prices in one currency, the share with a discount, and the trend: the median price change since a day, for the offers that had a price in the same currency on that day. The quartiles omit prices that could not be converted."
-ru = "Подкатегории категории или категории верхнего уровня по площадкам: предложения в наличии, их товары и продавцы, квартили цен в одной валюте, доля со скидкой и тренд — медиана изменения цены с указанного дня по предложениям, у которых в тот день была цена в той же валюте. Цены, которые не удалось пересчитать, в квартили не входят."
-uz = "Turkumning quyi turkumlari yoki yuqori darajadagi turkumlar platformalar boʻyicha: sotuvdagi takliflar, ularning mahsulotlari va sotuvchilari, bir valyutadagi narxlar kvartillari, chegirmalilar ulushi va trend — koʻrsatilgan kundan beri narx oʻzgarishi medianasi (oʻsha kuni shu valyutada narxi boʻlgan takliflar boʻyicha). Hisoblab boʻlmagan narxlar kvartillarga kirmaydi."
+en = "The subcategories of a category, or the top categories, by platform: the offers that are not sold out, their products and sellers, quartiles of their prices in one currency, the share with a discount, and the trend: the median price change in the last 30 days, for the offers that had a price in the same currency before. Quartiles are computed in so'm, at the rate of the day of each observation, and converted at the newest rate. They omit prices that could not be converted."
+ru = "Подкатегории категории или категории верхнего уровня по площадкам: предложения в наличии, их товары и продавцы, квартили цен в одной валюте, доля со скидкой и тренд — медиана изменения цены за последние 30 дней по предложениям, у которых до этого была цена в той же валюте. Квартили считаются в сумах по курсу дня наблюдения и пересчитываются по последнему курсу. Цены, которые не удалось пересчитать, в них не входят."
+uz = "Turkumning quyi turkumlari yoki yuqori darajadagi turkumlar platformalar boʻyicha: sotuvdagi takliflar, ularning mahsulotlari va sotuvchilari, bir valyutadagi narxlar kvartillari, chegirmalilar ulushi va trend — oxirgi 30 kunda narx oʻzgarishi medianasi (avval shu valyutada narxi boʻlgan takliflar boʻyicha). Kvartillar kuzatilgan kun kursi boʻyicha soʻmda hisoblanadi va oxirgi kurs boʻyicha oʻgiriladi. Hisoblab boʻlmagan narxlar ularga kirmaydi."
 
 [parameters.category]
 type = "category"
 
 [parameters.platform]
 type = "platform"
-
-[parameters.since]
-type = "date"
-default = "-30d"
-required = true
-title = { en = "trend since", ru = "тренд с", uz = "trend boshi" }
 
 [parameters.currency]
 type = "currency"
@@ -78,82 +72,29 @@ x = "category"
 y = "median"
 series = "platform"
 */
-WITH categories AS (
-    SELECT
-        c.id,
-        -- The path of the category, cut after the level below the asked one.
-        CASE
-            WHEN %(category)s::text IS NULL THEN split_part(coalesce(c.path_names, c.name), ' > ', 1)
-            WHEN left(c.path_names || ' > ', length(%(category)s) + 3) = %(category)s || ' > '
-                THEN array_to_string(
-                    (string_to_array(c.path_names, ' > '))
-                    [:cardinality(string_to_array(%(category)s, ' > ')) + 1],
-                    ' > '
-                )
-            ELSE coalesce(c.path_names, c.name)
-        END AS category
-    FROM ecommerce_categories AS c
-    WHERE ecommerce_is_in_category(c.path_names, c.name, %(category)s)
-),
-
-offers AS (
-    SELECT
-        c.category,
-        o.id,
-        o.platform,
-        o.product_id,
-        o.seller_id,
-        o.price,
-        o.currency,
-        o.discount_percent,
-        ecommerce_convert(
-            o.price, o.currency, %(currency)s, (o.scraped_at AT TIME ZONE 'Asia/Tashkent')::date
-        ) AS converted_price
-    FROM ecommerce_offers AS o
-    INNER JOIN ecommerce_products AS p ON o.product_id = p.id
-    LEFT JOIN categories AS c ON p.category_id = c.id
-    WHERE
-        o.is_available IS NOT FALSE
-        AND (%(platform)s::text IS NULL OR o.platform = %(platform)s)
-        AND (%(category)s::text IS NULL OR c.id IS NOT NULL)
-),
-
-compared AS (
-    SELECT
-        o.*,
-        100 * (o.price - h.price) / nullif(h.price, 0) AS change_percent
-    FROM offers AS o
-    LEFT JOIN LATERAL (
-        -- The price in effect when the day begins.
-        SELECT h.price, h.currency
-        FROM ecommerce_price_history AS h
-        WHERE
-            h.offer_id = o.id
-            AND h.recorded_at <= %(since)s::date::timestamp AT TIME ZONE 'Asia/Tashkent'
-            AND h.is_outlier IS NOT TRUE
-        ORDER BY h.recorded_at DESC
-        LIMIT 1
-    ) AS h ON h.currency IS NOT DISTINCT FROM o.currency
+WITH state AS (
+    SELECT (r.computed_at AT TIME ZONE 'Asia/Tashkent')::date AS day
+    FROM ecommerce_rollups AS r
+    WHERE r.name = 'categories'
 )
 
 SELECT
-    c.category,
-    c.platform,
-    count(DISTINCT c.product_id) AS products,
-    count(*) AS offers,
-    nullif(count(DISTINCT c.seller_id), 0) AS sellers,
-    round((percentile_cont(0.25) WITHIN GROUP (ORDER BY c.converted_price))::numeric, 2)
-        AS quartile_1,
-    round((percentile_cont(0.5) WITHIN GROUP (ORDER BY c.converted_price))::numeric, 2) AS median,
-    round((percentile_cont(0.75) WITHIN GROUP (ORDER BY c.converted_price))::numeric, 2)
-        AS quartile_3,
+    r.category,
+    r.platform,
+    r.products,
+    r.offers,
+    r.sellers,
+    ecommerce_convert(r.quartile_1, 'UZS', %(currency)s, state.day) AS quartile_1,
+    ecommerce_convert(r.median, 'UZS', %(currency)s, state.day) AS median,
+    ecommerce_convert(r.quartile_3, 'UZS', %(currency)s, state.day) AS quartile_3,
     %(currency)s::text AS currency,
-    count(c.converted_price) AS n_used,
-    round(100.0 * count(*) FILTER (WHERE c.discount_percent > 0) / count(*), 2)
-        AS discounted_percent,
-    round((percentile_cont(0.5) WITHIN GROUP (ORDER BY c.change_percent))::numeric, 2)
-        AS change_percent,
-    count(c.change_percent) AS n_compared
-FROM compared AS c
-GROUP BY c.category, c.platform
-ORDER BY offers DESC, c.category NULLS LAST, c.platform
+    r.n_used,
+    round(100.0 * r.discounted / r.offers, 2) AS discounted_percent,
+    r.change_percent,
+    r.n_compared
+FROM state
+CROSS JOIN ecommerce_rollup_categories AS r
+WHERE
+    r.within IS NOT DISTINCT FROM %(category)s
+    AND (%(platform)s::text IS NULL OR r.platform = %(platform)s)
+ORDER BY r.offers DESC, r.category NULLS LAST, r.platform

@@ -98,22 +98,18 @@ title = { en = "raised from", ru = "повышена с", uz = "qaysi narxdan ko
 type = "link"
 
 */
-WITH discounted AS (
-    SELECT
-        o.*,
-        p.title AS product,
-        p.url
-    FROM ecommerce_offers AS o
-    INNER JOIN ecommerce_products AS p ON o.product_id = p.id
-    LEFT JOIN ecommerce_categories AS c ON p.category_id = c.id
+WITH found AS (
+    SELECT r.*
+    FROM ecommerce_rollup_doubtful_discounts AS r
+    LEFT JOIN ecommerce_categories AS c ON r.category_id = c.id
     WHERE
-        o.discount_percent >= %(least_percent)s
-        AND o.is_available IS NOT FALSE
-        AND o.scraped_at >= %(seen_since)s::date::timestamp AT TIME ZONE 'Asia/Tashkent'
-        AND (%(platform)s::text IS NULL OR o.platform = %(platform)s)
+        r.discount_percent >= %(least_percent)s
+        AND r.days_known >= %(least_days)s
+        AND r.scraped_at >= %(seen_since)s::date::timestamp AT TIME ZONE 'Asia/Tashkent'
+        AND (%(platform)s::text IS NULL OR r.platform = %(platform)s)
         AND (
             %(seller)s::text IS NULL
-            OR o.seller_id = (
+            OR r.seller_id = (
                 SELECT s.id FROM ecommerce_sellers AS s
                 WHERE
                     s.platform = %(seller_platform)s
@@ -121,121 +117,31 @@ WITH discounted AS (
             )
         )
         AND ecommerce_is_in_category(c.path_names, c.name, %(category)s)
-),
-
-judged AS (
-    SELECT
-        o.*,
-        e.*,
-        extract(
-            day FROM o.scraped_at - greatest(e.first_at, e.began_at - interval '90 days')
-        )::integer AS days_known
-    FROM discounted AS o
-    CROSS JOIN LATERAL (
-        -- Each price in the offer's currency, and the time at which the next price took its place.
-        WITH prices AS (
-            SELECT *
-            FROM (
-                SELECT
-                    h.price,
-                    h.currency,
-                    (h.old_price > h.price AND h.currency IS NOT DISTINCT FROM o.currency) IS TRUE
-                        AS is_discounted,
-                    h.price >= 0.99 * o.old_price AS is_old_price,
-                    h.recorded_at AS begins,
-                    lead(h.recorded_at, 1, o.scraped_at) OVER in_time AS ends,
-                    CASE
-                        WHEN lag(h.currency) OVER in_time IS NOT DISTINCT FROM o.currency
-                        THEN lag(h.price) OVER in_time
-                    END AS price_before
-                FROM ecommerce_price_history AS h
-                WHERE h.offer_id = o.id AND h.is_outlier IS NOT TRUE
-                WINDOW in_time AS (ORDER BY h.recorded_at)
-            ) AS p
-        ),
-
-        -- The discount began after the last price without one.
-        discount AS (
-            SELECT min(p.begins) AS began_at
-            FROM prices AS p
-            WHERE
-                p.begins > coalesce(
-                    (SELECT max(n.begins) FROM prices AS n WHERE NOT n.is_discounted), '-infinity'
-                )
-        ),
-
-        evidence AS (
-            SELECT
-                d.began_at,
-                min(p.begins) AS first_at,
-                max(p.price) FILTER (WHERE p.ends > d.began_at - interval '90 days')
-                    AS highest_price,
-                min(p.begins) FILTER (
-                    WHERE p.is_old_price AND p.ends > d.began_at - interval '90 days'
-                ) AS charged_at,
-                coalesce(
-                    sum(
-                        extract(
-                            epoch FROM p.ends
-                            - greatest(p.begins, d.began_at - interval '90 days')
-                        )
-                    ) FILTER (
-                        WHERE p.is_old_price AND p.ends > d.began_at - interval '90 days'
-                    ),
-                    0
-                ) / 86400 AS days_at_old_price,
-                min(p.price) FILTER (
-                    WHERE p.begins < d.began_at AND p.ends > d.began_at - interval '30 days'
-                ) AS lowest_before
-            FROM discount AS d
-            CROSS JOIN prices AS p
-            WHERE d.began_at IS NOT NULL AND p.currency IS NOT DISTINCT FROM o.currency
-            GROUP BY d.began_at
-        )
-
-        SELECT
-            e.began_at,
-            e.first_at,
-            e.highest_price,
-            e.charged_at,
-            e.days_at_old_price,
-            CASE WHEN e.first_at <= e.began_at - interval '30 days' THEN e.lowest_before END
-                AS lowest_before,
-            p.begins AS raised_at,
-            p.price_before AS raised_from
-        FROM evidence AS e
-        LEFT JOIN prices AS p
-            ON
-                e.charged_at = p.begins
-                AND e.charged_at > e.began_at - interval '90 days'
-                AND p.price_before <= 0.95 * o.old_price
-    ) AS e
 )
 
 SELECT
-    j.platform,
-    j.product,
-    j.product_id,
-    j.platform || ':' || j.external_id AS offer,
+    f.platform,
+    p.title AS product,
+    f.product_id,
+    f.platform || ':' || o.external_id AS offer,
     s.name AS seller,
-    s.id AS seller_id,
-    j.price,
-    j.old_price,
-    j.currency,
-    j.discount_percent AS advertised_percent,
-    round(100 * (j.lowest_before - j.price) / nullif(j.lowest_before, 0), 2) AS real_percent,
-    CASE WHEN j.charged_at IS NULL THEN 'never charged' ELSE 'raised shortly before' END AS reason,
-    j.began_at,
-    j.highest_price,
-    j.lowest_before,
-    round(j.days_at_old_price, 1) AS days_at_old_price,
-    j.days_known,
-    j.raised_at,
-    j.raised_from,
-    j.url
-FROM judged AS j
-LEFT JOIN ecommerce_sellers AS s ON j.seller_id = s.id
-WHERE
-    j.days_known >= %(least_days)s
-    AND (j.charged_at IS NULL OR (j.raised_at IS NOT NULL AND j.days_at_old_price <= 30))
-ORDER BY j.discount_percent DESC, j.id
+    f.seller_id,
+    f.price,
+    f.old_price,
+    f.currency,
+    f.discount_percent AS advertised_percent,
+    round(100 * (f.lowest_before - f.price) / nullif(f.lowest_before, 0), 2) AS real_percent,
+    CASE WHEN f.charged_at IS NULL THEN 'never charged' ELSE 'raised shortly before' END AS reason,
+    f.began_at,
+    f.highest_price,
+    f.lowest_before,
+    round(f.days_at_old_price, 1) AS days_at_old_price,
+    f.days_known,
+    f.raised_at,
+    f.raised_from,
+    p.url
+FROM found AS f
+INNER JOIN ecommerce_offers AS o ON f.offer_id = o.id
+INNER JOIN ecommerce_products AS p ON f.product_id = p.id
+LEFT JOIN ecommerce_sellers AS s ON f.seller_id = s.id
+ORDER BY f.discount_percent DESC, f.offer_id

@@ -146,37 +146,10 @@ quarantine AS (
     GROUP BY q.platform, day
 ),
 
-products AS (
-    SELECT
-        p.platform,
-        (p.last_seen_at AT TIME ZONE 'Asia/Tashkent')::date AS day,
-        count(*) AS products,
-        count(nullif(p.title, '')) AS products_title,
-        count(p.category_id) AS products_category,
-        count(nullif(p.brand, '')) AS products_brand,
-        count(nullif(p.images, '[]')) AS products_images,
-        count(p.rating) AS products_rating
-    FROM period
-    INNER JOIN ecommerce_products AS p
-        ON period.since <= p.last_seen_at AND p.last_seen_at < period.until
-    GROUP BY p.platform, day
-),
-
-offers AS (
-    SELECT
-        o.platform,
-        (o.last_seen_at AT TIME ZONE 'Asia/Tashkent')::date AS day,
-        count(*) AS offers,
-        count(o.seller_id) AS offers_seller,
-        count(o.currency) AS offers_currency,
-        count(o.is_available) AS offers_availability,
-        count(o.stock_quantity) AS offers_stock,
-        count(o.delivery_days) AS offers_delivery,
-        count(nullif(o.barcode, '')) AS offers_barcode
-    FROM period
-    INNER JOIN ecommerce_offers AS o
-        ON period.since <= o.last_seen_at AND o.last_seen_at < period.until
-    GROUP BY o.platform, day
+covered AS (
+    SELECT r.*
+    FROM ecommerce_rollup_coverage AS r
+    WHERE r.day >= %(since)s::date AND r.day <= %(until)s::date
 )
 
 SELECT
@@ -190,22 +163,21 @@ SELECT
     coalesce(r.held, 0) AS held,
     coalesce(q.quarantined, 0) AS quarantined,
     r.newest_observed_at,
-    coalesce(p.products, 0) AS products,
-    coalesce(p.products_title, 0) AS products_title,
-    coalesce(p.products_category, 0) AS products_category,
-    coalesce(p.products_brand, 0) AS products_brand,
-    coalesce(p.products_images, 0) AS products_images,
-    coalesce(p.products_rating, 0) AS products_rating,
-    coalesce(o.offers, 0) AS offers,
-    coalesce(o.offers_seller, 0) AS offers_seller,
-    coalesce(o.offers_currency, 0) AS offers_currency,
-    coalesce(o.offers_availability, 0) AS offers_availability,
-    coalesce(o.offers_stock, 0) AS offers_stock,
-    coalesce(o.offers_delivery, 0) AS offers_delivery,
-    coalesce(o.offers_barcode, 0) AS offers_barcode
+    coalesce(c.products, 0) AS products,
+    coalesce(c.products_title, 0) AS products_title,
+    coalesce(c.products_category, 0) AS products_category,
+    coalesce(c.products_brand, 0) AS products_brand,
+    coalesce(c.products_images, 0) AS products_images,
+    coalesce(c.products_rating, 0) AS products_rating,
+    coalesce(c.offers, 0) AS offers,
+    coalesce(c.offers_seller, 0) AS offers_seller,
+    coalesce(c.offers_currency, 0) AS offers_currency,
+    coalesce(c.offers_availability, 0) AS offers_availability,
+    coalesce(c.offers_stock, 0) AS offers_stock,
+    coalesce(c.offers_delivery, 0) AS offers_delivery,
+    coalesce(c.offers_barcode, 0) AS offers_barcode
 FROM runs AS r
 FULL JOIN quarantine AS q USING (platform, day)
-FULL JOIN products AS p USING (platform, day)
-FULL JOIN offers AS o USING (platform, day)
+FULL JOIN covered AS c USING (platform, day)
 WHERE %(platform)s::text IS NULL OR platform = %(platform)s
 ORDER BY day DESC, platform

@@ -74,129 +74,55 @@ type = "link"
 page = "overview"
 columns = ["platform", "product", "price", "below_percent"]
 */
-WITH cuts AS (
+WITH lows AS (
     SELECT
-        h.offer_id,
-        h.recorded_at,
-        h.price,
-        h.currency
-    FROM ecommerce_price_history AS h
-    WHERE
-        h.recorded_at >= %(since)s::date::timestamp AT TIME ZONE 'Asia/Tashkent'
-        AND h.price_change < 0
-        AND h.is_outlier IS NOT TRUE
-    UNION
-    -- The change of a point after an outlier is that from the outlier.
-    SELECT
-        x.offer_id,
-        h.recorded_at,
-        h.price,
-        h.currency
-    FROM ecommerce_price_history AS x
-    CROSS JOIN LATERAL (
-        SELECT n.*
-        FROM ecommerce_price_history AS n
-        WHERE n.offer_id = x.offer_id AND n.recorded_at > x.recorded_at
-        ORDER BY n.recorded_at
-        LIMIT 1
-    ) AS h
-    WHERE
-        x.is_outlier
-        AND h.is_outlier IS NOT TRUE
-        AND h.recorded_at >= %(since)s::date::timestamp AT TIME ZONE 'Asia/Tashkent'
-),
-
-in_effect AS (
-    SELECT
-        c.*,
-        o.platform,
-        o.external_id,
-        o.variant_title,
-        o.product_id,
-        o.seller_id
-    FROM cuts AS c
-    INNER JOIN ecommerce_offers AS o ON c.offer_id = o.id
-    WHERE
-        o.price = c.price
-        AND o.currency IS NOT DISTINCT FROM c.currency
-        AND o.is_available IS NOT FALSE
-        AND (%(platform)s::text IS NULL OR o.platform = %(platform)s)
-        AND NOT EXISTS (
-            SELECT
-            FROM ecommerce_price_history AS h
-            WHERE
-                h.offer_id = c.offer_id
-                AND h.recorded_at > c.recorded_at
-                AND h.is_outlier IS NOT TRUE
-                AND (h.price <> c.price OR h.currency IS DISTINCT FROM c.currency)
-        )
-),
-
-lows AS (
-    SELECT
-        c.*,
-        b.first_at,
-        b.low_all,
-        CASE WHEN b.first_at <= c.recorded_at - interval '90 days' THEN b.low_90 END AS low_90,
-        CASE WHEN b.first_at <= c.recorded_at - interval '365 days' THEN b.low_365 END AS low_365
-    FROM in_effect AS c
-    CROSS JOIN LATERAL (
-        SELECT
-            min(w.begins) AS first_at,
-            min(w.price) AS low_all,
-            min(w.price) FILTER (WHERE w.ends > c.recorded_at - interval '90 days') AS low_90,
-            min(w.price) FILTER (WHERE w.ends > c.recorded_at - interval '365 days') AS low_365
-        FROM (
-            -- Each earlier price, and the time at which the next one took its place.
-            SELECT
-                h.price,
-                h.currency,
-                h.recorded_at AS begins,
-                lead(h.recorded_at, 1, c.recorded_at) OVER (ORDER BY h.recorded_at) AS ends
-            FROM ecommerce_price_history AS h
-            WHERE
-                h.offer_id = c.offer_id
-                AND h.recorded_at < c.recorded_at
-                AND h.is_outlier IS NOT TRUE
-        ) AS w
-        WHERE w.currency IS NOT DISTINCT FROM c.currency
-    ) AS b
-),
-
-compared AS (
-    SELECT
-        l.*,
+        r.*,
         CASE %(lowest_of)s
-            WHEN '90' THEN l.low_90
-            WHEN '365' THEN l.low_365
-            ELSE l.low_all
-        END AS lowest_before
+            WHEN '90' THEN r.low_90
+            WHEN '365' THEN r.low_365
+            ELSE r.low_all
+        END AS lowest_before,
+        CASE %(lowest_of)s
+            WHEN '90' THEN r.below_90
+            WHEN '365' THEN r.below_365
+            ELSE r.below_all
+        END AS below_percent
+    FROM ecommerce_rollup_price_lows AS r
+    WHERE
+        r.since >= %(since)s::date::timestamp AT TIME ZONE 'Asia/Tashkent'
+        AND (%(platform)s::text IS NULL OR r.platform = %(platform)s)
+),
+
+below AS (
+    SELECT l.*
     FROM lows AS l
+    LEFT JOIN ecommerce_categories AS c ON l.category_id = c.id
+    WHERE
+        l.price < l.lowest_before
+        AND ecommerce_is_in_category(c.path_names, c.name, %(category)s)
+    ORDER BY l.below_percent DESC, l.offer_id
 )
 
 SELECT
-    l.platform,
+    b.platform,
     p.title AS product,
-    p.id AS product_id,
-    l.variant_title AS variant,
-    l.platform || ':' || l.external_id AS offer,
+    b.product_id,
+    o.variant_title AS variant,
+    b.platform || ':' || o.external_id AS offer,
     s.name AS seller,
-    s.id AS seller_id,
-    l.price,
-    l.currency,
-    l.lowest_before,
-    round(100 * (l.lowest_before - l.price) / l.lowest_before, 2) AS below_percent,
-    l.recorded_at AS since,
-    l.low_90,
-    l.low_365,
-    l.low_all,
-    (l.first_at AT TIME ZONE 'Asia/Tashkent')::date AS history_since,
+    b.seller_id,
+    b.price,
+    b.currency,
+    b.lowest_before,
+    b.below_percent,
+    b.since,
+    b.low_90,
+    b.low_365,
+    b.low_all,
+    (b.first_at AT TIME ZONE 'Asia/Tashkent')::date AS history_since,
     p.url
-FROM compared AS l
-INNER JOIN ecommerce_products AS p ON l.product_id = p.id
-LEFT JOIN ecommerce_sellers AS s ON l.seller_id = s.id
-LEFT JOIN ecommerce_categories AS c ON p.category_id = c.id
-WHERE
-    l.price < l.lowest_before
-    AND ecommerce_is_in_category(c.path_names, c.name, %(category)s)
-ORDER BY below_percent DESC, l.offer_id
+FROM below AS b
+INNER JOIN ecommerce_offers AS o ON b.offer_id = o.id
+INNER JOIN ecommerce_products AS p ON b.product_id = p.id
+LEFT JOIN ecommerce_sellers AS s ON b.seller_id = s.id
+ORDER BY b.below_percent DESC, b.offer_id

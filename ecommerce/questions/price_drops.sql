@@ -66,114 +66,40 @@ title = { en = "observed at", ru = "когда записано", uz = "yozilgan
 page = "overview"
 columns = ["platform", "product", "price", "drop_percent"]
 */
-WITH period AS (
-    SELECT
-        %(since)s::date::timestamp AT TIME ZONE 'Asia/Tashkent' AS since,
-        (%(until)s::date + 1)::timestamp AT TIME ZONE 'Asia/Tashkent' AS until
-),
-
-cuts AS (
-    SELECT
-        h.offer_id,
-        h.recorded_at,
-        h.price,
-        h.currency
-    FROM period
-    INNER JOIN ecommerce_price_history AS h
-        ON period.since <= h.recorded_at AND h.recorded_at < period.until
+WITH largest AS (
+    SELECT DISTINCT ON (r.product_id) r.*
+    FROM ecommerce_rollup_price_drops AS r
+    LEFT JOIN ecommerce_categories AS c ON r.category_id = c.id
     WHERE
-        h.price_change_percent <= -%(least_percent)s
-        AND h.is_outlier IS NOT TRUE
-        AND h.is_available IS NOT FALSE
-    UNION
-    -- The change of a point after an outlier is that from the outlier.
-    SELECT
-        x.offer_id,
-        h.recorded_at,
-        h.price,
-        h.currency
-    FROM period
-    CROSS JOIN ecommerce_price_history AS x
-    CROSS JOIN LATERAL (
-        SELECT n.*
-        FROM ecommerce_price_history AS n
-        WHERE n.offer_id = x.offer_id AND n.recorded_at > x.recorded_at
-        ORDER BY n.recorded_at
-        LIMIT 1
-    ) AS h
-    WHERE
-        x.is_outlier
-        AND h.is_outlier IS NOT TRUE
-        AND h.is_available IS NOT FALSE
-        AND period.since <= h.recorded_at
-        AND h.recorded_at < period.until
+        r.recorded_at >= %(since)s::date::timestamp AT TIME ZONE 'Asia/Tashkent'
+        AND r.recorded_at < (%(until)s::date + 1)::timestamp AT TIME ZONE 'Asia/Tashkent'
+        AND r.drop_percent >= %(least_percent)s
+        AND (%(platform)s::text IS NULL OR r.platform = %(platform)s)
+        AND ecommerce_is_in_category(c.path_names, c.name, %(category)s)
+    ORDER BY r.product_id, r.drop_percent DESC, r.recorded_at DESC, r.offer_id
 ),
 
-drops AS (
-    SELECT
-        c.*,
-        b.lowest_before,
-        least(30, extract(day FROM c.recorded_at - b.first_at)::integer) AS days_before,
-        round(100 * (b.lowest_before - c.price) / nullif(b.lowest_before, 0), 2) AS drop_percent
-    FROM cuts AS c
-    CROSS JOIN LATERAL (
-        SELECT
-            min(w.price) AS lowest_before,
-            min(w.recorded_at) AS first_at
-        FROM (
-            -- The price in effect when the 30 days begin, and the changes within them.
-            (
-                SELECT h.price, h.currency, h.recorded_at
-                FROM ecommerce_price_history AS h
-                WHERE
-                    h.offer_id = c.offer_id
-                    AND h.recorded_at <= c.recorded_at - interval '30 days'
-                    AND h.is_outlier IS NOT TRUE
-                ORDER BY h.recorded_at DESC
-                LIMIT 1
-            )
-            UNION ALL
-            SELECT h.price, h.currency, h.recorded_at
-            FROM ecommerce_price_history AS h
-            WHERE
-                h.offer_id = c.offer_id
-                AND h.recorded_at > c.recorded_at - interval '30 days'
-                AND h.recorded_at < c.recorded_at
-                AND h.is_outlier IS NOT TRUE
-        ) AS w
-        WHERE w.currency IS NOT DISTINCT FROM c.currency
-    ) AS b
-),
-
-largest AS (
-    SELECT DISTINCT ON (o.product_id)
-        o.product_id,
-        d.*
-    FROM drops AS d
-    INNER JOIN ecommerce_offers AS o ON d.offer_id = o.id
-    WHERE d.price < d.lowest_before AND d.drop_percent >= %(least_percent)s
-    ORDER BY o.product_id, d.drop_percent DESC, d.recorded_at DESC, d.offer_id
+ranked AS (
+    SELECT *
+    FROM largest
+    ORDER BY drop_percent DESC, product_id
 )
 
 SELECT
-    p.platform,
+    r.platform,
     p.title AS product,
-    p.id AS product_id,
-    l.price,
-    l.lowest_before,
-    l.currency,
-    l.drop_percent,
-    l.days_before,
-    l.recorded_at,
+    r.product_id,
+    r.price,
+    r.lowest_before,
+    r.currency,
+    r.drop_percent,
+    r.days_before,
+    r.recorded_at,
     s.name AS seller,
     o.platform || ':' || o.external_id AS offer,
     p.url
-FROM largest AS l
-INNER JOIN ecommerce_products AS p ON l.product_id = p.id
-INNER JOIN ecommerce_offers AS o ON l.offer_id = o.id
-LEFT JOIN ecommerce_sellers AS s ON o.seller_id = s.id
-LEFT JOIN ecommerce_categories AS c ON p.category_id = c.id
-WHERE
-    (%(platform)s::text IS NULL OR p.platform = %(platform)s)
-    AND ecommerce_is_in_category(c.path_names, c.name, %(category)s)
-ORDER BY l.drop_percent DESC, p.id
+FROM ranked AS r
+INNER JOIN ecommerce_offers AS o ON r.offer_id = o.id
+INNER JOIN ecommerce_products AS p ON r.product_id = p.id
+LEFT JOIN ecommerce_sellers AS s ON r.seller_id = s.id
+ORDER BY r.drop_percent DESC, r.product_id

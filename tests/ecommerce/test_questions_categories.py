@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests import factories
 from tests.amounts import percent
 from tests.ecommerce import markets
-from tests.ecommerce.markets import Price, ask_rows, date_of, near
+from tests.ecommerce.markets import Price, ask_rows, near
 from tests.questions import analysts  # noqa: F401 # a fixture
 
 pytestmark = [
@@ -21,7 +21,7 @@ pytestmark = [
 
 
 def ask_for(**parameters):
-    return ask_rows("category_overview", **{"since": date_of(30), **parameters})
+    return ask_rows("category_overview", **parameters)
 
 
 def quartiles(values):
@@ -48,10 +48,10 @@ def group_of(product, category):
     return " > ".join(path.split(" > ")[: len(category.split(" > ")) + 1 if category else 1])
 
 
-def overview_of(group, since, currency):
+def overview_of(group, since):
     """Return the expected columns of the offers of a category and platform."""
     offers = [stored.offer for stored in group]
-    prices = [markets.converted(offer, currency) for offer in offers]
+    prices = [markets.converted(offer, "UZS") for offer in offers]
     prices = [price for price in prices if price is not None]
     changes = [change_of(stored, since) for stored in group]
     changes = [change for change in changes if change is not None]
@@ -64,7 +64,7 @@ def overview_of(group, since, currency):
         "quartile_1": lower,
         "median": middle,
         "quartile_3": upper,
-        "currency": currency,
+        "currency": "UZS",
         "n_used": len(prices),
         "discounted_percent": percent(Decimal(len(discounted)), len(offers)),
         "change_percent": near(median(changes) if changes else None),
@@ -77,18 +77,18 @@ class TestCategoryOverview:
     @given(
         drafts=markets.drafts(),
         category=st.sampled_from(["", "A", "A > C", "F"]),
-        currency=st.sampled_from(["UZS", "USD"]),
-        since=st.sampled_from([0, 1, 30]),
     )
-    def test_equals_a_computation_from_daily_prices(self, drafts, category, currency, since):
+    def test_equals_a_computation_from_daily_prices(self, drafts, category):
         groups = defaultdict(list)
-        for stored in markets.store(drafts):
+        market = list(markets.store(drafts))
+        since = 30 + min((stored.seen for stored in market), default=0)
+        for stored in market:
             product = stored.offer.product
             is_available = stored.offer.is_available is not False
             if is_available and markets.is_within(product, category):
                 groups[group_of(product, category), product.platform].append(stored)
         expected = [
-            {"category": name, "platform": platform, **overview_of(group, since, currency)}
+            {"category": name, "platform": platform, **overview_of(group, since)}
             for (name, platform), group in groups.items()
         ]
         expected.sort(
@@ -100,7 +100,7 @@ class TestCategoryOverview:
             )
         )
 
-        rows = ask_for(category=category, currency=currency, since=date_of(since))
+        rows = ask_for(category=category)
 
         assert markets.narrow(rows, expected) == expected
 
@@ -136,7 +136,17 @@ class TestCategoryOverview:
         # A change from 0 has no percentage.
         assert (row["change_percent"], row["n_compared"]) == (0, 2)
         [row] = ask_for(currency="USD")
-        assert (row["median"], row["n_used"], row["offers"]) == (None, 0, 3)
+        assert (row["median"], row["n_used"], row["offers"]) == (None, 3, 3)
+
+    def test_quartiles_are_converted_at_the_newest_rate(self):
+        for rate_date, rate in (("2025-01-01", 10_000), ("2026-01-01", 12_500)):
+            factories.rate("ecommerce", rate_date=rate_date, rate=rate)
+        factories.offer(price=5000, currency="UZS")
+        factories.offer(price=1, currency="USD")
+
+        [row] = ask_for(currency="USD")
+
+        assert (row["quartile_1"], row["median"]) == (near(Decimal("0.55")), near(Decimal("0.7")))
 
     def test_is_empty_without_offers(self):
         assert ask_for() == []

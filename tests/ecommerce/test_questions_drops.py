@@ -20,17 +20,20 @@ pytestmark = [
 
 
 def cuts_of(points):
-    """Yield each point whose price is below the one before it, without outliers."""
+    """Yield each point that may be a new low: lower than before, or again in this currency."""
     points = markets.valid(points)
-    for before, point in pairwise(points):
-        if before.currency == point.currency and point.price < before.price:
+    for number, (before, point) in enumerate(pairwise(points), 1):
+        is_known = point.currency in {earlier.currency for earlier in points[:number]}
+        if is_known and (before.currency != point.currency or point.price < before.price):
             yield point
 
 
 def drop_of(stored, cut):
-    """Return the expected row of a cut."""
+    """Return the expected row of a cut; None without a price in the 30 days before."""
     days = markets.by_day(markets.valid(stored.points))
-    lowest = min(markets.prices_of(days, cut.currency, cut.day, 30))
+    lowest = min(markets.prices_of(days, cut.currency, cut.day, 30), default=None)
+    if lowest is None:
+        return None
     known = [day for day in range(cut.day + 1, cut.day + 31) if is_priced(days, day, cut.currency)]
     product, seller = stored.offer.product, stored.offer.seller
     return {
@@ -59,7 +62,7 @@ class TestPriceDrops:
             for cut in cuts_of(stored.points):
                 drop = drop_of(stored, cut)
                 is_shown = last <= cut.day <= 90 and cut.is_available is not False
-                is_below = cut.price < drop["lowest_before"]
+                is_below = drop and cut.price < drop["lowest_before"]
                 if is_shown and is_below and drop["drop_percent"] >= least_percent:
                     drops.setdefault(drop["product_id"], []).append(drop)
         expected = [
