@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("procurement", "0006_batch_count"),
+        ("procurement", "0007_help_texts"),
     ]
 
     operations = [

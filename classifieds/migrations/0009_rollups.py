@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("ecommerce", "0011_barcodes"),
+        ("classifieds", "0008_help_texts"),
     ]
 
     operations = [
@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
                 ("row_count", models.BigIntegerField()),
             ],
             options={
-                "db_table": "ecommerce_rollups",
+                "db_table": "classifieds_rollups",
                 "abstract": False,
             },
         ),

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("classifieds", "0007_price_band"),
+        ("ecommerce", "0012_help_texts"),
     ]
 
     operations = [
@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
                 ("row_count", models.BigIntegerField()),
             ],
             options={
-                "db_table": "classifieds_rollups",
+                "db_table": "ecommerce_rollups",
                 "abstract": False,
             },
         ),
