@@ -4,6 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.utils import timezone
 
 from tests import factories
 
@@ -48,6 +49,62 @@ def rows():
         f"/ecommerce/quarantinedrecord/{quarantined.pk}/change/": "is not a number",
         "/ecommerce/loadrun/": "Completed",
     }
+
+
+@pytest.fixture
+def answers(rows):
+    """Create rows that answer every question with its default parameters."""
+    now = timezone.now() - timedelta(hours=1)
+    seen = {"first_seen_at": now - timedelta(days=120), "last_seen_at": now}
+    product = factories.product(title="iPhone 15 Pro", title_normalized="iphone 15 pro", **seen)
+    category = factories.category(**seen)
+    for name, price in (("Malika", 600), ("Orient", 900)):
+        seller = factories.seller(name=name, **seen)
+        product = factories.product(
+            title="iPhone 15 Pro",
+            title_normalized="iphone 15 pro",
+            seller=seller,
+            category=category,
+            **seen,
+        )
+        offer = factories.offer(
+            product=product,
+            seller=seller,
+            price=price,
+            old_price=2000,
+            discount_percent=70,
+            is_available=True,
+            scraped_at=now,
+            **seen,
+        )
+        # It was sold out, and is cheaper than in the 90 days before.
+        for days, higher, is_available in ((119, 400, True), (20, 200, False), (5, 0, True)):
+            factories.price_point(
+                offer=offer,
+                price=price + higher,
+                old_price=None if days == 119 else 2000,
+                price_change=None if days == 119 else -200,
+                price_change_percent=None if days == 119 else -20,
+                is_available=is_available,
+                recorded_at=now - timedelta(days=days),
+            )
+    for price in range(90_000_000, 95_000_000, 1_000_000):
+        factories.listing(
+            **{"title": "Chevrolet Cobalt 2019", "price": price, "currency": "UZS", "year": 2019},
+            **{"brand": "Chevrolet", "model": "Cobalt", "district_canonical": "Yunusabad"},
+            **{"latitude": "41.311", "longitude": "69.24", "posted_at": now},
+            **seen,
+        )
+    customer = factories.organization(name="Hospital 1", inn="301")
+    supplier = factories.organization(name="Demo Savdo", inn="302")
+    for price in (90, 95, 100, 105, 110):
+        lot = factories.lot(
+            **{"customer": customer, "provider": supplier, "deal_date": now, "region": "Tashkent"},
+            **{"participants_count": 1, "category_name": "Лекарства"},
+        )
+        factories.lot_item(lot=lot, price=price, measure_name="шт")
+    for alias, platform in (("ecommerce", "uzum"), ("classifieds", "olx"), ("procurement", "uzex")):
+        factories.load_run(alias, platform=platform, newest_observed_at=now, started_at=now)
 
 
 @pytest.fixture
