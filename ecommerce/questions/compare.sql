@@ -1,7 +1,7 @@
 /*
 group = "prices"
 has_history = true
-shown = ["platform", "product", "variant", "seller", "converted_price", "is_available", "price", "low_90", "median_90", "url"]
+shown = ["product", "converted_price", "platform", "seller", "is_available", "price", "low_90", "median_90", "variant", "url"]
 
 [title]
 en = "Compare offers"
@@ -107,7 +107,7 @@ type = "link"
 [[panels]]
 page = "ecommerce.product"
 parameters = { product = "{platform}:{external_id}" }
-columns = ["platform", "product", "seller", "converted_price", "is_available", "price", "low_90", "median_90"]
+columns = ["product", "converted_price", "platform", "seller", "is_available", "price", "low_90", "median_90"]
 limit = 10
 */
 WITH chosen AS (
