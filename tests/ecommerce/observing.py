@@ -12,7 +12,7 @@ from ecommerce.loading import PLAN, create_months
 from ecommerce.models import PricePoint as StoredPoint
 from ecommerce.platforms import yandex
 from ecommerce.records import Offer, PricePoint
-from marketplace.loading import merge, staging
+from marketplace.loading import merge_statements, staging
 from marketplace.loading.ingest import load_documents
 from tests import factories
 from tests.ecommerce.price_model import Seen
@@ -115,7 +115,7 @@ def staged(observations):
         cursor.execute(staging.definition_like(tables[1], target.table))
         cursor.execute(staging.definition(tables[2], list(history.COLUMNS.items())))
         staging.copy(cursor, target.stage_table, _STAGED, rows)
-        cursor.execute(merge._keep_prior(target), PLATFORM)
+        cursor.execute(merge_statements.keep_prior(target), PLATFORM)
         yield cursor
         staging.clear(cursor, tables)
 
@@ -128,7 +128,7 @@ def append(observations):
     target = next(target for target in PLAN.targets if target.record is Offer)
     create_months("ecommerce", {observation.at for observation in observations.values()})
     with staged(observations) as cursor:
-        cursor.execute(merge._upsert(target), PLATFORM)
+        cursor.execute(merge_statements.upsert(target), PLATFORM)
         return history.append_points(cursor, PLATFORM["platform"])
 
 
