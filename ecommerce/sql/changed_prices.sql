@@ -6,12 +6,7 @@
 -- be an outlier given the new one, as three arrays: offer, time of the last price, new price.
 WITH changed AS MATERIALIZED (
     SELECT
-        -- A subquery instead of a join: staging tables have no statistics, and this uses the index.
-        coalesce(p.id, (
-            SELECT o.id
-            FROM ecommerce_offers AS o
-            WHERE o.platform = %(platform)s AND o.external_id = s.external_id
-        )) AS offer_id,
+        o.id AS offer_id,
         s.scraped_at AS recorded_at,
         s.price,
         s.old_price,
@@ -22,6 +17,15 @@ WITH changed AS MATERIALIZED (
         p.scraped_at AS last_at,
         s.currency IS NOT DISTINCT FROM p.currency AS is_comparable
     FROM stage_ecommerce_offers AS s
+    -- Each staged offer is stored by now. The planner expects few of them, and cannot choose nested
+    -- loops for a full join.
+    FULL JOIN (
+        SELECT id, external_id
+        FROM ecommerce_offers
+        WHERE
+            platform = %(platform)s
+            AND external_id = ANY(ARRAY(SELECT external_id FROM stage_ecommerce_offers))
+    ) AS o ON s.external_id = o.external_id
     LEFT JOIN prior_ecommerce_offers AS p ON s.external_id = p.external_id
     WHERE
         (

@@ -81,12 +81,12 @@ def _merge(cursor: CursorWrapper, platform: str, target: Target) -> tuple[set[in
         raise ConflictError(
             f"{target.table} changed while a batch was merged into it. Load the file again."
         )
-    changed_items = set(changed or ())
+    changed_items = set(changed)
     link = merge_statements.link_parents(target)
     if link:
         cursor.execute(link, values)
         changed_items |= {item for (item,) in cursor.fetchall() if item is not None}
-    return set(new or ()), changed_items
+    return set(new), changed_items
 
 
 def _count(batch: Batch, created: set[int], changed: set[int], points: int) -> Outcome:

@@ -34,7 +34,10 @@ _CONTRADICTED = (
     " OR (EXCLUDED.last_seen_at = t.last_seen_at AND EXCLUDED.{c} <> t.{c} "
     "AND EXCLUDED.{c} <> '\\x00' AND t.{c} <> '\\x00')"
 )
-_WITHOUT_PRIOR = "count(*) FILTER (WHERE NOT m.is_new AND p.external_id IS NULL)"
+_WITHOUT_PRIOR = (
+    "EXISTS (SELECT FROM merged WHERE NOT is_new "
+    "AND external_id NOT IN (SELECT external_id FROM {prior}))"
+)
 # A newer stored value comes from another item: the offer may belong to another product by now.
 _REPLAYED = "CASE WHEN EXCLUDED.last_seen_at >= t.last_seen_at THEN EXCLUDED.{c} ELSE t.{c} END"
 _REPLAYED_PARTLY = _FILLED.replace(">", ">=")
@@ -44,12 +47,11 @@ _REPLACED = "CASE WHEN EXCLUDED.last_seen_at > t.last_seen_at THEN EXCLUDED.{c} 
 
 def keep_prior(target: Target) -> Composed:
     """Return the statement that locks the rows to be merged and copies them to `prior_<table>`."""
-    # Lateral instead of a join: staging tables have no statistics, and this uses the index.
+    # An array instead of a join: staging tables have no statistics, and this uses the index.
     return SQL(
-        "INSERT INTO {prior} SELECT t.* "
-        'FROM (SELECT external_id FROM {stage} ORDER BY external_id COLLATE "C") s '
-        "CROSS JOIN LATERAL (SELECT * FROM {table} WHERE platform = %(platform)s "
-        "AND external_id = s.external_id FOR UPDATE) t"
+        "INSERT INTO {prior} SELECT * FROM {table} WHERE platform = %(platform)s "
+        "AND external_id = ANY(ARRAY(SELECT external_id FROM {stage})) "
+        'ORDER BY external_id COLLATE "C" FOR UPDATE'
     ).format(
         prior=Identifier(target.prior_table),
         table=Identifier(target.table),
@@ -61,9 +63,9 @@ def upsert(target: Target) -> Composed:
     """Return the statement that inserts new rows and updates changed ones.
 
     The statement returns one row: the positions of the items with an inserted row; the positions
-    of the items with a row whose content changed; the number of updated rows that
-    `keep_prior` did not find. A row is not written if its content, its times and its content
-    hash stay the same.
+    of the items with an updated row whose content changed; whether it updated a row that
+    `keep_prior` did not find. A row is not written if its content, its times and its content hash
+    stay the same.
     """
     names = [*target.columns, *_references(target)]
     columns = {name: _merged(name, target) for name in names}
@@ -88,16 +90,19 @@ def upsert(target: Target) -> Composed:
         "OR EXCLUDED.first_seen_at < t.first_seen_at OR {changed}{contradicted} "
         "RETURNING external_id, xmax = 0 AS is_new, "
         "updated_at = statement_timestamp() AS is_changed) "
-        "SELECT array_agg(DISTINCT s.item) FILTER (WHERE m.is_new AND s.item IS NOT NULL), "
-        "array_agg(DISTINCT s.item) FILTER (WHERE m.is_changed AND s.item IS NOT NULL), "
-        "{without_prior} FROM merged m JOIN {stage} s USING (external_id) {prior}"
+        "SELECT ARRAY(SELECT item FROM {stage} WHERE item IS NOT NULL "
+        "AND external_id IN (SELECT external_id FROM merged WHERE is_new)), "
+        "ARRAY(SELECT item FROM {stage} WHERE item IS NOT NULL "
+        "AND external_id IN (SELECT external_id FROM merged WHERE is_changed AND NOT is_new)), "
+        "{without_prior}"
     ).format(
         table=Identifier(target.table),
         names=SQL("").join(SQL(", {}").format(Identifier(name)) for name in names),
         values=SQL("").join(SQL(", {}").format(_source(name, target)) for name in names),
         stage=Identifier(target.stage_table),
-        without_prior=SQL(_WITHOUT_PRIOR if target.keep_prior else "0"),
-        prior=_prior(target),
+        without_prior=SQL(_WITHOUT_PRIOR if target.keep_prior else "false").format(
+            prior=Identifier(target.prior_table)
+        ),
         joins=SQL(" ").join(_joins(target)),
         assignments=SQL("").join(
             SQL("{} = {}, ").format(Identifier(name), merged) for name, merged in columns.items()
@@ -107,12 +112,6 @@ def upsert(target: Target) -> Composed:
         ),
         contradicted=contradicted,
     )
-
-
-def _prior(target: Target) -> Composed:
-    if not target.keep_prior:
-        return SQL("").format()
-    return SQL("LEFT JOIN {} p USING (external_id)").format(Identifier(target.prior_table))
 
 
 def forget_parents(target: Target) -> Composed | None:
@@ -194,12 +193,18 @@ def _source(name: str, target: Target) -> Composed:
 
 
 def _joins(target: Target) -> list[Composed]:
-    """Return the joins that find the ids of the referenced rows."""
+    """Return the joins that find the ids of the referenced rows, by one scan of the index.
+
+    Each row that is found is referenced, so a full join returns what a left join would. The planner
+    expects few rows, and cannot choose nested loops for a full join.
+    """
     return [
         SQL(
-            "LEFT JOIN {parent} {alias} ON {alias}.platform = %(platform)s "
-            "AND {alias}.external_id = s.{field}"
+            "FULL JOIN (SELECT id, external_id FROM {parent} WHERE platform = %(platform)s "
+            "AND external_id = ANY(ARRAY(SELECT {field} FROM {stage}))) {alias} "
+            "ON {alias}.external_id = s.{field}"
         ).format(
+            stage=Identifier(target.stage_table),
             parent=Identifier(target.model._meta.get_field(column).related_model._meta.db_table),  # type: ignore[union-attr]
             alias=Identifier(f"of_{column}"),
             field=Identifier(field),

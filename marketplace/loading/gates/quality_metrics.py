@@ -41,15 +41,19 @@ SELECT
     count(*) FILTER (WHERE is_late)
 FROM ({pairs}) AS compared
 """
+# The planner expects few stored rows. It cannot choose nested loops for a full join.
 _STORED = """
 SELECT
-    s.last_seen_at > t.last_seen_at AS is_newer,
+    coalesce(s.last_seen_at > t.last_seen_at, false) AS is_newer,
     s.last_seen_at < t.last_seen_at AS is_late,
     t.currency IS NULL OR s.currency IS NOT DISTINCT FROM t.currency AS same,
     greatest(s.price, t.price) / least(s.price, t.price) AS ratio
-FROM {stage} AS s
-JOIN {table} AS t ON t.platform = %(platform)s AND t.external_id = s.external_id
-WHERE s.price > 0 AND t.price > 0
+FROM (SELECT * FROM {stage} WHERE price > 0) AS s
+FULL JOIN (
+    SELECT * FROM {table}
+    WHERE platform = %(platform)s AND price > 0
+    AND external_id = ANY(ARRAY(SELECT external_id FROM {stage}))
+) AS t ON t.external_id = s.external_id
 """
 # A late price is compared with the price in effect at its time, or else with the next price.
 _LATE = """
