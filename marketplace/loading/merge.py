@@ -8,8 +8,9 @@ Rules for each row, by its key (platform, external_id):
   of deadlocking. The collation is "C", which is the order in which Python sorts text.
 """
 
-from django.db import connections
+from django.db import IntegrityError, connections
 from django.db.backends.utils import CursorWrapper
+from psycopg2.errors import UniqueViolation
 
 from marketplace.exceptions import MarketplaceError
 from marketplace.loading import last_seen, merge_statements, payloads
@@ -68,25 +69,40 @@ def _update_last_seen(
 def _merge(cursor: CursorWrapper, platform: str, target: Target) -> tuple[set[int], set[int]]:
     """Merge the staged rows of a target; return the positions of new and of changed items."""
     values = {"platform": platform}
+    write = merge_statements.upsert
     if target.keep_prior:
         cursor.execute(merge_statements.keep_prior(target), values)
+        if not cursor.rowcount:
+            write = merge_statements.insert_new
     if target.complete:
         target.complete(cursor, platform)
     forget = merge_statements.forget_parents(target)
     if forget:
         cursor.execute(forget, values)
-    cursor.execute(merge_statements.upsert(target), values)
+    conflict = f"{target.table} changed while a batch was merged into it. Load the file again."
+    try:
+        cursor.execute(write(target), values)
+    except IntegrityError as error:
+        if _is_stored(error, target):
+            raise ConflictError(conflict) from error
+        raise
     new, changed, without_prior = cursor.fetchone()
     if without_prior:
-        raise ConflictError(
-            f"{target.table} changed while a batch was merged into it. Load the file again."
-        )
+        raise ConflictError(conflict)
     changed_items = set(changed)
     link = merge_statements.link_parents(target)
     if link:
         cursor.execute(link, values)
         changed_items |= {item for (item,) in cursor.fetchall() if item is not None}
     return set(new), changed_items
+
+
+def _is_stored(error: IntegrityError, target: Target) -> bool:
+    """Return whether a row is refused because another loader stored it since `keep_prior`."""
+    cause = error.__cause__
+    return (
+        isinstance(cause, UniqueViolation) and cause.diag.constraint_name == f"{target.table}_key"
+    )
 
 
 def _count(batch: Batch, created: set[int], changed: set[int], points: int) -> Outcome:

@@ -3,14 +3,17 @@
 import json
 import random
 import threading
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from django.db import connections
 
 from bench import corpus
+from ecommerce.models import Offer
 from ecommerce.partitions import ensure
+from marketplace.loading import merge_statements
 from tests.content import differences
+from tests.marketplace.loading.cards import NOON, card, load
 from tests.marketplace.stage import Stage, wait
 
 
@@ -120,6 +123,37 @@ class TestContent:
         assert [process.returncode for process in started] == [0] * len(started), outputs
         assert differences(expected, stage.content(other, without=BY_ORDER)) == []
         stage.drop(other)
+
+
+#: Stores an offer of the second card with the product of the first one.
+_STORE = """
+INSERT INTO ecommerce_offers
+    (platform, external_id, product_id, price, first_seen_at, last_seen_at, updated_at, scraped_at)
+SELECT platform, '20', product_id, 1, first_seen_at, last_seen_at, updated_at, scraped_at
+FROM ecommerce_offers
+ON CONFLICT DO NOTHING
+"""
+
+
+@pytest.mark.django_db(databases=["ecommerce"], transaction=True)
+def test_an_offer_that_another_loader_stores_at_the_same_time_is_merged(monkeypatch):
+    load(card(1))
+    insert_new, other = merge_statements.insert_new, connections["ecommerce"].copy()
+
+    def store_before(target):
+        with other.cursor() as cursor:
+            cursor.execute(_STORE)
+        return insert_new(target)
+
+    monkeypatch.setattr(merge_statements, "insert_new", store_before)
+    try:
+        run = load(card(2, price=900), at=NOON + timedelta(hours=1))
+    finally:
+        other.close()
+
+    assert (run.retries, run.rejected) == (1, 0)
+    offer = Offer.objects.get(external_id="20")
+    assert (offer.product.external_id, offer.price) == ("2", 900)
 
 
 @pytest.mark.django_db(databases=["ecommerce"], transaction=True)
