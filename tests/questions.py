@@ -56,6 +56,12 @@ def compute_rollups(name):
         list(refresh(question.alias, [rollup]))
 
 
+def compute_all_rollups():
+    """Compute the rollups of all databases."""
+    for alias in ALIASES:
+        list(refresh(alias))
+
+
 def answer(name, **parameters):
     """Return the rows of an answer, as dictionaries."""
     compute_rollups(name)

@@ -7,6 +7,7 @@ import pytest
 from django.utils import timezone
 
 from tests import factories
+from tests.questions import compute_all_rollups
 
 LONG_TITLE = "Смартфон Apple iPhone 15 Pro 256 ГБ, титановый синий, с гарантией производителя, " * 3
 
@@ -105,6 +106,7 @@ def answers(rows):
         factories.lot_item(lot=lot, price=price, measure_name="шт")
     for alias, platform in (("ecommerce", "uzum"), ("classifieds", "olx"), ("procurement", "uzex")):
         factories.load_run(alias, platform=platform, newest_observed_at=now, started_at=now)
+    compute_all_rollups()
 
 
 @pytest.fixture

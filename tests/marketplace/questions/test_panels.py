@@ -17,7 +17,7 @@ from marketplace.exceptions import AnswerError, QuestionError
 from marketplace.questions import access, views
 from marketplace.questions.definition import get_question, read, read_questions
 from tests import factories
-from tests.questions import analysts  # noqa: F401
+from tests.questions import analysts, compute_all_rollups  # noqa: F401
 
 pytestmark = [
     pytest.mark.django_db(databases="__all__", transaction=True),
@@ -53,8 +53,10 @@ def pages():
     customer, provider = factories.organization(), factories.organization(inn="2")
     deal = {"customer": customer, "provider": provider, "deal_date": cut}
     lot = factories.lot(participants_count=1, ends_at=cut, **deal, **seen)
+    factories.lot_item(lot=lot)
     for alias, platform in (("ecommerce", "uzum"), ("classifieds", "olx"), ("procurement", "uzex")):
         factories.load_run(alias, platform=platform, newest_observed_at=now)
+    compute_all_rollups()
     rows = (product, offer, seller, listing, lot, customer)
     return ["/", *(reverse(admin_urlname(row._meta, "change"), args=[row.pk]) for row in rows)]
 
