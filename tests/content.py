@@ -8,7 +8,7 @@ from django.apps import apps
 from django.db.models import UniqueConstraint
 from psycopg2.sql import SQL, Identifier
 
-#: Models that describe the loading, not the loaded content.
+#: Models without loaded content.
 LOADING = {
     "LoadRun",
     "LoadSource",
@@ -16,6 +16,7 @@ LOADING = {
     "PayloadDictionary",
     "PayloadObservation",
     "ExchangeRate",
+    "Rollup",
 }
 
 #: Columns that state when, and by which run, a row was written.
