@@ -9,7 +9,6 @@ from django.apps import apps
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests import factories
 from tests.amounts import local_day, percent
 from tests.questions import analysts, answer  # noqa: F401
 from tests.strategies import examples, few_or_many, times
@@ -27,8 +26,9 @@ PLATFORMS = {"classifieds": "olx", "procurement": "uzex"}
 
 
 @st.composite
-def load_runs(draw, alias):
-    """Return lists of the values of runs, within five days."""
+def load_runs(draw, model):
+    """Return lists of runs within five days."""
+    alias = model._meta.app_label
     moments = times(5)
     tally = st.integers(0, 20).flatmap(
         lambda count: st.fixed_dictionaries(
@@ -40,17 +40,16 @@ def load_runs(draw, alias):
         )
     )
     tallies = st.dictionaries(st.sampled_from(("records", "prices", "A", "B of shop")), tally)
-    run = st.fixed_dictionaries(
-        {
-            "platform": st.just(PLATFORMS[alias]),
-            "status": st.sampled_from(("completed", "failed", "held", "queued")),
-            "newest_observed_at": st.none() | moments,
-            "started_at": moments,
-            "read_count": st.sampled_from((0, 3, 200)),
-            "rejected_count": st.sampled_from((0, 1, 2, 3)),
-            "held_count": st.sampled_from((0, 2)),
-            "quality_metrics": st.none() | st.fixed_dictionaries({"tallies": tallies}),
-        }
+    run = st.builds(
+        model,
+        platform=st.just(PLATFORMS[alias]),
+        status=st.sampled_from(("completed", "failed", "held", "queued")),
+        newest_observed_at=st.none() | moments,
+        started_at=moments,
+        read_count=st.sampled_from((0, 3, 200)),
+        rejected_count=st.sampled_from((0, 1, 2, 3)),
+        held_count=st.sampled_from((0, 2)),
+        quality_metrics=st.none() | st.fixed_dictionaries({"tallies": tallies}),
     )
     return draw(few_or_many(run))
 
@@ -106,8 +105,9 @@ def expected(alias, runs):
 @examples
 @given(st.data())
 def test_equals_a_computation(alias, data):
-    apps.get_model(alias, "LoadRun").objects.all().delete()
-    runs = [factories.load_run(alias, **values) for values in data.draw(load_runs(alias))]
+    model = apps.get_model(alias, "LoadRun")
+    model.objects.all().delete()
+    runs = model.objects.bulk_create(data.draw(load_runs(model)))
     name = f"{alias}.load_quality"
 
     rows = answer(name, since=None)
