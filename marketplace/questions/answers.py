@@ -15,9 +15,10 @@ from psycopg2.sql import SQL, Identifier
 from marketplace.databases.roles.definitions import statement_timeout_seconds
 from marketplace.exceptions import AnswerError, QuestionError
 from marketplace.humanize import format_time
+from marketplace.postgresql.errors import is_disconnect
 from marketplace.questions.columns import Column
 from marketplace.questions.definition import Question, get_question
-from marketplace.questions.engines import connect
+from marketplace.questions.engines import connect, unavailable
 from marketplace.questions.rollups import find_computed_at
 from marketplace.questions.statements import side_effects
 
@@ -166,6 +167,8 @@ class Answer:
         except OperationalError as error:
             if isinstance(error.__cause__, errors.QueryCanceled):
                 raise self._too_slow(settings.QUESTION_TIMEOUT) from error
+            if is_disconnect(error):
+                raise unavailable(self.question.alias, error) from error
             raise
         # The server limits each fetch. Rows may also never end.
         self._seconds += monotonic() - started

@@ -44,9 +44,7 @@ def connect(alias: str) -> Iterator[BaseDatabaseWrapper]:
                     f"Questions about {alias} are run as the role {role.name}, which does not "
                     "exist. Run: python manage.py init_all"
                 ) from error
-            raise DatabaseUnavailableError(
-                f"The database {alias} is unreachable: {explain(error)}"
-            ) from error
+            raise unavailable(alias, error) from error
         with wrapper.wrap_database_errors:
             wrapper.connection.set_session(readonly=True, autocommit=False)
             # Django reads JSON as text.
@@ -61,6 +59,11 @@ def connect(alias: str) -> Iterator[BaseDatabaseWrapper]:
         yield wrapper
     finally:
         wrapper.close()
+
+
+def unavailable(alias: str, error: OperationalError) -> DatabaseUnavailableError:
+    """Return the error of a database that cannot be reached, or has ended the session."""
+    return DatabaseUnavailableError(f"The database {alias} is unreachable: {explain(error)}")
 
 
 def _analyst(alias: str) -> Role:

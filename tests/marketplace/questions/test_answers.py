@@ -11,7 +11,7 @@ from django.db import DatabaseError, connections
 from pyarrow import parquet
 
 from ecommerce.models import LoadRun
-from marketplace.exceptions import AnswerError
+from marketplace.exceptions import AnswerError, DatabaseUnavailableError
 from marketplace.questions import definition, exports
 from marketplace.questions.answers import ask
 from marketplace.questions.definition import read_questions
@@ -131,6 +131,21 @@ def test_a_file_that_fails_midway_has_no_end(question, kind):
     content = b"".join(parts)
     assert content
     assert not content.endswith((b"]\n", b"PAR1"))
+
+
+def test_a_database_that_ends_the_session_is_named(question):
+    with ask(question(ROWS), count=10_000) as answer:
+        next(answer)
+        with connections["ecommerce"].cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND usename LIKE '%analyst'"
+            )
+
+        with pytest.raises(
+            DatabaseUnavailableError, match=r"^The database ecommerce is unreachable: .*Run this"
+        ):
+            list(answer)
 
 
 def test_a_role_without_a_password_is_reported(question, monkeypatch):
