@@ -15,12 +15,15 @@ from psycopg2.sql import SQL, Identifier
 
 from ecommerce.models import Category, Offer, Product, Seller
 from tests import factories
-from tests.amounts import convert, create_rates, local_day, percent
+from tests.amounts import create_rates, percent
 from tests.factories import SEEN
 from tests.questions import answer
 from tests.strategies import examples
 
 DAY = timedelta(days=1)
+
+#: The midnight in Tashkent with which the day of SEEN begins. All days are counted back from it.
+TODAY = SEEN.replace(day=19, hour=19)
 
 #: Shrinking an example that fails would take minutes.
 EXAMPLES = settings(examples, max_examples=12, phases=[Phase.generate])
@@ -40,7 +43,7 @@ BARCODES = ("036000291452", "0036000291452", "4006381333931", "4006381333932")
 class Price(NamedTuple):
     """A price point.
 
-    :param day: number of days before SEEN
+    :param day: number of days before TODAY
     """
 
     day: int
@@ -49,6 +52,10 @@ class Price(NamedTuple):
     old_price: Decimal | None = None
     is_available: bool | None = True
     is_outlier: bool | None = None
+
+    def __repr__(self) -> str:
+        """Return a short text: an example that fails has hundreds of points."""
+        return " ".join(str(value) for value in self if value is not None)
 
 
 class ProductDraft(NamedTuple):
@@ -65,7 +72,7 @@ class OfferDraft(NamedTuple):
 
     :param product: number of its product
     :param seller: number of its seller on the platform
-    :param seen: number of days before SEEN when it was last seen
+    :param seen: number of days before TODAY when it was last seen
     :param points: its history, the oldest price first
     """
 
@@ -77,18 +84,47 @@ class OfferDraft(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """A stored offer, its history, and the number of days before SEEN when it was last seen."""
+    """A stored offer, its history, and the number of days before TODAY when it was last seen."""
 
     offer: Offer
     points: list[Price]
     seen: int
 
 
-Market = tuple[list[ProductDraft], list[OfferDraft]]
+class Market(NamedTuple):
+    """Products and their offers, which `store` stores."""
+
+    products: list[ProductDraft]
+    offers: list[OfferDraft]
+
+
+#: Days between two changes: often such that a period of 30, 90 or 365 days begins with a change.
+_GAPS = st.sampled_from([1, 1, 2, 10, 20, 29, 30, 30, 31, 59, 60, 90, 91, 275])
+
+#: The age of the oldest point: each month of history is a table that each question plans with.
+MAX_DAYS = 460
 
 
 def _rarely(value: Any, usual: Any) -> st.SearchStrategy[Any]:
-    return st.sampled_from([usual] * 11 + [value])
+    return st.sampled_from([usual] * 19 + [value])
+
+
+@st.composite
+def _changes(draw: st.DrawFn) -> list[tuple[int, int, int | None]]:
+    """Draw level, old level and days since the change before, of each price; the newest first."""
+    old = st.sampled_from([None, None, None, 100, 100, 120])
+    levels = st.sampled_from([100, 100, 100, 80, 80, 90, 95, 99, 120, 0])
+    return draw(st.lists(st.tuples(levels, old, _GAPS), min_size=1, max_size=9))
+
+
+def _discounts() -> st.SearchStrategy[list[tuple[int, int | None, int]]]:
+    """Return a strategy for prices that were raised perhaps, and then have a discount."""
+    discounted = st.tuples(st.sampled_from([80, 80, 90, 95, 0]), st.just(100), _GAPS)
+    full = st.tuples(st.sampled_from([100, 100, 98, 99]), st.none(), _GAPS)
+    lower = st.tuples(st.sampled_from([80, 95, 96]), st.sampled_from([None, 100]), _GAPS)
+    return st.one_of(
+        st.tuples(discounted, full, lower), st.tuples(discounted, lower, full, lower)
+    ).map(list)
 
 
 @st.composite
@@ -98,34 +134,34 @@ def histories(draw: st.DrawFn, newest: int = 0) -> list[Price]:
     As in loaded data, an unknown availability is that of the point before, and an outlier stands
     between two points in its currency that are no outliers.
 
-    :param newest: least number of days before SEEN of the last point
+    :param newest: least number of days before TODAY of the last point
     """
     usual = draw(st.sampled_from(["UZS", "UZS", "UZS", "USD", "USD", "EUR", None]))
-    gaps = draw(st.lists(st.sampled_from([1, 2, 5, 5, 10, 20, 29, 30, 31, 60, 90]), max_size=9))
-    gaps.insert(0, draw(st.sampled_from([0, 0, 1, 5, 20])))
+    day = newest + draw(st.sampled_from([0, 0, 1, 5, 20, 30]))
     points: list[Price] = []
-    for number in range(len(gaps), 0, -1):
+    for level, old, gap in draw(_changes() | _discounts()):
         currency = draw(_rarely("UZS", usual))
         unit = Decimal(12000 if currency == "UZS" else 1)
-        level = draw(st.sampled_from([100, 100, 80, 80, 90, 95, 99, 120, 0]))
-        old = draw(st.sampled_from([None, None, level, 100, 100, 120]))
-        is_available = draw(st.sampled_from([True, True, True, False, None]))
-        if is_available is None and points:
-            is_available = points[-1].is_available
+        is_available = draw(st.sampled_from([True, True, True, True, False, None]))
         old_price = None if old is None else old * unit
-        day = newest + sum(gaps[:number])
-        points.append(Price(day, level * unit, currency, old_price, is_available))
-    for number in range(1, len(points) - 1):
-        before, point, after = points[number - 1 : number + 2]
-        if before.currency == point.currency == after.currency and not before.is_outlier:
-            is_outlier = draw(st.sampled_from([None, None, False, True]))
+        points.insert(0, Price(day, level * unit, currency, old_price, is_available))
+        day += gap
+        if day > MAX_DAYS:
+            break
+    for number in range(1, len(points)):
+        before, point = points[number - 1 : number + 1]
+        if point.is_available is None:
+            points[number] = point = point._replace(is_available=before.is_available)
+        currencies = {other.currency for other in points[number - 1 : number + 2]}
+        if number + 1 < len(points) and len(currencies) == 1 and not before.is_outlier:
+            is_outlier = draw(st.sampled_from([None, None, None, False, True]))
             points[number] = point._replace(is_outlier=is_outlier)
     return points
 
 
 @st.composite
 def _offers(draw: st.DrawFn) -> OfferDraft:
-    seen = draw(st.sampled_from([0, 0, 0, 0, 3, 70, 120]))
+    seen = draw(st.sampled_from([0, 0, 0, 0, 0, 3, 70, 120]))
     return OfferDraft(
         product=draw(st.integers(0, 5)),
         seller=draw(st.sampled_from([0, 1, None])),
@@ -145,8 +181,13 @@ def drafts() -> st.SearchStrategy[Market]:
         barcode=st.sampled_from([None, *BARCODES]),
     )
     products = st.lists(product, min_size=6, max_size=6)
-    many = st.lists(_offers(), min_size=30, max_size=40)
-    return st.tuples(products, many | many | st.lists(_offers(), max_size=2))
+    many = st.lists(_offers(), min_size=60, max_size=70)
+    few = st.lists(_offers(), max_size=2)
+    return st.builds(Market, products, st.one_of(many, many, many, few))
+
+
+#: Parameters that choose offers: mostly none.
+FILTERS = st.sampled_from([{}, {}, {}, {}, {"platform": "uzum"}, {"category": "A"}])
 
 
 def store(market: Market) -> list[Stored]:
@@ -154,10 +195,10 @@ def store(market: Market) -> list[Stored]:
     with transaction.atomic(using="ecommerce"):
         clear()
         create_rates("ecommerce")
-        products = _store_products(market[0])
+        products = _store_products(market.products)
         sellers = _store_sellers()
         offers = []
-        for number, draft in enumerate(market[1]):
+        for number, draft in enumerate(market.offers):
             product = products[draft.product]
             seller = None if draft.seller is None else sellers[product.platform][draft.seller]
             times = {"first_seen_at": at(draft.points[0].day), "scraped_at": at(draft.seen)}
@@ -165,10 +206,10 @@ def store(market: Market) -> list[Stored]:
             row = _row(product.platform, number)
             offers.append(Offer(**row | _state(draft.points) | fields))
         Offer.objects.bulk_create(offers)
-        histories = [draft.points for draft in market[1]]
+        histories = [draft.points for draft in market.offers]
         pairs = zip(offers, histories, strict=True)
         factories.price_points([row for pair in pairs for row in _points(*pair)])
-    seen = [draft.seen for draft in market[1]]
+    seen = [draft.seen for draft in market.offers]
     return list(map(Stored, offers, histories, seen))
 
 
@@ -242,7 +283,7 @@ def clear(*tables: str) -> None:
 
 def add_offer(prices: list[Price], **fields: Any) -> Offer:
     """Store an offer with its history, the oldest price first; its state is the last price."""
-    offer = factories.offer(**_state(prices) | fields)
+    offer = factories.offer(**_state(prices) | {"scraped_at": TODAY} | fields)
     factories.price_points(list(_points(offer, prices)))
     return offer
 
@@ -259,13 +300,13 @@ def narrow(rows: list[dict[str, Any]], expected: list[dict[str, Any]]) -> list[d
 
 
 def at(days: int | None) -> datetime | None:
-    """Return the time that is a number of days before SEEN; None for None."""
-    return None if days is None else SEEN - days * DAY
+    """Return the time that is a number of days before TODAY; None for None."""
+    return None if days is None else TODAY - days * DAY
 
 
 def date_of(days: int) -> str:
-    """Return the local day that is a number of days before SEEN."""
-    return timezone.localdate(SEEN - days * DAY).isoformat()
+    """Return the local day that is a number of days before TODAY."""
+    return timezone.localdate(TODAY - days * DAY).isoformat()
 
 
 def address(row: Offer | Seller | None) -> str | None:
@@ -278,14 +319,13 @@ def near(value: Any) -> Any:
     return None if value is None else pytest.approx(Decimal(value), abs=Decimal("0.011"))
 
 
-def converted(offer: Offer, target: str = "UZS") -> Decimal | None:
-    """Return the price of an offer in one currency, by the rate of the day it was last seen."""
-    return convert(offer.price, offer.currency, local_day(offer.scraped_at), target)
-
-
-def percent_below(price: Decimal, base: Decimal | None) -> Decimal | None:
-    """Return by how many percent a price is below another one; None if that is 0 or unknown."""
-    return percent(None if base is None else base - price, base)
+def is_chosen(offer: Offer, platform: str = "", category: str = "", seller: str = "") -> bool:
+    """Return whether an offer is chosen by the parameters of a question."""
+    return (
+        platform in ("", offer.platform)
+        and seller in ("", address(offer.seller))
+        and is_within(offer.product, category)
+    )
 
 
 def is_within(product: Product, category: str) -> bool:
@@ -294,25 +334,3 @@ def is_within(product: Product, category: str) -> bool:
     if not category or own is None:
         return not category
     return own.name == category or f"{own.path_names} > ".startswith(f"{category} > ")
-
-
-def valid(points: list[Price]) -> list[Price]:
-    """Return the points that are not outliers."""
-    return [point for point in points if not point.is_outlier]
-
-
-def by_day(points: list[Price], until: int = 0) -> dict[int, Price]:
-    """Return the point in effect on each day, the oldest first.
-
-    :returns: n → the point in effect from n to n - 1 days before SEEN; the least n is until + 1
-    """
-    days = range(points[0].day, until, -1)
-    return {day: [point for point in points if point.day >= day][-1] for day in days}
-
-
-def prices_of(
-    days: dict[int, Price], currency: str | None, first: int, count: int
-) -> list[Decimal]:
-    """Return the prices on the `count` days that precede a day, only those in the currency."""
-    window = [days[day] for day in range(first + count, first, -1) if day in days]
-    return [point.price for point in window if point.currency == currency]

@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.usefixtures("analysts"),
 ]
 
-#: The period, in days before SEEN.
+#: The period, in days before TODAY.
 FIRST, LAST = 20, 5
 
 PRODUCTS = few_or_many(
@@ -41,7 +41,7 @@ def ask_for(**parameters):
 
 
 def add(first, last, **fields):
-    """Store a product that was first and last seen some days before SEEN."""
+    """Store a product that was first and last seen some days before TODAY."""
     times = {"first_seen_at": markets.at(first), "last_seen_at": markets.at(last)}
     return factories.product(**times, **fields)
 

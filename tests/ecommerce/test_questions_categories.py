@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests import factories
 from tests.amounts import percent
-from tests.ecommerce import markets
+from tests.ecommerce import daily, markets
 from tests.ecommerce.markets import Price, ask_rows, near
 from tests.questions import analysts  # noqa: F401 # a fixture
 
@@ -32,7 +32,7 @@ def quartiles(values):
 
 def change_of(stored, since):
     """Return by how many percent the price changed since the day began; None if unknown."""
-    then = markets.by_day(markets.valid(stored.points)).get(since + 1)
+    then = daily.by_day(daily.valid(stored.points), until=-1).get(since)
     if then is None or then.currency != stored.offer.currency or not then.price:
         return None
     return 100 * (stored.offer.price - then.price) / then.price
@@ -51,7 +51,7 @@ def group_of(product, category):
 def overview_of(group, since):
     """Return the expected columns of the offers of a category and platform."""
     offers = [stored.offer for stored in group]
-    prices = [markets.converted(offer, "UZS") for offer in offers]
+    prices = [daily.converted(offer, "UZS") for offer in offers]
     prices = [price for price in prices if price is not None]
     changes = [change_of(stored, since) for stored in group]
     changes = [change for change in changes if change is not None]

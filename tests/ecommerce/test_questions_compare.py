@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests import factories
 from tests.amounts import find_rate_day, local_day
-from tests.ecommerce import markets
+from tests.ecommerce import daily, markets
 from tests.ecommerce.markets import DAY, Price, ask_rows
 from tests.factories import SEEN
 from tests.questions import analysts  # noqa: F401 # a fixture
@@ -36,12 +36,12 @@ def range_of(stored, count):
 
     They are None if the history does not reach back so far.
     """
-    points, currency = markets.valid(stored.points), stored.offer.currency
-    days = markets.by_day(points, until=stored.seen)
+    points, currency = daily.valid(stored.points), stored.offer.currency
+    days = daily.by_day(points, until=stored.seen)
     known = [point.day for point in points if point.currency == currency]
     if known[0] < stored.seen + count:
         return (None, None, None)
-    prices = markets.prices_of(days, currency, stored.seen, count)
+    prices = daily.prices_of(days, currency, stored.seen, count)
     # The price that was observed last counts even if it was in effect for no time.
     observed = [*prices, points[-1].price]
     return (min(observed), median_low(prices or observed), max(observed))
@@ -49,13 +49,13 @@ def range_of(stored, count):
 
 def compared(stored, target):
     """Return the expected row of an offer."""
-    offer, points = stored.offer, markets.valid(stored.points)
+    offer, points = stored.offer, daily.valid(stored.points)
     first = next(point.day for point in points if point.currency == offer.currency)
     row = {
         "offer": markets.address(offer),
         "price": offer.price,
         "currency": offer.currency,
-        "converted_price": markets.converted(offer, target),
+        "converted_price": daily.converted(offer, target),
         "target_currency": target,
         "rate_day": find_rate_day(offer.currency, local_day(offer.scraped_at), target),
         "is_available": offer.is_available,
@@ -148,7 +148,8 @@ class TestCompare:
         st.sampled_from(["", "yes"]),
     )
     def test_equals_a_computation_from_daily_prices(self, drafts, currency, in_stock):
-        drafts = ([draft._replace(title="choynak") for draft in drafts[0]], drafts[1])
+        products = [draft._replace(title="choynak") for draft in drafts.products]
+        drafts = drafts._replace(products=products)
         stored = markets.store(drafts)
         expected = [
             compared(entry, currency)
@@ -156,7 +157,7 @@ class TestCompare:
             if not in_stock or entry.offer.is_available is not False
         ]
         expected.sort(key=lambda row: ascending(row["converted_price"]))
-        platform = drafts[0][3].platform
+        platform = products[3].platform
 
         rows = ask_rows("compare", product=f"{platform}:3", currency=currency, in_stock=in_stock)
 

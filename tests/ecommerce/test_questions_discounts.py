@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import factories
-from tests.ecommerce import markets
-from tests.ecommerce.markets import DAY, Price, ask_rows
+from tests.ecommerce import daily, markets
+from tests.ecommerce.markets import DAY, Price, ask_rows, date_of
 from tests.factories import SEEN
 from tests.questions import analysts  # noqa: F401 # a fixture
 
@@ -24,7 +24,7 @@ def ask_for(**parameters):
 
 def judge(stored, least_days=30):
     """Return the expected row by daily prices; None if the discount is not doubtful."""
-    offer, points = stored.offer, markets.valid(stored.points)
+    offer, points = stored.offer, daily.valid(stored.points)
     began = None
     for point in reversed(points):
         is_discounted = point.old_price is not None and point.old_price > point.price
@@ -36,14 +36,14 @@ def judge(stored, least_days=30):
         return None
     days = {
         day: point
-        for day, point in markets.by_day(points, stored.seen).items()
+        for day, point in daily.by_day(points, stored.seen).items()
         if point.currency == offer.currency
     }
     window = [day for day in days if day <= began + 90]
     charged = [day for day in window if days[day].price >= offer.old_price * Decimal("0.99")]
     lowest = None
     if own[0].day >= began + 30:
-        lowest = min(markets.prices_of(days, offer.currency, began, 30), default=None)
+        lowest = min(daily.prices_of(days, offer.currency, began, 30), default=None)
     raised = days[charged[0]].day if charged else None
     before = next((point for point in reversed(points) if charged and point.day > raised), None)
     if charged:
@@ -53,13 +53,13 @@ def judge(stored, least_days=30):
             return None
     return {
         "offer": markets.address(offer),
-        "advertised_percent": markets.percent_below(offer.price, offer.old_price),
+        "advertised_percent": daily.percent_below(offer.price, offer.old_price),
         "reason": "raised shortly before" if charged else "never charged",
         "began_at": markets.at(began),
         # The price that was observed last counts even if it was in effect for no time.
         "highest_price": max([own[-1].price, *(days[day].price for day in window)]),
         "lowest_before": lowest,
-        "real_percent": markets.percent_below(offer.price, lowest),
+        "real_percent": daily.percent_below(offer.price, lowest),
         "days_at_old_price": len(charged),
         "days_known": min(own[0].day, began + 90) - stored.seen,
         "raised_at": markets.at(raised),
@@ -69,19 +69,27 @@ def judge(stored, least_days=30):
 
 class TestFakeDiscounts:
     @markets.EXAMPLES
-    @given(markets.drafts(), st.sampled_from([2, 10, 50]), st.sampled_from([1, 30]))
-    def test_equals_a_computation_from_daily_prices(self, market, least_percent, least_days):
+    @given(
+        market=markets.drafts(),
+        least_percent=st.sampled_from([2, 10, 20]),
+        least_days=st.sampled_from([1, 30]),
+        filters=markets.FILTERS | st.just({"seller": "uzum:0"}),
+    )
+    def test_equals_a_computation_from_daily_prices(
+        self, market, least_percent, least_days, filters
+    ):
         expected = []
         for stored in markets.store(market):
             offer = stored.offer
-            discount = markets.percent_below(offer.price, offer.old_price)
-            is_current = offer.is_available is not False and stored.seen <= 100
-            if is_current and discount is not None and discount >= least_percent:
+            discount = daily.percent_below(offer.price, offer.old_price)
+            is_current = offer.is_available is not False and stored.seen <= 70
+            is_discounted = discount is not None and discount >= least_percent
+            if is_current and is_discounted and markets.is_chosen(offer, **filters):
                 expected.append(judge(stored, least_days))
         expected = sorted(filter(None, expected), key=lambda row: -row["advertised_percent"])
 
         rows = ask_for(
-            seen_since=markets.date_of(100), least_percent=least_percent, least_days=least_days
+            seen_since=date_of(70), least_percent=least_percent, least_days=least_days, **filters
         )
 
         assert markets.narrow(rows, expected) == expected

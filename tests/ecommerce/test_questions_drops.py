@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from tests import factories
 from tests.amounts import local_day
-from tests.ecommerce import markets
-from tests.ecommerce.markets import Price, ask_rows, date_of, percent_below
+from tests.ecommerce import daily, markets
+from tests.ecommerce.daily import percent_below
+from tests.ecommerce.markets import Price, ask_rows, date_of
 from tests.questions import analysts  # noqa: F401 # a fixture
 
 pytestmark = [
@@ -21,7 +22,7 @@ pytestmark = [
 
 def cuts_of(points):
     """Yield each point that may be a new low: lower than before, or again in this currency."""
-    points = markets.valid(points)
+    points = daily.valid(points)
     for number, (before, point) in enumerate(pairwise(points), 1):
         is_known = point.currency in {earlier.currency for earlier in points[:number]}
         if is_known and (before.currency != point.currency or point.price < before.price):
@@ -30,8 +31,8 @@ def cuts_of(points):
 
 def drop_of(stored, cut):
     """Return the expected row of a cut; None without a price in the 30 days before."""
-    days = markets.by_day(markets.valid(stored.points))
-    lowest = min(markets.prices_of(days, cut.currency, cut.day, 30), default=None)
+    days = daily.by_day(daily.valid(stored.points))
+    lowest = min(daily.prices_of(days, cut.currency, cut.day, 30), default=None)
     if lowest is None:
         return None
     known = [day for day in range(cut.day + 1, cut.day + 31) if is_priced(days, day, cut.currency)]
@@ -55,10 +56,16 @@ def is_priced(days, day, currency):
 
 class TestPriceDrops:
     @markets.EXAMPLES
-    @given(markets.drafts(), st.sampled_from([0, 5, 20]), st.sampled_from([0, 5]))
-    def test_equals_a_computation_from_daily_prices(self, market, least_percent, last):
+    @given(
+        market=markets.drafts(),
+        least_percent=st.sampled_from([0, 5, 20]),
+        last=st.sampled_from([0, 5]),
+        filters=markets.FILTERS,
+    )
+    def test_equals_a_computation_from_daily_prices(self, market, least_percent, last, filters):
         drops = {}
-        for stored in markets.store(market):
+        chosen = (s for s in markets.store(market) if markets.is_chosen(s.offer, **filters))
+        for stored in chosen:
             for cut in cuts_of(stored.points):
                 drop = drop_of(stored, cut)
                 is_shown = last <= cut.day <= 90 and cut.is_available is not False
@@ -72,7 +79,11 @@ class TestPriceDrops:
         expected.sort(key=lambda drop: -drop["drop_percent"])
 
         rows = ask_rows(
-            "price_drops", since=date_of(90), until=date_of(last), least_percent=least_percent
+            "price_drops",
+            since=date_of(90),
+            until=date_of(last),
+            least_percent=least_percent,
+            **filters,
         )
 
         assert markets.narrow(rows, expected) == expected
@@ -128,13 +139,13 @@ class TestPriceDrops:
 
 def low_of(stored, cut):
     """Return what is expected of the row of a cut that is the current price."""
-    days = markets.by_day(markets.valid(stored.points))
+    days = daily.by_day(daily.valid(stored.points))
     first = next(day for day in days if is_priced(days, day, cut.currency))
 
     def lowest_of(count):
         if first < cut.day + count:
             return None
-        return min(markets.prices_of(days, cut.currency, cut.day, count))
+        return min(daily.prices_of(days, cut.currency, cut.day, count), default=None)
 
     return {
         "offer": markets.address(stored.offer),
@@ -150,15 +161,16 @@ def low_of(stored, cut):
 
 class TestNewLows:
     @markets.EXAMPLES
-    @given(markets.drafts())
-    def test_equals_a_computation_from_daily_prices(self, market):
+    @given(markets.drafts(), markets.FILTERS)
+    def test_equals_a_computation_from_daily_prices(self, market, filters):
         lows = []
         for stored in markets.store(market):
-            points = markets.valid(stored.points)
+            points = daily.valid(stored.points)
             state = points[-1][1:3]
             current = list(takewhile(lambda p, state=state: p[1:3] == state, reversed(points)))[-1]
             is_shown = current.day <= 60 and stored.offer.is_available is not False
-            if is_shown and current in cuts_of(points):
+            is_chosen = markets.is_chosen(stored.offer, **filters)
+            if is_shown and is_chosen and current in cuts_of(points):
                 lows.append(low_of(stored, current))
 
         for lowest_of in ("90", "365", "all"):
@@ -170,7 +182,7 @@ class TestNewLows:
                 if lowest is not None and row["price"] < lowest
             ]
             expected.sort(key=lambda row: -row["below_percent"])
-            rows = ask_rows("new_lows", since=date_of(60), lowest_of=lowest_of)
+            rows = ask_rows("new_lows", since=date_of(60), lowest_of=lowest_of, **filters)
             assert markets.narrow(rows, expected) == expected
 
     def test_lows_that_history_does_not_reach_are_unknown(self):

@@ -1,7 +1,6 @@
 """The question ecommerce.price_history."""
 
 from collections import defaultdict
-from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -10,8 +9,8 @@ from hypothesis import strategies as st
 
 from tests import factories
 from tests.amounts import convert, find_rate_day, local_day
-from tests.ecommerce import markets
-from tests.ecommerce.markets import DAY, Price, ask_rows, date_of
+from tests.ecommerce import daily, markets
+from tests.ecommerce.markets import Price, ask_rows, date_of
 from tests.factories import SEEN
 from tests.questions import analysts  # noqa: F401 # a fixture
 
@@ -20,11 +19,8 @@ pytestmark = [
     pytest.mark.usefixtures("analysts"),
 ]
 
-#: The period, in days before SEEN.
+#: The period, in days before TODAY.
 FIRST, LAST = 60, 3
-
-#: Midnight in Tashkent, at the begin of the period.
-SINCE = (SEEN - FIRST * DAY).replace(hour=0) - timedelta(hours=5)
 
 
 def ask_for(**parameters):
@@ -34,31 +30,28 @@ def ask_for(**parameters):
 
 def shown(stored, target):
     """Yield time and columns of each price of an offer that is in effect within the period."""
-    days = markets.by_day(markets.valid(stored.points), until=-1)
-    before = None
-    for day in range(max(days), LAST - 1, -1):
-        point = days[day]
-        # The first day of the period begins before the day that begins FIRST days before SEEN.
-        if day <= FIRST + 1 and (point is not before or day == FIRST + 1):
-            at = local_day(markets.at(point.day))
+    days = daily.by_day(daily.valid(stored.points), until=-1)
+    for day in range(FIRST, LAST - 1, -1):
+        point = days.get(day)
+        if point and (day == FIRST or point.day == day):
+            observed = local_day(markets.at(point.day))
             yield (
-                max(markets.at(day), SINCE),
+                markets.at(day),
                 {
                     "offer": markets.address(stored.offer),
                     "price": point.price,
                     "currency": point.currency,
                     "old_price": point.old_price,
                     "is_available": point.is_available,
-                    "converted_price": convert(point.price, point.currency, at, target),
-                    "rate_day": find_rate_day(point.currency, at, target),
+                    "converted_price": convert(point.price, point.currency, observed, target),
+                    "rate_day": find_rate_day(point.currency, observed, target),
                 },
             )
-        before = point
 
 
 def same_products(drafts):
     """Return the drafts, as one product on several platforms."""
-    return ([draft._replace(title="choynak") for draft in drafts[0]], drafts[1])
+    return drafts._replace(products=[draft._replace(title="choynak") for draft in drafts.products])
 
 
 class TestPriceHistory:
@@ -72,7 +65,7 @@ class TestPriceHistory:
         ]
         expected.sort(key=lambda row: (row["line"], row["at"]))
 
-        rows = ask_for(product=f"{drafts[0][0].platform}:0", currency=currency)
+        rows = ask_for(product=f"{drafts.products[0].platform}:0", currency=currency)
 
         assert markets.narrow(rows, expected) == expected
 
@@ -95,7 +88,9 @@ class TestPriceHistory:
                 lowest = min((price for price in prices if price is not None), default=None)
                 expected.append({"line": platform, "at": moment, "converted_price": lowest})
 
-        rows = ask_for(product=f"{drafts[0][0].platform}:0", line_per="platform", currency=currency)
+        rows = ask_for(
+            product=f"{drafts.products[0].platform}:0", line_per="platform", currency=currency
+        )
 
         assert markets.narrow(rows, expected) == expected
 
@@ -120,8 +115,8 @@ class TestPriceHistory:
         rows = ask_for(offer=f"uzum:{offer.external_id}", since="", currency="UZS")
 
         assert [(row["at"], row["converted_price"], row["rate_day"]) for row in rows] == [
-            (SEEN - 900 * DAY, 5, None),
-            (SEEN - 800 * DAY, None, None),
+            (markets.at(900), 5, None),
+            (markets.at(800), None, None),
         ]
 
     def test_is_empty_without_prices(self):

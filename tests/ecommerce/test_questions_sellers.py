@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ecommerce.models import Offer
 from tests import factories
 from tests.amounts import descending, percent
-from tests.ecommerce import markets
+from tests.ecommerce import daily, markets
 from tests.ecommerce.markets import Price, ask_rows, near
 from tests.questions import analysts  # noqa: F401 # a fixture
 
@@ -19,9 +19,6 @@ pytestmark = [
     pytest.mark.django_db(databases=["ecommerce"], transaction=True),
     pytest.mark.usefixtures("analysts"),
 ]
-
-#: SEEN is so many hours after midnight in Tashkent.
-HOURS = 14
 
 
 def ask_for(**parameters):
@@ -40,7 +37,7 @@ class Market:
             titles = {product.title_normalized} - {None, ""}
             barcodes = {product.barcode, offer.barcode} & set(markets.BARCODES[:3])
             self.keys[product] |= titles | {barcode.zfill(14) for barcode in barcodes}
-            price = markets.converted(offer, currency)
+            price = daily.converted(offer, currency)
             if price is not None and offer.is_available is not False:
                 key = (product, offer.seller)
                 self.prices[key] = min(price, self.prices.get(key, price))
@@ -68,16 +65,15 @@ class Market:
         return {other for other in self.keys if other == product or own & self.keys[other]}
 
 
-def hours_out(stored, since):
-    """Return for how many hours of the period an offer was out of stock; None if not observed.
+def days_out(stored, since):
+    """Return on how many days of the period an offer was out of stock; None if not observed.
 
-    :param since: number of days before SEEN of the first whole day of the period
+    :param since: the first day of the period, in days before TODAY
     """
-    if stored.seen >= min(stored.points[0].day, since + 1):
+    if stored.seen >= min(stored.points[0].day, since):
         return None
-    days = markets.by_day(stored.points, until=stored.seen)
-    out = [day for day, point in days.items() if point.is_available is False]
-    return 24 * sum(day <= since for day in out) + HOURS * (since + 1 in out)
+    days = daily.by_day(stored.points, until=stored.seen)
+    return sum(days[day].is_available is False for day in days if day <= since)
 
 
 def ranked(market, seller, own):
@@ -93,8 +89,8 @@ def ranked(market, seller, own):
     above = 100 * (Decimal(geometric_mean(ratios)) - 1) if ratios else None
     cheapest = sum(price == lowest for price, lowest in compared)
     since = 30 + min(stored.seen for stored in market.stored)
-    hours = [hours_out(stored, since) for stored in own]
-    hours = [count for count in hours if count is not None]
+    days = [days_out(stored, since) for stored in own]
+    days = [count for count in days if count is not None]
     return {
         "seller_id": seller.pk,
         "platform": seller.platform,
@@ -105,23 +101,18 @@ def ranked(market, seller, own):
         "products": len(products),
         "offers": len(own),
         "sold_out": sum(stored.offer.is_available is False for stored in own),
-        "days_out": near(Decimal(sum(hours)) / 24 / len(hours) if hours else None),
+        "days_out": near(Decimal(sum(days)) / len(days) if days else None),
     }
 
 
 class TestSellerRanking:
     @markets.EXAMPLES
-    @given(
-        markets.drafts(),
-        st.sampled_from(["", "uzum"]),
-        st.sampled_from(["", "A"]),
-    )
-    def test_equals_a_computation_from_daily_states(self, drafts, platform, category):
+    @given(markets.drafts(), markets.FILTERS)
+    def test_equals_a_computation_from_daily_states(self, drafts, filters):
         market = Market(markets.store(drafts), "UZS")
         offers = defaultdict(list)
         for stored in market.stored:
-            is_chosen = markets.is_within(stored.offer.product, category)
-            if is_chosen and platform in ("", stored.offer.platform):
+            if markets.is_chosen(stored.offer, **filters):
                 offers[stored.offer.seller].append(stored)
         offers.pop(None, None)
         expected = [ranked(market, seller, own) for seller, own in offers.items()]
@@ -134,7 +125,7 @@ class TestSellerRanking:
             )
         )
 
-        rows = ask_for(platform=platform, category=category)
+        rows = ask_for(**filters)
 
         assert markets.narrow(rows, expected) == expected
 

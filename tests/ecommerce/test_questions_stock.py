@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests import factories
 from tests.amounts import descending
-from tests.ecommerce import markets
+from tests.ecommerce import daily, markets
 from tests.ecommerce.markets import Price, ask_rows, date_of
 from tests.factories import SEEN
 from tests.questions import analysts  # noqa: F401 # a fixture
@@ -16,7 +16,7 @@ pytestmark = [
     pytest.mark.usefixtures("analysts"),
 ]
 
-#: The period, in days before SEEN.
+#: The period, in days before TODAY.
 FIRST, LAST = 20, 5
 
 
@@ -33,7 +33,7 @@ def add(*states, **fields):
 def times_out(points):
     """Yield the days at which an offer went out of stock, and came back; None if unknown."""
     out = before = None
-    for day, point in markets.by_day(points, until=-1).items():
+    for day, point in daily.by_day(points, until=-1).items():
         if before is True and point.is_available is False:
             out = day
         elif before is False and point.is_available is True:
@@ -58,12 +58,14 @@ def result(**parameters):
 class TestStockOuts:
     @markets.EXAMPLES
     @given(
-        markets.drafts(), st.sampled_from(["any", "out", "back"]), st.sampled_from(["", "uzum:0"])
+        markets.drafts(),
+        st.sampled_from(["any", "out", "back"]),
+        markets.FILTERS | st.just({"seller": "uzum:0"}),
     )
-    def test_equals_a_computation_from_daily_states(self, drafts, event, seller):
+    def test_equals_a_computation_from_daily_states(self, drafts, event, filters):
         expected = []
         for offer, points, seen in markets.store(drafts):
-            is_chosen = not seller or markets.address(offer.seller) == seller
+            is_chosen = markets.is_chosen(offer, **filters)
             for out, back in times_out(points):
                 events = {"out": is_within(out), "back": is_within(back)}
                 if not is_chosen or not (any(events.values()) if event == "any" else events[event]):
@@ -83,7 +85,7 @@ class TestStockOuts:
                 )
         expected.sort(key=lambda row: descending(row["days_out"]))
 
-        rows = ask_for(event=event, seller=seller)
+        rows = ask_for(event=event, **filters)
 
         assert markets.narrow(rows, expected) == expected
 
