@@ -24,7 +24,8 @@ CLASSIFIEDS - C2C classifieds platforms
    Current Revision: head
    Size: * MB
    Rows: categories 0, sellers 0, listings 0, listing_events 0, load_runs 2, load_sources 0, \
-load_chunks 0, payloads 0, payload_dictionaries 0, payload_observations 0, exchange_rates 0
+load_chunks 0, payloads 0, payload_dictionaries 0, payload_observations 0, exchange_rates 0, \
+rollups 0
    Last load: olx 3 minutes ago (failed; 1,000 read, 12 created, 0 rejected). \
 Reason: python manage.py ingest_review show run olx-{run}
    Freshness:
