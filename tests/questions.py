@@ -71,13 +71,16 @@ def answer(name, **parameters):
 
 def add_sellers(*rows):
     """Add a seller for each platform, name and link."""
-    for number, (platform, name, link) in enumerate(rows, 1):
-        Seller.objects.create(
+    at = "2026-03-01T00:00Z"
+    Seller.objects.bulk_create(
+        Seller(
             platform=platform,
             external_id=str(number),
             name=name,
             link=link,
-            first_seen_at="2026-03-01T00:00Z",
-            last_seen_at="2026-03-01T00:00Z",
-            updated_at="2026-03-01T00:00Z",
+            first_seen_at=at,
+            last_seen_at=at,
+            updated_at=at,
         )
+        for number, (platform, name, link) in enumerate(rows, 1)
+    )

@@ -27,7 +27,7 @@ _CONTENT_TYPES = {
 def download(
     user: Any, question: Question, texts: dict[str, str], kind: str, limit: int | None = None
 ) -> StreamingHttpResponse:
-    """Return a file with the rows; the connection breaks if reading them fails midway.
+    """Return a file with the rows. If reading them fails midway, it says so, or lacks its end.
 
     :param user: the account, for the log
     :param texts: the texts of the parameters

@@ -16,9 +16,11 @@ from typing import Any, BinaryIO, cast
 
 import xlsxwriter
 from django.core.serializers.json import DjangoJSONEncoder
+from django.db import Error
 from django.utils import timezone
 
-from marketplace.exceptions import AnswerError
+from marketplace.exceptions import AnswerError, MarketplaceError
+from marketplace.postgresql.errors import explain
 from marketplace.questions.answers import Answer
 
 #: Maximum number of rows of a worksheet, apart from the header.
@@ -45,15 +47,24 @@ def write(answer: Answer, kind: str, file: BinaryIO) -> None:
 
 @dataclass(frozen=True)
 class Stream:
-    """The bytes of a file, in parts. `close` ends it, also if no part was read."""
+    """The bytes of a file, in parts. `close` ends it, also if no part was read.
+
+    :ivar mark: returns a last line for a reason for which the file is incomplete
+    """
 
     parts: Iterator[bytes]
     close: Callable[[], None]
+    mark: Callable[[str], bytes] | None = None
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the parts, and close the stream after the last one or an error."""
         try:
             yield from self.parts
+        except (Error, MarketplaceError) as error:
+            # A server that does not send in chunks ends a response in the same way if it failed.
+            if self.mark:
+                yield self.mark(f"The file is incomplete: {explain(error)}")
+            raise
         finally:
             self.close()
 
@@ -69,7 +80,7 @@ def stream(answer: Answer, kind: str, *, needs_all: bool) -> Stream:
     :raises AnswerError: if it must, and there are more rows than the limit of the answer
     """
     if kind in _STREAMS:
-        return Stream(_STREAMS[kind](answer), answer.close)
+        return Stream(_STREAMS[kind](answer), answer.close, _MARKS.get(kind))
     file = cast(BinaryIO, TemporaryFile())  # noqa: SIM115 # the stream closes it
     with answer:
         _write_xlsx(answer, file)
@@ -196,6 +207,19 @@ def _take(buffer: io.BytesIO) -> bytes:
     buffer.truncate()
     return part
 
+
+def _mark_csv(reason: str) -> bytes:
+    text = io.StringIO()
+    csv.writer(text).writerow([reason])
+    return text.getvalue().encode()
+
+
+def _mark_json_lines(reason: str) -> bytes:
+    return json.dumps({"error": reason}, ensure_ascii=False).encode() + b"\n"
+
+
+#: Formats whose files can be read without their end → the function that returns a last line.
+_MARKS = {"csv": _mark_csv, "jsonl": _mark_json_lines}
 
 #: Format → the function that yields the bytes of a file.
 _STREAMS: dict[str, Callable[[Answer], Iterator[bytes]]] = {

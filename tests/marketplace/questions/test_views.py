@@ -160,12 +160,15 @@ def test_a_plan_that_cannot_be_made_is_explained(analyst, monkeypatch):
     assert "no plan" in response.content.decode()
 
 
+@pytest.mark.parametrize("is_begun", [False, True])
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_a_file_that_nobody_reads_leaves_no_connection(analyst, kind):
-    add_sellers(("uzum", "Orient", ""))
+def test_a_client_that_goes_away_ends_the_question(analyst, kind, is_begun):
+    add_sellers(*(("uzum", f"Seller {n}", "x" * 1000) for n in range(2500)))
     sessions = "SELECT count(*) FROM pg_stat_activity WHERE usename LIKE '%_analyst'"
 
     response = analyst.get(PAGE, {"format": kind})
+    if is_begun:
+        next(iter(response))
     response.close()
 
     with connections["ecommerce"].cursor() as cursor:
