@@ -71,6 +71,18 @@ WITH period AS (
         (%(until)s::date + 1)::timestamp AT TIME ZONE 'Asia/Tashkent' AS until
 ),
 
+-- Whether the rollup has what is asked for.
+asked AS (
+    SELECT
+        coalesce(
+            (SELECT r.since FROM procurement_rollup_markets AS r LIMIT 1) = %(since)s::date
+            AND %(until)s::date IS NULL
+            AND %(platform)s::text IS NULL
+            AND %(customer)s::text IS NULL,
+            false
+        ) AS is_in_rollup
+),
+
 deals AS (
     SELECT
         CASE %(by)s
@@ -88,7 +100,8 @@ deals AS (
     CROSS JOIN period
     LEFT JOIN procurement_organizations AS c ON l.customer_id = c.id
     WHERE
-        l.status = 'completed'
+        NOT (SELECT is_in_rollup FROM asked)
+        AND l.status = 'completed'
         AND (period.since IS NULL OR l.deal_date >= period.since)
         AND (period.until IS NULL OR l.deal_date < period.until)
         AND (%(platform)s::text IS NULL OR l.platform = %(platform)s)
@@ -115,7 +128,18 @@ competition AS (
         percentile_cont(0.5) WITHIN GROUP (ORDER BY participants) AS median_participants
     FROM deals
     GROUP BY key
-    HAVING count(*) >= %(least_lots)s
+    UNION ALL
+    SELECT
+        key,
+        customer_id,
+        customer,
+        lots,
+        n_participants AS n_used,
+        single_bid_lots,
+        mean_participants,
+        median_participants
+    FROM procurement_rollup_markets
+    WHERE (SELECT is_in_rollup FROM asked) AND by = %(by)s
 )
 
 SELECT
@@ -128,6 +152,7 @@ SELECT
     n_used,
     lots
 FROM competition
+WHERE lots >= %(least_lots)s
 ORDER BY
     CASE WHEN %(by)s = 'month' THEN key END,
     single_bid_percent DESC NULLS LAST,

@@ -87,6 +87,19 @@ WITH period AS (
         (%(until)s::date + 1)::timestamp AT TIME ZONE 'Asia/Tashkent' AS until
 ),
 
+-- Whether the rollup has what is asked for.
+asked AS (
+    SELECT
+        coalesce(
+            (SELECT r.since FROM procurement_rollup_markets AS r LIMIT 1) = %(since)s::date
+            AND %(until)s::date IS NULL
+            AND %(platform)s::text IS NULL
+            AND %(customer)s::text IS NULL
+            AND %(currency)s::text = 'UZS',
+            false
+        ) AS is_in_rollup
+),
+
 deals AS (
     SELECT
         CASE %(by)s
@@ -117,7 +130,8 @@ deals AS (
     LEFT JOIN procurement_organizations AS c ON l.customer_id = c.id
     LEFT JOIN procurement_organizations AS s ON l.provider_id = s.id
     WHERE
-        l.status = 'completed'
+        NOT (SELECT is_in_rollup FROM asked)
+        AND l.status = 'completed'
         AND (period.since IS NULL OR l.deal_date >= period.since)
         AND (period.until IS NULL OR l.deal_date < period.until)
         AND (%(platform)s::text IS NULL OR l.platform = %(platform)s)
@@ -141,7 +155,6 @@ markets AS (
         count(amount) AS n_used
     FROM deals
     GROUP BY key
-    HAVING count(*) >= %(least_lots)s
 ),
 
 suppliers AS (
@@ -171,22 +184,56 @@ concentration AS (
         min(supplier_name) FILTER (WHERE place = 1) AS largest_supplier
     FROM suppliers
     GROUP BY key
+),
+
+groups AS (
+    SELECT
+        m.*,
+        c.suppliers,
+        c.amount,
+        c.hhi,
+        c.cr4,
+        c.largest,
+        c.supplier_id,
+        c.largest_supplier
+    FROM markets AS m
+    LEFT JOIN concentration AS c
+        ON
+            -- Unlike IS NOT DISTINCT FROM, these can be hashed.
+            coalesce(m.key, '') = coalesce(c.key, '')
+            AND (m.key IS NULL) = (c.key IS NULL)
+    UNION ALL
+    SELECT
+        key,
+        customer_id,
+        customer,
+        lots,
+        n_amounts AS n_used,
+        suppliers,
+        amount,
+        hhi,
+        cr4,
+        largest,
+        supplier_id,
+        supplier AS largest_supplier
+    FROM procurement_rollup_markets
+    WHERE (SELECT is_in_rollup FROM asked) AND by = %(by)s
 )
 
 SELECT
-    coalesce(m.customer, m.key) AS name,
-    m.customer_id,
-    c.suppliers,
-    c.amount,
+    coalesce(customer, key) AS name,
+    customer_id,
+    suppliers,
+    amount,
     %(currency)s::text AS currency,
-    round(10000 * c.hhi, 2) AS hhi,
-    round((c.hhi - 1.0 / c.suppliers) / nullif(1 - 1.0 / c.suppliers, 0), 4) AS normalized_hhi,
-    round(100 * c.cr4, 2) AS cr4_percent,
-    c.largest_supplier,
-    c.supplier_id,
-    round(100 * c.largest, 2) AS largest_percent,
-    m.n_used,
-    m.lots
-FROM markets AS m
-LEFT JOIN concentration AS c ON m.key IS NOT DISTINCT FROM c.key
-ORDER BY hhi DESC NULLS LAST, c.amount DESC NULLS LAST, m.lots DESC, m.key COLLATE "C"
+    round(10000 * hhi, 2) AS hhi,
+    round((hhi - 1.0 / suppliers) / nullif(1 - 1.0 / suppliers, 0), 4) AS normalized_hhi,
+    round(100 * cr4, 2) AS cr4_percent,
+    largest_supplier,
+    supplier_id,
+    round(100 * largest, 2) AS largest_percent,
+    n_used,
+    lots
+FROM groups
+WHERE lots >= %(least_lots)s
+ORDER BY hhi DESC NULLS LAST, amount DESC NULLS LAST, lots DESC, key COLLATE "C"

@@ -104,29 +104,59 @@ WITH period AS (
         %(until)s::date - 179 AS previous_day
 ),
 
+-- Whether the rollup has the period, and the largest customer of it.
+asked AS (
+    SELECT
+        coalesce(
+            (SELECT r.since FROM procurement_rollup_pairs AS r LIMIT 1) = %(since)s::date
+            AND %(currency)s::text = 'UZS'
+            AND r.customer_amount IS NOT NULL
+            AND (SELECT max(l.deal_date) FROM procurement_lots AS l)
+            < (SELECT p.until FROM period AS p),
+            false
+        ) AS is_in_rollup,
+        r.customer_amount
+    FROM (SELECT max(customer_amount) AS customer_amount FROM procurement_rollup_pairs) AS r
+),
+
 largest AS (
-    SELECT l.customer_id
-    FROM procurement_lots AS l
-    CROSS JOIN period
-    WHERE
-        %(organization)s::text IS NULL
-        AND l.status = 'completed'
-        AND l.customer_id IS NOT NULL
-        AND (period.since IS NULL OR l.deal_date >= period.since)
-        AND l.deal_date < period.until
-    GROUP BY l.customer_id
-    ORDER BY
-        sum(
-            procurement_convert(
-                l.deal_cost,
-                l.currency,
-                %(currency)s,
-                (l.deal_date AT TIME ZONE 'Asia/Tashkent')::date
-            )
-        ) DESC NULLS LAST,
-        count(*) DESC,
-        l.customer_id
-    LIMIT 1
+    (
+        SELECT customer_id
+        FROM procurement_rollup_pairs
+        WHERE
+            %(organization)s::text IS NULL
+            AND (SELECT is_in_rollup FROM asked)
+            AND customer_amount = (SELECT customer_amount FROM asked)
+        GROUP BY customer_id
+        ORDER BY sum(lots) DESC, customer_id
+        LIMIT 1
+    )
+    UNION ALL
+    (
+        SELECT l.customer_id
+        FROM procurement_lots AS l
+        CROSS JOIN period
+        WHERE
+            %(organization)s::text IS NULL
+            AND NOT (SELECT is_in_rollup FROM asked)
+            AND l.status = 'completed'
+            AND l.customer_id IS NOT NULL
+            AND (period.since IS NULL OR l.deal_date >= period.since)
+            AND l.deal_date < period.until
+        GROUP BY l.customer_id
+        ORDER BY
+            sum(
+                procurement_convert(
+                    l.deal_cost,
+                    l.currency,
+                    %(currency)s,
+                    (l.deal_date AT TIME ZONE 'Asia/Tashkent')::date
+                )
+            ) DESC NULLS LAST,
+            count(*) DESC,
+            l.customer_id
+        LIMIT 1
+    )
 ),
 
 subject AS (

@@ -71,6 +71,30 @@ WITH period AS (
         (%(until)s::date + 1)::timestamp AT TIME ZONE 'Asia/Tashkent' AS until
 ),
 
+asked AS (
+    SELECT
+        (
+            SELECT o.id FROM procurement_organizations AS o
+            WHERE
+                o.platform = %(customer_platform)s
+                AND o.external_id = %(customer_external_id)s
+        ) AS customer_id,
+        (
+            SELECT o.id FROM procurement_organizations AS o
+            WHERE
+                o.platform = %(supplier_platform)s
+                AND o.external_id = %(supplier_external_id)s
+        ) AS supplier_id,
+        -- Whether the rollup has the period and the currency.
+        coalesce(
+            (SELECT r.since FROM procurement_rollup_pairs AS r LIMIT 1) = %(since)s::date
+            AND %(until)s::date IS NULL
+            AND %(platform)s::text IS NULL
+            AND %(currency)s::text = 'UZS',
+            false
+        ) AS is_in_rollup
+),
+
 deals AS (
     SELECT
         l.customer_id,
@@ -84,29 +108,49 @@ deals AS (
     FROM procurement_lots AS l
     CROSS JOIN period
     WHERE
-        l.status = 'completed'
+        NOT (SELECT is_in_rollup FROM asked)
+        AND l.status = 'completed'
         AND l.customer_id IS NOT NULL
         AND (period.since IS NULL OR l.deal_date >= period.since)
         AND (period.until IS NULL OR l.deal_date < period.until)
         AND (%(platform)s::text IS NULL OR l.platform = %(platform)s)
+        AND (%(customer)s::text IS NULL OR l.customer_id = (SELECT customer_id FROM asked))
+        -- All lots of the customers of the supplier, because of the shares.
         AND (
-            %(customer)s::text IS NULL
-            OR l.customer_id = (
-                SELECT o.id FROM procurement_organizations AS o
-                WHERE
-                    o.platform = %(customer_platform)s
-                    AND o.external_id = %(customer_external_id)s
+            %(supplier)s::text IS NULL
+            OR l.customer_id = ANY(
+                ARRAY(
+                    SELECT sold.customer_id
+                    FROM procurement_lots AS sold
+                    WHERE sold.provider_id = (SELECT supplier_id FROM asked)
+                )
             )
         )
 ),
 
+-- The filters are outside, so that the planner can read the rows of the rollup in their order.
 pairs AS (
     SELECT
+        true AS is_in_rollup,
+        customer_id,
+        provider_id,
+        lots,
+        amount,
+        n_used,
+        place,
+        customer_amount
+    FROM procurement_rollup_pairs
+    UNION ALL
+    SELECT
+        false AS is_in_rollup,
         customer_id,
         provider_id,
         count(*) AS lots,
         sum(amount) AS amount,
         count(amount) AS n_used,
+        row_number() OVER (
+            ORDER BY sum(amount) DESC NULLS LAST, count(*) DESC, customer_id, provider_id
+        ) AS place,
         -- The sum over all suppliers of the customer.
         sum(sum(amount)) OVER (PARTITION BY customer_id) AS customer_amount
     FROM deals
@@ -114,25 +158,26 @@ pairs AS (
 )
 
 SELECT
-    c.id AS customer_id,
-    c.name AS customer,
-    c.inn AS customer_inn,
-    s.id AS supplier_id,
-    s.name AS supplier,
-    s.inn AS supplier_inn,
+    p.customer_id,
+    -- Names are looked up of the rows that are read only, which a join would not do.
+    (SELECT c.name FROM procurement_organizations AS c WHERE c.id = p.customer_id) AS customer,
+    (SELECT c.inn FROM procurement_organizations AS c WHERE c.id = p.customer_id) AS customer_inn,
+    p.provider_id AS supplier_id,
+    (SELECT s.name FROM procurement_organizations AS s WHERE s.id = p.provider_id) AS supplier,
+    (SELECT s.inn FROM procurement_organizations AS s WHERE s.id = p.provider_id) AS supplier_inn,
     p.lots,
     p.amount,
     %(currency)s::text AS currency,
     round(100 * p.amount / nullif(p.customer_amount, 0), 2) AS share_percent,
     p.n_used,
-    s.platform || ':' || s.external_id AS supplier_address
+    (
+        SELECT s.platform || ':' || s.external_id
+        FROM procurement_organizations AS s WHERE s.id = p.provider_id
+    ) AS supplier_address
 FROM pairs AS p
-INNER JOIN procurement_organizations AS c ON p.customer_id = c.id
-INNER JOIN procurement_organizations AS s ON p.provider_id = s.id
 WHERE
-    %(supplier)s::text IS NULL
-    OR (
-        s.platform = %(supplier_platform)s
-        AND s.external_id = %(supplier_external_id)s
-    )
-ORDER BY p.amount DESC NULLS LAST, p.lots DESC, p.customer_id, p.provider_id
+    p.is_in_rollup = (SELECT is_in_rollup FROM asked)
+    AND p.provider_id IS NOT NULL
+    AND (%(customer)s::text IS NULL OR p.customer_id = (SELECT customer_id FROM asked))
+    AND (%(supplier)s::text IS NULL OR p.provider_id = (SELECT supplier_id FROM asked))
+ORDER BY p.place

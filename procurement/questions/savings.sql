@@ -77,6 +77,19 @@ WITH period AS (
         (%(until)s::date + 1)::timestamp AT TIME ZONE 'Asia/Tashkent' AS until
 ),
 
+-- Whether the rollup has what is asked for.
+asked AS (
+    SELECT
+        coalesce(
+            (SELECT r.since FROM procurement_rollup_markets AS r LIMIT 1) = %(since)s::date
+            AND %(until)s::date IS NULL
+            AND %(platform)s::text IS NULL
+            AND %(customer)s::text IS NULL
+            AND %(currency)s::text = 'UZS',
+            false
+        ) AS is_in_rollup
+),
+
 deals AS (
     SELECT
         CASE %(by)s
@@ -97,7 +110,8 @@ deals AS (
     CROSS JOIN period
     LEFT JOIN procurement_organizations AS c ON l.customer_id = c.id
     WHERE
-        l.status = 'completed'
+        NOT (SELECT is_in_rollup FROM asked)
+        AND l.status = 'completed'
         AND (period.since IS NULL OR l.deal_date >= period.since)
         AND (period.until IS NULL OR l.deal_date < period.until)
         AND (%(platform)s::text IS NULL OR l.platform = %(platform)s)
@@ -136,6 +150,18 @@ savings AS (
             FILTER (WHERE spent IS NOT NULL) AS median_percent
     FROM costs
     GROUP BY key
+    UNION ALL
+    SELECT
+        key,
+        customer_id,
+        customer,
+        lots,
+        n_spent AS n_used,
+        budget,
+        spent,
+        median_percent
+    FROM procurement_rollup_markets
+    WHERE (SELECT is_in_rollup FROM asked) AND by = %(by)s
 )
 
 SELECT

@@ -184,16 +184,52 @@ period AS (
         (%(until)s::date + 1)::timestamp AT TIME ZONE 'Asia/Tashkent' AS until
 ),
 
+asked AS (
+    SELECT
+        (
+            SELECT o.id FROM procurement_organizations AS o
+            WHERE
+                o.platform = %(customer_platform)s
+                AND o.external_id = %(customer_external_id)s
+        ) AS customer_id,
+        (
+            SELECT o.id FROM procurement_organizations AS o
+            WHERE
+                o.platform = %(supplier_platform)s
+                AND o.external_id = %(supplier_external_id)s
+        ) AS supplier_id,
+        -- Whether the rollup has the period, the currency and the comparables.
+        coalesce(
+            EXISTS (SELECT FROM procurement_rollup_signs AS r WHERE r.since = %(since)s::date)
+            AND %(until)s::date IS NULL
+            AND %(platform)s::text IS NULL
+            AND %(currency)s::text = 'UZS'
+            AND %(least_comparables)s = 5,
+            false
+        ) AS is_in_rollup
+),
+
 completed AS MATERIALIZED (
     SELECT
-        l.*,
+        l.id,
+        l.customer_id,
+        l.provider_id,
+        l.participants_count,
+        l.start_cost,
+        l.deal_cost,
+        l.currency,
+        l.starts_at,
+        l.ends_at,
+        l.deal_date,
+        l.last_seen_at,
         d.day,
         procurement_convert(l.deal_cost, l.currency, %(currency)s, d.day) AS amount
     FROM procurement_lots AS l
     CROSS JOIN period
     CROSS JOIN LATERAL (SELECT (l.deal_date AT TIME ZONE 'Asia/Tashkent')::date AS day) AS d
     WHERE
-        l.status = 'completed'
+        NOT (SELECT is_in_rollup FROM asked)
+        AND l.status = 'completed'
         AND (period.since IS NULL OR l.deal_date >= period.since)
         AND (period.until IS NULL OR l.deal_date < period.until)
         AND (%(platform)s::text IS NULL OR l.platform = %(platform)s)
@@ -212,7 +248,7 @@ dependence AS (
     WINDOW supplier AS (PARTITION BY provider_id)
 ),
 
-prices AS (
+prices AS MATERIALIZED (
     SELECT
         i.id,
         c.id AS lot_id,
@@ -225,15 +261,15 @@ prices AS (
     WHERE i.product_name IS NOT NULL AND i.measure_name IS NOT NULL
 ),
 
-medians AS (
+medians AS MATERIALIZED (
     SELECT
         product,
         measure,
-        count(*) AS prices,
         percentile_cont(0.5) WITHIN GROUP (ORDER BY price) AS median
     FROM prices
     WHERE price IS NOT NULL
     GROUP BY product, measure
+    HAVING count(*) > %(least_comparables)s
 ),
 
 -- The median of the absolute deviations from the median.
@@ -241,11 +277,12 @@ deviations AS (
     SELECT
         p.product,
         p.measure,
+        m.median,
         percentile_cont(0.5) WITHIN GROUP (ORDER BY abs(p.price - m.median)) AS mad
     FROM prices AS p
     INNER JOIN medians AS m ON p.product = m.product AND p.measure = m.measure
     WHERE p.price IS NOT NULL
-    GROUP BY p.product, p.measure
+    GROUP BY p.product, p.measure, m.median
 ),
 
 -- The most unusual price of each lot. The item itself is not among its comparables.
@@ -254,145 +291,270 @@ unit_prices AS (
         p.lot_id,
         p.product_name,
         p.price,
-        m.median,
+        d.median,
         s.score
     FROM prices AS p
-    INNER JOIN medians AS m ON p.product = m.product AND p.measure = m.measure
     INNER JOIN deviations AS d ON p.product = d.product AND p.measure = d.measure
     CROSS JOIN LATERAL (
-        SELECT 0.6745 * abs(p.price - m.median) / nullif(d.mad, 0) AS score
+        SELECT 0.6745 * abs(p.price - d.median) / nullif(d.mad, 0) AS score
     ) AS s
-    WHERE m.prices > %(least_comparables)s AND s.score IS NOT NULL
+    WHERE s.score IS NOT NULL
     ORDER BY p.lot_id, s.score DESC, p.id
 ),
 
--- A row for each lot and sign; is_raised is NULL if it cannot be judged.
-judged AS MATERIALIZED (
+computed AS MATERIALIZED (
     SELECT
         c.id AS lot_id,
-        f.flag,
-        f.is_raised,
-        f.evidence
+        c.customer_id,
+        c.provider_id,
+        c.amount,
+        nullif(c.participants_count, 0) AS participants,
+        100 * nullif(c.deal_cost / nullif(c.start_cost, 0), 0) AS cost_percent,
+        CASE WHEN v.hours >= 0 THEN v.hours END AS hours,
+        CASE
+            WHEN c.deal_date IS NOT NULL OR v.hours IS NOT NULL
+                THEN
+                    coalesce(c.ends_at < c.starts_at, false)
+                    OR coalesce(c.deal_date < c.ends_at, false)
+                    OR coalesce(c.deal_date < c.starts_at, false)
+                    OR coalesce(c.deal_date > c.last_seen_at, false)
+        END AS is_impossible,
+        d.sales,
+        d.share_percent,
+        u.score,
+        u.product_name,
+        u.price,
+        u.median,
+        c.start_cost,
+        c.deal_cost,
+        c.currency,
+        c.starts_at,
+        c.ends_at,
+        c.deal_date,
+        c.last_seen_at
     FROM completed AS c
     LEFT JOIN dependence AS d ON c.provider_id = d.provider_id AND c.customer_id = d.customer_id
     LEFT JOIN unit_prices AS u ON c.id = u.lot_id
     CROSS JOIN LATERAL (
-        SELECT
-            c.deal_cost / nullif(c.start_cost, 0) AS ratio,
-            extract(EPOCH FROM c.ends_at - c.starts_at) / 3600 AS hours
+        SELECT extract(EPOCH FROM c.ends_at - c.starts_at) / 3600 AS hours
     ) AS v
-    CROSS JOIN LATERAL (
-        VALUES
-            (
-                'single_bid',
-                nullif(c.participants_count, 0) = 1,
-                'participants_count = ' || c.participants_count
-            ),
-            (
-                'no_price_pressure',
-                100 * nullif(v.ratio, 0) >= %(pressure_percent)s,
-                'deal_cost = ' || c.deal_cost || ', start_cost = ' || c.start_cost
-            ),
-            (
-                'large_saving',
-                100 - 100 * nullif(v.ratio, 0) > %(saving_percent)s,
-                'deal_cost = ' || c.deal_cost || ', start_cost = ' || c.start_cost
-            ),
-            (
-                'short_submission',
-                CASE WHEN v.hours >= 0 THEN v.hours < %(short_hours)s END,
-                'ends_at - starts_at = ' || round(v.hours, 1) || ' h'
-            ),
-            ('missing_winner', c.provider_id IS NULL, 'provider IS NULL'),
-            (
-                'impossible_dates',
-                CASE
-                    WHEN c.deal_date IS NOT NULL OR v.hours IS NOT NULL
-                        THEN
-                            coalesce(c.ends_at < c.starts_at, false)
-                            OR coalesce(c.deal_date < c.ends_at, false)
-                            OR coalesce(c.deal_date < c.starts_at, false)
-                            OR coalesce(c.deal_date > c.last_seen_at, false)
-                END,
-                concat_ws(
-                    ', ',
-                    to_char(c.starts_at AT TIME ZONE 'Asia/Tashkent', '"starts_at = "YYYY-MM-DD HH24:MI'),
-                    to_char(c.ends_at AT TIME ZONE 'Asia/Tashkent', '"ends_at = "YYYY-MM-DD HH24:MI'),
-                    to_char(c.deal_date AT TIME ZONE 'Asia/Tashkent', '"deal_date = "YYYY-MM-DD HH24:MI'),
-                    to_char(c.last_seen_at AT TIME ZONE 'Asia/Tashkent', '"last_seen_at = "YYYY-MM-DD HH24:MI')
-                )
-            ),
-            (
-                'captive_supplier',
-                CASE
-                    WHEN d.sales >= %(least_comparables)s
-                        THEN d.share_percent >= %(captive_percent)s
-                END,
-                round(d.share_percent, 2) || ' %% of ' || d.sales || ' lots'
-            ),
-            (
-                'unit_price_outlier',
-                u.score > 3.5,
-                u.product_name || ': ' || u.price || ', median ' || round(u.median::numeric, 2)
-                || ', score ' || round(u.score::numeric, 2)
-            )
-    ) AS f (flag, is_raised, evidence)
 ),
 
-counted AS (
+-- What the signs of each lot are judged by.
+measures AS NOT MATERIALIZED (
     SELECT
-        *,
-        count(is_raised) OVER (PARTITION BY flag) AS n_used,
-        count(*) OVER (PARTITION BY flag) AS lots,
-        count(*) FILTER (WHERE is_raised) OVER (PARTITION BY lot_id) AS flags,
-        string_agg(flag, ', ') FILTER (WHERE is_raised IS NULL) OVER (
-            PARTITION BY lot_id ORDER BY flag ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
-        ) AS not_judged
-    FROM judged
+        true AS is_in_rollup,
+        lot_id,
+        customer_id,
+        provider_id,
+        amount,
+        participants,
+        cost_percent,
+        hours,
+        is_impossible,
+        sales,
+        share_percent,
+        score,
+        product_name,
+        price,
+        median,
+        start_cost,
+        deal_cost,
+        currency,
+        starts_at,
+        ends_at,
+        deal_date,
+        last_seen_at
+    FROM procurement_rollup_signs
+    WHERE since = %(since)s::date
+    UNION ALL
+    SELECT
+        false AS is_in_rollup,
+        lot_id,
+        customer_id,
+        provider_id,
+        amount,
+        participants,
+        cost_percent,
+        hours,
+        is_impossible,
+        sales,
+        share_percent,
+        score,
+        product_name,
+        price,
+        median,
+        start_cost,
+        deal_cost,
+        currency,
+        starts_at,
+        ends_at,
+        deal_date,
+        last_seen_at
+    FROM computed
+),
+
+-- For how many lots each sign can be judged.
+coverage AS MATERIALIZED (
+    (
+        SELECT
+            lots,
+            n_participants,
+            n_costs,
+            n_hours,
+            n_dates,
+            n_sales,
+            n_scores
+        FROM procurement_rollup_signs
+        WHERE (SELECT is_in_rollup FROM asked) AND since = %(since)s::date
+        LIMIT 1
+    )
+    UNION ALL
+    SELECT *
+    FROM (
+        SELECT
+            count(*) AS lots,
+            count(participants) AS n_participants,
+            count(cost_percent) AS n_costs,
+            count(hours) AS n_hours,
+            count(is_impossible) AS n_dates,
+            count(share_percent) FILTER (WHERE sales >= %(least_comparables)s) AS n_sales,
+            count(score) AS n_scores
+        FROM computed
+    ) AS counts
+    WHERE NOT (SELECT is_in_rollup FROM asked)
+),
+
+-- A sign is NULL if it cannot be judged.
+judged AS (
+    SELECT
+        m.*,
+        participants = 1 AS single_bid,
+        cost_percent >= %(pressure_percent)s AS no_price_pressure,
+        100 - cost_percent > %(saving_percent)s AS large_saving,
+        hours < %(short_hours)s AS short_submission,
+        provider_id IS NULL AS missing_winner,
+        CASE
+            WHEN sales >= %(least_comparables)s THEN share_percent >= %(captive_percent)s
+        END AS captive_supplier,
+        score > 3.5 AS unit_price_outlier
+    FROM measures AS m
+    WHERE
+        m.is_in_rollup = (SELECT is_in_rollup FROM asked)
+        AND (%(customer)s::text IS NULL OR customer_id = (SELECT customer_id FROM asked))
+        AND (%(supplier)s::text IS NULL OR provider_id = (SELECT supplier_id FROM asked))
+),
+
+raised AS (
+    SELECT
+        j.*,
+        unnest(
+            array_remove(
+                ARRAY[
+                    CASE WHEN j.single_bid THEN 'single_bid' END,
+                    CASE WHEN j.no_price_pressure THEN 'no_price_pressure' END,
+                    CASE WHEN j.large_saving THEN 'large_saving' END,
+                    CASE WHEN j.short_submission THEN 'short_submission' END,
+                    CASE WHEN j.missing_winner THEN 'missing_winner' END,
+                    CASE WHEN j.is_impossible THEN 'impossible_dates' END,
+                    CASE WHEN j.captive_supplier THEN 'captive_supplier' END,
+                    CASE WHEN j.unit_price_outlier THEN 'unit_price_outlier' END
+                ],
+                NULL
+            )
+        ) AS flag,
+        (j.single_bid IS TRUE)::int
+        + (j.no_price_pressure IS TRUE)::int
+        + (j.large_saving IS TRUE)::int
+        + (j.short_submission IS TRUE)::int
+        + j.missing_winner::int
+        + (j.is_impossible IS TRUE)::int
+        + (j.captive_supplier IS TRUE)::int
+        + (j.unit_price_outlier IS TRUE)::int AS flags
+    FROM judged AS j
+    WHERE
+        -- Most lots have no sign.
+        j.single_bid
+        OR j.no_price_pressure
+        OR j.large_saving
+        OR j.short_submission
+        OR j.missing_winner
+        OR j.is_impossible
+        OR j.captive_supplier
+        OR j.unit_price_outlier
 )
 
+-- What is not needed to sort the rows is looked up of those that are read only.
 SELECT
-    coalesce(l.title, l.display_no, l.external_id) AS lot,
-    l.id AS lot_id,
-    j.flag,
-    t.title AS sign,
-    j.evidence,
-    t.formula,
-    t.harmless,
-    s.source,
-    j.flags,
-    j.not_judged,
-    c.name AS customer,
-    c.id AS customer_id,
-    p.name AS supplier,
-    p.id AS supplier_id,
-    l.amount,
+    (
+        SELECT coalesce(l.title, l.display_no, l.external_id)
+        FROM procurement_lots AS l WHERE l.id = r.lot_id
+    ) AS lot,
+    r.lot_id,
+    r.flag,
+    (SELECT t.title FROM texts AS t WHERE t.flag = r.flag AND t.language = %(language)s) AS sign,
+    CASE r.flag
+        WHEN 'single_bid' THEN 'participants_count = ' || r.participants
+        WHEN 'short_submission' THEN 'ends_at - starts_at = ' || round(r.hours, 1) || ' h'
+        WHEN 'missing_winner' THEN 'provider IS NULL'
+        WHEN 'impossible_dates'
+            THEN concat_ws(
+                ', ',
+                to_char(r.starts_at AT TIME ZONE 'Asia/Tashkent', '"starts_at = "YYYY-MM-DD HH24:MI'),
+                to_char(r.ends_at AT TIME ZONE 'Asia/Tashkent', '"ends_at = "YYYY-MM-DD HH24:MI'),
+                to_char(r.deal_date AT TIME ZONE 'Asia/Tashkent', '"deal_date = "YYYY-MM-DD HH24:MI'),
+                to_char(r.last_seen_at AT TIME ZONE 'Asia/Tashkent', '"last_seen_at = "YYYY-MM-DD HH24:MI')
+            )
+        WHEN 'captive_supplier'
+            THEN round(r.share_percent, 2) || ' %% of ' || r.sales || ' lots'
+        WHEN 'unit_price_outlier'
+            THEN
+                r.product_name || ': ' || r.price || ', median ' || round(r.median::numeric, 2)
+                || ', score ' || round(r.score::numeric, 2)
+        ELSE 'deal_cost = ' || r.deal_cost || ', start_cost = ' || r.start_cost
+    END AS evidence,
+    (SELECT t.formula FROM texts AS t WHERE t.flag = r.flag LIMIT 1) AS formula,
+    (
+        SELECT t.harmless FROM texts AS t WHERE t.flag = r.flag AND t.language = %(language)s
+    ) AS harmless,
+    (SELECT s.source FROM sources AS s WHERE s.flag = r.flag) AS source,
+    r.flags,
+    (
+        SELECT string_agg(n.flag, ', ' ORDER BY n.flag)
+        FROM (
+            VALUES
+                ('single_bid', r.single_bid),
+                ('no_price_pressure', r.no_price_pressure),
+                ('large_saving', r.large_saving),
+                ('short_submission', r.short_submission),
+                ('impossible_dates', r.is_impossible),
+                ('captive_supplier', r.captive_supplier),
+                ('unit_price_outlier', r.unit_price_outlier)
+        ) AS n (flag, is_raised)
+        WHERE n.is_raised IS NULL
+    ) AS not_judged,
+    (SELECT c.name FROM procurement_organizations AS c WHERE c.id = r.customer_id) AS customer,
+    r.customer_id,
+    (SELECT p.name FROM procurement_organizations AS p WHERE p.id = r.provider_id) AS supplier,
+    r.provider_id AS supplier_id,
+    r.amount,
     %(currency)s::text AS currency,
-    procurement_rate_day(l.currency, %(currency)s, l.day) AS rate_day,
-    l.deal_date,
-    j.n_used,
-    j.lots
-FROM counted AS j
-INNER JOIN completed AS l ON j.lot_id = l.id
-INNER JOIN texts AS t ON j.flag = t.flag AND t.language = %(language)s
-INNER JOIN sources AS s ON j.flag = s.flag
-LEFT JOIN procurement_organizations AS c ON l.customer_id = c.id
-LEFT JOIN procurement_organizations AS p ON l.provider_id = p.id
-WHERE
-    j.is_raised
-    AND (%(flag)s::text IS NULL OR j.flag = %(flag)s)
-    AND (
-        %(customer)s::text IS NULL
-        OR (
-            c.platform = %(customer_platform)s
-            AND c.external_id = %(customer_external_id)s
-        )
-    )
-    AND (
-        %(supplier)s::text IS NULL
-        OR (
-            p.platform = %(supplier_platform)s
-            AND p.external_id = %(supplier_external_id)s
-        )
-    )
-ORDER BY j.flags DESC, l.amount DESC NULLS LAST, l.id, j.flag COLLATE "C"
+    procurement_rate_day(
+        r.currency, %(currency)s, (r.deal_date AT TIME ZONE 'Asia/Tashkent')::date
+    ) AS rate_day,
+    r.deal_date,
+    CASE r.flag
+        WHEN 'single_bid' THEN g.n_participants
+        WHEN 'no_price_pressure' THEN g.n_costs
+        WHEN 'large_saving' THEN g.n_costs
+        WHEN 'short_submission' THEN g.n_hours
+        WHEN 'missing_winner' THEN g.lots
+        WHEN 'impossible_dates' THEN g.n_dates
+        WHEN 'captive_supplier' THEN g.n_sales
+        WHEN 'unit_price_outlier' THEN g.n_scores
+    END AS n_used,
+    g.lots
+FROM raised AS r
+CROSS JOIN coverage AS g
+WHERE %(flag)s::text IS NULL OR r.flag = %(flag)s
+ORDER BY r.flags DESC, r.amount DESC NULLS LAST, r.lot_id, r.flag COLLATE "C"
