@@ -101,6 +101,21 @@ WITH period AS (
         ) AS until
 ),
 
+-- Whether the rollup has what is asked for.
+asked AS (
+    SELECT
+        coalesce(
+            (SELECT r.since FROM classifieds_rollup_endings AS r LIMIT 1) = %(since)s::date
+            AND %(until)s::date IS NULL
+            AND (%(by)s <> 'price_band' OR %(currency)s::text = 'UZS')
+            AND %(platform)s::text IS NULL
+            AND %(category)s::text IS NULL
+            AND %(city)s::text IS NULL
+            AND (%(by)s <> 'category' OR %(depth)s::int IN (1, 2)),
+            false
+        ) AS is_in_rollup
+),
+
 posted AS (
     SELECT
         l.*,
@@ -109,7 +124,8 @@ posted AS (
     FROM classifieds_listings AS l
     CROSS JOIN period
     WHERE
-        period.since <= coalesce(l.posted_at, l.first_seen_at)
+        NOT (SELECT is_in_rollup FROM asked)
+        AND period.since <= coalesce(l.posted_at, l.first_seen_at)
         AND coalesce(l.posted_at, l.first_seen_at) < period.until
         AND (%(platform)s::text IS NULL OR l.platform = %(platform)s)
         AND (%(city)s::text IS NULL OR l.city = %(city)s)
@@ -179,15 +195,35 @@ keyed AS (
     FROM seen
 ),
 
+counted AS (
+    SELECT
+        key,
+        days,
+        count(*) AS ads,
+        count(*) FILTER (WHERE is_gone) AS gone
+    FROM keyed
+    GROUP BY key, days
+    UNION ALL
+    SELECT
+        key,
+        days,
+        ads,
+        CASE %(outcome)s WHEN 'sold' THEN sold ELSE gone END AS gone
+    FROM classifieds_rollup_endings
+    WHERE
+        (SELECT is_in_rollup FROM asked)
+        AND by = %(by)s
+        AND (depth IS NULL OR depth = %(depth)s::int)
+),
+
 -- On each day: the ads that ended, and those that were online until then or longer.
 ends AS (
     SELECT
         key,
         days,
-        count(*) FILTER (WHERE is_gone) AS gone,
-        sum(count(*)) OVER (PARTITION BY key ORDER BY days DESC) AS at_risk
-    FROM keyed
-    GROUP BY key, days
+        gone,
+        sum(ads) OVER (PARTITION BY key ORDER BY days DESC) AS at_risk
+    FROM counted
 ),
 
 -- The product of 1 - gone / at_risk over all days so far.
@@ -219,9 +255,9 @@ estimates AS (
 ads AS (
     SELECT
         key,
-        count(*) AS ads,
-        count(*) FILTER (WHERE is_gone) AS gone
-    FROM keyed
+        sum(ads)::bigint AS ads,
+        sum(gone)::bigint AS gone
+    FROM counted
     GROUP BY key
 )
 

@@ -174,41 +174,101 @@ wanted AS (
     WHERE address.listing IS NULL OR s.id IS NOT NULL
 ),
 
-comparable AS (
+comparable AS MATERIALIZED (
     SELECT
-        l.*,
-        w.own_price,
-        -- A price of 0 is no price.
-        classifieds_convert(nullif(l.price, 0), l.currency, %(currency)s, d.day) AS amount,
-        classifieds_rate_day(l.currency, %(currency)s, d.day) AS rate_day
+        l.id,
+        l.title,
+        l.category_path,
+        l.brand,
+        l.model,
+        l.year,
+        l.mileage,
+        l.area_sqm,
+        l.rooms,
+        l.condition,
+        l.city,
+        l.district_canonical,
+        l.latitude,
+        l.longitude,
+        l.url,
+        l.price,
+        l.currency,
+        (l.last_seen_at AT TIME ZONE 'Asia/Tashkent')::date AS day,
+        w.own_price
     FROM wanted AS w
-    INNER JOIN classifieds_listings AS l
-        ON
-            l.status = 'active'
-            AND l.id IS DISTINCT FROM w.id
-            AND (
-                (w.category IS NULL AND w.id IS NULL)
-                OR l.category_path = w.category
-                OR starts_with(l.category_path, w.category || '/')
-            )
-            AND (w.brand IS NULL OR lower(l.brand) = w.brand)
-            AND (w.model IS NULL OR lower(l.model) = w.model)
-            AND (w.year IS NULL OR abs(l.year - w.year) <= %(years_around)s)
-            AND (
-                w.mileage IS NULL
-                OR abs(l.mileage - w.mileage) <= w.mileage * %(percent_around)s / 100
-            )
-            AND (
-                w.area_sqm IS NULL
-                OR abs(l.area_sqm - w.area_sqm) <= w.area_sqm * %(percent_around)s / 100
-            )
-            AND (w.rooms IS NULL OR l.rooms = w.rooms)
-            AND (w.condition IS NULL OR l.condition = w.condition)
-            AND (w.city IS NULL OR l.city = w.city)
     CROSS JOIN LATERAL (
-        SELECT (l.last_seen_at AT TIME ZONE 'Asia/Tashkent')::date AS day
-    ) AS d
-    WHERE %(since)s::date IS NULL OR d.day >= %(since)s
+        -- With a city and a category, the ads are found by an index. It has the bytes of the
+        -- paths in order, in which "0" is the one after "/".
+        SELECT *
+        FROM classifieds_listings
+        WHERE
+            status = 'active'
+            AND city = w.city
+            AND category_path ~>=~ w.category
+            AND category_path ~<~ (w.category || '0')
+        UNION ALL
+        SELECT *
+        FROM classifieds_listings
+        WHERE
+            status = 'active'
+            AND (
+                w.category IS NULL
+                OR (
+                    w.city IS NULL
+                    AND category_path ~>=~ w.category
+                    AND category_path ~<~ (w.category || '0')
+                )
+            )
+    ) AS l
+    WHERE
+        l.id IS DISTINCT FROM w.id
+        AND (
+            (w.category IS NULL AND w.id IS NULL)
+            OR l.category_path = w.category
+            OR starts_with(l.category_path, w.category || '/')
+        )
+        AND (w.brand IS NULL OR lower(l.brand) = w.brand)
+        AND (w.model IS NULL OR lower(l.model) = w.model)
+        AND (w.year IS NULL OR abs(l.year - w.year) <= %(years_around)s)
+        AND (
+            w.mileage IS NULL
+            OR abs(l.mileage - w.mileage) <= w.mileage * %(percent_around)s / 100
+        )
+        AND (
+            w.area_sqm IS NULL
+            OR abs(l.area_sqm - w.area_sqm) <= w.area_sqm * %(percent_around)s / 100
+        )
+        AND (w.rooms IS NULL OR l.rooms = w.rooms)
+        AND (w.condition IS NULL OR l.condition = w.condition)
+        AND (w.city IS NULL OR l.city = w.city)
+        AND (
+            %(since)s::date IS NULL
+            OR l.last_seen_at >= %(since)s::date::timestamp AT TIME ZONE 'Asia/Tashkent'
+        )
+),
+
+-- Of each currency and day, rates are looked up once.
+rates AS MATERIALIZED (
+    SELECT
+        currency,
+        day,
+        classifieds_rate(currency, day) AS rate,
+        classifieds_rate(%(currency)s, day) AS target_rate,
+        classifieds_rate_day(currency, %(currency)s, day) AS rate_day
+    FROM (SELECT DISTINCT currency, day FROM comparable) AS days
+),
+
+priced AS NOT MATERIALIZED (
+    SELECT
+        c.*,
+        r.rate_day,
+        -- A price of 0 is no price.
+        CASE
+            WHEN c.currency = %(currency)s THEN nullif(c.price, 0)
+            ELSE round(nullif(c.price, 0) * r.rate / r.target_rate, 2)
+        END AS amount
+    FROM comparable AS c
+    LEFT JOIN rates AS r ON c.currency = r.currency AND c.day = r.day
 ),
 
 -- NULL if there are too few prices.
@@ -221,7 +281,7 @@ statistics AS MATERIALIZED (
             WHEN count(amount) >= %(least_count)s
                 THEN percentile_cont(ARRAY[0.25, 0.5, 0.75]) WITHIN GROUP (ORDER BY amount)
         END::numeric [] AS quartiles
-    FROM comparable
+    FROM priced
 )
 
 SELECT
@@ -250,6 +310,6 @@ SELECT
     c.category_path AS category,
     c.latitude || ',' || c.longitude AS coordinates,
     c.url
-FROM comparable AS c
+FROM priced AS c
 CROSS JOIN statistics AS s
 ORDER BY c.amount ASC NULLS LAST, c.id

@@ -116,6 +116,21 @@ WITH windows AS MATERIALIZED (
     ) AS days
 ),
 
+-- Whether the rollup has what is asked for.
+asked AS (
+    SELECT
+        coalesce(
+            (SELECT r.since FROM classifieds_rollup_markets AS r LIMIT 1) = %(since)s::date
+            AND (SELECT r.until FROM classifieds_rollup_markets AS r LIMIT 1) = %(until)s::date
+            AND %(currency)s::text = 'UZS'
+            AND %(platform)s::text IS NULL
+            AND %(category)s::text IS NULL
+            AND %(city)s::text IS NULL
+            AND (%(by)s <> 'category' OR %(depth)s::int IN (1, 2)),
+            false
+        ) AS is_in_rollup
+),
+
 seen AS MATERIALIZED (
     SELECT
         l.status,
@@ -146,10 +161,12 @@ seen AS MATERIALIZED (
         END AS ended_at,
         l.last_seen_at,
         nullif(l.price, 0) AS price,
-        l.currency
+        l.currency,
+        (l.last_seen_at AT TIME ZONE 'Asia/Tashkent')::date AS day
     FROM classifieds_listings AS l
     WHERE
-        (%(platform)s::text IS NULL OR l.platform = %(platform)s)
+        NOT (SELECT is_in_rollup FROM asked)
+        AND (%(platform)s::text IS NULL OR l.platform = %(platform)s)
         AND (%(city)s::text IS NULL OR l.city = %(city)s)
         AND (
             %(category)s::text IS NULL
@@ -158,7 +175,28 @@ seen AS MATERIALIZED (
         )
 ),
 
-placed AS MATERIALIZED (
+-- Of each currency and day, rates are looked up once.
+rates AS MATERIALIZED (
+    SELECT
+        currency,
+        day,
+        classifieds_rate(currency, day) AS rate,
+        classifieds_rate(%(currency)s, day) AS target_rate
+    FROM (SELECT DISTINCT currency, day FROM seen) AS days
+),
+
+priced AS MATERIALIZED (
+    SELECT
+        s.*,
+        CASE
+            WHEN s.currency = %(currency)s THEN s.price
+            ELSE round(s.price * r.rate / r.target_rate, 2)
+        END AS amount
+    FROM seen AS s
+    LEFT JOIN rates AS r ON s.currency = r.currency AND s.day = r.day
+),
+
+placed AS (
     SELECT
         coalesce(w.month, s.key) AS key,
         s.status,
@@ -166,27 +204,9 @@ placed AS MATERIALIZED (
         AND coalesce(s.ended_at, s.last_seen_at) >= w.since AS is_online,
         w.since <= s.posted_at AND s.posted_at < w.until AS is_posted,
         coalesce(w.since <= s.ended_at AND s.ended_at < w.until, false) AS is_gone,
-        s.last_seen_at,
-        s.price,
-        s.currency
-    FROM seen AS s
+        s.amount
+    FROM priced AS s
     CROSS JOIN windows AS w
-),
-
-priced AS (
-    SELECT
-        *,
-        CASE
-            WHEN is_online
-                THEN classifieds_convert(
-                    price,
-                    currency,
-                    %(currency)s,
-                    (last_seen_at AT TIME ZONE 'Asia/Tashkent')::date
-                )
-        END AS amount
-    FROM placed
-    WHERE is_online OR is_posted OR is_gone
 ),
 
 markets AS (
@@ -196,11 +216,28 @@ markets AS (
         count(*) FILTER (WHERE is_posted) AS posted,
         count(*) FILTER (WHERE is_gone) AS gone,
         count(*) FILTER (WHERE is_gone AND status = 'sold') AS sold,
-        count(amount) AS n_used,
-        percentile_cont(ARRAY[0.25, 0.5, 0.75])
-            WITHIN GROUP (ORDER BY amount)::numeric [] AS quartiles
-    FROM priced
+        count(amount) FILTER (WHERE is_online) AS n_used,
+        (
+            percentile_cont(ARRAY[0.25, 0.5, 0.75]) WITHIN GROUP (ORDER BY amount)
+                FILTER (WHERE is_online)
+        )::numeric [] AS quartiles
+    FROM placed
+    WHERE is_online OR is_posted OR is_gone
     GROUP BY key
+    UNION ALL
+    SELECT
+        key,
+        online,
+        posted,
+        gone,
+        sold,
+        n_used,
+        quartiles
+    FROM classifieds_rollup_markets
+    WHERE
+        (SELECT is_in_rollup FROM asked)
+        AND by = %(by)s
+        AND (depth IS NULL OR depth = %(depth)s::int)
 )
 
 SELECT

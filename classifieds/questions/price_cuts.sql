@@ -92,6 +92,21 @@ WITH period AS (
         ) AS until
 ),
 
+-- Whether the rollup has what is asked for.
+asked AS (
+    SELECT
+        coalesce(
+            (SELECT r.since FROM classifieds_rollup_cuts AS r LIMIT 1) = %(since)s::date
+            AND %(until)s::date IS NULL
+            AND (%(by)s <> 'price_band' OR %(currency)s::text = 'UZS')
+            AND %(platform)s::text IS NULL
+            AND %(category)s::text IS NULL
+            AND %(city)s::text IS NULL
+            AND (%(by)s <> 'category' OR %(depth)s::int IN (1, 2)),
+            false
+        ) AS is_in_rollup
+),
+
 seen AS (
     SELECT
         l.id,
@@ -109,7 +124,8 @@ seen AS (
     FROM classifieds_listings AS l
     CROSS JOIN period
     WHERE
-        l.first_seen_at < period.until
+        NOT (SELECT is_in_rollup FROM asked)
+        AND l.first_seen_at < period.until
         AND l.last_seen_at >= period.since
         AND (%(platform)s::text IS NULL OR l.platform = %(platform)s)
         AND (%(city)s::text IS NULL OR l.city = %(city)s)
@@ -149,7 +165,8 @@ cuts AS (
         ON period.since <= e.recorded_at AND e.recorded_at < period.until
     INNER JOIN keyed AS k ON e.listing_id = k.id
     WHERE
-        e.kind = 'price'
+        NOT (SELECT is_in_rollup FROM asked)
+        AND e.kind = 'price'
         AND e.new_price > 0
         AND e.new_price < e.old_price
         AND e.new_currency = e.old_currency
@@ -195,19 +212,47 @@ ads AS (
         count(*) FILTER (WHERE has_price) AS n_used
     FROM keyed
     GROUP BY key
+),
+
+groups AS (
+    SELECT
+        a.key,
+        a.ads,
+        a.n_used,
+        coalesce(f.cut_ads, 0) AS cut_ads,
+        coalesce(c.cuts, 0) AS cuts,
+        c.median_cut_percent,
+        c.greatest_cut_percent,
+        f.median_days
+    FROM ads AS a
+    LEFT JOIN cuts_by_key AS c ON a.key IS NOT DISTINCT FROM c.key
+    LEFT JOIN first_cuts_by_key AS f ON a.key IS NOT DISTINCT FROM f.key
+    UNION ALL
+    SELECT
+        key,
+        ads,
+        n_used,
+        cut_ads,
+        cuts,
+        median_cut_percent,
+        greatest_cut_percent,
+        median_days
+    FROM classifieds_rollup_cuts
+    WHERE
+        (SELECT is_in_rollup FROM asked)
+        AND by = %(by)s
+        AND (depth IS NULL OR depth = %(depth)s::int)
 )
 
 SELECT
-    a.key AS name,
-    CASE WHEN a.n_used > 0 THEN coalesce(f.cut_ads, 0) END AS cut_ads,
-    round(100.0 * coalesce(f.cut_ads, 0) / nullif(a.n_used, 0), 2) AS cut_ads_percent,
-    CASE WHEN a.n_used > 0 THEN coalesce(c.cuts, 0) END AS cuts,
-    round(c.median_cut_percent::numeric, 2) AS median_cut_percent,
-    round(c.greatest_cut_percent, 2) AS greatest_cut_percent,
-    round(f.median_days::numeric, 1) AS median_days,
-    a.n_used,
-    a.ads
-FROM ads AS a
-LEFT JOIN cuts_by_key AS c ON a.key IS NOT DISTINCT FROM c.key
-LEFT JOIN first_cuts_by_key AS f ON a.key IS NOT DISTINCT FROM f.key
-ORDER BY cut_ads_percent DESC NULLS LAST, a.n_used DESC, a.ads DESC, a.key COLLATE "C"
+    key AS name,
+    CASE WHEN n_used > 0 THEN cut_ads END AS cut_ads,
+    round(100.0 * cut_ads / nullif(n_used, 0), 2) AS cut_ads_percent,
+    CASE WHEN n_used > 0 THEN cuts END AS cuts,
+    round(median_cut_percent::numeric, 2) AS median_cut_percent,
+    round(greatest_cut_percent, 2) AS greatest_cut_percent,
+    round(median_days::numeric, 1) AS median_days,
+    n_used,
+    ads
+FROM groups
+ORDER BY cut_ads_percent DESC NULLS LAST, n_used DESC, ads DESC, key COLLATE "C"
