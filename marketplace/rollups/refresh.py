@@ -21,9 +21,6 @@ QUICK_SECONDS = 5.0
 #: A due rollup is computed again after this multiple of the time that it took the last time.
 _REST = 10
 
-#: Rollups are due after this time even if nothing was loaded: rates may have changed.
-_MAX_AGE = timedelta(days=1)
-
 _LOADED = "SELECT max(finished_at) FROM {}"
 
 # Of a large rollup, a few hundred megabytes of sorted rows fit.
@@ -94,7 +91,9 @@ def find_due(alias: str, *, at_most: float | None = None, is_forced: bool = Fals
 
 def _is_due(state: models.Rollup, loaded: datetime | None, now: datetime) -> bool:
     age = now - state.computed_at
-    is_older = age > _MAX_AGE or (loaded is not None and state.computed_at <= loaded)
+    # Periods such as the last 90 days end at midnight, and rates may have changed.
+    is_of_an_earlier_day = timezone.localdate(state.computed_at) < timezone.localdate(now)
+    is_older = is_of_an_earlier_day or (loaded is not None and state.computed_at <= loaded)
     return is_older and age >= timedelta(seconds=_REST * state.seconds)
 
 

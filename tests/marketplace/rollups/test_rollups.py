@@ -169,12 +169,16 @@ class TestDue:
             (60, 1, False, False),
             # Computing takes at most a tenth of the time.
             (60, 7, True, False),
-            # Rates may have changed.
-            (90_000, 7, False, True),
+            # Periods end at midnight, and rates may have changed.
+            (13 * 3600, 7, False, True),
+            (11 * 3600, 7, False, False),
         ],
     )
-    def test_depends_on_loads_and_on_time(self, folder, seconds_since, duration, loaded_since, due):
-        now = timezone.now()
+    def test_depends_on_loads_and_on_time(
+        self, folder, monkeypatch, seconds_since, duration, loaded_since, due
+    ):
+        now = timezone.localtime().replace(hour=12, minute=0)
+        monkeypatch.setattr(timezone, "now", lambda: now)
         computed_at = now - timedelta(seconds=seconds_since)
         offset = timedelta(seconds=1 if loaded_since else -1)
         factories.load_run("ecommerce", finished_at=computed_at + offset)
