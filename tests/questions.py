@@ -5,6 +5,7 @@ Import the fixture `analysts` in a test module, and use it by `pytest.mark.usefi
 
 import pytest
 from django.db import connections
+from psycopg2.sql import SQL, Identifier
 
 from ecommerce.models import Seller
 from marketplace.databases.roles.definitions import roles_of
@@ -12,6 +13,7 @@ from marketplace.databases.roles.reconcile import reconcile
 from marketplace.questions import ask
 from marketplace.questions.definition import get_question
 from marketplace.registry import ALIASES
+from marketplace.rollups.definition import rollups_of
 from marketplace.rollups.refresh import refresh
 
 SELLERS_HEAD = """/*
@@ -33,7 +35,7 @@ WHERE %(platform)s::text IS NULL OR s.platform = %(platform)s ORDER BY s.id
 
 @pytest.fixture(scope="module")
 def analysts(django_db_setup, django_db_blocker):
-    """Create the roles of the three databases, and drop them after the module."""
+    """Create the roles of the three databases; drop them and empty rollups after the module."""
     with django_db_blocker.unblock():
         for alias in ALIASES:
             reconcile(alias)
@@ -41,6 +43,8 @@ def analysts(django_db_setup, django_db_blocker):
     with django_db_blocker.unblock():
         for alias in ALIASES:
             with connections[alias].cursor() as cursor:
+                for rollup in rollups_of(alias).values():
+                    cursor.execute(SQL("DELETE FROM {}").format(Identifier(rollup.table)))
                 for role in roles_of(alias):
                     cursor.execute(
                         f"REASSIGN OWNED BY {role.name} TO CURRENT_USER; "
