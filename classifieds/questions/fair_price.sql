@@ -151,7 +151,7 @@ WITH stated AS (
         AND external_id = %(listing_external_id)s
 ),
 
-wanted AS (
+wanted AS MATERIALIZED (
     SELECT
         s.id,
         CASE WHEN s.id IS NULL THEN %(category)s ELSE s.category_path END AS category,
@@ -211,13 +211,10 @@ comparable AS MATERIALIZED (
         FROM classifieds_listings
         WHERE
             status = 'active'
+            AND (w.city IS NULL OR w.category IS NULL)
             AND (
                 w.category IS NULL
-                OR (
-                    w.city IS NULL
-                    AND category_path ~>=~ w.category
-                    AND category_path ~<~ (w.category || '0')
-                )
+                OR (category_path ~>=~ w.category AND category_path ~<~ (w.category || '0'))
             )
     ) AS l
     WHERE
