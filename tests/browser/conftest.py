@@ -52,6 +52,17 @@ def rows():
     }
 
 
+def _create_lots(now):
+    customer = factories.organization(name="Hospital 1", inn="301")
+    supplier = factories.organization(name="Demo Savdo", inn="302")
+    for price in (90, 95, 100, 105, 110):
+        lot = factories.lot(
+            **{"customer": customer, "provider": supplier, "deal_date": now, "region": "Tashkent"},
+            **{"participants_count": 1, "category_name": "Лекарства"},
+        )
+        factories.lot_item(lot=lot, price=price, measure_name="шт")
+
+
 @pytest.fixture
 def answers(rows):
     """Create rows that answer every question with its default parameters."""
@@ -96,14 +107,7 @@ def answers(rows):
             **{"latitude": "41.311", "longitude": "69.24", "posted_at": now},
             **seen,
         )
-    customer = factories.organization(name="Hospital 1", inn="301")
-    supplier = factories.organization(name="Demo Savdo", inn="302")
-    for price in (90, 95, 100, 105, 110):
-        lot = factories.lot(
-            **{"customer": customer, "provider": supplier, "deal_date": now, "region": "Tashkent"},
-            **{"participants_count": 1, "category_name": "Лекарства"},
-        )
-        factories.lot_item(lot=lot, price=price, measure_name="шт")
+    _create_lots(now)
     for alias, platform in (("ecommerce", "uzum"), ("classifieds", "olx"), ("procurement", "uzex")):
         factories.load_run(alias, platform=platform, newest_observed_at=now, started_at=now)
     compute_all_rollups()
