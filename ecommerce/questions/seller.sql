@@ -1,5 +1,6 @@
 /*
 group = "sellers"
+shown = ["product", "price", "place", "lowest", "difference_percent", "cheapest_seller", "seller", "sold_out", "url"]
 
 [title]
 en = "A seller's prices among others"

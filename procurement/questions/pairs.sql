@@ -64,6 +64,7 @@ title = { en = "lots with an amount", ru = "лоты с суммой", uz = "sum
 [[panels]]
 page = "procurement.lot"
 parameters = { customer = "{customer.platform}:{customer.external_id}", supplier = "{provider.platform}:{provider.external_id}", since = "" }
+columns = ["customer", "supplier", "lots", "amount", "share_percent"]
 */
 WITH period AS (
     SELECT
