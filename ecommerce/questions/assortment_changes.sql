@@ -83,60 +83,63 @@ WITH period AS (
         (%(until)s::date + 1)::timestamp AT TIME ZONE 'Asia/Tashkent' AS until
 ),
 
-platforms AS (
-    SELECT
-        p.platform,
-        (min(p.first_seen_at) AT TIME ZONE 'Asia/Tashkent')::date AS observed_since,
-        max(p.last_seen_at) AS observed_until
-    FROM ecommerce_products AS p
-    GROUP BY p.platform
-),
-
 products AS (
     SELECT
-        p.platform,
-        CASE %(by)s WHEN 'category' THEN p.category_id WHEN 'seller' THEN p.seller_id END AS key,
-        CASE %(by)s
-            WHEN 'category' THEN coalesce(c.path_names, c.name)
-            WHEN 'seller' THEN s.name
-        END AS name,
-        f.observed_since,
-        f.observed_until,
-        p.last_seen_at >= f.observed_until - make_interval(days => %(missing_days)s::integer)
+        r.platform,
+        CASE %(by)s WHEN 'category' THEN r.category_id WHEN 'seller' THEN r.seller_id END AS key,
+        r.observed_since,
+        r.observed_until,
+        r.last_seen_at >= r.observed_until - make_interval(days => %(missing_days)s::integer)
             AS is_present,
-        p.first_seen_at >= period.since
-        AND p.first_seen_at < period.until
-        AND (p.first_seen_at AT TIME ZONE 'Asia/Tashkent')::date > f.observed_since AS is_new,
-        p.last_seen_at >= period.since AND p.last_seen_at < period.until AS was_last_seen
-    FROM ecommerce_products AS p
+        r.first_seen_at >= period.since
+        AND r.first_seen_at < period.until
+        AND (r.first_seen_at AT TIME ZONE 'Asia/Tashkent')::date > r.observed_since AS is_new,
+        r.last_seen_at >= period.since AND r.last_seen_at < period.until AS was_last_seen
+    FROM ecommerce_rollup_assortment AS r
     CROSS JOIN period
-    INNER JOIN platforms AS f ON p.platform = f.platform
-    LEFT JOIN ecommerce_categories AS c ON p.category_id = c.id
-    LEFT JOIN ecommerce_sellers AS s ON p.seller_id = s.id
     WHERE
-        (%(platform)s::text IS NULL OR p.platform = %(platform)s)
+        (%(platform)s::text IS NULL OR r.platform = %(platform)s)
         AND (
             %(seller)s::text IS NULL
-            OR (
-                s.platform = %(seller_platform)s
-                AND s.external_id = %(seller_external_id)s
+            OR r.seller_id = (
+                SELECT s.id FROM ecommerce_sellers AS s
+                WHERE
+                    s.platform = %(seller_platform)s
+                    AND s.external_id = %(seller_external_id)s
             )
         )
-        AND ecommerce_is_in_category(c.path_names, c.name, %(category)s)
+        AND (
+            %(category)s::text IS NULL
+            OR r.category_id IN (
+                SELECT c.id FROM ecommerce_categories AS c
+                WHERE ecommerce_is_in_category(c.path_names, c.name, %(category)s)
+            )
+        )
 ),
 
-counted AS (
+grouped AS (
     SELECT
         p.platform,
         p.key,
-        p.name,
         count(*) FILTER (WHERE p.is_present) AS products,
         count(*) FILTER (WHERE p.is_new) AS new_products,
         count(*) FILTER (WHERE p.was_last_seen AND NOT p.is_present) AS vanished_products,
         p.observed_since,
         p.observed_until
     FROM products AS p
-    GROUP BY p.platform, p.key, p.name, p.observed_since, p.observed_until
+    GROUP BY p.platform, p.key, p.observed_since, p.observed_until
+),
+
+counted AS (
+    SELECT
+        g.*,
+        CASE %(by)s
+            WHEN 'category' THEN coalesce(c.path_names, c.name)
+            WHEN 'seller' THEN s.name
+        END AS name
+    FROM grouped AS g
+    LEFT JOIN ecommerce_categories AS c ON g.key = c.id AND %(by)s = 'category'
+    LEFT JOIN ecommerce_sellers AS s ON g.key = s.id AND %(by)s = 'seller'
 )
 
 SELECT

@@ -138,32 +138,57 @@ compared AS (
     WHERE %(product)s::text IS NULL
 ),
 
-offers AS (
-    SELECT
-        o.*,
-        ecommerce_convert(
-            o.price, o.currency, %(currency)s, (o.scraped_at AT TIME ZONE 'Asia/Tashkent')::date
-        ) AS converted_price
+found AS MATERIALIZED (
+    SELECT o.*
     FROM compared AS c
-    INNER JOIN ecommerce_offers AS o ON c.id = o.product_id
-    WHERE
-        (%(platform)s::text IS NULL OR o.platform = %(platform)s)
-        AND (%(in_stock)s::boolean IS NOT TRUE OR o.is_available IS NOT FALSE)
+    CROSS JOIN LATERAL (
+        SELECT
+            o.id,
+            o.price,
+            o.currency,
+            (o.scraped_at AT TIME ZONE 'Asia/Tashkent')::date AS day
+        FROM ecommerce_offers AS o
+        WHERE
+            o.product_id = c.id
+            AND (%(platform)s::text IS NULL OR o.platform = %(platform)s)
+            AND (%(in_stock)s::boolean IS NOT TRUE OR o.is_available IS NOT FALSE)
+        -- Products are looked up, even many: all offers are never read.
+        OFFSET 0
+    ) AS o
+),
+
+rates AS MATERIALIZED (
+    SELECT
+        d.currency,
+        d.day,
+        ecommerce_rate(d.currency, d.day) AS rate,
+        ecommerce_rate(%(currency)s, d.day) AS target_rate
+    FROM (SELECT DISTINCT f.currency, f.day FROM found AS f) AS d
+),
+
+priced AS (
+    SELECT
+        f.id,
+        f.day,
+        CASE
+            WHEN f.currency = %(currency)s THEN f.price
+            ELSE round(f.price * r.rate / r.target_rate, 2)
+        END AS converted_price
+    FROM found AS f
+    LEFT JOIN rates AS r ON f.currency = r.currency AND f.day = r.day
 )
 
 SELECT
     o.platform,
     p.title AS product,
     p.id AS product_id,
-    o.converted_price,
+    c.converted_price,
     %(currency)s::text AS target_currency,
     o.variant_title AS variant,
     o.platform || ':' || o.external_id AS offer,
     s.name AS seller,
     s.id AS seller_id,
-    ecommerce_rate_day(
-        o.currency, %(currency)s, (o.scraped_at AT TIME ZONE 'Asia/Tashkent')::date
-    ) AS rate_day,
+    ecommerce_rate_day(o.currency, %(currency)s, c.day) AS rate_day,
     o.price,
     o.currency,
     s.rating,
@@ -175,9 +200,10 @@ SELECT
     p.url
 FROM (
     SELECT *
-    FROM offers
+    FROM priced
     ORDER BY converted_price NULLS LAST, id
-) AS o
+) AS c
+INNER JOIN ecommerce_offers AS o ON c.id = o.id
 INNER JOIN ecommerce_products AS p ON o.product_id = p.id
 LEFT JOIN ecommerce_sellers AS s ON o.seller_id = s.id
 CROSS JOIN LATERAL (
@@ -251,4 +277,4 @@ CROSS JOIN LATERAL (
         min(high) FILTER (WHERE days = 365) AS high_365
     FROM periods
 ) AS h
-ORDER BY o.converted_price NULLS LAST, o.id
+ORDER BY c.converted_price NULLS LAST, c.id

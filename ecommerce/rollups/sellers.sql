@@ -190,5 +190,6 @@ SELECT
 FROM assortments AS a
 INNER JOIN ecommerce_sellers AS s ON a.seller_id = s.id
 LEFT JOIN positions AS p
-    ON a.seller_id = p.seller_id AND a.category_id IS NOT DISTINCT FROM p.category_id
+    -- IS NOT DISTINCT FROM cannot be hashed.
+    ON a.seller_id = p.seller_id AND coalesce(a.category_id, 0) = coalesce(p.category_id, 0)
 GROUP BY GROUPING SETS ((s.platform, a.seller_id, a.category_id), (s.platform, a.seller_id))
