@@ -144,4 +144,4 @@ FROM found AS f
 INNER JOIN ecommerce_offers AS o ON f.offer_id = o.id
 INNER JOIN ecommerce_products AS p ON f.product_id = p.id
 LEFT JOIN ecommerce_sellers AS s ON f.seller_id = s.id
-ORDER BY f.discount_percent DESC, f.offer_id
+ORDER BY f.discount_percent DESC, f.offer_id DESC

@@ -1,6 +1,6 @@
 /*
 description = "An available offer with an advertised discount of 2 % or more whose old price was never charged, or was charged for at most 30 days after a lower price."
-indexes = [["discount_percent"], ["seller_id"]]
+indexes = [["discount_percent", "offer_id"], ["seller_id"]]
 */
 SELECT
     o.id AS offer_id,

@@ -86,7 +86,8 @@ class TestFakeDiscounts:
             is_discounted = discount is not None and discount >= least_percent
             if is_current and is_discounted and markets.is_chosen(offer, **filters):
                 expected.append(judge(stored, least_days))
-        expected = sorted(filter(None, expected), key=lambda row: -row["advertised_percent"])
+        expected = [row for row in reversed(expected) if row]
+        expected.sort(key=lambda row: -row["advertised_percent"])
 
         rows = ask_for(
             seen_since=date_of(70), least_percent=least_percent, least_days=least_days, **filters

@@ -16,7 +16,6 @@ from django.utils import timezone
 from marketplace.exceptions import AnswerError, QuestionError
 from marketplace.questions import access, views
 from marketplace.questions.definition import get_question, read, read_questions
-from marketplace.rollups.refresh import refresh
 from tests import factories
 from tests.questions import analysts, compute_all_rollups  # noqa: F401
 

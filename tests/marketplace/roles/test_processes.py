@@ -110,6 +110,7 @@ class TestLoader:
             ["ingest", "--resume"],
             ["ingest_review", "list"],
             ["ingest_queue"],
+            ["db_rollups"],
             ["db_status"],
             ["db_verify"],
             ["check", "--database", "ecommerce"],
