@@ -102,6 +102,8 @@
 
     document.addEventListener("DOMContentLoaded", () => drawAll(document));
     document.addEventListener("htmx:afterSettle", ({ target }) => drawAll(target));
+    // A chart that was drawn before its font was loaded has another one.
+    document.fonts.addEventListener("loadingdone", () => [...charts.keys()].forEach(draw));
     new MutationObserver(() => [...charts.keys()].forEach(draw)).observe(document.documentElement, {
         attributeFilter: ["class"],
     });
