@@ -59,7 +59,7 @@ class TestPriceDrops:
     @given(
         market=markets.drafts(),
         least_percent=st.sampled_from([0, 5, 20]),
-        last=st.sampled_from([0, 5]),
+        last=st.sampled_from([0, 6]),
         filters=markets.FILTERS,
     )
     def test_equals_a_computation_from_daily_prices(self, market, least_percent, last, filters):
@@ -168,7 +168,7 @@ class TestNewLows:
             points = daily.valid(stored.points)
             state = points[-1][1:3]
             current = list(takewhile(lambda p, state=state: p[1:3] == state, reversed(points)))[-1]
-            is_shown = current.day <= 60 and stored.offer.is_available is not False
+            is_shown = current.day <= 30 and stored.offer.is_available is not False
             is_chosen = markets.is_chosen(stored.offer, **filters)
             if is_shown and is_chosen and current in cuts_of(points):
                 lows.append(low_of(stored, current))
@@ -182,7 +182,7 @@ class TestNewLows:
                 if lowest is not None and row["price"] < lowest
             ]
             expected.sort(key=lambda row: -row["below_percent"])
-            rows = ask_rows("new_lows", since=date_of(60), lowest_of=lowest_of, **filters)
+            rows = ask_rows("new_lows", since=date_of(30), lowest_of=lowest_of, **filters)
             assert markets.narrow(rows, expected) == expected
 
     def test_lows_that_history_does_not_reach_are_unknown(self):

@@ -44,8 +44,9 @@ def times_out(points):
         yield out, None
 
 
-def is_within(day):
-    return day is not None and LAST <= day <= FIRST
+def is_within(day, period):
+    first, last = period
+    return day is not None and last <= day <= first
 
 
 def result(**parameters):
@@ -60,14 +61,15 @@ class TestStockOuts:
     @given(
         markets.drafts(),
         st.sampled_from(["any", "out", "back"]),
+        st.sampled_from([(20, 0), (30, 6), (90, 6)]),
         markets.FILTERS | st.just({"seller": "uzum:0"}),
     )
-    def test_equals_a_computation_from_daily_states(self, drafts, event, filters):
+    def test_equals_a_computation_from_daily_states(self, drafts, event, period, filters):
         expected = []
         for offer, points, seen in markets.store(drafts):
             is_chosen = markets.is_chosen(offer, **filters)
             for out, back in times_out(points):
-                events = {"out": is_within(out), "back": is_within(back)}
+                events = {"out": is_within(out, period), "back": is_within(back, period)}
                 if not is_chosen or not (any(events.values()) if event == "any" else events[event]):
                     continue
                 ends = seen if back is None else back
@@ -85,7 +87,7 @@ class TestStockOuts:
                 )
         expected.sort(key=lambda row: descending(row["days_out"]))
 
-        rows = ask_for(event=event, **filters)
+        rows = ask_for(since=date_of(period[0]), until=date_of(period[1]), event=event, **filters)
 
         assert markets.narrow(rows, expected) == expected
 
