@@ -39,6 +39,7 @@ INNER JOIN pg_class AS c ON i.indrelid = c.oid
 WHERE
     c.relname LIKE %(prefix)s
     AND c.relkind IN ('r', 'p')
+    AND c.relname NOT LIKE '%%\_rollup\_%%'
     AND NOT c.relispartition
     AND NOT i.indisunique
     AND NOT EXISTS (
@@ -71,6 +72,7 @@ def main() -> None:
         if not arguments.keep:
             for alias in ALIASES:
                 _generate(alias, arguments.scale)
+        rollups = {alias: _compute_rollups(alias) for alias in ALIASES}
         ours = {alias: _measure(alias) for alias in ALIASES}
         plain: dict[str, dict[str, float]] = {}
         if not arguments.ours:
@@ -79,10 +81,11 @@ def main() -> None:
                 plain[alias] = _measure(alias, repeats=3)
     finally:
         server.stop()
-    report = list(_report(ours, plain))
+    report = list(_report(ours, plain, rollups))
     sys.stdout.writelines(
         f"{row['question']:32} {row['ms']:>9.1f} ms"
-        + (f" {row['plain_ms']:>9.1f} ms {row['ratio']:>7.1f} x\n" if plain else "\n")
+        + (f" {row['plain_ms']:>9.1f} ms {row['ratio']:>7.1f} x" if plain else "")
+        + (f"   rollups: {row['rollups_s']:.1f} s\n" if row["rollups_s"] else "\n")
         for row in report
     )
     if arguments.report:
@@ -111,6 +114,17 @@ def _generate(alias: str, scale: float) -> None:
         cursor.execute("VACUUM")
     connections[alias].close()
     show(f"{alias}: generated in {time.monotonic() - started:.0f} s")
+
+
+def _compute_rollups(alias: str) -> dict[str, float]:
+    """Compute the rollups that are due; return the seconds that each took the last time."""
+    from bench.results import show
+    from marketplace.rollups.refresh import find_due, refresh
+    from marketplace.rollups.states import states_of
+
+    for done in refresh(alias, find_due(alias)):
+        show(f"{done.rollup.address}: {done.row_count:,} rows in {done.seconds:.1f} s")
+    return {state.name: state.seconds for state in states_of(alias)}
 
 
 def _make_plain(alias: str) -> None:
@@ -173,11 +187,20 @@ def _addresses(name: str, table: str) -> list[str]:
 
 
 def _report(
-    ours: dict[str, dict[str, float]], plain: dict[str, dict[str, float]]
+    ours: dict[str, dict[str, float]],
+    plain: dict[str, dict[str, float]],
+    rollups: dict[str, dict[str, float]],
 ) -> Iterator[dict[str, Any]]:
+    from marketplace.questions.definition import get_question
+
     for alias, times in ours.items():
         for label, milliseconds in times.items():
-            row: dict[str, Any] = {"question": label, "ms": round(milliseconds, 1)}
+            names = get_question(label.partition(" ")[0]).rollups
+            row: dict[str, Any] = {
+                "question": label,
+                "ms": round(milliseconds, 1),
+                "rollups_s": round(sum(rollups[alias][name] for name in names), 1),
+            }
             if plain:
                 other = plain[alias][label]
                 row |= {"plain_ms": round(other, 1), "ratio": round(other / milliseconds, 1)}

@@ -78,6 +78,6 @@ class Command(DatabaseCommand):
             if state:
                 text = (
                     f"{counted(state.row_count, 'row')}, computed {age(state.computed_at, now)} "
-                    f"ago in {state.seconds:.1f} s"
+                    f"in {state.seconds:.1f} s"
                 )
             self.stdout.write(f"{rollup.address}: {text}")
