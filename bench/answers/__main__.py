@@ -32,7 +32,7 @@ _ABOUT = {
     "procurement.organization": ("organization", "procurement_organizations"),
 }
 
-_SECONDARY = """
+_SECONDARY = r"""
 SELECT i.indexrelid::regclass::text
 FROM pg_index AS i
 INNER JOIN pg_class AS c ON i.indrelid = c.oid
