@@ -116,12 +116,30 @@ products AS (
     CROSS JOIN LATERAL ecommerce_same_products(c.id) AS same (id)
 ),
 
-offers AS (
-    SELECT o.id
+-- Products and offers are looked up one by one: the planner expects far more of them.
+offers AS MATERIALIZED (
+    SELECT o.*
     FROM products AS p
-    INNER JOIN ecommerce_offers AS o ON p.id = o.product_id
+    CROSS JOIN LATERAL (
+        SELECT
+            o.id AS offer_id,
+            o.platform,
+            o.external_id,
+            o.product_id,
+            o.seller_id,
+            o.variant_title
+        FROM ecommerce_offers AS o
+        WHERE o.product_id = p.id
+        OFFSET 0
+    ) AS o
     UNION ALL
-    SELECT o.id
+    SELECT
+        o.id AS offer_id,
+        o.platform,
+        o.external_id,
+        o.product_id,
+        o.seller_id,
+        o.variant_title
     FROM ecommerce_offers AS o
     WHERE
         o.platform = %(offer_platform)s
@@ -131,23 +149,29 @@ offers AS (
 -- Each price, and the time at which the next one took its place.
 prices AS (
     SELECT
-        h.*,
-        lead(h.recorded_at, 1, 'infinity') OVER (
-            PARTITION BY h.offer_id
-            ORDER BY h.recorded_at
-        ) AS ends
+        o.*,
+        h.*
     FROM offers AS o
-    INNER JOIN ecommerce_price_history AS h ON o.id = h.offer_id
-    WHERE h.is_outlier IS NOT TRUE
+    CROSS JOIN LATERAL (
+        SELECT
+            h.price,
+            h.old_price,
+            h.currency,
+            h.is_available,
+            h.recorded_at,
+            lead(h.recorded_at, 1, 'infinity') OVER (ORDER BY h.recorded_at) AS ends
+        FROM ecommerce_price_history AS h
+        WHERE h.offer_id = o.offer_id AND h.is_outlier IS NOT TRUE
+    ) AS h
 ),
 
 shown AS (
     SELECT
-        o.platform,
-        o.external_id,
-        o.product_id,
-        o.seller_id,
-        o.variant_title,
+        p.platform,
+        p.external_id,
+        p.product_id,
+        p.seller_id,
+        p.variant_title,
         p.offer_id,
         p.price,
         p.old_price,
@@ -161,11 +185,10 @@ shown AS (
         ) AS converted_price
     FROM period
     CROSS JOIN prices AS p
-    INNER JOIN ecommerce_offers AS o ON p.offer_id = o.id
     WHERE
         (period.since IS NULL OR p.ends > period.since)
         AND p.recorded_at < period.until
-        AND (%(platform)s::text IS NULL OR o.platform = %(platform)s)
+        AND (%(platform)s::text IS NULL OR p.platform = %(platform)s)
 ),
 
 lines AS (
@@ -204,9 +227,8 @@ SELECT
         WHEN %(line_per)s = 'platform' THEN l.line
         ELSE concat_ws(' · ', l.platform, s.name, left(l.variant_title, 40))
     END AS name,
-    p.title AS product,
-    p.id AS product_id
+    (SELECT p.title FROM ecommerce_products AS p WHERE p.id = l.product_id) AS product,
+    l.product_id
 FROM lines AS l
-LEFT JOIN ecommerce_products AS p ON l.product_id = p.id
 LEFT JOIN ecommerce_sellers AS s ON l.seller_id = s.id
 ORDER BY l.line, l.at

@@ -111,7 +111,13 @@ others AS (
         ) AS price
     FROM own AS w
     CROSS JOIN LATERAL ecommerce_same_products(w.product_id) AS same (id)
-    INNER JOIN ecommerce_offers AS o ON same.id = o.product_id
+    CROSS JOIN LATERAL (
+        -- The planner expects many more products, and would read all offers.
+        SELECT *
+        FROM ecommerce_offers AS o
+        WHERE o.product_id = same.id
+        OFFSET 0
+    ) AS o
     WHERE o.is_available IS NOT FALSE AND o.seller_id IS DISTINCT FROM w.seller_id
 ),
 

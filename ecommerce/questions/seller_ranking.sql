@@ -59,8 +59,7 @@ WITH ranked AS (
         r.seller_id,
         sum(r.cheapest)::bigint AS cheapest,
         sum(r.compared)::bigint AS compared,
-        round((100 * (exp(sum(r.log_above) / nullif(sum(r.n_above), 0)) - 1))::numeric, 2)
-            AS above_percent,
+        sum(r.log_above) / nullif(sum(r.n_above), 0) AS log_above,
         sum(r.products)::bigint AS products,
         sum(r.offers)::bigint AS offers,
         sum(r.sold_out)::bigint AS sold_out,
@@ -82,7 +81,7 @@ SELECT
     r.cheapest,
     round(100.0 * r.cheapest / nullif(r.compared, 0), 2) AS cheapest_percent,
     r.compared,
-    r.above_percent,
+    round((100 * (exp(r.log_above::double precision) - 1))::numeric, 2) AS above_percent,
     r.products,
     r.offers,
     r.sold_out,

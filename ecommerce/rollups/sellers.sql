@@ -81,7 +81,7 @@ positions AS (
         p.category_id,
         count(*) AS compared,
         count(*) FILTER (WHERE c.price = c.lowest) AS cheapest,
-        sum(ln(c.price / nullif(c.lowest, 0))) AS log_above,
+        sum(ln((c.price / nullif(c.lowest, 0))::double precision)) AS log_above,
         count(nullif(c.lowest, 0)) AS n_above
     FROM compared AS c
     INNER JOIN ecommerce_products AS p ON c.product_id = p.id
