@@ -66,7 +66,7 @@ class Committer:
         self.packer = Packer(job.alias, job.platform)
         self.preparer = Preparer(job.alias, reader.adapter, reader.plan, is_deduplicating=False)
         self.is_nested = connections[job.alias].in_atomic_block
-        #: The records in the batches of the current group that are committed.
+        #: Counts of the committed batches of the current group, which is incomplete.
         self.pending = Counts()
 
     def commit(self, batch: Batch) -> None:
@@ -173,7 +173,8 @@ class Committer:
     def _commit_once(self, batch: Batch, results: list[Outcome]) -> Outcome:
         """Commit a batch exactly once, even if the connection is lost during the commit.
 
-        :param results: an empty list
+        :param results: an empty list, which receives the outcome; a retry returns it if the lost
+            commit did happen
         """
         if batch.observed_times:
             self.plan.before_batch(self.alias, batch.observed_times)

@@ -257,8 +257,8 @@ def _check_full_listing(platform: str, kind: str) -> str:
         raise SourceError(f"Unknown kind of full listing {quote(kind)}. Use one of: {kinds}.")
     if kind and get_plan(get_platform(platform).database).find_missing is None:
         raise SourceError(
-            f"--full-listing is not supported for {platform}: a listing of it never shows that an "
-            "item is gone. Omit the option."
+            f"--full-listing is not supported for {platform}: an item that is missing from its "
+            "listings is not necessarily gone. Omit the option."
         )
     return kind
 

@@ -237,7 +237,7 @@ def _lock(data_dir: Path) -> Iterator[None]:
 
 @contextmanager
 def _disk_space(data_dir: Path) -> Iterator[None]:
-    """Raise `DiskFullError` if the disk is full before the block, or if the block fails by it."""
+    """Raise `DiskFullError` if the disk is full before the block, or makes the block fail."""
     if reserve.is_exhausted(data_dir):
         raise reserve.disk_full_error(data_dir)
     try:

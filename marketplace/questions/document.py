@@ -37,9 +37,9 @@ and a table on the terminal show the first rows and say so; files have all rows,
 seconds, the error names the database; questions about the others are answered.
 
 Dates are written as 2026-11-30, 2026-11 (its first day), today, or relative to today: -7d, -2w,
--3m, -1y. Products, offers, sellers, ads and organizations are named by platform and `external_id`,
-as in `uzum:12345`. If a question has the parameter `currency`, amounts are converted to it, at the
-rate of their day or the last one before.
+-3m, -1y. A period includes the day of `until`. Products, offers, sellers, ads and organizations are
+named by platform and `external_id`, as in `uzum:12345`. If a question has the parameter `currency`,
+amounts are converted to it, at the rate of their day or the last one before.
 """
 
 
@@ -58,10 +58,12 @@ def _describe(question: Question) -> Iterator[str]:
     yield f"### `{question.name}`\n"
     yield f"{question.title['en']}. {question.description['en']}\n"
     if question.parameters:
-        yield "| parameter | type | default |"
-        yield "|---|---|---|"
+        yield "| parameter | type | default | meaning |"
+        yield "|---|---|---|---|"
         for item in question.parameters:
             kind = f"{item.type}: {', '.join(item.choices)}" if item.choices else item.type
             default = item.default or ("required" if item.is_required else "")
-            yield f"| `{item.name}` | {kind} | {default} |"
+            title = item.title.get("en", "")
+            meaning = "" if title == item.name.replace("_", " ") else title
+            yield f"| `{item.name}` | {kind} | {default} | {meaning} |"
         yield ""

@@ -46,6 +46,6 @@ def find_computed_at(cursor: Any, question: Question) -> datetime | None:
         elif has_loads:
             raise AnswerError(
                 f"{question.name} reads the rollup {name}, which has not been computed yet. Run: "
-                f"python manage.py db_rollups {question.alias}"
+                f"python manage.py db_rollups --database {question.alias}"
             )
     return min(times, default=None)

@@ -31,18 +31,20 @@ class Refresh(NamedTuple):
     """A rollup that was computed.
 
     :param seconds: seconds that it took
+    :param is_skipped: whether it was not computed, because another process was computing rollups
+        of the database
     """
 
     rollup: Rollup
     row_count: int
     seconds: float
+    is_skipped: bool = False
 
 
 def refresh(alias: str, names: Sequence[str] | None = None) -> Iterator[Refresh]:
     """Compute rollups of a database, or all.
 
-    Readers see the earlier rows until a rollup is complete. Rollups that another process is
-    computing are left out.
+    Readers see the earlier rows until a rollup is complete.
 
     :raises RollupError: if a rollup does not exist
     :raises django.db.Error: if the database cannot be reached, or the SELECT fails
@@ -51,9 +53,7 @@ def refresh(alias: str, names: Sequence[str] | None = None) -> Iterator[Refresh]
     for name in known if names is None else names:
         if name not in known:
             raise RollupError(f"{alias} has no rollup {name[:50]}: {', '.join(known) or 'none'}.")
-        done = _compute(known[name])
-        if done:
-            yield done
+        yield _compute(known[name])
 
 
 def refresh_quick(alias: str, *, is_forced: bool = False) -> list[Refresh]:
@@ -66,9 +66,9 @@ def refresh_quick(alias: str, *, is_forced: bool = False) -> list[Refresh]:
 
 
 def find_due(alias: str, *, at_most: float | None = None, is_forced: bool = False) -> list[str]:
-    """Return the names of the rollups that are older than the newest load.
+    """Return the names of the rollups that were not computed since the newest load, or today.
 
-    A rollup is due only when ten times as much time has passed as computing it takes.
+    A rollup that was computed before is due only after ten times as long as computing it took.
 
     :param at_most: seconds; rollups that took longer the last time are left out; None for all
     :param is_forced: whether rollups that are newer than the newest load are due, too
@@ -97,13 +97,13 @@ def _is_due(state: models.Rollup, loaded: datetime | None, now: datetime) -> boo
     return is_older and age >= timedelta(seconds=_REST * state.seconds)
 
 
-def _compute(rollup: Rollup) -> Refresh | None:
-    """Replace the rows of a rollup; return None if another process computes one."""
+def _compute(rollup: Rollup) -> Refresh:
+    """Replace the rows of a rollup, unless another process is computing one of the database."""
     table = Identifier(rollup.table)
     started = time.monotonic()
     with transaction.atomic(using=rollup.alias), connections[rollup.alias].cursor() as cursor:
         if not locks.try_lock_transaction(cursor, locks.ROLLUPS):
-            return None
+            return Refresh(rollup, row_count=0, seconds=0, is_skipped=True)
         cursor.execute(_PREPARE)
         # Unlike INSERT, this can be computed in parallel.
         cursor.execute(SQL("CREATE TEMPORARY TABLE rollup_rows AS {}").format(SQL(rollup.sql)))

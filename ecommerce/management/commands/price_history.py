@@ -36,11 +36,9 @@ class Command(BaseCommand):
         parser.add_argument("platform", metavar="PLATFORM", help="Platform of the offer.")
         parser.add_argument("offer", metavar="OFFER", help="The external_id of the offer.")
         parser.add_argument(
-            "--since", help="Start of the period, such as 2025-06-01. Default: the first point."
+            "--since", help="Start of the period, such as 2025-06-01. Default: no start."
         )
-        parser.add_argument(
-            "--until", help="End of the period, exclusive. Default: the last point."
-        )
+        parser.add_argument("--until", help="End of the period, exclusive. Default: no end.")
         add_format_argument(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -265,7 +265,10 @@ def _extra_grants(
 def _missing_default_privileges(
     cursor: CursorWrapper, objects: Iterable[Object], roles: Sequence[Role], alias: str
 ) -> Iterator[Difference]:
-    """Find default privileges that `db_grants ROLE` gave before the tables had their owner role."""
+    """Find default privileges on the owner's future tables that roles of `db_grants ROLE` lack.
+
+    They received them before the tables had their owner role.
+    """
     known_roles = [*(role.name for role in roles), *foreign_roles(alias)]
     cursor.execute(_DEFAULT_PRIVILEGES, {"owner": roles[0].name, "known": known_roles})
     future = {item.kind: item for item in objects if not item.identity}

@@ -110,7 +110,8 @@ class Table:
             if names.count(present[0]) > 1:
                 raise SourceError(
                     f'{name} has several columns "{present[0]}", which {self.mapping.name} names '
-                    f"in {place}. Name the columns by header = […] under [table]."
+                    f"in {place}. Make the names in its header unique, or delete the header and "
+                    "list the names of all columns under [table]: header = […]."
                 )
 
     def _rows(self, entries: Iterator[Entry]) -> Iterator[Entry]:

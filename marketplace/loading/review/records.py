@@ -306,7 +306,8 @@ def find_kind(address: Address, names: Collection[str]) -> Kind:
         if found:
             return found[0]
     raise SourceError(
-        f"No run, record or outlier {address} is pending review. See: ingest_review list."
+        f"There is no run, record or outlier {address}. List those that are pending review: "
+        "python manage.py ingest_review list"
     )
 
 

@@ -35,8 +35,8 @@ class Command(DatabaseCommand):
         parser.add_argument(
             "--due",
             action="store_true",
-            help="Compute only those that are older than the newest load, and that were computed "
-            "at least ten times as long ago as computing them takes.",
+            help="Compute only those that were not computed since the newest load, or today. One "
+            "that takes long is computed again only after ten times as long.",
         )
         parser.add_argument(
             "--list", action="store_true", help="Print when each was computed; compute none."
@@ -66,8 +66,10 @@ class Command(DatabaseCommand):
         self.visit(self.selected(options), visit)
 
     def _print(self, done: Refresh) -> None:
-        rows = counted(done.row_count, "row")
-        self.stdout.write(f"{done.rollup.address}: {rows} in {done.seconds:.1f} s")
+        text = f"{counted(done.row_count, 'row')} in {done.seconds:.1f} s"
+        if done.is_skipped:
+            text = "skipped, because another process is computing rollups of this database"
+        self.stdout.write(f"{done.rollup.address}: {text}")
         self.stdout.flush()
 
     def _list(self, alias: str) -> None:

@@ -269,7 +269,7 @@ class TestWords:
     @pytest.mark.parametrize(
         ("words", "message"),
         [
-            (["show", "uzum-999999"], "No run, record or outlier uzum-999999 is pending review."),
+            (["show", "uzum-999999"], "There is no run, record or outlier uzum-999999."),
             (["show"], "Specify the rows to show, as in ingest_review list: run uzum-17."),
             (["release", "records", "uzum-1"], "write: record uzum-1."),
             (["release", "uzum-1", "--platform=uzum"], "omit the ids."),

@@ -110,7 +110,9 @@ class TestTables:
 
         assert write(folder / "names.sql", f"{SQL} WHERE true") == []
 
-        with pytest.raises(AnswerError, match=r"has not been computed yet\. Run: .*db_rollups"):
+        with pytest.raises(
+            AnswerError, match=r"has not been computed yet\. Run: .*db_rollups --database ecommerce"
+        ):
             ask_names()
 
     def test_an_outdated_table_is_not_read(self, folder, ask_names):
