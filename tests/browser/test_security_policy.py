@@ -36,7 +36,7 @@ class TestPolicy:
         page.fill("[name=password]", "wrong")
         page.click("button[type=submit]")
 
-        assert "Too many failed logins" in page.inner_text("body")
+        page.wait_for_selector("text=Too many failed logins")
         # The browser also reports the error pages themselves.
         assert [text for text in page.errors if "Failed to load" not in text] == []
 
