@@ -20,12 +20,14 @@ from marketplace.registry import ALIASES, CONTROL
 #: The state of a database before its first load. A state is the suffix of its template.
 EMPTY = "empty"
 
-_TABLES = """
+# Rollups are left out: no load writes them.
+_TABLES = r"""
 SELECT c.relname, array_agg(a.attname::text ORDER BY a.attnum)
 FROM pg_class AS c
 INNER JOIN pg_attribute AS a ON a.attrelid = c.oid
 WHERE
     c.relname LIKE %(prefix)s
+    AND c.relname NOT LIKE '%%\_rollup%%'
     AND c.relkind IN ('r', 'p')
     AND NOT c.relispartition
     AND a.attnum > 0
