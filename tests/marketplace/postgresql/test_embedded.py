@@ -13,6 +13,7 @@ from django.db import connections
 
 from marketplace.databases import health
 from marketplace.postgresql import embedded
+from marketplace.rollups.definition import rollups_of
 
 
 def tables(data_dir, name):
@@ -47,6 +48,8 @@ class TestFirstCommand:
             "procurement_organizations",
             "procurement_quarantine",
             "procurement_references",
+            "procurement_rollups",
+            *(rollup.table for rollup in rollups_of("procurement").values()),
         }
         for other in ("marketplace_db", "ecommerce_db", "classifieds_db"):
             assert tables(machine.data_dir, other) == set()
