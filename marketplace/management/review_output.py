@@ -42,6 +42,7 @@ def list_lines(
 
 def list_json(alias: str, sections: list[Section]) -> Json:
     """Return the list of a database as JSON."""
+    # None: the database does not mark prices as outliers.
     result: Json = {"alias": alias, "runs": [], "records": 0, "groups": [], "outliers": None}
     for section in sections:
         key = _KEYS[section.kind]
