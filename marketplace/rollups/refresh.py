@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from django.contrib.postgres.functions import TransactionNow
 from django.db import connections, transaction
 from django.utils import timezone
 from psycopg2.sql import SQL, Composable, Identifier
@@ -114,11 +115,10 @@ def _compute(rollup: Rollup) -> Refresh:
         row_count = cursor.rowcount
         cursor.execute("DROP TABLE rollup_rows")
         seconds = time.monotonic() - started
-        cursor.execute("SELECT now()")
         states_of(rollup.alias).update_or_create(
             name=rollup.name,
             defaults={
-                "computed_at": cursor.fetchone()[0],
+                "computed_at": TransactionNow(),
                 "seconds": round(seconds, 3),
                 "row_count": row_count,
             },
