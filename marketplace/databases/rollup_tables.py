@@ -8,13 +8,12 @@ from django.db import DatabaseError, connections, transaction
 from django.db.backends.utils import CursorWrapper
 from psycopg2.sql import SQL, Identifier, Literal
 
-from marketplace.databases.roles.definitions import owner_of
-from marketplace.databases.roles.reconcile import inspect_roles, reconcile
+from marketplace.databases.roles.reconcile import reconcile_if_present
 from marketplace.exceptions import RollupError
 from marketplace.postgresql import locks
 from marketplace.postgresql.errors import first_line
 from marketplace.registry import ALIASES
-from marketplace.rollups.definition import Rollup, rollups_of
+from marketplace.rollups.definition import Rollup, rollups_of, table_prefix
 from marketplace.rollups.states import states_of
 
 # The digest of the file is the comment of the table.
@@ -57,7 +56,7 @@ def create_tables(alias: str) -> list[RollupError]:
         locks.lock_transaction(cursor, locks.ROLLUPS)
         for table in _differences(cursor, alias, rollups):
             cursor.execute(SQL("DROP TABLE IF EXISTS {}").format(Identifier(table)))
-            states.filter(name=table.removeprefix(f"{alias}_rollup_")).delete()
+            states.filter(name=table.removeprefix(table_prefix(alias))).delete()
             if table in rollups:
                 try:
                     with transaction.atomic(using=alias):
@@ -65,19 +64,13 @@ def create_tables(alias: str) -> list[RollupError]:
                 except DatabaseError as error:
                     reason = f"{rollups[table].path}: The SQL is not valid: {first_line(error)}"
                     errors.append(RollupError(reason))
-    _grant(alias)
+    reconcile_if_present(alias)
     return errors
-
-
-def _grant(alias: str) -> None:
-    """Transfer the new tables to the owner role, if roles exist."""
-    if not connections[alias].in_atomic_block and owner_of(alias) in inspect_roles(alias).logins:
-        reconcile(alias)
 
 
 def _differences(cursor: CursorWrapper, alias: str, rollups: dict[str, Rollup]) -> list[str]:
     """Return the tables that do not exist, are outdated, or belong to no rollup."""
-    cursor.execute(_TABLES, {"prefix": f"{alias}_rollup_"})
+    cursor.execute(_TABLES, {"prefix": table_prefix(alias)})
     existing = dict(cursor.fetchall())
     wanted = {table: rollup.digest for table, rollup in rollups.items()}
     return [

@@ -24,7 +24,7 @@ from marketplace.questions.panels import Panel, find_model, read_panels
 from marketplace.questions.parameters import Parameter
 from marketplace.questions.statements import StatementError, read_statement
 from marketplace.registry import ALIASES
-from marketplace.rollups.definition import rollups_of
+from marketplace.rollups.definition import rollups_of, table_prefix
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -95,7 +95,7 @@ class Question:
 
 def _find_rollups(alias: str, sql: str) -> Iterator[re.Match[str]]:
     """Yield the places at which a statement reads the table of a rollup."""
-    return re.finditer(rf"\b{alias}_rollup_(\w+)", sql)
+    return re.finditer(rf"\b{table_prefix(alias)}(\w+)", sql)
 
 
 def find_files() -> Iterator[Path]:

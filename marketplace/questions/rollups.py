@@ -7,7 +7,7 @@ from psycopg2.sql import SQL, Identifier
 
 from marketplace.exceptions import AnswerError
 from marketplace.questions.definition import Question
-from marketplace.rollups.definition import rollups_of
+from marketplace.rollups.definition import rollups_of, table_prefix
 
 _STATES = """
 SELECT
@@ -33,7 +33,7 @@ def find_computed_at(cursor: Any, question: Question) -> datetime | None:
         runs=Identifier(f"{question.alias}_load_runs"),
         rollups=Identifier(f"{question.alias}_rollups"),
     )
-    cursor.execute(statement, {"prefix": f"{question.alias}_rollup_", "names": names})
+    cursor.execute(statement, {"prefix": table_prefix(question.alias), "names": names})
     times: list[datetime] = []
     for name, computed_at, digest, has_loads in cursor.fetchall():
         if digest != rollups_of(question.alias)[name].digest:

@@ -42,12 +42,17 @@ class Rollup:
     @property
     def table(self) -> str:
         """The name of its table."""
-        return f"{self.alias}_rollup_{self.name}"
+        return table_prefix(self.alias) + self.name
 
     @property
     def digest(self) -> str:
         """The SHA-256 of what its table is created from."""
         return sha256(f"{self.indexes}{self.sql}".encode()).hexdigest()
+
+
+def table_prefix(alias: str) -> str:
+    """Return how the names of the tables of a database's rollups begin."""
+    return f"{alias}_rollup_"
 
 
 def find_files(alias: str) -> list[Path]:

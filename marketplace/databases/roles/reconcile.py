@@ -131,11 +131,19 @@ def reconcile_after_migration(
     `migrate` may be run by another role, whose new tables the loader could not write. `flush` sends
     the signal too, without a plan.
     """
-    if sender.name != "marketplace" or not plan or connections[using].in_atomic_block:
-        return
-    if owner_of(using) in inspect_roles(using).logins:
-        for item in reconcile(using).unresolved:
+    if sender.name == "marketplace" and plan:
+        for item in reconcile_if_present(using).unresolved:
             (stdout or OutputWrapper(sys.stderr)).write(f"{item.difference}: {item.reason}")
+
+
+def reconcile_if_present(alias: str) -> Reconciliation:
+    """Repair the roles of a database after its objects changed, if roles exist.
+
+    Nothing is repaired within a transaction, which may be rolled back.
+    """
+    if connections[alias].in_atomic_block or owner_of(alias) not in inspect_roles(alias).logins:
+        return Reconciliation()
+    return reconcile(alias)
 
 
 def _reconcile(cursor: CursorWrapper, alias: str) -> Reconciliation:
